@@ -1,0 +1,81 @@
+//! What a user program and the kernel agree on: system-call numbers, error numbers, the registers
+//! that carry them, and the window of addresses that a program may use.
+//!
+//! Numbers and names are those of the reference's table of system calls (section 8.6); the calls
+//! that the reference lists without a number (`putc`, `getc`) or does not have (`exit`) follow at 32.
+//!
+//! # Registers
+//!
+//! A program executes `syscall` with the call's number in RAX and its arguments in RBX, R10, RDX, RSI
+//! and RDI, 32 bits each. It finds an [`Error`] number in RAX and results in RBX, R10, RDX, RSI, RDI.
+//! The instruction itself destroys RCX and R11, which is why the reference's ECX travels in R10.
+#![no_std]
+#![forbid(unsafe_code)]
+
+/// Lowest user virtual address: 1 GiB (`adr_low`).
+pub const ADR_LOW: u32 = 0x4000_0000;
+/// First address above the user window: 3.75 GiB (`adr_high`).
+pub const ADR_HIGH: u32 = 0xF000_0000;
+/// Stack pointer of a program at its first instruction (`STACK_TOP`); the stack grows down from here.
+pub const STACK_TOP: u32 = ADR_HIGH;
+/// Bytes of a page.
+pub const PAGE_SIZE: u32 = 4096;
+
+macro_rules! calls {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// The system calls, by number.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        pub enum Call { $($(#[$doc])* $name = $number,)* }
+
+        impl Call {
+            /// Every call, in the order of its number.
+            pub const ALL: &[Call] = &[$(Call::$name,)*];
+        }
+    };
+}
+
+calls! {
+    /// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most
+    /// to the end of the page that `address` lies in.
+    Puts = 0,
+    /// `spawn(image, quota) -> child`: starts program `image` of the boot archive with `quota` pages.
+    Spawn = 2,
+    /// `yield()`: lets the next ready thread of this CPU run.
+    Yield = 3,
+    /// `get_quota() -> pages`: how many pages the caller may still obtain.
+    GetQuota = 26,
+    /// `putc(byte)`: writes one byte to the console.
+    Putc = 32,
+    /// `exit(status)`: ends the caller; never returns.
+    Exit = 33,
+}
+
+macro_rules! errors {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// The result of a system call, in RAX.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        pub enum Error { $($(#[$doc])* $name = $number,)* }
+
+        impl Error {
+            /// The error with this number.
+            pub fn from_number(number: u32) -> Option<Error> {
+                match number { $($number => Some(Error::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+errors! {
+    /// Done.
+    Succ = 0,
+    /// No quota, no child slot or no thread number is left.
+    Mem = 1,
+    /// There is no system call with this number.
+    InvalCallnr = 3,
+    /// An address outside the user window, or not mapped.
+    InvalAddr = 4,
+    /// There is no program with this number in the boot archive.
+    InvalId = 12,
+}

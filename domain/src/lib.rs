@@ -1,0 +1,2 @@
+//! Values.
+#![no_std]

@@ -1,0 +1,2 @@
+//! User library.
+#![no_std]
