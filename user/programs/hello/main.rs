@@ -1,0 +1,11 @@
+//! Says hello.
+#![no_std]
+#![no_main]
+
+use user::{println, program};
+
+program!(main);
+
+fn main() {
+    println!("hello");
+}
