@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod boot;
+pub mod refused;
 pub mod report;
 
 pub use report::Reason;
