@@ -1,1 +1,2 @@
 //! Hosted machine.
+pub mod x86;
