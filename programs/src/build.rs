@@ -1,5 +1,6 @@
 //! Building the programs.
 
+use crate::manifest::Manifest;
 use std::env;
 use std::ffi::OsString;
 use std::io;
@@ -29,6 +30,8 @@ pub struct Program {
     pub name: &'static str,
     /// Its ELF file.
     pub elf: Vec<u8>,
+    /// What it is expected to do.
+    pub manifest: Manifest,
 }
 
 /// Why the programs could not be built.
@@ -53,6 +56,22 @@ pub enum Error {
         /// Why it cannot be read.
         source: io::Error,
     },
+    /// A program's manifest is missing.
+    #[error("cannot read the manifest {}: {source}", .file.display())]
+    NoManifest {
+        /// Where it should be.
+        file: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// A program's manifest is wrong.
+    #[error("{}: {source}", .file.display())]
+    Manifest {
+        /// The manifest.
+        file: PathBuf,
+        /// What is wrong.
+        source: Box<toml::de::Error>,
+    },
 }
 
 /// Builds the programs that changed and returns all, in the order of the boot archive.
@@ -75,7 +94,7 @@ pub fn build() -> Result<Vec<Program>, Error> {
     let directory = target_directory.join(TARGET).join("release");
     user::image::NAMES
         .iter()
-        .map(|name| read(&directory, name))
+        .map(|name| read(&root, &directory, name))
         .collect()
 }
 
@@ -116,11 +135,27 @@ fn is_cargos(name: &OsString) -> bool {
         )
 }
 
-/// Reads one built program.
-fn read(directory: &Path, name: &'static str) -> Result<Program, Error> {
+/// Reads one built program and its manifest.
+fn read(root: &Path, directory: &Path, name: &'static str) -> Result<Program, Error> {
     let file = directory.join(name);
     let elf = std::fs::read(&file).map_err(|source| Error::Missing { file, source })?;
-    Ok(Program { name, elf })
+    Ok(Program {
+        name,
+        elf,
+        manifest: read_manifest(root, name)?,
+    })
+}
+
+/// Reads a program's manifest.
+fn read_manifest(root: &Path, name: &str) -> Result<Manifest, Error> {
+    let file = root.join("user/programs").join(name).join("manifest.toml");
+    match std::fs::read_to_string(&file) {
+        Err(source) => Err(Error::NoManifest { file, source }),
+        Ok(text) => Manifest::parse(&text).map_err(|source| Error::Manifest {
+            file,
+            source: Box::new(source),
+        }),
+    }
 }
 
 /// The root of the workspace.

@@ -14,6 +14,11 @@
 //! own, so stable Rust without further components does; naming it keeps the flags away from build scripts.
 //! Link arguments come from `user/build.rs`, the memory layout from `user/program.ld`.
 //!
+//! # How a run is judged
+//!
+//! Each program's [`manifest`] says what it is started with and expected to do. A [`Plan`] makes a boot list
+//! of some manifests, and a [`Check`] compares the console with them, whichever machine it comes from.
+//!
 //! # What a program is, to a loader
 //!
 //! A static ELF64 executable with at most three `PT_LOAD` segments (text R+X, constants R, data R+W), each
@@ -23,5 +28,11 @@
 #![forbid(unsafe_code)]
 
 pub mod build;
+pub mod check;
+pub mod manifest;
+pub mod plan;
+pub mod template;
 
 pub use build::{Program, build};
+pub use check::Check;
+pub use plan::Plan;

@@ -8,14 +8,18 @@
 //!   program's instructions, and a seed fixes all of them;
 //! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 //!
-//! [`run`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment.
+//! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment.
 #![forbid(unsafe_code)]
 
 pub mod baton;
 pub mod board;
-
 pub mod check;
 pub mod lock;
 pub mod log;
 pub mod machine;
+pub mod run;
 pub mod sparse;
+pub mod user;
+pub mod x86;
+
+pub use run::run;

@@ -2,9 +2,10 @@
 //!
 //! A file that parses can be loaded: its segments lie in the user window, none shares a page with another, and its
 //! entry point is in one of them.
-use abi::{ADR_HIGH, ADR_LOW, PAGE_SIZE, STACK_TOP};
+use abi::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
 use core::fmt;
 use core::ops::Range;
+use domain::{Geometry, X64};
 use elf::ElfBytes;
 use elf::abi::{ELFOSABI_NONE, EM_X86_64, ET_EXEC, PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS};
 use elf::endian::AnyEndian;
@@ -14,10 +15,8 @@ use elf::segment::ProgramHeader;
 /// Loadable segments that an image may have.
 pub const SEGMENTS: usize = 8;
 
-/// Bytes that one page table covers.
-const REGION_SIZE: u32 = 512 * PAGE_SIZE;
-/// The page that a program's stack begins in.
-const STACK_PAGE: u32 = STACK_TOP - PAGE_SIZE;
+/// Pages that one page table covers.
+const ENTRIES: u32 = X64::ENTRIES;
 
 /// Why a file is no program. All of it is the file's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -172,24 +171,17 @@ impl ParsedImage {
         None
     }
 
-    /// Frames that a program needs to begin: its pages, the first page of its stack, and a page table for each 2 MiB
-    /// that these lie in.
+    /// Frames that loading it takes: its pages, and a page table for each 2 MiB that they lie in.
     pub fn frames(&self) -> u32 {
-        let stack = STACK_PAGE / PAGE_SIZE..STACK_TOP / PAGE_SIZE;
-        let (mut frames, mut next_page, mut next_region) = (0, 0, 0);
-        // The stack's page is the last of the window, so this goes through all pages in the order of their addresses.
-        for pages in self.segments().map(Segment::pages).chain([stack]) {
+        let (mut frames, mut next_region) = (self.pages(), 0);
+        for pages in self.segments().map(Segment::pages) {
             let regions = pages.start / ENTRIES..pages.end.div_ceil(ENTRIES);
-            frames +=
-                (pages.start.max(next_page)..pages.end).len() + (regions.start.max(next_region)..regions.end).len();
-            (next_page, next_region) = (pages.end, regions.end);
+            frames += (regions.start.max(next_region)..regions.end).len() as u32;
+            next_region = regions.end;
         }
-        frames as u32
+        frames
     }
 }
-
-/// Entries of a page table.
-const ENTRIES: u32 = REGION_SIZE / PAGE_SIZE;
 
 /// Checks one segment of a file of `length` bytes.
 fn segment(header: &ProgramHeader, length: usize) -> Result<Segment, Malformed> {

@@ -51,7 +51,8 @@ pub struct Image<M: Machine> {
     pub entry: Unchecked<M::Wide>,
     /// Pages of its segments.
     pub pages: Unchecked<M::Word>,
-    /// Frames that it needs to begin: its pages, a page of stack, and the page tables of both.
+    /// Frames that loading it takes: its pages and their page tables. The stack is not among them: a program that has
+    /// no more is stopped when it first touches it.
     pub frames: Unchecked<M::Word>,
 }
 

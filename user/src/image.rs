@@ -2,7 +2,7 @@
 //! index into it.
 
 /// Name of every program. The boot archive holds them in this order.
-pub const NAMES: &[&str] = &["hello"];
+pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
 
 /// The number by which `spawn` knows the program called `name`, or `None` if there is no such program.
 ///
