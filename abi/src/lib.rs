@@ -58,7 +58,7 @@ macro_rules! calls {
 
 calls! {
     /// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most
-    /// to the end of the page that `address` lies in.
+    /// to the end of the page that `address` lies in. A page that the caller has not touched yet is reserved.
     Puts = 0,
     /// `spawn(image, quota) -> child`: starts program `image` of the boot archive with `quota` pages.
     Spawn = 2,
@@ -95,7 +95,7 @@ errors! {
     Mem = 1,
     /// There is no system call with this number.
     InvalCallnr = 3,
-    /// An address outside the user window, or not mapped.
+    /// An address outside the user window.
     InvalAddr = 4,
     /// There is no program with this number in the boot archive.
     InvalId = 12,

@@ -41,3 +41,16 @@ fn every_program_does_what_its_manifest_says() {
         assert_eq!(report.refused, 0);
     }
 }
+
+#[test]
+fn the_seed_fixes_everything() {
+    let runs = [5, 5, 6].map(|seed| run(8, seed));
+    let text = |(report, console, _): &(Report, String, Plan)| (format!("{report:?}"), console.clone());
+    let [first, second, other] = runs.each_ref().map(text);
+    assert!(first == second, "two runs with the same seed differ");
+    assert!(first.1 != other.1, "another seed gives the same interleaving");
+    for (report, console, plan) in runs {
+        assert_eq!(report.end, End::PowerOff);
+        assert_eq!(problems(&plan, &console), [""; 0]);
+    }
+}

@@ -73,7 +73,8 @@ fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
 ///
 /// # Errors
 ///
-/// [`Error::InvalAddr`] if the bytes do not begin in a mapped page of the user window.
+/// [`Error::InvalAddr`] if the bytes do not begin in the user window, [`Error::Mem`] if the quota does not allow to
+/// reserve the page that they begin in, which the program has not touched yet.
 pub fn puts(bytes: &[u8]) -> Result<usize, Error> {
     let address = bytes.as_ptr() as usize as u32;
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
