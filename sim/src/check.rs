@@ -10,6 +10,7 @@ use layer::constants::*;
 use layer::fields::*;
 use layer::invariant::{Fact, IGNORE, View, facts};
 use layer::state::Cpu;
+use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -59,55 +60,77 @@ pub fn check(cpu: &Cpu<'_, Sim>, cells: Cells) -> Vec<Violation> {
 /// Keys with up to this many coordinates; the others are 0.
 type Key = [u32; 4];
 
-/// The keys to look at, by the bounds of their coordinates.
-struct Universe(BTreeMap<Vec<u32>, Vec<Key>>);
+/// The keys to look at for each entry of a fact's list.
+struct Universe(BTreeMap<Choice, Vec<Key>>);
+
+/// Coordinates with these bounds, as written in one field or, without one, in any.
+///
+/// A fact over a single entry is looked at wherever any map was written; one that combines several entries only where
+/// each one's own field was, or the combinations would be too many.
+type Choice = (Vec<u32>, Option<&'static str>);
 
 /// A coordinate with no more values than this is enumerated.
 const SMALL: u32 = 32;
 
 impl Universe {
     fn new(view: &View<'_, Sim>, cells: Cells) -> Self {
-        let mut universe = Universe(BTreeMap::new());
-        for (dims, keys) in written(view, cells) {
-            for (coordinate, &bound) in dims.iter().enumerate() {
-                // Keys come in order, so neighbours are what is equal.
-                let mut values: Vec<Key> = keys.iter().map(|key| [key[coordinate], 0, 0, 0]).collect();
-                values.dedup();
-                values.extend(corners(bound, view).map(|value| [value, 0, 0, 0]));
-                universe.0.entry(vec![bound]).or_default().extend(values);
-            }
-            if dims.len() > 1 {
-                let mut all = keys;
-                all.extend(corners_of_all(dims, view));
-                universe.0.entry(dims.to_vec()).or_default().extend(all);
+        let written = written(view, cells);
+        let mut universe = BTreeMap::new();
+        for fact in facts::<Sim>() {
+            for &(field, coordinates) in fact.keys {
+                let (kept, choice) = choice(&fact, field, coordinates);
+                universe.entry(choice).or_insert_with_key(|choice| collect(view, &written, &kept, choice));
             }
         }
-        for keys in universe.0.values_mut() {
-            keys.sort_unstable();
-            keys.dedup();
-        }
-        universe
+        Universe(universe)
     }
 
     /// Looks for keys at which `fact` does not hold.
     fn refute(&self, view: &View<'_, Sim>, fact: &Fact<Sim>) -> Option<Violation> {
-        let mut search = Search { universe: self, view, fact, keys: [0; 8], found: None };
+        let candidates =
+            fact.keys.iter().map(|&(field, coordinates)| &*self.0[&choice(fact, field, coordinates).1]).collect();
+        let mut search = Search { candidates, view, fact, keys: [0; 8], found: None };
         search.slot(0);
         search.found
     }
+}
 
-    /// The keys over the chosen coordinates of a field.
-    fn keys(&self, field: &str, coordinates: &[usize]) -> &[Key] {
-        let dims = bounds::<Sim>(field).expect("a fact names fields of the state");
-        let kept = dims.iter().zip(coordinates).filter(|&(_, &key)| key != IGNORE);
-        let bounds: Vec<u32> = kept.map(|(&dim, _)| dim).collect();
-        &self.0[&bounds]
+/// The coordinates that an entry of a fact's list speaks of, and where to look for values of theirs.
+fn choice(fact: &Fact<Sim>, field: &'static str, coordinates: &[usize]) -> (Vec<usize>, Choice) {
+    let dims = bounds::<Sim>(field).expect("a fact names fields of the state");
+    let kept: Vec<usize> = (0..dims.len()).filter(|&coordinate| coordinates[coordinate] != IGNORE).collect();
+    let bounds = kept.iter().map(|&coordinate| dims[coordinate]).collect();
+    (kept, (bounds, (fact.keys.len() > 1).then_some(field)))
+}
+
+/// The keys of a choice, in order.
+fn collect(view: &View<'_, Sim>, written: &[Written], kept: &[usize], (bounds, only): &Choice) -> Vec<Key> {
+    let fields = || written.iter().filter(|written| only.is_none_or(|only| only == written.field));
+    let mut found = corners_of_all(bounds, view);
+    if let [bound] = bounds[..] {
+        let mut values = FxHashSet::default();
+        for Written { dims, keys, .. } in fields() {
+            let of_its_kind = |&at: &usize| dims[at] == bound && (only.is_none() || kept == [at]);
+            for at in (0..dims.len()).filter(of_its_kind) {
+                // Keys come in order, so that repetitions of a first coordinate follow each other.
+                values.extend(keys.chunk_by(|one, next| one[at] == next[at]).map(|same| same[0][at]));
+            }
+        }
+        found.extend(values.into_iter().map(|value| [value, 0, 0, 0]));
+    } else {
+        // No fact so far chooses several coordinates of still more.
+        found.extend(fields().filter(|written| written.dims == bounds).flat_map(|written| &written.keys));
     }
+    // Several ordered lists, one behind the other: what the stable sort is good at.
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The enumeration of a fact's keys.
 struct Search<'a, 'v> {
-    universe: &'a Universe,
+    /// For each entry of the fact's list.
+    candidates: Vec<&'a [Key]>,
     view: &'a View<'v, Sim>,
     fact: &'a Fact<Sim>,
     keys: [u32; 8],
@@ -117,14 +140,14 @@ struct Search<'a, 'v> {
 impl Search<'_, '_> {
     /// Enumerates the keys from entry `index` of the fact's list on.
     fn slot(&mut self, index: usize) {
-        let Some(&(field, coordinates)) = self.fact.keys.get(index) else {
+        let Some((_, coordinates)) = self.fact.keys.get(index) else {
             if !(self.fact.holds)(self.view, &self.keys) {
                 self.report();
             }
             return;
         };
-        let universe = self.universe;
-        for key in universe.keys(field, coordinates) {
+        let candidates = self.candidates[index];
+        for key in candidates {
             for (&position, &value) in coordinates.iter().filter(|&&position| position != IGNORE).zip(key) {
                 self.keys[position] = value;
             }
@@ -171,8 +194,20 @@ fn corners_of_all(dims: &[u32], view: &View<'_, Sim>) -> Vec<Key> {
     keys
 }
 
-/// For each field, the bounds of its key and the keys that were written.
-fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<(&'static [u32], Vec<Key>)> {
+/// What was written in a field.
+struct Written {
+    field: &'static str,
+    /// Bounds of its key.
+    dims: &'static [u32],
+    /// Its keys, in order.
+    keys: Vec<Key>,
+}
+
+/// What was written in each field.
+///
+/// But for the contents of memory: they are the programs', no fact speaks of them, and where they were written, that
+/// they are defined was written as well.
+fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<Written> {
     macro_rules! fields {
         ($($field:ident: $map:expr,)*) => {
             vec![$({
@@ -182,7 +217,7 @@ fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<(&'static [u32], Vec<Key>)
                     padded[..dims.len()].copy_from_slice(&key);
                     padded
                 };
-                (dims, $map.keys(cells).into_iter().map(pad).collect())
+                Written { field: <$field as Field<Sim>>::NAME, dims, keys: $map.keys(cells).into_iter().map(pad).collect() }
             }),*]
         };
     }
@@ -199,7 +234,6 @@ fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<(&'static [u32], Vec<Key>)
         PageTables: own.tables,
         PageTableGhosts: ghost.tables,
         IdentityTables: ghost.idpde,
-        PhysicalMemory: own.hp,
         DefinedMemory: ghost.hp_defined,
         KernelContexts: own.kctxt,
         UserContexts: own.uctxt,

@@ -2,6 +2,7 @@
 use crate::machine::Sim;
 use domain::{Data, Field, Key, Map, Source};
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,9 +11,16 @@ const CHUNK: u64 = 512;
 /// A fill of more cells than this is remembered instead of written out.
 const LARGEST_FILL: u64 = 1 << 16;
 
+/// The place of no chunk.
+const NOWHERE: (u64, usize) = (u64::MAX, 0);
+
 /// A total map: what was written, over a definition of all the rest.
 pub struct Sparse<F: Field<Sim>> {
-    chunks: FxHashMap<u64, Chunk<F::Val>>,
+    chunks: Vec<Chunk<F::Val>>,
+    /// Where in `chunks` each chunk is, by its number.
+    places: FxHashMap<u64, usize>,
+    /// The chunk that was last looked up and its place: programs stay in a page for a while.
+    last: Cell<(u64, usize)>,
     rest: Rest<F>,
     /// Long rows that were filled since the definition, by position, the latest last: what absent chunks have there.
     fills: Vec<(Range<u64>, F::Val)>,
@@ -29,6 +37,7 @@ enum Rest<F: Field<Sim>> {
 /// Neighbouring cells, by their position in the order of keys.
 #[derive(Clone)]
 struct Chunk<V> {
+    number: u64,
     cells: Box<[V]>,
     /// Which of them were written one by one, or at an end of a filled row: a bit each.
     written: [u64; CHUNK as usize / 64],
@@ -45,7 +54,13 @@ pub enum Cells {
 
 impl<F: Field<Sim>> Clone for Sparse<F> {
     fn clone(&self) -> Self {
-        Sparse { chunks: self.chunks.clone(), rest: self.rest.clone(), fills: self.fills.clone() }
+        Sparse {
+            chunks: self.chunks.clone(),
+            places: self.places.clone(),
+            last: self.last.clone(),
+            rest: self.rest.clone(),
+            fills: self.fills.clone(),
+        }
     }
 }
 
@@ -82,18 +97,24 @@ impl Source<Sim> for Zero {
 impl<F: Field<Sim>> Sparse<F> {
     /// A map of zeros.
     pub(crate) fn new() -> Self {
-        Sparse { chunks: FxHashMap::default(), rest: Rest::Zero, fills: Vec::new() }
+        Sparse {
+            chunks: Vec::new(),
+            places: FxHashMap::default(),
+            last: Cell::new(NOWHERE),
+            rest: Rest::Zero,
+            fills: Vec::new(),
+        }
     }
 
     /// The keys of its cells that were written, in their order.
     pub fn keys(&self, which: Cells) -> Vec<F::Key> {
         let mut chunks: Vec<_> = self.chunks.iter().collect();
-        chunks.sort_unstable_by_key(|(number, _)| **number);
+        chunks.sort_unstable_by_key(|chunk| chunk.number);
         let mut keys = Vec::new();
-        for (&number, chunk) in chunks {
+        for chunk in chunks {
             for at in 0..CHUNK as usize {
                 let wanted = which == Cells::Neighbours || chunk.written[at / 64] & 1 << (at % 64) != 0;
-                if wanted && let Some(key) = Self::key(number * CHUNK + at as u64) {
+                if wanted && let Some(key) = Self::key(chunk.number * CHUNK + at as u64) {
                     keys.push(key);
                 }
             }
@@ -139,18 +160,39 @@ impl<F: Field<Sim>> Sparse<F> {
         }
     }
 
-    /// The chunk with this number.
+    /// The place of the chunk with this number, if there is one.
+    fn place(&self, number: u64) -> Option<usize> {
+        let (last, place) = self.last.get();
+        if last == number {
+            return Some(place);
+        }
+        let place = *self.places.get(&number)?;
+        self.last.set((number, place));
+        Some(place)
+    }
+
+    /// The chunk with this number, made if there is none.
     fn chunk(&mut self, number: u64) -> &mut Chunk<F::Val> {
-        if !self.chunks.contains_key(&number) {
+        let place = self.place(number).unwrap_or_else(|| {
             let value = |position| match Self::key(position) {
                 Some(key) => self.unwritten(position, key),
                 // The last chunk may have room for more keys than there are.
                 None => F::Val::decode(&mut Zero),
             };
             let cells = (number * CHUNK..(number + 1) * CHUNK).map(value).collect();
-            self.chunks.insert(number, Chunk { cells, written: Default::default() });
-        }
-        self.chunks.get_mut(&number).expect("it was there or has just been made")
+            self.chunks.push(Chunk { number, cells, written: Default::default() });
+            let place = self.chunks.len() - 1;
+            self.places.insert(number, place);
+            place
+        });
+        &mut self.chunks[place]
+    }
+
+    /// Forgets all chunks.
+    fn clear(&mut self) {
+        self.chunks.clear();
+        self.places.clear();
+        self.last.set(NOWHERE);
     }
 
     /// Replaces the cell at a position.
@@ -165,8 +207,8 @@ impl<F: Field<Sim>> Sparse<F> {
 impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
     fn get(&self, key: F::Key) -> F::Val {
         let position = Self::position(key.words());
-        match self.chunks.get(&(position / CHUNK)) {
-            Some(chunk) => chunk.cells[(position % CHUNK) as usize],
+        match self.place(position / CHUNK) {
+            Some(place) => self.chunks[place].cells[(position % CHUNK) as usize],
             None => self.unwritten(position, key),
         }
     }
@@ -189,7 +231,7 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
         let long = end - start > LARGEST_FILL;
         let mut numbers: Vec<u64> = if long {
             self.fills.push((start..end, value));
-            self.chunks.keys().copied().collect()
+            self.chunks.iter().map(|chunk| chunk.number).collect()
         } else {
             (start / CHUNK..end.div_ceil(CHUNK)).collect()
         };
@@ -206,7 +248,7 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
     }
 
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static) {
-        self.chunks.clear();
+        self.clear();
         self.fills.clear();
         self.rest = Rest::Defined(Arc::new(make));
     }
