@@ -18,6 +18,7 @@ pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod run;
+pub mod snapshot;
 pub mod sparse;
 pub mod user;
 pub mod x86;
