@@ -1,7 +1,7 @@
 //! The fields of the state that are maps: one table that names each one's key, value and bounds.
 //!
-//! Names are the reference's (section 3.1). A field whose name has a dot is a ghost companion: what the
-//! specification knows of the entries beside what the hardware stores.
+//! Names are the reference's (section 3.1). A field whose name has a dot is a companion of the one before the dot: it
+//! has the same key, or one that begins with it, and says more of the same entries.
 use crate::constants::*;
 use domain::{Domain, Geometry, Home};
 
@@ -249,9 +249,9 @@ field_table! {
     /// What the specification knows of them.
     UserContextKinds "uctxt.kind" [NUM_PROC, UCTXT_SIZE] => SlotKind;
     /// Pages charged to each container.
-    Charges "charged" [NUM_ID] => Charge;
+    Charges "AC.charged" [NUM_ID] => Charge;
     /// Links of the thread queues.
-    NextLinks "next" [NUM_PROC] => Next;
+    NextLinks "tcb.next" [NUM_PROC] => Next;
     /// What the specification knows of threads.
     ThreadGhosts "tcb" [NUM_PROC] => ThreadGhost;
     /// VMX capability words.

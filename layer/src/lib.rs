@@ -17,6 +17,7 @@
 pub mod constants;
 pub mod container;
 pub mod context;
+pub mod contract;
 pub mod fields;
 pub mod interrupt;
 pub mod invariant;
@@ -25,6 +26,7 @@ pub mod machine;
 pub mod memory;
 pub mod page_alloc;
 pub mod page_table;
+pub mod primitive;
 pub mod process;
 pub mod queue;
 pub mod state;

@@ -2,6 +2,7 @@
 use crate::fields::{Homes, ThreadGhosts, UserContexts, VisibleHomes};
 use crate::invariant::Keys;
 use crate::log::Log;
+use crate::queue::Threads;
 use core::fmt::Debug;
 use core::ops::DerefMut;
 use domain::{Ghost, Home};
@@ -80,20 +81,33 @@ pub trait Object<M: Machine>: Sized + 'static {
 
     /// The object at `place`, empty.
     fn new(place: M::Place) -> Self;
-    /// Visits the words that are kept in the object itself, by name: to print, compare and make them unknown.
-    fn words(&mut self, visit: &mut dyn FnMut(&'static str, &mut M::Word));
+    /// Visits the words and counters that are kept in the object itself, by name: to print, compare and make them
+    /// unknown.
+    fn words(&mut self, visit: &mut dyn Visit<M>);
+    /// The object as it is now.
+    fn snapshot(&self) -> Self
+    where
+        M: Spec;
     /// What CPU `me` may count on at `key` between two of its critical sections.
     fn rely(old: &Self, new: &Self, me: M::Word, key: &[M::Word]) -> bool
     where
         M: Spec;
-    /// What holds of the object by itself at `key` whenever its lock is free.
-    fn own_fact(&self, key: &[M::Word]) -> bool
+    /// What holds of the object of row `row`, and of the threads in it, at `key` whenever its lock is free.
+    fn own_fact(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec;
 }
 
+/// Sees the words of an object.
+pub trait Visit<M: Machine> {
+    /// A word.
+    fn word(&mut self, name: &'static str, word: &mut M::Word);
+    /// A counter of ghost state.
+    fn nat(&mut self, name: &'static str, nat: &mut M::Nat);
+}
+
 /// A machine on which the specification is visible: hosted or symbolic.
-pub trait Spec: Machine + VisibleHomes {
+pub trait Spec: Machine<Log: Clone> + VisibleHomes {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
 }

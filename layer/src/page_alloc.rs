@@ -3,7 +3,8 @@ use crate::constants::*;
 use crate::fields::*;
 use crate::invariant::Keys;
 use crate::log::{Event, Log};
-use crate::machine::{Lock, Machine, Object, Spec};
+use crate::machine::{Lock, Machine, Object, Spec, Visit};
+use crate::queue::Threads;
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map};
@@ -70,8 +71,20 @@ impl<M: Machine> Object<M> for AllocTable<M> {
         }
     }
 
-    fn words(&mut self, visit: &mut dyn FnMut(&'static str, &mut M::Word)) {
-        visit("cursor", &mut self.cursor);
+    fn words(&mut self, visit: &mut dyn Visit<M>) {
+        visit.word("cursor", &mut self.cursor);
+    }
+
+    fn snapshot(&self) -> Self
+    where
+        M: Spec,
+    {
+        AllocTable {
+            frames: self.frames.clone(),
+            cursor: self.cursor,
+            owner: M::ghost(|| AllocGhost { owners: M::present(&self.owner).owners.clone() }),
+            log: self.log.clone(),
+        }
     }
 
     fn rely(old: &Self, new: &Self, me: M::Word, key: &[M::Word]) -> bool
@@ -88,7 +101,7 @@ impl<M: Machine> Object<M> for AllocTable<M> {
             && (before.alloc.holds() || owner_after != me)
     }
 
-    fn own_fact(&self, key: &[M::Word]) -> bool
+    fn own_fact(&self, _: M::Word, _: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec,
     {

@@ -3,11 +3,11 @@
 //! What the specification knows of a queue is the span of positions `lo..hi` that it holds now; each thread in
 //! it has a position of its own. Both only ever grow, which is what makes first in, first out a theorem.
 use crate::constants::*;
-use crate::fields::{Next, ThreadGhost, place};
+use crate::fields::{Next, NextLinks, ThreadGhost, ThreadGhosts, place};
 use crate::invariant::Keys;
-use crate::machine::{Links, Machine, Object, Spec};
+use crate::machine::{Links, Machine, Object, Spec, Visit};
 use crate::stuck::{Stuck, require};
-use domain::{Ghost, Map, Nat};
+use domain::{Ghost, Home, Map, Nat};
 
 /// A queue of threads.
 pub struct Fifo<M: Machine> {
@@ -66,6 +66,25 @@ impl<M: Machine> Fifo<M> {
             span.hi = span.hi + 1;
         });
         Ok(())
+    }
+
+    /// Visits its words.
+    pub fn words(&mut self, visit: &mut dyn Visit<M>) {
+        visit.word("head", &mut self.head);
+        visit.word("tail", &mut self.tail);
+        self.span.update(|span| {
+            visit.nat("lo", &mut span.lo);
+            visit.nat("hi", &mut span.hi);
+        });
+    }
+
+    /// The queue as it is now.
+    pub fn snapshot(&self) -> Self
+    where
+        M: Spec,
+    {
+        let span = *M::present(&self.span);
+        Fifo { head: self.head, tail: self.tail, span: M::ghost(|| span) }
     }
 
     /// Takes the first thread, which is then in flight.
@@ -132,9 +151,9 @@ pub fn fifo_fact<M: Spec>(fifo: &Fifo<M>, id: M::Word, threads: &Threads<M>, key
 /// The links and the ghost state of all threads, as the machines that keep them have them.
 pub struct Threads<M: Machine> {
     /// The links.
-    pub next: <M as domain::Home<crate::fields::NextLinks>>::Map,
+    pub next: <M as Home<NextLinks>>::Map,
     /// What the specification knows.
-    pub tcb: <M as domain::Home<crate::fields::ThreadGhosts>>::Map,
+    pub tcb: <M as Home<ThreadGhosts>>::Map,
 }
 
 impl<M: Machine> Threads<M> {
@@ -143,10 +162,9 @@ impl<M: Machine> Threads<M> {
 
     /// The threads at boot: CPU `c` runs thread `c + 1`, its main thread.
     pub fn boot(place: M::Place) -> Self {
-        let mut next = <M as domain::Home<crate::fields::NextLinks>>::home(place);
-        next.define(|_| Next { thread: NO_THREAD.into() });
-        let mut tcb = <M as domain::Home<crate::fields::ThreadGhosts>>::home(place);
-        tcb.define(|[t]| {
+        let mut threads = Self::homes(place);
+        threads.next.define(|_| Next { thread: NO_THREAD.into() });
+        threads.tcb.define(|[t]| {
             let main = t >= 1 && t <= TOTAL_CPU;
             ThreadGhost {
                 place: if main { place::RUN } else { place::DEAD }.into(),
@@ -155,11 +173,21 @@ impl<M: Machine> Threads<M> {
                 home: if main { t - 1 } else { 0.into() },
             }
         });
-        Threads { next, tcb }
+        threads
+    }
+
+    /// Threads with every map as its home has it.
+    pub fn homes(place: M::Place) -> Self {
+        Threads { next: <M as Home<NextLinks>>::home(place), tcb: <M as Home<ThreadGhosts>>::home(place) }
     }
 }
 
 impl<M: Spec> Threads<M> {
+    /// The threads as they are now.
+    pub fn snapshot(&self) -> Self {
+        Threads { next: self.next.clone(), tcb: self.tcb.clone() }
+    }
+
     /// What CPU `me` may count on for thread `t` between two of its own critical sections.
     ///
     /// Its running and ready threads, and the children that only its own threads can create, stay as they are;
@@ -234,15 +262,21 @@ impl<M: Machine> Object<M> for Queue<M> {
     const NAME: &'static str = "msg";
     const RANK: u32 = 2;
     const MOVES_THREADS: bool = true;
-    const KEYS: Keys = &[];
+    const KEYS: Keys = Threads::<M>::KEYS;
 
     fn new(place: M::Place) -> Self {
         Queue { fifo: Fifo::new(), log: M::log(place) }
     }
 
-    fn words(&mut self, visit: &mut dyn FnMut(&'static str, &mut M::Word)) {
-        visit("head", &mut self.fifo.head);
-        visit("tail", &mut self.fifo.tail);
+    fn words(&mut self, visit: &mut dyn Visit<M>) {
+        self.fifo.words(visit);
+    }
+
+    fn snapshot(&self) -> Self
+    where
+        M: Spec,
+    {
+        Queue { fifo: self.fifo.snapshot(), log: self.log.clone() }
     }
 
     // What others may do to a pending queue, they do to the threads in it: `Threads::rely`.
@@ -253,10 +287,10 @@ impl<M: Machine> Object<M> for Queue<M> {
         true
     }
 
-    fn own_fact(&self, _: &[M::Word]) -> bool
+    fn own_fact(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec,
     {
-        true
+        fifo_fact(&self.fifo, row + MSG_Q, threads, key[0])
     }
 }

@@ -4,7 +4,7 @@
 //! threads'); [`Shared`] holds the shared objects, each behind its lock, and what is constant after boot.
 use crate::constants::*;
 use crate::fields::*;
-use crate::machine::Machine;
+use crate::machine::{Machine, Spec};
 use crate::page_alloc::AllocTable;
 use crate::queue::{Fifo, Queue};
 use crate::stuck::{Stuck, require};
@@ -185,6 +185,97 @@ impl<M: Machine> Own<M> {
             log: M::log(place),
             ghost: M::ghost(|| OwnGhost::init_adt(place)),
         }
+    }
+}
+
+impl<M: Spec> Own<M> {
+    /// The state as it is now.
+    pub fn snapshot(&self) -> Self {
+        let ghost = M::present(&self.ghost);
+        Own {
+            cpu: self.cpu,
+            cur: self.cur,
+            nps: self.nps,
+            intr_flag: self.intr_flag,
+            ti: self.ti,
+            console: self.console,
+            ioapic: self.ioapic,
+            ac: self.ac.clone(),
+            dirs: self.dirs.clone(),
+            tables: self.tables.clone(),
+            hp: self.hp.clone(),
+            kctxt: self.kctxt.clone(),
+            uctxt: self.uctxt.clone(),
+            vmxinfo: self.vmxinfo.clone(),
+            lines: self.lines.clone(),
+            ready: self.ready.snapshot(),
+            log: self.log.clone(),
+            ghost: M::ghost(|| OwnGhost {
+                pg: ghost.pg,
+                ikern: ghost.ikern,
+                ihost: ghost.ihost,
+                ipt: ghost.ipt,
+                init: ghost.init,
+                in_intr: ghost.in_intr,
+                pt: ghost.pt,
+                pperm: ghost.pperm.clone(),
+                lat: ghost.lat.clone(),
+                lat_entry: ghost.lat_entry.clone(),
+                dirs_defined: ghost.dirs_defined.clone(),
+                tables: ghost.tables.clone(),
+                idpde: ghost.idpde.clone(),
+                hp_defined: ghost.hp_defined.clone(),
+                uctxt_kind: ghost.uctxt_kind.clone(),
+                charged: ghost.charged.clone(),
+                smspool: ghost.smspool.clone(),
+            }),
+        }
+    }
+}
+
+/// A value of the state that is in no map.
+#[derive(Clone, Copy, Debug)]
+pub enum Scalar<M: Machine> {
+    /// A word.
+    Word(M::Word),
+    /// A wide word.
+    Wide(M::Wide),
+    /// A counter.
+    Nat(M::Nat),
+    /// A flag.
+    Flag(M::Flag),
+}
+
+impl<M: Spec> Own<M> {
+    /// Every value that is in no map, by name.
+    pub fn scalars(&self) -> [(&'static str, Scalar<M>); 23] {
+        let ghost = M::present(&self.ghost);
+        let span = M::present(&self.ready.span);
+        [
+            ("CPU_ID", Scalar::Word(self.cpu)),
+            ("cid", Scalar::Word(self.cur)),
+            ("nps", Scalar::Word(self.nps)),
+            ("intr_flag", Scalar::Flag(self.intr_flag)),
+            ("ti.addr", Scalar::Wide(self.ti.addr)),
+            ("ti.ra", Scalar::Wide(self.ti.ra)),
+            ("console.len", Scalar::Word(self.console.len)),
+            ("console.rpos", Scalar::Word(self.console.rpos)),
+            ("ioapic.max_intr", Scalar::Word(self.ioapic.max_intr)),
+            ("ioapic.irqs", Scalar::Word(self.ioapic.irqs)),
+            ("ioapic.enables", Scalar::Word(self.ioapic.enables)),
+            ("ioapic.init", Scalar::Flag(self.ioapic.init)),
+            ("rdy.head", Scalar::Word(self.ready.head)),
+            ("rdy.tail", Scalar::Word(self.ready.tail)),
+            ("rdy.lo", Scalar::Nat(span.lo)),
+            ("rdy.hi", Scalar::Nat(span.hi)),
+            ("pg", Scalar::Flag(ghost.pg)),
+            ("ikern", Scalar::Flag(ghost.ikern)),
+            ("ihost", Scalar::Flag(ghost.ihost)),
+            ("ipt", Scalar::Flag(ghost.ipt)),
+            ("init", Scalar::Flag(ghost.init)),
+            ("in_intr", Scalar::Flag(ghost.in_intr)),
+            ("PT", Scalar::Word(ghost.pt)),
+        ]
     }
 }
 

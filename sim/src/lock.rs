@@ -25,12 +25,6 @@ impl<T> Rows<T> {
         Rows(objects.into_iter().map(Mutex::new).collect())
     }
 
-    /// How many rows there are.
-    #[expect(clippy::len_without_is_empty, reason = "a family without objects is of no use")]
-    pub fn len(&self) -> u32 {
-        self.0.len() as u32
-    }
-
     /// Looks at the object of `row` from outside the machine, between two primitives: no other CPU runs, nothing is
     /// logged.
     pub fn inspect(&self, row: u32) -> MutexGuard<'_, T> {

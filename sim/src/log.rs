@@ -3,7 +3,7 @@ use crate::machine::Sim;
 use layer::log::{Event, Log};
 
 /// Everything that happened to a shared object, oldest first.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Kept(
     /// Which CPU did what.
     pub Vec<(u32, Event<Sim>)>,

@@ -1,107 +1,60 @@
 //! Copies of a machine's state, to compare what was with what is and to go back to it.
 use crate::machine::Sim;
-use domain::Present;
-use layer::page_alloc::{AllocGhost, AllocTable};
-use layer::queue::{Fifo, Queue, Threads};
-use layer::state::{Cpu, Own, OwnGhost};
+use layer::constants::TOTAL_CPU;
+use layer::invariant::View;
+use layer::machine::Object;
+use layer::page_alloc::AllocTable;
+use layer::queue::{Queue, Threads};
+use layer::state::{Boot, Cpu, Own};
 
-/// What one CPU owns and what it shares, at a moment between two primitives. Logs are remembered by their length:
-/// nothing but a return to the moment takes an event out of one.
+/// What one CPU owns and what it shares, at a moment between two primitives.
 pub struct Snapshot {
     /// What the CPU owns.
     pub own: Own<Sim>,
     /// The allocation table.
     pub at: AllocTable<Sim>,
-    /// The pending queues.
+    /// The pending queues, one a CPU.
     pub pending: Vec<Queue<Sim>>,
     /// Links and ghost state of the threads.
     pub threads: Threads<Sim>,
-    /// Events in the logs of what the CPU owns, of the table and of the queues.
-    events: Vec<usize>,
+    /// What is constant after boot.
+    pub boot: Boot<Sim>,
 }
 
 impl Snapshot {
     /// The state of this CPU and of what it shares.
     pub fn take(cpu: &Cpu<'_, Sim>) -> Self {
-        let at = cpu.shared.at.inspect(0);
-        let mut events = vec![cpu.own.log.0.len(), at.log.0.len()];
-        let pending = (0..cpu.shared.pending.len()).map(|row| {
-            let queue = cpu.shared.pending.inspect(row);
-            events.push(queue.log.0.len());
-            Queue { fifo: fifo(&queue.fifo), log: Default::default() }
-        });
-        let pending = pending.collect();
-        let threads = cpu.shared.links.inspect();
+        let shared = cpu.shared;
         Snapshot {
-            own: own(&cpu.own),
-            at: table(&at),
-            pending,
-            threads: Threads { next: threads.next.clone(), tcb: threads.tcb.clone() },
-            events,
+            own: cpu.own.snapshot(),
+            at: shared.at.inspect(0).snapshot(),
+            pending: (0..TOTAL_CPU).map(|row| shared.pending.inspect(row).snapshot()).collect(),
+            threads: shared.links.inspect().snapshot(),
+            boot: shared.boot,
         }
     }
 
-    /// Makes the CPU and what it shares as they were.
+    /// Makes the CPU and what it shares as they were, their logs included.
     pub fn restore(self, cpu: &mut Cpu<'_, Sim>) {
-        let Snapshot { own, at, pending, threads, events } = self;
-        let mut events = events.into_iter();
-        let mut cut = |mut log: crate::log::Kept| {
-            log.0.truncate(events.next().unwrap_or_default());
-            log
-        };
-        let log = cut(std::mem::take(&mut cpu.own.log));
-        cpu.own = Own { log, ..own };
-        let mut table = cpu.shared.at.inspect(0);
-        let log = cut(std::mem::take(&mut table.log));
-        *table = AllocTable { log, ..at };
-        for (row, queue) in (0..).zip(pending) {
-            let mut now = cpu.shared.pending.inspect(row);
-            let log = cut(std::mem::take(&mut now.log));
-            *now = Queue { log, ..queue };
+        let shared = cpu.shared;
+        cpu.own = self.own;
+        *shared.at.inspect(0) = self.at;
+        for (row, queue) in (0..).zip(self.pending) {
+            *shared.pending.inspect(row) = queue;
         }
-        *cpu.shared.links.inspect() = threads;
+        *shared.links.inspect() = self.threads;
     }
-}
 
-fn fifo(of: &Fifo<Sim>) -> Fifo<Sim> {
-    Fifo { head: of.head, tail: of.tail, span: of.span.clone() }
-}
-
-fn table(of: &AllocTable<Sim>) -> AllocTable<Sim> {
-    AllocTable {
-        frames: of.frames.clone(),
-        cursor: of.cursor,
-        owner: Present(AllocGhost { owners: of.owner.0.owners.clone() }),
-        log: Default::default(),
-    }
-}
-
-fn own(of: &Own<Sim>) -> Own<Sim> {
-    let ghost = &of.ghost.0;
-    Own {
-        ac: of.ac.clone(),
-        dirs: of.dirs.clone(),
-        tables: of.tables.clone(),
-        hp: of.hp.clone(),
-        kctxt: of.kctxt.clone(),
-        uctxt: of.uctxt.clone(),
-        vmxinfo: of.vmxinfo.clone(),
-        lines: of.lines.clone(),
-        ready: fifo(&of.ready),
-        log: Default::default(),
-        ghost: Present(OwnGhost {
-            pperm: ghost.pperm.clone(),
-            lat: ghost.lat.clone(),
-            lat_entry: ghost.lat_entry.clone(),
-            dirs_defined: ghost.dirs_defined.clone(),
-            tables: ghost.tables.clone(),
-            idpde: ghost.idpde.clone(),
-            hp_defined: ghost.hp_defined.clone(),
-            uctxt_kind: ghost.uctxt_kind.clone(),
-            charged: ghost.charged.clone(),
-            smspool: ghost.smspool.clone(),
-            ..*ghost
-        }),
-        ..*of
+    /// The state as facts and promises read it.
+    pub fn view(&self) -> View<'_, Sim> {
+        View {
+            own: &self.own,
+            ghost: &self.own.ghost.0,
+            at: &self.at,
+            pending: &self.pending[self.own.cpu as usize],
+            threads: &self.threads,
+            boot: &self.boot,
+            current_cpu: self.own.cpu,
+        }
     }
 }

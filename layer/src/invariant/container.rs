@@ -54,7 +54,15 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 10] {
 /// `holds` of every child of container `i`.
 #[track_caller]
 fn children<M: Spec>(i: M::Word, container: Container<M>, holds: impl Fn(M::Word) -> bool) -> bool {
-    (0..MAX_CHILDREN).all(|k| container.nchildren <= k || holds(i * MAX_CHILDREN + 1 + k))
+    for k in 0..MAX_CHILDREN {
+        if container.nchildren <= k {
+            break;
+        }
+        if !holds(i * MAX_CHILDREN + 1 + k) {
+            return false;
+        }
+    }
+    true
 }
 
 /// The sum of the children's quotas of container `i`.

@@ -85,7 +85,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
             name: "the pending queue is a queue",
             class: Derived,
             keys: &[("tcb", &[0])],
-            holds: |v, k| fifo_fact(&v.pending.fifo, v.pending_id(), v.threads, k[0]),
+            holds: |v, k| v.pending.own_fact(v.own.cpu, v.threads, k),
         },
         Fact {
             number: "D4.6",
@@ -201,7 +201,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
             name: "the allocation table by itself",
             class: Derived,
             keys: &[("AT", &[0])],
-            holds: |v, k| v.at.own_fact(k),
+            holds: |v, k| v.at.own_fact(0.into(), v.threads, k),
         },
         Fact {
             number: "D12",

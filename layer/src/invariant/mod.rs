@@ -7,7 +7,7 @@ mod derived;
 mod high;
 mod low;
 
-use crate::constants::{MSG_Q, TOTAL_CPU};
+use crate::constants::TOTAL_CPU;
 use crate::machine::Spec;
 use crate::page_alloc::AllocTable;
 use crate::queue::{Queue, Threads};
@@ -78,11 +78,6 @@ impl<M: Spec> View<'_, M> {
     /// The id of this CPU's ready queue (`rdy_q_id`).
     pub fn ready_id(&self) -> M::Word {
         self.own.cpu
-    }
-
-    /// The id of this CPU's pending queue (`msg_q_id`).
-    pub fn pending_id(&self) -> M::Word {
-        self.own.cpu + MSG_Q
     }
 
     /// The thread is alive and belongs to this CPU.
