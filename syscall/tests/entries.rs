@@ -205,6 +205,31 @@ fn spawn_gives_children_until_a_limit_is_reached() {
     assert_eq!(call(&mut cpu, SPAWN, 0, 10), refused(Error::Mem, 0), "a ninth child");
 }
 
+/// Programs yield until it is the turn of `thread`.
+fn wait_for(cpu: &mut Cpu<'_, Sim>, thread: u32) {
+    while cpu.own.cur != thread {
+        let next = begin(cpu, YIELD, 0, 0);
+        assert!(drive(cpu, next));
+    }
+}
+
+#[test]
+fn a_parent_whose_last_child_would_have_no_number_has_none() {
+    let fixture = Fixture::new(&[FRAMES, FRAMES, FRAMES, FRAMES, FRAMES, FRAMES, 200]);
+    let mut cpu = fixture.boot();
+    // 15 is the seventh child of the main thread, 127 the seventh of 15: its children would be 1017 to 1024.
+    wait_for(&mut cpu, 15);
+    for child in 121..128 {
+        assert_eq!(call(&mut cpu, SPAWN, 0, if child < 126 { FRAMES } else { 60 }), (0, child));
+    }
+    wait_for(&mut cpu, 127);
+    assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), refused(Error::Mem, 0));
+    wait_for(&mut cpu, 126);
+    for child in 1009..1017 {
+        assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), (0, child));
+    }
+}
+
 #[test]
 fn spawn_refuses_numbers_that_do_not_exist() {
     let fixture = Fixture::new(&[300]);
@@ -214,10 +239,7 @@ fn spawn_refuses_numbers_that_do_not_exist() {
     for quota in [200, 100] {
         let (error, child) = call(&mut cpu, SPAWN, 0, quota);
         assert_eq!(error, 0);
-        while cpu.own.cur != child {
-            let next = begin(&mut cpu, YIELD, 0, 0);
-            assert!(drive(&mut cpu, next));
-        }
+        wait_for(&mut cpu, child);
         parents.push(child);
     }
     assert_eq!(parents, [9, 73, 585]);
