@@ -84,9 +84,15 @@ impl<B: Bus> Execution<'_, B> {
         }
         let room = self.read(0)?;
         let frame = self.registers[Rsp].wrapping_sub(8);
+        // The processor makes sure that the new top of the stack is writable, too.
+        let top = frame.wrapping_sub(room);
+        if !is_canonical(top, 8) {
+            return Err(Trap::StackFault);
+        }
+        memory::probe(self.bus, top, 8)?;
         self.store_at(frame, Size::Quad, self.registers[Rbp])?;
         self.registers[Rbp] = frame;
-        self.registers[Rsp] = frame.wrapping_sub(room);
+        self.registers[Rsp] = top;
         Ok(())
     }
 
