@@ -43,6 +43,11 @@ mod stack;
 mod string;
 mod transfer;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use memory::{Bus, Size};
 pub use registers::{Gpr, INITIAL_MXCSR, Registers, rflags};
 

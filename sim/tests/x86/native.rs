@@ -102,10 +102,8 @@ fn install_handler() {
         ss_size: SIZE,
     };
     // SAFETY: the stack is leaked, so it outlives the thread.
-    assert_eq!(
-        unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) },
-        0
-    );
+    let result = unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
 }
 
 impl Arena {
