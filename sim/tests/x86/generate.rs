@@ -49,7 +49,7 @@ impl Random {
 
     /// Lanes that are likely to be interesting as floating-point numbers.
     fn lanes(&mut self) -> u128 {
-        const SINGLES: [u32; 12] = [
+        const SINGLES: [u32; 14] = [
             0,
             0x8000_0000,
             0x3F80_0000,
@@ -62,6 +62,9 @@ impl Random {
             0x4F00_0000,
             0xCF00_0000,
             0x3F00_0000,
+            // 2^63 and its negative.
+            0x5F00_0000,
+            0xDF00_0000,
         ];
         let mut value = 0;
         match self.below(3) {
