@@ -21,6 +21,8 @@ use std::sync::{Arc, Mutex};
 use syscall::entry;
 use syscall::image::ParsedImage;
 use syscall::next::{Next, Step};
+use syscall::spawn::Parent;
+use syscall::table::{Arguments, rows};
 
 /// Text of 5 bytes on a page, data of 3 on the next and a page of zeros: three pages and their page table.
 const FRAMES: u32 = 4;
@@ -326,6 +328,38 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
     assert!(drive(&mut cpu, next));
     let end = End::Stopped { reason: Reason::DivideError, address: wide, rip: wide };
     assert_eq!(fixture.board.ends()[0].end, end);
+}
+
+#[test]
+fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
+    let fixture = Fixture::new(&[10, 50]);
+    let mut cpu = fixture.boot();
+    let arguments = |load| Arguments::<Sim> {
+        registers: [7; UCTXT_SIZE as usize],
+        reason: Reason::DivideError,
+        parent: Parent::Program,
+        load,
+    };
+    let ready = |cpu: &mut Cpu<'_, Sim>, load| {
+        let mut ready = Vec::new();
+        for row in rows::<Sim>() {
+            let before = Snapshot::take(cpu);
+            if (row.ready)(&before.view(), &arguments(load)) {
+                let next = (row.run)(cpu, &arguments(load)).unwrap();
+                assert!(next.holds(&Snapshot::take(cpu).view()), "{}", row.name);
+                assert_eq!(check(cpu, 0, Cells::Written), [], "{}", row.name);
+                ready.push(row.name);
+            }
+            before.restore(cpu);
+        }
+        ready
+    };
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception"]);
+    let Next::Switch(_) = begin(&mut cpu, YIELD, 0, 0) else { panic!("a yield switches") };
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["start_user", "main", "exited", "load"]);
+    // A thread that is not there, and the kernel's own.
+    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), ["start_user", "main", "exited"]);
+    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), ["start_user", "main", "exited"]);
 }
 
 /// What a program does.
