@@ -177,6 +177,7 @@ pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Rep
     let baton = Arc::new(Baton::new(cpus, seed, limit));
     board::seat(Arc::clone(&board), None);
     let shared = shared();
+    board::stand_up();
     board.write_line(&format!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" }));
 
     let results: Vec<Finished> = thread::scope(|scope| {
