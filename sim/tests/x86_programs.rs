@@ -1,0 +1,51 @@
+//! Runs the programs of `user/` on the interpreter, over a stand-in for the kernel that is just enough for
+//! that, and compares what they do with their manifests.
+
+mod x86;
+
+use programs::{Check, Plan, Program};
+use x86::kernel::Kernel;
+
+/// All programs.
+fn build() -> Vec<Program> {
+    programs::build().expect("the programs build")
+}
+
+/// Runs a plan, one CPU after the other, and requires what it expects.
+fn run(programs: &[Program], plan: &Plan) {
+    let mut check = Check::new(plan);
+    let mut problems = Vec::new();
+    for cpu in 0..plan.pages.len() as u32 {
+        let console = Kernel::new(cpu, programs, &plan.boot_list).run();
+        for line in console.lines() {
+            problems.extend(check.line(line).err());
+        }
+    }
+    problems.extend(check.missing());
+    let text: String = problems
+        .iter()
+        .map(|problem| format!("{problem}\n"))
+        .collect();
+    assert!(problems.is_empty(), "{text}");
+    assert!(check.is_complete());
+}
+
+#[test]
+fn all_programs_together_do_what_their_manifests_say() {
+    let programs = build();
+    run(
+        &programs,
+        &Plan::new(&programs, 8).expect("they can run together"),
+    );
+}
+
+#[test]
+fn each_program_alone_does_what_its_manifest_says() {
+    let programs = build();
+    for program in &programs {
+        run(
+            &programs,
+            &Plan::new([program], 2).expect("it can run alone"),
+        );
+    }
+}
