@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod engine;
+mod entry;
 mod explore;
 mod facts;
 mod machine;
@@ -10,10 +11,12 @@ mod model;
 mod prove;
 mod solver;
 mod state;
+mod system;
 mod term;
 mod word;
 
 pub use engine::{Counts, Failure, Reason, with_engine};
+pub use entry::prove_entry;
 pub use explore::catch_panics;
 pub use machine::Sym;
 pub use prove::{Ground, Outcome, prove_primitive};

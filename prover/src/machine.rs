@@ -199,7 +199,8 @@ impl<G: Geometry> Moves<G> {
     }
 }
 
-fn next_version() -> Origin {
+/// A version that no object has yet.
+pub(crate) fn next_version() -> Origin {
     engine(|e| {
         e.fresh += 1;
         Origin { version: e.fresh }
