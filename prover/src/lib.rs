@@ -13,6 +13,7 @@ mod solver;
 mod state;
 mod system;
 mod term;
+mod theorems;
 mod word;
 
 pub use engine::{Counts, Failure, Reason, with_engine};
@@ -20,4 +21,5 @@ pub use entry::prove_entry;
 pub use explore::catch_panics;
 pub use machine::Sym;
 pub use prove::{Ground, Outcome, prove_primitive};
+pub use theorems::{Theorem, theorems};
 pub use solver::{Solver, SolverError};
