@@ -3,6 +3,9 @@
 
 use tar_no_std::{ArchiveEntry, TarArchiveRef};
 
+/// Name of the boot list in the archive: which programs to start.
+pub const BOOT_LIST: &str = "boot.txt";
+
 /// The archive is not a tar file: whoever built it is to blame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Corrupt;

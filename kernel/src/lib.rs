@@ -9,7 +9,6 @@
 #![no_std]
 
 pub mod archive;
-pub mod boot_text;
 pub mod context;
 pub mod descriptors;
 pub mod exit;

@@ -40,6 +40,16 @@ pub struct Image {
     pub describe: fn(usize, &mut dyn Write) -> fmt::Result,
 }
 
+impl Image {
+    /// Does nothing at all; for images that need only some of the hooks.
+    pub const DEFAULT: Image = Image {
+        prepare: |_| {},
+        start: |_| registers::halt(),
+        entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
+        describe: |_, _| Ok(()),
+    };
+}
+
 /// Declares the crate to be an image with these hooks (an [`Image`](crate::metal::Image)).
 #[macro_export]
 macro_rules! image {

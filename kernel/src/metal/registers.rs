@@ -30,7 +30,8 @@ pub struct Protections {
     pub smap: bool,
 }
 
-/// Turns on what the processor has of [`Protections`], and write protection for ring 0.
+/// Turns on what the processor has of [`Protections`], write protection for ring 0, and alignment checks for
+/// programs that ask for them.
 ///
 /// # Safety
 /// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
@@ -59,7 +60,7 @@ pub unsafe fn protect() -> Protections {
     unsafe {
         Efer::write(efer);
         Cr4::write(cr4);
-        Cr0::write(Cr0::read() | Cr0Flags::WRITE_PROTECT);
+        Cr0::write(Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::ALIGNMENT_MASK);
     }
     protections
 }

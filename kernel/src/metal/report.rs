@@ -7,9 +7,9 @@
 use super::apic::LocalApic;
 use super::console::{self, Console};
 use super::entry::Frame;
-use super::{cpu, image, power, registers, smp};
+use super::{cpu, image, paging, power, registers, smp};
 use crate::exit::Reason;
-use crate::layout::MAX_CPUS;
+use crate::layout::{IMAGE_BASE, MAX_CPUS};
 use crate::lock::Guard;
 use crate::stacks::{self, Place};
 use crate::symbols::Symbols;
@@ -111,6 +111,7 @@ fn write_panic(out: &mut Out, number: usize, info: &PanicInfo, frame_pointer: u6
     if let Some(location) = info.location() {
         writeln!(out, "  at {location}")?;
     }
+    writeln!(out, "  called from:")?;
     write_trace(out, frame_pointer)
 }
 
@@ -179,10 +180,17 @@ fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt
         Cr4::read_raw()
     )?;
     if frame.from_ring_3() {
-        Ok(())
-    } else {
-        write_trace(out, frame.rbp())
+        return Ok(());
     }
+    writeln!(out, "  called from:")?;
+    let text = paging::image_parts().text;
+    if !text.contains(&frame.rip.wrapping_sub(IMAGE_BASE)) {
+        // A wild jump, perhaps by a call: then the stack pointer leads to the caller.
+        if let Some([back, _]) = stack_words(frame.rsp) {
+            write_caller(out, back)?;
+        }
+    }
+    write_trace(out, frame.rbp())
 }
 
 fn write_interrupted(out: &mut Out, number: usize, frame: &Frame) -> fmt::Result {
@@ -230,29 +238,35 @@ fn write_symbol(out: &mut Out, address: u64) -> fmt::Result {
 
 /// Follows the saved frame pointers from `frame_pointer` on, as long as they lead upwards in one stack.
 fn write_trace(out: &mut Out, mut frame_pointer: u64) -> fmt::Result {
-    writeln!(out, "  called from:")?;
     for _ in 0..TRACE_LIMIT {
-        let Some(Place::Inside(owner, stack)) = stacks::place(frame_pointer) else {
+        let Some([next, back]) = stack_words(frame_pointer) else {
             break;
         };
-        let range = stack.range(owner);
-        if !frame_pointer.is_multiple_of(8)
-            || frame_pointer + 16 > range.end
-            || owner >= smp::arrived()
-        {
-            break;
-        }
-        let saved = ptr::with_exposed_provenance::<[u64; 2]>(frame_pointer as usize);
-        // SAFETY: both words lie in a mapped stack, as was just checked, and no CPU runs but this one.
-        let [next, back] = unsafe { saved.read_volatile() };
-        write!(out, "    {back:#018x} ")?;
-        // The return address lies after the call: step back into it.
-        write_symbol(out, back.wrapping_sub(1))?;
-        writeln!(out)?;
+        write_caller(out, back)?;
         if next <= frame_pointer {
             break;
         }
         frame_pointer = next;
     }
     Ok(())
+}
+
+/// The two words at `address`, if they lie in a stack of a CPU.
+fn stack_words(address: u64) -> Option<[u64; 2]> {
+    let Some(Place::Inside(owner, stack)) = stacks::place(address) else {
+        return None;
+    };
+    let fits = address.is_multiple_of(8) && address + 16 <= stack.range(owner).end;
+    (fits && owner < smp::arrived()).then(|| {
+        let words = ptr::with_exposed_provenance::<[u64; 2]>(address as usize);
+        // SAFETY: both words lie in a mapped stack, as was just checked, and no CPU runs but this one.
+        unsafe { words.read_volatile() }
+    })
+}
+
+fn write_caller(out: &mut Out, back: u64) -> fmt::Result {
+    write!(out, "    {back:#018x} ")?;
+    // The return address lies after the call: step back into it.
+    write_symbol(out, back.wrapping_sub(1))?;
+    writeln!(out)
 }

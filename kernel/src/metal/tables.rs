@@ -51,7 +51,11 @@ pub fn build_gates() -> Gates {
             vectors::MACHINE_CHECK => Stack::MachineCheck,
             _ => Stack::Trap,
         };
-        let ring = if vector == vectors::SYSTEM_CALL { 3 } else { 0 };
+        let ring = if vectors::FOR_RING_3.contains(&vector) {
+            3
+        } else {
+            0
+        };
         *slot = gate(
             entry::gate_address(vector),
             stack.ist_index().unwrap_or(0),
