@@ -101,11 +101,13 @@ static BOOT: crate::lock::Lock<Option<Boot>> = crate::lock::Lock::new(None);
 /// # Safety
 /// Called once, by CPU 0, on the boot code's page map.
 unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
-    // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
     let read = |range: Range<u64>| {
         let length = range.end.checked_sub(range.start)?;
-        (range.end <= DIRECT_MAP_SIZE)
-            .then(|| unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
+        if range.end > DIRECT_MAP_SIZE {
+            return None;
+        }
+        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
+        Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
     let info = pvh::parse(start_info, read).map_err(Error::StartInfo)?;
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;

@@ -103,13 +103,12 @@ impl Cpu {
 /// Number of the CPU that runs this; 0 before the blocks are there.
 pub fn number() -> usize {
     let block = ptr::with_exposed_provenance::<Cpu>(registers::gs() as usize);
+    if block.is_null() {
+        return 0;
+    }
     // SAFETY: in ring 0, GS is 0 before the CPU has its block and the block's address afterwards; the
     // number never changes.
-    if block.is_null() {
-        0
-    } else {
-        unsafe { (&raw const (*block).number).read() }
-    }
+    unsafe { (&raw const (*block).number).read() }
 }
 
 /// Goes on with `next` on the CPU's kernel stack, which is empty again: the end of one piece of kernel
