@@ -54,6 +54,8 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
     let context = unsafe { &mut *thread.context };
     context.set(Slot::Eflags, user_flags(context.get(Slot::Eflags)));
     if !is_user_rip(context.get(Slot::Eip)) {
+        context.set(Slot::Trapno, u64::from(vectors::GENERAL_PROTECTION));
+        context.set(Slot::Err, 0);
         run_afresh(cpu, |cpu| {
             let why = Entry::Exception {
                 vector: vectors::GENERAL_PROTECTION,
