@@ -70,7 +70,8 @@ fn symbol_table(image: &Path) -> Result<String, Error> {
         .filter(|&(address, _, name)| address >= kernel::layout::IMAGE_BASE && !name.is_empty())
         .collect();
     functions.sort_unstable();
-    // Labels in assembly have no size: they reach to the next symbol.
+    // Labels in assembly have no size: they reach to the next symbol. The last is the linker's mark of the
+    // image's end, which is not wanted.
     let ends: Vec<u64> = functions.iter().skip(1).map(|next| next.0).collect();
     let mut table = String::new();
     for (&(address, size, name), end) in functions.iter().zip(ends) {
@@ -84,4 +85,39 @@ fn symbol_table(image: &Path) -> Result<String, Error> {
         }
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::archive::Archive;
+    use std::env;
+
+    #[test]
+    fn the_kernel_reads_what_is_written() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("new").join("boot.tar");
+        let program = Program {
+            name: "hello".to_owned(),
+            elf: vec![7; 1000],
+        };
+        // Any ELF file serves; this one has no functions where an image has them.
+        let image = env::current_exe().expect("this test");
+        write(&path, &image, "0 hello 40\n", &[program]).expect("an archive");
+        let bytes = fs::read(&path).expect("the archive");
+        let archive = Archive::new(&bytes).expect("a tar file");
+        assert_eq!(archive.find_text(BOOT_LIST), Some("0 hello 40\n"));
+        assert_eq!(archive.find_text(symbols::FILE), Some(""));
+        assert_eq!(archive.find("hello"), Some(&[7; 1000][..]));
+    }
+
+    #[test]
+    fn what_is_not_an_image_is_named() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let image = directory.path().join("image");
+        fs::write(&image, "no ELF file").expect("a file");
+        let error =
+            write(&directory.path().join("boot.tar"), &image, "", &[]).expect_err("not an image");
+        assert!(matches!(error, Error::Symbols { path, .. } if path == image));
+    }
 }

@@ -44,3 +44,25 @@ fn main() -> ExitCode {
         ExitCode::FAILURE
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_argument_says_what_was_expected() {
+        let error = |line: &str| match Arguments::try_parse_from(line.split(' ')) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("`{line}` was accepted"),
+        };
+        assert!(error("cairn run --cpus 9").contains("1..=8"));
+        assert!(error("cairn run --machine vax").contains("qemu"));
+        assert!(error("cairn run --timeout soon").contains("soon"));
+    }
+}

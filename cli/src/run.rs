@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     )?;
     if arguments.gdb {
         eprintln!(
-            "waiting for a debugger: gdb {} -ex 'target remote :1234'",
+            "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
             image.display()
         );
     }

@@ -200,10 +200,10 @@ fn describe(boot: &Boot) {
     let Protections { nx, smep, smap } = boot.protections;
     let on = |name, on| if on { name } else { "" };
     crate::say!(
-        "cairn: protections: W^X{}{}{}",
-        on(" NX", nx),
-        on(" SMEP", smep),
-        on(" SMAP", smap)
+        "cairn: protections: write-protected code{}{}{}",
+        on(", NX (no page is writable and executable)", nx),
+        on(", SMEP", smep),
+        on(", SMAP", smap)
     );
     match &boot.archive {
         None => crate::say!("cairn: no boot archive"),
