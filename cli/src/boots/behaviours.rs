@@ -236,6 +236,13 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         ..USUAL
     },
     Behaviour {
+        name: "ring-3-smp",
+        image: "try-ring3-smp",
+        cpus: 8,
+        texts: &["8 CPUs switched 5000 times each between two threads"],
+        ..USUAL
+    },
+    Behaviour {
         name: "smap",
         image: "try-smap",
         texts: &[

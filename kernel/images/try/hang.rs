@@ -11,7 +11,7 @@ use kernel::metal::cpu::Cpu;
 use kernel::metal::user::{Way, enter};
 
 kernel::image!(Image {
-    prepare: |boot| *SETUP.lock() = Some(user::set_up(boot)),
+    prepare: |boot| *SETUP.lock() = Some(user::set_up(boot, 0)),
     start,
     describe: |cpu, out| write!(out, ", the program of CPU {cpu}"),
     ..Image::DEFAULT

@@ -36,7 +36,7 @@ static STATE: Lock<Option<State>> = Lock::new(None);
 
 fn prepare(boot: &mut Boot) {
     *STATE.lock() = Some(State {
-        setup: user::set_up(boot),
+        setup: user::set_up(boot, 0),
         case: 0,
         step: 0,
     });

@@ -13,7 +13,7 @@ use kernel::metal::user::{Way, enter};
 use kernel::metal::{Image, registers};
 
 kernel::image!(Image {
-    prepare: |boot| *SETUP.lock() = Some(user::set_up(boot)),
+    prepare: |boot| *SETUP.lock() = Some(user::set_up(boot, 0)),
     start,
     entry,
     ..Image::DEFAULT

@@ -34,10 +34,14 @@ pub struct Setup {
 // SAFETY: the pointers lead to kernel memory that is never given back, and only the holder uses them.
 unsafe impl Send for Setup {}
 
-/// Makes the page map in the first users' frames.
-pub fn set_up(boot: &mut Boot) -> Setup {
+/// Frames that one page map uses.
+const FRAMES: u64 = 8;
+
+/// Makes page map number `number`, in users' frames of its own.
+pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
     let spaces = paging::user_spaces(&mut boot.frames, boot.root, 1).expect("memory for one space");
-    let frame = |index: u64| boot.memory.user_frames().start + index * PAGE_SIZE;
+    let frame =
+        |index: u64| boot.memory.user_frames().start + (number * FRAMES + index) * PAGE_SIZE;
     let table = frame(0);
     // SAFETY: users' frames are free at boot, and in the direct map; the space is not in use yet.
     unsafe {

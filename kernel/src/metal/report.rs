@@ -1,7 +1,7 @@
 //! The last report: what went wrong, where, and how the kernel got there. One report a run, whoever else
 //! fails at the same moment.
 //!
-//! The first CPU to [`claim`] the report stops the others with an NMI, takes the console whoever has it,
+//! The first CPU to claim the report stops the others with an NMI, takes the console whoever has it,
 //! writes, and ends the machine. Every other CPU that arrives here stops.
 
 use super::apic::LocalApic;
