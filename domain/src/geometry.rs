@@ -1,0 +1,32 @@
+//! Sizes of the page tables: the one place that knows them.
+use core::fmt::Debug;
+
+/// A two-level view of a 4 GiB address space.
+pub trait Geometry: Copy + Debug + 'static {
+    /// What the prover prints.
+    const NAME: &'static str;
+    /// Entries of one page table.
+    const ENTRIES: u32;
+    /// Directory entries; together they cover 2^20 pages.
+    const DIRS: u32 = (1 << 20) / Self::ENTRIES;
+    /// Bytes that one directory entry covers.
+    const REGION: u32 = 4096 * Self::ENTRIES;
+}
+
+/// The reference's machine: 1024 entries a table, 1024 directory entries.
+#[derive(Clone, Copy, Debug)]
+pub struct Reference;
+
+impl Geometry for Reference {
+    const NAME: &'static str = "reference";
+    const ENTRIES: u32 = 1024;
+}
+
+/// Long mode: 512 entries a table, 2048 directory entries of 2 MiB.
+#[derive(Clone, Copy, Debug)]
+pub struct X64;
+
+impl Geometry for X64 {
+    const NAME: &'static str = "x86-64";
+    const ENTRIES: u32 = 512;
+}

@@ -1,0 +1,90 @@
+//! Fields of the state and the maps that hold them.
+use crate::{Data, Domain};
+
+/// The key of a field: one or more words.
+pub trait Key<D: Domain>: Copy + 'static {
+    /// Its words, first coordinate first.
+    fn words(&self) -> &[D::Word];
+    /// The key with these words.
+    ///
+    /// # Panics
+    /// When the number of words is not the key's own.
+    fn from_words(words: &[D::Word]) -> Self;
+}
+
+impl<D: Domain, const N: usize> Key<D> for [D::Word; N] {
+    #[inline(always)]
+    fn words(&self) -> &[D::Word] {
+        self
+    }
+    #[inline(always)]
+    fn from_words(words: &[D::Word]) -> Self {
+        core::array::from_fn(|i| words[i])
+    }
+}
+
+/// A field of the state: names its key, its value and its bounds, and says nothing of where it lives.
+/// Written with [`fields!`](crate::fields).
+pub trait Field<D: Domain>: 'static {
+    /// What indexes it.
+    type Key: Key<D>;
+    /// What it holds.
+    type Val: Data<D>;
+    /// The reference's name.
+    const NAME: &'static str;
+    /// Exclusive bound of each coordinate of the key.
+    const DIMS: &'static [u32];
+}
+
+/// A total map from the keys of `F` to its values, by value.
+pub trait Map<D: Domain, F: Field<D>> {
+    /// The value at `key`.
+    fn get(&self, key: F::Key) -> F::Val;
+    /// Replaces the value at `key`.
+    fn set(&mut self, key: F::Key, value: F::Val);
+    /// Changes the value at `key` in place.
+    #[inline(always)]
+    #[track_caller]
+    fn update<R>(&mut self, key: F::Key, change: impl FnOnce(&mut F::Val) -> R) -> R {
+        let mut value = self.get(key);
+        let result = change(&mut value);
+        self.set(key, value);
+        result
+    }
+    /// Every entry whose key starts with `row` becomes `value`.
+    fn fill(&mut self, row: &[D::Word], value: F::Val);
+    /// Every entry becomes what `make` says of its key.
+    fn define(&mut self, make: impl Fn(F::Key) -> F::Val + 'static);
+    /// The least `i` in `from..to` whose value satisfies `wanted`.
+    fn first(&self, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
+    where
+        F: Field<D, Key = [D::Word; 1]>;
+}
+
+/// Which map type a machine gives to a field: one blanket implementation hosted and one symbolically, one by
+/// one in the kernel, where two homes must not alias what the prover thinks distinct.
+pub trait Home<F: Field<Self>>: Domain {
+    /// The map type.
+    type Map: Map<Self, F>;
+    /// The map of this field at `place`.
+    fn home(place: Self::Place) -> Self::Map;
+}
+
+/// Declares fields: `Name "reference's name" [bound, …] => Value`.
+#[macro_export]
+macro_rules! fields {
+    ($($(#[$meta:meta])* $name:ident $text:literal [$($dim:expr),+] => $value:ident;)*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Clone, Copy, Debug)]
+            pub struct $name;
+            impl<D: $crate::Domain> $crate::Field<D> for $name {
+                type Key = [D::Word; [$($crate::fields!(@one $dim)),+].len()];
+                type Val = $value<D>;
+                const NAME: &'static str = $text;
+                const DIMS: &'static [u32] = &[$($dim),+];
+            }
+        )*
+    };
+    (@one $dim:expr) => { () };
+}

@@ -1,0 +1,54 @@
+//! The value types of a [`Domain`](crate::Domain): words, wide words, counters, flags.
+use core::fmt::Debug;
+use core::ops::{Add, AddAssign, Div, Mul, Rem, Sub, SubAssign};
+
+/// A 32-bit machine word.
+///
+/// Every `+`, `-` and `*` is exact: going out of range is a bug of the caller, which a debug build catches and
+/// which the prover refutes at every operation, so that a word and a mathematical integer coincide.
+/// Products and quotients are by constants only.
+pub trait Word:
+    Copy
+    + Debug
+    + Ord
+    + From<u32>
+    + PartialEq<u32>
+    + PartialOrd<u32>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Add<u32, Output = Self>
+    + Sub<u32, Output = Self>
+    + Mul<u32, Output = Self>
+    + Div<u32, Output = Self>
+    + Rem<u32, Output = Self>
+    + AddAssign
+    + SubAssign
+    + AddAssign<u32>
+    + SubAssign<u32>
+    + 'static
+{
+}
+
+/// A 64-bit machine word: it is moved, compared and narrowed, but not computed with.
+pub trait Wide<W>: Copy + Debug + Eq + From<W> + PartialEq<u64> + PartialOrd<u64> + 'static {
+    /// The constant `value`.
+    fn constant(value: u64) -> Self;
+    /// The low 32 bits.
+    fn low(self) -> W;
+    /// The word with this value, if it has 32 bits.
+    fn narrow(self) -> Option<W>;
+}
+
+/// An unbounded counter of ghost state; no operation can overflow.
+pub trait Nat<W>:
+    Copy + Debug + Ord + From<W> + PartialEq<u32> + Add<Output = Self> + Add<u32, Output = Self> + 'static
+{
+    /// The constant 0.
+    fn zero() -> Self;
+}
+
+/// A stored truth value.
+pub trait Flag: Copy + Debug + From<bool> + 'static {
+    /// The way to a `bool`: symbolically it forks here.
+    fn holds(self) -> bool;
+}

@@ -1,0 +1,96 @@
+//! The layer's constants (reference, section 2), with the relations between them that its proofs need.
+
+/// Bytes of a page (`PgSize`).
+pub const PAGE_SIZE: u32 = 4096;
+/// Frames of 4 KiB in 4 GiB (`maxpage`).
+pub const MAX_PAGE: u32 = 1 << 20;
+/// First frame and first page of the user area: 1 GiB (`kern_low`).
+pub const KERN_LOW: u32 = 262_144;
+/// First page above the user area: 3.75 GiB (`kern_high`).
+pub const KERN_HIGH: u32 = 983_040;
+/// Lowest user virtual address (`adr_low`).
+pub const ADR_LOW: u32 = KERN_LOW * PAGE_SIZE;
+/// First address above the user window (`adr_high`).
+pub const ADR_HIGH: u32 = KERN_HIGH * PAGE_SIZE;
+/// Initial user stack pointer (`STACK_TOP`).
+pub const STACK_TOP: u32 = ADR_HIGH;
+/// `pt_resv`'s result when no page could be had (`MagicNumber`).
+pub const MAGIC_NUMBER: u32 = MAX_PAGE + 1;
+/// CPUs (`TOTAL_CPU`); also the number of root containers.
+pub const TOTAL_CPU: u32 = 8;
+/// Children of a container, ever (`max_children`).
+pub const MAX_CHILDREN: u32 = 8;
+/// Thread ids, exclusive bound (`num_proc`).
+pub const NUM_PROC: u32 = 1024;
+/// Containers (`num_id`).
+pub const NUM_ID: u32 = NUM_PROC;
+/// Condition variables and channels that clients see (`num_cv`).
+pub const NUM_CV: u32 = 1024;
+/// Queues: a ready and a pending queue a CPU, a sleep queue a condition variable (`num_chan`).
+pub const NUM_CHAN: u32 = 2 * TOTAL_CPU + NUM_CV;
+/// "No thread" in a queue's links.
+pub const NO_THREAD: u32 = NUM_PROC;
+/// "No page map": the value of `PT` before `sched_init`, where the reference has −1.
+pub const NO_MAP: u32 = u32::MAX;
+/// Slots of a user context: the reference's 17 and R8 to R15 (P45).
+pub const UCTXT_SIZE: u32 = 25;
+/// Console ring (`CONSOLE_BUFFER_SIZE`); it stores at most one less.
+pub const CONSOLE_BUFFER_SIZE: u32 = 512;
+/// Indices of `vmxinfo` are below this.
+pub const VMXINFO_SIZE: u32 = 15;
+/// I/O APIC lines are below this.
+pub const IOAPIC_LINES: u32 = 24;
+/// User code selector (`CPU_GDT_UCODE`).
+pub const USER_CODE: u32 = 0x1B;
+/// User data selector (`CPU_GDT_UDATA`).
+pub const USER_DATA: u32 = 0x23;
+/// Interrupt flag of EFLAGS (`FL_IF`).
+pub const FL_IF: u32 = 0x200;
+
+/// Indices of a user context (`U_*`).
+#[allow(missing_docs, reason = "each is the register that it names")]
+pub mod slot {
+    pub const EDI: u32 = 0;
+    pub const ESI: u32 = 1;
+    pub const EBP: u32 = 2;
+    pub const OESP: u32 = 3;
+    pub const EBX: u32 = 4;
+    pub const EDX: u32 = 5;
+    pub const ECX: u32 = 6;
+    pub const EAX: u32 = 7;
+    pub const ES: u32 = 8;
+    pub const DS: u32 = 9;
+    pub const TRAPNO: u32 = 10;
+    pub const ERR: u32 = 11;
+    pub const EIP: u32 = 12;
+    pub const CS: u32 = 13;
+    pub const EFLAGS: u32 = 14;
+    pub const ESP: u32 = 15;
+    pub const SS: u32 = 16;
+    pub const R10: u32 = 19;
+}
+
+/// Page permissions, by code (reference, section 2, and P42).
+pub mod perm {
+    /// Present, kernel, read-only (`PTP`).
+    pub const PTP: u32 = 1;
+    /// Present, writable, kernel (`PTK(false)`).
+    pub const PTK: u32 = 3;
+    /// Present, user, read-only: the extension of P42 (`PTUR`).
+    pub const PTUR: u32 = 5;
+    /// Present, writable, user (`PTU`).
+    pub const PTU: u32 = 7;
+    /// Present, writable, kernel, global (`PTK(true)`).
+    pub const PTKG: u32 = 259;
+}
+
+/// Queue id of CPU `c`'s ready queue is `c` (`rdy_q_id`); of its pending queue `MSG_Q + c` (`msg_q_id`); of a
+/// condition variable's sleep queue `SLP_Q + cv` (`slp_q_id`).
+pub const MSG_Q: u32 = TOTAL_CPU;
+/// First sleep queue.
+pub const SLP_Q: u32 = 2 * TOTAL_CPU;
+
+// P1: what the reference demands of the constants that no source gives.
+const _: () = assert!(NUM_PROC >= 73 && NUM_CHAN == 16 + NUM_CV && NUM_ID == NUM_PROC);
+const _: () = assert!(MSG_Q >= TOTAL_CPU && SLP_Q >= MSG_Q + TOTAL_CPU && SLP_Q + NUM_CV <= NUM_CHAN);
+const _: () = assert!(ADR_HIGH as u64 == KERN_HIGH as u64 * PAGE_SIZE as u64 && KERN_HIGH < MAX_PAGE);

@@ -1,0 +1,55 @@
+//! Resource containers: primitives 13 to 16.
+use crate::constants::NUM_ID;
+use crate::fields::Container;
+use crate::machine::Machine;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Map};
+
+/// The container `i`, which must be in use.
+#[inline(always)]
+#[track_caller]
+fn used<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<Container<M>, Stuck> {
+    cpu.require_hk()?;
+    require(i < NUM_ID, Stuck::NoContainer)?;
+    let container = cpu.own.ac.get([i]);
+    require(container.used.holds(), Stuck::NoContainer)?;
+    Ok(container)
+}
+
+/// 13 `container_get_nchildren(i) -> u32`: how many children container `i` has had.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
+#[inline]
+pub fn container_get_nchildren<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
+    Ok(used(cpu, i)?.nchildren)
+}
+
+/// 14 `container_get_quota(i) -> u32`: pages that container `i` may use.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
+#[inline]
+pub fn container_get_quota<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
+    Ok(used(cpu, i)?.quota)
+}
+
+/// 15 `container_get_usage(i) -> u32`: pages that container `i` uses, its children's quotas included.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
+#[inline]
+pub fn container_get_usage<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
+    Ok(used(cpu, i)?.usage)
+}
+
+/// 16 `container_can_consume(i, n) -> 0|1`: 1 iff container `i` has `n` pages left.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
+#[inline]
+pub fn container_can_consume<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, n: M::Word) -> Result<M::Word, Stuck> {
+    let container = used(cpu, i)?;
+    Ok(if n <= container.quota - container.usage { 1.into() } else { 0.into() })
+}

@@ -1,0 +1,79 @@
+//! Contracts of the memory accessors.
+use super::{Answer, Contract, Step};
+use crate::constants::*;
+use crate::fields::*;
+use crate::machine::Spec;
+use crate::memory::{self, Access};
+use crate::page_table::{pdx, ptx};
+use domain::{Map, Wide};
+
+/// Where the running program's map puts its access, if anywhere.
+fn target<M: Spec>(s: &Step<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
+    let a = s.arguments.wide.narrow()?;
+    let Pde::Table { frame } = s.before.own.dirs.get([s.before.own.cur, pdx::<M>(a)]) else { return None };
+    match s.before.own.tables.get([frame, ptx::<M>(a)]) {
+        Pte::Valid { page, perm } => Some((page, perm, a % PAGE_SIZE)),
+        Pte::UnPresent => None,
+    }
+}
+
+/// A fault: `ti` says where.
+fn faulted<M: Spec>(s: &Step<'_, M>) -> bool {
+    s.after.own.ti.addr == s.arguments.wide && s.after.own.ti.ra == s.arguments.place
+}
+
+pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| memory::exec_load(cpu, a.chunk, a.wide, a.place).map(Answer::Loaded),
+        premise: |_, _| true,
+        promise: |s| match (s.answer, target(s)) {
+            (Answer::Loaded(Access::Done(bytes)), Some((page, perm, offset))) => {
+                (perm == perm::PTU || perm == perm::PTUR)
+                    && (0..s.arguments.chunk as u32)
+                        .zip(bytes)
+                        .all(|(k, byte)| *byte == s.before.own.hp.get([page, offset + k]).value)
+            }
+            (Answer::Loaded(Access::Fault), None) => faulted(s),
+            (Answer::Loaded(Access::Fault), Some((_, perm, _))) => {
+                perm != perm::PTU && perm != perm::PTUR && faulted(s)
+            }
+            _ => false,
+        },
+        frame: |s, may| {
+            if matches!(s.answer, Answer::Loaded(Access::Fault)) {
+                may("ti.addr", "", &[]);
+                may("ti.ra", "", &[]);
+            }
+        },
+    }
+}
+
+pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place).map(Answer::Stored),
+        premise: |_, _| true,
+        promise: |s| match (s.answer, target(s)) {
+            (Answer::Stored(Access::Done(())), Some((page, perm, offset))) => {
+                perm == perm::PTU
+                    && (0..s.arguments.chunk as u32)
+                        .zip(&s.arguments.bytes)
+                        .all(|(k, byte)| s.after.own.hp.get([page, offset + k]).value == *byte)
+            }
+            (Answer::Stored(Access::Fault), None) => faulted(s),
+            (Answer::Stored(Access::Fault), Some((_, perm, _))) => perm != perm::PTU && faulted(s),
+            _ => false,
+        },
+        frame: |s, may| match (s.answer, target(s)) {
+            (Answer::Stored(Access::Done(())), Some((page, _, offset))) => {
+                for k in 0..s.arguments.chunk as u32 {
+                    may("HP", "", &[page, offset + k]);
+                    may("HP.defined", "", &[page, offset + k]);
+                }
+            }
+            _ => {
+                may("ti.addr", "", &[]);
+                may("ti.ra", "", &[]);
+            }
+        },
+    }
+}

@@ -1,0 +1,109 @@
+//! What each primitive promises, and what it may change.
+//!
+//! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, its postcondition
+//! (`promise`) and its frame: the cells that it may write. Everything else stays as it is. Both are proved by the same
+//! run that proves the invariant.
+mod machine;
+mod memory;
+mod page_table;
+mod process;
+
+use crate::fields::Context;
+use crate::invariant::View;
+use crate::machine::{Machine, Spec};
+use crate::memory::{Access, Bytes, Chunk};
+use crate::state::Cpu;
+use crate::stuck::Stuck;
+
+/// Arguments for any primitive; each takes what it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<M: Machine> {
+    /// The words, in order.
+    pub words: [M::Word; 4],
+    /// A wide word: an entry point, an address.
+    pub wide: M::Wide,
+    /// The place of the instruction, for an accessor.
+    pub place: M::Wide,
+    /// A captured context.
+    pub context: Context<M>,
+    /// The registers of a trap.
+    pub registers: M::Registers,
+    /// Size of an access.
+    pub chunk: Chunk,
+    /// The bytes of a store.
+    pub bytes: Bytes<M>,
+}
+
+/// What a primitive gave.
+#[derive(Clone, Copy, Debug)]
+pub enum Answer<M: Machine> {
+    /// Nothing.
+    Unit,
+    /// A word.
+    Word(M::Word),
+    /// A wide word.
+    Wide(M::Wide),
+    /// The context to go on with.
+    Resume(Context<M>),
+    /// The thread that goes on in user mode.
+    ToUser(M::Word),
+    /// The end of a load.
+    Loaded(Access<Bytes<M>>),
+    /// The end of a store.
+    Stored(Access<()>),
+}
+
+impl<M: Machine> Answer<M> {
+    /// The word that a primitive gave which gives one; 0 of others.
+    fn word(&self) -> M::Word {
+        match self {
+            Answer::Word(word) => *word,
+            _ => 0.into(),
+        }
+    }
+}
+
+/// A call that was made: the state before and after it.
+pub struct Step<'a, M: Spec> {
+    /// The state before.
+    pub before: View<'a, M>,
+    /// The state after; shared objects as they were when their lock was given back.
+    pub after: View<'a, M>,
+    /// The arguments.
+    pub arguments: &'a Arguments<M>,
+    /// What it gave.
+    pub answer: &'a Answer<M>,
+    /// Some words about which nothing is known, for promises that speak of all.
+    pub any: [M::Word; 2],
+}
+
+/// Told the cells that a primitive may write: field (or scalar), leaf (empty for all), key (or the beginning of it).
+pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as domain::Domain>::Word]);
+
+/// A primitive's code, promise and frame.
+pub struct Contract<M: Spec> {
+    /// Calls it.
+    pub run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
+    /// Its premise: what the reference grants it of its arguments.
+    pub premise: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    /// Its postcondition.
+    pub promise: fn(&Step<'_, M>) -> bool,
+    /// The cells that it may write.
+    pub frame: fn(&Step<'_, M>, Cells<'_, M>),
+}
+
+/// One contract a primitive, by the primitive's name.
+pub(crate) mod contracts {
+    pub(crate) use super::machine::*;
+    pub(crate) use super::memory::*;
+    pub(crate) use super::page_table::*;
+    pub(crate) use super::process::*;
+}
+
+/// A contract of a primitive that only gives a value: `promise` of it, and the whole state unchanged.
+fn silent<M: Spec>(
+    run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
+    promise: fn(&Step<'_, M>) -> bool,
+) -> Contract<M> {
+    Contract { run, premise: |_, _| true, promise, frame: |_, _| () }
+}

@@ -1,0 +1,214 @@
+//! Contracts of the page allocator and the page maps: 2 to 5 and the internal functions of 5.
+use super::{Answer, Cells, Contract, Step, silent};
+use crate::constants::*;
+use crate::fields::*;
+use crate::machine::Spec;
+use crate::page_table::{pdx, ptx};
+use crate::{page_alloc, page_table};
+use domain::{Flag, Map};
+
+/// Frame `page` was obtained and charged to container `n`; nothing where `page` is 0.
+fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
+    let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
+    if page == 0 {
+        return before.usage == after.usage;
+    }
+    page < s.before.own.nps
+        && s.before.ghost.pg.holds()
+        && after.usage == before.usage + 1
+        && after.usage <= after.quota
+        && matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
+}
+
+/// What an allocation for container `n` may write.
+fn allocation<M: Spec>(n: M::Word, page: M::Word, may: Cells<'_, M>) {
+    may("AC", "usage", &[n]);
+    may("AC.charged", "", &[n]);
+    may("AT", "alloc", &[page]);
+    may("AT.owner", "", &[page]);
+    may("pperm", "", &[page]);
+    may("LAT", "", &[page]);
+}
+
+pub(crate) fn palloc<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_alloc::palloc(cpu, a.words[0]).map(Answer::Word),
+        premise: |_, _| true,
+        promise: |s| {
+            let (n, page) = (s.arguments.words[0], s.answer.word());
+            let container = s.before.own.ac.get([n]);
+            allocated(s, n, page)
+                && if page == 0 {
+                    // Either the quota is used up, or no frame is free.
+                    let p = s.any[0];
+                    container.usage >= container.quota || p >= s.before.own.nps || !s.after.at.frames.get([p]).is_free()
+                } else {
+                    let lat = s.after.ghost.lat.get([page]);
+                    matches!(s.after.ghost.pperm.get([page]), FrameUse::Alloc) && lat.valid.holds() && lat.len == 0
+                }
+        },
+        frame: |s, may| {
+            if s.answer.word() != 0 {
+                allocation::<M>(s.arguments.words[0], s.answer.word(), may)
+            }
+        },
+    }
+}
+
+pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_table::set_pt(cpu, a.words[0]).map(|()| Answer::Unit),
+        premise: |_, _| true,
+        promise: |s| s.after.ghost.pt == s.arguments.words[0],
+        frame: |_, may| may("PT", "", &[]),
+    }
+}
+
+/// The frame and permission that the map of `n` has at `va`, after the call or before it.
+fn mapped<M: Spec>(v: &crate::invariant::View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
+    match v.own.dirs.get([n, pdx::<M>(va)]) {
+        Pde::Table { frame } => match v.own.tables.get([frame, ptx::<M>(va)]) {
+            Pte::Valid { page, perm } => Some((page, perm)),
+            Pte::UnPresent => None,
+        },
+        _ => None,
+    }
+}
+
+pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| page_table::pt_read(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        |s| match mapped(&s.before, s.arguments.words[0], s.arguments.words[1]) {
+            Some((page, perm)) => s.answer.word() == page * PAGE_SIZE + perm && s.answer.word() != 0,
+            None => s.answer.word() == 0,
+        },
+    )
+}
+
+pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_table::pt_resv(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
+        premise: |_, _| true,
+        promise: |s| {
+            let [n, va, perm, _] = s.arguments.words;
+            let (before, after) = (s.before.own.ac.get([n]).usage, s.after.own.ac.get([n]).usage);
+            if s.answer.word() == MAGIC_NUMBER {
+                // Nothing, or the page without its page table (P31).
+                return after == before || after == before + 1;
+            }
+            let Some((page, got)) = mapped(&s.after, n, va) else { return false };
+            let table = s.answer.word();
+            mapped(&s.before, n, va).is_none()
+                && got == perm
+                && matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
+                && matches!(s.after.ghost.pperm.get([page]), FrameUse::Alloc)
+                && (s.any[0] >= PAGE_SIZE || s.after.own.hp.get([page, s.any[0]]).value == 0)
+                && if table == 0 {
+                    after == before + 1
+                } else {
+                    after == before + 2
+                        && matches!(s.before.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
+                        && matches!(s.after.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { frame } if frame == table)
+                }
+        },
+        frame: |s, may| {
+            let [n, va, ..] = s.arguments.words;
+            may("AC", "usage", &[n]);
+            may("AC.charged", "", &[n]);
+            may("ptpool", "", &[n, pdx::<M>(va)]);
+            may("ptpool.defined", "", &[n, pdx::<M>(va)]);
+            // Frames that were not this CPU's before: nobody could read them.
+            for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {
+                may(field, "fresh", &[]);
+            }
+            // In a page table that was there, one entry.
+            if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
+                may("pt", "", &[frame, ptx::<M>(va)]);
+                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+            }
+        },
+    }
+}
+
+#[allow(non_snake_case, reason = "the reference's name")]
+pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| {
+            let [n, va, page, perm] = a.words;
+            page_table::pt_insert_pte(cpu, n, va, page, perm).map(|()| Answer::Unit)
+        },
+        premise: |_, _| true,
+        promise: |s| {
+            let [n, va, page, perm] = s.arguments.words;
+            matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)
+                && mapped(&s.before, n, va).is_none()
+        },
+        frame: |s, may| {
+            let [n, va, page, _] = s.arguments.words;
+            if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
+                may("pt", "", &[frame, ptx::<M>(va)]);
+                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+            }
+            may("LAT", "", &[page]);
+            may("LAT.entry", "", &[page]);
+        },
+    }
+}
+
+#[allow(non_snake_case, reason = "the reference's name")]
+pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_table::pt_alloc_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        premise: |_, _| true,
+        promise: |s| {
+            let ([n, va, ..], frame) = (s.arguments.words, s.answer.word());
+            allocated(s, n, frame)
+                && (frame == 0
+                    || (matches!(s.after.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { frame: f } if f == frame)
+                        && (s.any[0] >= <M::Geometry as domain::Geometry>::ENTRIES
+                            || matches!(s.after.own.tables.get([frame, s.any[0]]), Pte::UnPresent))))
+        },
+        frame: |s, may| {
+            let ([n, va, ..], frame) = (s.arguments.words, s.answer.word());
+            if frame != 0 {
+                allocation::<M>(n, frame, may);
+                may("ptpool", "", &[n, pdx::<M>(va)]);
+                may("ptpool.defined", "", &[n, pdx::<M>(va)]);
+                for field in ["pt", "pt.ghost", "HP.defined"] {
+                    may(field, "", &[frame]);
+                }
+            }
+        },
+    }
+}
+
+#[allow(non_snake_case, reason = "the reference's name")]
+pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| {
+            let [n, va, page, perm] = a.words;
+            page_table::pt_insert(cpu, n, va, page, perm).map(Answer::Word)
+        },
+        premise: |_, _| true,
+        promise: |s| {
+            let [n, va, page, perm] = s.arguments.words;
+            s.answer.word() == MAGIC_NUMBER || matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)
+        },
+        frame: |s, may| {
+            let [n, va, page, _] = s.arguments.words;
+            may("AC", "usage", &[n]);
+            may("AC.charged", "", &[n]);
+            may("ptpool", "", &[n, pdx::<M>(va)]);
+            may("ptpool.defined", "", &[n, pdx::<M>(va)]);
+            for field in ["AT", "AT.owner", "pperm", "LAT", "pt", "pt.ghost", "HP.defined"] {
+                may(field, "fresh", &[]);
+            }
+            may("LAT", "", &[page]);
+            may("LAT.entry", "", &[page]);
+            if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
+                may("pt", "", &[frame, ptx::<M>(va)]);
+                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+            }
+        },
+    }
+}

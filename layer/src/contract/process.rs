@@ -1,0 +1,174 @@
+//! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
+use super::{Answer, Contract};
+use crate::constants::*;
+use crate::fields::*;
+use crate::machine::Spec;
+use crate::page_table::is_user_directory;
+use crate::{process, thread};
+use domain::{Flag, Map, Wide};
+
+pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| thread::thread_yield(cpu, a.context).map(|resume| Answer::Resume(resume.into_context())),
+        // The reference grants that the captured registers are well typed.
+        premise: |_, a| a.context.ra < STAGES,
+        promise: |s| {
+            let Answer::Resume(resume) = s.answer else { return false };
+            let (yielded, next) = (s.before.own.cur, s.after.own.cur);
+            let saved = s.after.own.kctxt.get([yielded]);
+            saved.ra == s.arguments.context.ra
+                && saved.esp == s.arguments.context.esp
+                && resume.ra == s.after.own.kctxt.get([next]).ra
+                && resume.esp == s.after.own.kctxt.get([next]).esp
+                // First in, first out: what was first runs; alone, the caller goes on (P4).
+                && if s.before.own.ready.head != NO_THREAD { next == s.before.own.ready.head } else { true }
+                && s.after.threads.tcb.get([next]).place == place::RUN
+                && (next == yielded || s.after.threads.tcb.get([yielded]).place == s.before.own.cpu)
+        },
+        frame: |s, may| {
+            may("cid", "", &[]);
+            may("kctxt", "", &[s.before.own.cur]);
+            for scalar in ["rdy.head", "rdy.tail", "rdy.lo", "rdy.hi"] {
+                may(scalar, "", &[]);
+            }
+            // The caller, what was woken, what runs now, and their neighbours in the queues.
+            for field in ["tcb", "tcb.next"] {
+                may(field, "mine", &[]);
+            }
+        },
+    }
+}
+
+pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| process::sched_init(cpu, a.words[0]).map(|()| Answer::Unit),
+        premise: |_, _| true,
+        promise: |s| {
+            let (v, [x, y]) = (&s.after, s.any);
+            let share = v.boot.norm / TOTAL_CPU;
+            v.ghost.pg.holds()
+                && v.ghost.init.holds()
+                && v.ghost.pt == 0
+                && v.own.cur == v.own.cpu + 1
+                && v.own.nps == v.boot.nps
+                && v.own.ioapic.init.holds()
+                && v.own.ac.get([0.into()]).nchildren == TOTAL_CPU
+                && (x < 1 || x > TOTAL_CPU || {
+                    let root = v.own.ac.get([x]);
+                    root.used.holds() && root.quota == share && root.usage == 0 && root.nchildren == 0
+                })
+                && (x >= NUM_PROC
+                    || y >= <M::Geometry as domain::Geometry>::DIRS
+                    || match v.own.dirs.get([x, y]) {
+                        Pde::Id => x == 0 || !is_user_directory::<M>(y),
+                        Pde::UnPresent => x != 0 && is_user_directory::<M>(y),
+                        Pde::Table { .. } => false,
+                    })
+        },
+        frame: |_, may| {
+            for scalar in ["pg", "init", "PT", "cid", "nps", "ioapic.init"] {
+                may(scalar, "", &[]);
+            }
+            for field in
+                ["vmxinfo", "AC", "AC.charged", "ptpool", "ptpool.defined", "idpde", "LAT", "ioapic.lines", "smspool"]
+            {
+                may(field, "", &[]);
+            }
+        },
+    }
+}
+
+pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| process::proc_create(cpu, a.words[0], a.wide, a.words[1]).map(Answer::Word),
+        premise: |_, _| true,
+        promise: |s| {
+            let (cur, q, child) = (s.before.own.cur, s.arguments.words[1], s.answer.word());
+            let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
+            let made = s.after.own.ac.get([child]);
+            let slot = |k: u32| s.after.own.uctxt.get([child, k.into()]).value;
+            child == cur * MAX_CHILDREN + 1 + before.nchildren
+                && after.usage == before.usage + q
+                && after.nchildren == before.nchildren + 1
+                && made.used.holds()
+                && made.quota == q
+                && made.usage == 0
+                && made.parent == cur
+                && made.nchildren == 0
+                && s.after.own.kctxt.get([child]).ra == START_USER
+                && slot(slot::EIP) == s.arguments.wide
+                && slot(slot::ESP) == M::Wide::constant(STACK_TOP.into())
+                && slot(slot::EFLAGS) == M::Wide::constant(FL_IF.into())
+                && s.after.own.ready.tail == child
+        },
+        frame: |s, may| {
+            let (cur, child) = (s.before.own.cur, s.answer.word());
+            may("AC", "usage", &[cur]);
+            may("AC", "nchildren", &[cur]);
+            for field in ["AC", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
+                may(field, "", &[child]);
+            }
+            if s.before.own.ready.tail != NO_THREAD {
+                may("tcb.next", "", &[s.before.own.ready.tail]);
+            }
+            for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
+                may(scalar, "", &[]);
+            }
+        },
+    }
+}
+
+pub(crate) fn proc_create_postinit<M: Spec>() -> Contract<M> {
+    super::silent(
+        |cpu, a| process::proc_create_postinit(cpu, a.words[0]).map(|()| Answer::Unit),
+        |s| matches!(s.answer, Answer::Unit),
+    )
+}
+
+pub(crate) fn proc_start_user<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, _| process::proc_start_user(cpu).map(|to| Answer::ToUser(to.thread)),
+        premise: |_, _| true,
+        promise: |s| {
+            let g = s.after.ghost;
+            matches!(s.answer, Answer::ToUser(thread) if *thread == s.before.own.cur)
+                && !g.ikern.holds()
+                && !g.ipt.holds()
+                && g.pt == s.before.own.cur
+        },
+        frame: |_, may| {
+            for scalar in ["ikern", "ipt", "PT"] {
+                may(scalar, "", &[]);
+            }
+        },
+    }
+}
+
+pub(crate) fn proc_exit_user<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| process::proc_exit_user(cpu, a.registers).map(|()| Answer::Unit),
+        premise: |_, _| true,
+        promise: |s| {
+            let g = s.after.ghost;
+            g.ikern.holds()
+                && g.ipt.holds()
+                && g.pt == 0
+                && (s.any[0] >= UCTXT_SIZE || matches!(g.uctxt_kind.get([s.before.own.cur, s.any[0]]), SlotKind::Int))
+        },
+        frame: |s, may| {
+            for scalar in ["ikern", "ipt", "PT"] {
+                may(scalar, "", &[]);
+            }
+            may("uctxt", "", &[s.before.own.cur]);
+            may("uctxt.kind", "", &[s.before.own.cur]);
+        },
+    }
+}
+
+pub(crate) fn proc_start_user2<M: Spec>() -> Contract<M> {
+    Contract { run: |cpu, _| process::proc_start_user2(cpu).map(|to| Answer::ToUser(to.thread)), ..proc_start_user() }
+}
+
+pub(crate) fn proc_exit_user2<M: Spec>() -> Contract<M> {
+    Contract { run: |cpu, a| process::proc_exit_user2(cpu, a.registers).map(|()| Answer::Unit), ..proc_exit_user() }
+}

@@ -1,0 +1,82 @@
+//! H6: `Container_valid` (reference, section 5.2), clause by clause, of a container that is in use.
+use super::Class::High;
+use super::{Fact, View};
+use crate::constants::*;
+use crate::fields::Container;
+use crate::machine::Spec;
+use domain::{Flag, Map, Nat};
+
+/// Clauses that the representation makes true: a container's children have the ids `8i+1 .. 8i+1+nchildren`, so there
+/// are no duplicates (10) and the ids are in range (13), and the key is in range (1).
+pub(super) const BY_CONSTRUCTION: &[(&str, &str)] =
+    &[("H6.1", "id in range"), ("H6.10", "no duplicate children"), ("H6.13", "children's ids in range")];
+
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 10] {
+    macro_rules! clause {
+        ($number:literal, $name:literal, $holds:expr) => {
+            Fact {
+                number: $number,
+                name: $name,
+                class: High,
+                keys: &[("AC", &[0])],
+                holds: |v, k| {
+                    let container = v.own.ac.get([k[0]]);
+                    !container.used.holds() || {
+                        let holds: fn(&View<'_, M>, M::Word, Container<M>) -> bool = $holds;
+                        holds(v, k[0], container)
+                    }
+                },
+            }
+        };
+    }
+    [
+        clause!("H6.2", "only container 0 is its own parent", |_, i, c| (c.parent == i) == (i == 0)),
+        clause!("H6.3", "quota is a word", |_, _, c| c.quota <= u32::MAX),
+        clause!("H6.4", "usage within quota", |_, _, c| c.usage <= c.quota),
+        clause!("H6.5", "parent in use", |v, _, c| { c.parent < NUM_ID && v.own.ac.get([c.parent]).used.holds() }),
+        clause!("H6.6", "children in use", |v, i, c| {
+            children(i, c, |child| child < NUM_ID && v.own.ac.get([child]).used.holds())
+        }),
+        clause!("H6.7", "child of its parent", |v, i, c| {
+            i == 0 || (c.parent < NUM_ID && (i - 1) % MAX_CHILDREN < v.own.ac.get([c.parent]).nchildren)
+        }),
+        clause!("H6.8", "parent of its children", |v, i, c| {
+            children(i, c, |child| child < NUM_ID && v.own.ac.get([child]).parent == i)
+        }),
+        clause!("H6.9", "children's quotas within usage", |v, i, c| children_quota(v, i, c) <= M::Nat::from(c.usage)),
+        clause!("H6.11", "at most eight children", |_, _, c| c.nchildren <= MAX_CHILDREN),
+        clause!("H6.12", "parent's id", |_, i, c| {
+            if i == 0 { c.parent == 0 } else { c.parent == (i - 1) / MAX_CHILDREN }
+        }),
+    ]
+}
+
+/// `holds` of every child of container `i`.
+#[track_caller]
+fn children<M: Spec>(i: M::Word, container: Container<M>, holds: impl Fn(M::Word) -> bool) -> bool {
+    for k in 0..MAX_CHILDREN {
+        if container.nchildren <= k {
+            break;
+        }
+        if !holds(i * MAX_CHILDREN + 1 + k) {
+            return false;
+        }
+    }
+    true
+}
+
+/// The sum of the children's quotas of container `i`.
+#[track_caller]
+pub(super) fn children_quota<M: Spec>(v: &View<'_, M>, i: M::Word, container: Container<M>) -> M::Nat {
+    let mut sum = M::Nat::zero();
+    for k in 0..MAX_CHILDREN {
+        if container.nchildren <= k {
+            break;
+        }
+        let child = i * MAX_CHILDREN + 1 + k;
+        if child < NUM_ID {
+            sum = sum + M::Nat::from(v.own.ac.get([child]).quota);
+        }
+    }
+    sum
+}

@@ -1,0 +1,245 @@
+//! D1 and following: what holds as well (reference, sections 5.8 and 10.2), and what "never stuck" needs.
+use super::Class::Derived;
+use super::container::children_quota;
+use super::{Fact, IGNORE};
+use crate::constants::*;
+use crate::fields::*;
+use crate::machine::{Object, Spec};
+use crate::page_table::is_user_directory;
+use crate::queue::fifo_fact;
+use domain::{Flag, Map};
+
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
+    [
+        Fact {
+            number: "D1",
+            name: "initialised iff paging",
+            class: Derived,
+            keys: &[],
+            holds: |v, _| v.ghost.init.holds() == v.ghost.pg.holds(),
+        },
+        Fact {
+            number: "D2",
+            name: "kernel map iff ring 0",
+            class: Derived,
+            keys: &[],
+            holds: |v, _| v.ghost.ikern.holds() == v.ghost.ipt.holds(),
+        },
+        Fact {
+            number: "D3",
+            name: "page map in use",
+            class: Derived,
+            keys: &[],
+            holds: |v, _| {
+                !v.ghost.init.holds() || if v.ghost.ipt.holds() { v.ghost.pt == 0 } else { v.ghost.pt == v.own.cur }
+            },
+        },
+        Fact {
+            number: "D4.1",
+            name: "the running thread runs",
+            class: Derived,
+            keys: &[],
+            holds: |v, _| {
+                !v.ghost.init.holds()
+                    || (v.own.cur < NUM_PROC
+                        && v.is_mine(v.own.cur)
+                        && v.threads.tcb.get([v.own.cur]).place == place::RUN
+                        && v.own.ac.get([v.own.cur]).used.holds())
+            },
+        },
+        Fact {
+            number: "D4.2",
+            name: "no other thread runs here",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| {
+                !v.ghost.init.holds()
+                    || k[0] == v.own.cur
+                    || !v.is_mine(k[0])
+                    || v.threads.tcb.get([k[0]]).place != place::RUN
+            },
+        },
+        Fact {
+            number: "D4.3",
+            name: "nothing runs before sched_init",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| {
+                v.ghost.init.holds()
+                    || if k[0] == v.own.cpu + 1 {
+                        v.is_mine(k[0]) && v.threads.tcb.get([k[0]]).place == place::RUN
+                    } else {
+                        !v.is_mine(k[0])
+                    }
+            },
+        },
+        Fact {
+            number: "D4.4",
+            name: "the ready queue is a queue",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| fifo_fact(&v.own.ready, v.ready_id(), v.threads, k[0]),
+        },
+        Fact {
+            number: "D4.5",
+            name: "the pending queue is a queue",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| v.pending.own_fact(v.own.cpu, v.threads, k),
+        },
+        Fact {
+            number: "D4.6",
+            name: "threads are where they can be",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| v.threads.own_fact(k[0]),
+        },
+        Fact {
+            number: "D6.1",
+            name: "page tables are owned",
+            class: Derived,
+            keys: &[("ptpool", &[0, 1])],
+            holds: |v, k| match v.own.dirs.get([k[0], k[1]]) {
+                Pde::Table { frame } if v.ghost.init.holds() => {
+                    frame != 0
+                        && frame < v.own.nps
+                        && matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index }
+                            if thread == k[0] && index == k[1])
+                        && v.ghost.lat.get([frame]).valid.holds()
+                        && v.ghost.lat.get([frame]).len == 0
+                }
+                _ => true,
+            },
+        },
+        Fact {
+            number: "D6.2",
+            name: "hidden frames are page tables",
+            class: Derived,
+            keys: &[("pperm", &[0])],
+            holds: |v, k| match v.ghost.pperm.get([k[0]]) {
+                FrameUse::Hide { thread, index } => {
+                    thread > 0
+                        && thread < NUM_PROC
+                        && is_user_directory::<M>(index)
+                        && matches!(v.own.dirs.get([thread, index]), Pde::Table { frame } if frame == k[0])
+                }
+                _ => true,
+            },
+        },
+        Fact {
+            number: "D7",
+            name: "mapped pages are owned and listed",
+            class: Derived,
+            keys: &[("pt", &[0, 1])],
+            holds: |v, k| match (v.ghost.pperm.get([k[0]]), v.own.tables.get([k[0], k[1]])) {
+                (FrameUse::Hide { thread, index }, Pte::Valid { page, perm }) => {
+                    page != 0
+                        && page < v.own.nps
+                        && page < MAX_PAGE
+                        && perm <= perm::PTKG
+                        && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
+                        && {
+                            let slot = v.ghost.tables.get([k[0], k[1]]).slot;
+                            let entry = v.ghost.lat_entry.get([page, slot]);
+                            slot < v.ghost.lat.get([page]).len
+                                && entry.thread == thread
+                                && entry.directory == index
+                                && entry.index == k[1]
+                        }
+                }
+                _ => true,
+            },
+        },
+        Fact {
+            number: "D8",
+            name: "listed places are mapped",
+            class: Derived,
+            keys: &[("LAT.entry", &[0, 1])],
+            holds: |v, k| {
+                let (lat, entry) = (v.ghost.lat.get([k[0]]), v.ghost.lat_entry.get([k[0], k[1]]));
+                !(v.ghost.init.holds() && lat.valid.holds() && k[1] < lat.len)
+                    || (entry.thread < NUM_PROC
+                        && is_user_directory::<M>(entry.directory)
+                        && entry.index < <M::Geometry as domain::Geometry>::ENTRIES
+                        && match v.own.dirs.get([entry.thread, entry.directory]) {
+                            Pde::Table { frame } => {
+                                frame < MAX_PAGE
+                                    && matches!(v.own.tables.get([frame, entry.index]), Pte::Valid { page, .. } if page == k[0])
+                                    && v.ghost.tables.get([frame, entry.index]).slot == k[1]
+                            }
+                            _ => false,
+                        })
+            },
+        },
+        Fact {
+            number: "D9",
+            name: "owned frames were given to this CPU",
+            class: Derived,
+            keys: &[("pperm", &[0])],
+            holds: |v, k| {
+                let mine = M::present(&v.at.owner).owners.get([k[0]]).cpu == v.own.cpu;
+                match v.ghost.pperm.get([k[0]]) {
+                    FrameUse::Undef => !mine,
+                    _ => mine && k[0] < v.own.nps && v.ghost.lat.get([k[0]]).valid.holds(),
+                }
+            },
+        },
+        Fact {
+            number: "D10",
+            name: "usage is what was charged",
+            class: Derived,
+            keys: &[("AC", &[0])],
+            holds: |v, k| {
+                let container = v.own.ac.get([k[0]]);
+                !container.used.holds()
+                    || M::Nat::from(container.usage)
+                        == v.ghost.charged.get([k[0]]).pages + children_quota(v, k[0], container)
+            },
+        },
+        Fact {
+            number: "D11",
+            name: "the allocation table by itself",
+            class: Derived,
+            keys: &[("AT", &[0])],
+            holds: |v, k| v.at.own_fact(0.into(), v.threads, k),
+        },
+        Fact {
+            number: "D12",
+            name: "containers in use are threads alive",
+            class: Derived,
+            keys: &[("AC", &[0])],
+            holds: |v, k| {
+                !v.ghost.init.holds()
+                    || (k[0] < NUM_PROC
+                        && if v.is_local(k[0]) {
+                            v.own.ac.get([k[0]]).used.holds() == v.is_mine(k[0])
+                        } else {
+                            !v.is_mine(k[0])
+                        })
+            },
+        },
+        Fact {
+            number: "D14",
+            name: "user maps have no identity entries",
+            class: Derived,
+            keys: &[("ptpool", &[0, 1])],
+            holds: |v, k| {
+                !v.ghost.init.holds()
+                    || k[0] == 0
+                    || !is_user_directory::<M>(k[1])
+                    || !matches!(v.own.dirs.get([k[0], k[1]]), Pde::Id)
+            },
+        },
+        Fact {
+            number: "D17",
+            name: "mapped pages are defined",
+            class: Derived,
+            keys: &[("LAT", &[0]), ("HP.defined", &[IGNORE, 1])],
+            holds: |v, k| {
+                let lat = v.ghost.lat.get([k[0]]);
+                !(v.ghost.init.holds() && lat.valid.holds() && lat.len > 0)
+                    || v.ghost.hp_defined.get([k[0], k[1]]).defined.holds()
+            },
+        },
+    ]
+}

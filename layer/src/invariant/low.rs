@@ -1,0 +1,26 @@
+//! L1 to L4: the typing of stored machine values (reference, section 5.6).
+//!
+//! A value of this layer is a word or a stage number, never a raw pointer, so that L1, L2 and L4 (32-bit type, pointers
+//! to blocks that exist) hold by construction; what is left is that a saved kernel context resumes at a stage.
+use super::Class::Low;
+use super::Fact;
+use crate::fields::{STAGES, place};
+use crate::machine::Spec;
+use domain::Map;
+
+/// What the types make true.
+pub(super) const BY_CONSTRUCTION: &[(&str, &str)] =
+    &[("L1", "ti is well typed"), ("L2", "ti.ra points nowhere wrong"), ("L4", "uctxt is well typed")];
+
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 1] {
+    [Fact {
+        number: "L3",
+        name: "kctxt resumes at a stage",
+        class: Low,
+        keys: &[("kctxt", &[0])],
+        holds: |v, k| {
+            let place = v.threads.tcb.get([k[0]]).place;
+            !v.is_mine(k[0]) || place == place::RUN || v.own.kctxt.get([k[0]]).ra < STAGES
+        },
+    }]
+}

@@ -1,0 +1,103 @@
+//! The invariant: named, numbered facts over the state, in the same Rust as the primitives.
+//!
+//! A [`Fact`] is universally quantified over its keys. The runtime checker evaluates it at keys; the prover assumes
+//! it before a call, at the keys that the run touches, and checks it afterwards, at a fresh key.
+mod container;
+mod derived;
+mod high;
+mod low;
+
+use crate::constants::TOTAL_CPU;
+use crate::machine::Spec;
+use crate::page_alloc::AllocTable;
+use crate::queue::{Queue, Threads};
+use crate::state::{Boot, Own, OwnGhost};
+use domain::Map;
+
+/// Where a fact is to be looked at: for each field, which of its coordinates is which of the fact's keys.
+///
+/// `&[("ptpool", &[0, 1]), ("pt", &[IGNORE, 2])]` says: keys 0 and 1 range over the keys of `ptpool`, key 2 over the
+/// second coordinate of `pt`.
+pub type Keys = &'static [(&'static str, &'static [usize])];
+
+/// A coordinate that is none of the fact's keys.
+pub const IGNORE: usize = usize::MAX;
+
+/// Which part of the invariant a fact belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Class {
+    /// H1 to H20, the reference's record.
+    High,
+    /// L1 to L7, the typing of stored machine values.
+    Low,
+    /// D1 and following: what holds as well, and what "never stuck" needs.
+    Derived,
+}
+
+/// One quantified fact.
+pub struct Fact<M: Spec> {
+    /// Its number, such as "H6.4" or "D9".
+    pub number: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Its class.
+    pub class: Class,
+    /// Where to look at it.
+    pub keys: Keys,
+    /// Whether it holds at these keys.
+    pub holds: fn(&View<'_, M>, &[M::Word]) -> bool,
+}
+
+impl<M: Spec> Clone for Fact<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Spec> Copy for Fact<M> {}
+
+/// What a fact reads: every part of the state at once, as plain references.
+pub struct View<'a, M: Spec> {
+    /// What the CPU owns.
+    pub own: &'a Own<M>,
+    /// Its ghost part.
+    pub ghost: &'a OwnGhost<M>,
+    /// The allocation table.
+    pub at: &'a AllocTable<M>,
+    /// The CPU's own pending queue.
+    pub pending: &'a Queue<M>,
+    /// Links and ghost state of the threads.
+    pub threads: &'a Threads<M>,
+    /// Constants after boot.
+    pub boot: &'a Boot<M>,
+    /// `current_CPU_ID`.
+    pub current_cpu: M::Word,
+}
+
+impl<M: Spec> View<'_, M> {
+    /// The id of this CPU's ready queue (`rdy_q_id`).
+    pub fn ready_id(&self) -> M::Word {
+        self.own.cpu
+    }
+
+    /// The thread is alive and belongs to this CPU.
+    pub fn is_mine(&self, thread: M::Word) -> bool {
+        let tcb = self.threads.tcb.get([thread]);
+        tcb.place != crate::fields::place::DEAD && tcb.home == self.own.cpu
+    }
+
+    /// The thread is one that this CPU creates: its main thread or below it.
+    pub fn is_local(&self, thread: M::Word) -> bool {
+        thread > TOTAL_CPU || thread == self.own.cpu + 1
+    }
+}
+
+/// Every fact, in the order of the reference.
+pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
+    high::facts().into_iter().chain(container::facts()).chain(low::facts()).chain(derived::facts())
+}
+
+/// Clauses that the representation makes true, by number and name: they are printed as such.
+pub fn by_construction() -> impl Iterator<Item = (&'static str, &'static str)> {
+    container::BY_CONSTRUCTION.iter().chain(low::BY_CONSTRUCTION).copied()
+}

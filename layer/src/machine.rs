@@ -1,0 +1,113 @@
+//! What a primitive asks of the machine under it.
+use crate::fields::{Homes, ThreadGhosts, UserContexts, VisibleHomes};
+use crate::invariant::Keys;
+use crate::log::Log;
+use crate::queue::Threads;
+use core::fmt::Debug;
+use core::ops::DerefMut;
+use domain::{Ghost, Home};
+
+/// A machine: a domain with a home for every field, and the few things that only hardware can do.
+///
+/// Three machines exist: the hosted one, the prover's and the kernel's.
+pub trait Machine: Homes {
+    /// Ghost state: present or erased.
+    type Ghost<T: 'static>: Ghost<T>;
+    /// The log of a shared object.
+    type Log: Log<Self>;
+    /// A family of shared objects, one a row, each behind its lock.
+    type Lock<T: Object<Self>>: Lock<Self, T>;
+    /// The links of the thread queues.
+    type Links: Links<Self>;
+    /// The registers of a user program at a trap: 25 wide words in the order of a user context, or, on the
+    /// metal, the knowledge that the trap stub has stored them in their place already.
+    type Registers: Copy + Debug;
+
+    /// Ghost state made by `make`, which is not called where ghost state is erased.
+    fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Self::Ghost<T>;
+    /// An empty log at `place`.
+    fn log(place: Self::Place) -> Self::Log;
+    /// Stores the registers of a trap into the user context of `thread`.
+    fn store_registers(
+        contexts: &mut <Self as Home<UserContexts>>::Map,
+        thread: Self::Word,
+        registers: Self::Registers,
+    );
+    /// Capability word `index` of the machine's VMX (`real_vmxinfo`).
+    fn real_vmxinfo(index: Self::Word) -> Self::Word;
+    /// Whether a usable memory region of the machine contains the whole of `frame`.
+    fn usable(frame: Self::Word) -> Self::Flag;
+}
+
+/// A lock for each object of a family.
+pub trait Lock<M: Machine, T: Object<M>> {
+    /// Holds the lock, gives access to the object.
+    type Guard<'a>: DerefMut<Target = T>
+    where
+        Self: 'a;
+    /// CPU `by` takes the lock of `row`. Natively it waits; hosted another CPU may run first; symbolically the
+    /// others have moved, within what the object's rely condition allows.
+    fn lock(&self, by: M::Word, row: M::Word) -> Self::Guard<'_>;
+}
+
+/// The links of the thread queues: words that several locks guard between them, entry by entry.
+///
+/// Natively they are relaxed atomics, plain moves on x86, so that sharing them needs no `unsafe`; which CPU may
+/// touch which entry is proved ([`Threads::rely`](crate::state::Threads)).
+pub trait Links<M: Machine> {
+    /// The thread behind `thread` in its queue, or [`NO_THREAD`](crate::constants::NO_THREAD).
+    fn next(&self, thread: M::Word) -> M::Word;
+    /// Puts `next` behind `thread`.
+    fn set_next(&self, thread: M::Word, next: M::Word);
+    /// Changes what the specification knows of the threads.
+    fn update(&self, change: impl FnOnce(&mut <M as Home<ThreadGhosts>>::Map));
+    /// Asks what the specification knows of the threads.
+    fn check(&self, check: impl FnOnce(&<M as Home<ThreadGhosts>>::Map) -> bool) -> bool;
+}
+
+/// A shared object, behind a lock.
+///
+/// `rely` is the only relation that is written down: what CPU `me` may count on between two of its own critical
+/// sections. What `me` itself must keep is the same relation, for every other CPU.
+pub trait Object<M: Machine>: Sized + 'static {
+    /// What logs, counterexamples and lock-order reports call it.
+    const NAME: &'static str;
+    /// Position in the lock order: a lock is taken only while those held have smaller ranks.
+    const RANK: u32;
+    /// Whether its critical sections move threads between queues, so that its lock guards links too.
+    const MOVES_THREADS: bool;
+    /// Where `rely` and `own_fact` are to be looked at.
+    const KEYS: Keys;
+
+    /// The object at `place`, empty.
+    fn new(place: M::Place) -> Self;
+    /// Visits the words and counters that are kept in the object itself, by name: to print, compare and make them
+    /// unknown.
+    fn words(&mut self, visit: &mut dyn Visit<M>);
+    /// The object as it is now.
+    fn snapshot(&self) -> Self
+    where
+        M: Spec;
+    /// What CPU `me` may count on at `key` between two of its critical sections.
+    fn rely(old: &Self, new: &Self, me: M::Word, key: &[M::Word]) -> bool
+    where
+        M: Spec;
+    /// What holds of the object of row `row`, and of the threads in it, at `key` whenever its lock is free.
+    fn own_fact(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
+    where
+        M: Spec;
+}
+
+/// Sees the words of an object.
+pub trait Visit<M: Machine> {
+    /// A word.
+    fn word(&mut self, name: &'static str, word: &mut M::Word);
+    /// A counter of ghost state.
+    fn nat(&mut self, name: &'static str, nat: &mut M::Nat);
+}
+
+/// A machine on which the specification is visible: hosted or symbolic.
+pub trait Spec: Machine<Log: Clone> + VisibleHomes {
+    /// The ghost state itself.
+    fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
+}

@@ -1,0 +1,126 @@
+//! The memory accessors `exec_load` and `exec_store` (reference, section 7): what a load or store instruction of a
+//! user program means.
+//!
+//! Hosted, every fetch, load and store of the interpreter is one of these. On the metal the MMU does what they say.
+//! An access is naturally aligned and stays in its page: whoever executes instructions splits others first.
+use crate::constants::*;
+use crate::fields::*;
+use crate::machine::Machine;
+use crate::page_table::{Walk, walk};
+use crate::state::{Cpu, TrapInfo};
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Ghost, Map, Wide};
+
+/// Size of an access (`chunk`).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[repr(u32)]
+pub enum Chunk {
+    /// One byte.
+    One = 1,
+    /// Two bytes.
+    Two = 2,
+    /// Four bytes.
+    Four = 4,
+    /// Eight bytes.
+    Eight = 8,
+}
+
+impl Chunk {
+    /// Every size.
+    pub const ALL: [Chunk; 4] = [Chunk::One, Chunk::Two, Chunk::Four, Chunk::Eight];
+}
+
+/// The bytes of an access, lowest address first; those beyond its size are 0.
+pub type Bytes<M> = [<M as domain::Domain>::Word; 8];
+
+/// How an access ended.
+#[derive(Clone, Copy, Debug)]
+pub enum Access<T> {
+    /// It was made.
+    Done(T),
+    /// It faulted: `ti` holds its address.
+    Fault,
+}
+
+/// What a program wants with a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Intent {
+    Load,
+    Store,
+}
+
+/// Loads `chunk` bytes at address `a`; `ra` is where the instruction is.
+///
+/// # Errors
+/// [`Stuck::NotUserMode`]; [`Stuck::Misaligned`]; the ownership checks of page tables.
+#[inline]
+pub fn exec_load<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    ra: M::Wide,
+) -> Result<Access<Bytes<M>>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Load)? else {
+        return Ok(page_fault(cpu, a, ra));
+    };
+    let mut bytes: Bytes<M> = [0.into(); 8];
+    for (k, byte) in (0..chunk as u32).zip(&mut bytes) {
+        *byte = cpu.own.hp.get([page, offset + k]).value;
+    }
+    Ok(Access::Done(bytes))
+}
+
+/// Stores `chunk` bytes, the first ones of `bytes`, at address `a`; `ra` is where the instruction is.
+///
+/// # Errors
+/// As for [`exec_load`], and [`Stuck::FrameNotOwned`]: only this CPU's data may be written.
+#[inline]
+pub fn exec_store<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    bytes: Bytes<M>,
+    ra: M::Wide,
+) -> Result<Access<()>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Store)? else {
+        return Ok(page_fault(cpu, a, ra));
+    };
+    require(cpu.own.ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
+    for (k, &value) in (0..chunk as u32).zip(&bytes) {
+        cpu.own.hp.set([page, offset + k], Byte { value });
+        cpu.own.ghost.update(|g| g.hp_defined.set([page, offset + k], Defined { defined: true.into() }));
+    }
+    Ok(Access::Done(()))
+}
+
+/// Frame and offset of an access of the running program, or `None` where it faults.
+///
+/// It faults where nothing is mapped (P20: also where there is no page table), on the kernel's identity map, on a
+/// page that is the kernel's, and on a store to a read-only page (P21, P42), as the hardware does.
+#[inline(always)]
+fn translate<M: Machine>(
+    cpu: &Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    intent: Intent,
+) -> Result<Option<(M::Word, M::Word)>, Stuck> {
+    let own = &cpu.own;
+    require(own.ghost.check(|g| g.ihost.holds() && g.pg.holds() && !g.ikern.holds()), Stuck::NotUserMode)?;
+    require(own.ghost.check(|g| g.pt == own.cur), Stuck::NotUserMode)?;
+    let Some(a) = a.narrow() else { return Ok(None) };
+    let (offset, size) = (a % PAGE_SIZE, chunk as u32);
+    require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;
+    let Walk::Mapped { page, perm } = walk(cpu, own.cur, a)? else {
+        return Ok(None);
+    };
+    let allowed = perm == perm::PTU || (perm == perm::PTUR && intent == Intent::Load);
+    Ok(allowed.then_some((page, offset)))
+}
+
+/// The page fault: `ti` becomes the address and the place; nothing else changes, the CPU stays in user mode until
+/// `proc_exit_user`.
+#[inline(always)]
+fn page_fault<M: Machine, T>(cpu: &mut Cpu<'_, M>, addr: M::Wide, ra: M::Wide) -> Access<T> {
+    cpu.own.ti = TrapInfo { addr, ra };
+    Access::Fault
+}

@@ -1,0 +1,163 @@
+//! The page allocator: the allocation table and primitive 2.
+use crate::constants::*;
+use crate::fields::*;
+use crate::invariant::Keys;
+use crate::log::{Event, Log};
+use crate::machine::{Lock, Machine, Object, Spec, Visit};
+use crate::queue::Threads;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Ghost, Home, Map};
+
+/// The page allocation table.
+pub struct AllocTable<M: Machine> {
+    /// Every frame.
+    pub frames: <M as Home<Frames>>::Map,
+    /// No frame below it is free; nothing is ever given back at this layer.
+    pub cursor: M::Word,
+    /// Who was given which frame.
+    pub owner: M::Ghost<AllocGhost<M>>,
+    /// `PALLOC` events.
+    pub log: M::Log,
+}
+
+/// The part of [`AllocTable`] that only the specification speaks of.
+pub struct AllocGhost<M: Machine> {
+    /// Who was given which frame.
+    pub owners: <M as Home<Owners>>::Map,
+}
+
+impl<M: Machine> AllocTable<M> {
+    /// The table at boot (reference, section 6.2): frame `p` is free iff it lies in the user area below `nps` and
+    /// is usable memory.
+    pub fn boot(place: M::Place, nps: M::Word) -> Self {
+        let mut table = Self::new(place);
+        table.frames.define(move |[p]| {
+            let kind = if p < KERN_LOW || p >= KERN_HIGH || p >= nps {
+                kind::KERN
+            } else if M::usable(p).holds() {
+                kind::NORM
+            } else {
+                kind::RESV
+            };
+            Frame { kind: kind.into(), alloc: false.into() }
+        });
+        table.owner.update(|ghost| ghost.owners.define(|_| Owner { cpu: TOTAL_CPU.into() }));
+        table
+    }
+}
+
+impl<M: Machine> Frame<M> {
+    /// Can be handed out.
+    #[inline(always)]
+    #[track_caller]
+    pub fn is_free(self) -> bool {
+        self.kind == kind::NORM && !self.alloc.holds()
+    }
+}
+
+impl<M: Machine> Object<M> for AllocTable<M> {
+    const NAME: &'static str = "AT";
+    const RANK: u32 = 3;
+    const MOVES_THREADS: bool = false;
+    const KEYS: Keys = &[("AT", &[0])];
+
+    fn new(place: M::Place) -> Self {
+        AllocTable {
+            frames: <M as Home<Frames>>::home(place),
+            cursor: 0.into(),
+            owner: M::ghost(|| AllocGhost { owners: <M as Home<Owners>>::home(place) }),
+            log: M::log(place),
+        }
+    }
+
+    fn words(&mut self, visit: &mut dyn Visit<M>) {
+        visit.word("cursor", &mut self.cursor);
+    }
+
+    fn snapshot(&self) -> Self
+    where
+        M: Spec,
+    {
+        AllocTable {
+            frames: self.frames.clone(),
+            cursor: self.cursor,
+            owner: M::ghost(|| AllocGhost { owners: M::present(&self.owner).owners.clone() }),
+            log: self.log.clone(),
+        }
+    }
+
+    fn rely(old: &Self, new: &Self, me: M::Word, key: &[M::Word]) -> bool
+    where
+        M: Spec,
+    {
+        let p = key[0];
+        let (before, after) = (old.frames.get([p]), new.frames.get([p]));
+        let owner_before = M::present(&old.owner).owners.get([p]).cpu;
+        let owner_after = M::present(&new.owner).owners.get([p]).cpu;
+        // Kinds never change, nothing is given back, and nobody else takes or gives frames in my name.
+        before.kind == after.kind
+            && (!before.alloc.holds() || (after.alloc.holds() && owner_before == owner_after))
+            && (before.alloc.holds() || owner_after != me)
+    }
+
+    fn own_fact(&self, _: M::Word, _: &Threads<M>, key: &[M::Word]) -> bool
+    where
+        M: Spec,
+    {
+        let p = key[0];
+        let frame = self.frames.get([p]);
+        let owner = M::present(&self.owner).owners.get([p]).cpu;
+        // D11: only frames of the user area are ever free or handed out.
+        (frame.kind != kind::NORM || (p >= KERN_LOW && p < KERN_HIGH))
+            && (!frame.alloc.holds() || frame.kind == kind::NORM)
+            && frame.alloc.holds() == (owner < TOTAL_CPU)
+            && owner <= TOTAL_CPU
+            && (p >= self.cursor || !frame.is_free())
+            && self.cursor <= MAX_PAGE
+    }
+}
+
+/// 2 `palloc(n) -> page`: one page for container `n`, or 0 when its quota or the memory is exhausted.
+///
+/// The page's contents are unknown. Appends `PALLOC(cur, page)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`]; [`Stuck::NoContainer`] when `n` is not in use.
+#[inline]
+pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let own = &mut cpu.own;
+    require(n < NUM_ID && own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
+    let container = own.ac.get([n]);
+    let mut table = cpu.shared.at.lock(own.cpu, 0.into());
+    let found = if container.usage < container.quota {
+        let found = table.frames.first(table.cursor, own.nps, Frame::is_free);
+        // Nothing is ever given back: below what was just found, and anywhere when nothing was, it is useless to look again.
+        table.cursor = match found {
+            Some(page) => page + 1,
+            None if table.cursor < own.nps => own.nps,
+            None => table.cursor,
+        };
+        found
+    } else {
+        None
+    };
+    let Some(page) = found else {
+        table.log.push(own.cpu, Event::Palloc { tid: own.cur, page: 0.into() });
+        return Ok(0.into());
+    };
+    table.frames.update([page], |frame| frame.alloc = true.into());
+    let by = own.cpu;
+    table.owner.update(|ghost| ghost.owners.set([page], Owner { cpu: by }));
+    table.log.push(own.cpu, Event::Palloc { tid: own.cur, page });
+    drop(table);
+    own.ghost.update(|ghost| {
+        ghost.pperm.set([page], FrameUse::Alloc);
+        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into() });
+        ghost.charged.update([n], |charge| charge.pages = charge.pages + 1);
+    });
+    own.ac.update([n], |container| container.usage += 1);
+    Ok(page)
+}

@@ -1,0 +1,255 @@
+//! Page maps: primitives 3 to 5 and what they are made of.
+//!
+//! A page map has two levels. A directory entry owns the frame of its page table ([`FrameUse::Hide`]); tables are
+//! keyed by that frame, as the hardware has them, and every access checks the ownership, so that two names of
+//! one table cannot go unnoticed.
+use crate::constants::*;
+use crate::context::is_mine;
+use crate::fields::*;
+use crate::machine::Machine;
+use crate::page_alloc::palloc;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Geometry, Ghost, Map};
+
+/// Directory index of a virtual address (`PDX`).
+#[inline(always)]
+#[track_caller]
+pub fn pdx<M: Machine>(va: M::Word) -> M::Word {
+    va / M::Geometry::REGION
+}
+
+/// Page-table index of a virtual address (`PTX`).
+#[inline(always)]
+#[track_caller]
+pub fn ptx<M: Machine>(va: M::Word) -> M::Word {
+    va / PAGE_SIZE % M::Geometry::ENTRIES
+}
+
+/// A directory entry of the user part, as opposed to the kernel's identity map.
+#[track_caller]
+pub fn is_user_directory<M: Machine>(i: M::Word) -> bool {
+    i >= KERN_LOW / M::Geometry::ENTRIES && i < KERN_HIGH / M::Geometry::ENTRIES
+}
+
+/// 3 `set_pt(n)`: the page map of thread `n` becomes the one in use.
+///
+/// No state that satisfies D2 admits it: `proc_start_user` is what uses a user's map.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::OnKernelMap`], [`Stuck::BadThread`].
+#[inline]
+pub fn set_pt<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<(), Stuck> {
+    cpu.require_hk()?;
+    require(cpu.own.ghost.check(|g| !g.ipt.holds()), Stuck::OnKernelMap)?;
+    require(n < NUM_PROC, Stuck::BadThread)?;
+    cpu.own.ghost.update(|g| g.pt = n);
+    Ok(())
+}
+
+/// 4 `pt_read(n, va) -> u32`: frame times 4096 plus permission code of the page of thread `n` at `va`; 0 where
+/// nothing is mapped (P8: also where there is no page table).
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::NotMine`] (an
+/// addition: page maps are partitioned by owner), [`Stuck::NoTable`] for the identity map, [`Stuck::Undefined`],
+/// [`Stuck::FrameNotTable`].
+#[inline]
+pub fn pt_read<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hk()?;
+    cpu.require_init()?;
+    require(cpu.own.ghost.check(|g| g.ipt.holds()), Stuck::NotKernelMap)?;
+    require(n < NUM_PROC, Stuck::BadThread)?;
+    require(is_mine(cpu, n), Stuck::NotMine)?;
+    match walk(cpu, n, va)? {
+        Walk::Identity => Err(Stuck::NoTable),
+        Walk::Absent => Ok(0.into()),
+        Walk::Mapped { page, perm } => Ok(page * PAGE_SIZE + perm),
+    }
+}
+
+/// What a page map says of an address.
+pub(crate) enum Walk<M: Machine> {
+    /// The kernel's identity map covers it.
+    Identity,
+    /// Nothing is mapped.
+    Absent,
+    /// A frame, with a permission.
+    Mapped { page: M::Word, perm: M::Word },
+}
+
+/// Walks the page map of thread `n` for the address `va`.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn walk<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<Walk<M>, Stuck> {
+    let (i, j) = (pdx::<M>(va), ptx::<M>(va));
+    Ok(match directory(cpu, n, i)? {
+        Pde::Id => Walk::Identity,
+        Pde::UnPresent => Walk::Absent,
+        Pde::Table { frame } => match entry(cpu, n, i, frame, j)? {
+            Pte::UnPresent => Walk::Absent,
+            Pte::Valid { page, perm } => Walk::Mapped { page, perm },
+        },
+    })
+}
+
+/// Directory entry `i` of thread `n`, which must have been written.
+#[inline(always)]
+#[track_caller]
+fn directory<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word) -> Result<Pde<M>, Stuck> {
+    require(cpu.own.ghost.check(|g| g.dirs_defined.get([n, i]).defined.holds()), Stuck::Undefined)?;
+    Ok(cpu.own.dirs.get([n, i]))
+}
+
+/// Entry `j` of the page table in `frame`, which must be that of directory entry `i` of thread `n`.
+#[inline(always)]
+#[track_caller]
+fn entry<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word, frame: M::Word, j: M::Word) -> Result<Pte<M>, Stuck> {
+    require(
+        cpu.own.ghost.check(|g| {
+            frame < MAX_PAGE
+                && matches!(g.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+        }),
+        Stuck::FrameNotTable,
+    )?;
+    require(cpu.own.ghost.check(|g| g.tables.get([frame, j]).defined.holds()), Stuck::Undefined)?;
+    Ok(cpu.own.tables.get([frame, j]))
+}
+
+/// 5 `pt_resv(n, va, perm) -> u32`: maps a fresh page, filled with zeros (P37), at `va` of thread `n`.
+///
+/// Gives 0; the frame number of the page table where one had to be made; [`MAGIC_NUMBER`] when quota or memory is
+/// exhausted. If the page was had but its page table was not, the page stays charged and unmapped (P31).
+///
+/// # Errors
+/// Those of [`palloc`], and of [`pt_insert`] once the page was had: with exhausted quota even nonsense arguments
+/// give [`MAGIC_NUMBER`].
+#[inline]
+pub fn pt_resv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: M::Word) -> Result<M::Word, Stuck> {
+    let page = palloc(cpu, n)?;
+    if page == 0 {
+        return Ok(MAGIC_NUMBER.into());
+    }
+    fill_zero(cpu, page);
+    pt_insert(cpu, n, va, page, perm)
+}
+
+/// Every byte of a frame that is this CPU's data becomes 0.
+#[inline(always)]
+fn fill_zero<M: Machine>(cpu: &mut Cpu<'_, M>, page: M::Word) {
+    cpu.own.hp.fill(&[page], Byte { value: 0.into() });
+    cpu.own.ghost.update(|g| g.hp_defined.fill(&[page], Defined { defined: true.into() }));
+}
+
+/// Internal `ptInsert`: maps `page` at `va` of thread `n`, with a page table made if there is none.
+///
+/// Gives 0, the frame of the new page table, or [`MAGIC_NUMBER`] when no frame could be had for it.
+///
+/// # Errors
+/// The guard of [`pt_insert_pte`]; [`Stuck::BadPermission`]; [`Stuck::NoTable`] for the identity map.
+#[inline]
+pub fn pt_insert<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    n: M::Word,
+    va: M::Word,
+    page: M::Word,
+    perm: M::Word,
+) -> Result<M::Word, Stuck> {
+    pt_arg(cpu, n, va)?;
+    require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
+    require(is_permission::<M>(perm), Stuck::BadPermission)?;
+    match directory(cpu, n, pdx::<M>(va))? {
+        Pde::Id => Err(Stuck::NoTable),
+        Pde::Table { .. } => {
+            pt_insert_pte(cpu, n, va, page, perm)?;
+            Ok(0.into())
+        }
+        Pde::UnPresent => {
+            let frame = pt_alloc_pde(cpu, n, va)?;
+            if frame == 0 {
+                return Ok(MAGIC_NUMBER.into());
+            }
+            pt_insert_pte(cpu, n, va, page, perm)?;
+            Ok(frame)
+        }
+    }
+}
+
+/// `pt_arg1`: kernel map, a user thread of this CPU, an address of the user window.
+#[inline(always)]
+#[track_caller]
+fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    require(n > 0 && n < NUM_PROC, Stuck::BadThread)?;
+    require(va >= ADR_LOW && va < ADR_HIGH, Stuck::BadAddress)?;
+    require(is_mine(cpu, n), Stuck::NotMine)
+}
+
+/// A number that is a permission (reference, section 2, and P42).
+#[inline(always)]
+#[track_caller]
+fn is_permission<M: Machine>(code: M::Word) -> bool {
+    code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK || code == perm::PTKG
+}
+
+/// Internal `ptAllocPDE`: makes an empty page table for the directory entry of `va` of thread `n`.
+///
+/// Gives its frame, or 0 when none could be had.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`], [`Stuck::TablePresent`], those of [`palloc`].
+#[inline]
+pub fn pt_alloc_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    pt_arg(cpu, n, va)?;
+    let i = pdx::<M>(va);
+    require(matches!(directory(cpu, n, i)?, Pde::UnPresent), Stuck::TablePresent)?;
+    let frame = palloc(cpu, n)?;
+    if frame == 0 {
+        return Ok(frame);
+    }
+    let own = &mut cpu.own;
+    own.tables.fill(&[frame], Pte::UnPresent);
+    own.dirs.set([n, i], Pde::Table { frame });
+    own.ghost.update(|g| {
+        g.tables.fill(&[frame], PteGhost { defined: true.into(), slot: 0.into() });
+        g.hp_defined.fill(&[frame], Defined { defined: false.into() });
+        g.pperm.set([frame], FrameUse::Hide { thread: n, index: i });
+        g.dirs_defined.set([n, i], Defined { defined: true.into() });
+    });
+    Ok(frame)
+}
+
+/// Internal `ptInsertPTE`: maps `page` at `va` of thread `n`, whose page table exists.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`], [`Stuck::BadFrame`],
+/// [`Stuck::NoTable`], [`Stuck::FrameNotTable`], [`Stuck::AlreadyMapped`], [`Stuck::FrameNotOwned`],
+/// [`Stuck::NoReverseMap`], [`Stuck::TooManyMappings`].
+#[inline]
+pub fn pt_insert_pte<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    n: M::Word,
+    va: M::Word,
+    page: M::Word,
+    perm: M::Word,
+) -> Result<(), Stuck> {
+    pt_arg(cpu, n, va)?;
+    require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
+    let (i, j) = (pdx::<M>(va), ptx::<M>(va));
+    let Pde::Table { frame } = directory(cpu, n, i)? else {
+        return Err(Stuck::NoTable);
+    };
+    require(matches!(entry(cpu, n, i, frame, j)?, Pte::UnPresent), Stuck::AlreadyMapped)?;
+    let ghost = &mut cpu.own.ghost;
+    require(ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
+    require(ghost.check(|g| g.lat.get([page]).valid.holds()), Stuck::NoReverseMap)?;
+    require(ghost.check(|g| g.lat.get([page]).len < u32::MAX), Stuck::TooManyMappings)?;
+    cpu.own.tables.set([frame, j], Pte::Valid { page, perm });
+    cpu.own.ghost.update(|g| {
+        let slot = g.lat.get([page]).len;
+        g.tables.set([frame, j], PteGhost { defined: true.into(), slot });
+        g.lat_entry.set([page, slot], ReverseEntry { thread: n, directory: i, index: j });
+        g.lat.set([page], ReverseMap { valid: true.into(), len: slot + 1 });
+    });
+    Ok(())
+}

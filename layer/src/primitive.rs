@@ -1,0 +1,104 @@
+//! The numbered table of the layer's primitives: it drives everything that enumerates them.
+//!
+//! Numbers, names and kinds are the reference's (section 4.3, appendix C). What is not numbered there, the two
+//! memory accessors and the internal functions that have lemmas of their own, follows without a number.
+use crate::contract::{Contract, contracts};
+use crate::machine::Spec;
+
+/// How a primitive is called (reference, section 4.2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A C call; started in kernel mode it ends in kernel mode.
+    Plain,
+    /// Captures the caller's context, resumes another.
+    Schedule,
+    /// Makes a thread.
+    ProcessCreation,
+    /// Goes to user mode.
+    StartUser,
+    /// Comes from user mode.
+    ExitUser,
+    /// Reads the last page fault's address.
+    TrapGet,
+    /// Goes to where the last page fault was.
+    TrapReturn,
+    /// A load or store instruction of a user program.
+    Accessor,
+    /// Part of a primitive, proved for arbitrary arguments.
+    Internal,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Primitive {
+    /// The reference's number; 0 for accessors and internal functions.
+    pub number: u32,
+    /// The reference's name.
+    pub name: &'static str,
+    /// How it is called.
+    pub kind: Kind,
+    /// Names of its arguments.
+    pub arguments: &'static [&'static str],
+    /// What it gives.
+    pub result: &'static str,
+}
+
+macro_rules! table {
+    ($($number:literal $name:ident $kind:ident ($($argument:ident),*) -> $result:literal;)*) => {
+        /// Every primitive of the layer that is written, in the order of its number.
+        pub const TABLE: &[Primitive] = &[$(Primitive {
+            number: $number,
+            name: stringify!($name),
+            kind: Kind::$kind,
+            arguments: &[$(stringify!($argument)),*],
+            result: $result,
+        }),*];
+
+        /// The table with each primitive's code, promise and frame.
+        pub fn primitives<M: Spec>() -> Rows<M> {
+            [$((Primitive {
+                number: $number,
+                name: stringify!($name),
+                kind: Kind::$kind,
+                arguments: &[$(stringify!($argument)),*],
+                result: $result,
+            }, contracts::$name::<M>())),*]
+        }
+    };
+}
+
+/// Rows with their contracts.
+pub type Rows<M> = [(Primitive, Contract<M>); TABLE.len()];
+
+table! {
+    1 vmxinfo_get Plain (i) -> "value";
+    2 palloc Plain (n) -> "page or 0";
+    3 set_pt Plain (n) -> "";
+    4 pt_read Plain (n, va) -> "entry or 0";
+    5 pt_resv Plain (n, va, perm) -> "0, frame or MagicNumber";
+    7 thread_yield Schedule (rs) -> "";
+    9 sched_init Plain (mbi) -> "";
+    10 uctx_get Plain (i, k) -> "word";
+    11 uctx_set Plain (i, k, v) -> "";
+    12 proc_create ProcessCreation (elf, code, q) -> "child";
+    13 container_get_nchildren Plain (i) -> "count";
+    14 container_get_quota Plain (i) -> "pages";
+    15 container_get_usage Plain (i) -> "pages";
+    16 container_can_consume Plain (i, n) -> "0 or 1";
+    17 get_CPU_ID Plain () -> "cpu";
+    18 get_curid Plain () -> "thread";
+    50 cli Plain () -> "";
+    51 sti Plain () -> "";
+    58 proc_create_postinit Plain (elf_id) -> "";
+    59 trap_get TrapGet () -> "address";
+    60 trap_set TrapReturn () -> "address";
+    61 proc_start_user StartUser () -> "user context";
+    62 proc_exit_user ExitUser (registers) -> "";
+    63 proc_start_user2 StartUser () -> "user context";
+    64 proc_exit_user2 ExitUser (registers) -> "";
+    0 exec_load Accessor (chunk, address) -> "bytes or page fault";
+    0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
+    0 ptInsertPTE Internal (n, va, page, perm) -> "";
+    0 ptAllocPDE Internal (n, va) -> "frame or 0";
+    0 ptInsert Internal (n, va, page, perm) -> "0, frame or MagicNumber";
+}

@@ -1,0 +1,200 @@
+//! Processes: primitives 9 (`sched_init` is where they begin), 12, 58 and 61 to 64.
+use crate::constants::*;
+use crate::fields::*;
+use crate::log::{Event, Log};
+use crate::machine::{Links, Machine};
+use crate::page_table::is_user_directory;
+use crate::state::{Cpu, IoApic};
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Ghost, Map, Nat, Wide};
+
+/// 9 `sched_init(mbi)`: turns paging on and sets up everything that this CPU owns (reference, section 6.2). The
+/// argument is ignored.
+///
+/// Shared objects are built once, before any other CPU runs ([`AllocTable::boot`](crate::page_alloc::AllocTable::boot),
+/// [`Threads::boot`](crate::queue::Threads::boot)).
+///
+/// # Errors
+/// [`Stuck::NotBoot`] a second time, [`Stuck::BadIoApic`], [`Stuck::BadMemory`] when the machine's memory does not reach
+/// the user area or is more than 4 GiB.
+pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), Stuck> {
+    let boot = cpu.shared.boot;
+    let own = &mut cpu.own;
+    require(
+        own.ghost.check(|g| {
+            !g.init.holds()
+                && !g.pg.holds()
+                && g.ikern.holds()
+                && g.ihost.holds()
+                && g.ipt.holds()
+                && !g.in_intr.holds()
+        }),
+        Stuck::NotBoot,
+    )?;
+    require(own.ioapic.max_intr < IOAPIC_LINES, Stuck::BadIoApic)?;
+    let lines = own.ioapic.max_intr + 1;
+    require(own.ioapic.irqs == lines && own.ioapic.enables == lines, Stuck::BadIoApic)?;
+    require(boot.nps >= KERN_LOW && boot.nps <= MAX_PAGE, Stuck::BadMemory)?;
+    require(boot.norm <= MAX_PAGE, Stuck::BadMemory)?;
+
+    own.nps = boot.nps;
+    own.vmxinfo.define(|[i]| Cell { value: M::real_vmxinfo(i) });
+    let share = boot.norm / TOTAL_CPU;
+    own.ac.define(move |[i]| {
+        // Container 0 is the machine; 1 to 8 are the roots of the CPUs, with equal shares (P25).
+        let used = i <= TOTAL_CPU;
+        let (quota, usage, nchildren) = if i == 0 {
+            (boot.norm, share * TOTAL_CPU, TOTAL_CPU.into())
+        } else if used {
+            (share, 0.into(), 0.into())
+        } else {
+            (0.into(), 0.into(), 0.into())
+        };
+        Container { quota, usage, parent: 0.into(), nchildren, used: used.into() }
+    });
+    own.dirs.define(|[n, i]| if n == 0 || !is_user_directory::<M>(i) { Pde::Id } else { Pde::UnPresent });
+    own.lines.define(|[line]| Line { irq: line + 32, enabled: false.into() });
+    own.ioapic = IoApic { init: true.into(), ..own.ioapic };
+    own.cur = own.cpu + 1;
+    own.ghost.update(|g| {
+        g.pg = true.into();
+        g.init = true.into();
+        g.pt = 0.into();
+        g.dirs_defined.define(|_| Defined { defined: true.into() });
+        g.idpde.define(|[i, _]| IdentityEntry {
+            valid: true.into(),
+            perm: if is_user_directory::<M>(i) { perm::PTK } else { perm::PTKG }.into(),
+        });
+        g.lat.define(move |[p]| ReverseMap { valid: (p < boot.nps).into(), len: 0.into() });
+        g.charged.define(|_| Charge { pages: M::Nat::zero() });
+        g.smspool.define(|_| Offer { status: 0.into(), seen: true.into(), address: 0.into() });
+    });
+    Ok(())
+}
+
+/// 12 `proc_create(elf, code, q) -> child`: a child of the running thread, ready to start at `code`, with `q` pages of
+/// its parent's quota.
+///
+/// `elf` is ignored, as in the reference; the image is loaded by the layer above. Appends `SPAWN(cur, child, …)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] when all children are taken or
+/// the child's number is out of range, [`Stuck::ChildUsed`], [`Stuck::NoQuota`], [`Stuck::Queued`].
+#[inline]
+pub fn proc_create<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    _elf: M::Word,
+    code: M::Wide,
+    q: M::Word,
+) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let (own, shared) = (&mut cpu.own, cpu.shared);
+    let cur = own.cur;
+    let container = own.ac.get([cur]);
+    require(container.used.holds(), Stuck::NoContainer)?;
+    require(container.nchildren < MAX_CHILDREN, Stuck::NoChild)?;
+    let child = cur * MAX_CHILDREN + 1 + container.nchildren;
+    require(child < NUM_PROC, Stuck::NoChild)?;
+    require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
+    require(q <= container.quota - container.usage, Stuck::NoQuota)?;
+
+    own.ac.update([cur], |parent| {
+        parent.usage += q;
+        parent.nchildren += 1;
+    });
+    own.ac.set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
+    own.kctxt.set([child], Context { esp: (child + 1) * PAGE_SIZE - 4, ra: START_USER.into() });
+    for (k, value) in [
+        (slot::SS, USER_DATA),
+        (slot::ES, USER_DATA),
+        (slot::DS, USER_DATA),
+        (slot::CS, USER_CODE),
+        (slot::ESP, STACK_TOP),
+        (slot::EFLAGS, FL_IF),
+    ] {
+        own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
+        own.ghost.update(|g| g.uctxt_kind.set([child, k.into()], SlotKind::Int));
+    }
+    own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
+    let me = own.cpu;
+    own.ghost.update(|g| g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr));
+    shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
+    own.ready.push(&shared.links, me, child)?;
+    own.log.push(me, Event::Spawn { tid: cur, child, quota: q });
+    Ok(child)
+}
+
+/// 58 `proc_create_postinit(elf_id)`: called right after [`proc_create`]; does nothing (P16).
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
+#[inline]
+pub fn proc_create_postinit<M: Machine>(cpu: &mut Cpu<'_, M>, _elf_id: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()
+}
+
+/// The running thread goes on in user mode, with its saved user context.
+///
+/// It cannot be copied, and only the machine's last step of a kernel entry uses it up.
+#[must_use]
+#[derive(Debug)]
+pub struct ToUser<M: Machine> {
+    /// Whose saved user context the machine loads.
+    pub thread: M::Word,
+}
+
+/// 61 `proc_start_user()`: the running thread goes on in user mode on its own page map.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
+#[inline]
+pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let cur = cpu.own.cur;
+    cpu.own.ghost.update(|g| {
+        g.ikern = false.into();
+        g.ipt = false.into();
+        g.pt = cur;
+    });
+    Ok(ToUser { thread: cur })
+}
+
+/// 62 `proc_exit_user(registers)`: the trap entry; saves the running program's registers.
+///
+/// # Errors
+/// [`Stuck::NotUserMode`].
+#[inline]
+pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
+    let own = &mut cpu.own;
+    require(own.ghost.check(|g| !g.ikern.holds() && g.pg.holds() && g.ihost.holds()), Stuck::NotUserMode)?;
+    let cur = own.cur;
+    M::store_registers(&mut own.uctxt, cur, registers);
+    own.ghost.update(|g| {
+        g.ikern = true.into();
+        g.ipt = true.into();
+        g.pt = 0.into();
+        g.uctxt_kind.fill(&[cur], SlotKind::Int);
+    });
+    Ok(())
+}
+
+/// 63 `proc_start_user2()`: as [`proc_start_user`], for the fast system-call path (P10).
+///
+/// # Errors
+/// As for [`proc_start_user`].
+#[inline]
+pub fn proc_start_user2<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, Stuck> {
+    proc_start_user(cpu)
+}
+
+/// 64 `proc_exit_user2(registers)`: as [`proc_exit_user`], for the fast system-call path (P10).
+///
+/// # Errors
+/// As for [`proc_exit_user`].
+#[inline]
+pub fn proc_exit_user2<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
+    proc_exit_user(cpu, registers)
+}

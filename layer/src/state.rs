@@ -1,0 +1,355 @@
+//! The abstract state (reference, section 3), split by who owns what.
+//!
+//! [`Own`] is what one CPU owns (the reference's class *cpu*, and the entries of class *thr* that are its
+//! threads'); [`Shared`] holds the shared objects, each behind its lock, and what is constant after boot.
+use crate::constants::*;
+use crate::fields::*;
+use crate::machine::{Machine, Spec};
+use crate::page_alloc::AllocTable;
+use crate::queue::{Fifo, Queue};
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Ghost, Home, Map, Nat, Wide};
+
+/// What one CPU owns.
+pub struct Own<M: Machine> {
+    /// `CPU_ID`.
+    pub cpu: M::Word,
+    /// `cid[CPU_ID]`: the running thread.
+    pub cur: M::Word,
+    /// Physical pages managed.
+    pub nps: M::Word,
+    /// Interrupts are enabled on this CPU.
+    pub intr_flag: M::Flag,
+    /// The last page fault: its address, and where the program was (`ti`).
+    pub ti: TrapInfo<M>,
+    /// Console input ring: stored characters and read position (`console`).
+    pub console: Console<M>,
+    /// The I/O APIC's own count of its lines (`ioapic.s`).
+    pub ioapic: IoApic<M>,
+    /// Resource containers: this CPU's copy; it changes its root's subtree only.
+    pub ac: <M as Home<Containers>>::Map,
+    /// Page directories of this CPU's threads (`ptpool`).
+    pub dirs: <M as Home<Directories>>::Map,
+    /// Page tables, by frame (`ptpool`, second level).
+    pub tables: <M as Home<PageTables>>::Map,
+    /// Physical memory (`HP`).
+    pub hp: <M as Home<PhysicalMemory>>::Map,
+    /// Saved kernel contexts.
+    pub kctxt: <M as Home<KernelContexts>>::Map,
+    /// Saved user contexts.
+    pub uctxt: <M as Home<UserContexts>>::Map,
+    /// VMX capability words.
+    pub vmxinfo: <M as Home<VmxInfo>>::Map,
+    /// I/O APIC lines.
+    pub lines: <M as Home<IoApicLines>>::Map,
+    /// The ready queue (`rdy_q_id`).
+    pub ready: Fifo<M>,
+    /// Events that concern what this CPU alone owns: `SPAWN`.
+    pub log: M::Log,
+    /// What only the specification speaks of.
+    pub ghost: M::Ghost<OwnGhost<M>>,
+}
+
+/// The part of [`Own`] that only the specification speaks of.
+pub struct OwnGhost<M: Machine> {
+    /// CR0.PG.
+    pub pg: M::Flag,
+    /// Ring 0.
+    pub ikern: M::Flag,
+    /// VMX root operation.
+    pub ihost: M::Flag,
+    /// CR3 is the kernel's page map.
+    pub ipt: M::Flag,
+    /// `sched_init` has run.
+    pub init: M::Flag,
+    /// An interrupt handler is executing.
+    pub in_intr: M::Flag,
+    /// The page map in CR3 (`PT`), [`NO_MAP`] before boot.
+    pub pt: M::Word,
+    /// What this CPU uses frames for.
+    pub pperm: <M as Home<FrameUses>>::Map,
+    /// Reverse map: how often.
+    pub lat: <M as Home<ReverseMaps>>::Map,
+    /// Reverse map: where.
+    pub lat_entry: <M as Home<ReverseEntries>>::Map,
+    /// Directory entries that were written.
+    pub dirs_defined: <M as Home<DirectoriesDefined>>::Map,
+    /// What is known of page-table entries.
+    pub tables: <M as Home<PageTableGhosts>>::Map,
+    /// The identity tables.
+    pub idpde: <M as Home<IdentityTables>>::Map,
+    /// Bytes of physical memory that this CPU knows.
+    pub hp_defined: <M as Home<DefinedMemory>>::Map,
+    /// What is known of user contexts.
+    pub uctxt_kind: <M as Home<UserContextKinds>>::Map,
+    /// Pages charged to containers.
+    pub charged: <M as Home<Charges>>::Map,
+    /// Offers of shared memory.
+    pub smspool: <M as Home<SharedMemory>>::Map,
+}
+
+/// The last page fault.
+#[derive(Clone, Copy, Debug)]
+pub struct TrapInfo<M: Machine> {
+    /// The address that was asked for.
+    pub addr: M::Wide,
+    /// Where the program was. The reference keeps the RA register here, which x86-64 does not have; what it is
+    /// for, returning there, needs the address of the instruction.
+    pub ra: M::Wide,
+}
+
+/// The console's input ring.
+#[derive(Clone, Copy, Debug)]
+pub struct Console<M: Machine> {
+    /// Characters stored.
+    pub len: M::Word,
+    /// Read position.
+    pub rpos: M::Word,
+}
+
+/// The I/O APIC.
+#[derive(Clone, Copy, Debug)]
+pub struct IoApic<M: Machine> {
+    /// Number of the last line.
+    pub max_intr: M::Word,
+    /// Length of the table of vectors.
+    pub irqs: M::Word,
+    /// Length of the table of masks.
+    pub enables: M::Word,
+    /// Set up.
+    pub init: M::Flag,
+}
+
+/// What is constant after boot.
+#[derive(Clone, Copy, Debug)]
+pub struct Boot<M: Machine> {
+    /// Physical pages of the machine.
+    pub nps: M::Word,
+    /// Pages that can be handed out; the roots share them equally.
+    pub norm: M::Word,
+}
+
+/// The shared objects, and what is constant after boot.
+pub struct Shared<M: Machine> {
+    /// The allocation table: one row.
+    pub at: M::Lock<AllocTable<M>>,
+    /// The pending queues: a row a CPU.
+    pub pending: M::Lock<Queue<M>>,
+    /// Links of all thread queues.
+    pub links: M::Links,
+    /// Constants of the machine.
+    pub boot: Boot<M>,
+}
+
+/// One CPU at work: what it owns, and the shared objects.
+pub struct Cpu<'m, M: Machine> {
+    /// What it owns.
+    pub own: Own<M>,
+    /// The shared objects.
+    pub shared: &'m Shared<M>,
+}
+
+impl<M: Machine> Own<M> {
+    /// The state of CPU `cpu` before `sched_init` (`init_adt`; reference, section 6.1).
+    ///
+    /// What the hardware's own memory holds (page tables, physical bytes) is left as it is; that nothing of it
+    /// counts as written is ghost state.
+    pub fn init_adt(place: M::Place, cpu: M::Word, ioapic: IoApic<M>) -> Self {
+        let mut ac = <M as Home<Containers>>::home(place);
+        ac.define(|_| Container {
+            quota: 0.into(),
+            usage: 0.into(),
+            parent: 0.into(),
+            nchildren: 0.into(),
+            used: false.into(),
+        });
+        let mut vmxinfo = <M as Home<VmxInfo>>::home(place);
+        vmxinfo.define(|_| Cell { value: 0.into() });
+        Own {
+            cpu,
+            cur: 0.into(),
+            nps: 0.into(),
+            intr_flag: true.into(),
+            ti: TrapInfo { addr: M::Wide::constant(0), ra: M::Wide::constant(0) },
+            console: Console { len: 0.into(), rpos: 0.into() },
+            ioapic,
+            ac,
+            dirs: <M as Home<Directories>>::home(place),
+            tables: <M as Home<PageTables>>::home(place),
+            hp: <M as Home<PhysicalMemory>>::home(place),
+            kctxt: <M as Home<KernelContexts>>::home(place),
+            uctxt: <M as Home<UserContexts>>::home(place),
+            vmxinfo,
+            lines: <M as Home<IoApicLines>>::home(place),
+            ready: Fifo::new(),
+            log: M::log(place),
+            ghost: M::ghost(|| OwnGhost::init_adt(place)),
+        }
+    }
+}
+
+impl<M: Spec> Own<M> {
+    /// The state as it is now.
+    pub fn snapshot(&self) -> Self {
+        let ghost = M::present(&self.ghost);
+        Own {
+            cpu: self.cpu,
+            cur: self.cur,
+            nps: self.nps,
+            intr_flag: self.intr_flag,
+            ti: self.ti,
+            console: self.console,
+            ioapic: self.ioapic,
+            ac: self.ac.clone(),
+            dirs: self.dirs.clone(),
+            tables: self.tables.clone(),
+            hp: self.hp.clone(),
+            kctxt: self.kctxt.clone(),
+            uctxt: self.uctxt.clone(),
+            vmxinfo: self.vmxinfo.clone(),
+            lines: self.lines.clone(),
+            ready: self.ready.snapshot(),
+            log: self.log.clone(),
+            ghost: M::ghost(|| OwnGhost {
+                pg: ghost.pg,
+                ikern: ghost.ikern,
+                ihost: ghost.ihost,
+                ipt: ghost.ipt,
+                init: ghost.init,
+                in_intr: ghost.in_intr,
+                pt: ghost.pt,
+                pperm: ghost.pperm.clone(),
+                lat: ghost.lat.clone(),
+                lat_entry: ghost.lat_entry.clone(),
+                dirs_defined: ghost.dirs_defined.clone(),
+                tables: ghost.tables.clone(),
+                idpde: ghost.idpde.clone(),
+                hp_defined: ghost.hp_defined.clone(),
+                uctxt_kind: ghost.uctxt_kind.clone(),
+                charged: ghost.charged.clone(),
+                smspool: ghost.smspool.clone(),
+            }),
+        }
+    }
+}
+
+/// A value of the state that is in no map.
+#[derive(Clone, Copy, Debug)]
+pub enum Scalar<M: Machine> {
+    /// A word.
+    Word(M::Word),
+    /// A wide word.
+    Wide(M::Wide),
+    /// A counter.
+    Nat(M::Nat),
+    /// A flag.
+    Flag(M::Flag),
+}
+
+impl<M: Spec> Own<M> {
+    /// Every value that is in no map, by name.
+    pub fn scalars(&self) -> [(&'static str, Scalar<M>); 23] {
+        let ghost = M::present(&self.ghost);
+        let span = M::present(&self.ready.span);
+        [
+            ("CPU_ID", Scalar::Word(self.cpu)),
+            ("cid", Scalar::Word(self.cur)),
+            ("nps", Scalar::Word(self.nps)),
+            ("intr_flag", Scalar::Flag(self.intr_flag)),
+            ("ti.addr", Scalar::Wide(self.ti.addr)),
+            ("ti.ra", Scalar::Wide(self.ti.ra)),
+            ("console.len", Scalar::Word(self.console.len)),
+            ("console.rpos", Scalar::Word(self.console.rpos)),
+            ("ioapic.max_intr", Scalar::Word(self.ioapic.max_intr)),
+            ("ioapic.irqs", Scalar::Word(self.ioapic.irqs)),
+            ("ioapic.enables", Scalar::Word(self.ioapic.enables)),
+            ("ioapic.init", Scalar::Flag(self.ioapic.init)),
+            ("rdy.head", Scalar::Word(self.ready.head)),
+            ("rdy.tail", Scalar::Word(self.ready.tail)),
+            ("rdy.lo", Scalar::Nat(span.lo)),
+            ("rdy.hi", Scalar::Nat(span.hi)),
+            ("pg", Scalar::Flag(ghost.pg)),
+            ("ikern", Scalar::Flag(ghost.ikern)),
+            ("ihost", Scalar::Flag(ghost.ihost)),
+            ("ipt", Scalar::Flag(ghost.ipt)),
+            ("init", Scalar::Flag(ghost.init)),
+            ("in_intr", Scalar::Flag(ghost.in_intr)),
+            ("PT", Scalar::Word(ghost.pt)),
+        ]
+    }
+}
+
+impl<M: Machine> OwnGhost<M> {
+    fn init_adt(place: M::Place) -> Self {
+        let mut ghost = Self::homes(place);
+        ghost.pperm.define(|_| FrameUse::Undef);
+        ghost.lat.define(|_| ReverseMap { valid: false.into(), len: 0.into() });
+        ghost.dirs_defined.define(|_| Defined { defined: false.into() });
+        ghost.tables.define(|_| PteGhost { defined: false.into(), slot: 0.into() });
+        ghost.idpde.define(|_| IdentityEntry { valid: false.into(), perm: 0.into() });
+        ghost.hp_defined.define(|_| Defined { defined: false.into() });
+        ghost.uctxt_kind.define(|_| SlotKind::Undef);
+        ghost.charged.define(|_| Charge { pages: Nat::zero() });
+        ghost
+    }
+
+    /// Ghost state of a CPU in kernel mode, with every map as its home has it.
+    pub fn homes(place: M::Place) -> Self {
+        OwnGhost {
+            pg: false.into(),
+            ikern: true.into(),
+            ihost: true.into(),
+            ipt: true.into(),
+            init: false.into(),
+            in_intr: false.into(),
+            pt: NO_MAP.into(),
+            pperm: <M as Home<FrameUses>>::home(place),
+            lat: <M as Home<ReverseMaps>>::home(place),
+            lat_entry: <M as Home<ReverseEntries>>::home(place),
+            dirs_defined: <M as Home<DirectoriesDefined>>::home(place),
+            tables: <M as Home<PageTableGhosts>>::home(place),
+            idpde: <M as Home<IdentityTables>>::home(place),
+            hp_defined: <M as Home<DefinedMemory>>::home(place),
+            uctxt_kind: <M as Home<UserContextKinds>>::home(place),
+            charged: <M as Home<Charges>>::home(place),
+            smspool: <M as Home<SharedMemory>>::home(place),
+        }
+    }
+}
+
+/// The guards that most primitives begin with (reference, section 4.0).
+impl<M: Machine> Cpu<'_, M> {
+    #[inline(always)]
+    #[track_caller]
+    fn mode(&self, holds: impl FnOnce(&OwnGhost<M>) -> bool, or: Stuck) -> Result<(), Stuck> {
+        require(self.own.ghost.check(holds), or)
+    }
+
+    /// HK: kernel mode, `ikern ∧ ihost`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn require_hk(&self) -> Result<(), Stuck> {
+        self.mode(|g| g.ikern.holds() && g.ihost.holds(), Stuck::NotKernelMode)
+    }
+
+    /// HKP: kernel mode with paging on.
+    #[inline(always)]
+    #[track_caller]
+    pub fn require_hkp(&self) -> Result<(), Stuck> {
+        self.mode(|g| g.ikern.holds() && g.ihost.holds() && g.pg.holds(), Stuck::NotPaging)
+    }
+
+    /// HKPT: kernel mode with paging on, on the kernel's page map.
+    #[inline(always)]
+    #[track_caller]
+    pub fn require_hkpt(&self) -> Result<(), Stuck> {
+        self.mode(|g| g.ikern.holds() && g.ihost.holds() && g.pg.holds() && g.ipt.holds(), Stuck::NotKernelMap)
+    }
+
+    /// `sched_init` has run.
+    #[inline(always)]
+    #[track_caller]
+    pub fn require_init(&self) -> Result<(), Stuck> {
+        self.mode(|g| g.init.holds(), Stuck::NotInit)
+    }
+}

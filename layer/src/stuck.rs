@@ -1,0 +1,82 @@
+//! Undefined behaviour of the specification, by the precondition that was broken.
+
+/// Which precondition of a primitive did not hold.
+///
+/// The reference gives such a call no behaviour. Hosted it is an error and the state is rolled back; the kernel
+/// stops the CPU with the name. That no program can cause one through a system call is a theorem.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Stuck {
+    /// Not in kernel mode: `ikern ∧ ihost` (HK).
+    NotKernelMode,
+    /// Not in kernel mode with paging on (HKP).
+    NotPaging,
+    /// Not in kernel mode on the kernel's page map with paging on (HKPT).
+    NotKernelMap,
+    /// `sched_init` has not run.
+    NotInit,
+    /// `sched_init` has run already, or the CPU is not in its boot state.
+    NotBoot,
+    /// `set_pt`: the kernel's page map is in use.
+    OnKernelMap,
+    /// Not in user mode with paging on.
+    NotUserMode,
+    /// The container is not in use, or its number is out of range.
+    NoContainer,
+    /// A thread number out of range, or thread 0 where a user thread is needed.
+    BadThread,
+    /// The thread does not belong to this CPU.
+    NotMine,
+    /// A slot of the user context that the primitive may not touch.
+    BadSlot,
+    /// The slot holds no integer.
+    NotInt,
+    /// An address outside the user window.
+    BadAddress,
+    /// A frame number that is 0 or beyond memory.
+    BadFrame,
+    /// A number that is no page permission.
+    BadPermission,
+    /// The directory entry has no page table, or is the identity map's.
+    NoTable,
+    /// The directory entry has a page table already.
+    TablePresent,
+    /// An entry that was never written.
+    Undefined,
+    /// The frame is not this CPU's as data.
+    FrameNotOwned,
+    /// The frame is not the page table of this directory entry.
+    FrameNotTable,
+    /// The reverse map knows nothing of the frame.
+    NoReverseMap,
+    /// The page is mapped already.
+    AlreadyMapped,
+    /// The frame is mapped as often as can be counted.
+    TooManyMappings,
+    /// The access crosses its page or is misaligned.
+    Misaligned,
+    /// More quota asked for than is left.
+    NoQuota,
+    /// The container has all its children, or the child's number is out of range.
+    NoChild,
+    /// The child's number is taken.
+    ChildUsed,
+    /// The thread is in a queue already.
+    Queued,
+    /// No thread is ready.
+    NothingReady,
+    /// A context that resumes nowhere.
+    BadContext,
+    /// The interrupt controller's tables do not have the length that it announces.
+    BadIoApic,
+    /// The machine has less memory than the layer needs, or more than it can count.
+    BadMemory,
+    /// Registers that are not all integers.
+    BadRegisters,
+}
+
+/// `Ok` when the precondition holds.
+#[inline(always)]
+#[track_caller]
+pub fn require(holds: bool, or: Stuck) -> Result<(), Stuck> {
+    if holds { Ok(()) } else { Err(or) }
+}

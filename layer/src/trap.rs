@@ -1,0 +1,22 @@
+//! The last page fault: primitives 59 and 60.
+use crate::machine::Machine;
+use crate::state::Cpu;
+use crate::stuck::Stuck;
+
+/// 59 `trap_get() -> address`: the exact address of the last page fault (P19), as wide as the hardware has it (P45).
+///
+/// # Errors
+/// None: it has no precondition.
+#[inline]
+pub fn trap_get<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Wide, Stuck> {
+    Ok(cpu.own.ti.addr)
+}
+
+/// 60 `trap_set() -> address`: where the last page fault happened, which is where to go on.
+///
+/// # Errors
+/// None: every address is an integer here.
+#[inline]
+pub fn trap_set<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Wide, Stuck> {
+    Ok(cpu.own.ti.ra)
+}

@@ -1,0 +1,273 @@
+//! One prover thread: its terms, its solver, and where it is on the path that it explores.
+use crate::facts::Facts;
+use crate::model::Model;
+use crate::solver::{Solver, SolverError, Verdict};
+use crate::term::{Arena, Range, Term};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
+use std::panic::Location;
+
+/// Unwinds from a path that goes no further: it is infeasible, its obligation failed, or its fuel is used up.
+pub struct Abandon;
+
+/// A decision of the path, by source line.
+#[derive(Clone, Copy)]
+pub struct Step {
+    /// Where it was taken.
+    pub at: &'static Location<'static>,
+    /// What holds from here on.
+    pub holds: Term,
+}
+
+/// Why a proof does not hold.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Failure {
+    /// What was to hold.
+    pub clause: String,
+    /// Why it is not proved.
+    pub reason: Reason,
+    /// The path, by source line.
+    pub path: Vec<String>,
+    /// The part of the state that matters, by field name, and the arguments.
+    pub state: Vec<(String, String)>,
+}
+
+/// How a proof fails.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// There is a state in which it does not hold.
+    Counterexample,
+    /// The solver does not know, or ran out of time.
+    Unknown,
+    /// The code panicked.
+    Panic,
+    /// There are more paths than the explorer walks.
+    Fuel,
+    /// The solver died or answered nonsense.
+    Solver,
+    /// No path succeeds.
+    Vacuous,
+}
+
+/// A closure whose paths are merged into one term: the decisions of the path being walked.
+pub(crate) struct Merge {
+    pub prefix: Vec<bool>,
+    pub taken: Vec<(Term, bool)>,
+}
+
+/// A write of the code under proof, for the comparison with its declared frame.
+#[derive(Clone)]
+pub struct Write {
+    /// The field, or the scalar.
+    pub field: &'static str,
+    /// The key, or the first words of it when a whole row was written.
+    pub key: Vec<Term>,
+    /// The leaf.
+    pub leaf: &'static str,
+    /// The write changes something, as far as is known.
+    pub changes: Term,
+    /// Where it was made.
+    pub at: &'static Location<'static>,
+}
+
+/// Counts of one proof.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts {
+    /// Paths walked to their end.
+    pub paths: u64,
+    /// Things that were to hold, path by path.
+    pub obligations: u64,
+    /// Instances of facts that were needed.
+    pub instances: u64,
+}
+
+/// One prover thread.
+pub struct Engine {
+    /// Its terms.
+    pub arena: Arena,
+    pub(crate) solver: Solver,
+    pub(crate) prefix: Vec<Decision>,
+    pub(crate) decisions: Vec<Decision>,
+    pub(crate) work: Vec<Vec<Decision>>,
+    pub(crate) path: Vec<Step>,
+    pub(crate) known: FxHashMap<Term, bool>,
+    pub(crate) merges: Vec<Merge>,
+    pub(crate) hide_path: bool,
+    pub(crate) facts: Facts,
+    pub(crate) model: Option<Model>,
+    /// Facts asserted in each open scope of the solver.
+    pub(crate) asserted: Vec<Vec<Term>>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) failures: Vec<Failure>,
+    pub(crate) counts: Counts,
+    pub(crate) arguments: Vec<(String, Term)>,
+    /// Whether going out of range is an obligation to refute, or one more way to be stuck.
+    pub(crate) strict: bool,
+    pub(crate) fresh: u32,
+    pub(crate) fuel: u64,
+    /// How far facts are instantiated from what a path touches: to decide a branch, and to prove a goal.
+    pub(crate) depths: (u32, u32),
+}
+
+/// A decision of the path.
+#[derive(Clone, Copy)]
+pub(crate) struct Decision {
+    pub value: bool,
+    /// The other side is feasible as well: the solver has a scope of its own for this one.
+    pub forked: bool,
+}
+
+thread_local! {
+    static ENGINE: RefCell<Option<Engine>> = const { RefCell::new(None) };
+}
+
+/// Gives this thread's engine to `work`.
+///
+/// # Panics
+/// When the thread has none: terms are made inside [`with_engine`] only.
+pub(crate) fn engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
+    ENGINE.with(|engine| work(engine.borrow_mut().as_mut().expect("terms are made inside with_engine")))
+}
+
+/// Runs `work` with an engine on this thread that uses `solver`.
+pub fn with_engine<R>(solver: Solver, work: impl FnOnce() -> R) -> R {
+    ENGINE.with(|engine| *engine.borrow_mut() = Some(Engine::new(solver)));
+    let result = work();
+    ENGINE.with(|engine| *engine.borrow_mut() = None);
+    result
+}
+
+impl Engine {
+    fn new(solver: Solver) -> Engine {
+        Engine {
+            arena: Arena::default(),
+            solver,
+            prefix: Vec::new(),
+            decisions: Vec::new(),
+            work: Vec::new(),
+            path: Vec::new(),
+            known: FxHashMap::default(),
+            merges: Vec::new(),
+            hide_path: false,
+            facts: Facts::default(),
+            model: None,
+            asserted: vec![Vec::new()],
+            writes: Vec::new(),
+            failures: Vec::new(),
+            counts: Counts::default(),
+            arguments: Vec::new(),
+            strict: true,
+            fresh: 0,
+            fuel: 4000,
+            depths: (1, 3),
+        }
+    }
+
+    /// Whether the path up to here was walked before, and what it asserted still stands.
+    pub(crate) fn replaying(&self) -> bool {
+        self.decisions.len() < self.prefix.len()
+    }
+
+    /// Asserts `term` on this path.
+    pub(crate) fn assume(&mut self, term: Term) {
+        if self.arena.as_bool(term) == Some(true) {
+            return;
+        }
+        if let Some(model) = &mut self.model
+            && !model.holds(&self.arena, term)
+        {
+            self.model = None;
+        }
+        if !self.replaying() {
+            self.solver.assert(&self.arena, term);
+        }
+    }
+
+    /// A variable that nothing is known of.
+    pub(crate) fn unknown(&mut self, name: &str, range: Range) -> Term {
+        self.fresh += 1;
+        let name = format!("{name}!{}", self.fresh);
+        self.arena.var(&name, range)
+    }
+
+    pub(crate) fn push_scope(&mut self) {
+        self.solver.push();
+        self.asserted.push(Vec::new());
+    }
+
+    pub(crate) fn pop_to(&mut self, scopes: usize) {
+        let open = self.asserted.len() - 1;
+        debug_assert!(scopes <= open);
+        for term in self.asserted.drain(scopes + 1..).flatten() {
+            self.facts.forget(term);
+        }
+        self.solver.pop(open - scopes);
+    }
+
+    /// Asks the solver, with facts instantiated as far as `depth`.
+    pub(crate) fn check_raw(&mut self, extra: &[Term]) -> Verdict {
+        match self.solver.check(&self.arena, extra) {
+            Ok(Verdict::Sat) => match self.solver.model() {
+                Ok(leaves) => {
+                    self.model = Some(Model::new(&self.arena, leaves));
+                    Verdict::Sat
+                }
+                Err(error) => self.solver_failed(&error),
+            },
+            Ok(verdict) => verdict,
+            Err(error) => self.solver_failed(&error),
+        }
+    }
+
+    fn solver_failed(&mut self, error: &SolverError) -> Verdict {
+        self.fail(error.to_string(), Reason::Solver);
+        std::panic::resume_unwind(Box::new(Abandon))
+    }
+
+    /// Records that `clause` is not proved, with the path and, if there is a model, the state.
+    pub(crate) fn fail(&mut self, clause: String, reason: Reason) {
+        let path = self
+            .path
+            .iter()
+            .map(|step| format!("{}:{}: {}", step.at.file(), step.at.line(), shorten(&self.arena.show(step.holds))))
+            .collect();
+        let mut state = Vec::new();
+        if reason == Reason::Counterexample
+            && let Some(mut model) = self.model.take()
+        {
+            for (name, term) in &self.arguments {
+                state.push((name.clone(), model.value(&self.arena, *term).to_string()));
+            }
+            let mut cells = Vec::new();
+            for &read in self.facts.direct_reads() {
+                if model.knows(read) {
+                    cells.push(self.show_read(&mut model, read));
+                }
+            }
+            cells.sort();
+            cells.dedup();
+            state.extend(cells);
+        }
+        self.failures.push(Failure { clause, reason, path, state });
+    }
+
+    /// A leaf of the state with its key and value in the model.
+    fn show_read(&self, model: &mut Model, read: Term) -> (String, String) {
+        let text = match self.arena.node(read) {
+            crate::term::Node::App(name, _, key) => {
+                let key: Vec<String> = key.iter().map(|&k| model.value(&self.arena, k).to_string()).collect();
+                crate::term::show_cell(self.arena.text(*name), &key)
+            }
+            _ => self.arena.show(read),
+        };
+        let value = model.value(&self.arena, read);
+        let value = if self.arena.is_bool(read) { (value != 0).to_string() } else { value.to_string() };
+        (text, value)
+    }
+}
+
+fn shorten(text: &str) -> String {
+    const MOST: usize = 160;
+    if text.chars().count() <= MOST { text.to_string() } else { text.chars().take(MOST).chain(['…']).collect() }
+}

@@ -1,0 +1,392 @@
+//! Symbolic maps: a persistent log of writes over an unknown base.
+use crate::engine::{Abandon, Write, engine};
+use crate::explore::{branch, check, choice, condition, oblige};
+use crate::facts::{FactSet, Quantified, Trigger};
+use crate::machine::Sym;
+use crate::solver::Verdict;
+use crate::term::{Name, Range, Term};
+use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use domain::{Data, Field, Geometry, Home, Key, Map, Sink, Source};
+use std::marker::PhantomData;
+use std::panic::{Location, resume_unwind};
+use std::rc::Rc;
+
+/// Where an unknown map comes from: which object, and which version of it.
+///
+/// Version 0 is what the code under proof starts from; each time a lock is taken there is a new one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Origin {
+    /// Version of the object.
+    pub version: u32,
+}
+
+impl Origin {
+    /// What unknown maps of the field `field` are called.
+    pub fn name(self, field: &str) -> String {
+        if self.version == 0 { field.to_string() } else { format!("{field}#{}", self.version) }
+    }
+}
+
+type Leaves = Vec<(&'static str, Term)>;
+
+/// A node of the log of writes.
+enum Node {
+    /// Nothing is known.
+    Unknown { map: Name, text: String },
+    /// The leaves at a key, or at all keys that begin with `key`.
+    Store { previous: Rc<Node>, key: Vec<Term>, leaves: Leaves },
+    /// All leaves, as a function of the key.
+    Define { make: Box<dyn Fn(&[Term]) -> Leaves> },
+}
+
+/// A symbolic map.
+pub struct SymMap<F> {
+    node: Rc<Node>,
+    field: PhantomData<F>,
+}
+
+impl<F> Clone for SymMap<F> {
+    fn clone(&self) -> Self {
+        SymMap { node: self.node.clone(), field: PhantomData }
+    }
+}
+
+impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
+    type Map = SymMap<F>;
+    fn home(place: Origin) -> SymMap<F> {
+        let text = place.name(F::NAME);
+        let map = engine(|e| e.arena.name(&text));
+        SymMap { node: Rc::new(Node::Unknown { map, text }), field: PhantomData }
+    }
+}
+
+/// The leaf of a map at a key.
+fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
+    match node {
+        Node::Unknown { map, text } => engine(|e| {
+            let function = e.arena.name(&format!("{text}:{leaf}"));
+            let term = e.arena.app(function, range, key.to_vec());
+            e.facts.read(*map, key, term);
+            term
+        }),
+        Node::Store { previous, key: written, leaves } => {
+            let Some(&(_, value)) = leaves.iter().find(|l| l.0 == leaf) else {
+                return read(previous, leaf, range, key);
+            };
+            let hit = engine(|e| {
+                let mut hit = e.arena.bool(true);
+                for (&a, &b) in written.iter().zip(key) {
+                    let equal = e.arena.eq(a, b);
+                    hit = e.arena.and(hit, equal);
+                }
+                match e.known_value(hit) {
+                    Some(value) => e.arena.bool(value),
+                    None => hit,
+                }
+            });
+            match engine(|e| e.arena.as_bool(hit)) {
+                Some(true) => value,
+                Some(false) => read(previous, leaf, range, key),
+                None => {
+                    let other = read(previous, leaf, range, key);
+                    engine(|e| e.arena.ite(hit, value, other))
+                }
+            }
+        }
+        Node::Define { make } => {
+            let leaves = make(key);
+            match leaves.iter().find(|l| l.0 == leaf) {
+                Some(&(_, value)) => value,
+                // A leaf of a variant that the definition never gives: any value will do.
+                None if range == Range::Bool => engine(|e| e.arena.bool(false)),
+                None => engine(|e| e.arena.number(0)),
+            }
+        }
+    }
+}
+
+/// Takes a value apart into leaves.
+#[derive(Default)]
+struct Encoder(Leaves);
+
+impl<G: Geometry> Sink<Sym<G>> for Encoder {
+    fn word(&mut self, leaf: &'static str, value: SymWord) {
+        self.0.push((leaf, value.0));
+    }
+    fn wide(&mut self, leaf: &'static str, value: SymWide) {
+        self.0.push((leaf, value.0));
+    }
+    fn nat(&mut self, leaf: &'static str, value: SymNat) {
+        self.0.push((leaf, value.0));
+    }
+    fn flag(&mut self, leaf: &'static str, value: SymFlag) {
+        self.0.push((leaf, value.0));
+    }
+    fn tag(&mut self, leaf: &'static str, variant: u32) {
+        self.0.push((leaf, engine(|e| e.arena.number(variant.into()))));
+    }
+}
+
+fn encode<G: Geometry, V: Data<Sym<G>>>(value: V) -> Leaves {
+    let mut encoder = Encoder::default();
+    value.encode(&mut encoder);
+    encoder.0
+}
+
+/// Puts a value together from the leaves of a map at a key.
+struct Decoder<'a> {
+    node: &'a Node,
+    key: &'a [Term],
+    at: &'static Location<'static>,
+    got: Leaves,
+}
+
+impl Decoder<'_> {
+    fn read(&mut self, leaf: &'static str, range: Range) -> Term {
+        let term = read(self.node, leaf, range, self.key);
+        self.got.push((leaf, term));
+        term
+    }
+}
+
+impl<G: Geometry> Source<Sym<G>> for Decoder<'_> {
+    fn word(&mut self, leaf: &'static str) -> SymWord {
+        SymWord(self.read(leaf, Range::WORD))
+    }
+    fn wide(&mut self, leaf: &'static str) -> SymWide {
+        SymWide(self.read(leaf, Range::WIDE))
+    }
+    fn nat(&mut self, leaf: &'static str) -> SymNat {
+        SymNat(self.read(leaf, Range::Nat))
+    }
+    fn flag(&mut self, leaf: &'static str) -> SymFlag {
+        SymFlag(self.read(leaf, Range::Bool))
+    }
+    fn tag(&mut self, leaf: &'static str, variants: u32) -> u32 {
+        let tag = self.read(leaf, Range::UpTo((variants - 1).into()));
+        (0..variants - 1)
+            .find(|&variant| {
+                let is = engine(|e| {
+                    let variant = e.arena.number(variant.into());
+                    e.arena.eq(tag, variant)
+                });
+                branch(is, self.at)
+            })
+            .unwrap_or(variants - 1)
+    }
+}
+
+fn terms(words: &[SymWord]) -> Vec<Term> {
+    words.iter().map(|w| w.0).collect()
+}
+
+fn words(terms: &[Term]) -> Vec<SymWord> {
+    terms.iter().map(|&t| SymWord(t)).collect()
+}
+
+impl<F> SymMap<F> {
+    /// The key as terms, each within its bound.
+    fn key<G: Geometry>(&self, key: &[SymWord], at: &'static Location<'static>) -> Vec<Term>
+    where
+        F: Field<Sym<G>>,
+    {
+        let key = terms(key);
+        for (&word, &bound) in key.iter().zip(F::DIMS) {
+            let within = engine(|e| {
+                let bound = e.arena.number(bound.into());
+                e.arena.lt(word, bound)
+            });
+            oblige(within, &format!("index of {} out of bounds", F::NAME), at);
+        }
+        key
+    }
+
+    fn load<G: Geometry>(&self, key: &[Term], at: &'static Location<'static>) -> (F::Val, Leaves)
+    where
+        F: Field<Sym<G>>,
+    {
+        let mut decoder = Decoder { node: &self.node, key, at, got: Leaves::new() };
+        let value = F::Val::decode(&mut decoder);
+        (value, decoder.got)
+    }
+
+    fn store<G: Geometry>(&mut self, key: Vec<Term>, leaves: Leaves, at: &'static Location<'static>)
+    where
+        F: Field<Sym<G>>,
+    {
+        for &(leaf, value) in &leaves {
+            // A whole row, or an unlike variant: as far as is known it changes.
+            let changes = if key.len() == F::DIMS.len() && leaf != "tag" && !leaf.contains('.') {
+                let range = if engine(|e| e.arena.is_bool(value)) { Range::Bool } else { Range::Nat };
+                let range = self.range_of(leaf).unwrap_or(range);
+                let old = read(&self.node, leaf, range, &key);
+                engine(|e| {
+                    let same = e.arena.eq(old, value);
+                    e.arena.not(same)
+                })
+            } else {
+                engine(|e| e.arena.bool(true))
+            };
+            engine(|e| e.writes.push(Write { field: F::NAME, key: key.clone(), leaf, changes, at }));
+        }
+        self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
+    }
+
+    /// The range of a leaf of a struct, found by decoding an unknown value.
+    fn range_of<G: Geometry>(&self, leaf: &'static str) -> Option<Range>
+    where
+        F: Field<Sym<G>>,
+    {
+        struct Ranges(Vec<(&'static str, Range)>);
+        impl<G: Geometry> Source<Sym<G>> for Ranges {
+            fn word(&mut self, leaf: &'static str) -> SymWord {
+                self.0.push((leaf, Range::WORD));
+                SymWord::from(0)
+            }
+            fn wide(&mut self, leaf: &'static str) -> SymWide {
+                self.0.push((leaf, Range::WIDE));
+                <SymWide as domain::Wide<SymWord>>::constant(0)
+            }
+            fn nat(&mut self, leaf: &'static str) -> SymNat {
+                self.0.push((leaf, Range::Nat));
+                <SymNat as domain::Nat<SymWord>>::zero()
+            }
+            fn flag(&mut self, leaf: &'static str) -> SymFlag {
+                self.0.push((leaf, Range::Bool));
+                SymFlag::from(false)
+            }
+            fn tag(&mut self, _: &'static str, _: u32) -> u32 {
+                0
+            }
+        }
+        let mut ranges = Ranges(Vec::new());
+        let _: F::Val = F::Val::decode(&mut ranges);
+        ranges.0.into_iter().find(|r| r.0 == leaf).map(|r| r.1)
+    }
+}
+
+impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<F> {
+    #[track_caller]
+    fn get(&self, key: F::Key) -> F::Val {
+        let at = Location::caller();
+        let key = self.key(key.words(), at);
+        self.load(&key, at).0
+    }
+
+    #[track_caller]
+    fn set(&mut self, key: F::Key, value: F::Val) {
+        let at = Location::caller();
+        let key = self.key(key.words(), at);
+        self.store(key, encode(value), at);
+    }
+
+    #[track_caller]
+    fn update<R>(&mut self, key: F::Key, change: impl FnOnce(&mut F::Val) -> R) -> R {
+        let at = Location::caller();
+        let key = self.key(key.words(), at);
+        let (mut value, before) = self.load(&key, at);
+        let result = change(&mut value);
+        let changed: Leaves = encode(value).into_iter().filter(|leaf| !before.contains(leaf)).collect();
+        self.store(key, changed, at);
+        result
+    }
+
+    #[track_caller]
+    fn fill(&mut self, row: &[SymWord], value: F::Val) {
+        let at = Location::caller();
+        let row = self.key(row, at);
+        self.store(row, encode(value), at);
+    }
+
+    #[track_caller]
+    fn define(&mut self, make: impl Fn(F::Key) -> F::Val + 'static) {
+        let at = Location::caller();
+        let make = Rc::new(make);
+        // Whatever the definition computes stays in range at every key.
+        let key: Vec<Term> =
+            F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
+        let (code, keys) = (make.clone(), key.clone());
+        let exact = condition(&move || {
+            let _ = code(F::Key::from_words(&words(&keys)));
+            true
+        });
+        let exact = engine(|e| {
+            let mut exact = exact;
+            for (&word, &bound) in key.iter().zip(F::DIMS) {
+                let bound = e.arena.number(bound.into());
+                let within = e.arena.lt(word, bound);
+                exact = e.arena.implies(within, exact);
+            }
+            exact
+        });
+        oblige(exact, &format!("definition of {} goes out of range", F::NAME), at);
+        let changes = engine(|e| e.arena.bool(true));
+        engine(|e| e.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at }));
+        let make = Box::new(move |key: &[Term]| {
+            let make = make.clone();
+            let key = words(key);
+            choice(&move || encode(make(F::Key::from_words(&key))))
+        });
+        self.node = Rc::new(Node::Define { make });
+    }
+
+    #[track_caller]
+    fn first(&self, from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord>
+    where
+        F: Field<Sym<G>, Key = [SymWord; 1]>,
+    {
+        let at = Location::caller();
+        // Every key that is looked at is within bounds, also when none is found.
+        let bounded = engine(|e| {
+            let bound = e.arena.number(F::DIMS[0].into());
+            let (within, empty) = (e.arena.le(to.0, bound), e.arena.le(to.0, from.0));
+            e.arena.or(within, empty)
+        });
+        oblige(bounded, &format!("search of {} out of bounds", F::NAME), at);
+        let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
+        let found = branch(found, at);
+        let (map, here) = (self.clone(), self.clone());
+        let satisfies = move |map: &SymMap<F>, i: Term| wanted(map.load(&[i], at).0);
+        let end = if found { place } else { to.0 };
+        // Below what was found, or anywhere if nothing was, no key satisfies.
+        let none_before = Quantified {
+            triggers: map.triggers(),
+            bounds: vec![F::DIMS[0].into()],
+            holds: Box::new(move |key| {
+                let i = SymWord(key[0]);
+                i < from || i >= SymWord(end) || !satisfies(&map, i.0)
+            }),
+        };
+        engine(|e| e.facts.add(FactSet::new(vec![none_before])));
+        if !found {
+            return None;
+        }
+        let there = condition(&move || {
+            let i = SymWord(place);
+            i >= from && i < to && satisfies(&here, i.0)
+        });
+        engine(|e| {
+            e.learn(there);
+            e.assume(there);
+        });
+        if !engine(|e| e.replaying()) && check(&[], engine(|e| e.depths.0)) == Verdict::Unsat {
+            resume_unwind(Box::new(Abandon));
+        }
+        Some(SymWord(place))
+    }
+}
+
+impl<F> SymMap<F> {
+    /// Where facts about this map are to be looked at: reads of the unknown map under it.
+    fn triggers(&self) -> Vec<Trigger> {
+        let mut node = &*self.node;
+        loop {
+            match node {
+                Node::Unknown { map, .. } => return vec![Trigger { map: *map, keys: vec![Some(0)] }],
+                Node::Store { previous, .. } => node = previous,
+                Node::Define { .. } => return Vec::new(),
+            }
+        }
+    }
+}
+

@@ -1,0 +1,73 @@
+//! Models: the value of any term, from the values of the leaves that the solver gave.
+use crate::term::{Arena, Name, Node, Term};
+use rustc_hash::FxHashMap;
+
+/// A model of what is asserted. Leaves that the solver does not know are 0, functions are 0 elsewhere.
+pub struct Model {
+    leaves: FxHashMap<Term, i128>,
+    table: FxHashMap<(Name, Vec<i128>), i128>,
+    memo: FxHashMap<Term, i128>,
+}
+
+impl Model {
+    /// The model with these leaves, which came in the order of their definition.
+    pub fn new(arena: &Arena, leaves: Vec<(Term, i128)>) -> Model {
+        let mut model =
+            Model { leaves: leaves.iter().copied().collect(), table: FxHashMap::default(), memo: FxHashMap::default() };
+        for (term, value) in leaves {
+            if let Node::App(name, _, arguments) = arena.node(term) {
+                let key = arguments.iter().map(|&a| model.value(arena, a)).collect();
+                model.table.entry((*name, key)).or_insert(value);
+            }
+        }
+        model
+    }
+
+    /// The value of `term`; truth values are 0 and 1.
+    pub fn value(&mut self, arena: &Arena, term: Term) -> i128 {
+        match arena.node(term) {
+            Node::Const(value) => return (*value).into(),
+            Node::Bool(value) => return (*value).into(),
+            _ => {}
+        }
+        if let Some(&value) = self.memo.get(&term) {
+            return value;
+        }
+        let value = match *arena.node(term) {
+            Node::Const(_) | Node::Bool(_) => unreachable!("answered above"),
+            Node::Var(..) => self.leaves.get(&term).copied().unwrap_or(0),
+            Node::App(name, _, ref arguments) => match self.leaves.get(&term) {
+                Some(&value) => value,
+                None => {
+                    let key = arguments.iter().map(|&a| self.value(arena, a)).collect();
+                    self.table.get(&(name, key)).copied().unwrap_or(0)
+                }
+            },
+            Node::Add(a, b) => self.value(arena, a) + self.value(arena, b),
+            Node::Sub(a, b) => self.value(arena, a) - self.value(arena, b),
+            Node::MulC(a, c) => self.value(arena, a) * i128::from(c),
+            Node::DivC(a, c) => self.value(arena, a).div_euclid(c.into()),
+            Node::RemC(a, c) => self.value(arena, a).rem_euclid(c.into()),
+            Node::Ite(c, a, b) => {
+                let chosen = if self.holds(arena, c) { a } else { b };
+                self.value(arena, chosen)
+            }
+            Node::Eq(a, b) => (self.value(arena, a) == self.value(arena, b)).into(),
+            Node::Lt(a, b) => (self.value(arena, a) < self.value(arena, b)).into(),
+            Node::Not(a) => (!self.holds(arena, a)).into(),
+            Node::And(a, b) => (self.holds(arena, a) && self.holds(arena, b)).into(),
+        };
+        self.memo.insert(term, value);
+        value
+    }
+
+    /// Whether the truth value `term` holds.
+    pub fn holds(&mut self, arena: &Arena, term: Term) -> bool {
+        self.value(arena, term) != 0
+    }
+
+    /// Whether the solver said anything of this leaf.
+    pub fn knows(&self, leaf: Term) -> bool {
+        self.leaves.contains_key(&leaf)
+    }
+}

@@ -1,0 +1,345 @@
+//! Solvers: SMT-LIB text over a pipe.
+use crate::term::{Arena, Node, Range, Term};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// What a solver says of a conjunction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It has a model.
+    Sat,
+    /// It has none.
+    Unsat,
+    /// The solver does not know, or ran out of time.
+    Unknown,
+}
+
+/// Why a solver cannot be asked any more.
+#[derive(Debug)]
+pub enum SolverError {
+    /// It could not be started.
+    Start(String, io::Error),
+    /// It ended or closed its pipe.
+    Died(io::Error),
+    /// It answered something that is no answer.
+    Nonsense(String),
+}
+
+impl std::fmt::Display for SolverError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SolverError::Start(program, error) => write!(f, "cannot start the solver `{program}`: {error}"),
+            SolverError::Died(error) => write!(f, "the solver died: {error}"),
+            SolverError::Nonsense(answer) => write!(f, "the solver answered `{answer}`"),
+        }
+    }
+}
+
+impl std::error::Error for SolverError {}
+
+/// What was defined in a scope, and goes with it.
+#[derive(Default)]
+struct Scope {
+    names: Vec<Term>,
+    functions: Vec<crate::term::Name>,
+    guards: Vec<Term>,
+    leaves: usize,
+}
+
+/// A solver process that reads SMT-LIB, with a stack of assertions.
+pub struct Solver {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+    /// Text not yet sent.
+    text: String,
+    /// What terms are called in the open scopes.
+    names: FxHashMap<Term, String>,
+    /// Variables and applications, in the order of their definition.
+    leaves: Vec<Term>,
+    functions: FxHashSet<crate::term::Name>,
+    guards: FxHashMap<Term, String>,
+    scopes: Vec<Scope>,
+    fresh: u64,
+    /// Queries so far.
+    pub queries: u64,
+}
+
+impl Solver {
+    /// Starts `program`, with a bound on the time of one query.
+    pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
+        let mut child = Command::new(program)
+            .args(["-in", "-smt2"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| SolverError::Start(program.to_string(), error))?;
+        let input = child.stdin.take().expect("was piped");
+        let output = BufReader::new(child.stdout.take().expect("was piped"));
+        let mut solver = Solver {
+            child,
+            input,
+            output,
+            text: String::new(),
+            names: FxHashMap::default(),
+            leaves: Vec::new(),
+            functions: FxHashSet::default(),
+            guards: FxHashMap::default(),
+            scopes: vec![Scope::default()],
+            fresh: 0,
+            queries: 0,
+        };
+        solver.text.push_str("(set-option :produce-models true)\n");
+        let _ = writeln!(solver.text, "(set-option :timeout {timeout_ms})\n(set-logic QF_UFLIA)");
+        Ok(solver)
+    }
+
+    /// Opens a scope.
+    pub fn push(&mut self) {
+        self.text.push_str("(push 1)\n");
+        self.scopes.push(Scope { leaves: self.leaves.len(), ..Scope::default() });
+    }
+
+    /// Closes the innermost `scopes` scopes.
+    pub fn pop(&mut self, scopes: usize) {
+        for _ in 0..scopes {
+            let scope = self.scopes.pop().expect("as many scopes are closed as were opened");
+            for term in scope.names {
+                self.names.remove(&term);
+            }
+            for name in scope.functions {
+                self.functions.remove(&name);
+            }
+            for term in scope.guards {
+                self.guards.remove(&term);
+            }
+            self.leaves.truncate(scope.leaves);
+        }
+        if scopes > 0 {
+            let _ = writeln!(self.text, "(pop {scopes})");
+        }
+    }
+
+    /// Asserts `term` in the innermost scope.
+    pub fn assert(&mut self, arena: &Arena, term: Term) {
+        let name = self.define(arena, term);
+        let _ = writeln!(self.text, "(assert {name})");
+    }
+
+    /// Whether what is asserted, together with `extra`, has a model.
+    pub fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
+        let literals: Vec<String> = extra.iter().map(|&term| self.guard(arena, term)).collect();
+        if literals.is_empty() {
+            self.text.push_str("(check-sat)\n");
+        } else {
+            let _ = writeln!(self.text, "(check-sat-assuming ({}))", literals.join(" "));
+        }
+        self.queries += 1;
+        let answer = self.ask()?;
+        match answer.as_str() {
+            "sat" => Ok(Verdict::Sat),
+            "unsat" => Ok(Verdict::Unsat),
+            "unknown" | "timeout" => Ok(Verdict::Unknown),
+            _ => Err(SolverError::Nonsense(answer)),
+        }
+    }
+
+    /// The values of all variables and applications in the model of the last check.
+    pub fn model(&mut self) -> Result<Vec<(Term, i128)>, SolverError> {
+        if self.leaves.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.text.push_str("(get-value (");
+        for leaf in &self.leaves {
+            self.text.push_str(&self.names[leaf]);
+            self.text.push(' ');
+        }
+        self.text.push_str("))\n");
+        let mut answer = self.ask()?;
+        while answer.matches('(').count() > answer.matches(')').count() {
+            answer.push(' ');
+            answer.push_str(&self.line()?);
+        }
+        let values = parse_values(&answer).ok_or_else(|| SolverError::Nonsense(answer.clone()))?;
+        if values.len() != self.leaves.len() {
+            return Err(SolverError::Nonsense(answer));
+        }
+        Ok(self.leaves.iter().copied().zip(values).collect())
+    }
+
+    fn scope(&mut self) -> &mut Scope {
+        self.scopes.last_mut().expect("the outermost scope is never closed")
+    }
+
+    fn fresh(&mut self, prefix: &str) -> String {
+        self.fresh += 1;
+        format!("{prefix}{}", self.fresh)
+    }
+
+    fn call(&mut self, term: Term, name: &str) {
+        self.names.insert(term, name.to_string());
+        self.scope().names.push(term);
+    }
+
+    /// A literal that stands for `term` in the open scopes.
+    fn guard(&mut self, arena: &Arena, term: Term) -> String {
+        if let Node::Not(inner) = *arena.node(term) {
+            return format!("(not {})", self.guard(arena, inner));
+        }
+        if let Some(guard) = self.guards.get(&term) {
+            return guard.clone();
+        }
+        let name = self.define(arena, term);
+        let guard = self.fresh("g");
+        let _ = writeln!(self.text, "(declare-const {guard} Bool)(assert (= {guard} {name}))");
+        self.guards.insert(term, guard.clone());
+        self.scope().guards.push(term);
+        guard
+    }
+
+    /// The name of `term`, defined on first use.
+    fn define(&mut self, arena: &Arena, term: Term) -> String {
+        if let Some(name) = self.names.get(&term) {
+            return name.clone();
+        }
+        let sort = if arena.is_bool(term) { "Bool" } else { "Int" };
+        let mut leaf = None;
+        let body = match arena.node(term) {
+            Node::Const(value) => return value.to_string(),
+            Node::Bool(value) => return value.to_string(),
+            Node::Var(name, range) => {
+                let text = format!("|{}|", arena.text(*name));
+                let _ = writeln!(self.text, "(declare-const {text} {sort})");
+                self.leaves.push(term);
+                self.bound(&text, *range);
+                self.call(term, &text);
+                return text;
+            }
+            Node::App(name, range, arguments) => {
+                let function = format!("|{}|", arena.text(*name));
+                if self.functions.insert(*name) {
+                    self.scope().functions.push(*name);
+                    let domain = vec!["Int"; arguments.len()].join(" ");
+                    let _ = writeln!(self.text, "(declare-fun {function} ({domain}) {sort})");
+                }
+                let arguments: Vec<String> = arguments.iter().map(|&a| self.define(arena, a)).collect();
+                leaf = Some(*range);
+                format!("({function} {})", arguments.join(" "))
+            }
+            &Node::Add(a, b) => self.binary(arena, "+", a, b),
+            &Node::Sub(a, b) => self.binary(arena, "-", a, b),
+            &Node::MulC(a, c) => format!("(* {c} {})", self.define(arena, a)),
+            &Node::DivC(a, c) => format!("(div {} {c})", self.define(arena, a)),
+            &Node::RemC(a, c) => format!("(mod {} {c})", self.define(arena, a)),
+            &Node::Ite(c, a, b) => {
+                let (c, a, b) = (self.define(arena, c), self.define(arena, a), self.define(arena, b));
+                format!("(ite {c} {a} {b})")
+            }
+            &Node::Eq(a, b) => self.binary(arena, "=", a, b),
+            &Node::Lt(a, b) => self.binary(arena, "<", a, b),
+            &Node::And(a, b) => self.binary(arena, "and", a, b),
+            &Node::Not(a) => format!("(not {})", self.define(arena, a)),
+        };
+        let name = self.fresh("t");
+        let _ = writeln!(self.text, "(define-fun {name} () {sort} {body})");
+        if let Some(range) = leaf {
+            self.leaves.push(term);
+            self.bound(&name, range);
+        }
+        self.call(term, &name);
+        name
+    }
+
+    fn binary(&mut self, arena: &Arena, operator: &str, a: Term, b: Term) -> String {
+        let (a, b) = (self.define(arena, a), self.define(arena, b));
+        format!("({operator} {a} {b})")
+    }
+
+    /// Every leaf is in its range, in this scope and all above it.
+    fn bound(&mut self, name: &str, range: Range) {
+        let _ = match range {
+            Range::Bool => Ok(()),
+            Range::UpTo(most) => writeln!(self.text, "(assert (and (<= 0 {name}) (<= {name} {most})))"),
+            Range::Nat => writeln!(self.text, "(assert (<= 0 {name}))"),
+        };
+    }
+
+    fn ask(&mut self) -> Result<String, SolverError> {
+        self.input.write_all(self.text.as_bytes()).map_err(SolverError::Died)?;
+        self.input.flush().map_err(SolverError::Died)?;
+        self.text.clear();
+        self.line()
+    }
+
+    fn line(&mut self) -> Result<String, SolverError> {
+        let mut line = String::new();
+        let bytes = self.output.read_line(&mut line).map_err(SolverError::Died)?;
+        if bytes == 0 {
+            return Err(SolverError::Died(io::ErrorKind::UnexpectedEof.into()));
+        }
+        Ok(line.trim().to_string())
+    }
+}
+
+impl Drop for Solver {
+    fn drop(&mut self) {
+        // It may have ended by itself; either way nothing is left to be done about it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The values of `((name value) (name value) …)`; names may be applications.
+fn parse_values(answer: &str) -> Option<Vec<i128>> {
+    let inner = answer.trim().strip_prefix('(')?.strip_suffix(')')?;
+    let mut values = Vec::new();
+    let (mut depth, mut start, mut quoted) = (0usize, 0, false);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '|' => quoted = !quoted,
+            '(' if !quoted => {
+                if depth == 0 {
+                    start = at + 1;
+                }
+                depth += 1;
+            }
+            ')' if !quoted => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    let value = inner[start..at].trim().rsplit(char::is_whitespace).next()?;
+                    values.push(match value {
+                        "true" => 1,
+                        "false" => 0,
+                        number => number.parse().ok()?,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_whatever_the_names_look_like() {
+        let answer = "((|AC:quota (x)| 12)\n (t5 true) (|a| 18446744073709551615))";
+        assert_eq!(parse_values(answer), Some(vec![12, 1, u64::MAX.into()]));
+        assert_eq!(parse_values("((x (- 5)))"), None);
+        assert_eq!(parse_values("nonsense"), None);
+    }
+
+    #[test]
+    fn a_program_that_is_no_solver_is_reported() {
+        let mut solver = Solver::start("cat", 1000).expect("starts");
+        let arena = Arena::default();
+        assert!(solver.check(&arena, &[]).is_err());
+        assert!(matches!(Solver::start("no-such-solver", 1000), Err(SolverError::Start(..))));
+    }
+}

@@ -1,0 +1,394 @@
+//! Terms: hash-consed, lightly simplified as they are built.
+//!
+//! All numbers are mathematical integers. What a word, a wide word or a counter may be is a [`Range`] of the
+//! variable or function that it comes from; that no operation leaves the range is an obligation at each operation,
+//! so that integers and machine words coincide.
+use rustc_hash::FxHashMap;
+
+/// A term: an index into its [`Arena`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Term(u32);
+
+/// What a variable or the result of a function may be.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Range {
+    /// A truth value.
+    Bool,
+    /// An integer from 0 to this one.
+    UpTo(u64),
+    /// An integer from 0.
+    Nat,
+}
+
+impl Range {
+    /// 32-bit words.
+    pub const WORD: Range = Range::UpTo(u32::MAX as u64);
+    /// 64-bit words.
+    pub const WIDE: Range = Range::UpTo(u64::MAX);
+}
+
+/// A name, interned.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Name(u32);
+
+/// How a term is built.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[allow(missing_docs, reason = "operators are what they are called")]
+pub enum Node {
+    Const(u64),
+    Bool(bool),
+    Var(Name, Range),
+    /// An uninterpreted function: the unknown value of a map's leaf at a key.
+    App(Name, Range, Vec<Term>),
+    Add(Term, Term),
+    Sub(Term, Term),
+    MulC(Term, u64),
+    DivC(Term, u64),
+    RemC(Term, u64),
+    Ite(Term, Term, Term),
+    Eq(Term, Term),
+    Lt(Term, Term),
+    Not(Term),
+    And(Term, Term),
+}
+
+/// All terms of one prover thread.
+#[derive(Default)]
+pub struct Arena {
+    nodes: Vec<Node>,
+    index: FxHashMap<Node, Term>,
+    names: Vec<String>,
+    name_index: FxHashMap<String, Name>,
+}
+
+impl Arena {
+    /// How `term` is built.
+    pub fn node(&self, term: Term) -> &Node {
+        &self.nodes[term.0 as usize]
+    }
+
+    /// Interns a name.
+    pub fn name(&mut self, text: &str) -> Name {
+        if let Some(&name) = self.name_index.get(text) {
+            return name;
+        }
+        let name = Name(self.names.len() as u32);
+        self.names.push(text.to_string());
+        self.name_index.insert(text.to_string(), name);
+        name
+    }
+
+    /// The text of a name.
+    pub fn text(&self, name: Name) -> &str {
+        &self.names[name.0 as usize]
+    }
+
+    fn make(&mut self, node: Node) -> Term {
+        if let Some(&term) = self.index.get(&node) {
+            return term;
+        }
+        let term = Term(self.nodes.len() as u32);
+        self.nodes.push(node.clone());
+        self.index.insert(node, term);
+        term
+    }
+
+    /// A number.
+    pub fn number(&mut self, value: u64) -> Term {
+        self.make(Node::Const(value))
+    }
+
+    /// A truth value.
+    pub fn bool(&mut self, value: bool) -> Term {
+        self.make(Node::Bool(value))
+    }
+
+    /// A variable.
+    pub fn var(&mut self, name: &str, range: Range) -> Term {
+        let name = self.name(name);
+        self.make(Node::Var(name, range))
+    }
+
+    /// An uninterpreted function at some arguments.
+    pub fn app(&mut self, name: Name, range: Range, arguments: Vec<Term>) -> Term {
+        self.make(Node::App(name, range, arguments))
+    }
+
+    /// The number that `term` is, if it is a constant.
+    pub fn as_number(&self, term: Term) -> Option<u64> {
+        if let Node::Const(value) = self.node(term) { Some(*value) } else { None }
+    }
+
+    /// The truth value that `term` is, if it is a constant.
+    pub fn as_bool(&self, term: Term) -> Option<bool> {
+        if let Node::Bool(value) = self.node(term) { Some(*value) } else { None }
+    }
+
+    /// Whether `term` is a truth value.
+    pub fn is_bool(&self, term: Term) -> bool {
+        match self.node(term) {
+            Node::Bool(_) | Node::Eq(..) | Node::Lt(..) | Node::Not(_) | Node::And(..) => true,
+            Node::Var(_, range) | Node::App(_, range, _) => *range == Range::Bool,
+            Node::Ite(_, a, _) => self.is_bool(*a),
+            _ => false,
+        }
+    }
+
+    /// `a + b`.
+    pub fn add(&mut self, a: Term, b: Term) -> Term {
+        match (self.as_number(a), self.as_number(b)) {
+            (Some(x), Some(y)) if x.checked_add(y).is_some() => self.number(x + y),
+            (Some(0), _) => b,
+            (_, Some(0)) => a,
+            (Some(_), None) => self.add(b, a),
+            (None, Some(y)) => {
+                if let Node::Add(x, k) = *self.node(a)
+                    && let Some(k) = self.as_number(k)
+                    && let Some(sum) = k.checked_add(y)
+                {
+                    let sum = self.number(sum);
+                    return self.make(Node::Add(x, sum));
+                }
+                self.make(Node::Add(a, b))
+            }
+            _ => self.make(Node::Add(a, b)),
+        }
+    }
+
+    /// `a - b`.
+    pub fn sub(&mut self, a: Term, b: Term) -> Term {
+        match (self.as_number(a), self.as_number(b)) {
+            (Some(x), Some(y)) if x >= y => self.number(x - y),
+            (_, Some(0)) => a,
+            (None, Some(y)) => {
+                if let Node::Add(x, k) = *self.node(a)
+                    && let Some(k) = self.as_number(k)
+                    && k >= y
+                {
+                    let rest = self.number(k - y);
+                    return self.add(x, rest);
+                }
+                self.make(Node::Sub(a, b))
+            }
+            _ => self.make(Node::Sub(a, b)),
+        }
+    }
+
+    /// `a * c`.
+    pub fn mul(&mut self, a: Term, c: u64) -> Term {
+        match (self.as_number(a), c) {
+            (Some(x), _) if x.checked_mul(c).is_some() => self.number(x * c),
+            (_, 0) => self.number(0),
+            (_, 1) => a,
+            _ => self.make(Node::MulC(a, c)),
+        }
+    }
+
+    /// `a / c`.
+    pub fn div(&mut self, a: Term, c: u64) -> Term {
+        match self.as_number(a) {
+            Some(x) => self.number(x / c),
+            None if c == 1 => a,
+            None => self.make(Node::DivC(a, c)),
+        }
+    }
+
+    /// `a % c`.
+    pub fn rem(&mut self, a: Term, c: u64) -> Term {
+        match self.as_number(a) {
+            Some(x) => self.number(x % c),
+            None => self.make(Node::RemC(a, c)),
+        }
+    }
+
+    /// `a == b`, of numbers or of truth values.
+    pub fn eq(&mut self, a: Term, b: Term) -> Term {
+        if a == b {
+            return self.bool(true);
+        }
+        if let (Some(x), Some(y)) = (self.as_number(a), self.as_number(b)) {
+            return self.bool(x == y);
+        }
+        match (self.as_bool(a), self.as_bool(b)) {
+            (Some(true), _) => return b,
+            (_, Some(true)) => return a,
+            (Some(false), _) => return self.not(b),
+            (_, Some(false)) => return self.not(a),
+            _ => {}
+        }
+        // A comparison of a choice between constants with a constant: tags.
+        for (choice, other) in [(a, b), (b, a)] {
+            if let Node::Ite(c, x, y) = *self.node(choice)
+                && self.as_number(other).is_some()
+                && (self.as_number(x).is_some() || self.as_number(y).is_some())
+            {
+                let (p, q) = (self.eq(x, other), self.eq(y, other));
+                return self.ite(c, p, q);
+            }
+        }
+        let (a, b) = if a < b { (a, b) } else { (b, a) };
+        self.make(Node::Eq(a, b))
+    }
+
+    /// `a < b`.
+    pub fn lt(&mut self, a: Term, b: Term) -> Term {
+        if a == b {
+            return self.bool(false);
+        }
+        match (self.as_number(a), self.as_number(b)) {
+            (Some(x), Some(y)) => return self.bool(x < y),
+            (_, Some(0)) => return self.bool(false),
+            (None, Some(y)) if self.range_of(a).is_some_and(|most| most < y) => return self.bool(true),
+            (Some(x), None) if self.range_of(b).is_some_and(|most| most <= x) => return self.bool(false),
+            _ => {}
+        }
+        self.make(Node::Lt(a, b))
+    }
+
+    /// The largest value that `term` can have, where its shape says so.
+    fn range_of(&self, term: Term) -> Option<u64> {
+        match self.node(term) {
+            Node::Var(_, Range::UpTo(most)) | Node::App(_, Range::UpTo(most), _) => Some(*most),
+            Node::RemC(_, c) => Some(c - 1),
+            _ => None,
+        }
+    }
+
+    /// `a <= b`.
+    pub fn le(&mut self, a: Term, b: Term) -> Term {
+        let greater = self.lt(b, a);
+        self.not(greater)
+    }
+
+    /// Not `a`.
+    pub fn not(&mut self, a: Term) -> Term {
+        match *self.node(a) {
+            Node::Bool(value) => self.bool(!value),
+            Node::Not(inner) => inner,
+            _ => self.make(Node::Not(a)),
+        }
+    }
+
+    /// `a` and `b`.
+    pub fn and(&mut self, a: Term, b: Term) -> Term {
+        match (self.as_bool(a), self.as_bool(b)) {
+            (Some(true), _) => b,
+            (_, Some(true)) => a,
+            (Some(false), _) | (_, Some(false)) => self.bool(false),
+            _ if a == b => a,
+            _ if self.not(a) == b => self.bool(false),
+            _ => self.make(Node::And(a, b)),
+        }
+    }
+
+    /// `a` or `b`.
+    pub fn or(&mut self, a: Term, b: Term) -> Term {
+        let (a, b) = (self.not(a), self.not(b));
+        let neither = self.and(a, b);
+        self.not(neither)
+    }
+
+    /// `a` implies `b`.
+    pub fn implies(&mut self, a: Term, b: Term) -> Term {
+        let a = self.not(a);
+        self.or(a, b)
+    }
+
+    /// `if c { a } else { b }`.
+    pub fn ite(&mut self, c: Term, a: Term, b: Term) -> Term {
+        if a == b {
+            return a;
+        }
+        match (self.as_bool(c), self.as_bool(a), self.as_bool(b)) {
+            (Some(true), ..) => a,
+            (Some(false), ..) => b,
+            (_, Some(true), _) => self.or(c, b),
+            (_, Some(false), _) => {
+                let c = self.not(c);
+                self.and(c, b)
+            }
+            (_, _, Some(true)) => self.implies(c, a),
+            (_, _, Some(false)) => self.and(c, a),
+            _ => self.make(Node::Ite(c, a, b)),
+        }
+    }
+
+    /// The term as a person reads it.
+    pub fn show(&self, term: Term) -> String {
+        let show = |t: &Term| self.show(*t);
+        match self.node(term) {
+            Node::Const(value) if *value > 0xffff => format!("{value:#x}"),
+            Node::Const(value) => value.to_string(),
+            Node::Bool(value) => value.to_string(),
+            Node::Var(name, _) => self.text(*name).to_string(),
+            Node::App(name, _, arguments) => {
+                let arguments: Vec<String> = arguments.iter().map(show).collect();
+                show_cell(self.text(*name), &arguments)
+            }
+            Node::Add(a, b) => format!("({} + {})", show(a), show(b)),
+            Node::Sub(a, b) => format!("({} - {})", show(a), show(b)),
+            Node::MulC(a, c) => format!("{} * {c}", show(a)),
+            Node::DivC(a, c) => format!("{} / {c}", show(a)),
+            Node::RemC(a, c) => format!("{} % {c}", show(a)),
+            Node::Ite(c, a, b) => format!("(if {} {{ {} }} else {{ {} }})", show(c), show(a), show(b)),
+            Node::Eq(a, b) => format!("{} == {}", show(a), show(b)),
+            Node::Lt(a, b) => format!("{} < {}", show(a), show(b)),
+            Node::And(a, b) => format!("({} && {})", show(a), show(b)),
+            Node::Not(a) => match self.node(*a) {
+                Node::Eq(x, y) => format!("{} != {}", show(x), show(y)),
+                Node::Lt(x, y) => format!("{} >= {}", show(x), show(y)),
+                _ => format!("!{}", show(a)),
+            },
+        }
+    }
+}
+
+/// `field:leaf` and a key as `field[key].leaf`.
+pub fn show_cell(function: &str, key: &[String]) -> String {
+    let key = key.join(", ");
+    match function.split_once(':') {
+        Some((field, "")) => format!("{field}[{key}]"),
+        Some((field, leaf)) => format!("{field}[{key}].{leaf}"),
+        None => format!("{function}({key})"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_terms_are_one_term() {
+        let mut arena = Arena::default();
+        let x = arena.var("x", Range::WORD);
+        let one = arena.number(1);
+        let a = arena.add(x, one);
+        let b = arena.add(one, x);
+        assert_eq!(a, b);
+        let two = arena.add(a, one);
+        assert_eq!(arena.show(two), "(x + 2)");
+        assert_eq!(arena.sub(two, one), a);
+    }
+
+    #[test]
+    fn ranges_decide_comparisons() {
+        let mut arena = Arena::default();
+        let x = arena.var("x", Range::WORD);
+        let big = arena.number(1 << 32);
+        let t = arena.lt(x, big);
+        assert_eq!(arena.as_bool(t), Some(true));
+        let rem = arena.rem(x, 8);
+        let eight = arena.number(8);
+        let t = arena.lt(rem, eight);
+        assert_eq!(arena.as_bool(t), Some(true));
+    }
+
+    #[test]
+    fn a_choice_between_tags_is_decided_by_its_condition() {
+        let mut arena = Arena::default();
+        let c = arena.var("c", Range::Bool);
+        let (one, two) = (arena.number(1), arena.number(2));
+        let tag = arena.ite(c, one, two);
+        assert_eq!(arena.eq(tag, one), c);
+    }
+}
