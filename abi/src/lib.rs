@@ -12,6 +12,12 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod boot;
+pub mod refused;
+pub mod report;
+
+pub use report::Reason;
+
 /// Lowest user virtual address: 1 GiB (`adr_low`).
 pub const ADR_LOW: u32 = 0x4000_0000;
 /// First address above the user window: 3.75 GiB (`adr_high`).
@@ -20,6 +26,21 @@ pub const ADR_HIGH: u32 = 0xF000_0000;
 pub const STACK_TOP: u32 = ADR_HIGH;
 /// Bytes of a page.
 pub const PAGE_SIZE: u32 = 4096;
+/// Programs that one program can start, ever (`max_children`).
+pub const CHILDREN: u32 = 8;
+/// Threads have numbers below this (`num_proc`). The k-th child of thread t, from 0, is `8 * t + 1 + k`;
+/// a thread whose eighth child would have no number cannot start any.
+pub const THREADS: u32 = 1024;
+
+/// Number of the main thread of a CPU, which starts what [`boot`] lists.
+pub const fn main_thread(cpu: u32) -> u32 {
+    cpu + 1
+}
+
+/// Number of a thread's `index`-th child, from 0. Nothing is said of whether it exists.
+pub const fn child(thread: u32, index: u32) -> u32 {
+    CHILDREN * thread + 1 + index
+}
 
 macro_rules! calls {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
@@ -37,7 +58,7 @@ macro_rules! calls {
 
 calls! {
     /// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most
-    /// to the end of the page that `address` lies in.
+    /// to the end of the page that `address` lies in. A page that the caller has not touched yet is reserved.
     Puts = 0,
     /// `spawn(image, quota) -> child`: starts program `image` of the boot archive with `quota` pages.
     Spawn = 2,
@@ -74,7 +95,7 @@ errors! {
     Mem = 1,
     /// There is no system call with this number.
     InvalCallnr = 3,
-    /// An address outside the user window, or not mapped.
+    /// An address outside the user window.
     InvalAddr = 4,
     /// There is no program with this number in the boot archive.
     InvalId = 12,

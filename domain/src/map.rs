@@ -53,8 +53,8 @@ pub trait Map<D: Domain, F: Field<D>> {
     }
     /// Every entry whose key starts with `row` becomes `value`.
     fn fill(&mut self, row: &[D::Word], value: F::Val);
-    /// Every entry becomes what `make` says of its key.
-    fn define(&mut self, make: impl Fn(F::Key) -> F::Val + 'static);
+    /// Every entry becomes what `make` says of its key. A machine may keep `make` and ask it later, on another thread.
+    fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static);
     /// The least `i` in `from..to` whose value satisfies `wanted`.
     fn first(&self, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
     where

@@ -25,12 +25,14 @@ pub trait Word:
     + SubAssign
     + AddAssign<u32>
     + SubAssign<u32>
+    + Send
+    + Sync
     + 'static
 {
 }
 
 /// A 64-bit machine word: it is moved, compared and narrowed, but not computed with.
-pub trait Wide<W>: Copy + Debug + Eq + From<W> + PartialEq<u64> + PartialOrd<u64> + 'static {
+pub trait Wide<W>: Copy + Debug + Eq + From<W> + PartialEq<u64> + PartialOrd<u64> + Send + Sync + 'static {
     /// The constant `value`.
     fn constant(value: u64) -> Self;
     /// The low 32 bits.
@@ -41,14 +43,14 @@ pub trait Wide<W>: Copy + Debug + Eq + From<W> + PartialEq<u64> + PartialOrd<u64
 
 /// An unbounded counter of ghost state; no operation can overflow.
 pub trait Nat<W>:
-    Copy + Debug + Ord + From<W> + PartialEq<u32> + Add<Output = Self> + Add<u32, Output = Self> + 'static
+    Copy + Debug + Ord + From<W> + PartialEq<u32> + Add<Output = Self> + Add<u32, Output = Self> + Send + Sync + 'static
 {
     /// The constant 0.
     fn zero() -> Self;
 }
 
 /// A stored truth value.
-pub trait Flag: Copy + Debug + From<bool> + 'static {
+pub trait Flag: Copy + Debug + From<bool> + Send + Sync + 'static {
     /// The way to a `bool`: symbolically it forks here.
     fn holds(self) -> bool;
 }

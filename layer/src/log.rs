@@ -2,7 +2,7 @@
 use crate::machine::Machine;
 
 /// What happened to a shared object; who did it is recorded beside it.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum Event<M: Machine> {
     /// `PALLOC(tid, page)`: a page was handed out, or 0.
     Palloc {

@@ -1,1 +1,26 @@
-//! Hosted machine.
+//! The hosted machine: eight CPUs in one process, deterministic, on which the layer runs as ordinary Rust.
+//!
+//! Nothing here decides what a primitive does: the layer and the layer above run as they are, with sparse maps for
+//! homes, all ghost state and the whole log. What the hardware does otherwise is simulated:
+//!
+//! - [`board`]: memory, boot archive and console, for everything that a machine of the layer asks by itself;
+//! - [`baton`]: which CPU runs; a switch happens only where a lock is about to be taken and after a slice of a
+//!   program's instructions, and a seed fixes all of them;
+//! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
+//!
+//! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment.
+#![forbid(unsafe_code)]
+
+pub mod baton;
+pub mod board;
+pub mod check;
+pub mod lock;
+pub mod log;
+pub mod machine;
+pub mod run;
+pub mod snapshot;
+pub mod sparse;
+pub mod user;
+pub mod x86;
+
+pub use run::run;

@@ -1,2 +1,38 @@
-//! User library.
+//! What programs of Cairn are written with: the start-up code, the system calls, printing, memory.
+//!
+//! ```ignore
+//! #![no_std]
+//! #![no_main]
+//! use user::{println, program};
+//!
+//! program!(main);
+//!
+//! fn main() {
+//!     println!("hello");
+//! }
+//! ```
+//!
+//! A program is a static ELF file, the same for the kernel and for the hosted machine. It begins with
+//! its stack pointer at [`abi::STACK_TOP`], every other general register 0 and nothing mapped but its own
+//! segments: the kernel maps a zeroed page wherever it first touches the window, as long as its quota
+//! lasts. Each page costs one unit, and one more for the page table of each 2 MiB region.
+//!
+//! The programs are built by the host-side crate `programs`, which knows the flags. Without the feature
+//! `program`, which it sets, this library has no start-up code and links into any host program.
 #![no_std]
+
+pub mod image;
+
+#[cfg(target_arch = "x86_64")]
+pub mod console;
+#[cfg(target_arch = "x86_64")]
+pub mod memory;
+#[cfg(target_arch = "x86_64")]
+pub mod sys;
+
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+pub mod quota;
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+pub mod start;
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+mod string;

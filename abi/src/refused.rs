@@ -1,0 +1,45 @@
+//! How a line of the boot list that could not be obeyed reads on the console.
+//!
+//! ```text
+//! cairn: CPU 3: hog not started: no quota, child slot or thread number left
+//! ```
+use crate::Error;
+use core::fmt;
+
+/// A program that a CPU's main thread could not start, as one line of the console (without the line feed).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refused<'a> {
+    /// The CPU.
+    pub cpu: u32,
+    /// The program's name in the boot archive.
+    pub name: &'a str,
+    /// Why not.
+    pub error: Error,
+}
+
+impl fmt::Display for Refused<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = match self.error {
+            Error::Mem => "no quota, child slot or thread number left",
+            Error::InvalId => "no such program",
+            Error::InvalAddr => "an image that cannot be loaded",
+            // Spawning gives none of these.
+            Error::Succ | Error::InvalCallnr => "no reason",
+        };
+        write!(formatter, "cairn: CPU {}: {} not started: {reason}", self.cpu, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::Refused;
+    use crate::Error;
+    use std::string::ToString;
+
+    #[test]
+    fn the_line_reads_as_documented() {
+        let line = Refused { cpu: 3, name: "hog", error: Error::Mem }.to_string();
+        assert_eq!(line, "cairn: CPU 3: hog not started: no quota, child slot or thread number left");
+    }
+}

@@ -1,0 +1,177 @@
+//! Building the programs.
+
+use crate::manifest::Manifest;
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+/// Codegen flags of a program; its link arguments are in `user/build.rs`.
+pub const CODEGEN_FLAGS: &[&str] = &[
+    // The instructions that the hosted machine knows: the baseline, whatever the host could do.
+    "-Ctarget-cpu=x86-64",
+    // Linked at a fixed address, so that no loader has to relocate anything.
+    "-Crelocation-model=static",
+    "-Cpanic=abort",
+    "-Cforce-unwind-tables=no",
+    "-Crelro-level=off",
+    // Symbols stay, for whoever prints addresses; line tables would only make the archive longer.
+    "-Cstrip=debuginfo",
+];
+
+/// The target that programs are built for: the host's own triple.
+pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A built program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name, one of [`user::image::NAMES`].
+    pub name: &'static str,
+    /// Its ELF file.
+    pub elf: Vec<u8>,
+    /// What it is expected to do.
+    pub manifest: Manifest,
+}
+
+/// Why the programs could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Cargo is not there.
+    #[error("cannot run {}: {source}", .cargo.display())]
+    NoCargo {
+        /// What was tried.
+        cargo: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// The programs do not compile; cargo has said why on standard error.
+    #[error("building the programs failed ({0})")]
+    Failed(ExitStatus),
+    /// Cargo built the programs, but not this one: it is in `user::image::NAMES` and not in `user/Cargo.toml`.
+    #[error("cannot read the program {}: {source}", .file.display())]
+    Missing {
+        /// Where it should be.
+        file: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// A program's manifest is missing.
+    #[error("cannot read the manifest {}: {source}", .file.display())]
+    NoManifest {
+        /// Where it should be.
+        file: PathBuf,
+        /// Why it cannot be read.
+        source: io::Error,
+    },
+    /// A program's manifest is wrong.
+    #[error("{}: {source}", .file.display())]
+    Manifest {
+        /// The manifest.
+        file: PathBuf,
+        /// What is wrong.
+        source: Box<toml::de::Error>,
+    },
+}
+
+/// Builds the programs that changed and returns all, in the order of the boot archive.
+///
+/// Cargo's messages go to standard error, as the caller's own. Several processes may do this at a time.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn build() -> Result<Vec<Program>, Error> {
+    let root = workspace();
+    let target_directory = root.join("target/user");
+    let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
+    let status = command(&cargo, &root, &target_directory)
+        .status()
+        .map_err(|source| Error::NoCargo { cargo, source })?;
+    if !status.success() {
+        return Err(Error::Failed(status));
+    }
+    let directory = target_directory.join(TARGET).join("release");
+    user::image::NAMES
+        .iter()
+        .map(|name| read(&root, &directory, name))
+        .collect()
+}
+
+/// The cargo invocation.
+fn command(cargo: &Path, root: &Path, target_directory: &Path) -> Command {
+    let mut command = Command::new(cargo);
+    // What cargo tells the process that it runs must not reach the cargo that it runs in turn: it would
+    // take one build's settings for another's.
+    for (name, _) in env::vars_os().filter(|(name, _)| is_cargos(name)) {
+        command.env_remove(name);
+    }
+    command
+        .current_dir(root)
+        .env("CARGO_ENCODED_RUSTFLAGS", CODEGEN_FLAGS.join("\x1f"))
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "user",
+            "--features",
+            "program",
+            "--release",
+        ])
+        .args(["--target", TARGET, "--target-dir"])
+        .arg(target_directory);
+    command
+}
+
+/// Whether an environment variable describes the package that cargo is running, or would change the build.
+fn is_cargos(name: &OsString) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_")
+        || name.starts_with("CARGO_MANIFEST_")
+        || name.starts_with("CARGO_PROFILE_")
+        || matches!(
+            &*name,
+            "RUSTFLAGS" | "CARGO_BUILD_TARGET" | "CARGO_BUILD_RUSTFLAGS" | "CARGO_TARGET_DIR"
+        )
+}
+
+/// Reads one built program and its manifest.
+fn read(root: &Path, directory: &Path, name: &'static str) -> Result<Program, Error> {
+    let file = directory.join(name);
+    let elf = std::fs::read(&file).map_err(|source| Error::Missing { file, source })?;
+    Ok(Program {
+        name,
+        elf,
+        manifest: read_manifest(root, name)?,
+    })
+}
+
+/// Reads a program's manifest.
+fn read_manifest(root: &Path, name: &str) -> Result<Manifest, Error> {
+    let file = root.join("user/programs").join(name).join("manifest.toml");
+    match std::fs::read_to_string(&file) {
+        Err(source) => Err(Error::NoManifest { file, source }),
+        Ok(text) => Manifest::parse(&text).map_err(|source| Error::Manifest {
+            file,
+            source: Box::new(source),
+        }),
+    }
+}
+
+/// The root of the workspace.
+fn workspace() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().unwrap_or(package).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_program_is_built() {
+        let programs = super::build().expect("the programs build");
+        assert_eq!(programs.len(), user::image::NAMES.len());
+        for program in programs {
+            assert!(program.elf.starts_with(b"\x7fELF"), "{}", program.name);
+        }
+    }
+}

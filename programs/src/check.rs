@@ -1,0 +1,234 @@
+//! Whether a run went as expected: reads the console line by line.
+
+use crate::manifest::End;
+use crate::plan::{ExpectedEnd, Group, Plan};
+use abi::report::{self, Ended};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What the console still has to show.
+///
+/// Lines that begin with `cairn: ` are the kernel's: ends of programs count, others are none of this
+/// module's business. All other lines are the programs'.
+#[derive(Clone, Debug)]
+pub struct Check {
+    groups: Vec<(Group, VecDeque<String>)>,
+    ends: BTreeMap<u32, ExpectedEnd>,
+}
+
+/// A difference between what is expected and what the console shows.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Problem {
+    /// A line that nobody was to print, or not yet.
+    #[error("unexpected line '{line}'{}", next_lines(.next))]
+    Line {
+        /// The line.
+        line: String,
+        /// The lines that could have come.
+        next: Vec<String>,
+    },
+    /// A program ended that should not exist, or ended twice.
+    #[error("unexpected end of thread {thread} ({program}) on CPU {cpu}: {end}", end = describe(.end))]
+    End {
+        /// Its CPU.
+        cpu: u32,
+        /// Its number.
+        thread: u32,
+        /// Its program.
+        program: String,
+        /// How it ended.
+        end: report::End,
+    },
+    /// A program ended in another way than expected, or another program did.
+    #[error(
+        "thread {thread} ({program}) on CPU {cpu} {end}, but {expected} was expected",
+        end = describe(.end)
+    )]
+    WrongEnd {
+        /// Its CPU.
+        cpu: u32,
+        /// Its number.
+        thread: u32,
+        /// Its program.
+        program: String,
+        /// How it ended.
+        end: report::End,
+        /// What was expected.
+        expected: String,
+    },
+    /// A program has not ended.
+    #[error("thread {thread} ({program}) on CPU {cpu} has not ended; {expected} was expected")]
+    NoEnd {
+        /// Its CPU.
+        cpu: u32,
+        /// Its number.
+        thread: u32,
+        /// Its program.
+        program: String,
+        /// What was expected.
+        expected: String,
+    },
+    /// A line has not come.
+    #[error("{program} on CPU {cpu} has not printed '{line}'")]
+    NoLine {
+        /// Its CPU.
+        cpu: u32,
+        /// The program.
+        program: String,
+        /// The line.
+        line: String,
+    },
+}
+
+/// A few of the lines that were expected, for a message.
+fn next_lines(next: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let quoted: Vec<_> = next
+        .iter()
+        .take(SHOWN)
+        .map(|line| format!("'{line}'"))
+        .collect();
+    match quoted.len() {
+        0 => "; no more lines were expected".to_owned(),
+        _ if next.len() > SHOWN => format!("; expected was one of {}, ...", quoted.join(", ")),
+        _ => format!("; expected was {}", quoted.join(" or ")),
+    }
+}
+
+/// How a program ended, for a message.
+fn describe(end: &report::End) -> String {
+    match end {
+        report::End::Exited { status } => format!("exited with status {status}"),
+        report::End::Stopped {
+            reason, address, ..
+        } => format!("was stopped: {reason} at {address:#x}"),
+    }
+}
+
+/// What was expected, for a message.
+fn describe_expected(expected: &ExpectedEnd) -> String {
+    let end = match expected.end {
+        End::Exited(status) => format!("exit with status {status}"),
+        End::Stopped {
+            reason,
+            at: Some(at),
+        } => format!("a stop by '{reason}' at {at:#x}"),
+        End::Stopped { reason, at: None } => format!("a stop by '{reason}'"),
+    };
+    format!("{end} of {}", expected.program)
+}
+
+/// Whether a program ended as expected.
+fn fits(expected: End, end: report::End) -> bool {
+    match (expected, end) {
+        (End::Exited(expected), report::End::Exited { status }) => expected == status,
+        (
+            End::Stopped {
+                reason: expected,
+                at,
+            },
+            report::End::Stopped {
+                reason, address, ..
+            },
+        ) => expected == reason && at.is_none_or(|at| at == address),
+        _ => false,
+    }
+}
+
+impl Check {
+    /// Expects what a plan does.
+    pub fn new(plan: &Plan) -> Check {
+        let groups = plan
+            .groups
+            .iter()
+            .map(|group| (group.clone(), group.lines.clone().into()));
+        Check {
+            groups: groups.collect(),
+            ends: plan.ends.clone(),
+        }
+    }
+
+    /// Takes note of a line of the console, without its line feed.
+    ///
+    /// # Errors
+    ///
+    /// If it is not expected. What follows can be judged all the same.
+    pub fn line(&mut self, line: &str) -> Result<(), Problem> {
+        if let Some(ended) = Ended::parse(line) {
+            return self.ended(&ended);
+        }
+        if line.starts_with("cairn: ") {
+            return Ok(());
+        }
+        let mut queues = self.groups.iter_mut().map(|(_, lines)| lines);
+        if let Some(queue) = queues.find(|lines| lines.front().is_some_and(|next| next == line)) {
+            queue.pop_front();
+            return Ok(());
+        }
+        let next = self
+            .groups
+            .iter()
+            .filter_map(|(_, lines)| lines.front().cloned())
+            .collect();
+        Err(Problem::Line {
+            line: line.to_owned(),
+            next,
+        })
+    }
+
+    fn ended(&mut self, ended: &Ended) -> Result<(), Problem> {
+        let Ended {
+            cpu,
+            thread,
+            name,
+            end,
+        } = *ended;
+        let program = name.to_owned();
+        match self.ends.remove(&thread) {
+            None => Err(Problem::End {
+                cpu,
+                thread,
+                program,
+                end,
+            }),
+            Some(expected)
+                if expected.cpu == cpu && expected.program == name && fits(expected.end, end) =>
+            {
+                Ok(())
+            }
+            Some(expected) => {
+                let expected = describe_expected(&expected);
+                Err(Problem::WrongEnd {
+                    cpu,
+                    thread,
+                    program,
+                    end,
+                    expected,
+                })
+            }
+        }
+    }
+
+    /// Whether everything that was expected has come.
+    pub fn is_complete(&self) -> bool {
+        self.ends.is_empty() && self.groups.iter().all(|(_, lines)| lines.is_empty())
+    }
+
+    /// What has not come: a line of each group that is not complete, and each end.
+    pub fn missing(&self) -> Vec<Problem> {
+        let lines = self.groups.iter().filter_map(|(group, lines)| {
+            let (cpu, program) = (group.cpu, group.program.clone());
+            lines.front().map(|line| Problem::NoLine {
+                cpu,
+                program,
+                line: line.clone(),
+            })
+        });
+        let ends = self.ends.iter().map(|(&thread, expected)| Problem::NoEnd {
+            cpu: expected.cpu,
+            thread,
+            program: expected.program.clone(),
+            expected: describe_expected(expected),
+        });
+        lines.chain(ends).collect()
+    }
+}

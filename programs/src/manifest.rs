@@ -1,0 +1,327 @@
+//! Manifests: what each program is started with and expected to do.
+//!
+//! Each program has one, `user/programs/NAME/manifest.toml`:
+//!
+//! ```toml
+//! about = "what the program shows, in a line"
+//!
+//! # The main threads of these CPUs start the program, this many times each.
+//! [[start]]
+//! cpus = [0, 2]                   # which; "all" if left out. CPUs that a machine lacks are skipped
+//! count = 2                       # instances on each CPU; 1 if left out
+//! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
+//! end = { exited = 0 }            # how each instance ends; or:
+//! # end = { stopped = "bad address", at = "0x0" }   # a text of `abi::Reason`; `at` may be left out
+//!
+//! # What the instances on one CPU and their descendants print, whole lines, in this order. Nothing else may
+//! # be printed. {cpu} is the CPU's number, {thread} and {quota} are those of its first instance, {{ is {.
+//! # A line belongs to one CPU's instances only: it should name the CPU.
+//! lines = ["hello from CPU {cpu}"]
+//!
+//! # The programs that each instance starts, and those that these start: [2, 0] is the first child of the
+//! # third child. Each has to be listed.
+//! descendants = [{ path = [0], end = { exited = 7 } }]
+//! ```
+//!
+//! A program without `start` is only ever started by others.
+
+use crate::template::Template;
+use abi::Reason;
+use serde::Deserialize;
+
+/// What a program is started with and expected to do.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// What the program shows.
+    pub about: String,
+    /// Its instances.
+    #[serde(default, rename = "start")]
+    pub starts: Vec<Start>,
+}
+
+/// Some instances of a program.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Where they run.
+    #[serde(default)]
+    pub cpus: Cpus,
+    /// How many on each of these CPUs.
+    #[serde(default = "one")]
+    pub count: u32,
+    /// Pages that each may use.
+    pub quota: Quota,
+    /// How each ends.
+    pub end: End,
+    /// What those on one CPU and their descendants print, in this order.
+    #[serde(default)]
+    pub lines: Vec<Template>,
+    /// What each of them starts.
+    #[serde(default)]
+    pub descendants: Vec<Descendant>,
+}
+
+/// A program that an instance starts, directly or not.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Descendant {
+    /// Which child, from 0, of the instance; which child of that; and so on.
+    pub path: Vec<u32>,
+    /// How it ends.
+    pub end: End,
+    /// Its program, if that is not the instance's own.
+    pub program: Option<String>,
+}
+
+/// CPUs.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(untagged, expecting = "`cpus` is \"all\" or a list of numbers")]
+pub enum Cpus {
+    /// Those that the machine has.
+    #[default]
+    #[serde(with = "all")]
+    All,
+    /// These, as far as the machine has them.
+    List(Vec<u32>),
+}
+
+impl Cpus {
+    /// Whether this CPU is among them.
+    pub fn contain(&self, cpu: u32) -> bool {
+        match self {
+            Cpus::All => true,
+            Cpus::List(list) => list.contains(&cpu),
+        }
+    }
+}
+
+/// The word `all`.
+mod all {
+    use serde::{Deserialize, Deserializer, de::Error};
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "all" => Ok(()),
+            other => Err(D::Error::custom(format!("not \"all\": {other}"))),
+        }
+    }
+}
+
+/// Pages of an instance.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "`quota` is a number of pages or { base, cpu, instance }"
+)]
+pub enum Quota {
+    /// As many for each.
+    Same(u32),
+    /// Different ones, which tells each instance who it is.
+    PerInstance {
+        /// For the first instance on CPU 0.
+        base: u32,
+        /// So many more for each further CPU.
+        #[serde(default)]
+        cpu: u32,
+        /// So many more for each further instance on a CPU.
+        #[serde(default)]
+        instance: u32,
+    },
+}
+
+impl Quota {
+    /// For instance `index` on this CPU; `None` if that exceeds 32 bits.
+    pub fn of(self, on_cpu: u32, index: u32) -> Option<u32> {
+        match self {
+            Quota::Same(pages) => Some(pages),
+            Quota::PerInstance {
+                base,
+                cpu,
+                instance,
+            } => {
+                let more = cpu
+                    .checked_mul(on_cpu)?
+                    .checked_add(instance.checked_mul(index)?)?;
+                base.checked_add(more)
+            }
+        }
+    }
+}
+
+/// How a program is expected to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "WrittenEnd")]
+pub enum End {
+    /// By `exit` with this status.
+    Exited(u32),
+    /// Stopped by the kernel.
+    Stopped {
+        /// Why.
+        reason: Reason,
+        /// The address that the console names, if it matters.
+        at: Option<u64>,
+    },
+}
+
+/// An expected end as manifests have it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenEnd {
+    exited: Option<u32>,
+    stopped: Option<String>,
+    at: Option<String>,
+}
+
+/// What can be wrong with an expected end.
+#[derive(PartialEq, Eq, Debug, thiserror::Error)]
+enum EndError {
+    #[error("an end is {{ exited = STATUS }} or {{ stopped = REASON, at = \"0x...\" }}")]
+    Shape,
+    #[error("there is no reason '{0}'; the reasons are: {reasons}", reasons = reasons())]
+    Reason(String),
+    #[error("`at` is an address such as \"0x1000\", not '{0}'")]
+    Address(String),
+}
+
+/// All reasons, for a message.
+fn reasons() -> String {
+    Reason::ALL
+        .iter()
+        .map(|reason| reason.text())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+impl TryFrom<WrittenEnd> for End {
+    type Error = EndError;
+
+    fn try_from(written: WrittenEnd) -> Result<End, EndError> {
+        match written {
+            WrittenEnd {
+                exited: Some(status),
+                stopped: None,
+                at: None,
+            } => Ok(End::Exited(status)),
+            WrittenEnd {
+                exited: None,
+                stopped: Some(text),
+                at,
+            } => {
+                let reason = Reason::from_text(&text).ok_or(EndError::Reason(text))?;
+                let at = at
+                    .map(|text| address(&text).ok_or(EndError::Address(text)))
+                    .transpose()?;
+                Ok(End::Stopped { reason, at })
+            }
+            _ => Err(EndError::Shape),
+        }
+    }
+}
+
+/// Reads a hexadecimal address.
+fn address(text: &str) -> Option<u64> {
+    u64::from_str_radix(text.strip_prefix("0x")?, 16).ok()
+}
+
+fn one() -> u32 {
+    1
+}
+
+impl Manifest {
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    ///
+    /// Where the text is not as this module describes, with the line.
+    pub fn parse(text: &str) -> Result<Manifest, toml::de::Error> {
+        toml::from_str(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cpus, End, Manifest, Quota};
+    use abi::Reason;
+
+    fn problem(text: &str) -> String {
+        Manifest::parse(text)
+            .expect_err("this is no manifest")
+            .to_string()
+    }
+
+    #[test]
+    fn a_manifest_with_everything() {
+        let text = r#"
+            about = "a test"
+            [[start]]
+            cpus = [0, 2]
+            count = 2
+            quota = { base = 64, cpu = 2, instance = 1 }
+            end = { stopped = "bad address", at = "0xFFFFFFFFFFFFFFF8" }
+            lines = ["{cpu}"]
+            descendants = [{ path = [2, 0], end = { exited = 7 }, program = "hello" }]
+            [[start]]
+            cpus = "all"
+            quota = 5
+            end = { exited = 0 }
+        "#;
+        let manifest = Manifest::parse(text).unwrap();
+        let [first, second] = manifest.starts.as_slice() else {
+            panic!("two starts")
+        };
+        assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
+        assert_eq!(first.quota.of(2, 1), Some(69));
+        let at = Some(0xFFFF_FFFF_FFFF_FFF8);
+        assert_eq!(
+            first.end,
+            End::Stopped {
+                reason: Reason::BadAddress,
+                at
+            }
+        );
+        assert_eq!(first.descendants[0].path, [2, 0]);
+        assert_eq!(
+            (&second.cpus, second.count, second.quota),
+            (&Cpus::All, 1, Quota::Same(5))
+        );
+    }
+
+    #[test]
+    fn quotas_do_not_wrap() {
+        let quota = Quota::PerInstance {
+            base: u32::MAX - 1,
+            cpu: 1,
+            instance: 1,
+        };
+        assert_eq!((quota.of(1, 0), quota.of(1, 1)), (Some(u32::MAX), None));
+    }
+
+    #[test]
+    fn errors_say_what_is_expected_and_where() {
+        let start = "about = \"\"\n[[start]]\nquota = 1\n";
+        let message = problem(&format!("{start}end = {{ stopped = \"bad luck\" }}"));
+        assert!(
+            message.contains("line 4") && message.contains("'bad luck'"),
+            "{message}"
+        );
+        assert!(message.contains("divide error, "), "{message}");
+        let message = problem(&format!("{start}end = {{ exited = 0, at = \"0x0\" }}"));
+        assert!(message.contains("exited = STATUS"), "{message}");
+        let message = problem(&format!(
+            "{start}end = {{ stopped = \"breakpoint\", at = \"12\" }}"
+        ));
+        assert!(message.contains("'12'"), "{message}");
+        let message = problem(&format!("{start}end = {{ exited = 0 }}\ncpus = \"some\""));
+        assert!(message.contains("\"all\" or a list"), "{message}");
+        let message = problem(&format!(
+            "{start}end = {{ exited = 0 }}\nlines = [\"{{who}}\"]"
+        ));
+        assert!(
+            message.contains("{who}") && message.contains("line 5"),
+            "{message}"
+        );
+        let message = problem("about = \"\"\nstarts = []");
+        assert!(message.contains("starts"), "{message}");
+    }
+}

@@ -1,0 +1,286 @@
+//! Which CPU runs: each CPU is a thread, and only the one that holds the baton does anything.
+//!
+//! The baton changes hands where a lock is about to be taken and between slices of a program's instructions, to a CPU
+//! that a seeded generator chooses. Everything that a run does is thereby fixed by the seed.
+use fastrand::Rng;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// One in this many passes goes to any CPU, the others only to those that were busy lately.
+const ANYONE: u32 = 16;
+/// How many passes in a row a CPU must have had nothing to do to count as idle.
+const IDLE_AFTER: u32 = 4;
+
+/// The right to run.
+#[derive(Debug)]
+pub struct Baton {
+    turns: Mutex<Turns>,
+    wake: Vec<Condvar>,
+}
+
+/// Why a run stops.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// The machine was switched off: no program is left.
+    PowerOff,
+    /// So much work was done that something must be wrong, or the time is up.
+    TimeOut,
+    /// Every CPU waits for a lock.
+    Deadlock,
+    /// A CPU found a bug, and says which.
+    Bug,
+}
+
+/// How long a run may take.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Limit {
+    /// Units of work of all CPUs: instructions of programs and steps of the kernel.
+    pub work: Option<u64>,
+    /// Time of day; a run that it ends cannot be repeated.
+    pub until: Option<Instant>,
+}
+
+/// The payload of a panic that ends a CPU's thread in the middle of a primitive, because its lock never comes free.
+#[derive(Debug)]
+pub struct Deadlocked;
+
+#[derive(Debug)]
+struct Turns {
+    holder: usize,
+    cpus: Vec<Seat>,
+    rng: Rng,
+    stop: Option<Stop>,
+    work: u64,
+    limit: Limit,
+}
+
+/// What is known of one CPU.
+#[derive(Clone, Debug)]
+struct Seat {
+    /// It has not left.
+    present: bool,
+    /// It waits for a lock that another CPU holds.
+    blocked: bool,
+    /// Passes since it last did something for a program.
+    idle: u32,
+}
+
+impl Baton {
+    /// The baton of a machine with `cpus` CPUs, in the hands of CPU 0.
+    pub fn new(cpus: u32, seed: u64, limit: Limit) -> Self {
+        let seat = Seat { present: true, blocked: false, idle: 0 };
+        Baton {
+            turns: Mutex::new(Turns {
+                holder: 0,
+                cpus: vec![seat; cpus as usize],
+                rng: Rng::with_seed(seed),
+                stop: None,
+                work: 0,
+                limit,
+            }),
+            wake: (0..cpus).map(|_| Condvar::new()).collect(),
+        }
+    }
+
+    /// Waits for the first turn of CPU `me`.
+    pub fn arrive(&self, me: u32) {
+        drop(self.wait(self.turns(), me as usize));
+    }
+
+    /// Lets a CPU run that is chosen by lot, perhaps the same; returns when CPU `me` has its next turn.
+    ///
+    /// Once a run is stopped, each CPU keeps the baton until it leaves.
+    pub fn pass(&self, me: u32) {
+        let mut turns = self.turns();
+        if turns.stop.is_none() && turns.limit.until.is_some_and(|until| Instant::now() >= until) {
+            turns.stop = Some(Stop::TimeOut);
+        }
+        if turns.stop.is_some() {
+            return;
+        }
+        let me = me as usize;
+        let seat = &mut turns.cpus[me];
+        seat.idle = (seat.idle + 1).min(IDLE_AFTER);
+        let next = turns.choose(me);
+        if next != me {
+            self.hand(&mut turns, next);
+            drop(self.wait(turns, me));
+        }
+    }
+
+    /// CPU `me` waits for a lock that another CPU holds: lets others run, and returns when it is worth another try.
+    ///
+    /// # Panics
+    /// With [`Deadlocked`], when all CPUs wait.
+    pub fn wait_for_lock(&self, me: u32) {
+        let mut turns = self.turns();
+        let me = me as usize;
+        turns.cpus[me].blocked = true;
+        let ready = |seat: &Seat| seat.present && !seat.blocked;
+        match turns.cpus.iter().position(ready) {
+            Some(_) => {
+                let next = turns.choose(me);
+                self.hand(&mut turns, next);
+                turns = self.wait(turns, me);
+            }
+            None => turns.stop = Some(Stop::Deadlock),
+        }
+        if turns.stop == Some(Stop::Deadlock) {
+            drop(turns);
+            std::panic::resume_unwind(Box::new(Deadlocked));
+        }
+    }
+
+    /// A lock has come free.
+    pub fn lock_released(&self) {
+        for seat in &mut self.turns().cpus {
+            seat.blocked = false;
+        }
+    }
+
+    /// CPU `me` has done some work: for a program, or only the kernel's own.
+    pub fn worked(&self, me: u32, work: u64, for_program: bool) {
+        let mut turns = self.turns();
+        turns.work += work;
+        if for_program {
+            turns.cpus[me as usize].idle = 0;
+        }
+        if turns.stop.is_none() && turns.limit.work.is_some_and(|limit| turns.work >= limit) {
+            turns.stop = Some(Stop::TimeOut);
+        }
+    }
+
+    /// Stops the run; the first reason counts.
+    pub fn stop(&self, why: Stop) {
+        self.turns().stop.get_or_insert(why);
+    }
+
+    /// Why the run is stopped, if it is.
+    pub fn stopped(&self) -> Option<Stop> {
+        self.turns().stop
+    }
+
+    /// How much work was done.
+    pub fn work(&self) -> u64 {
+        self.turns().work
+    }
+
+    /// CPU `me` leaves for good and hands the baton to the first one that is still there.
+    pub fn leave(&self, me: u32) {
+        let mut turns = self.turns();
+        turns.cpus[me as usize].present = false;
+        if let Some(next) = turns.cpus.iter().position(|seat| seat.present) {
+            self.hand(&mut turns, next);
+        }
+    }
+
+    fn turns(&self) -> MutexGuard<'_, Turns> {
+        // A thread that panics while it holds the baton is reported by whoever joins it; nothing here is half done.
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hand(&self, turns: &mut Turns, next: usize) {
+        turns.holder = next;
+        self.wake[next].notify_one();
+    }
+
+    fn wait<'a>(&self, mut turns: MutexGuard<'a, Turns>, me: usize) -> MutexGuard<'a, Turns> {
+        while turns.holder != me {
+            turns = self.wake[me].wait(turns).unwrap_or_else(PoisonError::into_inner);
+        }
+        turns
+    }
+}
+
+impl Turns {
+    /// The CPU that is to run next, among those that can; `me` if no other can.
+    fn choose(&mut self, me: usize) -> usize {
+        let anyone = self.rng.u32(..ANYONE) == 0;
+        let can = |seat: &Seat| seat.present && !seat.blocked;
+        let busy = |seat: &Seat| can(seat) && seat.idle < IDLE_AFTER;
+        let count = |which: &dyn Fn(&Seat) -> bool| self.cpus.iter().filter(|seat| which(seat)).count();
+        let (which, among): (&dyn Fn(&Seat) -> bool, usize) = match count(&busy) {
+            0 => (&can, count(&can)),
+            _ if anyone => (&can, count(&can)),
+            some => (&busy, some),
+        };
+        let lot = self.rng.usize(..among.max(1));
+        (0..self.cpus.len()).filter(|&cpu| which(&self.cpus[cpu])).nth(lot).unwrap_or(me)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Baton, Deadlocked, Limit, Stop};
+    use std::sync::Mutex;
+    use std::thread;
+
+    /// The order in which three CPUs get their turns.
+    fn order(seed: u64) -> Vec<u32> {
+        let (baton, order) = (Baton::new(3, seed, Limit::default()), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for cpu in 0..3 {
+                let (baton, order) = (&baton, &order);
+                scope.spawn(move || {
+                    baton.arrive(cpu);
+                    for _ in 0..40 {
+                        order.lock().unwrap().push(cpu);
+                        baton.worked(cpu, 1, true);
+                        baton.pass(cpu);
+                    }
+                    baton.leave(cpu);
+                });
+            }
+        });
+        assert_eq!(baton.work(), 120);
+        order.into_inner().unwrap()
+    }
+
+    #[test]
+    fn the_seed_fixes_the_order() {
+        assert_eq!(order(1), order(1));
+        assert_ne!(order(1), order(2));
+        assert_eq!(order(7).len(), 120);
+    }
+
+    #[test]
+    fn idle_cpus_rarely_run() {
+        let baton = Baton::new(2, 3, Limit { work: Some(10_000), until: None });
+        let turns = thread::scope(|scope| {
+            let threads = [0, 1].map(|cpu| {
+                let baton = &baton;
+                scope.spawn(move || {
+                    baton.arrive(cpu);
+                    let mut turns = 0;
+                    while baton.stopped().is_none() {
+                        turns += 1;
+                        baton.worked(cpu, 1, cpu == 0);
+                        baton.pass(cpu);
+                    }
+                    baton.leave(cpu);
+                    turns
+                })
+            });
+            threads.map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(baton.stopped(), Some(Stop::TimeOut));
+        assert!(turns[1] > 100 && turns[0] > 10 * turns[1], "{turns:?}");
+    }
+
+    #[test]
+    fn a_deadlock_is_found() {
+        let baton = Baton::new(2, 1, Limit::default());
+        thread::scope(|scope| {
+            for cpu in 0..2 {
+                let baton = &baton;
+                scope.spawn(move || {
+                    baton.arrive(cpu);
+                    let result = std::panic::catch_unwind(|| baton.wait_for_lock(cpu));
+                    assert!(result.is_err_and(|payload| payload.is::<Deadlocked>()));
+                    baton.leave(cpu);
+                });
+            }
+        });
+        assert_eq!(baton.stopped(), Some(Stop::Deadlock));
+    }
+}

@@ -1,0 +1,242 @@
+//! The hardware around the CPUs: memory, boot archive, console; and the count of programs that switches it off.
+//!
+//! A machine of the layer asks for these things by itself, without a value to ask: each thread that works for a
+//! machine is therefore [seated](seat) at its board first.
+use crate::baton::{Baton, Stop};
+use abi::Error;
+use abi::report::{End, Ended};
+use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use syscall::image::ParsedImage;
+
+/// Physical memory.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// Frames of 4 KiB that the machine has, up to [`MAX_PAGE`].
+    pub frames: u32,
+    /// Which of them are usable memory.
+    pub usable: Vec<Range<u32>>,
+}
+
+impl Memory {
+    /// All of the first `frames` frames.
+    pub fn all(frames: u32) -> Self {
+        Memory { frames, usable: vec![0..frames] }
+    }
+
+    /// Whether `frame` is usable.
+    pub fn is_usable(&self, frame: u32) -> bool {
+        self.usable.iter().any(|range| range.contains(&frame))
+    }
+}
+
+impl Default for Memory {
+    /// 2 GiB, half of them below the user area.
+    fn default() -> Self {
+        Memory::all(MAX_PAGE / 2)
+    }
+}
+
+/// A program of the boot archive.
+#[derive(Clone, Debug)]
+pub struct Archived {
+    /// Its name.
+    pub name: String,
+    /// Its ELF file.
+    pub file: Vec<u8>,
+    /// What the file says.
+    pub image: ParsedImage,
+}
+
+/// A line of the boot list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// The CPU.
+    pub cpu: u32,
+    /// The image, by its number in the boot archive.
+    pub image: u32,
+    /// Pages that it gets.
+    pub quota: u32,
+}
+
+/// How a program ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ProgramEnd {
+    /// The CPU that it ran on.
+    pub cpu: u32,
+    /// Its thread number.
+    pub thread: u32,
+    /// Its image, by its number in the boot archive.
+    pub image: u32,
+    /// How.
+    pub end: End,
+}
+
+/// Receives what is written to the console.
+pub type Console<'a> = dyn FnMut(&[u8]) + Send + 'a;
+
+/// The hardware of one machine.
+pub struct Board {
+    /// Its memory.
+    pub memory: Memory,
+    /// Its boot archive.
+    pub archive: Vec<Archived>,
+    /// Capability words of its VMX.
+    pub vmxinfo: [u32; VMXINFO_SIZE as usize],
+    state: Mutex<State>,
+}
+
+struct State {
+    console: Box<Console<'static>>,
+    /// What is left of the boot list, by CPU.
+    starts: Vec<VecDeque<Start>>,
+    /// CPUs that have asked for more than there was.
+    listed: [bool; TOTAL_CPU as usize],
+    /// How many CPUs have not.
+    starting: u32,
+    /// Images of the threads that were started and have not ended.
+    live: BTreeMap<u32, u32>,
+    ends: Vec<ProgramEnd>,
+    refused: u32,
+}
+
+impl Board {
+    /// A machine with `cpus` CPUs, of which each CPU starts its lines of `starts`.
+    pub fn new(
+        memory: Memory,
+        archive: Vec<Archived>,
+        cpus: u32,
+        starts: &[Start],
+        console: Box<Console<'static>>,
+    ) -> Self {
+        let of = |cpu| starts.iter().copied().filter(|start| start.cpu == cpu).collect();
+        Board {
+            memory,
+            archive,
+            vmxinfo: [0; VMXINFO_SIZE as usize],
+            state: Mutex::new(State {
+                console,
+                starts: (0..TOTAL_CPU).map(of).collect(),
+                listed: Default::default(),
+                starting: cpus,
+                live: BTreeMap::new(),
+                ends: Vec::new(),
+                refused: 0,
+            }),
+        }
+    }
+
+    /// A machine with this memory and nothing to run, whose console nobody reads.
+    pub fn bare(memory: Memory) -> Self {
+        Board::new(memory, Vec::new(), TOTAL_CPU, &[], Box::new(|_| ()))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The name of an image, or what stands for one that is not there.
+    pub fn name(&self, image: u32) -> &str {
+        self.archive.get(image as usize).map_or("?", |program| &program.name)
+    }
+
+    /// The image that a thread runs, until it ends.
+    pub fn image_of(&self, thread: u32) -> Option<u32> {
+        self.state().live.get(&thread).copied()
+    }
+
+    /// How the programs ended that did so until now, in that order.
+    pub fn ends(&self) -> Vec<ProgramEnd> {
+        self.state().ends.clone()
+    }
+
+    /// How many lines of the boot list could not be obeyed.
+    pub fn refused(&self) -> u32 {
+        self.state().refused
+    }
+
+    /// Writes to the console.
+    pub fn write(&self, bytes: &[u8]) {
+        (self.state().console)(bytes);
+    }
+
+    /// Writes a line to the console.
+    pub fn write_line(&self, line: &str) {
+        self.write(format!("{line}\n").as_bytes());
+    }
+
+    /// The next line of the boot list for a CPU.
+    pub(crate) fn next_start(&self, cpu: u32) -> Option<Start> {
+        let mut state = self.state();
+        let start = state.starts[cpu as usize].pop_front();
+        if start.is_none() && !std::mem::replace(&mut state.listed[cpu as usize], true) {
+            state.starting -= 1;
+            state.switch_off_when_done();
+        }
+        start
+    }
+
+    /// A thread was started.
+    pub(crate) fn started(&self, thread: u32, image: u32) {
+        self.state().live.insert(thread, image);
+    }
+
+    /// A line of the boot list could not be obeyed.
+    pub(crate) fn not_started(&self, cpu: u32, image: u32, error: Error) {
+        self.write_line(&abi::refused::Refused { cpu, name: self.name(image), error }.to_string());
+        self.state().refused += 1;
+    }
+
+    /// A thread ended.
+    pub(crate) fn ended(&self, cpu: u32, thread: u32, end: End) {
+        let Some(image) = self.state().live.remove(&thread) else { return };
+        self.write_line(&Ended { cpu, thread, name: self.name(image), end }.to_string());
+        let mut state = self.state();
+        state.ends.push(ProgramEnd { cpu, thread, image, end });
+        state.switch_off_when_done();
+    }
+}
+
+impl State {
+    /// Switches the machine off when nothing runs and nothing is left to start.
+    fn switch_off_when_done(&self) {
+        if self.starting == 0
+            && self.live.is_empty()
+            && let Some(baton) = baton()
+        {
+            baton.stop(Stop::PowerOff);
+        }
+    }
+}
+
+thread_local! {
+    static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+}
+
+/// Where a thread works.
+#[derive(Clone)]
+struct Seat {
+    board: Arc<Board>,
+    baton: Option<Arc<Baton>>,
+}
+
+/// From now on this thread works for the machine of `board`, as one of its CPUs where there is a baton.
+pub fn seat(board: Arc<Board>, baton: Option<Arc<Baton>>) {
+    SEAT.set(Some(Seat { board, baton }));
+}
+
+/// The board of this thread's machine: one with 2 GiB and nothing to run, where none was taken.
+pub fn current() -> Arc<Board> {
+    SEAT.with_borrow_mut(|seat| {
+        let new = || Seat { board: Arc::new(Board::bare(Memory::default())), baton: None };
+        Arc::clone(&seat.get_or_insert_with(new).board)
+    })
+}
+
+/// The baton of this thread's machine, if other CPUs run beside this one.
+pub(crate) fn baton() -> Option<Arc<Baton>> {
+    SEAT.with_borrow(|seat| seat.as_ref()?.baton.clone())
+}

@@ -1,0 +1,248 @@
+//! The runtime checker: evaluates every fact of the invariant on a machine at rest.
+//!
+//! A fact quantifies over keys of maps that are too large to enumerate, so it is looked at where something can differ
+//! from the definition that a map was given at boot: at the keys that were written in any map with such keys, at the
+//! ends of each range, and where memory or a page map changes its nature.
+use crate::machine::Sim;
+use crate::sparse::Cells;
+use domain::Field;
+use layer::constants::*;
+use layer::fields::*;
+use layer::invariant::{Fact, IGNORE, View, facts};
+use layer::state::Cpu;
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A fact that does not hold.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Its number.
+    pub number: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The CPU in whose state it was looked at.
+    pub cpu: u32,
+    /// The first keys at which it does not hold.
+    pub keys: Vec<u32>,
+    /// At how many keys it does not hold.
+    pub places: usize,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Violation { number, name, cpu, keys, places } = self;
+        write!(formatter, "{number} ({name}) does not hold on CPU {cpu} at {keys:?}")?;
+        match places {
+            1 => Ok(()),
+            more => write!(formatter, " and {} other keys", more - 1),
+        }
+    }
+}
+
+/// Evaluates every fact on the state of one CPU, between two primitives.
+pub fn check(cpu: &Cpu<'_, Sim>, cells: Cells) -> Vec<Violation> {
+    let (at, pending) = (cpu.shared.at.inspect(0), cpu.shared.pending.inspect(cpu.own.cpu));
+    let threads = cpu.shared.links.inspect();
+    let view = View {
+        own: &cpu.own,
+        ghost: &cpu.own.ghost.0,
+        at: &at,
+        pending: &pending,
+        threads: &threads,
+        boot: &cpu.shared.boot,
+        current_cpu: cpu.own.cpu,
+    };
+    let universe = Universe::new(&view, cells);
+    facts::<Sim>().filter_map(|fact| universe.refute(&view, &fact)).collect()
+}
+
+/// Keys with up to this many coordinates; the others are 0.
+type Key = [u32; 4];
+
+/// The keys to look at for each entry of a fact's list.
+struct Universe(BTreeMap<Choice, Vec<Key>>);
+
+/// Coordinates with these bounds, as written in one field or, without one, in any.
+///
+/// A fact over a single entry is looked at wherever any map was written; one that combines several entries only where
+/// each one's own field was, or the combinations would be too many.
+type Choice = (Vec<u32>, Option<&'static str>);
+
+/// A coordinate with no more values than this is enumerated.
+const SMALL: u32 = 32;
+
+impl Universe {
+    fn new(view: &View<'_, Sim>, cells: Cells) -> Self {
+        let written = written(view, cells);
+        let mut universe = BTreeMap::new();
+        for fact in facts::<Sim>() {
+            for &(field, coordinates) in fact.keys {
+                let (kept, choice) = choice(&fact, field, coordinates);
+                universe.entry(choice).or_insert_with_key(|choice| collect(view, &written, &kept, choice));
+            }
+        }
+        Universe(universe)
+    }
+
+    /// Looks for keys at which `fact` does not hold.
+    fn refute(&self, view: &View<'_, Sim>, fact: &Fact<Sim>) -> Option<Violation> {
+        let candidates =
+            fact.keys.iter().map(|&(field, coordinates)| &*self.0[&choice(fact, field, coordinates).1]).collect();
+        let mut search = Search { candidates, view, fact, keys: [0; 8], found: None };
+        search.slot(0);
+        search.found
+    }
+}
+
+/// The coordinates that an entry of a fact's list speaks of, and where to look for values of theirs.
+fn choice(fact: &Fact<Sim>, field: &'static str, coordinates: &[usize]) -> (Vec<usize>, Choice) {
+    let dims = bounds::<Sim>(field).expect("a fact names fields of the state");
+    let kept: Vec<usize> = (0..dims.len()).filter(|&coordinate| coordinates[coordinate] != IGNORE).collect();
+    let bounds = kept.iter().map(|&coordinate| dims[coordinate]).collect();
+    (kept, (bounds, (fact.keys.len() > 1).then_some(field)))
+}
+
+/// The keys of a choice, in order.
+fn collect(view: &View<'_, Sim>, written: &[Written], kept: &[usize], (bounds, only): &Choice) -> Vec<Key> {
+    let fields = || written.iter().filter(|written| only.is_none_or(|only| only == written.field));
+    let mut found = corners_of_all(bounds, view);
+    if let [bound] = bounds[..] {
+        let mut values = FxHashSet::default();
+        for Written { dims, keys, .. } in fields() {
+            let of_its_kind = |&at: &usize| dims[at] == bound && (only.is_none() || kept == [at]);
+            for at in (0..dims.len()).filter(of_its_kind) {
+                // Keys come in order, so that repetitions of a first coordinate follow each other.
+                values.extend(keys.chunk_by(|one, next| one[at] == next[at]).map(|same| same[0][at]));
+            }
+        }
+        found.extend(values.into_iter().map(|value| [value, 0, 0, 0]));
+    } else {
+        // No fact so far chooses several coordinates of still more.
+        found.extend(fields().filter(|written| written.dims == bounds).flat_map(|written| &written.keys));
+    }
+    // Several ordered lists, one behind the other: what the stable sort is good at.
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The enumeration of a fact's keys.
+struct Search<'a, 'v> {
+    /// For each entry of the fact's list.
+    candidates: Vec<&'a [Key]>,
+    view: &'a View<'v, Sim>,
+    fact: &'a Fact<Sim>,
+    keys: [u32; 8],
+    found: Option<Violation>,
+}
+
+impl Search<'_, '_> {
+    /// Enumerates the keys from entry `index` of the fact's list on.
+    fn slot(&mut self, index: usize) {
+        let Some((_, coordinates)) = self.fact.keys.get(index) else {
+            if !(self.fact.holds)(self.view, &self.keys) {
+                self.report();
+            }
+            return;
+        };
+        let candidates = self.candidates[index];
+        for key in candidates {
+            for (&position, &value) in coordinates.iter().filter(|&&position| position != IGNORE).zip(key) {
+                self.keys[position] = value;
+            }
+            self.slot(index + 1);
+        }
+    }
+
+    fn report(&mut self) {
+        let positions = self.fact.keys.iter().flat_map(|(_, coordinates)| *coordinates);
+        let count = positions.filter(|&&position| position != IGNORE).max().map_or(0, |&last| last + 1);
+        let (keys, cpu) = (&self.keys[..count], self.view.own.cpu);
+        let Fact { number, name, .. } = *self.fact;
+        let new = || Violation { number, name, cpu, keys: keys.to_vec(), places: 0 };
+        self.found.get_or_insert_with(new).places += 1;
+    }
+}
+
+/// Values of a coordinate with this bound that are looked at in any case.
+fn corners(bound: u32, view: &View<'_, Sim>) -> impl Iterator<Item = u32> + use<> {
+    let directories = <Directories as Field<Sim>>::DIMS[1];
+    let edges = match bound {
+        MAX_PAGE => vec![KERN_LOW, KERN_HIGH, view.own.nps, view.boot.nps, view.at.cursor],
+        NUM_PROC => vec![TOTAL_CPU, view.own.cpu + 1, view.own.cur],
+        bound if bound == directories => {
+            vec![KERN_LOW, KERN_HIGH].into_iter().map(|page| page / (MAX_PAGE / bound)).collect()
+        }
+        _ => Vec::new(),
+    };
+    let beside = edges.into_iter().flat_map(|edge| [edge.wrapping_sub(1), edge, edge.wrapping_add(1)]);
+    (0..bound.min(SMALL)).chain([bound / 2, bound - 1]).chain(beside).filter(move |&value| value < bound)
+}
+
+/// Keys with these bounds whose coordinates are all corners.
+fn corners_of_all(dims: &[u32], view: &View<'_, Sim>) -> Vec<Key> {
+    let mut keys = vec![[0; 4]];
+    for (coordinate, &bound) in dims.iter().enumerate() {
+        let with = |key: Key, value| {
+            let mut key = key;
+            key[coordinate] = value;
+            key
+        };
+        keys = keys.iter().flat_map(|&key| corners(bound, view).map(move |value| with(key, value))).collect();
+    }
+    keys
+}
+
+/// What was written in a field.
+struct Written {
+    field: &'static str,
+    /// Bounds of its key.
+    dims: &'static [u32],
+    /// Its keys, in order.
+    keys: Vec<Key>,
+}
+
+/// What was written in each field.
+///
+/// But for the contents of memory: they are the programs', no fact speaks of them, and where they were written, that
+/// they are defined was written as well.
+fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<Written> {
+    macro_rules! fields {
+        ($($field:ident: $map:expr,)*) => {
+            vec![$({
+                let dims = <$field as Field<Sim>>::DIMS;
+                let pad = |key: <$field as Field<Sim>>::Key| {
+                    let mut padded = [0; 4];
+                    padded[..dims.len()].copy_from_slice(&key);
+                    padded
+                };
+                Written { field: <$field as Field<Sim>>::NAME, dims, keys: $map.keys(cells).into_iter().map(pad).collect() }
+            }),*]
+        };
+    }
+    let View { own, ghost, at, threads, .. } = view;
+    fields! {
+        Containers: own.ac,
+        Frames: at.frames,
+        Owners: at.owner.0.owners,
+        FrameUses: ghost.pperm,
+        ReverseMaps: ghost.lat,
+        ReverseEntries: ghost.lat_entry,
+        Directories: own.dirs,
+        DirectoriesDefined: ghost.dirs_defined,
+        PageTables: own.tables,
+        PageTableGhosts: ghost.tables,
+        IdentityTables: ghost.idpde,
+        DefinedMemory: ghost.hp_defined,
+        KernelContexts: own.kctxt,
+        UserContexts: own.uctxt,
+        UserContextKinds: ghost.uctxt_kind,
+        Charges: ghost.charged,
+        NextLinks: threads.next,
+        ThreadGhosts: threads.tcb,
+        VmxInfo: own.vmxinfo,
+        IoApicLines: own.lines,
+        SharedMemory: ghost.smspool,
+    }
+}

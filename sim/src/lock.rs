@@ -1,0 +1,128 @@
+//! Locks and links of the hosted machine.
+use crate::board;
+use crate::machine::Sim;
+use crate::sparse::Sparse;
+use domain::Map;
+use layer::fields::{Next, ThreadGhosts};
+use layer::machine::{Links, Lock, Object};
+use layer::queue::Threads;
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+thread_local! {
+    /// Ranks of the locks that the CPU of this thread holds, in the order in which it took them.
+    static HELD: RefCell<Vec<(u32, &'static str)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A family of shared objects, each behind its lock.
+#[derive(Debug)]
+pub struct Rows<T>(Vec<Mutex<T>>);
+
+impl<T> Rows<T> {
+    /// A lock for each of `objects`, one a row.
+    pub fn new(objects: impl IntoIterator<Item = T>) -> Self {
+        Rows(objects.into_iter().map(Mutex::new).collect())
+    }
+
+    /// Looks at the object of `row` from outside the machine, between two primitives: no other CPU runs, nothing is
+    /// logged.
+    pub fn inspect(&self, row: u32) -> MutexGuard<'_, T> {
+        open(&self.0[row as usize])
+    }
+
+    /// All objects, when the machine is gone.
+    pub fn into_objects(self) -> Vec<T> {
+        self.0.into_iter().map(|object| object.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
+    }
+}
+
+/// Takes a lock that no other CPU can have. That a CPU panicked with it is reported where its thread is joined.
+fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
+    lock.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lock that is held.
+#[derive(Debug)]
+pub struct Guard<'a, T>(MutexGuard<'a, T>);
+
+impl<T> Deref for Guard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Guard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+impl<T> Drop for Guard<'_, T> {
+    fn drop(&mut self) {
+        HELD.with_borrow_mut(|held| held.pop());
+        if let Some(baton) = board::baton() {
+            baton.lock_released();
+        }
+    }
+}
+
+impl<T: Object<Sim>> Lock<Sim, T> for Rows<T> {
+    type Guard<'a> = Guard<'a, T>;
+
+    fn lock(&self, by: u32, row: u32) -> Guard<'_, T> {
+        let baton = board::baton();
+        if let Some(baton) = &baton {
+            baton.pass(by);
+        }
+        HELD.with_borrow_mut(|held| {
+            if cfg!(debug_assertions)
+                && let Some((rank, name)) = held.last()
+            {
+                assert!(*rank < T::RANK, "the lock of {} is taken while that of {name} is held", T::NAME);
+            }
+            held.push((T::RANK, T::NAME));
+        });
+        loop {
+            match self.0[row as usize].try_lock() {
+                Ok(guard) => return Guard(guard),
+                Err(TryLockError::Poisoned(poisoned)) => return Guard(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => match &baton {
+                    Some(baton) => baton.wait_for_lock(by),
+                    None => return Guard(open(&self.0[row as usize])),
+                },
+            }
+        }
+    }
+}
+
+/// The links of all thread queues, with what the specification knows of the threads.
+pub struct SharedLinks(Mutex<Threads<Sim>>);
+
+impl SharedLinks {
+    /// These links.
+    pub fn new(threads: Threads<Sim>) -> Self {
+        SharedLinks(Mutex::new(threads))
+    }
+
+    /// Looks at them from outside the machine, between two primitives.
+    pub fn inspect(&self) -> MutexGuard<'_, Threads<Sim>> {
+        open(&self.0)
+    }
+}
+
+impl Links<Sim> for SharedLinks {
+    fn next(&self, thread: u32) -> u32 {
+        self.inspect().next.get([thread]).thread
+    }
+    fn set_next(&self, thread: u32, next: u32) {
+        self.inspect().next.set([thread], Next { thread: next });
+    }
+    fn update(&self, change: impl FnOnce(&mut Sparse<ThreadGhosts>)) {
+        change(&mut self.inspect().tcb);
+    }
+    fn check(&self, check: impl FnOnce(&Sparse<ThreadGhosts>) -> bool) -> bool {
+        check(&self.inspect().tcb)
+    }
+}

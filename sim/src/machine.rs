@@ -1,0 +1,134 @@
+//! The hosted machine, as the layer sees it.
+use crate::board;
+use crate::lock::{Rows, SharedLinks};
+use crate::log::Kept;
+use crate::sparse::Sparse;
+use abi::report::End;
+use domain::{Count, Domain, Field, Home, Map, Present, X64};
+use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, MAX_PAGE, TOTAL_CPU, UCTXT_SIZE};
+use layer::fields::{Byte, PhysicalMemory, Slot, UserContexts};
+use layer::machine::{Machine, Object, Spec};
+use layer::page_alloc::AllocTable;
+use layer::queue::{Queue, Threads};
+use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+use syscall::system::{Event, Image, ImagePage, Start, System};
+use syscall::unchecked::Unchecked;
+
+/// The hosted machine: native words, a sparse map for every field, all ghost state, the whole log.
+#[derive(Clone, Copy, Debug)]
+pub struct Sim;
+
+impl Domain for Sim {
+    type Geometry = X64;
+    type Word = u32;
+    type Wide = u64;
+    type Nat = Count;
+    type Flag = bool;
+    type Place = ();
+}
+
+impl<F: Field<Sim>> Home<F> for Sim {
+    type Map = Sparse<F>;
+    fn home((): ()) -> Sparse<F> {
+        Sparse::new()
+    }
+}
+
+impl Machine for Sim {
+    type Ghost<T: 'static> = Present<T>;
+    type Log = Kept;
+    type Lock<T: Object<Self>> = Rows<T>;
+    type Links = SharedLinks;
+    type Registers = [u64; UCTXT_SIZE as usize];
+
+    fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Present<T> {
+        Present(make())
+    }
+    fn log((): ()) -> Kept {
+        Kept::default()
+    }
+    fn store_registers(contexts: &mut Sparse<UserContexts>, thread: u32, registers: Self::Registers) {
+        for (k, value) in (0..).zip(registers) {
+            contexts.set([thread, k], Slot { value });
+        }
+    }
+    fn real_vmxinfo(index: u32) -> u32 {
+        board::current().vmxinfo[index as usize]
+    }
+    fn usable(frame: u32) -> bool {
+        board::current().memory.is_usable(frame)
+    }
+}
+
+impl Spec for Sim {
+    fn present<T: 'static>(ghost: &Present<T>) -> &T {
+        &ghost.0
+    }
+}
+
+impl System for Sim {
+    fn image(index: u32) -> Option<Image<Sim>> {
+        let board = board::current();
+        let image = &board.archive.get(index as usize)?.image;
+        Some(Image {
+            entry: Unchecked::new(image.entry().into()),
+            pages: Unchecked::new(image.pages()),
+            frames: Unchecked::new(image.frames()),
+        })
+    }
+    fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
+        let page = board::current().archive.get(index as usize)?.image.page(page)?;
+        Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
+    }
+    fn load_page(memory: &mut Sparse<PhysicalMemory>, frame: u32, index: u32, page: u32) {
+        let board = board::current();
+        let Some(program) = board.archive.get(index as usize) else { return };
+        let Some(page) = program.image.page(page) else { return };
+        for (offset, &byte) in (page.offset as u32..).zip(&program.file[page.file]) {
+            memory.set([frame, offset], Byte { value: byte.into() });
+        }
+    }
+    fn next_start(cpu: u32) -> Option<Start<Sim>> {
+        let start = board::current().next_start(cpu)?;
+        Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
+    }
+    fn console_write(cpu: &Cpu<'_, Sim>, frame: u32, offset: u32, length: u32) {
+        let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
+        let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
+        board::current().write(&bytes);
+    }
+    fn console_byte(byte: u32) {
+        board::current().write(&[byte as u8]);
+    }
+    fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
+        let (board, me, thread) = (board::current(), cpu.own.cpu, cpu.own.cur);
+        match event {
+            Event::Started { child, image } => board.started(child, image),
+            Event::NotStarted { image, error } => board.not_started(me, image, error),
+            Event::Exited { status } => board.ended(me, thread, End::Exited { status }),
+            Event::Stopped { reason, address, rip } => board.ended(me, thread, End::Stopped { reason, address, rip }),
+        }
+    }
+    // An idle CPU runs its main thread again and again, and is given the baton less often.
+    fn idle(_: u32) {}
+}
+
+/// The shared objects of a machine with the memory of this thread's board, at boot.
+pub fn shared() -> Shared<Sim> {
+    let memory = &board::current().memory;
+    let nps = memory.frames.min(MAX_PAGE);
+    let norm = (KERN_LOW..KERN_HIGH.min(nps)).filter(|&frame| memory.is_usable(frame)).count() as u32;
+    Shared {
+        at: Rows::new([AllocTable::boot((), nps)]),
+        pending: Rows::new((0..TOTAL_CPU).map(|_| Queue::new(()))),
+        links: SharedLinks::new(Threads::boot(())),
+        boot: Boot { nps, norm },
+    }
+}
+
+/// CPU `cpu` before `sched_init`, with an I/O APIC of 24 lines.
+pub fn processor(shared: &Shared<Sim>, cpu: u32) -> Cpu<'_, Sim> {
+    let lines = IOAPIC_LINES;
+    let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
+    Cpu { own: Own::init_adt((), cpu, ioapic), shared }
+}

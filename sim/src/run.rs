@@ -1,0 +1,392 @@
+//! A run from boot to power-off: a thread a CPU, of which one at a time does anything.
+use crate::baton::{Baton, Deadlocked, Limit, Stop};
+use crate::board::{self, Archived, Board, Console, Memory, ProgramEnd, Start};
+use crate::check::{Violation, check};
+use crate::log::Kept;
+use crate::machine::{Sim, processor, shared};
+use crate::sparse::Cells;
+use crate::user::{Departure, execute, load_registers, trap_registers};
+use crate::x86;
+use layer::constants::TOTAL_CPU;
+use layer::machine::Object;
+use layer::state::{Cpu, Shared};
+use layer::stuck::Stuck;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use syscall::entry;
+use syscall::image::{Malformed, ParsedImage};
+use syscall::next::{Next, Step};
+
+/// Instructions that a program executes before another CPU may run.
+const SLICE: u64 = 2000;
+
+/// A program for the boot archive.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// Its name.
+    pub name: String,
+    /// Its ELF file.
+    pub elf: Vec<u8>,
+}
+
+/// When to evaluate the invariant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Checking {
+    /// Never.
+    Never,
+    /// On every CPU when the run has ended.
+    #[default]
+    AtEnd,
+    /// Also on a CPU each time that it has entered the kernel so often.
+    Every(u64),
+}
+
+/// What to run, and how.
+#[derive(Clone, Debug)]
+pub struct Config<'a> {
+    /// The boot archive; a program's place in it is its image number.
+    pub programs: Vec<Program>,
+    /// What to start: see [`abi::boot`].
+    pub boot_list: &'a str,
+    /// CPUs, 1 to 8.
+    pub cpus: u32,
+    /// Fixes the schedule.
+    pub seed: u64,
+    /// The machine's memory.
+    pub memory: Memory,
+    /// How long the run may take.
+    pub limit: Limit,
+    /// When to evaluate the invariant.
+    pub checking: Checking,
+}
+
+/// What is wrong with a [`Config`]: the caller's fault.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error<'a> {
+    /// Not 1 to 8 CPUs.
+    #[error("a machine has 1 to {TOTAL_CPU} CPUs, not {0}")]
+    Cpus(u32),
+    /// A program that cannot be loaded.
+    #[error("program {name}: {malformed}")]
+    Program {
+        /// Its name.
+        name: String,
+        /// What is wrong with its file.
+        malformed: Malformed,
+    },
+    /// A line of the boot list that cannot be read.
+    #[error("{0}")]
+    BootList(abi::boot::Error<'a>),
+    /// A line of the boot list that names a CPU that the machine does not have.
+    #[error("boot list, line {line}: there is no CPU {cpu}")]
+    NoCpu {
+        /// The line's number.
+        line: u32,
+        /// The CPU.
+        cpu: u32,
+    },
+    /// A line of the boot list that names a program that is not in the boot archive.
+    #[error("boot list, line {line}: there is no program {name}")]
+    NoProgram {
+        /// The line's number.
+        line: u32,
+        /// The name.
+        name: &'a str,
+    },
+}
+
+/// What came of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// How it ended.
+    pub end: End,
+    /// How its programs ended, in that order.
+    pub programs: Vec<ProgramEnd>,
+    /// How many lines of the boot list could not be obeyed; the console says which and why.
+    pub refused: u32,
+    /// Instructions that programs executed, and steps of the kernel.
+    pub work: u64,
+    /// Facts of the invariant that did not hold when it was evaluated.
+    pub violations: Vec<Violation>,
+    /// What each CPU was doing at the end.
+    pub cpus: Vec<Activity>,
+    /// What happened to each shared object, by the object's name and row; then to what each CPU owns.
+    pub logs: Vec<(&'static str, u32, Kept)>,
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    /// All programs have ended.
+    PowerOff,
+    /// The time is up, or the work that was allowed is done.
+    TimeOut,
+    /// All CPUs wait for locks: a bug.
+    Deadlock,
+    /// A precondition of a primitive was broken: a bug.
+    Stuck {
+        /// On this CPU.
+        cpu: u32,
+        /// Which.
+        stuck: Stuck,
+    },
+    /// The invariant does not hold: a bug.
+    Violated,
+    /// The code panicked: a bug.
+    Panicked {
+        /// On this CPU.
+        cpu: u32,
+        /// What it said.
+        message: String,
+    },
+}
+
+/// What a CPU was doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Activity {
+    /// The CPU.
+    pub cpu: u32,
+    /// The running thread.
+    pub thread: u32,
+    /// The name of its program, unless it is the main thread or its program has ended.
+    pub program: Option<String>,
+    /// Where the program was, unless the kernel ran.
+    pub rip: Option<u64>,
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Activity { cpu, thread, .. } = self;
+        write!(formatter, "CPU {cpu}: thread {thread}")?;
+        match (&self.program, self.rip) {
+            (Some(program), Some(rip)) => write!(formatter, " ({program}) at {rip:#x}"),
+            (Some(program), None) => write!(formatter, " ({program}), in the kernel"),
+            (None, _) if *thread == abi::main_thread(*cpu) => formatter.write_str(", the main thread"),
+            (None, _) => formatter.write_str(", which has ended"),
+        }
+    }
+}
+
+/// Runs programs until all have ended, and gives what they write to the console to `console` at once.
+///
+/// The same configuration gives the same report and the same bytes on the console, unless a time of day ends the run.
+///
+/// # Errors
+/// See [`Error`]; what goes wrong once the machine runs is in the [`Report`].
+pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Report, Error<'a>> {
+    let Config { cpus, seed, limit, checking, .. } = config;
+    let (output, outputs) = mpsc::channel();
+    let to_console = output.clone();
+    // The receiver outlives the CPUs, so nothing is lost.
+    let write = move |bytes: &[u8]| drop(to_console.send(Output::Bytes(bytes.to_vec())));
+    let board = Arc::new(build(config, Box::new(write))?);
+    let baton = Arc::new(Baton::new(cpus, seed, limit));
+    board::seat(Arc::clone(&board), None);
+    let shared = shared();
+    board.write_line(&format!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" }));
+
+    let results: Vec<Finished> = thread::scope(|scope| {
+        let start = |cpu| {
+            let (board, baton, shared, output) = (&board, &baton, &shared, output.clone());
+            scope.spawn(move || {
+                board::seat(Arc::clone(board), Some(Arc::clone(baton)));
+                baton.arrive(cpu);
+                let finished = Runner::new(shared, cpu, baton, board, checking).run();
+                baton.leave(cpu);
+                drop(output.send(Output::CpuLeft));
+                finished
+            })
+        };
+        let threads: Vec<_> = (0..cpus).map(start).collect();
+        let mut running = cpus;
+        while running > 0 {
+            match outputs.recv() {
+                Ok(Output::Bytes(bytes)) => console(&bytes),
+                Ok(Output::CpuLeft) => running -= 1,
+                Err(_) => break,
+            }
+        }
+        threads.into_iter().map(|thread| thread.join().expect("a CPU catches its panics")).collect()
+    });
+    Ok(report(results, &baton, &board, shared))
+}
+
+/// What the threads of the CPUs tell the one that runs the machine.
+enum Output {
+    Bytes(Vec<u8>),
+    CpuLeft,
+}
+
+/// Builds the hardware.
+fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board, Error<'a>> {
+    let cpus = config.cpus;
+    if cpus == 0 || cpus > TOTAL_CPU {
+        return Err(Error::Cpus(cpus));
+    }
+    let archived = |Program { name, elf }| match ParsedImage::parse(&elf) {
+        Ok(image) => Ok(Archived { name, file: elf, image }),
+        Err(malformed) => Err(Error::Program { name, malformed }),
+    };
+    let archive = config.programs.into_iter().map(archived).collect::<Result<Vec<_>, _>>()?;
+    let start = |line: Result<abi::boot::Start<'a>, _>| {
+        let abi::boot::Start { cpu, image: name, quota, line } = line.map_err(Error::BootList)?;
+        if cpu >= cpus {
+            return Err(Error::NoCpu { line, cpu });
+        }
+        let image = archive.iter().position(|program| program.name == name);
+        let image = image.ok_or(Error::NoProgram { line, name })? as u32;
+        Ok(Start { cpu, image, quota })
+    };
+    let starts = abi::boot::parse(config.boot_list).map(start).collect::<Result<Vec<_>, _>>()?;
+    Ok(Board::new(config.memory, archive, cpus, &starts, console))
+}
+
+/// Puts together what the CPUs have to say.
+fn report(results: Vec<Finished>, baton: &Baton, board: &Board, shared: Shared<Sim>) -> Report {
+    let (mut bug, mut violations, mut cpus, mut own_logs) = (None, Vec::new(), Vec::new(), Vec::new());
+    for finished in results {
+        bug = bug.or(finished.bug);
+        violations.extend(finished.violations);
+        own_logs.push((OWN_LOG, finished.activity.cpu, finished.log));
+        cpus.push(finished.activity);
+    }
+    let end = match (bug, baton.stopped()) {
+        (Some(bug), _) => bug,
+        (None, _) if !violations.is_empty() => End::Violated,
+        (None, Some(Stop::PowerOff)) => End::PowerOff,
+        (None, Some(Stop::Deadlock)) => End::Deadlock,
+        // A bug that no CPU names cannot be: what is left is that the time was up.
+        (None, Some(Stop::TimeOut | Stop::Bug) | None) => End::TimeOut,
+    };
+    let mut logs = Vec::new();
+    logs.extend(shared.at.into_objects().into_iter().map(|table| (name(&table), 0, table.log)));
+    logs.extend((0..).zip(shared.pending.into_objects()).map(|(row, queue)| (name(&queue), row, queue.log)));
+    logs.extend(own_logs);
+    Report { end, programs: board.ends(), refused: board.refused(), work: baton.work(), violations, cpus, logs }
+}
+
+/// What the log of what a CPU alone owns is called.
+const OWN_LOG: &str = "own";
+
+/// What a shared object is called.
+fn name<T: Object<Sim>>(_: &T) -> &'static str {
+    T::NAME
+}
+
+/// A CPU at work.
+struct Runner<'m> {
+    cpu: Cpu<'m, Sim>,
+    /// The processor as each program of this CPU sees it: what a user context does not have is here, too.
+    programs: BTreeMap<u32, x86::Cpu>,
+    /// Whether a program runs.
+    in_user: bool,
+    /// How often the kernel was entered.
+    entries: u64,
+    violations: Vec<Violation>,
+    baton: &'m Baton,
+    board: &'m Board,
+    checking: Checking,
+}
+
+/// What is left of a CPU.
+struct Finished {
+    bug: Option<End>,
+    violations: Vec<Violation>,
+    activity: Activity,
+    log: Kept,
+}
+
+impl<'m> Runner<'m> {
+    fn new(shared: &'m Shared<Sim>, cpu: u32, baton: &'m Baton, board: &'m Board, checking: Checking) -> Self {
+        let cpu = processor(shared, cpu);
+        let (programs, violations) = (BTreeMap::new(), Vec::new());
+        Runner { cpu, programs, in_user: false, entries: 0, violations, baton, board, checking }
+    }
+
+    /// Runs until the machine is stopped.
+    fn run(mut self) -> Finished {
+        let cpu = self.cpu.own.cpu;
+        let bug = match catch_unwind(AssertUnwindSafe(|| self.work())) {
+            Ok(Ok(())) => None,
+            Ok(Err(stuck)) => Some(End::Stuck { cpu, stuck }),
+            Err(panic) if panic.is::<Deadlocked>() => Some(End::Deadlock),
+            Err(panic) => Some(End::Panicked { cpu, message: message(&*panic) }),
+        };
+        match bug {
+            Some(_) => self.baton.stop(Stop::Bug),
+            None if self.checking != Checking::Never => self.violations.extend(check(&self.cpu, Cells::Neighbours)),
+            None => {}
+        }
+        let thread = self.cpu.own.cur;
+        let program = self.board.image_of(thread).map(|image| self.board.name(image).to_owned());
+        let running = self.programs.get(&thread).filter(|_| self.in_user);
+        let rip = running.map(|program| program.registers.rip);
+        let activity = Activity { cpu, thread, program, rip };
+        Finished { bug, violations: self.violations, activity, log: self.cpu.own.log }
+    }
+
+    /// Boots and goes on, from kernel to user mode and back.
+    fn work(&mut self) -> Result<(), Stuck> {
+        let me = self.cpu.own.cpu;
+        let mut next = entry::boot(&mut self.cpu, 0)?;
+        while self.baton.stopped().is_none() {
+            next = match next.step(&mut self.cpu)? {
+                Step::Kernel(next) => {
+                    self.baton.worked(me, 1, matches!(next, Next::Load(_)));
+                    next
+                }
+                Step::User(to_user) => match self.user_mode(to_user.thread)? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+            };
+        }
+        Ok(())
+    }
+
+    /// Runs a program until it enters the kernel; `None` when the machine was stopped before.
+    fn user_mode(&mut self, thread: u32) -> Result<Option<Next<Sim>>, Stuck> {
+        let me = self.cpu.own.cpu;
+        let program = self.programs.entry(thread).or_default();
+        load_registers(&self.cpu, thread, &mut program.registers);
+        self.in_user = true;
+        let departure = loop {
+            let (executed, departure) = execute(&mut self.cpu, program, SLICE)?;
+            self.baton.worked(me, executed, true);
+            if let Some(departure) = departure {
+                break departure;
+            }
+            self.baton.pass(me);
+            if self.baton.stopped().is_some() {
+                return Ok(None);
+            }
+        };
+        self.in_user = false;
+        self.entries += 1;
+        if let Checking::Every(entries) = self.checking
+            && self.entries.is_multiple_of(entries.max(1))
+        {
+            self.violations.extend(check(&self.cpu, Cells::Written));
+            if !self.violations.is_empty() {
+                self.baton.stop(Stop::Bug);
+                return Ok(None);
+            }
+        }
+        let registers = trap_registers(&program.registers, departure);
+        Ok(Some(match departure {
+            Departure::SystemCall => entry::system_call(&mut self.cpu, registers)?,
+            Departure::PageFault => entry::page_fault(&mut self.cpu, registers)?,
+            Departure::Exception(reason) => entry::exception(&mut self.cpu, registers, reason)?,
+        }))
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}

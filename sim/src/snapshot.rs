@@ -1,0 +1,60 @@
+//! Copies of a machine's state, to compare what was with what is and to go back to it.
+use crate::machine::Sim;
+use layer::constants::TOTAL_CPU;
+use layer::invariant::View;
+use layer::machine::Object;
+use layer::page_alloc::AllocTable;
+use layer::queue::{Queue, Threads};
+use layer::state::{Boot, Cpu, Own};
+
+/// What one CPU owns and what it shares, at a moment between two primitives.
+pub struct Snapshot {
+    /// What the CPU owns.
+    pub own: Own<Sim>,
+    /// The allocation table.
+    pub at: AllocTable<Sim>,
+    /// The pending queues, one a CPU.
+    pub pending: Vec<Queue<Sim>>,
+    /// Links and ghost state of the threads.
+    pub threads: Threads<Sim>,
+    /// What is constant after boot.
+    pub boot: Boot<Sim>,
+}
+
+impl Snapshot {
+    /// The state of this CPU and of what it shares.
+    pub fn take(cpu: &Cpu<'_, Sim>) -> Self {
+        let shared = cpu.shared;
+        Snapshot {
+            own: cpu.own.snapshot(),
+            at: shared.at.inspect(0).snapshot(),
+            pending: (0..TOTAL_CPU).map(|row| shared.pending.inspect(row).snapshot()).collect(),
+            threads: shared.links.inspect().snapshot(),
+            boot: shared.boot,
+        }
+    }
+
+    /// Makes the CPU and what it shares as they were, their logs included.
+    pub fn restore(self, cpu: &mut Cpu<'_, Sim>) {
+        let shared = cpu.shared;
+        cpu.own = self.own;
+        *shared.at.inspect(0) = self.at;
+        for (row, queue) in (0..).zip(self.pending) {
+            *shared.pending.inspect(row) = queue;
+        }
+        *shared.links.inspect() = self.threads;
+    }
+
+    /// The state as facts and promises read it.
+    pub fn view(&self) -> View<'_, Sim> {
+        View {
+            own: &self.own,
+            ghost: &self.own.ghost.0,
+            at: &self.at,
+            pending: &self.pending[self.own.cpu as usize],
+            threads: &self.threads,
+            boot: &self.boot,
+            current_cpu: self.own.cpu,
+        }
+    }
+}

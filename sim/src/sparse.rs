@@ -1,0 +1,327 @@
+//! The maps of the hosted machine: total, sparse, kept in chunks that appear when they are written.
+use crate::machine::Sim;
+use domain::{Data, Field, Key, Map, Source};
+use rustc_hash::FxHashMap;
+use std::cell::Cell;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Cells of a chunk: as many as a page table has entries.
+const CHUNK: u64 = 512;
+/// A fill of more cells than this is remembered instead of written out.
+const LARGEST_FILL: u64 = 1 << 16;
+
+/// The place of no chunk.
+const NOWHERE: (u64, usize) = (u64::MAX, 0);
+
+/// A total map: what was written, over a definition of all the rest.
+pub struct Sparse<F: Field<Sim>> {
+    chunks: Vec<Chunk<F::Val>>,
+    /// Where in `chunks` each chunk is, by its number.
+    places: FxHashMap<u64, usize>,
+    /// The chunk that was last looked up and its place: programs stay in a page for a while.
+    last: Cell<(u64, usize)>,
+    rest: Rest<F>,
+    /// Long rows that were filled since the definition, by position, the latest last: what absent chunks have there.
+    fills: Vec<(Range<u64>, F::Val)>,
+}
+
+/// What the cells are that were not written.
+enum Rest<F: Field<Sim>> {
+    /// All leaves 0, as in memory that nobody has written.
+    Zero,
+    /// As defined.
+    Defined(Arc<dyn Fn(F::Key) -> F::Val + Send + Sync>),
+}
+
+/// Neighbouring cells, by their position in the order of keys.
+#[derive(Clone)]
+struct Chunk<V> {
+    number: u64,
+    cells: Box<[V]>,
+    /// Which of them were written one by one, or at an end of a filled row: a bit each.
+    written: [u64; CHUNK as usize / 64],
+}
+
+/// Which cells of a map to enumerate.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cells {
+    /// Those that were written one by one, and the ends of rows that were filled.
+    Written,
+    /// Those, and all their neighbours in the same chunk.
+    Neighbours,
+}
+
+impl<F: Field<Sim>> Clone for Sparse<F> {
+    fn clone(&self) -> Self {
+        Sparse {
+            chunks: self.chunks.clone(),
+            places: self.places.clone(),
+            last: self.last.clone(),
+            rest: self.rest.clone(),
+            fills: self.fills.clone(),
+        }
+    }
+}
+
+impl<F: Field<Sim>> Clone for Rest<F> {
+    fn clone(&self) -> Self {
+        match self {
+            Rest::Zero => Rest::Zero,
+            Rest::Defined(make) => Rest::Defined(Arc::clone(make)),
+        }
+    }
+}
+
+/// The source of values whose leaves are all 0.
+struct Zero;
+
+impl Source<Sim> for Zero {
+    fn word(&mut self, _: &'static str) -> u32 {
+        0
+    }
+    fn wide(&mut self, _: &'static str) -> u64 {
+        0
+    }
+    fn nat(&mut self, _: &'static str) -> domain::Count {
+        domain::Count(0)
+    }
+    fn flag(&mut self, _: &'static str) -> bool {
+        false
+    }
+    fn tag(&mut self, _: &'static str, _: u32) -> u32 {
+        0
+    }
+}
+
+impl<F: Field<Sim>> Sparse<F> {
+    /// A map of zeros.
+    pub(crate) fn new() -> Self {
+        Sparse {
+            chunks: Vec::new(),
+            places: FxHashMap::default(),
+            last: Cell::new(NOWHERE),
+            rest: Rest::Zero,
+            fills: Vec::new(),
+        }
+    }
+
+    /// The keys of its cells that were written, in their order.
+    pub fn keys(&self, which: Cells) -> Vec<F::Key> {
+        let mut chunks: Vec<_> = self.chunks.iter().collect();
+        chunks.sort_unstable_by_key(|chunk| chunk.number);
+        let mut keys = Vec::new();
+        for chunk in chunks {
+            for at in 0..CHUNK as usize {
+                let wanted = which == Cells::Neighbours || chunk.written[at / 64] & 1 << (at % 64) != 0;
+                if wanted && let Some(key) = Self::key(chunk.number * CHUNK + at as u64) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys
+    }
+
+    /// Position of a key, or of the first key of a row, in the order of keys.
+    fn position(words: &[u32]) -> u64 {
+        let mut position = 0;
+        for (&dim, &word) in F::DIMS.iter().zip(words) {
+            debug_assert!(word < dim, "{}: key {words:?} is out of bounds", F::NAME);
+            position = position * u64::from(dim) + u64::from(word);
+        }
+        position * Self::row_length(words.len())
+    }
+
+    /// How many keys begin with the same `coordinates` coordinates.
+    fn row_length(coordinates: usize) -> u64 {
+        F::DIMS[coordinates..].iter().map(|&dim| u64::from(dim)).product()
+    }
+
+    /// The key at a position, if there is one.
+    fn key(position: u64) -> Option<F::Key> {
+        let mut rest = position;
+        let mut words = [0; 8];
+        let words = &mut words[..F::DIMS.len()];
+        for (word, &dim) in words.iter_mut().zip(F::DIMS).rev() {
+            *word = (rest % u64::from(dim)) as u32;
+            rest /= u64::from(dim);
+        }
+        (rest == 0).then(|| F::Key::from_words(words))
+    }
+
+    /// What the cell at a position has if it is in no chunk.
+    fn unwritten(&self, position: u64, key: F::Key) -> F::Val {
+        match self.fills.iter().rev().find(|(row, _)| row.contains(&position)) {
+            Some(&(_, value)) => value,
+            None => match &self.rest {
+                Rest::Zero => F::Val::decode(&mut Zero),
+                Rest::Defined(make) => make(key),
+            },
+        }
+    }
+
+    /// The place of the chunk with this number, if there is one.
+    fn place(&self, number: u64) -> Option<usize> {
+        let (last, place) = self.last.get();
+        if last == number {
+            return Some(place);
+        }
+        let place = *self.places.get(&number)?;
+        self.last.set((number, place));
+        Some(place)
+    }
+
+    /// The chunk with this number, made if there is none.
+    fn chunk(&mut self, number: u64) -> &mut Chunk<F::Val> {
+        let place = self.place(number).unwrap_or_else(|| {
+            let value = |position| match Self::key(position) {
+                Some(key) => self.unwritten(position, key),
+                // The last chunk may have room for more keys than there are.
+                None => F::Val::decode(&mut Zero),
+            };
+            let cells = (number * CHUNK..(number + 1) * CHUNK).map(value).collect();
+            self.chunks.push(Chunk { number, cells, written: Default::default() });
+            let place = self.chunks.len() - 1;
+            self.places.insert(number, place);
+            place
+        });
+        &mut self.chunks[place]
+    }
+
+    /// Forgets all chunks.
+    fn clear(&mut self) {
+        self.chunks.clear();
+        self.places.clear();
+        self.last.set(NOWHERE);
+    }
+
+    /// Replaces the cell at a position.
+    fn write(&mut self, position: u64, value: F::Val) {
+        let chunk = self.chunk(position / CHUNK);
+        let at = (position % CHUNK) as usize;
+        chunk.cells[at] = value;
+        chunk.written[at / 64] |= 1 << (at % 64);
+    }
+}
+
+impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
+    fn get(&self, key: F::Key) -> F::Val {
+        let position = Self::position(key.words());
+        match self.place(position / CHUNK) {
+            Some(place) => self.chunks[place].cells[(position % CHUNK) as usize],
+            None => self.unwritten(position, key),
+        }
+    }
+
+    fn set(&mut self, key: F::Key, value: F::Val) {
+        self.write(Self::position(key.words()), value);
+    }
+
+    fn update<R>(&mut self, key: F::Key, change: impl FnOnce(&mut F::Val) -> R) -> R {
+        let position = Self::position(key.words());
+        let chunk = self.chunk(position / CHUNK);
+        let at = (position % CHUNK) as usize;
+        chunk.written[at / 64] |= 1 << (at % 64);
+        change(&mut chunk.cells[at])
+    }
+
+    fn fill(&mut self, row: &[u32], value: F::Val) {
+        let start = Self::position(row);
+        let end = start + Self::row_length(row.len());
+        let long = end - start > LARGEST_FILL;
+        let mut numbers: Vec<u64> = if long {
+            self.fills.push((start..end, value));
+            self.chunks.iter().map(|chunk| chunk.number).collect()
+        } else {
+            (start / CHUNK..end.div_ceil(CHUNK)).collect()
+        };
+        numbers.retain(|number| number * CHUNK < end && (number + 1) * CHUNK > start);
+        for number in numbers {
+            let first = number * CHUNK;
+            let cells = start.max(first) - first..end.min(first + CHUNK) - first;
+            self.chunk(number).cells[cells.start as usize..cells.end as usize].fill(value);
+        }
+        if !long {
+            self.write(start, value);
+            self.write(end - 1, value);
+        }
+    }
+
+    fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static) {
+        self.clear();
+        self.fills.clear();
+        self.rest = Rest::Defined(Arc::new(make));
+    }
+
+    fn first(&self, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>
+    where
+        F: Field<Sim, Key = [u32; 1]>,
+    {
+        (from..to).find(|&i| wanted(self.get([i])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cells, Sparse};
+    use domain::Map;
+    use layer::fields::{Byte, Frame, Frames, PhysicalMemory, ReverseEntries, ReverseEntry, Slot, UserContexts};
+
+    #[test]
+    fn what_was_not_written_is_zero_or_as_defined() {
+        let mut frames = Sparse::<Frames>::new();
+        assert_eq!(frames.get([5]).kind, 0);
+        frames.set([5], Frame { kind: 2, alloc: true });
+        frames.define(|[p]| Frame { kind: p % 3, alloc: false });
+        assert_eq!([4, 5, (1 << 20) - 1].map(|p| frames.get([p]).kind), [1, 2, ((1 << 20) - 1) % 3]);
+        assert!(!frames.get([5]).alloc);
+        frames.update([5], |frame| frame.alloc = true);
+        let copy = frames.clone();
+        frames.set([5], Frame { kind: 0, alloc: false });
+        assert!(copy.get([5]).alloc && copy.get([5]).kind == 2 && frames.get([5]).kind == 0);
+        assert_eq!(frames.get([6]).kind, 0);
+        assert_eq!(frames.first(0, 9, |frame| frame.kind == 2), Some(2));
+        assert_eq!(frames.first(3, 5, |frame| frame.kind == 2), None);
+    }
+
+    #[test]
+    fn a_fill_changes_its_row_and_nothing_else() {
+        let mut memory = Sparse::<PhysicalMemory>::new();
+        memory.set([7, 4095], Byte { value: 9 });
+        memory.fill(&[8], Byte { value: 1 });
+        memory.set([9, 0], Byte { value: 9 });
+        let bytes = [[7, 4095], [8, 0], [8, 2000], [8, 4095], [9, 0], [9, 1]].map(|key| memory.get(key).value);
+        assert_eq!(bytes, [9, 1, 1, 1, 9, 0]);
+        let mut contexts = Sparse::<UserContexts>::new();
+        contexts.fill(&[20], Slot { value: 5 });
+        let slots = [[19, 24], [20, 0], [20, 24], [21, 0]].map(|key| contexts.get(key).value);
+        assert_eq!(slots, [0, 5, 5, 0]);
+    }
+
+    #[test]
+    fn a_long_row_is_filled_too() {
+        let place = |thread| ReverseEntry { thread, directory: 0, index: 0 };
+        let mut places = Sparse::<ReverseEntries>::new();
+        for key in [[2, u32::MAX - 1], [3, 0], [3, 70_000], [4, 0]] {
+            places.set(key, place(1));
+        }
+        places.fill(&[3], place(2));
+        places.set([3, 9], place(3));
+        let keys = [[2, u32::MAX - 1], [3, 0], [3, 9], [3, 70_000], [3, 1 << 30], [3, u32::MAX - 1], [4, 0]];
+        assert_eq!(keys.map(|key| places.get(key).thread), [1, 2, 3, 2, 2, 2, 1]);
+    }
+
+    #[test]
+    fn written_keys_come_in_order_and_with_their_neighbours() {
+        let mut contexts = Sparse::<UserContexts>::new();
+        assert_eq!(contexts.keys(Cells::Neighbours), Vec::<[u32; 2]>::new());
+        for key in [[1023, 24], [0, 3], [1023, 2]] {
+            contexts.set(key, Slot { value: 1 });
+        }
+        contexts.fill(&[5], Slot { value: 1 });
+        assert_eq!(contexts.keys(Cells::Written), [[0, 3], [5, 0], [5, 24], [1023, 2], [1023, 24]]);
+        let neighbours = contexts.keys(Cells::Neighbours);
+        assert!(neighbours.is_sorted() && neighbours.contains(&[0, 0]));
+        assert_eq!(neighbours.last(), Some(&[1023, 24]));
+    }
+}

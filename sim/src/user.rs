@@ -1,0 +1,186 @@
+//! User mode: a program's instructions, every fetch, load and store of which is an accessor of the layer.
+use crate::machine::Sim;
+use crate::x86::{self, Bus, Gpr, Registers, Size, Step, Trap};
+use abi::Reason;
+use domain::Map;
+use layer::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
+use layer::memory::{Access, Chunk, exec_load, exec_store};
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+
+/// What makes a program leave user mode.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Departure {
+    /// It executed `syscall`.
+    SystemCall,
+    /// It faulted; the address is in `ti`.
+    PageFault,
+    /// It raised another exception.
+    Exception(Reason),
+}
+
+/// Executes instructions of the running program until it leaves user mode, at most `most`.
+///
+/// Gives how many it has executed, and why it leaves, if it does.
+///
+/// # Errors
+/// Those of the accessors: a bug.
+pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Result<(u64, Option<Departure>), Stuck> {
+    let mut space = AddressSpace { cpu, rip: 0 };
+    for executed in 0..most {
+        space.rip = program.registers.rip;
+        let departure = match program.step(&mut space) {
+            Ok(Step::Next) => continue,
+            Ok(Step::SystemCall) => Departure::SystemCall,
+            Err(Trap::Fault(Refusal::PageFault)) => Departure::PageFault,
+            Err(Trap::Fault(Refusal::Stuck(stuck))) => return Err(stuck),
+            // Everything but a fault has a reason.
+            Err(trap) => Departure::Exception(trap.reason().unwrap_or(Reason::Unimplemented)),
+        };
+        return Ok((executed + 1, Some(departure)));
+    }
+    Ok((most, None))
+}
+
+/// The memory of the running program.
+struct AddressSpace<'a, 'm> {
+    cpu: &'a mut Cpu<'m, Sim>,
+    /// Where the instruction is that is being executed.
+    rip: u64,
+}
+
+/// Why an access was not made.
+enum Refusal {
+    PageFault,
+    Stuck(Stuck),
+}
+
+impl From<Stuck> for Refusal {
+    fn from(stuck: Stuck) -> Self {
+        Refusal::Stuck(stuck)
+    }
+}
+
+/// The layer's name for a size.
+fn chunk(size: Size) -> Chunk {
+    match size {
+        Size::Byte => Chunk::One,
+        Size::Word => Chunk::Two,
+        Size::Double => Chunk::Four,
+        Size::Quad => Chunk::Eight,
+    }
+}
+
+/// What was done, unless it faulted.
+fn done<T>(access: Access<T>) -> Result<T, Refusal> {
+    match access {
+        Access::Done(value) => Ok(value),
+        Access::Fault => Err(Refusal::PageFault),
+    }
+}
+
+impl AddressSpace<'_, '_> {
+    /// Loads a naturally aligned piece.
+    fn bytes(&mut self, address: u64, size: Size) -> Result<[u32; 8], Refusal> {
+        done(exec_load(self.cpu, chunk(size), address, self.rip)?)
+    }
+}
+
+impl Bus for AddressSpace<'_, '_> {
+    type Fault = Refusal;
+
+    fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> Result<usize, Refusal> {
+        let page = u64::from(PAGE_SIZE);
+        let available = ((page - address % page) as usize).min(buffer.len());
+        let mut count = 0;
+        while count < available {
+            let at = address + count as u64;
+            let fits = |size: &Size| at.is_multiple_of(size.bytes()) && size.bytes() as usize <= available - count;
+            let size = [Size::Quad, Size::Double, Size::Word].into_iter().find(fits).unwrap_or(Size::Byte);
+            let bytes = self.bytes(at, size)?;
+            for (to, byte) in buffer[count..].iter_mut().zip(&bytes[..size.bytes() as usize]) {
+                *to = *byte as u8;
+            }
+            count += size.bytes() as usize;
+        }
+        Ok(count)
+    }
+
+    fn load(&mut self, address: u64, size: Size) -> Result<u64, Refusal> {
+        let bytes = self.bytes(address, size)?;
+        Ok(u64::from_le_bytes(bytes.map(|byte| byte as u8)))
+    }
+
+    fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Refusal> {
+        let bytes = value.to_le_bytes().map(u32::from);
+        done(exec_store(self.cpu, chunk(size), address, bytes, self.rip)?)
+    }
+
+    fn probe_store(&mut self, address: u64, size: Size) -> Result<(), Refusal> {
+        // To store what is there changes nothing, and fails as any store to that place.
+        let bytes = self.bytes(address, size)?;
+        done(exec_store(self.cpu, chunk(size), address, bytes, self.rip)?)
+    }
+}
+
+/// General registers and their slots in a user context.
+const GENERAL: [(Gpr, u32); 16] = [
+    (Gpr::Rax, slot::EAX),
+    (Gpr::Rcx, slot::ECX),
+    (Gpr::Rdx, slot::EDX),
+    (Gpr::Rbx, slot::EBX),
+    (Gpr::Rsp, slot::ESP),
+    (Gpr::Rbp, slot::EBP),
+    (Gpr::Rsi, slot::ESI),
+    (Gpr::Rdi, slot::EDI),
+    (Gpr::R8, slot::R10 - 2),
+    (Gpr::R9, slot::R10 - 1),
+    (Gpr::R10, slot::R10),
+    (Gpr::R11, slot::R10 + 1),
+    (Gpr::R12, slot::R10 + 2),
+    (Gpr::R13, slot::R10 + 3),
+    (Gpr::R14, slot::R10 + 4),
+    (Gpr::R15, slot::R10 + 5),
+];
+
+/// Loads the registers that thread `thread` has in its user context.
+pub fn load_registers(cpu: &Cpu<'_, Sim>, thread: u32, registers: &mut Registers) {
+    let value = |slot| cpu.own.uctxt.get([thread, slot]).value;
+    for (register, slot) in GENERAL {
+        registers[register] = value(slot);
+    }
+    registers.rip = value(slot::EIP);
+    registers.rflags = value(slot::EFLAGS) | x86::rflags::ONE;
+}
+
+/// The registers as a trap finds them, in the order of a user context.
+pub fn trap_registers(registers: &Registers, departure: Departure) -> [u64; UCTXT_SIZE as usize] {
+    let mut slots = [0; UCTXT_SIZE as usize];
+    for (register, slot) in GENERAL {
+        slots[slot as usize] = registers[register];
+    }
+    let number = match departure {
+        Departure::SystemCall => SYSTEM_CALL_VECTOR,
+        Departure::PageFault => PAGE_FAULT_VECTOR,
+        Departure::Exception(reason) => reason as u64,
+    };
+    let others = [
+        (slot::OESP, registers[Gpr::Rsp]),
+        (slot::ES, USER_DATA.into()),
+        (slot::DS, USER_DATA.into()),
+        (slot::TRAPNO, number),
+        (slot::EIP, registers.rip),
+        (slot::CS, USER_CODE.into()),
+        (slot::EFLAGS, registers.rflags),
+        (slot::SS, USER_DATA.into()),
+    ];
+    for (slot, value) in others {
+        slots[slot as usize] = value;
+    }
+    slots
+}
+
+/// The vector that the reference uses for system calls.
+const SYSTEM_CALL_VECTOR: u64 = 48;
+/// The processor's vector for page faults.
+const PAGE_FAULT_VECTOR: u64 = 14;

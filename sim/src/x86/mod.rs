@@ -1,0 +1,159 @@
+//! An interpreter for x86-64 programs in user mode, over any memory.
+//!
+//! [`Cpu::step`] executes one instruction. Every fetch, load and store goes to a [`Bus`], in naturally
+//! aligned pieces of 1, 2, 4 or 8 bytes. What a program can do that ends in the kernel is a [`Step`] or a
+//! [`Trap`], and exact: after a trap the registers and the memory are those before the instruction, except
+//! where its documentation says otherwise, so the instruction can be executed again.
+//!
+//! # What it knows
+//!
+//! The general instructions and SSE up to SSE2, which is all that code for the baseline x86-64 uses, and
+//! BMI1's `tzcnt`, `lzcnt` and `popcnt`. There is no AVX: its encodings are invalid opcodes. The bases of
+//! FS and GS are 0. An instruction that processors have and this interpreter does not is a
+//! [`Trap::Unimplemented`], never a wrong result; so is everything whose result would depend on the
+//! processor's model or on time (`cpuid`, `rdtsc`), and floating-point arithmetic under an MXCSR that
+//! unmasks exceptions or changes rounding.
+//!
+//! Where the architecture leaves a flag undefined, the interpreter always gives the same value, which a
+//! processor need not give.
+//!
+//! # The files
+//!
+//! `registers` and `flags` hold state and arithmetic; `memory` and `operand` the way to an instruction's
+//! operands; `decode` the cache; `dispatch` says which group each mnemonic belongs to; the rest is one file
+//! a group.
+
+mod alu;
+mod bits;
+mod branch;
+mod decode;
+mod dispatch;
+mod flags;
+mod memory;
+mod multiply;
+mod operand;
+mod registers;
+mod shift;
+mod sse_convert;
+mod sse_float;
+mod sse_integer;
+mod sse_move;
+mod sse_shuffle;
+mod stack;
+mod string;
+mod transfer;
+
+pub use memory::{Bus, Size};
+pub use registers::{Gpr, INITIAL_MXCSR, Registers, rflags};
+
+use decode::Cache;
+use dispatch::Execution;
+use iced_x86::Mnemonic;
+
+/// A processor in user mode, running in one address space.
+///
+/// A clone has the same registers and an empty cache of decoded instructions.
+#[derive(Clone, Debug, Default)]
+pub struct Cpu {
+    /// What programs see of it.
+    pub registers: Registers,
+    cache: Cache,
+}
+
+/// What came of an instruction that did not trap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// RIP is at the next instruction to execute. That may be the same one: a long repeated string
+    /// instruction takes several steps, as if it had been interrupted.
+    Next,
+    /// The program executed `syscall`: RIP is behind it and has been copied to RCX, RFLAGS to R11.
+    SystemCall,
+}
+
+/// Why an instruction did not complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Trap<F> {
+    /// The memory refused an access. Of a repeated string instruction, the repetitions before are done, and
+    /// RCX, RSI and RDI count them.
+    Fault(F),
+    /// A division by zero, or a quotient too large.
+    DivideError,
+    /// The trap flag was set when the instruction began, or it was `int1`. RIP is behind the instruction,
+    /// which has completed.
+    Debug,
+    /// `int3`; RIP is behind it.
+    Breakpoint,
+    /// There is no such instruction.
+    InvalidOpcode,
+    /// A privileged instruction, a non-canonical address, a misaligned SSE operand.
+    GeneralProtection,
+    /// A non-canonical address used with RSP or RBP.
+    StackFault,
+    /// The interpreter does not know this instruction, or not under the present MXCSR.
+    Unimplemented {
+        /// Its mnemonic.
+        mnemonic: Mnemonic,
+        /// Its address.
+        rip: u64,
+    },
+}
+
+impl<F> Trap<F> {
+    /// Why the kernel stops a program for this trap; `None` for a fault, which the owner of the memory
+    /// explains.
+    pub fn reason(&self) -> Option<abi::Reason> {
+        Some(match self {
+            Trap::Fault(_) => return None,
+            Trap::DivideError => abi::Reason::DivideError,
+            Trap::Debug => abi::Reason::Debug,
+            Trap::Breakpoint => abi::Reason::Breakpoint,
+            Trap::InvalidOpcode => abi::Reason::InvalidOpcode,
+            Trap::GeneralProtection => abi::Reason::GeneralProtection,
+            Trap::StackFault => abi::Reason::StackFault,
+            Trap::Unimplemented { .. } => abi::Reason::Unimplemented,
+        })
+    }
+}
+
+/// What a part of an instruction gives, unless the instruction traps.
+type Result<T, F> = core::result::Result<T, Trap<F>>;
+
+impl Cpu {
+    /// A processor with these registers.
+    pub fn new(registers: Registers) -> Self {
+        Cpu {
+            registers,
+            cache: Cache::default(),
+        }
+    }
+
+    /// Executes the instruction at RIP.
+    ///
+    /// # Errors
+    ///
+    /// See [`Trap`].
+    pub fn step<B: Bus>(&mut self, bus: &mut B) -> Result<Step, B::Fault> {
+        let instruction = self.cache.decode(self.registers.rip, bus)?;
+        let tracing = self.registers.rflags & rflags::TF != 0;
+        let mut execution = Execution {
+            registers: &mut self.registers,
+            bus,
+            cache: &mut self.cache,
+            next: instruction.next_ip(),
+            instruction,
+        };
+        let step = execution.run()?;
+        self.registers.rip = execution.next;
+        if tracing && step == Step::Next {
+            Err(Trap::Debug)
+        } else {
+            Ok(step)
+        }
+    }
+
+    /// Forgets all decoded instructions: to be called when somebody else has changed this address space.
+    /// What the program itself stores, the processor sees.
+    pub fn forget_code(&mut self) {
+        self.cache.clear();
+    }
+}

@@ -1,0 +1,134 @@
+//! String instructions.
+
+use super::Result;
+use super::dispatch::Execution;
+use super::flags;
+use super::memory::{Bus, Size};
+use super::registers::Gpr::{self, Rcx, Rdi, Rsi};
+use super::registers::rflags::{DF, STATUS, ZF};
+use iced_x86::{Instruction, OpKind, Register};
+
+/// Repetitions in one step; after these the instruction begins anew, as after an interrupt.
+const REPETITIONS: u32 = 1024;
+
+/// One of the string instructions. All take AL, AX, EAX or RAX for their accumulator.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Operation {
+    /// `movs`: \[RDI\] := \[RSI\].
+    Move,
+    /// `stos`: \[RDI\] := accumulator.
+    Store,
+    /// `lods`: accumulator := \[RSI\].
+    Load,
+    /// `cmps`: compares \[RSI\] with \[RDI\].
+    Compare,
+    /// `scas`: compares the accumulator with \[RDI\].
+    Scan,
+}
+
+impl Operation {
+    /// Whether RSI and RDI move.
+    fn moves(self) -> (bool, bool) {
+        match self {
+            Operation::Move | Operation::Compare => (true, true),
+            Operation::Store | Operation::Scan => (false, true),
+            Operation::Load => (true, false),
+        }
+    }
+
+    /// Whether `repe` and `repne` look at ZF.
+    fn compares(self) -> bool {
+        matches!(self, Operation::Compare | Operation::Scan)
+    }
+}
+
+/// Whether the instruction has an address-size prefix: then ESI, EDI and ECX.
+fn is_narrow(instruction: &Instruction) -> bool {
+    let narrow = [OpKind::MemorySegESI, OpKind::MemoryESEDI];
+    (0..instruction.op_count()).any(|operand| narrow.contains(&instruction.op_kind(operand)))
+}
+
+impl<B: Bus> Execution<'_, B> {
+    /// Executes a string instruction with elements of this size, repeated if it has a prefix.
+    pub(super) fn string(&mut self, operation: Operation, size: Size) -> Result<(), B::Fault> {
+        let mask = if is_narrow(&self.instruction) {
+            0xFFFF_FFFF
+        } else {
+            u64::MAX
+        };
+        let repeats = self.instruction.has_rep_prefix() || self.instruction.has_repne_prefix();
+        if !repeats {
+            return self.element(operation, size, mask);
+        }
+        let stop_at_zero_flag = self.instruction.has_repne_prefix();
+        for _ in 0..REPETITIONS {
+            let count = self.registers[Rcx] & mask;
+            if count == 0 {
+                return Ok(());
+            }
+            self.element(operation, size, mask)?;
+            self.registers[Rcx] = (count - 1) & mask;
+            let zero = self.registers.flag(ZF);
+            if operation.compares() && zero == stop_at_zero_flag {
+                return Ok(());
+            }
+        }
+        if self.registers[Rcx] != 0 {
+            self.next = self.instruction.ip();
+        }
+        Ok(())
+    }
+
+    /// One element; the addresses move only if nothing failed.
+    fn element(&mut self, operation: Operation, size: Size, mask: u64) -> Result<(), B::Fault> {
+        let (from, to) = (self.registers[Rsi] & mask, self.registers[Rdi] & mask);
+        let accumulator = match size {
+            Size::Byte => Register::AL,
+            Size::Word => Register::AX,
+            Size::Double => Register::EAX,
+            Size::Quad => Register::RAX,
+        };
+        match operation {
+            Operation::Move => {
+                let value = self.load(from, size)?;
+                self.store(to, size, value)?;
+            }
+            Operation::Store => {
+                let value = self.register(accumulator)?;
+                self.store(to, size, value)?;
+            }
+            Operation::Load => {
+                let value = self.load(from, size)?;
+                self.set_register(accumulator, value)?;
+            }
+            Operation::Compare | Operation::Scan => {
+                let a = match operation {
+                    Operation::Compare => self.load(from, size)?,
+                    _ => self.register(accumulator)?,
+                };
+                let b = self.load(to, size)?;
+                let (_, flags) = flags::subtract(a, b, false, size);
+                self.registers.set_flags(STATUS, flags);
+            }
+        }
+        let (moves_from, moves_to) = operation.moves();
+        if moves_from {
+            self.advance(Rsi, size, mask);
+        }
+        if moves_to {
+            self.advance(Rdi, size, mask);
+        }
+        Ok(())
+    }
+
+    /// Moves an address register by one element, in the direction of DF.
+    fn advance(&mut self, register: Gpr, size: Size, mask: u64) {
+        let address = self.registers[register];
+        let moved = if self.registers.flag(DF) {
+            address.wrapping_sub(size.bytes())
+        } else {
+            address.wrapping_add(size.bytes())
+        };
+        self.registers[register] = moved & mask;
+    }
+}

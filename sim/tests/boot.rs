@@ -1,0 +1,32 @@
+//! Boot of the hosted machine, CPU by CPU, without programs.
+use layer::constants::TOTAL_CPU;
+use layer::process::sched_init;
+use layer::stuck::Stuck;
+use sim::board::{self, Board, Memory};
+use sim::check::check;
+use sim::machine::{processor, shared};
+use sim::sparse::Cells;
+use std::sync::Arc;
+
+#[test]
+fn the_invariant_holds_before_and_after_boot() {
+    let shared = shared();
+    let mut cpus: Vec<_> = (0..TOTAL_CPU).map(|cpu| processor(&shared, cpu)).collect();
+    for cpu in &cpus {
+        assert_eq!(check(cpu, Cells::Neighbours), [], "before sched_init");
+    }
+    for cpu in &mut cpus {
+        sched_init(cpu, 0).unwrap();
+        assert_eq!(sched_init(cpu, 0), Err(Stuck::NotBoot));
+    }
+    for cpu in &cpus {
+        assert_eq!(check(cpu, Cells::Neighbours), [], "after sched_init");
+    }
+}
+
+#[test]
+fn a_machine_without_a_user_area_does_not_boot() {
+    board::seat(Arc::new(Board::bare(Memory::all(1000))), None);
+    let shared = shared();
+    assert_eq!(sched_init(&mut processor(&shared, 0), 0), Err(Stuck::BadMemory));
+}

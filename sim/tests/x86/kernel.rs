@@ -1,0 +1,222 @@
+//! A stand-in for the kernel: one CPU, the system calls that the programs use, nothing of the layer.
+
+use super::space::{Fault, Space};
+use abi::report::{End, Ended};
+use abi::{Call, Error, Reason};
+use elf::ElfBytes;
+use elf::abi::{PF_W, PT_LOAD};
+use elf::endian::LittleEndian;
+use programs::Program;
+use sim::x86::Gpr::{R10, Rax, Rbx, Rdi, Rdx, Rsi, Rsp};
+use sim::x86::{Cpu, Registers, Step, Trap};
+use std::collections::VecDeque;
+
+struct Thread {
+    number: u32,
+    image: u32,
+    cpu: Cpu,
+    space: Space,
+    children: u32,
+}
+
+/// One CPU and its programs.
+pub struct Kernel<'a> {
+    cpu: u32,
+    programs: &'a [Program],
+    ready: VecDeque<Thread>,
+    console: Vec<u8>,
+}
+
+/// What becomes of the running thread.
+enum Next {
+    Runs,
+    Yields,
+    Ends(End),
+}
+
+impl<'a> Kernel<'a> {
+    /// A CPU whose main thread starts what the boot list has for it.
+    pub fn new(cpu: u32, programs: &'a [Program], boot_list: &str) -> Self {
+        let mut kernel = Kernel {
+            cpu,
+            programs,
+            ready: VecDeque::new(),
+            console: Vec::new(),
+        };
+        let mut children = 0;
+        for start in abi::boot::parse(boot_list).map(|start| start.expect("the list is good")) {
+            if start.cpu == cpu {
+                let image = programs
+                    .iter()
+                    .position(|program| program.name == start.image);
+                let image = image.expect("the program exists") as u32;
+                let number = abi::child(abi::main_thread(cpu), children);
+                children += 1;
+                let thread = kernel.load(image, number, start.quota);
+                kernel
+                    .ready
+                    .push_back(thread.expect("the quota covers the image"));
+            }
+        }
+        kernel
+    }
+
+    /// Runs until every program has ended and returns what the console shows.
+    pub fn run(mut self) -> String {
+        while let Some(mut thread) = self.ready.pop_front() {
+            match self.turn(&mut thread) {
+                Next::Ends(end) => {
+                    let name = self.programs[thread.image as usize].name;
+                    let ended = Ended {
+                        cpu: self.cpu,
+                        thread: thread.number,
+                        name,
+                        end,
+                    };
+                    self.console.extend(format!("{ended}\n").into_bytes());
+                }
+                _ => self.ready.push_back(thread),
+            }
+        }
+        String::from_utf8(self.console).expect("programs print text")
+    }
+
+    /// Loads a program; `None` if the quota does not cover its pages.
+    fn load(&self, image: u32, number: u32, quota: u32) -> Option<Thread> {
+        let bytes = &self.programs[image as usize].elf;
+        let file =
+            ElfBytes::<LittleEndian>::minimal_parse(bytes).expect("a program is an ELF file");
+        let mut space = Space::new(quota);
+        for segment in file.segments().expect("a program has segments") {
+            if segment.p_type != PT_LOAD {
+                continue;
+            }
+            let data = file
+                .segment_data(&segment)
+                .expect("a segment lies in the file");
+            let pages = segment.p_memsz.div_ceil(abi::PAGE_SIZE.into());
+            for page in 0..pages {
+                let offset = page * u64::from(abi::PAGE_SIZE);
+                let address = segment.p_vaddr + offset;
+                if !space.map(address, segment.p_flags & PF_W != 0) {
+                    return None;
+                }
+                let rest = data.get(offset as usize..).unwrap_or_default();
+                let to = space.page_mut(address).expect("just mapped");
+                let count = rest.len().min(to.len());
+                to[..count].copy_from_slice(&rest[..count]);
+            }
+        }
+        let mut registers = Registers {
+            rip: file.ehdr.e_entry,
+            ..Registers::default()
+        };
+        registers[Rsp] = abi::STACK_TOP.into();
+        Some(Thread {
+            number,
+            image,
+            cpu: Cpu::new(registers),
+            space,
+            children: 0,
+        })
+    }
+
+    /// Runs a thread until it yields or ends.
+    fn turn(&mut self, thread: &mut Thread) -> Next {
+        loop {
+            let next = match thread.cpu.step(&mut thread.space) {
+                Ok(Step::Next) => Next::Runs,
+                Ok(Step::SystemCall) => self.call(thread),
+                Err(Trap::Fault(fault)) => page_fault(thread, fault),
+                Err(trap) => {
+                    let reason = trap.reason().expect("this is no fault");
+                    assert!(reason != Reason::Unimplemented, "{trap:?}");
+                    stop(thread, reason, thread.cpu.registers.rip)
+                }
+            };
+            if !matches!(next, Next::Runs) {
+                return next;
+            }
+        }
+    }
+
+    fn call(&mut self, thread: &mut Thread) -> Next {
+        let registers = &thread.cpu.registers;
+        let number = registers[Rax] as u32;
+        let arguments = [Rbx, R10, Rdx, Rsi, Rdi].map(|register| registers[register] as u32);
+        let [first, second, ..] = arguments;
+        let call = Call::ALL.iter().find(|&&call| call as u32 == number);
+        let mut next = Next::Runs;
+        let result = match call {
+            None => Err(Error::InvalCallnr),
+            Some(Call::Puts) => self.puts(thread, first, second),
+            Some(Call::Putc) => {
+                self.console.push(first as u8);
+                Ok(0)
+            }
+            Some(Call::GetQuota) => Ok(thread.space.quota),
+            Some(Call::Spawn) => self.spawn(thread, first, second),
+            Some(Call::Yield) => {
+                next = Next::Yields;
+                Ok(0)
+            }
+            Some(Call::Exit) => return Next::Ends(End::Exited { status: first }),
+        };
+        let registers = &mut thread.cpu.registers;
+        match result {
+            Ok(value) => {
+                registers[Rax] = Error::Succ as u64;
+                registers[Rbx] = value.into();
+            }
+            Err(error) => registers[Rax] = error as u64,
+        }
+        next
+    }
+
+    fn puts(&mut self, thread: &Thread, address: u32, length: u32) -> Result<u32, Error> {
+        let bytes = thread
+            .space
+            .rest_of_page(address.into())
+            .map_err(|_| Error::InvalAddr)?;
+        let bytes = &bytes[..bytes.len().min(length as usize)];
+        self.console.extend(bytes);
+        Ok(bytes.len() as u32)
+    }
+
+    fn spawn(&mut self, thread: &mut Thread, image: u32, quota: u32) -> Result<u32, Error> {
+        if image as usize >= self.programs.len() {
+            return Err(Error::InvalId);
+        }
+        let has_numbers = abi::child(thread.number, abi::CHILDREN) <= abi::THREADS;
+        if quota > thread.space.quota || thread.children == abi::CHILDREN || !has_numbers {
+            return Err(Error::Mem);
+        }
+        let number = abi::child(thread.number, thread.children);
+        let child = self.load(image, number, quota).ok_or(Error::Mem)?;
+        thread.space.quota -= quota;
+        thread.children += 1;
+        self.ready.push_back(child);
+        Ok(number)
+    }
+}
+
+fn page_fault(thread: &mut Thread, Fault { address, mapped }: Fault) -> Next {
+    let window = u64::from(abi::ADR_LOW)..u64::from(abi::ADR_HIGH);
+    if mapped {
+        stop(thread, Reason::ProtectionFault, address)
+    } else if !window.contains(&address) {
+        stop(thread, Reason::BadAddress, address)
+    } else if !thread.space.map(address, true) {
+        stop(thread, Reason::OutOfQuota, address)
+    } else {
+        Next::Runs
+    }
+}
+
+fn stop(thread: &Thread, reason: Reason, address: u64) -> Next {
+    Next::Ends(End::Stopped {
+        reason,
+        address,
+        rip: thread.cpu.registers.rip,
+    })
+}

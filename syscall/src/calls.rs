@@ -1,0 +1,92 @@
+//! The system calls, but for `spawn`.
+use crate::memory::{Reserved, page, reserve};
+use crate::next::Next;
+use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back};
+use crate::spawn::{Parent, spawn};
+use crate::stage::{Stage, leave};
+use crate::system::{Event, System};
+use crate::unchecked::Address;
+use abi::{Call, Error};
+use layer::constants::{PAGE_SIZE, perm};
+use layer::container::{container_get_quota, container_get_usage};
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use layer::thread::get_curid;
+
+/// What a call without a transfer of control gives its caller.
+type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
+
+/// Carries out the call that the running thread's saved registers ask for.
+pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let number = argument(cpu, NUMBER)?;
+    let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
+        return back(cpu, Err(Error::InvalCallnr));
+    };
+    match call {
+        Call::Puts => {
+            let result = puts(cpu)?;
+            back(cpu, result)
+        }
+        Call::Putc => {
+            let result = putc(cpu)?;
+            back(cpu, result)
+        }
+        Call::GetQuota => {
+            let result = get_quota(cpu)?;
+            back(cpu, result)
+        }
+        Call::Spawn => {
+            let (image, quota) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
+            spawn(cpu, Parent::Program, image, quota)
+        }
+        Call::Yield => {
+            // Before it yields: afterwards the registers are another thread's.
+            answer(cpu, Ok(0.into()))?;
+            leave(cpu, Stage::StartUser)
+        }
+        Call::Exit => {
+            let status = argument(cpu, FIRST)?.any();
+            M::report(cpu, Event::Exited { status });
+            leave(cpu, Stage::Exited)
+        }
+    }
+}
+
+/// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
+///
+/// A page that the program has not touched yet is reserved first, as its own load would have done.
+fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+    let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
+    let Some(address) = Address::in_window(address) else {
+        return Ok(Err(Error::InvalAddr));
+    };
+    let offset = address.offset();
+    let length = length.at_most(M::Word::from(PAGE_SIZE) - offset);
+    if length == 0 {
+        return Ok(Ok(length));
+    }
+    let cur = get_curid(cpu)?;
+    if reserve(cpu, cur, &address, perm::PTU)? == Reserved::Exhausted {
+        return Ok(Err(Error::Mem));
+    }
+    match page(cpu, cur, &address)? {
+        Some(page) if page.permission == perm::PTU || page.permission == perm::PTUR => {
+            M::console_write(cpu, page.frame, offset, length);
+            Ok(Ok(length))
+        }
+        // The kernel's pages are not for programs to read.
+        _ => Ok(Err(Error::InvalAddr)),
+    }
+}
+
+/// `putc(byte)`: one byte to the console; of the argument its low 8 bits.
+fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+    M::console_byte(argument(cpu, FIRST)?.any());
+    Ok(Ok(0.into()))
+}
+
+/// `get_quota() -> pages`: how many pages the caller may still obtain.
+fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    Ok(Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?))
+}

@@ -1,0 +1,64 @@
+//! Pages of a program, by address.
+use crate::system::System;
+use crate::unchecked::Address;
+use domain::{Ghost, Map};
+use layer::constants::{MAGIC_NUMBER, PAGE_SIZE};
+use layer::fields::FrameUse;
+use layer::page_table::{pt_read, pt_resv};
+use layer::state::Cpu;
+use layer::stuck::{Stuck, require};
+
+/// A mapped page.
+pub(crate) struct Page<M: System> {
+    /// Its frame, which is this CPU's data.
+    pub frame: M::Word,
+    /// Its permission, one of [`perm`](layer::constants::perm).
+    pub permission: M::Word,
+}
+
+/// The page of thread `thread` at `address`, if it is mapped.
+///
+/// # Errors
+/// Those of [`pt_read`], and [`Stuck::FrameNotOwned`]: what is read or written by way of the page must be this CPU's.
+pub(crate) fn page<M: System>(
+    cpu: &Cpu<'_, M>,
+    thread: M::Word,
+    address: &Address<M>,
+) -> Result<Option<Page<M>>, Stuck> {
+    let entry = pt_read(cpu, thread, address.word())?;
+    if entry == 0 {
+        return Ok(None);
+    }
+    let frame = entry / PAGE_SIZE;
+    require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
+    Ok(Some(Page { frame, permission: entry % PAGE_SIZE }))
+}
+
+/// What came of the wish for a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reserved {
+    /// It is there, filled with zeros.
+    Fresh,
+    /// Another page is mapped there.
+    Mapped,
+    /// Quota or memory is exhausted.
+    Exhausted,
+}
+
+/// Maps a fresh page of zeros at `address` of thread `thread`, unless one is mapped there.
+///
+/// # Errors
+/// Those of [`pt_read`] and [`pt_resv`].
+pub(crate) fn reserve<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    thread: M::Word,
+    address: &Address<M>,
+    permission: u32,
+) -> Result<Reserved, Stuck> {
+    // pt_resv is stuck on a mapped page (P41).
+    if pt_read(cpu, thread, address.word())? != 0 {
+        return Ok(Reserved::Mapped);
+    }
+    let result = pt_resv(cpu, thread, address.word(), permission.into())?;
+    Ok(if result == MAGIC_NUMBER { Reserved::Exhausted } else { Reserved::Fresh })
+}

@@ -1,0 +1,43 @@
+//! Arguments and results of system calls, in the saved registers of the caller (reference, section 8.6).
+use crate::next::Next;
+use crate::system::System;
+use crate::unchecked::Unchecked;
+use abi::Error;
+use layer::constants::slot;
+use layer::context::{uctx_get, uctx_set};
+use layer::process::proc_start_user2;
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use layer::thread::get_curid;
+
+/// The slot of the call's number, then of the error number.
+pub(crate) const NUMBER: u32 = slot::EAX;
+/// The slot of the first argument, and of the result.
+pub(crate) const FIRST: u32 = slot::EBX;
+/// The slot of the second argument: R10, because `syscall` destroys the reference's ECX.
+pub(crate) const SECOND: u32 = slot::R10;
+
+/// What the caller has in `slot`.
+pub(crate) fn argument<M: System>(cpu: &Cpu<'_, M>, slot: u32) -> Result<Unchecked<M::Word>, Stuck> {
+    let cur = get_curid(cpu)?;
+    Ok(Unchecked::new(uctx_get(cpu, cur, slot.into())?))
+}
+
+/// Stores how a call went: its result, or why it was refused.
+pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<(), Stuck> {
+    let cur = get_curid(cpu)?;
+    let error = match result {
+        Ok(value) => {
+            uctx_set(cpu, cur, FIRST.into(), value)?;
+            Error::Succ
+        }
+        Err(error) => error,
+    };
+    uctx_set(cpu, cur, NUMBER.into(), (error as u32).into())
+}
+
+/// Stores how a call went, and the caller goes on.
+pub(crate) fn back<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<Next<M>, Stuck> {
+    answer(cpu, result)?;
+    Ok(Next::ToUser(proc_start_user2(cpu)?))
+}

@@ -1,0 +1,147 @@
+//! `spawn`: a child is created at once, its image is loaded a page a step (reference, section 8.5).
+use crate::memory::{Reserved, page, reserve};
+use crate::mode::is_kernel;
+use crate::next::Next;
+use crate::registers::back;
+use crate::system::{Event, Image, System};
+use crate::unchecked::{Address, Unchecked};
+use abi::Error;
+use domain::{Flag, Map};
+use layer::constants::{MAX_CHILDREN, NUM_ID, NUM_PROC, perm};
+use layer::container::{container_can_consume, container_get_nchildren};
+use layer::invariant::View;
+use layer::machine::{Machine, Spec};
+use layer::process::{proc_create, proc_create_postinit};
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use layer::thread::get_curid;
+
+/// Who wants a child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parent {
+    /// A program, by system call: it goes on with the result in its registers.
+    Program,
+    /// The main thread of the CPU, by the boot list.
+    Main,
+}
+
+/// An image that is being loaded for a child of the running thread. It cannot be copied and must be used up.
+#[must_use]
+#[derive(Debug)]
+pub struct Load<M: Machine> {
+    /// Who waits for it.
+    pub parent: Parent,
+    /// The child.
+    pub child: M::Word,
+    /// The image.
+    pub image: M::Word,
+    /// How many pages it has.
+    pub pages: M::Word,
+    /// The page to load next.
+    pub page: M::Word,
+}
+
+impl<M: Spec> Load<M> {
+    /// What a step counts on beside the invariant: the kernel runs, and the child is a thread of this CPU.
+    pub fn ready(&self, view: &View<'_, M>) -> bool {
+        is_kernel(view)
+            && self.child > 0
+            && self.child < NUM_PROC
+            && view.is_mine(self.child)
+            && view.own.ac.get([self.child]).used.holds()
+    }
+}
+
+/// Creates a child of the running thread for `image`, with `quota` pages of the running thread's own, and begins to
+/// load the image.
+///
+/// Refused with [`Error::InvalId`] when the boot archive has no such image, with [`Error::Mem`] when the quota is more
+/// than is left or less than the image needs, and when the running thread has had all its children or their numbers
+/// would be out of range. A refusal changes nothing.
+///
+/// # Errors
+/// None for any image and quota.
+pub(crate) fn spawn<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    parent: Parent,
+    image: Unchecked<M::Word>,
+    quota: Unchecked<M::Word>,
+) -> Result<Next<M>, Stuck> {
+    let (image, quota) = (image.any(), quota.any());
+    let Some(Image { entry, pages, frames }) = M::image(image) else {
+        return done(cpu, parent, image, Err(Error::InvalId));
+    };
+    // A program that begins outside the window could only fault; some processors do so in the kernel.
+    if Address::<M>::in_window_wide(entry).is_none() {
+        return done(cpu, parent, image, Err(Error::InvalId));
+    }
+    let cur = get_curid(cpu)?;
+    if container_can_consume(cpu, cur, quota)? == 0
+        || container_get_nchildren(cpu, cur)? >= MAX_CHILDREN
+        // Conservative: refused already if the last possible child's number would be out of range.
+        || cur * MAX_CHILDREN + 1 + MAX_CHILDREN > NUM_ID
+        // Before a child's number is taken, which would not come back.
+        || frames.any() > quota
+    {
+        return done(cpu, parent, image, Err(Error::Mem));
+    }
+    let child = proc_create(cpu, image, entry.any(), quota)?;
+    proc_create_postinit(cpu, image)?;
+    M::report(cpu, Event::Started { child, image });
+    Ok(Next::Load(Load { parent, child, image, pages: pages.any(), page: 0.into() }))
+}
+
+/// Loads one page of an image.
+///
+/// A failure ends the loading with an error for the parent, but not the child: nothing ends for good at this layer. The
+/// child then runs with what it has and is stopped by its first fault out of quota, window or sense. That does not
+/// happen with an archive that was checked ([`ParsedImage`](crate::image::ParsedImage)): pages lie in the window, none
+/// twice; the quota covers [`Image::frames`], since a fresh child has used nothing; and memory lasts as long as
+/// quotas do, because the quotas of all roots add up to the frames that there are.
+///
+/// # Errors
+/// None in a state in which the load is [ready](Load::ready).
+pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
+    let Load { parent, child, image, pages, page: index } = load;
+    if index >= pages {
+        return done(cpu, parent, image, Ok(child));
+    }
+    let Some(source) = M::image_page(image, index) else {
+        return done(cpu, parent, image, Err(Error::InvalId));
+    };
+    let Some(address) = Address::in_window(source.address) else {
+        return done(cpu, parent, image, Err(Error::InvalAddr));
+    };
+    if address.offset() != 0 {
+        return done(cpu, parent, image, Err(Error::InvalAddr));
+    }
+    let permission = if source.writable.holds() { perm::PTU } else { perm::PTUR };
+    match reserve(cpu, child, &address, permission)? {
+        Reserved::Fresh => {}
+        Reserved::Mapped => return done(cpu, parent, image, Err(Error::InvalAddr)),
+        Reserved::Exhausted => return done(cpu, parent, image, Err(Error::Mem)),
+    }
+    let Some(page) = page(cpu, child, &address)? else {
+        return done(cpu, parent, image, Err(Error::InvalAddr));
+    };
+    M::load_page(&mut cpu.own.hp, page.frame, image, index);
+    Ok(Next::Load(Load { parent, child, image, pages, page: index + 1 }))
+}
+
+/// The parent goes on, with the child's number or the reason of the refusal.
+fn done<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    parent: Parent,
+    image: M::Word,
+    result: Result<M::Word, Error>,
+) -> Result<Next<M>, Stuck> {
+    match parent {
+        Parent::Program => back(cpu, result),
+        Parent::Main => {
+            if let Err(error) = result {
+                M::report(cpu, Event::NotStarted { image, error });
+            }
+            Ok(Next::Main)
+        }
+    }
+}

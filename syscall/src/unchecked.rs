@@ -1,0 +1,65 @@
+//! Values that nobody has checked yet.
+use domain::{Wide, Word};
+use layer::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
+use layer::machine::Machine;
+
+/// A value that came from outside: from a program's registers, or as an answer of the machine.
+///
+/// It is an allegation until one of its checks makes it a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Unchecked<W>(W);
+
+impl<W> Unchecked<W> {
+    /// `value`, as it came.
+    pub fn new(value: W) -> Self {
+        Unchecked(value)
+    }
+
+    /// The value, where every value will do.
+    pub fn any(self) -> W {
+        self.0
+    }
+}
+
+impl<W: Word> Unchecked<W> {
+    /// Whether it is `value`.
+    #[track_caller]
+    pub fn is(self, value: u32) -> bool {
+        self.0 == value
+    }
+
+    /// The value, but at most `limit`.
+    #[track_caller]
+    pub fn at_most(self, limit: W) -> W {
+        if self.0 <= limit { self.0 } else { limit }
+    }
+}
+
+/// An address of the user window.
+pub struct Address<M: Machine>(M::Word);
+
+impl<M: Machine> Address<M> {
+    /// The address, if it lies in the user window.
+    #[track_caller]
+    pub fn in_window(address: Unchecked<M::Word>) -> Option<Self> {
+        let va = address.any();
+        (va >= ADR_LOW && va < ADR_HIGH).then_some(Address(va))
+    }
+
+    /// The address, if it has 32 bits and lies in the user window.
+    #[track_caller]
+    pub fn in_window_wide(address: Unchecked<M::Wide>) -> Option<Self> {
+        Self::in_window(Unchecked(address.any().narrow()?))
+    }
+
+    /// The word.
+    pub fn word(&self) -> M::Word {
+        self.0
+    }
+
+    /// Its distance from the beginning of its page, in bytes.
+    #[track_caller]
+    pub fn offset(&self) -> M::Word {
+        self.0 % PAGE_SIZE
+    }
+}

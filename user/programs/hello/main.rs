@@ -1,0 +1,72 @@
+//! Says hello, and that what a program relies on before its first line is there: its initialised data, its
+//! zeroed data, its stack, a heap of zeroed pages, floating point.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use user::{image, memory, println, program, quota, sys};
+
+program!(main);
+
+/// Quota of the instance on CPU 0; the others have one more each, which tells them their CPU.
+const QUOTA: u32 = 48;
+
+/// Lies in `.data`.
+static INITIALISED: AtomicU32 = AtomicU32::new(0xCA12);
+/// Lies in `.bss`, on a page that the file has nothing of.
+static ZEROED: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
+
+fn main() -> Result<u32, abi::Error> {
+    let cpu = quota::quota_at_start()?.wrapping_sub(QUOTA);
+    println!("hello from CPU {cpu}");
+    // Opaque to the compiler, which would compute the rest itself.
+    let e = exponential(core::hint::black_box(1.0));
+    let failures = [
+        ("data", INITIALISED.swap(0, Ordering::Relaxed) != 0xCA12),
+        (
+            "bss",
+            ZEROED
+                .iter()
+                .any(|word| word.swap(1, Ordering::Relaxed) != 0),
+        ),
+        ("names", image::number("hello") != Some(0)),
+        ("puts", !prints_to_the_end_of_the_page(cpu)?),
+        ("exponential", e != core::f64::consts::E),
+    ];
+    for (name, _) in failures.iter().filter(|(_, failed)| *failed) {
+        println!("hello {cpu}: FAILED: {name}");
+    }
+    println!(
+        "hello {cpu}: e is about {:.6}, and that is all",
+        exponential(1.0)
+    );
+    Ok(failures.iter().filter(|(_, failed)| *failed).count() as u32)
+}
+
+/// Prints two lines with one buffer that lies on two pages: each call writes what lies on one.
+fn prints_to_the_end_of_the_page(cpu: u32) -> Result<bool, abi::Error> {
+    let Some(pages) = memory::take(2) else {
+        return Ok(false);
+    };
+    let first = b"hello ?: the end of a page\n";
+    let second = b"hello ?: and the beginning of the next\n";
+    let start = pages.len() / 2 - first.len();
+    if pages[start..].iter().any(|&byte| byte != 0) {
+        return Ok(false);
+    }
+    pages[start..][..first.len()].copy_from_slice(first);
+    pages[start + first.len()..][..second.len()].copy_from_slice(second);
+    let text = &mut pages[start..][..first.len() + second.len()];
+    let digit = b'0'.wrapping_add(cpu as u8);
+    text.iter_mut()
+        .filter(|byte| **byte == b'?')
+        .for_each(|byte| *byte = digit);
+    Ok(sys::puts(text)? == first.len() && sys::puts(&text[first.len()..])? == second.len())
+}
+
+/// e to the power of `x`, by its series, smallest terms first.
+fn exponential(x: f64) -> f64 {
+    (1..20)
+        .rev()
+        .fold(1.0, |sum, n| 1.0 + sum * x / f64::from(n))
+}

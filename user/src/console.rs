@@ -1,0 +1,75 @@
+//! Printing.
+
+use crate::sys;
+use core::fmt::{self, Write};
+
+/// Bytes that reach the console in one piece. Longer output goes out in pieces of this size, between which
+/// other CPUs may print.
+pub const PIECE: usize = 256;
+
+/// Output collected until it is written in one system call.
+///
+/// The alignment keeps a piece within one page, where one `puts` writes all of it.
+#[repr(align(256))]
+struct Piece {
+    bytes: [u8; PIECE],
+    used: usize,
+}
+
+impl Piece {
+    /// Writes what was collected and starts over.
+    fn flush(&mut self) {
+        let mut rest = &self.bytes[..self.used];
+        while !rest.is_empty() {
+            match sys::puts(rest) {
+                Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or(&[]),
+                // There is no other place to complain to than this console.
+                _ => break,
+            }
+        }
+        self.used = 0;
+    }
+}
+
+impl fmt::Write for Piece {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let free = &mut self.bytes[self.used..];
+            let count = rest.len().min(free.len());
+            free[..count].copy_from_slice(&rest[..count]);
+            self.used += count;
+            rest = &rest[count..];
+            if self.used == PIECE {
+                self.flush();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes formatted text and then `end` to the console: what [`print!`](crate::print) and
+/// [`println!`](crate::println) expand to.
+pub fn print(arguments: fmt::Arguments, end: &str) {
+    let mut piece = Piece {
+        bytes: [0; PIECE],
+        used: 0,
+    };
+    // `Piece` never fails, so an error is a `Display` that gave up: what it wrote before is printed.
+    let _ = fmt::write(&mut piece, arguments);
+    let _ = piece.write_str(end);
+    piece.flush();
+}
+
+/// Writes formatted text to the console.
+#[macro_export]
+macro_rules! print {
+    ($($argument:tt)*) => { $crate::console::print(core::format_args!($($argument)*), "") };
+}
+
+/// Writes a formatted line to the console. Up to [`console::PIECE`](crate::console::PIECE) bytes, nothing
+/// that other programs print comes between.
+#[macro_export]
+macro_rules! println {
+    ($($argument:tt)*) => { $crate::console::print(core::format_args!($($argument)*), "\n") };
+}

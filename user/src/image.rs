@@ -1,0 +1,56 @@
+//! The programs, in the order of the boot archive: what [`spawn`](crate::sys::spawn) calls an image is an
+//! index into it.
+
+/// Name of every program. The boot archive holds them in this order.
+pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
+
+/// The number by which `spawn` knows the program called `name`, or `None` if there is no such program.
+///
+/// ```
+/// const HELLO: u32 = user::image::number("hello").unwrap();
+/// assert_eq!(user::image::NAMES[HELLO as usize], "hello");
+/// ```
+pub const fn number(name: &str) -> Option<u32> {
+    let mut index = 0;
+    while index < NAMES.len() {
+        if same(NAMES[index].as_bytes(), name.as_bytes()) {
+            return Some(index as u32);
+        }
+        index += 1;
+    }
+    None
+}
+
+/// `a == b`, which slices cannot say in a constant.
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut index = 0;
+    while index < a.len() {
+        if a[index] != b[index] {
+            return false;
+        }
+        index += 1;
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NAMES, number};
+
+    #[test]
+    fn each_name_has_its_own_number() {
+        for (index, name) in NAMES.iter().enumerate() {
+            assert_eq!(number(name), Some(index as u32), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_has_none() {
+        assert_eq!(number(""), None);
+        assert_eq!(number("hell"), None);
+        assert_eq!(number("helloo"), None);
+    }
+}

@@ -1,0 +1,30 @@
+//! Memory that a program obtains by touching it.
+
+use abi::PAGE_SIZE;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+/// First address of the heap: the middle of the window, far from the image and the stack.
+pub const HEAP_LOW: u32 = 0x8000_0000;
+/// First address above the heap. The 256 MiB above belong to the stack.
+pub const HEAP_HIGH: u32 = 0xE000_0000;
+/// Bytes that one page-table page covers.
+pub const REGION_SIZE: u32 = 512 * PAGE_SIZE;
+
+/// Address of the first heap page that was not handed out.
+static NEXT: AtomicU32 = AtomicU32::new(HEAP_LOW);
+
+/// Hands out the next `pages` pages of the heap, or `None` when it has no more. They are zero; each is
+/// charged to the quota when it is first touched, not before, and a program that touches one without quota
+/// is stopped. They cannot be given back.
+pub fn take(pages: u32) -> Option<&'static mut [u8]> {
+    let bytes = pages.checked_mul(PAGE_SIZE)?;
+    let first = NEXT
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
+            next.checked_add(bytes).filter(|&end| end <= HEAP_HIGH)
+        })
+        .ok()?;
+    let pointer = core::ptr::with_exposed_provenance_mut(first as usize);
+    // SAFETY: the range lies in the window, where the kernel maps a zeroed page at the first touch; `NEXT`
+    // has moved past it, so it is never handed out again, and neither image nor stack reaches the heap.
+    Some(unsafe { core::slice::from_raw_parts_mut(pointer, bytes as usize) })
+}

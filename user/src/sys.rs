@@ -1,0 +1,131 @@
+//! System calls: the stub, and a typed function for each call.
+
+use abi::{Call, Error};
+use core::arch::asm;
+
+/// What a system call takes and gives: the registers of [`abi`]'s convention, in its order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Registers {
+    /// RAX: number of the call, afterwards the number of an [`Error`].
+    pub rax: u64,
+    /// RBX, R10, RDX, RSI, RDI: arguments, afterwards results. The kernel reads the low halves only.
+    pub values: [u64; 5],
+}
+
+/// Executes `syscall` with these registers and returns what the kernel left in them.
+///
+/// # Safety
+///
+/// A call may write to memory that its arguments name: they must name memory of the caller that no Rust
+/// reference forbids to change. Today's calls write to none.
+pub unsafe fn syscall(registers: Registers) -> Registers {
+    let Registers {
+        mut rax,
+        values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi],
+    } = registers;
+    // SAFETY: the registers that the kernel changes are all named: those of the convention, and RCX and
+    // R11, which the instruction destroys. RBX, which LLVM keeps for itself, is put back. The kernel does
+    // not touch the user stack. What it may do to other memory is the caller's obligation.
+    unsafe {
+        asm!(
+            "xchg rbx, {rbx}",
+            "syscall",
+            "xchg rbx, {rbx}",
+            rbx = inout(reg) rbx,
+            inout("rax") rax,
+            inout("r10") r10,
+            inout("rdx") rdx,
+            inout("rsi") rsi,
+            inout("rdi") rdi,
+            out("rcx") _,
+            out("r11") _,
+            options(nostack),
+        );
+    }
+    Registers {
+        rax,
+        values: [rbx, r10, rdx, rsi, rdi],
+    }
+}
+
+/// Makes one of the calls that write to no memory, and returns its first result.
+fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
+    let values = [first.into(), second.into(), 0, 0, 0];
+    // SAFETY: no call of `abi::Call` writes to the caller's memory.
+    let answer = unsafe {
+        syscall(Registers {
+            rax: call as u64,
+            values,
+        })
+    };
+    match Error::from_number(answer.rax as u32) {
+        Some(Error::Succ) => Ok(answer.values[0] as u32),
+        Some(error) => Err(error),
+        None => panic!(
+            "the kernel answered {call:?} with the unknown error number {}",
+            answer.rax
+        ),
+    }
+}
+
+/// Writes bytes to the console, at most to the end of the page that they begin in, and returns how many
+/// bytes it wrote. What one call writes, nothing on another CPU interrupts.
+///
+/// # Errors
+///
+/// [`Error::InvalAddr`] if the bytes do not begin in the user window, [`Error::Mem`] if the quota does not allow to
+/// reserve the page that they begin in, which the program has not touched yet.
+pub fn puts(bytes: &[u8]) -> Result<usize, Error> {
+    let address = bytes.as_ptr() as usize as u32;
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    call(Call::Puts, address, length).map(|written| written as usize)
+}
+
+/// Writes one byte to the console.
+///
+/// # Errors
+///
+/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+pub fn putc(byte: u8) -> Result<(), Error> {
+    call(Call::Putc, byte.into(), 0).map(drop)
+}
+
+/// Starts program `image` (see [`image::number`](crate::image::number)) on this CPU with `quota` pages out
+/// of the caller's own, and returns its thread number.
+///
+/// # Errors
+///
+/// - [`Error::InvalId`]: the boot archive has no such image.
+/// - [`Error::Mem`]: the caller has less than `quota` pages, or `quota` does not cover the image's own
+///   pages and page tables, or the caller has started [`abi::CHILDREN`] programs before, or the numbers of
+///   its children would exceed [`abi::THREADS`]. The caller's quota and children are as before.
+pub fn spawn(image: u32, quota: u32) -> Result<u32, Error> {
+    call(Call::Spawn, image, quota)
+}
+
+/// Lets every other ready thread of this CPU run once.
+///
+/// # Errors
+///
+/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+pub fn yield_now() -> Result<(), Error> {
+    call(Call::Yield, 0, 0).map(drop)
+}
+
+/// How many pages the caller may still obtain: its quota less what it was charged for pages, page tables
+/// and the quotas of its children.
+///
+/// # Errors
+///
+/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+pub fn get_quota() -> Result<u32, Error> {
+    call(Call::GetQuota, 0, 0)
+}
+
+/// Ends the program; the console shows `status`, by convention 0 for success.
+pub fn exit(status: u32) -> ! {
+    loop {
+        // A kernel that comes back has broken its promise: there is nothing to do but to ask again.
+        let _ = call(Call::Exit, status, 0);
+    }
+}
