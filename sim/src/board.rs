@@ -24,7 +24,7 @@ pub struct Memory {
 impl Memory {
     /// All of the first `frames` frames.
     pub fn all(frames: u32) -> Self {
-        Memory { frames, usable: vec![0..frames] }
+        Memory { frames, usable: Vec::from([Range { start: 0, end: frames }]) }
     }
 
     /// Whether `frame` is usable.

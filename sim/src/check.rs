@@ -40,9 +40,9 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Evaluates every fact on the state of one CPU, between two primitives.
-pub fn check(cpu: &Cpu<'_, Sim>, cells: Cells) -> Vec<Violation> {
-    let (at, pending) = (cpu.shared.at.inspect(0), cpu.shared.pending.inspect(cpu.own.cpu));
+/// Evaluates every fact on the state of one CPU, the `current` one, between two primitives.
+pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells) -> Vec<Violation> {
+    let (at, pending) = (cpu.shared.at.inspect(0), cpu.shared.pending.inspect(current));
     let threads = cpu.shared.links.inspect();
     let view = View {
         own: &cpu.own,
@@ -51,7 +51,7 @@ pub fn check(cpu: &Cpu<'_, Sim>, cells: Cells) -> Vec<Violation> {
         pending: &pending,
         threads: &threads,
         boot: &cpu.shared.boot,
-        current_cpu: cpu.own.cpu,
+        current_cpu: current,
     };
     let universe = Universe::new(&view, cells);
     facts::<Sim>().filter_map(|fact| universe.refute(&view, &fact)).collect()
@@ -63,10 +63,10 @@ type Key = [u32; 4];
 /// The keys to look at for each entry of a fact's list.
 struct Universe(BTreeMap<Choice, Vec<Key>>);
 
-/// Coordinates with these bounds, as written in one field or, without one, in any.
+/// Coordinates with these bounds, as written in one field and its companions or, without one, in any.
 ///
 /// A fact over a single entry is looked at wherever any map was written; one that combines several entries only where
-/// each one's own field was, or the combinations would be too many.
+/// each one's own was, or the combinations would be too many.
 type Choice = (Vec<u32>, Option<&'static str>);
 
 /// A coordinate with no more values than this is enumerated.
@@ -103,9 +103,14 @@ fn choice(fact: &Fact<Sim>, field: &'static str, coordinates: &[usize]) -> (Vec<
     (kept, (bounds, (fact.keys.len() > 1).then_some(field)))
 }
 
+/// The part of a field's name that its companions share.
+fn stem(field: &str) -> &str {
+    field.split('.').next().unwrap_or(field)
+}
+
 /// The keys of a choice, in order.
 fn collect(view: &View<'_, Sim>, written: &[Written], kept: &[usize], (bounds, only): &Choice) -> Vec<Key> {
-    let fields = || written.iter().filter(|written| only.is_none_or(|only| only == written.field));
+    let fields = || written.iter().filter(|written| only.is_none_or(|only| stem(only) == stem(written.field)));
     let mut found = corners_of_all(bounds, view);
     if let [bound] = bounds[..] {
         let mut values = FxHashSet::default();
@@ -158,7 +163,7 @@ impl Search<'_, '_> {
     fn report(&mut self) {
         let positions = self.fact.keys.iter().flat_map(|(_, coordinates)| *coordinates);
         let count = positions.filter(|&&position| position != IGNORE).max().map_or(0, |&last| last + 1);
-        let (keys, cpu) = (&self.keys[..count], self.view.own.cpu);
+        let (keys, cpu) = (&self.keys[..count], self.view.current_cpu);
         let Fact { number, name, .. } = *self.fact;
         let new = || Violation { number, name, cpu, keys: keys.to_vec(), places: 0 };
         self.found.get_or_insert_with(new).places += 1;

@@ -126,3 +126,29 @@ impl Links<Sim> for SharedLinks {
         check(&self.inspect().tcb)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::machine::{Sim, shared};
+    use layer::machine::Lock;
+    use layer::page_alloc::AllocTable;
+    use layer::queue::Queue;
+
+    #[test]
+    fn locks_are_taken_in_order() {
+        let shared = shared();
+        for _ in 0..2 {
+            let _queue = Lock::<Sim, Queue<Sim>>::lock(&shared.pending, 0, 3);
+            let _table = Lock::<Sim, AllocTable<Sim>>::lock(&shared.at, 0, 0);
+        }
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "the lock of msg is taken while that of AT is held")]
+    fn the_wrong_order_is_a_bug() {
+        let shared = shared();
+        let _table = Lock::<Sim, AllocTable<Sim>>::lock(&shared.at, 0, 0);
+        let _queue = Lock::<Sim, Queue<Sim>>::lock(&shared.pending, 0, 3);
+    }
+}

@@ -318,7 +318,9 @@ impl<'m> Runner<'m> {
         };
         match bug {
             Some(_) => self.baton.stop(Stop::Bug),
-            None if self.checking != Checking::Never => self.violations.extend(check(&self.cpu, Cells::Neighbours)),
+            None if self.checking != Checking::Never => {
+                self.violations.extend(check(&self.cpu, cpu, Cells::Neighbours))
+            }
             None => {}
         }
         let thread = self.cpu.own.cur;
@@ -370,7 +372,7 @@ impl<'m> Runner<'m> {
         if let Checking::Every(entries) = self.checking
             && self.entries.is_multiple_of(entries.max(1))
         {
-            self.violations.extend(check(&self.cpu, Cells::Written));
+            self.violations.extend(check(&self.cpu, me, Cells::Written));
             if !self.violations.is_empty() {
                 self.baton.stop(Stop::Bug);
                 return Ok(None);

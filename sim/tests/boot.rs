@@ -12,15 +12,15 @@ use std::sync::Arc;
 fn the_invariant_holds_before_and_after_boot() {
     let shared = shared();
     let mut cpus: Vec<_> = (0..TOTAL_CPU).map(|cpu| processor(&shared, cpu)).collect();
-    for cpu in &cpus {
-        assert_eq!(check(cpu, Cells::Neighbours), [], "before sched_init");
+    for (current, cpu) in (0..).zip(&cpus) {
+        assert_eq!(check(cpu, current, Cells::Neighbours), [], "before sched_init");
     }
     for cpu in &mut cpus {
         sched_init(cpu, 0).unwrap();
         assert_eq!(sched_init(cpu, 0), Err(Stuck::NotBoot));
     }
-    for cpu in &cpus {
-        assert_eq!(check(cpu, Cells::Neighbours), [], "after sched_init");
+    for (current, cpu) in (0..).zip(&cpus) {
+        assert_eq!(check(cpu, current, Cells::Neighbours), [], "after sched_init");
     }
 }
 

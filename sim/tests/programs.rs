@@ -4,23 +4,38 @@ use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, Program, Report};
 
-/// Runs all programs and gives the report and what the console showed.
-fn run(cpus: u32, seed: u64) -> (Report, String, Plan) {
-    let built = programs::build().expect("the programs build");
-    let plan = Plan::new(&built, cpus).expect("the programs can run together");
+/// The programs.
+fn build() -> Vec<programs::Program> {
+    programs::build().expect("the programs build")
+}
+
+/// A run of a boot list.
+fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Config<'a> {
     let program = |program: &programs::Program| Program { name: program.name.to_owned(), elf: program.elf.clone() };
-    let config = Config {
+    Config {
         programs: built.iter().map(program).collect(),
-        boot_list: &plan.boot_list,
+        boot_list,
         cpus,
-        seed,
+        seed: 1,
         memory: Memory::default(),
-        limit: Limit { work: Some(100_000_000), until: None },
-        checking: Checking::AtEnd,
-    };
+        limit: Limit { work: Some(200_000_000), until: None },
+        checking: Checking::Never,
+    }
+}
+
+/// Runs, and gives the report and what the console showed.
+fn show(config: Config<'_>) -> (Report, String) {
     let mut console = Vec::new();
     let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
-    (report, String::from_utf8(console).expect("programs print text"), plan)
+    (report, String::from_utf8(console).expect("programs print text"))
+}
+
+/// Runs all programs by their manifests.
+fn run(cpus: u32, seed: u64, checking: Checking) -> (Report, String, Plan) {
+    let built = build();
+    let plan = Plan::new(&built, cpus).expect("the programs can run together");
+    let (report, console) = show(Config { seed, checking, ..config(&built, &plan.boot_list, cpus) });
+    (report, console, plan)
 }
 
 /// What differs from the manifests.
@@ -33,8 +48,8 @@ fn problems(plan: &Plan, console: &str) -> Vec<String> {
 
 #[test]
 fn every_program_does_what_its_manifest_says() {
-    for cpus in [1, 8] {
-        let (report, console, plan) = run(cpus, 1);
+    for (cpus, checking) in [(1, Checking::AtEnd), (8, Checking::Never)] {
+        let (report, console, plan) = run(cpus, 1, checking);
         assert_eq!(report.end, End::PowerOff, "{:#?}\n{:#?}\n{console}", report.cpus, report.violations);
         assert_eq!(problems(&plan, &console), [""; 0], "{console}");
         assert!(console.starts_with(&format!("cairn: {cpus} CPU")));
@@ -44,7 +59,7 @@ fn every_program_does_what_its_manifest_says() {
 
 #[test]
 fn the_seed_fixes_everything() {
-    let runs = [5, 5, 6].map(|seed| run(8, seed));
+    let runs = [5, 5, 6].map(|seed| run(2, seed, Checking::Never));
     let text = |(report, console, _): &(Report, String, Plan)| (format!("{report:?}"), console.clone());
     let [first, second, other] = runs.each_ref().map(text);
     assert!(first == second, "two runs with the same seed differ");
@@ -53,4 +68,48 @@ fn the_seed_fixes_everything() {
         assert_eq!(report.end, End::PowerOff);
         assert_eq!(problems(&plan, &console), [""; 0]);
     }
+}
+
+#[test]
+fn the_invariant_holds_at_every_entry() {
+    let built = build();
+    let list = "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 702";
+    let (report, console) = show(Config { checking: Checking::Every(7), ..config(&built, list, 3) });
+    assert_eq!((report.end, report.violations), (End::PowerOff, vec![]), "{console}");
+}
+
+#[test]
+fn a_time_out_says_what_every_cpu_was_doing() {
+    let built = build();
+    let limit = Limit { work: Some(50_000), until: None };
+    let (report, _) = show(Config { limit, ..config(&built, "1 hog 30000", 2) });
+    assert_eq!(report.end, End::TimeOut);
+    assert_eq!(report.cpus[0].to_string(), "CPU 0: thread 1, the main thread");
+    assert!(report.cpus[1].to_string().starts_with("CPU 1: thread 17 (hog)"), "{}", report.cpus[1]);
+    let limit = Limit { work: None, until: Some(std::time::Instant::now()) };
+    assert_eq!(show(Config { limit, ..config(&built, "0 hello 48", 1) }).0.end, End::TimeOut);
+}
+
+#[test]
+fn a_machine_with_nothing_to_do_goes_off() {
+    let built = build();
+    assert_eq!(show(config(&built, "# nothing", 8)).0.end, End::PowerOff);
+    let (report, console) = show(config(&built, "0 hello 1", 2));
+    assert_eq!((report.end, report.refused), (End::PowerOff, 1));
+    assert!(console.contains("cairn: CPU 0: hello not started: "), "{console}");
+}
+
+#[test]
+fn what_is_wrong_with_a_configuration_is_named() {
+    let built = build();
+    let error = |config| sim::run(config, |_| ()).unwrap_err().to_string();
+    assert_eq!(error(config(&built, "", 9)), "a machine has 1 to 8 CPUs, not 9");
+    assert_eq!(error(config(&built, "1 hello 9", 1)), "boot list, line 1: there is no CPU 1");
+    assert_eq!(error(config(&built, "\n0 hallo 9", 1)), "boot list, line 2: there is no program hallo");
+    assert!(error(config(&built, "0 hello", 1)).contains("the quota is missing"));
+    let programs = vec![Program { name: "odd".to_owned(), elf: vec![1, 2, 3] }];
+    assert_eq!(error(Config { programs, ..config(&built, "", 1) }), "program odd: not an ELF file");
+    let memory = Memory::all(5000);
+    let (report, _) = show(Config { memory, ..config(&built, "", 1) });
+    assert_eq!(report.end, End::Stuck { cpu: 0, stuck: layer::stuck::Stuck::BadMemory });
 }

@@ -227,4 +227,6 @@ impl Segment {
 }
 
 #[cfg(test)]
+mod executable;
+#[cfg(test)]
 mod tests;

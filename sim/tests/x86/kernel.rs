@@ -37,25 +37,16 @@ enum Next {
 impl<'a> Kernel<'a> {
     /// A CPU whose main thread starts what the boot list has for it.
     pub fn new(cpu: u32, programs: &'a [Program], boot_list: &str) -> Self {
-        let mut kernel = Kernel {
-            cpu,
-            programs,
-            ready: VecDeque::new(),
-            console: Vec::new(),
-        };
+        let mut kernel = Kernel { cpu, programs, ready: VecDeque::new(), console: Vec::new() };
         let mut children = 0;
         for start in abi::boot::parse(boot_list).map(|start| start.expect("the list is good")) {
             if start.cpu == cpu {
-                let image = programs
-                    .iter()
-                    .position(|program| program.name == start.image);
+                let image = programs.iter().position(|program| program.name == start.image);
                 let image = image.expect("the program exists") as u32;
                 let number = abi::child(abi::main_thread(cpu), children);
                 children += 1;
                 let thread = kernel.load(image, number, start.quota);
-                kernel
-                    .ready
-                    .push_back(thread.expect("the quota covers the image"));
+                kernel.ready.push_back(thread.expect("the quota covers the image"));
             }
         }
         kernel
@@ -67,12 +58,7 @@ impl<'a> Kernel<'a> {
             match self.turn(&mut thread) {
                 Next::Ends(end) => {
                     let name = self.programs[thread.image as usize].name;
-                    let ended = Ended {
-                        cpu: self.cpu,
-                        thread: thread.number,
-                        name,
-                        end,
-                    };
+                    let ended = Ended { cpu: self.cpu, thread: thread.number, name, end };
                     self.console.extend(format!("{ended}\n").into_bytes());
                 }
                 _ => self.ready.push_back(thread),
@@ -84,16 +70,13 @@ impl<'a> Kernel<'a> {
     /// Loads a program; `None` if the quota does not cover its pages.
     fn load(&self, image: u32, number: u32, quota: u32) -> Option<Thread> {
         let bytes = &self.programs[image as usize].elf;
-        let file =
-            ElfBytes::<LittleEndian>::minimal_parse(bytes).expect("a program is an ELF file");
+        let file = ElfBytes::<LittleEndian>::minimal_parse(bytes).expect("a program is an ELF file");
         let mut space = Space::new(quota);
         for segment in file.segments().expect("a program has segments") {
             if segment.p_type != PT_LOAD {
                 continue;
             }
-            let data = file
-                .segment_data(&segment)
-                .expect("a segment lies in the file");
+            let data = file.segment_data(&segment).expect("a segment lies in the file");
             let pages = segment.p_memsz.div_ceil(abi::PAGE_SIZE.into());
             for page in 0..pages {
                 let offset = page * u64::from(abi::PAGE_SIZE);
@@ -107,18 +90,9 @@ impl<'a> Kernel<'a> {
                 to[..count].copy_from_slice(&rest[..count]);
             }
         }
-        let mut registers = Registers {
-            rip: file.ehdr.e_entry,
-            ..Registers::default()
-        };
+        let mut registers = Registers { rip: file.ehdr.e_entry, ..Registers::default() };
         registers[Rsp] = abi::STACK_TOP.into();
-        Some(Thread {
-            number,
-            image,
-            cpu: Cpu::new(registers),
-            space,
-            children: 0,
-        })
+        Some(Thread { number, image, cpu: Cpu::new(registers), space, children: 0 })
     }
 
     /// Runs a thread until it yields or ends.
@@ -174,10 +148,7 @@ impl<'a> Kernel<'a> {
     }
 
     fn puts(&mut self, thread: &Thread, address: u32, length: u32) -> Result<u32, Error> {
-        let bytes = thread
-            .space
-            .rest_of_page(address.into())
-            .map_err(|_| Error::InvalAddr)?;
+        let bytes = thread.space.rest_of_page(address.into()).map_err(|_| Error::InvalAddr)?;
         let bytes = &bytes[..bytes.len().min(length as usize)];
         self.console.extend(bytes);
         Ok(bytes.len() as u32)
@@ -214,9 +185,5 @@ fn page_fault(thread: &mut Thread, Fault { address, mapped }: Fault) -> Next {
 }
 
 fn stop(thread: &Thread, reason: Reason, address: u64) -> Next {
-    Next::Ends(End::Stopped {
-        reason,
-        address,
-        rip: thread.cpu.registers.rip,
-    })
+    Next::Ends(End::Stopped { reason, address, rip: thread.cpu.registers.rip })
 }

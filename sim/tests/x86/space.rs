@@ -32,10 +32,7 @@ pub struct Space {
 impl Space {
     /// A space of no pages.
     pub fn new(quota: u32) -> Space {
-        Space {
-            quota,
-            ..Space::default()
-        }
+        Space { quota, ..Space::default() }
     }
 
     /// Maps a zeroed page if the quota suffices. A page whose table is too much is lost.
@@ -51,37 +48,24 @@ impl Space {
         }
         self.tables.insert(table);
         let bytes = Box::new([0; PAGE as usize]);
-        self.pages
-            .insert(address / PAGE, Page { bytes, writable })
-            .is_none()
+        self.pages.insert(address / PAGE, Page { bytes, writable }).is_none()
     }
 
     /// The bytes of a page.
     pub fn page_mut(&mut self, address: u64) -> Option<&mut [u8]> {
-        self.pages
-            .get_mut(&(address / PAGE))
-            .map(|page| &mut page.bytes[..])
+        self.pages.get_mut(&(address / PAGE)).map(|page| &mut page.bytes[..])
     }
 
     /// The bytes from an address to the end of its page.
     pub fn rest_of_page(&self, address: u64) -> Result<&[u8], Fault> {
-        let page = self.pages.get(&(address / PAGE)).ok_or(Fault {
-            address,
-            mapped: false,
-        })?;
+        let page = self.pages.get(&(address / PAGE)).ok_or(Fault { address, mapped: false })?;
         Ok(&page.bytes[(address % PAGE) as usize..])
     }
 
     fn writable(&mut self, address: u64) -> Result<&mut [u8], Fault> {
         match self.pages.get_mut(&(address / PAGE)) {
-            None => Err(Fault {
-                address,
-                mapped: false,
-            }),
-            Some(page) if !page.writable => Err(Fault {
-                address,
-                mapped: true,
-            }),
+            None => Err(Fault { address, mapped: false }),
+            Some(page) if !page.writable => Err(Fault { address, mapped: true }),
             Some(page) => Ok(&mut page.bytes[(address % PAGE) as usize..]),
         }
     }
@@ -100,10 +84,7 @@ impl Bus for Space {
     fn load(&mut self, address: u64, size: Size) -> Result<u64, Fault> {
         assert!(address.is_multiple_of(size.bytes()), "a load is aligned");
         let bytes = &self.rest_of_page(address)?[..size.bytes() as usize];
-        Ok(bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte)))
+        Ok(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
     }
 
     fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Fault> {

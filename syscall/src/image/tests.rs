@@ -1,49 +1,14 @@
 //! Files written by hand, and files that nobody would write.
 extern crate std;
+use super::executable::{HEADER, PROGRAM_HEADER, PT_LOAD, Part, executable};
 use super::{Malformed, Page, ParsedImage, SEGMENTS};
 use abi::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
 use proptest::prelude::*;
-use std::vec;
 use std::vec::Vec;
 
-const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 const R: u32 = 4;
 const RW: u32 = 6;
-/// Bytes of an ELF header, and of a program header.
-const HEADER: usize = 64;
-const PROGRAM_HEADER: usize = 56;
-
-/// A program header: type, flags, address, bytes in the file, bytes in memory.
-type Part = (u32, u32, u64, u64, u64);
-
-/// An executable with these program headers; the segments' bytes are 1, 2, 3, … and follow each other.
-fn executable(entry: u64, parts: &[Part]) -> Vec<u8> {
-    let mut file = vec![0x7F, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    for half in [2u16, 62] {
-        file.extend(half.to_le_bytes());
-    }
-    file.extend(1u32.to_le_bytes());
-    for wide in [entry, HEADER as u64, 0] {
-        file.extend(wide.to_le_bytes());
-    }
-    file.extend(0u32.to_le_bytes());
-    for half in [HEADER as u16, PROGRAM_HEADER as u16, parts.len() as u16, 64, 0, 0] {
-        file.extend(half.to_le_bytes());
-    }
-    let mut offset = (HEADER + PROGRAM_HEADER * parts.len()) as u64;
-    for &(kind, flags, address, in_file, in_memory) in parts {
-        file.extend(kind.to_le_bytes());
-        file.extend(flags.to_le_bytes());
-        for wide in [offset, address, address, in_file, in_memory, 1] {
-            file.extend(wide.to_le_bytes());
-        }
-        offset += in_file;
-    }
-    let bytes = parts.iter().map(|part| part.3).sum::<u64>();
-    file.extend((0..bytes).map(|k| (k + 1) as u8));
-    file
-}
 
 const LOW: u64 = ADR_LOW as u64;
 const PAGE: u64 = PAGE_SIZE as u64;

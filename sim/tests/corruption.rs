@@ -1,0 +1,138 @@
+//! A planted corruption of the state is reported, by the fact that forbids it.
+use domain::{Count, Map};
+use layer::constants::*;
+use layer::fields::*;
+use layer::invariant::facts;
+use layer::page_alloc::palloc;
+use layer::page_table::pt_resv;
+use layer::process::{proc_create, sched_init};
+use layer::state::Cpu;
+use layer::thread::thread_yield;
+use sim::check::check;
+use sim::machine::{Sim, processor, shared};
+use sim::sparse::Cells;
+use std::collections::BTreeSet;
+
+/// The child of CPU 0's main thread, and the thread that runs there.
+const CHILD: u32 = 9;
+/// Frames in the order in which they were handed out: a page of the child, its page table, a page of nobody's map.
+const PAGE: u32 = KERN_LOW;
+const TABLE: u32 = KERN_LOW + 1;
+const LOOSE: u32 = KERN_LOW + 2;
+/// Directory index of the child's page table.
+const DIRECTORY: u32 = KERN_LOW / 512;
+
+/// Does a little of everything on CPU 0: the child runs, the main thread is ready.
+fn live(cpu: &mut Cpu<'_, Sim>) {
+    sched_init(cpu, 0).unwrap();
+    assert_eq!(proc_create(cpu, 0, 0, 30), Ok(CHILD));
+    assert_eq!(pt_resv(cpu, CHILD, ADR_LOW, perm::PTU), Ok(TABLE));
+    assert_eq!(palloc(cpu, CHILD), Ok(LOOSE));
+    let _ = thread_yield(cpu, Context { esp: 0, ra: 1 }).unwrap();
+    assert_eq!(cpu.own.cur, CHILD);
+}
+
+type Corruption = (&'static str, fn(&mut Cpu<'_, Sim>));
+
+/// What is changed, by the fact that is to notice it.
+const CORRUPTIONS: &[Corruption] = &[
+    ("H1", |cpu| cpu.own.nps = 5),
+    ("H1", |cpu| cpu.own.nps = MAX_PAGE + 1),
+    ("H2", |cpu| (cpu.own.ghost.0.ipt, cpu.own.ghost.0.pg) = (false, false)),
+    ("H3", |cpu| cpu.own.ghost.0.ikern = false),
+    ("H4", |cpu| cpu.own.ghost.0.ikern = false),
+    ("H5", |cpu| (cpu.own.ghost.0.ihost, cpu.own.ghost.0.ikern) = (false, false)),
+    ("H7", |cpu| cpu.own.ghost.0.pg = false),
+    ("H8.1", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY - 1], Pde::UnPresent)),
+    ("H8.2", |cpu| cpu.own.ghost.0.tables.set([TABLE, 77], PteGhost { defined: false, slot: 0 })),
+    ("H8.2", |cpu| cpu.own.ghost.0.dirs_defined.set([77, DIRECTORY + 3], Defined { defined: false })),
+    ("H9", |cpu| cpu.own.ghost.0.pt = CHILD),
+    ("H10", |cpu| cpu.own.dirs.set([0, 1000], Pde::UnPresent)),
+    ("H11", |cpu| cpu.own.ghost.0.pt = NUM_PROC),
+    ("H12", |cpu| cpu.own.ghost.0.hp_defined.set([TABLE, 7], Defined { defined: true })),
+    ("H12", |cpu| cpu.own.ghost.0.hp_defined.set([500_000, 4000], Defined { defined: true })),
+    ("H13", |cpu| cpu.own.ghost.0.idpde.set([77, 3], IdentityEntry { valid: true, perm: perm::PTK })),
+    ("H14", |cpu| cpu.own.ac.update([3], |container| container.used = false)),
+    ("H15", |cpu| cpu.own.console.rpos = CONSOLE_BUFFER_SIZE),
+    ("H16", |cpu| cpu.own.console.len = CONSOLE_BUFFER_SIZE),
+    ("H17", |cpu| cpu.own.cpu = TOTAL_CPU),
+    ("H18", |cpu| cpu.own.cur = NUM_PROC),
+    ("H19", |cpu| cpu.own.cpu = 1),
+    ("H6.2", |cpu| cpu.own.ac.update([CHILD], |child| child.parent = CHILD)),
+    ("H6.4", |cpu| cpu.own.ac.update([CHILD], |child| child.usage = child.quota + 1)),
+    ("H6.5", |cpu| cpu.own.ac.update([CHILD], |child| child.parent = 500)),
+    ("H6.6", |cpu| cpu.own.ac.update([CHILD], |child| child.nchildren = 1)),
+    ("H6.7", |cpu| cpu.own.ac.update([1], |root| root.nchildren = 0)),
+    ("H6.8", |cpu| cpu.own.ac.update([CHILD], |child| child.parent = 2)),
+    ("H6.9", |cpu| cpu.own.ac.update([CHILD], |child| child.quota += 1)),
+    ("H6.11", |cpu| cpu.own.ac.update([1], |root| root.nchildren = 9)),
+    ("H6.12", |cpu| cpu.own.ac.update([CHILD], |child| child.parent = 2)),
+    ("L3", |cpu| cpu.own.kctxt.set([1], Context { esp: 0, ra: STAGES })),
+    ("D1", |cpu| cpu.own.ghost.0.init = false),
+    ("D2", |cpu| cpu.own.ghost.0.ipt = false),
+    ("D3", |cpu| cpu.own.ghost.0.pt = 1),
+    ("D4.1", |cpu| cpu.own.cur = 1),
+    ("D4.2", |cpu| cpu.shared.links.inspect().tcb.update([1], |thread| thread.place = place::RUN)),
+    ("D4.4", |cpu| cpu.own.ready.head = CHILD),
+    ("D4.4", |cpu| cpu.own.ready.tail = NO_THREAD),
+    ("D4.4", |cpu| cpu.own.ready.span.0.hi = Count(9)),
+    ("D4.4", |cpu| cpu.shared.links.inspect().next.set([1], Next { thread: CHILD })),
+    ("D4.5", |cpu| cpu.shared.pending.inspect(0).fifo.head = 1),
+    ("D4.6", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.home = 1)),
+    ("D4.6", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.place = 7)),
+    ("D6.1", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY], Pde::Table { frame: LOOSE })),
+    ("D6.1", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
+    ("D6.2", |cpu| cpu.own.ghost.0.pperm.set([LOOSE], FrameUse::Hide { thread: CHILD, index: DIRECTORY })),
+    ("D7", |cpu| cpu.own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),
+    ("D7", |cpu| cpu.own.tables.set([TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
+    ("D7", |cpu| cpu.own.ghost.0.tables.set([TABLE, 0], PteGhost { defined: true, slot: 1 })),
+    ("D8", |cpu| cpu.own.tables.set([TABLE, 0], Pte::UnPresent)),
+    ("D8", |cpu| cpu.own.ghost.0.lat_entry.update([PAGE, 0], |place| place.index = 1)),
+    ("D8", |cpu| cpu.own.ghost.0.lat.set([LOOSE], ReverseMap { valid: true, len: 1 })),
+    ("D9", |cpu| cpu.own.ghost.0.pperm.set([LOOSE], FrameUse::Undef)),
+    ("D9", |cpu| cpu.shared.at.inspect(0).owner.0.owners.set([LOOSE + 9], Owner { cpu: 0 })),
+    ("D10", |cpu| cpu.own.ghost.0.charged.update([CHILD], |charge| charge.pages = Count(2))),
+    ("D11", |cpu| cpu.shared.at.inspect(0).frames.update([LOOSE], |frame| frame.alloc = false)),
+    ("D11", |cpu| cpu.shared.at.inspect(0).frames.update([7], |frame| frame.kind = kind::NORM)),
+    ("D11", |cpu| cpu.shared.at.inspect(0).cursor += 1),
+    ("D12", |cpu| cpu.own.ac.update([77], |container| container.used = true)),
+    ("D12", |cpu| cpu.shared.links.inspect().tcb.update([700], |thread| thread.place = place::FLIGHT)),
+    ("D14", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY + 1], Pde::Id)),
+    ("D17", |cpu| cpu.own.ghost.0.hp_defined.set([PAGE, 2000], Defined { defined: false })),
+];
+
+/// Numbers of the facts that a corrupted CPU 0 breaks.
+fn broken(corrupt: fn(&mut Cpu<'_, Sim>), cells: Cells) -> BTreeSet<&'static str> {
+    let shared = shared();
+    let mut cpu = processor(&shared, 0);
+    live(&mut cpu);
+    assert_eq!(check(&cpu, 0, cells), []);
+    corrupt(&mut cpu);
+    check(&cpu, 0, cells).iter().map(|violation| violation.number).collect()
+}
+
+#[test]
+fn each_corruption_is_reported_by_its_fact() {
+    for &(number, corrupt) in CORRUPTIONS {
+        for cells in [Cells::Written, Cells::Neighbours] {
+            let broken = broken(corrupt, cells);
+            assert!(broken.contains(number), "a corruption that breaks {number} is reported as {broken:?}");
+        }
+    }
+}
+
+#[test]
+fn a_thread_that_runs_before_boot_is_reported() {
+    let shared = shared();
+    let cpu = processor(&shared, 0);
+    shared.links.inspect().tcb.update([1], |thread| thread.place = place::DEAD);
+    assert!(check(&cpu, 0, Cells::Written).iter().any(|violation| violation.number == "D4.3"));
+}
+
+#[test]
+fn every_fact_has_a_corruption() {
+    let planted: BTreeSet<_> = CORRUPTIONS.iter().map(|(number, _)| *number).collect();
+    let missing: Vec<_> = facts::<Sim>().map(|fact| fact.number).filter(|number| !planted.contains(number)).collect();
+    // A quota is a word by its type; D4.3 speaks of the time before boot.
+    assert_eq!(missing, ["H6.3", "D4.3"]);
+}

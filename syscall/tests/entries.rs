@@ -1,0 +1,377 @@
+//! The entries of the kernel on the hosted machine.
+#[path = "../src/image/executable.rs"]
+#[allow(dead_code, reason = "the parser's own tests use more of it")]
+mod executable;
+
+use abi::report::End;
+use abi::{Call, Error, Reason};
+use domain::Map;
+use executable::{PT_LOAD, executable};
+use layer::constants::*;
+use layer::fields::{Pde, Pte};
+use layer::memory::{Access, Chunk, exec_load, exec_store};
+use layer::state::{Cpu, Shared};
+use proptest::prelude::*;
+use sim::board::{self, Archived, Board, Memory, Start};
+use sim::check::check;
+use sim::machine::{Sim, processor, shared};
+use sim::snapshot::Snapshot;
+use sim::sparse::Cells;
+use std::sync::{Arc, Mutex};
+use syscall::entry;
+use syscall::image::ParsedImage;
+use syscall::next::{Next, Step};
+
+/// Text of 5 bytes on a page, data of 3 on the next and a page of zeros: three pages and their page table.
+const FRAMES: u32 = 4;
+/// The first program of CPU 0.
+const FIRST: u32 = 9;
+
+/// A machine with one image, whose CPU 0 starts it with these quotas.
+struct Fixture {
+    board: Arc<Board>,
+    console: Arc<Mutex<Vec<u8>>>,
+    shared: Shared<Sim>,
+}
+
+impl Fixture {
+    fn new(quotas: &[u32]) -> Self {
+        let low = u64::from(ADR_LOW);
+        let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
+        let image = ParsedImage::parse(&file).unwrap();
+        let archive = vec![Archived { name: "image".to_owned(), file, image }];
+        let starts: Vec<_> = quotas.iter().map(|&quota| Start { cpu: 0, image: 0, quota }).collect();
+        let console = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&console);
+        let write = move |bytes: &[u8]| to.lock().unwrap().extend_from_slice(bytes);
+        let memory = Memory::all(KERN_LOW + 8 * 500);
+        let board = Arc::new(Board::new(memory, archive, 1, &starts, Box::new(write)));
+        board::seat(Arc::clone(&board), None);
+        Fixture { board, console, shared: shared() }
+    }
+
+    /// CPU 0, booted, until its first program runs.
+    fn boot(&self) -> Cpu<'_, Sim> {
+        let mut cpu = processor(&self.shared, 0);
+        let next = entry::boot(&mut cpu, 0).unwrap();
+        assert!(drive(&mut cpu, next));
+        cpu
+    }
+
+    /// What was written to the console since the last call.
+    fn console(&self) -> Vec<u8> {
+        std::mem::take(&mut self.console.lock().unwrap())
+    }
+}
+
+/// Goes on until a program runs; whether one does. Whatever a step counts on must hold before it, and the invariant.
+fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
+    for _ in 0..100 {
+        assert!(next.holds(&Snapshot::take(cpu).view()), "{next:?}");
+        assert_eq!(check(cpu, 0, Cells::Written), []);
+        next = match next.step(cpu).unwrap() {
+            Step::Kernel(next) => next,
+            Step::User(to_user) => {
+                assert_eq!(to_user.thread, cpu.own.cur);
+                return true;
+            }
+        };
+    }
+    false
+}
+
+/// A register's content that no call is to take for anything else.
+const JUNK: u64 = 0xDEAD_BEEF_0000_0000;
+
+/// The running program makes a call; gives the number of the error and the result, when it runs again at once.
+fn call(cpu: &mut Cpu<'_, Sim>, number: u32, first: u32, second: u32) -> (u32, u32) {
+    let thread = cpu.own.cur;
+    let next = begin(cpu, number, first, second);
+    assert!(drive(cpu, next));
+    assert_eq!(cpu.own.cur, thread);
+    answer(cpu, thread)
+}
+
+/// The running program makes a call.
+fn begin(cpu: &mut Cpu<'_, Sim>, number: u32, first: u32, second: u32) -> Next<Sim> {
+    let mut registers = [JUNK; UCTXT_SIZE as usize];
+    for (slot, value) in [(slot::EAX, number), (slot::EBX, first), (slot::R10, second)] {
+        registers[slot as usize] = JUNK | u64::from(value);
+    }
+    entry::system_call(cpu, registers).unwrap()
+}
+
+/// What a thread finds in its registers: an error number and a result.
+fn answer(cpu: &Cpu<'_, Sim>, thread: u32) -> (u32, u32) {
+    let [error, result] = [slot::EAX, slot::EBX].map(|slot| cpu.own.uctxt.get([thread, slot]).value as u32);
+    (error, result)
+}
+
+/// What a call gives that is refused.
+fn refused(error: Error, first: u32) -> (u32, u32) {
+    (error as u32, first)
+}
+
+const PUTS: u32 = Call::Puts as u32;
+const SPAWN: u32 = Call::Spawn as u32;
+const YIELD: u32 = Call::Yield as u32;
+const QUOTA: u32 = Call::GetQuota as u32;
+
+#[test]
+fn an_image_is_loaded_as_its_file_says() {
+    let fixture = Fixture::new(&[FRAMES]);
+    let mut cpu = fixture.boot();
+    assert_eq!(cpu.own.cur, FIRST);
+    assert_eq!(cpu.own.uctxt.get([FIRST, slot::EIP]).value, ADR_LOW.into());
+    let mut load = |va: u32| exec_load(&mut cpu, Chunk::Eight, va.into(), 0).unwrap();
+    assert!(matches!(load(ADR_LOW), Access::Done([1, 2, 3, 4, 5, 0, 0, 0])));
+    assert!(matches!(load(ADR_LOW + 4096), Access::Done([6, 7, 8, 0, 0, 0, 0, 0])));
+    assert!(matches!(load(ADR_LOW + 8192), Access::Done([0, 0, 0, 0, 0, 0, 0, 0])));
+    assert!(matches!(load(ADR_LOW + 3 * 4096), Access::Fault));
+    let mut store = |va: u32| exec_store(&mut cpu, Chunk::One, va.into(), [9; 8], 0).unwrap();
+    assert!(matches!(store(ADR_LOW), Access::Fault), "text is read-only");
+    assert!(matches!(store(ADR_LOW + 4096), Access::Done(())));
+    assert_eq!(cpu.own.ac.get([FIRST]).usage, FRAMES);
+}
+
+#[test]
+fn a_boot_list_that_asks_too_much_is_refused_line_by_line() {
+    let fixture = Fixture::new(&[FRAMES - 1, 600, FRAMES, 1]);
+    let cpu = fixture.boot();
+    let line = "cairn: CPU 0: image not started: no quota, child slot or thread number left\n";
+    assert_eq!(String::from_utf8(fixture.console()).unwrap(), line.repeat(3));
+    assert_eq!((cpu.own.ac.get([1]).nchildren, cpu.own.ac.get([1]).usage), (1, FRAMES));
+    assert_eq!(fixture.board.refused(), 3);
+}
+
+#[test]
+fn puts_writes_to_the_end_of_the_page() {
+    let fixture = Fixture::new(&[FRAMES]);
+    let mut cpu = fixture.boot();
+    assert_eq!(call(&mut cpu, PUTS, ADR_LOW + 1, 3), (0, 3));
+    assert_eq!(fixture.console(), [2, 3, 4]);
+    assert_eq!(call(&mut cpu, PUTS, ADR_LOW + 4095, u32::MAX), (0, 1));
+    assert_eq!(fixture.console(), [0]);
+    assert_eq!(call(&mut cpu, PUTS, ADR_LOW, 5000), (0, 4096));
+    assert_eq!(fixture.console().len(), 4096);
+    for address in [0, ADR_LOW - 1, ADR_HIGH, u32::MAX] {
+        assert_eq!(call(&mut cpu, PUTS, address, 1), refused(Error::InvalAddr, address));
+    }
+    assert_eq!(call(&mut cpu, PUTS, ADR_HIGH - 1, 0), (0, 0));
+    assert_eq!(fixture.console(), []);
+}
+
+#[test]
+fn puts_reserves_what_was_never_touched() {
+    let fixture = Fixture::new(&[FRAMES + 2]);
+    let mut cpu = fixture.boot();
+    assert_eq!(call(&mut cpu, QUOTA, 0, 0), (0, 2));
+    assert_eq!(call(&mut cpu, PUTS, ADR_HIGH - 2, 9), (0, 2));
+    assert_eq!(fixture.console(), [0, 0]);
+    assert_eq!(call(&mut cpu, QUOTA, 0, 0), (0, 0));
+    assert_eq!(call(&mut cpu, PUTS, 0x5000_0000, 1), refused(Error::Mem, 0x5000_0000));
+}
+
+#[test]
+fn putc_writes_a_byte_and_unknown_calls_are_refused() {
+    let fixture = Fixture::new(&[FRAMES]);
+    let mut cpu = fixture.boot();
+    assert_eq!(call(&mut cpu, Call::Putc as u32, 0x1234, 0), (0, 0));
+    assert_eq!(fixture.console(), [0x34]);
+    for number in [1, 4, 34, 1000, u32::MAX] {
+        assert_eq!(call(&mut cpu, number, 5, 6), refused(Error::InvalCallnr, 5));
+    }
+}
+
+#[test]
+fn spawn_gives_children_until_a_limit_is_reached() {
+    let fixture = Fixture::new(&[200]);
+    let mut cpu = fixture.boot();
+    let left = 200 - FRAMES;
+    for (image, quota, error) in [
+        (1, FRAMES, Error::InvalId),
+        (u32::MAX, FRAMES, Error::InvalId),
+        (0, FRAMES - 1, Error::Mem),
+        (0, left + 1, Error::Mem),
+        (0, u32::MAX, Error::Mem),
+    ] {
+        assert_eq!(call(&mut cpu, SPAWN, image, quota), refused(error, image));
+        assert_eq!(call(&mut cpu, QUOTA, 0, 0), (0, left), "a refusal costs nothing");
+    }
+    for child in 0..8 {
+        assert_eq!(call(&mut cpu, SPAWN, 0, 10 + child), (0, 8 * FIRST + 1 + child));
+        assert_eq!(cpu.own.ac.get([8 * FIRST + 1 + child]).usage, FRAMES);
+    }
+    assert_eq!(call(&mut cpu, SPAWN, 0, 10), refused(Error::Mem, 0), "a ninth child");
+}
+
+#[test]
+fn spawn_refuses_numbers_that_do_not_exist() {
+    let fixture = Fixture::new(&[300]);
+    let mut cpu = fixture.boot();
+    let mut parents = vec![FIRST];
+    // Down the line of first children: 9, 73, 585, whose children would have the numbers from 4681 on.
+    for quota in [200, 100] {
+        let (error, child) = call(&mut cpu, SPAWN, 0, quota);
+        assert_eq!(error, 0);
+        while cpu.own.cur != child {
+            let next = begin(&mut cpu, YIELD, 0, 0);
+            assert!(drive(&mut cpu, next));
+        }
+        parents.push(child);
+    }
+    assert_eq!(parents, [9, 73, 585]);
+    assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), refused(Error::Mem, 0));
+}
+
+#[test]
+fn yield_takes_turns_and_exit_is_for_good() {
+    let fixture = Fixture::new(&[10, 10]);
+    let mut cpu = fixture.boot();
+    let mut turns = Vec::new();
+    for _ in 0..4 {
+        turns.push(cpu.own.cur);
+        let next = begin(&mut cpu, YIELD, 77, 0);
+        assert!(drive(&mut cpu, next));
+        // The main thread runs between the two, unseen.
+        assert_eq!(answer(&cpu, turns[turns.len() - 1]), (0, 0), "the result is there before the turn is over");
+    }
+    assert_eq!(turns, [9, 10, 9, 10]);
+    let next = begin(&mut cpu, Call::Exit as u32, 42, 0);
+    assert!(drive(&mut cpu, next));
+    for _ in 0..3 {
+        assert_eq!(cpu.own.cur, 10);
+        let next = begin(&mut cpu, YIELD, 0, 0);
+        assert!(drive(&mut cpu, next));
+    }
+    let next = begin(&mut cpu, Call::Exit as u32, 43, 0);
+    assert!(!drive(&mut cpu, next), "nothing is left to run");
+    let ends: Vec<_> = fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect();
+    assert_eq!(ends, [(9, End::Exited { status: 42 }), (10, End::Exited { status: 43 })]);
+}
+
+/// The running program accesses an address, which faults; whether a program runs afterwards.
+fn fault(cpu: &mut Cpu<'_, Sim>, address: u64, stores: bool) -> bool {
+    let faults = if stores {
+        matches!(exec_store(cpu, Chunk::One, address, [1; 8], 0x4000_0123).unwrap(), Access::Fault)
+    } else {
+        matches!(exec_load(cpu, Chunk::One, address, 0x4000_0123).unwrap(), Access::Fault)
+    };
+    assert!(faults);
+    let next = entry::page_fault(cpu, [0; UCTXT_SIZE as usize]).unwrap();
+    drive(cpu, next)
+}
+
+#[test]
+fn a_fault_in_the_window_is_served() {
+    let fixture = Fixture::new(&[FRAMES + 3]);
+    let mut cpu = fixture.boot();
+    for address in [STACK_TOP - 8, ADR_LOW + 100 * 4096] {
+        assert!(fault(&mut cpu, address.into(), true));
+        assert_eq!(cpu.own.cur, FIRST);
+        let loaded = exec_load(&mut cpu, Chunk::Eight, address.into(), 0).unwrap();
+        assert!(matches!(loaded, Access::Done([0, 0, 0, 0, 0, 0, 0, 0])));
+    }
+    assert_eq!(fixture.board.ends(), []);
+}
+
+#[test]
+fn other_faults_and_exceptions_stop_the_program_and_no_other() {
+    let wide = 0xFFFF_8000_0000_0000;
+    let stops = [
+        (Reason::BadAddress, 0, false),
+        (Reason::BadAddress, u64::from(ADR_LOW) - 1, true),
+        (Reason::BadAddress, ADR_HIGH.into(), false),
+        (Reason::BadAddress, wide, true),
+        (Reason::ProtectionFault, ADR_LOW.into(), true),
+        (Reason::OutOfQuota, 0x9000_0000, false),
+    ];
+    for (reason, address, stores) in stops {
+        let fixture = Fixture::new(&[FRAMES, 10]);
+        let mut cpu = fixture.boot();
+        assert!(fault(&mut cpu, address, stores));
+        assert_eq!(cpu.own.cur, 10, "the other program goes on");
+        let end = End::Stopped { reason, address, rip: 0x4000_0123 };
+        assert_eq!(fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect::<Vec<_>>(), [(FIRST, end)]);
+        let line = abi::report::Ended { cpu: 0, thread: FIRST, name: "image", end }.to_string();
+        assert_eq!(String::from_utf8(fixture.console()).unwrap(), line + "\n");
+    }
+    let fixture = Fixture::new(&[FRAMES, 10]);
+    let mut cpu = fixture.boot();
+    let mut registers = [0; UCTXT_SIZE as usize];
+    registers[slot::EIP as usize] = wide;
+    let next = entry::exception(&mut cpu, registers, Reason::DivideError).unwrap();
+    assert!(drive(&mut cpu, next));
+    let end = End::Stopped { reason: Reason::DivideError, address: wide, rip: wide };
+    assert_eq!(fixture.board.ends()[0].end, end);
+}
+
+/// What a program does.
+#[derive(Clone, Debug)]
+enum Deed {
+    Call([u64; UCTXT_SIZE as usize]),
+    Access(u64, bool),
+    Raise(Reason),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    let number = prop_oneof![8 => prop::sample::select(vec![0u64, 2, 2, 3, 26, 32]), 1 => Just(33), 1 => any::<u64>()];
+    let low = u64::from(ADR_LOW);
+    let address = prop_oneof![8 => low..low + 20_000, 1 => (low - 9)..(low + (3 << 30)), 1 => any::<u64>()];
+    let value = prop_oneof![2 => Just(0u64), 2 => 0..60u64, 2 => address.clone(), 1 => any::<u64>()];
+    let call = (number, value.clone(), value.clone(), any::<u64>()).prop_map(|(number, first, second, junk)| {
+        let mut registers = [junk; UCTXT_SIZE as usize];
+        for (slot, value) in [(slot::EAX, number), (slot::EBX, first), (slot::R10, second)] {
+            registers[slot as usize] = value;
+        }
+        Deed::Call(registers)
+    });
+    let access = (address, any::<bool>()).prop_map(|(address, stores)| Deed::Access(address, stores));
+    prop_oneof![6 => call, 4 => access, 1 => prop::sample::select(Reason::ALL).prop_map(Deed::Raise)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever programs do, nothing gets stuck, the invariant holds and every step finds what it counts on.
+    #[test]
+    fn no_program_gets_the_kernel_stuck(deeds in prop::collection::vec(deed(), 1..80)) {
+        let fixture = Fixture::new(&[20, 150, 60, 4, 9]);
+        let mut cpu = fixture.boot();
+        for deed in deeds {
+            let next = match deed {
+                Deed::Call(registers) => entry::system_call(&mut cpu, registers),
+                Deed::Raise(reason) => entry::exception(&mut cpu, [7; UCTXT_SIZE as usize], reason),
+                Deed::Access(address, stores) => {
+                    let done = if stores {
+                        matches!(exec_store(&mut cpu, Chunk::One, address, [1; 8], 0), Ok(Access::Done(())))
+                    } else {
+                        matches!(exec_load(&mut cpu, Chunk::One, address, 0), Ok(Access::Done(_)))
+                    };
+                    if done {
+                        continue;
+                    }
+                    entry::page_fault(&mut cpu, [7; UCTXT_SIZE as usize])
+                }
+            };
+            if !drive(&mut cpu, next.expect("no entry is stuck")) {
+                break;
+            }
+        }
+        prop_assert_eq!(check(&cpu, 0, Cells::Neighbours), []);
+        // What is mapped anywhere is mapped once.
+        let mut frames: Vec<u32> = Vec::new();
+        for (thread, page) in (FIRST..NUM_PROC).flat_map(|thread| (0..6).map(move |page| (thread, page))) {
+            if let Pde::Table { frame } = cpu.own.dirs.get([thread, KERN_LOW / 512])
+                && let Pte::Valid { page, .. } = cpu.own.tables.get([frame, page])
+            {
+                frames.push(page);
+            }
+        }
+        prop_assert!(frames.len() >= 3 * 4, "the programs that began have their images");
+        let all = frames.len();
+        frames.sort_unstable();
+        frames.dedup();
+        prop_assert_eq!(frames.len(), all);
+    }
+}
