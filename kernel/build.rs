@@ -9,9 +9,7 @@ fn main() {
     }
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
     if !flags.contains("code-model=kernel") {
-        println!(
-            "cargo::error=an image needs code-generation flags of its own: build it with `cargo cairn run`"
-        );
+        println!("cargo::error=an image needs code-generation flags of its own: build it with `cargo cairn run`");
         return;
     }
     let directory = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();

@@ -17,22 +17,10 @@ pub struct Program {
 }
 
 /// Writes the archive for the image at `image` to `path`: the boot list, the image's symbols, the programs.
-pub fn write(
-    path: &Path,
-    image: &Path,
-    boot_list: &str,
-    programs: &[Program],
-) -> Result<(), Error> {
+pub fn write(path: &Path, image: &Path, boot_list: &str, programs: &[Program]) -> Result<(), Error> {
     let symbols = symbol_table(image)?;
-    let mut files = vec![
-        (BOOT_LIST, boot_list.as_bytes()),
-        (symbols::FILE, symbols.as_bytes()),
-    ];
-    files.extend(
-        programs
-            .iter()
-            .map(|program| (program.name.as_str(), program.elf.as_slice())),
-    );
+    let mut files = vec![(BOOT_LIST, boot_list.as_bytes()), (symbols::FILE, symbols.as_bytes())];
+    files.extend(programs.iter().map(|program| (program.name.as_str(), program.elf.as_slice())));
 
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
@@ -43,9 +31,7 @@ pub fn write(
         let mut header = tar::Header::new_ustar();
         header.set_size(data.len() as u64);
         header.set_mode(0o644);
-        builder
-            .append_data(&mut header, name, data)
-            .map_err(Error::file("write", path))?;
+        builder.append_data(&mut header, name, data).map_err(Error::file("write", path))?;
     }
     builder.finish().map_err(Error::file("write", path))
 }
@@ -53,18 +39,13 @@ pub fn write(
 /// The functions of a linked image in the form that [`kernel::symbols`] reads.
 fn symbol_table(image: &Path) -> Result<String, Error> {
     let bytes = fs::read(image).map_err(Error::file("read", image))?;
-    let elf = object::File::parse(bytes.as_slice()).map_err(|source| Error::Symbols {
-        path: image.to_path_buf(),
-        source,
-    })?;
+    let elf =
+        object::File::parse(bytes.as_slice()).map_err(|source| Error::Symbols { path: image.to_path_buf(), source })?;
     let mut functions: Vec<(u64, u64, &str)> = elf
         .symbols()
         .filter(|symbol| {
             symbol.is_definition()
-                && matches!(
-                    symbol.kind(),
-                    SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown
-                )
+                && matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown)
         })
         .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?)))
         .filter(|&(address, _, name)| address >= kernel::layout::IMAGE_BASE && !name.is_empty())
@@ -77,11 +58,7 @@ fn symbol_table(image: &Path) -> Result<String, Error> {
     for (&(address, size, name), end) in functions.iter().zip(ends) {
         let size = if size == 0 { end - address } else { size };
         if size > 0 {
-            let _ = writeln!(
-                table,
-                "{address:x} {size:x} {:#}",
-                rustc_demangle::demangle(name)
-            );
+            let _ = writeln!(table, "{address:x} {size:x} {:#}", rustc_demangle::demangle(name));
         }
     }
     Ok(table)
@@ -97,10 +74,7 @@ mod tests {
     fn the_kernel_reads_what_is_written() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new").join("boot.tar");
-        let program = Program {
-            name: "hello".to_owned(),
-            elf: vec![7; 1000],
-        };
+        let program = Program { name: "hello".to_owned(), elf: vec![7; 1000] };
         // Any ELF file serves; this one has no functions where an image has them.
         let image = env::current_exe().expect("this test");
         write(&path, &image, "0 hello 40\n", &[program]).expect("an archive");
@@ -116,8 +90,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let image = directory.path().join("image");
         fs::write(&image, "no ELF file").expect("a file");
-        let error =
-            write(&directory.path().join("boot.tar"), &image, "", &[]).expect_err("not an image");
+        let error = write(&directory.path().join("boot.tar"), &image, "", &[]).expect_err("not an image");
         assert!(matches!(error, Error::Symbols { path, .. } if path == image));
     }
 }

@@ -55,20 +55,14 @@ pub fn try_all(
     let mut verdicts = Vec::new();
     for behaviour in BEHAVIOURS.iter().filter(|behaviour| wanted(behaviour.name)) {
         let result = if missing {
-            Result::Skipped(format!(
-                "{} is not installed (`cargo cairn setup`)",
-                tools::QEMU
-            ))
+            Result::Skipped(format!("{} is not installed (`cargo cairn setup`)", tools::QEMU))
         } else {
             match try_one(behaviour, show)? {
                 None => Result::Passed,
                 Some(difference) => Result::Failed(difference),
             }
         };
-        let verdict = Verdict {
-            name: behaviour.name,
-            result,
-        };
+        let verdict = Verdict { name: behaviour.name, result };
         each(&verdict);
         verdicts.push(verdict);
     }
@@ -78,9 +72,7 @@ pub fn try_all(
 /// Boots a behaviour's image; `None` if all was as expected, otherwise what was different.
 fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let image = image::path(behaviour.image);
-    let archive = workspace::target()
-        .join("kernel")
-        .join(format!("{}.tar", behaviour.name));
+    let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
     if behaviour.archive {
         archive::write(&archive, &image, "", &[])?;
     }
@@ -98,26 +90,19 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
 /// What of a run is not as expected.
 fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
     if ended.outcome != expected.outcome {
-        return Some(format!(
-            "{}, instead of: {}",
-            ended.outcome, expected.outcome
-        ));
+        return Some(format!("{}, instead of: {}", ended.outcome, expected.outcome));
     }
     let mut rest = ended.console.as_str();
     for text in expected.texts {
         let Some((_, after)) = rest.split_once(text) else {
-            return Some(format!(
-                "the console does not show `{text}` where it should"
-            ));
+            return Some(format!("the console does not show `{text}` where it should"));
         };
         rest = after;
     }
     if let Some((text, count)) = expected.count {
         let shown = ended.console.matches(text).count();
         if shown != count {
-            return Some(format!(
-                "the console shows `{text}` {shown} times, instead of {count}"
-            ));
+            return Some(format!("the console shows `{text}` {shown} times, instead of {count}"));
         }
     }
     ended
@@ -130,48 +115,30 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
 /// Does it.
 pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     if arguments.list {
-        BEHAVIOURS
-            .iter()
-            .for_each(|behaviour| println!("{}", behaviour.name));
+        BEHAVIOURS.iter().for_each(|behaviour| println!("{}", behaviour.name));
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(name) = arguments
-        .behaviours
-        .iter()
-        .find(|name| BEHAVIOURS.iter().all(|behaviour| behaviour.name != **name))
+    if let Some(name) =
+        arguments.behaviours.iter().find(|name| BEHAVIOURS.iter().all(|behaviour| behaviour.name != **name))
     {
         let known: Vec<&str> = BEHAVIOURS.iter().map(|behaviour| behaviour.name).collect();
-        return Err(Error::Unknown {
-            kind: "behaviour",
-            name: name.clone(),
-            known: known.join(", "),
-        });
+        return Err(Error::Unknown { kind: "behaviour", name: name.clone(), known: known.join(", ") });
     }
-    let wanted = |name: &str| {
-        arguments.behaviours.is_empty() || arguments.behaviours.iter().any(|wanted| wanted == name)
-    };
+    let wanted =
+        |name: &str| arguments.behaviours.is_empty() || arguments.behaviours.iter().any(|wanted| wanted == name);
     let verdicts = try_all(wanted, arguments.show, |verdict| match &verdict.result {
         Result::Passed => println!("passed   {}", verdict.name),
         Result::Skipped(reason) => println!("skipped  {}: {reason}", verdict.name),
         Result::Failed(difference) => println!("FAILED   {}: {difference}", verdict.name),
     })?;
-    let count = |test: fn(&Result) -> bool| {
-        verdicts
-            .iter()
-            .filter(|verdict| test(&verdict.result))
-            .count()
-    };
+    let count = |test: fn(&Result) -> bool| verdicts.iter().filter(|verdict| test(&verdict.result)).count();
     let failed = count(|result| matches!(result, Result::Failed(_)));
     println!(
         "{} passed, {failed} failed, {} skipped",
         count(|result| *result == Result::Passed),
         count(|result| matches!(result, Result::Skipped(_)))
     );
-    Ok(if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]
@@ -183,34 +150,18 @@ mod tests {
     use std::time::Duration;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
-        Ended {
-            outcome,
-            console: console.to_owned(),
-            time: Duration::ZERO,
-        }
+        Ended { outcome, console: console.to_owned(), time: Duration::ZERO }
     }
 
     #[test]
     fn differences_are_seen() {
-        let expected = Behaviour {
-            texts: &["a", "b"],
-            count: Some(("a", 1)),
-            lines: |line| line != "c",
-            ..USUAL
-        };
+        let expected = Behaviour { texts: &["a", "b"], count: Some(("a", 1)), lines: |line| line != "c", ..USUAL };
         let done = Outcome::Ended(Reason::Done);
         assert_eq!(difference(&expected, &ended(done, "a\nb\n")), None);
-        for (outcome, console) in [
-            (Outcome::Reset, "a\nb\n"),
-            (done, "b\na\n"),
-            (done, "a\n"),
-            (done, "a\nb\na\n"),
-            (done, "a\nb\nc\n"),
-        ] {
-            assert!(
-                difference(&expected, &ended(outcome, console)).is_some(),
-                "{outcome} {console}"
-            );
+        for (outcome, console) in
+            [(Outcome::Reset, "a\nb\n"), (done, "b\na\n"), (done, "a\n"), (done, "a\nb\na\n"), (done, "a\nb\nc\n")]
+        {
+            assert!(difference(&expected, &ended(outcome, console)).is_some(), "{outcome} {console}");
         }
     }
 
@@ -218,22 +169,14 @@ mod tests {
     fn mixed_lines_are_not_whole() {
         assert!(is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
         assert!(!is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 4>"));
-        assert!(!is_whole(
-            "<CPU 3 li<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"
-        ));
+        assert!(!is_whole("<CPU 3 li<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
         assert!(!is_whole(""));
     }
 
     #[test]
     fn names_are_distinct() {
         for (index, behaviour) in BEHAVIOURS.iter().enumerate() {
-            assert!(
-                BEHAVIOURS[..index]
-                    .iter()
-                    .all(|other| other.name != behaviour.name),
-                "{}",
-                behaviour.name
-            );
+            assert!(BEHAVIOURS[..index].iter().all(|other| other.name != behaviour.name), "{}", behaviour.name);
         }
     }
 }

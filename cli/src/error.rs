@@ -53,18 +53,11 @@ pub enum Error {
 impl Error {
     /// For `map_err`: an [`Error::File`].
     pub fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::File {
-            doing,
-            path: path.to_path_buf(),
-            source,
-        }
+        move |source| Error::File { doing, path: path.to_path_buf(), source }
     }
 
     /// For `map_err`: an [`Error::Start`].
     pub fn start(program: &str) -> impl FnOnce(io::Error) -> Error {
-        move |source| Error::Start {
-            program: program.to_owned(),
-            source,
-        }
+        move |source| Error::Start { program: program.to_owned(), source }
     }
 }

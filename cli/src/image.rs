@@ -52,16 +52,7 @@ pub fn build(images: Images) -> Result<(), Error> {
     let mut command = Command::new(&cargo);
     command
         .current_dir(workspace::root())
-        .args([
-            "build",
-            "--package",
-            "kernel",
-            "--features",
-            "image",
-            "--release",
-            "--target",
-            TARGET,
-        ])
+        .args(["build", "--package", "kernel", "--features", "image", "--release", "--target", TARGET])
         .arg("--target-dir")
         .arg(directory())
         .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
@@ -109,11 +100,7 @@ fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Err
     };
     loop {
         let left = PATIENCE.saturating_sub(begin.elapsed());
-        match lines.recv_timeout(if left.is_zero() {
-            Duration::from_millis(100)
-        } else {
-            left
-        }) {
+        match lines.recv_timeout(if left.is_zero() { Duration::from_millis(100) } else { left }) {
             Ok(line) => kept.push(line),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
@@ -127,7 +114,5 @@ fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Err
         return Ok(());
     }
     show(&mut kept);
-    Err(Error::Failed {
-        program: doing.to_owned(),
-    })
+    Err(Error::Failed { program: doing.to_owned() })
 }

@@ -15,12 +15,7 @@ use std::process::ExitCode;
 
 /// Cairn: a kernel whose primitives are written once, booted, run hosted, and proved.
 #[derive(Parser)]
-#[command(
-    name = "cairn",
-    bin_name = "cargo cairn",
-    version,
-    max_term_width = 100
-)]
+#[command(name = "cairn", bin_name = "cargo cairn", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,

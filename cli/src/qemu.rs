@@ -73,53 +73,31 @@ const POLL: Duration = Duration::from_millis(5);
 pub fn run(run: &Run) -> Result<Ended, Error> {
     let begin = Instant::now();
     let monitor = Monitor::new();
-    let mut child = command(run, &monitor.path)
-        .spawn()
-        .map_err(Error::start(tools::QEMU))?;
+    let mut child = command(run, &monitor.path).spawn().map_err(Error::start(tools::QEMU))?;
     let console = child.stdout.take().map(|stdout| {
         let show = run.show;
         thread::spawn(move || collect(stdout, show))
     });
-    let (status, timed_out) =
-        wait(&mut child, begin, run.timeout, &monitor).map_err(Error::start(tools::QEMU))?;
-    let console = console
-        .and_then(|reader| reader.join().ok())
-        .unwrap_or_default();
+    let (status, timed_out) = wait(&mut child, begin, run.timeout, &monitor).map_err(Error::start(tools::QEMU))?;
+    let console = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
     let outcome = match status.code() {
         _ if timed_out => Outcome::TimedOut,
         // `-no-reboot` turns a reset into a normal end.
         Some(0) => Outcome::Reset,
-        Some(code) => {
-            Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended)
-        }
+        Some(code) => Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended),
         None => Outcome::Emulator(status),
     };
-    Ok(Ended {
-        outcome,
-        console,
-        time: begin.elapsed(),
-    })
+    Ok(Ended { outcome, console, time: begin.elapsed() })
 }
 
 fn command(run: &Run, monitor: &Path) -> Command {
     let mut command = Command::new(tools::QEMU);
-    command.args([
-        "-M",
-        "pc",
-        "-accel",
-        "tcg,thread=multi",
-        "-cpu",
-        "max",
-        "-m",
-        "2G",
-    ]);
+    command.args(["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2G"]);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     // The console: port 0xE9 and COM1 carry the same, so one of them is enough to listen to.
     command.args(["-debugcon", "stdio", "-serial", "null"]);
-    command
-        .arg("-monitor")
-        .arg(format!("unix:{},server=on,wait=off", monitor.display()));
+    command.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
     command.args(["-smp", &run.cpus.to_string()]);
     command.arg("-kernel").arg(run.image);
     if let Some(archive) = run.archive {
@@ -187,14 +165,8 @@ impl Monitor {
     fn new() -> Monitor {
         // Unique in this process and, by its number, on this machine; short, as a socket's path must be.
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!(
-            "cairn-{}-{}.monitor",
-            process::id(),
-            NEXT.fetch_add(1, Ordering::Relaxed)
-        );
-        Monitor {
-            path: env::temp_dir().join(name),
-        }
+        let name = format!("cairn-{}-{}.monitor", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Monitor { path: env::temp_dir().join(name) }
     }
 
     fn send(&self, line: &str) -> io::Result<UnixStream> {

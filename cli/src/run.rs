@@ -49,17 +49,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     image::build(Images::One(IMAGE))?;
     let image = image::path(IMAGE);
     let archive = workspace::target().join("kernel").join("boot.tar");
-    let programs = arguments
-        .programs
-        .iter()
-        .map(|path| read(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    archive::write(
-        &archive,
-        &image,
-        &boot_list(&programs, arguments.cpus),
-        &programs,
-    )?;
+    let programs = arguments.programs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    archive::write(&archive, &image, &boot_list(&programs, arguments.cpus), &programs)?;
     if arguments.gdb {
         eprintln!(
             "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
@@ -80,24 +71,13 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if ended.outcome == Outcome::Ended(Reason::Done) {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!(
-        "error: {} after {:.1} s",
-        ended.outcome,
-        ended.time.as_secs_f64()
-    );
+    eprintln!("error: {} after {:.1} s", ended.outcome, ended.time.as_secs_f64());
     Ok(ExitCode::FAILURE)
 }
 
 fn read(path: &Path) -> Result<Program, Error> {
-    let name = path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    Ok(Program {
-        name,
-        elf: fs::read(path).map_err(Error::file("read", path))?,
-    })
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Program { name, elf: fs::read(path).map_err(Error::file("read", path))? })
 }
 
 /// Pages that a program may use.
@@ -105,11 +85,7 @@ const QUOTA: u32 = 256;
 
 /// The boot list: a line `CPU IMAGE QUOTA` for each program, one CPU after the other.
 fn boot_list(programs: &[Program], cpus: u32) -> String {
-    programs
-        .iter()
-        .zip((0..cpus).cycle())
-        .map(|(program, cpu)| format!("{cpu} {} {QUOTA}\n", program.name))
-        .collect()
+    programs.iter().zip((0..cpus).cycle()).map(|(program, cpu)| format!("{cpu} {} {QUOTA}\n", program.name)).collect()
 }
 
 #[cfg(test)]
@@ -118,10 +94,7 @@ mod tests {
 
     #[test]
     fn programs_go_round_the_cpus() {
-        let programs = ["a", "b", "c"].map(|name| Program {
-            name: name.to_owned(),
-            elf: Vec::new(),
-        });
+        let programs = ["a", "b", "c"].map(|name| Program { name: name.to_owned(), elf: Vec::new() });
         assert_eq!(boot_list(&programs, 2), "0 a 256\n1 b 256\n0 c 256\n");
     }
 }

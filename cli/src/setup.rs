@@ -46,59 +46,25 @@ const BOCHS: &str = "the kernel on Bochs";
 const BOCHS_DISK: &str = "a disk from which Bochs boots";
 
 const REQUIREMENTS: &[Requirement] = &[
-    Requirement {
-        purpose: QEMU,
-        package: "qemu-system-x86",
-        sign: Sign::Program(tools::QEMU),
-    },
-    Requirement {
-        purpose: BOCHS,
-        package: "bochs",
-        sign: Sign::Program("bochs"),
-    },
-    Requirement {
-        purpose: BOCHS,
-        package: "bochsbios",
-        sign: Sign::File("/usr/share/bochs/BIOS-bochs-latest"),
-    },
-    Requirement {
-        purpose: BOCHS,
-        package: "vgabios",
-        sign: Sign::File("/usr/share/vgabios/vgabios.bin"),
-    },
-    Requirement {
-        purpose: BOCHS_DISK,
-        package: "grub-common",
-        sign: Sign::Program("grub-mkrescue"),
-    },
-    Requirement {
-        purpose: BOCHS_DISK,
-        package: "grub-pc-bin",
-        sign: Sign::File("/usr/lib/grub/i386-pc/boot.img"),
-    },
-    Requirement {
-        purpose: BOCHS_DISK,
-        package: "xorriso",
-        sign: Sign::Program("xorriso"),
-    },
-    Requirement {
-        purpose: BOCHS_DISK,
-        package: "mtools",
-        sign: Sign::Program("mformat"),
-    },
+    Requirement { purpose: QEMU, package: "qemu-system-x86", sign: Sign::Program(tools::QEMU) },
+    Requirement { purpose: BOCHS, package: "bochs", sign: Sign::Program("bochs") },
+    Requirement { purpose: BOCHS, package: "bochsbios", sign: Sign::File("/usr/share/bochs/BIOS-bochs-latest") },
+    Requirement { purpose: BOCHS, package: "vgabios", sign: Sign::File("/usr/share/vgabios/vgabios.bin") },
+    Requirement { purpose: BOCHS_DISK, package: "grub-common", sign: Sign::Program("grub-mkrescue") },
+    Requirement { purpose: BOCHS_DISK, package: "grub-pc-bin", sign: Sign::File("/usr/lib/grub/i386-pc/boot.img") },
+    Requirement { purpose: BOCHS_DISK, package: "xorriso", sign: Sign::Program("xorriso") },
+    Requirement { purpose: BOCHS_DISK, package: "mtools", sign: Sign::Program("mformat") },
 ];
 
 /// What fetches the solver.
-const PIP: Requirement = Requirement {
-    purpose: "fetching the solver",
-    package: "python3-pip",
-    sign: Sign::Program("pip3"),
-};
+const PIP: Requirement =
+    Requirement { purpose: "fetching the solver", package: "python3-pip", sign: Sign::Program("pip3") };
 
 /// The solver: the PyPI wheel carries an ordinary binary, which needs no Python.
 const Z3_VERSION: &str = "5.4.0";
 /// The wheel for x86-64 Linux, pinned by its contents.
-const Z3_WHEEL: &str = "z3-solver==5.4.0.0 --hash=sha256:0549ffad554178a59480ba41b5279cfbb27053ed5a2da269ae1a48214d5db34b\n";
+const Z3_WHEEL: &str =
+    "z3-solver==5.4.0.0 --hash=sha256:0549ffad554178a59480ba41b5279cfbb27053ed5a2da269ae1a48214d5db34b\n";
 
 /// Does it.
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
@@ -107,55 +73,32 @@ pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
         println!("packages: all there");
     }
     let complete = packages & solver()?;
-    Ok(if complete {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Installs what of the requirements is missing, or says what is; whether nothing is missing afterwards.
 fn install(requirements: &[Requirement]) -> Result<bool, Error> {
-    let missing: Vec<&Requirement> = requirements
-        .iter()
-        .filter(|requirement| !requirement.sign.is_there())
-        .collect();
+    let missing: Vec<&Requirement> = requirements.iter().filter(|requirement| !requirement.sign.is_there()).collect();
     if missing.is_empty() {
         return Ok(true);
     }
     for requirement in &missing {
-        println!(
-            "packages: {} is missing, for {}",
-            requirement.package, requirement.purpose
-        );
+        println!("packages: {} is missing, for {}", requirement.package, requirement.purpose);
     }
-    let names: Vec<&str> = missing
-        .iter()
-        .map(|requirement| requirement.package)
-        .collect();
+    let names: Vec<&str> = missing.iter().map(|requirement| requirement.package).collect();
     if !is_root() || tools::find("apt-get").is_none() {
-        println!(
-            "packages: install them, on Debian by: sudo apt-get install {}",
-            names.join(" ")
-        );
+        println!("packages: install them, on Debian by: sudo apt-get install {}", names.join(" "));
         return Ok(false);
     }
     execute(apt().arg("update"), "apt-get update")?;
-    execute(
-        apt()
-            .args(["install", "--yes", "--no-install-recommends"])
-            .args(&names),
-        "apt-get install",
-    )?;
+    execute(apt().args(["install", "--yes", "--no-install-recommends"]).args(&names), "apt-get install")?;
     println!("packages: installed {}", names.join(" "));
     Ok(true)
 }
 
 fn apt() -> Command {
     let mut command = Command::new("apt-get");
-    command
-        .arg("--quiet=2")
-        .env("DEBIAN_FRONTEND", "noninteractive");
+    command.arg("--quiet=2").env("DEBIAN_FRONTEND", "noninteractive");
     command
 }
 
@@ -183,31 +126,18 @@ fn solver() -> Result<bool, Error> {
     let fresh = workspace::tools().join("z3-fresh");
     remove(&fresh)?;
     let mut pip = Command::new("pip3");
-    pip.args([
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-compile",
-        "--require-hashes",
-        "--only-binary=:all:",
-    ])
-    .args([
-        "--disable-pip-version-check",
-        "--root-user-action=ignore",
-        "--target",
-    ])
-    .arg(&fresh)
-    .arg("--requirement")
-    .arg(&requirement);
+    pip.args(["install", "--quiet", "--no-deps", "--no-compile", "--require-hashes", "--only-binary=:all:"])
+        .args(["--disable-pip-version-check", "--root-user-action=ignore", "--target"])
+        .arg(&fresh)
+        .arg("--requirement")
+        .arg(&requirement);
     execute(&mut pip, "pip3 install z3-solver")?;
     remove(&directory)?;
     fs::rename(&fresh, &directory).map_err(Error::file("move", &fresh))?;
     match version(&binary) {
         Some(version) => println!("solver: installed {version} as {}", binary.display()),
         None => {
-            return Err(Error::Failed {
-                program: binary.display().to_string(),
-            });
+            return Err(Error::Failed { program: binary.display().to_string() });
         }
     }
     Ok(true)
@@ -219,37 +149,17 @@ fn z3(directory: &Path) -> PathBuf {
 }
 
 fn version(binary: &Path) -> Option<String> {
-    let output = Command::new(binary)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
-    output
-        .status
-        .success()
-        .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let output = Command::new(binary).arg("--version").stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn remove(directory: &Path) -> Result<(), Error> {
-    if directory.exists() {
-        fs::remove_dir_all(directory).map_err(Error::file("remove", directory))
-    } else {
-        Ok(())
-    }
+    if directory.exists() { fs::remove_dir_all(directory).map_err(Error::file("remove", directory)) } else { Ok(()) }
 }
 
 fn execute(command: &mut Command, name: &str) -> Result<(), Error> {
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(Error::start(name))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Error::Failed {
-            program: name.to_owned(),
-        })
-    }
+    let status = command.stdin(Stdio::null()).status().map_err(Error::start(name))?;
+    if status.success() { Ok(()) } else { Err(Error::Failed { program: name.to_owned() }) }
 }
 
 #[cfg(test)]
@@ -260,9 +170,7 @@ mod tests {
     fn each_package_stands_once() {
         for (index, requirement) in REQUIREMENTS.iter().enumerate() {
             assert!(
-                REQUIREMENTS[..index]
-                    .iter()
-                    .all(|other| other.package != requirement.package),
+                REQUIREMENTS[..index].iter().all(|other| other.package != requirement.package),
                 "{}",
                 requirement.package
             );

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 /// The workspace's root directory.
 pub fn root() -> PathBuf {
     // Cargo sets the variable for `cargo run`; the built-in value serves a binary that is started alone.
-    let cli = env::var_os("CARGO_MANIFEST_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let cli =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     cli.parent().map_or(cli.clone(), Path::to_path_buf)
 }
 

@@ -6,10 +6,7 @@ use kernel::exit::Reason;
 use kernel::metal::cpu::Cpu;
 use kernel::metal::{Image, power, registers};
 
-kernel::image!(Image {
-    start,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start, ..Image::DEFAULT });
 
 fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() == 0 {

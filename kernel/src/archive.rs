@@ -46,9 +46,7 @@ impl Name {
 impl<'a> Archive<'a> {
     /// Checks the archive from its first to its last header.
     pub fn new(bytes: &'a [u8]) -> Result<Archive<'a>, Corrupt> {
-        Ok(Archive {
-            tar: TarArchiveRef::new(bytes).map_err(|_| Corrupt)?,
-        })
+        Ok(Archive { tar: TarArchiveRef::new(bytes).map_err(|_| Corrupt)? })
     }
 
     /// The files, in their order.
@@ -58,9 +56,7 @@ impl<'a> Archive<'a> {
 
     /// Contents of the first file of this name.
     pub fn find(&self, name: &str) -> Option<&'a [u8]> {
-        self.files()
-            .find(|file| file.name().as_str() == name)
-            .map(|file| file.data())
+        self.files().find(|file| file.name().as_str() == name).map(|file| file.data())
     }
 
     /// Contents of the first file of this name, if it is text.
@@ -77,17 +73,11 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let mut builder = tar::Builder::new(Vec::new());
-        for (name, data) in [
-            ("boot.txt", &b"program hello\n"[..]),
-            ("hello", &[7; 1000]),
-            ("empty", &[]),
-        ] {
+        for (name, data) in [("boot.txt", &b"program hello\n"[..]), ("hello", &[7; 1000]), ("empty", &[])] {
             let mut header = tar::Header::new_ustar();
             header.set_size(data.len() as u64);
             header.set_mode(0o644);
-            builder
-                .append_data(&mut header, name, data)
-                .expect("writing to memory");
+            builder.append_data(&mut header, name, data).expect("writing to memory");
         }
         builder.into_inner().expect("writing to memory")
     }

@@ -147,17 +147,8 @@ mod tests {
     #[test]
     fn the_slots_are_the_references() {
         assert_eq!(
-            [
-                Slot::Edi,
-                Slot::Oesp,
-                Slot::Eax,
-                Slot::Trapno,
-                Slot::Eip,
-                Slot::Ss,
-                Slot::R8,
-                Slot::R15
-            ]
-            .map(|s| s as usize),
+            [Slot::Edi, Slot::Oesp, Slot::Eax, Slot::Trapno, Slot::Eip, Slot::Ss, Slot::R8, Slot::R15]
+                .map(|s| s as usize),
             [0, 3, 7, 10, 12, 16, 17, 24]
         );
         assert_eq!(core::mem::size_of::<UserContext>(), SLOTS * 8);

@@ -48,10 +48,7 @@ impl Reason {
 
     /// The reason behind an exit status of QEMU, if it came from the exit device.
     pub fn from_qemu_status(status: i32) -> Option<Reason> {
-        Reason::ALL
-            .iter()
-            .copied()
-            .find(|reason| reason.qemu_status() == status)
+        Reason::ALL.iter().copied().find(|reason| reason.qemu_status() == status)
     }
 }
 
@@ -62,14 +59,8 @@ mod tests {
     #[test]
     fn statuses_are_distinct_and_distinct_from_qemus_own() {
         for reason in Reason::ALL {
-            assert_eq!(
-                Reason::from_qemu_status(reason.qemu_status()),
-                Some(*reason)
-            );
-            assert!(
-                ![0, 1].contains(&reason.qemu_status()),
-                "QEMU ends with 0 and 1 itself"
-            );
+            assert_eq!(Reason::from_qemu_status(reason.qemu_status()), Some(*reason));
+            assert!(![0, 1].contains(&reason.qemu_status()), "QEMU ends with 0 and 1 itself");
         }
     }
 }

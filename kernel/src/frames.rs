@@ -27,10 +27,7 @@ pub struct Frames {
 impl Frames {
     /// The free memory of `map` that lies in `window`.
     pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, Error> {
-        let mut frames = Frames {
-            ranges: [const { 0..0 }; MAX_RANGES],
-            count: 0,
-        };
+        let mut frames = Frames { ranges: [const { 0..0 }; MAX_RANGES], count: 0 };
         for range in map.ram() {
             frames.push(range.start.max(window.start)..range.end.min(window.end))?;
         }
@@ -39,10 +36,7 @@ impl Frames {
 
     fn push(&mut self, range: Range<u64>) -> Result<(), Error> {
         if !range.is_empty() {
-            *self
-                .ranges
-                .get_mut(self.count)
-                .ok_or(Error::TooManyRanges)? = range;
+            *self.ranges.get_mut(self.count).ok_or(Error::TooManyRanges)? = range;
             self.count += 1;
         }
         Ok(())
@@ -85,10 +79,7 @@ impl Frames {
 
     /// Bytes that are still free.
     pub fn free_bytes(&self) -> u64 {
-        self.ranges[..self.count]
-            .iter()
-            .map(|range| range.end.saturating_sub(range.start))
-            .sum()
+        self.ranges[..self.count].iter().map(|range| range.end.saturating_sub(range.start)).sum()
     }
 }
 
@@ -102,12 +93,7 @@ mod tests {
     fn pc() -> Frames {
         let mut map = MemoryMap::default();
         for (start, end) in [(0, 0x9fc00), (1 << 20, 2 * GIB)] {
-            map.push(Region {
-                start,
-                end,
-                kind: Kind::Ram,
-            })
-            .expect("few regions");
+            map.push(Region { start, end, kind: Kind::Ram }).expect("few regions");
         }
         Frames::new(&map, KERNEL_MEMORY_START..GIB).expect("few regions")
     }
@@ -116,14 +102,8 @@ mod tests {
     fn stays_in_the_window() {
         let mut frames = pc();
         assert_eq!(frames.free_bytes(), GIB - KERNEL_MEMORY_START);
-        assert_eq!(
-            frames.allocate(GIB / PAGE_SIZE, PAGE_SIZE),
-            Err(Error::OutOfMemory)
-        );
-        assert_eq!(
-            frames.allocate(u64::MAX, PAGE_SIZE),
-            Err(Error::OutOfMemory)
-        );
+        assert_eq!(frames.allocate(GIB / PAGE_SIZE, PAGE_SIZE), Err(Error::OutOfMemory));
+        assert_eq!(frames.allocate(u64::MAX, PAGE_SIZE), Err(Error::OutOfMemory));
         assert_eq!(frames.allocate(1, PAGE_SIZE), Ok(KERNEL_MEMORY_START));
     }
 

@@ -41,21 +41,13 @@ impl<T> Lock<T> {
     /// A free lock around `value`.
     #[cfg(not(loom))]
     pub const fn new(value: T) -> Lock<T> {
-        Lock {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            value: UnsafeCell::new(value),
-        }
+        Lock { next: AtomicU32::new(0), serving: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     /// A free lock around `value`.
     #[cfg(loom)]
     pub fn new(value: T) -> Lock<T> {
-        Lock {
-            next: AtomicU32::new(0),
-            serving: AtomicU32::new(0),
-            value: UnsafeCell::new(value),
-        }
+        Lock { next: AtomicU32::new(0), serving: AtomicU32::new(0), value: UnsafeCell::new(value) }
     }
 
     /// Waits in line for the lock.
@@ -71,12 +63,7 @@ impl<T> Lock<T> {
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         let ticket = self.serving.load(Ordering::Acquire);
         self.next
-            .compare_exchange(
-                ticket,
-                ticket.wrapping_add(1),
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            )
+            .compare_exchange(ticket, ticket.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed)
             .ok()
             .map(|_| self.guard(ticket))
     }
@@ -93,13 +80,7 @@ impl<T> Lock<T> {
     }
 
     fn guard(&self, number: u32) -> Guard<'_, T> {
-        Guard {
-            value: self.value.get_mut(),
-            _ticket: Ticket {
-                serving: &self.serving,
-                number,
-            },
-        }
+        Guard { value: self.value.get_mut(), _ticket: Ticket { serving: &self.serving, number } }
     }
 }
 
@@ -122,8 +103,7 @@ impl<T> DerefMut for Guard<'_, T> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.serving
-            .store(self.number.wrapping_add(1), Ordering::Release);
+        self.serving.store(self.number.wrapping_add(1), Ordering::Release);
     }
 }
 
@@ -159,11 +139,8 @@ mod tests {
 
     #[test]
     fn tickets_wrap_around() {
-        let lock = Lock {
-            next: AtomicU32::new(u32::MAX),
-            serving: AtomicU32::new(u32::MAX),
-            value: UnsafeCell::new(0),
-        };
+        let lock =
+            Lock { next: AtomicU32::new(u32::MAX), serving: AtomicU32::new(u32::MAX), value: UnsafeCell::new(0) };
         for _ in 0..3 {
             *lock.lock() += 1;
         }

@@ -41,14 +41,7 @@ pub struct MemoryMap {
 
 impl Default for MemoryMap {
     fn default() -> Self {
-        MemoryMap {
-            regions: [Region {
-                start: 0,
-                end: 0,
-                kind: Kind::Reserved,
-            }; MAX_REGIONS],
-            count: 0,
-        }
+        MemoryMap { regions: [Region { start: 0, end: 0, kind: Kind::Reserved }; MAX_REGIONS], count: 0 }
     }
 }
 
@@ -73,9 +66,7 @@ impl MemoryMap {
         self.regions()
             .iter()
             .filter(|region| region.kind == Kind::Ram)
-            .map(|region| {
-                region.start.next_multiple_of(PAGE_SIZE)..region.end / PAGE_SIZE * PAGE_SIZE
-            })
+            .map(|region| region.start.next_multiple_of(PAGE_SIZE)..region.end / PAGE_SIZE * PAGE_SIZE)
             .filter(|range| !range.is_empty())
     }
 
@@ -86,18 +77,16 @@ impl MemoryMap {
 
     /// Whether any byte of `range` is memory, so that caching it is right.
     pub fn is_memory(&self, range: Range<u64>) -> bool {
-        self.regions().iter().any(|region| {
-            region.kind != Kind::Reserved && region.start < range.end && range.start < region.end
-        })
+        self.regions()
+            .iter()
+            .any(|region| region.kind != Kind::Reserved && region.start < range.end && range.start < region.end)
     }
 
     /// The users' page frames: from 1 GiB to the end of the memory that lies there, at most to 3.75 GiB.
     /// Empty where there is no memory at 1 GiB.
     pub fn user_frames(&self) -> Range<u64> {
-        let end = self
-            .ram()
-            .find(|range| range.contains(&USER_FRAMES_START))
-            .map_or(USER_FRAMES_START, |range| range.end);
+        let end =
+            self.ram().find(|range| range.contains(&USER_FRAMES_START)).map_or(USER_FRAMES_START, |range| range.end);
         USER_FRAMES_START..end.min(USER_FRAMES_END)
     }
 }
@@ -148,30 +137,9 @@ mod tests {
     fn an_overlong_map_is_refused() {
         let mut map = MemoryMap::default();
         for _ in 0..MAX_REGIONS {
-            assert!(
-                map.push(Region {
-                    start: 0,
-                    end: 1,
-                    kind: Kind::Ram
-                })
-                .is_ok()
-            );
+            assert!(map.push(Region { start: 0, end: 1, kind: Kind::Ram }).is_ok());
         }
-        assert_eq!(
-            map.push(Region {
-                start: 0,
-                end: 0,
-                kind: Kind::Ram
-            }),
-            Ok(())
-        );
-        assert_eq!(
-            map.push(Region {
-                start: 0,
-                end: 1,
-                kind: Kind::Ram
-            }),
-            Err(TooManyRegions)
-        );
+        assert_eq!(map.push(Region { start: 0, end: 0, kind: Kind::Ram }), Ok(()));
+        assert_eq!(map.push(Region { start: 0, end: 1, kind: Kind::Ram }), Err(TooManyRegions));
     }
 }

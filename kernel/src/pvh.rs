@@ -52,33 +52,20 @@ struct Record<'a>(&'a [u8]);
 
 impl Record<'_> {
     fn u32(&self, at: usize) -> Result<u32, Error> {
-        let bytes = self
-            .0
-            .get(at..)
-            .and_then(|rest| rest.first_chunk())
-            .ok_or(Error::Unreadable)?;
+        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
         Ok(u32::from_le_bytes(*bytes))
     }
 
     fn u64(&self, at: usize) -> Result<u64, Error> {
-        let bytes = self
-            .0
-            .get(at..)
-            .and_then(|rest| rest.first_chunk())
-            .ok_or(Error::Unreadable)?;
+        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
         Ok(u64::from_le_bytes(*bytes))
     }
 }
 
 /// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
-pub fn parse<'a>(
-    address: u64,
-    read: impl Fn(Range<u64>) -> Option<&'a [u8]>,
-) -> Result<StartInfo, Error> {
+pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo, Error> {
     let record = |table: u64, index: u32, bytes: u64| {
-        let start = table
-            .checked_add(u64::from(index) * bytes)
-            .ok_or(Error::Unreadable)?;
+        let start = table.checked_add(u64::from(index) * bytes).ok_or(Error::Unreadable)?;
         let end = start.checked_add(bytes).ok_or(Error::Unreadable)?;
         read(start..end).map(Record).ok_or(Error::Unreadable)
     };
@@ -100,11 +87,7 @@ pub fn parse<'a>(
             TYPE_ACPI => Kind::Acpi,
             _ => Kind::Reserved,
         };
-        map.push(Region {
-            start,
-            end: start.saturating_add(entry.u64(8)?),
-            kind,
-        })?;
+        map.push(Region { start, end: start.saturating_add(entry.u64(8)?), kind })?;
     }
 
     let archive = match info.u32(12)? {
@@ -144,9 +127,7 @@ mod tests {
     }
 
     fn parse_at_0(bytes: &[u8]) -> Result<StartInfo, Error> {
-        parse(0, |range| {
-            bytes.get(range.start as usize..range.end as usize)
-        })
+        parse(0, |range| bytes.get(range.start as usize..range.end as usize))
     }
 
     #[test]
@@ -155,14 +136,7 @@ mod tests {
         assert_eq!(info.archive, Some(0x7000_0000..0x7000_2800));
         assert_eq!(info.rsdp, Some(0xf5a40));
         assert_eq!(info.map.regions().len(), 2);
-        assert_eq!(
-            info.map.regions()[1],
-            Region {
-                start: 0x10_0000,
-                end: 0x7ffe_0000,
-                kind: Kind::Ram
-            }
-        );
+        assert_eq!(info.map.regions()[1], Region { start: 0x10_0000, end: 0x7ffe_0000, kind: Kind::Ram });
     }
 
     #[test]

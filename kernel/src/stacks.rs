@@ -22,13 +22,7 @@ pub enum Stack {
 
 impl Stack {
     /// Every stack of a CPU, from the lowest address up.
-    pub const ALL: [Stack; 5] = [
-        Stack::Kernel,
-        Stack::DoubleFault,
-        Stack::Nmi,
-        Stack::MachineCheck,
-        Stack::Trap,
-    ];
+    pub const ALL: [Stack; 5] = [Stack::Kernel, Stack::DoubleFault, Stack::Nmi, Stack::MachineCheck, Stack::Trap];
 
     /// Usable bytes.
     pub const fn bytes(self) -> u64 {
@@ -87,9 +81,7 @@ pub enum Place {
 
 /// Which CPU's stack `address` belongs to.
 pub fn place(address: u64) -> Option<Place> {
-    let cpu = usize::try_from(address.checked_sub(STACKS)? / CPU_STRIDE)
-        .ok()
-        .filter(|&cpu| cpu < MAX_CPUS)?;
+    let cpu = usize::try_from(address.checked_sub(STACKS)? / CPU_STRIDE).ok().filter(|&cpu| cpu < MAX_CPUS)?;
     Stack::ALL.into_iter().find_map(|stack| {
         let range = stack.range(cpu);
         if range.contains(&address) {
@@ -117,18 +109,12 @@ mod tests {
                 assert_eq!(place(range.start), Some(Place::Inside(cpu, stack)));
                 assert_eq!(place(range.end - 1), Some(Place::Inside(cpu, stack)));
                 assert_eq!(place(range.start - 1), Some(Place::Guard(cpu, stack)));
-                assert_eq!(
-                    place(range.start - PAGE_SIZE),
-                    Some(Place::Guard(cpu, stack))
-                );
+                assert_eq!(place(range.start - PAGE_SIZE), Some(Place::Guard(cpu, stack)));
                 end = range.end;
             }
             assert!(end <= STACKS + (cpu as u64 + 1) * CPU_STRIDE);
         }
         assert_eq!(place(STACKS - 1), None);
-        assert_eq!(
-            place(STACKS + MAX_CPUS as u64 * CPU_STRIDE + PAGE_SIZE),
-            None
-        );
+        assert_eq!(place(STACKS + MAX_CPUS as u64 * CPU_STRIDE + PAGE_SIZE), None);
     }
 }

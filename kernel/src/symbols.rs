@@ -28,24 +28,17 @@ impl<'a> Symbols<'a> {
 
     /// The function that holds `address`. A linear search: it runs once a line of a report.
     pub fn find(&self, address: u64) -> Option<Symbol<'a>> {
-        self.text
-            .lines()
-            .filter_map(parse)
-            .find_map(|(start, size, name)| {
-                let offset = address.checked_sub(start)?;
-                (offset < size).then_some(Symbol { name, offset })
-            })
+        self.text.lines().filter_map(parse).find_map(|(start, size, name)| {
+            let offset = address.checked_sub(start)?;
+            (offset < size).then_some(Symbol { name, offset })
+        })
     }
 }
 
 fn parse(line: &str) -> Option<(u64, u64, &str)> {
     let (start, rest) = line.split_once(' ')?;
     let (size, name) = rest.split_once(' ')?;
-    Some((
-        u64::from_str_radix(start, 16).ok()?,
-        u64::from_str_radix(size, 16).ok()?,
-        name,
-    ))
+    Some((u64::from_str_radix(start, 16).ok()?, u64::from_str_radix(size, 16).ok()?, name))
 }
 
 #[cfg(test)]
@@ -61,17 +54,10 @@ mod tests {
 
     #[test]
     fn finds_the_function_around_an_address() {
-        let name = |address| {
-            TABLE
-                .find(address)
-                .map(|symbol| (symbol.name, symbol.offset))
-        };
+        let name = |address| TABLE.find(address).map(|symbol| (symbol.name, symbol.offset));
         assert_eq!(name(0xffff_ffff_8000_1000), Some(("kernel::first", 0)));
         assert_eq!(name(0xffff_ffff_8000_101f), Some(("kernel::first", 0x1f)));
-        assert_eq!(
-            name(0xffff_ffff_8000_1020),
-            Some(("<a as b<c>>::second", 0))
-        );
+        assert_eq!(name(0xffff_ffff_8000_1020), Some(("<a as b<c>>::second", 0)));
         assert_eq!(name(0xffff_ffff_8000_1030), None);
         assert_eq!(name(0xffff_ffff_8000_2001), None);
         assert_eq!(name(0), None);

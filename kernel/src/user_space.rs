@@ -13,8 +13,7 @@ pub const SPACE_FRAMES: u64 = 5;
 /// The GiB for which a space has a page directory.
 pub const DIRECTORY_GIBS: Range<u64> = 1..4;
 /// Page-directory regions (`va >> 21`) that have an entry.
-pub const REGIONS: Range<u64> =
-    DIRECTORY_GIBS.start * GIB / REGION_SIZE..DIRECTORY_GIBS.end * GIB / REGION_SIZE;
+pub const REGIONS: Range<u64> = DIRECTORY_GIBS.start * GIB / REGION_SIZE..DIRECTORY_GIBS.end * GIB / REGION_SIZE;
 /// Entries of a table of any level.
 pub const ENTRIES: u64 = 512;
 
@@ -70,9 +69,7 @@ impl Spaces {
 
     /// Physical address of the page directory of space `index` for `gib`, one of [`DIRECTORY_GIBS`].
     pub fn directory(&self, index: u64, gib: u64) -> Option<u64> {
-        let place = gib
-            .checked_sub(DIRECTORY_GIBS.start)
-            .filter(|_| DIRECTORY_GIBS.contains(&gib))?;
+        let place = gib.checked_sub(DIRECTORY_GIBS.start).filter(|_| DIRECTORY_GIBS.contains(&gib))?;
         Some(self.root(index)? + (2 + place) * PAGE_SIZE)
     }
 
@@ -100,18 +97,14 @@ mod tests {
     fn different_entries_are_different_memory() {
         let mut seen = HashSet::new();
         for index in 0..3 {
-            let tables = [SPACES.root(index), SPACES.pointer_table(index)]
-                .map(|table| table.expect("in range"));
+            let tables = [SPACES.root(index), SPACES.pointer_table(index)].map(|table| table.expect("in range"));
             assert!(tables.iter().all(|&table| seen.insert(table)));
             for region in REGIONS {
                 assert!(seen.insert(SPACES.directory_entry(index, region).expect("in range")));
             }
         }
         let end = 0x40_0000 + Spaces::frames(3) * PAGE_SIZE;
-        assert!(
-            seen.iter()
-                .all(|address| (0x40_0000..end).contains(address))
-        );
+        assert!(seen.iter().all(|address| (0x40_0000..end).contains(address)));
     }
 
     #[test]

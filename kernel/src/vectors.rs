@@ -61,10 +61,7 @@ pub const WITH_ERROR_CODE: u32 = 1 << 8 | 0b1_1111 << 10 | 1 << 17 | 1 << 21 | 1
 
 /// Name of a vector.
 pub fn name(vector: u8) -> &'static str {
-    NAMES
-        .get(usize::from(vector))
-        .copied()
-        .unwrap_or("interrupt")
+    NAMES.get(usize::from(vector)).copied().unwrap_or("interrupt")
 }
 
 /// The bits of a page fault's error code.

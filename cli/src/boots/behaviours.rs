@@ -40,11 +40,8 @@ pub const USUAL: Behaviour = Behaviour {
 };
 
 /// The kernel reports an exception in ring 0.
-const FAULT: Behaviour = Behaviour {
-    outcome: Outcome::Ended(Reason::KernelFault),
-    count: Some(("cairn: page fault", 1)),
-    ..USUAL
-};
+const FAULT: Behaviour =
+    Behaviour { outcome: Outcome::Ended(Reason::KernelFault), count: Some(("cairn: page fault", 1)), ..USUAL };
 
 /// The kernel reports a panic, on 8 CPUs.
 const PANIC: Behaviour = Behaviour {
@@ -55,67 +52,19 @@ const PANIC: Behaviour = Behaviour {
 };
 
 /// Every CPU runs.
-const SMP: Behaviour = Behaviour {
-    image: "try-smp",
-    ..USUAL
-};
+const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
 
 /// The behaviours, in the order in which they are tried.
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour {
-        name: "1-cpu",
-        cpus: 1,
-        texts: &["cairn: 1 CPUs", "all 1 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "2-cpus",
-        cpus: 2,
-        texts: &["cairn: 2 CPUs", "all 2 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "3-cpus",
-        cpus: 3,
-        texts: &["cairn: 3 CPUs", "all 3 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "4-cpus",
-        cpus: 4,
-        texts: &["cairn: 4 CPUs", "all 4 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "5-cpus",
-        cpus: 5,
-        texts: &["cairn: 5 CPUs", "all 5 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "6-cpus",
-        cpus: 6,
-        texts: &["cairn: 6 CPUs", "all 6 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "7-cpus",
-        cpus: 7,
-        texts: &["cairn: 7 CPUs", "all 7 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "8-cpus",
-        cpus: 8,
-        texts: &["cairn: 8 CPUs", "all 8 CPUs run"],
-        ..SMP
-    },
-    Behaviour {
-        name: "no-archive",
-        archive: false,
-        texts: &["cairn: no boot archive"],
-        ..USUAL
-    },
+    Behaviour { name: "1-cpu", cpus: 1, texts: &["cairn: 1 CPUs", "all 1 CPUs run"], ..SMP },
+    Behaviour { name: "2-cpus", cpus: 2, texts: &["cairn: 2 CPUs", "all 2 CPUs run"], ..SMP },
+    Behaviour { name: "3-cpus", cpus: 3, texts: &["cairn: 3 CPUs", "all 3 CPUs run"], ..SMP },
+    Behaviour { name: "4-cpus", cpus: 4, texts: &["cairn: 4 CPUs", "all 4 CPUs run"], ..SMP },
+    Behaviour { name: "5-cpus", cpus: 5, texts: &["cairn: 5 CPUs", "all 5 CPUs run"], ..SMP },
+    Behaviour { name: "6-cpus", cpus: 6, texts: &["cairn: 6 CPUs", "all 6 CPUs run"], ..SMP },
+    Behaviour { name: "7-cpus", cpus: 7, texts: &["cairn: 7 CPUs", "all 7 CPUs run"], ..SMP },
+    Behaviour { name: "8-cpus", cpus: 8, texts: &["cairn: 8 CPUs", "all 8 CPUs run"], ..SMP },
+    Behaviour { name: "no-archive", archive: false, texts: &["cairn: no boot archive"], ..USUAL },
     Behaviour {
         name: "console",
         image: "try-console",
@@ -138,12 +87,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "double-fault",
         image: "try-double-fault",
-        texts: &[
-            "cairn: double fault (vector 8) in the kernel on CPU 0",
-            "rip",
-            "try_double_fault::",
-            "called from:",
-        ],
+        texts: &["cairn: double fault (vector 8) in the kernel on CPU 0", "rip", "try_double_fault::", "called from:"],
         count: Some(("double fault (vector", 1)),
         ..FAULT
     },
@@ -161,11 +105,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "write-text-alias",
         image: "try-write-text-alias",
-        texts: &[
-            "error code 0x3",
-            "store to 0xffff80000010",
-            "its page forbids it",
-        ],
+        texts: &["error code 0x3", "store to 0xffff80000010", "its page forbids it"],
         ..FAULT
     },
     Behaviour {
@@ -183,24 +123,14 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "null",
         image: "try-null",
-        texts: &[
-            "error code 0x0",
-            "load from 0x0: no page is there",
-            "try_null::load",
-            "called from:",
-        ],
+        texts: &["error code 0x0", "load from 0x0: no page is there", "try_null::load", "called from:"],
         ..FAULT
     },
     Behaviour {
         name: "no-symbols",
         image: "try-null",
         archive: false,
-        texts: &[
-            "load from 0x0: no page is there",
-            "  rip 0xffffffff80",
-            " ?",
-            "called from:",
-        ],
+        texts: &["load from 0x0: no page is there", "  rip 0xffffffff80", " ?", "called from:"],
         count: Some(("try_null", 0)),
         ..FAULT
     },
@@ -216,12 +146,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         ],
         ..PANIC
     },
-    Behaviour {
-        name: "panic-everywhere",
-        image: "try-panic-everywhere",
-        texts: &["all together, says CPU"],
-        ..PANIC
-    },
+    Behaviour { name: "panic-everywhere", image: "try-panic-everywhere", texts: &["all together, says CPU"], ..PANIC },
     Behaviour {
         name: "panic-in-report",
         image: "try-panic-in-report",
@@ -229,12 +154,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["cairn: kernel panic on CPU 0: a bad message:"],
         ..USUAL
     },
-    Behaviour {
-        name: "ring-3",
-        image: "try-ring3",
-        texts: &["ring 3: all 40 cases passed"],
-        ..USUAL
-    },
+    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 40 cases passed"], ..USUAL },
     Behaviour {
         name: "ring-3-smp",
         image: "try-ring3-smp",
@@ -245,21 +165,13 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour {
         name: "smap",
         image: "try-smap",
-        texts: &[
-            "error code 0x1",
-            "load from 0x40001000: its page forbids it",
-            "try_smap::entry",
-        ],
+        texts: &["error code 0x1", "load from 0x40001000: its page forbids it", "try_smap::entry"],
         ..FAULT
     },
     Behaviour {
         name: "smep",
         image: "try-smep",
-        texts: &[
-            "error code 0x11",
-            "fetch from 0x40000000: its page forbids it",
-            "try_smep::entry",
-        ],
+        texts: &["error code 0x11", "fetch from 0x40000000: its page forbids it", "try_smep::entry"],
         ..FAULT
     },
     Behaviour {
@@ -283,10 +195,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
 
 /// Whether a line of the image `try-console` is whole: it begins and ends with the same CPU's number.
 pub fn is_whole(line: &str) -> bool {
-    let number = line
-        .strip_prefix("<CPU ")
-        .and_then(|rest| rest.split_once(" line "))
-        .map(|(number, _)| number);
+    let number = line.strip_prefix("<CPU ").and_then(|rest| rest.split_once(" line ")).map(|(number, _)| number);
     let last = line
         .strip_suffix('>')
         .and_then(|rest| rest.rsplit_once("abcdefghijklmnopqrstuvwxyz "))

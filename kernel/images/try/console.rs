@@ -9,10 +9,7 @@ use kernel::metal::smp::arrived;
 use kernel::metal::{Image, power, registers};
 use kernel::say;
 
-kernel::image!(Image {
-    start,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start, ..Image::DEFAULT });
 
 static DONE: AtomicUsize = AtomicUsize::new(0);
 

@@ -9,10 +9,7 @@ use kernel::stacks::Stack;
 use x86_64::instructions::tables::sgdt;
 use x86_64::structures::tss::TaskStateSegment;
 
-kernel::image!(Image {
-    start,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start, ..Image::DEFAULT });
 
 fn start(cpu: &mut Cpu) -> ! {
     let trap_stack = Stack::Trap.range(cpu.number());

@@ -6,10 +6,7 @@ use core::hint::black_box;
 use core::mem::transmute;
 use kernel::metal::Image;
 
-kernel::image!(Image {
-    start: |_| jump(),
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start: |_| jump(), ..Image::DEFAULT });
 
 fn jump() -> ! {
     // `ret`, on the stack.

@@ -5,10 +5,7 @@
 use core::ptr;
 use kernel::metal::Image;
 
-kernel::image!(Image {
-    start: |_| load(),
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start: |_| load(), ..Image::DEFAULT });
 
 #[inline(never)]
 fn load() -> ! {

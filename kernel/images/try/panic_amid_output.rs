@@ -6,10 +6,7 @@ use kernel::metal::Image;
 use kernel::metal::cpu::Cpu;
 use kernel::say;
 
-kernel::image!(Image {
-    start,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start, ..Image::DEFAULT });
 
 /// Lines that CPU 5 writes before it panics.
 const LINES: usize = 20;

@@ -7,10 +7,7 @@ use kernel::metal::Image;
 use kernel::metal::cpu::Cpu;
 use kernel::metal::smp::arrived;
 
-kernel::image!(Image {
-    start,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start, ..Image::DEFAULT });
 
 static READY: AtomicUsize = AtomicUsize::new(0);
 

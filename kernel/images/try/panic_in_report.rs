@@ -5,10 +5,7 @@
 use core::{fmt, ptr};
 use kernel::metal::Image;
 
-kernel::image!(Image {
-    start: |_| panic!("a bad message: {}", Bad),
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start: |_| panic!("a bad message: {}", Bad), ..Image::DEFAULT });
 
 /// Faults when it is written.
 struct Bad;

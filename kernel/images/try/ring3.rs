@@ -19,12 +19,7 @@ use kernel::say;
 use snippets::{CASES, Case};
 use user::{ABSENT, Setup};
 
-kernel::image!(Image {
-    prepare,
-    start,
-    entry,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 
 struct State {
     setup: Setup,
@@ -35,19 +30,11 @@ struct State {
 static STATE: Lock<Option<State>> = Lock::new(None);
 
 fn prepare(boot: &mut Boot) {
-    *STATE.lock() = Some(State {
-        setup: user::set_up(boot, 0),
-        case: 0,
-        step: 0,
-    });
+    *STATE.lock() = Some(State { setup: user::set_up(boot, 0), case: 0, step: 0 });
 }
 
 fn start(cpu: &mut Cpu) -> ! {
-    if cpu.number() == 0 {
-        next_case(cpu)
-    } else {
-        registers::halt()
-    }
+    if cpu.number() == 0 { next_case(cpu) } else { registers::halt() }
 }
 
 /// Begins the case that is due.
@@ -73,10 +60,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     let case = &CASES[state.case];
     let context = cpu.context().expect("a thread was in ring 3");
     let expected = case.entries[state.step];
-    if !is_expected(why, expected)
-        || !(case.check)(state.step, context)
-        || !kernel_flags_are_clean()
-    {
+    if !is_expected(why, expected) || !(case.check)(state.step, context) || !kernel_flags_are_clean() {
         fail(case, state.step, why, context)
     }
     state.step += 1;
@@ -86,20 +70,13 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
         drop(guard);
         run_afresh(cpu, next_case)
     }
-    if let Entry::PageFault {
-        address: ABSENT, ..
-    } = why
-    {
+    if let Entry::PageFault { address: ABSENT, .. } = why {
         state.setup.map_absent(0x5A);
     }
     (case.change)(state.step, context);
     let thread = state.setup.thread;
     drop(guard);
-    let way = if why == Entry::SystemCall {
-        Way::Sysret
-    } else {
-        Way::Iret
-    };
+    let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
     // SAFETY: as in `next_case`.
     unsafe { enter(cpu, thread, way) }
 }
@@ -109,28 +86,18 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
 fn is_expected(why: Entry, expected: Entry) -> bool {
     const GATE: u64 = 2;
     match (why, expected) {
-        (
-            Entry::Exception { vector, error },
-            Entry::Exception {
-                vector: expected,
-                error: code,
-            },
-        ) if code & GATE != 0 => vector == expected && error & 7 == code & 7,
+        (Entry::Exception { vector, error }, Entry::Exception { vector: expected, error: code })
+            if code & GATE != 0 =>
+        {
+            vector == expected && error & 7 == code & 7
+        }
         _ => why == expected,
     }
 }
 
 fn fail(case: &Case, step: usize, why: Entry, context: &UserContext) -> ! {
-    say!(
-        "ring 3: {}: entry {step}: got {why:x?}, expected {:x?}",
-        case.name,
-        case.entries[step]
-    );
-    say!(
-        "ring 3: rip {:#x}, registers {:x?}",
-        context.get(Slot::Eip),
-        context.slots
-    );
+    say!("ring 3: {}: entry {step}: got {why:x?}, expected {:x?}", case.name, case.entries[step]);
+    say!("ring 3: rip {:#x}, registers {:x?}", context.get(Slot::Eip), context.slots);
     power::leave(Reason::Failed)
 }
 

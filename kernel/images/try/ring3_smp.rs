@@ -18,12 +18,7 @@ use kernel::metal::user::{Thread, Way, enter};
 use kernel::metal::{Image, power, registers};
 use kernel::say;
 
-kernel::image!(Image {
-    prepare,
-    start,
-    entry,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 
 /// System calls that each CPU serves.
 const CALLS: u64 = 5000;
@@ -86,27 +81,17 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     assert_eq!(count, Some(calls.div_ceil(2)), "on CPU {}", cpu.number());
     if calls == CALLS {
         if DONE.fetch_add(1, Ordering::SeqCst) + 1 == arrived() {
-            say!(
-                "{} CPUs switched {CALLS} times each between two threads",
-                arrived()
-            );
+            say!("{} CPUs switched {CALLS} times each between two threads", arrived());
             power::leave(Reason::Done)
         }
         registers::halt()
     }
     // A new thread may be entered either way; one that made a system call may be too.
-    let way = if calls % 3 == 0 {
-        Way::Iret
-    } else {
-        Way::Sysret
-    };
+    let way = if calls % 3 == 0 { Way::Iret } else { Way::Sysret };
     // SAFETY: as in `start`.
     unsafe { enter(cpu, next, way) }
 }
 
 fn with_pair<R>(cpu: &Cpu, f: impl FnOnce(&mut Pair) -> R) -> R {
-    f(PAIRS[cpu.number()]
-        .lock()
-        .as_mut()
-        .expect("`prepare` has run"))
+    f(PAIRS[cpu.number()].lock().as_mut().expect("`prepare` has run"))
 }

@@ -12,12 +12,7 @@ use kernel::metal::entry::Entry;
 use kernel::metal::user::{Way, enter};
 use kernel::metal::{Image, registers};
 
-kernel::image!(Image {
-    prepare: |boot| *SETUP.lock() = Some(user::set_up(boot, 0)),
-    start,
-    entry,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { prepare: |boot| *SETUP.lock() = Some(user::set_up(boot, 0)), start, entry, ..Image::DEFAULT });
 
 static SETUP: Lock<Option<user::Setup>> = Lock::new(None);
 

@@ -10,20 +10,14 @@ use kernel::metal::{Image, power, registers};
 use kernel::say;
 use kernel::stacks::{Place, Stack, place};
 
-kernel::image!(Image {
-    start,
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start, ..Image::DEFAULT });
 
 static SEEN: AtomicU64 = AtomicU64::new(0);
 
 fn start(cpu: &mut Cpu) -> ! {
     let number = cpu.number();
     let local = &raw const number;
-    assert_eq!(
-        place(local.addr() as u64),
-        Some(Place::Inside(number, Stack::Kernel))
-    );
+    assert_eq!(place(local.addr() as u64), Some(Place::Inside(number, Stack::Kernel)));
     assert_eq!(cpu::number(), number);
     let before = SEEN.fetch_or(1 << number, Ordering::SeqCst);
     assert_eq!(before >> number & 1, 0, "two CPUs have number {number}");

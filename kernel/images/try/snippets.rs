@@ -22,9 +22,7 @@ pub struct Case {
 }
 
 const SYSCALL: Entry = Entry::SystemCall;
-const INT: Entry = Entry::Interrupt {
-    vector: SYSTEM_CALL,
-};
+const INT: Entry = Entry::Interrupt { vector: SYSTEM_CALL };
 
 const fn exception(vector: u8, error: u64) -> Entry {
     Entry::Exception { vector, error }
@@ -36,13 +34,7 @@ const fn page_fault(address: u64, error: u64) -> Entry {
 
 /// A case that ends with its first entry, whatever the registers hold.
 const fn one(name: &'static str, code: unsafe extern "C" fn(), entries: &'static [Entry]) -> Case {
-    Case {
-        name,
-        code,
-        entries,
-        check: |_, _| true,
-        change: |_, _| {},
-    }
+    Case { name, code, entries, check: |_, _| true, change: |_, _| {} }
 }
 
 macro_rules! snippets {
@@ -126,22 +118,15 @@ const PRESERVED: [Slot; 13] = [
 ];
 
 fn all_hold(context: &UserContext, base: u64) -> bool {
-    PRESERVED
-        .iter()
-        .all(|&slot| context.get(slot) == base + slot as u64)
+    PRESERVED.iter().all(|&slot| context.get(slot) == base + slot as u64)
 }
 
 fn registers_check(step: usize, context: &UserContext) -> bool {
     let lost = (context.get(Slot::Ecx), context.get(Slot::R11));
     match step {
-        0 => {
-            all_hold(context, 0x100) && lost == (context.get(Slot::Eip), context.get(Slot::Eflags))
-        }
+        0 => all_hold(context, 0x100) && lost == (context.get(Slot::Eip), context.get(Slot::Eflags)),
         // `sysretq` leaves RIP and RFLAGS in the two registers; `int 48` is two bytes long.
-        1 => {
-            all_hold(context, 0x200)
-                && lost == (context.get(Slot::Eip) - 2, context.get(Slot::Eflags))
-        }
+        1 => all_hold(context, 0x200) && lost == (context.get(Slot::Eip) - 2, context.get(Slot::Eflags)),
         _ => all_hold(context, 0x300) && lost == (0x306, 0x314),
     }
 }
@@ -153,22 +138,12 @@ fn registers_change(step: usize, context: &mut UserContext) {
 }
 
 fn floating_point_check(step: usize, context: &UserContext) -> bool {
-    let values =
-        [Slot::Eax, Slot::Ebx, Slot::Edx, Slot::R8, Slot::R9].map(|slot| context.get(slot));
-    step == 0
-        || values
-            == [
-                0x1122_3344_5566_7788,
-                0x1122_3344_5566_7789,
-                0x1122_3344_5566_778a,
-                0x3f80,
-                1,
-            ]
+    let values = [Slot::Eax, Slot::Ebx, Slot::Edx, Slot::R8, Slot::R9].map(|slot| context.get(slot));
+    step == 0 || values == [0x1122_3344_5566_7788, 0x1122_3344_5566_7789, 0x1122_3344_5566_778a, 0x3f80, 1]
 }
 
 fn fresh_check(_: usize, context: &UserContext) -> bool {
-    [Slot::Eax, Slot::Ebx, Slot::Edx, Slot::Esi].map(|slot| context.get(slot))
-        == [0, 0, 0x1f80, 0x37f]
+    [Slot::Eax, Slot::Ebx, Slot::Edx, Slot::Esi].map(|slot| context.get(slot)) == [0, 0, 0x1f80, 0x37f]
 }
 
 fn flags_check(_: usize, context: &UserContext) -> bool {
@@ -181,8 +156,7 @@ fn wild_stack_check(step: usize, context: &UserContext) -> bool {
 
 fn segments_check(_: usize, context: &UserContext) -> bool {
     use kernel::descriptors::{USER_CODE, USER_DATA};
-    [Slot::Eax, Slot::Ebx, Slot::Ecx].map(|slot| context.get(slot) as u16)
-        == [USER_DATA, USER_DATA, USER_CODE]
+    [Slot::Eax, Slot::Ebx, Slot::Ecx].map(|slot| context.get(slot) as u16) == [USER_DATA, USER_DATA, USER_CODE]
         && context.get(Slot::Cs) == u64::from(USER_CODE)
         && context.get(Slot::Ss) == u64::from(USER_DATA)
         && context.get(Slot::Esp) == DATA + PAGE_SIZE
@@ -203,71 +177,22 @@ pub const CASES: &[Case] = &[
         check: registers_check,
         change: registers_change,
     },
-    Case {
-        check: floating_point_check,
-        ..one("floating point", floating_point, &[SYSCALL, INT])
-    },
-    Case {
-        check: fresh_check,
-        ..one("fresh floating point", fresh_floating_point, &[INT])
-    },
-    Case {
-        check: flags_check,
-        ..one("flags at a gate", flags, &[INT])
-    },
-    Case {
-        check: flags_check,
-        ..one("flags at syscall", flags_by_syscall, &[SYSCALL])
-    },
-    Case {
-        check: wild_stack_check,
-        ..one("wild stack pointers", wild_stack, &[SYSCALL, SYSCALL])
-    },
-    Case {
-        check: segments_check,
-        ..one("segments", segments, &[INT])
-    },
-    Case {
-        check: demand_check,
-        ..one("demand", demand, &[page_fault(ABSENT, 4), INT])
-    },
-    one(
-        "load from an absent page",
-        load_absent,
-        &[page_fault(ABSENT + 0x7000, 4)],
-    ),
-    one(
-        "store to an absent page",
-        store_absent,
-        &[page_fault(ABSENT + 0x7008, 6)],
-    ),
-    one(
-        "fetch from an absent page",
-        fetch_absent,
-        &[page_fault(ABSENT + 0x7000, 0x14)],
-    ),
+    Case { check: floating_point_check, ..one("floating point", floating_point, &[SYSCALL, INT]) },
+    Case { check: fresh_check, ..one("fresh floating point", fresh_floating_point, &[INT]) },
+    Case { check: flags_check, ..one("flags at a gate", flags, &[INT]) },
+    Case { check: flags_check, ..one("flags at syscall", flags_by_syscall, &[SYSCALL]) },
+    Case { check: wild_stack_check, ..one("wild stack pointers", wild_stack, &[SYSCALL, SYSCALL]) },
+    Case { check: segments_check, ..one("segments", segments, &[INT]) },
+    Case { check: demand_check, ..one("demand", demand, &[page_fault(ABSENT, 4), INT]) },
+    one("load from an absent page", load_absent, &[page_fault(ABSENT + 0x7000, 4)]),
+    one("store to an absent page", store_absent, &[page_fault(ABSENT + 0x7008, 6)]),
+    one("fetch from an absent page", fetch_absent, &[page_fault(ABSENT + 0x7000, 0x14)]),
     one("load from null", load_null, &[page_fault(0, 4)]),
     one("store to its own code", store_code, &[page_fault(CODE, 7)]),
-    one(
-        "load from a page of the kernel",
-        load_kernel_only,
-        &[page_fault(KERNEL_ONLY, 5)],
-    ),
-    one(
-        "load from the image",
-        load_image,
-        &[page_fault(IMAGE_BASE + 0x11_0000, 5)],
-    ),
-    one(
-        "store to the direct map",
-        store_direct_map,
-        &[page_fault(DIRECT_MAP, 7)],
-    ),
-    one(
-        "jump into the kernel",
-        jump_kernel,
-        &[page_fault(IMAGE_BASE + 0x11_0000, 0x15)],
-    ),
+    one("load from a page of the kernel", load_kernel_only, &[page_fault(KERNEL_ONLY, 5)]),
+    one("load from the image", load_image, &[page_fault(IMAGE_BASE + 0x11_0000, 5)]),
+    one("store to the direct map", store_direct_map, &[page_fault(DIRECT_MAP, 7)]),
+    one("jump into the kernel", jump_kernel, &[page_fault(IMAGE_BASE + 0x11_0000, 0x15)]),
     one("non-canonical load", load_non_canonical, &[PROTECTION]),
     one("hlt", halt, &[PROTECTION]),
     one("cli", interrupts_off, &[PROTECTION]),
@@ -279,31 +204,11 @@ pub const CASES: &[Case] = &[
     one("lgdt", gdt, &[PROTECTION]),
     one("swapgs", swap_gs, &[PROTECTION]),
     one("sysret", system_return, &[PROTECTION]),
-    one(
-        "a segment of the kernel",
-        kernel_segment,
-        &[exception(GENERAL_PROTECTION, 0x10)],
-    ),
-    one(
-        "int 0x20",
-        foreign_interrupt,
-        &[exception(GENERAL_PROTECTION, 0x20 << 3 | 2)],
-    ),
-    one(
-        "int 2",
-        nmi_by_software,
-        &[exception(GENERAL_PROTECTION, 2 << 3 | 2)],
-    ),
-    one(
-        "int 8",
-        double_fault_by_software,
-        &[exception(GENERAL_PROTECTION, 8 << 3 | 2)],
-    ),
-    one(
-        "int 14",
-        page_fault_by_software,
-        &[exception(GENERAL_PROTECTION, 14 << 3 | 2)],
-    ),
+    one("a segment of the kernel", kernel_segment, &[exception(GENERAL_PROTECTION, 0x10)]),
+    one("int 0x20", foreign_interrupt, &[exception(GENERAL_PROTECTION, 0x20 << 3 | 2)]),
+    one("int 2", nmi_by_software, &[exception(GENERAL_PROTECTION, 2 << 3 | 2)]),
+    one("int 8", double_fault_by_software, &[exception(GENERAL_PROTECTION, 8 << 3 | 2)]),
+    one("int 14", page_fault_by_software, &[exception(GENERAL_PROTECTION, 14 << 3 | 2)]),
     one("ud2", undefined, &[exception(6, 0)]),
     one("division by zero", divide, &[exception(0, 0)]),
     one("int3", breakpoint, &[exception(3, 0)]),

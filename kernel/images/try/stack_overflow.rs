@@ -5,10 +5,7 @@
 use core::hint::black_box;
 use kernel::metal::Image;
 
-kernel::image!(Image {
-    start: |_| panic!("came back with {}", deeper(1)),
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start: |_| panic!("came back with {}", deeper(1)), ..Image::DEFAULT });
 
 #[expect(unconditional_recursion, reason = "this is the point")]
 fn deeper(depth: u64) -> u64 {

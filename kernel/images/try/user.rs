@@ -40,30 +40,19 @@ const FRAMES: u64 = 8;
 /// Makes page map number `number`, in users' frames of its own.
 pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
     let spaces = paging::user_spaces(&mut boot.frames, boot.root, 1).expect("memory for one space");
-    let frame =
-        |index: u64| boot.memory.user_frames().start + (number * FRAMES + index) * PAGE_SIZE;
+    let frame = |index: u64| boot.memory.user_frames().start + (number * FRAMES + index) * PAGE_SIZE;
     let table = frame(0);
     // SAFETY: users' frames are free at boot, and in the direct map; the space is not in use yet.
     unsafe {
         direct::<u8>(table).write_bytes(0, PAGE_SIZE as usize);
-        paging::set_directory_entry(&spaces, 0, GIB / REGION_SIZE, table | TABLE)
-            .expect("a region of the window");
+        paging::set_directory_entry(&spaces, 0, GIB / REGION_SIZE, table | TABLE).expect("a region of the window");
         for (index, permission) in [(0, 5), (1, 7), (2, 3)] {
-            paging::set_page_table_entry(table, index, frame(1 + index) | permission)
-                .expect("an entry");
+            paging::set_page_table_entry(table, index, frame(1 + index) | permission).expect("an entry");
         }
     }
     let context = ptr::from_mut(keep(&mut boot.frames, UserContext::new()).expect("memory"));
     let fpu = ptr::from_mut(keep(&mut boot.frames, FpuArea::new()).expect("memory"));
-    Setup {
-        thread: Thread {
-            context,
-            fpu,
-            root: spaces.root(0).expect("space 0"),
-        },
-        table,
-        frames: frame(1),
-    }
+    Setup { thread: Thread { context, fpu, root: spaces.root(0).expect("space 0") }, table, frames: frame(1) }
 }
 
 impl Setup {
@@ -88,8 +77,7 @@ impl Setup {
         // SAFETY: the frame is a user's and free; the entry was not present.
         unsafe {
             direct::<u8>(frame).write_bytes(byte, PAGE_SIZE as usize);
-            paging::set_page_table_entry(self.table, (ABSENT - GIB) / PAGE_SIZE, frame | 7)
-                .expect("an entry");
+            paging::set_page_table_entry(self.table, (ABSENT - GIB) / PAGE_SIZE, frame | 7).expect("an entry");
         }
     }
 }

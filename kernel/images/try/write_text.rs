@@ -4,10 +4,7 @@
 
 use kernel::metal::Image;
 
-kernel::image!(Image {
-    start: |_| store(),
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start: |_| store(), ..Image::DEFAULT });
 
 fn store() -> ! {
     let code = store as fn() -> ! as *mut u8;

@@ -6,10 +6,7 @@ use kernel::layout::IMAGE_BASE;
 use kernel::metal::Image;
 use kernel::metal::paging::direct;
 
-kernel::image!(Image {
-    start: |_| store(),
-    ..Image::DEFAULT
-});
+kernel::image!(Image { start: |_| store(), ..Image::DEFAULT });
 
 fn store() -> ! {
     let code = store as fn() -> ! as usize as u64;

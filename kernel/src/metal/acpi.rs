@@ -40,17 +40,9 @@ impl CpuList {
 struct DirectMap;
 
 impl AcpiHandler for DirectMap {
-    unsafe fn map_physical_region<T>(
-        &self,
-        address: usize,
-        size: usize,
-    ) -> PhysicalMapping<Self, T> {
+    unsafe fn map_physical_region<T>(&self, address: usize, size: usize) -> PhysicalMapping<Self, T> {
         // A wild pointer in a table must not become a fault: address 0 fails the table's checks instead.
-        let address = if address.saturating_add(size) as u64 <= DIRECT_MAP_SIZE {
-            address
-        } else {
-            0
-        };
+        let address = if address.saturating_add(size) as u64 <= DIRECT_MAP_SIZE { address } else { 0 };
         let pointer = direct::<T>(address as u64);
         // SAFETY: `DIRECT_MAP` is not null, so no address in the direct map is.
         let pointer = unsafe { NonNull::new_unchecked(pointer) };
@@ -71,17 +63,11 @@ pub fn cpus(rsdp: Option<u64>) -> Result<CpuList, Error> {
             None => AcpiTables::search_for_rsdp_bios(DirectMap),
         }
     };
-    let madt = tables
-        .and_then(|tables| tables.find_table::<Madt>())
-        .map_err(|error| match error {
-            AcpiError::TableMissing(_) => Error::NoCpus,
-            _ => Error::NoTables,
-        })?;
-    let mut list = CpuList {
-        ids: [0; MAX_CPUS],
-        count: 0,
-        left_out: 0,
-    };
+    let madt = tables.and_then(|tables| tables.find_table::<Madt>()).map_err(|error| match error {
+        AcpiError::TableMissing(_) => Error::NoCpus,
+        _ => Error::NoTables,
+    })?;
+    let mut list = CpuList { ids: [0; MAX_CPUS], count: 0, left_out: 0 };
     for entry in madt.get().entries() {
         let MadtEntry::LocalApic(entry) = entry else {
             continue;
@@ -97,9 +83,5 @@ pub fn cpus(rsdp: Option<u64>) -> Result<CpuList, Error> {
             None => list.left_out += 1,
         }
     }
-    if list.count == 0 {
-        Err(Error::NoCpus)
-    } else {
-        Ok(list)
-    }
+    if list.count == 0 { Err(Error::NoCpus) } else { Ok(list) }
 }

@@ -52,9 +52,7 @@ impl LocalApic {
         if base & X2APIC_MODE != 0 {
             return Err(InX2ApicMode);
         }
-        let apic = LocalApic {
-            registers: base & ADDRESS,
-        };
+        let apic = LocalApic { registers: base & ADDRESS };
         apic.write(SPURIOUS, ENABLE_SPURIOUS_255);
         apic.write(LINT0, MASKED);
         apic.write(LINT1, NMI);

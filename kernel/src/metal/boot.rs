@@ -120,10 +120,7 @@ unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
             Some(keep_archive(&mut frames, bytes)?)
         }
     };
-    if let Some(text) = archive
-        .as_ref()
-        .and_then(|archive| archive.find_text(symbols::FILE))
-    {
+    if let Some(text) = archive.as_ref().and_then(|archive| archive.find_text(symbols::FILE)) {
         report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
     }
 
@@ -143,14 +140,7 @@ unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
     let cpu = unsafe { smp::new_cpu(&mut frames, 0, apic.id(), root) }?;
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { smp::settle(cpu) };
-    *BOOT.lock() = Some(Boot {
-        memory: info.map,
-        frames,
-        archive,
-        cpus,
-        protections,
-        root,
-    });
+    *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, protections, root });
     Ok(cpu)
 }
 
@@ -172,9 +162,7 @@ fn keep_archive(frames: &mut Frames, bytes: &[u8]) -> Result<Archive<'static>, E
 
 /// On CPU 0's own stack: brings up the others, reports, and hands over to the image.
 fn go(cpu: &mut Cpu) -> ! {
-    let Some(mut boot) = BOOT.lock().take() else {
-        unreachable!("`start` has filled it")
-    };
+    let Some(mut boot) = BOOT.lock().take() else { unreachable!("`start` has filled it") };
     if let Err(error) = smp::start_others(&mut boot) {
         panic!("cannot boot: {error:?}");
     }
@@ -209,11 +197,7 @@ fn describe(boot: &Boot) {
         None => crate::say!("cairn: no boot archive"),
         Some(archive) => {
             for file in archive.files() {
-                crate::say!(
-                    "cairn: boot archive: {} ({} bytes)",
-                    file.name().as_str(),
-                    file.data().len()
-                );
+                crate::say!("cairn: boot archive: {} ({} bytes)", file.name().as_str(), file.data().len());
             }
         }
     }

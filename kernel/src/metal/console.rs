@@ -22,11 +22,7 @@ pub struct Console {
     at_line_start: bool,
 }
 
-static CONSOLE: Lock<Console> = Lock::new(Console {
-    serial: None,
-    debug_port: false,
-    at_line_start: true,
-});
+static CONSOLE: Lock<Console> = Lock::new(Console { serial: None, debug_port: false, at_line_start: true });
 
 /// Finds and sets up the devices. Before this, output goes nowhere.
 ///
@@ -37,17 +33,9 @@ pub unsafe fn init() {
     // SAFETY: reading this port has no effect on a PC, whether an emulator's device is there or not.
     console.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
     // SAFETY: the caller leaves the ports of COM1 to the console.
-    console.serial = unsafe { Uart16550::new_port(COM1) }
-        .ok()
-        .and_then(|mut serial| {
-            serial
-                .init(Config {
-                    baud_rate: uart_16550::BaudRate::Baud115200,
-                    ..Config::DEFAULT
-                })
-                .ok()
-                .map(|()| serial)
-        });
+    console.serial = unsafe { Uart16550::new_port(COM1) }.ok().and_then(|mut serial| {
+        serial.init(Config { baud_rate: uart_16550::BaudRate::Baud115200, ..Config::DEFAULT }).ok().map(|()| serial)
+    });
 }
 
 impl Console {

@@ -70,10 +70,8 @@ pub struct Frame {
 
 impl Frame {
     /// Names of [`Frame::general`].
-    pub const GENERAL: [&str; 15] = [
-        "rdi", "rsi", "rbp", "rbx", "rdx", "rcx", "rax", "r8", "r9", "r10", "r11", "r12", "r13",
-        "r14", "r15",
-    ];
+    pub const GENERAL: [&str; 15] =
+        ["rdi", "rsi", "rbp", "rbx", "rdx", "rcx", "rax", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
 
     /// The vector.
     pub fn vector(&self) -> u8 {
@@ -137,10 +135,7 @@ extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
         (context.get(Slot::Trapno) as u8, context.get(Slot::Err))
     });
     let why = match vector {
-        vectors::PAGE_FAULT => Entry::PageFault {
-            address: Cr2::read_raw(),
-            error,
-        },
+        vectors::PAGE_FAULT => Entry::PageFault { address: Cr2::read_raw(), error },
         vectors::FIRST_INTERRUPT.. => Entry::Interrupt { vector },
         _ => Entry::Exception { vector, error },
     };

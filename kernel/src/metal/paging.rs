@@ -10,8 +10,7 @@ use core::ops::Range;
 use core::ptr;
 use x86_64::structures::paging::mapper::MapToError;
 use x86_64::structures::paging::{
-    FrameAllocator, Mapper, OffsetPageTable, Page, PageSize, PageTable, PageTableFlags, PhysFrame,
-    Size2MiB, Size4KiB,
+    FrameAllocator, Mapper, OffsetPageTable, Page, PageSize, PageTable, PageTableFlags, PhysFrame, Size2MiB, Size4KiB,
 };
 use x86_64::{PhysAddr, VirtAddr};
 
@@ -44,18 +43,9 @@ pub fn image_parts() -> ImageParts {
         static image_end: u8;
     }
     let physical = |symbol: *const u8| symbol.addr() as u64 - IMAGE_BASE;
-    let [text, rodata, data, end] = [
-        &raw const text_start,
-        &raw const rodata_start,
-        &raw const data_start,
-        &raw const image_end,
-    ]
-    .map(physical);
-    ImageParts {
-        text: text..rodata,
-        rodata: rodata..data,
-        data: data..end,
-    }
+    let [text, rodata, data, end] =
+        [&raw const text_start, &raw const rodata_start, &raw const data_start, &raw const image_end].map(physical);
+    ImageParts { text: text..rodata, rodata: rodata..data, data: data..end }
 }
 
 /// Kernel memory as the mapper's source of tables.
@@ -77,12 +67,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Maps `range` of virtual addresses to the same number of physical ones from `physical` on.
-    fn map<S: PageSize>(
-        &mut self,
-        range: Range<u64>,
-        physical: u64,
-        flags: PageTableFlags,
-    ) -> Result<(), Error>
+    fn map<S: PageSize>(&mut self, range: Range<u64>, physical: u64, flags: PageTableFlags) -> Result<(), Error>
     where
         for<'a> OffsetPageTable<'a>: Mapper<S>,
     {
@@ -122,70 +107,36 @@ pub unsafe fn build(
     };
     // SAFETY: physical address 0 is at `DIRECT_MAP`, now and in the new map.
     let map = unsafe { OffsetPageTable::new(root_table, VirtAddr::new(DIRECT_MAP)) };
-    let mut builder = Builder {
-        map,
-        tables: Tables(frames),
-    };
+    let mut builder = Builder { map, tables: Tables(frames) };
 
     let read = PageTableFlags::PRESENT;
-    let never_run = if protections.nx {
-        PageTableFlags::NO_EXECUTE
-    } else {
-        PageTableFlags::empty()
-    };
+    let never_run = if protections.nx { PageTableFlags::NO_EXECUTE } else { PageTableFlags::empty() };
     let constant = read | never_run;
     let data = read | PageTableFlags::WRITABLE | never_run;
     let device = data | PageTableFlags::NO_CACHE | PageTableFlags::WRITE_THROUGH;
 
     let parts = image_parts();
-    for (range, flags) in [
-        (parts.text.clone(), read),
-        (parts.rodata.clone(), constant),
-        (parts.data.clone(), data),
-    ] {
-        builder.map::<Size4KiB>(
-            IMAGE_BASE + range.start..IMAGE_BASE + range.end,
-            range.start,
-            flags,
-        )?;
+    for (range, flags) in [(parts.text.clone(), read), (parts.rodata.clone(), constant), (parts.data.clone(), data)] {
+        builder.map::<Size4KiB>(IMAGE_BASE + range.start..IMAGE_BASE + range.end, range.start, flags)?;
     }
 
     let protected = parts.text.start..parts.rodata.end;
     for start in (0..DIRECT_MAP_SIZE).step_by(REGION_SIZE as usize) {
         let region = start..start + REGION_SIZE;
         if region.end <= protected.start || protected.end <= region.start {
-            let flags = if memory.is_memory(region.clone()) {
-                data
-            } else {
-                device
-            };
-            builder.map::<Size2MiB>(
-                DIRECT_MAP + region.start..DIRECT_MAP + region.end,
-                start,
-                flags,
-            )?;
+            let flags = if memory.is_memory(region.clone()) { data } else { device };
+            builder.map::<Size2MiB>(DIRECT_MAP + region.start..DIRECT_MAP + region.end, start, flags)?;
         } else {
             for page in region.step_by(PAGE_SIZE as usize) {
-                let flags = if protected.contains(&page) {
-                    constant
-                } else {
-                    data
-                };
-                builder.map::<Size4KiB>(
-                    DIRECT_MAP + page..DIRECT_MAP + page + PAGE_SIZE,
-                    page,
-                    flags,
-                )?;
+                let flags = if protected.contains(&page) { constant } else { data };
+                builder.map::<Size4KiB>(DIRECT_MAP + page..DIRECT_MAP + page + PAGE_SIZE, page, flags)?;
             }
         }
     }
 
     for cpu in 0..cpus {
         for stack in Stack::ALL {
-            let memory = builder
-                .tables
-                .0
-                .allocate(stack.bytes() / PAGE_SIZE, PAGE_SIZE)?;
+            let memory = builder.tables.0.allocate(stack.bytes() / PAGE_SIZE, PAGE_SIZE)?;
             builder.map::<Size4KiB>(stack.range(cpu), memory, data)?;
         }
     }
@@ -208,16 +159,13 @@ pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<
             direct::<u64>(root).write(pointers | entry::TABLE);
             for gib in DIRECTORY_GIBS {
                 if let Some(directory) = spaces.directory(index, gib) {
-                    direct::<u64>(pointers)
-                        .add(gib as usize)
-                        .write(directory | entry::TABLE);
+                    direct::<u64>(pointers).add(gib as usize).write(directory | entry::TABLE);
                 }
             }
             let half = KERNEL_ENTRIES.start;
-            direct::<u64>(root).add(half).copy_from_nonoverlapping(
-                direct::<u64>(kernel_root).add(half),
-                KERNEL_ENTRIES.len(),
-            );
+            direct::<u64>(root)
+                .add(half)
+                .copy_from_nonoverlapping(direct::<u64>(kernel_root).add(half), KERNEL_ENTRIES.len());
         }
     }
     Ok(spaces)
@@ -235,12 +183,7 @@ pub fn directory_entry(spaces: &Spaces, index: u64, region: u64) -> Option<u64> 
 /// # Safety
 /// `value` is 0, or a frame that holds a page table, with [`entry::TABLE`]. An entry that was present in a
 /// map that a CPU uses does not change.
-pub unsafe fn set_directory_entry(
-    spaces: &Spaces,
-    index: u64,
-    region: u64,
-    value: u64,
-) -> Option<()> {
+pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, value: u64) -> Option<()> {
     let at = spaces.directory_entry(index, region)?;
     // SAFETY: `at` lies in the frames of the spaces; the caller vouches for the value.
     unsafe { direct::<u64>(at).write_volatile(value) };

@@ -48,14 +48,8 @@ pub unsafe fn protect() -> Protections {
     let mut efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS;
     efer.set(EferFlags::NO_EXECUTE_ENABLE, protections.nx);
     let mut cr4 = Cr4::read();
-    cr4.set(
-        Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION,
-        protections.smep,
-    );
-    cr4.set(
-        Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION,
-        protections.smap,
-    );
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, protections.smep);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
     // SAFETY: each bit is set only where CPUID announces it; the caller vouches for the page map.
     unsafe {
         Efer::write(efer);

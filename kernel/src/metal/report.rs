@@ -94,20 +94,14 @@ fn panic(info: &PanicInfo) -> ! {
     claim(number, None);
     let frame_pointer: u64;
     // SAFETY: reads a register.
-    unsafe {
-        asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags))
-    };
+    unsafe { asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags)) };
     let mut out = begin(number);
     let _ = write_panic(&mut out, number, info, frame_pointer);
     power::leave(Reason::Panic)
 }
 
 fn write_panic(out: &mut Out, number: usize, info: &PanicInfo, frame_pointer: u64) -> fmt::Result {
-    writeln!(
-        out,
-        "cairn: kernel panic on CPU {number}: {}",
-        info.message()
-    )?;
+    writeln!(out, "cairn: kernel panic on CPU {number}: {}", info.message())?;
     if let Some(location) = info.location() {
         writeln!(out, "  at {location}")?;
     }
@@ -132,11 +126,7 @@ pub(super) fn fatal(number: usize, frame: &'static Frame) -> ! {
 
 fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt::Result {
     let vector = frame.vector();
-    let place = if frame.from_ring_3() {
-        "ring 3"
-    } else {
-        "the kernel"
-    };
+    let place = if frame.from_ring_3() { "ring 3" } else { "the kernel" };
     writeln!(
         out,
         "cairn: {} (vector {vector}) in {place} on CPU {number}, error code {:#x}",
@@ -144,28 +134,17 @@ fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt
         frame.error
     )?;
     if vector == vectors::PAGE_FAULT {
-        let (access, reason) = (
-            page_fault::access(frame.error),
-            page_fault::reason(frame.error),
-        );
+        let (access, reason) = (page_fault::access(frame.error), page_fault::reason(frame.error));
         writeln!(out, "  {access} {cr2:#x}: {reason}")?;
     }
     if let (vectors::PAGE_FAULT | vectors::DOUBLE_FAULT, Some(Place::Guard(owner, stack))) =
         (vector, stacks::place(cr2))
     {
-        writeln!(
-            out,
-            "  that is the guard page below the {} of CPU {owner}: it overflowed",
-            stack.text()
-        )?;
+        writeln!(out, "  that is the guard page below the {} of CPU {owner}: it overflowed", stack.text())?;
     }
     write!(out, "  rip {:#018x} ", frame.rip)?;
     write_symbol(out, frame.rip)?;
-    writeln!(
-        out,
-        "\n  rsp {:#018x} cs {:#x} ss {:#x} rflags {:#x}",
-        frame.rsp, frame.cs, frame.ss, frame.rflags
-    )?;
+    writeln!(out, "\n  rsp {:#018x} cs {:#x} ss {:#x} rflags {:#x}", frame.rsp, frame.cs, frame.ss, frame.rflags)?;
     for (names, values) in Frame::GENERAL.chunks(3).zip(frame.general.chunks(3)) {
         for (name, value) in names.iter().zip(values) {
             write!(out, "  {name:<3} {value:#018x}")?;
@@ -173,12 +152,7 @@ fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt
         writeln!(out)?;
     }
     let cr3 = Cr3::read_raw().0.start_address().as_u64();
-    writeln!(
-        out,
-        "  cr0 {:#x} cr2 {cr2:#x} cr3 {cr3:#x} cr4 {:#x}",
-        Cr0::read_raw(),
-        Cr4::read_raw()
-    )?;
+    writeln!(out, "  cr0 {:#x} cr2 {cr2:#x} cr3 {cr3:#x} cr4 {:#x}", Cr0::read_raw(), Cr4::read_raw())?;
     if frame.from_ring_3() {
         return Ok(());
     }
@@ -201,23 +175,12 @@ fn write_interrupted(out: &mut Out, number: usize, frame: &Frame) -> fmt::Result
             Some(frame)
         } else {
             // SAFETY: a CPU stores the place of its own last frame, on a stack that nobody uses again.
-            PLACES
-                .get(other)
-                .and_then(|slot| unsafe { slot.load(Ordering::Acquire).as_ref() })
+            PLACES.get(other).and_then(|slot| unsafe { slot.load(Ordering::Acquire).as_ref() })
         };
         match place {
             None => write!(out, "unknown")?,
             Some(frame) => {
-                write!(
-                    out,
-                    "{} at {:#x} ",
-                    if frame.from_ring_3() {
-                        "ring 3"
-                    } else {
-                        "kernel"
-                    },
-                    frame.rip
-                )?;
+                write!(out, "{} at {:#x} ", if frame.from_ring_3() { "ring 3" } else { "kernel" }, frame.rip)?;
                 write_symbol(out, frame.rip)?;
             }
         }

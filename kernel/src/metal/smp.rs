@@ -43,12 +43,7 @@ pub struct Mailbox(UnsafeCell<ApStart>);
 unsafe impl Sync for Mailbox {}
 
 /// What the next CPU to start will find.
-pub static AP_START: Mailbox = Mailbox(UnsafeCell::new(ApStart {
-    efer: 0,
-    root: 0,
-    stack: 0,
-    cpu: ptr::null_mut(),
-}));
+pub static AP_START: Mailbox = Mailbox(UnsafeCell::new(ApStart { efer: 0, root: 0, stack: 0, cpu: ptr::null_mut() }));
 
 /// CPUs that have arrived, CPU 0 among them.
 static ARRIVED: AtomicUsize = AtomicUsize::new(1);
@@ -83,12 +78,7 @@ pub struct NewCpu {
 ///
 /// # Safety
 /// The CPU's stacks are mapped, and nobody is on them.
-pub(super) unsafe fn new_cpu(
-    frames: &mut Frames,
-    number: usize,
-    apic: u32,
-    root: u64,
-) -> Result<NewCpu, Error> {
+pub(super) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, Error> {
     let cpu = tables::keep(frames, Cpu::new(number, apic, root))?;
     let block = cpu.fix();
     // SAFETY: the caller vouches for the stacks.

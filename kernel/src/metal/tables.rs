@@ -11,9 +11,7 @@ use core::arch::asm;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
 use x86_64::instructions::tables::{lidt, load_tss};
 use x86_64::structures::DescriptorTablePointer;
-use x86_64::structures::gdt::{
-    Descriptor, DescriptorFlags, GlobalDescriptorTable, SegmentSelector,
-};
+use x86_64::structures::gdt::{Descriptor, DescriptorFlags, GlobalDescriptorTable, SegmentSelector};
 use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
@@ -51,16 +49,8 @@ pub fn build_gates() -> Gates {
             vectors::MACHINE_CHECK => Stack::MachineCheck,
             _ => Stack::Trap,
         };
-        let ring = if vectors::FOR_RING_3.contains(&vector) {
-            3
-        } else {
-            0
-        };
-        *slot = gate(
-            entry::gate_address(vector),
-            stack.ist_index().unwrap_or(0),
-            ring,
-        );
+        let ring = if vectors::FOR_RING_3.contains(&vector) { 3 } else { 0 };
+        *slot = gate(entry::gate_address(vector), stack.ist_index().unwrap_or(0), ring);
     }
     Gates(gates)
 }
@@ -70,11 +60,7 @@ pub fn build_gates() -> Gates {
 ///
 /// # Safety
 /// The CPU's stacks are mapped and not in use.
-pub unsafe fn build(
-    frames: &mut Frames,
-    cpu: usize,
-    block: u64,
-) -> Result<&'static CpuTables, Error> {
+pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'static CpuTables, Error> {
     let mut task = TaskStateSegment::new();
     for stack in Stack::ALL {
         let top = stack.range(cpu).end;
@@ -87,30 +73,16 @@ pub unsafe fn build(
         unsafe { header.write(block) };
         task.interrupt_stack_table[index] = VirtAddr::new(top - STACK_HEADER);
     }
-    let tables = keep(
-        frames,
-        CpuTables {
-            segments: GlobalDescriptorTable::new(),
-            task,
-        },
-    )?;
+    let tables = keep(frames, CpuTables { segments: GlobalDescriptorTable::new(), task })?;
     // In the order of `descriptors`; entry 3, the base of `sysret`, is 32-bit code that nobody uses.
     tables.segments.append(Descriptor::kernel_code_segment());
     tables.segments.append(Descriptor::kernel_data_segment());
-    tables
-        .segments
-        .append(Descriptor::UserSegment(DescriptorFlags::USER_CODE32.bits()));
+    tables.segments.append(Descriptor::UserSegment(DescriptorFlags::USER_CODE32.bits()));
     tables.segments.append(Descriptor::user_data_segment());
     tables.segments.append(Descriptor::user_code_segment());
     // SAFETY: the task state was moved to where it stays just now.
-    let task = tables
-        .segments
-        .append(unsafe { Descriptor::tss_segment_unchecked(&raw const tables.task) });
-    assert_eq!(
-        task.0,
-        descriptors::TASK_STATE,
-        "the segments are in the order of `descriptors`"
-    );
+    let task = tables.segments.append(unsafe { Descriptor::tss_segment_unchecked(&raw const tables.task) });
+    assert_eq!(task.0, descriptors::TASK_STATE, "the segments are in the order of `descriptors`");
     Ok(tables)
 }
 
@@ -121,10 +93,7 @@ pub unsafe fn build(
 pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
     let selector = |number: u16| SegmentSelector(number);
     let limit = (size_of::<Gates>() - 1) as u16;
-    let pointer = DescriptorTablePointer {
-        limit,
-        base: VirtAddr::from_ptr(gates),
-    };
+    let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(gates) };
     tables.segments.load();
     // SAFETY: the selectors are those of the segments just loaded, the gates lead to the entry stubs.
     unsafe {
@@ -132,10 +101,7 @@ pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
         SS::set_reg(selector(descriptors::KERNEL_DATA));
         DS::set_reg(selector(descriptors::USER_DATA));
         ES::set_reg(selector(descriptors::USER_DATA));
-        load_tss(SegmentSelector::new(
-            descriptors::TASK_STATE >> 3,
-            PrivilegeLevel::Ring0,
-        ));
+        load_tss(SegmentSelector::new(descriptors::TASK_STATE >> 3, PrivilegeLevel::Ring0));
         lidt(&pointer);
     }
 }

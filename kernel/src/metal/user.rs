@@ -57,10 +57,7 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
         context.set(Slot::Trapno, u64::from(vectors::GENERAL_PROTECTION));
         context.set(Slot::Err, 0);
         run_afresh(cpu, |cpu| {
-            let why = Entry::Exception {
-                vector: vectors::GENERAL_PROTECTION,
-                error: 0,
-            };
+            let why = Entry::Exception { vector: vectors::GENERAL_PROTECTION, error: 0 };
             (image().entry)(cpu, why)
         });
     }
