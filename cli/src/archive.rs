@@ -8,19 +8,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// A program to put into the archive.
-pub struct Program {
-    /// Name of its file in the archive.
-    pub name: String,
-    /// Its ELF file.
-    pub elf: Vec<u8>,
-}
-
-/// Writes the archive for the image at `image` to `path`: the boot list, the image's symbols, the programs.
-pub fn write(path: &Path, image: &Path, boot_list: &str, programs: &[Program]) -> Result<(), Error> {
+/// Writes the archive for the image at `image` to `path`: the boot list, the image's symbols, the programs, each with its
+/// name.
+pub fn write(path: &Path, image: &Path, boot_list: &str, programs: &[(&str, &[u8])]) -> Result<(), Error> {
     let symbols = symbol_table(image)?;
     let mut files = vec![(BOOT_LIST, boot_list.as_bytes()), (symbols::FILE, symbols.as_bytes())];
-    files.extend(programs.iter().map(|program| (program.name.as_str(), program.elf.as_slice())));
+    files.extend(programs);
 
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory).map_err(Error::file("create", directory))?;
@@ -74,7 +67,7 @@ mod tests {
     fn the_kernel_reads_what_is_written() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new").join("boot.tar");
-        let program = Program { name: "hello".to_owned(), elf: vec![7; 1000] };
+        let program: (&str, &[u8]) = ("hello", &[7; 1000]);
         // Any ELF file serves; this one has no functions where an image has them.
         let image = env::current_exe().expect("this test");
         write(&path, &image, "0 hello 40\n", &[program]).expect("an archive");

@@ -38,6 +38,18 @@ pub enum Error {
         /// What the reader said.
         source: object::Error,
     },
+    /// The programs cannot be built.
+    #[error(transparent)]
+    Programs(#[from] programs::build::Error),
+    /// The programs cannot be run together (their manifests are to blame).
+    #[error("these programs cannot run together: {0}")]
+    Plan(#[from] programs::plan::Error),
+    /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
+    #[error("the hosted machine refuses to run this: {0}")]
+    Hosted(String),
+    /// A debugger was asked for where there is none (the caller).
+    #[error("--gdb needs --machine qemu")]
+    NoDebugger,
     /// There is nothing by this name (the caller).
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {

@@ -4,6 +4,7 @@ mod archive;
 mod boots;
 mod error;
 mod image;
+mod job;
 mod qemu;
 mod run;
 mod setup;

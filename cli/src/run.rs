@@ -1,100 +1,93 @@
-//! `cairn run`: builds the kernel and runs it, with its console on the terminal.
+//! `cairn run`: builds the programs, and the kernel, and runs them, with the console on the terminal.
 
-use crate::archive::{self, Program};
 use crate::error::Error;
-use crate::image::{self, Images};
-use crate::qemu::{self, Outcome, Run};
-use crate::workspace;
+use crate::image;
+use crate::job::{IMAGE, Job};
+use crate::tools;
 use clap::ValueEnum;
-use kernel::exit::Reason;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Build the kernel and run programs on it
+/// Run programs on the kernel and check that each does what its manifest says
 ///
-/// The console is shown live. The exit status is 0 if everything ended as expected; otherwise the reason
-/// is named on the last line.
+/// The console is shown live. The exit status is 0 if everything ended as expected; otherwise the last lines say what
+/// did not.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// The machine to run on
-    #[arg(long, value_enum, default_value_t = Machine::Qemu)]
-    machine: Machine,
+    /// The machine to run on [default: qemu where it is installed, otherwise sim]
+    #[arg(long, value_enum)]
+    machine: Option<Machine>,
     /// Number of CPUs
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::layout::MAX_CPUS as i64))]
     cpus: u32,
     /// Seconds after which each CPU is asked what it is running and the machine is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
+    /// Fixes in which order the hosted machine's CPUs take turns
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
-    /// ELF files of the programs to put into the boot archive and start
-    programs: Vec<PathBuf>,
+    /// Names of programs to start [default: all]
+    #[arg(value_name = "PROGRAM")]
+    programs: Vec<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Machine {
-    /// A PC emulated by QEMU
+    /// A PC emulated by QEMU: the kernel boots
     Qemu,
+    /// The hosted machine: a plain process that needs nothing but Rust
+    Sim,
 }
 
-/// The image of the kernel.
-const IMAGE: &str = "cairn";
+/// Most differences that are shown.
+const SHOWN: usize = 20;
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let Machine::Qemu = arguments.machine;
-    image::build(Images::One(IMAGE))?;
-    let image = image::path(IMAGE);
-    let archive = workspace::target().join("kernel").join("boot.tar");
-    let programs = arguments.programs.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
-    archive::write(&archive, &image, &boot_list(&programs, arguments.cpus), &programs)?;
-    if arguments.gdb {
-        eprintln!(
-            "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
-            image.display()
-        );
+    let machine = arguments.machine.unwrap_or_else(choose);
+    if arguments.gdb && machine != Machine::Qemu {
+        return Err(Error::NoDebugger);
     }
-    let ended = qemu::run(&Run {
-        image: &image,
-        archive: Some(&archive),
-        cpus: arguments.cpus,
-        timeout: (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout)),
-        gdb: arguments.gdb,
-        show: true,
-    })?;
-    if !ended.console.is_empty() && !ended.console.ends_with('\n') {
+    let job = Job::new(&arguments.programs, arguments.cpus)?;
+    let timeout = (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout));
+    let ran = match machine {
+        Machine::Qemu => {
+            if arguments.gdb {
+                let image = image::path(IMAGE);
+                eprintln!(
+                    "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
+                    image.display()
+                );
+            }
+            job.on_qemu(timeout, arguments.gdb, true)?
+        }
+        Machine::Sim => job.hosted(arguments.seed, timeout, true)?,
+    };
+    if !ran.console.is_empty() && !ran.console.ends_with('\n') {
         println!();
     }
-    if ended.outcome == Outcome::Ended(Reason::Done) {
+    let problems = job.problems(&ran);
+    let seconds = ran.time.as_secs_f64();
+    if problems.is_empty() {
+        eprintln!("all {} programs ended as expected, after {seconds:.1} s", ran.ended());
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("error: {} after {:.1} s", ended.outcome, ended.time.as_secs_f64());
+    eprintln!("error: not as expected, after {seconds:.1} s:");
+    problems.iter().take(SHOWN).for_each(|problem| eprintln!("  {problem}"));
+    if problems.len() > SHOWN {
+        eprintln!("  and {} differences more", problems.len() - SHOWN);
+    }
     Ok(ExitCode::FAILURE)
 }
 
-fn read(path: &Path) -> Result<Program, Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Program { name, elf: fs::read(path).map_err(Error::file("read", path))? })
-}
-
-/// Pages that a program may use.
-const QUOTA: u32 = 256;
-
-/// The boot list: a line `CPU IMAGE QUOTA` for each program, one CPU after the other.
-fn boot_list(programs: &[Program], cpus: u32) -> String {
-    programs.iter().zip((0..cpus).cycle()).map(|(program, cpu)| format!("{cpu} {} {QUOTA}\n", program.name)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_go_round_the_cpus() {
-        let programs = ["a", "b", "c"].map(|name| Program { name: name.to_owned(), elf: Vec::new() });
-        assert_eq!(boot_list(&programs, 2), "0 a 256\n1 b 256\n0 c 256\n");
+/// The machine to run on where none was named.
+fn choose() -> Machine {
+    if tools::find(tools::QEMU).is_some() {
+        return Machine::Qemu;
     }
+    eprintln!("QEMU is not installed (`cargo cairn setup` installs it): this is the hosted machine");
+    Machine::Sim
 }

@@ -25,9 +25,12 @@ pub struct Frames {
 }
 
 impl Frames {
+    /// No free memory.
+    pub const NONE: Frames = Frames { ranges: [const { 0..0 }; MAX_RANGES], count: 0 };
+
     /// The free memory of `map` that lies in `window`.
     pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, Error> {
-        let mut frames = Frames { ranges: [const { 0..0 }; MAX_RANGES], count: 0 };
+        let mut frames = Frames::NONE;
         for range in map.ram() {
             frames.push(range.start.max(window.start)..range.end.min(window.end))?;
         }

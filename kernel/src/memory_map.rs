@@ -1,6 +1,6 @@
 //! What physical memory there is, as the firmware reports it.
 
-use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
+use crate::layout::{GIB, PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use core::ops::Range;
 
 /// Most entries that a map keeps; emulated and real PCs report fewer than 32.
@@ -82,6 +82,19 @@ impl MemoryMap {
             .any(|region| region.kind != Kind::Reserved && region.start < range.end && range.start < region.end)
     }
 
+    /// Whether all of frame `number` is free memory.
+    pub fn is_ram(&self, number: u32) -> bool {
+        let start = u64::from(number) * PAGE_SIZE;
+        self.ram().any(|range| range.start <= start && start + PAGE_SIZE <= range.end)
+    }
+
+    /// Number of the first frame behind all free memory below 4 GiB.
+    pub fn end_frame(&self) -> u32 {
+        let below = self.ram().filter(|range| range.start < 4 * GIB);
+        let end = below.map(|range| range.end.min(4 * GIB)).max().unwrap_or(0);
+        (end / PAGE_SIZE) as u32
+    }
+
     /// The users' page frames: from 1 GiB to the end of the memory that lies there, at most to 3.75 GiB.
     /// Empty where there is no memory at 1 GiB.
     pub fn user_frames(&self) -> Range<u64> {
@@ -94,7 +107,6 @@ impl MemoryMap {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::GIB;
 
     fn map(regions: &[(u64, u64, Kind)]) -> MemoryMap {
         let mut map = MemoryMap::default();
@@ -119,6 +131,19 @@ mod tests {
         let map = map(&[(0x1001, 0x4fff, Kind::Ram), (0x5001, 0x5fff, Kind::Ram)]);
         assert!(map.ram().eq(core::iter::once(0x2000..0x4000)));
         assert_eq!(map.ram_bytes(), 0x2000);
+    }
+
+    #[test]
+    fn a_frame_is_memory_if_all_of_it_is() {
+        let map = map(&[(0x1800, 0x3800, Kind::Ram), (0x8000, 0x9000, Kind::Ram), (0x9000, 0xa000, Kind::Acpi)]);
+        assert!((0..16).filter(|&frame| map.is_ram(frame)).eq([2, 8]));
+        assert_eq!(map.end_frame(), 9);
+        assert_eq!(MemoryMap::default().end_frame(), 0);
+    }
+
+    #[test]
+    fn memory_above_4_gib_is_left_alone() {
+        assert_eq!(map(&[(1 << 20, 2 * GIB, Kind::Ram), (4 * GIB, 6 * GIB, Kind::Ram)]).end_frame(), 1 << 19);
     }
 
     #[test]

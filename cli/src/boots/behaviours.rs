@@ -56,7 +56,7 @@ const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
 
 /// The behaviours, in the order in which they are tried.
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour { name: "1-cpu", cpus: 1, texts: &["cairn: 1 CPUs", "all 1 CPUs run"], ..SMP },
+    Behaviour { name: "1-cpu", cpus: 1, texts: &["cairn: 1 CPU\n", "all 1 CPUs run"], ..SMP },
     Behaviour { name: "2-cpus", cpus: 2, texts: &["cairn: 2 CPUs", "all 2 CPUs run"], ..SMP },
     Behaviour { name: "3-cpus", cpus: 3, texts: &["cairn: 3 CPUs", "all 3 CPUs run"], ..SMP },
     Behaviour { name: "4-cpus", cpus: 4, texts: &["cairn: 4 CPUs", "all 4 CPUs run"], ..SMP },

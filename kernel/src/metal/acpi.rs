@@ -1,4 +1,4 @@
-//! Which CPUs there are: the multiple APIC description table (MADT) of ACPI. CPUID's topology leaves are
+//! Which CPUs and which I/O APIC there are: the multiple APIC description table (MADT) of ACPI. CPUID's topology leaves are
 //! not asked; emulators fill them as they like.
 
 use super::paging::direct;
@@ -10,13 +10,15 @@ use core::ptr::NonNull;
 /// Bit 0 of an entry's flags: the CPU can be used.
 const ENABLED: u32 = 1;
 
-/// Why the CPUs are not known: the firmware's fault, both.
+/// Why the CPUs or the interrupt controller are not known: the firmware's fault, all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// There is no root pointer, or a table is damaged.
     NoTables,
     /// There is no MADT, or it lists no CPU that could run this.
     NoCpus,
+    /// The MADT lists no I/O APIC.
+    NoIoApic,
 }
 
 /// APIC numbers of the CPUs that can be used, in the order of the table, at most [`MAX_CPUS`].
@@ -53,9 +55,18 @@ impl AcpiHandler for DirectMap {
     fn unmap_physical_region<T>(_: &PhysicalMapping<Self, T>) {}
 }
 
+/// What the MADT says.
+#[derive(Clone, Copy, Debug)]
+pub struct Controllers {
+    /// The CPUs.
+    pub cpus: CpuList,
+    /// Physical address of the first I/O APIC.
+    pub io_apic: u64,
+}
+
 /// Reads the MADT that the root pointer at physical address `rsdp` leads to; without one, the BIOS areas
 /// are searched for it.
-pub fn cpus(rsdp: Option<u64>) -> Result<CpuList, Error> {
+pub fn controllers(rsdp: Option<u64>) -> Result<Controllers, Error> {
     // SAFETY: the direct map covers all that the tables can point to; checksums are checked by the crate.
     let tables = unsafe {
         match rsdp {
@@ -68,20 +79,22 @@ pub fn cpus(rsdp: Option<u64>) -> Result<CpuList, Error> {
         _ => Error::NoTables,
     })?;
     let mut list = CpuList { ids: [0; MAX_CPUS], count: 0, left_out: 0 };
+    let mut io_apic = None;
     for entry in madt.get().entries() {
-        let MadtEntry::LocalApic(entry) = entry else {
-            continue;
-        };
-        if { entry.flags } & ENABLED == 0 {
-            continue;
-        }
-        match list.ids.get_mut(list.count) {
-            Some(id) => {
-                *id = u32::from(entry.apic_id);
-                list.count += 1;
-            }
-            None => list.left_out += 1,
+        match entry {
+            MadtEntry::LocalApic(entry) if { entry.flags } & ENABLED != 0 => match list.ids.get_mut(list.count) {
+                Some(id) => {
+                    *id = u32::from(entry.apic_id);
+                    list.count += 1;
+                }
+                None => list.left_out += 1,
+            },
+            MadtEntry::IoApic(entry) => io_apic = io_apic.or(Some(entry.io_apic_address.into())),
+            _ => {}
         }
     }
-    if list.count == 0 { Err(Error::NoCpus) } else { Ok(list) }
+    if list.count == 0 {
+        return Err(Error::NoCpus);
+    }
+    Ok(Controllers { cpus: list, io_apic: io_apic.ok_or(Error::NoIoApic)? })
 }

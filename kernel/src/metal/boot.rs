@@ -1,11 +1,11 @@
 //! From the boot code to the image's hooks, on CPU 0.
 
-use super::acpi::{self, CpuList};
+use super::acpi::{self, Controllers, CpuList};
 use super::apic::{self, InX2ApicMode};
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
 use super::registers::{self, Protections};
-use super::{console, image, report, smp, tables};
+use super::{console, image, io_apic, report, smp, tables};
 use crate::archive::{Archive, Corrupt};
 use crate::frames::{self, Frames};
 use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, PAGE_SIZE, USER_FRAMES_START};
@@ -69,6 +69,8 @@ pub struct Boot {
     pub archive: Option<Archive<'static>>,
     /// The CPUs.
     pub cpus: CpuList,
+    /// Lines of the I/O APIC.
+    pub io_apic_lines: u32,
     /// Which protections are on.
     pub protections: Protections,
     /// Physical address of the root of the kernel's page map.
@@ -124,7 +126,7 @@ unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
         report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
     }
 
-    let cpus = acpi::cpus(info.rsdp).map_err(Error::Cpus)?;
+    let Controllers { cpus, io_apic } = acpi::controllers(info.rsdp).map_err(Error::Cpus)?;
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -140,7 +142,9 @@ unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
     let cpu = unsafe { smp::new_cpu(&mut frames, 0, apic.id(), root) }?;
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { smp::settle(cpu) };
-    *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, protections, root });
+    // SAFETY: the firmware says that there is an I/O APIC, and no other CPU runs.
+    let io_apic_lines = unsafe { io_apic::lines(io_apic) };
+    *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, io_apic_lines, protections, root });
     Ok(cpu)
 }
 
@@ -174,7 +178,8 @@ fn go(cpu: &mut Cpu) -> ! {
 
 /// The boot report.
 fn describe(boot: &Boot) {
-    crate::say!("cairn: {} CPUs", boot.cpus.ids().len());
+    let cpus = boot.cpus.ids().len();
+    crate::say!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" });
     if boot.cpus.left_out > 0 {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
@@ -185,13 +190,14 @@ fn describe(boot: &Boot) {
         (users.end - users.start) >> 20,
         boot.frames.free_bytes() >> 20
     );
-    let Protections { nx, smep, smap } = boot.protections;
+    let Protections { nx, smep, smap, umip } = boot.protections;
     let on = |name, on| if on { name } else { "" };
     crate::say!(
-        "cairn: protections: write-protected code{}{}{}",
+        "cairn: protections: write-protected code{}{}{}{}",
         on(", NX (no page is writable and executable)", nx),
         on(", SMEP", smep),
-        on(", SMAP", smap)
+        on(", SMAP", smap),
+        on(", UMIP", umip)
     );
     match &boot.archive {
         None => crate::say!("cairn: no boot archive"),

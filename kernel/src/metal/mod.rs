@@ -13,6 +13,8 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod entry;
+pub mod io_apic;
+pub mod machine;
 pub mod paging;
 pub mod pit;
 pub mod power;

@@ -28,10 +28,13 @@ pub struct Protections {
     /// Ring 0 cannot reach users' pages through their own addresses. Always on: the kernel walks the page
     /// map and uses the direct map.
     pub smap: bool,
+    /// Programs cannot ask where the descriptor tables are.
+    pub umip: bool,
 }
 
 /// Turns on what the processor has of [`Protections`], write protection for ring 0, and alignment checks for
-/// programs that ask for them.
+/// programs that ask for them; the time-stamp counter is kept from programs, which could not have it on a hosted machine
+/// without their runs differing.
 ///
 /// # Safety
 /// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
@@ -44,11 +47,14 @@ pub unsafe fn protect() -> Protections {
         nx: extended.is_some_and(|x| x.has_execute_disable()),
         smep: features.as_ref().is_some_and(|x| x.has_smep()),
         smap: features.as_ref().is_some_and(|x| x.has_smap()),
+        umip: features.as_ref().is_some_and(|x| x.has_umip()),
     };
     let mut efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS;
     efer.set(EferFlags::NO_EXECUTE_ENABLE, protections.nx);
     let mut cr4 = Cr4::read();
     cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, protections.smep);
+    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
+    cr4.set(Cr4Flags::TIMESTAMP_DISABLE, true);
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
     // SAFETY: each bit is set only where CPUID announces it; the caller vouches for the page map.
     unsafe {

@@ -8,6 +8,8 @@ use crate::layout::PAGE_SIZE;
 use crate::stacks::Stack;
 use crate::vectors;
 use core::arch::asm;
+use core::mem::MaybeUninit;
+use core::slice;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
 use x86_64::instructions::tables::{lidt, load_tss};
 use x86_64::structures::DescriptorTablePointer;
@@ -37,6 +39,24 @@ pub fn keep<T>(frames: &mut Frames, value: T) -> Result<&'static mut T, Error> {
         direct::<T>(at).write(value);
         Ok(&mut *direct::<T>(at))
     }
+}
+
+/// Room for `count` values in kernel memory, for good.
+pub fn room<T>(frames: &mut Frames, count: usize) -> Result<&'static mut [MaybeUninit<T>], Error> {
+    let bytes = (size_of::<T>() as u64).checked_mul(count as u64).ok_or(Error::OutOfMemory)?;
+    let at = frames.allocate(bytes.div_ceil(PAGE_SIZE), align_of::<T>() as u64)?;
+    // SAFETY: the frames were free, are in the direct map, large enough and aligned, and never given back.
+    Ok(unsafe { slice::from_raw_parts_mut(direct(at), count) })
+}
+
+/// Puts a value into each place of `room`.
+pub fn furnish<T>(room: &'static mut [MaybeUninit<T>], mut make: impl FnMut(usize) -> T) -> &'static mut [T] {
+    let count = room.len();
+    for (index, place) in room.iter_mut().enumerate() {
+        place.write(make(index));
+    }
+    // SAFETY: each place was written just now.
+    unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast(), count) }
 }
 
 /// Builds the gates.
