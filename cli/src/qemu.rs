@@ -95,7 +95,7 @@ fn command(run: &Run, monitor: &Path) -> Command {
     command.args(["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2G"]);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    // The console: port 0xE9 and COM1 carry the same, so one of them is enough to listen to.
+    // The console; without port 0xE9 it would be COM1.
     command.args(["-debugcon", "stdio", "-serial", "null"]);
     command.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
     command.args(["-smp", &run.cpus.to_string()]);

@@ -1,5 +1,5 @@
-//! The console: COM1, and port 0xE9 where an emulator has it (it costs no baud delay). One lock around
-//! both, held for a whole message, so that messages of different CPUs never mix.
+//! The console: port 0xE9 where an emulator has it, since a byte costs it next to nothing; otherwise COM1. One lock
+//! around both, held for a whole message, so that messages of different CPUs never mix.
 
 use crate::lock::{Guard, Lock};
 use core::fmt::{self, Write};
@@ -45,8 +45,7 @@ impl Console {
             if self.debug_port {
                 // SAFETY: `init` has seen the emulator's device at this port; it takes any byte.
                 unsafe { Port::new(DEBUG_PORT).write(byte) };
-            }
-            if let Some(serial) = &mut self.serial {
+            } else if let Some(serial) = &mut self.serial {
                 if byte == b'\n' {
                     send(serial, b'\r');
                 }
