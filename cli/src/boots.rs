@@ -5,9 +5,11 @@ mod behaviours;
 use crate::archive;
 use crate::error::Error;
 use crate::image::{self, Images};
+use crate::job::{self, Job};
 use crate::qemu::{self, Ended, Run};
 use crate::{tools, workspace};
 use behaviours::{BEHAVIOURS, Behaviour};
+use std::ops::Range;
 use std::process::ExitCode;
 
 /// Boot the images that try the kernel's hardware half, each with its expected end
@@ -71,6 +73,9 @@ pub fn try_all(
 
 /// Boots a behaviour's image; `None` if all was as expected, otherwise what was different.
 fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
+    if behaviour.programs {
+        return try_programs(behaviour, show);
+    }
     let image = image::path(behaviour.image);
     let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
     if behaviour.archive {
@@ -85,6 +90,31 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         show,
     })?;
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
+}
+
+/// Schedules of the hosted machine with which a boot is compared.
+const SEEDS: Range<u64> = 1..3;
+
+/// Boots the kernel with all programs: each must do what its manifest says, and all must print what they print on the
+/// hosted machine, whatever its schedule.
+fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
+    let job = Job::new(&[], behaviour.cpus)?;
+    let timeout = Some(behaviour.timeout);
+    let booted = job.on_qemu(timeout, false, show)?;
+    let problems = job.problems(&booted);
+    if !problems.is_empty() {
+        return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));
+    }
+    for seed in SEEDS {
+        let hosted = job.hosted(seed, timeout, show)?;
+        if let Some(problem) = job.problems(&hosted).first() {
+            return Ok(Some(format!("the hosted machine, with seed {seed}: {problem}")));
+        }
+        if let Some(difference) = job::difference(&booted, &hosted) {
+            return Ok(Some(format!("QEMU and the hosted machine, with seed {seed}, differ: {difference}")));
+        }
+    }
+    Ok(None)
 }
 
 /// What of a run is not as expected.

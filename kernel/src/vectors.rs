@@ -13,12 +13,12 @@ pub const GENERAL_PROTECTION: u8 = 13;
 pub const PAGE_FAULT: u8 = 14;
 /// Machine check.
 pub const MACHINE_CHECK: u8 = 18;
-/// The software interrupt that ring 3 may raise as a second way into the kernel (`T_SYSCALL`).
-pub const SYSTEM_CALL: u8 = 48;
+/// Breakpoint.
+pub const BREAKPOINT: u8 = 3;
 
-/// Vectors that an `int` in ring 3 may raise: breakpoint, overflow, and the software interrupt. Any other
-/// is a general-protection exception.
-pub const FOR_RING_3: [u8; 3] = [3, 4, SYSTEM_CALL];
+/// Vectors that an `int` in ring 3 may raise. Any other is a general-protection exception: the way into the kernel is
+/// `syscall`.
+pub const FOR_RING_3: [u8; 1] = [BREAKPOINT];
 
 /// Names of vectors 0 to 31.
 const NAMES: [&str; FIRST_INTERRUPT as usize] = [

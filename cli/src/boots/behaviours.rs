@@ -12,6 +12,8 @@ pub struct Behaviour {
     pub image: &'static str,
     /// Number of CPUs.
     pub cpus: u32,
+    /// Whether all programs run, as their manifests say and as on the hosted machine; the boot archive holds them.
+    pub programs: bool,
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
     /// When to give up.
@@ -31,6 +33,7 @@ pub const USUAL: Behaviour = Behaviour {
     name: "",
     image: "cairn",
     cpus: 1,
+    programs: false,
     archive: true,
     timeout: Duration::from_secs(20),
     outcome: Outcome::Ended(Reason::Done),
@@ -53,6 +56,9 @@ const PANIC: Behaviour = Behaviour {
 
 /// Every CPU runs.
 const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
+
+/// All programs run.
+const PROGRAMS: Behaviour = Behaviour { programs: true, timeout: Duration::from_secs(90), ..USUAL };
 
 /// The behaviours, in the order in which they are tried.
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -154,7 +160,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["cairn: kernel panic on CPU 0: a bad message:"],
         ..USUAL
     },
-    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 40 cases passed"], ..USUAL },
+    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 43 cases passed"], ..USUAL },
     Behaviour {
         name: "ring-3-smp",
         image: "try-ring3-smp",
@@ -174,6 +180,9 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["error code 0x11", "fetch from 0x40000000: its page forbids it", "try_smep::entry"],
         ..FAULT
     },
+    Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
+    Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },
+    Behaviour { name: "programs-8-cpus", cpus: 8, ..PROGRAMS },
     Behaviour {
         name: "hang",
         image: "try-hang",

@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 use kernel::context::{Slot, UserContext, user_flags};
 use kernel::layout::{DIRECT_MAP, IMAGE_BASE, PAGE_SIZE};
 use kernel::metal::entry::Entry;
-use kernel::vectors::{GENERAL_PROTECTION, SYSTEM_CALL};
+use kernel::vectors::{BREAKPOINT, GENERAL_PROTECTION};
 
 /// A program and what it must lead to.
 pub struct Case {
@@ -22,7 +22,8 @@ pub struct Case {
 }
 
 const SYSCALL: Entry = Entry::SystemCall;
-const INT: Entry = Entry::Interrupt { vector: SYSTEM_CALL };
+/// `int 3` in two bytes: a way into the kernel by a gate.
+const INT: Entry = exception(BREAKPOINT, 0);
 
 const fn exception(vector: u8, error: u64) -> Entry {
     Entry::Exception { vector, error }
@@ -52,20 +53,20 @@ snippets! {
     registers:
         "mov rax, 0x107", "mov rbx, 0x104", "mov rdx, 0x105", "mov rsi, 0x101", "mov rdi, 0x100",
         "mov rbp, 0x102", "mov r8, 0x111", "mov r9, 0x112", "mov r10, 0x113", "mov r12, 0x115",
-        "mov r13, 0x116", "mov r14, 0x117", "mov r15, 0x118", "syscall", "int 48", "int 48", "ud2";
+        "mov r13, 0x116", "mov r14, 0x117", "mov r15, 0x118", "syscall", ".byte 0xcd, 3", ".byte 0xcd, 3", "ud2";
     floating_point:
         "movabs rax, 0x1122334455667788", "movq xmm0, rax", "inc rax", "movq xmm7, rax", "inc rax",
         "movq xmm15, rax", "sub rsp, 16", "mov dword ptr [rsp], 0x3f80", "ldmxcsr [rsp]", "fld1", "syscall",
         "movq rax, xmm0", "movq rbx, xmm7", "movq rdx, xmm15", "stmxcsr [rsp]", "mov r8d, [rsp]",
-        "fistp qword ptr [rsp]", "mov r9, [rsp]", "int 48", "ud2";
+        "fistp qword ptr [rsp]", "mov r9, [rsp]", ".byte 0xcd, 3", "ud2";
     fresh_floating_point:
         "movq rax, xmm0", "movq rbx, xmm15", "sub rsp, 16", "stmxcsr [rsp]", "mov edx, [rsp]",
-        "fnstcw [rsp]", "movzx esi, word ptr [rsp]", "int 48", "ud2";
-    flags (flags = 0x4_0400 | 2): "push {flags}", "popfq", "int 48", "ud2";
+        "fnstcw [rsp]", "movzx esi, word ptr [rsp]", ".byte 0xcd, 3", "ud2";
+    flags (flags = 0x4_0400 | 2): "push {flags}", "popfq", ".byte 0xcd, 3", "ud2";
     flags_by_syscall (flags = 0x4_0400 | 2): "push {flags}", "popfq", "syscall", "ud2";
     wild_stack (kernel = DIRECT_MAP as i64): "movabs rsp, {kernel}", "syscall", "xor esp, esp", "syscall", "ud2";
-    segments: "mov ax, ds", "mov bx, ss", "mov cx, cs", "int 48", "ud2";
-    demand (absent = ABSENT): "mov rax, [{absent}]", "int 48", "ud2";
+    segments: "mov ax, ds", "mov bx, ss", "mov cx, cs", ".byte 0xcd, 3", "ud2";
+    demand (absent = ABSENT): "mov rax, [{absent}]", ".byte 0xcd, 3", "ud2";
     load_absent (absent = ABSENT): "mov rax, [{absent} + 0x7000]", "ud2";
     store_absent (absent = ABSENT): "mov [{absent} + 0x7008], rax", "ud2";
     fetch_absent (absent = ABSENT): "mov eax, {absent} + 0x7000", "jmp rax", "ud2";
@@ -95,6 +96,9 @@ snippets! {
     divide: "xor ecx, ecx", "mov eax, 1", "cdq", "idiv ecx";
     breakpoint: "int3";
     overflow: "int 4";
+    old_system_call: "int 48";
+    time_stamp: "rdtsc";
+    descriptor_table: "sgdt [rsp - 16]";
     trap_flag: "push 0x102", "popfq", "nop", "nop", "ud2";
     x87: "fninit", "push 0x37a", "fldcw [rsp]", "fldz", "fldz", "fdivp st(1), st(0)", "fwait", "ud2";
     bad_rip: "syscall", "ud2";
@@ -125,7 +129,7 @@ fn registers_check(step: usize, context: &UserContext) -> bool {
     let lost = (context.get(Slot::Ecx), context.get(Slot::R11));
     match step {
         0 => all_hold(context, 0x100) && lost == (context.get(Slot::Eip), context.get(Slot::Eflags)),
-        // `sysretq` leaves RIP and RFLAGS in the two registers; `int 48` is two bytes long.
+        // `sysretq` leaves RIP and RFLAGS in the two registers; `int 3` is two bytes long.
         1 => all_hold(context, 0x200) && lost == (context.get(Slot::Eip) - 2, context.get(Slot::Eflags)),
         _ => all_hold(context, 0x300) && lost == (0x306, 0x314),
     }
@@ -212,7 +216,10 @@ pub const CASES: &[Case] = &[
     one("ud2", undefined, &[exception(6, 0)]),
     one("division by zero", divide, &[exception(0, 0)]),
     one("int3", breakpoint, &[exception(3, 0)]),
-    one("int 4", overflow, &[exception(4, 0)]),
+    one("int 4", overflow, &[exception(GENERAL_PROTECTION, 4 << 3 | 2)]),
+    one("int 48", old_system_call, &[exception(GENERAL_PROTECTION, 48 << 3 | 2)]),
+    one("rdtsc", time_stamp, &[PROTECTION]),
+    one("sgdt", descriptor_table, &[PROTECTION]),
     one("trap flag", trap_flag, &[exception(1, 0)]),
     one("x87 exception", x87, &[exception(16, 0)]),
     Case {

@@ -22,7 +22,7 @@ use x86_64::registers::control::Cr2;
 pub enum Entry {
     /// It executed `syscall`.
     SystemCall,
-    /// It executed `int` with [`vectors::SYSTEM_CALL`], or a device interrupted it.
+    /// A device interrupted it.
     Interrupt {
         /// The vector, from 32 to 255.
         vector: u8,
