@@ -3,12 +3,14 @@
 mod behaviours;
 
 use crate::archive;
+use crate::counts::Counts;
 use crate::error::Error;
 use crate::image::{self, Images};
 use crate::job::{self, Job};
 use crate::qemu::{self, Ended, Run};
 use crate::{tools, workspace};
 use behaviours::{BEHAVIOURS, Behaviour};
+use std::fmt;
 use std::ops::Range;
 use std::process::ExitCode;
 
@@ -42,6 +44,26 @@ pub struct Verdict {
     pub name: &'static str,
     /// How it did.
     pub result: Result,
+}
+
+impl Result {
+    /// As counts of one.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Result::Skipped(_) => Counts::SKIPPED,
+            Result::Passed | Result::Failed(_) => Counts::one(*self == Result::Passed),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Result::Passed => write!(formatter, "passed   {}", self.name),
+            Result::Skipped(reason) => write!(formatter, "skipped  {}: {reason}", self.name),
+            Result::Failed(difference) => write!(formatter, "FAILED   {}: {difference}", self.name),
+        }
+    }
 }
 
 /// Tries the behaviours that `wanted` accepts; tells `each` of every verdict as soon as it is known.
@@ -156,19 +178,10 @@ pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     }
     let wanted =
         |name: &str| arguments.behaviours.is_empty() || arguments.behaviours.iter().any(|wanted| wanted == name);
-    let verdicts = try_all(wanted, arguments.show, |verdict| match &verdict.result {
-        Result::Passed => println!("passed   {}", verdict.name),
-        Result::Skipped(reason) => println!("skipped  {}: {reason}", verdict.name),
-        Result::Failed(difference) => println!("FAILED   {}: {difference}", verdict.name),
-    })?;
-    let count = |test: fn(&Result) -> bool| verdicts.iter().filter(|verdict| test(&verdict.result)).count();
-    let failed = count(|result| matches!(result, Result::Failed(_)));
-    println!(
-        "{} passed, {failed} failed, {} skipped",
-        count(|result| *result == Result::Passed),
-        count(|result| matches!(result, Result::Skipped(_)))
-    );
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let verdicts = try_all(wanted, arguments.show, |verdict| println!("{verdict}"))?;
+    let counts: Counts = verdicts.iter().map(|verdict| verdict.result.counts()).sum();
+    println!("{counts}");
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]

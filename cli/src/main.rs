@@ -2,12 +2,14 @@
 
 mod archive;
 mod boots;
+mod counts;
 mod error;
 mod image;
 mod job;
 mod qemu;
 mod run;
 mod setup;
+mod test;
 mod tools;
 mod workspace;
 
@@ -27,6 +29,7 @@ enum Verb {
     Run(run::Arguments),
     Boots(boots::Arguments),
     Setup(setup::Arguments),
+    Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// Install what is missing: emulators, by apt, and the pinned solver, into target/tools
+/// Install what is missing: the emulator, by apt, and the pinned solver, into target/tools
 ///
 /// Does nothing that has been done. Where it may not install packages (not root, or not Debian), it says
 /// which to install.
@@ -20,45 +20,16 @@ struct Requirement {
     purpose: &'static str,
     /// Its Debian package.
     package: &'static str,
-    /// How to see that it is there.
-    sign: Sign,
+    /// A program of the package: on the search path, it is installed.
+    program: &'static str,
 }
 
-/// How to see that something is installed.
-enum Sign {
-    /// A program on the search path.
-    Program(&'static str),
-    /// A file.
-    File(&'static str),
-}
-
-impl Sign {
-    fn is_there(&self) -> bool {
-        match self {
-            Sign::Program(name) => tools::find(name).is_some(),
-            Sign::File(path) => Path::new(path).exists(),
-        }
-    }
-}
-
-const QEMU: &str = "the kernel on QEMU";
-const BOCHS: &str = "the kernel on Bochs";
-const BOCHS_DISK: &str = "a disk from which Bochs boots";
-
-const REQUIREMENTS: &[Requirement] = &[
-    Requirement { purpose: QEMU, package: "qemu-system-x86", sign: Sign::Program(tools::QEMU) },
-    Requirement { purpose: BOCHS, package: "bochs", sign: Sign::Program("bochs") },
-    Requirement { purpose: BOCHS, package: "bochsbios", sign: Sign::File("/usr/share/bochs/BIOS-bochs-latest") },
-    Requirement { purpose: BOCHS, package: "vgabios", sign: Sign::File("/usr/share/vgabios/vgabios.bin") },
-    Requirement { purpose: BOCHS_DISK, package: "grub-common", sign: Sign::Program("grub-mkrescue") },
-    Requirement { purpose: BOCHS_DISK, package: "grub-pc-bin", sign: Sign::File("/usr/lib/grub/i386-pc/boot.img") },
-    Requirement { purpose: BOCHS_DISK, package: "xorriso", sign: Sign::Program("xorriso") },
-    Requirement { purpose: BOCHS_DISK, package: "mtools", sign: Sign::Program("mformat") },
-];
+/// Packages of the system that are needed.
+const REQUIREMENTS: &[Requirement] =
+    &[Requirement { purpose: "the kernel on QEMU", package: "qemu-system-x86", program: tools::QEMU }];
 
 /// What fetches the solver.
-const PIP: Requirement =
-    Requirement { purpose: "fetching the solver", package: "python3-pip", sign: Sign::Program("pip3") };
+const PIP: Requirement = Requirement { purpose: "fetching the solver", package: "python3-pip", program: "pip3" };
 
 /// The solver: the PyPI wheel carries an ordinary binary, which needs no Python.
 const Z3_VERSION: &str = "5.4.0";
@@ -68,17 +39,22 @@ const Z3_WHEEL: &str =
 
 /// Does it.
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
+    Ok(if set_up()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Installs what is missing, as far as it may; whether nothing is missing afterwards.
+pub fn set_up() -> Result<bool, Error> {
     let packages = install(REQUIREMENTS)?;
     if packages {
         println!("packages: all there");
     }
-    let complete = packages & solver()?;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(packages & solver()?)
 }
 
 /// Installs what of the requirements is missing, or says what is; whether nothing is missing afterwards.
 fn install(requirements: &[Requirement]) -> Result<bool, Error> {
-    let missing: Vec<&Requirement> = requirements.iter().filter(|requirement| !requirement.sign.is_there()).collect();
+    let missing: Vec<&Requirement> =
+        requirements.iter().filter(|requirement| tools::find(requirement.program).is_none()).collect();
     if missing.is_empty() {
         return Ok(true);
     }
