@@ -7,8 +7,8 @@
 pub trait Ghost<T> {
     /// Changes it.
     fn update(&mut self, change: impl FnOnce(&mut T));
-    /// What `check` says of it; `true` where it is erased.
-    fn check(&self, check: impl FnOnce(&T) -> bool) -> bool;
+    /// What `check` says of it; `true` where it is erased. It may be asked more than once.
+    fn check(&self, check: impl Fn(&T) -> bool) -> bool;
 }
 
 /// Ghost state that is kept: hosted, symbolically, and in a checked kernel build.
@@ -21,7 +21,7 @@ impl<T> Ghost<T> for Present<T> {
         change(&mut self.0)
     }
     #[track_caller]
-    fn check(&self, check: impl FnOnce(&T) -> bool) -> bool {
+    fn check(&self, check: impl Fn(&T) -> bool) -> bool {
         check(&self.0)
     }
 }
@@ -34,7 +34,7 @@ impl<T> Ghost<T> for Erased {
     #[inline(always)]
     fn update(&mut self, _: impl FnOnce(&mut T)) {}
     #[inline(always)]
-    fn check(&self, _: impl FnOnce(&T) -> bool) -> bool {
+    fn check(&self, _: impl Fn(&T) -> bool) -> bool {
         true
     }
 }

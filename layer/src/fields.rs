@@ -186,7 +186,7 @@ pub mod place {
 }
 
 /// Stages: what a saved context can go on with. Which code each one is, the layer above says.
-pub const STAGES: u32 = 4;
+pub const STAGES: u32 = 3;
 /// The stage of a new thread: `proc_start_user`.
 pub const START_USER: u32 = 0;
 

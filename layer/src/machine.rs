@@ -62,7 +62,7 @@ pub trait Links<M: Machine> {
     /// Changes what the specification knows of the threads.
     fn update(&self, change: impl FnOnce(&mut <M as Home<ThreadGhosts>>::Map));
     /// Asks what the specification knows of the threads.
-    fn check(&self, check: impl FnOnce(&<M as Home<ThreadGhosts>>::Map) -> bool) -> bool;
+    fn check(&self, check: impl Fn(&<M as Home<ThreadGhosts>>::Map) -> bool) -> bool;
 }
 
 /// A shared object, behind a lock.

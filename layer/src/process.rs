@@ -118,7 +118,10 @@ pub fn proc_create<M: Machine>(
     }
     own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
     let me = own.cpu;
-    own.ghost.update(|g| g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr));
+    own.ghost.update(|g| {
+        g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr);
+        g.charged.set([child], Charge { pages: M::Nat::zero() });
+    });
     shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
     own.ready.push(&shared.links, me, child)?;
     own.log.push(me, Event::Spawn { tid: cur, child, quota: q });

@@ -321,7 +321,7 @@ impl<M: Machine> OwnGhost<M> {
 impl<M: Machine> Cpu<'_, M> {
     #[inline(always)]
     #[track_caller]
-    fn mode(&self, holds: impl FnOnce(&OwnGhost<M>) -> bool, or: Stuck) -> Result<(), Stuck> {
+    fn mode(&self, holds: impl Fn(&OwnGhost<M>) -> bool, or: Stuck) -> Result<(), Stuck> {
         require(self.own.ghost.check(holds), or)
     }
 

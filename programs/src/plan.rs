@@ -72,6 +72,9 @@ pub enum Error {
 impl Plan {
     /// Plans a run: every instance that the manifests of `programs` ask for on CPUs 0 to `cpus - 1`.
     ///
+    /// These are the programs that main threads start; the boot archive has to hold all programs in any
+    /// case, since they know each other by their place in it.
+    ///
     /// # Errors
     ///
     /// See [`Error`].

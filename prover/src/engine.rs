@@ -2,7 +2,7 @@
 use crate::facts::Facts;
 use crate::model::Model;
 use crate::solver::{Solver, SolverError, Verdict};
-use crate::term::{Arena, Range, Term};
+use crate::term::{Arena, FRESH, Range, Term};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 use std::panic::Location;
@@ -92,6 +92,8 @@ pub struct Engine {
     pub(crate) work: Vec<Vec<Decision>>,
     pub(crate) path: Vec<Step>,
     pub(crate) known: FxHashMap<Term, bool>,
+    /// What was asserted on this path besides its decisions.
+    pub(crate) assumed: Vec<Term>,
     pub(crate) merges: Vec<Merge>,
     pub(crate) hide_path: bool,
     pub(crate) facts: Facts,
@@ -106,8 +108,8 @@ pub struct Engine {
     pub(crate) strict: bool,
     pub(crate) fresh: u32,
     pub(crate) fuel: u64,
-    /// How far facts are instantiated from what a path touches: to decide a branch, and to prove a goal.
-    pub(crate) depths: (u32, u32),
+    /// How far facts are instantiated to prove a goal.
+    pub(crate) goal_depth: u32,
 }
 
 /// A decision of the path.
@@ -148,6 +150,7 @@ impl Engine {
             work: Vec::new(),
             path: Vec::new(),
             known: FxHashMap::default(),
+            assumed: Vec::new(),
             merges: Vec::new(),
             hide_path: false,
             facts: Facts::default(),
@@ -160,7 +163,7 @@ impl Engine {
             strict: true,
             fresh: 0,
             fuel: 4000,
-            depths: (1, 3),
+            goal_depth: 3,
         }
     }
 
@@ -179,6 +182,7 @@ impl Engine {
         {
             self.model = None;
         }
+        self.assumed.push(term);
         if !self.replaying() {
             self.solver.assert(&self.arena, term);
         }
@@ -187,7 +191,7 @@ impl Engine {
     /// A variable that nothing is known of.
     pub(crate) fn unknown(&mut self, name: &str, range: Range) -> Term {
         self.fresh += 1;
-        let name = format!("{name}!{}", self.fresh);
+        let name = format!("{name}{FRESH}{}", self.fresh);
         self.arena.var(&name, range)
     }
 
@@ -196,8 +200,13 @@ impl Engine {
         self.asserted.push(Vec::new());
     }
 
+    /// How many scopes are open.
+    pub(crate) fn scopes(&self) -> usize {
+        self.asserted.len() - 1
+    }
+
     pub(crate) fn pop_to(&mut self, scopes: usize) {
-        let open = self.asserted.len() - 1;
+        let open = self.scopes();
         debug_assert!(scopes <= open);
         for term in self.asserted.drain(scopes + 1..).flatten() {
             self.facts.forget(term);

@@ -41,7 +41,7 @@ pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
                     return true;
                 }
                 let literal = engine(|e| if value { condition } else { e.arena.not(condition) });
-                check(&[literal], engine(|e| e.depths.0)) != Verdict::Unsat
+                apart(|| check(&[literal], Aim::Branch)) != Verdict::Unsat
             };
             let (yes, no) = (feasible(true), feasible(false));
             engine(|e| {
@@ -112,28 +112,60 @@ impl Engine {
     }
 }
 
-/// Whether the path, the facts and `extra` have a model; facts are instantiated as far as `depth`.
+/// What a query is for: how much is done to find out that there is no model.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Aim {
+    /// To decide a branch; a path too many is walked and found out later.
+    Branch,
+    /// To prove a goal.
+    Goal,
+}
+
+/// Whether the path, the facts and `extra` have a model.
 ///
-/// An instance is asserted only where the solver's model breaks it, so the answer may be `Sat` for want of an
-/// instance, never `Unsat` wrongly.
-pub(crate) fn check(extra: &[Term], depth: u32) -> Verdict {
+/// An instance of a fact is asserted only where the solver's model breaks it, near ones and small ones first; so the
+/// answer may be `Sat` for want of an instance, never `Unsat` wrongly.
+pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
+    let depth = if aim == Aim::Goal { engine(|e| e.goal_depth) } else { 1 };
     loop {
         let verdict = engine(|e| e.check_raw(extra));
         if verdict != Verdict::Sat {
             return verdict;
         }
-        if !(0..=depth).any(facts::assert_broken) {
+        let near = (0..=depth).any(|depth| facts::assert_broken(depth, extra, false));
+        if !near && !(aim == Aim::Goal && facts::assert_broken(depth, extra, true)) {
             return Verdict::Sat;
         }
     }
 }
 
-/// Every path of `code` and what it gives, as conditions; nothing is asked of the solver.
-pub(crate) fn merge<R>(code: &dyn Fn() -> R) -> Vec<(Term, R)> {
+/// Runs `work` in a scope of its own, so that the instances that one question needs do not burden the next.
+pub(crate) fn apart<R>(work: impl FnOnce() -> R) -> R {
+    let mark = engine(|e| {
+        e.push_scope();
+        e.facts.mark()
+    });
+    let result = work();
+    engine(|e| {
+        let open = e.scopes();
+        e.pop_to(open - 1);
+        e.facts.rewind(mark);
+    });
+    result
+}
+
+/// A path of a merged closure: its decisions, and what it gave, or nothing where it went out of range.
+struct Walked<R> {
+    taken: Vec<(Term, bool)>,
+    result: Option<R>,
+}
+
+/// Every path of `code`, in the order of a walk; nothing is asked of the solver.
+fn walk<R>(code: &dyn Fn() -> R) -> Vec<Walked<R>> {
     let mut work = vec![Vec::new()];
-    let mut results = Vec::new();
+    let mut walked = Vec::new();
     while let Some(prefix) = work.pop() {
-        let walked = prefix.len();
+        let known = prefix.len();
         let depth = engine(|e| {
             e.merges.push(Merge { prefix, taken: Vec::new() });
             e.merges.len()
@@ -143,54 +175,69 @@ pub(crate) fn merge<R>(code: &dyn Fn() -> R) -> Vec<(Term, R)> {
             e.merges.truncate(depth);
             e.merges.pop().expect("pushed above").taken
         });
-        for (i, &(_, value)) in taken.iter().enumerate().skip(walked) {
+        for (i, &(_, value)) in taken.iter().enumerate().skip(known) {
             if value {
                 work.push(taken[..i].iter().map(|t| t.1).chain([false]).collect());
             }
         }
-        match result {
-            Ok(result) => {
-                let condition = engine(|e| {
-                    let mut all = e.arena.bool(true);
-                    for &(term, value) in taken.iter().rev() {
-                        let literal = if value { term } else { e.arena.not(term) };
-                        all = e.arena.and(literal, all);
-                    }
-                    all
-                });
-                results.push((condition, result));
-            }
-            Err(payload) if payload.is::<Abandon>() => {}
+        let result = match result {
+            Ok(result) => Some(result),
+            Err(payload) if payload.is::<Abandon>() => None,
             Err(payload) => resume_unwind(payload),
+        };
+        walked.push(Walked { taken, result });
+    }
+    walked
+}
+
+/// The tree of decisions of some paths that agree on their first `depth` ones, as one term.
+fn tree<R>(paths: &[Walked<R>], depth: usize, leaf: &dyn Fn(&Option<R>) -> Term) -> Term {
+    let first = &paths[0];
+    let Some(&(condition, _)) = first.taken.get(depth) else { return leaf(&first.result) };
+    // A walk goes through all of one side before the other.
+    let split = paths.iter().position(|path| !path.taken[depth].1).unwrap_or(paths.len());
+    match (&paths[..split], &paths[split..]) {
+        ([], no) => tree(no, depth + 1, leaf),
+        (yes, []) => tree(yes, depth + 1, leaf),
+        (yes, no) => {
+            let (yes, no) = (tree(yes, depth + 1, leaf), tree(no, depth + 1, leaf));
+            engine(|e| e.arena.ite(condition, yes, no))
         }
     }
-    results
 }
 
 /// `code` as one truth value; where it goes out of range it is false.
 pub(crate) fn condition(code: &dyn Fn() -> bool) -> Term {
-    let paths = merge(code);
+    let paths = walk(code);
+    tree(&paths, 0, &|result| engine(|e| e.arena.bool(*result == Some(true))))
+}
+
+/// `code` as a goal: as [`condition`], and facts are looked at where it reads.
+pub(crate) fn goal(code: &dyn Fn() -> bool) -> Term {
+    let outer = engine(|e| e.facts.record());
+    let goal = condition(code);
     engine(|e| {
-        let mut any = e.arena.bool(false);
-        for (condition, holds) in paths {
-            if holds {
-                any = e.arena.or(any, condition);
-            }
-        }
-        any
-    })
+        let reads = e.facts.recorded(outer);
+        e.facts.touch_all(&reads, 0);
+    });
+    goal
 }
 
 /// `code` as one list of terms, each a choice by path.
 pub(crate) fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'static str, Term)> {
+    let paths = walk(code);
     let mut leaves: Vec<(&'static str, Term)> = Vec::new();
-    for (condition, values) in merge(code) {
-        for (leaf, value) in values {
-            match leaves.iter_mut().find(|l| l.0 == leaf) {
-                Some(slot) => slot.1 = engine(|e| e.arena.ite(condition, value, slot.1)),
-                None => leaves.push((leaf, value)),
+    for path in &paths {
+        for &(leaf, value) in path.result.iter().flatten() {
+            if !leaves.iter().any(|l| l.0 == leaf) {
+                leaves.push((leaf, value));
             }
         }
+    }
+    for (leaf, any) in &mut leaves {
+        // Where a path does not give the leaf, any value will do.
+        let fallback = *any;
+        *any = tree(&paths, 0, &|result| result.iter().flatten().find(|l| l.0 == *leaf).map_or(fallback, |l| l.1));
     }
     leaves
 }
@@ -199,8 +246,7 @@ pub(crate) fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'sta
 ///
 /// Inside a merged condition it makes the condition false; where going out of range counts as stuck, the path ends.
 pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
-    let (known, merging, strict) =
-        engine(|e| (e.known_value(holds), !e.merges.is_empty(), e.strict));
+    let (known, merging, strict) = engine(|e| (e.known_value(holds), !e.merges.is_empty(), e.strict));
     if known == Some(true) {
         return;
     }
@@ -226,8 +272,7 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
     if engine(|e| e.arena.as_bool(not)) == Some(false) {
         return true;
     }
-    let depth = engine(|e| e.depths.1);
-    match check(&[not], depth) {
+    match check(&[not], Aim::Goal) {
         Verdict::Unsat => true,
         Verdict::Sat => {
             engine(|e| e.fail(clause(), Reason::Counterexample));
@@ -292,6 +337,7 @@ impl Engine {
         self.decisions.clear();
         self.path.clear();
         self.known.clear();
+        self.assumed.clear();
         self.merges.clear();
         self.writes.clear();
         self.arguments.clear();

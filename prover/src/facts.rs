@@ -2,8 +2,9 @@
 //!
 //! A fact holds for all keys. It is looked at where the code under proof, a goal or another instance has read the
 //! fields that it speaks of, and asserted only where the solver's model breaks it: few instances are ever needed.
-use crate::engine::engine;
+use crate::engine::{Engine, engine};
 use crate::explore::condition;
+use crate::model::Model;
 use crate::term::{Name, Term};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::RefCell;
@@ -19,9 +20,9 @@ pub(crate) struct Quantified {
     pub holds: Box<dyn Fn(&[Term]) -> bool>,
 }
 
-/// Reads of one unknown map, and which keys its coordinates are.
+/// Reads of some unknown maps, and which keys their coordinates are.
 pub(crate) struct Trigger {
-    pub map: Name,
+    pub maps: Vec<Name>,
     pub keys: Vec<Option<usize>>,
 }
 
@@ -38,7 +39,7 @@ struct Instance {
 
 /// A read of an unknown map.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Read {
+pub(crate) struct Read {
     map: Name,
     key: Vec<Term>,
     leaf: Term,
@@ -50,6 +51,15 @@ impl FactSet {
     }
 }
 
+/// A place to come back to.
+pub(crate) struct Mark {
+    touched: usize,
+    tried: usize,
+    candidates: usize,
+    reads: usize,
+    progress: FxHashMap<u32, (usize, usize)>,
+}
+
 struct Touch {
     map: Name,
     key: Vec<Term>,
@@ -59,7 +69,12 @@ struct Touch {
 struct Candidate {
     holds: Term,
     depth: u32,
+    /// Its size is beyond [`LARGE`]: sums, say, which cost the solver much and are seldom needed.
+    large: bool,
 }
+
+/// How many operators an instance has at most to be tried before the others.
+const LARGE: usize = 80;
 
 /// What is known of the facts on one path.
 #[derive(Default)]
@@ -69,6 +84,7 @@ pub(crate) struct Facts {
     touched_index: FxHashSet<(Name, Vec<Term>)>,
     /// How many touches, and of which sets, have been combined up to each depth.
     tried: FxHashSet<(usize, usize, Vec<Term>)>,
+    tried_order: Vec<(usize, usize, Vec<Term>)>,
     progress: FxHashMap<u32, (usize, usize)>,
     candidates: Vec<Candidate>,
     candidate_index: FxHashSet<Term>,
@@ -87,6 +103,34 @@ impl Facts {
 
     pub fn add(&mut self, set: Rc<FactSet>) {
         self.sets.push(set);
+    }
+
+    /// Where the facts stand now, to come back to after a goal.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            touched: self.touched.len(),
+            tried: self.tried_order.len(),
+            candidates: self.candidates.len(),
+            reads: self.reads.len(),
+            progress: self.progress.clone(),
+        }
+    }
+
+    /// Forgets what was touched since `mark`, so that one goal's cells do not burden the next.
+    pub fn rewind(&mut self, mark: Mark) {
+        for touch in self.touched.drain(mark.touched..) {
+            self.touched_index.remove(&(touch.map, touch.key));
+        }
+        for tried in self.tried_order.drain(mark.tried..) {
+            self.tried.remove(&tried);
+        }
+        for candidate in self.candidates.drain(mark.candidates..) {
+            self.candidate_index.remove(&candidate.holds);
+        }
+        for read in self.reads.drain(mark.reads..) {
+            self.read_index.remove(&read);
+        }
+        self.progress = mark.progress;
     }
 
     /// The solver's scope in which `term` was asserted is closed.
@@ -112,6 +156,37 @@ impl Facts {
         }
     }
 
+    /// Begins to collect reads instead of touching what is read.
+    pub fn record(&mut self) -> Option<Vec<Read>> {
+        self.recording.replace(Vec::new())
+    }
+
+    /// Ends it; gives what was read.
+    pub fn recorded(&mut self, outer: Option<Vec<Read>>) -> Vec<Read> {
+        std::mem::replace(&mut self.recording, outer).unwrap_or_default()
+    }
+
+    /// Touches what a goal or an instance read.
+    ///
+    /// Where it read a field at many keys, it ran over them, for a sum say: the first of them is what it is about, and
+    /// looking at all facts at all the others would cost much and prove nothing.
+    pub fn touch_all(&mut self, reads: &[Read], depth: u32) {
+        const MANY: usize = 4;
+        let mut keys: FxHashMap<Name, Vec<&[Term]>> = FxHashMap::default();
+        for read in reads {
+            let keys = keys.entry(read.map).or_default();
+            if !keys.contains(&&*read.key) {
+                keys.push(&read.key);
+            }
+        }
+        for read in reads {
+            let keys = &keys[&read.map];
+            if keys.len() <= MANY || *keys[0] == *read.key {
+                self.touch(read.clone(), depth);
+            }
+        }
+    }
+
     fn touch(&mut self, read: Read, depth: u32) {
         if depth == 0 && self.read_index.insert(read.leaf) {
             self.reads.push(read.leaf);
@@ -125,7 +200,7 @@ impl Facts {
     fn combinations(&self, set: usize, fact: usize, touch: usize, depth: u32) -> Vec<(Vec<Term>, u32)> {
         let quantified = &self.sets[set].facts[fact];
         let mut found = Vec::new();
-        let matching = |trigger: &Trigger, t: &Touch| trigger.map == t.map && t.depth <= depth;
+        let matching = |trigger: &Trigger, t: &Touch| trigger.maps.contains(&t.map) && t.depth <= depth;
         for (first, trigger) in quantified.triggers.iter().enumerate() {
             if !matching(trigger, &self.touched[touch]) {
                 continue;
@@ -183,6 +258,7 @@ fn instantiate(depth: u32) {
                     for fact in 0..facts.sets[set].facts.len() {
                         for (keys, depth) in facts.combinations(set, fact, touch, depth) {
                             if facts.tried.insert((set, fact, keys.clone())) {
+                                facts.tried_order.push((set, fact, keys.clone()));
                                 fresh.push((facts.sets[set].clone(), fact, keys, depth));
                             }
                         }
@@ -196,11 +272,10 @@ fn instantiate(depth: u32) {
             let instance = instance(&set, fact, keys);
             engine(|e| {
                 let facts = &mut e.facts;
-                for read in &instance.reads {
-                    facts.touch(read.clone(), depth + 1);
-                }
+                facts.touch_all(&instance.reads, depth + 1);
                 if e.arena.as_bool(instance.holds) != Some(true) && facts.candidate_index.insert(instance.holds) {
-                    facts.candidates.push(Candidate { holds: instance.holds, depth });
+                    let large = e.arena.is_larger(instance.holds, LARGE);
+                    facts.candidates.push(Candidate { holds: instance.holds, depth, large });
                 }
             });
         }
@@ -214,7 +289,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     }
     let quantified = &set.facts[fact];
     let (outer, hidden) = engine(|e| {
-        let outer = e.facts.recording.replace(Vec::new());
+        let outer = e.facts.record();
         (outer, std::mem::replace(&mut e.hide_path, true))
     });
     let merges = engine(|e| std::mem::take(&mut e.merges));
@@ -222,7 +297,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     let instance = engine(|e| {
         e.merges = merges;
         e.hide_path = hidden;
-        let reads = std::mem::replace(&mut e.facts.recording, outer).expect("was set above");
+        let reads = e.facts.recorded(outer);
         let mut holds = holds;
         for (&key, &bound) in keys.iter().zip(&quantified.bounds) {
             let bound = e.arena.number(bound);
@@ -235,23 +310,98 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     instance
 }
 
-/// Asserts the instances, as far as `depth`, that the model at hand breaks; whether there were any.
-pub(crate) fn assert_broken(depth: u32) -> bool {
+/// Asserts instances, as far as `depth`, that the model at hand breaks; whether there were any.
+///
+/// Those that speak of the same cells of the state as `goals` come first, then those that speak of the same cells as
+/// these, and so on, small ones before large ones: what a goal needs is near, and what is far costs the solver much.
+/// What is not connected at all is left out unless `all` asks for it.
+pub(crate) fn assert_broken(depth: u32, goals: &[Term], all: bool) -> bool {
     instantiate(depth);
     engine(|e| {
         let Some(mut model) = e.model.take() else { return false };
-        let mut any = false;
-        for i in 0..e.facts.candidates.len() {
-            let Candidate { holds, depth: at } = e.facts.candidates[i];
-            if at <= depth && !e.facts.asserted.contains(&holds) && !model.holds(&e.arena, holds) {
-                e.solver.assert(&e.arena, holds);
-                e.facts.asserted.insert(holds);
-                e.asserted.last_mut().expect("there is always a scope").push(holds);
-                e.counts.instances += 1;
-                any = true;
-            }
+        let broken = e.nearest_broken(&mut model, depth, goals, all);
+        for &holds in &broken {
+            e.assert_instance(holds);
         }
         e.model = Some(model);
-        any
+        !broken.is_empty()
     })
+}
+
+impl Engine {
+    fn nearest_broken(&mut self, model: &mut Model, depth: u32, goals: &[Term], all: bool) -> Vec<Term> {
+        let mut cells: FxHashSet<Term> = FxHashSet::default();
+        for &goal in goals {
+            cells.extend(self.arena.cells(goal).iter());
+        }
+        let candidates: Vec<(Term, bool)> =
+            self.facts.candidates.iter().filter(|c| c.depth <= depth).map(|c| (c.holds, c.large)).collect();
+        let mut far: Vec<(Term, bool)> = candidates.clone();
+        let mut assumed: Vec<Term> =
+            self.path.iter().map(|step| step.holds).chain(self.assumed.iter().copied()).collect();
+        let mut large = Vec::new();
+        while !far.is_empty() {
+            // What the path says connects cells for nothing.
+            loop {
+                let before = assumed.len();
+                assumed.retain(|&term| {
+                    let near = self.arena.cells(term).iter().any(|cell| cells.contains(cell));
+                    if near {
+                        cells.extend(self.arena.cells(term).iter());
+                    }
+                    !near
+                });
+                if assumed.len() == before {
+                    break;
+                }
+            }
+            let (near, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut far)
+                .into_iter()
+                .partition(|(holds, _)| self.arena.cells(*holds).iter().any(|cell| cells.contains(cell)));
+            if near.is_empty() {
+                far = rest;
+                break;
+            }
+            let mut broken = Vec::new();
+            for &(holds, is_large) in &near {
+                cells.extend(self.arena.cells(holds).iter());
+                if !self.facts.asserted.contains(&holds) && !model.holds(&self.arena, holds) {
+                    if is_large { &mut large } else { &mut broken }.push(holds);
+                }
+            }
+            if !broken.is_empty() {
+                return broken;
+            }
+            far = rest;
+        }
+        if !all {
+            return Vec::new();
+        }
+        if !large.is_empty() {
+            return large;
+        }
+        far.retain(|(holds, _)| !self.facts.asserted.contains(holds) && !model.holds(&self.arena, *holds));
+        far.into_iter().map(|(holds, _)| holds).collect()
+    }
+}
+
+impl Engine {
+    fn assert_instance(&mut self, holds: Term) {
+        self.solver.assert(&self.arena, holds);
+        self.facts.asserted.insert(holds);
+        self.asserted.last_mut().expect("there is always a scope").push(holds);
+        self.counts.instances += 1;
+    }
+}
+
+/// Asserts fact number `fact` of `set` at `keys`, whatever the model says: what a goal about the state afterwards most
+/// likely needs is the same of the state before.
+pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
+    let instance = instance(set, fact, keys.to_vec());
+    engine(|e| {
+        e.facts.touch_all(&instance.reads, 1);
+        if e.arena.as_bool(instance.holds) != Some(true) && !e.facts.asserted.contains(&instance.holds) {
+            e.assert_instance(instance.holds);
+        }
+    });
 }

@@ -1,6 +1,6 @@
 //! Symbolic maps: a persistent log of writes over an unknown base.
 use crate::engine::{Abandon, Write, engine};
-use crate::explore::{branch, check, choice, condition, oblige};
+use crate::explore::{Aim, apart, branch, check, choice, condition, oblige};
 use crate::facts::{FactSet, Quantified, Trigger};
 use crate::machine::Sym;
 use crate::solver::Verdict;
@@ -40,20 +40,20 @@ enum Node {
 }
 
 /// A symbolic map.
-pub struct SymMap<F> {
+pub struct SymMap<G, F> {
     node: Rc<Node>,
-    field: PhantomData<F>,
+    field: PhantomData<(G, F)>,
 }
 
-impl<F> Clone for SymMap<F> {
+impl<G, F> Clone for SymMap<G, F> {
     fn clone(&self) -> Self {
         SymMap { node: self.node.clone(), field: PhantomData }
     }
 }
 
 impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
-    type Map = SymMap<F>;
-    fn home(place: Origin) -> SymMap<F> {
+    type Map = SymMap<G, F>;
+    fn home(place: Origin) -> SymMap<G, F> {
         let text = place.name(F::NAME);
         let map = engine(|e| e.arena.name(&text));
         SymMap { node: Rc::new(Node::Unknown { map, text }), field: PhantomData }
@@ -184,12 +184,9 @@ fn words(terms: &[Term]) -> Vec<SymWord> {
     terms.iter().map(|&t| SymWord(t)).collect()
 }
 
-impl<F> SymMap<F> {
+impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
     /// The key as terms, each within its bound.
-    fn key<G: Geometry>(&self, key: &[SymWord], at: &'static Location<'static>) -> Vec<Term>
-    where
-        F: Field<Sym<G>>,
-    {
+    fn key(&self, key: &[SymWord], at: &'static Location<'static>) -> Vec<Term> {
         let key = terms(key);
         for (&word, &bound) in key.iter().zip(F::DIMS) {
             let within = engine(|e| {
@@ -201,19 +198,13 @@ impl<F> SymMap<F> {
         key
     }
 
-    fn load<G: Geometry>(&self, key: &[Term], at: &'static Location<'static>) -> (F::Val, Leaves)
-    where
-        F: Field<Sym<G>>,
-    {
+    fn load(&self, key: &[Term], at: &'static Location<'static>) -> (F::Val, Leaves) {
         let mut decoder = Decoder { node: &self.node, key, at, got: Leaves::new() };
         let value = F::Val::decode(&mut decoder);
         (value, decoder.got)
     }
 
-    fn store<G: Geometry>(&mut self, key: Vec<Term>, leaves: Leaves, at: &'static Location<'static>)
-    where
-        F: Field<Sym<G>>,
-    {
+    fn store(&mut self, key: Vec<Term>, leaves: Leaves, at: &'static Location<'static>) {
         for &(leaf, value) in &leaves {
             // A whole row, or an unlike variant: as far as is known it changes.
             let changes = if key.len() == F::DIMS.len() && leaf != "tag" && !leaf.contains('.') {
@@ -233,10 +224,7 @@ impl<F> SymMap<F> {
     }
 
     /// The range of a leaf of a struct, found by decoding an unknown value.
-    fn range_of<G: Geometry>(&self, leaf: &'static str) -> Option<Range>
-    where
-        F: Field<Sym<G>>,
-    {
+    fn range_of(&self, leaf: &'static str) -> Option<Range> {
         struct Ranges(Vec<(&'static str, Range)>);
         impl<G: Geometry> Source<Sym<G>> for Ranges {
             fn word(&mut self, leaf: &'static str) -> SymWord {
@@ -265,7 +253,7 @@ impl<F> SymMap<F> {
     }
 }
 
-impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<F> {
+impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn get(&self, key: F::Key) -> F::Val {
         let at = Location::caller();
@@ -303,8 +291,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<F> {
         let at = Location::caller();
         let make = Rc::new(make);
         // Whatever the definition computes stays in range at every key.
-        let key: Vec<Term> =
-            F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
+        let key: Vec<Term> = F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
         let (code, keys) = (make.clone(), key.clone());
         let exact = condition(&move || {
             let _ = code(F::Key::from_words(&words(&keys)));
@@ -346,7 +333,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<F> {
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
         let found = branch(found, at);
         let (map, here) = (self.clone(), self.clone());
-        let satisfies = move |map: &SymMap<F>, i: Term| wanted(map.load(&[i], at).0);
+        let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&[i], at).0);
         let end = if found { place } else { to.0 };
         // Below what was found, or anywhere if nothing was, no key satisfies.
         let none_before = Quantified {
@@ -369,24 +356,23 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<F> {
             e.learn(there);
             e.assume(there);
         });
-        if !engine(|e| e.replaying()) && check(&[], engine(|e| e.depths.0)) == Verdict::Unsat {
+        if !engine(|e| e.replaying()) && apart(|| check(&[], Aim::Branch)) == Verdict::Unsat {
             resume_unwind(Box::new(Abandon));
         }
         Some(SymWord(place))
     }
 }
 
-impl<F> SymMap<F> {
+impl<G, F> SymMap<G, F> {
     /// Where facts about this map are to be looked at: reads of the unknown map under it.
     fn triggers(&self) -> Vec<Trigger> {
         let mut node = &*self.node;
         loop {
             match node {
-                Node::Unknown { map, .. } => return vec![Trigger { map: *map, keys: vec![Some(0)] }],
+                Node::Unknown { map, .. } => return vec![Trigger { maps: vec![*map], keys: vec![Some(0)] }],
                 Node::Store { previous, .. } => node = previous,
                 Node::Define { .. } => return Vec::new(),
             }
         }
     }
 }
-

@@ -71,7 +71,7 @@ impl Solver {
     /// Starts `program`, with a bound on the time of one query.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
         let mut child = Command::new(program)
-            .args(["-in", "-smt2"])
+            .args(["-in", "-smt2", "smt.arith.solver=2"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

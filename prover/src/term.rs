@@ -4,6 +4,7 @@
 //! variable or function that it comes from; that no operation leaves the range is an obligation at each operation,
 //! so that integers and machine words coincide.
 use rustc_hash::FxHashMap;
+use std::rc::Rc;
 
 /// A term: an index into its [`Arena`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -26,6 +27,9 @@ impl Range {
     /// 64-bit words.
     pub const WIDE: Range = Range::UpTo(u64::MAX);
 }
+
+/// What is in the name of a variable that is no part of the state.
+pub const FRESH: char = '!';
 
 /// A name, interned.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -59,6 +63,7 @@ pub struct Arena {
     index: FxHashMap<Node, Term>,
     names: Vec<String>,
     name_index: FxHashMap<String, Name>,
+    cells: FxHashMap<Term, Rc<[Term]>>,
 }
 
 impl Arena {
@@ -311,6 +316,61 @@ impl Arena {
             (_, _, Some(false)) => self.and(c, a),
             _ => self.make(Node::Ite(c, a, b)),
         }
+    }
+
+    /// The cells of the state that `term` speaks of: its applications, and the keys and results that nothing is known of.
+    /// The scalars of the state, which nearly everything speaks of, do not count.
+    pub fn cells(&mut self, term: Term) -> Rc<[Term]> {
+        if let Some(cells) = self.cells.get(&term) {
+            return cells.clone();
+        }
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut cells = Vec::new();
+        let mut work = vec![term];
+        while let Some(term) = work.pop() {
+            if seen.insert(term) {
+                let is_cell = match self.node(term) {
+                    Node::App(..) => true,
+                    Node::Var(name, _) => self.text(*name).contains(FRESH),
+                    _ => false,
+                };
+                if is_cell {
+                    cells.push(term);
+                }
+                self.push_subterms(term, &mut work);
+            }
+        }
+        let cells: Rc<[Term]> = cells.into();
+        self.cells.insert(term, cells.clone());
+        cells
+    }
+
+    fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
+        match self.node(term) {
+            Node::Const(_) | Node::Bool(_) | Node::Var(..) => {}
+            Node::App(_, _, arguments) => work.extend(arguments),
+            Node::MulC(a, _) | Node::DivC(a, _) | Node::RemC(a, _) | Node::Not(a) => work.push(*a),
+            Node::Add(a, b) | Node::Sub(a, b) | Node::Eq(a, b) | Node::Lt(a, b) | Node::And(a, b) => {
+                work.extend([*a, *b])
+            }
+            Node::Ite(c, a, b) => work.extend([*c, *a, *b]),
+        }
+    }
+
+    /// Whether `term` has more than `most` different subterms.
+    pub fn is_larger(&self, term: Term, most: usize) -> bool {
+        let mut seen = rustc_hash::FxHashSet::default();
+        let mut work = vec![term];
+        while let Some(term) = work.pop() {
+            if !seen.insert(term) {
+                continue;
+            }
+            if seen.len() > most {
+                return true;
+            }
+            self.push_subterms(term, &mut work);
+        }
+        false
     }
 
     /// The term as a person reads it.

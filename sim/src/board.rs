@@ -228,6 +228,11 @@ pub fn seat(board: Arc<Board>, baton: Option<Arc<Baton>>) {
     SEAT.set(Some(Seat { board, baton }));
 }
 
+/// From now on this thread works for no machine.
+pub fn stand_up() {
+    SEAT.set(None);
+}
+
 /// The board of this thread's machine: one with 2 GiB and nothing to run, where none was taken.
 pub fn current() -> Arc<Board> {
     SEAT.with_borrow_mut(|seat| {

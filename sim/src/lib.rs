@@ -23,4 +23,6 @@ pub mod sparse;
 pub mod user;
 pub mod x86;
 
+mod runner;
+
 pub use run::run;

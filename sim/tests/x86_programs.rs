@@ -3,17 +3,20 @@
 
 mod x86;
 
-use programs::{Check, Plan};
+use programs::{Check, Plan, Program};
 use x86::kernel::Kernel;
 
-/// Runs all programs on so many CPUs, one after the other, and requires what their manifests do.
-fn run(cpus: u32) {
-    let programs = programs::build().expect("the programs build");
-    let plan = Plan::new(&programs, cpus).expect("the programs can run together");
-    let mut check = Check::new(&plan);
+/// All programs.
+fn build() -> Vec<Program> {
+    programs::build().expect("the programs build")
+}
+
+/// Runs a plan, one CPU after the other, and requires what it expects.
+fn run(programs: &[Program], plan: &Plan) {
+    let mut check = Check::new(plan);
     let mut problems = Vec::new();
-    for cpu in 0..cpus {
-        let console = Kernel::new(cpu, &programs, &plan.boot_list).run();
+    for cpu in 0..plan.pages.len() as u32 {
+        let console = Kernel::new(cpu, programs, &plan.boot_list).run();
         for line in console.lines() {
             problems.extend(check.line(line).err());
         }
@@ -28,6 +31,21 @@ fn run(cpus: u32) {
 }
 
 #[test]
-fn every_program_does_what_its_manifest_says() {
-    run(8);
+fn all_programs_together_do_what_their_manifests_say() {
+    let programs = build();
+    run(
+        &programs,
+        &Plan::new(&programs, 8).expect("they can run together"),
+    );
+}
+
+#[test]
+fn each_program_alone_does_what_its_manifest_says() {
+    let programs = build();
+    for program in &programs {
+        run(
+            &programs,
+            &Plan::new([program], 2).expect("it can run alone"),
+        );
+    }
 }

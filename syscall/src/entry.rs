@@ -75,7 +75,15 @@ pub fn exception<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers, reaso
 /// # Errors
 /// [`Stuck::BadContext`] when there is no such stage.
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
-    match Stage::of(context.into_context())? {
+    go_on(cpu, Stage::of(context.into_context())?)
+}
+
+/// The running thread goes on with `stage`.
+///
+/// # Errors
+/// None in kernel mode.
+pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
+    match stage {
         Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
         Stage::Main => main_thread(cpu),
         Stage::Exited => leave(cpu, Stage::Exited),
@@ -86,7 +94,7 @@ pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Nex
 ///
 /// # Errors
 /// None in kernel mode.
-pub fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let me = get_cpu_id(cpu)?;
     if let Some(start) = M::next_start(me) {
         return spawn(cpu, Parent::Main, start.image, start.quota);

@@ -21,6 +21,7 @@ pub mod next;
 pub mod spawn;
 pub mod stage;
 pub mod system;
+pub mod table;
 pub mod unchecked;
 
 mod calls;

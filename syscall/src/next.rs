@@ -1,7 +1,8 @@
 //! How a kernel entry ends.
-use crate::entry::{load_step, main_thread, resume};
+use crate::entry::{go_on, load_step, resume};
 use crate::mode::{is_kernel, is_user};
 use crate::spawn::Load;
+use crate::stage::Stage;
 use crate::system::System;
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
@@ -36,7 +37,7 @@ impl<M: System> Next<M> {
             Next::ToUser(to_user) => return Ok(Step::User(to_user)),
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
-            Next::Main => main_thread(cpu)?,
+            Next::Main => go_on(cpu, Stage::Main)?,
         }))
     }
 }

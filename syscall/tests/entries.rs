@@ -21,6 +21,8 @@ use std::sync::{Arc, Mutex};
 use syscall::entry;
 use syscall::image::ParsedImage;
 use syscall::next::{Next, Step};
+use syscall::spawn::Parent;
+use syscall::table::{Arguments, rows};
 
 /// Text of 5 bytes on a page, data of 3 on the next and a page of zeros: three pages and their page table.
 const FRAMES: u32 = 4;
@@ -205,6 +207,31 @@ fn spawn_gives_children_until_a_limit_is_reached() {
     assert_eq!(call(&mut cpu, SPAWN, 0, 10), refused(Error::Mem, 0), "a ninth child");
 }
 
+/// Programs yield until it is the turn of `thread`.
+fn wait_for(cpu: &mut Cpu<'_, Sim>, thread: u32) {
+    while cpu.own.cur != thread {
+        let next = begin(cpu, YIELD, 0, 0);
+        assert!(drive(cpu, next));
+    }
+}
+
+#[test]
+fn a_parent_whose_last_child_would_have_no_number_has_none() {
+    let fixture = Fixture::new(&[FRAMES, FRAMES, FRAMES, FRAMES, FRAMES, FRAMES, 200]);
+    let mut cpu = fixture.boot();
+    // 15 is the seventh child of the main thread, 127 the seventh of 15: its children would be 1017 to 1024.
+    wait_for(&mut cpu, 15);
+    for child in 121..128 {
+        assert_eq!(call(&mut cpu, SPAWN, 0, if child < 126 { FRAMES } else { 60 }), (0, child));
+    }
+    wait_for(&mut cpu, 127);
+    assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), refused(Error::Mem, 0));
+    wait_for(&mut cpu, 126);
+    for child in 1009..1017 {
+        assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), (0, child));
+    }
+}
+
 #[test]
 fn spawn_refuses_numbers_that_do_not_exist() {
     let fixture = Fixture::new(&[300]);
@@ -214,10 +241,7 @@ fn spawn_refuses_numbers_that_do_not_exist() {
     for quota in [200, 100] {
         let (error, child) = call(&mut cpu, SPAWN, 0, quota);
         assert_eq!(error, 0);
-        while cpu.own.cur != child {
-            let next = begin(&mut cpu, YIELD, 0, 0);
-            assert!(drive(&mut cpu, next));
-        }
+        wait_for(&mut cpu, child);
         parents.push(child);
     }
     assert_eq!(parents, [9, 73, 585]);
@@ -304,6 +328,38 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
     assert!(drive(&mut cpu, next));
     let end = End::Stopped { reason: Reason::DivideError, address: wide, rip: wide };
     assert_eq!(fixture.board.ends()[0].end, end);
+}
+
+#[test]
+fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
+    let fixture = Fixture::new(&[10, 50]);
+    let mut cpu = fixture.boot();
+    let arguments = |load| Arguments::<Sim> {
+        registers: [7; UCTXT_SIZE as usize],
+        reason: Reason::DivideError,
+        parent: Parent::Program,
+        load,
+    };
+    let ready = |cpu: &mut Cpu<'_, Sim>, load| {
+        let mut ready = Vec::new();
+        for row in rows::<Sim>() {
+            let before = Snapshot::take(cpu);
+            if (row.ready)(&before.view(), &arguments(load)) {
+                let next = (row.run)(cpu, &arguments(load)).unwrap();
+                assert!(next.holds(&Snapshot::take(cpu).view()), "{}", row.name);
+                assert_eq!(check(cpu, 0, Cells::Written), [], "{}", row.name);
+                ready.push(row.name);
+            }
+            before.restore(cpu);
+        }
+        ready
+    };
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception"]);
+    let Next::Switch(_) = begin(&mut cpu, YIELD, 0, 0) else { panic!("a yield switches") };
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["start_user", "main", "exited", "load"]);
+    // A thread that is not there, and the kernel's own.
+    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), ["start_user", "main", "exited"]);
+    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), ["start_user", "main", "exited"]);
 }
 
 /// What a program does.

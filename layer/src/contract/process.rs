@@ -105,7 +105,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             let (cur, child) = (s.before.own.cur, s.answer.word());
             may("AC", "usage", &[cur]);
             may("AC", "nchildren", &[cur]);
-            for field in ["AC", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
+            for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
                 may(field, "", &[child]);
             }
             if s.before.own.ready.tail != NO_THREAD {

@@ -1,4 +1,6 @@
 //! H6: `Container_valid` (reference, section 5.2), clause by clause, of a container that is in use.
+//!
+//! Clauses 6 and 8 speak of every child of every container; they are looked at from the child.
 use super::Class::High;
 use super::{Fact, View};
 use crate::constants::*;
@@ -34,16 +36,24 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 10] {
         clause!("H6.3", "quota is a word", |_, _, c| c.quota <= u32::MAX),
         clause!("H6.4", "usage within quota", |_, _, c| c.usage <= c.quota),
         clause!("H6.5", "parent in use", |v, _, c| { c.parent < NUM_ID && v.own.ac.get([c.parent]).used.holds() }),
-        clause!("H6.6", "children in use", |v, i, c| {
-            children(i, c, |child| child < NUM_ID && v.own.ac.get([child]).used.holds())
-        }),
         clause!("H6.7", "child of its parent", |v, i, c| {
             i == 0 || (c.parent < NUM_ID && (i - 1) % MAX_CHILDREN < v.own.ac.get([c.parent]).nchildren)
         }),
-        clause!("H6.8", "parent of its children", |v, i, c| {
-            children(i, c, |child| child < NUM_ID && v.own.ac.get([child]).parent == i)
-        }),
         clause!("H6.9", "children's quotas within usage", |v, i, c| children_quota(v, i, c) <= M::Nat::from(c.usage)),
+        Fact {
+            number: "H6.6",
+            name: "children in use",
+            class: High,
+            keys: &[("AC", &[0])],
+            holds: |v, k| !is_child(v, k[0]) || v.own.ac.get([k[0]]).used.holds(),
+        },
+        Fact {
+            number: "H6.8",
+            name: "parent of its children",
+            class: High,
+            keys: &[("AC", &[0])],
+            holds: |v, k| !is_child(v, k[0]) || v.own.ac.get([k[0]]).parent == (k[0] - 1) / MAX_CHILDREN,
+        },
         clause!("H6.11", "at most eight children", |_, _, c| c.nchildren <= MAX_CHILDREN),
         clause!("H6.12", "parent's id", |_, i, c| {
             if i == 0 { c.parent == 0 } else { c.parent == (i - 1) / MAX_CHILDREN }
@@ -51,18 +61,13 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 10] {
     ]
 }
 
-/// `holds` of every child of container `i`.
+/// Container `j` is a child of its parent: of all ids, those and only those of the parent's children are.
 #[track_caller]
-fn children<M: Spec>(i: M::Word, container: Container<M>, holds: impl Fn(M::Word) -> bool) -> bool {
-    for k in 0..MAX_CHILDREN {
-        if container.nchildren <= k {
-            break;
-        }
-        if !holds(i * MAX_CHILDREN + 1 + k) {
-            return false;
-        }
+fn is_child<M: Spec>(v: &View<'_, M>, j: M::Word) -> bool {
+    j != 0 && {
+        let parent = v.own.ac.get([(j - 1) / MAX_CHILDREN]);
+        parent.used.holds() && (j - 1) % MAX_CHILDREN < parent.nchildren
     }
-    true
 }
 
 /// The sum of the children's quotas of container `i`.

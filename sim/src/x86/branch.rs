@@ -108,3 +108,89 @@ impl<B: Bus> Execution<'_, B> {
         self.jump_if(self.registers[Rcx] & mask == 0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::x86::testing::{CODE, DATA, Fault, STACK, machine, refuses, steps};
+    use crate::x86::{Gpr, Trap};
+    use iced_x86::code_asm::*;
+
+    #[test]
+    fn a_call_comes_back() {
+        let (mut cpu, mut memory) = machine(|a| {
+            let mut function = a.create_label();
+            a.call(function)?;
+            a.nop()?;
+            a.set_label(&mut function)?;
+            a.ret_1(16)
+        });
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(
+            (cpu.registers.rip, cpu.registers[Gpr::Rsp]),
+            (CODE + 6, STACK - 8)
+        );
+        assert_eq!(memory.quad(STACK - 8), CODE + 5);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(
+            (cpu.registers.rip, cpu.registers[Gpr::Rsp]),
+            (CODE + 5, STACK + 16)
+        );
+    }
+
+    #[test]
+    fn a_call_without_a_stack_goes_nowhere() {
+        let (mut cpu, mut memory) = machine(|a| a.call(CODE));
+        cpu.registers[Gpr::Rsp] = DATA;
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(DATA - 8)));
+    }
+
+    #[test]
+    fn conditional_jumps_are_taken_or_not() {
+        let (mut cpu, mut memory) = machine(|a| {
+            let mut end = a.create_label();
+            a.cmp(eax, 1)?;
+            a.jb(end)?;
+            a.ud2()?;
+            a.set_label(&mut end)?;
+            a.ja(end)?;
+            a.nop()
+        });
+        steps(&mut cpu, &mut memory, 4);
+    }
+
+    #[test]
+    fn a_loop_counts_down() {
+        let (mut cpu, mut memory) = machine(|a| {
+            let mut start = a.create_label();
+            a.set_label(&mut start)?;
+            a.inc(eax)?;
+            a.loop_(start)
+        });
+        cpu.registers[Gpr::Rcx] = 3;
+        steps(&mut cpu, &mut memory, 6);
+        assert_eq!((cpu.registers[Gpr::Rax], cpu.registers[Gpr::Rcx]), (3, 0));
+        assert_eq!(cpu.registers.rip, CODE + 4);
+    }
+
+    #[test]
+    fn a_zero_count_jumps() {
+        let (mut cpu, mut memory) = machine(|a| {
+            let mut end = a.create_label();
+            a.jrcxz(end)?;
+            a.ud2()?;
+            a.set_label(&mut end)?;
+            a.nop()
+        });
+        steps(&mut cpu, &mut memory, 2);
+    }
+
+    #[test]
+    fn jumps_leave_the_canonical_addresses_alone() {
+        let (mut cpu, mut memory) = machine(|a| a.jmp(rax));
+        cpu.registers[Gpr::Rax] = 1 << 47;
+        refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+        cpu.registers[Gpr::Rax] = 0;
+        steps(&mut cpu, &mut memory, 1);
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(0)));
+    }
+}

@@ -88,14 +88,13 @@ fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
         .map_err(Trap::Fault)?
         .min(LONGEST);
     loop {
-        let mut decoder = Decoder::with_ip(64, &bytes[..count], rip, DecoderOptions::NONE);
-        let instruction = decoder.decode();
-        match decoder.last_error() {
-            DecoderError::None => return Ok(instruction),
-            DecoderError::NoMoreBytes if count < LONGEST => {}
-            // The processor objects to its length before anything else.
-            DecoderError::NoMoreBytes => return Err(Trap::GeneralProtection),
-            _ => return Err(Trap::InvalidOpcode),
+        match decode(&bytes[..count], rip) {
+            Ok(instruction) => return Ok(instruction),
+            Err(DecoderError::NoMoreBytes) if count < LONGEST => {}
+            Err(_) if count == LONGEST && is_too_long(&bytes, rip) => {
+                return Err(Trap::GeneralProtection);
+            }
+            Err(_) => return Err(Trap::InvalidOpcode),
         }
         let rest = rip + count as u64;
         if !is_canonical(rest, 1) {
@@ -108,5 +107,101 @@ fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
             .clamp(1, LONGEST - count);
         bytes[count..count + got].copy_from_slice(&more[..got]);
         count += got;
+    }
+}
+
+/// Decodes the instruction that begins with these bytes.
+fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderError> {
+    let mut decoder = Decoder::with_ip(64, bytes, rip, DecoderOptions::NONE);
+    let instruction = decoder.decode();
+    match decoder.last_error() {
+        DecoderError::None => Ok(instruction),
+        error => Err(error),
+    }
+}
+
+/// Whether what makes these bytes no instruction is that it would be longer than they are, to which the
+/// processor objects in its own way: the decoder wants the last of them and still has no instruction.
+fn is_too_long(bytes: &[u8; LONGEST], rip: u64) -> bool {
+    matches!(
+        decode(&bytes[..LONGEST - 1], rip),
+        Err(DecoderError::NoMoreBytes)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::x86::testing::{CODE, DATA, Fault, machine, machine_with, refuses, steps};
+    use crate::x86::{Gpr, Step, Trap};
+    use iced_x86::code_asm::*;
+
+    #[test]
+    fn what_is_decoded_is_not_fetched_again() {
+        let (mut cpu, mut memory) = machine(|a| {
+            let mut start = a.create_label();
+            a.set_label(&mut start)?;
+            a.inc(eax)?;
+            a.jmp(start)
+        });
+        steps(&mut cpu, &mut memory, 20);
+        assert_eq!((memory.fetches, cpu.registers[Gpr::Rax]), (2, 10));
+        let mut clone = cpu.clone();
+        steps(&mut clone, &mut memory, 2);
+        assert_eq!(memory.fetches, 4);
+        cpu.forget_code();
+        steps(&mut cpu, &mut memory, 2);
+        assert_eq!(memory.fetches, 6);
+    }
+
+    #[test]
+    fn code_that_changes_itself_is_decoded_again() {
+        let (mut cpu, mut memory) = machine(|a| {
+            let mut start = a.create_label();
+            a.set_label(&mut start)?;
+            a.nop()?;
+            // The opcode of `inc eax` with a prefix that does nothing.
+            a.mov(byte_ptr(CODE), 0xF4)?;
+            a.jmp(start)
+        });
+        steps(&mut cpu, &mut memory, 3);
+        refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+    }
+
+    #[test]
+    fn an_instruction_may_lie_on_two_pages() {
+        let (mut cpu, mut memory) = machine(|a| a.nop());
+        let end = DATA + 4096;
+        // mov eax, 0x12345678
+        memory.write(end - 2, &[0xB8, 0x78]);
+        cpu.registers.rip = end - 2;
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(end)));
+        memory.map(end);
+        memory.write(end, &[0x56, 0x34, 0x12]);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(
+            (cpu.registers[Gpr::Rax], cpu.registers.rip),
+            (0x1234_5678, end + 3)
+        );
+        // A store to either page is noticed.
+        cpu.registers.rip = end - 2;
+        memory.write(CODE, &[0xC6, 0x03, 0x99]);
+        cpu.registers[Gpr::Rbx] = end;
+        cpu.registers.rip = CODE;
+        assert_eq!(cpu.step(&mut memory), Ok(Step::Next));
+        cpu.registers.rip = end - 2;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rax], 0x1234_9978);
+    }
+
+    #[test]
+    fn bytes_that_are_no_instruction() {
+        // An opcode that does not exist; `lock nop`; `vzeroupper`, as there is no AVX.
+        for code in [&[0x06][..], &[0xF0, 0x90], &[0xC5, 0xF8, 0x77]] {
+            let (mut cpu, mut memory) = machine_with(code);
+            refuses(&mut cpu, &mut memory, Trap::InvalidOpcode);
+        }
+        // More than fifteen bytes.
+        let (mut cpu, mut memory) = machine_with(&[[0x66; 15].as_slice(), &[0x90]].concat());
+        refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
     }
 }

@@ -142,6 +142,13 @@ pub(super) fn load<B: Bus>(bus: &mut B, address: u64, bytes: u64) -> Result<u128
     Ok(value)
 }
 
+/// Whether a store of up to 16 bytes at any alignment would succeed. The address is canonical.
+pub(super) fn probe<B: Bus>(bus: &mut B, address: u64, bytes: u64) -> Result<(), B::Fault> {
+    pieces(address, bytes)
+        .try_for_each(|Piece { offset, size }| bus.probe_store(address + offset, size))
+        .map_err(Trap::Fault)
+}
+
 /// Stores up to 16 bytes at any alignment, all or nothing. The address is canonical.
 pub(super) fn store<B: Bus>(
     bus: &mut B,
@@ -152,10 +159,7 @@ pub(super) fn store<B: Bus>(
     if let Some(size) = aligned(address, bytes) {
         return bus.store(address, size, value as u64).map_err(Trap::Fault);
     }
-    for Piece { offset, size } in pieces(address, bytes) {
-        bus.probe_store(address + offset, size)
-            .map_err(Trap::Fault)?;
-    }
+    probe(bus, address, bytes)?;
     for Piece { offset, size } in pieces(address, bytes) {
         let part = (value >> (8 * offset)) as u64 & size.mask();
         bus.store(address + offset, size, part)

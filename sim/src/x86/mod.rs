@@ -43,6 +43,11 @@ mod stack;
 mod string;
 mod transfer;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use memory::{Bus, Size};
 pub use registers::{Gpr, INITIAL_MXCSR, Registers, rflags};
 
@@ -50,7 +55,8 @@ use decode::Cache;
 use dispatch::Execution;
 use iced_x86::Mnemonic;
 
-/// A processor in user mode, running in one address space.
+/// A processor in user mode, running in one address space: a machine has one for each thread. What the
+/// kernel keeps of a thread's context it reads from and writes to [`registers`](Self::registers).
 ///
 /// A clone has the same registers and an empty cache of decoded instructions.
 #[derive(Clone, Debug, Default)]

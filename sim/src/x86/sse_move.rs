@@ -172,3 +172,74 @@ impl<B: Bus> Execution<'_, B> {
         self.store(address, Size::Double, self.registers.mxcsr.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::x86::testing::{DATA, machine, refuses, steps};
+    use crate::x86::{Gpr, INITIAL_MXCSR, Trap};
+    use iced_x86::Mnemonic;
+    use iced_x86::code_asm::*;
+
+    #[test]
+    fn mxcsr_is_what_was_loaded() {
+        let (mut cpu, mut memory) = machine(|a| {
+            a.stmxcsr(dword_ptr(rax))?;
+            a.ldmxcsr(dword_ptr(rax + 8))?;
+            a.stmxcsr(dword_ptr(rax))
+        });
+        cpu.registers[Gpr::Rax] = DATA;
+        memory.write(DATA + 8, &0x9FBF_u32.to_le_bytes());
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(memory.quad(DATA), INITIAL_MXCSR.into());
+        steps(&mut cpu, &mut memory, 2);
+        assert_eq!(memory.quad(DATA), 0x9FBF);
+    }
+
+    #[test]
+    fn bits_of_mxcsr_that_do_not_exist_are_refused() {
+        let (mut cpu, mut memory) = machine(|a| a.ldmxcsr(dword_ptr(rax)));
+        cpu.registers[Gpr::Rax] = DATA;
+        memory.write(DATA, &[0, 0, 1, 0]);
+        refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+    }
+
+    #[test]
+    fn arithmetic_makes_the_exception_flags_unknown() {
+        let (mut cpu, mut memory) = machine(|a| {
+            a.addsd(xmm0, xmm1)?;
+            a.stmxcsr(dword_ptr(rax))
+        });
+        cpu.registers[Gpr::Rax] = DATA;
+        steps(&mut cpu, &mut memory, 1);
+        let rip = cpu.registers.rip;
+        refuses(
+            &mut cpu,
+            &mut memory,
+            Trap::Unimplemented {
+                mnemonic: Mnemonic::Stmxcsr,
+                rip,
+            },
+        );
+    }
+
+    #[test]
+    fn other_roundings_are_refused() {
+        for mxcsr in [
+            INITIAL_MXCSR | 1 << 13,
+            INITIAL_MXCSR & !(1 << 7),
+            INITIAL_MXCSR | 1 << 15,
+        ] {
+            let (mut cpu, mut memory) = machine(|a| a.addsd(xmm0, xmm1));
+            cpu.registers.mxcsr = mxcsr;
+            let rip = cpu.registers.rip;
+            refuses(
+                &mut cpu,
+                &mut memory,
+                Trap::Unimplemented {
+                    mnemonic: Mnemonic::Addsd,
+                    rip,
+                },
+            );
+        }
+    }
+}

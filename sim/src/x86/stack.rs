@@ -84,9 +84,15 @@ impl<B: Bus> Execution<'_, B> {
         }
         let room = self.read(0)?;
         let frame = self.registers[Rsp].wrapping_sub(8);
+        // The processor makes sure that the new top of the stack is writable, too.
+        let top = frame.wrapping_sub(room);
+        if !is_canonical(top, 8) {
+            return Err(Trap::StackFault);
+        }
+        memory::probe(self.bus, top, 8)?;
         self.store_at(frame, Size::Quad, self.registers[Rbp])?;
         self.registers[Rbp] = frame;
-        self.registers[Rsp] = frame.wrapping_sub(room);
+        self.registers[Rsp] = top;
         Ok(())
     }
 
@@ -107,5 +113,89 @@ impl<B: Bus> Execution<'_, B> {
         self.instruction.op0_kind() != OpKind::Register
             || self.instruction.op0_register().is_gpr()
             || self.instruction.op0_register() == Register::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::x86::testing::{DATA, Fault, STACK, machine, refuses, steps};
+    use crate::x86::{Gpr, Step, Trap, rflags};
+    use iced_x86::code_asm::*;
+
+    #[test]
+    fn popped_flags_do_not_reach_the_interrupt_flag_or_the_privilege() {
+        let (mut cpu, mut memory) = machine(|a| {
+            a.push(-1)?;
+            a.popfq()?;
+            a.nop()?;
+            a.pushfq()
+        });
+        steps(&mut cpu, &mut memory, 2);
+        let all = rflags::POPPED | rflags::IF | rflags::ONE;
+        assert_eq!(cpu.registers.rflags, all);
+        cpu.registers.rflags &= !rflags::TF;
+        steps(&mut cpu, &mut memory, 2);
+        assert_eq!(memory.quad(STACK - 8), all & !rflags::TF);
+        let (mut cpu, mut memory) = machine(|a| {
+            a.push(0)?;
+            a.popfq()
+        });
+        steps(&mut cpu, &mut memory, 2);
+        assert_eq!(cpu.registers.rflags, rflags::IF | rflags::ONE);
+    }
+
+    #[test]
+    fn the_trap_flag_traps_after_each_instruction_but_a_system_call() {
+        let (mut cpu, mut memory) = machine(|a| {
+            a.inc(eax)?;
+            a.syscall()
+        });
+        cpu.registers.rflags |= rflags::TF;
+        assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
+        assert_eq!(cpu.registers[Gpr::Rax], 1);
+        assert_eq!(cpu.step(&mut memory), Ok(Step::SystemCall));
+    }
+
+    #[test]
+    fn a_pop_to_where_nothing_is_leaves_the_stack() {
+        let (mut cpu, mut memory) = machine(|a| a.pop(qword_ptr(rsp + 8)));
+        cpu.registers[Gpr::Rsp] = STACK - 8;
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(STACK + 8)));
+    }
+
+    #[test]
+    fn a_frame_is_entered_and_left() {
+        let (mut cpu, mut memory) = machine(|a| {
+            a.enter(32, 0)?;
+            a.leave()
+        });
+        cpu.registers[Gpr::Rbp] = 7;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rbp], STACK - 8);
+        assert_eq!(cpu.registers[Gpr::Rsp], STACK - 40);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(
+            (cpu.registers[Gpr::Rbp], cpu.registers[Gpr::Rsp]),
+            (7, STACK)
+        );
+    }
+
+    #[test]
+    fn a_stack_that_is_not_canonical_is_its_own_exception() {
+        let (mut cpu, mut memory) = machine(|a| a.push(rax));
+        cpu.registers[Gpr::Rsp] = 1 << 63;
+        refuses(&mut cpu, &mut memory, Trap::StackFault);
+        let (mut cpu, mut memory) = machine(|a| a.mov(rax, qword_ptr(rbp)));
+        cpu.registers[Gpr::Rbp] = 1 << 63;
+        refuses(&mut cpu, &mut memory, Trap::StackFault);
+    }
+
+    #[test]
+    fn a_push_that_crosses_into_nothing_changes_nothing() {
+        let (mut cpu, mut memory) = machine(|a| a.push(rax));
+        cpu.registers[Gpr::Rax] = u64::MAX;
+        // Its upper half lies on the page at DATA.
+        cpu.registers[Gpr::Rsp] = DATA + 4;
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(DATA - 4)));
     }
 }

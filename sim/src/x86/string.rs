@@ -132,3 +132,56 @@ impl<B: Bus> Execution<'_, B> {
         self.registers[register] = moved & mask;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::REPETITIONS;
+    use crate::x86::testing::{CODE, DATA, Fault, machine, steps};
+    use crate::x86::{Gpr, Trap};
+
+    #[test]
+    fn a_fault_keeps_the_repetitions_before_it() {
+        let (mut cpu, mut memory) = machine(|a| a.rep().stosq());
+        cpu.registers[Gpr::Rax] = u64::MAX;
+        cpu.registers[Gpr::Rdi] = DATA + 4096 - 16;
+        cpu.registers[Gpr::Rcx] = 5;
+        let end = DATA + 4096;
+        assert_eq!(cpu.step(&mut memory), Err(Trap::Fault(Fault(end))));
+        assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers[Gpr::Rdi]), (3, end));
+        assert_eq!(cpu.registers.rip, CODE);
+        memory.map(end);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(
+            (cpu.registers[Gpr::Rcx], cpu.registers[Gpr::Rdi]),
+            (0, end + 24)
+        );
+        assert_eq!(cpu.registers.rip, CODE + 3);
+    }
+
+    #[test]
+    fn a_long_repetition_takes_several_steps() {
+        let (mut cpu, mut memory) = machine(|a| a.rep().stosb());
+        cpu.registers[Gpr::Rdi] = DATA;
+        cpu.registers[Gpr::Rcx] = u64::from(2 * REPETITIONS);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers.rip, CODE);
+        assert_eq!(cpu.registers[Gpr::Rcx], u64::from(REPETITIONS));
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers.rip, CODE + 2);
+        assert_eq!(cpu.registers[Gpr::Rcx], 0);
+    }
+
+    #[test]
+    fn a_comparison_stops_at_the_difference() {
+        let (mut cpu, mut memory) = machine(|a| a.repe().cmpsb());
+        memory.write(DATA, b"same!same?");
+        cpu.registers[Gpr::Rsi] = DATA;
+        cpu.registers[Gpr::Rdi] = DATA + 5;
+        cpu.registers[Gpr::Rcx] = 100;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(
+            (cpu.registers[Gpr::Rsi], cpu.registers[Gpr::Rcx]),
+            (DATA + 5, 95)
+        );
+    }
+}

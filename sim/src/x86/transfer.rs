@@ -64,17 +64,11 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, condition.into())
     }
 
-    /// `xchg`. The memory operand, which alone can fail, is always the first that is written.
+    /// `xchg`. A memory operand, which alone can fail, is always the first.
     pub(super) fn exchange(&mut self) -> Result<(), B::Fault> {
         let (a, b) = (self.read(0)?, self.read(1)?);
-        let memory_is_second = self.instruction.op1_kind() == OpKind::Memory;
-        let (first, second) = if memory_is_second {
-            ((1, a), (0, b))
-        } else {
-            ((0, b), (1, a))
-        };
-        self.write(first.0, first.1)?;
-        self.write(second.0, second.1)
+        self.write(0, b)?;
+        self.write(1, a)
     }
 
     /// `cmpxchg a, b`: if RAX equals `a`, `b` goes there, otherwise `a` to RAX.

@@ -147,7 +147,16 @@ impl<'a> Kernel<'a> {
         next
     }
 
-    fn puts(&mut self, thread: &Thread, address: u32, length: u32) -> Result<u32, Error> {
+    fn puts(&mut self, thread: &mut Thread, address: u32, length: u32) -> Result<u32, Error> {
+        if !(abi::ADR_LOW..abi::ADR_HIGH).contains(&address) {
+            return Err(Error::InvalAddr);
+        }
+        if length == 0 {
+            return Ok(0);
+        }
+        if thread.space.rest_of_page(address.into()).is_err() && !thread.space.map(address.into(), true) {
+            return Err(Error::Mem);
+        }
         let bytes = thread.space.rest_of_page(address.into()).map_err(|_| Error::InvalAddr)?;
         let bytes = &bytes[..bytes.len().min(length as usize)];
         self.console.extend(bytes);

@@ -1,4 +1,12 @@
 //! What the tests of the interpreter share.
+// Each test uses a part of it.
+#![allow(dead_code)]
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod generate;
 pub mod kernel;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod native;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod scratch;
 pub mod space;

@@ -57,7 +57,7 @@ fn prints_to_the_end_of_the_page(cpu: u32) -> Result<bool, abi::Error> {
     pages[start..][..first.len()].copy_from_slice(first);
     pages[start + first.len()..][..second.len()].copy_from_slice(second);
     let text = &mut pages[start..][..first.len() + second.len()];
-    let digit = b'0'.wrapping_add(cpu as u8);
+    let digit = b'0' + (cpu % 10) as u8;
     text.iter_mut()
         .filter(|byte| **byte == b'?')
         .for_each(|byte| *byte = digit);

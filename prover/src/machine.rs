@@ -1,0 +1,381 @@
+//! The symbolic machine: nothing is known of the state but what the invariant says, and whenever a lock is taken the
+//! other CPUs have moved.
+use crate::engine::engine;
+use crate::explore::{branch, condition};
+use crate::facts::{FactSet, Quantified, Trigger};
+use crate::map::Origin;
+use crate::term::Range;
+use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use domain::{Domain, Geometry, Ghost, Home, Map};
+use layer::constants::{TOTAL_CPU, UCTXT_SIZE};
+use layer::fields::{FIELDS, Next, Slot, ThreadGhosts, UserContexts, bounds};
+use layer::invariant::{IGNORE, Keys};
+use layer::log::{Event, Log};
+use layer::machine::{Links, Lock, Machine, Object, Spec, Visit};
+use layer::queue::Threads;
+use std::cell::RefCell;
+use std::fmt::Debug;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::rc::Rc;
+
+/// The symbolic domain and machine, for the page tables of geometry `G`.
+pub struct Sym<G>(PhantomData<G>);
+
+impl<G> Clone for Sym<G> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<G> Copy for Sym<G> {}
+impl<G> Debug for Sym<G> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sym")
+    }
+}
+
+impl<G: Geometry> Domain for Sym<G> {
+    type Geometry = G;
+    type Word = SymWord;
+    type Wide = SymWide;
+    type Nat = SymNat;
+    type Flag = SymFlag;
+    type Place = Origin;
+}
+
+/// Ghost state, present; a check is one decision however much it compares.
+#[derive(Clone, Debug)]
+pub struct Shown<T>(pub T);
+
+impl<T> Ghost<T> for Shown<T> {
+    #[track_caller]
+    fn update(&mut self, change: impl FnOnce(&mut T)) {
+        change(&mut self.0)
+    }
+    #[track_caller]
+    fn check(&self, check: impl Fn(&T) -> bool) -> bool {
+        decide(&|| check(&self.0))
+    }
+}
+
+/// The log is not modelled: what events say is in the state of the objects that they are about.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLog;
+
+impl<G: Geometry> Log<Sym<G>> for NoLog {
+    fn push(&mut self, _: SymWord, _: Event<Sym<G>>) {}
+}
+
+/// The links of the queues: one version of them at a time.
+pub struct SymLinks<G: Geometry>(pub Rc<RefCell<Threads<Sym<G>>>>);
+
+impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
+    #[track_caller]
+    fn next(&self, thread: SymWord) -> SymWord {
+        self.0.borrow().next.get([thread]).thread
+    }
+    #[track_caller]
+    fn set_next(&self, thread: SymWord, next: SymWord) {
+        self.0.borrow_mut().next.set([thread], Next { thread: next });
+    }
+    #[track_caller]
+    fn update(&self, change: impl FnOnce(&mut <Sym<G> as Home<ThreadGhosts>>::Map)) {
+        change(&mut self.0.borrow_mut().tcb)
+    }
+    #[track_caller]
+    fn check(&self, check: impl Fn(&<Sym<G> as Home<ThreadGhosts>>::Map) -> bool) -> bool {
+        let tcb = self.0.borrow().tcb.clone();
+        decide(&|| check(&tcb))
+    }
+}
+
+impl<G: Geometry> Machine for Sym<G> {
+    type Ghost<T: 'static> = Shown<T>;
+    type Log = NoLog;
+    type Lock<T: Object<Self>> = SymLock<G, T>;
+    type Links = SymLinks<G>;
+    type Registers = [SymWide; UCTXT_SIZE as usize];
+
+    fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Shown<T> {
+        Shown(make())
+    }
+    fn log(_: Origin) -> NoLog {
+        NoLog
+    }
+    fn store_registers(contexts: &mut <Self as Home<UserContexts>>::Map, thread: SymWord, registers: Self::Registers) {
+        for (k, value) in (0..).zip(registers) {
+            contexts.set([thread, SymWord::from(k)], Slot { value });
+        }
+    }
+    fn real_vmxinfo(index: SymWord) -> SymWord {
+        SymWord(machine_says("machine.vmxinfo", Range::WORD, index))
+    }
+    fn usable(frame: SymWord) -> SymFlag {
+        SymFlag(machine_says("machine.usable", Range::Bool, frame))
+    }
+}
+
+/// What the machine answers at a key: anything, but the same each time.
+fn machine_says(what: &str, range: Range, key: SymWord) -> crate::term::Term {
+    engine(|e| {
+        let function = e.arena.name(what);
+        e.arena.app(function, range, vec![key.0])
+    })
+}
+
+impl<G: Geometry> Spec for Sym<G> {
+    fn present<T: 'static>(ghost: &Shown<T>) -> &T {
+        &ghost.0
+    }
+}
+
+/// Something to prove at the end of the path, for all keys: what a critical section owes the other CPUs.
+pub(crate) struct Duty {
+    pub clause: String,
+    pub bounds: Vec<u64>,
+    pub holds: Box<dyn Fn(&[SymWord]) -> bool>,
+}
+
+/// What the critical sections of a path owe.
+pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
+
+/// The links, as they are now and as they were when the others last moved.
+pub(crate) struct Moves<G: Geometry> {
+    pub now: Rc<RefCell<Threads<Sym<G>>>>,
+    pub since: RefCell<Threads<Sym<G>>>,
+    pub version: RefCell<Origin>,
+    pub me: SymWord,
+    pub duties: Duties,
+}
+
+impl<G: Geometry> Moves<G> {
+    pub fn new(threads: Threads<Sym<G>>, me: SymWord) -> Rc<Self> {
+        let since = RefCell::new(threads.snapshot());
+        Rc::new(Moves {
+            now: Rc::new(RefCell::new(threads)),
+            since,
+            version: RefCell::new(Origin { version: 0 }),
+            me,
+            duties: Duties::default(),
+        })
+    }
+
+    /// What this CPU did to the threads since the others last moved is what they may count on.
+    pub fn owe(&self, when: &'static str) {
+        let (before, after) = (Rc::new(self.since.borrow().snapshot()), Rc::new(self.now.borrow().snapshot()));
+        let me = self.me;
+        let (old, new) = (before.clone(), after.clone());
+        let bound = bounds::<Sym<G>>("tcb").expect("tcb is a field")[0].into();
+        self.duties.borrow_mut().push(Duty {
+            clause: format!("guarantee of tcb {when}"),
+            bounds: vec![TOTAL_CPU.into(), bound],
+            holds: Box::new(move |k| k[0] == me || Threads::rely(&old, &new, k[0], k[1])),
+        });
+        self.duties.borrow_mut().push(Duty {
+            clause: format!("tcb by itself {when}"),
+            bounds: vec![bound],
+            holds: Box::new(move |k| after.own_fact(k[0])),
+        });
+    }
+
+    /// The others move threads: from here on a new version of the links holds.
+    fn others_move(&self) {
+        let origin = next_version();
+        let old = Rc::new(self.now.borrow().snapshot());
+        let new = Rc::new(Threads::homes(origin));
+        let me = self.me;
+        let from = self.version.replace(origin);
+        let mut facts = Vec::new();
+        for version in [from, origin] {
+            let (old, new) = (old.clone(), new.clone());
+            facts.push(quantified::<G>(Threads::<Sym<G>>::KEYS, version, move |k| Threads::rely(&old, &new, me, k[0])));
+        }
+        let fact = new.clone();
+        facts.push(quantified::<G>(Threads::<Sym<G>>::KEYS, origin, move |k| fact.own_fact(k[0])));
+        engine(|e| e.facts.add(FactSet::new(facts)));
+        *self.now.borrow_mut() = new.snapshot();
+        *self.since.borrow_mut() = new.snapshot();
+    }
+}
+
+fn next_version() -> Origin {
+    engine(|e| {
+        e.fresh += 1;
+        Origin { version: e.fresh }
+    })
+}
+
+/// `holds` as a fact over the version `origin` of the fields that `keys` names.
+pub(crate) fn quantified<G: Geometry>(
+    keys: Keys,
+    origin: Origin,
+    holds: impl Fn(&[SymWord]) -> bool + 'static,
+) -> Quantified {
+    let bounds = key_bounds::<G>(keys);
+    let triggers = keys
+        .iter()
+        .map(|(field, coordinates)| Trigger {
+            maps: FIELDS
+                .iter()
+                .filter(|f| *f == field || f.strip_prefix(field).is_some_and(|rest| rest.starts_with('.')))
+                .map(|f| engine(|e| e.arena.name(&origin.name(f))))
+                .collect(),
+            keys: coordinates.iter().map(|&k| (k != IGNORE).then_some(k)).collect(),
+        })
+        .collect();
+    let holds = Box::new(move |key: &[crate::term::Term]| {
+        let words: Vec<SymWord> = key.iter().map(|&t| SymWord(t)).collect();
+        holds(&words)
+    });
+    Quantified { triggers, bounds, holds }
+}
+
+/// The bound of each key.
+pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
+    let mut limits = Vec::new();
+    for (field, coordinates) in keys {
+        let dims = bounds::<Sym<G>>(field).expect("a fact is over fields of the table");
+        for (&key, &bound) in coordinates.iter().zip(dims) {
+            if key != IGNORE {
+                if limits.len() <= key {
+                    limits.resize(key + 1, 0);
+                }
+                limits[key] = bound.into();
+            }
+        }
+    }
+    limits
+}
+
+/// A family of shared objects of which this CPU takes the lock of one row.
+pub struct SymLock<G: Geometry, T> {
+    row: SymWord,
+    object: Rc<RefCell<T>>,
+    version: RefCell<Origin>,
+    moves: Rc<Moves<G>>,
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
+    /// The family whose row `row` is `object`, which comes from version 0 of its fields.
+    pub(crate) fn new(row: SymWord, object: T, moves: Rc<Moves<G>>) -> Self {
+        SymLock { row, object: Rc::new(RefCell::new(object)), version: RefCell::new(Origin { version: 0 }), moves }
+    }
+
+    /// The object as this CPU left it.
+    pub(crate) fn left(&self) -> T {
+        self.object.borrow().snapshot()
+    }
+}
+
+/// Makes the words of an object unknown.
+struct MakeUnknown {
+    prefix: String,
+}
+
+impl<G: Geometry> Visit<Sym<G>> for MakeUnknown {
+    fn word(&mut self, name: &'static str, word: &mut SymWord) {
+        *word = SymWord(engine(|e| e.arena.var(&format!("{}.{name}", self.prefix), Range::WORD)));
+    }
+    fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
+        *nat = SymNat(engine(|e| e.arena.var(&format!("{}.{name}", self.prefix), Range::Nat)));
+    }
+}
+
+/// An object of which nothing is known, at version `origin`.
+pub(crate) fn unknown_object<G: Geometry, T: Object<Sym<G>>>(origin: Origin) -> T {
+    let mut object = T::new(origin);
+    object.words(&mut MakeUnknown { prefix: origin.name(T::NAME) });
+    object
+}
+
+/// Holds a symbolic lock.
+pub struct SymGuard<'a, G: Geometry, T: Object<Sym<G>>> {
+    lock: &'a SymLock<G, T>,
+    object: T,
+    taken: Rc<T>,
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> Deref for SymGuard<'_, G, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.object
+    }
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> DerefMut for SymGuard<'_, G, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.object
+    }
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
+    type Guard<'a>
+        = SymGuard<'a, G, T>
+    where
+        Self: 'a;
+
+    #[track_caller]
+    fn lock(&self, by: SymWord, row: SymWord) -> SymGuard<'_, G, T> {
+        assert!(
+            by.0 == self.moves.me.0 && row.0 == self.row.0,
+            "a lock is taken for another CPU or row than this CPU's"
+        );
+        if T::MOVES_THREADS {
+            self.moves.owe("before taking a lock");
+            self.moves.others_move();
+        }
+        let origin = next_version();
+        let from = self.version.replace(origin);
+        let old = Rc::new(self.object.borrow().snapshot());
+        let new = Rc::new(unknown_object::<G, T>(origin));
+        let threads = Rc::new(self.moves.now.borrow().snapshot());
+        let links = *self.moves.version.borrow();
+        let mut facts = Vec::new();
+        // Where the object has no fields of its own, its facts are about the threads in it.
+        let (before, after) = if T::MOVES_THREADS { (links, links) } else { (from, origin) };
+        for version in [before, after] {
+            let (old, new) = (old.clone(), new.clone());
+            facts.push(quantified::<G>(T::KEYS, version, move |k| T::rely(&old, &new, by, k)));
+        }
+        let (fact, row) = (new.clone(), self.row);
+        facts.push(quantified::<G>(T::KEYS, after, move |k| fact.own_fact(row, &threads, k)));
+        engine(|e| e.facts.add(FactSet::new(facts)));
+        SymGuard { lock: self, object: new.snapshot(), taken: new }
+    }
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let left = Rc::new(self.object.snapshot());
+        *self.lock.object.borrow_mut() = self.object.snapshot();
+        let moves = &self.lock.moves;
+        let (me, row, limits) = (moves.me, self.lock.row, key_bounds::<G>(T::KEYS));
+        let mut duties = moves.duties.borrow_mut();
+        let (old, new) = (self.taken.clone(), left.clone());
+        duties.push(Duty {
+            clause: format!("guarantee of {} at unlock", T::NAME),
+            bounds: [TOTAL_CPU.into()].into_iter().chain(limits.iter().copied()).collect(),
+            holds: Box::new(move |k| k[0] == me || T::rely(&old, &new, k[0], &k[1..])),
+        });
+        let threads = moves.now.borrow().snapshot();
+        duties.push(Duty {
+            clause: format!("{} by itself at unlock", T::NAME),
+            bounds: limits,
+            holds: Box::new(move |k| left.own_fact(row, &threads, k)),
+        });
+        drop(duties);
+        if T::MOVES_THREADS {
+            moves.owe("at unlock");
+        }
+    }
+}
+
+/// One decision for a whole condition.
+#[track_caller]
+pub(crate) fn decide(code: &dyn Fn() -> bool) -> bool {
+    branch(condition(code), Location::caller())
+}

@@ -1,0 +1,378 @@
+//! What is to be proved of a primitive, and of the layer as a whole.
+use crate::engine::{Counts, Failure, Reason, engine};
+use crate::explore::{Aim, apart, check, condition, explore, goal, prove};
+use crate::facts::{FactSet, assert_at};
+use crate::machine::{Moves, Sym, decide, key_bounds, quantified};
+use crate::map::Origin;
+use crate::solver::Verdict;
+use crate::state::State;
+use crate::term::{Range, Term};
+use crate::word::{SymWide, SymWord};
+use domain::{Flag, Geometry, Map};
+use layer::constants::UCTXT_SIZE;
+use layer::contract::{Arguments, Contract, Step};
+use layer::fields::{Context, FrameUse};
+use layer::invariant::{Class, Fact, facts};
+use layer::memory::Chunk;
+use layer::primitive::{Kind, Primitive};
+use layer::state::Scalar;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Which facts a proof stands on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ground {
+    /// H and L alone, as the reference has it: the call may be stuck.
+    High,
+    /// H, L and the derived invariants D.
+    Derived,
+}
+
+impl Ground {
+    fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
+        self == Ground::Derived || fact.class != Class::Derived
+    }
+}
+
+/// What came of a proof.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The clauses that were proved, each on every path.
+    pub clauses: Vec<String>,
+    /// Paths that end in success.
+    pub successful_paths: u64,
+    /// Preconditions that can be broken.
+    pub stuck: Vec<String>,
+    /// Counts.
+    pub counts: Counts,
+    /// What does not hold; empty if it is proved.
+    pub failures: Vec<Failure>,
+}
+
+/// A word or counter of which only its bound is known.
+pub(crate) fn any(name: &str, bound: u64) -> SymWord {
+    let most = bound.min(1 << 32) - 1;
+    SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
+}
+
+/// Assumes the facts of `ground` of `state`: at once those without keys, the others where they are looked at.
+pub(crate) struct Assumed {
+    scalars: Vec<Term>,
+    set: Rc<FactSet>,
+    /// The facts of the set, by number.
+    numbers: Vec<&'static str>,
+}
+
+impl Assumed {
+    /// The facts of `state`, which is unknown, so that they are the same on every path.
+    pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Assumed {
+        let mut scalars = Vec::new();
+        let (mut quantifieds, mut numbers) = (Vec::new(), Vec::new());
+        for fact in facts::<Sym<G>>().filter(|fact| ground.includes(fact)) {
+            let view = state.clone();
+            if fact.keys.is_empty() {
+                scalars.push(condition(&|| (fact.holds)(&view.view(), &[])));
+            } else {
+                numbers.push(fact.number);
+                quantifieds
+                    .push(quantified::<G>(fact.keys, Origin { version: 0 }, move |k| (fact.holds)(&view.view(), k)));
+            }
+        }
+        Assumed { scalars, set: FactSet::new(quantifieds), numbers }
+    }
+
+    /// Assumes them on this path.
+    pub fn assume(&self) {
+        engine(|e| {
+            for &fact in &self.scalars {
+                e.learn(fact);
+                e.assume(fact);
+            }
+            e.facts.add(self.set.clone());
+        });
+    }
+
+    /// Asserts the fact `number` at `keys`, if it is assumed.
+    fn assert_at(&self, number: &str, keys: &[SymWord]) {
+        if let Some(fact) = self.numbers.iter().position(|n| *n == number) {
+            let keys: Vec<Term> = keys.iter().map(|k| k.0).collect();
+            assert_at(&self.set, fact, &keys);
+        }
+    }
+}
+
+/// Proves `holds` for fresh keys below `bounds`.
+pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) -> bool {
+    apart(|| {
+        let keys: Vec<SymWord> = bounds.iter().map(|&bound| any("any", bound)).collect();
+        let goal = goal(&|| holds(&keys));
+        prove(goal, || clause.to_string())
+    })
+}
+
+/// Proves a goal without keys.
+fn prove_once(clause: impl FnOnce() -> String, holds: &dyn Fn() -> bool) -> bool {
+    apart(|| prove(goal(holds), clause))
+}
+
+/// Proves those facts of `state` that `wanted` picks.
+pub(crate) fn prove_facts<G: Geometry>(
+    state: &State<G>,
+    assumed: &Assumed,
+    wanted: impl Fn(&Fact<Sym<G>>) -> bool,
+    proved: &mut Vec<String>,
+) {
+    for fact in facts::<Sym<G>>().filter(|fact| wanted(fact)) {
+        let clause = format!("{} {}", fact.number, fact.name);
+        let holds = apart(|| {
+            let keys: Vec<SymWord> = key_bounds::<G>(fact.keys).into_iter().map(|bound| any("any", bound)).collect();
+            let goal = goal(&|| (fact.holds)(&state.view(), &keys));
+            assumed.assert_at(fact.number, &keys);
+            prove(goal, || clause.clone())
+        });
+        if !holds {
+            return;
+        }
+        note(proved, clause);
+    }
+}
+
+fn note(proved: &mut Vec<String>, clause: String) {
+    if !proved.contains(&clause) {
+        proved.push(clause);
+    }
+}
+
+/// Runs `path` on every path, with the ground of an unknown state assumed, and collects what came of it.
+pub(crate) fn run_proof<G: Geometry>(ground: Ground, path: &dyn Fn(&Rc<State<G>>, &Assumed, &mut Outcome)) -> Outcome {
+    engine(|e| {
+        e.failures.clear();
+        e.counts = Counts::default();
+        e.strict = ground == Ground::Derived;
+    });
+    let state = Rc::new(State::<G>::unknown());
+    let assumed = Assumed::new(&state, ground);
+    let outcome = RefCell::new(Outcome::default());
+    explore(&|| {
+        assumed.assume();
+        path(&state, &assumed, &mut outcome.borrow_mut());
+    });
+    let mut outcome = outcome.into_inner();
+    engine(|e| {
+        outcome.counts = e.counts;
+        outcome.failures = std::mem::take(&mut e.failures);
+    });
+    outcome
+}
+
+/// Arguments of which nothing is known.
+pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk) -> Arguments<Sym<G>> {
+    let word = |name: &str| SymWord(engine(|e| e.arena.var(name, Range::WORD)));
+    let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
+    let byte = |k: usize| SymWord(engine(|e| e.arena.var(&format!("byte{k}"), Range::UpTo(255))));
+    let names: Vec<&str> = primitive
+        .arguments
+        .iter()
+        .copied()
+        .filter(|n| !["rs", "registers", "code", "chunk", "address", "bytes"].contains(n))
+        .collect();
+    let arguments: Arguments<Sym<G>> = Arguments {
+        words: std::array::from_fn(|i| names.get(i).map_or(SymWord::from(0), |name| word(name))),
+        wide: wide(if primitive.kind == Kind::Accessor { "address" } else { "code" }),
+        place: wide("place"),
+        context: Context { esp: word("rs.esp"), ra: word("rs.ra") },
+        registers: std::array::from_fn::<_, { UCTXT_SIZE as usize }, _>(|k| wide(&format!("register{k}"))),
+        chunk,
+        bytes: std::array::from_fn(byte),
+    };
+    engine(|e| {
+        for (name, word) in names.iter().zip(&arguments.words) {
+            e.arguments.push((name.to_string(), word.0));
+        }
+        if primitive.arguments.contains(&"address") {
+            e.arguments.push(("address".to_string(), arguments.wide.0));
+        }
+        if primitive.arguments.contains(&"rs") {
+            e.arguments.push(("rs.ra".to_string(), arguments.context.ra.0));
+        }
+    });
+    arguments
+}
+
+/// Proves one primitive for all states of `ground` and all arguments.
+pub fn prove_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>, ground: Ground) -> Outcome {
+    let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
+    let mut whole = Outcome::default();
+    for &chunk in chunks {
+        let outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
+            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), outcome)
+        });
+        whole.counts.paths += outcome.counts.paths;
+        whole.counts.obligations += outcome.counts.obligations;
+        whole.counts.instances += outcome.counts.instances;
+        whole.successful_paths += outcome.successful_paths;
+        for clause in outcome.clauses {
+            note(&mut whole.clauses, clause);
+        }
+        for stuck in outcome.stuck {
+            note(&mut whole.stuck, stuck);
+        }
+        whole.failures.extend(outcome.failures);
+    }
+    // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
+    if whole.failures.is_empty() && whole.successful_paths == 0 && !(primitive.number == 3 && ground == Ground::Derived)
+    {
+        whole.failures.push(Failure {
+            clause: "some call succeeds".to_string(),
+            reason: Reason::Vacuous,
+            path: Vec::new(),
+            state: Vec::new(),
+        });
+    }
+    whole
+}
+
+fn path_of_primitive<G: Geometry>(
+    primitive: &Primitive,
+    contract: &Contract<Sym<G>>,
+    ground: Ground,
+    chunk: Chunk,
+    (state, assumed): (&Rc<State<G>>, &Assumed),
+    outcome: &mut Outcome,
+) {
+    let arguments = unknown_arguments::<G>(primitive, chunk);
+    if !decide(&|| (contract.premise)(&state.view(), &arguments)) {
+        return;
+    }
+    let moves = Moves::new(state.threads.snapshot(), state.own.cpu);
+    let started_in_kernel_mode = {
+        let ghost = state.view().ghost;
+        let (ikern, ihost) = (ghost.ikern, ghost.ihost);
+        move || ikern.holds() && ihost.holds()
+    };
+    let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(stuck) => {
+            note(&mut outcome.stuck, format!("{stuck:?}"));
+            return;
+        }
+    };
+    if apart(|| check(&[], Aim::Branch)) == Verdict::Unsat {
+        return;
+    }
+    outcome.successful_paths += 1;
+    let proved = &mut outcome.clauses;
+    if ground == Ground::High {
+        prove_facts(&after, assumed, |fact| fact.class != Class::Derived, proved);
+        if matches!(primitive.kind, Kind::Plain | Kind::ProcessCreation) {
+            let clause = "mode: kernel mode is kept";
+            let ghost = after.view().ghost;
+            let kept = || !started_in_kernel_mode() || (ghost.ikern.holds() && ghost.ihost.holds());
+            if prove_once(|| clause.to_string(), &kept) {
+                note(proved, clause.to_string());
+            }
+        }
+        return;
+    }
+    if primitive.kind != Kind::Internal {
+        prove_facts(&after, assumed, |_| true, proved);
+    }
+    let step = Step {
+        before: state.view(),
+        after: after.view(),
+        arguments: &arguments,
+        answer: &answer,
+        any: [any("some", 1 << 32), any("some", 1 << 32)],
+    };
+    if prove_once(|| "postcondition".to_string(), &|| (contract.promise)(&step)) {
+        note(proved, "postcondition".to_string());
+    }
+    if prove_frame(contract, &step, state, &after) {
+        note(proved, "frame".to_string());
+    }
+    moves.owe("at the end");
+    let duties = moves.duties.take();
+    for duty in duties {
+        if prove_for_all(&duty.clause, &duty.bounds, &*duty.holds) {
+            note(proved, duty.clause);
+        }
+    }
+}
+
+/// Every cell that was written is one that the contract names, or kept its value.
+fn prove_frame<G: Geometry>(
+    contract: &Contract<Sym<G>>,
+    step: &Step<'_, Sym<G>>,
+    before: &State<G>,
+    after: &State<G>,
+) -> bool {
+    let writes = engine(|e| e.writes.clone());
+    let proved = Cell::new(true);
+    for write in writes {
+        let holds = || {
+            let allowed = Cell::new(false);
+            (contract.frame)(step, &mut |field, leaf, key| {
+                if field != write.field || allowed.get() {
+                    return;
+                }
+                let holds = match leaf {
+                    "fresh" => {
+                        matches!(before.view().ghost.pperm.get([SymWord(write.key[0])]), FrameUse::Undef)
+                    }
+                    "mine" => before.view().is_mine(SymWord(write.key[0])),
+                    _ => (leaf.is_empty() || leaf == write.leaf) && begins_with(&write.key, key),
+                };
+                if holds {
+                    allowed.set(true);
+                }
+            });
+            allowed.get()
+        };
+        let clause =
+            || format!("frame: {}.{} is written at {}:{}", write.field, write.leaf, write.at.file(), write.at.line());
+        let holds = apart(|| {
+            let goal = goal(&holds);
+            prove(engine(|e| e.arena.implies(write.changes, goal)), clause)
+        });
+        proved.set(holds && proved.get());
+    }
+    for ((name, old), (_, new)) in before.own.scalars().into_iter().zip(after.own.scalars()) {
+        let same = engine(|e| {
+            let (old, new) = (scalar(old), scalar(new));
+            e.arena.eq(old, new)
+        });
+        let holds = || {
+            let allowed = Cell::new(false);
+            (contract.frame)(step, &mut |field, _, _| {
+                if field == name {
+                    allowed.set(true);
+                }
+            });
+            allowed.get()
+        };
+        if engine(|e| e.arena.as_bool(same)) == Some(true) {
+            continue;
+        }
+        let holds = apart(|| {
+            let goal = goal(&holds);
+            prove(engine(|e| e.arena.or(same, goal)), || format!("frame: {name} is written"))
+        });
+        proved.set(holds && proved.get());
+    }
+    proved.get()
+}
+
+fn begins_with(key: &[Term], prefix: &[SymWord]) -> bool {
+    prefix.len() <= key.len() && key.iter().zip(prefix).all(|(&word, expected)| SymWord(word) == *expected)
+}
+
+fn scalar<G: Geometry>(value: Scalar<Sym<G>>) -> Term {
+    match value {
+        Scalar::Word(word) => word.0,
+        Scalar::Wide(wide) => wide.0,
+        Scalar::Nat(nat) => nat.0,
+        Scalar::Flag(flag) => flag.0,
+    }
+}

@@ -1,0 +1,147 @@
+//! One CPU at work: boots, runs programs, enters the kernel and leaves it again.
+use crate::baton::{Baton, Deadlocked, Stop};
+use crate::board::Board;
+use crate::check::{Violation, check};
+use crate::log::Kept;
+use crate::machine::{Sim, processor};
+use crate::run::{Activity, Checking, End};
+use crate::sparse::Cells;
+use crate::user::{Departure, execute, load_registers, trap_registers};
+use crate::x86;
+use layer::state::{Cpu, Shared};
+use layer::stuck::Stuck;
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use syscall::entry;
+use syscall::next::{Next, Step};
+
+/// Instructions that a program executes before another CPU may run.
+const SLICE: u64 = 2000;
+
+/// A CPU at work.
+pub(crate) struct Runner<'m> {
+    cpu: Cpu<'m, Sim>,
+    /// The processor as each program of this CPU sees it: what a user context does not have is here, too.
+    programs: BTreeMap<u32, x86::Cpu>,
+    /// Whether a program runs.
+    in_user: bool,
+    /// How often the kernel was entered.
+    entries: u64,
+    violations: Vec<Violation>,
+    baton: &'m Baton,
+    board: &'m Board,
+    checking: Checking,
+}
+
+/// What is left of a CPU.
+pub(crate) struct Finished {
+    /// The bug that it found.
+    pub bug: Option<End>,
+    /// Facts that did not hold.
+    pub violations: Vec<Violation>,
+    /// What it was doing.
+    pub activity: Activity,
+    /// The log of what it alone owns.
+    pub log: Kept,
+}
+
+impl<'m> Runner<'m> {
+    /// CPU `cpu` of a machine, switched off.
+    pub(crate) fn new(
+        shared: &'m Shared<Sim>,
+        cpu: u32,
+        baton: &'m Baton,
+        board: &'m Board,
+        checking: Checking,
+    ) -> Self {
+        let cpu = processor(shared, cpu);
+        let (programs, violations) = (BTreeMap::new(), Vec::new());
+        Runner { cpu, programs, in_user: false, entries: 0, violations, baton, board, checking }
+    }
+
+    /// Runs until the machine is stopped.
+    pub(crate) fn run(mut self) -> Finished {
+        let cpu = self.cpu.own.cpu;
+        let bug = match catch_unwind(AssertUnwindSafe(|| self.work())) {
+            Ok(Ok(())) => None,
+            Ok(Err(stuck)) => Some(End::Stuck { cpu, stuck }),
+            Err(panic) if panic.is::<Deadlocked>() => Some(End::Deadlock),
+            Err(panic) => Some(End::Panicked { cpu, message: message(&*panic) }),
+        };
+        match bug {
+            Some(_) => self.baton.stop(Stop::Bug),
+            None if self.checking != Checking::Never => {
+                self.violations.extend(check(&self.cpu, cpu, Cells::Neighbours))
+            }
+            None => {}
+        }
+        let thread = self.cpu.own.cur;
+        let program = self.board.image_of(thread).map(|image| self.board.name(image).to_owned());
+        let running = self.programs.get(&thread).filter(|_| self.in_user);
+        let rip = running.map(|program| program.registers.rip);
+        let activity = Activity { cpu, thread, program, rip };
+        Finished { bug, violations: self.violations, activity, log: self.cpu.own.log }
+    }
+
+    /// Boots and goes on, from kernel to user mode and back.
+    fn work(&mut self) -> Result<(), Stuck> {
+        let me = self.cpu.own.cpu;
+        let mut next = entry::boot(&mut self.cpu, 0)?;
+        while self.baton.stopped().is_none() {
+            next = match next.step(&mut self.cpu)? {
+                Step::Kernel(next) => {
+                    self.baton.worked(me, 1, matches!(next, Next::Load(_)));
+                    next
+                }
+                Step::User(to_user) => match self.user_mode(to_user.thread)? {
+                    Some(next) => next,
+                    None => return Ok(()),
+                },
+            };
+        }
+        Ok(())
+    }
+
+    /// Runs a program until it enters the kernel; `None` when the machine was stopped before.
+    fn user_mode(&mut self, thread: u32) -> Result<Option<Next<Sim>>, Stuck> {
+        let me = self.cpu.own.cpu;
+        let program = self.programs.entry(thread).or_default();
+        load_registers(&self.cpu, thread, &mut program.registers);
+        self.in_user = true;
+        let departure = loop {
+            let (executed, departure) = execute(&mut self.cpu, program, SLICE)?;
+            self.baton.worked(me, executed, true);
+            if let Some(departure) = departure {
+                break departure;
+            }
+            self.baton.pass(me);
+            if self.baton.stopped().is_some() {
+                return Ok(None);
+            }
+        };
+        self.in_user = false;
+        self.entries += 1;
+        if let Checking::Every(entries) = self.checking
+            && self.entries.is_multiple_of(entries.max(1))
+        {
+            self.violations.extend(check(&self.cpu, me, Cells::Written));
+            if !self.violations.is_empty() {
+                self.baton.stop(Stop::Bug);
+                return Ok(None);
+            }
+        }
+        let registers = trap_registers(&program.registers, departure);
+        Ok(Some(match departure {
+            Departure::SystemCall => entry::system_call(&mut self.cpu, registers)?,
+            Departure::PageFault => entry::page_fault(&mut self.cpu, registers)?,
+            Departure::Exception(reason) => entry::exception(&mut self.cpu, registers, reason)?,
+        }))
+    }
+}
+
+/// What a panic said.
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}

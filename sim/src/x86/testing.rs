@@ -1,0 +1,124 @@
+//! What the unit tests share: a few pages of memory and a way to run assembled code in them.
+
+use super::{Bus, Cpu, Gpr, Registers, Size, Step, Trap};
+use iced_x86::IcedError;
+use iced_x86::code_asm::CodeAssembler;
+use std::collections::BTreeMap;
+
+/// Where assembled code lies.
+pub(super) const CODE: u64 = 0x40_0000;
+/// Where a page of zeroes lies, followed by nothing.
+pub(super) const DATA: u64 = 0x50_0000;
+/// The end of a page of zeroes, preceded by nothing.
+pub(super) const STACK: u64 = 0x60_1000;
+
+const PAGE: u64 = 4096;
+
+/// The address of a refused access.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Fault(pub(super) u64);
+
+/// Pages by number.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct Memory {
+    pub(super) pages: BTreeMap<u64, [u8; PAGE as usize]>,
+    /// How often something was fetched.
+    pub(super) fetches: usize,
+}
+
+impl Memory {
+    /// Maps a page of zeroes.
+    pub(super) fn map(&mut self, address: u64) {
+        self.pages.insert(address / PAGE, [0; PAGE as usize]);
+    }
+
+    /// Copies bytes to mapped pages.
+    pub(super) fn write(&mut self, address: u64, bytes: &[u8]) {
+        for (address, &byte) in (address..).zip(bytes) {
+            self.rest(address).expect("mapped")[0] = byte;
+        }
+    }
+
+    /// The 64 bits at an address.
+    pub(super) fn quad(&mut self, address: u64) -> u64 {
+        let bytes = self.rest(address).expect("mapped");
+        u64::from_le_bytes(bytes[..8].try_into().expect("eight bytes"))
+    }
+
+    fn rest(&mut self, address: u64) -> Result<&mut [u8], Fault> {
+        let page = self
+            .pages
+            .get_mut(&(address / PAGE))
+            .ok_or(Fault(address))?;
+        Ok(&mut page[(address % PAGE) as usize..])
+    }
+}
+
+impl Bus for Memory {
+    type Fault = Fault;
+
+    fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> Result<usize, Fault> {
+        self.fetches += 1;
+        let bytes = self.rest(address)?;
+        let count = bytes.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn load(&mut self, address: u64, size: Size) -> Result<u64, Fault> {
+        let bytes = &self.rest(address)?[..size.bytes() as usize];
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |value, &byte| value << 8 | u64::from(byte)))
+    }
+
+    fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Fault> {
+        let count = size.bytes() as usize;
+        self.rest(address)?[..count].copy_from_slice(&value.to_le_bytes()[..count]);
+        Ok(())
+    }
+
+    fn probe_store(&mut self, address: u64, _size: Size) -> Result<(), Fault> {
+        self.rest(address).map(drop)
+    }
+}
+
+/// Assembled code at [`CODE`], with a page at [`DATA`] and one below [`STACK`].
+pub(super) fn machine(
+    write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>,
+) -> (Cpu, Memory) {
+    let mut assembler = CodeAssembler::new(64).expect("64 bits exist");
+    write(&mut assembler).expect("the code is well-formed");
+    machine_with(&assembler.assemble(CODE).expect("the code is well-formed"))
+}
+
+/// The same with these bytes for code.
+pub(super) fn machine_with(code: &[u8]) -> (Cpu, Memory) {
+    let mut memory = Memory::default();
+    for address in [CODE, DATA, STACK - PAGE] {
+        memory.map(address);
+    }
+    memory.write(CODE, code);
+    let mut registers = Registers {
+        rip: CODE,
+        ..Registers::default()
+    };
+    registers[Gpr::Rsp] = STACK;
+    (Cpu::new(registers), memory)
+}
+
+/// Executes so many instructions, none of which may trap.
+pub(super) fn steps(cpu: &mut Cpu, memory: &mut Memory, count: usize) {
+    for _ in 0..count {
+        assert_eq!(cpu.step(memory), Ok(Step::Next));
+    }
+}
+
+/// Requires that the next instruction traps and leaves everything as it was.
+pub(super) fn refuses(cpu: &mut Cpu, memory: &mut Memory, trap: Trap<Fault>) {
+    let (registers, before) = (cpu.registers.clone(), memory.pages.clone());
+    assert_eq!(cpu.step(memory), Err(trap));
+    assert_eq!(cpu.registers, registers);
+    assert!(memory.pages == before, "memory has changed");
+}

@@ -1,0 +1,116 @@
+//! Traps, and what every instruction has in common.
+
+use super::testing::{CODE, DATA, Fault, machine, machine_with, refuses, steps};
+use super::{Gpr, Step, Trap, rflags};
+use iced_x86::Mnemonic;
+use iced_x86::code_asm::*;
+
+#[test]
+fn a_system_call_saves_where_it_came_from() {
+    let (mut cpu, mut memory) = machine(|a| a.syscall());
+    cpu.registers.rflags |= rflags::CF | rflags::RF;
+    assert_eq!(cpu.step(&mut memory), Ok(Step::SystemCall));
+    assert_eq!(
+        (cpu.registers.rip, cpu.registers[Gpr::Rcx]),
+        (CODE + 2, CODE + 2)
+    );
+    assert_eq!(
+        cpu.registers[Gpr::R11],
+        rflags::IF | rflags::ONE | rflags::CF
+    );
+}
+
+#[test]
+fn breakpoints_are_behind_their_instruction() {
+    for (code, trap) in [(0xCC, Trap::Breakpoint), (0xF1, Trap::Debug)] {
+        let (mut cpu, mut memory) = machine_with(&[code]);
+        assert_eq!(cpu.step(&mut memory), Err(trap));
+        assert_eq!(cpu.registers.rip, CODE + 1);
+    }
+}
+
+#[test]
+fn divisions_that_have_no_quotient() {
+    type Divide = fn(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>;
+    let divisions: [(Divide, u64, u64, u64); 4] = [
+        (|a| a.div(rcx), 0, 1, 0),
+        (|a| a.div(cl), 0, 0x100, 1),
+        (|a| a.idiv(ecx), u64::MAX, 0x8000_0000, u64::MAX),
+        (|a| a.idiv(rcx), u64::MAX, 1 << 63, u64::MAX),
+    ];
+    for (divide, high, low, divisor) in divisions {
+        let (mut cpu, mut memory) = machine(divide);
+        cpu.registers[Gpr::Rdx] = high;
+        cpu.registers[Gpr::Rax] = low;
+        cpu.registers[Gpr::Rcx] = divisor;
+        refuses(&mut cpu, &mut memory, Trap::DivideError);
+    }
+}
+
+#[test]
+fn privileged_instructions() {
+    let codes: [&[u8]; 8] = [
+        &[0xF4],
+        &[0xFA],
+        &[0xEC],
+        &[0x0F, 0x20, 0xD8],
+        &[0x0F, 0x22, 0xC0],
+        &[0x0F, 0x30],
+        &[0xCD, 0x80],
+        &[0x48, 0x0F, 0x07],
+    ];
+    for code in codes {
+        let (mut cpu, mut memory) = machine_with(code);
+        refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+    }
+}
+
+#[test]
+fn what_is_not_implemented_says_so() {
+    for (code, mnemonic) in [
+        (&[0x0F, 0xA2][..], Mnemonic::Cpuid),
+        (&[0x0F, 0x31], Mnemonic::Rdtsc),
+        (&[0xD9, 0xC0], Mnemonic::Fld),
+        (&[0x0F, 0xFC, 0xC1], Mnemonic::Paddb),
+        (&[0x66, 0x0F, 0x38, 0x00, 0xC1], Mnemonic::Pshufb),
+        (&[0x8C, 0xD8], Mnemonic::Mov),
+        (&[0x0F, 0xA0], Mnemonic::Push),
+    ] {
+        let (mut cpu, mut memory) = machine_with(code);
+        refuses(
+            &mut cpu,
+            &mut memory,
+            Trap::Unimplemented {
+                mnemonic,
+                rip: CODE,
+            },
+        );
+    }
+}
+
+#[test]
+fn addresses_outside_the_canonical_ones() {
+    let (mut cpu, mut memory) = machine(|a| a.mov(rax, qword_ptr(rbx)));
+    cpu.registers[Gpr::Rbx] = (1 << 47) - 4;
+    refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+    cpu.registers[Gpr::Rbx] = u64::MAX;
+    refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+    cpu.registers.rip = 1 << 47;
+    refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+}
+
+#[test]
+fn an_access_across_pages_faults_where_the_second_begins() {
+    let end = DATA + 4096;
+    let (mut cpu, mut memory) = machine(|a| a.add(qword_ptr(rbx), rax));
+    cpu.registers[Gpr::Rbx] = end - 3;
+    cpu.registers[Gpr::Rax] = u64::MAX;
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(end)));
+    let (mut cpu, mut memory) = machine(|a| a.movups(xmmword_ptr(rbx), xmm0));
+    cpu.registers[Gpr::Rbx] = end - 15;
+    cpu.registers.xmm[0] = u128::MAX;
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(end)));
+    memory.map(end);
+    steps(&mut cpu, &mut memory, 1);
+    assert_eq!((memory.quad(end - 8), memory.quad(end)), (u64::MAX, 0xFF));
+}

@@ -1,0 +1,219 @@
+//! Executes single instructions on the processor that runs the test.
+//!
+//! The arena lies below 2 GiB, so that the code around the instruction reaches everything by absolute
+//! addresses and needs no register. It holds, by pages: code, the registers, scratch memory.
+
+use iced_x86::IcedError;
+use iced_x86::code_asm::*;
+use std::cell::Cell;
+use std::sync::Once;
+
+/// Bytes of each part of the arena.
+const PAGE: usize = 4096;
+/// Offset of the registers.
+const STATE: usize = PAGE;
+/// Offset of the scratch memory.
+const SCRATCH: usize = 2 * PAGE;
+/// Bytes of scratch memory.
+pub const SCRATCH_SIZE: usize = 1024;
+
+/// Registers before and after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(C)]
+pub struct State {
+    /// General registers by their number in instructions.
+    pub gpr: [u64; 16],
+    /// SSE registers.
+    pub xmm: [u128; 16],
+    /// Flags.
+    pub rflags: u64,
+    /// The test's own stack pointer while the instruction runs.
+    host_rsp: u64,
+}
+
+/// How an instruction ended on the processor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It completed.
+    Done,
+    /// It raised the exception that the operating system reports by this signal.
+    Signal(i32),
+}
+
+/// Memory to execute an instruction in.
+pub struct Arena {
+    base: *mut u8,
+    /// The code before and after the instruction.
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+thread_local! {
+    /// Where execution goes on after a signal: the code after the instruction; 0 when none is running.
+    static RESUME: Cell<u64> = const { Cell::new(0) };
+    /// The signal.
+    static SIGNAL: Cell<i32> = const { Cell::new(0) };
+}
+
+/// The signals that exceptions of instructions become.
+const SIGNALS: [i32; 5] = [
+    libc::SIGFPE,
+    libc::SIGILL,
+    libc::SIGSEGV,
+    libc::SIGBUS,
+    libc::SIGTRAP,
+];
+
+/// Notes the signal and leaves the instruction.
+extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
+    let resume = RESUME.get();
+    if resume == 0 {
+        // Not ours: let it kill the test, as it would have without us.
+        // SAFETY: resetting a handler and returning is allowed in a handler.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+        return;
+    }
+    SIGNAL.set(signal);
+    let context = context.cast::<libc::ucontext_t>();
+    // SAFETY: the kernel passes the interrupted context to a handler with SA_SIGINFO, for it to change.
+    unsafe { (*context).uc_mcontext.gregs[libc::REG_RIP as usize] = resume as i64 };
+}
+
+/// Installs the handler, on a stack of its own: an instruction may have any stack pointer.
+fn install_handler() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: `handler` has the signature that SA_SIGINFO asks for; the structure is valid when zeroed.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = handler as *const () as usize;
+            action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+            for signal in SIGNALS {
+                assert_eq!(libc::sigaction(signal, &action, std::ptr::null_mut()), 0);
+            }
+        }
+    });
+    const SIZE: usize = 1 << 16;
+    let stack = libc::stack_t {
+        ss_sp: Box::leak(vec![0u8; SIZE].into_boxed_slice())
+            .as_mut_ptr()
+            .cast(),
+        ss_flags: 0,
+        ss_size: SIZE,
+    };
+    // SAFETY: the stack is leaked, so it outlives the thread.
+    let result = unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
+}
+
+impl Arena {
+    /// Reserves an arena below 2 GiB.
+    pub fn new() -> Arena {
+        install_handler();
+        let protection = libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT;
+        // SAFETY: a fresh anonymous mapping, which nothing else uses.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), 3 * PAGE, protection, flags, -1, 0) };
+        assert_ne!(base, libc::MAP_FAILED, "no memory below 2 GiB");
+        let state = base as u64 + STATE as u64;
+        let (before, after) = surroundings(state).expect("the code around is well-formed");
+        Arena {
+            base: base.cast(),
+            before,
+            after,
+        }
+    }
+
+    /// Address at which an instruction will be executed.
+    pub fn code(&self) -> u64 {
+        self.base as u64 + self.before.len() as u64
+    }
+
+    /// Address of the scratch memory.
+    pub fn scratch_address(&self) -> u64 {
+        self.base as u64 + SCRATCH as u64
+    }
+
+    /// The scratch memory.
+    pub fn scratch(&mut self) -> &mut [u8] {
+        // SAFETY: the page is part of the mapping and only reached through `self`.
+        unsafe { std::slice::from_raw_parts_mut(self.base.add(SCRATCH), SCRATCH_SIZE) }
+    }
+
+    /// Executes an instruction with these registers and gives those afterwards.
+    ///
+    /// # Safety
+    ///
+    /// The instruction must fall through to the next one or raise an exception, and may write to the scratch
+    /// memory only. It must not change MXCSR, segments or the trap flag.
+    pub unsafe fn execute(&mut self, instruction: &[u8], state: &State) -> (State, Outcome) {
+        let length = self.before.len() + instruction.len() + self.after.len();
+        assert!(length <= PAGE);
+        let code = [&self.before[..], instruction, &self.after[..]].concat();
+        // SAFETY: the code fits its page, the registers theirs, and nothing else refers to either. The code
+        // around the instruction saves and restores what a call has to preserve.
+        unsafe {
+            std::ptr::copy_nonoverlapping(code.as_ptr(), self.base, length);
+            let place = self.base.add(STATE).cast::<State>();
+            place.write(*state);
+            SIGNAL.set(0);
+            RESUME.set(self.code() + instruction.len() as u64);
+            let enter: extern "C" fn() = std::mem::transmute(self.base);
+            enter();
+            RESUME.set(0);
+            let outcome = match SIGNAL.get() {
+                0 => Outcome::Done,
+                signal => Outcome::Signal(signal),
+            };
+            (place.read(), outcome)
+        }
+    }
+}
+
+/// The code that loads the registers from `state`, and the code that stores them there.
+fn surroundings(state: u64) -> Result<(Vec<u8>, Vec<u8>), IcedError> {
+    const GPR: [AsmRegister64; 16] = [
+        rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
+    ];
+    const XMM: [AsmRegisterXmm; 16] = [
+        xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13,
+        xmm14, xmm15,
+    ];
+    const PRESERVED: [AsmRegister64; 6] = [rbx, rbp, r12, r13, r14, r15];
+    let gpr = |index: usize| state + (std::mem::offset_of!(State, gpr) + 8 * index) as u64;
+    let sse = |index: usize| state + (std::mem::offset_of!(State, xmm) + 16 * index) as u64;
+    let flags = state + std::mem::offset_of!(State, rflags) as u64;
+    let host = state + std::mem::offset_of!(State, host_rsp) as u64;
+
+    let mut before = CodeAssembler::new(64)?;
+    for register in PRESERVED {
+        before.push(register)?;
+    }
+    before.mov(qword_ptr(host), rsp)?;
+    for (index, register) in XMM.into_iter().enumerate() {
+        before.movups(register, xmmword_ptr(sse(index)))?;
+    }
+    before.mov(rsp, flags)?;
+    before.popfq()?;
+    for (index, register) in GPR.into_iter().enumerate() {
+        before.mov(register, qword_ptr(gpr(index)))?;
+    }
+
+    let mut after = CodeAssembler::new(64)?;
+    for (index, register) in GPR.into_iter().enumerate() {
+        after.mov(qword_ptr(gpr(index)), register)?;
+    }
+    after.mov(rsp, flags + 8)?;
+    after.pushfq()?;
+    for (index, register) in XMM.into_iter().enumerate() {
+        after.movups(xmmword_ptr(sse(index)), register)?;
+    }
+    after.mov(rsp, qword_ptr(host))?;
+    after.cld()?;
+    for register in PRESERVED.into_iter().rev() {
+        after.pop(register)?;
+    }
+    after.ret()?;
+    // All addresses are absolute, so the place does not matter.
+    Ok((before.assemble(0)?, after.assemble(0)?))
+}
