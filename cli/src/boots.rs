@@ -122,7 +122,7 @@ const SEEDS: Range<u64> = 1..3;
 fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let job = Job::new(&[], behaviour.cpus)?;
     let timeout = Some(behaviour.timeout);
-    let booted = job.on_qemu(timeout, false, show)?;
+    let booted = job.on_qemu(behaviour.image, timeout, false, show)?;
     let problems = job.problems(&booted);
     if !problems.is_empty() {
         return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));

@@ -78,19 +78,19 @@ impl Job {
         Ok(Job { archive, plan, cpus })
     }
 
-    /// Writes the boot archive and gives the image and it.
-    pub fn archive(&self) -> Result<(PathBuf, PathBuf), Error> {
-        let image = image::path(IMAGE);
+    /// Writes the boot archive for the image called `name` and gives the image and it.
+    fn archive(&self, name: &str) -> Result<(PathBuf, PathBuf), Error> {
+        let image = image::path(name);
         let path = workspace::target().join("kernel").join(format!("boot-{}.tar", self.cpus));
         let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
         archive::write(&path, &image, &self.plan.boot_list, &programs)?;
         Ok((image, path))
     }
 
-    /// Runs it on QEMU.
-    pub fn on_qemu(&self, timeout: Option<Duration>, gdb: bool, show: bool) -> Result<Ran, Error> {
-        image::build(Images::One(IMAGE))?;
-        let (image, archive) = self.archive()?;
+    /// Runs it on QEMU, with the image of this name.
+    pub fn on_qemu(&self, name: &str, timeout: Option<Duration>, gdb: bool, show: bool) -> Result<Ran, Error> {
+        image::build(Images::One(name))?;
+        let (image, archive) = self.archive(name)?;
         let run = qemu::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
         let qemu::Ended { outcome, console, time } = qemu::run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Qemu(outcome));

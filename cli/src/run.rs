@@ -62,7 +62,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
                     image.display()
                 );
             }
-            job.on_qemu(timeout, arguments.gdb, true)?
+            job.on_qemu(IMAGE, timeout, arguments.gdb, true)?
         }
         Machine::Sim => job.hosted(arguments.seed, timeout, true)?,
     };

@@ -183,6 +183,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
     Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },
     Behaviour { name: "programs-8-cpus", cpus: 8, ..PROGRAMS },
+    Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
     Behaviour {
         name: "hang",
         image: "try-hang",

@@ -25,18 +25,18 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
     for line in BufReader::new(reader).lines().map_while(Result::ok) {
         if let Some((name, counts)) = tally.line(&line) {
             println!("  {name}: {counts}");
+            if counts.failed > 0 {
+                tally.show();
+            }
         }
     }
     let status = child.wait().map_err(Error::start(&cargo))?;
-    let Tally { mut counts, output, .. } = tally;
     // What does not compile has no tests that could fail.
-    if !status.success() && counts.failed == 0 {
-        counts.failed = 1;
+    if !status.success() && tally.counts.failed == 0 {
+        tally.show();
+        tally.counts.failed = 1;
     }
-    if counts.failed > 0 {
-        output.iter().for_each(|line| println!("  | {line}"));
-    }
-    Ok(counts)
+    Ok(tally.counts)
 }
 
 /// What cargo has said so far.
@@ -45,14 +45,18 @@ struct Tally {
     counts: Counts,
     /// Whose tests run.
     name: String,
+    /// What has been said since they began.
     output: Vec<String>,
 }
 
 impl Tally {
     /// Takes note of a line; gives the counts of a set of tests that it ends, unless that is empty.
     fn line(&mut self, line: &str) -> Option<(String, Counts)> {
-        self.output.push(line.to_owned());
         let words = line.trim_start();
+        if words.starts_with("Running ") || words.starts_with("Doc-tests ") {
+            self.output.clear();
+        }
+        self.output.push(line.to_owned());
         if let Some(running) = words.strip_prefix("Running ") {
             // "unittests src/lib.rs (target/debug/deps/kernel-83b9d8fc378a2244)"
             let binary = running.rsplit_once('/').map_or(running, |(_, binary)| binary);
@@ -64,6 +68,11 @@ impl Tally {
         let counts = result(line)?;
         self.counts = [self.counts, counts].into_iter().sum();
         (counts != Counts::default()).then(|| (self.name.clone(), counts))
+    }
+
+    /// Shows what has been said.
+    fn show(&self) {
+        self.output.iter().for_each(|line| println!("  | {line}"));
     }
 }
 
