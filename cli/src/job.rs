@@ -1,0 +1,196 @@
+//! A job: programs to run, on whichever machine, and what is expected of them.
+
+use crate::error::Error;
+use crate::image::{self, Images};
+use crate::qemu::{self, Outcome};
+use crate::{archive, workspace};
+use kernel::exit::Reason;
+use programs::{Check, Plan, Program};
+use sim::baton::Limit;
+use sim::board::Memory;
+use sim::run::{Checking, Config, End};
+use std::fmt;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The image of the kernel.
+pub const IMAGE: &str = "cairn";
+
+/// Programs to run.
+pub struct Job {
+    /// All programs there are: the boot archive, in its order.
+    archive: Vec<Program>,
+    /// What of them is run, and what is expected.
+    plan: Plan,
+    /// Number of CPUs.
+    cpus: u32,
+}
+
+/// How a job did.
+pub struct Ran {
+    /// Why the machine ended before its programs did, if so.
+    pub failure: Option<Failure>,
+    /// What the console showed.
+    pub console: String,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Why a machine ended before its programs did.
+#[derive(Debug)]
+pub enum Failure {
+    /// QEMU.
+    Qemu(Outcome),
+    /// The hosted machine; with what was wrong, line by line.
+    Hosted(End, Vec<String>),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Qemu(outcome) => write!(formatter, "{outcome}"),
+            Failure::Hosted(end, details) => {
+                match end {
+                    End::PowerOff => formatter.write_str("power-off")?,
+                    End::TimeOut => formatter.write_str("time-out; the CPUs were here:")?,
+                    End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
+                    End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
+                    End::Violated => formatter.write_str("the invariant does not hold:")?,
+                    End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
+                }
+                details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Builds all programs, and plans a run of those with these names, or of all where there are no names.
+    pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
+        if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
+            let known = user::image::NAMES.join(", ");
+            return Err(Error::Unknown { kind: "program", name: name.clone(), known });
+        }
+        let archive = programs::build()?;
+        let chosen = |program: &&Program| names.is_empty() || names.iter().any(|name| name == program.name);
+        let plan = Plan::new(archive.iter().filter(chosen).collect::<Vec<_>>(), cpus)?;
+        Ok(Job { archive, plan, cpus })
+    }
+
+    /// Writes the boot archive for the image called `name` and gives the image and it.
+    fn archive(&self, name: &str) -> Result<(PathBuf, PathBuf), Error> {
+        let image = image::path(name);
+        let path = workspace::target().join("kernel").join(format!("boot-{}.tar", self.cpus));
+        let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
+        archive::write(&path, &image, &self.plan.boot_list, &programs)?;
+        Ok((image, path))
+    }
+
+    /// Runs it on QEMU, with the image of this name.
+    pub fn on_qemu(&self, name: &str, timeout: Option<Duration>, gdb: bool, show: bool) -> Result<Ran, Error> {
+        image::build(Images::One(name))?;
+        let (image, archive) = self.archive(name)?;
+        let run = qemu::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
+        let qemu::Ended { outcome, console, time } = qemu::run(&run)?;
+        let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Qemu(outcome));
+        Ok(Ran { failure, console, time })
+    }
+
+    /// Runs it on the hosted machine, with the schedule that `seed` fixes.
+    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool) -> Result<Ran, Error> {
+        let begin = Instant::now();
+        let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
+        let config = Config {
+            programs: self.archive.iter().map(program).collect(),
+            boot_list: &self.plan.boot_list,
+            cpus: self.cpus,
+            seed,
+            memory: Memory::default(),
+            limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
+            checking: Checking::AtEnd,
+        };
+        let mut console = Vec::new();
+        let report = sim::run(config, |bytes| {
+            console.extend_from_slice(bytes);
+            if show {
+                let mut out = io::stdout().lock();
+                // Whoever closed our output does not want to see the console.
+                let _ = out.write_all(bytes).and_then(|()| out.flush());
+            }
+        })
+        .map_err(|error| Error::Hosted(error.to_string()))?;
+        let details = match report.end {
+            End::Violated => report.violations.iter().map(ToString::to_string).collect(),
+            _ => report.cpus.iter().map(ToString::to_string).collect(),
+        };
+        let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
+        Ok(Ran { failure, console: String::from_utf8_lossy(&console).into_owned(), time: begin.elapsed() })
+    }
+
+    /// What of a run was not as expected, in words; nothing if all was.
+    pub fn problems(&self, ran: &Ran) -> Vec<String> {
+        let mut problems: Vec<_> = ran.failure.iter().map(ToString::to_string).collect();
+        let mut check = Check::new(&self.plan);
+        problems
+            .extend(ran.console.lines().filter_map(|line| check.line(line).err()).map(|problem| problem.to_string()));
+        problems.extend(check.missing().iter().map(ToString::to_string));
+        problems
+    }
+}
+
+impl Ran {
+    /// The lines of the programs and of their ends, in an order that does not depend on how CPUs took turns: all
+    /// machines must agree on them.
+    pub fn lines(&self) -> Vec<&str> {
+        let ours = |line: &&str| !line.starts_with("cairn: ") || abi::report::Ended::parse(line).is_some();
+        let mut lines: Vec<_> = self.console.lines().filter(ours).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// How many programs have ended.
+    pub fn ended(&self) -> usize {
+        self.console.lines().filter(|line| abi::report::Ended::parse(line).is_some()).count()
+    }
+}
+
+/// Where two runs of one job differ: a line that only one of them has. Nothing if they agree.
+pub fn difference(one: &Ran, other: &Ran) -> Option<String> {
+    let (one, other) = (one.lines(), other.lines());
+    let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
+    // Both are sorted, so the lesser of the two is what the other run lacks.
+    match (one.get(at), other.get(at)) {
+        (Some(line), Some(theirs)) if line < theirs => Some(format!("only the first run shows `{line}`")),
+        (Some(line), None) => Some(format!("only the first run shows `{line}`")),
+        (_, line) => line.map(|line| format!("only the second run shows `{line}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(console: &str) -> Ran {
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO }
+    }
+
+    #[test]
+    fn interleaving_and_reports_of_the_machine_do_not_count() {
+        let end = "cairn: CPU 0: thread 9 (hello) exited with status 0";
+        let one = ran(&format!("cairn: 8 CPUs\na\nb\n{end}\n"));
+        let other = ran(&format!("cairn: protections\nb\n{end}\na\n"));
+        assert_eq!(difference(&one, &other), None);
+        assert_eq!((one.ended(), one.lines().len()), (1, 3));
+    }
+
+    #[test]
+    fn a_line_that_one_run_lacks_is_named() {
+        let (one, other) = (ran("a\nb\nc\n"), ran("a\nc\n"));
+        assert_eq!(difference(&one, &other), Some("only the first run shows `b`".to_owned()));
+        assert_eq!(difference(&other, &one), Some("only the second run shows `b`".to_owned()));
+        assert_eq!(difference(&ran("a\n"), &ran("a\na\n")), Some("only the second run shows `a`".to_owned()));
+        let ends = [0, 1].map(|status| ran(&format!("cairn: CPU 0: thread 9 (hello) exited with status {status}\n")));
+        assert!(difference(&ends[0], &ends[1]).is_some());
+    }
+}
