@@ -50,6 +50,15 @@ pub enum Error {
     /// A debugger was asked for where there is none (the caller).
     #[error("--gdb needs --machine qemu")]
     NoDebugger,
+    /// There is no solver (the environment).
+    #[error("there is no z3; `cargo cairn setup` installs one")]
+    NoSolver,
+    /// The proofs were not begun.
+    #[error(transparent)]
+    Prove(#[from] prover::SuiteError),
+    /// The report cannot be written as JSON (us).
+    #[error("cannot write the report as JSON: {0}")]
+    Json(serde_json::Error),
     /// There is nothing by this name (the caller).
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {

@@ -37,18 +37,58 @@ fn main() {
             }
         }
         for row in syscall::table::rows::<Sym<X64>>() {
-            if !args.is_empty() && !args.iter().any(|a| a == row.name) { continue; }
+            if !args.is_empty() && !args.iter().any(|a| a == row.name) {
+                continue;
+            }
             let t = std::time::Instant::now();
             let o = prove_entry(&row);
-            println!("entry {:24} paths {} ok {} obligations {} instances {} {:.2}s {:?}", row.name, o.counts.paths, o.successful_paths, o.counts.obligations, o.counts.instances, t.elapsed().as_secs_f64(), o.failures.iter().map(|f| (&f.clause, f.reason)).collect::<Vec<_>>());
-            if std::env::var("V").is_ok() { for f in o.failures { for l in f.path { println!("      {l}"); } for l in f.state { println!("      {} = {}", l.0, l.1); } } }
+            println!(
+                "entry {:24} paths {} ok {} obligations {} instances {} {:.2}s {:?}",
+                row.name,
+                o.counts.paths,
+                o.successful_paths,
+                o.counts.obligations,
+                o.counts.instances,
+                t.elapsed().as_secs_f64(),
+                o.failures.iter().map(|f| (&f.clause, f.reason)).collect::<Vec<_>>()
+            );
+            if std::env::var("V").is_ok() {
+                for f in o.failures {
+                    for l in f.path {
+                        println!("      {l}");
+                    }
+                    for l in f.state {
+                        println!("      {} = {}", l.0, l.1);
+                    }
+                }
+            }
         }
         for row in theorems::<X64>() {
-            if !args.is_empty() && !args.iter().any(|a| a == row.name) { continue; }
+            if !args.is_empty() && !args.iter().any(|a| a == row.name) {
+                continue;
+            }
             let t = std::time::Instant::now();
             let o = (row.prove)();
-            println!("theorem {:24} paths {} ok {} obligations {} instances {} {:.2}s {:?}", row.name, o.counts.paths, o.successful_paths, o.counts.obligations, o.counts.instances, t.elapsed().as_secs_f64(), o.failures.iter().map(|f| (&f.clause, f.reason)).collect::<Vec<_>>());
-            if std::env::var("V").is_ok() { for f in o.failures { for l in f.path { println!("      {l}"); } for l in f.state { println!("      {} = {}", l.0, l.1); } } }
+            println!(
+                "theorem {:24} paths {} ok {} obligations {} instances {} {:.2}s {:?}",
+                row.name,
+                o.counts.paths,
+                o.successful_paths,
+                o.counts.obligations,
+                o.counts.instances,
+                t.elapsed().as_secs_f64(),
+                o.failures.iter().map(|f| (&f.clause, f.reason)).collect::<Vec<_>>()
+            );
+            if std::env::var("V").is_ok() {
+                for f in o.failures {
+                    for l in f.path {
+                        println!("      {l}");
+                    }
+                    for l in f.state {
+                        println!("      {} = {}", l.0, l.1);
+                    }
+                }
+            }
         }
     })
 }

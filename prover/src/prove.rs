@@ -30,6 +30,14 @@ pub enum Ground {
 }
 
 impl Ground {
+    /// What it says.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ground::High => "H and L",
+            Ground::Derived => "H, L and D",
+        }
+    }
+
     fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
         self == Ground::Derived || fact.class != Class::Derived
     }

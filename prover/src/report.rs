@@ -197,7 +197,10 @@ pub const ASSUMED: &[Clause] = &[
                pass one",
     },
     Clause { name: "wakers", says: "whoever wakes threads of another CPU, none at this layer, keeps to rely as well" },
-    Clause { name: "answers", says: "the boot archive and the boot list are arbitrary; reports and the console change nothing" },
+    Clause {
+        name: "answers",
+        says: "the boot archive and the boot list are arbitrary; reports and the console change nothing",
+    },
     Clause { name: "solver", says: "an `unsat` of the solver is right" },
     Clause { name: "explorer", says: "the prover itself, the compiler and Rust's type system" },
 ];

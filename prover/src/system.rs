@@ -35,10 +35,9 @@ impl<G: Geometry> System for Sym<G> {
 
     #[track_caller]
     fn image_page(_: SymWord, _: SymWord) -> Option<ImagePage<Self>> {
-        flag("machine.has_page").holds().then(|| ImagePage {
-            address: said("machine.page.address"),
-            writable: flag("machine.page.writable"),
-        })
+        flag("machine.has_page")
+            .holds()
+            .then(|| ImagePage { address: said("machine.page.address"), writable: flag("machine.page.writable") })
     }
 
     #[track_caller]

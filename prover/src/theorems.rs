@@ -251,23 +251,26 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
         }
         let [n, d, e] = place_bounds::<G>();
         let mapped = |place: &[SymWord]| at_place(&state.view(), place).and_then(|(_, page)| page);
-        clause(outcome, "no frame is at two places of user maps", &[n, d, e, n, d, e], &|k| {
-            match (mapped(&k[..3]), mapped(&k[3..])) {
-                (Some(one), Some(other)) => one != other || (k[0] == k[3] && k[1] == k[4] && k[2] == k[5]),
-                _ => true,
-            }
+        clause(outcome, "no frame is at two places of user maps", &[n, d, e, n, d, e], &|k| match (
+            mapped(&k[..3]),
+            mapped(&k[3..]),
+        ) {
+            (Some(one), Some(other)) => one != other || (k[0] == k[3] && k[1] == k[4] && k[2] == k[5]),
+            _ => true,
         });
-        clause(outcome, "no frame is both mapped and a page table", &[n, d, e, n, d, e], &|k| {
-            match (mapped(&k[..3]), at_place(&state.view(), &k[3..])) {
-                (Some(page), Some((table, _))) => page != table,
-                _ => true,
-            }
+        clause(outcome, "no frame is both mapped and a page table", &[n, d, e, n, d, e], &|k| match (
+            mapped(&k[..3]),
+            at_place(&state.view(), &k[3..]),
+        ) {
+            (Some(page), Some((table, _))) => page != table,
+            _ => true,
         });
-        clause(outcome, "no page table serves two directory entries", &[n, d, e, n, d, e], &|k| {
-            match (at_place(&state.view(), &k[..3]), at_place(&state.view(), &k[3..])) {
-                (Some((one, _)), Some((other, _))) => one != other || (k[0] == k[3] && k[1] == k[4]),
-                _ => true,
-            }
+        clause(outcome, "no page table serves two directory entries", &[n, d, e, n, d, e], &|k| match (
+            at_place(&state.view(), &k[..3]),
+            at_place(&state.view(), &k[3..]),
+        ) {
+            (Some((one, _)), Some((other, _))) => one != other || (k[0] == k[3] && k[1] == k[4]),
+            _ => true,
         });
         clause(outcome, "mapped frames and page tables were given to this CPU alone", &[n, d, e], &|k| {
             let owner = |frame| Sym::<G>::present(&state.at.owner).owners.get([frame]).cpu;
@@ -277,8 +280,7 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
         });
         clause(outcome, "mapped frames and page tables lie in the user area", &[n, d, e], &|k| {
             let in_area = |frame: SymWord| frame >= KERN_LOW && frame < KERN_HIGH;
-            at_place(&state.view(), k)
-                .is_none_or(|(table, page)| in_area(table) && page.is_none_or(in_area))
+            at_place(&state.view(), k).is_none_or(|(table, page)| in_area(table) && page.is_none_or(in_area))
         });
     });
     outcome.require_success();
@@ -288,8 +290,7 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
 fn isolation_of_stores<G: Geometry>() -> Outcome {
     let mut whole = Outcome::default();
     for chunk in Chunk::ALL {
-        let mut outcome =
-            run_proof::<G>(Ground::Derived, &|state, _, outcome| path_of_store(state, chunk, outcome));
+        let mut outcome = run_proof::<G>(Ground::Derived, &|state, _, outcome| path_of_store(state, chunk, outcome));
         outcome.require_success();
         whole.add(outcome);
     }
@@ -317,9 +318,7 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, chunk: Chunk, outcome: &mut 
     let (frames, offsets) = (MAX_PAGE.into(), PAGE_SIZE.into());
     clause(outcome, "no byte that another program can read is changed", &[n, d, e, offsets], &|k| {
         k[0] == state.own.cur
-            || at_place(&state.view(), &k[..3])
-                .and_then(|(_, page)| page)
-                .is_none_or(|page| byte_is_kept(page, k[3]))
+            || at_place(&state.view(), &k[..3]).and_then(|(_, page)| page).is_none_or(|page| byte_is_kept(page, k[3]))
     });
     clause(outcome, "no byte of a page table is changed", &[n, d, e, offsets], &|k| {
         at_place(&state.view(), &k[..3]).is_none_or(|(table, _)| byte_is_kept(table, k[3]))
