@@ -309,6 +309,24 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
 }
 
 impl Engine {
+    /// `fact` as clauses, all of which hold if it does.
+    pub(crate) fn clauses(&mut self, fact: Term) -> Vec<Term> {
+        let mut parts = Vec::new();
+        self.split(fact, &mut Vec::new(), &mut parts);
+        let mut clauses = Vec::new();
+        for part in parts {
+            let mut breaks = self.arena.bool(true);
+            for term in part.into_iter().rev() {
+                breaks = self.arena.and(term, breaks);
+            }
+            let clause = self.arena.not(breaks);
+            if self.arena.as_bool(clause) != Some(true) {
+                clauses.push(clause);
+            }
+        }
+        clauses
+    }
+
     /// Takes `goal` apart: it holds if none of `parts` has a model. Each is the negation of a part of the goal, with
     /// what may be assumed when it is looked at.
     fn split(&mut self, goal: Term, given: &mut Vec<Term>, parts: &mut Vec<Vec<Term>>) {
