@@ -130,13 +130,23 @@ impl Job {
 
     /// What of a run was not as expected, in words; nothing if all was.
     pub fn problems(&self, ran: &Ran) -> Vec<String> {
-        let mut problems: Vec<_> = ran.failure.iter().map(ToString::to_string).collect();
         let mut check = Check::new(&self.plan);
-        problems
-            .extend(ran.console.lines().filter_map(|line| check.line(line).err()).map(|problem| problem.to_string()));
-        problems.extend(check.missing().iter().map(ToString::to_string));
+        let lines = ran.console.lines().take_while(|line| !is_last_report(line));
+        let mut problems: Vec<_> = lines.filter_map(|line| check.line(line).err()).map(|p| p.to_string()).collect();
+        match &ran.failure {
+            // That a machine which has ended too early owes the rest need not be said.
+            Some(failure) => problems.insert(0, ran.explain(failure)),
+            None => problems.extend(check.missing().iter().map(ToString::to_string)),
+        }
         problems
     }
+}
+
+/// Whether a line begins the kernel's last report: a panic, an exception, or what the CPUs were doing.
+fn is_last_report(line: &str) -> bool {
+    line.strip_prefix("cairn: ").is_some_and(|rest| {
+        rest.starts_with("kernel panic ") || rest.starts_with("stopped from outside") || rest.contains(" (vector ")
+    })
 }
 
 impl Ran {
@@ -147,6 +157,17 @@ impl Ran {
         let mut lines: Vec<_> = self.console.lines().filter(ours).collect();
         lines.sort_unstable();
         lines
+    }
+
+    /// A failure, with what the kernel had to say to it.
+    fn explain(&self, failure: &Failure) -> String {
+        let report = self.console.lines().skip_while(|line| !is_last_report(line));
+        let count = match failure {
+            // Where each CPU was.
+            Failure::Qemu(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
+            _ => 1,
+        };
+        report.take(count).fold(failure.to_string(), |text, line| text + "\n  " + line)
     }
 
     /// How many programs have ended.
@@ -182,6 +203,16 @@ mod tests {
         let other = ran(&format!("cairn: protections\nb\n{end}\na\n"));
         assert_eq!(difference(&one, &other), None);
         assert_eq!((one.ended(), one.lines().len()), (1, 3));
+    }
+
+    #[test]
+    fn a_failure_comes_with_the_kernels_report() {
+        let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
+        let failure = Failure::Qemu(Outcome::Ended(Reason::Panic));
+        let ran = Ran { failure: None, console, time: Duration::ZERO };
+        assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
+        assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
+        assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));
     }
 
     #[test]
