@@ -1,7 +1,7 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
 use crate::error::Error;
-use crate::image::{self, Images};
+use crate::image::{self, Images, Kind};
 use crate::qemu::{self, Outcome};
 use crate::{archive, workspace};
 use kernel::exit::Reason;
@@ -11,11 +11,10 @@ use sim::board::Memory;
 use sim::run::{Checking, Config, End};
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The image of the kernel.
-pub const IMAGE: &str = "cairn";
+const IMAGE: &str = "cairn";
 
 /// Programs to run.
 pub struct Job {
@@ -25,6 +24,26 @@ pub struct Job {
     plan: Plan,
     /// Number of CPUs.
     cpus: u32,
+}
+
+/// How to boot a job.
+#[derive(Clone, Copy)]
+pub struct Boot<'a> {
+    /// Name of the image.
+    pub image: &'a str,
+    /// Which checks it contains.
+    pub kind: Kind,
+    /// When to give up.
+    pub timeout: Option<Duration>,
+    /// Whether to wait for a debugger.
+    pub gdb: bool,
+    /// Whether to show the console while the machine runs.
+    pub show: bool,
+}
+
+impl Boot<'_> {
+    /// The kernel without checks, time-out, debugger and console.
+    pub const QUIET: Boot<'static> = Boot { image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
 }
 
 /// How a job did.
@@ -78,19 +97,20 @@ impl Job {
         Ok(Job { archive, plan, cpus })
     }
 
-    /// Writes the boot archive for the image called `name` and gives the image and it.
-    fn archive(&self, name: &str) -> Result<(PathBuf, PathBuf), Error> {
-        let image = image::path(name);
-        let path = workspace::target().join("kernel").join(format!("boot-{}.tar", self.cpus));
+    /// Runs it on QEMU.
+    pub fn on_qemu(&self, boot: &Boot) -> Result<Ran, Error> {
+        let Boot { image: name, kind, timeout, gdb, show } = *boot;
+        image::build(Images::One(name), kind)?;
+        let image = image::path(name, kind);
+        let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
         let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
-        archive::write(&path, &image, &self.plan.boot_list, &programs)?;
-        Ok((image, path))
-    }
-
-    /// Runs it on QEMU, with the image of this name.
-    pub fn on_qemu(&self, name: &str, timeout: Option<Duration>, gdb: bool, show: bool) -> Result<Ran, Error> {
-        image::build(Images::One(name))?;
-        let (image, archive) = self.archive(name)?;
+        archive::write(&archive, &image, &self.plan.boot_list, &programs)?;
+        if gdb {
+            eprintln!(
+                "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
+                image.display()
+            );
+        }
         let run = qemu::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
         let qemu::Ended { outcome, console, time } = qemu::run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Qemu(outcome));
