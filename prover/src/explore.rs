@@ -6,7 +6,7 @@
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
 use crate::facts;
 use crate::solver::Verdict;
-use crate::term::Term;
+use crate::term::{Node, Term};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
@@ -86,7 +86,7 @@ impl Engine {
         let not = self.arena.not(holds);
         self.known.insert(holds, true);
         self.known.insert(not, false);
-        if let crate::term::Node::And(a, b) = *self.arena.node(holds) {
+        if let Node::And(a, b) = *self.arena.node(holds) {
             self.learn(a);
             self.learn(b);
         }
@@ -117,8 +117,21 @@ impl Engine {
 pub(crate) enum Aim {
     /// To decide a branch; a path too many is walked and found out later.
     Branch,
-    /// To prove a goal.
+    /// To prove a goal in one go.
     Goal,
+    /// To prove a part of a goal that could not be proved in one go.
+    Part,
+}
+
+impl Aim {
+    /// How long one query may take, in milliseconds.
+    fn limit(self) -> u32 {
+        match self {
+            Aim::Branch => 300,
+            Aim::Goal => 1_000,
+            Aim::Part => 10_000,
+        }
+    }
 }
 
 /// Whether the path, the facts and `extra` have a model.
@@ -126,14 +139,15 @@ pub(crate) enum Aim {
 /// An instance of a fact is asserted only where the solver's model breaks it, near ones and small ones first; so the
 /// answer may be `Sat` for want of an instance, never `Unsat` wrongly.
 pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
-    let depth = if aim == Aim::Goal { engine(|e| e.goal_depth) } else { 1 };
+    let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.goal_depth) };
+    engine(|e| e.solver.limit(aim.limit()));
     loop {
         let verdict = engine(|e| e.check_raw(extra));
         if verdict != Verdict::Sat {
             return verdict;
         }
         let near = (0..=depth).any(|depth| facts::assert_broken(depth, extra, false));
-        if !near && !(aim == Aim::Goal && facts::assert_broken(depth, extra, true)) {
+        if !near && !(aim != Aim::Branch && facts::assert_broken(depth, extra, true)) {
             return Verdict::Sat;
         }
     }
@@ -256,7 +270,8 @@ pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
         }
         return;
     }
-    if !engine(|e| e.replaying()) && !prove(holds, || format!("{what} at {}:{}", at.file(), at.line())) {
+    let clause = || format!("{what} at {}:{}", at.file(), at.line());
+    if !engine(|e| e.replaying()) && !apart(|| prove(holds, clause)) {
         resume_unwind(Box::new(Abandon));
     }
     engine(|e| {
@@ -266,22 +281,80 @@ pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
 }
 
 /// Whether `goal` holds on this path; if not, the failure is recorded under the name that `clause` gives.
+///
+/// What cannot be proved in one go is taken apart and proved part by part.
 pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
     engine(|e| e.counts.obligations += 1);
-    let not = engine(|e| e.arena.not(goal));
-    if engine(|e| e.arena.as_bool(not)) == Some(false) {
+    if engine(|e| e.arena.as_bool(goal)) == Some(true) {
         return true;
     }
-    match check(&[not], Aim::Goal) {
-        Verdict::Unsat => true,
-        Verdict::Sat => {
-            engine(|e| e.fail(clause(), Reason::Counterexample));
-            false
+    let not = engine(|e| e.arena.not(goal));
+    let mut verdict = apart(|| check(&[not], Aim::Goal));
+    if verdict == Verdict::Unknown {
+        let mut parts = Vec::new();
+        engine(|e| e.split(goal, &mut Vec::new(), &mut parts));
+        verdict = parts
+            .into_iter()
+            .map(|part| apart(|| check(&part, Aim::Part)))
+            .find(|&verdict| verdict != Verdict::Unsat)
+            .unwrap_or(Verdict::Unsat);
+    }
+    let reason = match verdict {
+        Verdict::Unsat => return true,
+        Verdict::Sat => Reason::Counterexample,
+        Verdict::Unknown => Reason::Unknown,
+    };
+    engine(|e| e.fail(clause(), reason));
+    false
+}
+
+impl Engine {
+    /// `fact` as clauses, all of which hold if it does.
+    pub(crate) fn clauses(&mut self, fact: Term) -> Vec<Term> {
+        let mut parts = Vec::new();
+        self.split(fact, &mut Vec::new(), &mut parts);
+        let mut clauses = Vec::new();
+        for part in parts {
+            let mut breaks = self.arena.bool(true);
+            for term in part.into_iter().rev() {
+                breaks = self.arena.and(term, breaks);
+            }
+            let clause = self.arena.not(breaks);
+            if self.arena.as_bool(clause) != Some(true) {
+                clauses.push(clause);
+            }
         }
-        Verdict::Unknown => {
-            engine(|e| e.fail(clause(), Reason::Unknown));
-            false
+        clauses
+    }
+
+    /// Takes `goal` apart: it holds if none of `parts` has a model. Each is the negation of a part of the goal, with
+    /// what may be assumed when it is looked at.
+    fn split(&mut self, goal: Term, given: &mut Vec<Term>, parts: &mut Vec<Vec<Term>>) {
+        let count = given.len();
+        match *self.arena.node(goal) {
+            Node::Bool(true) => {}
+            Node::And(a, b) => {
+                self.split(a, given, parts);
+                given.push(a);
+                self.split(b, given, parts);
+            }
+            Node::Ite(c, a, b) => {
+                given.push(c);
+                self.split(a, given, parts);
+                given.truncate(count);
+                given.push(self.arena.not(c));
+                self.split(b, given, parts);
+            }
+            // One or the other: if not the first, the second.
+            Node::Not(inner) if matches!(self.arena.node(inner), Node::And(..)) => {
+                let Node::And(a, b) = *self.arena.node(inner) else { unreachable!("just matched") };
+                let b = self.arena.not(b);
+                given.push(a);
+                self.split(b, given, parts);
+            }
+            _ => parts.push(given.iter().copied().chain([self.arena.not(goal)]).collect()),
         }
+        given.truncate(count);
     }
 }
 

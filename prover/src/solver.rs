@@ -63,6 +63,7 @@ pub struct Solver {
     guards: FxHashMap<Term, String>,
     scopes: Vec<Scope>,
     fresh: u64,
+    limit: u32,
     /// Queries so far.
     pub queries: u64,
 }
@@ -71,7 +72,7 @@ impl Solver {
     /// Starts `program`, with a bound on the time of one query.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
         let mut child = Command::new(program)
-            .args(["-in", "-smt2", "smt.arith.solver=2"])
+            .args(["-in", "-smt2"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -90,11 +91,20 @@ impl Solver {
             guards: FxHashMap::default(),
             scopes: vec![Scope::default()],
             fresh: 0,
+            limit: timeout_ms,
             queries: 0,
         };
         solver.text.push_str("(set-option :produce-models true)\n");
         let _ = writeln!(solver.text, "(set-option :timeout {timeout_ms})\n(set-logic QF_UFLIA)");
         Ok(solver)
+    }
+
+    /// Bounds the time of each query from here on.
+    pub fn limit(&mut self, milliseconds: u32) {
+        if self.limit != milliseconds {
+            self.limit = milliseconds;
+            let _ = writeln!(self.text, "(set-option :timeout {milliseconds})");
+        }
     }
 
     /// Opens a scope.
