@@ -1,2 +1,68 @@
-//! Command line.
-fn main() {}
+//! `cairn`: the command line. One file a verb; this one only knows their names.
+
+mod archive;
+mod boots;
+mod counts;
+mod error;
+mod image;
+mod job;
+mod qemu;
+mod run;
+mod setup;
+mod test;
+mod tools;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Cairn: a kernel whose primitives are written once, booted, run hosted, and proved.
+#[derive(Parser)]
+#[command(name = "cairn", bin_name = "cargo cairn", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Run(run::Arguments),
+    Boots(boots::Arguments),
+    Setup(setup::Arguments),
+    Test(test::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Boots(arguments) => boots::run(&arguments),
+        Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Test(arguments) => test::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_argument_says_what_was_expected() {
+        let error = |line: &str| match Arguments::try_parse_from(line.split(' ')) {
+            Err(error) => error.to_string(),
+            Ok(_) => panic!("`{line}` was accepted"),
+        };
+        assert!(error("cairn run --cpus 9").contains("1..=8"));
+        assert!(error("cairn run --machine vax").contains("qemu"));
+        assert!(error("cairn run --timeout soon").contains("soon"));
+    }
+}

@@ -1,2 +1,32 @@
-//! Kernel.
+//! The kernel's machine: what of Cairn only x86-64 hardware can do.
+//!
+//! The modules at the top level decide nothing that needs hardware (arithmetic, parsing, locks) and are
+//! tested on the host. `metal` is ring 0 itself: it exists only with the feature `image`, which
+//! `cargo cairn` turns on together with the code-generation flags that an image needs.
+//!
+//! An *image* is one of the crate's binaries: it names its hooks with `image!`, and
+//! `metal` boots the machine and calls them.
 #![no_std]
+
+pub mod archive;
+pub mod context;
+pub mod descriptors;
+pub mod exit;
+pub mod frames;
+pub mod home;
+pub mod layout;
+pub mod lock;
+pub mod memory_map;
+pub mod once;
+pub mod programs;
+pub mod pvh;
+pub mod stacks;
+pub mod symbols;
+pub mod user_space;
+pub mod vectors;
+
+#[cfg(feature = "image")]
+pub mod metal;
+
+#[cfg(test)]
+extern crate std;

@@ -1,0 +1,226 @@
+//! `cairn boots`: one small image for each behaviour of the hardware half, with what is expected of it.
+
+mod behaviours;
+
+use crate::archive;
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::image::{self, Images, Kind};
+use crate::job::{self, Boot, Job};
+use crate::qemu::{self, Ended, Run};
+use crate::{tools, workspace};
+use behaviours::{BEHAVIOURS, Behaviour};
+use std::fmt;
+use std::ops::Range;
+use std::process::ExitCode;
+
+/// Boot the images that try the kernel's hardware half, each with its expected end
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Behaviours to try [default: all]; see --list
+    behaviours: Vec<String>,
+    /// Show the behaviours and end
+    #[arg(long)]
+    list: bool,
+    /// Show the consoles
+    #[arg(long)]
+    show: bool,
+}
+
+/// How a behaviour did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Result {
+    /// As expected.
+    Passed,
+    /// Not so; with what was different.
+    Failed(String),
+    /// It cannot be tried here; with the reason.
+    Skipped(String),
+}
+
+/// A behaviour that has been tried, or not.
+pub struct Verdict {
+    /// Its name.
+    pub name: &'static str,
+    /// How it did.
+    pub result: Result,
+}
+
+impl Result {
+    /// As counts of one.
+    pub fn counts(&self) -> Counts {
+        match self {
+            Result::Skipped(_) => Counts::SKIPPED,
+            Result::Passed | Result::Failed(_) => Counts::one(*self == Result::Passed),
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Result::Passed => write!(formatter, "passed   {}", self.name),
+            Result::Skipped(reason) => write!(formatter, "skipped  {}: {reason}", self.name),
+            Result::Failed(difference) => write!(formatter, "FAILED   {}: {difference}", self.name),
+        }
+    }
+}
+
+/// Tries the behaviours that `wanted` accepts; tells `each` of every verdict as soon as it is known.
+pub fn try_all(
+    wanted: impl Fn(&str) -> bool,
+    show: bool,
+    mut each: impl FnMut(&Verdict),
+) -> std::result::Result<Vec<Verdict>, Error> {
+    let missing = tools::find(tools::QEMU).is_none();
+    if !missing {
+        image::build(Images::All, Kind::Fast)?;
+    }
+    let mut verdicts = Vec::new();
+    for behaviour in BEHAVIOURS.iter().filter(|behaviour| wanted(behaviour.name)) {
+        let result = if missing {
+            Result::Skipped(format!("{} is not installed (`cargo cairn setup`)", tools::QEMU))
+        } else {
+            match try_one(behaviour, show)? {
+                None => Result::Passed,
+                Some(difference) => Result::Failed(difference),
+            }
+        };
+        let verdict = Verdict { name: behaviour.name, result };
+        each(&verdict);
+        verdicts.push(verdict);
+    }
+    Ok(verdicts)
+}
+
+/// Boots a behaviour's image; `None` if all was as expected, otherwise what was different.
+fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
+    if behaviour.programs {
+        return try_programs(behaviour, show);
+    }
+    let image = image::path(behaviour.image, behaviour.kind);
+    let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
+    if behaviour.archive {
+        archive::write(&archive, &image, "", &[])?;
+    }
+    let ended = qemu::run(&Run {
+        image: &image,
+        archive: behaviour.archive.then_some(&*archive),
+        cpus: behaviour.cpus,
+        timeout: Some(behaviour.timeout),
+        gdb: false,
+        show,
+    })?;
+    Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
+}
+
+/// Schedules of the hosted machine with which a boot is compared.
+const SEEDS: Range<u64> = 1..3;
+
+/// Boots the kernel with all programs: each must do what its manifest says, and all must print what they print on the
+/// hosted machine, whatever its schedule.
+fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
+    let job = Job::new(&[], behaviour.cpus)?;
+    let timeout = Some(behaviour.timeout);
+    let Behaviour { image, kind, .. } = *behaviour;
+    let booted = job.on_qemu(&Boot { image, kind, timeout, show, ..Boot::QUIET })?;
+    let problems = job.problems(&booted);
+    if !problems.is_empty() {
+        return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));
+    }
+    for seed in SEEDS {
+        let hosted = job.hosted(seed, timeout, show)?;
+        if let Some(problem) = job.problems(&hosted).first() {
+            return Ok(Some(format!("the hosted machine, with seed {seed}: {problem}")));
+        }
+        if let Some(difference) = job::difference(&booted, &hosted) {
+            return Ok(Some(format!("QEMU and the hosted machine, with seed {seed}, differ: {difference}")));
+        }
+    }
+    Ok(None)
+}
+
+/// What of a run is not as expected.
+fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
+    if ended.outcome != expected.outcome {
+        return Some(format!("{}, instead of: {}", ended.outcome, expected.outcome));
+    }
+    let mut rest = ended.console.as_str();
+    for text in expected.texts {
+        let Some((_, after)) = rest.split_once(text) else {
+            return Some(format!("the console does not show `{text}` where it should"));
+        };
+        rest = after;
+    }
+    if let Some((text, count)) = expected.count {
+        let shown = ended.console.matches(text).count();
+        if shown != count {
+            return Some(format!("the console shows `{text}` {shown} times, instead of {count}"));
+        }
+    }
+    ended
+        .console
+        .lines()
+        .find(|line| !(expected.lines)(line))
+        .map(|line| format!("the console shows a broken line `{line}`"))
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
+    if arguments.list {
+        BEHAVIOURS.iter().for_each(|behaviour| println!("{}", behaviour.name));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(name) =
+        arguments.behaviours.iter().find(|name| BEHAVIOURS.iter().all(|behaviour| behaviour.name != **name))
+    {
+        let known: Vec<&str> = BEHAVIOURS.iter().map(|behaviour| behaviour.name).collect();
+        return Err(Error::Unknown { kind: "behaviour", name: name.clone(), known: known.join(", ") });
+    }
+    let wanted =
+        |name: &str| arguments.behaviours.is_empty() || arguments.behaviours.iter().any(|wanted| wanted == name);
+    let verdicts = try_all(wanted, arguments.show, |verdict| println!("{verdict}"))?;
+    let counts: Counts = verdicts.iter().map(|verdict| verdict.result.counts()).sum();
+    println!("{counts}");
+    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::behaviours::{USUAL, is_whole};
+    use super::*;
+    use crate::qemu::Outcome;
+    use kernel::exit::Reason;
+    use std::time::Duration;
+
+    fn ended(outcome: Outcome, console: &str) -> Ended {
+        Ended { outcome, console: console.to_owned(), time: Duration::ZERO }
+    }
+
+    #[test]
+    fn differences_are_seen() {
+        let expected = Behaviour { texts: &["a", "b"], count: Some(("a", 1)), lines: |line| line != "c", ..USUAL };
+        let done = Outcome::Ended(Reason::Done);
+        assert_eq!(difference(&expected, &ended(done, "a\nb\n")), None);
+        for (outcome, console) in
+            [(Outcome::Reset, "a\nb\n"), (done, "b\na\n"), (done, "a\n"), (done, "a\nb\na\n"), (done, "a\nb\nc\n")]
+        {
+            assert!(difference(&expected, &ended(outcome, console)).is_some(), "{outcome} {console}");
+        }
+    }
+
+    #[test]
+    fn mixed_lines_are_not_whole() {
+        assert!(is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
+        assert!(!is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 4>"));
+        assert!(!is_whole("<CPU 3 li<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
+        assert!(!is_whole(""));
+    }
+
+    #[test]
+    fn names_are_distinct() {
+        for (index, behaviour) in BEHAVIOURS.iter().enumerate() {
+            assert!(BEHAVIOURS[..index].iter().all(|other| other.name != behaviour.name), "{}", behaviour.name);
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The table of behaviours.
+
+use crate::image::Kind;
+use crate::qemu::Outcome;
+use kernel::exit::Reason;
+use std::time::Duration;
+
+/// A behaviour, and what its image must lead to.
+pub struct Behaviour {
+    /// What it is called.
+    pub name: &'static str,
+    /// Name of its image.
+    pub image: &'static str,
+    /// Which checks the image contains; images with programs only have a choice.
+    pub kind: Kind,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// Whether all programs run, as their manifests say and as on the hosted machine; the boot archive holds them.
+    pub programs: bool,
+    /// Whether there is a boot archive, and with it symbols.
+    pub archive: bool,
+    /// When to give up.
+    pub timeout: Duration,
+    /// How the run must end.
+    pub outcome: Outcome,
+    /// Texts that the console must show, in this order.
+    pub texts: &'static [&'static str],
+    /// A text that the console must show exactly so many times.
+    pub count: Option<(&'static str, usize)>,
+    /// What every line must satisfy.
+    pub lines: fn(&str) -> bool,
+}
+
+/// The image ends well on one CPU within the time-out.
+pub const USUAL: Behaviour = Behaviour {
+    name: "",
+    image: "cairn",
+    kind: Kind::Fast,
+    cpus: 1,
+    programs: false,
+    archive: true,
+    timeout: Duration::from_secs(20),
+    outcome: Outcome::Ended(Reason::Done),
+    texts: &[],
+    count: None,
+    lines: |_| true,
+};
+
+/// The kernel reports an exception in ring 0.
+const FAULT: Behaviour =
+    Behaviour { outcome: Outcome::Ended(Reason::KernelFault), count: Some(("cairn: page fault", 1)), ..USUAL };
+
+/// The kernel reports a panic, on 8 CPUs.
+const PANIC: Behaviour = Behaviour {
+    cpus: 8,
+    outcome: Outcome::Ended(Reason::Panic),
+    count: Some(("cairn: kernel panic on CPU", 1)),
+    ..USUAL
+};
+
+/// Every CPU runs.
+const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
+
+/// All programs run.
+const PROGRAMS: Behaviour = Behaviour { programs: true, timeout: Duration::from_secs(90), ..USUAL };
+
+/// The behaviours, in the order in which they are tried.
+pub const BEHAVIOURS: &[Behaviour] = &[
+    Behaviour { name: "1-cpu", cpus: 1, texts: &["cairn: 1 CPU\n", "all 1 CPUs run"], ..SMP },
+    Behaviour { name: "2-cpus", cpus: 2, texts: &["cairn: 2 CPUs", "all 2 CPUs run"], ..SMP },
+    Behaviour { name: "3-cpus", cpus: 3, texts: &["cairn: 3 CPUs", "all 3 CPUs run"], ..SMP },
+    Behaviour { name: "4-cpus", cpus: 4, texts: &["cairn: 4 CPUs", "all 4 CPUs run"], ..SMP },
+    Behaviour { name: "5-cpus", cpus: 5, texts: &["cairn: 5 CPUs", "all 5 CPUs run"], ..SMP },
+    Behaviour { name: "6-cpus", cpus: 6, texts: &["cairn: 6 CPUs", "all 6 CPUs run"], ..SMP },
+    Behaviour { name: "7-cpus", cpus: 7, texts: &["cairn: 7 CPUs", "all 7 CPUs run"], ..SMP },
+    Behaviour { name: "8-cpus", cpus: 8, texts: &["cairn: 8 CPUs", "all 8 CPUs run"], ..SMP },
+    Behaviour { name: "no-archive", archive: false, texts: &["cairn: no boot archive"], ..USUAL },
+    Behaviour {
+        name: "console",
+        image: "try-console",
+        cpus: 8,
+        count: Some(("abcdefghijklmnopqrstuvwxyz", 400)),
+        lines: |line| line.starts_with("cairn: ") || is_whole(line),
+        ..USUAL
+    },
+    Behaviour {
+        name: "stack-overflow",
+        image: "try-stack-overflow",
+        texts: &[
+            "store to 0xffff8080",
+            "guard page below the kernel stack of CPU 0",
+            "try_stack_overflow::deeper",
+            "called from:",
+        ],
+        ..FAULT
+    },
+    Behaviour {
+        name: "double-fault",
+        image: "try-double-fault",
+        texts: &["cairn: double fault (vector 8) in the kernel on CPU 0", "rip", "try_double_fault::", "called from:"],
+        count: Some(("double fault (vector", 1)),
+        ..FAULT
+    },
+    Behaviour {
+        name: "write-text",
+        image: "try-write-text",
+        texts: &[
+            "page fault (vector 14) in the kernel on CPU 0, error code 0x3",
+            "store to 0xffffffff80",
+            "its page forbids it",
+            "try_write_text::store",
+        ],
+        ..FAULT
+    },
+    Behaviour {
+        name: "write-text-alias",
+        image: "try-write-text-alias",
+        texts: &["error code 0x3", "store to 0xffff80000010", "its page forbids it"],
+        ..FAULT
+    },
+    Behaviour {
+        name: "execute-data",
+        image: "try-execute-data",
+        texts: &[
+            "error code 0x11",
+            "fetch from 0xffff8080",
+            "its page forbids it",
+            "called from:",
+            "try_execute_data::",
+        ],
+        ..FAULT
+    },
+    Behaviour {
+        name: "null",
+        image: "try-null",
+        texts: &["error code 0x0", "load from 0x0: no page is there", "try_null::load", "called from:"],
+        ..FAULT
+    },
+    Behaviour {
+        name: "no-symbols",
+        image: "try-null",
+        archive: false,
+        texts: &["load from 0x0: no page is there", "  rip 0xffffffff80", " ?", "called from:"],
+        count: Some(("try_null", 0)),
+        ..FAULT
+    },
+    Behaviour {
+        name: "panic-amid-output",
+        image: "try-panic-amid-output",
+        texts: &[
+            "CPU 0 writes",
+            "cairn: kernel panic on CPU 5: CPU 5 has had enough",
+            "  at kernel/images/try/panic_amid_output.rs:",
+            "called from:",
+            "try_panic_amid_output::start",
+        ],
+        ..PANIC
+    },
+    Behaviour { name: "panic-everywhere", image: "try-panic-everywhere", texts: &["all together, says CPU"], ..PANIC },
+    Behaviour {
+        name: "panic-in-report",
+        image: "try-panic-in-report",
+        outcome: Outcome::Ended(Reason::ReportFault),
+        texts: &["cairn: kernel panic on CPU 0: a bad message:"],
+        ..USUAL
+    },
+    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 43 cases passed"], ..USUAL },
+    Behaviour {
+        name: "ring-3-smp",
+        image: "try-ring3-smp",
+        cpus: 8,
+        texts: &["8 CPUs switched 5000 times each between two threads"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "smap",
+        image: "try-smap",
+        texts: &["error code 0x1", "load from 0x40001000: its page forbids it", "try_smap::entry"],
+        ..FAULT
+    },
+    Behaviour {
+        name: "smep",
+        image: "try-smep",
+        texts: &["error code 0x11", "fetch from 0x40000000: its page forbids it", "try_smep::entry"],
+        ..FAULT
+    },
+    Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
+    Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },
+    Behaviour { name: "programs-8-cpus", cpus: 8, ..PROGRAMS },
+    Behaviour { name: "programs-checked", kind: Kind::Checked, cpus: 8, ..PROGRAMS },
+    Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
+    Behaviour {
+        name: "hang",
+        image: "try-hang",
+        cpus: 3,
+        timeout: Duration::from_secs(2),
+        outcome: Outcome::TimedOut,
+        texts: &[
+            "cairn: stopped from outside; the CPUs were here:",
+            "CPU 0: ring 3 at 0x40000000 ",
+            ", the program of CPU 0",
+            "CPU 1: kernel at 0xffffffff80",
+            "try_hang::spin",
+            ", the program of CPU 1",
+            "CPU 2: kernel at 0xffffffff80",
+        ],
+        ..USUAL
+    },
+];
+
+/// Whether a line of the image `try-console` is whole: it begins and ends with the same CPU's number.
+pub fn is_whole(line: &str) -> bool {
+    let number = line.strip_prefix("<CPU ").and_then(|rest| rest.split_once(" line ")).map(|(number, _)| number);
+    let last = line
+        .strip_suffix('>')
+        .and_then(|rest| rest.rsplit_once("abcdefghijklmnopqrstuvwxyz "))
+        .map(|(_, number)| number);
+    number.is_some() && number == last
+}

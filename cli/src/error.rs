@@ -1,0 +1,75 @@
+//! What can go wrong while a verb does its work, and who is to blame.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a verb could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or directory cannot be read or written (the environment).
+    #[error("cannot {doing} {}: {source}", path.display())]
+    File {
+        /// What was tried: "read", "write".
+        doing: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A program that is needed does not start (the environment).
+    #[error("cannot start {program}: {source} (try `cargo cairn setup`)")]
+    Start {
+        /// The program.
+        program: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A program that was started failed (its output has been shown).
+    #[error("{program} failed")]
+    Failed {
+        /// The program, with what it was to do.
+        program: String,
+    },
+    /// An image that the linker wrote is not an ELF file that can be read (us).
+    #[error("cannot read the symbols of {}: {source}", path.display())]
+    Symbols {
+        /// The image.
+        path: PathBuf,
+        /// What the reader said.
+        source: object::Error,
+    },
+    /// The programs cannot be built.
+    #[error(transparent)]
+    Programs(#[from] programs::build::Error),
+    /// The programs cannot be run together (their manifests are to blame).
+    #[error("these programs cannot run together: {0}")]
+    Plan(#[from] programs::plan::Error),
+    /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
+    #[error("the hosted machine refuses to run this: {0}")]
+    Hosted(String),
+    /// An option was given that only QEMU has a meaning for (the caller).
+    #[error("{0} needs --machine qemu")]
+    NeedsQemu(&'static str),
+    /// There is nothing by this name (the caller).
+    #[error("there is no {kind} `{name}`; there are: {known}")]
+    Unknown {
+        /// What was looked for.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// The names that exist.
+        known: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: an [`Error::File`].
+    pub fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::File { doing, path: path.to_path_buf(), source }
+    }
+
+    /// For `map_err`: an [`Error::Start`].
+    pub fn start(program: &str) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Start { program: program.to_owned(), source }
+    }
+}

@@ -1,0 +1,142 @@
+//! Building images of the kernel.
+//!
+//! An image is an ordinary binary for the host's target, with code-generation flags of its own. They travel
+//! in `CARGO_ENCODED_RUSTFLAGS` together with an explicit `--target`, so that build scripts and procedural
+//! macros, which run on the host, do not see them; and the output has a target directory of its own, so
+//! that plain builds and image builds do not undo each other.
+
+use crate::error::Error;
+use crate::workspace;
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The target: the host's own, so that nothing but Rust need be installed.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Code-generation flags of an image.
+const FLAGS: &[&str] = &[
+    // Nothing unwinds in ring 0.
+    "-Cpanic=abort",
+    "-Cforce-unwind-tables=no",
+    // Linked at a fixed address in the top 2 GiB.
+    "-Crelocation-model=static",
+    "-Ccode-model=kernel",
+    // An interrupt may write below the stack pointer.
+    "-Cno-redzone=yes",
+    // Reports follow them.
+    "-Cforce-frame-pointers=yes",
+    // What every 64-bit PC has, whatever the host's default is.
+    "-Ctarget-cpu=x86-64",
+];
+
+/// What a checked image has in addition: arithmetic that overflows and locks out of order are panics.
+const CHECKS: &[&str] = &["-Cdebug-assertions=yes", "-Coverflow-checks=yes"];
+
+/// Which checks an image contains beside those that no image can do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// None.
+    Fast,
+    /// All there are.
+    Checked,
+}
+
+impl Kind {
+    /// Code-generation flags.
+    fn flags(self) -> String {
+        let more = if self == Kind::Checked { CHECKS } else { &[] };
+        [FLAGS, more].concat().join("\x1f")
+    }
+
+    /// Where images of this kind are built: those of two kinds would undo each other.
+    fn directory(self) -> PathBuf {
+        workspace::target().join(match self {
+            Kind::Fast => "kernel",
+            Kind::Checked => "kernel-checked",
+        })
+    }
+}
+
+/// How long a build may take before its progress is shown.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Which images to build.
+#[derive(Clone, Copy)]
+pub enum Images<'a> {
+    /// The one with this name.
+    One(&'a str),
+    /// All of them.
+    All,
+}
+
+/// Builds images, silently unless it takes long or fails.
+pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(workspace::root())
+        .args(["build", "--package", "kernel", "--features", "image", "--release", "--target", TARGET])
+        .arg("--target-dir")
+        .arg(kind.directory())
+        .env("CARGO_ENCODED_RUSTFLAGS", kind.flags())
+        .env_remove("RUSTFLAGS")
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped());
+    match images {
+        Images::One(name) => command.args(["--bin", name]),
+        Images::All => command.arg("--bins"),
+    };
+    patiently(command, &cargo, "building the kernel")
+}
+
+/// Where [`build`] leaves the image with this name.
+pub fn path(name: &str, kind: Kind) -> PathBuf {
+    kind.directory().join(TARGET).join("release").join(name)
+}
+
+/// Runs a command and keeps what it writes to its standard error until it has taken long or failed.
+fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Error> {
+    let begin = Instant::now();
+    let mut child = command.spawn().map_err(Error::start(program))?;
+    let (sender, lines) = mpsc::channel();
+    if let Some(stderr) = child.stderr.take() {
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    let mut kept = Vec::new();
+    let mut shown = false;
+    let mut show = |kept: &mut Vec<String>| {
+        if !shown {
+            eprintln!("{doing} …");
+            shown = true;
+        }
+        kept.drain(..).for_each(|line| eprintln!("{line}"));
+    };
+    loop {
+        let left = PATIENCE.saturating_sub(begin.elapsed());
+        match lines.recv_timeout(if left.is_zero() { Duration::from_millis(100) } else { left }) {
+            Ok(line) => kept.push(line),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if begin.elapsed() >= PATIENCE {
+            show(&mut kept);
+        }
+    }
+    let status = child.wait().map_err(Error::start(program))?;
+    if status.success() {
+        return Ok(());
+    }
+    show(&mut kept);
+    Err(Error::Failed { program: doing.to_owned() })
+}

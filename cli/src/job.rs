@@ -1,0 +1,247 @@
+//! A job: programs to run, on whichever machine, and what is expected of them.
+
+use crate::error::Error;
+use crate::image::{self, Images, Kind};
+use crate::qemu::{self, Outcome};
+use crate::{archive, workspace};
+use kernel::exit::Reason;
+use programs::{Check, Plan, Program};
+use sim::baton::Limit;
+use sim::board::Memory;
+use sim::run::{Checking, Config, End};
+use std::fmt;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+/// The image of the kernel.
+const IMAGE: &str = "cairn";
+
+/// Programs to run.
+pub struct Job {
+    /// All programs there are: the boot archive, in its order.
+    archive: Vec<Program>,
+    /// What of them is run, and what is expected.
+    plan: Plan,
+    /// Number of CPUs.
+    cpus: u32,
+}
+
+/// How to boot a job.
+#[derive(Clone, Copy)]
+pub struct Boot<'a> {
+    /// Name of the image.
+    pub image: &'a str,
+    /// Which checks it contains.
+    pub kind: Kind,
+    /// When to give up.
+    pub timeout: Option<Duration>,
+    /// Whether to wait for a debugger.
+    pub gdb: bool,
+    /// Whether to show the console while the machine runs.
+    pub show: bool,
+}
+
+impl Boot<'_> {
+    /// The kernel without checks, time-out, debugger and console.
+    pub const QUIET: Boot<'static> = Boot { image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
+}
+
+/// How a job did.
+pub struct Ran {
+    /// Why the machine ended before its programs did, if so.
+    pub failure: Option<Failure>,
+    /// What the console showed.
+    pub console: String,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// Why a machine ended before its programs did.
+#[derive(Debug)]
+pub enum Failure {
+    /// QEMU.
+    Qemu(Outcome),
+    /// The hosted machine; with what was wrong, line by line.
+    Hosted(End, Vec<String>),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Qemu(outcome) => write!(formatter, "{outcome}"),
+            Failure::Hosted(end, details) => {
+                match end {
+                    End::PowerOff => formatter.write_str("power-off")?,
+                    End::TimeOut => formatter.write_str("time-out; the CPUs were here:")?,
+                    End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
+                    End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
+                    End::Violated => formatter.write_str("the invariant does not hold:")?,
+                    End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
+                }
+                details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
+            }
+        }
+    }
+}
+
+impl Job {
+    /// Builds all programs, and plans a run of those with these names, or of all where there are no names.
+    pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
+        if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
+            let known = user::image::NAMES.join(", ");
+            return Err(Error::Unknown { kind: "program", name: name.clone(), known });
+        }
+        let archive = programs::build()?;
+        let chosen = |program: &&Program| names.is_empty() || names.iter().any(|name| name == program.name);
+        let plan = Plan::new(archive.iter().filter(chosen).collect::<Vec<_>>(), cpus)?;
+        Ok(Job { archive, plan, cpus })
+    }
+
+    /// Runs it on QEMU.
+    pub fn on_qemu(&self, boot: &Boot) -> Result<Ran, Error> {
+        let Boot { image: name, kind, timeout, gdb, show } = *boot;
+        image::build(Images::One(name), kind)?;
+        let image = image::path(name, kind);
+        let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
+        let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
+        archive::write(&archive, &image, &self.plan.boot_list, &programs)?;
+        if gdb {
+            eprintln!(
+                "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
+                image.display()
+            );
+        }
+        let run = qemu::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
+        let qemu::Ended { outcome, console, time } = qemu::run(&run)?;
+        let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Qemu(outcome));
+        Ok(Ran { failure, console, time })
+    }
+
+    /// Runs it on the hosted machine, with the schedule that `seed` fixes.
+    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool) -> Result<Ran, Error> {
+        let begin = Instant::now();
+        let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
+        let config = Config {
+            programs: self.archive.iter().map(program).collect(),
+            boot_list: &self.plan.boot_list,
+            cpus: self.cpus,
+            seed,
+            memory: Memory::default(),
+            limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
+            checking: Checking::AtEnd,
+        };
+        let mut console = Vec::new();
+        let report = sim::run(config, |bytes| {
+            console.extend_from_slice(bytes);
+            if show {
+                let mut out = io::stdout().lock();
+                // Whoever closed our output does not want to see the console.
+                let _ = out.write_all(bytes).and_then(|()| out.flush());
+            }
+        })
+        .map_err(|error| Error::Hosted(error.to_string()))?;
+        let details = match report.end {
+            End::Violated => report.violations.iter().map(ToString::to_string).collect(),
+            _ => report.cpus.iter().map(ToString::to_string).collect(),
+        };
+        let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
+        Ok(Ran { failure, console: String::from_utf8_lossy(&console).into_owned(), time: begin.elapsed() })
+    }
+
+    /// What of a run was not as expected, in words; nothing if all was.
+    pub fn problems(&self, ran: &Ran) -> Vec<String> {
+        let mut check = Check::new(&self.plan);
+        let lines = ran.console.lines().take_while(|line| !is_last_report(line));
+        let mut problems: Vec<_> = lines.filter_map(|line| check.line(line).err()).map(|p| p.to_string()).collect();
+        match &ran.failure {
+            // That a machine which has ended too early owes the rest need not be said.
+            Some(failure) => problems.insert(0, ran.explain(failure)),
+            None => problems.extend(check.missing().iter().map(ToString::to_string)),
+        }
+        problems
+    }
+}
+
+/// Whether a line begins the kernel's last report: a panic, an exception, or what the CPUs were doing.
+fn is_last_report(line: &str) -> bool {
+    line.strip_prefix("cairn: ").is_some_and(|rest| {
+        rest.starts_with("kernel panic ") || rest.starts_with("stopped from outside") || rest.contains(" (vector ")
+    })
+}
+
+impl Ran {
+    /// The lines of the programs and of their ends, in an order that does not depend on how CPUs took turns: all
+    /// machines must agree on them.
+    pub fn lines(&self) -> Vec<&str> {
+        let ours = |line: &&str| !line.starts_with("cairn: ") || abi::report::Ended::parse(line).is_some();
+        let mut lines: Vec<_> = self.console.lines().filter(ours).collect();
+        lines.sort_unstable();
+        lines
+    }
+
+    /// A failure, with what the kernel had to say to it.
+    fn explain(&self, failure: &Failure) -> String {
+        let report = self.console.lines().skip_while(|line| !is_last_report(line));
+        let count = match failure {
+            // Where each CPU was.
+            Failure::Qemu(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
+            _ => 1,
+        };
+        report.take(count).fold(failure.to_string(), |text, line| text + "\n  " + line)
+    }
+
+    /// How many programs have ended.
+    pub fn ended(&self) -> usize {
+        self.console.lines().filter(|line| abi::report::Ended::parse(line).is_some()).count()
+    }
+}
+
+/// Where two runs of one job differ: a line that only one of them has. Nothing if they agree.
+pub fn difference(one: &Ran, other: &Ran) -> Option<String> {
+    let (one, other) = (one.lines(), other.lines());
+    let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
+    // Both are sorted, so the lesser of the two is what the other run lacks.
+    match (one.get(at), other.get(at)) {
+        (Some(line), Some(theirs)) if line < theirs => Some(format!("only the first run shows `{line}`")),
+        (Some(line), None) => Some(format!("only the first run shows `{line}`")),
+        (_, line) => line.map(|line| format!("only the second run shows `{line}`")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(console: &str) -> Ran {
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO }
+    }
+
+    #[test]
+    fn interleaving_and_reports_of_the_machine_do_not_count() {
+        let end = "cairn: CPU 0: thread 9 (hello) exited with status 0";
+        let one = ran(&format!("cairn: 8 CPUs\na\nb\n{end}\n"));
+        let other = ran(&format!("cairn: protections\nb\n{end}\na\n"));
+        assert_eq!(difference(&one, &other), None);
+        assert_eq!((one.ended(), one.lines().len()), (1, 3));
+    }
+
+    #[test]
+    fn a_failure_comes_with_the_kernels_report() {
+        let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
+        let failure = Failure::Qemu(Outcome::Ended(Reason::Panic));
+        let ran = Ran { failure: None, console, time: Duration::ZERO };
+        assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
+        assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
+        assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));
+    }
+
+    #[test]
+    fn a_line_that_one_run_lacks_is_named() {
+        let (one, other) = (ran("a\nb\nc\n"), ran("a\nc\n"));
+        assert_eq!(difference(&one, &other), Some("only the first run shows `b`".to_owned()));
+        assert_eq!(difference(&other, &one), Some("only the second run shows `b`".to_owned()));
+        assert_eq!(difference(&ran("a\n"), &ran("a\na\n")), Some("only the second run shows `a`".to_owned()));
+        let ends = [0, 1].map(|status| ran(&format!("cairn: CPU 0: thread 9 (hello) exited with status {status}\n")));
+        assert!(difference(&ends[0], &ends[1]).is_some());
+    }
+}

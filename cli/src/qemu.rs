@@ -1,0 +1,184 @@
+//! Running an image on QEMU.
+
+use crate::error::Error;
+use crate::tools;
+use kernel::exit::Reason;
+use std::env;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A run to make.
+pub struct Run<'a> {
+    /// The image.
+    pub image: &'a Path,
+    /// The boot archive.
+    pub archive: Option<&'a Path>,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// When to ask the machine what it is doing and to end it.
+    pub timeout: Option<Duration>,
+    /// Whether to wait for a debugger on TCP port 1234 before the first instruction.
+    pub gdb: bool,
+    /// Whether to show the console while the machine runs.
+    pub show: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The image ended the machine for this reason.
+    Ended(Reason),
+    /// The machine reset itself: a triple fault, or something wrote to a reset register.
+    Reset,
+    /// The time was up. The console then says what each CPU was running, if any CPU still took an NMI.
+    TimedOut,
+    /// QEMU ended by itself with this status; its own message has been shown.
+    Emulator(ExitStatus),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Outcome::Ended(reason) => formatter.write_str(reason.text()),
+            Outcome::Reset => formatter.write_str("the machine reset itself (triple fault)"),
+            Outcome::TimedOut => formatter.write_str("time-out"),
+            Outcome::Emulator(status) => write!(formatter, "QEMU failed with {status}"),
+        }
+    }
+}
+
+/// A run that has ended.
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// What the console showed.
+    pub console: String,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// How long a machine has to answer the question what it is doing.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How often to look whether QEMU has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Runs the machine to its end.
+pub fn run(run: &Run) -> Result<Ended, Error> {
+    let begin = Instant::now();
+    let monitor = Monitor::new();
+    let mut child = command(run, &monitor.path).spawn().map_err(Error::start(tools::QEMU))?;
+    let console = child.stdout.take().map(|stdout| {
+        let show = run.show;
+        thread::spawn(move || collect(stdout, show))
+    });
+    let (status, timed_out) = wait(&mut child, begin, run.timeout, &monitor).map_err(Error::start(tools::QEMU))?;
+    let console = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let outcome = match status.code() {
+        _ if timed_out => Outcome::TimedOut,
+        // `-no-reboot` turns a reset into a normal end.
+        Some(0) => Outcome::Reset,
+        Some(code) => Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended),
+        None => Outcome::Emulator(status),
+    };
+    Ok(Ended { outcome, console, time: begin.elapsed() })
+}
+
+fn command(run: &Run, monitor: &Path) -> Command {
+    let mut command = Command::new(tools::QEMU);
+    command.args(["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2G"]);
+    command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    // The console; without port 0xE9 it would be COM1.
+    command.args(["-debugcon", "stdio", "-serial", "null"]);
+    command.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
+    command.args(["-smp", &run.cpus.to_string()]);
+    command.arg("-kernel").arg(run.image);
+    if let Some(archive) = run.archive {
+        command.arg("-initrd").arg(archive);
+    }
+    if run.gdb {
+        command.args(["-s", "-S"]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command
+}
+
+/// Waits for QEMU's end. When the time is up, an NMI makes the kernel say what each CPU is doing.
+fn wait(
+    child: &mut Child,
+    begin: Instant,
+    timeout: Option<Duration>,
+    monitor: &Monitor,
+) -> io::Result<(ExitStatus, bool)> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, false));
+        }
+        if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
+            break;
+        }
+        thread::sleep(POLL);
+    }
+    let asked = Instant::now();
+    // QEMU forgets what a connection sent once that is closed: keep it open.
+    if let Ok(_connection) = monitor.send("nmi\n") {
+        while asked.elapsed() < LAST_WORDS {
+            if let Some(status) = child.try_wait()? {
+                return Ok((status, true));
+            }
+            thread::sleep(POLL);
+        }
+    }
+    child.kill()?;
+    Ok((child.wait()?, true))
+}
+
+/// Reads the console to its end.
+fn collect(mut from: impl Read, show: bool) -> String {
+    let mut all = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut chunk) {
+        let bytes = &chunk[..length];
+        all.extend_from_slice(bytes);
+        if show {
+            let mut out = io::stdout().lock();
+            // Whoever closed our output does not want to see the console.
+            let _ = out.write_all(bytes).and_then(|()| out.flush());
+        }
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
+/// The socket of QEMU's monitor; removed when dropped.
+struct Monitor {
+    path: PathBuf,
+}
+
+impl Monitor {
+    fn new() -> Monitor {
+        // Unique in this process and, by its number, on this machine; short, as a socket's path must be.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cairn-{}-{}.monitor", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Monitor { path: env::temp_dir().join(name) }
+    }
+
+    fn send(&self, line: &str) -> io::Result<UnixStream> {
+        let mut connection = UnixStream::connect(&self.path)?;
+        connection.write_all(line.as_bytes())?;
+        Ok(connection)
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        // QEMU removes it too when it ends normally.
+        let _ = fs::remove_file(&self.path);
+    }
+}

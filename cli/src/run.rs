@@ -1,0 +1,92 @@
+//! `cairn run`: builds the programs, and the kernel, and runs them, with the console on the terminal.
+
+use crate::error::Error;
+use crate::image::Kind;
+use crate::job::{Boot, Job};
+use crate::tools;
+use clap::ValueEnum;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Run programs on the kernel and check that each does what its manifest says
+///
+/// The console is shown live. The exit status is 0 if everything ended as expected; otherwise the last lines say what
+/// did not.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// The machine to run on [default: qemu where it is installed, otherwise sim]
+    #[arg(long, value_enum)]
+    machine: Option<Machine>,
+    /// Number of CPUs
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::layout::MAX_CPUS as i64))]
+    cpus: u32,
+    /// Seconds after which each CPU is asked what it is running and the machine is stopped
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    timeout: u64,
+    /// Fixes in which order the hosted machine's CPUs take turns
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
+    #[arg(long)]
+    checked: bool,
+    /// Wait for a debugger before the first instruction, without a time-out
+    #[arg(long)]
+    gdb: bool,
+    /// Names of programs to start [default: all]
+    #[arg(value_name = "PROGRAM")]
+    programs: Vec<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Machine {
+    /// A PC emulated by QEMU: the kernel boots
+    Qemu,
+    /// The hosted machine: a plain process that needs nothing but Rust
+    Sim,
+}
+
+/// Most differences that are shown.
+const SHOWN: usize = 20;
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let machine = arguments.machine.unwrap_or_else(choose);
+    for (asked, option) in [(arguments.gdb, "--gdb"), (arguments.checked, "--checked")] {
+        if asked && machine != Machine::Qemu {
+            return Err(Error::NeedsQemu(option));
+        }
+    }
+    let job = Job::new(&arguments.programs, arguments.cpus)?;
+    let timeout = (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout));
+    let ran = match machine {
+        Machine::Qemu => {
+            let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
+            job.on_qemu(&Boot { kind, timeout, gdb: arguments.gdb, show: true, ..Boot::QUIET })?
+        }
+        Machine::Sim => job.hosted(arguments.seed, timeout, true)?,
+    };
+    if !ran.console.is_empty() && !ran.console.ends_with('\n') {
+        println!();
+    }
+    let problems = job.problems(&ran);
+    let seconds = ran.time.as_secs_f64();
+    if problems.is_empty() {
+        eprintln!("all {} programs ended as expected, after {seconds:.1} s", ran.ended());
+        return Ok(ExitCode::SUCCESS);
+    }
+    eprintln!("error: not as expected, after {seconds:.1} s:");
+    problems.iter().take(SHOWN).for_each(|problem| eprintln!("  {problem}"));
+    if problems.len() > SHOWN {
+        eprintln!("  and {} differences more", problems.len() - SHOWN);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// The machine to run on where none was named.
+fn choose() -> Machine {
+    if tools::find(tools::QEMU).is_some() {
+        return Machine::Qemu;
+    }
+    eprintln!("QEMU is not installed (`cargo cairn setup` installs it): this is the hosted machine");
+    Machine::Sim
+}

@@ -1,0 +1,101 @@
+//! `cairn test`: sets up what is missing and runs everything there is to run.
+
+mod cargo;
+
+use crate::boots;
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::job::{Boot, Job};
+use crate::{setup, tools};
+use cargo::cargo_test;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Set up what is missing and run everything: tests, boots, programs on both machines
+///
+/// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
+#[derive(clap::Args)]
+pub struct Arguments {}
+
+/// A part of all that there is to run.
+struct Step {
+    /// What it is.
+    name: &'static str,
+    /// Runs it; it prints what is worth knowing, line by line.
+    run: fn() -> Result<Counts, Error>,
+}
+
+/// The steps, in their order. What the first one cannot install, others skip.
+const STEPS: &[Step] = &[
+    Step { name: "setup", run: set_up },
+    Step { name: "unit and property tests", run: workspace_tests },
+    Step { name: "every interleaving on the lock", run: loom },
+    Step { name: "boots", run: try_boots },
+    Step { name: "programs on both machines", run: programs },
+];
+
+/// Does it.
+pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
+    let mut all = Vec::new();
+    for (number, Step { name, run }) in (1..).zip(STEPS) {
+        println!("[{number}/{}] {name}", STEPS.len());
+        let begin = Instant::now();
+        // A step that cannot be done must not hide the others' results.
+        let counts = run().unwrap_or_else(|error| {
+            println!("  error: {error}");
+            Counts::one(false)
+        });
+        println!("  {counts} ({:.0} s)", begin.elapsed().as_secs_f64());
+        all.push(counts);
+    }
+    let total: Counts = all.into_iter().sum();
+    println!("{total}");
+    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What is missing is no failure: what needs it is skipped.
+fn set_up() -> Result<Counts, Error> {
+    setup::set_up()?;
+    Ok(Counts::default())
+}
+
+/// All tests of the workspace.
+fn workspace_tests() -> Result<Counts, Error> {
+    cargo_test(&["--workspace"], &[])
+}
+
+/// The lock's tests under loom, which runs them in every interleaving.
+fn loom() -> Result<Counts, Error> {
+    let arguments = ["--package", "kernel", "--release", "--test", "loom_lock", "--target-dir", "target/loom"];
+    cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
+}
+
+/// The boots, as `cairn boots` runs them.
+fn try_boots() -> Result<Counts, Error> {
+    let verdicts = boots::try_all(|_| true, false, |verdict| println!("  {verdict}"))?;
+    Ok(verdicts.iter().map(|verdict| verdict.result.counts()).sum())
+}
+
+/// How long the programs may take.
+const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
+
+/// All programs on 8 CPUs, as `cairn run` runs them.
+fn programs() -> Result<Counts, Error> {
+    let job = Job::new(&[], kernel::layout::MAX_CPUS as u32)?;
+    let judge = |machine: &str, ran| {
+        let problems = job.problems(&ran);
+        match problems.first() {
+            None => println!("  passed   {machine}: all {} programs ended as expected", ran.ended()),
+            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} differences more", problems.len() - 1),
+        }
+        Counts::one(problems.is_empty())
+    };
+    let qemu = if tools::find(tools::QEMU).is_some() {
+        judge("qemu", job.on_qemu(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?)
+    } else {
+        println!("  skipped  qemu: {} is not installed", tools::QEMU);
+        Counts::SKIPPED
+    };
+    let sim = judge("sim", job.hosted(1, Some(PROGRAMS_LIMIT), false)?);
+    Ok([qemu, sim].into_iter().sum())
+}

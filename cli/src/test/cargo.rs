@@ -1,0 +1,114 @@
+//! `cargo test`, counted.
+
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::workspace;
+use std::env;
+use std::io::{self, BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// Runs `cargo test` with these arguments and environment variables, and counts. Output is shown where tests failed.
+pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Counts, Error> {
+    let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let begin = || -> io::Result<_> {
+        // One pipe for both, so that a result stands behind the line that says whose it is.
+        let (reader, writer) = io::pipe()?;
+        let mut command = Command::new(&cargo);
+        command.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--color=never"]).args(arguments);
+        command.envs(variables.iter().copied()).stdin(Stdio::null());
+        let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        // The command holds the pipe's other end, and goes away here.
+        Ok((reader, child))
+    };
+    let (reader, mut child) = begin().map_err(Error::start(&cargo))?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(reader).lines().map_while(Result::ok) {
+        if let Some((name, counts)) = tally.line(&line) {
+            println!("  {name}: {counts}");
+            if counts.failed > 0 {
+                tally.show();
+            }
+        }
+    }
+    let status = child.wait().map_err(Error::start(&cargo))?;
+    // What does not compile has no tests that could fail.
+    if !status.success() && tally.counts.failed == 0 {
+        tally.show();
+        tally.counts.failed = 1;
+    }
+    Ok(tally.counts)
+}
+
+/// What cargo has said so far.
+#[derive(Default)]
+struct Tally {
+    counts: Counts,
+    /// Whose tests run.
+    name: String,
+    /// What has been said since they began.
+    output: Vec<String>,
+}
+
+impl Tally {
+    /// Takes note of a line; gives the counts of a set of tests that it ends, unless that is empty.
+    fn line(&mut self, line: &str) -> Option<(String, Counts)> {
+        let words = line.trim_start();
+        if words.starts_with("Running ") || words.starts_with("Doc-tests ") {
+            self.output.clear();
+        }
+        self.output.push(line.to_owned());
+        if let Some(running) = words.strip_prefix("Running ") {
+            // "unittests src/lib.rs (target/debug/deps/kernel-83b9d8fc378a2244)"
+            let binary = running.rsplit_once('/').map_or(running, |(_, binary)| binary);
+            let crate_name = binary.rsplit_once('-').map_or(binary, |(name, _)| name);
+            self.name = crate_name.to_owned();
+        } else if let Some(name) = words.strip_prefix("Doc-tests ") {
+            self.name = format!("{name}, examples");
+        }
+        let counts = result(line)?;
+        self.counts = [self.counts, counts].into_iter().sum();
+        (counts != Counts::default()).then(|| (self.name.clone(), counts))
+    }
+
+    /// Shows what has been said.
+    fn show(&self) {
+        self.output.iter().for_each(|line| println!("  | {line}"));
+    }
+}
+
+/// Reads "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s".
+fn result(line: &str) -> Option<Counts> {
+    let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let mut counts = counts.split("; ");
+    let mut next = |name| counts.next()?.strip_suffix(name)?.trim().parse().ok();
+    Some(Counts { passed: next("passed")?, failed: next("failed")?, skipped: next("ignored")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_counted_by_crate() {
+        let mut tally = Tally::default();
+        let lines = "   Compiling layer v0.1.0\n     Running unittests src/lib.rs (target/debug/deps/layer-0a1b)\n\
+            test a ... ok\n\
+            test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n   \
+            Doc-tests abi\n\
+            test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.30s\n   \
+            Doc-tests domain\n\
+            test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
+        let shown: Vec<_> = lines.lines().filter_map(|line| tally.line(line)).collect();
+        let layer = Counts { passed: 3, failed: 2, skipped: 1 };
+        let abi = Counts { passed: 1, failed: 0, skipped: 0 };
+        assert_eq!(shown, [("layer".to_owned(), layer), ("abi, examples".to_owned(), abi)]);
+        assert_eq!(tally.counts, Counts { passed: 4, failed: 2, skipped: 1 });
+    }
+
+    #[test]
+    fn other_lines_are_no_results() {
+        for line in ["", "test result: ok.", "test result: ok. x passed; 0 failed; 0 ignored", "test a ... ok"] {
+            assert_eq!(result(line), None, "{line}");
+        }
+    }
+}

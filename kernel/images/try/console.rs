@@ -1,0 +1,25 @@
+//! All CPUs write at once; the command line checks that every line is whole.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::exit::Reason;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::smp::arrived;
+use kernel::metal::{Image, power, registers};
+use kernel::say;
+
+kernel::image!(Image { start, ..Image::DEFAULT });
+
+static DONE: AtomicUsize = AtomicUsize::new(0);
+
+fn start(cpu: &mut Cpu) -> ! {
+    let number = cpu.number();
+    for line in 0..50 {
+        say!("<CPU {number} line {line:02} abcdefghijklmnopqrstuvwxyz {number}>");
+    }
+    if DONE.fetch_add(1, Ordering::SeqCst) + 1 == arrived() {
+        power::leave(Reason::Done)
+    }
+    registers::halt()
+}

@@ -1,0 +1,18 @@
+//! A jump into the kernel's data.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use core::mem::transmute;
+use kernel::metal::Image;
+
+kernel::image!(Image { start: |_| jump(), ..Image::DEFAULT });
+
+fn jump() -> ! {
+    // `ret`, on the stack.
+    let code = black_box([0xC3u8; 16]);
+    // SAFETY: no data is executable, so nothing of it runs.
+    let run: extern "C" fn() = unsafe { transmute(code.as_ptr()) };
+    run();
+    panic!("no fault")
+}

@@ -1,0 +1,15 @@
+//! A load through a null pointer.
+#![no_std]
+#![no_main]
+
+use core::ptr;
+use kernel::metal::Image;
+
+kernel::image!(Image { start: |_| load(), ..Image::DEFAULT });
+
+#[inline(never)]
+fn load() -> ! {
+    // SAFETY: the lowest page is not mapped, so the load does not happen.
+    let value = unsafe { ptr::null::<u64>().read_volatile() };
+    panic!("no fault: {value}")
+}

@@ -1,0 +1,22 @@
+//! CPU 5 panics while all others write to the console.
+#![no_std]
+#![no_main]
+
+use kernel::metal::Image;
+use kernel::metal::cpu::Cpu;
+use kernel::say;
+
+kernel::image!(Image { start, ..Image::DEFAULT });
+
+/// Lines that CPU 5 writes before it panics.
+const LINES: usize = 20;
+
+fn start(cpu: &mut Cpu) -> ! {
+    let number = cpu.number();
+    let mut line = 0;
+    loop {
+        say!("CPU {number} writes line {line:06}, which is long enough to be interrupted");
+        line += 1;
+        assert!(number != 5 || line < LINES, "CPU {number} has had enough");
+    }
+}

@@ -1,0 +1,20 @@
+//! All CPUs panic at the same moment: one of them reports.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::metal::Image;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::smp::arrived;
+
+kernel::image!(Image { start, ..Image::DEFAULT });
+
+static READY: AtomicUsize = AtomicUsize::new(0);
+
+fn start(cpu: &mut Cpu) -> ! {
+    READY.fetch_add(1, Ordering::SeqCst);
+    while READY.load(Ordering::SeqCst) < arrived() {
+        core::hint::spin_loop();
+    }
+    panic!("all together, says CPU {}", cpu.number())
+}

@@ -1,0 +1,124 @@
+//! Ring 3: small programs that enter the kernel in every way there is. Each has the list of entries that
+//! the image's hook must see.
+#![no_std]
+#![no_main]
+
+mod snippets;
+mod user;
+
+use core::arch::asm;
+use kernel::context::{Slot, UserContext};
+use kernel::exit::Reason;
+use kernel::lock::Lock;
+use kernel::metal::boot::Boot;
+use kernel::metal::cpu::{Cpu, run_afresh};
+use kernel::metal::entry::Entry;
+use kernel::metal::user::{Way, enter};
+use kernel::metal::{Image, power, registers};
+use kernel::say;
+use snippets::{CASES, Case};
+use user::{ABSENT, Setup};
+
+kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
+
+struct State {
+    setup: Setup,
+    case: usize,
+    step: usize,
+}
+
+static STATE: Lock<Option<State>> = Lock::new(None);
+
+fn prepare(boot: &mut Boot) {
+    *STATE.lock() = Some(State { setup: user::set_up(boot, 0), case: 0, step: 0 });
+}
+
+fn start(cpu: &mut Cpu) -> ! {
+    if cpu.number() == 0 { next_case(cpu) } else { registers::halt() }
+}
+
+/// Begins the case that is due.
+fn next_case(cpu: &mut Cpu) -> ! {
+    let thread = {
+        let mut state = STATE.lock();
+        let state = state.as_mut().expect("`prepare` has run");
+        let Some(case) = CASES.get(state.case) else {
+            say!("ring 3: all {} cases passed", CASES.len());
+            power::leave(Reason::Done)
+        };
+        state.setup.load(case.code);
+        state.setup.thread
+    };
+    // SAFETY: the context is this CPU's only one, the map was made by `user_spaces`.
+    unsafe { enter(cpu, thread, Way::Iret) }
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    disturb();
+    let mut guard = STATE.lock();
+    let state = guard.as_mut().expect("`prepare` has run");
+    let case = &CASES[state.case];
+    let context = cpu.context().expect("a thread was in ring 3");
+    let expected = case.entries[state.step];
+    if !is_expected(why, expected) || !(case.check)(state.step, context) || !kernel_flags_are_clean() {
+        fail(case, state.step, why, context)
+    }
+    state.step += 1;
+    if state.step == case.entries.len() {
+        state.case += 1;
+        state.step = 0;
+        drop(guard);
+        run_afresh(cpu, next_case)
+    }
+    if let Entry::PageFault { address: ABSENT, .. } = why {
+        state.setup.map_absent(0x5A);
+    }
+    (case.change)(state.step, context);
+    let thread = state.setup.thread;
+    drop(guard);
+    let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
+    // SAFETY: as in `next_case`.
+    unsafe { enter(cpu, thread, way) }
+}
+
+/// Whether an entry is the expected one. Where the error code names a gate (bit 1), only its kind counts: the
+/// manuals count gates, QEMU 7.2 half gates.
+fn is_expected(why: Entry, expected: Entry) -> bool {
+    const GATE: u64 = 2;
+    match (why, expected) {
+        (Entry::Exception { vector, error }, Entry::Exception { vector: expected, error: code })
+            if code & GATE != 0 =>
+        {
+            vector == expected && error & 7 == code & 7
+        }
+        _ => why == expected,
+    }
+}
+
+fn fail(case: &Case, step: usize, why: Entry, context: &UserContext) -> ! {
+    say!("ring 3: {}: entry {step}: got {why:x?}, expected {:x?}", case.name, case.entries[step]);
+    say!("ring 3: rip {:#x}, registers {:x?}", context.get(Slot::Eip), context.slots);
+    power::leave(Reason::Failed)
+}
+
+/// Overwrites floating-point state, as compiled kernel code may.
+fn disturb() {
+    // SAFETY: the kernel keeps nothing in these registers across a call.
+    unsafe {
+        asm!(
+            "fninit", "pcmpeqd xmm0, xmm0", "pcmpeqd xmm7, xmm7", "pcmpeqd xmm15, xmm15",
+            out("xmm0") _, out("xmm7") _, out("xmm15") _,
+            out("st(0)") _, out("st(1)") _, out("st(2)") _, out("st(3)") _,
+            out("st(4)") _, out("st(5)") _, out("st(6)") _, out("st(7)") _,
+        );
+    }
+}
+
+/// Whether none of a program's flags is left: direction, alignment check, trap, interrupts.
+fn kernel_flags_are_clean() -> bool {
+    const FORBIDDEN: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 1 << 18;
+    let flags: u64;
+    // SAFETY: reads the flags.
+    unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(nomem, preserves_flags)) };
+    flags & FORBIDDEN == 0
+}

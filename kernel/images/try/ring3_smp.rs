@@ -1,0 +1,97 @@
+//! Every CPU switches between two threads at each system call. A thread sees when its registers, its
+//! floating-point state or its page map are not its own; the kernel sees when a system call is lost.
+#![no_std]
+#![no_main]
+
+mod user;
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::context::Slot;
+use kernel::exit::Reason;
+use kernel::layout::MAX_CPUS;
+use kernel::lock::Lock;
+use kernel::metal::boot::Boot;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::entry::Entry;
+use kernel::metal::smp::arrived;
+use kernel::metal::user::{Thread, Way, enter};
+use kernel::metal::{Image, power, registers};
+use kernel::say;
+
+kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
+
+/// System calls that each CPU serves.
+const CALLS: u64 = 5000;
+
+/// A CPU's two threads, and how many system calls they have made.
+struct Pair {
+    threads: [user::Setup; 2],
+    calls: u64,
+}
+
+static PAIRS: [Lock<Option<Pair>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
+static DONE: AtomicUsize = AtomicUsize::new(0);
+
+/// RDI holds the thread's own number. It must stay in XMM7 and in the data page; RAX counts the calls.
+#[unsafe(naked)]
+unsafe extern "C" fn code() {
+    core::arch::naked_asm!(
+        "movq xmm7, rdi",
+        "mov [{data}], rdi",
+        "2: inc rax",
+        "syscall",
+        "movq rbx, xmm7",
+        "cmp rbx, rdi",
+        "jne 3f",
+        "cmp [{data}], rdi",
+        "jne 3f",
+        "jmp 2b",
+        "3: ud2",
+        data = const user::DATA,
+    )
+}
+
+fn prepare(boot: &mut Boot) {
+    for (cpu, pair) in PAIRS.iter().enumerate() {
+        let threads = [0, 1].map(|which| {
+            let number = cpu as u64 * 2 + which;
+            let mut setup = user::set_up(boot, number);
+            setup.load(code);
+            // SAFETY: the thread does not run yet.
+            unsafe { (*setup.thread.context).set(Slot::Edi, number + 1) };
+            setup
+        });
+        *pair.lock() = Some(Pair { threads, calls: 0 });
+    }
+}
+
+fn start(cpu: &mut Cpu) -> ! {
+    let thread = with_pair(cpu, |pair| pair.threads[0].thread);
+    // SAFETY: the thread is this CPU's, its map was made by `user_spaces`.
+    unsafe { enter(cpu, thread, Way::Iret) }
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    assert_eq!(why, Entry::SystemCall, "on CPU {}", cpu.number());
+    let count = cpu.context().map(|context| context.get(Slot::Eax));
+    let (calls, next): (u64, Thread) = with_pair(cpu, |pair| {
+        pair.calls += 1;
+        (pair.calls, pair.threads[(pair.calls % 2) as usize].thread)
+    });
+    assert_eq!(count, Some(calls.div_ceil(2)), "on CPU {}", cpu.number());
+    if calls == CALLS {
+        if DONE.fetch_add(1, Ordering::SeqCst) + 1 == arrived() {
+            say!("{} CPUs switched {CALLS} times each between two threads", arrived());
+            power::leave(Reason::Done)
+        }
+        registers::halt()
+    }
+    // A new thread may be entered either way; one that made a system call may be too.
+    let way = if calls % 3 == 0 { Way::Iret } else { Way::Sysret };
+    // SAFETY: as in `start`.
+    unsafe { enter(cpu, next, way) }
+}
+
+fn with_pair<R>(cpu: &Cpu, f: impl FnOnce(&mut Pair) -> R) -> R {
+    f(PAIRS[cpu.number()].lock().as_mut().expect("`prepare` has run"))
+}

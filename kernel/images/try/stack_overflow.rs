@@ -1,0 +1,14 @@
+//! Recursion without end: the guard page below the kernel stack stops it.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use kernel::metal::Image;
+
+kernel::image!(Image { start: |_| panic!("came back with {}", deeper(1)), ..Image::DEFAULT });
+
+#[expect(unconditional_recursion, reason = "this is the point")]
+fn deeper(depth: u64) -> u64 {
+    let here = black_box([depth; 16]);
+    deeper(depth + 1) + here[3]
+}

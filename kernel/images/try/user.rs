@@ -1,0 +1,83 @@
+//! A user's page map with four pages, for images that try ring 3.
+
+use core::ptr;
+use kernel::context::{FpuArea, Slot, UserContext};
+use kernel::layout::{GIB, PAGE_SIZE, REGION_SIZE};
+use kernel::metal::boot::Boot;
+use kernel::metal::paging::{self, direct};
+use kernel::metal::tables::keep;
+use kernel::metal::user::Thread;
+use kernel::user_space::entry::TABLE;
+
+/// A page with the layer's permission code 5: code.
+pub const CODE: u64 = GIB;
+/// A page with code 7: data, and the stack.
+pub const DATA: u64 = GIB + PAGE_SIZE;
+/// A page with code 3: mapped, but the kernel's.
+#[allow(dead_code, reason = "not every image tries it")]
+pub const KERNEL_ONLY: u64 = GIB + 2 * PAGE_SIZE;
+/// A page that is not mapped at first.
+#[allow(dead_code, reason = "not every image tries it")]
+pub const ABSENT: u64 = GIB + 5 * PAGE_SIZE;
+
+/// Bytes of code that [`Setup::load`] copies: at least as many as any snippet has.
+const SNIPPET: usize = 512;
+
+/// The page map, and a thread in it.
+pub struct Setup {
+    /// The thread.
+    pub thread: Thread,
+    table: u64,
+    frames: u64,
+}
+
+// SAFETY: the pointers lead to kernel memory that is never given back, and only the holder uses them.
+unsafe impl Send for Setup {}
+
+/// Frames that one page map uses.
+const FRAMES: u64 = 8;
+
+/// Makes page map number `number`, in users' frames of its own.
+pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
+    let spaces = paging::user_spaces(&mut boot.frames, boot.root, 1).expect("memory for one space");
+    let frame = |index: u64| boot.memory.user_frames().start + (number * FRAMES + index) * PAGE_SIZE;
+    let table = frame(0);
+    // SAFETY: users' frames are free at boot, and in the direct map; the space is not in use yet.
+    unsafe {
+        direct::<u8>(table).write_bytes(0, PAGE_SIZE as usize);
+        paging::set_directory_entry(&spaces, 0, GIB / REGION_SIZE, table | TABLE).expect("a region of the window");
+        for (index, permission) in [(0, 5), (1, 7), (2, 3)] {
+            paging::set_page_table_entry(table, index, frame(1 + index) | permission).expect("an entry");
+        }
+    }
+    let context = ptr::from_mut(keep(&mut boot.frames, UserContext::new()).expect("memory"));
+    let fpu = ptr::from_mut(keep(&mut boot.frames, FpuArea::new()).expect("memory"));
+    Setup { thread: Thread { context, fpu, root: spaces.root(0).expect("space 0") }, table, frames: frame(1) }
+}
+
+impl Setup {
+    /// Puts the code of a snippet where the program starts, and the registers where a program finds them.
+    pub fn load(&mut self, code: unsafe extern "C" fn()) {
+        let code = code as *const u8;
+        // SAFETY: the kernel's code is readable beyond the end of any snippet; the frame is the code page's,
+        // and the thread does not run.
+        unsafe {
+            direct::<u8>(self.frames).copy_from_nonoverlapping(code, SNIPPET);
+            self.thread.context.write(UserContext::new());
+            self.thread.fpu.write(FpuArea::new());
+            (*self.thread.context).set(Slot::Eip, CODE);
+            (*self.thread.context).set(Slot::Esp, DATA + PAGE_SIZE);
+        }
+    }
+
+    /// Maps a page, filled with `byte`, at [`ABSENT`].
+    #[allow(dead_code, reason = "not every image tries it")]
+    pub fn map_absent(&self, byte: u8) {
+        let frame = self.frames + (ABSENT - CODE);
+        // SAFETY: the frame is a user's and free; the entry was not present.
+        unsafe {
+            direct::<u8>(frame).write_bytes(byte, PAGE_SIZE as usize);
+            paging::set_page_table_entry(self.table, (ABSENT - GIB) / PAGE_SIZE, frame | 7).expect("an entry");
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! A store to the kernel's own code through the direct map of physical memory.
+#![no_std]
+#![no_main]
+
+use kernel::layout::IMAGE_BASE;
+use kernel::metal::Image;
+use kernel::metal::paging::direct;
+
+kernel::image!(Image { start: |_| store(), ..Image::DEFAULT });
+
+fn store() -> ! {
+    let code = store as fn() -> ! as usize as u64;
+    // SAFETY: the direct map of the code is read-only, so the store does not happen.
+    unsafe { direct::<u8>(code - IMAGE_BASE).write_volatile(0xCC) };
+    panic!("no fault")
+}

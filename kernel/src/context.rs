@@ -1,0 +1,174 @@
+//! What of a user thread the kernel keeps while the thread does not run: its user context and its
+//! floating-point state.
+
+/// Slots of a user context: the reference's 17 (`U_EDI` … `U_SS`), then R8 to R15.
+pub const SLOTS: usize = 25;
+
+/// Index of each register in a user context.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+pub enum Slot {
+    /// RDI.
+    Edi = 0,
+    /// RSI.
+    Esi = 1,
+    /// RBP.
+    Ebp = 2,
+    /// The reference's second stack pointer; no stub reads or writes it.
+    Oesp = 3,
+    /// RBX.
+    Ebx = 4,
+    /// RDX.
+    Edx = 5,
+    /// RCX. The `syscall` instruction destroys it: it then holds RIP.
+    Ecx = 6,
+    /// RAX.
+    Eax = 7,
+    /// ES; always the user data segment.
+    Es = 8,
+    /// DS; always the user data segment.
+    Ds = 9,
+    /// Vector through which the thread entered the kernel; 0 for `syscall`.
+    Trapno = 10,
+    /// Error code of the exception; 0 where there is none.
+    Err = 11,
+    /// RIP.
+    Eip = 12,
+    /// CS; always the user code segment.
+    Cs = 13,
+    /// RFLAGS.
+    Eflags = 14,
+    /// RSP.
+    Esp = 15,
+    /// SS; always the user data segment.
+    Ss = 16,
+    /// R8; R9 to R15 follow.
+    R8 = 17,
+    /// R9.
+    R9 = 18,
+    /// R10: argument 3 of a system call.
+    R10 = 19,
+    /// R11. The `syscall` instruction destroys it: it then holds RFLAGS.
+    R11 = 20,
+    /// R12.
+    R12 = 21,
+    /// R13.
+    R13 = 22,
+    /// R14.
+    R14 = 23,
+    /// R15.
+    R15 = 24,
+}
+
+/// A thread's registers. The entry stubs write them and the way back to ring 3 reads them, in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct UserContext {
+    /// The registers, indexed by [`Slot`].
+    pub slots: [u64; SLOTS],
+}
+
+impl UserContext {
+    /// A context whose registers are all 0.
+    pub const fn new() -> UserContext {
+        UserContext { slots: [0; SLOTS] }
+    }
+
+    /// The register.
+    pub fn get(&self, slot: Slot) -> u64 {
+        self.slots[slot as usize]
+    }
+
+    /// Sets the register.
+    pub fn set(&mut self, slot: Slot, value: u64) {
+        self.slots[slot as usize] = value;
+    }
+}
+
+impl Default for UserContext {
+    fn default() -> Self {
+        UserContext::new()
+    }
+}
+
+/// Flags that a program may have set: CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC and ID. Everything else
+/// (interrupts, I/O privilege, nested task) is the kernel's.
+pub const USER_FLAGS: u64 = 0x25_0DD5;
+/// Bit 1 of RFLAGS, which is always set.
+const FLAGS_FIXED: u64 = 2;
+
+/// The flags with which a thread whose context holds `flags` goes back to ring 3.
+pub const fn user_flags(flags: u64) -> u64 {
+    flags & USER_FLAGS | FLAGS_FIXED
+}
+
+/// Whether ring 3 can have `rip`: an address of the lower half. Loading any other faults in ring 0.
+pub const fn is_user_rip(rip: u64) -> bool {
+    rip < 1 << 47
+}
+
+/// Floating-point and SSE state in the format of `fxsave`.
+///
+/// The kernel is compiled with SSE and the prebuilt `core` uses it, so the stubs save this at every entry
+/// into the kernel and restore it at every exit.
+#[derive(Clone)]
+#[repr(C, align(16))]
+pub struct FpuArea {
+    bytes: [u8; 512],
+}
+
+/// Value of MXCSR after reset: all exceptions masked.
+pub const MXCSR_DEFAULT: u32 = 0x1F80;
+
+impl FpuArea {
+    /// The state in which every program starts: as after `fninit`, registers 0.
+    pub const fn new() -> FpuArea {
+        let mut bytes = [0; 512];
+        // Control word 0x037F: all exceptions masked, extended precision.
+        bytes[0] = 0x7F;
+        bytes[1] = 0x03;
+        let mxcsr = MXCSR_DEFAULT.to_le_bytes();
+        bytes[24] = mxcsr[0];
+        bytes[25] = mxcsr[1];
+        FpuArea { bytes }
+    }
+}
+
+impl Default for FpuArea {
+    fn default() -> Self {
+        FpuArea::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_slots_are_the_references() {
+        assert_eq!(
+            [Slot::Edi, Slot::Oesp, Slot::Eax, Slot::Trapno, Slot::Eip, Slot::Ss, Slot::R8, Slot::R15]
+                .map(|s| s as usize),
+            [0, 3, 7, 10, 12, 16, 17, 24]
+        );
+        assert_eq!(core::mem::size_of::<UserContext>(), SLOTS * 8);
+    }
+
+    #[test]
+    fn a_program_cannot_keep_a_flag_of_the_kernels() {
+        const IF: u64 = 1 << 9;
+        const IOPL: u64 = 3 << 12;
+        const NT: u64 = 1 << 14;
+        const VM: u64 = 1 << 17;
+        assert_eq!(user_flags(!0) & (IF | IOPL | NT | VM), 0);
+        assert_eq!(user_flags(0), 2);
+        assert_eq!(user_flags(0x8D5), 0x8D7);
+    }
+
+    #[test]
+    fn only_the_lower_half_is_a_user_rip() {
+        assert!(is_user_rip(0x7fff_ffff_ffff));
+        assert!(!is_user_rip(0x8000_0000_0000));
+        assert!(!is_user_rip(crate::layout::IMAGE_BASE));
+    }
+}

@@ -1,0 +1,146 @@
+//! Kernel memory at boot: ranges of free physical memory, from which page frames are cut and never
+//! given back. Users' frames are not here: the layer hands those out.
+
+use crate::layout::PAGE_SIZE;
+use crate::memory_map::MemoryMap;
+use core::ops::Range;
+
+/// Most separate free ranges; every exclusion adds at most one.
+const MAX_RANGES: usize = 32;
+
+/// Why memory could not be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// No free range is large enough (the environment's fault: too little memory).
+    OutOfMemory,
+    /// The free memory is in too many pieces (the environment's fault).
+    TooManyRanges,
+}
+
+/// The free ranges, page-aligned and disjoint.
+#[derive(Clone, Debug)]
+pub struct Frames {
+    ranges: [Range<u64>; MAX_RANGES],
+    count: usize,
+}
+
+impl Frames {
+    /// No free memory.
+    pub const NONE: Frames = Frames { ranges: [const { 0..0 }; MAX_RANGES], count: 0 };
+
+    /// The free memory of `map` that lies in `window`.
+    pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, Error> {
+        let mut frames = Frames::NONE;
+        for range in map.ram() {
+            frames.push(range.start.max(window.start)..range.end.min(window.end))?;
+        }
+        Ok(frames)
+    }
+
+    fn push(&mut self, range: Range<u64>) -> Result<(), Error> {
+        if !range.is_empty() {
+            *self.ranges.get_mut(self.count).ok_or(Error::TooManyRanges)? = range;
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    /// Takes every page that `taken` touches out of the free memory.
+    pub fn exclude(&mut self, taken: Range<u64>) -> Result<(), Error> {
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let taken = taken.start / PAGE_SIZE * PAGE_SIZE..taken.end.next_multiple_of(PAGE_SIZE);
+        for index in 0..self.count {
+            let range = self.ranges[index].clone();
+            if range.start < taken.end && taken.start < range.end {
+                self.ranges[index] = range.start..taken.start.max(range.start);
+                self.push(taken.end.min(range.end)..range.end)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Physical address of `count` frames in a row that were free, aligned to `align` bytes (a power of
+    /// two, at least a page). The least such address of the first range that has room.
+    pub fn allocate(&mut self, count: u64, align: u64) -> Result<u64, Error> {
+        let bytes = count.checked_mul(PAGE_SIZE).ok_or(Error::OutOfMemory)?;
+        let align = align.max(PAGE_SIZE);
+        for index in 0..self.count {
+            let range = self.ranges[index].clone();
+            let start = range.start.next_multiple_of(align);
+            let Some(end) = start.checked_add(bytes).filter(|&end| end <= range.end) else {
+                continue;
+            };
+            self.ranges[index] = end..range.end;
+            // The gap that alignment left stays free; where the table is full it is lost, which is harmless.
+            let _ = self.push(range.start..start);
+            return Ok(start);
+        }
+        Err(Error::OutOfMemory)
+    }
+
+    /// Bytes that are still free.
+    pub fn free_bytes(&self) -> u64 {
+        self.ranges[..self.count].iter().map(|range| range.end.saturating_sub(range.start)).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::{GIB, KERNEL_MEMORY_START};
+    use crate::memory_map::{Kind, Region};
+    use proptest::prelude::*;
+
+    fn pc() -> Frames {
+        let mut map = MemoryMap::default();
+        for (start, end) in [(0, 0x9fc00), (1 << 20, 2 * GIB)] {
+            map.push(Region { start, end, kind: Kind::Ram }).expect("few regions");
+        }
+        Frames::new(&map, KERNEL_MEMORY_START..GIB).expect("few regions")
+    }
+
+    #[test]
+    fn stays_in_the_window() {
+        let mut frames = pc();
+        assert_eq!(frames.free_bytes(), GIB - KERNEL_MEMORY_START);
+        assert_eq!(frames.allocate(GIB / PAGE_SIZE, PAGE_SIZE), Err(Error::OutOfMemory));
+        assert_eq!(frames.allocate(u64::MAX, PAGE_SIZE), Err(Error::OutOfMemory));
+        assert_eq!(frames.allocate(1, PAGE_SIZE), Ok(KERNEL_MEMORY_START));
+    }
+
+    #[test]
+    fn alignment_wastes_nothing() {
+        let mut frames = pc();
+        let before = frames.free_bytes();
+        assert_eq!(frames.allocate(1, 2 << 20), Ok(2 << 20));
+        assert_eq!(frames.free_bytes(), before - PAGE_SIZE);
+    }
+
+    proptest! {
+        #[test]
+        fn never_hands_out_a_page_twice_or_an_excluded_one(
+            excluded in proptest::collection::vec((0u64..2 * GIB, 1u64..64 << 20), 0..6),
+            requests in proptest::collection::vec((1u64..5000, 12u32..22), 1..20),
+        ) {
+            let mut frames = pc();
+            let mut taken: std::vec::Vec<Range<u64>> = std::vec![];
+            for (start, bytes) in excluded {
+                frames.exclude(start..start + bytes).expect("few ranges");
+                taken.push(start..start + bytes);
+            }
+            for (count, shift) in requests {
+                let free = frames.free_bytes();
+                if let Ok(start) = frames.allocate(count, 1 << shift) {
+                    let new = start..start + count * PAGE_SIZE;
+                    prop_assert_eq!(start % (1 << shift), 0);
+                    prop_assert!(new.start >= KERNEL_MEMORY_START && new.end <= GIB);
+                    prop_assert!(taken.iter().all(|old| old.end <= new.start || new.end <= old.start));
+                    prop_assert_eq!(frames.free_bytes(), free - count * PAGE_SIZE);
+                    taken.push(new);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! Arrays: fields that the kernel alone knows of.
+use super::entries::Entries;
+use core::ops::Range;
+use domain::{Data, Domain, Source};
+
+/// An array of values in kernel memory.
+///
+/// Different keys are different elements of one slice, and the slice is the array's alone: whoever makes it gives up
+/// the only reference. An index out of bounds is a panic, never other memory.
+#[derive(Debug)]
+pub struct Array<V: 'static>(&'static mut [V]);
+
+impl<V> Array<V> {
+    /// An array in this memory.
+    pub fn new(entries: &'static mut [V]) -> Self {
+        Array(entries)
+    }
+}
+
+impl<V: Copy> Entries<[u32; 1], V> for Array<V> {
+    #[allow(clippy::single_range_in_vec_init, reason = "a range a coordinate, and there is one")]
+    fn keys(&self) -> [Range<u32>; 1] {
+        [0..self.0.len() as u32]
+    }
+
+    #[inline(always)]
+    fn load(&self, [key]: [u32; 1]) -> V {
+        self.0[key as usize]
+    }
+
+    #[inline(always)]
+    fn store(&mut self, [key]: [u32; 1], value: V) {
+        self.0[key as usize] = value;
+    }
+}
+
+/// The value whose leaves are all 0, with which arrays begin: nothing counts as written there.
+pub fn zero<D: Domain<Word = u32, Wide = u64, Flag = bool>, V: Data<D>>() -> V {
+    V::decode(&mut Zeros)
+}
+
+/// Says 0 to everything.
+struct Zeros;
+
+impl<D: Domain<Word = u32, Wide = u64, Flag = bool>> Source<D> for Zeros {
+    fn word(&mut self, _: &'static str) -> u32 {
+        0
+    }
+    fn wide(&mut self, _: &'static str) -> u64 {
+        0
+    }
+    fn nat(&mut self, _: &'static str) -> D::Nat {
+        0.into()
+    }
+    fn flag(&mut self, _: &'static str) -> bool {
+        false
+    }
+    fn tag(&mut self, _: &'static str, _: u32) -> u32 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::Of;
+    use crate::home::host::Host;
+    use domain::Map;
+    use layer::constants::NUM_ID;
+    use layer::fields::{Container, Containers};
+    use std::boxed::Box;
+    use std::vec;
+
+    fn array(length: u32) -> Of<Array<Container<Host>>> {
+        Of(Array::new(Box::leak(vec![zero::<Host, _>(); length as usize].into_boxed_slice())))
+    }
+
+    fn get(map: &Of<Array<Container<Host>>>, key: u32) -> (u32, bool) {
+        let value = Map::<Host, Containers>::get(map, [key]);
+        (value.quota, value.used)
+    }
+
+    #[test]
+    fn entries_are_distinct() {
+        let mut map = array(NUM_ID);
+        Map::<Host, Containers>::define(&mut map, |[key]| Container { quota: key, ..zero::<Host, _>() });
+        Map::<Host, Containers>::update(&mut map, [5], |container| container.used = true);
+        assert!((0..NUM_ID).all(|key| get(&map, key) == (key, key == 5)));
+        Map::<Host, Containers>::fill(&mut map, &[6], zero::<Host, _>());
+        assert_eq!([get(&map, 5), get(&map, 6), get(&map, 7)], [(5, true), (0, false), (7, false)]);
+    }
+
+    #[test]
+    fn the_first_is_the_least() {
+        let mut map = array(10);
+        Map::<Host, Containers>::define(&mut map, |[key]| Container { used: key % 4 == 3, ..zero::<Host, _>() });
+        let first = |from, to| Map::<Host, Containers>::first(&map, from, to, |container| container.used);
+        assert_eq!([first(0, 10), first(4, 10), first(8, 10), first(0, 3)], [Some(3), Some(7), None, None]);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of bounds")]
+    fn what_is_beyond_is_not_there() {
+        get(&array(3), 3);
+    }
+}

@@ -1,0 +1,153 @@
+//! A home, entry by entry, and the map that follows from that.
+use core::ops::Range;
+use domain::{Domain, Field, Map};
+
+/// A key: `N` coordinates.
+pub trait Coordinates: Copy {
+    /// A range for each coordinate.
+    type Ranges;
+    /// Those of `ranges` that begin with `row`.
+    fn row(ranges: Self::Ranges, row: &[u32]) -> Self::Ranges;
+    /// Visits every key in `ranges`, in order.
+    fn each(ranges: Self::Ranges, visit: impl FnMut(Self));
+}
+
+impl<const N: usize> Coordinates for [u32; N] {
+    type Ranges = [Range<u32>; N];
+
+    fn row(mut ranges: Self::Ranges, row: &[u32]) -> Self::Ranges {
+        for (range, &coordinate) in ranges.iter_mut().zip(row) {
+            *range = coordinate..coordinate + 1;
+        }
+        ranges
+    }
+
+    fn each(ranges: Self::Ranges, mut visit: impl FnMut(Self)) {
+        if ranges.iter().any(Range::is_empty) {
+            return;
+        }
+        let mut key = ranges.each_ref().map(|range| range.start);
+        loop {
+            visit(key);
+            let mut at = N;
+            loop {
+                let Some(before) = at.checked_sub(1) else { return };
+                at = before;
+                key[at] += 1;
+                if key[at] < ranges[at].end {
+                    break;
+                }
+                key[at] = ranges[at].start;
+            }
+        }
+    }
+}
+
+/// What a home has to say: how one entry is loaded and stored.
+///
+/// # Panics
+/// Every method does when it is given a key outside [`keys`](Entries::keys): a bug of the layer, which the prover
+/// refutes, and which must not become an access to other memory.
+pub trait Entries<K: Coordinates, V: Copy> {
+    /// The range of each coordinate.
+    fn keys(&self) -> K::Ranges;
+    /// The entry at `key`.
+    fn load(&self, key: K) -> V;
+    /// Replaces the entry at `key`.
+    fn store(&mut self, key: K, value: V);
+
+    /// Replaces every entry whose key starts with `row`.
+    fn fill(&mut self, row: &[u32], value: V) {
+        fill_each(self, row, value);
+    }
+
+    /// Replaces every entry by what `make` says of its key.
+    fn define(&mut self, make: impl Fn(K) -> V) {
+        K::each(self.keys(), |key| self.store(key, make(key)));
+    }
+}
+
+/// Stores `value` at every key that starts with `row`, one after the other.
+pub fn fill_each<K: Coordinates, V: Copy>(home: &mut (impl Entries<K, V> + ?Sized), row: &[u32], value: V) {
+    K::each(K::row(home.keys(), row), |key| home.store(key, value));
+}
+
+/// The map of a home.
+#[derive(Debug)]
+pub struct Of<H>(pub H);
+
+impl<D, F, H> Map<D, F> for Of<H>
+where
+    D: Domain<Word = u32>,
+    F: Field<D>,
+    F::Key: Coordinates,
+    H: Entries<F::Key, F::Val>,
+{
+    #[inline(always)]
+    fn get(&self, key: F::Key) -> F::Val {
+        self.0.load(key)
+    }
+
+    #[inline(always)]
+    fn set(&mut self, key: F::Key, value: F::Val) {
+        self.0.store(key, value);
+    }
+
+    fn fill(&mut self, row: &[u32], value: F::Val) {
+        self.0.fill(row, value);
+    }
+
+    fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static) {
+        self.0.define(make);
+    }
+
+    fn first(&self, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>
+    where
+        F: Field<D, Key = [u32; 1]>,
+    {
+        (from..to).find(|&key| wanted(self.0.load([key])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::vec::Vec;
+
+    /// A home that remembers what was stored.
+    #[derive(Default)]
+    struct Remembers(BTreeMap<[u32; 2], u32>);
+
+    impl Entries<[u32; 2], u32> for Remembers {
+        fn keys(&self) -> [Range<u32>; 2] {
+            [1..4, 0..3]
+        }
+        fn load(&self, key: [u32; 2]) -> u32 {
+            self.0[&key]
+        }
+        fn store(&mut self, key: [u32; 2], value: u32) {
+            self.0.insert(key, value);
+        }
+    }
+
+    #[test]
+    fn a_definition_reaches_every_key_and_a_row_its_own() {
+        let mut home = Remembers::default();
+        home.define(|[i, j]| 10 * i + j);
+        assert_eq!(home.0.len(), 9);
+        assert_eq!([home.load([1, 0]), home.load([3, 2])], [10, 32]);
+        home.fill(&[2], 7);
+        let sevens: Vec<_> = home.0.iter().filter(|(_, value)| **value == 7).map(|(key, _)| *key).collect();
+        assert_eq!(sevens, [[2, 0], [2, 1], [2, 2]]);
+        home.fill(&[3, 1], 8);
+        assert_eq!(home.0.iter().filter(|(_, value)| **value == 8).count(), 1);
+        home.fill(&[], 9);
+        assert!(home.0.len() == 9 && home.0.values().all(|&value| value == 9));
+    }
+
+    #[test]
+    fn nothing_is_visited_where_a_range_is_empty() {
+        <[u32; 2]>::each([0..2, 5..5], |_| panic!("no key is there"));
+    }
+}

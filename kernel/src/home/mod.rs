@@ -1,0 +1,41 @@
+//! Homes: where the fields of the layer's state live in the kernel.
+//!
+//! The prover takes entries with different keys, and entries of different fields, for different memory. Here is what
+//! makes that true; each home's documentation has its own part of the argument.
+//!
+//! - *Arrays* ([`Array`], [`Links`](links::Links)) are memory that is theirs alone: each is built around a slice that
+//!   boot cut out of free kernel memory for it, and Rust's slices do not alias. They check bounds by indexing.
+//! - *The hardware's own memory* is reached through the direct map: user contexts, page directories, page tables and
+//!   the bytes of users' frames. These homes are in `metal::machine`, where only an image has them.
+//! - *Ghost fields* live [`Nowhere`].
+//!
+//! A home says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of that.
+mod array;
+mod entries;
+pub mod links;
+mod nowhere;
+pub mod page_entry;
+pub mod rows;
+
+pub use array::{Array, zero};
+pub use entries::{Coordinates, Entries, Of, fill_each};
+pub use nowhere::Nowhere;
+
+#[cfg(test)]
+pub(crate) mod host {
+    //! A domain for tests on the host.
+    use domain::{Count, Domain, X64};
+
+    /// Native words and no homes.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Host;
+
+    impl Domain for Host {
+        type Geometry = X64;
+        type Word = u32;
+        type Wide = u64;
+        type Nat = Count;
+        type Flag = bool;
+        type Place = ();
+    }
+}

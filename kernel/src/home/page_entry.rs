@@ -1,0 +1,106 @@
+//! Entries of page tables and page directories, between the layer's terms and the processor's bits.
+//!
+//! The layer's permission codes are the processor's bits (P, R/W, U/S and G), so encoding loses nothing and decoding
+//! ignores what the processor sets by itself (accessed, dirty).
+use crate::layout::PAGE_SIZE;
+use crate::user_space::entry::{ADDRESS, GLOBAL, PRESENT, TABLE, USER, WRITABLE};
+use domain::Domain;
+use layer::constants::perm;
+use layer::fields::{Pde, Pte};
+
+/// The bits that a permission code may have.
+const PERMISSION: u64 = PRESENT | WRITABLE | USER | GLOBAL;
+
+// The codes are these bits, all with P.
+const _: () = {
+    let codes = [perm::PTP, perm::PTK, perm::PTUR, perm::PTU, perm::PTKG];
+    let bits = [PRESENT, PRESENT | WRITABLE, PRESENT | USER, PRESENT | WRITABLE | USER, PRESENT | WRITABLE | GLOBAL];
+    let mut index = 0;
+    while index < codes.len() {
+        assert!(codes[index] as u64 == bits[index]);
+        index += 1;
+    }
+};
+
+/// The frame that an entry points to.
+fn frame(bits: u64) -> u32 {
+    ((bits & ADDRESS) / PAGE_SIZE) as u32
+}
+
+/// The bits of a page-table entry.
+///
+/// # Panics
+/// When the permission is no permission code: a bug of the layer.
+pub fn page<D: Domain<Word = u32>>(entry: Pte<D>) -> u64 {
+    let Pte::Valid { page, perm } = entry else { return 0 };
+    let perm = u64::from(perm);
+    assert!(perm & PRESENT != 0 && perm & !PERMISSION == 0, "{perm} is no page permission");
+    u64::from(page) * PAGE_SIZE | perm
+}
+
+/// The page-table entry that has these bits.
+pub fn from_page<D: Domain<Word = u32>>(bits: u64) -> Pte<D> {
+    if bits & PRESENT == 0 {
+        return Pte::UnPresent;
+    }
+    Pte::Valid { page: frame(bits), perm: (bits & PERMISSION) as u32 }
+}
+
+/// The bits of a page-directory entry, `None` for the kernel's identity map, which has none.
+pub fn directory<D: Domain<Word = u32>>(entry: Pde<D>) -> Option<u64> {
+    match entry {
+        Pde::Table { frame } => Some(u64::from(frame) * PAGE_SIZE | TABLE),
+        Pde::UnPresent => Some(0),
+        _ => None,
+    }
+}
+
+/// The page-directory entry that has these bits.
+pub fn from_directory<D: Domain<Word = u32>>(bits: u64) -> Pde<D> {
+    if bits & PRESENT == 0 { Pde::UnPresent } else { Pde::Table { frame: frame(bits) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::home::host::Host;
+    use layer::constants::MAX_PAGE;
+    use proptest::prelude::*;
+
+    /// Bits that the processor sets when a page is used.
+    const ACCESSED_DIRTY: u64 = 0x60;
+    const CODES: [u32; 5] = [1, 3, 5, 7, 259];
+
+    proptest! {
+        #[test]
+        fn what_is_stored_comes_back(number in 0..MAX_PAGE, code in 0..CODES.len(), used in any::<bool>()) {
+            let used = if used { ACCESSED_DIRTY } else { 0 };
+            let bits = page::<Host>(Pte::Valid { page: number, perm: CODES[code] });
+            let Pte::Valid { page, perm } = from_page::<Host>(bits | used) else { panic!("it is present") };
+            prop_assert_eq!((page, perm), (number, CODES[code]));
+            let bits = directory::<Host>(Pde::Table { frame: number }).expect("it has bits");
+            let Pde::Table { frame } = from_directory::<Host>(bits | used) else { panic!("it is present") };
+            prop_assert_eq!(frame, number);
+        }
+    }
+
+    #[test]
+    fn nothing_is_nothing() {
+        assert_eq!(page::<Host>(Pte::UnPresent), 0);
+        assert_eq!(directory::<Host>(Pde::UnPresent), Some(0));
+        assert_eq!(directory::<Host>(Pde::Id), None);
+        assert!(matches!(from_page::<Host>(0), Pte::UnPresent));
+        assert!(matches!(from_directory::<Host>(0), Pde::UnPresent));
+    }
+
+    #[test]
+    fn a_user_page_that_is_read_only_is_so_to_the_processor() {
+        assert_eq!(page::<Host>(Pte::Valid { page: 2, perm: perm::PTUR }), 0x2005);
+    }
+
+    #[test]
+    #[should_panic(expected = "no page permission")]
+    fn other_bits_never_reach_the_processor() {
+        page::<Host>(Pte::Valid { page: 1, perm: 1 | 1 << 7 });
+    }
+}

@@ -1,0 +1,125 @@
+//! The local APIC, through its page of registers (xAPIC mode: the firmware leaves every machine that the
+//! kernel knows in it).
+
+use super::paging::direct;
+use x86_64::instructions::port::Port;
+use x86_64::registers::model_specific::Msr;
+
+/// `IA32_APIC_BASE`: bit 10 is x2APIC mode, bit 11 enables the APIC, above 12 the registers' address.
+const APIC_BASE: u32 = 0x1B;
+const X2APIC_MODE: u64 = 1 << 10;
+const ADDRESS: u64 = 0xffff_ffff_f000;
+
+/// Registers, by offset.
+const ID: u64 = 0x20;
+const SPURIOUS: u64 = 0xF0;
+const COMMAND_LOW: u64 = 0x300;
+const COMMAND_HIGH: u64 = 0x310;
+const LINT0: u64 = 0x350;
+const LINT1: u64 = 0x360;
+
+/// Software enable, and the vector of spurious interrupts.
+const ENABLE_SPURIOUS_255: u32 = 0x1FF;
+const MASKED: u32 = 1 << 16;
+/// Delivery mode NMI.
+const NMI: u32 = 0x400;
+/// Interrupt commands: level assert with delivery mode NMI, INIT or start-up.
+const SEND_NMI: u32 = 0x4400;
+const SEND_INIT: u32 = 0x4500;
+const SEND_STARTUP: u32 = 0x4600;
+/// Destination shorthand: every CPU but this one.
+const ALL_OTHERS: u32 = 3 << 18;
+const PENDING: u32 = 1 << 12;
+/// How often a pending command is asked for again before it is given up; it takes microseconds.
+const PENDING_TRIES: u32 = 1_000_000;
+
+/// The firmware left the local APIC in x2APIC mode, which the kernel does not drive (the environment's
+/// fault).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct InX2ApicMode;
+
+/// The local APIC of the CPU that uses it.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalApic {
+    registers: u64,
+}
+
+impl LocalApic {
+    /// This CPU's APIC, with all its inputs masked but the one through which NMIs come.
+    pub fn enable() -> Result<LocalApic, InX2ApicMode> {
+        // SAFETY: reading this register, which every processor with an APIC has, has no effect.
+        let base = unsafe { Msr::new(APIC_BASE).read() };
+        if base & X2APIC_MODE != 0 {
+            return Err(InX2ApicMode);
+        }
+        let apic = LocalApic { registers: base & ADDRESS };
+        apic.write(SPURIOUS, ENABLE_SPURIOUS_255);
+        apic.write(LINT0, MASKED);
+        apic.write(LINT1, NMI);
+        Ok(apic)
+    }
+
+    fn read(self, register: u64) -> u32 {
+        // SAFETY: the direct map covers the APIC's page, uncached; reading the registers used here has no
+        // effect.
+        unsafe { direct::<u32>(self.registers + register).read_volatile() }
+    }
+
+    fn write(self, register: u64, value: u32) {
+        // SAFETY: as in `read`; what the registers used here do to other CPUs is up to the callers.
+        unsafe { direct::<u32>(self.registers + register).write_volatile(value) };
+    }
+
+    /// This CPU's number.
+    pub fn id(self) -> u32 {
+        self.read(ID) >> 24
+    }
+
+    fn command(self, to: u32, command: u32) {
+        self.write(COMMAND_HIGH, to << 24);
+        self.write(COMMAND_LOW, command);
+        for _ in 0..PENDING_TRIES {
+            if self.read(COMMAND_LOW) & PENDING == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Puts the CPU with APIC number `to` into its wait for a start-up message.
+    pub fn send_init(self, to: u32) {
+        self.command(to, SEND_INIT);
+    }
+
+    /// Starts the waiting CPU with APIC number `to` in real mode at `page`.
+    ///
+    /// # Safety
+    /// `page` is page-aligned, below 1 MiB, and holds code that is ready for that CPU.
+    pub unsafe fn send_startup(self, to: u32, page: u64) {
+        self.command(to, SEND_STARTUP | (page >> 12) as u32);
+    }
+
+    /// Interrupts every other CPU, whatever it does.
+    pub fn send_nmi_to_others(self) {
+        self.command(0, SEND_NMI | ALL_OTHERS);
+    }
+}
+
+/// Moves the two legacy interrupt controllers out of the exceptions' vectors and masks all their inputs.
+pub fn mask_legacy_controllers() {
+    const COMMANDS: [u16; 2] = [0x20, 0xA0];
+    const DATA: [u16; 2] = [0x21, 0xA1];
+    // Cascade wiring: the second controller sits on input 2 of the first.
+    const WIRING: [u8; 2] = [4, 2];
+    const VECTORS: [u8; 2] = [0x20, 0x28];
+    for controller in 0..2 {
+        let mut data = Port::<u8>::new(DATA[controller]);
+        // SAFETY: the controllers' initialisation sequence on every PC; it ends with all inputs masked.
+        unsafe {
+            Port::<u8>::new(COMMANDS[controller]).write(0x11);
+            data.write(VECTORS[controller]);
+            data.write(WIRING[controller]);
+            data.write(1);
+            data.write(0xFF);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! From the boot code to the image's hooks, on CPU 0.
+
+use super::acpi::{self, Controllers, CpuList};
+use super::apic::{self, InX2ApicMode};
+use super::cpu::{Cpu, run_afresh};
+use super::paging::{self, direct};
+use super::registers::{self, Protections};
+use super::{console, image, io_apic, report, smp, tables};
+use crate::archive::{Archive, Corrupt};
+use crate::frames::{self, Frames};
+use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, PAGE_SIZE, USER_FRAMES_START};
+use crate::memory_map::MemoryMap;
+use crate::pvh;
+use crate::symbols::{self, Symbols};
+use core::arch::global_asm;
+use core::ops::Range;
+use core::slice;
+
+global_asm!(
+    include_str!("boot.s"),
+    cr0 = const 0x8001_0033u32, // PG, WP, NE, ET, MP, PE
+    cr4 = const 0x620, // OSXMMEXCPT, OSFXSR, PAE: compiled code uses SSE
+    efer = const 0xC000_0080u32,
+    efer_long = const 0x100, // LME
+    table = const 3, // present, writable
+    large_page = const 0x83, // present, writable, 2 MiB
+    start_page = const smp::START_PAGE,
+    start = sym start,
+    ap_start = sym smp::AP_START,
+    ap_efer = const smp::AP_EFER,
+    ap_root = const smp::AP_ROOT,
+    ap_stack = const smp::AP_STACK,
+    ap_cpu = const smp::AP_CPU,
+    ap_main = sym smp::ap_main,
+);
+global_asm!(include_str!("mem.s"));
+
+/// Why the machine cannot be booted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// The boot loader's start info is not usable.
+    StartInfo(pvh::Error),
+    /// Kernel memory is too small or too fragmented.
+    Memory(frames::Error),
+    /// The boot archive is not a tar file.
+    Archive(Corrupt),
+    /// The firmware's tables do not say which CPUs there are.
+    Cpus(acpi::Error),
+    /// The firmware left the local APIC in a mode that the kernel does not drive.
+    Apic(InX2ApicMode),
+    /// The CPU with this APIC number does not start.
+    CpuMissing(u32),
+}
+
+impl From<frames::Error> for Error {
+    fn from(error: frames::Error) -> Self {
+        Error::Memory(error)
+    }
+}
+
+/// What is known of the machine after it has booted.
+#[derive(Debug)]
+pub struct Boot {
+    /// Physical memory.
+    pub memory: MemoryMap,
+    /// Kernel memory that is still free.
+    pub frames: Frames,
+    /// The boot archive, if the boot loader brought one.
+    pub archive: Option<Archive<'static>>,
+    /// The CPUs.
+    pub cpus: CpuList,
+    /// Lines of the I/O APIC.
+    pub io_apic_lines: u32,
+    /// Which protections are on.
+    pub protections: Protections,
+    /// Physical address of the root of the kernel's page map.
+    pub root: u64,
+}
+
+impl Boot {
+    /// Physical addresses of the users' frames.
+    pub fn user_frames(&self) -> Range<u64> {
+        self.memory.user_frames()
+    }
+}
+
+/// The first Rust code, on the boot code's page map and stack.
+extern "C" fn start(start_info: u32) -> ! {
+    // SAFETY: this is CPU 0, once.
+    unsafe { console::init() };
+    // SAFETY: as above.
+    match unsafe { set_up(u64::from(start_info)) } {
+        Ok(cpu) => run_afresh(cpu, go),
+        Err(error) => panic!("cannot boot: {error:?}"),
+    }
+}
+
+/// What `start` leaves for `go`.
+static BOOT: crate::lock::Lock<Option<Boot>> = crate::lock::Lock::new(None);
+
+/// Everything up to the point where CPU 0 stands on its own stack, page map and tables.
+///
+/// # Safety
+/// Called once, by CPU 0, on the boot code's page map.
+unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
+    let read = |range: Range<u64>| {
+        let length = range.end.checked_sub(range.start)?;
+        if range.end > DIRECT_MAP_SIZE {
+            return None;
+        }
+        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
+        Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
+    };
+    let info = pvh::parse(start_info, read).map_err(Error::StartInfo)?;
+    let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
+    frames.exclude(KERNEL_MEMORY_START..paging::image_parts().data.end)?;
+    let archive = match info.archive {
+        None => None,
+        Some(range) => {
+            frames.exclude(range.clone())?;
+            let bytes = read(range).ok_or(Error::StartInfo(pvh::Error::Unreadable))?;
+            Some(keep_archive(&mut frames, bytes)?)
+        }
+    };
+    if let Some(text) = archive.as_ref().and_then(|archive| archive.find_text(symbols::FILE)) {
+        report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
+    }
+
+    let Controllers { cpus, io_apic } = acpi::controllers(info.rsdp).map_err(Error::Cpus)?;
+    // SAFETY: the boot code's page map sets no NX bit and no user bit.
+    let protections = unsafe { registers::protect() };
+    // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
+    let root = unsafe { paging::build(&mut frames, &info.map, protections, cpus.ids().len()) }?;
+    // SAFETY: the new map has the image where it is now, and no user pages; this code runs from there and
+    // its stack, in the image's data, is mapped too.
+    unsafe { x86_64::registers::control::Cr3::write_raw(frame(root), 0) };
+
+    apic::mask_legacy_controllers();
+    let apic = apic::LocalApic::enable().map_err(Error::Apic)?;
+    smp::set_gates(tables::keep(&mut frames, tables::build_gates())?);
+    // SAFETY: CPU 0's stacks are mapped, and nobody is on them yet.
+    let cpu = unsafe { smp::new_cpu(&mut frames, 0, apic.id(), root) }?;
+    // SAFETY: the block is this CPU's.
+    let cpu = unsafe { smp::settle(cpu) };
+    // SAFETY: the firmware says that there is an I/O APIC, and no other CPU runs.
+    let io_apic_lines = unsafe { io_apic::lines(io_apic) };
+    *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, io_apic_lines, protections, root });
+    Ok(cpu)
+}
+
+fn frame(address: u64) -> x86_64::structures::paging::PhysFrame {
+    x86_64::structures::paging::PhysFrame::containing_address(x86_64::PhysAddr::new(address))
+}
+
+/// Copies the archive to kernel memory: the boot loader may have put it among the users' frames.
+fn keep_archive(frames: &mut Frames, bytes: &[u8]) -> Result<Archive<'static>, Error> {
+    let length = bytes.len();
+    let at = frames.allocate((length as u64).div_ceil(PAGE_SIZE), PAGE_SIZE)?;
+    // SAFETY: the frames were free, so they do not overlap the source; they are never given back.
+    let copy = unsafe {
+        direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
+        slice::from_raw_parts(direct::<u8>(at), length)
+    };
+    Archive::new(copy).map_err(Error::Archive)
+}
+
+/// On CPU 0's own stack: brings up the others, reports, and hands over to the image.
+fn go(cpu: &mut Cpu) -> ! {
+    let Some(mut boot) = BOOT.lock().take() else { unreachable!("`start` has filled it") };
+    if let Err(error) = smp::start_others(&mut boot) {
+        panic!("cannot boot: {error:?}");
+    }
+    describe(&boot);
+    (image().prepare)(&mut boot);
+    smp::release_others();
+    (image().start)(cpu)
+}
+
+/// The boot report.
+fn describe(boot: &Boot) {
+    let cpus = boot.cpus.ids().len();
+    crate::say!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" });
+    if boot.cpus.left_out > 0 {
+        crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
+    }
+    let users = boot.user_frames();
+    crate::say!(
+        "cairn: {} MiB of memory, {} MiB of it for users, {} MiB for the kernel",
+        boot.memory.ram_bytes() >> 20,
+        (users.end - users.start) >> 20,
+        boot.frames.free_bytes() >> 20
+    );
+    let Protections { nx, smep, smap, umip } = boot.protections;
+    let on = |name, on| if on { name } else { "" };
+    crate::say!(
+        "cairn: protections: write-protected code{}{}{}{}",
+        on(", NX (no page is writable and executable)", nx),
+        on(", SMEP", smep),
+        on(", SMAP", smap),
+        on(", UMIP", umip)
+    );
+    match &boot.archive {
+        None => crate::say!("cairn: no boot archive"),
+        Some(archive) => {
+            for file in archive.files() {
+                crate::say!("cairn: boot archive: {} ({} bytes)", file.name().as_str(), file.data().len());
+            }
+        }
+    }
+}

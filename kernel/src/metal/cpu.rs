@@ -1,0 +1,136 @@
+//! What a CPU keeps for itself: the block to which GS points in ring 0.
+
+use super::registers;
+use crate::context::{FpuArea, UserContext};
+use crate::stacks::Stack;
+use core::arch::asm;
+use core::mem::offset_of;
+use core::ptr;
+
+/// A CPU's own block. The stubs of entry.s use the first fields, at the offsets of [`offsets`].
+#[repr(C)]
+pub struct Cpu {
+    this: *const Cpu,
+    scratch: u64,
+    context: *mut UserContext,
+    fpu: *mut FpuArea,
+    stack_top: u64,
+    root: u64,
+    number: usize,
+    apic: u32,
+    /// What [`run_afresh`] goes on with.
+    next: fn(&mut Cpu) -> !,
+}
+
+/// Offsets of the fields that entry.s uses.
+pub mod offsets {
+    use super::{Cpu, offset_of};
+
+    /// A word for the stubs' use.
+    pub const SCRATCH: usize = offset_of!(Cpu, scratch);
+    /// The context of the thread in ring 3.
+    pub const CONTEXT: usize = offset_of!(Cpu, context);
+    /// The floating-point state of the thread in ring 3.
+    pub const FPU: usize = offset_of!(Cpu, fpu);
+    /// The top of the kernel stack.
+    pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
+    // The stubs take the block's address from GS:0.
+    const _: () = assert!(offset_of!(Cpu, this) == 0);
+}
+
+impl Cpu {
+    /// The block of CPU `number`, whose APIC number is `apic` and whose page map has its root at `root`.
+    pub(super) fn new(number: usize, apic: u32, root: u64) -> Cpu {
+        let stack_top = Stack::Kernel.range(number).end;
+        Cpu {
+            this: ptr::null(),
+            scratch: 0,
+            context: ptr::null_mut(),
+            fpu: ptr::null_mut(),
+            stack_top,
+            root,
+            number,
+            apic,
+            next: nothing,
+        }
+    }
+
+    /// Tells the block where it is. It must not move afterwards.
+    pub(super) fn fix(&mut self) -> u64 {
+        self.this = self;
+        self.this.addr() as u64
+    }
+
+    /// Number of the CPU, from 0 (the one that the machine started with).
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Number of the CPU's APIC.
+    pub fn apic(&self) -> u32 {
+        self.apic
+    }
+
+    /// Physical address of the root of the page map that the CPU uses.
+    pub fn root(&self) -> u64 {
+        self.root
+    }
+
+    /// The context of the thread that was last in ring 3, which the entry stubs have filled. `None` before
+    /// the first.
+    pub fn context(&mut self) -> Option<&mut UserContext> {
+        // SAFETY: `user::enter`'s caller vouches that the context stays valid and is this CPU's; the
+        // stubs write it only while no kernel code runs.
+        unsafe { self.context.as_mut() }
+    }
+
+    pub(super) fn set_thread(&mut self, context: *mut UserContext, fpu: *mut FpuArea) {
+        self.context = context;
+        self.fpu = fpu;
+    }
+
+    /// Makes the CPU use the page map with its root at physical address `root`.
+    ///
+    /// # Safety
+    /// The map's upper half is the kernel's.
+    pub(super) unsafe fn set_root(&mut self, root: u64) {
+        self.root = root;
+        // SAFETY: all that the kernel touches lies in the upper half.
+        unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
+    }
+}
+
+/// Number of the CPU that runs this; 0 before the blocks are there.
+pub fn number() -> usize {
+    let block = ptr::with_exposed_provenance::<Cpu>(registers::gs() as usize);
+    if block.is_null() {
+        return 0;
+    }
+    // SAFETY: in ring 0, GS is 0 before the CPU has its block and the block's address afterwards; the
+    // number never changes.
+    unsafe { (&raw const (*block).number).read() }
+}
+
+/// Goes on with `next` on the CPU's kernel stack, which is empty again: the end of one piece of kernel
+/// work and the begin of another.
+pub fn run_afresh(cpu: &mut Cpu, next: fn(&mut Cpu) -> !) -> ! {
+    extern "C" fn run(cpu: *mut Cpu) -> ! {
+        // SAFETY: the caller's `&mut Cpu` is gone with the stack on which it lay.
+        let cpu = unsafe { &mut *cpu };
+        (cpu.next)(cpu)
+    }
+    cpu.next = next;
+    // SAFETY: nothing that lies on the stack is used again: `run` never returns, and the frames that are
+    // forgotten own nothing that must be dropped.
+    unsafe {
+        asm!(
+            "mov rsp, {top}", "xor ebp, ebp", "call {run}", "ud2",
+            top = in(reg) cpu.stack_top, run = sym run, in("rdi") cpu, options(noreturn),
+        )
+    }
+}
+
+/// The value of [`Cpu::next`] before the first [`run_afresh`].
+fn nothing(_: &mut Cpu) -> ! {
+    registers::halt()
+}

@@ -1,0 +1,156 @@
+//! Ways into the kernel, after the stubs of entry.s.
+//!
+//! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context
+//!   and the floating-point state beside it, and the image's `entry` hook runs on the empty kernel stack.
+//! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
+//!   ring 0, where nothing may go wrong: [`report`] has the last word.
+//!
+//! GS: in ring 3 it is the program's, in ring 0 the CPU's block; the stubs swap it when they come from ring
+//! 3. What can interrupt the few instructions in between (NMI, machine check, double fault) finds the block
+//! above its own stack instead and never returns, so it need not know which GS it met.
+
+use super::cpu::{self, Cpu, offsets};
+use super::{image, registers, report, tables};
+use crate::context::MXCSR_DEFAULT;
+use crate::descriptors;
+use crate::vectors;
+use core::arch::global_asm;
+use x86_64::registers::control::Cr2;
+
+/// Why a program entered the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Entry {
+    /// It executed `syscall`.
+    SystemCall,
+    /// A device interrupted it.
+    Interrupt {
+        /// The vector, from 32 to 255.
+        vector: u8,
+    },
+    /// It touched an address that its page map forbids.
+    PageFault {
+        /// The address.
+        address: u64,
+        /// The error code; see [`vectors::page_fault`].
+        error: u64,
+    },
+    /// Any other exception.
+    Exception {
+        /// The vector, below 32.
+        vector: u8,
+        /// The error code; 0 for an exception that has none.
+        error: u64,
+    },
+}
+
+/// Bytes of a gate's stub.
+const GATE_BYTES: usize = 16;
+
+/// What the fatal stub leaves on its stack.
+#[derive(Clone, Debug)]
+#[repr(C)]
+pub struct Frame {
+    /// RDI, RSI, RBP, RBX, RDX, RCX, RAX, R8 to R15.
+    pub general: [u64; 15],
+    /// The vector, of which only the low byte counts.
+    vector: u64,
+    /// The error code; 0 for an exception that has none.
+    pub error: u64,
+    /// Where it happened.
+    pub rip: u64,
+    /// Code segment: its low two bits are the ring.
+    pub cs: u64,
+    /// Flags.
+    pub rflags: u64,
+    /// Stack pointer.
+    pub rsp: u64,
+    /// Stack segment.
+    pub ss: u64,
+}
+
+impl Frame {
+    /// Names of [`Frame::general`].
+    pub const GENERAL: [&str; 15] =
+        ["rdi", "rsi", "rbp", "rbx", "rdx", "rcx", "rax", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];
+
+    /// The vector.
+    pub fn vector(&self) -> u8 {
+        self.vector as u8
+    }
+
+    /// The frame pointer.
+    pub fn rbp(&self) -> u64 {
+        self.general[2]
+    }
+
+    /// Whether it happened in ring 3.
+    pub fn from_ring_3(&self) -> bool {
+        self.cs & 3 == 3
+    }
+}
+
+// The header of an interrupt stack lies right above the frame.
+const _: () = assert!(size_of::<Frame>().is_multiple_of(16) && tables::STACK_HEADER == 16);
+
+global_asm!(
+    include_str!("entry.s"),
+    gate_bytes = const GATE_BYTES,
+    with_error_code = const vectors::WITH_ERROR_CODE,
+    scratch = const offsets::SCRATCH,
+    context = const offsets::CONTEXT,
+    fpu = const offsets::FPU,
+    stack_top = const offsets::STACK_TOP,
+    user_code = const descriptors::USER_CODE,
+    user_data = const descriptors::USER_DATA,
+    frame_bytes = const size_of::<Frame>(),
+    mxcsr = const MXCSR_DEFAULT,
+    from_gate = sym from_gate,
+    from_syscall = sym from_syscall,
+    fatal = sym fatal,
+);
+
+/// Address of the stub of a vector's gate.
+pub fn gate_address(vector: u8) -> u64 {
+    unsafe extern "C" {
+        static gates: u8;
+    }
+    (&raw const gates).addr() as u64 + u64::from(vector) * GATE_BYTES as u64
+}
+
+/// Address of the stub to which `syscall` jumps.
+pub fn syscall_address() -> u64 {
+    unsafe extern "C" {
+        fn syscall_entry();
+    }
+    syscall_entry as *const () as u64
+}
+
+/// A gate, from ring 3.
+extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
+    // SAFETY: the stub passes the CPU's own block; whatever else referred to it ended when the program
+    // went to ring 3.
+    let cpu = unsafe { &mut *cpu };
+    let (vector, error) = cpu.context().map_or((0, 0), |context| {
+        use crate::context::Slot;
+        (context.get(Slot::Trapno) as u8, context.get(Slot::Err))
+    });
+    let why = match vector {
+        vectors::PAGE_FAULT => Entry::PageFault { address: Cr2::read_raw(), error },
+        vectors::FIRST_INTERRUPT.. => Entry::Interrupt { vector },
+        _ => Entry::Exception { vector, error },
+    };
+    (image().entry)(cpu, why)
+}
+
+/// `syscall`.
+extern "C" fn from_syscall(cpu: *mut Cpu) -> ! {
+    // SAFETY: as in `from_gate`.
+    (image().entry)(unsafe { &mut *cpu }, Entry::SystemCall)
+}
+
+/// The end: `frame` says where, `block` is the CPU's own.
+extern "C" fn fatal(frame: &'static Frame, block: u64) -> ! {
+    // SAFETY: the block's address comes from above the interrupt stack, where `tables::build` put it.
+    unsafe { registers::set_gs(block) };
+    report::fatal(cpu::number(), frame)
+}

@@ -1,0 +1,184 @@
+// Ways into the kernel and out of it. See entry.rs for who may come here when.
+//
+// Interrupts are off throughout. Every gate switches to a stack of the interrupt stack table, whose top
+// 16 bytes hold the address of the CPU's block: a stack of that table knows its CPU whatever GS holds.
+
+// What a gate's stub leaves on the stack: vector, error code, then what the processor pushed: rip, cs,
+// rflags, rsp, ss. `8 * n` from a context's start is its slot n, as context.rs numbers them.
+
+// The 256 gates. `gates` is an array of stubs of GATE_BYTES each.
+.section .text
+.balign {gate_bytes}
+.globl gates
+gates:
+.set vector, 0
+.rept 256
+    .balign {gate_bytes}
+    .if vector >= 32
+    push 0
+    .elseif (({with_error_code} >> vector) & 1) == 0
+    push 0
+    .endif
+    .byte 0x6a, vector              // push vector, sign-extended: only its low byte counts
+    .if (vector == 2) || (vector == 8) || (vector == 18)
+    jmp fatal                       // NMI, double fault, machine check
+    .else
+    jmp trap
+    .endif
+    .set vector, vector + 1
+.endr
+
+// Any other gate: from ring 3 into the thread's context, from ring 0 a bug.
+trap:
+    test byte ptr [rsp + 8 * 3], 3
+    jz fatal
+    swapgs
+    mov gs:[{scratch}], rdi
+    mov rdi, gs:[{context}]
+    mov [rdi + 8 * 1], rsi
+    mov [rdi + 8 * 2], rbp
+    mov [rdi + 8 * 4], rbx
+    mov [rdi + 8 * 5], rdx
+    mov [rdi + 8 * 6], rcx
+    mov [rdi + 8 * 7], rax
+    mov [rdi + 8 * 17], r8
+    mov [rdi + 8 * 18], r9
+    mov [rdi + 8 * 19], r10
+    mov [rdi + 8 * 20], r11
+    mov [rdi + 8 * 21], r12
+    mov [rdi + 8 * 22], r13
+    mov [rdi + 8 * 23], r14
+    mov [rdi + 8 * 24], r15
+    mov rax, gs:[{scratch}]
+    mov [rdi + 8 * 0], rax
+    pop rax                         // vector
+    movzx eax, al
+    mov [rdi + 8 * 10], rax
+    pop qword ptr [rdi + 8 * 11]    // error code
+    pop qword ptr [rdi + 8 * 12]    // rip
+    pop qword ptr [rdi + 8 * 13]    // cs
+    pop qword ptr [rdi + 8 * 14]    // rflags
+    pop qword ptr [rdi + 8 * 15]    // rsp
+    pop qword ptr [rdi + 8 * 16]    // ss
+    lea rdx, [rip + {from_gate}]
+    jmp enter_kernel
+
+// `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags.
+.globl syscall_entry
+syscall_entry:
+    swapgs
+    mov gs:[{scratch}], rsp
+    mov rsp, gs:[{context}]
+    mov [rsp + 8 * 0], rdi
+    mov [rsp + 8 * 1], rsi
+    mov [rsp + 8 * 2], rbp
+    mov [rsp + 8 * 4], rbx
+    mov [rsp + 8 * 5], rdx
+    mov [rsp + 8 * 6], rcx
+    mov [rsp + 8 * 7], rax
+    mov [rsp + 8 * 17], r8
+    mov [rsp + 8 * 18], r9
+    mov [rsp + 8 * 19], r10
+    mov [rsp + 8 * 20], r11
+    mov [rsp + 8 * 21], r12
+    mov [rsp + 8 * 22], r13
+    mov [rsp + 8 * 23], r14
+    mov [rsp + 8 * 24], r15
+    mov rax, gs:[{scratch}]
+    mov [rsp + 8 * 15], rax
+    mov [rsp + 8 * 12], rcx
+    mov [rsp + 8 * 14], r11
+    xor eax, eax
+    mov [rsp + 8 * 10], rax
+    mov [rsp + 8 * 11], rax
+    mov qword ptr [rsp + 8 * 13], {user_code}
+    mov qword ptr [rsp + 8 * 16], {user_data}
+    mov rdi, rsp
+    lea rdx, [rip + {from_syscall}]
+
+// rdi: the thread's context, already filled; rdx: the Rust function that goes on.
+enter_kernel:
+    mov qword ptr [rdi + 8 * 8], {user_data}
+    mov qword ptr [rdi + 8 * 9], {user_data}
+    mov rax, gs:[{fpu}]
+    fxsave64 [rax]
+    mov rsp, gs:[{stack_top}]
+    push 2
+    popfq                           // AC, DF, TF, NT off: a gate leaves them as the program had them
+    ldmxcsr [rip + default_mxcsr]
+    mov rdi, gs:[0]
+    xor ebp, ebp                    // the back trace ends here
+    call rdx
+    ud2
+
+// Nothing goes on after these: a report, or a stop that another CPU asked for.
+fatal:
+    push r15
+    push r14
+    push r13
+    push r12
+    push r11
+    push r10
+    push r9
+    push r8
+    push rax
+    push rcx
+    push rdx
+    push rbx
+    push rbp
+    push rsi
+    push rdi
+    push 2
+    popfq
+    mov rdi, rsp
+    mov rsi, [rsp + {frame_bytes}]  // above the frame: the CPU's block
+    xor ebp, ebp
+    call {fatal}
+    ud2
+
+// void leave(context, fpu): to ring 3 by `iretq`, with every register from the context.
+.globl leave_by_iretq
+leave_by_iretq:
+    fxrstor64 [rsi]
+    push {user_data}
+    push qword ptr [rdi + 8 * 15]
+    push qword ptr [rdi + 8 * 14]
+    push {user_code}
+    push qword ptr [rdi + 8 * 12]
+    mov rcx, [rdi + 8 * 6]
+    mov r11, [rdi + 8 * 20]
+    call restore_registers
+    swapgs
+    iretq
+
+// void leave(context, fpu): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
+.globl leave_by_sysretq
+leave_by_sysretq:
+    fxrstor64 [rsi]
+    mov rcx, [rdi + 8 * 12]
+    mov r11, [rdi + 8 * 14]
+    push qword ptr [rdi + 8 * 15]
+    call restore_registers
+    pop rsp
+    swapgs
+    sysretq
+
+restore_registers:
+    mov rsi, [rdi + 8 * 1]
+    mov rbp, [rdi + 8 * 2]
+    mov rbx, [rdi + 8 * 4]
+    mov rdx, [rdi + 8 * 5]
+    mov rax, [rdi + 8 * 7]
+    mov r8, [rdi + 8 * 17]
+    mov r9, [rdi + 8 * 18]
+    mov r10, [rdi + 8 * 19]
+    mov r12, [rdi + 8 * 21]
+    mov r13, [rdi + 8 * 22]
+    mov r14, [rdi + 8 * 23]
+    mov r15, [rdi + 8 * 24]
+    mov rdi, [rdi + 8 * 0]
+    ret
+
+.section .rodata
+.balign 4
+default_mxcsr: .long {mxcsr}

@@ -1,0 +1,161 @@
+//! What there is to run and what runs: programs, boot list, and the counts that switch the machine off.
+use super::Board;
+use crate::archive::{Archive, BOOT_LIST};
+use crate::exit::Reason;
+use crate::layout::MAX_CPUS;
+use crate::metal::power;
+use crate::once::Once;
+use crate::programs::{Problem, Program, Start, programs, starts};
+use crate::say;
+use abi::refused::Refused;
+use abi::report::{End, Ended};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use layer::constants::NUM_PROC;
+
+/// The ledger of this machine.
+pub struct Ledger {
+    programs: &'static [Program<'static>],
+    starts: &'static [Start],
+    /// How far each CPU has come in `starts`; beyond the end once it has asked in vain.
+    begun: [AtomicUsize; MAX_CPUS],
+    /// For each CPU: its programs that have not ended, and one as long as it has lines of the boot list left.
+    busy: [AtomicU32; MAX_CPUS],
+    /// CPUs that are busy.
+    busy_cpus: AtomicU32,
+    /// The image number of each thread that runs a program, [`NO_PROGRAM`] for all others.
+    images: &'static [AtomicU32],
+    /// The thread that each CPU runs.
+    running: [AtomicU32; MAX_CPUS],
+}
+
+/// No image number.
+const NO_PROGRAM: u32 = u32::MAX;
+
+static LEDGER: Once<Ledger> = Once::new();
+
+/// The ledger.
+///
+/// # Panics
+/// Before [`open`]: a bug.
+pub fn ledger() -> &'static Ledger {
+    opened().expect("the ledger is opened before programs run")
+}
+
+/// The ledger, if it has been opened.
+pub fn opened() -> Option<&'static Ledger> {
+    LEDGER.get()
+}
+
+/// Reads the boot archive for a machine with so many CPUs.
+///
+/// # Errors
+/// When the archive holds something that cannot be run.
+pub fn open(board: &'static Board, archive: Option<Archive<'static>>, cpus: u32) -> Result<(), Problem<'static>> {
+    let count = archive.iter().flat_map(programs).count();
+    let mut files = archive.iter().flat_map(programs);
+    // Each program once, checked, before any is kept.
+    archive.iter().flat_map(programs).try_for_each(|program| program.map(drop))?;
+    let next = |_| files.next().and_then(Result::ok).expect("as many as were counted");
+    let kept = &*board.keep_each(count, "programs", next);
+
+    let list = archive.as_ref().and_then(|archive| archive.find_text(BOOT_LIST)).unwrap_or_default();
+    let lines = || starts(list, kept, cpus);
+    lines().try_for_each(|line| line.map(drop))?;
+    let mut parsed = lines().filter_map(Result::ok);
+    let next = |_| parsed.next().expect("as many as were counted");
+    let starts = &*board.keep_each(lines().count(), "the boot list", next);
+
+    let ledger = Ledger {
+        programs: kept,
+        starts,
+        begun: [const { AtomicUsize::new(0) }; MAX_CPUS],
+        busy: [const { AtomicU32::new(1) }; MAX_CPUS],
+        busy_cpus: AtomicU32::new(cpus),
+        images: board.keep_each(NUM_PROC as usize, "image numbers", |_| AtomicU32::new(NO_PROGRAM)),
+        running: [const { AtomicU32::new(0) }; MAX_CPUS],
+    };
+    let mut ledger = Some(ledger);
+    let ledger = board.keep_each(1, "the ledger", |_| ledger.take().expect("there is one"));
+    assert!(LEDGER.set(&ledger[0]), "a machine has one ledger");
+    Ok(())
+}
+
+impl Ledger {
+    /// A program of the archive, by its image number.
+    pub fn program(&self, image: u32) -> Option<&'static Program<'static>> {
+        self.programs.get(image as usize)
+    }
+
+    /// The name of an image, or what stands for one that is not there.
+    fn name(&self, image: u32) -> &'static str {
+        self.program(image).map_or("?", |program| program.name.as_str())
+    }
+
+    /// The next line of the boot list for CPU `cpu`; only that CPU asks.
+    pub fn next_start(&self, cpu: u32) -> Option<Start> {
+        let begun = &self.begun[cpu as usize];
+        let before = begun.load(Ordering::Relaxed);
+        let rest = self.starts.iter().enumerate().skip(before);
+        match rest.into_iter().find(|(_, start)| start.cpu == cpu) {
+            Some((at, &start)) => {
+                begun.store(at + 1, Ordering::Relaxed);
+                Some(start)
+            }
+            None => {
+                if before <= self.starts.len() {
+                    begun.store(self.starts.len() + 1, Ordering::Relaxed);
+                    self.one_less(cpu);
+                }
+                None
+            }
+        }
+    }
+
+    /// CPU `cpu` has started `thread`.
+    pub fn started(&self, cpu: u32, thread: u32, image: u32) {
+        self.images[thread as usize].store(image, Ordering::Relaxed);
+        self.busy[cpu as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// CPU `cpu` could not start what the boot list says.
+    pub fn not_started(&self, cpu: u32, image: u32, error: abi::Error) {
+        say!("{}", Refused { cpu, name: self.name(image), error });
+    }
+
+    /// The program of `thread`, on CPU `cpu`, has ended.
+    pub fn ended(&self, cpu: u32, thread: u32, end: End) {
+        let image = self.images[thread as usize].swap(NO_PROGRAM, Ordering::Relaxed);
+        if image == NO_PROGRAM {
+            return;
+        }
+        say!("{}", Ended { cpu, thread, name: self.name(image), end });
+        self.one_less(cpu);
+    }
+
+    /// CPU `cpu` has one thing less to do. The last one of all switches the machine off.
+    fn one_less(&self, cpu: u32) {
+        if self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel) == 1
+            && self.busy_cpus.fetch_sub(1, Ordering::AcqRel) == 1
+        {
+            power::leave(Reason::Done)
+        }
+    }
+
+    /// Whether CPU `cpu` has nothing to do and will never have: none of its programs runs, and only they and the boot
+    /// list could give it another.
+    pub fn is_done(&self, cpu: u32) -> bool {
+        self.busy[cpu as usize].load(Ordering::Acquire) == 0
+    }
+
+    /// Takes note of the thread that CPU `cpu` runs.
+    pub fn runs(&self, cpu: u32, thread: u32) {
+        self.running[cpu as usize].store(thread, Ordering::Relaxed);
+    }
+
+    /// The thread that CPU `cpu` runs, and the name of its program, if it has one.
+    pub fn running(&self, cpu: usize) -> (u32, Option<&'static str>) {
+        let thread = self.running[cpu].load(Ordering::Relaxed);
+        let image = self.images.get(thread as usize).map_or(NO_PROGRAM, |image| image.load(Ordering::Relaxed));
+        (thread, self.program(image).map(|program| program.name.as_str()))
+    }
+}

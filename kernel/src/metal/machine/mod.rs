@@ -1,0 +1,214 @@
+//! The kernel's machine, as the layer sees it: words are registers, and each field has a home of its own.
+//!
+//! Nothing here decides what a primitive does. Why different entries are different memory, home by home:
+//!
+//! | field | home | memory |
+//! |-------|------|--------|
+//! | `AC`, `kctxt`, `vmxinfo`, `ioapic.lines` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
+//! | `tcb.next` | [`Links`] | one slice |
+//! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
+//! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
+//! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
+//! | `HP` | [`Physical`] | users' frames |
+//! | every ghost field | [`Nowhere`] | none |
+//!
+//! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
+//! the first five kinds are disjoint from each other and from the last two. Those two share the users' frames: a
+//! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
+//! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked by
+//! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
+mod contexts;
+mod directories;
+mod ledger;
+mod locks;
+mod place;
+pub mod run;
+mod system;
+mod users;
+
+pub use contexts::UserContexts;
+pub use directories::Directories;
+pub use locks::{Locks, SharedLinks};
+pub use place::{Board, Place, board, set_board};
+pub use users::{PageTables, Physical};
+
+use crate::home::links::Links;
+use crate::home::{Array, Nowhere, Of, zero};
+use core::sync::atomic::AtomicU32;
+use domain::{Count, Data, Domain, Erased, Field, Home, X64};
+use layer::constants::*;
+use layer::fields::*;
+use layer::log::{Event, Log};
+use layer::machine::{Machine, Object};
+use layer::page_alloc::AllocTable;
+use layer::queue::{Queue, Threads};
+use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+
+/// The kernel's machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Metal;
+
+impl Domain for Metal {
+    type Geometry = X64;
+    type Word = u32;
+    type Wide = u64;
+    type Nat = Count;
+    type Flag = bool;
+    type Place = Place;
+}
+
+impl Machine for Metal {
+    type Ghost<T: 'static> = Erased;
+    type Log = NoLog;
+    type Lock<T: Object<Self>> = Locks<T>;
+    type Links = SharedLinks;
+    type Registers = Saved;
+
+    fn ghost<T: 'static>(_: impl FnOnce() -> T) -> Erased {
+        Erased
+    }
+    fn log(_: Place) -> NoLog {
+        NoLog
+    }
+    // The stubs have saved them into the very same memory.
+    fn store_registers(_: &mut Of<UserContexts>, _: u32, _: Saved) {}
+    // The kernel does not drive VT-x yet: to the layer, the processor has none.
+    fn real_vmxinfo(_: u32) -> u32 {
+        0
+    }
+    fn usable(frame: u32) -> bool {
+        board().memory.is_ram(frame)
+    }
+}
+
+/// The knowledge that the trap stub has saved the program's registers in the user context of the running thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Saved(());
+
+impl Saved {
+    /// The registers of the program that entered the kernel on this CPU.
+    ///
+    /// # Panics
+    /// When the stub saved them elsewhere than where the layer will look: a bug.
+    pub(super) fn by_stub(hardware: &mut super::cpu::Cpu, layer: &Cpu<'_, Metal>) -> Saved {
+        let at = hardware.context().map(core::ptr::from_mut);
+        assert_eq!(at, Some(layer.own.uctxt.0.row(layer.own.cur)), "the stubs save where the layer looks");
+        Saved(())
+    }
+}
+
+/// The log, compiled out.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLog;
+
+impl Log<Metal> for NoLog {
+    fn push(&mut self, _: u32, _: Event<Metal>) {}
+}
+
+/// Gives fields of the kernel's own arrays.
+macro_rules! arrays {
+    ($($field:ident => $value:ident;)*) => {
+        $(impl Home<$field> for Metal {
+            type Map = Of<Array<$value<Metal>>>;
+            fn home(place: Place) -> Self::Map {
+                Of(array::<$field, _>(place))
+            }
+        })*
+    };
+}
+
+arrays! {
+    Containers => Container;
+    Frames => Frame;
+    KernelContexts => Context;
+    VmxInfo => Cell;
+    IoApicLines => Line;
+}
+
+/// An array for a field, in memory of its own.
+fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>>(place: Place) -> Array<V> {
+    Array::new(place.board.keep_each(F::DIMS[0] as usize, F::NAME, |_| zero::<Metal, _>()))
+}
+
+impl Home<NextLinks> for Metal {
+    type Map = Of<Links>;
+    fn home(place: Place) -> Of<Links> {
+        let name = <NextLinks as Field<Metal>>::NAME;
+        Of(Links::new(place.board.keep_each(NUM_PROC as usize, name, |_| AtomicU32::new(0))))
+    }
+}
+
+impl Home<layer::fields::UserContexts> for Metal {
+    type Map = Of<UserContexts>;
+    fn home(place: Place) -> Of<UserContexts> {
+        Of(UserContexts::new(place))
+    }
+}
+
+impl Home<layer::fields::Directories> for Metal {
+    type Map = Of<Directories>;
+    fn home(place: Place) -> Of<Directories> {
+        Of(Directories::new(place))
+    }
+}
+
+impl Home<layer::fields::PageTables> for Metal {
+    type Map = Of<PageTables>;
+    fn home(place: Place) -> Of<PageTables> {
+        Of(PageTables::new(place))
+    }
+}
+
+impl Home<PhysicalMemory> for Metal {
+    type Map = Of<Physical>;
+    fn home(place: Place) -> Of<Physical> {
+        Of(Physical::new(place))
+    }
+}
+
+/// Gives ghost fields no home at all.
+macro_rules! nowhere {
+    ($($field:ident),*) => {
+        $(impl Home<$field> for Metal {
+            type Map = Nowhere;
+            fn home(_: Place) -> Nowhere {
+                Nowhere
+            }
+        })*
+    };
+}
+
+nowhere!(
+    Owners,
+    FrameUses,
+    ReverseMaps,
+    ReverseEntries,
+    DirectoriesDefined,
+    PageTableGhosts,
+    IdentityTables,
+    DefinedMemory,
+    UserContextKinds,
+    Charges,
+    ThreadGhosts,
+    SharedMemory
+);
+
+/// The shared objects of this machine, at boot.
+pub fn shared(board: &'static Board) -> Shared<Metal> {
+    let place = Place { board, cpu: 0 };
+    let norm = (KERN_LOW..KERN_HIGH.min(board.nps)).filter(|&frame| board.memory.is_ram(frame)).count();
+    Shared {
+        at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
+        pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
+        links: SharedLinks::new(Threads::boot(place)),
+        boot: Boot { nps: board.nps, norm: norm as u32 },
+    }
+}
+
+/// CPU `cpu` before `sched_init`.
+pub fn processor(board: &'static Board, shared: &'static Shared<Metal>, cpu: u32) -> Cpu<'static, Metal> {
+    let lines = board.io_apic_lines;
+    let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
+    Cpu { own: Own::init_adt(Place { board, cpu }, cpu, ioapic), shared }
+}

@@ -1,0 +1,107 @@
+//! Where maps and shared objects live: the machine's board, and the CPU whose they are.
+use crate::context::FpuArea;
+use crate::frames::{self, Frames};
+use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
+use crate::lock::Lock;
+use crate::memory_map::MemoryMap;
+use crate::metal::boot::Boot;
+use crate::metal::paging;
+use crate::metal::tables;
+use crate::once::Once;
+use crate::user_space::Spaces;
+use core::ops::Range;
+use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, NUM_PROC};
+
+// The kernel's picture of memory is the layer's.
+const _: () =
+    assert!(KERN_LOW as u64 * PAGE_SIZE == USER_FRAMES_START && KERN_HIGH as u64 * PAGE_SIZE == USER_FRAMES_END);
+
+/// What the machine has beside its CPUs; constant once the first CPU runs the layer.
+pub struct Board {
+    /// Physical memory.
+    pub memory: MemoryMap,
+    /// Frames that the layer manages: all below the end of memory, or 4 GiB.
+    pub nps: u32,
+    /// Lines of the I/O APIC.
+    pub io_apic_lines: u32,
+    /// The threads' page maps, as yet without page tables; a thread's number is its map's.
+    pub spaces: Spaces,
+    /// The threads' floating-point state.
+    fpu: *mut FpuArea,
+    /// Kernel memory that is still free.
+    free: Lock<Frames>,
+}
+
+// SAFETY: what `fpu` points to is touched by the CPU that runs the thread only, and by no code but the stubs.
+unsafe impl Sync for Board {}
+
+/// Where a map or a shared object lives: kernel memory of this machine, for this CPU.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The machine.
+    pub board: &'static Board,
+    /// The CPU that a map of the class *cpu* is for.
+    pub cpu: u32,
+}
+
+static BOARD: Once<Board> = Once::new();
+
+/// The machine that this code runs on.
+///
+/// # Panics
+/// Before [`set_board`]: a bug.
+pub fn board() -> &'static Board {
+    BOARD.get().expect("the board is set before the layer runs")
+}
+
+/// Takes over what boot found out about the machine, its free memory included.
+///
+/// # Errors
+/// When kernel memory is too small.
+///
+/// # Panics
+/// A second time: a bug.
+pub fn set_board(boot: &mut Boot) -> Result<&'static Board, frames::Error> {
+    let mut free = core::mem::replace(&mut boot.frames, Frames::NONE);
+    let spaces = paging::user_spaces(&mut free, boot.root, NUM_PROC.into())?;
+    let fpu = tables::furnish(tables::room(&mut free, NUM_PROC as usize)?, |_| FpuArea::new()).as_mut_ptr();
+    let memory = boot.memory.clone();
+    let nps = memory.end_frame();
+    let io_apic_lines = boot.io_apic_lines.min(IOAPIC_LINES);
+    // The board itself is made of free memory, so it gets what is left afterwards.
+    let nothing = Lock::new(Frames::NONE);
+    let board = tables::keep(&mut free, Board { memory, nps, io_apic_lines, spaces, fpu, free: nothing })?;
+    *board.free.lock() = free;
+    assert!(BOARD.set(board), "a machine has one board");
+    Ok(board)
+}
+
+impl Board {
+    /// `count` values in kernel memory of their own, for good.
+    ///
+    /// # Panics
+    /// When kernel memory is too small for what is called `name`: the machine cannot be booted.
+    pub(super) fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
+        // To make a value may take memory as well, so the lock must be free by then.
+        let room = tables::room(&mut self.free.lock(), count);
+        match room {
+            Ok(room) => tables::furnish(room, make),
+            Err(error) => panic!("cannot boot: no kernel memory for {name}: {error:?}"),
+        }
+    }
+
+    /// Users' frames: all that the layer may hand out lie among them, and nothing of the kernel's does.
+    pub(super) fn user_frames(&self) -> Range<u32> {
+        KERN_LOW..KERN_HIGH.min(self.nps)
+    }
+
+    /// The floating-point state of a thread.
+    ///
+    /// # Panics
+    /// When there is no such thread.
+    pub fn fpu(&self, thread: u32) -> *mut FpuArea {
+        assert!(thread < NUM_PROC);
+        // SAFETY: there are `NUM_PROC` areas in a row.
+        unsafe { self.fpu.add(thread as usize) }
+    }
+}

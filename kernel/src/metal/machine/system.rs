@@ -1,0 +1,59 @@
+//! The kernel's machine, as the layer above sees it: boot archive, console, ends of programs.
+use super::ledger::ledger;
+use super::{Metal, Physical};
+use crate::home::Of;
+use crate::metal::console;
+use abi::report::End;
+use layer::state::Cpu;
+use syscall::system::{Event, Image, ImagePage, Start, System};
+use syscall::unchecked::Unchecked;
+
+impl System for Metal {
+    fn image(index: u32) -> Option<Image<Metal>> {
+        let image = &ledger().program(index)?.image;
+        Some(Image {
+            entry: Unchecked::new(image.entry().into()),
+            pages: Unchecked::new(image.pages()),
+            frames: Unchecked::new(image.frames()),
+        })
+    }
+
+    fn image_page(index: u32, page: u32) -> Option<ImagePage<Metal>> {
+        let page = ledger().program(index)?.image.page(page)?;
+        Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
+    }
+
+    fn load_page(memory: &mut Of<Physical>, frame: u32, index: u32, page: u32) {
+        let Some(program) = ledger().program(index) else { return };
+        let Some(page) = program.image.page(page) else { return };
+        memory.0.write(frame, page.offset, &program.file[page.file]);
+    }
+
+    fn next_start(cpu: u32) -> Option<Start<Metal>> {
+        let start = ledger().next_start(cpu)?;
+        Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
+    }
+
+    fn console_write(cpu: &Cpu<'_, Metal>, frame: u32, offset: u32, length: u32) {
+        let (start, length) = (offset as usize, length as usize);
+        console::lock().write_bytes(cpu.own.hp.0.bytes(frame, start..start + length));
+    }
+
+    fn console_byte(byte: u32) {
+        console::lock().write_bytes(&[byte as u8]);
+    }
+
+    fn report(cpu: &Cpu<'_, Metal>, event: Event<Metal>) {
+        let (ledger, me, thread) = (ledger(), cpu.own.cpu, cpu.own.cur);
+        match event {
+            Event::Started { child, image } => ledger.started(me, child, image),
+            Event::NotStarted { image, error } => ledger.not_started(me, image, error),
+            Event::Exited { status } => ledger.ended(me, thread, End::Exited { status }),
+            Event::Stopped { reason, address, rip } => ledger.ended(me, thread, End::Stopped { reason, address, rip }),
+        }
+    }
+
+    fn idle(_: u32) {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,73 @@
+//! Ring 0: the modules that only an image can contain.
+//!
+//! An image declares itself with [`image!`](crate::image). Its hooks run like this:
+//!
+//! 1. `prepare`, once, on CPU 0, before any other CPU runs: build what all CPUs share.
+//! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.
+//! 3. `entry`, on every entry from ring 3, on the CPU's kernel stack, which has been reset. It never
+//!    returns either: it ends in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
+
+pub mod acpi;
+pub mod apic;
+pub mod boot;
+pub mod console;
+pub mod cpu;
+pub mod entry;
+pub mod io_apic;
+pub mod machine;
+pub mod paging;
+pub mod pit;
+pub mod power;
+pub mod registers;
+pub mod report;
+pub mod smp;
+pub mod tables;
+pub mod user;
+
+use boot::Boot;
+use core::fmt::{self, Write};
+use cpu::Cpu;
+use entry::Entry;
+
+/// What an image does with the machine; see the module's documentation for the order of the calls.
+pub struct Image {
+    /// Builds what all CPUs share.
+    pub prepare: fn(&mut Boot),
+    /// A CPU's first own code.
+    pub start: fn(&mut Cpu) -> !,
+    /// What follows an entry from ring 3.
+    pub entry: fn(&mut Cpu, Entry) -> !,
+    /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, wherever they
+    /// were: it may take no lock.
+    pub describe: fn(usize, &mut dyn Write) -> fmt::Result,
+}
+
+impl Image {
+    /// Does nothing at all; for images that need only some of the hooks.
+    pub const DEFAULT: Image = Image {
+        prepare: |_| {},
+        start: |_| registers::halt(),
+        entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
+        describe: |_, _| Ok(()),
+    };
+}
+
+/// Declares the crate to be an image with these hooks (an [`Image`](crate::metal::Image)).
+#[macro_export]
+macro_rules! image {
+    ($image:expr) => {
+        /// The hooks of this image, under the name by which the kernel finds them.
+        // SAFETY: the name is the kernel's own, and `metal::image` declares it with this very type.
+        #[unsafe(no_mangle)]
+        static CAIRN_IMAGE: $crate::metal::Image = $image;
+    };
+}
+
+/// The hooks of the image that this is linked into.
+fn image() -> &'static Image {
+    unsafe extern "Rust" {
+        static CAIRN_IMAGE: Image;
+    }
+    // SAFETY: only `image!` defines the symbol, with this type, as an immutable static.
+    unsafe { &CAIRN_IMAGE }
+}

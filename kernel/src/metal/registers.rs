@@ -1,0 +1,105 @@
+//! Control and model-specific registers, as the kernel sets them on every CPU.
+
+use crate::descriptors;
+use core::arch::asm;
+use raw_cpuid::CpuId;
+use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
+use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
+
+/// `IA32_STAR`, `IA32_LSTAR`, `IA32_FMASK`.
+const STAR: u32 = 0xC000_0081;
+const LSTAR: u32 = 0xC000_0082;
+const FMASK: u32 = 0xC000_0084;
+/// `IA32_GS_BASE`, `IA32_KERNEL_GS_BASE`.
+const GS_BASE: u32 = 0xC000_0101;
+const KERNEL_GS_BASE: u32 = 0xC000_0102;
+
+/// Flags that `syscall` clears: all but the fixed bit 1. Interrupts stay off, strings go upwards, and AC
+/// does not lift supervisor-mode access prevention.
+const SYSCALL_CLEARS: u64 = !2 & 0x3F_FFFF;
+
+/// Which protections this processor has and [`protect`] has turned on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Protections {
+    /// Pages can be non-executable.
+    pub nx: bool,
+    /// Ring 0 cannot execute users' pages.
+    pub smep: bool,
+    /// Ring 0 cannot reach users' pages through their own addresses. Always on: the kernel walks the page
+    /// map and uses the direct map.
+    pub smap: bool,
+    /// Programs cannot ask where the descriptor tables are.
+    pub umip: bool,
+}
+
+/// Turns on what the processor has of [`Protections`], write protection for ring 0, and alignment checks for
+/// programs that ask for them; the time-stamp counter is kept from programs, which could not have it on a hosted machine
+/// without their runs differing.
+///
+/// # Safety
+/// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
+/// that ring 0 uses is a user's.
+pub unsafe fn protect() -> Protections {
+    let cpuid = CpuId::new();
+    let extended = cpuid.get_extended_processor_and_feature_identifiers();
+    let features = cpuid.get_extended_feature_info();
+    let protections = Protections {
+        nx: extended.is_some_and(|x| x.has_execute_disable()),
+        smep: features.as_ref().is_some_and(|x| x.has_smep()),
+        smap: features.as_ref().is_some_and(|x| x.has_smap()),
+        umip: features.as_ref().is_some_and(|x| x.has_umip()),
+    };
+    let mut efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS;
+    efer.set(EferFlags::NO_EXECUTE_ENABLE, protections.nx);
+    let mut cr4 = Cr4::read();
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, protections.smep);
+    cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
+    cr4.set(Cr4Flags::TIMESTAMP_DISABLE, true);
+    cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
+    // SAFETY: each bit is set only where CPUID announces it; the caller vouches for the page map.
+    unsafe {
+        Efer::write(efer);
+        Cr4::write(cr4);
+        Cr0::write(Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::ALIGNMENT_MASK);
+    }
+    protections
+}
+
+/// Makes `syscall` enter the kernel at `entry`.
+///
+/// # Safety
+/// `entry` is the stub that saves a program's registers; the GDT has the order of [`descriptors`].
+pub unsafe fn set_syscall_entry(entry: u64) {
+    // SAFETY: every processor with long mode has these; the caller vouches for the stub and the GDT.
+    unsafe {
+        Msr::new(STAR).write(descriptors::STAR);
+        Msr::new(LSTAR).write(entry);
+        Msr::new(FMASK).write(SYSCALL_CLEARS);
+    }
+}
+
+/// Makes GS point to this CPU's block, and 0 to the program's GS.
+///
+/// # Safety
+/// `block` is the address of this CPU's [`super::cpu::Cpu`], which lives for ever.
+pub unsafe fn set_gs(block: u64) {
+    // SAFETY: both registers exist in long mode; only the stubs and `cpu::id` use GS.
+    unsafe {
+        Msr::new(GS_BASE).write(block);
+        Msr::new(KERNEL_GS_BASE).write(0);
+    }
+}
+
+/// The address to which GS points.
+pub fn gs() -> u64 {
+    // SAFETY: reading this register has no effect.
+    unsafe { Msr::new(GS_BASE).read() }
+}
+
+/// Waits for nothing: no interrupt is ever let in.
+pub fn halt() -> ! {
+    loop {
+        // SAFETY: stopping the CPU touches no memory; an NMI may wake it, hence the loop.
+        unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
+    }
+}

@@ -1,0 +1,235 @@
+//! The last report: what went wrong, where, and how the kernel got there. One report a run, whoever else
+//! fails at the same moment.
+//!
+//! The first CPU to claim the report stops the others with an NMI, takes the console whoever has it,
+//! writes, and ends the machine. Every other CPU that arrives here stops.
+
+use super::apic::LocalApic;
+use super::console::{self, Console};
+use super::entry::Frame;
+use super::{cpu, image, paging, power, registers, smp};
+use crate::exit::Reason;
+use crate::layout::{IMAGE_BASE, MAX_CPUS};
+use crate::lock::Guard;
+use crate::stacks::{self, Place};
+use crate::symbols::Symbols;
+use crate::vectors::{self, page_fault};
+use core::arch::asm;
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
+
+/// Number of the CPU that reports, or [`NOBODY`].
+static REPORTER: AtomicUsize = AtomicUsize::new(NOBODY);
+const NOBODY: usize = usize::MAX;
+/// Bit `n` is set once CPU `n` has stopped.
+static STOPPED: AtomicU64 = AtomicU64::new(0);
+/// Where each stopped CPU was when it was interrupted; null for one that stopped by itself.
+static PLACES: [AtomicPtr<Frame>; MAX_CPUS] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_CPUS];
+static SYMBOLS: AtomicPtr<Symbols<'static>> = AtomicPtr::new(ptr::null_mut());
+/// How often the reporter looks whether the others have stopped; they need microseconds.
+const STOP_TRIES: u32 = 50_000_000;
+/// Longest back trace: a loop of frame pointers must end.
+const TRACE_LIMIT: usize = 32;
+
+/// The console, seized for a report.
+struct Out(Guard<'static, Console>);
+
+impl Write for Out {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(text)
+    }
+}
+
+/// Gives reports names for addresses.
+pub(super) fn set_symbols(symbols: &'static mut Symbols<'static>) {
+    SYMBOLS.store(symbols, Ordering::Release);
+}
+
+/// Makes CPU `number` the one that reports; does not return on any other, and not twice on the same.
+fn claim(number: usize, place: Option<&'static Frame>) {
+    match REPORTER.compare_exchange(NOBODY, number, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => {}
+        Err(reporter) if reporter == number => power::leave(Reason::ReportFault),
+        Err(_) => {
+            if let (Some(frame), Some(slot)) = (place, PLACES.get(number)) {
+                // A CPU that stopped by itself is woken by the reporter's NMI: its first place is the right one.
+                if STOPPED.load(Ordering::Acquire) & 1 << number == 0 {
+                    slot.store(ptr::from_ref(frame).cast_mut(), Ordering::Release);
+                }
+            }
+            STOPPED.fetch_or(1 << number, Ordering::AcqRel);
+            registers::halt()
+        }
+    }
+}
+
+/// Stops all other CPUs and opens the console for CPU `number`'s report.
+fn begin(number: usize) -> Out {
+    let others = ((1u64 << smp::arrived()) - 1) & !(1 << number);
+    if others != 0
+        && let Ok(apic) = LocalApic::enable()
+    {
+        apic.send_nmi_to_others();
+        for _ in 0..STOP_TRIES {
+            if STOPPED.load(Ordering::Acquire) & others == others {
+                break;
+            }
+            core::hint::spin_loop();
+        }
+    }
+    // SAFETY: all other CPUs have stopped (one that ignores an NMI is broken hardware), and reports end
+    // with the machine's end.
+    let mut console = unsafe { console::seize() };
+    console.fresh_line();
+    Out(console)
+}
+
+/// A panic: the kernel found itself in a state that must not be.
+#[panic_handler]
+fn panic(info: &PanicInfo) -> ! {
+    let number = cpu::number();
+    claim(number, None);
+    let frame_pointer: u64;
+    // SAFETY: reads a register.
+    unsafe { asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags)) };
+    let mut out = begin(number);
+    let _ = write_panic(&mut out, number, info, frame_pointer);
+    power::leave(Reason::Panic)
+}
+
+fn write_panic(out: &mut Out, number: usize, info: &PanicInfo, frame_pointer: u64) -> fmt::Result {
+    writeln!(out, "cairn: kernel panic on CPU {number}: {}", info.message())?;
+    if let Some(location) = info.location() {
+        writeln!(out, "  at {location}")?;
+    }
+    writeln!(out, "  called from:")?;
+    write_trace(out, frame_pointer)
+}
+
+/// Something that has no way back: an exception in ring 0, or an NMI, double fault or machine check
+/// anywhere.
+pub(super) fn fatal(number: usize, frame: &'static Frame) -> ! {
+    claim(number, Some(frame));
+    // Before anything here can fault and change it.
+    let cr2 = Cr2::read_raw();
+    let mut out = begin(number);
+    if frame.vector() == vectors::NMI {
+        let _ = write_interrupted(&mut out, number, frame);
+        power::leave(Reason::Interrupted)
+    }
+    let _ = write_exception(&mut out, number, frame, cr2);
+    power::leave(Reason::KernelFault)
+}
+
+fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt::Result {
+    let vector = frame.vector();
+    let place = if frame.from_ring_3() { "ring 3" } else { "the kernel" };
+    writeln!(
+        out,
+        "cairn: {} (vector {vector}) in {place} on CPU {number}, error code {:#x}",
+        vectors::name(vector),
+        frame.error
+    )?;
+    if vector == vectors::PAGE_FAULT {
+        let (access, reason) = (page_fault::access(frame.error), page_fault::reason(frame.error));
+        writeln!(out, "  {access} {cr2:#x}: {reason}")?;
+    }
+    if let (vectors::PAGE_FAULT | vectors::DOUBLE_FAULT, Some(Place::Guard(owner, stack))) =
+        (vector, stacks::place(cr2))
+    {
+        writeln!(out, "  that is the guard page below the {} of CPU {owner}: it overflowed", stack.text())?;
+    }
+    write!(out, "  rip {:#018x} ", frame.rip)?;
+    write_symbol(out, frame.rip)?;
+    writeln!(out, "\n  rsp {:#018x} cs {:#x} ss {:#x} rflags {:#x}", frame.rsp, frame.cs, frame.ss, frame.rflags)?;
+    for (names, values) in Frame::GENERAL.chunks(3).zip(frame.general.chunks(3)) {
+        for (name, value) in names.iter().zip(values) {
+            write!(out, "  {name:<3} {value:#018x}")?;
+        }
+        writeln!(out)?;
+    }
+    let cr3 = Cr3::read_raw().0.start_address().as_u64();
+    writeln!(out, "  cr0 {:#x} cr2 {cr2:#x} cr3 {cr3:#x} cr4 {:#x}", Cr0::read_raw(), Cr4::read_raw())?;
+    if frame.from_ring_3() {
+        return Ok(());
+    }
+    writeln!(out, "  called from:")?;
+    let text = paging::image_parts().text;
+    if !text.contains(&frame.rip.wrapping_sub(IMAGE_BASE)) {
+        // A wild jump, perhaps by a call: then the stack pointer leads to the caller.
+        if let Some([back, _]) = stack_words(frame.rsp) {
+            write_caller(out, back)?;
+        }
+    }
+    write_trace(out, frame.rbp())
+}
+
+fn write_interrupted(out: &mut Out, number: usize, frame: &Frame) -> fmt::Result {
+    writeln!(out, "cairn: stopped from outside; the CPUs were here:")?;
+    for other in 0..smp::arrived() {
+        write!(out, "  CPU {other}: ")?;
+        let place = if other == number {
+            Some(frame)
+        } else {
+            // SAFETY: a CPU stores the place of its own last frame, on a stack that nobody uses again.
+            PLACES.get(other).and_then(|slot| unsafe { slot.load(Ordering::Acquire).as_ref() })
+        };
+        match place {
+            None => write!(out, "unknown")?,
+            Some(frame) => {
+                write!(out, "{} at {:#x} ", if frame.from_ring_3() { "ring 3" } else { "kernel" }, frame.rip)?;
+                write_symbol(out, frame.rip)?;
+            }
+        }
+        (image().describe)(other, out)?;
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn write_symbol(out: &mut Out, address: u64) -> fmt::Result {
+    // SAFETY: `set_symbols` stored a reference that lives for ever, or nobody stored anything.
+    let symbols = unsafe { SYMBOLS.load(Ordering::Acquire).as_ref() };
+    match symbols.and_then(|symbols| symbols.find(address)) {
+        Some(symbol) => write!(out, "{}+{:#x}", symbol.name, symbol.offset),
+        None => write!(out, "?"),
+    }
+}
+
+/// Follows the saved frame pointers from `frame_pointer` on, as long as they lead upwards in one stack.
+fn write_trace(out: &mut Out, mut frame_pointer: u64) -> fmt::Result {
+    for _ in 0..TRACE_LIMIT {
+        let Some([next, back]) = stack_words(frame_pointer) else {
+            break;
+        };
+        write_caller(out, back)?;
+        if next <= frame_pointer {
+            break;
+        }
+        frame_pointer = next;
+    }
+    Ok(())
+}
+
+/// The two words at `address`, if they lie in a stack of a CPU.
+fn stack_words(address: u64) -> Option<[u64; 2]> {
+    let Some(Place::Inside(owner, stack)) = stacks::place(address) else {
+        return None;
+    };
+    let fits = address.is_multiple_of(8) && address + 16 <= stack.range(owner).end;
+    (fits && owner < smp::arrived()).then(|| {
+        let words = ptr::with_exposed_provenance::<[u64; 2]>(address as usize);
+        // SAFETY: both words lie in a mapped stack, as was just checked, and no CPU runs but this one.
+        unsafe { words.read_volatile() }
+    })
+}
+
+fn write_caller(out: &mut Out, back: u64) -> fmt::Result {
+    write!(out, "    {back:#018x} ")?;
+    // The return address lies after the call: step back into it.
+    write_symbol(out, back.wrapping_sub(1))?;
+    writeln!(out)
+}

@@ -1,0 +1,143 @@
+//! Descriptor tables: one interrupt descriptor table for all CPUs; segments and task state for each.
+
+use super::entry;
+use super::paging::direct;
+use crate::descriptors::{self, gate};
+use crate::frames::{Error, Frames};
+use crate::layout::PAGE_SIZE;
+use crate::stacks::Stack;
+use crate::vectors;
+use core::arch::asm;
+use core::mem::MaybeUninit;
+use core::slice;
+use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
+use x86_64::instructions::tables::{lidt, load_tss};
+use x86_64::structures::DescriptorTablePointer;
+use x86_64::structures::gdt::{Descriptor, DescriptorFlags, GlobalDescriptorTable, SegmentSelector};
+use x86_64::structures::tss::TaskStateSegment;
+use x86_64::{PrivilegeLevel, VirtAddr};
+
+/// Bytes at the top of an interrupt stack that hold the address of the CPU's block; see entry.s.
+pub const STACK_HEADER: u64 = 16;
+
+/// A CPU's segments and task state. The hardware reads them, so they stay where they are.
+pub struct CpuTables {
+    segments: GlobalDescriptorTable,
+    task: TaskStateSegment,
+}
+
+/// The gates of all 256 vectors.
+#[repr(C, align(16))]
+pub struct Gates([[u64; 2]; 256]);
+
+/// Moves a value into kernel memory, where it stays for good.
+pub fn keep<T>(frames: &mut Frames, value: T) -> Result<&'static mut T, Error> {
+    let bytes = size_of::<T>() as u64;
+    let at = frames.allocate(bytes.div_ceil(PAGE_SIZE), align_of::<T>() as u64)?;
+    // SAFETY: the frames were free, are in the direct map, large enough and aligned, and never given back.
+    unsafe {
+        direct::<T>(at).write(value);
+        Ok(&mut *direct::<T>(at))
+    }
+}
+
+/// Room for `count` values in kernel memory, for good.
+pub fn room<T>(frames: &mut Frames, count: usize) -> Result<&'static mut [MaybeUninit<T>], Error> {
+    let bytes = (size_of::<T>() as u64).checked_mul(count as u64).ok_or(Error::OutOfMemory)?;
+    let at = frames.allocate(bytes.div_ceil(PAGE_SIZE), align_of::<T>() as u64)?;
+    // SAFETY: the frames were free, are in the direct map, large enough and aligned, and never given back.
+    Ok(unsafe { slice::from_raw_parts_mut(direct(at), count) })
+}
+
+/// Puts a value into each place of `room`.
+pub fn furnish<T>(room: &'static mut [MaybeUninit<T>], mut make: impl FnMut(usize) -> T) -> &'static mut [T] {
+    let count = room.len();
+    for (index, place) in room.iter_mut().enumerate() {
+        place.write(make(index));
+    }
+    // SAFETY: each place was written just now.
+    unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast(), count) }
+}
+
+/// Builds the gates.
+pub fn build_gates() -> Gates {
+    let mut gates = [[0; 2]; 256];
+    for (vector, slot) in (0u8..=255).zip(&mut gates) {
+        let stack = match vector {
+            vectors::NMI => Stack::Nmi,
+            vectors::DOUBLE_FAULT => Stack::DoubleFault,
+            vectors::MACHINE_CHECK => Stack::MachineCheck,
+            _ => Stack::Trap,
+        };
+        let ring = if vectors::FOR_RING_3.contains(&vector) { 3 } else { 0 };
+        *slot = gate(entry::gate_address(vector), stack.ist_index().unwrap_or(0), ring);
+    }
+    Gates(gates)
+}
+
+/// Makes the tables of CPU `cpu`, whose block is at `block`, and writes that address to the top of its
+/// interrupt stacks.
+///
+/// # Safety
+/// The CPU's stacks are mapped and not in use.
+pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'static CpuTables, Error> {
+    let mut task = TaskStateSegment::new();
+    for stack in Stack::ALL {
+        let top = stack.range(cpu).end;
+        let Some(index) = stack.ist_index() else {
+            task.privilege_stack_table[0] = VirtAddr::new(top);
+            continue;
+        };
+        let header = core::ptr::with_exposed_provenance_mut::<u64>((top - STACK_HEADER) as usize);
+        // SAFETY: the caller vouches that the stack is mapped and that nobody is on it.
+        unsafe { header.write(block) };
+        task.interrupt_stack_table[index] = VirtAddr::new(top - STACK_HEADER);
+    }
+    let tables = keep(frames, CpuTables { segments: GlobalDescriptorTable::new(), task })?;
+    // In the order of `descriptors`; entry 3, the base of `sysret`, is 32-bit code that nobody uses.
+    tables.segments.append(Descriptor::kernel_code_segment());
+    tables.segments.append(Descriptor::kernel_data_segment());
+    tables.segments.append(Descriptor::UserSegment(DescriptorFlags::USER_CODE32.bits()));
+    tables.segments.append(Descriptor::user_data_segment());
+    tables.segments.append(Descriptor::user_code_segment());
+    // SAFETY: the task state was moved to where it stays just now.
+    let task = tables.segments.append(unsafe { Descriptor::tss_segment_unchecked(&raw const tables.task) });
+    assert_eq!(task.0, descriptors::TASK_STATE, "the segments are in the order of `descriptors`");
+    Ok(tables)
+}
+
+/// Makes this CPU use the tables.
+///
+/// # Safety
+/// They are this CPU's own, and no other CPU has loaded them.
+pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
+    let selector = |number: u16| SegmentSelector(number);
+    let limit = (size_of::<Gates>() - 1) as u16;
+    let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(gates) };
+    tables.segments.load();
+    // SAFETY: the selectors are those of the segments just loaded, the gates lead to the entry stubs.
+    unsafe {
+        CS::set_reg(selector(descriptors::KERNEL_CODE));
+        SS::set_reg(selector(descriptors::KERNEL_DATA));
+        DS::set_reg(selector(descriptors::USER_DATA));
+        ES::set_reg(selector(descriptors::USER_DATA));
+        load_tss(SegmentSelector::new(descriptors::TASK_STATE >> 3, PrivilegeLevel::Ring0));
+        lidt(&pointer);
+    }
+}
+
+/// Gives the program that runs next the segment registers with which every program starts, so that none
+/// sees what another left in them.
+///
+/// # Safety
+/// GS holds the CPU's block, and interrupts are off.
+pub unsafe fn reset_user_segments() {
+    // SAFETY: the selector is that of ring 3's flat data segment. Loading GS clears the program's base,
+    // which `swapgs` has put in place of the kernel's; an NMI in between does not rely on GS.
+    unsafe {
+        asm!(
+            "mov ds, {0:x}", "mov es, {0:x}", "mov fs, {0:x}", "swapgs", "mov gs, {0:x}", "swapgs",
+            in(reg) descriptors::USER_DATA, options(nostack, preserves_flags),
+        );
+    }
+}

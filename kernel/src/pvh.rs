@@ -1,0 +1,165 @@
+//! The start info that a PVH boot loader hands over (Xen's `hvm_start_info`, version 1): memory map,
+//! boot archive, ACPI root pointer. All of it is untrusted input: nothing here indexes or overflows.
+
+use crate::memory_map::{Kind, MemoryMap, Region, TooManyRegions};
+use core::ops::Range;
+
+/// `XEN_HVM_START_MAGIC_VALUE`.
+const MAGIC: u32 = 0x336e_c578;
+/// Bytes of `hvm_start_info`.
+const INFO_BYTES: u64 = 56;
+/// Bytes of `hvm_modlist_entry`.
+const MODULE_BYTES: u64 = 32;
+/// Bytes of `hvm_memmap_table_entry`.
+const REGION_BYTES: u64 = 24;
+/// `XEN_HVM_MEMMAP_TYPE_RAM`.
+const TYPE_RAM: u32 = 1;
+/// `XEN_HVM_MEMMAP_TYPE_ACPI`.
+const TYPE_ACPI: u32 = 3;
+
+/// What is wrong with a start info: the boot loader's fault, all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// The magic number is not there: the image was not booted by PVH.
+    NotPvh,
+    /// Version 0, which has no memory map.
+    NoMemoryMap,
+    /// A structure lies where there is no memory.
+    Unreadable,
+    /// The memory map is absurdly long.
+    TooManyRegions,
+}
+
+impl From<TooManyRegions> for Error {
+    fn from(_: TooManyRegions) -> Self {
+        Error::TooManyRegions
+    }
+}
+
+/// What the boot loader said.
+#[derive(Clone, Debug)]
+pub struct StartInfo {
+    /// The memory map.
+    pub map: MemoryMap,
+    /// Physical addresses of the first module, the boot archive; `None` without one.
+    pub archive: Option<Range<u64>>,
+    /// Physical address of the ACPI root pointer; `None` if the loader found none.
+    pub rsdp: Option<u64>,
+}
+
+/// Little-endian integers out of a record, at fixed places.
+struct Record<'a>(&'a [u8]);
+
+impl Record<'_> {
+    fn u32(&self, at: usize) -> Result<u32, Error> {
+        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
+        Ok(u32::from_le_bytes(*bytes))
+    }
+
+    fn u64(&self, at: usize) -> Result<u64, Error> {
+        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
+        Ok(u64::from_le_bytes(*bytes))
+    }
+}
+
+/// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
+pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo, Error> {
+    let record = |table: u64, index: u32, bytes: u64| {
+        let start = table.checked_add(u64::from(index) * bytes).ok_or(Error::Unreadable)?;
+        let end = start.checked_add(bytes).ok_or(Error::Unreadable)?;
+        read(start..end).map(Record).ok_or(Error::Unreadable)
+    };
+    let info = record(address, 0, INFO_BYTES)?;
+    if info.u32(0)? != MAGIC {
+        return Err(Error::NotPvh);
+    }
+    if info.u32(4)? == 0 {
+        return Err(Error::NoMemoryMap);
+    }
+
+    let mut map = MemoryMap::default();
+    let table = info.u64(40)?;
+    for index in 0..info.u32(48)? {
+        let entry = record(table, index, REGION_BYTES)?;
+        let start = entry.u64(0)?;
+        let kind = match entry.u32(16)? {
+            TYPE_RAM => Kind::Ram,
+            TYPE_ACPI => Kind::Acpi,
+            _ => Kind::Reserved,
+        };
+        map.push(Region { start, end: start.saturating_add(entry.u64(8)?), kind })?;
+    }
+
+    let archive = match info.u32(12)? {
+        0 => None,
+        _ => {
+            let module = record(info.u64(16)?, 0, MODULE_BYTES)?;
+            let start = module.u64(0)?;
+            Some(start..start.checked_add(module.u64(8)?).ok_or(Error::Unreadable)?)
+        }
+    };
+    let rsdp = Some(info.u64(32)?).filter(|&address| address != 0);
+    Ok(StartInfo { map, archive, rsdp })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// A start info at 0 with one module (list at 64) and two regions (table at 96).
+    fn sample() -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for word in [MAGIC, 1, 0, 1] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for word in [64u64, 0, 0xf5a40, 96, 2, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for word in [0x7000_0000u64, 0x2800, 0, 0] {
+            bytes.extend(word.to_le_bytes());
+        }
+        for word in [0u64, 0x9fc00, 1, 0x10_0000, 0x7fee_0000, 1] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes
+    }
+
+    fn parse_at_0(bytes: &[u8]) -> Result<StartInfo, Error> {
+        parse(0, |range| bytes.get(range.start as usize..range.end as usize))
+    }
+
+    #[test]
+    fn reads_what_the_loader_wrote() {
+        let info = parse_at_0(&sample()).expect("well formed");
+        assert_eq!(info.archive, Some(0x7000_0000..0x7000_2800));
+        assert_eq!(info.rsdp, Some(0xf5a40));
+        assert_eq!(info.map.regions().len(), 2);
+        assert_eq!(info.map.regions()[1], Region { start: 0x10_0000, end: 0x7ffe_0000, kind: Kind::Ram });
+    }
+
+    #[test]
+    fn names_what_is_wrong() {
+        let with = |at: usize, value: u32| {
+            let mut bytes = sample();
+            bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            parse_at_0(&bytes).expect_err("broken")
+        };
+        assert_eq!(with(0, 7), Error::NotPvh);
+        assert_eq!(with(4, 0), Error::NoMemoryMap);
+        assert_eq!(with(16, 4000), Error::Unreadable);
+        assert_eq!(with(48, 3), Error::Unreadable);
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics_on_a_damaged_info(damage in proptest::collection::vec((0usize..144, any::<u8>()), 1..8)) {
+            let mut bytes = sample();
+            for (at, value) in damage {
+                bytes[at] = value;
+            }
+            let _ = parse_at_0(&bytes);
+        }
+    }
+}
