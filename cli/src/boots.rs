@@ -5,8 +5,8 @@ mod behaviours;
 use crate::archive;
 use crate::counts::Counts;
 use crate::error::Error;
-use crate::image::{self, Images};
-use crate::job::{self, Job};
+use crate::image::{self, Images, Kind};
+use crate::job::{self, Boot, Job};
 use crate::qemu::{self, Ended, Run};
 use crate::{tools, workspace};
 use behaviours::{BEHAVIOURS, Behaviour};
@@ -74,7 +74,7 @@ pub fn try_all(
 ) -> std::result::Result<Vec<Verdict>, Error> {
     let missing = tools::find(tools::QEMU).is_none();
     if !missing {
-        image::build(Images::All)?;
+        image::build(Images::All, Kind::Fast)?;
     }
     let mut verdicts = Vec::new();
     for behaviour in BEHAVIOURS.iter().filter(|behaviour| wanted(behaviour.name)) {
@@ -98,7 +98,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     if behaviour.programs {
         return try_programs(behaviour, show);
     }
-    let image = image::path(behaviour.image);
+    let image = image::path(behaviour.image, behaviour.kind);
     let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
     if behaviour.archive {
         archive::write(&archive, &image, "", &[])?;
@@ -122,7 +122,8 @@ const SEEDS: Range<u64> = 1..3;
 fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let job = Job::new(&[], behaviour.cpus)?;
     let timeout = Some(behaviour.timeout);
-    let booted = job.on_qemu(behaviour.image, timeout, false, show)?;
+    let Behaviour { image, kind, .. } = *behaviour;
+    let booted = job.on_qemu(&Boot { image, kind, timeout, show, ..Boot::QUIET })?;
     let problems = job.problems(&booted);
     if !problems.is_empty() {
         return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));

@@ -47,9 +47,6 @@ pub enum Error {
     /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),
-    /// A debugger was asked for where there is none (the caller).
-    #[error("--gdb needs --machine qemu")]
-    NoDebugger,
     /// There is no solver (the environment).
     #[error("there is no z3; `cargo cairn setup` installs one")]
     NoSolver,
@@ -59,6 +56,9 @@ pub enum Error {
     /// The report cannot be written as JSON (us).
     #[error("cannot write the report as JSON: {0}")]
     Json(serde_json::Error),
+    /// An option was given that only QEMU has a meaning for (the caller).
+    #[error("{0} needs --machine qemu")]
+    NeedsQemu(&'static str),
     /// There is nothing by this name (the caller).
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {

@@ -34,6 +34,34 @@ const FLAGS: &[&str] = &[
     "-Ctarget-cpu=x86-64",
 ];
 
+/// What a checked image has in addition: arithmetic that overflows and locks out of order are panics.
+const CHECKS: &[&str] = &["-Cdebug-assertions=yes", "-Coverflow-checks=yes"];
+
+/// Which checks an image contains beside those that no image can do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// None.
+    Fast,
+    /// All there are.
+    Checked,
+}
+
+impl Kind {
+    /// Code-generation flags.
+    fn flags(self) -> String {
+        let more = if self == Kind::Checked { CHECKS } else { &[] };
+        [FLAGS, more].concat().join("\x1f")
+    }
+
+    /// Where images of this kind are built: those of two kinds would undo each other.
+    fn directory(self) -> PathBuf {
+        workspace::target().join(match self {
+            Kind::Fast => "kernel",
+            Kind::Checked => "kernel-checked",
+        })
+    }
+}
+
 /// How long a build may take before its progress is shown.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -47,15 +75,15 @@ pub enum Images<'a> {
 }
 
 /// Builds images, silently unless it takes long or fails.
-pub fn build(images: Images) -> Result<(), Error> {
+pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(&cargo);
     command
         .current_dir(workspace::root())
         .args(["build", "--package", "kernel", "--features", "image", "--release", "--target", TARGET])
         .arg("--target-dir")
-        .arg(directory())
-        .env("CARGO_ENCODED_RUSTFLAGS", FLAGS.join("\x1f"))
+        .arg(kind.directory())
+        .env("CARGO_ENCODED_RUSTFLAGS", kind.flags())
         .env_remove("RUSTFLAGS")
         .stdin(Stdio::null())
         .stderr(Stdio::piped());
@@ -67,12 +95,8 @@ pub fn build(images: Images) -> Result<(), Error> {
 }
 
 /// Where [`build`] leaves the image with this name.
-pub fn path(name: &str) -> PathBuf {
-    directory().join(TARGET).join("release").join(name)
-}
-
-fn directory() -> PathBuf {
-    workspace::target().join("kernel")
+pub fn path(name: &str, kind: Kind) -> PathBuf {
+    kind.directory().join(TARGET).join("release").join(name)
 }
 
 /// Runs a command and keeps what it writes to its standard error until it has taken long or failed.

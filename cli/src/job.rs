@@ -1,7 +1,7 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
 use crate::error::Error;
-use crate::image::{self, Images};
+use crate::image::{self, Images, Kind};
 use crate::qemu::{self, Outcome};
 use crate::{archive, workspace};
 use kernel::exit::Reason;
@@ -11,11 +11,10 @@ use sim::board::Memory;
 use sim::run::{Checking, Config, End};
 use std::fmt;
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// The image of the kernel.
-pub const IMAGE: &str = "cairn";
+const IMAGE: &str = "cairn";
 
 /// Programs to run.
 pub struct Job {
@@ -25,6 +24,26 @@ pub struct Job {
     plan: Plan,
     /// Number of CPUs.
     cpus: u32,
+}
+
+/// How to boot a job.
+#[derive(Clone, Copy)]
+pub struct Boot<'a> {
+    /// Name of the image.
+    pub image: &'a str,
+    /// Which checks it contains.
+    pub kind: Kind,
+    /// When to give up.
+    pub timeout: Option<Duration>,
+    /// Whether to wait for a debugger.
+    pub gdb: bool,
+    /// Whether to show the console while the machine runs.
+    pub show: bool,
+}
+
+impl Boot<'_> {
+    /// The kernel without checks, time-out, debugger and console.
+    pub const QUIET: Boot<'static> = Boot { image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
 }
 
 /// How a job did.
@@ -78,19 +97,20 @@ impl Job {
         Ok(Job { archive, plan, cpus })
     }
 
-    /// Writes the boot archive for the image called `name` and gives the image and it.
-    fn archive(&self, name: &str) -> Result<(PathBuf, PathBuf), Error> {
-        let image = image::path(name);
-        let path = workspace::target().join("kernel").join(format!("boot-{}.tar", self.cpus));
+    /// Runs it on QEMU.
+    pub fn on_qemu(&self, boot: &Boot) -> Result<Ran, Error> {
+        let Boot { image: name, kind, timeout, gdb, show } = *boot;
+        image::build(Images::One(name), kind)?;
+        let image = image::path(name, kind);
+        let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
         let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
-        archive::write(&path, &image, &self.plan.boot_list, &programs)?;
-        Ok((image, path))
-    }
-
-    /// Runs it on QEMU, with the image of this name.
-    pub fn on_qemu(&self, name: &str, timeout: Option<Duration>, gdb: bool, show: bool) -> Result<Ran, Error> {
-        image::build(Images::One(name))?;
-        let (image, archive) = self.archive(name)?;
+        archive::write(&archive, &image, &self.plan.boot_list, &programs)?;
+        if gdb {
+            eprintln!(
+                "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
+                image.display()
+            );
+        }
         let run = qemu::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
         let qemu::Ended { outcome, console, time } = qemu::run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Qemu(outcome));
@@ -130,13 +150,23 @@ impl Job {
 
     /// What of a run was not as expected, in words; nothing if all was.
     pub fn problems(&self, ran: &Ran) -> Vec<String> {
-        let mut problems: Vec<_> = ran.failure.iter().map(ToString::to_string).collect();
         let mut check = Check::new(&self.plan);
-        problems
-            .extend(ran.console.lines().filter_map(|line| check.line(line).err()).map(|problem| problem.to_string()));
-        problems.extend(check.missing().iter().map(ToString::to_string));
+        let lines = ran.console.lines().take_while(|line| !is_last_report(line));
+        let mut problems: Vec<_> = lines.filter_map(|line| check.line(line).err()).map(|p| p.to_string()).collect();
+        match &ran.failure {
+            // That a machine which has ended too early owes the rest need not be said.
+            Some(failure) => problems.insert(0, ran.explain(failure)),
+            None => problems.extend(check.missing().iter().map(ToString::to_string)),
+        }
         problems
     }
+}
+
+/// Whether a line begins the kernel's last report: a panic, an exception, or what the CPUs were doing.
+fn is_last_report(line: &str) -> bool {
+    line.strip_prefix("cairn: ").is_some_and(|rest| {
+        rest.starts_with("kernel panic ") || rest.starts_with("stopped from outside") || rest.contains(" (vector ")
+    })
 }
 
 impl Ran {
@@ -147,6 +177,17 @@ impl Ran {
         let mut lines: Vec<_> = self.console.lines().filter(ours).collect();
         lines.sort_unstable();
         lines
+    }
+
+    /// A failure, with what the kernel had to say to it.
+    fn explain(&self, failure: &Failure) -> String {
+        let report = self.console.lines().skip_while(|line| !is_last_report(line));
+        let count = match failure {
+            // Where each CPU was.
+            Failure::Qemu(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
+            _ => 1,
+        };
+        report.take(count).fold(failure.to_string(), |text, line| text + "\n  " + line)
     }
 
     /// How many programs have ended.
@@ -182,6 +223,16 @@ mod tests {
         let other = ran(&format!("cairn: protections\nb\n{end}\na\n"));
         assert_eq!(difference(&one, &other), None);
         assert_eq!((one.ended(), one.lines().len()), (1, 3));
+    }
+
+    #[test]
+    fn a_failure_comes_with_the_kernels_report() {
+        let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
+        let failure = Failure::Qemu(Outcome::Ended(Reason::Panic));
+        let ran = Ran { failure: None, console, time: Duration::ZERO };
+        assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
+        assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
+        assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));
     }
 
     #[test]

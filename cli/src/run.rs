@@ -1,8 +1,8 @@
 //! `cairn run`: builds the programs, and the kernel, and runs them, with the console on the terminal.
 
 use crate::error::Error;
-use crate::image;
-use crate::job::{IMAGE, Job};
+use crate::image::Kind;
+use crate::job::{Boot, Job};
 use crate::tools;
 use clap::ValueEnum;
 use std::process::ExitCode;
@@ -26,6 +26,9 @@ pub struct Arguments {
     /// Fixes in which order the hosted machine's CPUs take turns
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
+    /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
+    #[arg(long)]
+    checked: bool,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
@@ -48,21 +51,17 @@ const SHOWN: usize = 20;
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let machine = arguments.machine.unwrap_or_else(choose);
-    if arguments.gdb && machine != Machine::Qemu {
-        return Err(Error::NoDebugger);
+    for (asked, option) in [(arguments.gdb, "--gdb"), (arguments.checked, "--checked")] {
+        if asked && machine != Machine::Qemu {
+            return Err(Error::NeedsQemu(option));
+        }
     }
     let job = Job::new(&arguments.programs, arguments.cpus)?;
     let timeout = (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout));
     let ran = match machine {
         Machine::Qemu => {
-            if arguments.gdb {
-                let image = image::path(IMAGE);
-                eprintln!(
-                    "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
-                    image.display()
-                );
-            }
-            job.on_qemu(IMAGE, timeout, arguments.gdb, true)?
+            let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
+            job.on_qemu(&Boot { kind, timeout, gdb: arguments.gdb, show: true, ..Boot::QUIET })?
         }
         Machine::Sim => job.hosted(arguments.seed, timeout, true)?,
     };

@@ -5,7 +5,7 @@ mod cargo;
 use crate::boots;
 use crate::counts::Counts;
 use crate::error::Error;
-use crate::job::{IMAGE, Job};
+use crate::job::{Boot, Job};
 use crate::{prove, setup, tools};
 use cargo::cargo_test;
 use std::process::ExitCode;
@@ -92,7 +92,7 @@ fn programs() -> Result<Counts, Error> {
         Counts::one(problems.is_empty())
     };
     let qemu = if tools::find(tools::QEMU).is_some() {
-        judge("qemu", job.on_qemu(IMAGE, Some(PROGRAMS_LIMIT), false, false)?)
+        judge("qemu", job.on_qemu(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?)
     } else {
         println!("  skipped  qemu: {} is not installed", tools::QEMU);
         Counts::SKIPPED

@@ -56,7 +56,7 @@ fn path_of_entry<G: Geometry>(
     if !decide(&|| (row.ready)(&state.view(), &arguments)) {
         return;
     }
-    let moves = Moves::new(state.threads.snapshot(), state.own.cpu);
+    let moves = Moves::new(state, Ground::Derived);
     let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
         Ok(next) => next,

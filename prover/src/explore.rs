@@ -64,8 +64,15 @@ pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
     }
 }
 
+/// How many decisions a path has at most: kernel entries are straight lines, far below it.
+const MOST_DECISIONS: usize = 200;
+
 impl Engine {
     fn decide(&mut self, condition: Term, decision: Decision, at: &'static Location<'static>) {
+        if self.decisions.len() >= MOST_DECISIONS {
+            self.fail(format!("a path of more than {MOST_DECISIONS} decisions"), Reason::Fuel);
+            resume_unwind(Box::new(Abandon));
+        }
         let holds = if decision.value { condition } else { self.arena.not(condition) };
         if decision.forked && !self.replaying_but_last() {
             self.push_scope();
@@ -309,6 +316,24 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
 }
 
 impl Engine {
+    /// `fact` as clauses, all of which hold if it does.
+    pub(crate) fn clauses(&mut self, fact: Term) -> Vec<Term> {
+        let mut parts = Vec::new();
+        self.split(fact, &mut Vec::new(), &mut parts);
+        let mut clauses = Vec::new();
+        for part in parts {
+            let mut breaks = self.arena.bool(true);
+            for term in part.into_iter().rev() {
+                breaks = self.arena.and(term, breaks);
+            }
+            let clause = self.arena.not(breaks);
+            if self.arena.as_bool(clause) != Some(true) {
+                clauses.push(clause);
+            }
+        }
+        clauses
+    }
+
     /// Takes `goal` apart: it holds if none of `parts` has a model. Each is the negation of a part of the goal, with
     /// what may be assumed when it is looked at.
     fn split(&mut self, goal: Term, given: &mut Vec<Term>, parts: &mut Vec<Vec<Term>>) {

@@ -34,6 +34,8 @@ pub(crate) struct FactSet {
 
 struct Instance {
     holds: Term,
+    /// Its parts: only those that the solver's model breaks are asserted.
+    clauses: Vec<Term>,
     reads: Vec<Read>,
 }
 
@@ -273,9 +275,11 @@ fn instantiate(depth: u32) {
             engine(|e| {
                 let facts = &mut e.facts;
                 facts.touch_all(&instance.reads, depth + 1);
-                if e.arena.as_bool(instance.holds) != Some(true) && facts.candidate_index.insert(instance.holds) {
-                    let large = e.arena.is_larger(instance.holds, LARGE);
-                    facts.candidates.push(Candidate { holds: instance.holds, depth, large });
+                for &holds in &instance.clauses {
+                    if facts.candidate_index.insert(holds) {
+                        let large = e.arena.is_larger(holds, LARGE);
+                        facts.candidates.push(Candidate { holds, depth, large });
+                    }
                 }
             });
         }
@@ -304,7 +308,14 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
             let below = e.arena.lt(key, bound);
             holds = e.arena.implies(below, holds);
         }
-        Rc::new(Instance { holds, reads })
+        let clauses = if e.arena.is_larger(holds, LARGE) {
+            e.clauses(holds)
+        } else if e.arena.as_bool(holds) == Some(true) {
+            Vec::new()
+        } else {
+            vec![holds]
+        };
+        Rc::new(Instance { holds, clauses, reads })
     });
     set.memo.borrow_mut().insert((fact, keys), instance.clone());
     instance

@@ -4,15 +4,18 @@ use crate::engine::engine;
 use crate::explore::{branch, condition};
 use crate::facts::{FactSet, Quantified, Trigger};
 use crate::map::Origin;
+use crate::prove::Ground;
+use crate::state::State;
 use crate::term::Range;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
 use layer::constants::{TOTAL_CPU, UCTXT_SIZE};
 use layer::fields::{FIELDS, Next, Slot, ThreadGhosts, UserContexts, bounds};
-use layer::invariant::{IGNORE, Keys};
+use layer::invariant::{IGNORE, Keys, facts};
 use layer::log::{Event, Log};
 use layer::machine::{Links, Lock, Machine, Object, Spec, Visit};
 use layer::queue::Threads;
+use std::any::Any;
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -142,6 +145,9 @@ pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
 
 /// The links, as they are now and as they were when the others last moved.
 pub(crate) struct Moves<G: Geometry> {
+    /// The state that the proof starts from, and whose invariant holds.
+    start: Rc<State<G>>,
+    ground: Ground,
     pub now: Rc<RefCell<Threads<Sym<G>>>>,
     pub since: RefCell<Threads<Sym<G>>>,
     pub version: RefCell<Origin>,
@@ -150,15 +156,34 @@ pub(crate) struct Moves<G: Geometry> {
 }
 
 impl<G: Geometry> Moves<G> {
-    pub fn new(threads: Threads<Sym<G>>, me: SymWord) -> Rc<Self> {
-        let since = RefCell::new(threads.snapshot());
+    pub fn new(start: &Rc<State<G>>, ground: Ground) -> Rc<Self> {
         Rc::new(Moves {
-            now: Rc::new(RefCell::new(threads)),
-            since,
+            start: start.clone(),
+            ground,
+            now: Rc::new(RefCell::new(start.threads.snapshot())),
+            since: RefCell::new(start.threads.snapshot()),
             version: RefCell::new(Origin { version: 0 }),
-            me,
+            me: start.own.cpu,
             duties: Duties::default(),
         })
+    }
+
+    /// Assumes the invariant of the state that the proof started from, but with a shared object as it is now that the
+    /// others have moved for the first time: that the invariant is stable under their moves is proved by itself.
+    fn assume_stable<T: Object<Sym<G>>>(&self, object: &Rc<T>, threads: &Rc<Threads<Sym<G>>>, origins: Origins) {
+        let mut set = Vec::new();
+        for fact in facts::<Sym<G>>().filter(|fact| self.ground.includes(fact)) {
+            let (start, object, threads) = (self.start.clone(), object.clone(), threads.clone());
+            set.push(quantified::<G>(fact.keys, origins, move |k| {
+                let object: &dyn Any = &*object;
+                let mut view = start.view();
+                view.threads = &threads;
+                view.at = object.downcast_ref().unwrap_or(view.at);
+                view.pending = object.downcast_ref().unwrap_or(view.pending);
+                (fact.holds)(&view, k)
+            }));
+        }
+        engine(|e| e.facts.add(FactSet::new(set)));
     }
 
     /// What this CPU did to the threads since the others last moved is what they may count on.
@@ -186,14 +211,16 @@ impl<G: Geometry> Moves<G> {
         let new = Rc::new(Threads::homes(origin));
         let me = self.me;
         let from = self.version.replace(origin);
-        let mut facts = Vec::new();
+        let mut set = Vec::new();
         for version in [from, origin] {
             let (old, new) = (old.clone(), new.clone());
-            facts.push(quantified::<G>(Threads::<Sym<G>>::KEYS, version, move |k| Threads::rely(&old, &new, me, k[0])));
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(version), move |k| {
+                Threads::rely(&old, &new, me, k[0])
+            }));
         }
         let fact = new.clone();
-        facts.push(quantified::<G>(Threads::<Sym<G>>::KEYS, origin, move |k| fact.own_fact(k[0])));
-        engine(|e| e.facts.add(FactSet::new(facts)));
+        set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(origin), move |k| fact.own_fact(k[0])));
+        engine(|e| e.facts.add(FactSet::new(set)));
         *self.now.borrow_mut() = new.snapshot();
         *self.since.borrow_mut() = new.snapshot();
     }
@@ -207,10 +234,36 @@ pub(crate) fn next_version() -> Origin {
     })
 }
 
-/// `holds` as a fact over the version `origin` of the fields that `keys` names.
+/// Which version of the fields a fact is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Origins {
+    /// Of the allocation table.
+    pub at: Origin,
+    /// Of threads and their links.
+    pub threads: Origin,
+    /// Of everything else.
+    pub own: Origin,
+}
+
+impl Origins {
+    /// The same version of all.
+    pub fn all(origin: Origin) -> Origins {
+        Origins { at: origin, threads: origin, own: origin }
+    }
+
+    fn of(self, field: &str) -> Origin {
+        match field.split('.').next() {
+            Some("AT") => self.at,
+            Some("tcb") => self.threads,
+            _ => self.own,
+        }
+    }
+}
+
+/// `holds` as a fact over the versions `origins` of the fields that `keys` names.
 pub(crate) fn quantified<G: Geometry>(
     keys: Keys,
-    origin: Origin,
+    origins: Origins,
     holds: impl Fn(&[SymWord]) -> bool + 'static,
 ) -> Quantified {
     let bounds = key_bounds::<G>(keys);
@@ -220,7 +273,7 @@ pub(crate) fn quantified<G: Geometry>(
             maps: FIELDS
                 .iter()
                 .filter(|f| *f == field || f.strip_prefix(field).is_some_and(|rest| rest.starts_with('.')))
-                .map(|f| engine(|e| e.arena.name(&origin.name(f))))
+                .map(|f| engine(|e| e.arena.name(&origins.of(f).name(f))))
                 .collect(),
             keys: coordinates.iter().map(|&k| (k != IGNORE).then_some(k)).collect(),
         })
@@ -322,7 +375,11 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
             by.0 == self.moves.me.0 && row.0 == self.row.0,
             "a lock is taken for another CPU or row than this CPU's"
         );
+        // As it was when the proof started: nothing of it was written, and the others have not moved it yet.
+        let mut pristine = self.version.borrow().version == 0;
         if T::MOVES_THREADS {
+            let written = engine(|e| e.writes.iter().any(|w| w.field.starts_with("tcb")));
+            pristine &= self.moves.version.borrow().version == 0 && !written;
             self.moves.owe("before taking a lock");
             self.moves.others_move();
         }
@@ -332,16 +389,26 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         let new = Rc::new(unknown_object::<G, T>(origin));
         let threads = Rc::new(self.moves.now.borrow().snapshot());
         let links = *self.moves.version.borrow();
-        let mut facts = Vec::new();
+        let mut set = Vec::new();
         // Where the object has no fields of its own, its facts are about the threads in it.
         let (before, after) = if T::MOVES_THREADS { (links, links) } else { (from, origin) };
         for version in [before, after] {
             let (old, new) = (old.clone(), new.clone());
-            facts.push(quantified::<G>(T::KEYS, version, move |k| T::rely(&old, &new, by, k)));
+            set.push(quantified::<G>(T::KEYS, Origins::all(version), move |k| T::rely(&old, &new, by, k)));
+        }
+        if pristine {
+            let own = Origin { version: 0 };
+            let origins = if T::MOVES_THREADS {
+                Origins { at: own, threads: links, own }
+            } else {
+                Origins { at: origin, threads: own, own }
+            };
+            let threads = if T::MOVES_THREADS { threads.clone() } else { Rc::new(self.moves.start.threads.snapshot()) };
+            self.moves.assume_stable(&new, &threads, origins);
         }
         let (fact, row) = (new.clone(), self.row);
-        facts.push(quantified::<G>(T::KEYS, after, move |k| fact.own_fact(row, &threads, k)));
-        engine(|e| e.facts.add(FactSet::new(facts)));
+        set.push(quantified::<G>(T::KEYS, Origins::all(after), move |k| fact.own_fact(row, &threads, k)));
+        engine(|e| e.facts.add(FactSet::new(set)));
         SymGuard { lock: self, object: new.snapshot(), taken: new }
     }
 }

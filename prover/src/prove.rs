@@ -2,7 +2,7 @@
 use crate::engine::{Counts, Failure, Reason, engine};
 use crate::explore::{Aim, apart, check, condition, explore, goal, prove};
 use crate::facts::{FactSet, assert_at};
-use crate::machine::{Moves, Sym, decide, key_bounds, quantified};
+use crate::machine::{Moves, Origins, Sym, decide, key_bounds, quantified};
 use crate::map::Origin;
 use crate::solver::Verdict;
 use crate::state::State;
@@ -38,7 +38,7 @@ impl Ground {
         }
     }
 
-    fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
+    pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
         self == Ground::Derived || fact.class != Class::Derived
     }
 }
@@ -83,8 +83,9 @@ impl Assumed {
                 scalars.push(condition(&|| (fact.holds)(&view.view(), &[])));
             } else {
                 numbers.push(fact.number);
-                quantifieds
-                    .push(quantified::<G>(fact.keys, Origin { version: 0 }, move |k| (fact.holds)(&view.view(), k)));
+                quantifieds.push(quantified::<G>(fact.keys, Origins::all(Origin { version: 0 }), move |k| {
+                    (fact.holds)(&view.view(), k)
+                }));
             }
         }
         Assumed { scalars, set: FactSet::new(quantifieds), numbers }
@@ -277,7 +278,7 @@ fn path_of_primitive<G: Geometry>(
     if !decide(&|| (contract.premise)(&state.view(), &arguments)) {
         return;
     }
-    let moves = Moves::new(state.threads.snapshot(), state.own.cpu);
+    let moves = Moves::new(state, ground);
     let started_in_kernel_mode = {
         let ghost = state.view().ghost;
         let (ikern, ihost) = (ghost.ikern, ghost.ihost);

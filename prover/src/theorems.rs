@@ -1,7 +1,7 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
 use crate::engine::engine;
 use crate::facts::FactSet;
-use crate::machine::{Moves, Sym, decide, key_bounds, quantified, unknown_object};
+use crate::machine::{Moves, Origins, Sym, decide, key_bounds, quantified, unknown_object};
 use crate::map::Origin;
 use crate::prove::{
     Assumed, Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
@@ -170,12 +170,14 @@ fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
         let mut facts = Vec::new();
         for (version, object) in (1..).zip([&first, &second, &third]) {
             let object = object.clone();
-            facts.push(quantified::<G>(T::KEYS, Origin { version }, move |k| object.by_itself(row, k)));
+            facts.push(quantified::<G>(T::KEYS, Origins::all(Origin { version }), move |k| object.by_itself(row, k)));
         }
         for (version, old, new) in [(1, &first, &second), (2, &second, &third)] {
             for version in [version, version + 1] {
                 let (old, new) = (old.clone(), new.clone());
-                facts.push(quantified::<G>(T::KEYS, Origin { version }, move |k| T::rely(&old, &new, me, k)));
+                facts.push(quantified::<G>(T::KEYS, Origins::all(Origin { version }), move |k| {
+                    T::rely(&old, &new, me, k)
+                }));
             }
         }
         engine(|e| e.facts.add(FactSet::new(facts)));
@@ -191,9 +193,17 @@ fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
 }
 
 /// The invariant holds, the others move what `moved` makes unknown, within what this CPU may count on: the invariant
-/// holds.
+/// holds. On both grounds, because proofs on both assume it where a lock is taken.
 fn stability<G: Geometry>(moved: &dyn Fn(State<G>, Origin) -> State<G>, threads: bool) -> Outcome {
-    let mut outcome = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+    let mut whole = Outcome::default();
+    for ground in [Ground::High, Ground::Derived] {
+        whole.add(stability_of::<G>(ground, moved, threads));
+    }
+    whole
+}
+
+fn stability_of<G: Geometry>(ground: Ground, moved: &dyn Fn(State<G>, Origin) -> State<G>, threads: bool) -> Outcome {
+    let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
         let (from, to) = (Origin { version: 0 }, Origin { version: 1 });
         engine(|e| e.fresh = e.fresh.max(1));
         let (old, me) = (state.clone(), state.own.cpu);
@@ -202,7 +212,7 @@ fn stability<G: Geometry>(moved: &dyn Fn(State<G>, Origin) -> State<G>, threads:
         let keys = if threads { Threads::<Sym<G>>::KEYS } else { <AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS };
         for version in [from, to] {
             let (old, new) = (old.clone(), new.clone());
-            facts.push(quantified::<G>(keys, version, move |k| {
+            facts.push(quantified::<G>(keys, Origins::all(version), move |k| {
                 if threads {
                     Threads::rely(&old.threads, &new.threads, me, k[0])
                 } else {
@@ -211,7 +221,7 @@ fn stability<G: Geometry>(moved: &dyn Fn(State<G>, Origin) -> State<G>, threads:
             }));
         }
         let view = new.clone();
-        facts.push(quantified::<G>(keys, to, move |k| {
+        facts.push(quantified::<G>(keys, Origins::all(to), move |k| {
             if threads {
                 view.threads.own_fact(k[0]) && view.pending.own_fact(me, &view.threads, k)
             } else {
@@ -220,7 +230,7 @@ fn stability<G: Geometry>(moved: &dyn Fn(State<G>, Origin) -> State<G>, threads:
         }));
         engine(|e| e.facts.add(FactSet::new(facts)));
         if premises_hold(outcome) {
-            prove_facts(&new, assumed, |_| true, &mut outcome.clauses);
+            prove_facts(&new, assumed, |fact| ground.includes(fact), &mut outcome.clauses);
         }
     });
     outcome.require_success();
@@ -305,7 +315,7 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, chunk: Chunk, outcome: &mut 
     if !decide(&|| state.view().ghost.init.holds()) {
         return;
     }
-    let moves = Moves::new(state.threads.snapshot(), state.own.cpu);
+    let moves = Moves::new(state, Ground::Derived);
     let (result, after) = state.run(&moves, |cpu| exec_store(cpu, chunk, address, bytes, rip));
     // What is stuck does nothing, nor does what faults: its contract says so.
     if !matches!(result, Ok(Access::Done(()))) || !premises_hold(outcome) {

@@ -1,5 +1,6 @@
 //! The table of behaviours.
 
+use crate::image::Kind;
 use crate::qemu::Outcome;
 use kernel::exit::Reason;
 use std::time::Duration;
@@ -10,6 +11,8 @@ pub struct Behaviour {
     pub name: &'static str,
     /// Name of its image.
     pub image: &'static str,
+    /// Which checks the image contains; images with programs only have a choice.
+    pub kind: Kind,
     /// Number of CPUs.
     pub cpus: u32,
     /// Whether all programs run, as their manifests say and as on the hosted machine; the boot archive holds them.
@@ -32,6 +35,7 @@ pub struct Behaviour {
 pub const USUAL: Behaviour = Behaviour {
     name: "",
     image: "cairn",
+    kind: Kind::Fast,
     cpus: 1,
     programs: false,
     archive: true,
@@ -183,6 +187,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
     Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },
     Behaviour { name: "programs-8-cpus", cpus: 8, ..PROGRAMS },
+    Behaviour { name: "programs-checked", kind: Kind::Checked, cpus: 8, ..PROGRAMS },
     Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
     Behaviour {
         name: "hang",

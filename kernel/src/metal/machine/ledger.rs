@@ -38,7 +38,12 @@ static LEDGER: Once<Ledger> = Once::new();
 /// # Panics
 /// Before [`open`]: a bug.
 pub fn ledger() -> &'static Ledger {
-    LEDGER.get().expect("the ledger is opened before programs run")
+    opened().expect("the ledger is opened before programs run")
+}
+
+/// The ledger, if it has been opened.
+pub fn opened() -> Option<&'static Ledger> {
+    LEDGER.get()
 }
 
 /// Reads the boot archive for a machine with so many CPUs.

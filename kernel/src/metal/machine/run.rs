@@ -125,9 +125,10 @@ fn go_on(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<After
 
 /// Which thread a CPU runs, for a report.
 fn describe(cpu: usize, out: &mut dyn Write) -> fmt::Result {
-    match ledger().running(cpu) {
+    let Some(ledger) = ledger::opened() else { return Ok(()) };
+    match ledger.running(cpu) {
         (thread, Some(program)) => write!(out, ", thread {thread} ({program})"),
-        (thread, None) if ledger().is_done(cpu as u32) => write!(out, ", thread {thread}, with nothing left to run"),
+        (thread, None) if ledger.is_done(cpu as u32) => write!(out, ", thread {thread}, with nothing left to run"),
         (thread, None) => write!(out, ", thread {thread}, which runs no program"),
     }
 }
