@@ -69,7 +69,7 @@ fn prove(arguments: &Arguments) -> Result<Report, Error> {
             bar.inc(1);
             bar.set_message(name);
             if status != Status::Proved {
-                bar.println(format!("{}: {name}", status.word()));
+                bar.suspend(|| eprintln!("{}: {name}", status.word()));
             }
         }
     });
