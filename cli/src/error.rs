@@ -47,6 +47,15 @@ pub enum Error {
     /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),
+    /// There is no solver (the environment).
+    #[error("there is no z3; `cargo cairn setup` installs one")]
+    NoSolver,
+    /// The proofs were not begun.
+    #[error(transparent)]
+    Prove(#[from] prover::SuiteError),
+    /// The report cannot be written as JSON (us).
+    #[error("cannot write the report as JSON: {0}")]
+    Json(serde_json::Error),
     /// An option was given that only QEMU has a meaning for (the caller).
     #[error("{0} needs --machine qemu")]
     NeedsQemu(&'static str),

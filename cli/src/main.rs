@@ -6,6 +6,7 @@ mod counts;
 mod error;
 mod image;
 mod job;
+mod prove;
 mod qemu;
 mod run;
 mod setup;
@@ -28,6 +29,7 @@ struct Arguments {
 enum Verb {
     Run(run::Arguments),
     Boots(boots::Arguments),
+    Prove(prove::Arguments),
     Setup(setup::Arguments),
     Test(test::Arguments),
 }
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
+        Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };

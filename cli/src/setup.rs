@@ -120,7 +120,7 @@ fn solver() -> Result<bool, Error> {
 }
 
 /// The solver's binary in the directory into which its wheel was unpacked.
-fn z3(directory: &Path) -> PathBuf {
+pub fn z3(directory: &Path) -> PathBuf {
     directory.join("bin").join("z3")
 }
 

@@ -6,7 +6,7 @@ use crate::boots;
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::job::{Boot, Job};
-use crate::{setup, tools};
+use crate::{prove, setup, tools};
 use cargo::cargo_test;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "setup", run: set_up },
     Step { name: "unit and property tests", run: workspace_tests },
     Step { name: "every interleaving on the lock", run: loom },
+    Step { name: "proofs", run: prove::prove_all },
     Step { name: "boots", run: try_boots },
     Step { name: "programs on both machines", run: programs },
 ];

@@ -64,8 +64,15 @@ pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
     }
 }
 
+/// How many decisions a path has at most: kernel entries are straight lines, far below it.
+const MOST_DECISIONS: usize = 200;
+
 impl Engine {
     fn decide(&mut self, condition: Term, decision: Decision, at: &'static Location<'static>) {
+        if self.decisions.len() >= MOST_DECISIONS {
+            self.fail(format!("a path of more than {MOST_DECISIONS} decisions"), Reason::Fuel);
+            resume_unwind(Box::new(Abandon));
+        }
         let holds = if decision.value { condition } else { self.arena.not(condition) };
         if decision.forked && !self.replaying_but_last() {
             self.push_scope();

@@ -308,7 +308,13 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
             let below = e.arena.lt(key, bound);
             holds = e.arena.implies(below, holds);
         }
-        let clauses = if e.arena.is_larger(holds, LARGE) { e.clauses(holds) } else if e.arena.as_bool(holds) == Some(true) { Vec::new() } else { vec![holds] };
+        let clauses = if e.arena.is_larger(holds, LARGE) {
+            e.clauses(holds)
+        } else if e.arena.as_bool(holds) == Some(true) {
+            Vec::new()
+        } else {
+            vec![holds]
+        };
         Rc::new(Instance { holds, clauses, reads })
     });
     set.memo.borrow_mut().insert((fact, keys), instance.clone());

@@ -2,19 +2,28 @@
 #![forbid(unsafe_code)]
 
 mod engine;
+mod entry;
 mod explore;
 mod facts;
 mod machine;
 mod map;
 mod model;
 mod prove;
+mod report;
 mod solver;
 mod state;
+mod suite;
+mod system;
 mod term;
+mod theorems;
 mod word;
 
 pub use engine::{Counts, Failure, Reason, with_engine};
+pub use entry::prove_entry;
 pub use explore::catch_panics;
 pub use machine::Sym;
 pub use prove::{Ground, Outcome, prove_primitive};
+pub use report::{ASSUMED, Clause, Part, Report, Row, Status, Summary};
 pub use solver::{Solver, SolverError};
+pub use suite::{Options, Progress, Subject, SuiteError, run, solver_version, subjects};
+pub use theorems::{Theorem, theorems};

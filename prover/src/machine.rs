@@ -214,7 +214,9 @@ impl<G: Geometry> Moves<G> {
         let mut set = Vec::new();
         for version in [from, origin] {
             let (old, new) = (old.clone(), new.clone());
-            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(version), move |k| Threads::rely(&old, &new, me, k[0])));
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(version), move |k| {
+                Threads::rely(&old, &new, me, k[0])
+            }));
         }
         let fact = new.clone();
         set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(origin), move |k| fact.own_fact(k[0])));
@@ -224,7 +226,8 @@ impl<G: Geometry> Moves<G> {
     }
 }
 
-fn next_version() -> Origin {
+/// A version that no object has yet.
+pub(crate) fn next_version() -> Origin {
     engine(|e| {
         e.fresh += 1;
         Origin { version: e.fresh }

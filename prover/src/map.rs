@@ -223,6 +223,29 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
+    /// Nothing is known any more of the values whose keys begin with `row`; the others stay.
+    #[track_caller]
+    pub(crate) fn forget(&mut self, row: &[SymWord]) {
+        let at = Location::caller();
+        let row = self.key(row, at);
+        let changes = engine(|e| e.arena.bool(true));
+        engine(|e| e.writes.push(Write { field: F::NAME, key: row.clone(), leaf: "", changes, at }));
+        let origin = crate::machine::next_version();
+        let (before, unknown): (Self, Self) = (self.clone(), <Sym<G> as Home<F>>::home(origin));
+        let make = Box::new(move |key: &[Term]| {
+            let forgotten = engine(|e| {
+                let mut hit = e.arena.bool(true);
+                for (&a, &b) in row.iter().zip(key) {
+                    let equal = e.arena.eq(a, b);
+                    hit = e.arena.and(hit, equal);
+                }
+                hit
+            });
+            choice(&|| encode(if branch(forgotten, at) { &unknown } else { &before }.load(key, at).0))
+        });
+        self.node = Rc::new(Node::Define { make });
+    }
+
     /// The range of a leaf of a struct, found by decoding an unknown value.
     fn range_of(&self, leaf: &'static str) -> Option<Range> {
         struct Ranges(Vec<(&'static str, Range)>);

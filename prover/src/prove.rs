@@ -30,6 +30,14 @@ pub enum Ground {
 }
 
 impl Ground {
+    /// What it says.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ground::High => "H and L",
+            Ground::Derived => "H, L and D",
+        }
+    }
+
     pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
         self == Ground::Derived || fact.class != Class::Derived
     }
@@ -83,6 +91,11 @@ impl Assumed {
         Assumed { scalars, set: FactSet::new(quantifieds), numbers }
     }
 
+    /// No facts.
+    pub fn nothing() -> Assumed {
+        Assumed { scalars: Vec::new(), set: FactSet::new(Vec::new()), numbers: Vec::new() }
+    }
+
     /// Assumes them on this path.
     pub fn assume(&self) {
         engine(|e| {
@@ -113,7 +126,7 @@ pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWo
 }
 
 /// Proves a goal without keys.
-fn prove_once(clause: impl FnOnce() -> String, holds: &dyn Fn() -> bool) -> bool {
+pub(crate) fn prove_once(clause: impl FnOnce() -> String, holds: &dyn Fn() -> bool) -> bool {
     apart(|| prove(goal(holds), clause))
 }
 
@@ -139,32 +152,67 @@ pub(crate) fn prove_facts<G: Geometry>(
     }
 }
 
-fn note(proved: &mut Vec<String>, clause: String) {
+/// Adds a clause to those that were proved, once.
+pub(crate) fn note(proved: &mut Vec<String>, clause: String) {
     if !proved.contains(&clause) {
         proved.push(clause);
     }
 }
 
-/// Runs `path` on every path, with the ground of an unknown state assumed, and collects what came of it.
-pub(crate) fn run_proof<G: Geometry>(ground: Ground, path: &dyn Fn(&Rc<State<G>>, &Assumed, &mut Outcome)) -> Outcome {
+/// Runs `path` on every path and collects what came of it; `strict` where going out of range is to be refuted.
+pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {
         e.failures.clear();
         e.counts = Counts::default();
-        e.strict = ground == Ground::Derived;
+        e.strict = strict;
     });
-    let state = Rc::new(State::<G>::unknown());
-    let assumed = Assumed::new(&state, ground);
     let outcome = RefCell::new(Outcome::default());
-    explore(&|| {
-        assumed.assume();
-        path(&state, &assumed, &mut outcome.borrow_mut());
-    });
+    explore(&|| path(&mut outcome.borrow_mut()));
     let mut outcome = outcome.into_inner();
     engine(|e| {
         outcome.counts = e.counts;
         outcome.failures = std::mem::take(&mut e.failures);
     });
     outcome
+}
+
+/// As [`run_paths`], with the facts of `ground` of an unknown state assumed.
+pub(crate) fn run_proof<G: Geometry>(ground: Ground, path: &dyn Fn(&Rc<State<G>>, &Assumed, &mut Outcome)) -> Outcome {
+    let state = Rc::new(State::<G>::unknown());
+    let assumed = Assumed::new(&state, ground);
+    run_paths(ground == Ground::Derived, &|outcome| {
+        assumed.assume();
+        path(&state, &assumed, outcome);
+    })
+}
+
+impl Outcome {
+    /// Takes over what came of one more part of the same proof.
+    pub(crate) fn add(&mut self, part: Outcome) {
+        self.counts.paths += part.counts.paths;
+        self.counts.obligations += part.counts.obligations;
+        self.counts.instances += part.counts.instances;
+        self.successful_paths += part.successful_paths;
+        for clause in part.clauses {
+            note(&mut self.clauses, clause);
+        }
+        for stuck in part.stuck {
+            note(&mut self.stuck, stuck);
+        }
+        self.failures.extend(part.failures);
+    }
+
+    /// A proof without a successful path proves nothing.
+    pub(crate) fn require_success(&mut self) {
+        if self.failures.is_empty() && self.successful_paths == 0 {
+            self.failures.push(Failure {
+                clause: "some path succeeds".to_string(),
+                reason: Reason::Vacuous,
+                path: Vec::new(),
+                state: Vec::new(),
+            });
+        }
+    }
 }
 
 /// Arguments of which nothing is known.
@@ -209,27 +257,11 @@ pub fn prove_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<S
         let outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
             path_of_primitive(primitive, contract, ground, chunk, (state, assumed), outcome)
         });
-        whole.counts.paths += outcome.counts.paths;
-        whole.counts.obligations += outcome.counts.obligations;
-        whole.counts.instances += outcome.counts.instances;
-        whole.successful_paths += outcome.successful_paths;
-        for clause in outcome.clauses {
-            note(&mut whole.clauses, clause);
-        }
-        for stuck in outcome.stuck {
-            note(&mut whole.stuck, stuck);
-        }
-        whole.failures.extend(outcome.failures);
+        whole.add(outcome);
     }
     // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
-    if whole.failures.is_empty() && whole.successful_paths == 0 && !(primitive.number == 3 && ground == Ground::Derived)
-    {
-        whole.failures.push(Failure {
-            clause: "some call succeeds".to_string(),
-            reason: Reason::Vacuous,
-            path: Vec::new(),
-            state: Vec::new(),
-        });
+    if !(primitive.number == 3 && ground == Ground::Derived) {
+        whole.require_success();
     }
     whole
 }
@@ -260,7 +292,7 @@ fn path_of_primitive<G: Geometry>(
             return;
         }
     };
-    if apart(|| check(&[], Aim::Branch)) == Verdict::Unsat {
+    if !feasible() {
         return;
     }
     outcome.successful_paths += 1;
@@ -293,6 +325,16 @@ fn path_of_primitive<G: Geometry>(
     if prove_frame(contract, &step, state, &after) {
         note(proved, "frame".to_string());
     }
+    prove_duties(&moves, proved);
+}
+
+/// Whether the path that was just walked to its end can be taken at all, as far as is known.
+pub(crate) fn feasible() -> bool {
+    apart(|| check(&[], Aim::Branch)) != Verdict::Unsat
+}
+
+/// Proves what the critical sections of the path owe the other CPUs.
+pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<String>) {
     moves.owe("at the end");
     let duties = moves.duties.take();
     for duty in duties {

@@ -9,7 +9,7 @@ use crate::page_table::is_user_directory;
 use crate::queue::fifo_fact;
 use domain::{Flag, Map};
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 21] {
     [
         Fact {
             number: "D1",
@@ -219,6 +219,13 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
             },
         },
         Fact {
+            number: "D13",
+            name: "only threads alive have user contexts",
+            class: Derived,
+            keys: &[("uctxt.kind", &[0, 1])],
+            holds: |v, k| v.is_mine(k[0]) || matches!(v.ghost.uctxt_kind.get([k[0], k[1]]), SlotKind::Undef),
+        },
+        Fact {
             number: "D14",
             name: "user maps have no identity entries",
             class: Derived,
@@ -239,6 +246,16 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
                 let lat = v.ghost.lat.get([k[0]]);
                 !(v.ghost.init.holds() && lat.valid.holds() && lat.len > 0)
                     || v.ghost.hp_defined.get([k[0], k[1]]).defined.holds()
+            },
+        },
+        Fact {
+            number: "D18",
+            name: "a frame is mapped at most once",
+            class: Derived,
+            keys: &[("LAT", &[0])],
+            holds: |v, k| {
+                let lat = v.ghost.lat.get([k[0]]);
+                !(v.ghost.init.holds() && lat.valid.holds()) || lat.len <= 1
             },
         },
     ]

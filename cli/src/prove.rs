@@ -1,0 +1,97 @@
+//! `cairn prove`: proofs of the layer and of the entries of the kernel.
+
+mod print;
+
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::{setup, tools, workspace};
+use indicatif::{ProgressBar, ProgressStyle};
+use prover::{Options, Progress, Report, Status};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// Prove primitives, entries of the kernel and theorems of the layer
+///
+/// For all states that satisfy the invariant and all arguments: the exit status is 0 if everything that was asked for
+/// is proved. What the solver cannot decide in time is not proved.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Primitives, entries or theorems, by name [default: all]
+    #[arg(value_name = "PRIMITIVE")]
+    wanted: Vec<String>,
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Seconds that the solver gets for one question
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    timeout: u32,
+    /// Proofs at the same time [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// Print what is assumed, and what the types make true
+    #[arg(long)]
+    assumptions: bool,
+}
+
+/// Does it.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let report = prove(arguments)?;
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&report).map_err(Error::Json)?;
+        std::fs::write(path, text + "\n").map_err(Error::file("write", path))?;
+    }
+    print::report(&report, arguments.assumptions || arguments.wanted.is_empty());
+    Ok(if report.all_proved() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Proves everything and prints what is not proved; how many rows are.
+pub fn prove_all() -> Result<Counts, Error> {
+    let arguments = Arguments { wanted: Vec::new(), json: None, timeout: 10, jobs: None, assumptions: false };
+    let report = prove(&arguments)?;
+    print::failures(&report);
+    Ok(report.rows().map(|row| Counts::one(row.status == Status::Proved)).sum())
+}
+
+fn prove(arguments: &Arguments) -> Result<Report, Error> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let options = Options {
+        solver: solver()?,
+        timeout_ms: arguments.timeout * 1000,
+        workers: arguments.jobs.map_or(cores, usize::from),
+        wanted: arguments.wanted.clone(),
+    };
+    let bar = ProgressBar::no_length().with_style(style());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let report = prover::run(&options, &mut |progress| match progress {
+        Progress::Begin(proofs) => bar.set_length(proofs as u64),
+        Progress::Done(name, status) => {
+            bar.inc(1);
+            bar.set_message(name);
+            if status != Status::Proved {
+                bar.println(format!("{}: {name}", status.word()));
+            }
+        }
+    });
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn style() -> ProgressStyle {
+    ProgressStyle::with_template("{bar:30} {pos}/{len} proofs {elapsed} {msg}")
+        .expect("the template is a constant that a test tries")
+}
+
+/// The pinned solver if it is there, otherwise the one on the search path.
+fn solver() -> Result<PathBuf, Error> {
+    let pinned = setup::z3(&workspace::tools().join("z3"));
+    if pinned.is_file() { Ok(pinned) } else { tools::find("z3").ok_or(Error::NoSolver) }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_progress_bar_has_a_template() {
+        let _ = super::style();
+    }
+}

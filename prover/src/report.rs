@@ -1,0 +1,206 @@
+//! What came of all proofs, as it is printed and written as JSON.
+use crate::engine::{Failure, Reason};
+use crate::prove::{Ground, Outcome};
+use serde::Serialize;
+
+/// How a proof ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Everything holds on every path.
+    Proved,
+    /// No path succeeds, so nothing is proved.
+    Vacuous,
+    /// The solver does not know, died or ran out of time, or there are too many paths.
+    Unknown,
+    /// Something does not hold, or the code panicked.
+    Failed,
+}
+
+impl Status {
+    /// Its word in the report.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Proved => "proved",
+            Status::Vacuous => "vacuous",
+            Status::Unknown => "unknown",
+            Status::Failed => "failed",
+        }
+    }
+
+    /// How a proof with this outcome ended.
+    pub fn of(outcome: &Outcome) -> Status {
+        let of = |failure: &Failure| match failure.reason {
+            Reason::Counterexample | Reason::Panic => Status::Failed,
+            Reason::Unknown | Reason::Fuel | Reason::Solver => Status::Unknown,
+            Reason::Vacuous => Status::Vacuous,
+        };
+        outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
+    }
+}
+
+/// One proof of a row: on which ground and for which page tables.
+#[derive(Clone, Debug, Serialize)]
+pub struct Part {
+    /// What was assumed; nothing is said for a theorem, which names its own premises.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ground: Option<Ground>,
+    /// The page tables.
+    pub geometry: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// No state of the ground admits a successful call.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unreachable: bool,
+    /// Preconditions that a caller can break.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stuck: Vec<String>,
+    /// What does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failure>,
+}
+
+/// What came of a primitive, an entry or a theorem, over all its parts.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The primitive's number in the reference; 0 where it has none.
+    pub number: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// The worst of its parts.
+    pub status: Status,
+    /// Paths that were walked.
+    pub paths: u64,
+    /// Paths that succeed.
+    pub successful_paths: u64,
+    /// Things that were to hold, path by path.
+    pub obligations: u64,
+    /// Time that it took, in seconds, if its parts had been proved one after the other.
+    pub seconds: f64,
+    /// The clauses that were proved.
+    pub clauses: Vec<String>,
+    /// Its parts.
+    pub parts: Vec<Part>,
+}
+
+impl Row {
+    pub(crate) fn new(number: u32, name: &'static str) -> Row {
+        Row {
+            number,
+            name,
+            status: Status::Proved,
+            paths: 0,
+            successful_paths: 0,
+            obligations: 0,
+            seconds: 0.0,
+            clauses: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, ground: Option<Ground>, geometry: &'static str, outcome: Outcome, seconds: f64) {
+        let status = Status::of(&outcome);
+        self.status = self.status.max(status);
+        self.paths += outcome.counts.paths;
+        self.successful_paths += outcome.successful_paths;
+        self.obligations += outcome.counts.obligations;
+        self.seconds += seconds;
+        for clause in outcome.clauses {
+            crate::prove::note(&mut self.clauses, clause);
+        }
+        self.parts.push(Part {
+            ground,
+            geometry,
+            status,
+            unreachable: status == Status::Proved && outcome.successful_paths == 0,
+            stuck: outcome.stuck,
+            failures: outcome.failures,
+        });
+    }
+}
+
+/// Something that is not proved, by name and in words.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Clause {
+    /// Its number or name.
+    pub name: &'static str,
+    /// What it says.
+    pub says: &'static str,
+}
+
+/// How many rows ended how.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Rows that are proved.
+    pub proved: usize,
+    /// Rows of which something does not hold.
+    pub failed: usize,
+    /// Rows about which the solver does not know.
+    pub unknown: usize,
+    /// Rows that prove nothing because no path succeeds.
+    pub vacuous: usize,
+    /// Time from beginning to end, in seconds.
+    pub seconds: f64,
+    /// Name and version of the solver.
+    pub solver: String,
+}
+
+/// What came of all proofs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The primitives, in the order of the table.
+    pub primitives: Vec<Row>,
+    /// Entries of the kernel, and their steps.
+    pub entries: Vec<Row>,
+    /// Theorems of the layer.
+    pub theorems: Vec<Row>,
+    /// Clauses of the invariant that the types make true.
+    pub by_construction: Vec<Clause>,
+    /// What all of it stands on.
+    pub assumed: Vec<Clause>,
+    /// The numbers.
+    pub summary: Summary,
+}
+
+impl Report {
+    /// Every row, in the order of the tables.
+    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+        self.primitives.iter().chain(&self.entries).chain(&self.theorems)
+    }
+
+    /// Everything that was to be proved is.
+    pub fn all_proved(&self) -> bool {
+        self.rows().all(|row| row.status == Status::Proved)
+    }
+}
+
+/// What every proof stands on and none proves.
+pub const ASSUMED: &[Clause] = &[
+    Clause {
+        name: "machine",
+        says: "the hardware does what the machine's interface says; what it answers (memory map, VMX capabilities) is \
+               arbitrary, but the same each time",
+    },
+    Clause {
+        name: "memory",
+        says: "homes of different fields do not alias; page tables are walked by the hardware as exec_load and \
+               exec_store say",
+    },
+    Clause {
+        name: "locks",
+        says: "a lock excludes all others, and what it guards is sequentially consistent under it; what other CPUs do \
+               between two critical sections is within rely, which is proved of every critical section of this layer",
+    },
+    Clause {
+        name: "thread_yield",
+        says: "its premise: the captured context resumes at one of the stages; every caller of syscall/ is proved to \
+               pass one",
+    },
+    Clause { name: "wakers", says: "whoever wakes threads of another CPU, none at this layer, keeps to rely as well" },
+    Clause {
+        name: "answers",
+        says: "the boot archive and the boot list are arbitrary; reports and the console change nothing",
+    },
+    Clause { name: "solver", says: "an `unsat` of the solver is right" },
+    Clause { name: "explorer", says: "the prover itself, the compiler and Rust's type system" },
+];

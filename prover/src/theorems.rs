@@ -1,0 +1,358 @@
+//! What is to be proved of the layer as a whole, rather than of one primitive.
+use crate::engine::engine;
+use crate::facts::FactSet;
+use crate::machine::{Moves, Origins, Sym, decide, key_bounds, quantified, unknown_object};
+use crate::map::Origin;
+use crate::prove::{
+    Assumed, Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
+};
+use crate::state::State;
+use crate::term::Range;
+use crate::word::{SymWide, SymWord};
+use domain::{Flag, Geometry, Map};
+use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::fields::{Pde, Pte};
+use layer::invariant::{Keys, View};
+use layer::machine::{Object, Spec};
+use layer::memory::{Access, Chunk, exec_store};
+use layer::page_alloc::AllocTable;
+use layer::page_table::is_user_directory;
+use layer::queue::{Queue, Threads};
+use std::rc::Rc;
+
+/// A theorem of the layer.
+pub struct Theorem {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub says: &'static str,
+    /// Proves it.
+    pub prove: fn() -> Outcome,
+}
+
+/// Every theorem, for the page tables of geometry `G`.
+pub fn theorems<G: Geometry>() -> Vec<Theorem> {
+    vec![
+        Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
+        Theorem {
+            name: "rely_AT",
+            says: "what a CPU may count on of the allocation table is reflexive and transitive",
+            prove: || rely_is_preorder::<G, AllocTable<Sym<G>>>(),
+        },
+        Theorem {
+            name: "rely_msg",
+            says: "what a CPU may count on of its pending queue is reflexive and transitive",
+            prove: || rely_is_preorder::<G, Queue<Sym<G>>>(),
+        },
+        Theorem {
+            name: "rely_tcb",
+            says: "what a CPU may count on of the threads is reflexive and transitive",
+            prove: || rely_is_preorder::<G, Threads<Sym<G>>>(),
+        },
+        Theorem {
+            name: "stable_AT",
+            says: "the invariant stays when others use the allocation table",
+            prove: || stability::<G>(&|state, version| State { at: unknown_object(version), ..state }, false),
+        },
+        Theorem {
+            name: "stable_threads",
+            says: "the invariant stays when others move threads",
+            prove: || {
+                let moved = |state, version| State {
+                    pending: unknown_object(version),
+                    threads: Threads::homes(version),
+                    ..state
+                };
+                stability::<G>(&moved, true)
+            },
+        },
+        Theorem {
+            name: "isolation_of_frames",
+            says: "no frame is at two places of user maps, none is both mapped and a page table, or another CPU's, or \
+                   the kernel's",
+            prove: isolation_of_frames::<G>,
+        },
+        Theorem {
+            name: "isolation_of_stores",
+            says: "no store of a program changes a byte that another program, another CPU or the kernel can read, nor \
+                   a page map",
+            prove: isolation_of_stores::<G>,
+        },
+    ]
+}
+
+/// One clause of a theorem: proved for all keys below `bounds`.
+fn clause(outcome: &mut Outcome, says: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) {
+    if prove_for_all(says, bounds, holds) {
+        note(&mut outcome.clauses, says.to_string());
+    }
+}
+
+/// The path has assumed what a theorem assumes; that must not be a contradiction.
+fn premises_hold(outcome: &mut Outcome) -> bool {
+    let feasible = feasible();
+    outcome.successful_paths += u64::from(feasible);
+    feasible
+}
+
+fn init_adt<G: Geometry>() -> Outcome {
+    let mut outcome = run_paths(true, &|outcome| {
+        let state = State::<G>::initial();
+        if !decide(&|| state.current_cpu < TOTAL_CPU) || !premises_hold(outcome) {
+            return;
+        }
+        prove_facts(&state, &Assumed::nothing(), |_| true, &mut outcome.clauses);
+        clause(outcome, "every pending queue by itself", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
+            state.pending.own_fact(k[0], &state.threads, &k[1..])
+        });
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// What is shared: an object behind a lock, or the threads.
+trait Versioned<G: Geometry>: Sized + 'static {
+    const KEYS: Keys;
+    /// One of which nothing is known, at `version`.
+    fn unknown(version: Origin) -> Self;
+    fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool;
+    fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool;
+}
+
+impl<G: Geometry> Versioned<G> for AllocTable<Sym<G>> {
+    const KEYS: Keys = <Self as Object<Sym<G>>>::KEYS;
+    fn unknown(version: Origin) -> Self {
+        unknown_object(version)
+    }
+    fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
+        <Self as Object<Sym<G>>>::rely(old, new, me, key)
+    }
+    fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool {
+        // The threads are no concern of it.
+        Object::own_fact(self, row, &Threads::homes(Origin { version: 0 }), key)
+    }
+}
+
+impl<G: Geometry> Versioned<G> for Queue<Sym<G>> {
+    const KEYS: Keys = <Self as Object<Sym<G>>>::KEYS;
+    fn unknown(version: Origin) -> Self {
+        unknown_object(version)
+    }
+    fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
+        <Self as Object<Sym<G>>>::rely(old, new, me, key)
+    }
+    fn by_itself(&self, _: SymWord, _: &[SymWord]) -> bool {
+        // It is about the threads in it, which its rely condition does not speak of.
+        true
+    }
+}
+
+impl<G: Geometry> Versioned<G> for Threads<Sym<G>> {
+    const KEYS: Keys = Threads::<Sym<G>>::KEYS;
+    fn unknown(version: Origin) -> Self {
+        Threads::homes(version)
+    }
+    fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
+        Threads::rely(old, new, me, key[0])
+    }
+    fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
+        Threads::own_fact(self, key[0])
+    }
+}
+
+/// Three versions of an object, one after the other: what holds from each to the next holds from the first to the
+/// last, and from one to itself.
+fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
+    let mut outcome = run_paths(true, &|outcome| {
+        let me = any("me", TOTAL_CPU.into());
+        let row = any("row", TOTAL_CPU.into());
+        let [first, second, third] = [1, 2, 3].map(|version| Rc::new(T::unknown(Origin { version })));
+        let mut facts = Vec::new();
+        for (version, object) in (1..).zip([&first, &second, &third]) {
+            let object = object.clone();
+            facts.push(quantified::<G>(T::KEYS, Origins::all(Origin { version }), move |k| object.by_itself(row, k)));
+        }
+        for (version, old, new) in [(1, &first, &second), (2, &second, &third)] {
+            for version in [version, version + 1] {
+                let (old, new) = (old.clone(), new.clone());
+                facts.push(quantified::<G>(T::KEYS, Origins::all(Origin { version }), move |k| {
+                    T::rely(&old, &new, me, k)
+                }));
+            }
+        }
+        engine(|e| e.facts.add(FactSet::new(facts)));
+        if !premises_hold(outcome) {
+            return;
+        }
+        let bounds = key_bounds::<G>(T::KEYS);
+        clause(outcome, "reflexive", &bounds, &|k| T::rely(&first, &first, me, k));
+        clause(outcome, "transitive", &bounds, &|k| T::rely(&first, &third, me, k));
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// The invariant holds, the others move what `moved` makes unknown, within what this CPU may count on: the invariant
+/// holds. On both grounds, because proofs on both assume it where a lock is taken.
+fn stability<G: Geometry>(moved: &dyn Fn(State<G>, Origin) -> State<G>, threads: bool) -> Outcome {
+    let mut whole = Outcome::default();
+    for ground in [Ground::High, Ground::Derived] {
+        whole.add(stability_of::<G>(ground, moved, threads));
+    }
+    whole
+}
+
+fn stability_of<G: Geometry>(ground: Ground, moved: &dyn Fn(State<G>, Origin) -> State<G>, threads: bool) -> Outcome {
+    let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
+        let (from, to) = (Origin { version: 0 }, Origin { version: 1 });
+        engine(|e| e.fresh = e.fresh.max(1));
+        let (old, me) = (state.clone(), state.own.cpu);
+        let new = Rc::new(moved(state.snapshot(), to));
+        let mut facts = Vec::new();
+        let keys = if threads { Threads::<Sym<G>>::KEYS } else { <AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS };
+        for version in [from, to] {
+            let (old, new) = (old.clone(), new.clone());
+            facts.push(quantified::<G>(keys, Origins::all(version), move |k| {
+                if threads {
+                    Threads::rely(&old.threads, &new.threads, me, k[0])
+                } else {
+                    Object::rely(&old.at, &new.at, me, k)
+                }
+            }));
+        }
+        let view = new.clone();
+        facts.push(quantified::<G>(keys, Origins::all(to), move |k| {
+            if threads {
+                view.threads.own_fact(k[0]) && view.pending.own_fact(me, &view.threads, k)
+            } else {
+                view.at.own_fact(0.into(), &view.threads, k)
+            }
+        }));
+        engine(|e| e.facts.add(FactSet::new(facts)));
+        if premises_hold(outcome) {
+            prove_facts(&new, assumed, |fact| ground.includes(fact), &mut outcome.clauses);
+        }
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// Bounds of a place of a page map: thread, directory index, page-table index.
+fn place_bounds<G: Geometry>() -> [u64; 3] {
+    [NUM_PROC.into(), G::DIRS.into(), G::ENTRIES.into()]
+}
+
+/// What the user part of a map has at a place: the frame of its page table and, if it maps one, the frame there.
+fn at_place<G: Geometry>(view: &View<'_, Sym<G>>, place: &[SymWord]) -> Option<(SymWord, Option<SymWord>)> {
+    if place[0] == 0 || !is_user_directory::<Sym<G>>(place[1]) {
+        return None;
+    }
+    let Pde::Table { frame } = view.own.dirs.get([place[0], place[1]]) else { return None };
+    match view.own.tables.get([frame, place[2]]) {
+        Pte::Valid { page, .. } => Some((frame, Some(page))),
+        Pte::UnPresent => Some((frame, None)),
+    }
+}
+
+fn isolation_of_frames<G: Geometry>() -> Outcome {
+    let mut outcome = run_proof::<G>(Ground::Derived, &|state, _, outcome| {
+        if !decide(&|| state.view().ghost.init.holds()) || !premises_hold(outcome) {
+            return;
+        }
+        let [n, d, e] = place_bounds::<G>();
+        let mapped = |place: &[SymWord]| at_place(&state.view(), place).and_then(|(_, page)| page);
+        clause(outcome, "no frame is at two places of user maps", &[n, d, e, n, d, e], &|k| match (
+            mapped(&k[..3]),
+            mapped(&k[3..]),
+        ) {
+            (Some(one), Some(other)) => one != other || (k[0] == k[3] && k[1] == k[4] && k[2] == k[5]),
+            _ => true,
+        });
+        clause(outcome, "no frame is both mapped and a page table", &[n, d, e, n, d, e], &|k| match (
+            mapped(&k[..3]),
+            at_place(&state.view(), &k[3..]),
+        ) {
+            (Some(page), Some((table, _))) => page != table,
+            _ => true,
+        });
+        clause(outcome, "no page table serves two directory entries", &[n, d, e, n, d, e], &|k| match (
+            at_place(&state.view(), &k[..3]),
+            at_place(&state.view(), &k[3..]),
+        ) {
+            (Some((one, _)), Some((other, _))) => one != other || (k[0] == k[3] && k[1] == k[4]),
+            _ => true,
+        });
+        clause(outcome, "mapped frames and page tables were given to this CPU alone", &[n, d, e], &|k| {
+            let owner = |frame| Sym::<G>::present(&state.at.owner).owners.get([frame]).cpu;
+            at_place(&state.view(), k).is_none_or(|(table, page)| {
+                owner(table) == state.own.cpu && page.is_none_or(|page| owner(page) == state.own.cpu)
+            })
+        });
+        clause(outcome, "mapped frames and page tables lie in the user area", &[n, d, e], &|k| {
+            let in_area = |frame: SymWord| frame >= KERN_LOW && frame < KERN_HIGH;
+            at_place(&state.view(), k).is_none_or(|(table, page)| in_area(table) && page.is_none_or(in_area))
+        });
+    });
+    outcome.require_success();
+    outcome
+}
+
+fn isolation_of_stores<G: Geometry>() -> Outcome {
+    let mut whole = Outcome::default();
+    for chunk in Chunk::ALL {
+        let mut outcome = run_proof::<G>(Ground::Derived, &|state, _, outcome| path_of_store(state, chunk, outcome));
+        outcome.require_success();
+        whole.add(outcome);
+    }
+    whole
+}
+
+fn path_of_store<G: Geometry>(state: &Rc<State<G>>, chunk: Chunk, outcome: &mut Outcome) {
+    let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
+    let bytes = std::array::from_fn(|k| SymWord(engine(|e| e.arena.var(&format!("byte{k}"), Range::UpTo(255)))));
+    let (address, rip) = (wide("address"), wide("place"));
+    engine(|e| e.arguments.push(("address".to_string(), address.0)));
+    if !decide(&|| state.view().ghost.init.holds()) {
+        return;
+    }
+    let moves = Moves::new(state, Ground::Derived);
+    let (result, after) = state.run(&moves, |cpu| exec_store(cpu, chunk, address, bytes, rip));
+    // What is stuck does nothing, nor does what faults: its contract says so.
+    if !matches!(result, Ok(Access::Done(()))) || !premises_hold(outcome) {
+        return;
+    }
+    let byte_is_kept = |frame: SymWord, offset: SymWord| {
+        after.own.hp.get([frame, offset]).value == state.own.hp.get([frame, offset]).value
+    };
+    let [n, d, e] = place_bounds::<G>();
+    let (frames, offsets) = (MAX_PAGE.into(), PAGE_SIZE.into());
+    clause(outcome, "no byte that another program can read is changed", &[n, d, e, offsets], &|k| {
+        k[0] == state.own.cur
+            || at_place(&state.view(), &k[..3]).and_then(|(_, page)| page).is_none_or(|page| byte_is_kept(page, k[3]))
+    });
+    clause(outcome, "no byte of a page table is changed", &[n, d, e, offsets], &|k| {
+        at_place(&state.view(), &k[..3]).is_none_or(|(table, _)| byte_is_kept(table, k[3]))
+    });
+    clause(outcome, "no byte of another CPU's frames is changed", &[frames, offsets], &|k| {
+        Sym::<G>::present(&state.at.owner).owners.get([k[0]]).cpu == state.own.cpu || byte_is_kept(k[0], k[1])
+    });
+    clause(outcome, "no byte of the kernel is changed", &[frames, offsets], &|k| {
+        (k[0] >= KERN_LOW && k[0] < KERN_HIGH) || byte_is_kept(k[0], k[1])
+    });
+    clause(outcome, "no page map is changed", &[n, d, e], &|k| {
+        let (before, after) = (at_place(&state.view(), k), at_place(&after.view(), k));
+        match (before, after) {
+            (None, None) => true,
+            (Some((a, None)), Some((b, None))) => a == b,
+            (Some((a, Some(p))), Some((b, Some(q)))) => a == b && p == q,
+            _ => false,
+        }
+    });
+    let same_mode = || {
+        let (before, after) = (state.view().ghost.pt, after.view().ghost.pt);
+        before == after
+    };
+    if prove_once(|| "the page map in use stays".to_string(), &same_mode) {
+        note(&mut outcome.clauses, "the page map in use stays".to_string());
+    }
+}
