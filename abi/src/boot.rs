@@ -71,9 +71,7 @@ impl fmt::Display for Error<'_> {
         write!(formatter, "boot list, line {}: ", self.line)?;
         match self.problem {
             Problem::Missing(field) => write!(formatter, "the {field} is missing")?,
-            Problem::NotANumber(field, word) => {
-                write!(formatter, "the {field} '{word}' is not a number")?
-            }
+            Problem::NotANumber(field, word) => write!(formatter, "the {field} '{word}' is not a number")?,
             Problem::Excess(word) => write!(formatter, "'{word}' is one word too many")?,
         }
         formatter.write_str("; a line is CPU IMAGE QUOTA")
@@ -93,21 +91,13 @@ pub fn parse(list: &str) -> impl Iterator<Item = Result<Start<'_>, Error<'_>>> {
 }
 
 /// Reads the words of one line.
-fn start<'a>(
-    line: u32,
-    mut words: impl Iterator<Item = &'a str>,
-) -> Result<Start<'a>, Problem<'a>> {
+fn start<'a>(line: u32, mut words: impl Iterator<Item = &'a str>) -> Result<Start<'a>, Problem<'a>> {
     let mut word = |field| words.next().ok_or(Problem::Missing(field));
     let cpu = number(Field::Cpu, word(Field::Cpu)?)?;
     let image = word(Field::Image)?;
     let quota = number(Field::Quota, word(Field::Quota)?)?;
     match words.next() {
-        None => Ok(Start {
-            cpu,
-            image,
-            quota,
-            line,
-        }),
+        None => Ok(Start { cpu, image, quota, line }),
         Some(excess) => Err(Problem::Excess(excess)),
     }
 }
@@ -132,18 +122,8 @@ mod tests {
     fn lines_comments_and_blanks() {
         let list = "# a list\n\n0 hello 40\r\n  7\ttree  4294967295 # all\n";
         let expected = [
-            Start {
-                cpu: 0,
-                image: "hello",
-                quota: 40,
-                line: 3,
-            },
-            Start {
-                cpu: 7,
-                image: "tree",
-                quota: u32::MAX,
-                line: 4,
-            },
+            Start { cpu: 0, image: "hello", quota: 40, line: 3 },
+            Start { cpu: 7, image: "tree", quota: u32::MAX, line: 4 },
         ];
         assert_eq!(read(list), Ok(expected.to_vec()));
         assert_eq!(read(""), Ok(Vec::new()));
@@ -152,27 +132,12 @@ mod tests {
     #[test]
     fn errors_name_the_line_and_the_word() {
         let error = |line, problem| Err(Error { line, problem });
-        assert_eq!(
-            read("0 hello 1\n0\n"),
-            error(2, Problem::Missing(Field::Image))
-        );
-        assert_eq!(
-            read("0 hello # 3"),
-            error(1, Problem::Missing(Field::Quota))
-        );
-        assert_eq!(
-            read("\n-1 hello 3"),
-            error(2, Problem::NotANumber(Field::Cpu, "-1"))
-        );
-        assert_eq!(
-            read("0 hello 4294967296"),
-            error(1, Problem::NotANumber(Field::Quota, "4294967296"))
-        );
+        assert_eq!(read("0 hello 1\n0\n"), error(2, Problem::Missing(Field::Image)));
+        assert_eq!(read("0 hello # 3"), error(1, Problem::Missing(Field::Quota)));
+        assert_eq!(read("\n-1 hello 3"), error(2, Problem::NotANumber(Field::Cpu, "-1")));
+        assert_eq!(read("0 hello 4294967296"), error(1, Problem::NotANumber(Field::Quota, "4294967296")));
         assert_eq!(read("0 hello 3 4"), error(1, Problem::Excess("4")));
         let message = read("0 hello 3x").unwrap_err().to_string();
-        assert_eq!(
-            message,
-            "boot list, line 1: the quota '3x' is not a number; a line is CPU IMAGE QUOTA"
-        );
+        assert_eq!(message, "boot list, line 1: the quota '3x' is not a number; a line is CPU IMAGE QUOTA");
     }
 }

@@ -74,10 +74,7 @@ reasons! {
 impl Reason {
     /// The reason with these words.
     pub fn from_text(text: &str) -> Option<Reason> {
-        Reason::ALL
-            .iter()
-            .copied()
-            .find(|reason| reason.text() == text)
+        Reason::ALL.iter().copied().find(|reason| reason.text() == text)
     }
 }
 
@@ -121,24 +118,12 @@ pub struct Ended<'a> {
 
 impl fmt::Display for Ended<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        let Ended {
-            cpu,
-            thread,
-            name,
-            end,
-        } = self;
+        let Ended { cpu, thread, name, end } = self;
         write!(formatter, "cairn: CPU {cpu}: thread {thread} ({name}) ")?;
         match end {
             End::Exited { status } => write!(formatter, "exited with status {status}"),
-            End::Stopped {
-                reason,
-                address,
-                rip,
-            } => {
-                write!(
-                    formatter,
-                    "stopped: {reason} at {address:#x} (rip {rip:#x})"
-                )
+            End::Stopped { reason, address, rip } => {
+                write!(formatter, "stopped: {reason} at {address:#x} (rip {rip:#x})")
             }
         }
     }
@@ -152,9 +137,7 @@ impl<'a> Ended<'a> {
         let (thread, rest) = rest.split_once(" (")?;
         let (name, rest) = rest.split_once(") ")?;
         let end = match rest.strip_prefix("exited with status ") {
-            Some(status) => End::Exited {
-                status: status.parse().ok()?,
-            },
+            Some(status) => End::Exited { status: status.parse().ok()? },
             None => {
                 let (reason, rest) = rest.strip_prefix("stopped: ")?.split_once(" at ")?;
                 let (address, rip) = rest.strip_suffix(')')?.split_once(" (rip ")?;
@@ -165,12 +148,7 @@ impl<'a> Ended<'a> {
                 }
             }
         };
-        Some(Ended {
-            cpu: cpu.parse().ok()?,
-            thread: thread.parse().ok()?,
-            name,
-            end,
-        })
+        Some(Ended { cpu: cpu.parse().ok()?, thread: thread.parse().ok()?, name, end })
     }
 }
 
@@ -198,47 +176,19 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         let exited = End::Exited { status: u32::MAX };
-        let ends = Reason::ALL.iter().map(|&reason| End::Stopped {
-            reason,
-            address: u64::MAX,
-            rip: 0x4000_0123,
-        });
+        let ends = Reason::ALL.iter().map(|&reason| End::Stopped { reason, address: u64::MAX, rip: 0x4000_0123 });
         for end in ends.chain([exited]) {
-            let ended = Ended {
-                cpu: 7,
-                thread: 1023,
-                name: "wild",
-                end,
-            };
+            let ended = Ended { cpu: 7, thread: 1023, name: "wild", end };
             assert_eq!(Ended::parse(&ended.to_string()), Some(ended));
         }
     }
 
     #[test]
     fn the_lines_read_as_documented() {
-        let end = End::Stopped {
-            reason: Reason::DivideError,
-            address: 0x4000_0123,
-            rip: 0x4000_0123,
-        };
-        let line = Ended {
-            cpu: 3,
-            thread: 40,
-            name: "wild",
-            end,
-        }
-        .to_string();
-        assert_eq!(
-            line,
-            "cairn: CPU 3: thread 40 (wild) stopped: divide error at 0x40000123 (rip 0x40000123)"
-        );
-        let line = Ended {
-            cpu: 0,
-            thread: 9,
-            name: "hello",
-            end: End::Exited { status: 0 },
-        }
-        .to_string();
+        let end = End::Stopped { reason: Reason::DivideError, address: 0x4000_0123, rip: 0x4000_0123 };
+        let line = Ended { cpu: 3, thread: 40, name: "wild", end }.to_string();
+        assert_eq!(line, "cairn: CPU 3: thread 40 (wild) stopped: divide error at 0x40000123 (rip 0x40000123)");
+        let line = Ended { cpu: 0, thread: 9, name: "hello", end: End::Exited { status: 0 } }.to_string();
         assert_eq!(line, "cairn: CPU 0: thread 9 (hello) exited with status 0");
     }
 

@@ -85,17 +85,13 @@ pub fn build() -> Result<Vec<Program>, Error> {
     let root = workspace();
     let target_directory = root.join("target/user");
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-    let status = command(&cargo, &root, &target_directory)
-        .status()
-        .map_err(|source| Error::NoCargo { cargo, source })?;
+    let status =
+        command(&cargo, &root, &target_directory).status().map_err(|source| Error::NoCargo { cargo, source })?;
     if !status.success() {
         return Err(Error::Failed(status));
     }
     let directory = target_directory.join(TARGET).join("release");
-    user::image::NAMES
-        .iter()
-        .map(|name| read(&root, &directory, name))
-        .collect()
+    user::image::NAMES.iter().map(|name| read(&root, &directory, name)).collect()
 }
 
 /// The cargo invocation.
@@ -109,15 +105,7 @@ fn command(cargo: &Path, root: &Path, target_directory: &Path) -> Command {
     command
         .current_dir(root)
         .env("CARGO_ENCODED_RUSTFLAGS", CODEGEN_FLAGS.join("\x1f"))
-        .args([
-            "build",
-            "--quiet",
-            "--package",
-            "user",
-            "--features",
-            "program",
-            "--release",
-        ])
+        .args(["build", "--quiet", "--package", "user", "--features", "program", "--release"])
         .args(["--target", TARGET, "--target-dir"])
         .arg(target_directory);
     command
@@ -129,21 +117,14 @@ fn is_cargos(name: &OsString) -> bool {
     name.starts_with("CARGO_PKG_")
         || name.starts_with("CARGO_MANIFEST_")
         || name.starts_with("CARGO_PROFILE_")
-        || matches!(
-            &*name,
-            "RUSTFLAGS" | "CARGO_BUILD_TARGET" | "CARGO_BUILD_RUSTFLAGS" | "CARGO_TARGET_DIR"
-        )
+        || matches!(&*name, "RUSTFLAGS" | "CARGO_BUILD_TARGET" | "CARGO_BUILD_RUSTFLAGS" | "CARGO_TARGET_DIR")
 }
 
 /// Reads one built program and its manifest.
 fn read(root: &Path, directory: &Path, name: &'static str) -> Result<Program, Error> {
     let file = directory.join(name);
     let elf = std::fs::read(&file).map_err(|source| Error::Missing { file, source })?;
-    Ok(Program {
-        name,
-        elf,
-        manifest: read_manifest(root, name)?,
-    })
+    Ok(Program { name, elf, manifest: read_manifest(root, name)? })
 }
 
 /// Reads a program's manifest.
@@ -151,10 +132,7 @@ fn read_manifest(root: &Path, name: &str) -> Result<Manifest, Error> {
     let file = root.join("user/programs").join(name).join("manifest.toml");
     match std::fs::read_to_string(&file) {
         Err(source) => Err(Error::NoManifest { file, source }),
-        Ok(text) => Manifest::parse(&text).map_err(|source| Error::Manifest {
-            file,
-            source: Box::new(source),
-        }),
+        Ok(text) => Manifest::parse(&text).map_err(|source| Error::Manifest { file, source: Box::new(source) }),
     }
 }
 

@@ -82,11 +82,7 @@ pub enum Problem {
 /// A few of the lines that were expected, for a message.
 fn next_lines(next: &[String]) -> String {
     const SHOWN: usize = 4;
-    let quoted: Vec<_> = next
-        .iter()
-        .take(SHOWN)
-        .map(|line| format!("'{line}'"))
-        .collect();
+    let quoted: Vec<_> = next.iter().take(SHOWN).map(|line| format!("'{line}'")).collect();
     match quoted.len() {
         0 => "; no more lines were expected".to_owned(),
         _ if next.len() > SHOWN => format!("; expected was one of {}, ...", quoted.join(", ")),
@@ -98,9 +94,7 @@ fn next_lines(next: &[String]) -> String {
 fn describe(end: &report::End) -> String {
     match end {
         report::End::Exited { status } => format!("exited with status {status}"),
-        report::End::Stopped {
-            reason, address, ..
-        } => format!("was stopped: {reason} at {address:#x}"),
+        report::End::Stopped { reason, address, .. } => format!("was stopped: {reason} at {address:#x}"),
     }
 }
 
@@ -108,10 +102,7 @@ fn describe(end: &report::End) -> String {
 fn describe_expected(expected: &ExpectedEnd) -> String {
     let end = match expected.end {
         End::Exited(status) => format!("exit with status {status}"),
-        End::Stopped {
-            reason,
-            at: Some(at),
-        } => format!("a stop by '{reason}' at {at:#x}"),
+        End::Stopped { reason, at: Some(at) } => format!("a stop by '{reason}' at {at:#x}"),
         End::Stopped { reason, at: None } => format!("a stop by '{reason}'"),
     };
     format!("{end} of {}", expected.program)
@@ -121,15 +112,9 @@ fn describe_expected(expected: &ExpectedEnd) -> String {
 fn fits(expected: End, end: report::End) -> bool {
     match (expected, end) {
         (End::Exited(expected), report::End::Exited { status }) => expected == status,
-        (
-            End::Stopped {
-                reason: expected,
-                at,
-            },
-            report::End::Stopped {
-                reason, address, ..
-            },
-        ) => expected == reason && at.is_none_or(|at| at == address),
+        (End::Stopped { reason: expected, at }, report::End::Stopped { reason, address, .. }) => {
+            expected == reason && at.is_none_or(|at| at == address)
+        }
         _ => false,
     }
 }
@@ -137,14 +122,8 @@ fn fits(expected: End, end: report::End) -> bool {
 impl Check {
     /// Expects what a plan does.
     pub fn new(plan: &Plan) -> Check {
-        let groups = plan
-            .groups
-            .iter()
-            .map(|group| (group.clone(), group.lines.clone().into()));
-        Check {
-            groups: groups.collect(),
-            ends: plan.ends.clone(),
-        }
+        let groups = plan.groups.iter().map(|group| (group.clone(), group.lines.clone().into()));
+        Check { groups: groups.collect(), ends: plan.ends.clone() }
     }
 
     /// Takes note of a line of the console, without its line feed.
@@ -164,46 +143,19 @@ impl Check {
             queue.pop_front();
             return Ok(());
         }
-        let next = self
-            .groups
-            .iter()
-            .filter_map(|(_, lines)| lines.front().cloned())
-            .collect();
-        Err(Problem::Line {
-            line: line.to_owned(),
-            next,
-        })
+        let next = self.groups.iter().filter_map(|(_, lines)| lines.front().cloned()).collect();
+        Err(Problem::Line { line: line.to_owned(), next })
     }
 
     fn ended(&mut self, ended: &Ended) -> Result<(), Problem> {
-        let Ended {
-            cpu,
-            thread,
-            name,
-            end,
-        } = *ended;
+        let Ended { cpu, thread, name, end } = *ended;
         let program = name.to_owned();
         match self.ends.remove(&thread) {
-            None => Err(Problem::End {
-                cpu,
-                thread,
-                program,
-                end,
-            }),
-            Some(expected)
-                if expected.cpu == cpu && expected.program == name && fits(expected.end, end) =>
-            {
-                Ok(())
-            }
+            None => Err(Problem::End { cpu, thread, program, end }),
+            Some(expected) if expected.cpu == cpu && expected.program == name && fits(expected.end, end) => Ok(()),
             Some(expected) => {
                 let expected = describe_expected(&expected);
-                Err(Problem::WrongEnd {
-                    cpu,
-                    thread,
-                    program,
-                    end,
-                    expected,
-                })
+                Err(Problem::WrongEnd { cpu, thread, program, end, expected })
             }
         }
     }
@@ -217,11 +169,7 @@ impl Check {
     pub fn missing(&self) -> Vec<Problem> {
         let lines = self.groups.iter().filter_map(|(group, lines)| {
             let (cpu, program) = (group.cpu, group.program.clone());
-            lines.front().map(|line| Problem::NoLine {
-                cpu,
-                program,
-                line: line.clone(),
-            })
+            lines.front().map(|line| Problem::NoLine { cpu, program, line: line.clone() })
         });
         let ends = self.ends.iter().map(|(&thread, expected)| Problem::NoEnd {
             cpu: expected.cpu,

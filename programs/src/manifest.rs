@@ -110,10 +110,7 @@ mod all {
 
 /// Pages of an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "`quota` is a number of pages or { base, cpu, instance }"
-)]
+#[serde(untagged, expecting = "`quota` is a number of pages or { base, cpu, instance }")]
 pub enum Quota {
     /// As many for each.
     Same(u32),
@@ -135,14 +132,8 @@ impl Quota {
     pub fn of(self, on_cpu: u32, index: u32) -> Option<u32> {
         match self {
             Quota::Same(pages) => Some(pages),
-            Quota::PerInstance {
-                base,
-                cpu,
-                instance,
-            } => {
-                let more = cpu
-                    .checked_mul(on_cpu)?
-                    .checked_add(instance.checked_mul(index)?)?;
+            Quota::PerInstance { base, cpu, instance } => {
+                let more = cpu.checked_mul(on_cpu)?.checked_add(instance.checked_mul(index)?)?;
                 base.checked_add(more)
             }
         }
@@ -186,11 +177,7 @@ enum EndError {
 
 /// All reasons, for a message.
 fn reasons() -> String {
-    Reason::ALL
-        .iter()
-        .map(|reason| reason.text())
-        .collect::<Vec<_>>()
-        .join(", ")
+    Reason::ALL.iter().map(|reason| reason.text()).collect::<Vec<_>>().join(", ")
 }
 
 impl TryFrom<WrittenEnd> for End {
@@ -198,20 +185,10 @@ impl TryFrom<WrittenEnd> for End {
 
     fn try_from(written: WrittenEnd) -> Result<End, EndError> {
         match written {
-            WrittenEnd {
-                exited: Some(status),
-                stopped: None,
-                at: None,
-            } => Ok(End::Exited(status)),
-            WrittenEnd {
-                exited: None,
-                stopped: Some(text),
-                at,
-            } => {
+            WrittenEnd { exited: Some(status), stopped: None, at: None } => Ok(End::Exited(status)),
+            WrittenEnd { exited: None, stopped: Some(text), at } => {
                 let reason = Reason::from_text(&text).ok_or(EndError::Reason(text))?;
-                let at = at
-                    .map(|text| address(&text).ok_or(EndError::Address(text)))
-                    .transpose()?;
+                let at = at.map(|text| address(&text).ok_or(EndError::Address(text))).transpose()?;
                 Ok(End::Stopped { reason, at })
             }
             _ => Err(EndError::Shape),
@@ -245,9 +222,7 @@ mod tests {
     use abi::Reason;
 
     fn problem(text: &str) -> String {
-        Manifest::parse(text)
-            .expect_err("this is no manifest")
-            .to_string()
+        Manifest::parse(text).expect_err("this is no manifest").to_string()
     }
 
     #[test]
@@ -267,33 +242,18 @@ mod tests {
             end = { exited = 0 }
         "#;
         let manifest = Manifest::parse(text).unwrap();
-        let [first, second] = manifest.starts.as_slice() else {
-            panic!("two starts")
-        };
+        let [first, second] = manifest.starts.as_slice() else { panic!("two starts") };
         assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
         assert_eq!(first.quota.of(2, 1), Some(69));
         let at = Some(0xFFFF_FFFF_FFFF_FFF8);
-        assert_eq!(
-            first.end,
-            End::Stopped {
-                reason: Reason::BadAddress,
-                at
-            }
-        );
+        assert_eq!(first.end, End::Stopped { reason: Reason::BadAddress, at });
         assert_eq!(first.descendants[0].path, [2, 0]);
-        assert_eq!(
-            (&second.cpus, second.count, second.quota),
-            (&Cpus::All, 1, Quota::Same(5))
-        );
+        assert_eq!((&second.cpus, second.count, second.quota), (&Cpus::All, 1, Quota::Same(5)));
     }
 
     #[test]
     fn quotas_do_not_wrap() {
-        let quota = Quota::PerInstance {
-            base: u32::MAX - 1,
-            cpu: 1,
-            instance: 1,
-        };
+        let quota = Quota::PerInstance { base: u32::MAX - 1, cpu: 1, instance: 1 };
         assert_eq!((quota.of(1, 0), quota.of(1, 1)), (Some(u32::MAX), None));
     }
 
@@ -301,26 +261,16 @@ mod tests {
     fn errors_say_what_is_expected_and_where() {
         let start = "about = \"\"\n[[start]]\nquota = 1\n";
         let message = problem(&format!("{start}end = {{ stopped = \"bad luck\" }}"));
-        assert!(
-            message.contains("line 4") && message.contains("'bad luck'"),
-            "{message}"
-        );
+        assert!(message.contains("line 4") && message.contains("'bad luck'"), "{message}");
         assert!(message.contains("divide error, "), "{message}");
         let message = problem(&format!("{start}end = {{ exited = 0, at = \"0x0\" }}"));
         assert!(message.contains("exited = STATUS"), "{message}");
-        let message = problem(&format!(
-            "{start}end = {{ stopped = \"breakpoint\", at = \"12\" }}"
-        ));
+        let message = problem(&format!("{start}end = {{ stopped = \"breakpoint\", at = \"12\" }}"));
         assert!(message.contains("'12'"), "{message}");
         let message = problem(&format!("{start}end = {{ exited = 0 }}\ncpus = \"some\""));
         assert!(message.contains("\"all\" or a list"), "{message}");
-        let message = problem(&format!(
-            "{start}end = {{ exited = 0 }}\nlines = [\"{{who}}\"]"
-        ));
-        assert!(
-            message.contains("{who}") && message.contains("line 5"),
-            "{message}"
-        );
+        let message = problem(&format!("{start}end = {{ exited = 0 }}\nlines = [\"{{who}}\"]"));
+        assert!(message.contains("{who}") && message.contains("line 5"), "{message}");
         let message = problem("about = \"\"\nstarts = []");
         assert!(message.contains("starts"), "{message}");
     }

@@ -78,17 +78,9 @@ impl Plan {
     /// # Errors
     ///
     /// See [`Error`].
-    pub fn new<'a>(
-        programs: impl IntoIterator<Item = &'a Program> + Clone,
-        cpus: u32,
-    ) -> Result<Plan, Error> {
+    pub fn new<'a>(programs: impl IntoIterator<Item = &'a Program> + Clone, cpus: u32) -> Result<Plan, Error> {
         let boot_list = "# CPU IMAGE QUOTA\n".to_owned();
-        let mut plan = Plan {
-            boot_list,
-            pages: Vec::new(),
-            groups: Vec::new(),
-            ends: BTreeMap::new(),
-        };
+        let mut plan = Plan { boot_list, pages: Vec::new(), groups: Vec::new(), ends: BTreeMap::new() };
         for cpu in 0..cpus {
             let mut slots = 0..abi::CHILDREN;
             plan.pages.push(0);
@@ -115,10 +107,7 @@ impl Plan {
         for instance in 0..start.count {
             let slot = slots.next().ok_or(Error::TooMany { cpu })?;
             let quota = start.quota.of(cpu, instance);
-            let quota = quota.ok_or_else(|| Error::Quota {
-                program: program.to_owned(),
-                cpu,
-            })?;
+            let quota = quota.ok_or_else(|| Error::Quota { program: program.to_owned(), cpu })?;
             let thread = abi::child(abi::main_thread(cpu), slot);
             first.get_or_insert(Values { cpu, thread, quota });
             writeln!(self.boot_list, "{cpu} {program} {quota}").expect("strings grow");
@@ -137,42 +126,25 @@ impl Plan {
         }
         if let Some(values) = first {
             let lines = start.lines.iter().map(|line| line.fill(values)).collect();
-            self.groups.push(Group {
-                program: program.to_owned(),
-                cpu,
-                lines,
-            });
+            self.groups.push(Group { program: program.to_owned(), cpu, lines });
         }
         Ok(())
     }
 
     /// Expects an end of a thread; false if one was expected already.
     fn expect(&mut self, cpu: u32, program: &str, thread: u32, end: End) -> bool {
-        let expected = ExpectedEnd {
-            cpu,
-            program: program.to_owned(),
-            end,
-        };
+        let expected = ExpectedEnd { cpu, program: program.to_owned(), end };
         self.ends.insert(thread, expected).is_none()
     }
 
     /// That no line is expected of two groups.
     fn check_lines(&self) -> Result<(), Error> {
         let mut seen = BTreeSet::new();
-        for Group {
-            program,
-            cpu,
-            lines,
-        } in &self.groups
-        {
+        for Group { program, cpu, lines } in &self.groups {
             let own: BTreeSet<_> = lines.iter().collect();
             if let Some(&line) = own.iter().find(|line| seen.contains(*line)) {
                 let (program, line) = (program.clone(), line.clone());
-                return Err(Error::Ambiguous {
-                    program,
-                    cpu: *cpu,
-                    line,
-                });
+                return Err(Error::Ambiguous { program, cpu: *cpu, line });
             }
             seen.extend(own);
         }
@@ -185,15 +157,10 @@ fn follow(thread: u32, path: &[u32]) -> Option<u32> {
     if path.is_empty() || path.iter().any(|&index| index >= abi::CHILDREN) {
         return None;
     }
-    path.iter().try_fold(thread, |thread, &index| {
-        Some(abi::child(thread, index)).filter(|&child| child < abi::THREADS)
-    })
+    path.iter().try_fold(thread, |thread, &index| Some(abi::child(thread, index)).filter(|&child| child < abi::THREADS))
 }
 
 /// The error for a path.
 fn path_error(program: &str, path: &[u32]) -> Error {
-    Error::Path {
-        program: program.to_owned(),
-        path: path.to_vec(),
-    }
+    Error::Path { program: program.to_owned(), path: path.to_vec() }
 }

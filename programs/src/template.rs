@@ -33,9 +33,7 @@ pub struct Values {
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// A placeholder that does not exist.
-    #[error(
-        "unknown placeholder {{{0}}}; there are {{cpu}}, {{thread}} and {{quota}}, and {{{{ for {{"
-    )]
+    #[error("unknown placeholder {{{0}}}; there are {{cpu}}, {{thread}} and {{quota}}, and {{{{ for {{")]
     Unknown(String),
     /// A `{` without its `}`.
     #[error("a {{ that is not closed; {{{{ stands for {{ itself")]
@@ -88,19 +86,12 @@ mod tests {
 
     fn fill(line: &str) -> Result<String, Error> {
         let template = Template::try_from(line.to_owned())?;
-        Ok(template.fill(Values {
-            cpu: 3,
-            thread: 33,
-            quota: 64,
-        }))
+        Ok(template.fill(Values { cpu: 3, thread: 33, quota: 64 }))
     }
 
     #[test]
     fn placeholders_are_replaced() {
-        assert_eq!(
-            fill("{cpu}.{thread}: {quota} }"),
-            Ok("3.33: 64 }".to_owned())
-        );
+        assert_eq!(fill("{cpu}.{thread}: {quota} }"), Ok("3.33: 64 }".to_owned()));
         assert_eq!(fill("{{cpu} {{{cpu}"), Ok("{cpu} {3".to_owned()));
         assert_eq!(fill(""), Ok(String::new()));
     }

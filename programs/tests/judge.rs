@@ -6,11 +6,7 @@ use programs::{Check, Plan, Program, plan};
 
 fn program(name: &'static str, manifest: &str) -> Program {
     let text = format!("about = \"a test\"\n{manifest}");
-    Program {
-        name,
-        elf: Vec::new(),
-        manifest: Manifest::parse(&text).expect("a manifest"),
-    }
+    Program { name, elf: Vec::new(), manifest: Manifest::parse(&text).expect("a manifest") }
 }
 
 fn twins() -> Program {
@@ -44,10 +40,7 @@ fn judge(lines: &[&str]) -> Vec<String> {
     program.manifest.starts[0].cpus = programs::manifest::Cpus::List(vec![1, 5]);
     let plan = Plan::new([&program], 2).unwrap();
     let mut check = Check::new(&plan);
-    let mut problems: Vec<_> = lines
-        .iter()
-        .filter_map(|line| check.line(line).err())
-        .collect();
+    let mut problems: Vec<_> = lines.iter().filter_map(|line| check.line(line).err()).collect();
     assert_eq!(check.is_complete(), check.missing().is_empty());
     problems.extend(check.missing());
     problems.iter().map(Problem::to_string).collect()
@@ -55,25 +48,11 @@ fn judge(lines: &[&str]) -> Vec<String> {
 
 #[test]
 fn a_boot_list_starts_every_instance_on_every_cpu() {
-    let programs = [
-        twins(),
-        program("once", "[[start]]\ncpus=[1]\nquota=7\nend={exited=0}"),
-    ];
+    let programs = [twins(), program("once", "[[start]]\ncpus=[1]\nquota=7\nend={exited=0}")];
     let plan = Plan::new(&programs, 2).unwrap();
-    let starts: Vec<_> = abi::boot::parse(&plan.boot_list)
-        .map(Result::unwrap)
-        .collect();
-    let starts: Vec<_> = starts
-        .iter()
-        .map(|start| (start.cpu, start.image, start.quota))
-        .collect();
-    let expected = [
-        (0, "twin", 10),
-        (0, "twin", 11),
-        (1, "twin", 12),
-        (1, "twin", 13),
-        (1, "once", 7),
-    ];
+    let starts: Vec<_> = abi::boot::parse(&plan.boot_list).map(Result::unwrap).collect();
+    let starts: Vec<_> = starts.iter().map(|start| (start.cpu, start.image, start.quota)).collect();
+    let expected = [(0, "twin", 10), (0, "twin", 11), (1, "twin", 12), (1, "twin", 13), (1, "once", 7)];
     assert_eq!(starts, expected);
     assert_eq!(plan.pages, [21, 32]);
 }
@@ -92,15 +71,9 @@ fn each_thing_that_is_missing_is_named() {
     }
     let problems = judge(&EXPECTED[..3]);
     let message = "twin on CPU 1 has not printed 'second 1 of 17 with 12'";
-    assert!(
-        problems.iter().any(|problem| problem == message),
-        "{problems:?}"
-    );
+    assert!(problems.iter().any(|problem| problem == message), "{problems:?}");
     let message = "thread 146 (child) on CPU 1 has not ended; a stop by 'bad address' at 0x10 of child was expected";
-    assert!(
-        problems.iter().any(|problem| problem == message),
-        "{problems:?}"
-    );
+    assert!(problems.iter().any(|problem| problem == message), "{problems:?}");
 }
 
 #[test]
@@ -110,10 +83,7 @@ fn each_thing_too_many_is_named() {
         assert_eq!(judge(&lines).len(), 1, "{line}");
     }
     let lines = [EXPECTED.as_slice(), &["boo"]].concat();
-    assert_eq!(
-        judge(&lines),
-        ["unexpected line 'boo'; no more lines were expected"]
-    );
+    assert_eq!(judge(&lines), ["unexpected line 'boo'; no more lines were expected"]);
 }
 
 #[test]
@@ -123,28 +93,18 @@ fn another_order_or_another_end_is_named() {
     assert!(judge(&lines)[0].contains("expected was 'first 1'"));
 
     for (wrong, message) in [
-        (
-            "exited with status 1",
-            "exited with status 1, but exit with status 0 of twin was expected",
-        ),
-        (
-            "stopped: out of quota at 0x10 (rip 0x0)",
-            "was stopped: out of quota at 0x10",
-        ),
+        ("exited with status 1", "exited with status 1, but exit with status 0 of twin was expected"),
+        ("stopped: out of quota at 0x10 (rip 0x0)", "was stopped: out of quota at 0x10"),
     ] {
         let line = format!("cairn: CPU 1: thread 17 (twin) {wrong}");
         let mut lines = EXPECTED;
         lines[4] = &line;
         let problems = judge(&lines);
-        assert!(
-            problems.len() == 1 && problems[0].contains(message),
-            "{problems:?}"
-        );
+        assert!(problems.len() == 1 && problems[0].contains(message), "{problems:?}");
     }
-    for line in [
-        "cairn: CPU 0: thread 17 (twin) exited with status 0",
-        "cairn: CPU 1: thread 17 (once) exited with status 0",
-    ] {
+    for line in
+        ["cairn: CPU 0: thread 17 (twin) exited with status 0", "cairn: CPU 1: thread 17 (once) exited with status 0"]
+    {
         let mut lines = EXPECTED;
         lines[4] = line;
         assert_eq!(judge(&lines).len(), 1, "{line}");
@@ -158,38 +118,19 @@ fn another_order_or_another_end_is_named() {
 fn programs_that_cannot_run_together() {
     let error = |manifest: &str| Plan::new([&program("test", manifest)], 1).unwrap_err();
     let start = "[[start]]\nend = { exited = 0 }\n";
-    assert_eq!(
-        error(&format!("{start}quota = 1\ncount = 9")),
-        plan::Error::TooMany { cpu: 0 }
-    );
+    assert_eq!(error(&format!("{start}quota = 1\ncount = 9")), plan::Error::TooMany { cpu: 0 });
     let quota = "quota = { base = 4294967295, instance = 1 }\ncount = 2";
     let program_name = "test".to_owned();
-    let expected = plan::Error::Quota {
-        program: program_name.clone(),
-        cpu: 0,
-    };
+    let expected = plan::Error::Quota { program: program_name.clone(), cpu: 0 };
     assert_eq!(error(&format!("{start}{quota}")), expected);
-    for (path, can_be) in [
-        ("[]", false),
-        ("[8]", false),
-        ("[0, 0, 0]", false),
-        ("[7, 7]", true),
-    ] {
+    for (path, can_be) in [("[]", false), ("[8]", false), ("[0, 0, 0]", false), ("[7, 7]", true)] {
         let descendants = format!("descendants = [{{ path = {path}, end = {{ exited = 0 }} }}]");
         let text = format!("{start}quota = 1\n{descendants}");
-        assert_eq!(
-            Plan::new([&program("test", &text)], 1).is_ok(),
-            can_be,
-            "{path}"
-        );
+        assert_eq!(Plan::new([&program("test", &text)], 1).is_ok(), can_be, "{path}");
     }
     let same = format!("{start}quota = 1\nlines = [\"same\"]\n");
     let line = "same".to_owned();
-    let expected = plan::Error::Ambiguous {
-        program: program_name,
-        cpu: 0,
-        line,
-    };
+    let expected = plan::Error::Ambiguous { program: program_name, cpu: 0, line };
     assert_eq!(error(&format!("{same}{same}")), expected);
 }
 

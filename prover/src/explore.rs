@@ -136,7 +136,7 @@ impl Aim {
         match self {
             Aim::Branch => 300,
             Aim::Goal => 1_000,
-            Aim::Part => 10_000,
+            Aim::Part => 60_000,
         }
     }
 }

@@ -41,10 +41,7 @@ fn codes() -> impl Iterator<Item = Code> {
             && info.encoding() == EncodingKind::Legacy
             && code != Code::INVALID
             && !EXCLUDED.contains(&info.mnemonic())
-            && matches!(
-                code.flow_control(),
-                FlowControl::Next | FlowControl::Exception
-            )
+            && matches!(code.flow_control(), FlowControl::Next | FlowControl::Exception)
     })
 }
 
@@ -67,17 +64,9 @@ fn defined_flags(case: &Case) -> u64 {
             let count = count & if size == 64 { 63 } else { 31 };
             let rotates = matches!(instruction.mnemonic(), Rol | Ror | Rcl | Rcr);
             let overflow = if count == 1 { 0 } else { rflags::OF };
-            let carry = if count >= size && !rotates {
-                rflags::CF
-            } else {
-                0
-            };
+            let carry = if count >= size && !rotates { rflags::CF } else { 0 };
             let auxiliary = if rotates { 0 } else { rflags::AF };
-            if count == 0 {
-                all
-            } else {
-                all & !(overflow | carry | auxiliary)
-            }
+            if count == 0 { all } else { all & !(overflow | carry | auxiliary) }
         }
         _ => {
             let undefined = instruction.rflags_undefined();
@@ -128,10 +117,7 @@ fn is_available(mnemonic: Mnemonic) -> bool {
 
 /// Registers of the interpreter as those of a case.
 fn registers(state: &State, rip: u64) -> Registers {
-    let mut registers = Registers {
-        rip,
-        ..Registers::default()
-    };
+    let mut registers = Registers { rip, ..Registers::default() };
     registers.gpr = state.gpr;
     registers.xmm = state.xmm;
     registers.rflags = state.rflags;
@@ -156,11 +142,7 @@ fn interpret(case: &Case, scratch: &mut Scratch) -> Option<(Registers, Outcome)>
 }
 
 /// The differences between the interpreter and the processor in one case.
-fn differences(
-    case: &Case,
-    ours: (&Registers, Outcome, &[u8]),
-    theirs: (&State, Outcome, &[u8]),
-) -> Vec<String> {
+fn differences(case: &Case, ours: (&Registers, Outcome, &[u8]), theirs: (&State, Outcome, &[u8])) -> Vec<String> {
     let (registers, outcome, memory) = ours;
     let (state, their_outcome, their_memory) = theirs;
     let mut found = Vec::new();
@@ -174,27 +156,11 @@ fn differences(
     }
     for index in 0..16 {
         let (ours, theirs) = (registers.gpr[index], state.gpr[index]);
-        differ(
-            format!("general register {index}"),
-            ours.into(),
-            theirs.into(),
-        );
-        differ(
-            format!("xmm{index}"),
-            registers.xmm[index],
-            state.xmm[index],
-        );
+        differ(format!("general register {index}"), ours.into(), theirs.into());
+        differ(format!("xmm{index}"), registers.xmm[index], state.xmm[index]);
     }
-    let mask = if outcome == Outcome::Done {
-        defined_flags(case)
-    } else {
-        rflags::STATUS
-    };
-    differ(
-        "flags".into(),
-        (registers.rflags & mask).into(),
-        (state.rflags & mask).into(),
-    );
+    let mask = if outcome == Outcome::Done { defined_flags(case) } else { rflags::STATUS };
+    differ("flags".into(), (registers.rflags & mask).into(), (state.rflags & mask).into());
     let bytes = memory.iter().zip(their_memory).enumerate();
     for (index, (&ours, &theirs)) in bytes.filter(|(_, (ours, theirs))| ours != theirs).take(8) {
         differ(format!("byte {index:#x}"), ours.into(), theirs.into());
@@ -209,14 +175,8 @@ fn check_refusals(case: &Case, scratch: &Scratch) {
         return;
     }
     for allowed in 0.. {
-        let mut scratch = Scratch {
-            allowed,
-            ..scratch.clone()
-        };
-        let (before, memory) = (
-            registers(&case.state, scratch.code_address),
-            scratch.bytes.clone(),
-        );
+        let mut scratch = Scratch { allowed, ..scratch.clone() };
+        let (before, memory) = (registers(&case.state, scratch.code_address), scratch.bytes.clone());
         let mut cpu = Cpu::new(before.clone());
         match cpu.step(&mut scratch) {
             Err(Trap::Fault(_)) => {
@@ -251,10 +211,7 @@ fn the_interpreter_agrees_with_the_processor() {
                 continue;
             };
             let uniform = random.one_in(3).then(|| random.below(2) as u8);
-            arena
-                .scratch()
-                .iter_mut()
-                .for_each(|byte| *byte = uniform.unwrap_or(random.value() as u8));
+            arena.scratch().iter_mut().for_each(|byte| *byte = uniform.unwrap_or(random.value() as u8));
             let mut scratch = Scratch {
                 address,
                 bytes: arena.scratch().to_vec(),
@@ -289,19 +246,7 @@ fn the_interpreter_agrees_with_the_processor() {
         *compared.entry(code.mnemonic()).or_default() += done;
     }
     compared.retain(|_, count| *count > 0);
-    println!(
-        "{} mnemonics compared, not implemented: {unknown:?}",
-        compared.len()
-    );
-    assert!(
-        failures.is_empty(),
-        "{} encodings differ:\n{}",
-        failures.len(),
-        failures.join("\n")
-    );
-    assert!(
-        compared.len() >= 310,
-        "only {} mnemonics were compared",
-        compared.len()
-    );
+    println!("{} mnemonics compared, not implemented: {unknown:?}", compared.len());
+    assert!(failures.is_empty(), "{} encodings differ:\n{}", failures.len(), failures.join("\n"));
+    assert!(compared.len() >= 310, "only {} mnemonics were compared", compared.len());
 }

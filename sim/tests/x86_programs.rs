@@ -22,10 +22,7 @@ fn run(programs: &[Program], plan: &Plan) {
         }
     }
     problems.extend(check.missing());
-    let text: String = problems
-        .iter()
-        .map(|problem| format!("{problem}\n"))
-        .collect();
+    let text: String = problems.iter().map(|problem| format!("{problem}\n")).collect();
     assert!(problems.is_empty(), "{text}");
     assert!(check.is_complete());
 }
@@ -33,19 +30,13 @@ fn run(programs: &[Program], plan: &Plan) {
 #[test]
 fn all_programs_together_do_what_their_manifests_say() {
     let programs = build();
-    run(
-        &programs,
-        &Plan::new(&programs, 8).expect("they can run together"),
-    );
+    run(&programs, &Plan::new(&programs, 8).expect("they can run together"));
 }
 
 #[test]
 fn each_program_alone_does_what_its_manifest_says() {
     let programs = build();
     for program in &programs {
-        run(
-            &programs,
-            &Plan::new([program], 2).expect("it can run alone"),
-        );
+        run(&programs, &Plan::new([program], 2).expect("it can run alone"));
     }
 }

@@ -51,10 +51,7 @@ impl fmt::Write for Piece {
 /// Writes formatted text and then `end` to the console: what [`print!`](crate::print) and
 /// [`println!`](crate::println) expand to.
 pub fn print(arguments: fmt::Arguments, end: &str) {
-    let mut piece = Piece {
-        bytes: [0; PIECE],
-        used: 0,
-    };
+    let mut piece = Piece { bytes: [0; PIECE], used: 0 };
     // `Piece` never fails, so an error is a `Display` that gave up: what it wrote before is printed.
     let _ = fmt::write(&mut piece, arguments);
     let _ = piece.write_str(end);

@@ -13,10 +13,7 @@ pub fn frames_at_start() -> u32 {
 /// that it can be spawned with.
 pub fn image_frames() -> u32 {
     let segments = segments();
-    let pages: u32 = segments
-        .iter()
-        .map(|(start, end)| (end - start).div_ceil(PAGE_SIZE))
-        .sum();
+    let pages: u32 = segments.iter().map(|(start, end)| (end - start).div_ceil(PAGE_SIZE)).sum();
     let (low, high) = (segments[0].0, segments[2].1);
     pages + (high - 1) / REGION_SIZE - low / REGION_SIZE + 1
 }

@@ -19,10 +19,7 @@ pub struct Registers {
 /// A call may write to memory that its arguments name: they must name memory of the caller that no Rust
 /// reference forbids to change. Today's calls write to none.
 pub unsafe fn syscall(registers: Registers) -> Registers {
-    let Registers {
-        mut rax,
-        values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi],
-    } = registers;
+    let Registers { mut rax, values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi] } = registers;
     // SAFETY: the registers that the kernel changes are all named: those of the convention, and RCX and
     // R11, which the instruction destroys. RBX, which LLVM keeps for itself, is put back. The kernel does
     // not touch the user stack. What it may do to other memory is the caller's obligation.
@@ -42,29 +39,18 @@ pub unsafe fn syscall(registers: Registers) -> Registers {
             options(nostack),
         );
     }
-    Registers {
-        rax,
-        values: [rbx, r10, rdx, rsi, rdi],
-    }
+    Registers { rax, values: [rbx, r10, rdx, rsi, rdi] }
 }
 
 /// Makes one of the calls that write to no memory, and returns its first result.
 fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
     let values = [first.into(), second.into(), 0, 0, 0];
     // SAFETY: no call of `abi::Call` writes to the caller's memory.
-    let answer = unsafe {
-        syscall(Registers {
-            rax: call as u64,
-            values,
-        })
-    };
+    let answer = unsafe { syscall(Registers { rax: call as u64, values }) };
     match Error::from_number(answer.rax as u32) {
         Some(Error::Succ) => Ok(answer.values[0] as u32),
         Some(error) => Err(error),
-        None => panic!(
-            "the kernel answered {call:?} with the unknown error number {}",
-            answer.rax
-        ),
+        None => panic!("the kernel answered {call:?} with the unknown error number {}", answer.rax),
     }
 }
 

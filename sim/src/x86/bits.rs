@@ -45,8 +45,7 @@ impl<B: Bus> Execution<'_, B> {
         let words = index.div_euclid(i64::from(size.bits()));
         let moved = address.wrapping_add((words as u64).wrapping_mul(size.bytes()));
         // The sum wraps as addresses of the instruction's address size do.
-        let narrow = self.instruction.memory_base().size() == 4
-            || self.instruction.memory_index().size() == 4;
+        let narrow = self.instruction.memory_base().size() == 4 || self.instruction.memory_index().size() == 4;
         Ok(if narrow { moved & 0xFFFF_FFFF } else { moved })
     }
 
@@ -68,8 +67,7 @@ impl<B: Bus> Execution<'_, B> {
         let source = self.read(1)?;
         let zeros = count(source, size);
         self.write(0, zeros.into())?;
-        self.registers
-            .set_flags(STATUS, when(source == 0, CF) | when(zeros == 0, ZF));
+        self.registers.set_flags(STATUS, when(source == 0, CF) | when(zeros == 0, ZF));
         Ok(())
     }
 

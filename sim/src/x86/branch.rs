@@ -40,11 +40,7 @@ impl<B: Bus> Execution<'_, B> {
             OpKind::Register | OpKind::Memory if self.size(0)? == Size::Quad => self.read(0)?,
             _ => return self.unimplemented(),
         };
-        if is_canonical(target, 1) {
-            Ok(target)
-        } else {
-            Err(Trap::GeneralProtection)
-        }
+        if is_canonical(target, 1) { Ok(target) } else { Err(Trap::GeneralProtection) }
     }
 
     /// `jmp` and `jcc`.
@@ -83,12 +79,8 @@ impl<B: Bus> Execution<'_, B> {
     fn counter_mask(&self) -> Result<u64, B::Fault> {
         use Code::*;
         match self.instruction.code() {
-            Loop_rel8_64_RCX | Loope_rel8_64_RCX | Loopne_rel8_64_RCX | Jrcxz_rel8_64 => {
-                Ok(u64::MAX)
-            }
-            Loop_rel8_64_ECX | Loope_rel8_64_ECX | Loopne_rel8_64_ECX | Jecxz_rel8_64 => {
-                Ok(0xFFFF_FFFF)
-            }
+            Loop_rel8_64_RCX | Loope_rel8_64_RCX | Loopne_rel8_64_RCX | Jrcxz_rel8_64 => Ok(u64::MAX),
+            Loop_rel8_64_ECX | Loope_rel8_64_ECX | Loopne_rel8_64_ECX | Jecxz_rel8_64 => Ok(0xFFFF_FFFF),
             _ => self.unimplemented(),
         }
     }
@@ -125,16 +117,10 @@ mod tests {
             a.ret_1(16)
         });
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(
-            (cpu.registers.rip, cpu.registers[Gpr::Rsp]),
-            (CODE + 6, STACK - 8)
-        );
+        assert_eq!((cpu.registers.rip, cpu.registers[Gpr::Rsp]), (CODE + 6, STACK - 8));
         assert_eq!(memory.quad(STACK - 8), CODE + 5);
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(
-            (cpu.registers.rip, cpu.registers[Gpr::Rsp]),
-            (CODE + 5, STACK + 16)
-        );
+        assert_eq!((cpu.registers.rip, cpu.registers[Gpr::Rsp]), (CODE + 5, STACK + 16));
     }
 
     #[test]

@@ -33,11 +33,7 @@ impl Clone for Cache {
 
 impl Cache {
     /// The instruction at `rip`.
-    pub(super) fn decode<B: Bus>(
-        &mut self,
-        rip: u64,
-        bus: &mut B,
-    ) -> Result<Instruction, B::Fault> {
+    pub(super) fn decode<B: Bus>(&mut self, rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
         let slot = rip as usize % SLOTS;
         if let Some(&instruction) = self.slots.get(slot)
             && instruction.ip() == rip
@@ -83,10 +79,7 @@ fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
         return Err(Trap::GeneralProtection);
     }
     let mut bytes = [0; LONGEST];
-    let mut count = bus
-        .fetch(rip, &mut bytes)
-        .map_err(Trap::Fault)?
-        .min(LONGEST);
+    let mut count = bus.fetch(rip, &mut bytes).map_err(Trap::Fault)?.min(LONGEST);
     loop {
         match decode(&bytes[..count], rip) {
             Ok(instruction) => return Ok(instruction),
@@ -101,10 +94,7 @@ fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
             return Err(Trap::GeneralProtection);
         }
         let mut more = [0; LONGEST];
-        let got = bus
-            .fetch(rest, &mut more)
-            .map_err(Trap::Fault)?
-            .clamp(1, LONGEST - count);
+        let got = bus.fetch(rest, &mut more).map_err(Trap::Fault)?.clamp(1, LONGEST - count);
         bytes[count..count + got].copy_from_slice(&more[..got]);
         count += got;
     }
@@ -123,10 +113,7 @@ fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderEr
 /// Whether what makes these bytes no instruction is that it would be longer than they are, to which the
 /// processor objects in its own way: the decoder wants the last of them and still has no instruction.
 fn is_too_long(bytes: &[u8; LONGEST], rip: u64) -> bool {
-    matches!(
-        decode(&bytes[..LONGEST - 1], rip),
-        Err(DecoderError::NoMoreBytes)
-    )
+    matches!(decode(&bytes[..LONGEST - 1], rip), Err(DecoderError::NoMoreBytes))
 }
 
 #[cfg(test)]
@@ -178,10 +165,7 @@ mod tests {
         memory.map(end);
         memory.write(end, &[0x56, 0x34, 0x12]);
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(
-            (cpu.registers[Gpr::Rax], cpu.registers.rip),
-            (0x1234_5678, end + 3)
-        );
+        assert_eq!((cpu.registers[Gpr::Rax], cpu.registers.rip), (0x1234_5678, end + 3));
         // A store to either page is noticed.
         cpu.registers.rip = end - 2;
         memory.write(CODE, &[0xC6, 0x03, 0x99]);

@@ -69,10 +69,10 @@ impl<B: Bus> Execution<'_, B> {
             Cwd => self.spread_sign(Register::AX, Register::DX, Size::Word),
             Cdq => self.spread_sign(Register::EAX, Register::EDX, Size::Double),
             Cqo => self.spread_sign(Register::RAX, Register::RDX, Size::Quad),
-            Cmova | Cmovae | Cmovb | Cmovbe | Cmove | Cmovg | Cmovge | Cmovl | Cmovle | Cmovne
-            | Cmovno | Cmovnp | Cmovns | Cmovo | Cmovp | Cmovs => self.copy_if(self.condition()),
-            Seta | Setae | Setb | Setbe | Sete | Setg | Setge | Setl | Setle | Setne | Setno
-            | Setnp | Setns | Seto | Setp | Sets => self.set_if(self.condition()),
+            Cmova | Cmovae | Cmovb | Cmovbe | Cmove | Cmovg | Cmovge | Cmovl | Cmovle | Cmovne | Cmovno | Cmovnp
+            | Cmovns | Cmovo | Cmovp | Cmovs => self.copy_if(self.condition()),
+            Seta | Setae | Setb | Setbe | Sete | Setg | Setge | Setl | Setle | Setne | Setno | Setnp | Setns | Seto
+            | Setp | Sets => self.set_if(self.condition()),
 
             Add => self.binary(alu::add),
             Adc => self.binary(carry),
@@ -122,8 +122,9 @@ impl<B: Bus> Execution<'_, B> {
             Enter => self.enter(),
             Leave => self.leave(),
 
-            Jmp | Ja | Jae | Jb | Jbe | Je | Jg | Jge | Jl | Jle | Jne | Jno | Jnp | Jns | Jo
-            | Jp | Js => self.jump_if(self.condition()),
+            Jmp | Ja | Jae | Jb | Jbe | Je | Jg | Jge | Jl | Jle | Jne | Jno | Jnp | Jns | Jo | Jp | Js => {
+                self.jump_if(self.condition())
+            }
             Call => self.call(),
             Ret => self.return_near(),
             Loop => self.count_down(true),
@@ -150,12 +151,8 @@ impl<B: Bus> Execution<'_, B> {
             Scasd => self.string(Operation::Scan, Size::Double),
             Scasq => self.string(Operation::Scan, Size::Quad),
             // SSE has these mnemonics too.
-            Movsd if self.instruction.code() == Code::Movsd_m32_m32 => {
-                self.string(Operation::Move, Size::Double)
-            }
-            Cmpsd if self.instruction.code() == Code::Cmpsd_m32_m32 => {
-                self.string(Operation::Compare, Size::Double)
-            }
+            Movsd if self.instruction.code() == Code::Movsd_m32_m32 => self.string(Operation::Move, Size::Double),
+            Cmpsd if self.instruction.code() == Code::Cmpsd_m32_m32 => self.string(Operation::Compare, Size::Double),
 
             Clc => self.change_flags(CF, 0),
             Stc => self.change_flags(CF, CF),
@@ -163,12 +160,12 @@ impl<B: Bus> Execution<'_, B> {
             Cld => self.change_flags(DF, 0),
             Std => self.change_flags(DF, DF),
 
-            Nop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0
-            | Prefetcht1 | Prefetcht2 | Prefetchw | Wait => self.nothing(),
+            Nop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2
+            | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
-            Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdmsr
-            | Wrmsr | Rdpmc | Lgdt | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg
-            | Swapgs | Sysret | Sysretq | Sysexit | Sysexitq | Sysenter | Int => self.privileged(),
+            Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdmsr | Wrmsr | Rdpmc | Lgdt
+            | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg | Swapgs | Sysret | Sysretq | Sysexit
+            | Sysexitq | Sysenter | Int => self.privileged(),
             _ => self.sse(),
         }
     }

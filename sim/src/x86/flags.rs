@@ -9,11 +9,7 @@ use super::registers::rflags::{AF, CF, OF, PF, SF, ZF};
 pub(super) fn of_result(result: u64, size: Size) -> u64 {
     let zero = if result & size.mask() == 0 { ZF } else { 0 };
     let sign = if result & size.sign() != 0 { SF } else { 0 };
-    let parity = if (result as u8).count_ones().is_multiple_of(2) {
-        PF
-    } else {
-        0
-    };
+    let parity = if (result as u8).count_ones().is_multiple_of(2) { PF } else { 0 };
     zero | sign | parity
 }
 

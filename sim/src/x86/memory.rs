@@ -62,11 +62,7 @@ pub trait Bus {
     /// # Errors
     ///
     /// If there is nothing to execute at `address`.
-    fn fetch(
-        &mut self,
-        address: u64,
-        buffer: &mut [u8; 15],
-    ) -> core::result::Result<usize, Self::Fault>;
+    fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> core::result::Result<usize, Self::Fault>;
 
     /// The value at `address`, little-endian, zero-extended.
     ///
@@ -80,12 +76,7 @@ pub trait Bus {
     /// # Errors
     ///
     /// If it cannot be written; the memory is unchanged.
-    fn store(
-        &mut self,
-        address: u64,
-        size: Size,
-        value: u64,
-    ) -> core::result::Result<(), Self::Fault>;
+    fn store(&mut self, address: u64, size: Size, value: u64) -> core::result::Result<(), Self::Fault>;
 
     /// Whether [`store`](Self::store) to that place would succeed now. Called for every piece of a store in
     /// several pieces before the first is stored.
@@ -108,8 +99,7 @@ fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
     let mut offset = 0;
     core::iter::from_fn(move || {
         let rest = bytes - offset;
-        let fits =
-            |size: &Size| size.bytes() <= rest && (address + offset).is_multiple_of(size.bytes());
+        let fits = |size: &Size| size.bytes() <= rest && (address + offset).is_multiple_of(size.bytes());
         let sizes = [Size::Quad, Size::Double, Size::Word, Size::Byte];
         // None fits only where nothing is left.
         let size = sizes.into_iter().find(fits)?;
@@ -150,20 +140,14 @@ pub(super) fn probe<B: Bus>(bus: &mut B, address: u64, bytes: u64) -> Result<(),
 }
 
 /// Stores up to 16 bytes at any alignment, all or nothing. The address is canonical.
-pub(super) fn store<B: Bus>(
-    bus: &mut B,
-    address: u64,
-    bytes: u64,
-    value: u128,
-) -> Result<(), B::Fault> {
+pub(super) fn store<B: Bus>(bus: &mut B, address: u64, bytes: u64, value: u128) -> Result<(), B::Fault> {
     if let Some(size) = aligned(address, bytes) {
         return bus.store(address, size, value as u64).map_err(Trap::Fault);
     }
     probe(bus, address, bytes)?;
     for Piece { offset, size } in pieces(address, bytes) {
         let part = (value >> (8 * offset)) as u64 & size.mask();
-        bus.store(address + offset, size, part)
-            .map_err(Trap::Fault)?;
+        bus.store(address + offset, size, part).map_err(Trap::Fault)?;
     }
     Ok(())
 }

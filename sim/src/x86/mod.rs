@@ -127,10 +127,7 @@ type Result<T, F> = core::result::Result<T, Trap<F>>;
 impl Cpu {
     /// A processor with these registers.
     pub fn new(registers: Registers) -> Self {
-        Cpu {
-            registers,
-            cache: Cache::default(),
-        }
+        Cpu { registers, cache: Cache::default() }
     }
 
     /// Executes the instruction at RIP.
@@ -150,11 +147,7 @@ impl Cpu {
         };
         let step = execution.run()?;
         self.registers.rip = execution.next;
-        if tracing && step == Step::Next {
-            Err(Trap::Debug)
-        } else {
-            Ok(step)
-        }
+        if tracing && step == Step::Next { Err(Trap::Debug) } else { Ok(step) }
     }
 
     /// Forgets all decoded instructions: to be called when somebody else has changed this address space.

@@ -58,8 +58,7 @@ impl<B: Bus> Execution<'_, B> {
         let size = self.size(0)?;
         let (low, high) = halves(size);
         let divisor = u128::from(self.read(0)?);
-        let dividend =
-            u128::from(self.register(high)?) << size.bits() | u128::from(self.register(low)?);
+        let dividend = u128::from(self.register(high)?) << size.bits() | u128::from(self.register(low)?);
         let quotient = dividend.checked_div(divisor).ok_or(Trap::DivideError)?;
         if quotient > size.mask().into() {
             return Err(Trap::DivideError);

@@ -10,24 +10,17 @@ impl<B: Bus> Execution<'_, B> {
     /// The trap of an instruction that the interpreter does not know.
     pub(super) fn unimplemented<T>(&self) -> Result<T, B::Fault> {
         let mnemonic = self.instruction.mnemonic();
-        Err(Trap::Unimplemented {
-            mnemonic,
-            rip: self.instruction.ip(),
-        })
+        Err(Trap::Unimplemented { mnemonic, rip: self.instruction.ip() })
     }
 
     /// Value of a general register.
     pub(super) fn register(&self, register: Register) -> Result<u64, B::Fault> {
-        self.registers
-            .read(register)
-            .map_or_else(|| self.unimplemented(), Ok)
+        self.registers.read(register).map_or_else(|| self.unimplemented(), Ok)
     }
 
     /// Changes a general register.
     pub(super) fn set_register(&mut self, register: Register, value: u64) -> Result<(), B::Fault> {
-        self.registers
-            .write(register, value)
-            .map_or_else(|| self.unimplemented(), Ok)
+        self.registers.write(register, value).map_or_else(|| self.unimplemented(), Ok)
     }
 
     /// Size of an operand: of a register or of memory.
@@ -91,11 +84,7 @@ impl<B: Bus> Execution<'_, B> {
             let scale = u64::from(instruction.memory_index_scale());
             address = address.wrapping_add(self.register(index)?.wrapping_mul(scale));
         }
-        Ok(if narrow {
-            address & 0xFFFF_FFFF
-        } else {
-            address
-        })
+        Ok(if narrow { address & 0xFFFF_FFFF } else { address })
     }
 
     /// The trap of a non-canonical access by the memory operand.
@@ -162,10 +151,6 @@ impl<B: Bus> Execution<'_, B> {
 
     /// The trap of an SSE operand that is not aligned.
     pub(super) fn check_aligned(&self, address: u64) -> Result<(), B::Fault> {
-        if address.is_multiple_of(16) {
-            Ok(())
-        } else {
-            Err(Trap::GeneralProtection)
-        }
+        if address.is_multiple_of(16) { Ok(()) } else { Err(Trap::GeneralProtection) }
     }
 }

@@ -154,30 +154,14 @@ struct Part {
 
 /// The general register that `register` is a part of, and the part.
 fn locate(register: Register) -> Option<(usize, Part)> {
-    const FIRST: [(Register, u64); 4] = [
-        (Register::RAX, u64::MAX),
-        (Register::EAX, 0xFFFF_FFFF),
-        (Register::AX, 0xFFFF),
-        (Register::AL, 0xFF),
-    ];
+    const FIRST: [(Register, u64); 4] =
+        [(Register::RAX, u64::MAX), (Register::EAX, 0xFFFF_FFFF), (Register::AX, 0xFFFF), (Register::AL, 0xFF)];
     let number = register as usize;
     if (Register::AH..=Register::BH).contains(&register) {
-        return Some((
-            number - Register::AH as usize,
-            Part {
-                shift: 8,
-                mask: 0xFF,
-            },
-        ));
+        return Some((number - Register::AH as usize, Part { shift: 8, mask: 0xFF }));
     }
     if (Register::SPL..=Register::R15L).contains(&register) {
-        return Some((
-            number - Register::SPL as usize + 4,
-            Part {
-                shift: 0,
-                mask: 0xFF,
-            },
-        ));
+        return Some((number - Register::SPL as usize + 4, Part { shift: 0, mask: 0xFF }));
     }
     FIRST.iter().find_map(|&(first, mask)| {
         let index = number.checked_sub(first as usize)?;
@@ -202,22 +186,10 @@ mod tests {
             let before = registers.gpr[full];
             let (bits, shift) = (8 * register.size() as u32, if high { 8 } else { 0 });
             let mask = u64::MAX >> (64 - bits);
-            assert_eq!(
-                registers.read(register),
-                Some(before >> shift & mask),
-                "{register:?}"
-            );
+            assert_eq!(registers.read(register), Some(before >> shift & mask), "{register:?}");
             registers.write(register, !before >> shift).unwrap();
-            let kept = if bits == 32 {
-                0
-            } else {
-                before & !(mask << shift)
-            };
-            assert_eq!(
-                registers.gpr[full],
-                kept | !before & mask << shift,
-                "{register:?}"
-            );
+            let kept = if bits == 32 { 0 } else { before & !(mask << shift) };
+            assert_eq!(registers.gpr[full], kept | !before & mask << shift, "{register:?}");
         }
     }
 

@@ -26,11 +26,7 @@ pub(super) fn left(value: u64, count: u32, _carry: bool, size: Size) -> Shifted 
     let carry = wide >> size.bits() & 1 != 0;
     let overflow = carry != (result & size.sign() != 0);
     let flags = when(carry, CF) | when(overflow, OF) | of_result(result, size);
-    Shifted {
-        result,
-        changed: CF | OF | RESULT | AF,
-        flags,
-    }
+    Shifted { result, changed: CF | OF | RESULT | AF, flags }
 }
 
 /// `shr`.
@@ -40,11 +36,7 @@ pub(super) fn right(value: u64, count: u32, _carry: bool, size: Size) -> Shifted
     // Defined for a count of one, where it is the sign of the operand.
     let overflow = (result << 1 ^ result) & size.sign() != 0;
     let flags = when(carry, CF) | when(overflow, OF) | of_result(result, size);
-    Shifted {
-        result,
-        changed: CF | OF | RESULT | AF,
-        flags,
-    }
+    Shifted { result, changed: CF | OF | RESULT | AF, flags }
 }
 
 /// `sar`.
@@ -53,39 +45,25 @@ pub(super) fn arithmetic_right(value: u64, count: u32, _carry: bool, size: Size)
     let result = (value >> count.min(63)) as u64 & size.mask();
     let carry = value >> (count - 1).min(63) & 1 != 0;
     let flags = when(carry, CF) | of_result(result, size);
-    Shifted {
-        result,
-        changed: CF | OF | RESULT | AF,
-        flags,
-    }
+    Shifted { result, changed: CF | OF | RESULT | AF, flags }
 }
 
 /// `rol`.
 pub(super) fn rotate_left(value: u64, count: u32, _carry: bool, size: Size) -> Shifted {
     let count = count % size.bits();
-    let result =
-        (value << count | value.checked_shr(size.bits() - count).unwrap_or(0)) & size.mask();
+    let result = (value << count | value.checked_shr(size.bits() - count).unwrap_or(0)) & size.mask();
     let carry = result & 1 != 0;
     let overflow = carry != (result & size.sign() != 0);
-    Shifted {
-        result,
-        changed: CF | OF,
-        flags: when(carry, CF) | when(overflow, OF),
-    }
+    Shifted { result, changed: CF | OF, flags: when(carry, CF) | when(overflow, OF) }
 }
 
 /// `ror`.
 pub(super) fn rotate_right(value: u64, count: u32, _carry: bool, size: Size) -> Shifted {
     let count = count % size.bits();
-    let result =
-        (value >> count | value.checked_shl(size.bits() - count).unwrap_or(0)) & size.mask();
+    let result = (value >> count | value.checked_shl(size.bits() - count).unwrap_or(0)) & size.mask();
     let carry = result & size.sign() != 0;
     let overflow = carry != (result & size.sign() >> 1 != 0);
-    Shifted {
-        result,
-        changed: CF | OF,
-        flags: when(carry, CF) | when(overflow, OF),
-    }
+    Shifted { result, changed: CF | OF, flags: when(carry, CF) | when(overflow, OF) }
 }
 
 /// `rcl`: a rotation of one bit more, which is CF.
@@ -97,11 +75,7 @@ pub(super) fn rotate_left_carry(value: u64, count: u32, carry: bool, size: Size)
     let result = rotated as u64 & size.mask();
     let carry = rotated >> size.bits() & 1 != 0;
     let overflow = carry != (result & size.sign() != 0);
-    Shifted {
-        result,
-        changed: CF | OF,
-        flags: when(carry, CF) | when(overflow, OF),
-    }
+    Shifted { result, changed: CF | OF, flags: when(carry, CF) | when(overflow, OF) }
 }
 
 /// `rcr`.
@@ -113,11 +87,7 @@ pub(super) fn rotate_right_carry(value: u64, count: u32, carry: bool, size: Size
     let result = rotated as u64 & size.mask();
     let carry = rotated >> size.bits() & 1 != 0;
     let overflow = (result << 1 ^ result) & size.sign() != 0;
-    Shifted {
-        result,
-        changed: CF | OF,
-        flags: when(carry, CF) | when(overflow, OF),
-    }
+    Shifted { result, changed: CF | OF, flags: when(carry, CF) | when(overflow, OF) }
 }
 
 /// The bits of a count that the processor looks at.
@@ -135,11 +105,7 @@ impl<B: Bus> Execution<'_, B> {
             // The operand is written all the same: a 32-bit register loses its upper half.
             return self.write(0, value);
         }
-        let Shifted {
-            result,
-            changed,
-            flags,
-        } = operation(value, count, self.registers.flag(CF), size);
+        let Shifted { result, changed, flags } = operation(value, count, self.registers.flag(CF), size);
         self.write(0, result)?;
         self.registers.set_flags(changed, flags);
         Ok(())
@@ -150,16 +116,8 @@ impl<B: Bus> Execution<'_, B> {
         self.shift_double(|a, b, count, size| {
             let whole = u128::from(a) << size.bits() | u128::from(b);
             // A 16-bit operand by more than 16, where the result is undefined: the operands rotate.
-            let whole = if size == Size::Word {
-                whole << 16 | u128::from(a)
-            } else {
-                whole
-            };
-            let width = if size == Size::Word {
-                48
-            } else {
-                2 * size.bits()
-            };
+            let whole = if size == Size::Word { whole << 16 | u128::from(a) } else { whole };
+            let width = if size == Size::Word { 48 } else { 2 * size.bits() };
             let result = (whole << count >> (width - size.bits())) as u64 & size.mask();
             let carry = whole >> (width - count) & 1 != 0;
             (result, carry)
@@ -170,21 +128,14 @@ impl<B: Bus> Execution<'_, B> {
     pub(super) fn shift_right_double(&mut self) -> Result<(), B::Fault> {
         self.shift_double(|a, b, count, size| {
             let whole = u128::from(b) << size.bits() | u128::from(a);
-            let whole = if size == Size::Word {
-                u128::from(a) << 32 | whole
-            } else {
-                whole
-            };
+            let whole = if size == Size::Word { u128::from(a) << 32 | whole } else { whole };
             let result = (whole >> count) as u64 & size.mask();
             let carry = whole >> (count - 1) & 1 != 0;
             (result, carry)
         })
     }
 
-    fn shift_double(
-        &mut self,
-        operation: impl Fn(u64, u64, u32, Size) -> (u64, bool),
-    ) -> Result<(), B::Fault> {
+    fn shift_double(&mut self, operation: impl Fn(u64, u64, u32, Size) -> (u64, bool)) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (a, b) = (self.read(0)?, self.read(1)?);
         let count = self.read(2)? as u32 & count_mask(size);

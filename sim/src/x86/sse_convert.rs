@@ -20,10 +20,7 @@ fn lane64(value: u128, index: u32) -> u64 {
 
 /// A register with these 32-bit lanes, the first lowest.
 fn from32<const N: usize>(lanes: [u32; N]) -> u128 {
-    lanes
-        .iter()
-        .rev()
-        .fold(0, |result, &lane| result << 32 | u128::from(lane))
+    lanes.iter().rev().fold(0, |result, &lane| result << 32 | u128::from(lane))
 }
 
 /// A register with these 64-bit lanes.
@@ -35,10 +32,7 @@ fn from64(low: u64, high: u64) -> u128 {
 fn widen(single: u32) -> u64 {
     let number = f32::from_bits(single);
     if number.is_nan() {
-        let (sign, payload) = (
-            u64::from(single) >> 31 << 63,
-            u64::from(single & 0x007F_FFFF) << 29,
-        );
+        let (sign, payload) = (u64::from(single) >> 31 << 63, u64::from(single & 0x007F_FFFF) << 29);
         sign | 0x7FF0_0000_0000_0000 | f64::QUIET | payload
     } else {
         f64::from(number).to_bits()
@@ -72,11 +66,7 @@ fn to_integer(number: f64, rounding: Rounding, size: Size) -> u64 {
         Rounding::Truncate => number.trunc(),
     };
     let limit = size.sign() as f64;
-    if rounded >= -limit && rounded < limit {
-        rounded as i64 as u64 & size.mask()
-    } else {
-        size.sign()
-    }
+    if rounded >= -limit && rounded < limit { rounded as i64 as u64 & size.mask() } else { size.sign() }
 }
 
 /// Four integers from four singles.
@@ -90,8 +80,7 @@ fn integers_of_singles(value: u128, rounding: Rounding) -> u128 {
 
 /// Two integers from two doubles; the upper half is zero.
 fn integers_of_doubles(value: u128, rounding: Rounding) -> u128 {
-    let convert =
-        |index| to_integer(f64::from_bits(lane64(value, index)), rounding, Size::Double) as u32;
+    let convert = |index| to_integer(f64::from_bits(lane64(value, index)), rounding, Size::Double) as u32;
     from32([0, 1].map(convert))
 }
 
@@ -99,9 +88,7 @@ fn integers_of_doubles(value: u128, rounding: Rounding) -> u128 {
 fn whole(mnemonic: Mnemonic) -> Option<fn(u128) -> u128> {
     use Mnemonic::*;
     Some(match mnemonic {
-        Cvtdq2ps => {
-            |b| from32([0, 1, 2, 3].map(|index| (lane32(b, index) as i32 as f32).to_bits()))
-        }
+        Cvtdq2ps => |b| from32([0, 1, 2, 3].map(|index| (lane32(b, index) as i32 as f32).to_bits())),
         Cvtps2dq => |b| integers_of_singles(b, Rounding::Nearest),
         Cvttps2dq => |b| integers_of_singles(b, Rounding::Truncate),
         Cvtpd2dq => |b| integers_of_doubles(b, Rounding::Nearest),
@@ -155,11 +142,7 @@ impl<B: Bus> Execution<'_, B> {
     }
 
     /// From the lowest lane or memory to a general register.
-    fn convert_to_integer(
-        &mut self,
-        number: fn(u64) -> f64,
-        rounding: Rounding,
-    ) -> Result<(), B::Fault> {
+    fn convert_to_integer(&mut self, number: fn(u64) -> f64, rounding: Rounding) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let value = self.read_xmm(1)? as u64;
         self.float_begins()?;

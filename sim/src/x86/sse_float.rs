@@ -18,12 +18,7 @@ const CONTROL: u32 = 0xFFC0;
 
 /// `f32` and `f64`, by their bits.
 pub(super) trait Float:
-    Copy
-    + PartialOrd
-    + Add<Output = Self>
-    + Sub<Output = Self>
-    + Mul<Output = Self>
-    + Div<Output = Self>
+    Copy + PartialOrd + Add<Output = Self> + Sub<Output = Self> + Mul<Output = Self> + Div<Output = Self>
 {
     /// The bit that makes a NaN quiet.
     const QUIET: u64;
@@ -76,11 +71,7 @@ fn arithmetic<F: Float>(a: u64, b: u64, operation: impl Fn(F, F) -> F) -> u64 {
         }
     }
     let result = operation(F::of(a), F::of(b));
-    if result.nan() {
-        F::DEFAULT_NAN
-    } else {
-        result.bits()
-    }
+    if result.nan() { F::DEFAULT_NAN } else { result.bits() }
 }
 
 /// An operation of two lanes.
@@ -179,8 +170,7 @@ fn compare(ordering: Option<Ordering>, predicate: u8) -> bool {
 impl Lanes {
     /// Applies an operation: to all lanes, or to the lowest, the others as they are in `a`.
     fn apply(self, a: u128, b: u128, single: Operation, double: Operation) -> u128 {
-        let each32 =
-            |a, b| super::sse_integer::zip32(a, b, |a, b| single(a.into(), b.into()) as u32);
+        let each32 = |a, b| super::sse_integer::zip32(a, b, |a, b| single(a.into(), b.into()) as u32);
         match self {
             Lanes::Singles => each32(a, b),
             Lanes::Single => replace_low(a, single(a as u32 as u64, b as u32 as u64).into(), 32),
@@ -230,11 +220,7 @@ impl<B: Bus> Execution<'_, B> {
     /// `cmpps` and its kin: all ones in the lanes where the predicate holds.
     fn float_compare(&mut self, lanes: Lanes) -> Result<(), B::Fault> {
         fn truth<F: Float>(a: u64, b: u64, predicate: u8) -> u64 {
-            if compare(F::of(a).partial_cmp(&F::of(b)), predicate) {
-                u64::MAX
-            } else {
-                0
-            }
+            if compare(F::of(a).partial_cmp(&F::of(b)), predicate) { u64::MAX } else { 0 }
         }
         macro_rules! predicates {
             ($float:ty: $($predicate:literal)*) => {

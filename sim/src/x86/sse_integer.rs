@@ -48,12 +48,9 @@ fn sum_of_differences(a: u128, b: u128) -> u128 {
 
 /// `pmaddwd`: products of signed 16-bit lanes, added in pairs.
 fn multiply_add(a: u128, b: u128) -> u128 {
-    let product = |a: u32, b: u32, shift: u32| {
-        i32::from((a >> shift) as i16).wrapping_mul(i32::from((b >> shift) as i16))
-    };
-    zip32(a, b, |a, b| {
-        product(a, b, 0).wrapping_add(product(a, b, 16)) as u32
-    })
+    let product =
+        |a: u32, b: u32, shift: u32| i32::from((a >> shift) as i16).wrapping_mul(i32::from((b >> shift) as i16));
+    zip32(a, b, |a, b| product(a, b, 0).wrapping_add(product(a, b, 16)) as u32)
 }
 
 /// The operation of a mnemonic with two SSE operands, of which the first is replaced by the result.
@@ -83,11 +80,7 @@ fn packed(mnemonic: Mnemonic) -> Option<Packed> {
         Psubsw => |a, b| zip16(a, b, |a, b| (a as i16).saturating_sub(b as i16) as u16),
 
         Pmullw => |a, b| zip16(a, b, u16::wrapping_mul),
-        Pmulhw => |a, b| {
-            zip16(a, b, |a, b| {
-                ((i32::from(a as i16) * i32::from(b as i16)) >> 16) as u16
-            })
-        },
+        Pmulhw => |a, b| zip16(a, b, |a, b| ((i32::from(a as i16) * i32::from(b as i16)) >> 16) as u16),
         Pmulhuw => |a, b| zip16(a, b, |a, b| ((u32::from(a) * u32::from(b)) >> 16) as u16),
         Pmuludq => |a, b| zip64(a, b, |a, b| (a & 0xFFFF_FFFF) * (b & 0xFFFF_FFFF)),
         Pmaddwd => multiply_add,

@@ -56,11 +56,7 @@ impl<B: Bus> Execution<'_, B> {
             return self.store_wide(address, value);
         }
         let to = self.xmm(0)?;
-        self.registers.xmm[to] = if in_memory {
-            self.load_wide(address)?
-        } else {
-            self.registers.xmm[self.xmm(1)?]
-        };
+        self.registers.xmm[to] = if in_memory { self.load_wide(address)? } else { self.registers.xmm[self.xmm(1)?] };
         Ok(())
     }
 
@@ -73,11 +69,7 @@ impl<B: Bus> Execution<'_, B> {
         let to = self.xmm(0)?;
         let value = self.read_xmm(1)?;
         let old = self.registers.xmm[to];
-        self.registers.xmm[to] = if self.is_memory(1) {
-            value
-        } else {
-            replace_low(old, value, bits)
-        };
+        self.registers.xmm[to] = if self.is_memory(1) { value } else { replace_low(old, value, bits) };
         Ok(())
     }
 
@@ -102,11 +94,7 @@ impl<B: Bus> Execution<'_, B> {
             return self.write(0, value as u64);
         }
         let to = self.xmm(0)?;
-        let value = if self.is_memory(1) {
-            self.read(1)?.into()
-        } else {
-            self.registers.xmm[self.xmm(1)?] >> 64
-        };
+        let value = if self.is_memory(1) { self.read(1)?.into() } else { self.registers.xmm[self.xmm(1)?] >> 64 };
         self.registers.xmm[to] = replace_low(self.registers.xmm[to], value, 64);
         Ok(())
     }
@@ -137,10 +125,7 @@ impl<B: Bus> Execution<'_, B> {
         if self.instruction.op0_kind() != OpKind::MemorySegRDI {
             return self.unimplemented();
         }
-        let (value, mask) = (
-            self.registers.xmm[self.xmm(1)?],
-            self.registers.xmm[self.xmm(2)?],
-        );
+        let (value, mask) = (self.registers.xmm[self.xmm(1)?], self.registers.xmm[self.xmm(2)?]);
         let address = self.registers[Rdi];
         let mut merged = self.load_wide(address)?.to_le_bytes();
         let (value, mask) = (value.to_le_bytes(), mask.to_le_bytes());
@@ -212,34 +197,16 @@ mod tests {
         cpu.registers[Gpr::Rax] = DATA;
         steps(&mut cpu, &mut memory, 1);
         let rip = cpu.registers.rip;
-        refuses(
-            &mut cpu,
-            &mut memory,
-            Trap::Unimplemented {
-                mnemonic: Mnemonic::Stmxcsr,
-                rip,
-            },
-        );
+        refuses(&mut cpu, &mut memory, Trap::Unimplemented { mnemonic: Mnemonic::Stmxcsr, rip });
     }
 
     #[test]
     fn other_roundings_are_refused() {
-        for mxcsr in [
-            INITIAL_MXCSR | 1 << 13,
-            INITIAL_MXCSR & !(1 << 7),
-            INITIAL_MXCSR | 1 << 15,
-        ] {
+        for mxcsr in [INITIAL_MXCSR | 1 << 13, INITIAL_MXCSR & !(1 << 7), INITIAL_MXCSR | 1 << 15] {
             let (mut cpu, mut memory) = machine(|a| a.addsd(xmm0, xmm1));
             cpu.registers.mxcsr = mxcsr;
             let rip = cpu.registers.rip;
-            refuses(
-                &mut cpu,
-                &mut memory,
-                Trap::Unimplemented {
-                    mnemonic: Mnemonic::Addsd,
-                    rip,
-                },
-            );
+            refuses(&mut cpu, &mut memory, Trap::Unimplemented { mnemonic: Mnemonic::Addsd, rip });
         }
     }
 }

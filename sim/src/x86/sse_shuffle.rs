@@ -12,18 +12,13 @@ fn lane(value: u128, index: u32, bits: u32) -> u128 {
 
 /// The register with these lanes of `bits` bits, the first lowest.
 fn collect(lanes: impl Iterator<Item = u128>, bits: u32) -> u128 {
-    (0..)
-        .zip(lanes)
-        .fold(0, |result, (index, lane): (u32, u128)| {
-            result | lane << (index * bits)
-        })
+    (0..).zip(lanes).fold(0, |result, (index, lane): (u32, u128)| result | lane << (index * bits))
 }
 
 /// Interleaves the lanes of one half of `a` and `b`; the half that begins at bit `start`.
 fn interleave(a: u128, b: u128, bits: u32, start: u32) -> u128 {
     let half = 64 / bits;
-    let pairs =
-        (0..half).flat_map(|index| [lane(a >> start, index, bits), lane(b >> start, index, bits)]);
+    let pairs = (0..half).flat_map(|index| [lane(a >> start, index, bits), lane(b >> start, index, bits)]);
     collect(pairs, bits)
 }
 
@@ -72,19 +67,9 @@ fn ordered(mnemonic: Mnemonic) -> Option<fn(u128, u128, u8) -> u128> {
         Pshufd => |_, b, order| collect(select(b, order, 32), 32),
         Pshuflw => |_, b, order| b & !LOW | collect(select(b, order, 16), 16),
         Pshufhw => |_, b, order| b & LOW | collect(select(b >> 64, order, 16), 16) << 64,
-        Shufps => |a, b, order| {
-            collect(
-                select(a, order, 32)
-                    .take(2)
-                    .chain(select(b, order, 32).skip(2)),
-                32,
-            )
-        },
+        Shufps => |a, b, order| collect(select(a, order, 32).take(2).chain(select(b, order, 32).skip(2)), 32),
         Shufpd => |a, b, order| {
-            let lanes = [
-                lane(a, u32::from(order & 1), 64),
-                lane(b, u32::from(order >> 1 & 1), 64),
-            ];
+            let lanes = [lane(a, u32::from(order & 1), 64), lane(b, u32::from(order >> 1 & 1), 64)];
             collect(lanes.into_iter(), 64)
         },
         _ => return None,

@@ -174,10 +174,7 @@ mod tests {
         assert_eq!(cpu.registers[Gpr::Rbp], STACK - 8);
         assert_eq!(cpu.registers[Gpr::Rsp], STACK - 40);
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(
-            (cpu.registers[Gpr::Rbp], cpu.registers[Gpr::Rsp]),
-            (7, STACK)
-        );
+        assert_eq!((cpu.registers[Gpr::Rbp], cpu.registers[Gpr::Rsp]), (7, STACK));
     }
 
     #[test]

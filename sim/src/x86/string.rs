@@ -51,11 +51,7 @@ fn is_narrow(instruction: &Instruction) -> bool {
 impl<B: Bus> Execution<'_, B> {
     /// Executes a string instruction with elements of this size, repeated if it has a prefix.
     pub(super) fn string(&mut self, operation: Operation, size: Size) -> Result<(), B::Fault> {
-        let mask = if is_narrow(&self.instruction) {
-            0xFFFF_FFFF
-        } else {
-            u64::MAX
-        };
+        let mask = if is_narrow(&self.instruction) { 0xFFFF_FFFF } else { u64::MAX };
         let repeats = self.instruction.has_rep_prefix() || self.instruction.has_repne_prefix();
         if !repeats {
             return self.element(operation, size, mask);
@@ -151,10 +147,7 @@ mod tests {
         assert_eq!(cpu.registers.rip, CODE);
         memory.map(end);
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(
-            (cpu.registers[Gpr::Rcx], cpu.registers[Gpr::Rdi]),
-            (0, end + 24)
-        );
+        assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers[Gpr::Rdi]), (0, end + 24));
         assert_eq!(cpu.registers.rip, CODE + 3);
     }
 
@@ -179,9 +172,6 @@ mod tests {
         cpu.registers[Gpr::Rdi] = DATA + 5;
         cpu.registers[Gpr::Rcx] = 100;
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(
-            (cpu.registers[Gpr::Rsi], cpu.registers[Gpr::Rcx]),
-            (DATA + 5, 95)
-        );
+        assert_eq!((cpu.registers[Gpr::Rsi], cpu.registers[Gpr::Rcx]), (DATA + 5, 95));
     }
 }

@@ -46,10 +46,7 @@ impl Memory {
     }
 
     fn rest(&mut self, address: u64) -> Result<&mut [u8], Fault> {
-        let page = self
-            .pages
-            .get_mut(&(address / PAGE))
-            .ok_or(Fault(address))?;
+        let page = self.pages.get_mut(&(address / PAGE)).ok_or(Fault(address))?;
         Ok(&mut page[(address % PAGE) as usize..])
     }
 }
@@ -67,10 +64,7 @@ impl Bus for Memory {
 
     fn load(&mut self, address: u64, size: Size) -> Result<u64, Fault> {
         let bytes = &self.rest(address)?[..size.bytes() as usize];
-        Ok(bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte)))
+        Ok(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
     }
 
     fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Fault> {
@@ -85,9 +79,7 @@ impl Bus for Memory {
 }
 
 /// Assembled code at [`CODE`], with a page at [`DATA`] and one below [`STACK`].
-pub(super) fn machine(
-    write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>,
-) -> (Cpu, Memory) {
+pub(super) fn machine(write: impl FnOnce(&mut CodeAssembler) -> Result<(), IcedError>) -> (Cpu, Memory) {
     let mut assembler = CodeAssembler::new(64).expect("64 bits exist");
     write(&mut assembler).expect("the code is well-formed");
     machine_with(&assembler.assemble(CODE).expect("the code is well-formed"))
@@ -100,10 +92,7 @@ pub(super) fn machine_with(code: &[u8]) -> (Cpu, Memory) {
         memory.map(address);
     }
     memory.write(CODE, code);
-    let mut registers = Registers {
-        rip: CODE,
-        ..Registers::default()
-    };
+    let mut registers = Registers { rip: CODE, ..Registers::default() };
     registers[Gpr::Rsp] = STACK;
     (Cpu::new(registers), memory)
 }

@@ -10,14 +10,8 @@ fn a_system_call_saves_where_it_came_from() {
     let (mut cpu, mut memory) = machine(|a| a.syscall());
     cpu.registers.rflags |= rflags::CF | rflags::RF;
     assert_eq!(cpu.step(&mut memory), Ok(Step::SystemCall));
-    assert_eq!(
-        (cpu.registers.rip, cpu.registers[Gpr::Rcx]),
-        (CODE + 2, CODE + 2)
-    );
-    assert_eq!(
-        cpu.registers[Gpr::R11],
-        rflags::IF | rflags::ONE | rflags::CF
-    );
+    assert_eq!((cpu.registers.rip, cpu.registers[Gpr::Rcx]), (CODE + 2, CODE + 2));
+    assert_eq!(cpu.registers[Gpr::R11], rflags::IF | rflags::ONE | rflags::CF);
 }
 
 #[test]
@@ -77,14 +71,7 @@ fn what_is_not_implemented_says_so() {
         (&[0x0F, 0xA0], Mnemonic::Push),
     ] {
         let (mut cpu, mut memory) = machine_with(code);
-        refuses(
-            &mut cpu,
-            &mut memory,
-            Trap::Unimplemented {
-                mnemonic,
-                rip: CODE,
-            },
-        );
+        refuses(&mut cpu, &mut memory, Trap::Unimplemented { mnemonic, rip: CODE });
     }
 }
 

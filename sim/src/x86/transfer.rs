@@ -26,23 +26,13 @@ impl<B: Bus> Execution<'_, B> {
     }
 
     /// `cbw`, `cwde`, `cdqe`: sign-extends the lower half of a part of RAX into all of it.
-    pub(super) fn widen(
-        &mut self,
-        from: Register,
-        to: Register,
-        size: Size,
-    ) -> Result<(), B::Fault> {
+    pub(super) fn widen(&mut self, from: Register, to: Register, size: Size) -> Result<(), B::Fault> {
         let value = self.register(from)?;
         self.set_register(to, sign_extend(value, size))
     }
 
     /// `cwd`, `cdq`, `cqo`: fills a part of RDX with the sign of the same part of RAX.
-    pub(super) fn spread_sign(
-        &mut self,
-        from: Register,
-        to: Register,
-        size: Size,
-    ) -> Result<(), B::Fault> {
+    pub(super) fn spread_sign(&mut self, from: Register, to: Register, size: Size) -> Result<(), B::Fault> {
         let value = sign_extend(self.register(from)?, size) as i64;
         self.set_register(to, (value >> 63) as u64)
     }
@@ -102,11 +92,7 @@ impl<B: Bus> Execution<'_, B> {
         let address = self.address()?;
         let value = self.load(address, Size::Quad)?;
         let equal = value == pair(self.registers[Rdx], self.registers[Rax]);
-        let new = if equal {
-            pair(self.registers[Rcx], self.registers[Rbx])
-        } else {
-            value
-        };
+        let new = if equal { pair(self.registers[Rcx], self.registers[Rbx]) } else { value };
         self.store(address, Size::Quad, new)?;
         if !equal {
             self.registers[Rax] = value & 0xFFFF_FFFF;
@@ -123,11 +109,7 @@ impl<B: Bus> Execution<'_, B> {
         self.check_aligned(address)?;
         let value = self.load_wide(address)?;
         let equal = value == pair(self.registers[Rdx], self.registers[Rax]);
-        let new = if equal {
-            pair(self.registers[Rcx], self.registers[Rbx])
-        } else {
-            value
-        };
+        let new = if equal { pair(self.registers[Rcx], self.registers[Rbx]) } else { value };
         self.store_wide(address, new)?;
         if !equal {
             self.registers[Rax] = value as u64;
@@ -141,11 +123,7 @@ impl<B: Bus> Execution<'_, B> {
     pub(super) fn translate(&mut self) -> Result<(), B::Fault> {
         let narrow = self.instruction.memory_base() == Register::EBX;
         let address = self.registers[Rbx].wrapping_add(self.registers[Rax] & 0xFF);
-        let address = if narrow {
-            address & 0xFFFF_FFFF
-        } else {
-            address
-        };
+        let address = if narrow { address & 0xFFFF_FFFF } else { address };
         let value = self.load(address, Size::Byte)?;
         self.set_register(Register::AL, value)
     }

@@ -1,10 +1,7 @@
 //! Random instructions of a given encoding, with registers and memory to go with them.
 
 use super::native::{SCRATCH_SIZE, State};
-use iced_x86::{
-    Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind, OpKind,
-    Register,
-};
+use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind, OpKind, Register};
 use sim::x86::{Gpr, rflags};
 
 /// Random numbers, the same in every run.
@@ -71,11 +68,7 @@ impl Random {
             0 => {
                 for lane in 0..4 {
                     let single = SINGLES[self.below(SINGLES.len() as u64) as usize];
-                    let single = if self.one_in(3) {
-                        self.next() as u32
-                    } else {
-                        single
-                    };
+                    let single = if self.one_in(3) { self.next() as u32 } else { single };
                     value |= u128::from(single) << (32 * lane);
                 }
             }
@@ -141,24 +134,14 @@ pub fn case(code: Code, rip: u64, scratch: u64, random: &mut Random) -> Option<C
     }
 
     let mut state = State::default();
-    state
-        .gpr
-        .iter_mut()
-        .for_each(|register| *register = random.value());
-    state
-        .xmm
-        .iter_mut()
-        .for_each(|register| *register = random.lanes());
+    state.gpr.iter_mut().for_each(|register| *register = random.value());
+    state.xmm.iter_mut().for_each(|register| *register = random.lanes());
     let flags = rflags::STATUS | rflags::DF;
     state.rflags = random.next() & flags | rflags::IF | rflags::ONE;
     implicit_registers(&mut state, code, scratch, random);
     if memory {
         let target = scratch + SCRATCH_SIZE as u64 / 2 + random.below(64);
-        let target = if random.one_in(2) {
-            target & !15
-        } else {
-            target
-        };
+        let target = if random.one_in(2) { target & !15 } else { target };
         let offset = kind_is_offset(code);
         place_memory(&mut instruction, &mut state, target, offset, random)?;
     }
@@ -167,18 +150,12 @@ pub fn case(code: Code, rip: u64, scratch: u64, random: &mut Random) -> Option<C
     let bytes = encoder.take_buffer();
     // Some encodings are two instructions, such as x87's with a `wait` before them.
     let decoded = Decoder::with_ip(64, &bytes, rip, DecoderOptions::NONE).decode();
-    (decoded.len() == bytes.len()).then_some(Case {
-        instruction,
-        bytes,
-        state,
-    })
+    (decoded.len() == bytes.len()).then_some(Case { instruction, bytes, state })
 }
 
 /// Whether the only memory operand is an absolute 64-bit address.
 fn kind_is_offset(code: Code) -> bool {
-    code.op_code()
-        .op_kinds()
-        .contains(&OpCodeOperandKind::mem_offs)
+    code.op_code().op_kinds().contains(&OpCodeOperandKind::mem_offs)
 }
 
 /// Whether an encoding is one of the string instructions.
@@ -216,10 +193,7 @@ fn register(kind: OpCodeOperandKind, random: &mut Random) -> Option<Register> {
 
 fn is_memory(kind: OpCodeOperandKind) -> bool {
     use OpCodeOperandKind::*;
-    matches!(
-        kind,
-        mem | mem_offs | r8_or_mem | r16_or_mem | r32_or_mem | r64_or_mem | xmm_or_mem
-    )
+    matches!(kind, mem | mem_offs | r8_or_mem | r16_or_mem | r32_or_mem | r64_or_mem | xmm_or_mem)
 }
 
 /// The operands of string instructions.
@@ -233,12 +207,7 @@ fn implicit(kind: OpCodeOperandKind) -> Option<OpKind> {
 }
 
 /// Gives an immediate operand a random value.
-fn immediate(
-    instruction: &mut Instruction,
-    operand: u32,
-    kind: OpCodeOperandKind,
-    random: &mut Random,
-) -> Option<()> {
+fn immediate(instruction: &mut Instruction, operand: u32, kind: OpCodeOperandKind, random: &mut Random) -> Option<()> {
     use OpCodeOperandKind::*;
     let value = random.value();
     let (kind, value) = match kind {
@@ -249,9 +218,7 @@ fn immediate(
         imm8sex32 => (OpKind::Immediate8to32, i64::from(value as i8)),
         imm8sex64 => (OpKind::Immediate8to64, i64::from(value as i8)),
         // The room that it makes on the stack has to be there.
-        imm16 if instruction.mnemonic() == Mnemonic::Enter => {
-            (OpKind::Immediate16, (value % 256) as i64)
-        }
+        imm16 if instruction.mnemonic() == Mnemonic::Enter => (OpKind::Immediate16, (value % 256) as i64),
         imm16 => (OpKind::Immediate16, i64::from(value as u16)),
         imm32 => (OpKind::Immediate32, i64::from(value as u32)),
         imm32sex64 => (OpKind::Immediate32to64, i64::from(value as i32)),
@@ -325,11 +292,7 @@ fn place_memory(
         let high = if register.size() == 8 { 0 } else { high };
         let low = (random.below(2000) as i64 - 1000) as u64;
         let bits = 8 * register.size() as u32;
-        let low = if bits == 64 {
-            low
-        } else {
-            low & ((1 << bits) - 1)
-        };
+        let low = if bits == 64 { low } else { low & ((1 << bits) - 1) };
         state.gpr[register.number()] = high | low;
     }
     match random.below(6) {

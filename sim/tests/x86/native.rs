@@ -56,13 +56,7 @@ thread_local! {
 }
 
 /// The signals that exceptions of instructions become.
-const SIGNALS: [i32; 5] = [
-    libc::SIGFPE,
-    libc::SIGILL,
-    libc::SIGSEGV,
-    libc::SIGBUS,
-    libc::SIGTRAP,
-];
+const SIGNALS: [i32; 5] = [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP];
 
 /// Notes the signal and leaves the instruction.
 extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
@@ -95,9 +89,7 @@ fn install_handler() {
     });
     const SIZE: usize = 1 << 16;
     let stack = libc::stack_t {
-        ss_sp: Box::leak(vec![0u8; SIZE].into_boxed_slice())
-            .as_mut_ptr()
-            .cast(),
+        ss_sp: Box::leak(vec![0u8; SIZE].into_boxed_slice()).as_mut_ptr().cast(),
         ss_flags: 0,
         ss_size: SIZE,
     };
@@ -117,11 +109,7 @@ impl Arena {
         assert_ne!(base, libc::MAP_FAILED, "no memory below 2 GiB");
         let state = base as u64 + STATE as u64;
         let (before, after) = surroundings(state).expect("the code around is well-formed");
-        Arena {
-            base: base.cast(),
-            before,
-            after,
-        }
+        Arena { base: base.cast(), before, after }
     }
 
     /// Address at which an instruction will be executed.
@@ -172,13 +160,9 @@ impl Arena {
 
 /// The code that loads the registers from `state`, and the code that stores them there.
 fn surroundings(state: u64) -> Result<(Vec<u8>, Vec<u8>), IcedError> {
-    const GPR: [AsmRegister64; 16] = [
-        rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15,
-    ];
-    const XMM: [AsmRegisterXmm; 16] = [
-        xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13,
-        xmm14, xmm15,
-    ];
+    const GPR: [AsmRegister64; 16] = [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
+    const XMM: [AsmRegisterXmm; 16] =
+        [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
     const PRESERVED: [AsmRegister64; 6] = [rbx, rbp, r12, r13, r14, r15];
     let gpr = |index: usize| state + (std::mem::offset_of!(State, gpr) + 8 * index) as u64;
     let sse = |index: usize| state + (std::mem::offset_of!(State, xmm) + 16 * index) as u64;

@@ -30,11 +30,7 @@ impl Scratch {
         assert!(address.is_multiple_of(size.bytes()), "an access is aligned");
         let offset = usize::try_from(address.wrapping_sub(self.address)).map_err(|_| Refused)?;
         let end = offset.checked_add(size.bytes() as usize).ok_or(Refused)?;
-        if end > self.bytes.len() {
-            Err(Refused)
-        } else {
-            Ok(offset)
-        }
+        if end > self.bytes.len() { Err(Refused) } else { Ok(offset) }
     }
 
     /// Takes one from the accesses that are allowed.
@@ -59,10 +55,7 @@ impl Bus for Scratch {
         let place = self.place(address, size)?;
         self.count()?;
         let bytes = &self.bytes[place..][..size.bytes() as usize];
-        Ok(bytes
-            .iter()
-            .rev()
-            .fold(0, |value, &byte| value << 8 | u64::from(byte)))
+        Ok(bytes.iter().rev().fold(0, |value, &byte| value << 8 | u64::from(byte)))
     }
 
     fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Refused> {

@@ -23,12 +23,7 @@ fn main() -> Result<u32, abi::Error> {
     let e = exponential(core::hint::black_box(1.0));
     let failures = [
         ("data", INITIALISED.swap(0, Ordering::Relaxed) != 0xCA12),
-        (
-            "bss",
-            ZEROED
-                .iter()
-                .any(|word| word.swap(1, Ordering::Relaxed) != 0),
-        ),
+        ("bss", ZEROED.iter().any(|word| word.swap(1, Ordering::Relaxed) != 0)),
         ("names", image::number("hello") != Some(0)),
         ("puts", !prints_to_the_end_of_the_page(cpu)?),
         ("exponential", e != core::f64::consts::E),
@@ -36,10 +31,7 @@ fn main() -> Result<u32, abi::Error> {
     for (name, _) in failures.iter().filter(|(_, failed)| *failed) {
         println!("hello {cpu}: FAILED: {name}");
     }
-    println!(
-        "hello {cpu}: e is about {:.6}, and that is all",
-        exponential(1.0)
-    );
+    println!("hello {cpu}: e is about {:.6}, and that is all", exponential(1.0));
     Ok(failures.iter().filter(|(_, failed)| *failed).count() as u32)
 }
 
@@ -58,15 +50,11 @@ fn prints_to_the_end_of_the_page(cpu: u32) -> Result<bool, abi::Error> {
     pages[start + first.len()..][..second.len()].copy_from_slice(second);
     let text = &mut pages[start..][..first.len() + second.len()];
     let digit = b'0' + (cpu % 10) as u8;
-    text.iter_mut()
-        .filter(|byte| **byte == b'?')
-        .for_each(|byte| *byte = digit);
+    text.iter_mut().filter(|byte| **byte == b'?').for_each(|byte| *byte = digit);
     Ok(sys::puts(text)? == first.len() && sys::puts(&text[first.len()..])? == second.len())
 }
 
 /// e to the power of `x`, by its series, smallest terms first.
 fn exponential(x: f64) -> f64 {
-    (1..20)
-        .rev()
-        .fold(1.0, |sum, n| 1.0 + sum * x / f64::from(n))
+    (1..20).rev().fold(1.0, |sum, n| 1.0 + sum * x / f64::from(n))
 }

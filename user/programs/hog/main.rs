@@ -54,10 +54,7 @@ fn main() -> Result<u32, abi::Error> {
         page.iter_mut().step_by(64).for_each(|byte| *byte = 0xA5);
         let left = sys::get_quota()?;
         if left != REST - cost(count) {
-            println!(
-                "hog {cpu}: FAILED: {count} pages, {left} left, {} expected",
-                REST - cost(count)
-            );
+            println!("hog {cpu}: FAILED: {count} pages, {left} left, {} expected", REST - cost(count));
             return Ok(ACCOUNTS_DIFFER);
         }
         if count % 100 == 0 || count == fits {
@@ -79,8 +76,5 @@ fn cost(pages: u32) -> u32 {
 
 /// How many pages from the start of a region on a quota suffices for.
 fn pages_within(quota: u32) -> u32 {
-    (0..=quota)
-        .rev()
-        .find(|&pages| cost(pages) <= quota)
-        .unwrap_or(0)
+    (0..=quota).rev().find(|&pages| cost(pages) <= quota).unwrap_or(0)
 }

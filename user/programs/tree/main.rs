@@ -54,10 +54,7 @@ fn main() -> Result<u32, Error> {
 #[expect(dead_code, reason = "printed")]
 enum Failure {
     /// A call gave this instead of the result expected.
-    Unexpected {
-        what: &'static str,
-        got: Result<u32, Error>,
-    },
+    Unexpected { what: &'static str, got: Result<u32, Error> },
     /// The account differs.
     Quota { expected: u32, left: u32 },
     /// A child has this number instead of the one after its sibling's.
@@ -65,43 +62,25 @@ enum Failure {
 }
 
 /// Requires that a call gave just this result.
-fn expect(
-    what: &'static str,
-    got: Result<u32, Error>,
-    expected: Result<u32, Error>,
-) -> Result<(), Failure> {
-    if got == expected {
-        Ok(())
-    } else {
-        Err(Failure::Unexpected { what, got })
-    }
+fn expect(what: &'static str, got: Result<u32, Error>, expected: Result<u32, Error>) -> Result<(), Failure> {
+    if got == expected { Ok(()) } else { Err(Failure::Unexpected { what, got }) }
 }
 
 /// Requires that so much is left.
 fn expect_quota(expected: u32) -> Result<(), Failure> {
     let left = left()?;
-    if left == expected {
-        Ok(())
-    } else {
-        Err(Failure::Quota { expected, left })
-    }
+    if left == expected { Ok(()) } else { Err(Failure::Quota { expected, left }) }
 }
 
 /// What is left.
 fn left() -> Result<u32, Failure> {
-    sys::get_quota().map_err(|error| Failure::Unexpected {
-        what: "get_quota",
-        got: Err(error),
-    })
+    sys::get_quota().map_err(|error| Failure::Unexpected { what: "get_quota", got: Err(error) })
 }
 
 /// Starts a copy that will have `left` pages at its start.
 fn start(left: u32) -> Result<u32, Failure> {
     let child = sys::spawn(SELF, quota::frames_at_start() + left);
-    child.map_err(|error| Failure::Unexpected {
-        what: "a copy that fits",
-        got: Err(error),
-    })
+    child.map_err(|error| Failure::Unexpected { what: "a copy that fits", got: Err(error) })
 }
 
 /// The instance that a main thread has started.
@@ -110,31 +89,11 @@ fn root(cpu: u32) -> Result<(), Failure> {
     let image = quota::image_frames();
 
     let absent = image::NAMES.len() as u32;
-    expect(
-        "an image that is not there",
-        sys::spawn(absent, image),
-        Err(Error::InvalId),
-    )?;
-    expect(
-        "no image at all",
-        sys::spawn(u32::MAX, image),
-        Err(Error::InvalId),
-    )?;
-    expect(
-        "more than is left",
-        sys::spawn(SELF, quota + 1),
-        Err(Error::Mem),
-    )?;
-    expect(
-        "more than there can be",
-        sys::spawn(SELF, u32::MAX),
-        Err(Error::Mem),
-    )?;
-    expect(
-        "less than the image takes",
-        sys::spawn(SELF, image - 1),
-        Err(Error::Mem),
-    )?;
+    expect("an image that is not there", sys::spawn(absent, image), Err(Error::InvalId))?;
+    expect("no image at all", sys::spawn(u32::MAX, image), Err(Error::InvalId))?;
+    expect("more than is left", sys::spawn(SELF, quota + 1), Err(Error::Mem))?;
+    expect("more than there can be", sys::spawn(SELF, u32::MAX), Err(Error::Mem))?;
+    expect("less than the image takes", sys::spawn(SELF, image - 1), Err(Error::Mem))?;
     expect("nothing", sys::spawn(SELF, 0), Err(Error::Mem))?;
     expect_quota(quota)?;
     println!("tree {cpu}: refusals cost nothing");
@@ -143,10 +102,7 @@ fn root(cpu: u32) -> Result<(), Failure> {
     let mut newest = None;
     for rest in [0, 1] {
         let got = sys::spawn(SELF, image + rest);
-        let child = got.map_err(|_| Failure::Unexpected {
-            what: "as much as the image takes",
-            got,
-        })?;
+        let child = got.map_err(|_| Failure::Unexpected { what: "as much as the image takes", got })?;
         quota -= image + rest;
         follow(&mut newest, child)?;
     }
@@ -177,40 +133,21 @@ fn follow(newest: &mut Option<u32>, child: u32) -> Result<(), Failure> {
         None => child - child % CHILDREN + 1,
     };
     *newest = Some(child);
-    if child == expected {
-        Ok(())
-    } else {
-        Err(Failure::Number {
-            expected,
-            got: child,
-        })
-    }
+    if child == expected { Ok(()) } else { Err(Failure::Number { expected, got: child }) }
 }
 
 /// A copy whose children would have no numbers.
 fn numberless() -> Result<(), Failure> {
     let image = quota::image_frames();
-    expect(
-        "a child without a number",
-        sys::spawn(SELF, image),
-        Err(Error::Mem),
-    )?;
+    expect("a child without a number", sys::spawn(SELF, image), Err(Error::Mem))?;
     expect_quota(role::NUMBERLESS)
 }
 
 /// A copy that gives all it has to one child.
 fn poor() -> Result<(), Failure> {
     let all = left()?;
-    expect(
-        "one page too many",
-        sys::spawn(SELF, all + 1),
-        Err(Error::Mem),
-    )?;
+    expect("one page too many", sys::spawn(SELF, all + 1), Err(Error::Mem))?;
     start(role::LEAF)?;
     expect_quota(0)?;
-    expect(
-        "a child without a page",
-        sys::spawn(SELF, quota::image_frames()),
-        Err(Error::Mem),
-    )
+    expect("a child without a page", sys::spawn(SELF, quota::image_frames()), Err(Error::Mem))
 }

@@ -62,11 +62,7 @@ fn main() -> Result<u32, Error> {
 
 /// The instance that a main thread has started.
 fn root(quota: u32) -> Result<u32, Error> {
-    let cpu = if quota == grant::ALL {
-        0
-    } else {
-        quota.wrapping_sub(grant::FEW)
-    };
+    let cpu = if quota == grant::ALL { 0 } else { quota.wrapping_sub(grant::FEW) };
     let Some(page) = memory::take(1) else {
         return Ok(FAILED);
     };
@@ -86,19 +82,8 @@ fn root(quota: u32) -> Result<u32, Error> {
         sys::yield_now()?;
     }
     let unchanged = page.iter().all(|&byte| byte == cpu as u8);
-    println!(
-        "wild {cpu}: memory is {}",
-        if unchanged {
-            "as it was"
-        } else {
-            "NOT as it was"
-        }
-    );
-    Ok(if failures == 0 && unchanged {
-        0
-    } else {
-        FAILED
-    })
+    println!("wild {cpu}: memory is {}", if unchanged { "as it was" } else { "NOT as it was" });
+    Ok(if failures == 0 && unchanged { 0 } else { FAILED })
 }
 
 /// Starts copies that will have so much left.

@@ -10,16 +10,8 @@ const UNKNOWN: [u64; 5] = [1, 0x1000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
 const JUNK: u64 = 0xDEAD_BEEF_0000_0000;
 
 /// Addresses that are not the program's.
-const FOREIGN: [u32; 8] = [
-    0,
-    1,
-    0x1000,
-    abi::ADR_LOW - PAGE_SIZE,
-    abi::ADR_LOW - 1,
-    abi::ADR_HIGH,
-    0xFFFF_F000,
-    0xFFFF_FFFF,
-];
+const FOREIGN: [u32; 8] =
+    [0, 1, 0x1000, abi::ADR_LOW - PAGE_SIZE, abi::ADR_LOW - 1, abi::ADR_HIGH, 0xFFFF_F000, 0xFFFF_FFFF];
 
 /// Makes a call with these registers.
 fn call(rax: u64, values: [u64; 5]) -> Registers {
@@ -40,11 +32,7 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     for number in UNKNOWN {
         let values = [11, 12, 13, 14, 15];
         let answer = call(number, values);
-        check(
-            "unknown call",
-            number,
-            answer.rax == Error::InvalCallnr as u64,
-        );
+        check("unknown call", number, answer.rax == Error::InvalCallnr as u64);
     }
 
     let puts = |address: u32, length: u32| {
@@ -53,20 +41,12 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     };
     for address in FOREIGN {
         for length in [1, PAGE_SIZE, u32::MAX] {
-            check(
-                "puts at",
-                address.into(),
-                puts(address, length) == Error::InvalAddr as u64,
-            );
+            check("puts at", address.into(), puts(address, length) == Error::InvalAddr as u64);
         }
     }
     // In the window, but never touched: as good as any other, though it would print zeros.
     let untouched = memory::HEAP_HIGH - PAGE_SIZE;
-    check(
-        "puts at",
-        untouched.into(),
-        puts(untouched, 0) == Error::Succ as u64,
-    );
+    check("puts at", untouched.into(), puts(untouched, 0) == Error::Succ as u64);
 
     let quota = sys::get_quota()?;
     let answer = call(JUNK | Call::GetQuota as u64, [JUNK; 5]);
@@ -78,10 +58,7 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     page[start..].copy_from_slice(&line);
     let address = JUNK | page[start..].as_ptr() as u64;
     // The line ends with its page, however many bytes are asked for.
-    let answer = call(
-        Call::Puts as u64,
-        [address, JUNK | 0xFFFF_FFFF, JUNK, JUNK, JUNK],
-    );
+    let answer = call(Call::Puts as u64, [address, JUNK | 0xFFFF_FFFF, JUNK, JUNK, JUNK]);
     let right = answer.rax == Error::Succ as u64 && answer.values[0] == line.len() as u64;
     check("puts to the end of a page", address, right);
     Ok(failures)
