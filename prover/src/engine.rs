@@ -249,6 +249,9 @@ impl Engine {
                 state.push((name.clone(), model.value(&self.arena, *term).to_string()));
             }
             let mut cells = Vec::new();
+            for scalar in model.scalars(&self.arena) {
+                cells.push(self.show_read(&mut model, scalar));
+            }
             for &read in self.facts.direct_reads() {
                 if model.knows(read) {
                     cells.push(self.show_read(&mut model, read));

@@ -1,5 +1,5 @@
 //! Models: the value of any term, from the values of the leaves that the solver gave.
-use crate::term::{Arena, Name, Node, Term};
+use crate::term::{Arena, FRESH, Name, Node, Term};
 use rustc_hash::FxHashMap;
 
 /// A model of what is asserted. Leaves that the solver does not know are 0, functions are 0 elsewhere.
@@ -64,6 +64,15 @@ impl Model {
     /// Whether the truth value `term` holds.
     pub fn holds(&mut self, arena: &Arena, term: Term) -> bool {
         self.value(arena, term) != 0
+    }
+
+    /// The scalars of the state that the solver said something of.
+    pub fn scalars(&self, arena: &Arena) -> Vec<Term> {
+        let is_scalar =
+            |term: &Term| matches!(arena.node(*term), Node::Var(name, _) if !arena.text(*name).contains(FRESH));
+        let mut scalars: Vec<Term> = self.leaves.keys().copied().filter(is_scalar).collect();
+        scalars.sort_unstable();
+        scalars
     }
 
     /// Whether the solver said anything of this leaf.

@@ -97,6 +97,8 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D11", |cpu| cpu.shared.at.inspect(0).cursor += 1),
     ("D12", |cpu| cpu.own.ac.update([77], |container| container.used = true)),
     ("D12", |cpu| cpu.shared.links.inspect().tcb.update([700], |thread| thread.place = place::FLIGHT)),
+    ("D13", |cpu| cpu.own.ghost.0.uctxt_kind.set([500, 0], SlotKind::Int)),
+    ("D18", |cpu| cpu.own.ghost.0.lat.set([PAGE], ReverseMap { valid: true, len: 2 })),
     ("D14", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY + 1], Pde::Id)),
     ("D17", |cpu| cpu.own.ghost.0.hp_defined.set([PAGE, 2000], Defined { defined: false })),
 ];

@@ -8,7 +8,7 @@ use layer::fields::Context;
 use layer::machine::Object;
 use layer::memory::{Access, Chunk};
 use layer::page_alloc::AllocTable;
-use layer::primitive::{Primitive, Rows, primitives};
+use layer::primitive::{Kind, Primitive, Rows, primitives};
 use layer::process::sched_init;
 use layer::queue::Threads;
 use layer::state::Cpu;
@@ -104,6 +104,10 @@ fn call(
     done: &mut BTreeSet<&'static str>,
 ) -> TestCaseResult {
     let (row, contract) = &rows[wish.row];
+    // The parts of pt_resv keep H for any page, but D17 and D18 only for the pages that pt_resv gives them.
+    if row.kind == Kind::Internal {
+        return Ok(());
+    }
     let arguments = arguments(row, model, wish);
     let cpu = &mut cpus[wish.cpu as usize];
     let before = Snapshot::take(cpu);
@@ -198,7 +202,8 @@ fn these_sequences_reach_every_primitive() {
         done.extend(run(&wishes, 2).unwrap());
     }
     let rows = primitives::<Sim>();
-    let missing: Vec<_> = rows.iter().map(|(row, _)| row.name).filter(|name| !done.contains(name)).collect();
+    let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal);
+    let missing: Vec<_> = called.map(|(row, _)| row.name).filter(|name| !done.contains(name)).collect();
     // The one is never defined in a state that satisfies D2, the other has run before.
     assert_eq!(missing, ["set_pt", "sched_init"]);
 }
