@@ -44,4 +44,11 @@ pub trait Domain: Copy + Debug + 'static {
     /// Where an instance of a map or of a shared object lives: nothing hosted, an address on the metal, a
     /// name and a version symbolically. It is the one argument of every constructor.
     type Place: Copy;
+
+    /// What `condition` says. However much it compares it is one decision, where comparing one by one would be many paths.
+    #[inline(always)]
+    #[track_caller]
+    fn decide(condition: impl Fn() -> bool) -> bool {
+        condition()
+    }
 }

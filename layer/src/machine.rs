@@ -1,8 +1,11 @@
 //! What a primitive asks of the machine under it.
+use crate::call::{Call, Give};
 use crate::fields::{Homes, ThreadGhosts, UserContexts, VisibleHomes};
 use crate::invariant::Keys;
 use crate::log::Log;
 use crate::queue::Threads;
+use crate::state::Cpu;
+use crate::stuck::Stuck;
 use core::fmt::Debug;
 use core::ops::DerefMut;
 use domain::{Ghost, Home};
@@ -37,6 +40,24 @@ pub trait Machine: Homes {
     fn real_vmxinfo(index: Self::Word) -> Self::Word;
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
+
+    /// A primitive is called, and runs.
+    ///
+    /// The prover, which proves each primitive by itself, goes on with what the contract of `call` says instead, and
+    /// makes the result of it by `give`.
+    ///
+    /// # Errors
+    /// Those of `run`.
+    #[inline(always)]
+    #[track_caller]
+    fn call<R>(
+        cpu: &mut Cpu<'_, Self>,
+        _call: impl FnOnce() -> Call<Self>,
+        _give: Give<Self, R>,
+        run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
+    ) -> Result<R, Stuck> {
+        run(cpu)
+    }
 }
 
 /// A lock for each object of a family.
@@ -98,12 +119,16 @@ pub trait Object<M: Machine>: Sized + 'static {
         M: Spec;
 }
 
-/// Sees the words of an object.
+/// Sees the values that are in no map.
 pub trait Visit<M: Machine> {
     /// A word.
     fn word(&mut self, name: &'static str, word: &mut M::Word);
+    /// A wide word.
+    fn wide(&mut self, name: &'static str, wide: &mut M::Wide);
     /// A counter of ghost state.
     fn nat(&mut self, name: &'static str, nat: &mut M::Nat);
+    /// A flag.
+    fn flag(&mut self, name: &'static str, flag: &mut M::Flag);
 }
 
 /// A machine on which the specification is visible: hosted or symbolic.

@@ -3,8 +3,10 @@
 //! A page map has two levels. A directory entry owns the frame of its page table ([`FrameUse::Hide`]); tables are
 //! keyed by that frame, as the hardware has them, and every access checks the ownership, so that two names of
 //! one table cannot go unnoticed.
+use crate::call::Call;
 use crate::constants::*;
 use crate::context::is_mine;
+use crate::contract::Answer;
 use crate::fields::*;
 use crate::machine::Machine;
 use crate::page_alloc::palloc;
@@ -126,12 +128,15 @@ fn entry<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word, frame: M::Word, j
 /// give [`MAGIC_NUMBER`].
 #[inline]
 pub fn pt_resv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: M::Word) -> Result<M::Word, Stuck> {
-    let page = palloc(cpu, n)?;
-    if page == 0 {
-        return Ok(MAGIC_NUMBER.into());
-    }
-    fill_zero(cpu, page);
-    pt_insert(cpu, n, va, page, perm)
+    let call = || Call::new("pt_resv", [n, va, perm]);
+    M::call(cpu, call, Answer::word, |cpu| {
+        let page = palloc(cpu, n)?;
+        if page == 0 {
+            return Ok(MAGIC_NUMBER.into());
+        }
+        fill_zero(cpu, page);
+        pt_insert(cpu, n, va, page, perm)
+    })
 }
 
 /// Every byte of a frame that is this CPU's data becomes 0.
@@ -188,8 +193,10 @@ fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), S
 /// A number that is a permission (reference, section 2, and P42).
 #[inline(always)]
 #[track_caller]
-fn is_permission<M: Machine>(code: M::Word) -> bool {
-    code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK || code == perm::PTKG
+pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
+    M::decide(|| {
+        code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK || code == perm::PTKG
+    })
 }
 
 /// Internal `ptAllocPDE`: makes an empty page table for the directory entry of `va` of thread `n`.

@@ -1,5 +1,7 @@
 //! Processes: primitives 9 (`sched_init` is where they begin), 12, 58 and 61 to 64.
+use crate::call::Call;
 use crate::constants::*;
+use crate::contract::Answer;
 use crate::fields::*;
 use crate::log::{Event, Log};
 use crate::machine::{Links, Machine};
@@ -83,49 +85,53 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
 #[inline]
 pub fn proc_create<M: Machine>(
     cpu: &mut Cpu<'_, M>,
-    _elf: M::Word,
+    elf: M::Word,
     code: M::Wide,
     q: M::Word,
 ) -> Result<M::Word, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    let (own, shared) = (&mut cpu.own, cpu.shared);
-    let cur = own.cur;
-    let container = own.ac.get([cur]);
-    require(container.used.holds(), Stuck::NoContainer)?;
-    require(container.nchildren < MAX_CHILDREN, Stuck::NoChild)?;
-    let child = cur * MAX_CHILDREN + 1 + container.nchildren;
-    require(child < NUM_PROC, Stuck::NoChild)?;
-    require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
-    require(q <= container.quota - container.usage, Stuck::NoQuota)?;
+    let call = || Call { wide: code, ..Call::new("proc_create", [elf, q]) };
+    M::call(cpu, call, Answer::word, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        let (own, shared) = (&mut cpu.own, cpu.shared);
+        let cur = own.cur;
+        let container = own.ac.get([cur]);
+        require(container.used.holds(), Stuck::NoContainer)?;
+        require(container.nchildren < MAX_CHILDREN, Stuck::NoChild)?;
+        let child = cur * MAX_CHILDREN + 1 + container.nchildren;
+        require(child < NUM_PROC, Stuck::NoChild)?;
+        require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
+        require(q <= container.quota - container.usage, Stuck::NoQuota)?;
 
-    own.ac.update([cur], |parent| {
-        parent.usage += q;
-        parent.nchildren += 1;
-    });
-    own.ac.set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
-    own.kctxt.set([child], Context { esp: (child + 1) * PAGE_SIZE - 4, ra: START_USER.into() });
-    for (k, value) in [
-        (slot::SS, USER_DATA),
-        (slot::ES, USER_DATA),
-        (slot::DS, USER_DATA),
-        (slot::CS, USER_CODE),
-        (slot::ESP, STACK_TOP),
-        (slot::EFLAGS, FL_IF),
-    ] {
-        own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
-        own.ghost.update(|g| g.uctxt_kind.set([child, k.into()], SlotKind::Int));
-    }
-    own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
-    let me = own.cpu;
-    own.ghost.update(|g| {
-        g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr);
-        g.charged.set([child], Charge { pages: M::Nat::zero() });
-    });
-    shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
-    own.ready.push(&shared.links, me, child)?;
-    own.log.push(me, Event::Spawn { tid: cur, child, quota: q });
-    Ok(child)
+        own.ac.update([cur], |parent| {
+            parent.usage += q;
+            parent.nchildren += 1;
+        });
+        own.ac
+            .set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
+        own.kctxt.set([child], Context { esp: (child + 1) * PAGE_SIZE - 4, ra: START_USER.into() });
+        for (k, value) in [
+            (slot::SS, USER_DATA),
+            (slot::ES, USER_DATA),
+            (slot::DS, USER_DATA),
+            (slot::CS, USER_CODE),
+            (slot::ESP, STACK_TOP),
+            (slot::EFLAGS, FL_IF),
+        ] {
+            own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
+            own.ghost.update(|g| g.uctxt_kind.set([child, k.into()], SlotKind::Int));
+        }
+        own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
+        let me = own.cpu;
+        own.ghost.update(|g| {
+            g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr);
+            g.charged.set([child], Charge { pages: M::Nat::zero() });
+        });
+        shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
+        own.ready.push(&shared.links, me, child)?;
+        own.log.push(me, Event::Spawn { tid: cur, child, quota: q });
+        Ok(child)
+    })
 }
 
 /// 58 `proc_create_postinit(elf_id)`: called right after [`proc_create`]; does nothing (P16).

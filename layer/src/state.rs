@@ -4,7 +4,7 @@
 //! threads'); [`Shared`] holds the shared objects, each behind its lock, and what is constant after boot.
 use crate::constants::*;
 use crate::fields::*;
-use crate::machine::{Machine, Spec};
+use crate::machine::{Machine, Spec, Visit};
 use crate::page_alloc::AllocTable;
 use crate::queue::{Fifo, Queue};
 use crate::stuck::{Stuck, require};
@@ -233,49 +233,36 @@ impl<M: Spec> Own<M> {
     }
 }
 
-/// A value of the state that is in no map.
-#[derive(Clone, Copy, Debug)]
-pub enum Scalar<M: Machine> {
-    /// A word.
-    Word(M::Word),
-    /// A wide word.
-    Wide(M::Wide),
-    /// A counter.
-    Nat(M::Nat),
-    /// A flag.
-    Flag(M::Flag),
-}
-
-impl<M: Spec> Own<M> {
-    /// Every value that is in no map, by name.
-    pub fn scalars(&self) -> [(&'static str, Scalar<M>); 23] {
-        let ghost = M::present(&self.ghost);
-        let span = M::present(&self.ready.span);
-        [
-            ("CPU_ID", Scalar::Word(self.cpu)),
-            ("cid", Scalar::Word(self.cur)),
-            ("nps", Scalar::Word(self.nps)),
-            ("intr_flag", Scalar::Flag(self.intr_flag)),
-            ("ti.addr", Scalar::Wide(self.ti.addr)),
-            ("ti.ra", Scalar::Wide(self.ti.ra)),
-            ("console.len", Scalar::Word(self.console.len)),
-            ("console.rpos", Scalar::Word(self.console.rpos)),
-            ("ioapic.max_intr", Scalar::Word(self.ioapic.max_intr)),
-            ("ioapic.irqs", Scalar::Word(self.ioapic.irqs)),
-            ("ioapic.enables", Scalar::Word(self.ioapic.enables)),
-            ("ioapic.init", Scalar::Flag(self.ioapic.init)),
-            ("rdy.head", Scalar::Word(self.ready.head)),
-            ("rdy.tail", Scalar::Word(self.ready.tail)),
-            ("rdy.lo", Scalar::Nat(span.lo)),
-            ("rdy.hi", Scalar::Nat(span.hi)),
-            ("pg", Scalar::Flag(ghost.pg)),
-            ("ikern", Scalar::Flag(ghost.ikern)),
-            ("ihost", Scalar::Flag(ghost.ihost)),
-            ("ipt", Scalar::Flag(ghost.ipt)),
-            ("init", Scalar::Flag(ghost.init)),
-            ("in_intr", Scalar::Flag(ghost.in_intr)),
-            ("PT", Scalar::Word(ghost.pt)),
-        ]
+impl<M: Machine> Own<M> {
+    /// Visits every value that is in no map, by name.
+    pub fn words(&mut self, visit: &mut dyn Visit<M>) {
+        visit.word("CPU_ID", &mut self.cpu);
+        visit.word("cid", &mut self.cur);
+        visit.word("nps", &mut self.nps);
+        visit.flag("intr_flag", &mut self.intr_flag);
+        visit.wide("ti.addr", &mut self.ti.addr);
+        visit.wide("ti.ra", &mut self.ti.ra);
+        visit.word("console.len", &mut self.console.len);
+        visit.word("console.rpos", &mut self.console.rpos);
+        visit.word("ioapic.max_intr", &mut self.ioapic.max_intr);
+        visit.word("ioapic.irqs", &mut self.ioapic.irqs);
+        visit.word("ioapic.enables", &mut self.ioapic.enables);
+        visit.flag("ioapic.init", &mut self.ioapic.init);
+        visit.word("rdy.head", &mut self.ready.head);
+        visit.word("rdy.tail", &mut self.ready.tail);
+        self.ready.span.update(|span| {
+            visit.nat("rdy.lo", &mut span.lo);
+            visit.nat("rdy.hi", &mut span.hi);
+        });
+        self.ghost.update(|ghost| {
+            visit.flag("pg", &mut ghost.pg);
+            visit.flag("ikern", &mut ghost.ikern);
+            visit.flag("ihost", &mut ghost.ihost);
+            visit.flag("ipt", &mut ghost.ipt);
+            visit.flag("init", &mut ghost.init);
+            visit.flag("in_intr", &mut ghost.in_intr);
+            visit.word("PT", &mut ghost.pt);
+        });
     }
 }
 

@@ -1,4 +1,5 @@
 //! Threads: primitives 7, 17 and 18.
+use crate::call::Call;
 use crate::constants::*;
 use crate::fields::{Context, STAGES, place};
 use crate::log::{Event, Log};
@@ -31,26 +32,34 @@ impl<M: Machine> Resume<M> {
 /// [`Stuck::Queued`], [`Stuck::NothingReady`], [`Stuck::BadThread`], [`Stuck::BadContext`].
 #[inline]
 pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    let (own, shared) = (&mut cpu.own, cpu.shared);
-    require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
-    let mut pending = shared.pending.lock(own.cpu, own.cpu);
-    if let Some(drained) = pending.fifo.pop(&shared.links) {
-        require(own.ac.get([drained]).used.holds(), Stuck::NoContainer)?;
-        own.ready.push(&shared.links, own.cpu, drained)?;
-    }
-    pending.log.push(own.cpu, Event::Yield { tid: own.cur });
-    drop(pending);
-    own.ready.push(&shared.links, own.cpu, own.cur)?;
-    own.kctxt.set([own.cur], rs);
-    let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
-    require(next < NUM_PROC, Stuck::BadThread)?;
-    shared.links.update(|tcb| tcb.update([next], |t| t.place = place::RUN.into()));
-    own.cur = next;
-    let resume = own.kctxt.get([next]);
-    require(resume.ra < STAGES, Stuck::BadContext)?;
-    Ok(Resume(resume))
+    let call = || Call { context: rs, ..Call::new("thread_yield", []) };
+    M::call(
+        cpu,
+        call,
+        |answer| Resume(answer.context()),
+        |cpu| {
+            cpu.require_hkpt()?;
+            cpu.require_init()?;
+            let (own, shared) = (&mut cpu.own, cpu.shared);
+            require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
+            let mut pending = shared.pending.lock(own.cpu, own.cpu);
+            if let Some(drained) = pending.fifo.pop(&shared.links) {
+                require(own.ac.get([drained]).used.holds(), Stuck::NoContainer)?;
+                own.ready.push(&shared.links, own.cpu, drained)?;
+            }
+            pending.log.push(own.cpu, Event::Yield { tid: own.cur });
+            drop(pending);
+            own.ready.push(&shared.links, own.cpu, own.cur)?;
+            own.kctxt.set([own.cur], rs);
+            let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
+            require(next < NUM_PROC, Stuck::BadThread)?;
+            shared.links.update(|tcb| tcb.update([next], |t| t.place = place::RUN.into()));
+            own.cur = next;
+            let resume = own.kctxt.get([next]);
+            require(resume.ra < STAGES, Stuck::BadContext)?;
+            Ok(Resume(resume))
+        },
+    )
 }
 
 /// 17 `get_CPU_ID() -> u32`: this CPU.

@@ -32,6 +32,13 @@ pub struct Failure {
     pub state: Vec<(String, String)>,
 }
 
+impl Failure {
+    /// `clause`, which is what keeps a proof from being about nothing, does not hold.
+    pub(crate) fn vacuous(clause: &str) -> Failure {
+        Failure { clause: clause.to_string(), reason: Reason::Vacuous, path: Vec::new(), state: Vec::new() }
+    }
+}
+
 /// How a proof fails.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,6 +111,8 @@ pub struct Engine {
     pub(crate) failures: Vec<Failure>,
     pub(crate) counts: Counts,
     pub(crate) arguments: Vec<(String, Term)>,
+    /// The primitive that is being proved: a call of it runs.
+    pub(crate) proving: Option<&'static str>,
     /// Whether going out of range is an obligation to refute, or one more way to be stuck.
     pub(crate) strict: bool,
     pub(crate) fresh: u32,
@@ -160,6 +169,7 @@ impl Engine {
             failures: Vec::new(),
             counts: Counts::default(),
             arguments: Vec::new(),
+            proving: None,
             strict: true,
             fresh: 0,
             fuel: 4000,

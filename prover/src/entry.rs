@@ -49,14 +49,14 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
 fn path_of_entry<G: Geometry>(
     row: &Row<Sym<G>>,
     parent: Parent,
-    (state, assumed): (&Rc<State<G>>, &Assumed),
+    (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(parent);
     if !decide(&|| (row.ready)(&state.view(), &arguments)) {
         return;
     }
-    let moves = Moves::new(state, Ground::Derived);
+    let moves = Moves::new(state, assumed, Ground::Derived);
     let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
         Ok(next) => next,
@@ -74,7 +74,7 @@ fn path_of_entry<G: Geometry>(
     if prove_once(|| "what comes after can go on".to_string(), &|| next.holds(&after.view())) {
         note(proved, "what comes after can go on".to_string());
     }
-    prove_facts(&after, assumed, |_| true, proved);
+    prove_facts(&after, &moves.latest(), |_| true, proved);
     prove_duties(&moves, proved);
 }
 

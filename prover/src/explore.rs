@@ -233,13 +233,18 @@ pub(crate) fn condition(code: &dyn Fn() -> bool) -> Term {
     tree(&paths, 0, &|result| engine(|e| e.arena.bool(*result == Some(true))))
 }
 
+/// What `code` gives on each of its paths.
+pub(crate) fn every_path<R>(code: &dyn Fn() -> R) -> Vec<R> {
+    walk(code).into_iter().filter_map(|path| path.result).collect()
+}
+
 /// `code` as a goal: as [`condition`], and facts are looked at where it reads.
 pub(crate) fn goal(code: &dyn Fn() -> bool) -> Term {
     let outer = engine(|e| e.facts.record());
     let goal = condition(code);
     engine(|e| {
         let reads = e.facts.recorded(outer);
-        e.facts.touch_all(&reads, 0);
+        e.facts.touch_goal(&e.arena, &reads);
     });
     goal
 }
@@ -292,11 +297,13 @@ pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
 /// What cannot be proved in one go is taken apart and proved part by part.
 pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
     engine(|e| e.counts.obligations += 1);
-    if engine(|e| e.arena.as_bool(goal)) == Some(true) {
+    if engine(|e| e.known_value(goal)) == Some(true) {
         return true;
     }
+    let begin = std::time::Instant::now();
     let not = engine(|e| e.arena.not(goal));
     let mut verdict = apart(|| check(&[not], Aim::Goal));
+    let one = begin.elapsed();
     if verdict == Verdict::Unknown {
         let mut parts = Vec::new();
         engine(|e| e.split(goal, &mut Vec::new(), &mut parts));
@@ -306,6 +313,11 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
             .find(|&verdict| verdict != Verdict::Unsat)
             .unwrap_or(Verdict::Unsat);
     }
+    let clause = clause();
+    if std::env::var_os("TRACE").is_some() && begin.elapsed().as_millis() > 100 {
+        eprintln!("SLOW {:?} {:?} {clause}", one, begin.elapsed());
+    }
+    let clause = || clause;
     let reason = match verdict {
         Verdict::Unsat => return true,
         Verdict::Sat => Reason::Counterexample,
@@ -332,6 +344,27 @@ impl Engine {
             }
         }
         clauses
+    }
+
+    /// `fact` as the conditions that it is the conjunction of.
+    pub(crate) fn conjuncts(&mut self, fact: Term) -> Vec<Term> {
+        match *self.arena.node(fact) {
+            Node::And(a, b) => {
+                let mut all = self.conjuncts(a);
+                all.extend(self.conjuncts(b));
+                all
+            }
+            Node::Not(inner) => match *self.arena.node(inner) {
+                // Unless the first holds, the second.
+                Node::And(a, b) => {
+                    let b = self.arena.not(b);
+                    let parts = self.conjuncts(b);
+                    parts.into_iter().map(|part| self.arena.implies(a, part)).collect()
+                }
+                _ => vec![fact],
+            },
+            _ => vec![fact],
+        }
     }
 
     /// Takes `goal` apart: it holds if none of `parts` has a model. Each is the negation of a part of the goal, with

@@ -5,7 +5,7 @@
 use crate::engine::{Engine, engine};
 use crate::explore::condition;
 use crate::model::Model;
-use crate::term::{Name, Term};
+use crate::term::{Arena, Name, Term};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -34,8 +34,10 @@ pub(crate) struct FactSet {
 
 struct Instance {
     holds: Term,
-    /// Its parts: only those that the solver's model breaks are asserted.
-    clauses: Vec<Term>,
+    /// Its parts, and whether each is large: only those that the solver's model breaks are asserted.
+    clauses: Vec<(Term, bool)>,
+    /// What it reads where facts are to be looked at as well: not at keys that it computes, such as the parent of a
+    /// thread and the parent's parent.
     reads: Vec<Read>,
 }
 
@@ -103,6 +105,14 @@ impl Facts {
         *self = Facts { asserted, ..Facts::default() };
     }
 
+    /// Forgets every set: what is known from here on is about another state.
+    pub fn drop_sets(&mut self) {
+        self.sets.clear();
+        self.tried.clear();
+        self.tried_order.clear();
+        self.progress.clear();
+    }
+
     pub fn add(&mut self, set: Rc<FactSet>) {
         self.sets.push(set);
     }
@@ -168,23 +178,23 @@ impl Facts {
         std::mem::replace(&mut self.recording, outer).unwrap_or_default()
     }
 
-    /// Touches what a goal or an instance read.
+    /// Touches what a goal read.
     ///
-    /// Where it read a field at many keys, it ran over them, for a sum say: the first of them is what it is about, and
-    /// looking at all facts at all the others would cost much and prove nothing.
-    pub fn touch_all(&mut self, reads: &[Read], depth: u32) {
+    /// Where it computed many keys of a field, it ran over them, for a sum say: the first of them is what it is about,
+    /// and looking at all facts at all the others would cost much and prove nothing.
+    pub fn touch_goal(&mut self, arena: &Arena, reads: &[Read]) {
         const MANY: usize = 4;
-        let mut keys: FxHashMap<Name, Vec<&[Term]>> = FxHashMap::default();
-        for read in reads {
-            let keys = keys.entry(read.map).or_default();
+        let mut computed: FxHashMap<Name, Vec<&[Term]>> = FxHashMap::default();
+        for read in reads.iter().filter(|read| arena.is_computed(&read.key)) {
+            let keys = computed.entry(read.map).or_default();
             if !keys.contains(&&*read.key) {
                 keys.push(&read.key);
             }
         }
         for read in reads {
-            let keys = &keys[&read.map];
-            if keys.len() <= MANY || *keys[0] == *read.key {
-                self.touch(read.clone(), depth);
+            let many = computed.get(&read.map).filter(|keys| keys.len() > MANY);
+            if many.is_none_or(|keys| !keys[1..].contains(&&*read.key)) {
+                self.touch(read.clone(), 0);
             }
         }
     }
@@ -274,10 +284,11 @@ fn instantiate(depth: u32) {
             let instance = instance(&set, fact, keys);
             engine(|e| {
                 let facts = &mut e.facts;
-                facts.touch_all(&instance.reads, depth + 1);
-                for &holds in &instance.clauses {
+                for read in &instance.reads {
+                    facts.touch(read.clone(), depth + 1);
+                }
+                for &(holds, large) in &instance.clauses {
                     if facts.candidate_index.insert(holds) {
-                        let large = e.arena.is_larger(holds, LARGE);
                         facts.candidates.push(Candidate { holds, depth, large });
                     }
                 }
@@ -301,20 +312,29 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     let instance = engine(|e| {
         e.merges = merges;
         e.hide_path = hidden;
-        let reads = e.facts.recorded(outer);
+        let mut reads = e.facts.recorded(outer);
+        reads.retain(|read| !e.arena.is_computed(&read.key));
         let mut holds = holds;
         for (&key, &bound) in keys.iter().zip(&quantified.bounds) {
             let bound = e.arena.number(bound);
             let below = e.arena.lt(key, bound);
             holds = e.arena.implies(below, holds);
         }
-        let clauses = if e.arena.is_larger(holds, LARGE) {
-            e.clauses(holds)
-        } else if e.arena.as_bool(holds) == Some(true) {
+        let clauses = if e.arena.as_bool(holds) == Some(true) {
             Vec::new()
         } else {
-            vec![holds]
+            match std::env::var("SPLIT").as_deref() {
+                Ok("none") => vec![holds],
+                Ok("all") => e.clauses(holds),
+                Ok("conj") => e.conjuncts(holds),
+                _ if e.arena.is_larger(holds, LARGE) => e.clauses(holds),
+                _ => vec![holds],
+            }
         };
+        if std::env::var_os("COUNT").is_some() {
+            eprintln!("instance {} clauses", clauses.len());
+        }
+        let clauses = clauses.into_iter().map(|clause| (clause, e.arena.is_larger(clause, LARGE))).collect();
         Rc::new(Instance { holds, clauses, reads })
     });
     set.memo.borrow_mut().insert((fact, keys), instance.clone());
@@ -375,13 +395,22 @@ impl Engine {
             }
             let mut broken = Vec::new();
             for &(holds, is_large) in &near {
-                cells.extend(self.arena.cells(holds).iter());
                 if !self.facts.asserted.contains(&holds) && !model.holds(&self.arena, holds) {
-                    if is_large { &mut large } else { &mut broken }.push(holds);
+                    if is_large {
+                        large.push(holds);
+                    } else {
+                        let strange = self.arena.cells(holds).iter().filter(|cell| !cells.contains(cell)).count();
+                        broken.push((strange, holds));
+                    }
                 }
             }
             if !broken.is_empty() {
-                return broken;
+                broken.sort();
+                let most: usize = std::env::var("MOST").ok().and_then(|m| m.parse().ok()).unwrap_or(1000);
+                return broken.into_iter().take(most).map(|(_, holds)| holds).collect();
+            }
+            for (holds, _) in near {
+                cells.extend(self.arena.cells(holds).iter());
             }
             far = rest;
         }
@@ -410,7 +439,9 @@ impl Engine {
 pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
     let instance = instance(set, fact, keys.to_vec());
     engine(|e| {
-        e.facts.touch_all(&instance.reads, 1);
+        for read in &instance.reads {
+            e.facts.touch(read.clone(), 1);
+        }
         if e.arena.as_bool(instance.holds) != Some(true) && !e.facts.asserted.contains(&instance.holds) {
             e.assert_instance(instance.holds);
         }

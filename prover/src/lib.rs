@@ -5,6 +5,7 @@ mod engine;
 mod entry;
 mod explore;
 mod facts;
+mod lemma;
 mod machine;
 mod map;
 mod model;

@@ -3,18 +3,23 @@
 use crate::engine::engine;
 use crate::explore::{branch, condition};
 use crate::facts::{FactSet, Quantified, Trigger};
+use crate::lemma;
 use crate::map::Origin;
-use crate::prove::Ground;
-use crate::state::State;
-use crate::term::Range;
+use crate::prove::{Assumed, Ground};
+use crate::state::{State, is_part};
+use crate::term::{Name, Range, Term};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
+use layer::call::{Call, Give};
 use layer::constants::{TOTAL_CPU, UCTXT_SIZE};
 use layer::fields::{FIELDS, Next, Slot, ThreadGhosts, UserContexts, bounds};
-use layer::invariant::{IGNORE, Keys, facts};
+use layer::invariant::{IGNORE, Keys};
 use layer::log::{Event, Log};
 use layer::machine::{Links, Lock, Machine, Object, Spec, Visit};
-use layer::queue::Threads;
+use layer::page_alloc::AllocTable;
+use layer::queue::{Queue, Threads};
+use layer::state::Cpu;
+use layer::stuck::Stuck;
 use std::any::Any;
 use std::cell::RefCell;
 use std::fmt::Debug;
@@ -45,6 +50,11 @@ impl<G: Geometry> Domain for Sym<G> {
     type Nat = SymNat;
     type Flag = SymFlag;
     type Place = Origin;
+
+    #[track_caller]
+    fn decide(condition: impl Fn() -> bool) -> bool {
+        decide(&condition)
+    }
 }
 
 /// Ghost state, present; a check is one decision however much it compares.
@@ -117,10 +127,21 @@ impl<G: Geometry> Machine for Sym<G> {
     fn usable(frame: SymWord) -> SymFlag {
         SymFlag(machine_says("machine.usable", Range::Bool, frame))
     }
+
+    #[track_caller]
+    fn call<R>(
+        cpu: &mut Cpu<'_, Self>,
+        call: impl FnOnce() -> Call<Self>,
+        give: Give<Self, R>,
+        run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
+    ) -> Result<R, Stuck> {
+        let call = call();
+        if engine(|e| e.proving) == Some(call.name) { run(cpu) } else { Ok(give(&lemma::apply(cpu, &call))) }
+    }
 }
 
 /// What the machine answers at a key: anything, but the same each time.
-fn machine_says(what: &str, range: Range, key: SymWord) -> crate::term::Term {
+fn machine_says(what: &str, range: Range, key: SymWord) -> Term {
     engine(|e| {
         let function = e.arena.name(what);
         e.arena.app(function, range, vec![key.0])
@@ -153,10 +174,14 @@ pub(crate) struct Moves<G: Geometry> {
     pub version: RefCell<Origin>,
     pub me: SymWord,
     pub duties: Duties,
+    /// Objects whose lock was taken, by name of their field.
+    pub taken: RefCell<Vec<&'static str>>,
+    /// The state that the invariant was last known of, and what is assumed of it.
+    latest: RefCell<(Rc<State<G>>, Rc<Assumed>)>,
 }
 
 impl<G: Geometry> Moves<G> {
-    pub fn new(start: &Rc<State<G>>, ground: Ground) -> Rc<Self> {
+    pub fn new(start: &Rc<State<G>>, assumed: &Rc<Assumed>, ground: Ground) -> Rc<Self> {
         Rc::new(Moves {
             start: start.clone(),
             ground,
@@ -165,29 +190,53 @@ impl<G: Geometry> Moves<G> {
             version: RefCell::new(Origin { version: 0 }),
             me: start.own.cpu,
             duties: Duties::default(),
+            taken: RefCell::default(),
+            latest: RefCell::new((start.clone(), assumed.clone())),
         })
+    }
+
+    /// `current_CPU_ID`.
+    pub fn current_cpu(&self) -> SymWord {
+        self.start.current_cpu
+    }
+
+    /// What is assumed of the state that the invariant was last known of.
+    pub fn latest(&self) -> Rc<Assumed> {
+        self.latest.borrow().1.clone()
+    }
+
+    /// A primitive that was called by its contract leaves `state`, of which `assumed` is assumed.
+    pub fn called(&self, state: &Rc<State<G>>, assumed: Rc<Assumed>, origin: Origin) {
+        assumed.assume();
+        *self.latest.borrow_mut() = (state.clone(), assumed);
+        *self.now.borrow_mut() = state.threads.snapshot();
+        *self.since.borrow_mut() = state.threads.snapshot();
+        *self.version.borrow_mut() = origin;
     }
 
     /// Assumes the invariant of the state that the proof started from, but with a shared object as it is now that the
     /// others have moved for the first time: that the invariant is stable under their moves is proved by itself.
-    fn assume_stable<T: Object<Sym<G>>>(&self, object: &Rc<T>, threads: &Rc<Threads<Sym<G>>>, origins: Origins) {
-        let mut set = Vec::new();
-        for fact in facts::<Sym<G>>().filter(|fact| self.ground.includes(fact)) {
-            let (start, object, threads) = (self.start.clone(), object.clone(), threads.clone());
-            set.push(quantified::<G>(fact.keys, origins, move |k| {
-                let object: &dyn Any = &*object;
-                let mut view = start.view();
-                view.threads = &threads;
-                view.at = object.downcast_ref().unwrap_or(view.at);
-                view.pending = object.downcast_ref().unwrap_or(view.pending);
-                (fact.holds)(&view, k)
-            }));
+    fn assume_stable<T: Object<Sym<G>>>(&self, object: &T, threads: &Threads<Sym<G>>) {
+        let mut state = self.start.snapshot();
+        state.threads = threads.snapshot();
+        let object: &dyn Any = object;
+        if let Some(at) = object.downcast_ref::<AllocTable<Sym<G>>>() {
+            state.at = at.snapshot();
         }
-        engine(|e| e.facts.add(FactSet::new(set)));
+        if let Some(pending) = object.downcast_ref::<Queue<Sym<G>>>() {
+            state.pending = pending.snapshot();
+        }
+        Assumed::new(&Rc::new(state), self.ground).assume();
     }
 
     /// What this CPU did to the threads since the others last moved is what they may count on.
     pub fn owe(&self, when: &'static str) {
+        {
+            let (now, since) = (self.now.borrow(), self.since.borrow());
+            if now.tcb.is_same(&since.tcb) && now.next.is_same(&since.next) {
+                return;
+            }
+        }
         let (before, after) = (Rc::new(self.since.borrow().snapshot()), Rc::new(self.now.borrow().snapshot()));
         let me = self.me;
         let (old, new) = (before.clone(), after.clone());
@@ -214,12 +263,12 @@ impl<G: Geometry> Moves<G> {
         let mut set = Vec::new();
         for version in [from, origin] {
             let (old, new) = (old.clone(), new.clone());
-            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(version), move |k| {
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
                 Threads::rely(&old, &new, me, k[0])
             }));
         }
         let fact = new.clone();
-        set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, Origins::all(origin), move |k| fact.own_fact(k[0])));
+        set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.own_fact(k[0])));
         engine(|e| e.facts.add(FactSet::new(set)));
         *self.now.borrow_mut() = new.snapshot();
         *self.since.borrow_mut() = new.snapshot();
@@ -234,51 +283,29 @@ pub(crate) fn next_version() -> Origin {
     })
 }
 
-/// Which version of the fields a fact is about.
-#[derive(Clone, Copy)]
-pub(crate) struct Origins {
-    /// Of the allocation table.
-    pub at: Origin,
-    /// Of threads and their links.
-    pub threads: Origin,
-    /// Of everything else.
-    pub own: Origin,
-}
-
-impl Origins {
-    /// The same version of all.
-    pub fn all(origin: Origin) -> Origins {
-        Origins { at: origin, threads: origin, own: origin }
-    }
-
-    fn of(self, field: &str) -> Origin {
-        match field.split('.').next() {
-            Some("AT") => self.at,
-            Some("tcb") => self.threads,
-            _ => self.own,
-        }
+/// The unknown maps of a field and its companions at version `origin`.
+pub(crate) fn at_version(origin: Origin) -> impl Fn(&str) -> Vec<Name> {
+    move |field| {
+        let parts = FIELDS.iter().filter(|name| is_part(name, field));
+        parts.map(|name| engine(|e| e.arena.name(&origin.name(name)))).collect()
     }
 }
 
-/// `holds` as a fact over the versions `origins` of the fields that `keys` names.
+/// `holds` as a fact over the unknown maps that `maps` gives for each field that `keys` names.
 pub(crate) fn quantified<G: Geometry>(
     keys: Keys,
-    origins: Origins,
+    maps: &dyn Fn(&str) -> Vec<Name>,
     holds: impl Fn(&[SymWord]) -> bool + 'static,
 ) -> Quantified {
     let bounds = key_bounds::<G>(keys);
     let triggers = keys
         .iter()
         .map(|(field, coordinates)| Trigger {
-            maps: FIELDS
-                .iter()
-                .filter(|f| *f == field || f.strip_prefix(field).is_some_and(|rest| rest.starts_with('.')))
-                .map(|f| engine(|e| e.arena.name(&origins.of(f).name(f))))
-                .collect(),
+            maps: maps(field),
             keys: coordinates.iter().map(|&k| (k != IGNORE).then_some(k)).collect(),
         })
         .collect();
-    let holds = Box::new(move |key: &[crate::term::Term]| {
+    let holds = Box::new(move |key: &[Term]| {
         let words: Vec<SymWord> = key.iter().map(|&t| SymWord(t)).collect();
         holds(&words)
     });
@@ -316,30 +343,59 @@ impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
         SymLock { row, object: Rc::new(RefCell::new(object)), version: RefCell::new(Origin { version: 0 }), moves }
     }
 
+    /// A primitive that was called by its contract leaves `object`.
+    pub(crate) fn called(&self, object: &T, origin: Origin) {
+        *self.object.borrow_mut() = object.snapshot();
+        *self.version.borrow_mut() = origin;
+    }
+
+    /// What the critical sections of the path have moved.
+    pub(crate) fn moves(&self) -> &Rc<Moves<G>> {
+        &self.moves
+    }
+
     /// The object as this CPU left it.
     pub(crate) fn left(&self) -> T {
         self.object.borrow().snapshot()
     }
 }
 
-/// Makes the words of an object unknown.
-struct MakeUnknown {
-    prefix: String,
+/// Makes values that are in no map unknown, at version `origin`: those that `wanted` picks.
+pub(crate) struct MakeUnknown<'a> {
+    pub origin: Origin,
+    /// What is before their names.
+    pub prefix: &'a str,
+    pub wanted: &'a dyn Fn(&str) -> bool,
 }
 
-impl<G: Geometry> Visit<Sym<G>> for MakeUnknown {
+impl MakeUnknown<'_> {
+    fn make(&self, name: &str, range: Range, term: &mut Term) {
+        if (self.wanted)(name) {
+            let name = self.origin.name(&format!("{}{name}", self.prefix));
+            *term = engine(|e| e.arena.var(&name, range));
+        }
+    }
+}
+
+impl<G: Geometry> Visit<Sym<G>> for MakeUnknown<'_> {
     fn word(&mut self, name: &'static str, word: &mut SymWord) {
-        *word = SymWord(engine(|e| e.arena.var(&format!("{}.{name}", self.prefix), Range::WORD)));
+        self.make(name, Range::WORD, &mut word.0);
+    }
+    fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
+        self.make(name, Range::WIDE, &mut wide.0);
     }
     fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-        *nat = SymNat(engine(|e| e.arena.var(&format!("{}.{name}", self.prefix), Range::Nat)));
+        self.make(name, Range::Nat, &mut nat.0);
+    }
+    fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
+        self.make(name, Range::Bool, &mut flag.0);
     }
 }
 
 /// An object of which nothing is known, at version `origin`.
 pub(crate) fn unknown_object<G: Geometry, T: Object<Sym<G>>>(origin: Origin) -> T {
     let mut object = T::new(origin);
-    object.words(&mut MakeUnknown { prefix: origin.name(T::NAME) });
+    object.words(&mut MakeUnknown { origin, prefix: &format!("{}.", T::NAME), wanted: &|_| true });
     object
 }
 
@@ -375,6 +431,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
             by.0 == self.moves.me.0 && row.0 == self.row.0,
             "a lock is taken for another CPU or row than this CPU's"
         );
+        self.moves.taken.borrow_mut().push(if T::MOVES_THREADS { "tcb" } else { T::NAME });
         // As it was when the proof started: nothing of it was written, and the others have not moved it yet.
         let mut pristine = self.version.borrow().version == 0;
         if T::MOVES_THREADS {
@@ -394,20 +451,14 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         let (before, after) = if T::MOVES_THREADS { (links, links) } else { (from, origin) };
         for version in [before, after] {
             let (old, new) = (old.clone(), new.clone());
-            set.push(quantified::<G>(T::KEYS, Origins::all(version), move |k| T::rely(&old, &new, by, k)));
+            set.push(quantified::<G>(T::KEYS, &at_version(version), move |k| T::rely(&old, &new, by, k)));
         }
         if pristine {
-            let own = Origin { version: 0 };
-            let origins = if T::MOVES_THREADS {
-                Origins { at: own, threads: links, own }
-            } else {
-                Origins { at: origin, threads: own, own }
-            };
-            let threads = if T::MOVES_THREADS { threads.clone() } else { Rc::new(self.moves.start.threads.snapshot()) };
-            self.moves.assume_stable(&new, &threads, origins);
+            let unmoved = &self.moves.start.threads;
+            self.moves.assume_stable(&*new, if T::MOVES_THREADS { &threads } else { unmoved });
         }
         let (fact, row) = (new.clone(), self.row);
-        set.push(quantified::<G>(T::KEYS, Origins::all(after), move |k| fact.own_fact(row, &threads, k)));
+        set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
         engine(|e| e.facts.add(FactSet::new(set)));
         SymGuard { lock: self, object: new.snapshot(), taken: new }
     }

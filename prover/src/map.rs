@@ -36,7 +36,7 @@ enum Node {
     /// The leaves at a key, or at all keys that begin with `key`.
     Store { previous: Rc<Node>, key: Vec<Term>, leaves: Leaves },
     /// All leaves, as a function of the key.
-    Define { make: Box<dyn Fn(&[Term]) -> Leaves> },
+    Define { make: Box<dyn Fn(&[Term]) -> Leaves>, sources: Vec<Name> },
 }
 
 /// A symbolic map.
@@ -93,7 +93,7 @@ fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
                 }
             }
         }
-        Node::Define { make } => {
+        Node::Define { make, .. } => {
             let leaves = make(key);
             match leaves.iter().find(|l| l.0 == leaf) {
                 Some(&(_, value)) => value,
@@ -223,6 +223,11 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
+    /// Nothing is known any more of any value.
+    pub(crate) fn renew(&mut self, origin: Origin) {
+        *self = <Sym<G> as Home<F>>::home(origin);
+    }
+
     /// Nothing is known any more of the values whose keys begin with `row`; the others stay.
     #[track_caller]
     pub(crate) fn forget(&mut self, row: &[SymWord]) {
@@ -232,6 +237,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         engine(|e| e.writes.push(Write { field: F::NAME, key: row.clone(), leaf: "", changes, at }));
         let origin = crate::machine::next_version();
         let (before, unknown): (Self, Self) = (self.clone(), <Sym<G> as Home<F>>::home(origin));
+        let sources = [before.sources(), unknown.sources()].concat();
         let make = Box::new(move |key: &[Term]| {
             let forgotten = engine(|e| {
                 let mut hit = e.arena.bool(true);
@@ -243,7 +249,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             });
             choice(&|| encode(if branch(forgotten, at) { &unknown } else { &before }.load(key, at).0))
         });
-        self.node = Rc::new(Node::Define { make });
+        self.node = Rc::new(Node::Define { make, sources });
     }
 
     /// The range of a leaf of a struct, found by decoding an unknown value.
@@ -337,7 +343,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
             let key = words(key);
             choice(&move || encode(make(F::Key::from_words(&key))))
         });
-        self.node = Rc::new(Node::Define { make });
+        self.node = Rc::new(Node::Define { make, sources: Vec::new() });
     }
 
     #[track_caller]
@@ -387,14 +393,28 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
 }
 
 impl<G, F> SymMap<G, F> {
-    /// Where facts about this map are to be looked at: reads of the unknown map under it.
+    /// Where facts about this map are to be looked at: reads of the unknown maps under it.
     fn triggers(&self) -> Vec<Trigger> {
+        let maps = self.sources();
+        if maps.is_empty() { Vec::new() } else { vec![Trigger { maps, keys: vec![Some(0)] }] }
+    }
+
+    /// Nothing was written to one since the other, nor to the other since the one.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&*self.node, &*other.node) {
+            (Node::Unknown { map, .. }, Node::Unknown { map: other, .. }) => map == other,
+            _ => Rc::ptr_eq(&self.node, &other.node),
+        }
+    }
+
+    /// The unknown maps that this one comes from.
+    pub(crate) fn sources(&self) -> Vec<Name> {
         let mut node = &*self.node;
         loop {
             match node {
-                Node::Unknown { map, .. } => return vec![Trigger { maps: vec![*map], keys: vec![Some(0)] }],
+                Node::Unknown { map, .. } => return vec![*map],
                 Node::Store { previous, .. } => node = previous,
-                Node::Define { .. } => return Vec::new(),
+                Node::Define { sources, .. } => return sources.clone(),
             }
         }
     }

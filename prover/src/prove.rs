@@ -1,21 +1,20 @@
 //! What is to be proved of a primitive, and of the layer as a whole.
 use crate::engine::{Counts, Failure, Reason, engine};
-use crate::explore::{Aim, apart, check, condition, explore, goal, prove};
+use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove};
 use crate::facts::{FactSet, assert_at};
-use crate::machine::{Moves, Origins, Sym, decide, key_bounds, quantified};
-use crate::map::Origin;
+use crate::machine::{Moves, Sym, decide, key_bounds, quantified};
 use crate::solver::Verdict;
-use crate::state::State;
+use crate::state::{State, is_part};
 use crate::term::{Range, Term};
-use crate::word::{SymWide, SymWord};
+use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Arguments, Contract, Step};
+use layer::contract::{Answer, Arguments, Contract, Step};
 use layer::fields::{Context, FrameUse};
 use layer::invariant::{Class, Fact, facts};
+use layer::machine::Visit;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
-use layer::state::Scalar;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -64,17 +63,20 @@ pub(crate) fn any(name: &str, bound: u64) -> SymWord {
     SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
 }
 
-/// Assumes the facts of `ground` of `state`: at once those without keys, the others where they are looked at.
+/// The facts of a state that are assumed: at once those without keys, the others where they are looked at.
 pub(crate) struct Assumed {
     scalars: Vec<Term>,
     set: Rc<FactSet>,
     /// The facts of the set, by number.
     numbers: Vec<&'static str>,
+    /// The fact of a number at some keys, as far as the path knows.
+    at: Box<dyn Fn(&str, &[SymWord]) -> Option<Term>>,
 }
 
 impl Assumed {
-    /// The facts of `state`, which is unknown, so that they are the same on every path.
+    /// The facts of `ground` of `state`, looked at where its unknown maps are read.
     pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Assumed {
+        let sources = state.sources();
         let mut scalars = Vec::new();
         let (mut quantifieds, mut numbers) = (Vec::new(), Vec::new());
         for fact in facts::<Sym<G>>().filter(|fact| ground.includes(fact)) {
@@ -83,17 +85,26 @@ impl Assumed {
                 scalars.push(condition(&|| (fact.holds)(&view.view(), &[])));
             } else {
                 numbers.push(fact.number);
-                quantifieds.push(quantified::<G>(fact.keys, Origins::all(Origin { version: 0 }), move |k| {
-                    (fact.holds)(&view.view(), k)
-                }));
+                let maps = |field: &str| {
+                    sources.iter().filter(|(name, _)| is_part(name, field)).flat_map(|(_, maps)| maps.clone()).collect()
+                };
+                quantifieds.push(quantified::<G>(fact.keys, &maps, move |k| (fact.holds)(&view.view(), k)));
             }
         }
-        Assumed { scalars, set: FactSet::new(quantifieds), numbers }
+        let state = state.clone();
+        let at = move |number: &str, keys: &[SymWord]| {
+            let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
+            let outer = engine(|e| e.facts.record());
+            let holds = condition(&|| (fact.holds)(&state.view(), keys));
+            engine(|e| e.facts.recorded(outer));
+            Some(holds)
+        };
+        Assumed { scalars, set: FactSet::new(quantifieds), numbers, at: Box::new(at) }
     }
 
     /// No facts.
     pub fn nothing() -> Assumed {
-        Assumed { scalars: Vec::new(), set: FactSet::new(Vec::new()), numbers: Vec::new() }
+        Assumed { scalars: Vec::new(), set: FactSet::new(Vec::new()), numbers: Vec::new(), at: Box::new(|_, _| None) }
     }
 
     /// Assumes them on this path.
@@ -130,26 +141,32 @@ pub(crate) fn prove_once(clause: impl FnOnce() -> String, holds: &dyn Fn() -> bo
     apart(|| prove(goal(holds), clause))
 }
 
-/// Proves those facts of `state` that `wanted` picks.
+/// Proves those facts of `state` that `wanted` picks; whether all hold.
 pub(crate) fn prove_facts<G: Geometry>(
     state: &State<G>,
     assumed: &Assumed,
     wanted: impl Fn(&Fact<Sym<G>>) -> bool,
     proved: &mut Vec<String>,
-) {
+) -> bool {
     for fact in facts::<Sym<G>>().filter(|fact| wanted(fact)) {
         let clause = format!("{} {}", fact.number, fact.name);
         let holds = apart(|| {
             let keys: Vec<SymWord> = key_bounds::<G>(fact.keys).into_iter().map(|bound| any("any", bound)).collect();
             let goal = goal(&|| (fact.holds)(&state.view(), &keys));
+            // Nothing that it reads was written.
+            if (assumed.at)(fact.number, &keys) == Some(goal) {
+                engine(|e| e.counts.obligations += 1);
+                return true;
+            }
             assumed.assert_at(fact.number, &keys);
             prove(goal, || clause.clone())
         });
         if !holds {
-            return;
+            return false;
         }
         note(proved, clause);
     }
+    true
 }
 
 /// Adds a clause to those that were proved, once.
@@ -177,9 +194,12 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
 }
 
 /// As [`run_paths`], with the facts of `ground` of an unknown state assumed.
-pub(crate) fn run_proof<G: Geometry>(ground: Ground, path: &dyn Fn(&Rc<State<G>>, &Assumed, &mut Outcome)) -> Outcome {
+pub(crate) fn run_proof<G: Geometry>(
+    ground: Ground,
+    path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
+) -> Outcome {
     let state = Rc::new(State::<G>::unknown());
-    let assumed = Assumed::new(&state, ground);
+    let assumed = Rc::new(Assumed::new(&state, ground));
     run_paths(ground == Ground::Derived, &|outcome| {
         assumed.assume();
         path(&state, &assumed, outcome);
@@ -205,12 +225,7 @@ impl Outcome {
     /// A proof without a successful path proves nothing.
     pub(crate) fn require_success(&mut self) {
         if self.failures.is_empty() && self.successful_paths == 0 {
-            self.failures.push(Failure {
-                clause: "some path succeeds".to_string(),
-                reason: Reason::Vacuous,
-                path: Vec::new(),
-                state: Vec::new(),
-            });
+            self.failures.push(Failure::vacuous("some path succeeds"));
         }
     }
 }
@@ -253,16 +268,23 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
 pub fn prove_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>, ground: Ground) -> Outcome {
     let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
+    // Where it is called under its own name it runs; elsewhere its contract stands for it.
+    engine(|e| e.proving = Some(primitive.name));
     for &chunk in chunks {
-        let outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
-            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), outcome)
+        let admitted = Cell::new(false);
+        let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
+            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &admitted, outcome)
         });
+        // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
+        if !(primitive.number == 3 && ground == Ground::Derived) {
+            outcome.require_success();
+            if ground == Ground::Derived && outcome.failures.is_empty() && !admitted.get() {
+                outcome.failures.push(Failure::vacuous("what it requires can hold where it succeeds"));
+            }
+        }
         whole.add(outcome);
     }
-    // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
-    if !(primitive.number == 3 && ground == Ground::Derived) {
-        whole.require_success();
-    }
+    engine(|e| e.proving = None);
     whole
 }
 
@@ -271,24 +293,32 @@ fn path_of_primitive<G: Geometry>(
     contract: &Contract<Sym<G>>,
     ground: Ground,
     chunk: Chunk,
-    (state, assumed): (&Rc<State<G>>, &Assumed),
+    (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
+    admitted: &Cell<bool>,
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
     if !decide(&|| (contract.premise)(&state.view(), &arguments)) {
         return;
     }
-    let moves = Moves::new(state, ground);
+    let moves = Moves::new(state, assumed, ground);
     let started_in_kernel_mode = {
         let ghost = state.view().ghost;
         let (ikern, ihost) = (ghost.ikern, ghost.ihost);
         move || ikern.holds() && ihost.holds()
     };
+    let requires = || (contract.requires)(&state.view(), &arguments);
     let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
     let answer = match result {
         Ok(answer) => answer,
         Err(stuck) => {
             note(&mut outcome.stuck, format!("{stuck:?}"));
+            if ground == Ground::Derived {
+                let clause = "never stuck where what it requires holds";
+                if prove_once(|| format!("{clause}: {stuck:?}"), &|| !requires()) {
+                    note(&mut outcome.clauses, clause.to_string());
+                }
+            }
             return;
         }
     };
@@ -309,6 +339,10 @@ fn path_of_primitive<G: Geometry>(
         }
         return;
     }
+    if !admitted.get() {
+        let requires = condition(&requires);
+        admitted.set(apart(|| check(&[requires], Aim::Branch)) == Verdict::Sat);
+    }
     if primitive.kind != Kind::Internal {
         prove_facts(&after, assumed, |_| true, proved);
     }
@@ -322,10 +356,43 @@ fn path_of_primitive<G: Geometry>(
     if prove_once(|| "postcondition".to_string(), &|| (contract.promise)(&step)) {
         note(proved, "postcondition".to_string());
     }
-    if prove_frame(contract, &step, state, &after) {
+    if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
         note(proved, "frame".to_string());
     }
     prove_duties(&moves, proved);
+}
+
+/// The names of the fields and scalars that the frame of `contract` speaks of, whatever the call gives.
+pub(crate) fn frame_names<G: Geometry>(contract: &Contract<Sym<G>>, step: &Step<'_, Sym<G>>) -> Vec<&'static str> {
+    let every = every_path(&|| {
+        let names = RefCell::new(Vec::new());
+        (contract.frame)(step, &mut |name, _, _| names.borrow_mut().push(name));
+        names.into_inner()
+    });
+    let mut names = every.concat();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Every lock that was taken is of an object that the frame speaks of: the others may have moved it.
+fn locks_are_in_frame<G: Geometry>(
+    contract: &Contract<Sym<G>>,
+    step: &Step<'_, Sym<G>>,
+    state: &State<G>,
+    moves: &Moves<G>,
+) -> bool {
+    // Whatever it gives: a lock is taken also where nothing is written.
+    let answer = match step.answer {
+        Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
+        other => *other,
+    };
+    let names = frame_names(contract, &Step { before: state.view(), after: state.view(), answer: &answer, ..*step });
+    let missing = moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|name| is_part(name, object)));
+    if let Some(object) = missing {
+        engine(|e| e.fail(format!("frame: the lock of {object} is taken"), Reason::Counterexample));
+    }
+    missing.is_none()
 }
 
 /// Whether the path that was just walked to its end can be taken at all, as far as is known.
@@ -381,11 +448,8 @@ fn prove_frame<G: Geometry>(
         });
         proved.set(holds && proved.get());
     }
-    for ((name, old), (_, new)) in before.own.scalars().into_iter().zip(after.own.scalars()) {
-        let same = engine(|e| {
-            let (old, new) = (scalar(old), scalar(new));
-            e.arena.eq(old, new)
-        });
+    for ((name, old), (_, new)) in scalars(before).into_iter().zip(scalars(after)) {
+        let same = engine(|e| e.arena.eq(old, new));
         let holds = || {
             let allowed = Cell::new(false);
             (contract.frame)(step, &mut |field, _, _| {
@@ -411,11 +475,24 @@ fn begins_with(key: &[Term], prefix: &[SymWord]) -> bool {
     prefix.len() <= key.len() && key.iter().zip(prefix).all(|(&word, expected)| SymWord(word) == *expected)
 }
 
-fn scalar<G: Geometry>(value: Scalar<Sym<G>>) -> Term {
-    match value {
-        Scalar::Word(word) => word.0,
-        Scalar::Wide(wide) => wide.0,
-        Scalar::Nat(nat) => nat.0,
-        Scalar::Flag(flag) => flag.0,
+/// The values of the state that are in no map, by name.
+fn scalars<G: Geometry>(state: &State<G>) -> Vec<(&'static str, Term)> {
+    struct Collect(Vec<(&'static str, Term)>);
+    impl<G: Geometry> Visit<Sym<G>> for Collect {
+        fn word(&mut self, name: &'static str, word: &mut SymWord) {
+            self.0.push((name, word.0));
+        }
+        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
+            self.0.push((name, wide.0));
+        }
+        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
+            self.0.push((name, nat.0));
+        }
+        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
+            self.0.push((name, flag.0));
+        }
     }
+    let mut collect = Collect(Vec::new());
+    state.snapshot().own.words(&mut collect);
+    collect.0
 }

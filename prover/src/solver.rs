@@ -95,7 +95,7 @@ impl Solver {
             queries: 0,
         };
         solver.text.push_str("(set-option :produce-models true)\n");
-        let _ = writeln!(solver.text, "(set-option :timeout {timeout_ms})\n(set-logic QF_UFLIA)");
+        let _ = writeln!(solver.text, "(set-option :timeout {timeout_ms})\n(set-logic ALL)");
         Ok(solver)
     }
 
@@ -278,6 +278,12 @@ impl Solver {
     }
 
     fn ask(&mut self) -> Result<String, SolverError> {
+        if let Some(dir) = std::env::var_os("DUMP") {
+            use std::io::Write as _;
+            let path = std::path::Path::new(&dir).join(format!("{}.smt2", self.child.id()));
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+            let _ = file.write_all(self.text.as_bytes());
+        }
         self.input.write_all(self.text.as_bytes()).map_err(SolverError::Died)?;
         self.input.flush().map_err(SolverError::Died)?;
         self.text.clear();

@@ -1,15 +1,15 @@
 //! A symbolic state: what a proof starts from, and what it ends in.
 use crate::engine::engine;
-use crate::machine::{Moves, Sym, SymLinks, SymLock, unknown_object};
+use crate::machine::{MakeUnknown, Moves, Sym, SymLinks, SymLock, unknown_object};
 use crate::map::Origin;
-use crate::term::Range;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Geometry, Home};
+use crate::term::{Name, Range};
+use crate::word::{SymFlag, SymWord};
+use domain::{Field, Geometry, Home};
 use layer::fields::*;
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 use layer::page_alloc::AllocTable;
-use layer::queue::{Fifo, Queue, Span, Threads};
+use layer::queue::{Fifo, Queue, Threads};
 use layer::state::{Boot, Console, Cpu, IoApic, Own, OwnGhost, Shared, TrapInfo};
 use std::rc::Rc;
 
@@ -23,26 +23,14 @@ pub(crate) struct State<G: Geometry> {
     pub current_cpu: SymWord,
 }
 
-fn word(name: &str) -> SymWord {
-    SymWord(engine(|e| e.arena.var(name, Range::WORD)))
-}
-
-fn wide(name: &str) -> SymWide {
-    SymWide(engine(|e| e.arena.var(name, Range::WIDE)))
-}
-
-fn nat(name: &str) -> SymNat {
-    SymNat(engine(|e| e.arena.var(name, Range::Nat)))
-}
-
-fn flag(name: &str) -> SymFlag {
-    SymFlag(engine(|e| e.arena.var(name, Range::Bool)))
-}
-
 const NOW: Origin = Origin { version: 0 };
 
 fn home<G: Geometry, F: domain::Field<Sym<G>>>() -> <Sym<G> as Home<F>>::Map {
     <Sym<G> as Home<F>>::home(NOW)
+}
+
+fn word(name: &str) -> SymWord {
+    SymWord(engine(|e| e.arena.var(name, Range::WORD)))
 }
 
 fn boot<G: Geometry>() -> Boot<Sym<G>> {
@@ -54,21 +42,46 @@ fn io_apic<G: Geometry>() -> IoApic<Sym<G>> {
         max_intr: word("ioapic.max_intr"),
         irqs: word("ioapic.irqs"),
         enables: word("ioapic.enables"),
-        init: flag("ioapic.init"),
+        init: SymFlag(engine(|e| e.arena.var("ioapic.init", Range::Bool))),
     }
+}
+
+/// Runs `$work` with each map of the state `$state`, borrowed by `$borrow`, as `$map`, and its field's name as `$name`.
+macro_rules! each_map {
+    ([$($borrow:tt)*] $state:ident, |$name:ident, $map:ident| $work:expr) => {
+        each_map!(@ [$($borrow)*] $state, $name, $map, $work,
+            (Containers own.ac) (Directories own.dirs) (PageTables own.tables) (PhysicalMemory own.hp)
+            (KernelContexts own.kctxt) (UserContexts own.uctxt) (VmxInfo own.vmxinfo) (IoApicLines own.lines)
+            (FrameUses own.ghost.0.pperm) (ReverseMaps own.ghost.0.lat) (ReverseEntries own.ghost.0.lat_entry)
+            (DirectoriesDefined own.ghost.0.dirs_defined) (PageTableGhosts own.ghost.0.tables)
+            (IdentityTables own.ghost.0.idpde) (DefinedMemory own.ghost.0.hp_defined)
+            (UserContextKinds own.ghost.0.uctxt_kind) (Charges own.ghost.0.charged)
+            (SharedMemory own.ghost.0.smspool) (Frames at.frames) (Owners at.owner.0.owners)
+            (NextLinks threads.next) (ThreadGhosts threads.tcb))
+    };
+    (@ $borrow:tt $state:ident, $name:ident, $map:ident, $work:expr, $(($field:ident $($path:tt)*))*) => {
+        $({
+            let $name = <$field as Field<Sym<G>>>::NAME;
+            each_map!(# $borrow $map $state $($path)*);
+            $work
+        })*
+    };
+    (# [$($borrow:tt)*] $map:ident $state:ident $($path:tt)*) => { let $map = $($borrow)* $state.$($path)*; };
 }
 
 impl<G: Geometry> State<G> {
     /// A state of which nothing is known.
     pub fn unknown() -> State<G> {
+        let zero = || SymWord::from(0);
+        let off = || SymFlag::from(false);
         let own = Own {
-            cpu: word("CPU_ID"),
-            cur: word("cid"),
-            nps: word("nps"),
-            intr_flag: flag("intr_flag"),
-            ti: TrapInfo { addr: wide("ti.addr"), ra: wide("ti.ra") },
-            console: Console { len: word("console.len"), rpos: word("console.rpos") },
-            ioapic: io_apic(),
+            cpu: zero(),
+            cur: zero(),
+            nps: zero(),
+            intr_flag: off(),
+            ti: TrapInfo { addr: zero().into(), ra: zero().into() },
+            console: Console { len: zero(), rpos: zero() },
+            ioapic: IoApic { max_intr: zero(), irqs: zero(), enables: zero(), init: off() },
             ac: home::<G, Containers>(),
             dirs: home::<G, Directories>(),
             tables: home::<G, PageTables>(),
@@ -77,31 +90,54 @@ impl<G: Geometry> State<G> {
             uctxt: home::<G, UserContexts>(),
             vmxinfo: home::<G, VmxInfo>(),
             lines: home::<G, IoApicLines>(),
-            ready: Fifo {
-                head: word("rdy.head"),
-                tail: word("rdy.tail"),
-                span: Sym::<G>::ghost(|| Span { lo: nat("rdy.lo"), hi: nat("rdy.hi") }),
-            },
+            ready: Fifo::new(),
             log: Sym::<G>::log(NOW),
             ghost: Sym::<G>::ghost(|| OwnGhost {
-                pg: flag("pg"),
-                ikern: flag("ikern"),
-                ihost: flag("ihost"),
-                ipt: flag("ipt"),
-                init: flag("init"),
-                in_intr: flag("in_intr"),
-                pt: word("PT"),
+                pg: off(),
+                ikern: off(),
+                ihost: off(),
+                ipt: off(),
+                init: off(),
+                in_intr: off(),
+                pt: zero(),
                 ..OwnGhost::homes(NOW)
             }),
         };
-        State {
+        let mut state = State {
             own,
             at: unknown_object(NOW),
             pending: unknown_object(NOW),
             threads: Threads::homes(NOW),
             boot: boot(),
             current_cpu: word("current_CPU_ID"),
+        };
+        state.own.words(&mut MakeUnknown { origin: NOW, prefix: "", wanted: &|_| true });
+        state
+    }
+
+    /// This state, but nothing is known of what is called one of `names`, nor of the shared objects that any of them is
+    /// part of.
+    pub fn renewed(&self, names: &[&'static str], origin: Origin) -> State<G> {
+        let mut state = self.snapshot();
+        state.own.words(&mut MakeUnknown { origin, prefix: "", wanted: &|name| names.contains(&name) });
+        each_map!([&mut] state, |name, map| if names.contains(&name) {
+            map.renew(origin)
+        });
+        if names.iter().any(|name| is_part(name, "AT")) {
+            state.at = unknown_object(origin);
         }
+        if names.iter().any(|name| is_part(name, "tcb")) {
+            state.threads = Threads::homes(origin);
+            state.pending = unknown_object(origin);
+        }
+        state
+    }
+
+    /// The unknown maps that the state's maps come from, by the names of their fields.
+    pub fn sources(&self) -> Vec<(&'static str, Vec<Name>)> {
+        let mut sources = Vec::new();
+        each_map!([&] self, |name, map| sources.push((name, map.sources())));
+        sources
     }
 
     /// The state of a CPU before `sched_init`, and the shared objects as they were built (`init_adt`).
@@ -154,9 +190,24 @@ impl<G: Geometry> State<G> {
         };
         let mut cpu = Cpu { own: start.own, shared: &shared };
         let result = call(&mut cpu);
-        let own = cpu.own;
-        let threads = moves.now.borrow().snapshot();
-        let (at, pending) = (shared.at.left(), shared.pending.left());
-        (result, State { own, at, pending, threads, boot: self.boot, current_cpu: self.current_cpu })
+        let after = State::of(&cpu, self.current_cpu);
+        (result, after)
     }
+
+    /// The state in which `cpu` is.
+    pub fn of(cpu: &Cpu<'_, Sym<G>>, current_cpu: SymWord) -> State<G> {
+        State {
+            own: cpu.own.snapshot(),
+            at: cpu.shared.at.left(),
+            pending: cpu.shared.pending.left(),
+            threads: cpu.shared.links.0.borrow().snapshot(),
+            boot: cpu.shared.boot,
+            current_cpu,
+        }
+    }
+}
+
+/// The field `name` is `object` or a companion of it.
+pub(crate) fn is_part(name: &str, object: &str) -> bool {
+    name.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

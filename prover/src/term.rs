@@ -345,6 +345,13 @@ impl Arena {
         cells
     }
 
+    /// Whether a word of `key` is the result of arithmetic.
+    pub fn is_computed(&self, key: &[Term]) -> bool {
+        key.iter().any(|&word| {
+            matches!(self.node(word), Node::Add(..) | Node::Sub(..) | Node::MulC(..) | Node::DivC(..) | Node::RemC(..))
+        })
+    }
+
     fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
         match self.node(term) {
             Node::Const(_) | Node::Bool(_) | Node::Var(..) => {}

@@ -1,7 +1,7 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
 use crate::engine::engine;
 use crate::facts::FactSet;
-use crate::machine::{Moves, Origins, Sym, decide, key_bounds, quantified, unknown_object};
+use crate::machine::{Moves, Sym, at_version, decide, key_bounds, quantified, unknown_object};
 use crate::map::Origin;
 use crate::prove::{
     Assumed, Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
@@ -170,12 +170,12 @@ fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
         let mut facts = Vec::new();
         for (version, object) in (1..).zip([&first, &second, &third]) {
             let object = object.clone();
-            facts.push(quantified::<G>(T::KEYS, Origins::all(Origin { version }), move |k| object.by_itself(row, k)));
+            facts.push(quantified::<G>(T::KEYS, &at_version(Origin { version }), move |k| object.by_itself(row, k)));
         }
         for (version, old, new) in [(1, &first, &second), (2, &second, &third)] {
             for version in [version, version + 1] {
                 let (old, new) = (old.clone(), new.clone());
-                facts.push(quantified::<G>(T::KEYS, Origins::all(Origin { version }), move |k| {
+                facts.push(quantified::<G>(T::KEYS, &at_version(Origin { version }), move |k| {
                     T::rely(&old, &new, me, k)
                 }));
             }
@@ -212,7 +212,7 @@ fn stability_of<G: Geometry>(ground: Ground, moved: &dyn Fn(State<G>, Origin) ->
         let keys = if threads { Threads::<Sym<G>>::KEYS } else { <AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS };
         for version in [from, to] {
             let (old, new) = (old.clone(), new.clone());
-            facts.push(quantified::<G>(keys, Origins::all(version), move |k| {
+            facts.push(quantified::<G>(keys, &at_version(version), move |k| {
                 if threads {
                     Threads::rely(&old.threads, &new.threads, me, k[0])
                 } else {
@@ -221,7 +221,7 @@ fn stability_of<G: Geometry>(ground: Ground, moved: &dyn Fn(State<G>, Origin) ->
             }));
         }
         let view = new.clone();
-        facts.push(quantified::<G>(keys, Origins::all(to), move |k| {
+        facts.push(quantified::<G>(keys, &at_version(to), move |k| {
             if threads {
                 view.threads.own_fact(k[0]) && view.pending.own_fact(me, &view.threads, k)
             } else {
@@ -300,14 +300,15 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
 fn isolation_of_stores<G: Geometry>() -> Outcome {
     let mut whole = Outcome::default();
     for chunk in Chunk::ALL {
-        let mut outcome = run_proof::<G>(Ground::Derived, &|state, _, outcome| path_of_store(state, chunk, outcome));
+        let mut outcome =
+            run_proof::<G>(Ground::Derived, &|state, assumed, outcome| path_of_store(state, assumed, chunk, outcome));
         outcome.require_success();
         whole.add(outcome);
     }
     whole
 }
 
-fn path_of_store<G: Geometry>(state: &Rc<State<G>>, chunk: Chunk, outcome: &mut Outcome) {
+fn path_of_store<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, chunk: Chunk, outcome: &mut Outcome) {
     let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
     let bytes = std::array::from_fn(|k| SymWord(engine(|e| e.arena.var(&format!("byte{k}"), Range::UpTo(255)))));
     let (address, rip) = (wide("address"), wide("place"));
@@ -315,7 +316,7 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, chunk: Chunk, outcome: &mut 
     if !decide(&|| state.view().ghost.init.holds()) {
         return;
     }
-    let moves = Moves::new(state, Ground::Derived);
+    let moves = Moves::new(state, assumed, Ground::Derived);
     let (result, after) = state.run(&moves, |cpu| exec_store(cpu, chunk, address, bytes, rip));
     // What is stuck does nothing, nor does what faults: its contract says so.
     if !matches!(result, Ok(Access::Done(()))) || !premises_hold(outcome) {

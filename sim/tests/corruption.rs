@@ -44,7 +44,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("H5", |cpu| (cpu.own.ghost.0.ihost, cpu.own.ghost.0.ikern) = (false, false)),
     ("H7", |cpu| cpu.own.ghost.0.pg = false),
     ("H8.1", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY - 1], Pde::UnPresent)),
-    ("H8.2", |cpu| cpu.own.ghost.0.tables.set([TABLE, 77], PteGhost { defined: false, slot: 0 })),
+    ("H8.3", |cpu| cpu.own.ghost.0.tables.set([TABLE, 77], PteGhost { defined: false, slot: 0 })),
     ("H8.2", |cpu| cpu.own.ghost.0.dirs_defined.set([77, DIRECTORY + 3], Defined { defined: false })),
     ("H9", |cpu| cpu.own.ghost.0.pt = CHILD),
     ("H10", |cpu| cpu.own.dirs.set([0, 1000], Pde::UnPresent)),

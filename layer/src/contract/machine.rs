@@ -1,6 +1,6 @@
 //! Contracts of what reads containers, contexts and the CPU: 1, 10, 11, 13 to 18, 50, 51, 59, 60.
-use super::{Answer, Contract, silent};
-use crate::constants::VMXINFO_SIZE;
+use super::{Answer, Contract, in_kernel, of_container, of_my_thread, silent};
+use crate::constants::*;
 use crate::fields::SlotKind;
 use crate::machine::Spec;
 use crate::{container, context, interrupt, thread, trap, vmx};
@@ -9,6 +9,7 @@ use domain::{Flag, Map, Wide};
 pub(crate) fn vmxinfo_get<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| vmx::vmxinfo_get(cpu, a.words[0]).map(Answer::Word),
+        in_kernel,
         |s| {
             let i = s.arguments.words[0];
             s.answer.word() == if i < VMXINFO_SIZE { s.before.own.vmxinfo.get([i]).value } else { 0.into() }
@@ -16,9 +17,19 @@ pub(crate) fn vmxinfo_get<M: Spec>() -> Contract<M> {
     )
 }
 
+/// A slot that never holds a pointer.
+fn is_slot<M: Spec>(k: M::Word) -> bool {
+    k < UCTXT_SIZE && k != slot::EBP && k != slot::OESP && k != slot::EIP
+}
+
 pub(crate) fn uctx_get<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| context::uctx_get(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        |v, a| {
+            of_my_thread(v, a)
+                && is_slot::<M>(a.words[1])
+                && matches!(v.ghost.uctxt_kind.get([a.words[0], a.words[1]]), SlotKind::Int)
+        },
         |s| {
             let [i, k, ..] = s.arguments.words;
             s.answer.word() == s.before.own.uctxt.get([i, k]).value.low()
@@ -30,6 +41,7 @@ pub(crate) fn uctx_set<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| context::uctx_set(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
         premise: |_, _| true,
+        requires: |v, a| of_my_thread(v, a) && is_slot::<M>(a.words[1]),
         promise: |s| {
             let [i, k, v, _] = s.arguments.words;
             s.after.own.uctxt.get([i, k]).value == M::Wide::from(v)
@@ -46,6 +58,7 @@ pub(crate) fn uctx_set<M: Spec>() -> Contract<M> {
 pub(crate) fn container_get_nchildren<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| container::container_get_nchildren(cpu, a.words[0]).map(Answer::Word),
+        of_container,
         |s| s.answer.word() == s.before.own.ac.get([s.arguments.words[0]]).nchildren,
     )
 }
@@ -53,6 +66,7 @@ pub(crate) fn container_get_nchildren<M: Spec>() -> Contract<M> {
 pub(crate) fn container_get_quota<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| container::container_get_quota(cpu, a.words[0]).map(Answer::Word),
+        of_container,
         |s| s.answer.word() == s.before.own.ac.get([s.arguments.words[0]]).quota,
     )
 }
@@ -60,6 +74,7 @@ pub(crate) fn container_get_quota<M: Spec>() -> Contract<M> {
 pub(crate) fn container_get_usage<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| container::container_get_usage(cpu, a.words[0]).map(Answer::Word),
+        of_container,
         |s| s.answer.word() == s.before.own.ac.get([s.arguments.words[0]]).usage,
     )
 }
@@ -67,6 +82,7 @@ pub(crate) fn container_get_usage<M: Spec>() -> Contract<M> {
 pub(crate) fn container_can_consume<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| container::container_can_consume(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        of_container,
         |s| {
             let [i, n, ..] = s.arguments.words;
             let container = s.before.own.ac.get([i]);
@@ -79,17 +95,18 @@ pub(crate) fn container_can_consume<M: Spec>() -> Contract<M> {
 
 #[allow(non_snake_case, reason = "the reference's name")]
 pub(crate) fn get_CPU_ID<M: Spec>() -> Contract<M> {
-    silent(|cpu, _| thread::get_cpu_id(cpu).map(Answer::Word), |s| s.answer.word() == s.before.own.cpu)
+    silent(|cpu, _| thread::get_cpu_id(cpu).map(Answer::Word), in_kernel, |s| s.answer.word() == s.before.own.cpu)
 }
 
 pub(crate) fn get_curid<M: Spec>() -> Contract<M> {
-    silent(|cpu, _| thread::get_curid(cpu).map(Answer::Word), |s| s.answer.word() == s.before.own.cur)
+    silent(|cpu, _| thread::get_curid(cpu).map(Answer::Word), in_kernel, |s| s.answer.word() == s.before.own.cur)
 }
 
 pub(crate) fn cli<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| interrupt::cli(cpu).map(|()| Answer::Unit),
         premise: |_, _| true,
+        requires: in_kernel,
         promise: |s| !s.after.own.intr_flag.holds(),
         frame: |_, may| may("intr_flag", "", &[]),
     }
@@ -99,6 +116,7 @@ pub(crate) fn sti<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| interrupt::sti(cpu).map(|()| Answer::Unit),
         premise: |_, _| true,
+        requires: in_kernel,
         promise: |s| s.after.own.intr_flag.holds(),
         frame: |_, may| may("intr_flag", "", &[]),
     }
@@ -107,6 +125,7 @@ pub(crate) fn sti<M: Spec>() -> Contract<M> {
 pub(crate) fn trap_get<M: Spec>() -> Contract<M> {
     silent(
         |cpu, _| trap::trap_get(cpu).map(Answer::Wide),
+        in_kernel,
         |s| matches!(s.answer, Answer::Wide(address) if *address == s.before.own.ti.addr),
     )
 }
@@ -114,6 +133,7 @@ pub(crate) fn trap_get<M: Spec>() -> Contract<M> {
 pub(crate) fn trap_set<M: Spec>() -> Contract<M> {
     silent(
         |cpu, _| trap::trap_set(cpu).map(Answer::Wide),
+        in_kernel,
         |s| matches!(s.answer, Answer::Wide(address) if *address == s.before.own.ti.ra),
     )
 }

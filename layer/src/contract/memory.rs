@@ -1,5 +1,5 @@
 //! Contracts of the memory accessors.
-use super::{Answer, Contract, Step};
+use super::{Answer, Contract, Step, in_program};
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::Spec;
@@ -26,6 +26,14 @@ pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| memory::exec_load(cpu, a.chunk, a.wide, a.place).map(Answer::Loaded),
         premise: |_, _| true,
+        requires: |v, a| {
+            let size = a.chunk as u32;
+            in_program(v, a)
+                && match a.wide.narrow() {
+                    Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
+                    None => true,
+                }
+        },
         promise: |s| match (s.answer, target(s)) {
             (Answer::Loaded(Access::Done(bytes)), Some((page, perm, offset))) => {
                 (perm == perm::PTU || perm == perm::PTUR)
@@ -52,6 +60,14 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place).map(Answer::Stored),
         premise: |_, _| true,
+        requires: |v, a| {
+            let size = a.chunk as u32;
+            in_program(v, a)
+                && match a.wide.narrow() {
+                    Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
+                    None => true,
+                }
+        },
         promise: |s| match (s.answer, target(s)) {
             (Answer::Stored(Access::Done(())), Some((page, perm, offset))) => {
                 perm == perm::PTU

@@ -8,12 +8,14 @@ mod memory;
 mod page_table;
 mod process;
 
+use crate::constants::{NUM_ID, NUM_PROC};
 use crate::fields::Context;
 use crate::invariant::View;
 use crate::machine::{Machine, Spec};
 use crate::memory::{Access, Bytes, Chunk};
 use crate::state::Cpu;
 use crate::stuck::Stuck;
+use domain::{Flag, Map};
 
 /// Arguments for any primitive; each takes what it needs.
 #[derive(Clone, Copy, Debug)]
@@ -55,10 +57,18 @@ pub enum Answer<M: Machine> {
 
 impl<M: Machine> Answer<M> {
     /// The word that a primitive gave which gives one; 0 of others.
-    fn word(&self) -> M::Word {
+    pub fn word(&self) -> M::Word {
         match self {
             Answer::Word(word) => *word,
             _ => 0.into(),
+        }
+    }
+
+    /// The context that a primitive gave which gives one; a context of zeros of others.
+    pub fn context(&self) -> Context<M> {
+        match self {
+            Answer::Resume(context) => *context,
+            _ => Context { esp: 0.into(), ra: 0.into() },
         }
     }
 }
@@ -86,6 +96,8 @@ pub struct Contract<M: Spec> {
     pub run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
     /// Its premise: what the reference grants it of its arguments.
     pub premise: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    /// What it counts on beside the invariant: where it holds, the call is not stuck.
+    pub requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Its postcondition.
     pub promise: fn(&Step<'_, M>) -> bool,
     /// The cells that it may write.
@@ -103,7 +115,28 @@ pub(crate) mod contracts {
 /// A contract of a primitive that only gives a value: `promise` of it, and the whole state unchanged.
 fn silent<M: Spec>(
     run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
+    requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     promise: fn(&Step<'_, M>) -> bool,
 ) -> Contract<M> {
-    Contract { run, premise: |_, _| true, promise, frame: |_, _| () }
+    Contract { run, premise: |_, _| true, requires, promise, frame: |_, _| () }
+}
+
+/// The CPU is set up and executes the kernel: what nearly every primitive counts on.
+fn in_kernel<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
+    v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds()
+}
+
+/// The CPU is set up and executes a program.
+fn in_program<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
+    v.ghost.init.holds() && v.ghost.ihost.holds() && !v.ghost.ikern.holds()
+}
+
+/// As [`in_kernel`], and the first argument is a thread of this CPU.
+fn of_my_thread<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    in_kernel(v, a) && a.words[0] < NUM_PROC && v.is_mine(a.words[0])
+}
+
+/// As [`in_kernel`], and the first argument is a container in use.
+fn of_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    in_kernel(v, a) && a.words[0] < NUM_ID && v.own.ac.get([a.words[0]]).used.holds()
 }

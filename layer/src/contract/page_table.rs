@@ -1,9 +1,10 @@
 //! Contracts of the page allocator and the page maps: 2 to 5 and the internal functions of 5.
-use super::{Answer, Cells, Contract, Step, silent};
+use super::{Answer, Arguments, Cells, Contract, Step, of_container, of_my_thread, silent};
 use crate::constants::*;
 use crate::fields::*;
+use crate::invariant::View;
 use crate::machine::Spec;
-use crate::page_table::{pdx, ptx};
+use crate::page_table::{is_permission, pdx, ptx};
 use crate::{page_alloc, page_table};
 use domain::{Flag, Map};
 
@@ -34,6 +35,7 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_alloc::palloc(cpu, a.words[0]).map(Answer::Word),
         premise: |_, _| true,
+        requires: of_container,
         promise: |s| {
             let (n, page) = (s.arguments.words[0], s.answer.word());
             let container = s.before.own.ac.get([n]);
@@ -59,13 +61,14 @@ pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::set_pt(cpu, a.words[0]).map(|()| Answer::Unit),
         premise: |_, _| true,
+        requires: |_, _| false,
         promise: |s| s.after.ghost.pt == s.arguments.words[0],
         frame: |_, may| may("PT", "", &[]),
     }
 }
 
 /// The frame and permission that the map of `n` has at `va`, after the call or before it.
-fn mapped<M: Spec>(v: &crate::invariant::View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
+fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
     match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => match v.own.tables.get([frame, ptx::<M>(va)]) {
             Pte::Valid { page, perm } => Some((page, perm)),
@@ -78,6 +81,7 @@ fn mapped<M: Spec>(v: &crate::invariant::View<'_, M>, n: M::Word, va: M::Word) -
 pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| page_table::pt_read(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        |v, a| of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1]),
         |s| match mapped(&s.before, s.arguments.words[0], s.arguments.words[1]) {
             Some((page, perm)) => s.answer.word() == page * PAGE_SIZE + perm && s.answer.word() != 0,
             None => s.answer.word() == 0,
@@ -85,10 +89,33 @@ pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
     )
 }
 
+/// An address of the user window.
+fn in_window<M: Spec>(va: M::Word) -> bool {
+    va >= ADR_LOW && va < ADR_HIGH
+}
+
+/// A page can be mapped: the thread is this CPU's, the address one of the user window.
+fn can_map<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1])
+}
+
+/// A frame is this CPU's data, and is mapped nowhere.
+fn is_data<M: Spec>(v: &View<'_, M>, page: M::Word) -> bool {
+    page > 0
+        && page < v.own.nps
+        && page < MAX_PAGE
+        && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
+        && v.ghost.lat.get([page]).len == 0
+}
+
 pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_resv(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
         premise: |_, _| true,
+        requires: |v, a| {
+            let [n, va, perm, _] = a.words;
+            can_map(v, a) && is_permission::<M>(perm) && mapped(v, n, va).is_none()
+        },
         promise: |s| {
             let [n, va, perm, _] = s.arguments.words;
             let (before, after) = (s.before.own.ac.get([n]).usage, s.after.own.ac.get([n]).usage);
@@ -138,6 +165,13 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
             page_table::pt_insert_pte(cpu, n, va, page, perm).map(|()| Answer::Unit)
         },
         premise: |_, _| true,
+        requires: |v, a| {
+            let [n, va, page, _] = a.words;
+            can_map(v, a)
+                && is_data(v, page)
+                && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { .. })
+                && mapped(v, n, va).is_none()
+        },
         promise: |s| {
             let [n, va, page, perm] = s.arguments.words;
             matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)
@@ -160,6 +194,10 @@ pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_alloc_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
         premise: |_, _| true,
+        requires: |v, a| {
+            let [n, va, ..] = a.words;
+            can_map(v, a) && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
+        },
         promise: |s| {
             let ([n, va, ..], frame) = (s.arguments.words, s.answer.word());
             allocated(s, n, frame)
@@ -190,6 +228,10 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             page_table::pt_insert(cpu, n, va, page, perm).map(Answer::Word)
         },
         premise: |_, _| true,
+        requires: |v, a| {
+            let [n, va, page, perm] = a.words;
+            can_map(v, a) && is_data(v, page) && is_permission::<M>(perm) && mapped(v, n, va).is_none()
+        },
         promise: |s| {
             let [n, va, page, perm] = s.arguments.words;
             s.answer.word() == MAGIC_NUMBER || matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)

@@ -1,5 +1,5 @@
 //! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
-use super::{Answer, Contract};
+use super::{Answer, Contract, in_kernel, in_program};
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::Spec;
@@ -12,6 +12,7 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
         run: |cpu, a| thread::thread_yield(cpu, a.context).map(|resume| Answer::Resume(resume.into_context())),
         // The reference grants that the captured registers are well typed.
         premise: |_, a| a.context.ra < STAGES,
+        requires: in_kernel,
         promise: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (yielded, next) = (s.before.own.cur, s.after.own.cur);
@@ -43,6 +44,18 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::sched_init(cpu, a.words[0]).map(|()| Answer::Unit),
         premise: |_, _| true,
+        requires: |v, _| {
+            !v.ghost.init.holds()
+                && v.ghost.ikern.holds()
+                && v.ghost.ihost.holds()
+                && !v.ghost.in_intr.holds()
+                && v.own.ioapic.max_intr < IOAPIC_LINES
+                && v.own.ioapic.irqs == v.own.ioapic.max_intr + 1
+                && v.own.ioapic.enables == v.own.ioapic.max_intr + 1
+                && v.boot.nps >= KERN_LOW
+                && v.boot.nps <= MAX_PAGE
+                && v.boot.norm <= MAX_PAGE
+        },
         promise: |s| {
             let (v, [x, y]) = (&s.after, s.any);
             let share = v.boot.norm / TOTAL_CPU;
@@ -82,6 +95,14 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::proc_create(cpu, a.words[0], a.wide, a.words[1]).map(Answer::Word),
         premise: |_, _| true,
+        requires: |v, a| {
+            let (cur, c) = (v.own.cur, v.own.ac.get([v.own.cur]));
+            in_kernel(v, a)
+                && c.nchildren < MAX_CHILDREN
+                && cur < NUM_PROC / MAX_CHILDREN
+                && cur * MAX_CHILDREN + 1 + c.nchildren < NUM_PROC
+                && a.words[1] <= c.quota - c.usage
+        },
         promise: |s| {
             let (cur, q, child) = (s.before.own.cur, s.arguments.words[1], s.answer.word());
             let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
@@ -121,6 +142,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_create_postinit<M: Spec>() -> Contract<M> {
     super::silent(
         |cpu, a| process::proc_create_postinit(cpu, a.words[0]).map(|()| Answer::Unit),
+        in_kernel,
         |s| matches!(s.answer, Answer::Unit),
     )
 }
@@ -129,6 +151,7 @@ pub(crate) fn proc_start_user<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| process::proc_start_user(cpu).map(|to| Answer::ToUser(to.thread)),
         premise: |_, _| true,
+        requires: in_kernel,
         promise: |s| {
             let g = s.after.ghost;
             matches!(s.answer, Answer::ToUser(thread) if *thread == s.before.own.cur)
@@ -148,6 +171,7 @@ pub(crate) fn proc_exit_user<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::proc_exit_user(cpu, a.registers).map(|()| Answer::Unit),
         premise: |_, _| true,
+        requires: in_program,
         promise: |s| {
             let g = s.after.ghost;
             g.ikern.holds()

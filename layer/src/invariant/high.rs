@@ -7,7 +7,7 @@ use crate::machine::Spec;
 use crate::page_table::is_user_directory;
 use domain::{Flag, Map};
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 20] {
     [
         Fact {
             number: "H1",
@@ -65,19 +65,27 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 19] {
         },
         Fact {
             number: "H8.2",
-            name: "valid_PMap (user)",
+            name: "valid_PMap (user, directories)",
+            class: High,
+            keys: &[("ptpool", &[0, 1])],
+            holds: |v, k| {
+                !v.ghost.pg.holds()
+                    || !is_user_directory::<M>(k[1])
+                    || v.ghost.dirs_defined.get([k[0], k[1]]).defined.holds()
+            },
+        },
+        Fact {
+            number: "H8.3",
+            name: "valid_PMap (user, page tables)",
             class: High,
             keys: &[("ptpool", &[0, 1]), ("pt.ghost", &[IGNORE, 2])],
             holds: |v, k| {
                 !v.ghost.pg.holds()
                     || !is_user_directory::<M>(k[1])
-                    || (v.ghost.dirs_defined.get([k[0], k[1]]).defined.holds()
-                        && match v.own.dirs.get([k[0], k[1]]) {
-                            Pde::Table { frame } => {
-                                frame < MAX_PAGE && v.ghost.tables.get([frame, k[2]]).defined.holds()
-                            }
-                            Pde::Id | Pde::UnPresent => true,
-                        })
+                    || match v.own.dirs.get([k[0], k[1]]) {
+                        Pde::Table { frame } => frame < MAX_PAGE && v.ghost.tables.get([frame, k[2]]).defined.holds(),
+                        Pde::Id | Pde::UnPresent => true,
+                    }
             },
         },
         Fact {

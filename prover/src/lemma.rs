@@ -1,0 +1,71 @@
+//! A primitive that is called stands for what its contract says: it is proved by itself.
+use crate::engine::{Abandon, engine};
+use crate::explore::condition;
+use crate::machine::{Sym, next_version};
+use crate::prove::{Assumed, Ground, frame_names, prove_facts, prove_once};
+use crate::state::State;
+use crate::term::Range;
+use crate::word::{SymWide, SymWord};
+use domain::Geometry;
+use layer::call::Call;
+use layer::constants::UCTXT_SIZE;
+use layer::contract::{Answer, Arguments, Step};
+use layer::fields::Context;
+use layer::memory::Chunk;
+use layer::primitive::{Kind, primitives};
+use layer::state::Cpu;
+use std::panic::resume_unwind;
+use std::rc::Rc;
+
+/// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards
+/// nothing is known of what its frame names, but that the invariant and its promise hold.
+pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
+    let moves = cpu.shared.pending.moves().clone();
+    let rows = primitives::<Sym<G>>();
+    let (primitive, contract) =
+        rows.iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
+    let before = State::of(cpu, moves.current_cpu());
+    let word = |name: &str| SymWord(engine(|e| e.unknown(name, Range::WORD)));
+    let arguments = Arguments {
+        words: call.words,
+        wide: call.wide,
+        place: SymWide(call.words[0].0),
+        context: call.context,
+        registers: [SymWide(call.words[0].0); UCTXT_SIZE as usize],
+        chunk: Chunk::One,
+        bytes: [call.words[0]; 8],
+    };
+    if !engine(|e| e.replaying()) {
+        let clause = |what: &str| format!("{what} where {} is called", call.name);
+        let fresh = engine(|e| e.fresh);
+        let holds = prove_facts(&before, &moves.latest(), |_| true, &mut Vec::new())
+            && prove_once(|| clause("the premise holds"), &|| (contract.premise)(&before.view(), &arguments))
+            && prove_once(|| clause("what is required holds"), &|| (contract.requires)(&before.view(), &arguments));
+        engine(|e| e.fresh = fresh);
+        if !holds {
+            resume_unwind(Box::new(Abandon));
+        }
+    }
+    moves.owe("before a call");
+    let answer = match primitive.kind {
+        Kind::Schedule => Answer::Resume(Context { esp: word("esp"), ra: word("ra") }),
+        _ => Answer::Word(word(call.name)),
+    };
+    let origin = next_version();
+    let any = [word("some"), word("some")];
+    let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
+    let names = frame_names(contract, &step(before.view()));
+    let after = Rc::new(before.renewed(&names, origin));
+    let promise = condition(&|| (contract.promise)(&step(after.view())));
+    // Facts of the state before would burden every question about the one after.
+    engine(|e| e.facts.drop_sets());
+    moves.called(&after, Rc::new(Assumed::new(&after, Ground::Derived)), origin);
+    engine(|e| {
+        e.learn(promise);
+        e.assume(promise);
+    });
+    cpu.own = after.own.snapshot();
+    cpu.shared.at.called(&after.at, origin);
+    cpu.shared.pending.called(&after.pending, origin);
+    answer
+}
