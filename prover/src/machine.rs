@@ -226,7 +226,10 @@ impl<G: Geometry> Moves<G> {
         if let Some(pending) = object.downcast_ref::<Queue<Sym<G>>>() {
             state.pending = pending.snapshot();
         }
-        Assumed::new(&Rc::new(state), self.ground).assume();
+        let state = Rc::new(state);
+        let assumed = Rc::new(Assumed::new(&state, self.ground));
+        assumed.assume();
+        *self.latest.borrow_mut() = (state, assumed);
     }
 
     /// What this CPU did to the threads since the others last moved is what they may count on.
@@ -437,6 +440,12 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         if T::MOVES_THREADS {
             let written = engine(|e| e.writes.iter().any(|w| w.field.starts_with("tcb")));
             pristine &= self.moves.version.borrow().version == 0 && !written;
+        }
+        if pristine {
+            // Facts of the state before would burden every question about the one after.
+            engine(|e| e.facts.drop_sets());
+        }
+        if T::MOVES_THREADS {
             self.moves.owe("before taking a lock");
             self.moves.others_move();
         }

@@ -328,7 +328,7 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
-        prove_facts(&after, assumed, |fact| fact.class != Class::Derived, proved);
+        prove_facts(&after, &moves.latest(), |fact| fact.class != Class::Derived, proved);
         if matches!(primitive.kind, Kind::Plain | Kind::ProcessCreation) {
             let clause = "mode: kernel mode is kept";
             let ghost = after.view().ghost;
@@ -344,7 +344,7 @@ fn path_of_primitive<G: Geometry>(
         admitted.set(apart(|| check(&[requires], Aim::Branch)) == Verdict::Sat);
     }
     if primitive.kind != Kind::Internal {
-        prove_facts(&after, assumed, |_| true, proved);
+        prove_facts(&after, &moves.latest(), |_| true, proved);
     }
     let step = Step {
         before: state.view(),
