@@ -92,6 +92,8 @@ pub(crate) struct Facts {
     progress: FxHashMap<u32, (usize, usize)>,
     candidates: Vec<Candidate>,
     candidate_index: FxHashSet<Term>,
+    /// The conditions that the instances are the conjunction of.
+    said: FxHashSet<Term>,
     asserted: FxHashSet<Term>,
     reads: Vec<Term>,
     read_index: FxHashSet<Term>,
@@ -287,6 +289,7 @@ fn instantiate(depth: u32) {
                 for read in &instance.reads {
                     facts.touch(read.clone(), depth + 1);
                 }
+                facts.said.extend(e.arena.conjuncts(instance.holds));
                 for &(holds, large) in &instance.clauses {
                     if facts.candidate_index.insert(holds) {
                         facts.candidates.push(Candidate { holds, depth, large });
@@ -295,6 +298,12 @@ fn instantiate(depth: u32) {
             });
         }
     }
+}
+
+/// Whether `goal` is itself a fact at keys that were touched already.
+pub(crate) fn says(goal: Term) -> bool {
+    instantiate(0);
+    engine(|e| e.arena.conjuncts(goal).iter().all(|part| e.facts.said.contains(part)))
 }
 
 /// The fact at these keys, as a term that depends on nothing that the path knows.
@@ -323,17 +332,8 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
         let clauses = if e.arena.as_bool(holds) == Some(true) {
             Vec::new()
         } else {
-            match std::env::var("SPLIT").as_deref() {
-                Ok("none") => vec![holds],
-                Ok("all") => e.clauses(holds),
-                Ok("conj") => e.conjuncts(holds),
-                _ if e.arena.is_larger(holds, LARGE) => e.clauses(holds),
-                _ => vec![holds],
-            }
+            e.conjuncts(holds)
         };
-        if std::env::var_os("COUNT").is_some() {
-            eprintln!("instance {} clauses", clauses.len());
-        }
         let clauses = clauses.into_iter().map(|clause| (clause, e.arena.is_larger(clause, LARGE))).collect();
         Rc::new(Instance { holds, clauses, reads })
     });

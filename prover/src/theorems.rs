@@ -220,14 +220,15 @@ fn stability_of<G: Geometry>(ground: Ground, moved: &dyn Fn(State<G>, Origin) ->
                 }
             }));
         }
-        let view = new.clone();
-        facts.push(quantified::<G>(keys, &at_version(to), move |k| {
-            if threads {
-                view.threads.own_fact(k[0]) && view.pending.own_fact(me, &view.threads, k)
-            } else {
-                view.at.own_fact(0.into(), &view.threads, k)
-            }
-        }));
+        let by_themselves: Vec<fn(&State<G>, SymWord, &[SymWord]) -> bool> = if threads {
+            vec![|s, _, k| s.threads.own_fact(k[0]), |s, me, k| s.pending.own_fact(me, &s.threads, k)]
+        } else {
+            vec![|s, _, k| s.at.own_fact(0.into(), &s.threads, k)]
+        };
+        for by_itself in by_themselves {
+            let view = new.clone();
+            facts.push(quantified::<G>(keys, &at_version(to), move |k| by_itself(&view, me, k)));
+        }
         engine(|e| e.facts.add(FactSet::new(facts)));
         if premises_hold(outcome) {
             prove_facts(&new, assumed, |fact| ground.includes(fact), &mut outcome.clauses);
