@@ -137,8 +137,7 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
         // Nothing is ever given back: below what was just found, and anywhere when nothing was, it is useless to look again.
         table.cursor = match found {
             Some(page) => page + 1,
-            None if table.cursor < own.nps => own.nps,
-            None => table.cursor,
+            None => table.cursor.max(own.nps),
         };
         found
     } else {

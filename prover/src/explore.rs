@@ -41,7 +41,18 @@ pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
                     return true;
                 }
                 let literal = engine(|e| if value { condition } else { e.arena.not(condition) });
-                apart(|| check(&[literal], Aim::Branch)) != Verdict::Unsat
+                let begin = std::time::Instant::now();
+                let v = apart(|| check(&[literal], Aim::Branch));
+                if std::env::var_os("TRACE").is_some() && begin.elapsed().as_millis() > 20 {
+                    eprintln!(
+                        "BRANCH {:?} {v:?} {value} {}:{} {}",
+                        begin.elapsed(),
+                        at.file(),
+                        at.line(),
+                        engine(|e| crate::engine::shorten(&e.arena.show(literal)))
+                    );
+                }
+                v != Verdict::Unsat
             };
             let (yes, no) = (feasible(true), feasible(false));
             engine(|e| {
@@ -119,6 +130,9 @@ impl Engine {
     }
 }
 
+/// How often a branch is asked about with more facts, before it counts as feasible.
+const BRANCH_ROUNDS: u32 = 8;
+
 /// What a query is for: how much is done to find out that there is no model.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Aim {
@@ -128,6 +142,8 @@ pub(crate) enum Aim {
     Goal,
     /// To prove a part of a goal that could not be proved in one go.
     Part,
+    /// To show that something is possible: a model of every fact that is looked at.
+    Witness,
 }
 
 impl Aim {
@@ -136,7 +152,7 @@ impl Aim {
         match self {
             Aim::Branch => 300,
             Aim::Goal => 1_000,
-            Aim::Part => 60_000,
+            Aim::Part | Aim::Witness => 60_000,
         }
     }
 }
@@ -148,7 +164,12 @@ impl Aim {
 pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
     let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.goal_depth) };
     engine(|e| e.solver.limit(aim.limit()));
+    let mut rounds = 0;
     loop {
+        rounds += 1;
+        if aim == Aim::Branch && rounds > BRANCH_ROUNDS {
+            return Verdict::Sat;
+        }
         let verdict = engine(|e| e.check_raw(extra));
         if verdict != Verdict::Sat {
             return verdict;

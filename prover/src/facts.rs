@@ -329,11 +329,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
             let below = e.arena.lt(key, bound);
             holds = e.arena.implies(below, holds);
         }
-        let clauses = if e.arena.as_bool(holds) == Some(true) {
-            Vec::new()
-        } else {
-            e.conjuncts(holds)
-        };
+        let clauses = if e.arena.as_bool(holds) == Some(true) { Vec::new() } else { e.conjuncts(holds) };
         let clauses = clauses.into_iter().map(|clause| (clause, e.arena.is_larger(clause, LARGE))).collect();
         Rc::new(Instance { holds, clauses, reads })
     });

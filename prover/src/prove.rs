@@ -341,7 +341,7 @@ fn path_of_primitive<G: Geometry>(
     }
     if !admitted.get() {
         let requires = condition(&requires);
-        admitted.set(apart(|| check(&[requires], Aim::Branch)) == Verdict::Sat);
+        admitted.set(apart(|| check(&[requires], Aim::Witness)) == Verdict::Sat);
     }
     if primitive.kind != Kind::Internal {
         prove_facts(&after, &moves.latest(), |_| true, proved);

@@ -78,6 +78,19 @@ macro_rules! number {
                     Ordering::Greater
                 }
             }
+            // A value, not a decision.
+            fn max(self, other: $name) -> $name {
+                $name(make(|a| {
+                    let less = a.lt(self.0, other.0);
+                    a.ite(less, other.0, self.0)
+                }))
+            }
+            fn min(self, other: $name) -> $name {
+                $name(make(|a| {
+                    let less = a.lt(other.0, self.0);
+                    a.ite(less, other.0, self.0)
+                }))
+            }
         }
         impl PartialEq<$constant> for $name {
             #[track_caller]
