@@ -289,7 +289,7 @@ impl Engine {
     }
 }
 
-pub(crate) fn shorten(text: &str) -> String {
+fn shorten(text: &str) -> String {
     const MOST: usize = 160;
     if text.chars().count() <= MOST { text.to_string() } else { text.chars().take(MOST).chain(['…']).collect() }
 }

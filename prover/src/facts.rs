@@ -402,8 +402,7 @@ impl Engine {
             }
             if !broken.is_empty() {
                 broken.sort();
-                let most: usize = std::env::var("MOST").ok().and_then(|m| m.parse().ok()).unwrap_or(1000);
-                return broken.into_iter().take(most).map(|(_, holds)| holds).collect();
+                return broken.into_iter().map(|(_, holds)| holds).collect();
             }
             for (holds, _) in near {
                 cells.extend(self.arena.cells(holds).iter());

@@ -64,6 +64,8 @@ pub struct Solver {
     scopes: Vec<Scope>,
     fresh: u64,
     limit: u32,
+    /// Bound on every limit.
+    most: u32,
     /// Queries so far.
     pub queries: u64,
 }
@@ -92,6 +94,7 @@ impl Solver {
             scopes: vec![Scope::default()],
             fresh: 0,
             limit: timeout_ms,
+            most: timeout_ms,
             queries: 0,
         };
         solver.text.push_str("(set-option :produce-models true)\n");
@@ -99,8 +102,9 @@ impl Solver {
         Ok(solver)
     }
 
-    /// Bounds the time of each query from here on.
+    /// Bounds the time of each query from here on, by no more than what the solver was started with.
     pub fn limit(&mut self, milliseconds: u32) {
+        let milliseconds = milliseconds.min(self.most);
         if self.limit != milliseconds {
             self.limit = milliseconds;
             let _ = writeln!(self.text, "(set-option :timeout {milliseconds})");
@@ -278,12 +282,6 @@ impl Solver {
     }
 
     fn ask(&mut self) -> Result<String, SolverError> {
-        if let Some(dir) = std::env::var_os("DUMP") {
-            use std::io::Write as _;
-            let path = std::path::Path::new(&dir).join(format!("{}.smt2", self.child.id()));
-            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-            let _ = file.write_all(self.text.as_bytes());
-        }
         self.input.write_all(self.text.as_bytes()).map_err(SolverError::Died)?;
         self.input.flush().map_err(SolverError::Died)?;
         self.text.clear();

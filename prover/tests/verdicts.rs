@@ -125,7 +125,10 @@ fn a_wrong_promise_is_caught() {
 #[test]
 fn an_overflow_is_caught() {
     caught("get_curid", Ground::Derived, "addition overflows", |contract| {
-        contract.run = |cpu, _| Ok(Answer::Word(cpu.own.nps + 0xFFFF_FFFF));
+        contract.run = |cpu, _| {
+            layer::thread::get_curid(cpu)?;
+            Ok(Answer::Word(cpu.own.nps + 0xFFFF_FFFF))
+        };
     });
 }
 
