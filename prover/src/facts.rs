@@ -92,8 +92,6 @@ pub(crate) struct Facts {
     progress: FxHashMap<u32, (usize, usize)>,
     candidates: Vec<Candidate>,
     candidate_index: FxHashSet<Term>,
-    /// The conditions that the instances are the conjunction of.
-    said: FxHashSet<Term>,
     asserted: FxHashSet<Term>,
     reads: Vec<Term>,
     read_index: FxHashSet<Term>,
@@ -289,7 +287,6 @@ fn instantiate(depth: u32) {
                 for read in &instance.reads {
                     facts.touch(read.clone(), depth + 1);
                 }
-                facts.said.extend(e.arena.conjuncts(instance.holds));
                 for &(holds, large) in &instance.clauses {
                     if facts.candidate_index.insert(holds) {
                         facts.candidates.push(Candidate { holds, depth, large });
@@ -303,7 +300,7 @@ fn instantiate(depth: u32) {
 /// Whether `goal` is itself a fact at keys that were touched already.
 pub(crate) fn says(goal: Term) -> bool {
     instantiate(0);
-    engine(|e| e.arena.conjuncts(goal).iter().all(|part| e.facts.said.contains(part)))
+    engine(|e| e.conjuncts(goal).iter().all(|part| e.facts.candidate_index.contains(part)))
 }
 
 /// The fact at these keys, as a term that depends on nothing that the path knows.

@@ -1,8 +1,8 @@
 //! A primitive that is called stands for what its contract says: it is proved by itself.
-use crate::engine::{Abandon, engine};
+use crate::engine::{Abandon, Write, engine};
 use crate::explore::condition;
 use crate::machine::{Sym, next_version};
-use crate::prove::{Assumed, Ground, frame_names, prove_facts, prove_once};
+use crate::prove::{frame_names, prove_facts, prove_once};
 use crate::state::State;
 use crate::term::Range;
 use crate::word::{SymWide, SymWord};
@@ -14,18 +14,20 @@ use layer::fields::Context;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, primitives};
 use layer::state::Cpu;
-use std::panic::resume_unwind;
-use std::rc::Rc;
+use std::panic::{Location, resume_unwind};
 
 /// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards
 /// nothing is known of what its frame names, but that the invariant and its promise hold.
+#[track_caller]
 pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
+    let at = Location::caller();
     let moves = cpu.shared.pending.moves().clone();
     let rows = primitives::<Sym<G>>();
     let (primitive, contract) =
         rows.iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
     let before = State::of(cpu, moves.current_cpu());
     let word = |name: &str| SymWord(engine(|e| e.unknown(name, Range::WORD)));
+    // What no primitive takes that is called so is any of its words.
     let arguments = Arguments {
         words: call.words,
         wide: call.wide,
@@ -55,11 +57,14 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let any = [word("some"), word("some")];
     let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
     let names = frame_names(contract, &step(before.view()));
-    let after = Rc::new(before.renewed(&names, origin));
+    let after = before.renewed(&names, origin);
+    // Whatever the call may write, whoever calls it may write: its frame is compared with this as well.
+    engine(|e| {
+        let changes = e.arena.bool(true);
+        e.writes.extend(names.iter().map(|&field| Write { field, key: Vec::new(), leaf: "", changes, at }));
+    });
     let promise = condition(&|| (contract.promise)(&step(after.view())));
-    // Facts of the state before would burden every question about the one after.
-    engine(|e| e.facts.drop_sets());
-    moves.called(&after, Rc::new(Assumed::new(&after, Ground::Derived)), origin);
+    moves.called(&after, origin);
     engine(|e| {
         e.learn(promise);
         e.assume(promise);

@@ -176,8 +176,8 @@ pub(crate) struct Moves<G: Geometry> {
     pub duties: Duties,
     /// Objects whose lock was taken, by name of their field.
     pub taken: RefCell<Vec<&'static str>>,
-    /// The state that the invariant was last known of, and what is assumed of it.
-    latest: RefCell<(Rc<State<G>>, Rc<Assumed>)>,
+    /// What is assumed of the state that the invariant was last known of.
+    latest: RefCell<Rc<Assumed>>,
 }
 
 impl<G: Geometry> Moves<G> {
@@ -191,7 +191,7 @@ impl<G: Geometry> Moves<G> {
             me: start.own.cpu,
             duties: Duties::default(),
             taken: RefCell::default(),
-            latest: RefCell::new((start.clone(), assumed.clone())),
+            latest: RefCell::new(assumed.clone()),
         })
     }
 
@@ -202,13 +202,20 @@ impl<G: Geometry> Moves<G> {
 
     /// What is assumed of the state that the invariant was last known of.
     pub fn latest(&self) -> Rc<Assumed> {
-        self.latest.borrow().1.clone()
+        self.latest.borrow().clone()
     }
 
-    /// A primitive that was called by its contract leaves `state`, of which `assumed` is assumed.
-    pub fn called(&self, state: &Rc<State<G>>, assumed: Rc<Assumed>, origin: Origin) {
+    /// The invariant is assumed of `state`. Facts of the state before would burden every question about this one.
+    fn know(&self, state: State<G>) {
+        let assumed = Rc::new(Assumed::new(&Rc::new(state), self.ground));
         assumed.assume();
-        *self.latest.borrow_mut() = (state.clone(), assumed);
+        self.latest.replace(assumed);
+    }
+
+    /// A primitive that was called by its contract leaves `state`.
+    pub fn called(&self, state: &State<G>, origin: Origin) {
+        engine(|e| e.facts.drop_sets());
+        self.know(state.snapshot());
         *self.now.borrow_mut() = state.threads.snapshot();
         *self.since.borrow_mut() = state.threads.snapshot();
         *self.version.borrow_mut() = origin;
@@ -226,10 +233,7 @@ impl<G: Geometry> Moves<G> {
         if let Some(pending) = object.downcast_ref::<Queue<Sym<G>>>() {
             state.pending = pending.snapshot();
         }
-        let state = Rc::new(state);
-        let assumed = Rc::new(Assumed::new(&state, self.ground));
-        assumed.assume();
-        *self.latest.borrow_mut() = (state, assumed);
+        self.know(state);
     }
 
     /// What this CPU did to the threads since the others last moved is what they may count on.

@@ -418,57 +418,45 @@ fn prove_frame<G: Geometry>(
     before: &State<G>,
     after: &State<G>,
 ) -> bool {
-    let writes = engine(|e| e.writes.clone());
-    let proved = Cell::new(true);
-    for write in writes {
-        let holds = || {
-            let allowed = Cell::new(false);
-            (contract.frame)(step, &mut |field, leaf, key| {
-                if field != write.field || allowed.get() {
-                    return;
-                }
-                let holds = match leaf {
-                    "fresh" => {
-                        matches!(before.view().ghost.pperm.get([SymWord(write.key[0])]), FrameUse::Undef)
-                    }
+    let mut proved = true;
+    for write in engine(|e| e.writes.clone()) {
+        let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
+            field == write.field
+                && match leaf {
+                    "fresh" => matches!(before.view().ghost.pperm.get([SymWord(write.key[0])]), FrameUse::Undef),
                     "mine" => before.view().is_mine(SymWord(write.key[0])),
                     _ => (leaf.is_empty() || leaf == write.leaf) && begins_with(&write.key, key),
-                };
-                if holds {
-                    allowed.set(true);
                 }
-            });
-            allowed.get()
         };
         let clause =
             || format!("frame: {}.{} is written at {}:{}", write.field, write.leaf, write.at.file(), write.at.line());
-        let holds = apart(|| {
-            let goal = goal(&holds);
-            prove(engine(|e| e.arena.implies(write.changes, goal)), clause)
+        proved &= apart(|| {
+            let allowed = goal(&|| frame_has(contract, step, &names_it));
+            prove(engine(|e| e.arena.implies(write.changes, allowed)), clause)
         });
-        proved.set(holds && proved.get());
     }
     for ((name, old), (_, new)) in scalars(before).into_iter().zip(scalars(after)) {
         let same = engine(|e| e.arena.eq(old, new));
-        let holds = || {
-            let allowed = Cell::new(false);
-            (contract.frame)(step, &mut |field, _, _| {
-                if field == name {
-                    allowed.set(true);
-                }
-            });
-            allowed.get()
-        };
         if engine(|e| e.arena.as_bool(same)) == Some(true) {
             continue;
         }
-        let holds = apart(|| {
-            let goal = goal(&holds);
-            prove(engine(|e| e.arena.or(same, goal)), || format!("frame: {name} is written"))
+        proved &= apart(|| {
+            let allowed = goal(&|| frame_has(contract, step, &|field, _, _| field == name));
+            prove(engine(|e| e.arena.or(same, allowed)), || format!("frame: {name} is written"))
         });
-        proved.set(holds && proved.get());
     }
-    proved.get()
+    proved
+}
+
+/// Whether the frame of `contract` has a cell that `wanted` picks by field, leaf and key.
+fn frame_has<G: Geometry>(
+    contract: &Contract<Sym<G>>,
+    step: &Step<'_, Sym<G>>,
+    wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool,
+) -> bool {
+    let mut has = false;
+    (contract.frame)(step, &mut |field, leaf, key| has = has || wanted(field, leaf, key));
+    has
 }
 
 fn begins_with(key: &[Term], prefix: &[SymWord]) -> bool {

@@ -345,19 +345,6 @@ impl Arena {
         cells
     }
 
-    /// The conditions that `term` is the conjunction of.
-    pub fn conjuncts(&self, term: Term) -> Vec<Term> {
-        let mut conjuncts = Vec::new();
-        let mut work = vec![term];
-        while let Some(term) = work.pop() {
-            match self.node(term) {
-                Node::And(a, b) => work.extend([*a, *b]),
-                _ => conjuncts.push(term),
-            }
-        }
-        conjuncts
-    }
-
     /// Whether a word of `key` is the result of arithmetic.
     pub fn is_computed(&self, key: &[Term]) -> bool {
         key.iter().any(|&word| {

@@ -1,7 +1,8 @@
 //! Contracts of the memory accessors.
-use super::{Answer, Contract, Step, in_program};
+use super::{Answer, Arguments, Contract, Step, in_program};
 use crate::constants::*;
 use crate::fields::*;
+use crate::invariant::View;
 use crate::machine::Spec;
 use crate::memory::{self, Access};
 use crate::page_table::{pdx, ptx};
@@ -17,6 +18,16 @@ fn target<M: Spec>(s: &Step<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
     }
 }
 
+/// A program is executed, and the access is aligned and stays in its page.
+fn in_aligned_program<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    let size = a.chunk as u32;
+    in_program(v, a)
+        && match a.wide.narrow() {
+            Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
+            None => true,
+        }
+}
+
 /// A fault: `ti` says where.
 fn faulted<M: Spec>(s: &Step<'_, M>) -> bool {
     s.after.own.ti.addr == s.arguments.wide && s.after.own.ti.ra == s.arguments.place
@@ -26,14 +37,7 @@ pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| memory::exec_load(cpu, a.chunk, a.wide, a.place).map(Answer::Loaded),
         premise: |_, _| true,
-        requires: |v, a| {
-            let size = a.chunk as u32;
-            in_program(v, a)
-                && match a.wide.narrow() {
-                    Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
-                    None => true,
-                }
-        },
+        requires: in_aligned_program,
         promise: |s| match (s.answer, target(s)) {
             (Answer::Loaded(Access::Done(bytes)), Some((page, perm, offset))) => {
                 (perm == perm::PTU || perm == perm::PTUR)
@@ -60,14 +64,7 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place).map(Answer::Stored),
         premise: |_, _| true,
-        requires: |v, a| {
-            let size = a.chunk as u32;
-            in_program(v, a)
-                && match a.wide.narrow() {
-                    Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
-                    None => true,
-                }
-        },
+        requires: in_aligned_program,
         promise: |s| match (s.answer, target(s)) {
             (Answer::Stored(Access::Done(())), Some((page, perm, offset))) => {
                 perm == perm::PTU
