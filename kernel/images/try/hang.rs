@@ -5,19 +5,15 @@
 #[path = "user.rs"]
 mod user;
 
-use kernel::lock::Lock;
 use kernel::metal::Image;
 use kernel::metal::cpu::Cpu;
-use kernel::metal::user::{Way, enter};
 
 kernel::image!(Image {
-    prepare: |boot| *SETUP.lock() = Some(user::set_up(boot, 0)),
+    prepare: user::prepare,
     start,
     describe: |cpu, out| write!(out, ", the program of CPU {cpu}"),
     ..Image::DEFAULT
 });
-
-static SETUP: Lock<Option<user::Setup>> = Lock::new(None);
 
 #[unsafe(naked)]
 unsafe extern "C" fn code() {
@@ -28,10 +24,7 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 0 {
         spin()
     }
-    let mut setup = SETUP.lock().take().expect("`prepare` has run");
-    setup.load(code);
-    // SAFETY: the context is this CPU's only one, the map was made by `user_spaces`.
-    unsafe { enter(cpu, setup.thread, Way::Iret) }
+    user::run(cpu, code)
 }
 
 #[inline(never)]

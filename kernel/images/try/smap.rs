@@ -6,15 +6,11 @@
 mod user;
 
 use core::ptr;
-use kernel::lock::Lock;
 use kernel::metal::cpu::Cpu;
 use kernel::metal::entry::Entry;
-use kernel::metal::user::{Way, enter};
 use kernel::metal::{Image, registers};
 
-kernel::image!(Image { prepare: |boot| *SETUP.lock() = Some(user::set_up(boot, 0)), start, entry, ..Image::DEFAULT });
-
-static SETUP: Lock<Option<user::Setup>> = Lock::new(None);
+kernel::image!(Image { prepare: user::prepare, start, entry, ..Image::DEFAULT });
 
 #[unsafe(naked)]
 unsafe extern "C" fn code() {
@@ -25,10 +21,7 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 0 {
         registers::halt()
     }
-    let mut setup = SETUP.lock().take().expect("`prepare` has run");
-    setup.load(code);
-    // SAFETY: the context is this CPU's only one, the map was made by `user_spaces`.
-    unsafe { enter(cpu, setup.thread, Way::Iret) }
+    user::run(cpu, code)
 }
 
 fn entry(_: &mut Cpu, _: Entry) -> ! {

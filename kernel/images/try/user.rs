@@ -3,10 +3,12 @@
 use core::ptr;
 use kernel::context::{FpuArea, Slot, UserContext};
 use kernel::layout::{GIB, PAGE_SIZE, REGION_SIZE};
+use kernel::lock::Lock;
 use kernel::metal::boot::Boot;
+use kernel::metal::cpu::Cpu;
 use kernel::metal::paging::{self, direct};
 use kernel::metal::tables::keep;
-use kernel::metal::user::Thread;
+use kernel::metal::user::{Thread, Way, enter};
 use kernel::user_space::entry::TABLE;
 
 /// A page with the layer's permission code 5: code.
@@ -33,6 +35,24 @@ pub struct Setup {
 
 // SAFETY: the pointers lead to kernel memory that is never given back, and only the holder uses them.
 unsafe impl Send for Setup {}
+
+/// The thread of an image that has one.
+static ONLY: Lock<Option<Setup>> = Lock::new(None);
+
+/// Makes the page map of the only thread.
+#[allow(dead_code, reason = "some images have a thread a CPU")]
+pub fn prepare(boot: &mut Boot) {
+    *ONLY.lock() = Some(set_up(boot, 0));
+}
+
+/// The calling CPU runs the snippet `code` as the only thread, which [`prepare`] has made.
+#[allow(dead_code, reason = "some images have a thread a CPU")]
+pub fn run(cpu: &mut Cpu, code: unsafe extern "C" fn()) -> ! {
+    let mut setup = ONLY.lock().take().expect("`prepare` has run");
+    setup.load(code);
+    // SAFETY: the context is this CPU's only one, since it was taken; the map was made by `user_spaces`.
+    unsafe { enter(cpu, setup.thread, Way::Iret) }
+}
 
 /// Frames that one page map uses.
 const FRAMES: u64 = 8;

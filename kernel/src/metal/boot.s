@@ -15,6 +15,20 @@ boot_pointers:    .skip 4096        // the first 4 GiB
 boot_pointers_hi: .skip 4096        // the image's GiB and the one after
 boot_directories: .skip 4096 * 4
 
+// Turns paging and long mode on, with the boot page map. A far jump must follow.
+.macro enter_long_mode
+    mov eax, {cr4}
+    mov cr4, eax
+    mov eax, offset boot_root
+    mov cr3, eax
+    mov ecx, {efer}
+    rdmsr
+    or eax, {efer_long}
+    wrmsr
+    mov eax, {cr0}
+    mov cr0, eax
+.endm
+
 .section .boot.text, "ax"
 .code32
 .globl boot_entry
@@ -42,16 +56,7 @@ boot_entry:                         // ebx: physical address of the start info
     add edi, 8
     loop 2b
 
-    mov eax, {cr4}
-    mov cr4, eax
-    mov eax, offset boot_root
-    mov cr3, eax
-    mov ecx, {efer}
-    rdmsr
-    or eax, {efer_long}
-    wrmsr
-    mov eax, {cr0}
-    mov cr0, eax
+    enter_long_mode
     lgdt [boot_gdt_pointer]
     .byte 0xea                      // far jump, which Intel syntax cannot say
     .long boot_entry_64
@@ -93,16 +98,7 @@ ap_code:
     xor ax, ax
     mov ds, ax
     lgdt [ap_gdt_pointer_low]
-    mov eax, {cr4}
-    mov cr4, eax
-    mov eax, offset boot_root
-    mov cr3, eax
-    mov ecx, {efer}
-    rdmsr
-    or eax, {efer_long}
-    wrmsr
-    mov eax, {cr0}          // real mode to long mode in one step
-    mov cr0, eax
+    enter_long_mode                 // from real mode in one step
     .byte 0x66, 0xea                // far jump with a 32-bit offset
     .long {start_page} + (ap_code_64 - ap_code)
     .word 0x08

@@ -28,6 +28,24 @@ gates:
     .set vector, vector + 1
 .endr
 
+// Every general register but rdi and rsp, into the context at \context.
+.macro save_registers context
+    mov [\context + 8 * 1], rsi
+    mov [\context + 8 * 2], rbp
+    mov [\context + 8 * 4], rbx
+    mov [\context + 8 * 5], rdx
+    mov [\context + 8 * 6], rcx
+    mov [\context + 8 * 7], rax
+    mov [\context + 8 * 17], r8
+    mov [\context + 8 * 18], r9
+    mov [\context + 8 * 19], r10
+    mov [\context + 8 * 20], r11
+    mov [\context + 8 * 21], r12
+    mov [\context + 8 * 22], r13
+    mov [\context + 8 * 23], r14
+    mov [\context + 8 * 24], r15
+.endm
+
 // Any other gate: from ring 3 into the thread's context, from ring 0 a bug.
 trap:
     test byte ptr [rsp + 8 * 3], 3
@@ -35,20 +53,7 @@ trap:
     swapgs
     mov gs:[{scratch}], rdi
     mov rdi, gs:[{context}]
-    mov [rdi + 8 * 1], rsi
-    mov [rdi + 8 * 2], rbp
-    mov [rdi + 8 * 4], rbx
-    mov [rdi + 8 * 5], rdx
-    mov [rdi + 8 * 6], rcx
-    mov [rdi + 8 * 7], rax
-    mov [rdi + 8 * 17], r8
-    mov [rdi + 8 * 18], r9
-    mov [rdi + 8 * 19], r10
-    mov [rdi + 8 * 20], r11
-    mov [rdi + 8 * 21], r12
-    mov [rdi + 8 * 22], r13
-    mov [rdi + 8 * 23], r14
-    mov [rdi + 8 * 24], r15
+    save_registers rdi
     mov rax, gs:[{scratch}]
     mov [rdi + 8 * 0], rax
     pop rax                         // vector
@@ -70,20 +75,7 @@ syscall_entry:
     mov gs:[{scratch}], rsp
     mov rsp, gs:[{context}]
     mov [rsp + 8 * 0], rdi
-    mov [rsp + 8 * 1], rsi
-    mov [rsp + 8 * 2], rbp
-    mov [rsp + 8 * 4], rbx
-    mov [rsp + 8 * 5], rdx
-    mov [rsp + 8 * 6], rcx
-    mov [rsp + 8 * 7], rax
-    mov [rsp + 8 * 17], r8
-    mov [rsp + 8 * 18], r9
-    mov [rsp + 8 * 19], r10
-    mov [rsp + 8 * 20], r11
-    mov [rsp + 8 * 21], r12
-    mov [rsp + 8 * 22], r13
-    mov [rsp + 8 * 23], r14
-    mov [rsp + 8 * 24], r15
+    save_registers rsp
     mov rax, gs:[{scratch}]
     mov [rsp + 8 * 15], rax
     mov [rsp + 8 * 12], rcx
