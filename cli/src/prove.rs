@@ -29,6 +29,10 @@ pub struct Arguments {
     /// Seconds that the solver gets for one question
     #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u32).range(1..=3600))]
     timeout: u32,
+    /// The solver, an SMT-LIB reader such as z3, by its name on the search path or its file [default: the pinned z3,
+    /// or the one on the search path]
+    #[arg(long, value_name = "PROGRAM")]
+    solver: Option<PathBuf>,
     /// Proofs at the same time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -50,7 +54,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 /// Proves everything and prints what is not proved; how many rows are.
 pub fn prove_all() -> Result<Counts, Error> {
-    let arguments = Arguments { wanted: Vec::new(), json: None, timeout: TIMEOUT, jobs: None, assumptions: false };
+    let arguments =
+        Arguments { wanted: Vec::new(), json: None, timeout: TIMEOUT, solver: None, jobs: None, assumptions: false };
     let report = prove(&arguments)?;
     print::failures(&report);
     Ok(report.rows().map(|row| Counts::one(row.status == Status::Proved)).sum())
@@ -59,7 +64,7 @@ pub fn prove_all() -> Result<Counts, Error> {
 fn prove(arguments: &Arguments) -> Result<Report, Error> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
-        solver: solver()?,
+        solver: arguments.solver.clone().map_or_else(solver, Ok)?,
         timeout_ms: arguments.timeout * 1000,
         workers: arguments.jobs.map_or(cores, usize::from),
         wanted: arguments.wanted.clone(),

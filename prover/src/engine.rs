@@ -87,6 +87,10 @@ pub struct Counts {
     pub obligations: u64,
     /// Instances of facts that were needed.
     pub instances: u64,
+    /// Questions that the solver was asked.
+    pub queries: u64,
+    /// Solvers that overran their limit and were replaced.
+    pub replaced: u64,
 }
 
 /// One prover thread.
@@ -228,10 +232,11 @@ impl Engine {
     pub(crate) fn check_raw(&mut self, extra: &[Term]) -> Verdict {
         match self.solver.check(&self.arena, extra) {
             Ok(Verdict::Sat) => match self.solver.model() {
-                Ok(leaves) => {
+                Ok(Some(leaves)) => {
                     self.model = Some(Model::new(&self.arena, leaves));
                     Verdict::Sat
                 }
+                Ok(None) => Verdict::Unknown,
                 Err(error) => self.solver_failed(&error),
             },
             Ok(verdict) => verdict,

@@ -75,6 +75,10 @@ pub struct Row {
     pub successful_paths: u64,
     /// Things that were to hold, path by path.
     pub obligations: u64,
+    /// Questions that the solver was asked.
+    pub queries: u64,
+    /// Solvers that overran their limit and were replaced: where there are any, the numbers before depend on the time.
+    pub replaced: u64,
     /// Time that it took, in seconds, if its parts had been proved one after the other.
     pub seconds: f64,
     /// The clauses that were proved.
@@ -92,6 +96,8 @@ impl Row {
             paths: 0,
             successful_paths: 0,
             obligations: 0,
+            queries: 0,
+            replaced: 0,
             seconds: 0.0,
             clauses: Vec::new(),
             parts: Vec::new(),
@@ -104,6 +110,8 @@ impl Row {
         self.paths += outcome.counts.paths;
         self.successful_paths += outcome.successful_paths;
         self.obligations += outcome.counts.obligations;
+        self.queries += outcome.counts.queries;
+        self.replaced += outcome.counts.replaced;
         self.seconds += seconds;
         for clause in outcome.clauses {
             crate::prove::note(&mut self.clauses, clause);

@@ -1,9 +1,12 @@
 //! Solvers: SMT-LIB text over a pipe.
 use crate::term::{Arena, Node, Range, Term};
+use process::{Answer, Process};
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::fmt::Write as _;
-use std::io::{self, BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::fmt::{Arguments, Write as _};
+use std::io;
+use std::time::Duration;
+
+mod process;
 
 /// What a solver says of a conjunction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,13 +49,19 @@ struct Scope {
     functions: Vec<crate::term::Name>,
     guards: Vec<Term>,
     leaves: usize,
+    /// What was said in it, to say it again to another process.
+    text: String,
 }
+
+const PUSH: &str = "(push 1)\n";
+
+/// How much longer than its limit a solver may take before it is taken for one that overlooks its limit.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// A solver process that reads SMT-LIB, with a stack of assertions.
 pub struct Solver {
-    child: Child,
-    input: ChildStdin,
-    output: BufReader<ChildStdout>,
+    program: String,
+    process: Process,
     /// Text not yet sent.
     text: String,
     /// What terms are called in the open scopes.
@@ -68,24 +77,16 @@ pub struct Solver {
     most: u32,
     /// Queries so far.
     pub queries: u64,
+    /// How many processes overran their limit and were replaced.
+    pub replaced: u64,
 }
 
 impl Solver {
     /// Starts `program`, with a bound on the time of one query.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
-        let mut child = Command::new(program)
-            .args(["-in", "-smt2"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| SolverError::Start(program.to_string(), error))?;
-        let input = child.stdin.take().expect("was piped");
-        let output = BufReader::new(child.stdout.take().expect("was piped"));
         let mut solver = Solver {
-            child,
-            input,
-            output,
+            program: program.to_string(),
+            process: Process::start(program)?,
             text: String::new(),
             names: FxHashMap::default(),
             leaves: Vec::new(),
@@ -96,10 +97,39 @@ impl Solver {
             limit: timeout_ms,
             most: timeout_ms,
             queries: 0,
+            replaced: 0,
         };
-        solver.text.push_str("(set-option :produce-models true)\n");
-        let _ = writeln!(solver.text, "(set-option :timeout {timeout_ms})\n(set-logic ALL)");
+        solver.begin();
         Ok(solver)
+    }
+
+    /// What every process is told first.
+    fn begin(&mut self) {
+        self.text.push_str("(set-option :produce-models true)\n");
+        let _ = writeln!(self.text, "(set-option :timeout {})\n(set-logic ALL)", self.limit);
+    }
+
+    /// Replaces the process by one that was told the same.
+    fn replace(&mut self) -> Result<(), SolverError> {
+        self.process = Process::start(&self.program)?;
+        self.replaced += 1;
+        self.text.clear();
+        self.begin();
+        for (depth, scope) in self.scopes.iter().enumerate() {
+            if depth > 0 {
+                self.text.push_str(PUSH);
+            }
+            self.text.push_str(&scope.text);
+        }
+        Ok(())
+    }
+
+    /// Says `text` in the innermost scope.
+    fn say(&mut self, text: Arguments) {
+        let scope = self.scopes.last_mut().expect("the outermost scope is never closed");
+        let from = scope.text.len();
+        let _ = writeln!(scope.text, "{text}");
+        self.text.push_str(&scope.text[from..]);
     }
 
     /// Bounds the time of each query from here on, by no more than what the solver was started with.
@@ -113,7 +143,7 @@ impl Solver {
 
     /// Opens a scope.
     pub fn push(&mut self) {
-        self.text.push_str("(push 1)\n");
+        self.text.push_str(PUSH);
         self.scopes.push(Scope { leaves: self.leaves.len(), ..Scope::default() });
     }
 
@@ -140,7 +170,7 @@ impl Solver {
     /// Asserts `term` in the innermost scope.
     pub fn assert(&mut self, arena: &Arena, term: Term) {
         let name = self.define(arena, term);
-        let _ = writeln!(self.text, "(assert {name})");
+        self.say(format_args!("(assert {name})"));
     }
 
     /// Whether what is asserted, together with `extra`, has a model.
@@ -152,7 +182,7 @@ impl Solver {
             let _ = writeln!(self.text, "(check-sat-assuming ({}))", literals.join(" "));
         }
         self.queries += 1;
-        let answer = self.ask()?;
+        let Some(answer) = self.ask()? else { return Ok(Verdict::Unknown) };
         match answer.as_str() {
             "sat" => Ok(Verdict::Sat),
             "unsat" => Ok(Verdict::Unsat),
@@ -161,10 +191,11 @@ impl Solver {
         }
     }
 
-    /// The values of all variables and applications in the model of the last check.
-    pub fn model(&mut self) -> Result<Vec<(Term, i128)>, SolverError> {
+    /// The values of all variables and applications in the model of the last check; nothing if the solver does not
+    /// give them in time.
+    pub fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
         if self.leaves.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Some(Vec::new()));
         }
         self.text.push_str("(get-value (");
         for leaf in &self.leaves {
@@ -172,16 +203,17 @@ impl Solver {
             self.text.push(' ');
         }
         self.text.push_str("))\n");
-        let mut answer = self.ask()?;
+        let Some(mut answer) = self.ask()? else { return Ok(None) };
         while answer.matches('(').count() > answer.matches(')').count() {
+            let Some(line) = self.line()? else { return Ok(None) };
             answer.push(' ');
-            answer.push_str(&self.line()?);
+            answer.push_str(&line);
         }
         let values = parse_values(&answer).ok_or_else(|| SolverError::Nonsense(answer.clone()))?;
         if values.len() != self.leaves.len() {
             return Err(SolverError::Nonsense(answer));
         }
-        Ok(self.leaves.iter().copied().zip(values).collect())
+        Ok(Some(self.leaves.iter().copied().zip(values).collect()))
     }
 
     fn scope(&mut self) -> &mut Scope {
@@ -208,7 +240,7 @@ impl Solver {
         }
         let name = self.define(arena, term);
         let guard = self.fresh("g");
-        let _ = writeln!(self.text, "(declare-const {guard} Bool)(assert (= {guard} {name}))");
+        self.say(format_args!("(declare-const {guard} Bool)(assert (= {guard} {name}))"));
         self.guards.insert(term, guard.clone());
         self.scope().guards.push(term);
         guard
@@ -226,7 +258,7 @@ impl Solver {
             Node::Bool(value) => return value.to_string(),
             Node::Var(name, range) => {
                 let text = format!("|{}|", arena.text(*name));
-                let _ = writeln!(self.text, "(declare-const {text} {sort})");
+                self.say(format_args!("(declare-const {text} {sort})"));
                 self.leaves.push(term);
                 self.bound(&text, *range);
                 self.call(term, &text);
@@ -237,7 +269,7 @@ impl Solver {
                 if self.functions.insert(*name) {
                     self.scope().functions.push(*name);
                     let domain = vec!["Int"; arguments.len()].join(" ");
-                    let _ = writeln!(self.text, "(declare-fun {function} ({domain}) {sort})");
+                    self.say(format_args!("(declare-fun {function} ({domain}) {sort})"));
                 }
                 let arguments: Vec<String> = arguments.iter().map(|&a| self.define(arena, a)).collect();
                 leaf = Some(*range);
@@ -258,7 +290,7 @@ impl Solver {
             &Node::Not(a) => format!("(not {})", self.define(arena, a)),
         };
         let name = self.fresh("t");
-        let _ = writeln!(self.text, "(define-fun {name} () {sort} {body})");
+        self.say(format_args!("(define-fun {name} () {sort} {body})"));
         if let Some(range) = leaf {
             self.leaves.push(term);
             self.bound(&name, range);
@@ -274,35 +306,28 @@ impl Solver {
 
     /// Every leaf is in its range, in this scope and all above it.
     fn bound(&mut self, name: &str, range: Range) {
-        let _ = match range {
-            Range::Bool => Ok(()),
-            Range::UpTo(most) => writeln!(self.text, "(assert (and (<= 0 {name}) (<= {name} {most})))"),
-            Range::Nat => writeln!(self.text, "(assert (<= 0 {name}))"),
-        };
+        match range {
+            Range::Bool => {}
+            Range::UpTo(most) => self.say(format_args!("(assert (and (<= 0 {name}) (<= {name} {most})))")),
+            Range::Nat => self.say(format_args!("(assert (<= 0 {name}))")),
+        }
     }
 
-    fn ask(&mut self) -> Result<String, SolverError> {
-        self.input.write_all(self.text.as_bytes()).map_err(SolverError::Died)?;
-        self.input.flush().map_err(SolverError::Died)?;
-        self.text.clear();
+    /// Sends what is to be said; the first line of the answer, or nothing if it does not come in time.
+    fn ask(&mut self) -> Result<Option<String>, SolverError> {
+        self.process.send(&std::mem::take(&mut self.text))?;
         self.line()
     }
 
-    fn line(&mut self) -> Result<String, SolverError> {
-        let mut line = String::new();
-        let bytes = self.output.read_line(&mut line).map_err(SolverError::Died)?;
-        if bytes == 0 {
-            return Err(SolverError::Died(io::ErrorKind::UnexpectedEof.into()));
+    fn line(&mut self) -> Result<Option<String>, SolverError> {
+        let limit = Duration::from_millis(self.limit.into());
+        match self.process.line(limit + GRACE)? {
+            Answer::Line(line) => Ok(Some(line)),
+            Answer::Late => {
+                self.replace()?;
+                Ok(None)
+            }
         }
-        Ok(line.trim().to_string())
-    }
-}
-
-impl Drop for Solver {
-    fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left to be done about it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

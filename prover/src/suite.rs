@@ -1,5 +1,5 @@
 //! All proofs, side by side on as many threads as there are cores.
-use crate::engine::{Failure, Reason, with_engine};
+use crate::engine::{Failure, Reason, engine, with_engine};
 use crate::entry::prove_entry;
 use crate::explore::catch_panics;
 use crate::machine::Sym;
@@ -158,6 +158,13 @@ impl Job {
         }
     }
 
+    /// Proves it, and says what it asked of the solver.
+    fn counted(self) -> Outcome {
+        let mut outcome = self.prove();
+        (outcome.counts.queries, outcome.counts.replaced) = engine(|e| (e.solver.queries, e.solver.replaced));
+        outcome
+    }
+
     /// Proves it with a solver of its own, so that it does not matter what was proved before.
     fn run(self, options: &Options) -> Outcome {
         let program = options.solver.to_string_lossy();
@@ -167,7 +174,7 @@ impl Job {
         };
         match Solver::start(&program, options.timeout_ms) {
             // A panic outside the code under proof is the prover's own; it must not take the other proofs with it.
-            Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, || self.prove())))
+            Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, || self.counted())))
                 .unwrap_or_else(|_| failed("the prover panicked".to_string(), Reason::Panic)),
             Err(error) => failed(error.to_string(), Reason::Solver),
         }

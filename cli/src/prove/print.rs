@@ -24,7 +24,7 @@ pub fn report(report: &Report, assumptions: bool) {
 fn table(report: &Report) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
-    table.set_header(["", "", "", "paths", "successful", "obligations", "seconds"]);
+    table.set_header(["", "", "", "paths", "successful", "obligations", "queries", "seconds"]);
     let sections = [("primitives", &report.primitives), ("entries", &report.entries), ("theorems", &report.theorems)];
     for (title, rows) in sections.into_iter().filter(|(_, rows)| !rows.is_empty()) {
         table.add_row([title]);
@@ -36,6 +36,7 @@ fn table(report: &Report) -> Table {
                 row.paths.to_string(),
                 row.successful_paths.to_string(),
                 row.obligations.to_string(),
+                row.queries.to_string(),
                 format!("{:.1}", row.seconds),
             ]);
         }
