@@ -55,13 +55,56 @@ struct Scope {
 
 const PUSH: &str = "(push 1)\n";
 
-/// How much longer than its limit a solver may take before it is taken for one that overlooks its limit.
-const GRACE: Duration = Duration::from_millis(500);
+/// How a solver bounds a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Meter {
+    /// By steps that it counts: the answers do not depend on how busy the machine is.
+    Steps,
+    /// By time: it counts no steps, or does not survive it when they run out.
+    Time,
+}
+
+impl Meter {
+    /// Steps that take about a millisecond.
+    const PER_MILLISECOND: u64 = 4_000;
+
+    /// The first major version of z3 whose steps are counted; 4.8 gives no values after a bound on them was set.
+    const STEPS_SINCE: u32 = 5;
+
+    /// How the solver whose answer to `(get-info :version)` is `version` does it.
+    fn of(version: &str) -> Meter {
+        let number = version.trim_start_matches("(:version").trim_matches([' ', '"', ')']);
+        let major = number.split('.').next().and_then(|major| major.parse().ok());
+        if major.is_some_and(|major: u32| major >= Meter::STEPS_SINCE) { Meter::Steps } else { Meter::Time }
+    }
+
+    /// The command that bounds every question from here on by about `milliseconds`.
+    fn bound(self, milliseconds: u32) -> String {
+        match self {
+            Meter::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Meter::PER_MILLISECOND),
+            Meter::Time => format!("(set-option :timeout {milliseconds})\n"),
+        }
+    }
+
+    /// How long the answer is waited for before the solver is taken for one that overlooks its bound.
+    fn patience(self, milliseconds: u32) -> Duration {
+        let bound = Duration::from_millis(milliseconds.into());
+        match self {
+            // Steps can be slow, and the machine busy.
+            Meter::Steps => bound * 10 + Duration::from_secs(5),
+            Meter::Time => bound + Duration::from_millis(500),
+        }
+    }
+}
+
+/// How long a solver may take for saying who it is.
+const START: Duration = Duration::from_secs(10);
 
 /// A solver process that reads SMT-LIB, with a stack of assertions.
 pub struct Solver {
     program: String,
     process: Process,
+    meter: Meter,
     /// Text not yet sent.
     text: String,
     /// What terms are called in the open scopes.
@@ -82,11 +125,17 @@ pub struct Solver {
 }
 
 impl Solver {
-    /// Starts `program`, with a bound on the time of one query.
+    /// Starts `program`, with a bound on one query: milliseconds, or as many steps as take about as long.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
+        let mut process = Process::start(program)?;
+        process.send("(get-info :version)\n")?;
+        let Answer::Line(version) = process.line(START)? else {
+            return Err(SolverError::Died(io::ErrorKind::TimedOut.into()));
+        };
         let mut solver = Solver {
             program: program.to_string(),
-            process: Process::start(program)?,
+            process,
+            meter: Meter::of(&version),
             text: String::new(),
             names: FxHashMap::default(),
             leaves: Vec::new(),
@@ -106,7 +155,8 @@ impl Solver {
     /// What every process is told first.
     fn begin(&mut self) {
         self.text.push_str("(set-option :produce-models true)\n");
-        let _ = writeln!(self.text, "(set-option :timeout {})\n(set-logic ALL)", self.limit);
+        self.text.push_str(&self.meter.bound(self.limit));
+        self.text.push_str("(set-logic ALL)\n");
     }
 
     /// Replaces the process by one that was told the same.
@@ -132,12 +182,12 @@ impl Solver {
         self.text.push_str(&scope.text[from..]);
     }
 
-    /// Bounds the time of each query from here on, by no more than what the solver was started with.
+    /// Bounds each query from here on, by no more than what the solver was started with.
     pub fn limit(&mut self, milliseconds: u32) {
         let milliseconds = milliseconds.min(self.most);
         if self.limit != milliseconds {
             self.limit = milliseconds;
-            let _ = writeln!(self.text, "(set-option :timeout {milliseconds})");
+            self.text.push_str(&self.meter.bound(milliseconds));
         }
     }
 
@@ -320,8 +370,7 @@ impl Solver {
     }
 
     fn line(&mut self) -> Result<Option<String>, SolverError> {
-        let limit = Duration::from_millis(self.limit.into());
-        match self.process.line(limit + GRACE)? {
+        match self.process.line(self.meter.patience(self.limit))? {
             Answer::Line(line) => Ok(Some(line)),
             Answer::Late => {
                 self.replace()?;
@@ -376,9 +425,25 @@ mod tests {
 
     #[test]
     fn a_program_that_is_no_solver_is_reported() {
-        let mut solver = Solver::start("cat", 1000).expect("starts");
-        let arena = Arena::default();
-        assert!(solver.check(&arena, &[]).is_err());
+        let mut solver = Solver::start("echo", 1000).expect("starts");
+        assert!(solver.check(&Arena::default(), &[]).is_err());
+        assert!(matches!(Solver::start("true", 1000), Err(SolverError::Died(_))));
         assert!(matches!(Solver::start("no-such-solver", 1000), Err(SolverError::Start(..))));
+    }
+
+    #[test]
+    fn new_solvers_count_steps() {
+        assert_eq!(Meter::of("(:version \"5.4.0\")"), Meter::Steps);
+        assert_eq!(Meter::of("(:version \"4.8.12\")"), Meter::Time);
+        assert_eq!(Meter::of("unsupported"), Meter::Time);
+    }
+
+    #[test]
+    fn a_solver_that_never_answers_is_replaced_and_its_answer_is_unknown() {
+        let mut solver = Solver::start("tests/solvers/sleeper.sh", 10).expect("starts");
+        let arena = Arena::default();
+        assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
+        assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
+        assert_eq!(solver.replaced, 2);
     }
 }

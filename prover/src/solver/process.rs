@@ -1,6 +1,6 @@
 //! A solver's process: text in, lines out, and nobody waits for it for ever.
 use super::SolverError;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{self, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -17,7 +17,14 @@ pub enum Answer {
 pub struct Process {
     child: Child,
     input: ChildStdin,
-    lines: Receiver<io::Result<String>>,
+    /// What it printed, in pieces.
+    output: Receiver<Vec<u8>>,
+    /// What was received of it.
+    received: Vec<u8>,
+    /// How much of that was given out.
+    given: usize,
+    /// How much of that was searched for the end of the line that comes next.
+    searched: usize,
 }
 
 impl Process {
@@ -31,17 +38,18 @@ impl Process {
             .spawn()
             .map_err(|error| SolverError::Start(program.to_string(), error))?;
         let input = child.stdin.take().expect("was piped");
-        let output = BufReader::new(child.stdout.take().expect("was piped"));
-        let (sender, lines) = channel();
+        let mut stdout = child.stdout.take().expect("was piped");
+        let (sender, output) = channel();
         // It ends with its process, or when nobody listens any more.
         std::thread::spawn(move || {
-            for line in output.lines() {
-                if sender.send(line).is_err() {
+            let mut piece = vec![0; 1 << 16];
+            while let Ok(bytes @ 1..) = stdout.read(&mut piece) {
+                if sender.send(piece[..bytes].to_vec()).is_err() {
                     return;
                 }
             }
         });
-        Ok(Process { child, input, lines })
+        Ok(Process { child, input, output, received: Vec::new(), given: 0, searched: 0 })
     }
 
     /// Sends `text`.
@@ -51,11 +59,22 @@ impl Process {
 
     /// The next line that it prints, if it does so within `limit`.
     pub fn line(&mut self, limit: Duration) -> Result<Answer, SolverError> {
-        match self.lines.recv_timeout(limit) {
-            Ok(Ok(line)) => Ok(Answer::Line(line.trim().to_string())),
-            Ok(Err(error)) => Err(SolverError::Died(error)),
-            Err(RecvTimeoutError::Timeout) => Ok(Answer::Late),
-            Err(RecvTimeoutError::Disconnected) => Err(SolverError::Died(io::ErrorKind::UnexpectedEof.into())),
+        loop {
+            if let Some(end) = self.received[self.searched..].iter().position(|&byte| byte == b'\n') {
+                let end = self.searched + end;
+                let line = String::from_utf8_lossy(&self.received[self.given..end]).trim().to_string();
+                (self.given, self.searched) = (end + 1, end + 1);
+                return Ok(Answer::Line(line));
+            }
+            self.received.drain(..self.given);
+            (self.given, self.searched) = (0, self.received.len());
+            match self.output.recv_timeout(limit) {
+                Ok(piece) => self.received.extend(piece),
+                Err(RecvTimeoutError::Timeout) => return Ok(Answer::Late),
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(SolverError::Died(io::ErrorKind::UnexpectedEof.into()));
+                }
+            }
         }
     }
 }

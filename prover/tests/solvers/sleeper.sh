@@ -1,0 +1,7 @@
+#!/bin/sh
+# A solver that says who it is and answers nothing else.
+while read -r line; do
+    case "$line" in
+    *:version*) echo '(:version "0")' ;;
+    esac
+done
