@@ -1,9 +1,9 @@
 //! One prover thread: its terms, its solver, and where it is on the path that it explores.
 use crate::facts::Facts;
-use crate::model::Model;
-use crate::solver::{Solver, SolverError, Verdict};
-use crate::term::{Arena, FRESH, Range, Term};
 use rustc_hash::FxHashMap;
+use smt::model::Model;
+use smt::solver::{Solver, SolverError, Verdict};
+use smt::term::{Arena, FRESH, Range, Term};
 use std::cell::RefCell;
 use std::panic::Location;
 
@@ -282,9 +282,9 @@ impl Engine {
     /// A leaf of the state with its key and value in the model.
     fn show_read(&self, model: &mut Model, read: Term) -> (String, String) {
         let text = match self.arena.node(read) {
-            crate::term::Node::App(name, _, key) => {
+            smt::term::Node::App(name, _, key) => {
                 let key: Vec<String> = key.iter().map(|&k| model.value(&self.arena, k).to_string()).collect();
-                crate::term::show_cell(self.arena.text(*name), &key)
+                smt::term::show_cell(self.arena.text(*name), &key)
             }
             _ => self.arena.show(read),
         };

@@ -5,8 +5,8 @@
 //! first, so that the solver keeps what is common to a path and the next.
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
 use crate::facts;
-use crate::solver::Verdict;
-use crate::term::{Node, Term};
+use smt::solver::Verdict;
+use smt::term::{Node, Term};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 

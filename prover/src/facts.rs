@@ -4,9 +4,9 @@
 //! fields that it speaks of, and asserted only where the solver's model breaks it: few instances are ever needed.
 use crate::engine::{Engine, engine};
 use crate::explore::condition;
-use crate::model::Model;
-use crate::term::{Arena, Name, Term};
 use rustc_hash::{FxHashMap, FxHashSet};
+use smt::model::Model;
+use smt::term::{Arena, Name, Term};
 use std::cell::RefCell;
 use std::rc::Rc;
 

@@ -4,7 +4,6 @@ use crate::explore::condition;
 use crate::machine::{Sym, next_version};
 use crate::prove::{frame_names, prove_facts, prove_once};
 use crate::state::State;
-use crate::term::Range;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::call::Call;
@@ -14,6 +13,7 @@ use layer::fields::Context;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, primitives};
 use layer::state::Cpu;
+use smt::term::Range;
 use std::panic::{Location, resume_unwind};
 
 /// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards

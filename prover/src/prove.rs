@@ -3,9 +3,7 @@ use crate::engine::{Counts, Failure, Reason, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove};
 use crate::facts::{FactSet, assert_at};
 use crate::machine::{Moves, Sym, decide, key_bounds, quantified};
-use crate::solver::Verdict;
 use crate::state::{State, is_part};
-use crate::term::{Range, Term};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::constants::UCTXT_SIZE;
@@ -15,6 +13,8 @@ use layer::invariant::{Class, Fact, facts};
 use layer::machine::Visit;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
+use smt::solver::Verdict;
+use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

@@ -2,7 +2,6 @@
 use crate::engine::engine;
 use crate::machine::{MakeUnknown, Moves, Sym, SymLinks, SymLock, unknown_object};
 use crate::map::Origin;
-use crate::term::{Name, Range};
 use crate::word::{SymFlag, SymWord};
 use domain::{Field, Geometry, Home};
 use layer::fields::*;
@@ -11,6 +10,7 @@ use layer::machine::{Machine, Spec};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
 use layer::state::{Boot, Console, Cpu, IoApic, Own, OwnGhost, Shared, TrapInfo};
+use smt::term::{Name, Range};
 use std::rc::Rc;
 
 /// Every part of the state that one CPU sees.

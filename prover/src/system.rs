@@ -2,11 +2,11 @@
 use crate::engine::engine;
 use crate::machine::Sym;
 use crate::map::SymMap;
-use crate::term::Range;
 use crate::word::{SymFlag, SymWide, SymWord};
 use domain::{Flag, Geometry};
 use layer::fields::PhysicalMemory;
 use layer::state::Cpu;
+use smt::term::Range;
 use syscall::system::{Event, Image, ImagePage, Start, System};
 use syscall::unchecked::Unchecked;
 

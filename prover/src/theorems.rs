@@ -7,7 +7,6 @@ use crate::prove::{
     Assumed, Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
 };
 use crate::state::State;
-use crate::term::Range;
 use crate::word::{SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
@@ -18,6 +17,7 @@ use layer::memory::{Access, Chunk, exec_store};
 use layer::page_alloc::AllocTable;
 use layer::page_table::is_user_directory;
 use layer::queue::{Queue, Threads};
+use smt::term::Range;
 use std::rc::Rc;
 
 /// A theorem of the layer.

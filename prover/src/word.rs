@@ -1,8 +1,8 @@
 //! The symbolic instance of the domain's values: terms.
 use crate::engine::engine;
 use crate::explore::{branch, oblige};
-use crate::term::{Arena, Term};
 use domain::{Flag, Nat, Wide, Word};
+use smt::term::{Arena, Term};
 use std::cmp::Ordering;
 use std::ops::{Add, AddAssign, Div, Mul, Rem, Sub, SubAssign};
 use std::panic::Location;

@@ -5,7 +5,8 @@ use domain::{Ghost, Map, X64};
 use layer::contract::{Answer, Contract};
 use layer::fields::FrameUse;
 use layer::primitive::{Primitive, primitives};
-use prover::{Ground, Outcome, Reason, Solver, Sym, catch_panics, prove_primitive, with_engine};
+use prover::{Ground, Outcome, Reason, Sym, catch_panics, prove_primitive, with_engine};
+use smt::solver::Solver;
 use std::path::PathBuf;
 
 type Machine = Sym<X64>;

@@ -1,0 +1,8 @@
+//! Terms over integers and truth values, the solvers that decide them, and the models that solvers give.
+//!
+//! It knows nothing of the layer: it is compiled once, and fast, however often a primitive is edited.
+#![forbid(unsafe_code)]
+
+pub mod model;
+pub mod solver;
+pub mod term;
