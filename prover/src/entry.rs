@@ -1,8 +1,9 @@
 //! What is to be proved of an entry of the kernel: no program gets it stuck, and it keeps the invariant.
+use crate::assumed::Assumed;
 use crate::engine::engine;
 use crate::explore::{apart, prove};
 use crate::machine::{Moves, Sym, decide};
-use crate::prove::{Assumed, Ground, Outcome, feasible, note, prove_duties, prove_facts, prove_once, run_proof};
+use crate::prove::{Ground, Outcome, feasible, note, prove_duties, prove_facts, prove_once, run_proof};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use abi::Reason;
@@ -56,7 +57,7 @@ fn path_of_entry<G: Geometry>(
     if !decide(&|| (row.ready)(&state.view(), &arguments)) {
         return;
     }
-    let moves = Moves::new(state, assumed, Ground::Derived);
+    let moves = Moves::new(state, assumed);
     let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
         Ok(next) => next,

@@ -1,6 +1,7 @@
 //! Proofs of the layer, by a button.
 #![forbid(unsafe_code)]
 
+mod assumed;
 mod engine;
 mod entry;
 mod explore;

@@ -1,12 +1,12 @@
 //! The symbolic machine: nothing is known of the state but what the invariant says, and whenever a lock is taken the
 //! other CPUs have moved.
+use crate::assumed::Assumed;
 use crate::engine::engine;
 use crate::explore::{branch, condition};
-use crate::facts::{FactSet, Quantified, Trigger};
+use crate::facts::{Quantified, Trigger};
 use crate::lemma;
 use crate::map::Origin;
-use crate::prove::{Assumed, Ground};
-use crate::state::{State, is_part};
+use crate::state::{State, is_part, object_identity, threads_identity};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
 use layer::call::{Call, Give};
@@ -168,7 +168,6 @@ pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
 pub(crate) struct Moves<G: Geometry> {
     /// The state that the proof starts from, and whose invariant holds.
     start: Rc<State<G>>,
-    ground: Ground,
     pub now: Rc<RefCell<Threads<Sym<G>>>>,
     pub since: RefCell<Threads<Sym<G>>>,
     pub version: RefCell<Origin>,
@@ -181,10 +180,9 @@ pub(crate) struct Moves<G: Geometry> {
 }
 
 impl<G: Geometry> Moves<G> {
-    pub fn new(start: &Rc<State<G>>, assumed: &Rc<Assumed>, ground: Ground) -> Rc<Self> {
+    pub fn new(start: &Rc<State<G>>, assumed: &Rc<Assumed>) -> Rc<Self> {
         Rc::new(Moves {
             start: start.clone(),
-            ground,
             now: Rc::new(RefCell::new(start.threads.snapshot())),
             since: RefCell::new(start.threads.snapshot()),
             version: RefCell::new(Origin { version: 0 }),
@@ -207,7 +205,7 @@ impl<G: Geometry> Moves<G> {
 
     /// The invariant is assumed of `state`. Facts of the state before would burden every question about this one.
     fn know(&self, state: State<G>) {
-        let assumed = Rc::new(Assumed::new(&Rc::new(state), self.ground));
+        let assumed = self.latest().of(state);
         assumed.assume();
         self.latest.replace(assumed);
     }
@@ -240,7 +238,7 @@ impl<G: Geometry> Moves<G> {
     pub fn owe(&self, when: &'static str) {
         {
             let (now, since) = (self.now.borrow(), self.since.borrow());
-            if now.tcb.is_same(&since.tcb) && now.next.is_same(&since.next) {
+            if threads_identity(&now) == threads_identity(&since) {
                 return;
             }
         }
@@ -267,16 +265,20 @@ impl<G: Geometry> Moves<G> {
         let new = Rc::new(Threads::homes(origin));
         let me = self.me;
         let from = self.version.replace(origin);
-        let mut set = Vec::new();
-        for version in [from, origin] {
-            let (old, new) = (old.clone(), new.clone());
-            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
-                Threads::rely(&old, &new, me, k[0])
-            }));
-        }
-        let fact = new.clone();
-        set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.own_fact(k[0])));
-        engine(|e| e.facts.add(FactSet::new(set)));
+        let identity = [threads_identity(&old), threads_identity(&new)].concat();
+        let set = self.latest().set("rely of threads", identity, || {
+            let mut set = Vec::new();
+            for version in [from, origin] {
+                let (old, new) = (old.clone(), new.clone());
+                set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
+                    Threads::rely(&old, &new, me, k[0])
+                }));
+            }
+            let fact = new.clone();
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.own_fact(k[0])));
+            set
+        });
+        engine(|e| e.facts.add(set));
         *self.now.borrow_mut() = new.snapshot();
         *self.since.borrow_mut() = new.snapshot();
     }
@@ -459,20 +461,24 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         let new = Rc::new(unknown_object::<G, T>(origin));
         let threads = Rc::new(self.moves.now.borrow().snapshot());
         let links = *self.moves.version.borrow();
-        let mut set = Vec::new();
         // Where the object has no fields of its own, its facts are about the threads in it.
         let (before, after) = if T::MOVES_THREADS { (links, links) } else { (from, origin) };
-        for version in [before, after] {
-            let (old, new) = (old.clone(), new.clone());
-            set.push(quantified::<G>(T::KEYS, &at_version(version), move |k| T::rely(&old, &new, by, k)));
-        }
         if pristine {
             let unmoved = &self.moves.start.threads;
             self.moves.assume_stable(&*new, if T::MOVES_THREADS { &threads } else { unmoved });
         }
-        let (fact, row) = (new.clone(), self.row);
-        set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
-        engine(|e| e.facts.add(FactSet::new(set)));
+        let identity = [object_identity(&*old), object_identity(&*new), threads_identity(&threads)].concat();
+        let set = self.moves.latest().set(T::NAME, identity, || {
+            let mut set = Vec::new();
+            for version in [before, after] {
+                let (old, new) = (old.clone(), new.clone());
+                set.push(quantified::<G>(T::KEYS, &at_version(version), move |k| T::rely(&old, &new, by, k)));
+            }
+            let (fact, row) = (new.clone(), self.row);
+            set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
+            set
+        });
+        engine(|e| e.facts.add(set));
         SymGuard { lock: self, object: new.snapshot(), taken: new }
     }
 }

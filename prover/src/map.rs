@@ -27,6 +27,17 @@ impl Origin {
     }
 }
 
+/// What two values have in common if they are the same for sure; it is good as long as one of them is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(crate) enum Identity {
+    /// An unknown map.
+    Unknown(Name),
+    /// A map that was written to, by the address of the last write.
+    Written(usize),
+    /// A value that is in no map.
+    Value(Term),
+}
+
 type Leaves = Vec<(&'static str, Term)>;
 
 /// A node of the log of writes.
@@ -399,11 +410,11 @@ impl<G, F> SymMap<G, F> {
         if maps.is_empty() { Vec::new() } else { vec![Trigger { maps, keys: vec![Some(0)] }] }
     }
 
-    /// Nothing was written to one since the other, nor to the other since the one.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        match (&*self.node, &*other.node) {
-            (Node::Unknown { map, .. }, Node::Unknown { map: other, .. }) => map == other,
-            _ => Rc::ptr_eq(&self.node, &other.node),
+    /// What tells this map from those that hold other values.
+    pub(crate) fn identity(&self) -> Identity {
+        match &*self.node {
+            Node::Unknown { map, .. } => Identity::Unknown(*map),
+            _ => Identity::Written(Rc::as_ptr(&self.node).addr()),
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is to be proved of a primitive, and of the layer as a whole.
+use crate::assumed::Assumed;
 use crate::engine::{Counts, Failure, Reason, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove};
-use crate::facts::{FactSet, assert_at};
-use crate::machine::{Moves, Sym, decide, key_bounds, quantified};
+use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::state::{State, is_part};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
@@ -63,70 +63,6 @@ pub(crate) fn any(name: &str, bound: u64) -> SymWord {
     SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
 }
 
-/// The facts of a state that are assumed: at once those without keys, the others where they are looked at.
-pub(crate) struct Assumed {
-    scalars: Vec<Term>,
-    set: Rc<FactSet>,
-    /// The facts of the set, by number.
-    numbers: Vec<&'static str>,
-    /// The fact of a number at some keys, as far as the path knows.
-    at: Box<dyn Fn(&str, &[SymWord]) -> Option<Term>>,
-}
-
-impl Assumed {
-    /// The facts of `ground` of `state`, looked at where its unknown maps are read.
-    pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Assumed {
-        let sources = state.sources();
-        let mut scalars = Vec::new();
-        let (mut quantifieds, mut numbers) = (Vec::new(), Vec::new());
-        for fact in facts::<Sym<G>>().filter(|fact| ground.includes(fact)) {
-            let view = state.clone();
-            if fact.keys.is_empty() {
-                scalars.push(condition(&|| (fact.holds)(&view.view(), &[])));
-            } else {
-                numbers.push(fact.number);
-                let maps = |field: &str| {
-                    sources.iter().filter(|(name, _)| is_part(name, field)).flat_map(|(_, maps)| maps.clone()).collect()
-                };
-                quantifieds.push(quantified::<G>(fact.keys, &maps, move |k| (fact.holds)(&view.view(), k)));
-            }
-        }
-        let state = state.clone();
-        let at = move |number: &str, keys: &[SymWord]| {
-            let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
-            let outer = engine(|e| e.facts.record());
-            let holds = condition(&|| (fact.holds)(&state.view(), keys));
-            engine(|e| e.facts.recorded(outer));
-            Some(holds)
-        };
-        Assumed { scalars, set: FactSet::new(quantifieds), numbers, at: Box::new(at) }
-    }
-
-    /// No facts.
-    pub fn nothing() -> Assumed {
-        Assumed { scalars: Vec::new(), set: FactSet::new(Vec::new()), numbers: Vec::new(), at: Box::new(|_, _| None) }
-    }
-
-    /// Assumes them on this path.
-    pub fn assume(&self) {
-        engine(|e| {
-            for &fact in &self.scalars {
-                e.learn(fact);
-                e.assume(fact);
-            }
-            e.facts.add(self.set.clone());
-        });
-    }
-
-    /// Asserts the fact `number` at `keys`, if it is assumed.
-    fn assert_at(&self, number: &str, keys: &[SymWord]) {
-        if let Some(fact) = self.numbers.iter().position(|n| *n == number) {
-            let keys: Vec<Term> = keys.iter().map(|k| k.0).collect();
-            assert_at(&self.set, fact, &keys);
-        }
-    }
-}
-
 /// Proves `holds` for fresh keys below `bounds`.
 pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) -> bool {
     apart(|| {
@@ -154,7 +90,7 @@ pub(crate) fn prove_facts<G: Geometry>(
             let keys: Vec<SymWord> = key_bounds::<G>(fact.keys).into_iter().map(|bound| any("any", bound)).collect();
             let goal = goal(&|| (fact.holds)(&state.view(), &keys));
             // Nothing that it reads was written.
-            if (assumed.at)(fact.number, &keys) == Some(goal) {
+            if assumed.at(fact.number, &keys) == Some(goal) {
                 engine(|e| e.counts.obligations += 1);
                 return true;
             }
@@ -301,7 +237,7 @@ fn path_of_primitive<G: Geometry>(
     if !decide(&|| (contract.premise)(&state.view(), &arguments)) {
         return;
     }
-    let moves = Moves::new(state, assumed, ground);
+    let moves = Moves::new(state, assumed);
     let started_in_kernel_mode = {
         let ghost = state.view().ghost;
         let (ikern, ihost) = (ghost.ikern, ghost.ihost);

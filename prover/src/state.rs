@@ -1,16 +1,17 @@
 //! A symbolic state: what a proof starts from, and what it ends in.
 use crate::engine::engine;
 use crate::machine::{MakeUnknown, Moves, Sym, SymLinks, SymLock, unknown_object};
-use crate::map::Origin;
-use crate::word::{SymFlag, SymWord};
+use crate::map::{Identity, Origin};
+use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Field, Geometry, Home};
 use layer::fields::*;
 use layer::invariant::View;
-use layer::machine::{Machine, Spec};
+use layer::machine::{Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
 use layer::state::{Boot, Console, Cpu, IoApic, Own, OwnGhost, Shared, TrapInfo};
 use smt::term::{Name, Range};
+use std::any::Any;
 use std::rc::Rc;
 
 /// Every part of the state that one CPU sees.
@@ -140,6 +141,19 @@ impl<G: Geometry> State<G> {
         sources
     }
 
+    /// What tells this state from those that differ from it.
+    pub fn identity(&self) -> Vec<Identity> {
+        let mut identity = Vec::new();
+        each_map!([&] self, |_name, map| identity.push(map.identity()));
+        let mut words = ValueIdentity(&mut identity);
+        let mut state = self.snapshot();
+        state.own.words(&mut words);
+        state.at.words(&mut words);
+        state.pending.words(&mut words);
+        identity.extend([self.boot.nps, self.boot.norm, self.current_cpu].map(|word| Identity::Value(word.0)));
+        identity
+    }
+
     /// The state of a CPU before `sched_init`, and the shared objects as they were built (`init_adt`).
     pub fn initial() -> State<G> {
         let cpu = word("current_CPU_ID");
@@ -204,6 +218,40 @@ impl<G: Geometry> State<G> {
             boot: cpu.shared.boot,
             current_cpu,
         }
+    }
+}
+
+/// What tells a shared object from those that differ from it.
+pub(crate) fn object_identity<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Vec<Identity> {
+    let mut identity = Vec::new();
+    object.snapshot().words(&mut ValueIdentity(&mut identity));
+    let any: &dyn Any = object;
+    if let Some(at) = any.downcast_ref::<AllocTable<Sym<G>>>() {
+        identity.extend([at.frames.identity(), at.owner.0.owners.identity()]);
+    }
+    identity
+}
+
+/// What tells the links and ghost state of the threads from those that differ from them.
+pub(crate) fn threads_identity<G: Geometry>(threads: &Threads<Sym<G>>) -> Vec<Identity> {
+    vec![threads.next.identity(), threads.tcb.identity()]
+}
+
+/// Collects what tells values apart that are in no map.
+struct ValueIdentity<'a>(&'a mut Vec<Identity>);
+
+impl<G: Geometry> Visit<Sym<G>> for ValueIdentity<'_> {
+    fn word(&mut self, _: &'static str, word: &mut SymWord) {
+        self.0.push(Identity::Value(word.0));
+    }
+    fn wide(&mut self, _: &'static str, wide: &mut SymWide) {
+        self.0.push(Identity::Value(wide.0));
+    }
+    fn nat(&mut self, _: &'static str, nat: &mut SymNat) {
+        self.0.push(Identity::Value(nat.0));
+    }
+    fn flag(&mut self, _: &'static str, flag: &mut SymFlag) {
+        self.0.push(Identity::Value(flag.0));
     }
 }
 

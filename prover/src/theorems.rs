@@ -1,10 +1,11 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
+use crate::assumed::Assumed;
 use crate::engine::engine;
 use crate::facts::FactSet;
 use crate::machine::{Moves, Sym, at_version, decide, key_bounds, quantified, unknown_object};
 use crate::map::Origin;
 use crate::prove::{
-    Assumed, Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
+    Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
 };
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
@@ -317,7 +318,7 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, chunk
     if !decide(&|| state.view().ghost.init.holds()) {
         return;
     }
-    let moves = Moves::new(state, assumed, Ground::Derived);
+    let moves = Moves::new(state, assumed);
     let (result, after) = state.run(&moves, |cpu| exec_store(cpu, chunk, address, bytes, rip));
     // What is stuck does nothing, nor does what faults: its contract says so.
     if !matches!(result, Ok(Access::Done(()))) || !premises_hold(outcome) {
