@@ -75,13 +75,12 @@ fn is_child<M: Spec>(v: &View<'_, M>, j: M::Word) -> bool {
 pub(super) fn children_quota<M: Spec>(v: &View<'_, M>, i: M::Word, container: Container<M>) -> M::Nat {
     let mut sum = M::Nat::zero();
     for k in 0..MAX_CHILDREN {
-        if container.nchildren <= k {
+        let child = i * MAX_CHILDREN + 1 + k;
+        // Beyond the last id there is none.
+        if container.nchildren <= k || child >= NUM_ID {
             break;
         }
-        let child = i * MAX_CHILDREN + 1 + k;
-        if child < NUM_ID {
-            sum = sum + M::Nat::from(v.own.ac.get([child]).quota);
-        }
+        sum = sum + M::Nat::from(v.own.ac.get([child]).quota);
     }
     sum
 }
