@@ -166,6 +166,8 @@ fn an_endless_path_is_reported() {
 
 #[test]
 fn a_solver_that_is_none_is_reported() {
-    let outcome = verdict_of("cat", "palloc", Ground::High, |_| ());
-    assert_eq!(outcome.failures[0].reason, Reason::Solver);
+    for solver in ["dies.sh", "rubbish.sh"] {
+        let outcome = verdict_of(&format!("../smt/tests/solvers/{solver}"), "palloc", Ground::High, |_| ());
+        assert_eq!(outcome.failures[0].reason, Reason::Solver, "{solver}");
+    }
 }

@@ -55,34 +55,53 @@ struct Scope {
 
 const PUSH: &str = "(push 1)\n";
 
-/// How a solver bounds a question.
+/// Which commands a solver understands besides those of SMT-LIB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Meter {
-    /// By steps that it counts: the answers do not depend on how busy the machine is.
+enum Dialect {
+    /// A z3 that counts its steps: the answers do not depend on how busy the machine is.
     Steps,
-    /// By time: it counts no steps, or does not survive it when they run out.
-    Time,
+    /// A z3 that gives no values any more once there is a bound on its steps.
+    Milliseconds,
+    /// Another solver.
+    Plain,
 }
 
-impl Meter {
+impl Dialect {
     /// Steps that take about a millisecond.
     const PER_MILLISECOND: u64 = 4_000;
 
-    /// The first major version of z3 whose steps are counted; 4.8 gives no values after a bound on them was set.
+    /// The first major version of z3 whose steps are counted.
     const STEPS_SINCE: u32 = 5;
 
-    /// How the solver whose answer to `(get-info :version)` is `version` does it.
-    fn of(version: &str) -> Meter {
+    /// That of the solver with these answers to `(get-info :name)` and `(get-info :version)`.
+    fn of(name: &str, version: &str) -> Dialect {
+        if !name.to_lowercase().contains("z3") {
+            return Dialect::Plain;
+        }
         let number = version.trim_start_matches("(:version").trim_matches([' ', '"', ')']);
         let major = number.split('.').next().and_then(|major| major.parse().ok());
-        if major.is_some_and(|major: u32| major >= Meter::STEPS_SINCE) { Meter::Steps } else { Meter::Time }
+        if major.is_some_and(|major: u32| major >= Dialect::STEPS_SINCE) {
+            Dialect::Steps
+        } else {
+            Dialect::Milliseconds
+        }
+    }
+
+    /// What the solver is told before anything else.
+    fn options(self) -> &'static str {
+        match self {
+            Dialect::Steps | Dialect::Plain => "(set-option :produce-models true)\n",
+            // With its newer arithmetic this old one loses itself in divisions, past its time limit even.
+            Dialect::Milliseconds => "(set-option :produce-models true)\n(set-option :smt.arith.solver 2)\n",
+        }
     }
 
     /// The command that bounds every question from here on by about `milliseconds`.
     fn bound(self, milliseconds: u32) -> String {
         match self {
-            Meter::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Meter::PER_MILLISECOND),
-            Meter::Time => format!("(set-option :timeout {milliseconds})\n"),
+            Dialect::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Dialect::PER_MILLISECOND),
+            Dialect::Milliseconds => format!("(set-option :timeout {milliseconds})\n"),
+            Dialect::Plain => String::new(),
         }
     }
 
@@ -91,8 +110,8 @@ impl Meter {
         let bound = Duration::from_millis(milliseconds.into());
         match self {
             // Steps can be slow, and the machine busy.
-            Meter::Steps => bound * 10 + Duration::from_secs(5),
-            Meter::Time => bound + Duration::from_millis(500),
+            Dialect::Steps => bound * 10 + Duration::from_secs(5),
+            Dialect::Milliseconds | Dialect::Plain => bound + Duration::from_millis(500),
         }
     }
 }
@@ -104,7 +123,7 @@ const START: Duration = Duration::from_secs(10);
 pub struct Solver {
     program: String,
     process: Process,
-    meter: Meter,
+    dialect: Dialect,
     /// Text not yet sent.
     text: String,
     /// What terms are called in the open scopes.
@@ -128,14 +147,16 @@ impl Solver {
     /// Starts `program`, with a bound on one query: milliseconds, or as many steps as take about as long.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
         let mut process = Process::start(program)?;
-        process.send("(get-info :version)\n")?;
-        let Answer::Line(version) = process.line(START)? else {
-            return Err(SolverError::Died(io::ErrorKind::TimedOut.into()));
+        process.send("(get-info :name)\n(get-info :version)\n")?;
+        let mut says = || match process.line(START)? {
+            Answer::Line(line) => Ok(line),
+            Answer::Late => Err(SolverError::Died(io::ErrorKind::TimedOut.into())),
         };
+        let dialect = Dialect::of(&says()?, &says()?);
         let mut solver = Solver {
             program: program.to_string(),
             process,
-            meter: Meter::of(&version),
+            dialect,
             text: String::new(),
             names: FxHashMap::default(),
             leaves: Vec::new(),
@@ -154,8 +175,8 @@ impl Solver {
 
     /// What every process is told first.
     fn begin(&mut self) {
-        self.text.push_str("(set-option :produce-models true)\n");
-        self.text.push_str(&self.meter.bound(self.limit));
+        self.text.push_str(self.dialect.options());
+        self.text.push_str(&self.dialect.bound(self.limit));
         self.text.push_str("(set-logic ALL)\n");
     }
 
@@ -187,7 +208,7 @@ impl Solver {
         let milliseconds = milliseconds.min(self.most);
         if self.limit != milliseconds {
             self.limit = milliseconds;
-            self.text.push_str(&self.meter.bound(milliseconds));
+            self.text.push_str(&self.dialect.bound(milliseconds));
         }
     }
 
@@ -370,7 +391,7 @@ impl Solver {
     }
 
     fn line(&mut self) -> Result<Option<String>, SolverError> {
-        match self.process.line(self.meter.patience(self.limit))? {
+        match self.process.line(self.dialect.patience(self.limit))? {
             Answer::Line(line) => Ok(Some(line)),
             Answer::Late => {
                 self.replace()?;
@@ -424,18 +445,19 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_is_no_solver_is_reported() {
-        let mut solver = Solver::start("echo", 1000).expect("starts");
-        assert!(solver.check(&Arena::default(), &[]).is_err());
-        assert!(matches!(Solver::start("true", 1000), Err(SolverError::Died(_))));
+    fn what_is_no_solver_is_reported_as_what_it_is() {
         assert!(matches!(Solver::start("no-such-solver", 1000), Err(SolverError::Start(..))));
+        assert!(matches!(Solver::start("true", 1000), Err(SolverError::Died(_))));
+        let ask = |program| Solver::start(program, 1000).expect("starts").check(&Arena::default(), &[]);
+        assert!(matches!(ask("tests/solvers/dies.sh"), Err(SolverError::Died(_))));
+        assert!(matches!(ask("tests/solvers/rubbish.sh"), Err(SolverError::Nonsense(_))));
     }
 
     #[test]
     fn new_solvers_count_steps() {
-        assert_eq!(Meter::of("(:version \"5.4.0\")"), Meter::Steps);
-        assert_eq!(Meter::of("(:version \"4.8.12\")"), Meter::Time);
-        assert_eq!(Meter::of("unsupported"), Meter::Time);
+        assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"5.4.0\")"), Dialect::Steps);
+        assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"4.8.12\")"), Dialect::Milliseconds);
+        assert_eq!(Dialect::of("(:name \"cvc5\")", "(:version \"1.2.0\")"), Dialect::Plain);
     }
 
     #[test]

@@ -2,6 +2,6 @@
 # A solver that says who it is and answers nothing else.
 while read -r line; do
     case "$line" in
-    *:version*) echo '(:version "0")' ;;
+    *:name* | *:version*) echo '("0")' ;;
     esac
 done
