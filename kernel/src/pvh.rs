@@ -1,7 +1,8 @@
-//! The start info that a PVH boot loader hands over (Xen's `hvm_start_info`, version 1): memory map,
-//! boot archive, ACPI root pointer. All of it is untrusted input: nothing here indexes or overflows.
+//! The start info that a PVH boot loader, such as QEMU, hands over (Xen's `hvm_start_info`, version 1). All of it is
+//! untrusted input: nothing here indexes or overflows.
 
-use crate::memory_map::{Kind, MemoryMap, Region, TooManyRegions};
+use crate::memory_map::{Kind, MemoryMap, Region};
+use crate::start_info::{Error, StartInfo};
 use core::ops::Range;
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
@@ -16,36 +17,6 @@ const REGION_BYTES: u64 = 24;
 const TYPE_RAM: u32 = 1;
 /// `XEN_HVM_MEMMAP_TYPE_ACPI`.
 const TYPE_ACPI: u32 = 3;
-
-/// What is wrong with a start info: the boot loader's fault, all of them.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Error {
-    /// The magic number is not there: the image was not booted by PVH.
-    NotPvh,
-    /// Version 0, which has no memory map.
-    NoMemoryMap,
-    /// A structure lies where there is no memory.
-    Unreadable,
-    /// The memory map is absurdly long.
-    TooManyRegions,
-}
-
-impl From<TooManyRegions> for Error {
-    fn from(_: TooManyRegions) -> Self {
-        Error::TooManyRegions
-    }
-}
-
-/// What the boot loader said.
-#[derive(Clone, Debug)]
-pub struct StartInfo {
-    /// The memory map.
-    pub map: MemoryMap,
-    /// Physical addresses of the first module, the boot archive; `None` without one.
-    pub archive: Option<Range<u64>>,
-    /// Physical address of the ACPI root pointer; `None` if the loader found none.
-    pub rsdp: Option<u64>,
-}
 
 /// Little-endian integers out of a record, at fixed places.
 struct Record<'a>(&'a [u8]);
@@ -71,7 +42,7 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
     };
     let info = record(address, 0, INFO_BYTES)?;
     if info.u32(0)? != MAGIC {
-        return Err(Error::NotPvh);
+        return Err(Error::Unknown);
     }
     if info.u32(4)? == 0 {
         return Err(Error::NoMemoryMap);
@@ -146,7 +117,7 @@ mod tests {
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
             parse_at_0(&bytes).expect_err("broken")
         };
-        assert_eq!(with(0, 7), Error::NotPvh);
+        assert_eq!(with(0, 7), Error::Unknown);
         assert_eq!(with(4, 0), Error::NoMemoryMap);
         assert_eq!(with(16, 4000), Error::Unreadable);
         assert_eq!(with(48, 3), Error::Unreadable);

@@ -8,10 +8,11 @@ use super::registers::{self, Protections};
 use super::{console, image, io_apic, report, smp, tables};
 use crate::archive::{Archive, Corrupt};
 use crate::frames::{self, Frames};
-use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, PAGE_SIZE, USER_FRAMES_START};
+use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
-use crate::pvh;
 use crate::symbols::{self, Symbols};
+use crate::{multiboot2, pvh, start_info};
+use ::multiboot2::BootInformation;
 use core::arch::global_asm;
 use core::ops::Range;
 use core::slice;
@@ -39,7 +40,7 @@ global_asm!(include_str!("mem.s"));
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// The boot loader's start info is not usable.
-    StartInfo(pvh::Error),
+    StartInfo(start_info::Error),
     /// Kernel memory is too small or too fragmented.
     Memory(frames::Error),
     /// The boot archive is not a tar file.
@@ -85,11 +86,11 @@ impl Boot {
 }
 
 /// The first Rust code, on the boot code's page map and stack.
-extern "C" fn start(start_info: u32) -> ! {
+extern "C" fn start(start_info: u32, magic: u32) -> ! {
     // SAFETY: this is CPU 0, once.
     unsafe { console::init() };
     // SAFETY: as above.
-    match unsafe { set_up(u64::from(start_info)) } {
+    match unsafe { set_up(start_info.into(), magic) } {
         Ok(cpu) => run_afresh(cpu, go),
         Err(error) => panic!("cannot boot: {error:?}"),
     }
@@ -102,7 +103,7 @@ static BOOT: crate::lock::Lock<Option<Boot>> = crate::lock::Lock::new(None);
 ///
 /// # Safety
 /// Called once, by CPU 0, on the boot code's page map.
-unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
+unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error> {
     let read = |range: Range<u64>| {
         let length = range.end.checked_sub(range.start)?;
         if range.end > DIRECT_MAP_SIZE {
@@ -111,14 +112,23 @@ unsafe fn set_up(start_info: u64) -> Result<&'static mut Cpu, Error> {
         // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
-    let info = pvh::parse(start_info, read).map_err(Error::StartInfo)?;
+    let info = match magic {
+        multiboot2::MAGIC => {
+            // SAFETY: the loader says that its information is there, below 4 GiB, which the direct map covers; nothing
+            // writes to it before it has been read.
+            let loaded = unsafe { BootInformation::load(direct(start_info)) };
+            loaded.map_err(|_| start_info::Error::Unreadable).and_then(|info| multiboot2::parse(&info, DIRECT_MAP))
+        }
+        _ => pvh::parse(start_info, read),
+    };
+    let info = info.map_err(Error::StartInfo)?;
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
     frames.exclude(KERNEL_MEMORY_START..paging::image_parts().data.end)?;
     let archive = match info.archive {
         None => None,
         Some(range) => {
             frames.exclude(range.clone())?;
-            let bytes = read(range).ok_or(Error::StartInfo(pvh::Error::Unreadable))?;
+            let bytes = read(range).ok_or(Error::StartInfo(start_info::Error::Unreadable))?;
             Some(keep_archive(&mut frames, bytes)?)
         }
     };

@@ -1,4 +1,4 @@
-// From the boot loader's 32-bit protected mode (PVH), or from an application CPU's real mode, to 64-bit
+// From the boot loader's 32-bit protected mode (PVH or multiboot2), or from an application CPU's real mode, to 64-bit
 // code in the image. Both run on the boot page map: the first 4 GiB mapped one to one at 0, at DIRECT_MAP
 // and (2 GiB of it) at IMAGE_BASE, everything allowed. `start.rs` replaces it.
 
@@ -7,6 +7,15 @@
     .long 4, 8, 18                  // XEN_ELFNOTE_PHYS32_ENTRY
     .asciz "Xen"
     .quad boot_entry
+
+.section .boot.multiboot2, "a"
+.balign 8
+multiboot2_header:
+    .long 0xe85250d6, 0, multiboot2_end - multiboot2_header
+    .long -(0xe85250d6 + multiboot2_end - multiboot2_header)
+    .word 0, 0                      // the end of the tags
+    .long 8
+multiboot2_end:
 
 .section .boot.bss, "aw", @nobits
 .balign 4096
@@ -32,9 +41,10 @@ boot_directories: .skip 4096 * 4
 .section .boot.text, "ax"
 .code32
 .globl boot_entry
-boot_entry:                         // ebx: physical address of the start info
+boot_entry:                         // ebx: physical address of the start info; eax: multiboot2's magic, if it is that
     cli
     cld
+    mov esi, eax
     mov edi, offset boot_root
     xor eax, eax
     mov ecx, 7 * 1024
@@ -84,6 +94,7 @@ boot_gdt_pointer:
 boot_high:
     lea rsp, [rip + boot_stack_top]
     mov edi, ebx
+    mov esi, esi
     xor ebp, ebp
     call {start}
     ud2

@@ -1,0 +1,66 @@
+//! The information that a multiboot2 boot loader, such as GRUB, hands over.
+
+use crate::memory_map::{Kind, MemoryMap, Region};
+use crate::start_info::{Error, StartInfo};
+use core::ptr;
+use multiboot2::{BootInformation, MemoryAreaType};
+
+/// What is in `eax` when a multiboot2 boot loader starts an image.
+pub const MAGIC: u32 = multiboot2::MAGIC;
+
+/// Reads the information; it was loaded from where it lies in physical memory, plus `offset`.
+pub fn parse(info: &BootInformation, offset: u64) -> Result<StartInfo, Error> {
+    let mut map = MemoryMap::default();
+    for area in info.memory_map_tag().ok_or(Error::NoMemoryMap)?.memory_areas() {
+        let kind = match area.typ() {
+            MemoryAreaType::Available => Kind::Ram,
+            MemoryAreaType::AcpiAvailable => Kind::Acpi,
+            _ => Kind::Reserved,
+        };
+        let start = area.start_address();
+        map.push(Region { start, end: start.saturating_add(area.size()), kind })?;
+    }
+    let archive = info.module_tags().next().map(|module| module.start_address().into()..module.end_address().into());
+    // The tag holds a copy of the root pointer, behind its type and size.
+    const TAG_HEADER: u64 = 8;
+    let copy = |tag: *const u8| tag.addr() as u64 + TAG_HEADER;
+    let rsdp = match (info.rsdp_v2_tag(), info.rsdp_v1_tag()) {
+        (Some(tag), _) => Some(copy(ptr::from_ref(tag).cast())),
+        (None, Some(tag)) => Some(copy(ptr::from_ref(tag).cast())),
+        (None, None) => None,
+    };
+    Ok(StartInfo { map, archive, rsdp: rsdp.map(|address| address.wrapping_sub(offset)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use multiboot2::{Builder, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag};
+
+    fn parse_built(builder: Builder) -> Result<StartInfo, Error> {
+        let bytes = builder.build();
+        // SAFETY: the builder gives a whole and aligned structure, which outlives this.
+        let info = unsafe { BootInformation::load(ptr::from_ref(&*bytes).cast()) }.expect("the builder is right");
+        parse(&info, 0)
+    }
+
+    #[test]
+    fn what_grub_says_is_read() {
+        let areas = [MemoryArea::new(0, 0x9f000, 1u32), MemoryArea::new(0x10_0000, u64::MAX, 2u32)];
+        let info = parse_built(
+            Builder::new()
+                .mmap(MemoryMapTag::new(&areas))
+                .add_module(ModuleTag::new(0x20_0000, 0x20_1000, "boot.tar"))
+                .rsdpv1(RsdpV1Tag::new(*b"CAIRN ", 0, 0xf_0000)),
+        )
+        .expect("nothing is wrong with it");
+        assert_eq!(info.archive, Some(0x20_0000..0x20_1000));
+        assert_eq!(info.map.ram_bytes(), 0x9f000);
+        assert!(info.rsdp.is_some());
+    }
+
+    #[test]
+    fn a_loader_without_a_memory_map_is_refused() {
+        assert_eq!(parse_built(Builder::new()).expect_err("no map"), Error::NoMemoryMap);
+    }
+}
