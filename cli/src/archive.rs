@@ -30,7 +30,7 @@ pub fn write(path: &Path, image: &Path, boot_list: &str, programs: &[(&str, &[u8
 }
 
 /// The functions of a linked image in the form that [`kernel::symbols`] reads.
-fn symbol_table(image: &Path) -> Result<String, Error> {
+pub fn symbol_table(image: &Path) -> Result<String, Error> {
     let bytes = fs::read(image).map_err(Error::file("read", image))?;
     let elf =
         object::File::parse(bytes.as_slice()).map_err(|source| Error::Symbols { path: image.to_path_buf(), source })?;

@@ -4,11 +4,11 @@ mod behaviours;
 
 use crate::archive;
 use crate::counts::Counts;
+use crate::emulator::{Ended, Run};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::job::{self, Boot, Job};
-use crate::qemu::{self, Ended, Run};
-use crate::{tools, workspace};
+use crate::workspace;
 use behaviours::{BEHAVIOURS, Behaviour};
 use std::fmt;
 use std::ops::Range;
@@ -72,14 +72,11 @@ pub fn try_all(
     show: bool,
     mut each: impl FnMut(&Verdict),
 ) -> std::result::Result<Vec<Verdict>, Error> {
-    let missing = tools::find(tools::QEMU).is_none();
-    if !missing {
-        image::build(Images::All, Kind::Fast)?;
-    }
+    image::build(Images::All, Kind::Fast)?;
     let mut verdicts = Vec::new();
     for behaviour in BEHAVIOURS.iter().filter(|behaviour| wanted(behaviour.name)) {
-        let result = if missing {
-            Result::Skipped(format!("{} is not installed (`cargo cairn setup`)", tools::QEMU))
+        let result = if !behaviour.emulator.is_there() {
+            Result::Skipped(format!("{} is not installed (`cargo cairn setup`)", behaviour.emulator))
         } else {
             match try_one(behaviour, show)? {
                 None => Result::Passed,
@@ -103,7 +100,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     if behaviour.archive {
         archive::write(&archive, &image, "", &[])?;
     }
-    let ended = qemu::run(&Run {
+    let ended = behaviour.emulator.run(&Run {
         image: &image,
         archive: behaviour.archive.then_some(&*archive),
         cpus: behaviour.cpus,
@@ -122,8 +119,8 @@ const SEEDS: Range<u64> = 1..3;
 fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let job = Job::new(&[], behaviour.cpus)?;
     let timeout = Some(behaviour.timeout);
-    let Behaviour { image, kind, .. } = *behaviour;
-    let booted = job.on_qemu(&Boot { image, kind, timeout, show, ..Boot::QUIET })?;
+    let Behaviour { emulator, image, kind, .. } = *behaviour;
+    let booted = job.booted(&Boot { emulator, image, kind, timeout, show, ..Boot::QUIET })?;
     let problems = job.problems(&booted);
     if !problems.is_empty() {
         return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));
@@ -134,7 +131,7 @@ fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
             return Ok(Some(format!("the hosted machine, with seed {seed}: {problem}")));
         }
         if let Some(difference) = job::difference(&booted, &hosted) {
-            return Ok(Some(format!("QEMU and the hosted machine, with seed {seed}, differ: {difference}")));
+            return Ok(Some(format!("{emulator} and the hosted machine, with seed {seed}, differ: {difference}")));
         }
     }
     Ok(None)
@@ -189,7 +186,7 @@ pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
 mod tests {
     use super::behaviours::{USUAL, is_whole};
     use super::*;
-    use crate::qemu::Outcome;
+    use crate::emulator::Outcome;
     use kernel::exit::Reason;
     use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What can go wrong while a verb does its work, and who is to blame.
 
+use crate::emulator::Emulator;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -56,9 +57,17 @@ pub enum Error {
     /// The report cannot be written as JSON (us).
     #[error("cannot write the report as JSON: {0}")]
     Json(serde_json::Error),
-    /// An option was given that only QEMU has a meaning for (the caller).
-    #[error("{0} needs --machine qemu")]
-    NeedsQemu(&'static str),
+    /// An option was given that has no meaning for the machine (the caller).
+    #[error("{option} needs --machine {machine}")]
+    Needs {
+        /// The option.
+        option: &'static str,
+        /// For which it has one.
+        machine: &'static str,
+    },
+    /// An emulator was asked for that is not there, or not whole (the environment).
+    #[error("{0} is not installed; `cargo cairn setup` installs it")]
+    NotInstalled(Emulator),
     /// There is nothing by this name (the caller).
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {

@@ -1,8 +1,8 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
+use crate::emulator::{self, Emulator, Outcome};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
-use crate::qemu::{self, Outcome};
 use crate::{archive, workspace};
 use kernel::exit::Reason;
 use programs::{Check, Plan, Program};
@@ -29,6 +29,8 @@ pub struct Job {
 /// How to boot a job.
 #[derive(Clone, Copy)]
 pub struct Boot<'a> {
+    /// On what.
+    pub emulator: Emulator,
     /// Name of the image.
     pub image: &'a str,
     /// Which checks it contains.
@@ -42,8 +44,9 @@ pub struct Boot<'a> {
 }
 
 impl Boot<'_> {
-    /// The kernel without checks, time-out, debugger and console.
-    pub const QUIET: Boot<'static> = Boot { image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
+    /// The kernel on QEMU, without checks, time-out, debugger and console.
+    pub const QUIET: Boot<'static> =
+        Boot { emulator: Emulator::Qemu, image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
 }
 
 /// How a job did.
@@ -59,8 +62,8 @@ pub struct Ran {
 /// Why a machine ended before its programs did.
 #[derive(Debug)]
 pub enum Failure {
-    /// QEMU.
-    Qemu(Outcome),
+    /// An emulated PC.
+    Emulated(Outcome),
     /// The hosted machine; with what was wrong, line by line.
     Hosted(End, Vec<String>),
 }
@@ -68,7 +71,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Failure::Qemu(outcome) => write!(formatter, "{outcome}"),
+            Failure::Emulated(outcome) => write!(formatter, "{outcome}"),
             Failure::Hosted(end, details) => {
                 match end {
                     End::PowerOff => formatter.write_str("power-off")?,
@@ -97,9 +100,9 @@ impl Job {
         Ok(Job { archive, plan, cpus })
     }
 
-    /// Runs it on QEMU.
-    pub fn on_qemu(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { image: name, kind, timeout, gdb, show } = *boot;
+    /// Boots it on an emulated PC.
+    pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
+        let Boot { emulator, image: name, kind, timeout, gdb, show } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
@@ -111,9 +114,9 @@ impl Job {
                 image.display()
             );
         }
-        let run = qemu::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
-        let qemu::Ended { outcome, console, time } = qemu::run(&run)?;
-        let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Qemu(outcome));
+        let run = emulator::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
+        let emulator::Ended { outcome, console, time } = emulator.run(&run)?;
+        let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
         Ok(Ran { failure, console, time })
     }
 
@@ -184,7 +187,7 @@ impl Ran {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
             // Where each CPU was.
-            Failure::Qemu(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
+            Failure::Emulated(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
             _ => 1,
         };
         report.take(count).fold(failure.to_string(), |text, line| text + "\n  " + line)
@@ -228,7 +231,7 @@ mod tests {
     #[test]
     fn a_failure_comes_with_the_kernels_report() {
         let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
-        let failure = Failure::Qemu(Outcome::Ended(Reason::Panic));
+        let failure = Failure::Emulated(Outcome::Ended(Reason::Panic));
         let ran = Ran { failure: None, console, time: Duration::ZERO };
         assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
         assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));

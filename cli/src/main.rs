@@ -3,11 +3,11 @@
 mod archive;
 mod boots;
 mod counts;
+mod emulator;
 mod error;
 mod image;
 mod job;
 mod prove;
-mod qemu;
 mod run;
 mod setup;
 mod test;

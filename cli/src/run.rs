@@ -1,9 +1,9 @@
 //! `cairn run`: builds the programs, and the kernel, and runs them, with the console on the terminal.
 
+use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::image::Kind;
 use crate::job::{Boot, Job};
-use crate::tools;
 use clap::ValueEnum;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -41,6 +41,8 @@ pub struct Arguments {
 enum Machine {
     /// A PC emulated by QEMU: the kernel boots
     Qemu,
+    /// A PC emulated by Bochs: as on QEMU, slower, and every run comes out the same
+    Bochs,
     /// The hosted machine: a plain process that needs nothing but Rust
     Sim,
 }
@@ -51,19 +53,28 @@ const SHOWN: usize = 20;
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let machine = arguments.machine.unwrap_or_else(choose);
-    for (asked, option) in [(arguments.gdb, "--gdb"), (arguments.checked, "--checked")] {
-        if asked && machine != Machine::Qemu {
-            return Err(Error::NeedsQemu(option));
-        }
+    let emulator = match machine {
+        Machine::Qemu => Some(Emulator::Qemu),
+        Machine::Bochs => Some(Emulator::Bochs),
+        Machine::Sim => None,
+    };
+    if arguments.gdb && machine != Machine::Qemu {
+        return Err(Error::Needs { option: "--gdb", machine: "qemu" });
+    }
+    if arguments.checked && emulator.is_none() {
+        return Err(Error::Needs { option: "--checked", machine: "qemu or bochs" });
+    }
+    if let Some(emulator) = emulator.filter(|emulator| !emulator.is_there()) {
+        return Err(Error::NotInstalled(emulator));
     }
     let job = Job::new(&arguments.programs, arguments.cpus)?;
     let timeout = (!arguments.gdb).then(|| Duration::from_secs(arguments.timeout));
-    let ran = match machine {
-        Machine::Qemu => {
+    let ran = match emulator {
+        Some(emulator) => {
             let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
-            job.on_qemu(&Boot { kind, timeout, gdb: arguments.gdb, show: true, ..Boot::QUIET })?
+            job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, ..Boot::QUIET })?
         }
-        Machine::Sim => job.hosted(arguments.seed, timeout, true)?,
+        None => job.hosted(arguments.seed, timeout, true)?,
     };
     if !ran.console.is_empty() && !ran.console.ends_with('\n') {
         println!();
@@ -84,7 +95,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
 
 /// The machine to run on where none was named.
 fn choose() -> Machine {
-    if tools::find(tools::QEMU).is_some() {
+    if Emulator::Qemu.is_there() {
         return Machine::Qemu;
     }
     eprintln!("QEMU is not installed (`cargo cairn setup` installs it): this is the hosted machine");

@@ -1,5 +1,7 @@
 //! `cairn setup`: installs what is missing, and nothing else.
 
+use self::Sign::{File, Program};
+use crate::emulator::bochs;
 use crate::error::Error;
 use crate::{tools, workspace};
 use std::fs;
@@ -7,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
-/// Install what is missing: the emulator, by apt, and the pinned solver, into target/tools
+/// Install what is missing: the emulators, by apt, and the pinned solver, into target/tools
 ///
 /// Does nothing that has been done. Where it may not install packages (not root, or not Debian), it says
 /// which to install.
@@ -20,16 +22,46 @@ struct Requirement {
     purpose: &'static str,
     /// Its Debian package.
     package: &'static str,
-    /// A program of the package: on the search path, it is installed.
-    program: &'static str,
+    /// What of the package is looked for.
+    there: Sign,
+}
+
+/// By what a package is known to be installed.
+enum Sign {
+    /// A program, which is on the search path.
+    Program(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+impl Requirement {
+    fn is_met(&self) -> bool {
+        match self.there {
+            Program(name) => tools::find(name).is_some(),
+            File(path) => Path::new(path).is_file(),
+        }
+    }
 }
 
 /// Packages of the system that are needed.
-const REQUIREMENTS: &[Requirement] =
-    &[Requirement { purpose: "the kernel on QEMU", package: "qemu-system-x86", program: tools::QEMU }];
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement { purpose: "the kernel on QEMU", package: "qemu-system-x86", there: Program(tools::QEMU) },
+    // Bochs wants a front end, of which this is the smallest; none is used.
+    Requirement { purpose: "the kernel on Bochs", package: "bochs-term", there: Program(tools::BOCHS) },
+    Requirement { purpose: "the kernel on Bochs", package: "bochsbios", there: File(bochs::BIOS) },
+    Requirement { purpose: "the kernel on Bochs", package: "vgabios", there: File(bochs::VGA_BIOS) },
+    Requirement { purpose: "the disc for Bochs", package: "grub-common", there: Program(tools::GRUB_IMAGE) },
+    Requirement {
+        purpose: "the disc for Bochs",
+        package: "grub-pc-bin",
+        there: File("/usr/lib/grub/i386-pc/moddep.lst"),
+    },
+    Requirement { purpose: "the disc for Bochs", package: "xorriso", there: Program(tools::XORRISO) },
+    Requirement { purpose: "the disc for Bochs", package: "mtools", there: Program(tools::MTOOLS) },
+];
 
 /// What fetches the solver.
-const PIP: Requirement = Requirement { purpose: "fetching the solver", package: "python3-pip", program: "pip3" };
+const PIP: Requirement = Requirement { purpose: "fetching the solver", package: "python3-pip", there: Program("pip3") };
 
 /// The solver: the PyPI wheel carries an ordinary binary, which needs no Python.
 const Z3_VERSION: &str = "5.4.0";
@@ -53,8 +85,7 @@ pub fn set_up() -> Result<bool, Error> {
 
 /// Installs what of the requirements is missing, or says what is; whether nothing is missing afterwards.
 fn install(requirements: &[Requirement]) -> Result<bool, Error> {
-    let missing: Vec<&Requirement> =
-        requirements.iter().filter(|requirement| tools::find(requirement.program).is_none()).collect();
+    let missing: Vec<&Requirement> = requirements.iter().filter(|requirement| !requirement.is_met()).collect();
     if missing.is_empty() {
         return Ok(true);
     }

@@ -4,14 +4,15 @@ mod cargo;
 
 use crate::boots;
 use crate::counts::Counts;
+use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::job::{Boot, Job};
-use crate::{prove, setup, tools};
+use crate::{prove, setup};
 use cargo::cargo_test;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Set up what is missing and run everything: tests, boots, programs on both machines
+/// Set up what is missing and run everything: tests, proofs, boots, programs on all machines
 ///
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
@@ -32,7 +33,7 @@ const STEPS: &[Step] = &[
     Step { name: "every interleaving on the lock", run: loom },
     Step { name: "proofs", run: prove::prove_all },
     Step { name: "boots", run: try_boots },
-    Step { name: "programs on both machines", run: programs },
+    Step { name: "programs on all machines", run: programs },
 ];
 
 /// Does it.
@@ -91,12 +92,15 @@ fn programs() -> Result<Counts, Error> {
         }
         Counts::one(problems.is_empty())
     };
-    let qemu = if tools::find(tools::QEMU).is_some() {
-        judge("qemu", job.on_qemu(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?)
-    } else {
-        println!("  skipped  qemu: {} is not installed", tools::QEMU);
-        Counts::SKIPPED
-    };
-    let sim = judge("sim", job.hosted(1, Some(PROGRAMS_LIMIT), false)?);
-    Ok([qemu, sim].into_iter().sum())
+    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false)?)];
+    for emulator in [Emulator::Qemu, Emulator::Bochs] {
+        counts.push(if emulator.is_there() {
+            let ran = job.booted(&Boot { emulator, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
+            judge(&emulator.to_string(), ran)
+        } else {
+            println!("  skipped  {emulator}: it is not installed");
+            Counts::SKIPPED
+        });
+    }
+    Ok(counts.into_iter().sum())
 }

@@ -35,6 +35,10 @@ reasons! {
     Failed = 0x15, "a check failed";
 }
 
+/// What an image writes to the emulators' debug port when the console has ended; the number of the reason comes next.
+/// For Bochs, whose own exit status says nothing.
+pub const END_OF_CONSOLE: u8 = 4;
+
 impl Reason {
     /// The number to write to the exit device.
     pub fn code(self) -> u8 {

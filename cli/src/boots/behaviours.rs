@@ -1,7 +1,7 @@
 //! The table of behaviours.
 
+use crate::emulator::{Emulator, Outcome};
 use crate::image::Kind;
-use crate::qemu::Outcome;
 use kernel::exit::Reason;
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct Behaviour {
     /// What it is called.
     pub name: &'static str,
+    /// Where it is tried.
+    pub emulator: Emulator,
     /// Name of its image.
     pub image: &'static str,
     /// Which checks the image contains; images with programs only have a choice.
@@ -34,6 +36,7 @@ pub struct Behaviour {
 /// The image ends well on one CPU within the time-out.
 pub const USUAL: Behaviour = Behaviour {
     name: "",
+    emulator: Emulator::Qemu,
     image: "cairn",
     kind: Kind::Fast,
     cpus: 1,
@@ -57,6 +60,12 @@ const PANIC: Behaviour = Behaviour {
     count: Some(("cairn: kernel panic on CPU", 1)),
     ..USUAL
 };
+
+/// When to give up on Bochs, where GRUB alone takes several seconds.
+const BOCHS_LIMIT: Duration = Duration::from_secs(90);
+
+/// When a hang on Bochs counts as one.
+const BOCHS_HANG: Duration = Duration::from_secs(20);
 
 /// Every CPU runs.
 const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
@@ -183,6 +192,24 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         image: "try-smep",
         texts: &["error code 0x11", "fetch from 0x40000000: its page forbids it", "try_smep::entry"],
         ..FAULT
+    },
+    Behaviour {
+        name: "bochs-smep",
+        emulator: Emulator::Bochs,
+        image: "try-smep",
+        timeout: BOCHS_LIMIT,
+        texts: &["error code 0x11", "fetch from 0x40000000: its page forbids it", "try_smep::entry"],
+        ..FAULT
+    },
+    Behaviour {
+        name: "bochs-hang",
+        emulator: Emulator::Bochs,
+        image: "try-hang",
+        cpus: 3,
+        timeout: BOCHS_HANG,
+        outcome: Outcome::TimedOut,
+        texts: &["cairn: stopped from outside", "CPU 0: 0x40000000", "CPU 1: try_hang::spin"],
+        ..USUAL
     },
     Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
     Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },

@@ -9,7 +9,7 @@ use x86_64::instructions::port::{Port, PortReadOnly};
 /// COM1.
 const COM1: u16 = 0x3F8;
 /// The emulators' debug port: it reads as its own number where it exists.
-const DEBUG_PORT: u16 = 0xE9;
+pub const DEBUG_PORT: u16 = 0xE9;
 /// How often a full transmitter is asked again before a byte is given up; a byte at 115200 baud takes
 /// 87 microseconds, a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;

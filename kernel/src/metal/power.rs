@@ -1,7 +1,8 @@
 //! The end: telling the emulator why, and switching the machine off.
 
+use super::console::DEBUG_PORT;
 use super::registers;
-use crate::exit::Reason;
+use crate::exit::{END_OF_CONSOLE, Reason};
 use x86_64::instructions::port::Port;
 
 /// QEMU's `isa-debug-exit` device, as the command line places it.
@@ -17,6 +18,9 @@ pub fn leave(reason: Reason) -> ! {
     // SAFETY: on the machines that the kernel knows, these ports do nothing but end the machine.
     unsafe {
         Port::new(QEMU_EXIT).write(u32::from(reason.code()));
+        let mut debug = Port::new(DEBUG_PORT);
+        debug.write(END_OF_CONSOLE);
+        debug.write(reason.code());
         let mut bochs = Port::new(BOCHS_EXIT);
         for &byte in b"Shutdown" {
             bochs.write(byte);

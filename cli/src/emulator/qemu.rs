@@ -1,10 +1,10 @@
-//! Running an image on QEMU.
+//! QEMU.
 
+use super::{Ended, Outcome, POLL, Run, show};
 use crate::error::Error;
 use crate::tools;
 use kernel::exit::Reason;
 use std::env;
-use std::fmt;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -14,60 +14,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A run to make.
-pub struct Run<'a> {
-    /// The image.
-    pub image: &'a Path,
-    /// The boot archive.
-    pub archive: Option<&'a Path>,
-    /// Number of CPUs.
-    pub cpus: u32,
-    /// When to ask the machine what it is doing and to end it.
-    pub timeout: Option<Duration>,
-    /// Whether to wait for a debugger on TCP port 1234 before the first instruction.
-    pub gdb: bool,
-    /// Whether to show the console while the machine runs.
-    pub show: bool,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// The image ended the machine for this reason.
-    Ended(Reason),
-    /// The machine reset itself: a triple fault, or something wrote to a reset register.
-    Reset,
-    /// The time was up. The console then says what each CPU was running, if any CPU still took an NMI.
-    TimedOut,
-    /// QEMU ended by itself with this status; its own message has been shown.
-    Emulator(ExitStatus),
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        match self {
-            Outcome::Ended(reason) => formatter.write_str(reason.text()),
-            Outcome::Reset => formatter.write_str("the machine reset itself (triple fault)"),
-            Outcome::TimedOut => formatter.write_str("time-out"),
-            Outcome::Emulator(status) => write!(formatter, "QEMU failed with {status}"),
-        }
-    }
-}
-
-/// A run that has ended.
-pub struct Ended {
-    /// How.
-    pub outcome: Outcome,
-    /// What the console showed.
-    pub console: String,
-    /// How long it took.
-    pub time: Duration,
-}
-
 /// How long a machine has to answer the question what it is doing.
 const LAST_WORDS: Duration = Duration::from_secs(3);
-/// How often to look whether QEMU has ended.
-const POLL: Duration = Duration::from_millis(5);
 
 /// Runs the machine to its end.
 pub fn run(run: &Run) -> Result<Ended, Error> {
@@ -75,8 +23,8 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let monitor = Monitor::new();
     let mut child = command(run, &monitor.path).spawn().map_err(Error::start(tools::QEMU))?;
     let console = child.stdout.take().map(|stdout| {
-        let show = run.show;
-        thread::spawn(move || collect(stdout, show))
+        let live = run.show;
+        thread::spawn(move || collect(stdout, live))
     });
     let (status, timed_out) = wait(&mut child, begin, run.timeout, &monitor).map_err(Error::start(tools::QEMU))?;
     let console = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
@@ -141,16 +89,14 @@ fn wait(
 }
 
 /// Reads the console to its end.
-fn collect(mut from: impl Read, show: bool) -> String {
+fn collect(mut from: impl Read, live: bool) -> String {
     let mut all = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         let bytes = &chunk[..length];
         all.extend_from_slice(bytes);
-        if show {
-            let mut out = io::stdout().lock();
-            // Whoever closed our output does not want to see the console.
-            let _ = out.write_all(bytes).and_then(|()| out.flush());
+        if live {
+            show(bytes);
         }
     }
     String::from_utf8_lossy(&all).into_owned()

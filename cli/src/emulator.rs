@@ -1,0 +1,110 @@
+//! Running an image on an emulated PC.
+
+pub mod bochs;
+pub mod qemu;
+
+use crate::error::Error;
+use crate::tools;
+use kernel::exit::Reason;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// An emulator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Emulator {
+    /// QEMU: fast, and boots the image itself.
+    Qemu,
+    /// Bochs: exact and slow, runs come out the same each time, and GRUB boots the image.
+    Bochs,
+}
+
+impl Emulator {
+    /// Whether everything that it needs is installed.
+    pub fn is_there(self) -> bool {
+        let programs: &[&str] = match self {
+            Emulator::Qemu => &[tools::QEMU],
+            Emulator::Bochs => &[tools::BOCHS, tools::GRUB_IMAGE, tools::XORRISO, tools::MTOOLS],
+        };
+        programs.iter().all(|program| tools::find(program).is_some())
+    }
+
+    /// Runs the machine to its end.
+    pub fn run(self, run: &Run) -> Result<Ended, Error> {
+        match self {
+            Emulator::Qemu => qemu::run(run),
+            Emulator::Bochs => bochs::run(run),
+        }
+    }
+}
+
+impl fmt::Display for Emulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str(match self {
+            Emulator::Qemu => "QEMU",
+            Emulator::Bochs => "Bochs",
+        })
+    }
+}
+
+/// A run to make.
+pub struct Run<'a> {
+    /// The image.
+    pub image: &'a Path,
+    /// The boot archive.
+    pub archive: Option<&'a Path>,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// When to ask the machine what it is doing and to end it.
+    pub timeout: Option<Duration>,
+    /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
+    pub gdb: bool,
+    /// Whether to show the console while the machine runs.
+    pub show: bool,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// The image ended the machine for this reason.
+    Ended(Reason),
+    /// The machine reset itself: a triple fault, or something wrote to a reset register.
+    Reset,
+    /// The time was up. The console then says what each CPU was running, if that could be found out.
+    TimedOut,
+    /// The emulator ended by itself with this status; its own message has been shown.
+    Emulator(ExitStatus),
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Outcome::Ended(reason) => formatter.write_str(reason.text()),
+            Outcome::Reset => formatter.write_str("the machine reset itself (triple fault)"),
+            Outcome::TimedOut => formatter.write_str("time-out"),
+            Outcome::Emulator(status) => write!(formatter, "the emulator failed with {status}"),
+        }
+    }
+}
+
+/// A run that has ended.
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// What the console showed.
+    pub console: String,
+    /// How long it took.
+    pub time: Duration,
+}
+
+/// How often to look whether an emulator has ended.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Shows bytes of the console on the terminal.
+fn show(bytes: &[u8]) {
+    let mut out = io::stdout().lock();
+    // Whoever closed our output does not want to see the console.
+    let _ = out.write_all(bytes).and_then(|()| out.flush());
+}

@@ -1,0 +1,288 @@
+//! Bochs, which boots from a disc that GRUB makes bootable.
+
+use super::{Ended, Outcome, POLL, Run, show};
+use crate::error::Error;
+use crate::tools;
+use kernel::exit::{END_OF_CONSOLE, Reason};
+use kernel::symbols::Symbols;
+use std::fmt::Write;
+use std::fs;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What GRUB does.
+const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image\n";
+/// What it does as well where there is a boot archive.
+const GRUB_MODULE: &str = "module2 /boot/archive\n";
+
+/// What the debugger, without which Debian's Bochs does not come, is told.
+const DEBUGGER: &str = "c\nquit\n";
+
+/// What the debugger says before it says where each CPU is.
+const STOPPED: &str = "Next at t=";
+
+/// What its log says of a machine that resets itself.
+const TRIPLE_FAULT: &str = "exception(): 3rd";
+
+/// What marks the line of the log about what it cannot go on with.
+const GIVES_UP: &str = ">>PANIC<<";
+
+/// How long the debugger has to say where each CPU is.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// The machine's BIOS.
+pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
+/// The BIOS of its display.
+pub const VGA_BIOS: &str = "/usr/share/vgabios/vgabios.bin";
+
+/// The machine, but for its CPUs and files. Of the displays that Debian's Bochs has, this one neither needs a window system
+/// nor writes to the terminal; nobody looks at it.
+const MACHINE: &str = "\
+plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=0, speaker=0, parallel=0, gameport=0, extfpuirq=1
+config_interface: textconfig
+display_library: rfb, options=\"timeout=0\"
+memory: guest=2048, host=2048
+pci: enabled=1, chipset=i440fx
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+boot: cdrom
+com1: enabled=1, mode=null
+panic: action=fatal
+error: action=report
+info: action=report
+debug: action=ignore
+mouse: enabled=0
+clock: sync=none, time0=local
+port_e9_hack: enabled=1
+";
+
+/// Runs the machine to its end.
+pub fn run(run: &Run) -> Result<Ended, Error> {
+    let begin = Instant::now();
+    let files = tempfile::tempdir().map_err(Error::file("make a directory in", &std::env::temp_dir()))?;
+    let files = files.path();
+    make_disc(run, files)?;
+    let mut machine = String::from(MACHINE);
+    // Ticks are what Bochs counts, so that its speed makes no difference.
+    let _ = writeln!(
+        machine,
+        "cpu: model=corei7_skylake_x, count={}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
+        run.cpus
+    );
+    let _ = writeln!(machine, "ata0-master: type=cdrom, path={}, status=inserted", files.join("disc").display());
+    let _ = writeln!(machine, "romimage: file={BIOS}, options=fastboot\nvgaromimage: file={VGA_BIOS}");
+    let _ = writeln!(machine, "log: {}", files.join("log").display());
+    write(&files.join("machine"), &machine)?;
+    write(&files.join("debugger"), DEBUGGER)?;
+
+    let said = files.join("said");
+    let errors = fs::File::create(&said).map_err(Error::file("write", &said))?;
+    let mut child = Command::new(tools::BOCHS)
+        .args(["-q", "-f", "machine", "-rc", "debugger"])
+        .current_dir(files)
+        .env("TERM", "dumb")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .map_err(Error::start(tools::BOCHS))?;
+    let stopping = Arc::new(AtomicBool::new(false));
+    let console = child.stdout.take().map(|stdout| {
+        let (cpus, live, stopping) = (run.cpus, run.show, stopping.clone());
+        thread::spawn(move || collect(stdout, cpus, live, &stopping))
+    });
+    let (status, timed_out) = wait(&mut child, begin, run.timeout, &stopping).map_err(Error::start(tools::BOCHS))?;
+    let Console { mut text, reason } = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let outcome = match reason {
+        Some(reason) => Outcome::Ended(reason),
+        None if timed_out => {
+            text = explain(&text, &symbols(run)?);
+            Outcome::TimedOut
+        }
+        None => {
+            // Until it has its log, it says everything there.
+            let read = |name| fs::read_to_string(files.join(name)).unwrap_or_default();
+            let log = read("said") + &read("log");
+            if log.contains(TRIPLE_FAULT) {
+                Outcome::Reset
+            } else {
+                // What made it give up is what it said last.
+                log.lines().filter(|line| line.contains(GIVES_UP)).for_each(|line| eprintln!("Bochs: {line}"));
+                Outcome::Emulator(status)
+            }
+        }
+    };
+    Ok(Ended { outcome, console: text, time: begin.elapsed() })
+}
+
+/// Makes the disc in the directory `files`.
+fn make_disc(run: &Run, files: &Path) -> Result<(), Error> {
+    let boot = files.join("tree").join("boot");
+    let grub = boot.join("grub");
+    fs::create_dir_all(&grub).map_err(Error::file("create", &grub))?;
+    let copy = |from: &Path, name: &str| fs::copy(from, boot.join(name)).map_err(Error::file("copy", from));
+    copy(run.image, "image")?;
+    let mut menu = String::from(GRUB_MENU);
+    if let Some(archive) = run.archive {
+        copy(archive, "archive")?;
+        menu += GRUB_MODULE;
+    }
+    write(&grub.join("grub.cfg"), &(menu + "boot\n"))?;
+    let made = Command::new(tools::GRUB_IMAGE)
+        .current_dir(files)
+        .args(["-o", "disc", "tree"])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::start(tools::GRUB_IMAGE))?;
+    if made.status.success() {
+        return Ok(());
+    }
+    eprint!("{}", String::from_utf8_lossy(&made.stderr));
+    Err(Error::Failed { program: tools::GRUB_IMAGE.to_owned() })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(Error::file("write", path))
+}
+
+/// The functions of the image, as the boot archive names them.
+fn symbols(run: &Run) -> Result<String, Error> {
+    crate::archive::symbol_table(run.image)
+}
+
+/// Waits for the end of Bochs. When the time is up, its debugger says where each CPU is.
+fn wait(
+    child: &mut Child,
+    begin: Instant,
+    timeout: Option<Duration>,
+    stopping: &AtomicBool,
+) -> std::io::Result<(std::process::ExitStatus, bool)> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, false));
+        }
+        if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
+            break;
+        }
+        thread::sleep(POLL);
+    }
+    stopping.store(true, Ordering::Relaxed);
+    let asked = Instant::now();
+    let interrupt = Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status();
+    while interrupt.is_ok() && asked.elapsed() < LAST_WORDS {
+        if let Some(status) = child.try_wait()? {
+            return Ok((status, true));
+        }
+        thread::sleep(POLL);
+    }
+    child.kill()?;
+    Ok((child.wait()?, true))
+}
+
+/// What came over the debug port.
+#[derive(Default)]
+struct Console {
+    text: String,
+    /// Why the image ended the machine, if it did.
+    reason: Option<Reason>,
+}
+
+/// Reads what Bochs prints: the debugger's greeting, which ends with a line for each of `cpus`, then the console, then the
+/// mark of its end and the reason, then what the debugger has to say.
+fn collect(mut from: impl Read, cpus: u32, live: bool, stopping: &AtomicBool) -> Console {
+    let mut all = Vec::new();
+    let mut begin = None;
+    let mut shown = 0;
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut chunk) {
+        all.extend_from_slice(&chunk[..length]);
+        begin = begin.or_else(|| after_greeting(&all, cpus));
+        if let Some(begin) = begin
+            && live
+            && !stopping.load(Ordering::Relaxed)
+        {
+            let end = end_of_console(&all, begin);
+            show(&all[shown.max(begin)..end]);
+            shown = end;
+        }
+    }
+    let begin = begin.unwrap_or(all.len());
+    let end = end_of_console(&all, begin);
+    let code = all.get(end + 1);
+    Console {
+        text: String::from_utf8_lossy(&all[begin..end]).into_owned(),
+        reason: Reason::ALL.iter().copied().find(|reason| Some(&reason.code()) == code),
+    }
+}
+
+/// Where the debugger's greeting ends, if it has ended.
+fn after_greeting(bytes: &[u8], cpus: u32) -> Option<usize> {
+    let stopped = bytes.windows(STOPPED.len()).position(|window| window == STOPPED.as_bytes())?;
+    let mut ends = (stopped..bytes.len()).filter(|&at| bytes[at] == b'\n');
+    Some(ends.nth(cpus as usize)? + 1)
+}
+
+/// Where the console ends that begins at `begin`.
+fn end_of_console(bytes: &[u8], begin: usize) -> usize {
+    bytes[begin..].iter().position(|&byte| byte == END_OF_CONSOLE).map_or(bytes.len(), |at| begin + at)
+}
+
+/// The console, with where each CPU is in the words of the kernel's own reports.
+fn explain(text: &str, symbols: &str) -> String {
+    let Some((console, positions)) = text.rsplit_once(STOPPED) else { return text.to_owned() };
+    let symbols = Symbols::new(symbols);
+    let mut console = console.trim_end().to_owned() + "\ncairn: stopped from outside\n";
+    for (cpu, address) in positions.lines().filter_map(position) {
+        let _ = match symbols.find(address) {
+            Some(symbol) => writeln!(console, "  CPU {cpu}: {}+{:#x}", symbol.name, symbol.offset),
+            None => writeln!(console, "  CPU {cpu}: {address:#x}"),
+        };
+    }
+    console
+}
+
+/// The CPU and its instruction pointer in a line such as `(3) [0x00000010da34] 0008:ffffffff8010da34 (unk. ctxt): …`.
+fn position(line: &str) -> Option<(u32, u64)> {
+    let (cpu, rest) = line.strip_prefix('(')?.split_once(") [")?;
+    let (_, rest) = rest.split_once("] ")?;
+    let (_, address) = rest.split_whitespace().next()?.split_once(':')?;
+    Some((cpu.parse().ok()?, u64::from_str_radix(address, 16).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GREETING: &str = "Bochs\nNext at t=0\n(0) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n\
+                            (1) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n";
+
+    fn collected(text: &str) -> Console {
+        collect(text.as_bytes(), 2, false, &AtomicBool::new(false))
+    }
+
+    #[test]
+    fn the_console_is_what_is_between_greeting_and_mark() {
+        let console = collected(&format!("{GREETING}cairn: 2 CPUs\nhello\n\u{4}\u{10}(0).[251437180] out dx, al"));
+        assert_eq!((console.text.as_str(), console.reason), ("cairn: 2 CPUs\nhello\n", Some(Reason::Done)));
+        let console = collected(&format!("{GREETING}cairn: 2 CPUs\nhel"));
+        assert_eq!((console.text.as_str(), console.reason), ("cairn: 2 CPUs\nhel", None));
+        assert_eq!(collected("no such machine").text, "");
+    }
+
+    #[test]
+    fn where_each_cpu_is_is_said_in_the_kernels_words() {
+        let text = "hello\nNext at t=139694170\n\
+                    (0) [0x00000010da34] 0008:ffffffff8010da34 (unk. ctxt): cmp rax, r9\n\
+                    (1) [0x00000010da34] 0023:0000000040001000 (unk. ctxt): pause\n";
+        let symbols = "ffffffff8010da00 40 kernel::first\n";
+        assert_eq!(
+            explain(text, symbols),
+            "hello\ncairn: stopped from outside\n  CPU 0: kernel::first+0x34\n  CPU 1: 0x40001000\n"
+        );
+        assert_eq!(explain("hello\n", symbols), "hello\n");
+    }
+}
