@@ -40,6 +40,12 @@ pub const CONSOLE_BUFFER_SIZE: u32 = 512;
 pub const VMXINFO_SIZE: u32 = 15;
 /// I/O APIC lines are below this.
 pub const IOAPIC_LINES: u32 = 24;
+/// Last entry of the local APIC's vector table.
+pub const LAPIC_MAX_LVT: u32 = 5;
+/// Vector of the local APIC's spurious interrupts.
+pub const SPURIOUS_VECTOR: u32 = 39;
+/// Vector of the local APIC's errors.
+pub const ERROR_VECTOR: u32 = 50;
 /// User code selector (`CPU_GDT_UCODE`).
 pub const USER_CODE: u32 = 0x1B;
 /// User data selector (`CPU_GDT_UDATA`).

@@ -57,6 +57,7 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
     own.dirs.define(|[n, i]| if n == 0 || !is_user_directory::<M>(i) { Pde::Id } else { Pde::UnPresent });
     own.lines.define(|[line]| Line { irq: line + 32, enabled: false.into() });
     own.ioapic = IoApic { init: true.into(), ..own.ioapic };
+    own.lapic = own.lapic.set_up();
     own.cur = own.cpu + 1;
     own.ghost.update(|g| {
         g.pg = true.into();

@@ -26,6 +26,8 @@ pub struct Own<M: Machine> {
     pub console: Console<M>,
     /// The I/O APIC's own count of its lines (`ioapic.s`).
     pub ioapic: IoApic<M>,
+    /// The local APIC (`lapic`).
+    pub lapic: Lapic<M>,
     /// Resource containers: this CPU's copy; it changes its root's subtree only.
     pub ac: <M as Home<Containers>>::Map,
     /// Page directories of this CPU's threads (`ptpool`).
@@ -120,6 +122,84 @@ pub struct IoApic<M: Machine> {
     pub init: M::Flag,
 }
 
+/// The local APIC.
+#[derive(Clone, Copy, Debug)]
+pub struct Lapic<M: Machine> {
+    /// Error status.
+    pub esr: M::Word,
+    /// An end of interrupt is outstanding.
+    pub eoi: M::Flag,
+    /// Number of the last entry of the local vector table.
+    pub max_lvt: M::Word,
+    /// Software enable.
+    pub enable: M::Flag,
+    /// Vector of spurious interrupts.
+    pub spurious: M::Word,
+    /// Input 0 is masked.
+    pub lint0_mask: M::Flag,
+    /// Input 1 is masked.
+    pub lint1_mask: M::Flag,
+    /// The performance counter's input is masked.
+    pub pcint_mask: M::Flag,
+    /// Logical destination.
+    pub ldr: M::Word,
+    /// Vector of errors.
+    pub error_irq: M::Word,
+    /// The error status is to be cleared.
+    pub esr_clr_pen: M::Flag,
+    /// Task priority.
+    pub tpr: M::Word,
+}
+
+impl<M: Machine> Lapic<M> {
+    /// As the machine hands it over.
+    pub fn reset() -> Self {
+        Lapic {
+            esr: 0.into(),
+            eoi: false.into(),
+            max_lvt: LAPIC_MAX_LVT.into(),
+            enable: false.into(),
+            spurious: 0.into(),
+            lint0_mask: false.into(),
+            lint1_mask: false.into(),
+            pcint_mask: false.into(),
+            ldr: 0.into(),
+            error_irq: 0.into(),
+            esr_clr_pen: false.into(),
+            tpr: 0.into(),
+        }
+    }
+
+    /// As `sched_init` sets it up: enabled, with all inputs masked (reference, section 6.2).
+    pub fn set_up(self) -> Self {
+        Lapic {
+            enable: true.into(),
+            spurious: SPURIOUS_VECTOR.into(),
+            lint0_mask: true.into(),
+            lint1_mask: true.into(),
+            pcint_mask: true.into(),
+            error_irq: ERROR_VECTOR.into(),
+            max_lvt: self.max_lvt,
+            ..Lapic::reset()
+        }
+    }
+
+    fn words(&mut self, visit: &mut dyn Visit<M>) {
+        visit.word("lapic.esr", &mut self.esr);
+        visit.flag("lapic.eoi", &mut self.eoi);
+        visit.word("lapic.max_lvt", &mut self.max_lvt);
+        visit.flag("lapic.enable", &mut self.enable);
+        visit.word("lapic.spurious", &mut self.spurious);
+        visit.flag("lapic.lint0_mask", &mut self.lint0_mask);
+        visit.flag("lapic.lint1_mask", &mut self.lint1_mask);
+        visit.flag("lapic.pcint_mask", &mut self.pcint_mask);
+        visit.word("lapic.ldr", &mut self.ldr);
+        visit.word("lapic.error_irq", &mut self.error_irq);
+        visit.flag("lapic.esr_clr_pen", &mut self.esr_clr_pen);
+        visit.word("lapic.tpr", &mut self.tpr);
+    }
+}
+
 /// What is constant after boot.
 #[derive(Clone, Copy, Debug)]
 pub struct Boot<M: Machine> {
@@ -173,6 +253,7 @@ impl<M: Machine> Own<M> {
             ti: TrapInfo { addr: M::Wide::constant(0), ra: M::Wide::constant(0) },
             console: Console { len: 0.into(), rpos: 0.into() },
             ioapic,
+            lapic: Lapic::reset(),
             ac,
             dirs: <M as Home<Directories>>::home(place),
             tables: <M as Home<PageTables>>::home(place),
@@ -200,6 +281,7 @@ impl<M: Spec> Own<M> {
             ti: self.ti,
             console: self.console,
             ioapic: self.ioapic,
+            lapic: self.lapic,
             ac: self.ac.clone(),
             dirs: self.dirs.clone(),
             tables: self.tables.clone(),
@@ -248,6 +330,7 @@ impl<M: Machine> Own<M> {
         visit.word("ioapic.irqs", &mut self.ioapic.irqs);
         visit.word("ioapic.enables", &mut self.ioapic.enables);
         visit.flag("ioapic.init", &mut self.ioapic.init);
+        self.lapic.words(visit);
         visit.word("rdy.head", &mut self.ready.head);
         visit.word("rdy.tail", &mut self.ready.tail);
         self.ready.span.update(|span| {

@@ -9,7 +9,7 @@ use layer::invariant::View;
 use layer::machine::{Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
-use layer::state::{Boot, Console, Cpu, IoApic, Own, OwnGhost, Shared, TrapInfo};
+use layer::state::{Boot, Console, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo};
 use smt::term::{Name, Range};
 use std::any::Any;
 use std::rc::Rc;
@@ -83,6 +83,7 @@ impl<G: Geometry> State<G> {
             ti: TrapInfo { addr: zero().into(), ra: zero().into() },
             console: Console { len: zero(), rpos: zero() },
             ioapic: IoApic { max_intr: zero(), irqs: zero(), enables: zero(), init: off() },
+            lapic: Lapic::reset(),
             ac: home::<G, Containers>(),
             dirs: home::<G, Directories>(),
             tables: home::<G, PageTables>(),

@@ -4,6 +4,7 @@ use crate::constants::*;
 use crate::fields::*;
 use crate::machine::Spec;
 use crate::page_table::is_user_directory;
+use crate::state::Lapic;
 use crate::{process, thread};
 use domain::{Flag, Map, Wide};
 
@@ -65,6 +66,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                 && v.own.cur == v.own.cpu + 1
                 && v.own.nps == v.boot.nps
                 && v.own.ioapic.init.holds()
+                && is_set_up(&v.own.lapic, s.before.own.lapic.max_lvt)
                 && v.own.ac.get([0.into()]).nchildren == TOTAL_CPU
                 && (x < 1 || x > TOTAL_CPU || {
                     let root = v.own.ac.get([x]);
@@ -79,7 +81,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                     })
         },
         frame: |_, may| {
-            for scalar in ["pg", "init", "PT", "cid", "nps", "ioapic.init"] {
+            for scalar in ["pg", "init", "PT", "cid", "nps", "ioapic.init"].iter().chain(LAPIC).copied() {
                 may(scalar, "", &[]);
             }
             for field in
@@ -89,6 +91,38 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
             }
         },
     }
+}
+
+/// What `sched_init` may change of the local APIC.
+const LAPIC: &[&str] = &[
+    "lapic.esr",
+    "lapic.eoi",
+    "lapic.enable",
+    "lapic.spurious",
+    "lapic.lint0_mask",
+    "lapic.lint1_mask",
+    "lapic.pcint_mask",
+    "lapic.ldr",
+    "lapic.error_irq",
+    "lapic.esr_clr_pen",
+    "lapic.tpr",
+];
+
+/// The local APIC is as section 6.2 of the reference has it.
+#[track_caller]
+fn is_set_up<M: Spec>(lapic: &Lapic<M>, max_lvt: M::Word) -> bool {
+    lapic.esr == 0
+        && !lapic.eoi.holds()
+        && lapic.max_lvt == max_lvt
+        && lapic.enable.holds()
+        && lapic.spurious == 39
+        && lapic.lint0_mask.holds()
+        && lapic.lint1_mask.holds()
+        && lapic.pcint_mask.holds()
+        && lapic.ldr == 0
+        && lapic.error_irq == 50
+        && !lapic.esr_clr_pen.holds()
+        && lapic.tpr == 0
 }
 
 pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
