@@ -6,7 +6,8 @@ use crate::counts::Counts;
 use crate::error::Error;
 use crate::{setup, tools, workspace};
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{Options, Progress, Report, Status};
+use prover::{Fate, MutantProgress, MutantReport, Options, Progress, Report, Sample, Status};
+use serde::Serialize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -39,39 +40,102 @@ pub struct Arguments {
     /// Print what is assumed, and what the types make true
     #[arg(long)]
     assumptions: bool,
+    /// Instead of proving, try what happens if one operator of the code is wrong: every such mutant must be noticed
+    #[arg(long)]
+    mutants: bool,
+    /// Of the mutants, only every N-th
+    #[arg(long, value_name = "N", requires = "mutants", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    every: u16,
+}
+
+impl Default for Arguments {
+    fn default() -> Arguments {
+        Arguments {
+            wanted: Vec::new(),
+            json: None,
+            timeout: TIMEOUT,
+            solver: None,
+            jobs: None,
+            assumptions: false,
+            mutants: false,
+            every: 1,
+        }
+    }
 }
 
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let report = prove(arguments)?;
-    if let Some(path) = &arguments.json {
-        let text = serde_json::to_string_pretty(&report).map_err(Error::Json)?;
-        std::fs::write(path, text + "\n").map_err(Error::file("write", path))?;
+    if arguments.mutants {
+        let report = try_mutants(arguments)?;
+        write_json(arguments, &report)?;
+        print::mutants(&report);
+        return Ok(if report.all_killed() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    let report = prove(arguments)?;
+    write_json(arguments, &report)?;
     print::report(&report, arguments.assumptions || arguments.wanted.is_empty());
     Ok(if report.all_proved() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Writes the report where it is wanted.
+fn write_json(arguments: &Arguments, report: &impl Serialize) -> Result<(), Error> {
+    let Some(path) = &arguments.json else { return Ok(()) };
+    let text = serde_json::to_string_pretty(report).map_err(Error::Json)?;
+    std::fs::write(path, text + "\n").map_err(Error::file("write", path))
+}
+
+/// Of the mutants, how many are left out between two that the test tries.
+const SAMPLE: u16 = 20;
+
+/// Tries some of the mutants and prints what is wrong; how many were noticed.
+pub fn try_some_mutants() -> Result<Counts, Error> {
+    let report = try_mutants(&Arguments { mutants: true, every: SAMPLE, ..Arguments::default() })?;
+    print::unnoticed(&report);
+    let is_settled = |fate: &Fate| matches!(fate, Fate::Killed(_) | Fate::Explained(_));
+    Ok(report.trials.iter().map(|trial| Counts::one(is_settled(&trial.fate))).sum())
+}
+
 /// Proves everything and prints what is not proved; how many rows are.
 pub fn prove_all() -> Result<Counts, Error> {
-    let arguments =
-        Arguments { wanted: Vec::new(), json: None, timeout: TIMEOUT, solver: None, jobs: None, assumptions: false };
-    let report = prove(&arguments)?;
+    let report = prove(&Arguments::default())?;
     print::failures(&report);
     Ok(report.rows().map(|row| Counts::one(row.status == Status::Proved)).sum())
 }
 
-fn prove(arguments: &Arguments) -> Result<Report, Error> {
+fn options(arguments: &Arguments) -> Result<Options, Error> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = Options {
+    Ok(Options {
         solver: arguments.solver.clone().map_or_else(solver, Ok)?,
         timeout_ms: arguments.timeout * 1000,
         workers: arguments.jobs.map_or(cores, usize::from),
         wanted: arguments.wanted.clone(),
-    };
+    })
+}
+
+fn bar() -> ProgressBar {
     let bar = ProgressBar::no_length().with_style(style());
     bar.enable_steady_tick(Duration::from_millis(200));
-    let report = prover::run(&options, &mut |progress| match progress {
+    bar
+}
+
+fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
+    let bar = bar();
+    let sample = Sample { every: arguments.every.into() };
+    let report =
+        prover::try_mutants(&options(arguments)?, sample, &workspace::root(), &mut |progress| match progress {
+            MutantProgress::Begin(mutants) => bar.set_length(mutants as u64),
+            MutantProgress::Done(name) => {
+                bar.inc(1);
+                bar.set_message(name);
+            }
+        });
+    bar.finish_and_clear();
+    Ok(report?)
+}
+
+fn prove(arguments: &Arguments) -> Result<Report, Error> {
+    let bar = bar();
+    let report = prover::run(&options(arguments)?, &mut |progress| match progress {
         Progress::Begin(proofs) => bar.set_length(proofs as u64),
         Progress::Done(name, status) => {
             bar.inc(1);
@@ -86,7 +150,7 @@ fn prove(arguments: &Arguments) -> Result<Report, Error> {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{bar:30} {pos}/{len} proofs {elapsed} {msg}")
+    ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
         .expect("the template is a constant that a test tries")
 }
 

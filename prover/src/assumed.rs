@@ -4,6 +4,7 @@ use crate::explore::condition;
 use crate::facts::{FactSet, Quantified, assert_at};
 use crate::machine::{Sym, quantified};
 use crate::map::Identity;
+use crate::mutant::running;
 use crate::prove::Ground;
 use crate::state::{State, is_part};
 use crate::word::SymWord;
@@ -59,7 +60,7 @@ impl Assumed {
         let at = move |number: &str, keys: &[SymWord]| {
             let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
             let outer = engine(|e| e.facts.record());
-            let holds = condition(&|| (fact.holds)(&state.view(), keys));
+            let holds = running(false, || condition(&|| (fact.holds)(&state.view(), keys)));
             engine(|e| e.facts.recorded(outer));
             Some(holds)
         };
@@ -128,7 +129,7 @@ impl Assumed {
 /// Runs `work` as if nothing were known of the path, and without touching what it reads.
 fn aside<R>(work: impl FnOnce() -> R) -> R {
     let (outer, hidden) = engine(|e| (e.facts.record(), std::mem::replace(&mut e.hide_path, true)));
-    let result = work();
+    let result = running(false, work);
     engine(|e| {
         e.hide_path = hidden;
         e.facts.recorded(outer);

@@ -1,5 +1,6 @@
 //! One prover thread: its terms, its solver, and where it is on the path that it explores.
 use crate::facts::Facts;
+use crate::mutant::Mutation;
 use rustc_hash::FxHashMap;
 use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
@@ -121,6 +122,7 @@ pub struct Engine {
     pub(crate) strict: bool,
     pub(crate) fresh: u32,
     pub(crate) fuel: u64,
+    pub(crate) mutation: Mutation,
     /// How far facts are instantiated to prove a goal.
     pub(crate) goal_depth: u32,
 }
@@ -177,6 +179,7 @@ impl Engine {
             strict: true,
             fresh: 0,
             fuel: 4000,
+            mutation: Mutation::default(),
             goal_depth: 3,
         }
     }

@@ -5,6 +5,7 @@
 //! first, so that the solver keeps what is common to a path and the next.
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
 use crate::facts;
+use crate::mutant::running;
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
@@ -251,7 +252,7 @@ pub(crate) fn every_path<R>(code: &dyn Fn() -> R) -> Vec<R> {
 /// `code` as a goal: as [`condition`], and facts are looked at where it reads.
 pub(crate) fn goal(code: &dyn Fn() -> bool) -> Term {
     let outer = engine(|e| e.facts.record());
-    let goal = condition(code);
+    let goal = running(false, || condition(code));
     engine(|e| {
         let reads = e.facts.recorded(outer);
         e.facts.touch_goal(&e.arena, &reads);

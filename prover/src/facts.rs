@@ -4,6 +4,7 @@
 //! fields that it speaks of, and asserted only where the solver's model breaks it: few instances are ever needed.
 use crate::engine::{Engine, engine};
 use crate::explore::condition;
+use crate::mutant::running;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
 use smt::term::{Arena, Name, Term};
@@ -314,7 +315,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
         (outer, std::mem::replace(&mut e.hide_path, true))
     });
     let merges = engine(|e| std::mem::take(&mut e.merges));
-    let holds = condition(&|| (quantified.holds)(&keys));
+    let holds = running(false, || condition(&|| (quantified.holds)(&keys)));
     let instance = engine(|e| {
         e.merges = merges;
         e.hide_path = hidden;

@@ -4,11 +4,14 @@
 mod assumed;
 mod engine;
 mod entry;
+mod equivalent;
 mod explore;
 mod facts;
 mod lemma;
 mod machine;
 mod map;
+mod mutant;
+mod mutants;
 mod prove;
 mod report;
 mod state;
@@ -19,8 +22,11 @@ mod word;
 
 pub use engine::{Counts, Failure, Reason, with_engine};
 pub use entry::prove_entry;
+pub use equivalent::Equivalent;
 pub use explore::catch_panics;
 pub use machine::Sym;
+pub use mutant::{Change, Operator};
+pub use mutants::{Fate, MutantProgress, MutantReport, Sample, Trial, try_mutants};
 pub use prove::{Ground, Outcome, prove_primitive};
 pub use report::{ASSUMED, Clause, Part, Report, Row, Status, Summary};
 pub use suite::{Options, Progress, Subject, SuiteError, run, solver_version, subjects};

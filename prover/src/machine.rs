@@ -6,6 +6,7 @@ use crate::explore::{branch, condition};
 use crate::facts::{Quantified, Trigger};
 use crate::lemma;
 use crate::map::Origin;
+use crate::mutant::running;
 use crate::state::{State, is_part, object_identity, threads_identity};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
@@ -136,7 +137,11 @@ impl<G: Geometry> Machine for Sym<G> {
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
-        if engine(|e| e.proving) == Some(call.name) { run(cpu) } else { Ok(give(&lemma::apply(cpu, &call))) }
+        if engine(|e| e.proving) == Some(call.name) {
+            run(cpu)
+        } else {
+            Ok(give(&running(false, || lemma::apply(cpu, &call))))
+        }
     }
 }
 

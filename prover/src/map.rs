@@ -3,6 +3,7 @@ use crate::engine::{Abandon, Write, engine};
 use crate::explore::{Aim, apart, branch, check, choice, condition, oblige};
 use crate::facts::{FactSet, Quantified, Trigger};
 use crate::machine::Sym;
+use crate::mutant::{Operator, change, is_running, running};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Data, Field, Geometry, Home, Key, Map, Sink, Source};
 use smt::solver::Verdict;
@@ -215,7 +216,11 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         (value, decoder.got)
     }
 
-    fn store(&mut self, key: Vec<Term>, leaves: Leaves, at: &'static Location<'static>) {
+    fn store(&mut self, key: Vec<Term>, mut leaves: Leaves, at: &'static Location<'static>) {
+        if leaves.len() > 1 && change(Operator::Write(""), at).is_some() {
+            return;
+        }
+        leaves.retain(|(leaf, _)| change(Operator::Write(leaf), at).is_none());
         for &(leaf, value) in &leaves {
             // A whole row, or an unlike variant: as far as is known it changes.
             let changes = if key.len() == F::DIMS.len() && leaf != "tag" && !leaf.contains('.') {
@@ -329,7 +334,9 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + 'static) {
         let at = Location::caller();
-        let make = Rc::new(make);
+        // Whoever reads it later runs the code that defines it.
+        let is_running = is_running();
+        let make = Rc::new(move |key: F::Key| running(is_running, || make(key)));
         // Whatever the definition computes stays in range at every key.
         let key: Vec<Term> = F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
         let (code, keys) = (make.clone(), key.clone());
@@ -347,6 +354,9 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
             exact
         });
         oblige(exact, &format!("definition of {} goes out of range", F::NAME), at);
+        if change(Operator::Write(""), at).is_some() {
+            return;
+        }
         let changes = engine(|e| e.arena.bool(true));
         engine(|e| e.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at }));
         let make = Box::new(move |key: &[Term]| {
@@ -363,6 +373,10 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         F: Field<Sym<G>, Key = [SymWord; 1]>,
     {
         let at = Location::caller();
+        let from = match change(Operator::First, at) {
+            Some(_) => from + 1,
+            None => from,
+        };
         // Every key that is looked at is within bounds, also when none is found.
         let bounded = engine(|e| {
             let bound = e.arena.number(F::DIMS[0].into());
@@ -388,9 +402,11 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         if !found {
             return None;
         }
-        let there = condition(&move || {
-            let i = SymWord(place);
-            i >= from && i < to && satisfies(&here, i.0)
+        let there = running(false, || {
+            condition(&move || {
+                let i = SymWord(place);
+                i >= from && i < to && satisfies(&here, i.0)
+            })
         });
         engine(|e| {
             e.learn(there);

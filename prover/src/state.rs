@@ -2,6 +2,7 @@
 use crate::engine::engine;
 use crate::machine::{MakeUnknown, Moves, Sym, SymLinks, SymLock, unknown_object};
 use crate::map::{Identity, Origin};
+use crate::mutant::running;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Field, Geometry, Home};
 use layer::fields::*;
@@ -204,7 +205,7 @@ impl<G: Geometry> State<G> {
             boot: self.boot,
         };
         let mut cpu = Cpu { own: start.own, shared: &shared };
-        let result = call(&mut cpu);
+        let result = running(true, || call(&mut cpu));
         let after = State::of(&cpu, self.current_cpu);
         (result, after)
     }

@@ -3,6 +3,7 @@ use crate::engine::{Failure, Reason, engine, with_engine};
 use crate::entry::prove_entry;
 use crate::explore::catch_panics;
 use crate::machine::Sym;
+use crate::mutant::Mutation;
 use crate::prove::{Ground, Outcome, prove_primitive};
 use crate::report::{ASSUMED, Clause, Report, Row, Status, Summary};
 use crate::theorems::theorems;
@@ -79,7 +80,7 @@ impl Subject {
     }
 
     /// The proofs that it takes.
-    fn jobs(self) -> Vec<Job> {
+    pub(crate) fn jobs(self) -> Vec<Job> {
         let job = |ground, geometry| Job { subject: self, ground, geometry };
         let Subject::Primitive(i) = self else { return vec![job(None, Paging::X64)] };
         let both = |geometry| [Ground::High, Ground::Derived].map(|ground| job(Some(ground), geometry));
@@ -120,13 +121,18 @@ impl Paging {
 
 /// One proof.
 #[derive(Clone, Copy, Debug)]
-struct Job {
-    subject: Subject,
-    ground: Option<Ground>,
+pub(crate) struct Job {
+    pub subject: Subject,
+    pub ground: Option<Ground>,
     geometry: Paging,
 }
 
 impl Job {
+    /// Whether it is about the page tables that the kernel uses.
+    pub(crate) fn is_x64(&self) -> bool {
+        self.geometry == Paging::X64
+    }
+
     /// About how long it takes, compared with others: the longest are begun first.
     fn weight(self) -> u32 {
         let weight = match self.subject.name() {
@@ -165,16 +171,22 @@ impl Job {
         outcome
     }
 
-    /// Proves it with a solver of its own, so that it does not matter what was proved before.
-    fn run(self, options: &Options) -> Outcome {
+    /// Proves it with a solver of its own, so that it does not matter what was proved before; with what is done about
+    /// mutants meanwhile, before and after.
+    pub(crate) fn run(self, options: &Options, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
         let program = options.solver.to_string_lossy();
-        let failed = |clause: String, reason| Outcome {
-            failures: vec![Failure { clause, reason, path: Vec::new(), state: Vec::new() }],
-            ..Outcome::default()
+        let failed = |clause: String, reason| {
+            let failures = vec![Failure { clause, reason, path: Vec::new(), state: Vec::new() }];
+            (Outcome { failures, ..Outcome::default() }, Mutation::default())
+        };
+        let prove = || {
+            engine(|e| e.mutation = mutation());
+            let outcome = self.counted();
+            (outcome, engine(|e| std::mem::take(&mut e.mutation)))
         };
         match Solver::start(&program, options.timeout_ms) {
             // A panic outside the code under proof is the prover's own; it must not take the other proofs with it.
-            Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, || self.counted())))
+            Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, prove)))
                 .unwrap_or_else(|_| failed("the prover panicked".to_string(), Reason::Panic)),
             Err(error) => failed(error.to_string(), Reason::Solver),
         }
@@ -205,23 +217,26 @@ pub fn solver_version(program: &std::path::Path) -> Result<String, SolverError> 
     })
 }
 
+/// What is wanted, and the version of the solver; from here on panics are caught.
+pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, String), SuiteError> {
+    let all = subjects();
+    if let Some(name) = options.wanted.iter().find(|name| !all.iter().any(|s| s.name() == **name)) {
+        return Err(SuiteError::NoSuchName(name.clone()));
+    }
+    let solver = solver_version(&options.solver).map_err(SuiteError::Solver)?;
+    let is_wanted = |s: &Subject| options.wanted.is_empty() || options.wanted.iter().any(|name| name == s.name());
+    let wanted = all.into_iter().filter(is_wanted).collect();
+    catch_panics();
+    Ok((wanted, solver))
+}
+
 /// Runs the proofs that are wanted.
 ///
 /// # Errors
 /// When a name is none, or the solver does not start.
 pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, SuiteError> {
     let begin = Instant::now();
-    let all = subjects();
-    if let Some(name) = options.wanted.iter().find(|name| !all.iter().any(|s| s.name() == **name)) {
-        return Err(SuiteError::NoSuchName(name.clone()));
-    }
-    let solver = solver_version(&options.solver).map_err(SuiteError::Solver)?;
-    let wanted: Vec<Subject> = all
-        .into_iter()
-        .filter(|s| options.wanted.is_empty() || options.wanted.iter().any(|name| name == s.name()))
-        .collect();
-    catch_panics();
-
+    let (wanted, solver) = begin_run(options)?;
     let jobs: Vec<Job> = wanted.iter().flat_map(|s| s.jobs()).collect();
     progress(Progress::Begin(jobs.len()));
     let results = run_jobs(&jobs, options, progress);
@@ -239,36 +254,53 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
 fn run_jobs(jobs: &[Job], options: &Options, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(jobs[i].weight()));
-    let queue = Mutex::new(VecDeque::from(order));
+    let work = |i: usize| {
+        let begin = Instant::now();
+        let outcome = jobs[i].run(options, Mutation::default).0;
+        (outcome, begin.elapsed().as_secs_f64())
+    };
+    side_by_side(&order, options.workers, &work, &mut |i, (outcome, _)| {
+        progress(Progress::Done(jobs[i].subject.name(), Status::of(outcome)));
+    })
+}
+
+/// Does `work` for each number of `order`, which are those below its length, on `workers` threads, and tells `done` of
+/// each result as soon as it is there; gives the results by number.
+pub(crate) fn side_by_side<R: Send>(
+    order: &[usize],
+    workers: usize,
+    work: &(dyn Fn(usize) -> R + Sync),
+    done: &mut dyn FnMut(usize, &R),
+) -> Vec<R> {
+    let queue = Mutex::new(order.iter().copied().collect::<VecDeque<usize>>());
     let take = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
     let (sender, receiver) = mpsc::channel();
-    let mut results: Vec<(Outcome, f64)> = jobs.iter().map(|_| (Outcome::default(), 0.0)).collect();
+    let mut results: Vec<(usize, R)> = Vec::new();
     std::thread::scope(|scope| {
-        for _ in 0..options.workers.max(1) {
+        for _ in 0..workers.max(1) {
             let sender = sender.clone();
             let take = &take;
-            // Terms are walked by recursion, as deep as they are nested.
             let worker = move || {
                 while let Some(i) = take() {
-                    let begin = Instant::now();
-                    let outcome = jobs[i].run(options);
-                    if sender.send((i, outcome, begin.elapsed().as_secs_f64())).is_err() {
+                    if sender.send((i, work(i))).is_err() {
                         return;
                     }
                 }
             };
+            // Terms are walked by recursion, as deep as they are nested.
             std::thread::Builder::new()
                 .stack_size(64 << 20)
                 .spawn_scoped(scope, worker)
                 .expect("the system has threads for a worker a core");
         }
         drop(sender);
-        for (i, outcome, seconds) in receiver {
-            progress(Progress::Done(jobs[i].subject.name(), Status::of(&outcome)));
-            results[i] = (outcome, seconds);
+        for (i, result) in receiver {
+            done(i, &result);
+            results.push((i, result));
         }
     });
-    results
+    results.sort_by_key(|(i, _)| *i);
+    results.into_iter().map(|(_, result)| result).collect()
 }
 
 fn report(rows: Vec<(Subject, Row)>, solver: String, seconds: f64) -> Report {

@@ -1,6 +1,7 @@
 //! The symbolic instance of the domain's values: terms.
 use crate::engine::engine;
-use crate::explore::{branch, oblige};
+use crate::explore::oblige;
+use crate::mutant::{Operator, ask, compute};
 use domain::{Flag, Nat, Wide, Word};
 use smt::term::{Arena, Term};
 use std::cmp::Ordering;
@@ -30,6 +31,13 @@ fn make(build: impl FnOnce(&mut Arena) -> Term) -> Term {
     engine(|e| build(&mut e.arena))
 }
 
+/// The answer to `a < b` or `a <= b`.
+#[track_caller]
+fn order(operator: Operator, a: Term, b: Term) -> bool {
+    let make = |arena: &mut Arena, operator| if operator == Operator::Less { arena.lt(a, b) } else { arena.le(a, b) };
+    ask(operator, make, Location::caller())
+}
+
 /// What all numbers have: equality, order, constants; `$constant` is the type they are compared with.
 macro_rules! number {
     ($name:ident, $constant:ty) => {
@@ -41,7 +49,7 @@ macro_rules! number {
         impl PartialEq for $name {
             #[track_caller]
             fn eq(&self, other: &$name) -> bool {
-                branch(make(|a| a.eq(self.0, other.0)), Location::caller())
+                ask(Operator::Equal, |a, _| a.eq(self.0, other.0), Location::caller())
             }
         }
         impl Eq for $name {}
@@ -52,11 +60,11 @@ macro_rules! number {
             }
             #[track_caller]
             fn lt(&self, other: &$name) -> bool {
-                branch(make(|a| a.lt(self.0, other.0)), Location::caller())
+                order(Operator::Less, self.0, other.0)
             }
             #[track_caller]
             fn le(&self, other: &$name) -> bool {
-                branch(make(|a| a.le(self.0, other.0)), Location::caller())
+                order(Operator::AtMost, self.0, other.0)
             }
             #[track_caller]
             fn gt(&self, other: &$name) -> bool {
@@ -135,22 +143,27 @@ impl From<u32> for SymWord {
 
 #[track_caller]
 fn add(a: Term, b: Term) -> SymWord {
-    let most = number(u32::MAX.into());
-    oblige(
-        make(|arena| {
+    let at = Location::caller();
+    let sum = || {
+        let most = number(u32::MAX.into());
+        let fits = make(|arena| {
             let rest = arena.sub(most, b);
             arena.le(a, rest)
-        }),
-        "addition overflows",
-        Location::caller(),
-    );
-    SymWord(make(|arena| arena.add(a, b)))
+        });
+        oblige(fits, "addition overflows", at);
+        make(|arena| arena.add(a, b))
+    };
+    SymWord(compute(Operator::Add, a, sum, at))
 }
 
 #[track_caller]
 fn sub(a: Term, b: Term) -> SymWord {
-    oblige(make(|arena| arena.le(b, a)), "subtraction underflows", Location::caller());
-    SymWord(make(|arena| arena.sub(a, b)))
+    let at = Location::caller();
+    let difference = || {
+        oblige(make(|arena| arena.le(b, a)), "subtraction underflows", at);
+        make(|arena| arena.sub(a, b))
+    };
+    SymWord(compute(Operator::Subtract, a, difference, at))
 }
 
 macro_rules! operator {
@@ -191,11 +204,15 @@ impl Mul<u32> for SymWord {
     type Output = SymWord;
     #[track_caller]
     fn mul(self, factor: u32) -> SymWord {
-        if let Some(most) = u32::MAX.checked_div(factor) {
-            let most = number(most.into());
-            oblige(make(|arena| arena.le(self.0, most)), "product overflows", Location::caller());
-        }
-        SymWord(make(|arena| arena.mul(self.0, factor.into())))
+        let at = Location::caller();
+        let product = || {
+            if let Some(most) = u32::MAX.checked_div(factor) {
+                let most = number(most.into());
+                oblige(make(|arena| arena.le(self.0, most)), "product overflows", at);
+            }
+            make(|arena| arena.mul(self.0, factor.into()))
+        };
+        SymWord(compute(Operator::Multiply, self.0, product, at))
     }
 }
 
@@ -204,7 +221,8 @@ impl Div<u32> for SymWord {
     #[track_caller]
     fn div(self, divisor: u32) -> SymWord {
         assert!(divisor != 0, "division by zero");
-        SymWord(make(|arena| arena.div(self.0, divisor.into())))
+        let quotient = || make(|arena| arena.div(self.0, divisor.into()));
+        SymWord(compute(Operator::Divide, self.0, quotient, Location::caller()))
     }
 }
 
@@ -213,7 +231,8 @@ impl Rem<u32> for SymWord {
     #[track_caller]
     fn rem(self, divisor: u32) -> SymWord {
         assert!(divisor != 0, "division by zero");
-        SymWord(make(|arena| arena.rem(self.0, divisor.into())))
+        let remainder = || make(|arena| arena.rem(self.0, divisor.into()));
+        SymWord(compute(Operator::Remainder, self.0, remainder, Location::caller()))
     }
 }
 
@@ -239,7 +258,7 @@ impl Wide<SymWord> for SymWide {
     #[track_caller]
     fn narrow(self) -> Option<SymWord> {
         let most = number(u32::MAX.into());
-        branch(make(|arena| arena.le(self.0, most)), Location::caller()).then_some(SymWord(self.0))
+        order(Operator::AtMost, self.0, most).then_some(SymWord(self.0))
     }
 }
 
@@ -287,6 +306,6 @@ impl From<bool> for SymFlag {
 impl Flag for SymFlag {
     #[track_caller]
     fn holds(self) -> bool {
-        branch(self.0, Location::caller())
+        ask(Operator::Flag, |_, _| self.0, Location::caller())
     }
 }

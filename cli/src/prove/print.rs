@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Clause, Report, Row, Status};
+use prover::{Clause, Fate, MutantReport, Report, Row, Status, Trial};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -80,6 +80,63 @@ pub fn failures(report: &Report) {
                 }
             }
         }
+    }
+}
+
+/// Prints the table of the mutants, those that were not noticed, and the summary.
+pub fn mutants(report: &MutantReport) {
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING);
+    table.set_header(["", "mutants", "killed", "explained", "survived", "undecided"]);
+    let mut subjects: Vec<&str> = report.trials.iter().map(|trial| trial.subject).collect();
+    subjects.dedup();
+    for subject in subjects {
+        let counts = Fates::of(report.trials.iter().filter(|trial| trial.subject == subject));
+        table.add_row([subject.to_string()].into_iter().chain(counts.0.map(|count| count.to_string())));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    unnoticed(report);
+    let Fates([all, killed, explained, survived, undecided]) = Fates::of(report.trials.iter());
+    println!(
+        "{all} mutants: {killed} killed, {explained} explained, {survived} survived, {undecided} undecided in {:.1} s ({})",
+        report.seconds, report.solver
+    );
+}
+
+/// How many mutants there are, and how many had which fate.
+struct Fates([usize; 5]);
+
+impl Fates {
+    fn of<'a>(trials: impl Iterator<Item = &'a Trial>) -> Fates {
+        let mut counts = [0; 5];
+        for trial in trials {
+            counts[0] += 1;
+            counts[match trial.fate {
+                Fate::Killed(_) => 1,
+                Fate::Explained(_) => 2,
+                Fate::Survived => 3,
+                Fate::Undecided(_) => 4,
+            }] += 1;
+        }
+        Fates(counts)
+    }
+}
+
+/// Prints the mutants that were not noticed, and the explanations that explain nothing.
+pub fn unnoticed(report: &MutantReport) {
+    for Trial { subject, at, line, operator, change, fate } in &report.trials {
+        let what = match fate {
+            Fate::Killed(_) | Fate::Explained(_) => continue,
+            Fate::Survived => "survived".to_string(),
+            Fate::Undecided(clause) => format!("undecided ({clause})"),
+        };
+        println!("{subject}: {what}: {at}: {operator:?} {change:?}\n    {line}");
+    }
+    for stale in &report.stale {
+        println!("an explanation that explains nothing: {}: {}: {}", stale.subject, stale.file, stale.line);
     }
 }
 

@@ -1,0 +1,184 @@
+//! Every mutant of the code that is proved, each with what came of it: a proof tool is worth what its failures are worth.
+use crate::engine::Reason;
+use crate::equivalent::{EQUIVALENT, Equivalent};
+use crate::mutant::{Change, Mutant, Mutation, Operator};
+use crate::prove::{Ground, Outcome};
+use crate::suite::{Job, Options, Subject, SuiteError, begin_run, side_by_side};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// What came of a mutant.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// Something that was to hold does not: the clause.
+    Killed(String),
+    /// It does what the code itself does, or what differs is not promised: the reason, from the list in the tree.
+    Explained(&'static str),
+    /// The proof goes through all the same.
+    Survived,
+    /// The solver could not tell, or the prover broke off: what it said.
+    Undecided(String),
+}
+
+/// A mutant, and what came of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trial {
+    /// What of the layer it is a mutant of.
+    pub subject: &'static str,
+    /// Where: file, line, column.
+    pub at: String,
+    /// The line.
+    pub line: String,
+    /// The operator.
+    pub operator: Operator,
+    /// What is wrong with it.
+    pub change: Change,
+    /// What came of it.
+    pub fate: Fate,
+}
+
+/// What came of all mutants.
+#[derive(Clone, Debug, Serialize)]
+pub struct MutantReport {
+    /// Each of them.
+    pub trials: Vec<Trial>,
+    /// Explanations, of what was looked at, that explain nothing any more.
+    pub stale: Vec<&'static Equivalent>,
+    /// Time from beginning to end, in seconds.
+    pub seconds: f64,
+    /// Name and version of the solver.
+    pub solver: String,
+}
+
+impl MutantReport {
+    /// No mutant survives without an explanation, and no explanation is stale.
+    pub fn all_killed(&self) -> bool {
+        let is_settled = |trial: &Trial| matches!(trial.fate, Fate::Killed(_) | Fate::Explained(_));
+        self.stale.is_empty() && self.trials.iter().all(is_settled)
+    }
+}
+
+/// What the callback is told.
+#[derive(Clone, Copy, Debug)]
+pub enum MutantProgress {
+    /// So many mutants will be tried.
+    Begin(usize),
+    /// One of them was, of this primitive or entry.
+    Done(&'static str),
+}
+
+/// Which of the mutants are tried: every so many of each primitive or entry, beginning with the first.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample {
+    /// 1 is all of them.
+    pub every: usize,
+}
+
+/// Tries the mutants of what is wanted; `root` is the root of the tree, whose lines are shown.
+///
+/// # Errors
+/// When a name is none, or the solver does not start.
+pub fn try_mutants(
+    options: &Options,
+    sample: Sample,
+    root: &Path,
+    progress: &mut dyn FnMut(MutantProgress),
+) -> Result<MutantReport, SuiteError> {
+    let begin = Instant::now();
+    let (wanted, solver) = begin_run(options)?;
+    let wanted: Vec<Subject> = wanted.into_iter().filter(|s| !matches!(s, Subject::Theorem(_))).collect();
+
+    let order: Vec<usize> = (0..wanted.len()).collect();
+    let mutants_of = |i: usize| {
+        let mut mutants: Vec<Mutant> =
+            proofs(wanted[i]).iter().flat_map(|job| job.run(options, Mutation::recording).1.mutants()).collect();
+        mutants.sort_unstable();
+        mutants.dedup();
+        mutants.into_iter().step_by(sample.every.max(1)).collect()
+    };
+    let found: Vec<Vec<Mutant>> = side_by_side(&order, options.workers, &mutants_of, &mut |_, _| ());
+    let all: Vec<(Subject, Mutant)> = wanted
+        .iter()
+        .zip(found)
+        .flat_map(|(&subject, mutants)| mutants.into_iter().map(move |m| (subject, m)))
+        .collect();
+    progress(MutantProgress::Begin(all.len()));
+
+    let order: Vec<usize> = (0..all.len()).collect();
+    let try_one = |i: usize| {
+        let (subject, mutant) = all[i];
+        fate(proofs(subject).iter().map(|job| job.run(options, || Mutation::planted(mutant)).0))
+    };
+    let fates = side_by_side(&order, options.workers, &try_one, &mut |i, _| {
+        progress(MutantProgress::Done(all[i].0.name()));
+    });
+
+    let mut lines = Lines::default();
+    let mut used = vec![false; EQUIVALENT.len()];
+    let mut trials = Vec::new();
+    for ((subject, Mutant { site, change }), mut fate) in all.into_iter().zip(fates) {
+        let line = lines.get(root, site.file, site.line);
+        let explained = EQUIVALENT.iter().position(|e| {
+            (e.subject == subject.name() || e.subject == "*")
+                && e.file == site.file
+                && e.line == line
+                && e.operator == site.operator
+                && e.changes.contains(&change)
+        });
+        if let (Fate::Survived, Some(index)) = (&fate, explained) {
+            used[index] = true;
+            fate = Fate::Explained(EQUIVALENT[index].reason);
+        }
+        trials.push(Trial {
+            subject: subject.name(),
+            at: format!("{}:{}:{}", site.file, site.line, site.column),
+            line,
+            operator: site.operator,
+            change,
+            fate,
+        });
+    }
+    // What was not looked at cannot be known to be stale.
+    let complete = options.wanted.is_empty() && sample.every <= 1;
+    let stale = EQUIVALENT.iter().zip(used).filter(|(_, used)| complete && !used).map(|(e, _)| e).collect();
+    Ok(MutantReport { trials, stale, seconds: begin.elapsed().as_secs_f64(), solver })
+}
+
+/// The proofs that a mutant of `subject` has to get through: those that show most first.
+fn proofs(subject: Subject) -> Vec<Job> {
+    let mut jobs: Vec<Job> = subject.jobs();
+    jobs.retain(Job::is_x64);
+    jobs.sort_by_key(|job| job.ground == Some(Ground::High));
+    jobs
+}
+
+/// What the proofs of a mutant say of it; the first that fails is enough.
+fn fate(proofs: impl Iterator<Item = Outcome>) -> Fate {
+    let mut fate = Fate::Survived;
+    for outcome in proofs {
+        for failure in outcome.failures {
+            match failure.reason {
+                Reason::Counterexample | Reason::Panic | Reason::Vacuous => return Fate::Killed(failure.clause),
+                Reason::Unknown | Reason::Fuel | Reason::Solver => fate = Fate::Undecided(failure.clause),
+            }
+        }
+    }
+    fate
+}
+
+/// Lines of source files, without white space around them.
+#[derive(Default)]
+struct Lines(BTreeMap<&'static str, Vec<String>>);
+
+impl Lines {
+    fn get(&mut self, root: &Path, file: &'static str, line: u32) -> String {
+        let read = || {
+            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
+            text.lines().map(|line| line.trim().to_string()).collect()
+        };
+        self.0.entry(file).or_insert_with(read).get(line as usize - 1).cloned().unwrap_or_default()
+    }
+}
