@@ -264,6 +264,10 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
+        let clause = "precondition: succeeds only where it holds";
+        if prove_once(|| clause.to_string(), &|| (contract.guard)(&state.view(), &arguments)) {
+            note(proved, clause.to_string());
+        }
         prove_facts(&after, &moves.latest(), |fact| fact.class != Class::Derived, proved);
         if matches!(primitive.kind, Kind::Plain | Kind::ProcessCreation) {
             let clause = "mode: kernel mode is kept";

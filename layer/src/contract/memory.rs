@@ -6,7 +6,7 @@ use crate::invariant::View;
 use crate::machine::Spec;
 use crate::memory::{self, Access};
 use crate::page_table::{pdx, ptx};
-use domain::{Map, Wide};
+use domain::{Flag, Map, Wide};
 
 /// Where the running program's map puts its access, if anywhere.
 fn target<M: Spec>(s: &Step<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
@@ -18,14 +18,24 @@ fn target<M: Spec>(s: &Step<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
     }
 }
 
-/// A program is executed, and the access is aligned and stays in its page.
-fn in_aligned_program<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+/// The access is aligned and stays in its page.
+fn is_aligned<M: Spec>(a: &Arguments<M>) -> bool {
     let size = a.chunk as u32;
-    in_program(v, a)
-        && match a.wide.narrow() {
-            Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
-            None => true,
-        }
+    match a.wide.narrow() {
+        Some(at) => at % PAGE_SIZE <= PAGE_SIZE - size && at % PAGE_SIZE % size == 0,
+        None => true,
+    }
+}
+
+/// A program is executed, and the access is aligned.
+fn in_aligned_program<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    in_program(v, a) && is_aligned(a)
+}
+
+/// User mode, on the running thread's page map, and the access is aligned.
+fn on_my_map<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    let g = v.ghost;
+    g.ihost.holds() && g.pg.holds() && !g.ikern.holds() && g.pt == v.own.cur && is_aligned(a)
 }
 
 /// A fault: `ti` says where.
@@ -37,6 +47,7 @@ pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| memory::exec_load(cpu, a.chunk, a.wide, a.place).map(Answer::Loaded),
         premise: |_, _| true,
+        guard: on_my_map,
         requires: in_aligned_program,
         promise: |s| match (s.answer, target(s)) {
             (Answer::Loaded(Access::Done(bytes)), Some((page, perm, offset))) => {
@@ -64,6 +75,7 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place).map(Answer::Stored),
         premise: |_, _| true,
+        guard: on_my_map,
         requires: in_aligned_program,
         promise: |s| match (s.answer, target(s)) {
             (Answer::Stored(Access::Done(())), Some((page, perm, offset))) => {

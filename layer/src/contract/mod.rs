@@ -96,6 +96,8 @@ pub struct Contract<M: Spec> {
     pub run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
     /// Its premise: what the reference grants it of its arguments.
     pub premise: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    /// Its precondition, as the reference has it: only where it holds does the call succeed.
+    pub guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// What it counts on beside the invariant: where it holds, the call is not stuck.
     pub requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Its postcondition.
@@ -115,10 +117,41 @@ pub(crate) mod contracts {
 /// A contract of a primitive that only gives a value: `promise` of it, and the whole state unchanged.
 fn silent<M: Spec>(
     run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
+    guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
     requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     promise: fn(&Step<'_, M>) -> bool,
 ) -> Contract<M> {
-    Contract { run, premise: |_, _| true, requires, promise, frame: |_, _| () }
+    Contract { run, premise: |_, _| true, guard, requires, promise, frame: |_, _| () }
+}
+
+/// HK: kernel mode.
+fn hk<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
+    v.ghost.ikern.holds() && v.ghost.ihost.holds()
+}
+
+/// As [`hk`], after `sched_init`.
+fn hk_init<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hk(v, a) && v.ghost.init.holds()
+}
+
+/// HKPT: kernel mode with paging on, on the kernel's page map.
+fn hkpt<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hk(v, a) && v.ghost.pg.holds() && v.ghost.ipt.holds()
+}
+
+/// As [`hkpt`], after `sched_init`.
+fn hkpt_init<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hkpt(v, a) && v.ghost.init.holds()
+}
+
+/// The first argument is a thread of this CPU.
+fn is_my_thread<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    a.words[0] < NUM_PROC && v.is_mine(a.words[0])
+}
+
+/// The first argument is a container in use.
+fn is_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    a.words[0] < NUM_ID && v.own.ac.get([a.words[0]]).used.holds()
 }
 
 /// The CPU is set up and executes the kernel: what nearly every primitive counts on.
@@ -133,10 +166,10 @@ fn in_program<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
 
 /// As [`in_kernel`], and the first argument is a thread of this CPU.
 fn of_my_thread<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
-    in_kernel(v, a) && a.words[0] < NUM_PROC && v.is_mine(a.words[0])
+    in_kernel(v, a) && is_my_thread(v, a)
 }
 
 /// As [`in_kernel`], and the first argument is a container in use.
 fn of_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
-    in_kernel(v, a) && a.words[0] < NUM_ID && v.own.ac.get([a.words[0]]).used.holds()
+    in_kernel(v, a) && is_container(v, a)
 }

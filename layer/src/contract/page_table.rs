@@ -1,5 +1,8 @@
 //! Contracts of the page allocator and the page maps: 2 to 5 and the internal functions of 5.
-use super::{Answer, Arguments, Cells, Contract, Step, of_container, of_my_thread, silent};
+use super::{
+    Answer, Arguments, Cells, Contract, Step, hk, hk_init, hkpt, hkpt_init, is_container, is_my_thread, of_container,
+    of_my_thread, silent,
+};
 use crate::constants::*;
 use crate::fields::*;
 use crate::invariant::View;
@@ -31,10 +34,16 @@ fn allocation<M: Spec>(n: M::Word, page: M::Word, may: Cells<'_, M>) {
     may("LAT", "", &[page]);
 }
 
+/// The precondition of an allocation.
+fn can_allocate<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hkpt_init(v, a) && is_container(v, a)
+}
+
 pub(crate) fn palloc<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_alloc::palloc(cpu, a.words[0]).map(Answer::Word),
         premise: |_, _| true,
+        guard: can_allocate,
         requires: of_container,
         promise: |s| {
             let (n, page) = (s.arguments.words[0], s.answer.word());
@@ -61,6 +70,7 @@ pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::set_pt(cpu, a.words[0]).map(|()| Answer::Unit),
         premise: |_, _| true,
+        guard: |v, a| hk(v, a) && !v.ghost.ipt.holds() && a.words[0] < NUM_PROC,
         requires: |_, _| false,
         promise: |s| s.after.ghost.pt == s.arguments.words[0],
         frame: |_, may| may("PT", "", &[]),
@@ -81,6 +91,13 @@ fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word,
 pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| page_table::pt_read(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        |v, a| {
+            let [n, va, ..] = a.words;
+            hk_init(v, a)
+                && v.ghost.ipt.holds()
+                && is_my_thread(v, a)
+                && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
+        },
         |v, a| of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1]),
         |s| match mapped(&s.before, s.arguments.words[0], s.arguments.words[1]) {
             Some((page, perm)) => s.answer.word() == page * PAGE_SIZE + perm && s.answer.word() != 0,
@@ -99,6 +116,11 @@ fn can_map<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1])
 }
 
+/// The precondition of whatever maps a page (`pt_arg`).
+fn is_pt_arg<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hkpt(v, a) && a.words[0] > 0 && is_my_thread(v, a) && in_window::<M>(a.words[1])
+}
+
 /// A frame is this CPU's data, and is mapped nowhere.
 fn is_data<M: Spec>(v: &View<'_, M>, page: M::Word) -> bool {
     page > 0
@@ -112,6 +134,8 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_resv(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
         premise: |_, _| true,
+        // Whether the page can be mapped is asked once there is one.
+        guard: can_allocate,
         requires: |v, a| {
             let [n, va, perm, _] = a.words;
             can_map(v, a) && is_permission::<M>(perm) && mapped(v, n, va).is_none()
@@ -165,6 +189,16 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
             page_table::pt_insert_pte(cpu, n, va, page, perm).map(|()| Answer::Unit)
         },
         premise: |_, _| true,
+        guard: |v, a| {
+            let [n, va, page, _] = a.words;
+            is_pt_arg(v, a)
+                && page > 0
+                && page < v.own.nps
+                && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { .. })
+                && mapped(v, n, va).is_none()
+                && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
+                && v.ghost.lat.get([page]).valid.holds()
+        },
         requires: |v, a| {
             let [n, va, page, _] = a.words;
             can_map(v, a)
@@ -194,6 +228,10 @@ pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_alloc_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
         premise: |_, _| true,
+        guard: |v, a| {
+            let [n, va, ..] = a.words;
+            is_pt_arg(v, a) && can_allocate(v, a) && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
+        },
         requires: |v, a| {
             let [n, va, ..] = a.words;
             can_map(v, a) && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
@@ -228,6 +266,14 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             page_table::pt_insert(cpu, n, va, page, perm).map(Answer::Word)
         },
         premise: |_, _| true,
+        guard: |v, a| {
+            let [n, va, page, perm] = a.words;
+            is_pt_arg(v, a)
+                && page > 0
+                && page < v.own.nps
+                && is_permission::<M>(perm)
+                && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
+        },
         requires: |v, a| {
             let [n, va, page, perm] = a.words;
             can_map(v, a) && is_data(v, page) && is_permission::<M>(perm) && mapped(v, n, va).is_none()

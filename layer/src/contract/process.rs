@@ -1,7 +1,8 @@
 //! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
-use super::{Answer, Contract, in_kernel, in_program};
+use super::{Answer, Contract, hk, hkpt_init, in_kernel, in_program};
 use crate::constants::*;
 use crate::fields::*;
+use crate::invariant::View;
 use crate::machine::Spec;
 use crate::page_table::is_user_directory;
 use crate::state::Lapic;
@@ -13,6 +14,7 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
         run: |cpu, a| thread::thread_yield(cpu, a.context).map(|resume| Answer::Resume(resume.into_context())),
         // The reference grants that the captured registers are well typed.
         premise: |_, a| a.context.ra < STAGES,
+        guard: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds(),
         requires: in_kernel,
         promise: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
@@ -41,22 +43,24 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
     }
 }
 
+/// The CPU is not set up, and the machine is one that it can be set up on.
+fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
+    !v.ghost.init.holds()
+        && !v.ghost.in_intr.holds()
+        && v.own.ioapic.max_intr < IOAPIC_LINES
+        && v.own.ioapic.irqs == v.own.ioapic.max_intr + 1
+        && v.own.ioapic.enables == v.own.ioapic.max_intr + 1
+        && v.boot.nps >= KERN_LOW
+        && v.boot.nps <= MAX_PAGE
+        && v.boot.norm <= MAX_PAGE
+}
+
 pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::sched_init(cpu, a.words[0]).map(|()| Answer::Unit),
         premise: |_, _| true,
-        requires: |v, _| {
-            !v.ghost.init.holds()
-                && v.ghost.ikern.holds()
-                && v.ghost.ihost.holds()
-                && !v.ghost.in_intr.holds()
-                && v.own.ioapic.max_intr < IOAPIC_LINES
-                && v.own.ioapic.irqs == v.own.ioapic.max_intr + 1
-                && v.own.ioapic.enables == v.own.ioapic.max_intr + 1
-                && v.boot.nps >= KERN_LOW
-                && v.boot.nps <= MAX_PAGE
-                && v.boot.norm <= MAX_PAGE
-        },
+        guard: |v, a| hk(v, a) && v.ghost.ipt.holds() && !v.ghost.pg.holds() && is_before_init(v),
+        requires: |v, a| hk(v, a) && is_before_init(v),
         promise: |s| {
             let (v, [x, y]) = (&s.after, s.any);
             let share = v.boot.norm / TOTAL_CPU;
@@ -125,17 +129,27 @@ fn is_set_up<M: Spec>(lapic: &Lapic<M>, max_lvt: M::Word) -> bool {
         && lapic.tpr == 0
 }
 
+/// The running thread can have one more child.
+fn has_child_left<M: Spec>(v: &View<'_, M>) -> bool {
+    let (cur, c) = (v.own.cur, v.own.ac.get([v.own.cur]));
+    c.nchildren < MAX_CHILDREN && cur < NUM_PROC / MAX_CHILDREN && cur * MAX_CHILDREN + 1 + c.nchildren < NUM_PROC
+}
+
 pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::proc_create(cpu, a.words[0], a.wide, a.words[1]).map(Answer::Word),
         premise: |_, _| true,
-        requires: |v, a| {
+        guard: |v, a| {
             let (cur, c) = (v.own.cur, v.own.ac.get([v.own.cur]));
-            in_kernel(v, a)
-                && c.nchildren < MAX_CHILDREN
-                && cur < NUM_PROC / MAX_CHILDREN
-                && cur * MAX_CHILDREN + 1 + c.nchildren < NUM_PROC
+            hkpt_init(v, a)
+                && c.used.holds()
+                && has_child_left(v)
+                && !v.own.ac.get([cur * MAX_CHILDREN + 1 + c.nchildren]).used.holds()
                 && a.words[1] <= c.quota - c.usage
+        },
+        requires: |v, a| {
+            let c = v.own.ac.get([v.own.cur]);
+            in_kernel(v, a) && has_child_left(v) && a.words[1] <= c.quota - c.usage
         },
         promise: |s| {
             let (cur, q, child) = (s.before.own.cur, s.arguments.words[1], s.answer.word());
@@ -176,6 +190,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_create_postinit<M: Spec>() -> Contract<M> {
     super::silent(
         |cpu, a| process::proc_create_postinit(cpu, a.words[0]).map(|()| Answer::Unit),
+        hkpt_init,
         in_kernel,
         |s| matches!(s.answer, Answer::Unit),
     )
@@ -185,6 +200,7 @@ pub(crate) fn proc_start_user<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| process::proc_start_user(cpu).map(|to| Answer::ToUser(to.thread)),
         premise: |_, _| true,
+        guard: hkpt_init,
         requires: in_kernel,
         promise: |s| {
             let g = s.after.ghost;
@@ -205,6 +221,7 @@ pub(crate) fn proc_exit_user<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::proc_exit_user(cpu, a.registers).map(|()| Answer::Unit),
         premise: |_, _| true,
+        guard: |v, _| !v.ghost.ikern.holds() && v.ghost.pg.holds() && v.ghost.ihost.holds(),
         requires: in_program,
         promise: |s| {
             let g = s.after.ghost;
