@@ -91,7 +91,7 @@ const SAMPLE: u16 = 20;
 pub fn try_some_mutants() -> Result<Counts, Error> {
     let report = try_mutants(&Arguments { mutants: true, every: SAMPLE, ..Arguments::default() })?;
     print::unnoticed(&report);
-    let is_settled = |fate: &Fate| matches!(fate, Fate::Killed(_) | Fate::Explained(_));
+    let is_settled = |fate: &Fate| matches!(fate, Fate::Killed(..) | Fate::Explained(_));
     Ok(report.trials.iter().map(|trial| Counts::one(is_settled(&trial.fate))).sum())
 }
 

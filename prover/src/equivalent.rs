@@ -4,8 +4,6 @@ use crate::mutant::{Change, Operator};
 /// Mutants of one operator that survive.
 #[derive(Debug, serde::Serialize)]
 pub struct Equivalent {
-    /// The primitive or entry, or `*` for all.
-    pub subject: &'static str,
     /// The file, from the root of the tree.
     pub file: &'static str,
     /// The line of the source, without white space around it.

@@ -13,8 +13,8 @@ use std::time::Instant;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// Something that was to hold does not: the clause.
-    Killed(String),
+    /// Something that was to hold does not: of which primitive or entry, and the clause.
+    Killed(&'static str, String),
     /// It does what the code itself does, or what differs is not promised: the reason, from the list in the tree.
     Explained(&'static str),
     /// The proof goes through all the same.
@@ -26,7 +26,7 @@ pub enum Fate {
 /// A mutant, and what came of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Trial {
-    /// What of the layer it is a mutant of.
+    /// The first primitive or entry of the tables that runs it.
     pub subject: &'static str,
     /// Where: file, line, column.
     pub at: String,
@@ -56,7 +56,7 @@ pub struct MutantReport {
 impl MutantReport {
     /// No mutant survives without an explanation, and no explanation is stale.
     pub fn all_killed(&self) -> bool {
-        let is_settled = |trial: &Trial| matches!(trial.fate, Fate::Killed(_) | Fate::Explained(_));
+        let is_settled = |trial: &Trial| matches!(trial.fate, Fate::Killed(..) | Fate::Explained(_));
         self.stale.is_empty() && self.trials.iter().all(is_settled)
     }
 }
@@ -70,7 +70,7 @@ pub enum MutantProgress {
     Done(&'static str),
 }
 
-/// Which of the mutants are tried: every so many of each primitive or entry, beginning with the first.
+/// Which of the mutants are tried: every so many, beginning with the first.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
     /// 1 is all of them.
@@ -92,48 +92,49 @@ pub fn try_mutants(
     let wanted: Vec<Subject> = wanted.into_iter().filter(|s| !matches!(s, Subject::Theorem(_))).collect();
 
     let order: Vec<usize> = (0..wanted.len()).collect();
-    let mutants_of = |i: usize| {
-        let mut mutants: Vec<Mutant> =
-            proofs(wanted[i]).iter().flat_map(|job| job.run(options, Mutation::recording).1.mutants()).collect();
-        mutants.sort_unstable();
-        mutants.dedup();
-        mutants.into_iter().step_by(sample.every.max(1)).collect()
+    let mutants_of = |i: usize| -> Vec<Mutant> {
+        proofs(wanted[i]).iter().flat_map(|job| job.run(options, Mutation::recording).1.mutants()).collect()
     };
-    let found: Vec<Vec<Mutant>> = side_by_side(&order, options.workers, &mutants_of, &mut |_, _| ());
-    let all: Vec<(Subject, Mutant)> = wanted
-        .iter()
-        .zip(found)
-        .flat_map(|(&subject, mutants)| mutants.into_iter().map(move |m| (subject, m)))
-        .collect();
+    let found = side_by_side(&order, options.workers, &mutants_of, &mut |_, _| ());
+    // A mutant is one of the source: whoever runs that line may notice it, the quickest first.
+    let mut all: BTreeMap<Mutant, Vec<Subject>> = BTreeMap::new();
+    for (&subject, mutants) in wanted.iter().zip(found) {
+        for mutant in mutants {
+            let subjects = all.entry(mutant).or_default();
+            if !subjects.contains(&subject) {
+                subjects.push(subject);
+            }
+        }
+    }
+    let all: Vec<(Mutant, Vec<Subject>)> = all.into_iter().step_by(sample.every.max(1)).collect();
     progress(MutantProgress::Begin(all.len()));
 
     let order: Vec<usize> = (0..all.len()).collect();
     let try_one = |i: usize| {
-        let (subject, mutant) = all[i];
-        fate(proofs(subject).iter().map(|job| job.run(options, || Mutation::planted(mutant)).0))
+        let (mutant, subjects) = &all[i];
+        let mut subjects = subjects.clone();
+        subjects.sort_by_key(|subject| subject.weight());
+        let jobs = subjects.iter().flat_map(|&subject| proofs(subject).into_iter().map(move |job| (subject, job)));
+        fate(jobs.map(|(subject, job)| (subject, job.run(options, || Mutation::planted(*mutant)).0)))
     };
     let fates = side_by_side(&order, options.workers, &try_one, &mut |i, _| {
-        progress(MutantProgress::Done(all[i].0.name()));
+        progress(MutantProgress::Done(all[i].1[0].name()));
     });
 
     let mut lines = Lines::default();
     let mut used = vec![false; EQUIVALENT.len()];
     let mut trials = Vec::new();
-    for ((subject, Mutant { site, change }), mut fate) in all.into_iter().zip(fates) {
+    for ((Mutant { site, change }, subjects), mut fate) in all.into_iter().zip(fates) {
         let line = lines.get(root, site.file, site.line);
         let explained = EQUIVALENT.iter().position(|e| {
-            (e.subject == subject.name() || e.subject == "*")
-                && e.file == site.file
-                && e.line == line
-                && e.operator == site.operator
-                && e.changes.contains(&change)
+            e.file == site.file && e.line == line && e.operator == site.operator && e.changes.contains(&change)
         });
         if let (Fate::Survived, Some(index)) = (&fate, explained) {
             used[index] = true;
             fate = Fate::Explained(EQUIVALENT[index].reason);
         }
         trials.push(Trial {
-            subject: subject.name(),
+            subject: subjects[0].name(),
             at: format!("{}:{}:{}", site.file, site.line, site.column),
             line,
             operator: site.operator,
@@ -156,12 +157,14 @@ fn proofs(subject: Subject) -> Vec<Job> {
 }
 
 /// What the proofs of a mutant say of it; the first that fails is enough.
-fn fate(proofs: impl Iterator<Item = Outcome>) -> Fate {
+fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
     let mut fate = Fate::Survived;
-    for outcome in proofs {
+    for (subject, outcome) in proofs {
         for failure in outcome.failures {
             match failure.reason {
-                Reason::Counterexample | Reason::Panic | Reason::Vacuous => return Fate::Killed(failure.clause),
+                Reason::Counterexample | Reason::Panic | Reason::Vacuous => {
+                    return Fate::Killed(subject.name(), failure.clause);
+                }
                 Reason::Unknown | Reason::Fuel | Reason::Solver => fate = Fate::Undecided(failure.clause),
             }
         }

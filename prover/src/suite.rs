@@ -79,6 +79,11 @@ impl Subject {
         Row::new(number, self.name())
     }
 
+    /// About how long its proofs take, compared with others.
+    pub(crate) fn weight(self) -> u32 {
+        self.jobs().iter().map(|job| job.weight()).sum()
+    }
+
     /// The proofs that it takes.
     pub(crate) fn jobs(self) -> Vec<Job> {
         let job = |ground, geometry| Job { subject: self, ground, geometry };

@@ -115,7 +115,7 @@ impl Fates {
         for trial in trials {
             counts[0] += 1;
             counts[match trial.fate {
-                Fate::Killed(_) => 1,
+                Fate::Killed(..) => 1,
                 Fate::Explained(_) => 2,
                 Fate::Survived => 3,
                 Fate::Undecided(_) => 4,
@@ -129,14 +129,14 @@ impl Fates {
 pub fn unnoticed(report: &MutantReport) {
     for Trial { subject, at, line, operator, change, fate } in &report.trials {
         let what = match fate {
-            Fate::Killed(_) | Fate::Explained(_) => continue,
+            Fate::Killed(..) | Fate::Explained(_) => continue,
             Fate::Survived => "survived".to_string(),
             Fate::Undecided(clause) => format!("undecided ({clause})"),
         };
         println!("{subject}: {what}: {at}: {operator:?} {change:?}\n    {line}");
     }
     for stale in &report.stale {
-        println!("an explanation that explains nothing: {}: {}: {}", stale.subject, stale.file, stale.line);
+        println!("an explanation that explains nothing: {}: {}", stale.file, stale.line);
     }
 }
 
