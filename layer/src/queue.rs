@@ -213,6 +213,9 @@ impl<M: Spec> Threads<M> {
         } else if before.home == me {
             if before.place == me || before.place == place::RUN {
                 unchanged()
+            } else if before.place == me + MSG_Q {
+                // Whoever wakes threads of mine appends them; only I take them.
+                after.home == me && after.place == before.place && after.prev == before.prev && after.seq == before.seq
             } else {
                 after.home == me
                     && (after.place == me + MSG_Q

@@ -2,7 +2,7 @@
 //! other CPUs have moved.
 use crate::assumed::Assumed;
 use crate::engine::engine;
-use crate::explore::{branch, condition};
+use crate::explore::{branch, condition, oblige};
 use crate::facts::{Quantified, Trigger};
 use crate::lemma;
 use crate::map::Origin;
@@ -69,7 +69,7 @@ impl<T> Ghost<T> for Shown<T> {
     }
     #[track_caller]
     fn check(&self, check: impl Fn(&T) -> bool) -> bool {
-        decide(&|| check(&self.0))
+        check_ghost(&|| check(&self.0))
     }
 }
 
@@ -100,7 +100,7 @@ impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
     #[track_caller]
     fn check(&self, check: impl Fn(&<Sym<G> as Home<ThreadGhosts>>::Map) -> bool) -> bool {
         let tcb = self.0.borrow().tcb.clone();
-        decide(&|| check(&tcb))
+        check_ghost(&|| check(&tcb))
     }
 }
 
@@ -515,6 +515,18 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
             moves.owe("at unlock");
         }
     }
+}
+
+/// One decision for a whole check of ghost state; that nothing in it goes out of range is an obligation.
+#[track_caller]
+fn check_ghost(code: &dyn Fn() -> bool) -> bool {
+    let at = Location::caller();
+    let in_range = condition(&|| {
+        code();
+        true
+    });
+    oblige(in_range, "a check goes out of range", at);
+    branch(condition(code), at)
 }
 
 /// One decision for a whole condition.

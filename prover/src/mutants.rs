@@ -43,7 +43,9 @@ pub struct Trial {
 /// What came of all mutants.
 #[derive(Clone, Debug, Serialize)]
 pub struct MutantReport {
-    /// Each of them.
+    /// The primitives and entries that were looked at, in the order of their tables.
+    pub subjects: Vec<&'static str>,
+    /// Each mutant, in the order of the source.
     pub trials: Vec<Trial>,
     /// Explanations, of what was looked at, that explain nothing any more.
     pub stale: Vec<&'static Equivalent>,
@@ -145,7 +147,8 @@ pub fn try_mutants(
     // What was not looked at cannot be known to be stale.
     let complete = options.wanted.is_empty() && sample.every <= 1;
     let stale = EQUIVALENT.iter().zip(used).filter(|(_, used)| complete && !used).map(|(e, _)| e).collect();
-    Ok(MutantReport { trials, stale, seconds: begin.elapsed().as_secs_f64(), solver })
+    let subjects = wanted.iter().map(|subject| subject.name()).collect();
+    Ok(MutantReport { subjects, trials, stale, seconds: begin.elapsed().as_secs_f64(), solver })
 }
 
 /// The proofs that a mutant of `subject` has to get through: those that show most first.

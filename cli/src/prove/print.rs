@@ -88,9 +88,7 @@ pub fn mutants(report: &MutantReport) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
     table.set_header(["", "mutants", "killed", "explained", "survived", "undecided"]);
-    let mut subjects: Vec<&str> = report.trials.iter().map(|trial| trial.subject).collect();
-    subjects.dedup();
-    for subject in subjects {
+    for &subject in &report.subjects {
         let counts = Fates::of(report.trials.iter().filter(|trial| trial.subject == subject));
         table.add_row([subject.to_string()].into_iter().chain(counts.0.map(|count| count.to_string())));
     }

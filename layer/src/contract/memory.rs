@@ -80,9 +80,10 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
         promise: |s| match (s.answer, target(s)) {
             (Answer::Stored(Access::Done(())), Some((page, perm, offset))) => {
                 perm == perm::PTU
-                    && (0..s.arguments.chunk as u32)
-                        .zip(&s.arguments.bytes)
-                        .all(|(k, byte)| s.after.own.hp.get([page, offset + k]).value == *byte)
+                    && (0..s.arguments.chunk as u32).zip(&s.arguments.bytes).all(|(k, byte)| {
+                        s.after.own.hp.get([page, offset + k]).value == *byte
+                            && s.after.ghost.hp_defined.get([page, offset + k]).defined.holds()
+                    })
             }
             (Answer::Stored(Access::Fault), None) => faulted(s),
             (Answer::Stored(Access::Fault), Some((_, perm, _))) => perm != perm::PTU && faulted(s),

@@ -24,6 +24,12 @@ fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
         && matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
 }
 
+/// Nothing is left for container `n`: its quota is used up, or no frame is free.
+fn is_exhausted<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
+    let (container, p) = (s.after.own.ac.get([n]), s.any[0]);
+    container.usage >= container.quota || p >= s.before.own.nps || !s.after.at.frames.get([p]).is_free()
+}
+
 /// What an allocation for container `n` may write.
 fn allocation<M: Spec>(n: M::Word, page: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[n]);
@@ -47,12 +53,9 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
         requires: of_container,
         promise: |s| {
             let (n, page) = (s.arguments.words[0], s.answer.word());
-            let container = s.before.own.ac.get([n]);
             allocated(s, n, page)
                 && if page == 0 {
-                    // Either the quota is used up, or no frame is free.
-                    let p = s.any[0];
-                    container.usage >= container.quota || p >= s.before.own.nps || !s.after.at.frames.get([p]).is_free()
+                    is_exhausted(s, n)
                 } else {
                     let lat = s.after.ghost.lat.get([page]);
                     matches!(s.after.ghost.pperm.get([page]), FrameUse::Alloc) && lat.valid.holds() && lat.len == 0
@@ -88,6 +91,24 @@ fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word,
     }
 }
 
+/// The map of `n` says something at `va`: its directory entry is defined, and the entry of the page table, which is a
+/// frame of this directory entry's.
+fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
+    let i = pdx::<M>(va);
+    v.ghost.dirs_defined.get([n, i]).defined.holds()
+        && match v.own.dirs.get([n, i]) {
+            Pde::Table { frame } => {
+                frame < MAX_PAGE
+                    && matches!(
+                        v.ghost.pperm.get([frame]),
+                        FrameUse::Hide { thread, index } if thread == n && index == i
+                    )
+                    && v.ghost.tables.get([frame, ptx::<M>(va)]).defined.holds()
+            }
+            _ => true,
+        }
+}
+
 pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| page_table::pt_read(cpu, a.words[0], a.words[1]).map(Answer::Word),
@@ -96,6 +117,7 @@ pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
             hk_init(v, a)
                 && v.ghost.ipt.holds()
                 && is_my_thread(v, a)
+                && is_defined(v, n, va)
                 && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
         },
         |v, a| of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1]),
@@ -144,8 +166,8 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             let [n, va, perm, _] = s.arguments.words;
             let (before, after) = (s.before.own.ac.get([n]).usage, s.after.own.ac.get([n]).usage);
             if s.answer.word() == MAGIC_NUMBER {
-                // Nothing, or the page without its page table (P31).
-                return after == before || after == before + 1;
+                // Nothing, or the page without its page table (P31), because there was none left.
+                return (after == before || after == before + 1) && is_exhausted(s, n);
             }
             let Some((page, got)) = mapped(&s.after, n, va) else { return false };
             let table = s.answer.word();
@@ -194,6 +216,7 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
             is_pt_arg(v, a)
                 && page > 0
                 && page < v.own.nps
+                && is_defined(v, n, va)
                 && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { .. })
                 && mapped(v, n, va).is_none()
                 && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
@@ -230,7 +253,10 @@ pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
         premise: |_, _| true,
         guard: |v, a| {
             let [n, va, ..] = a.words;
-            is_pt_arg(v, a) && can_allocate(v, a) && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
+            is_pt_arg(v, a)
+                && can_allocate(v, a)
+                && is_defined(v, n, va)
+                && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
         },
         requires: |v, a| {
             let [n, va, ..] = a.words;
@@ -272,6 +298,7 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
                 && page > 0
                 && page < v.own.nps
                 && is_permission::<M>(perm)
+                && v.ghost.dirs_defined.get([n, pdx::<M>(va)]).defined.holds()
                 && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
         },
         requires: |v, a| {
@@ -280,7 +307,11 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
         },
         promise: |s| {
             let [n, va, page, perm] = s.arguments.words;
-            s.answer.word() == MAGIC_NUMBER || matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)
+            if s.answer.word() == MAGIC_NUMBER {
+                is_exhausted(s, n)
+            } else {
+                matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)
+            }
         },
         frame: |s, may| {
             let [n, va, page, _] = s.arguments.words;

@@ -27,6 +27,18 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
                 // First in, first out: what was first runs; alone, the caller goes on (P4).
                 && if s.before.own.ready.head != NO_THREAD { next == s.before.own.ready.head } else { true }
                 && s.after.threads.tcb.get([next]).place == place::RUN
+                // What was first of the threads that others woke is ready now, or runs.
+                && {
+                    let (cpu, woken) = (s.before.own.cpu, s.any[0]);
+                    woken >= NUM_PROC || {
+                        let (before, after) = (s.before.threads.tcb.get([woken]), s.after.threads.tcb.get([woken]));
+                        before.home != cpu
+                            || before.place != cpu + MSG_Q
+                            || before.prev != NO_THREAD
+                            || after.place == cpu
+                            || after.place == place::RUN
+                    }
+                }
                 && (next == yielded || s.after.threads.tcb.get([yielded]).place == s.before.own.cpu)
         },
         frame: |s, may| {
@@ -75,6 +87,19 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                 && (x < 1 || x > TOTAL_CPU || {
                     let root = v.own.ac.get([x]);
                     root.used.holds() && root.quota == share && root.usage == 0 && root.nchildren == 0
+                })
+                && (x >= VMXINFO_SIZE || v.own.vmxinfo.get([x]).value == M::real_vmxinfo(x))
+                && (x > v.own.ioapic.max_intr || {
+                    let line = v.own.lines.get([x]);
+                    line.irq == x + 32 && !line.enabled.holds()
+                })
+                && (x >= MAX_PAGE || {
+                    let lat = v.ghost.lat.get([x]);
+                    lat.valid.holds() == (x < v.own.nps) && lat.len == 0
+                })
+                && (x >= NUM_PROC || y >= NUM_PROC || {
+                    let offer = v.ghost.smspool.get([x, y]);
+                    offer.status == 0 && offer.seen.holds() && offer.address == 0
                 })
                 && (x >= NUM_PROC
                     || y >= <M::Geometry as domain::Geometry>::DIRS
@@ -156,6 +181,8 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
             let made = s.after.own.ac.get([child]);
             let slot = |k: u32| s.after.own.uctxt.get([child, k.into()]).value;
+            let kind = |k: u32| s.after.ghost.uctxt_kind.get([child, k.into()]);
+            let kernel = s.after.own.kctxt.get([child]);
             child == cur * MAX_CHILDREN + 1 + before.nchildren
                 && after.usage == before.usage + q
                 && after.nchildren == before.nchildren + 1
@@ -164,10 +191,20 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
                 && made.usage == 0
                 && made.parent == cur
                 && made.nchildren == 0
-                && s.after.own.kctxt.get([child]).ra == START_USER
+                && kernel.ra == START_USER
+                && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
                 && slot(slot::EIP) == s.arguments.wide
-                && slot(slot::ESP) == M::Wide::constant(STACK_TOP.into())
-                && slot(slot::EFLAGS) == M::Wide::constant(FL_IF.into())
+                && matches!(kind(slot::EIP), SlotKind::Ptr)
+                && [
+                    (slot::ESP, STACK_TOP),
+                    (slot::EFLAGS, FL_IF),
+                    (slot::CS, USER_CODE),
+                    (slot::SS, USER_DATA),
+                    (slot::DS, USER_DATA),
+                    (slot::ES, USER_DATA),
+                ]
+                .iter()
+                .all(|&(k, value)| slot(k) == M::Wide::constant(value.into()) && matches!(kind(k), SlotKind::Int))
                 && s.after.own.ready.tail == child
         },
         frame: |s, may| {
