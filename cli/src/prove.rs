@@ -40,6 +40,9 @@ pub struct Arguments {
     /// Print what is assumed, and what the types make true
     #[arg(long)]
     assumptions: bool,
+    /// Write what is proved, assumed and trusted as a page (Markdown)
+    #[arg(long, value_name = "FILE", conflicts_with = "wanted")]
+    document: Option<PathBuf>,
     /// Instead of proving, try what happens if one operator of the code is wrong: every such mutant must be noticed
     #[arg(long)]
     mutants: bool,
@@ -57,6 +60,7 @@ impl Default for Arguments {
             solver: None,
             jobs: None,
             assumptions: false,
+            document: None,
             mutants: false,
             every: 1,
         }
@@ -73,6 +77,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     let report = prove(arguments)?;
     write_json(arguments, &report)?;
+    if let Some(path) = &arguments.document {
+        std::fs::write(path, report.document()).map_err(Error::file("write", path))?;
+    }
     print::report(&report, arguments.assumptions || arguments.wanted.is_empty());
     Ok(if report.all_proved() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -95,11 +102,21 @@ pub fn try_some_mutants() -> Result<Counts, Error> {
     Ok(report.trials.iter().map(|trial| Counts::one(is_settled(&trial.fate))).sum())
 }
 
-/// Proves everything and prints what is not proved; how many rows are.
+/// The page that says what is proved.
+const DOCUMENT: &str = "docs/proved.md";
+
+/// Proves everything and prints what is not proved; how many rows are, and whether the page that says so is up to date.
 pub fn prove_all() -> Result<Counts, Error> {
     let report = prove(&Arguments::default())?;
     print::failures(&report);
-    Ok(report.rows().map(|row| Counts::one(row.status == Status::Proved)).sum())
+    let page = workspace::root().join(DOCUMENT);
+    let written = std::fs::read_to_string(&page).map_err(Error::file("read", &page))?;
+    let is_fresh = written == report.document();
+    if !is_fresh {
+        println!("  {DOCUMENT} is stale: write it again by cargo cairn prove --document {DOCUMENT}");
+    }
+    let rows = report.rows().map(|row| row.status == Status::Proved);
+    Ok(rows.chain([is_fresh]).map(Counts::one).sum())
 }
 
 fn options(arguments: &Arguments) -> Result<Options, Error> {

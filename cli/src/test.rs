@@ -1,6 +1,7 @@
 //! `cairn test`: sets up what is missing and runs everything there is to run.
 
 mod cargo;
+mod page;
 
 use crate::boots;
 use crate::counts::Counts;
@@ -32,6 +33,8 @@ const STEPS: &[Step] = &[
     Step { name: "unit and property tests", run: workspace_tests },
     Step { name: "every interleaving on the lock", run: loom },
     Step { name: "proofs", run: prove::prove_all },
+    Step { name: "a sample of the mutants", run: prove::try_some_mutants },
+    Step { name: "the page about adding a primitive", run: page::follow },
     Step { name: "boots", run: try_boots },
     Step { name: "programs on all machines", run: programs },
 ];

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod assumed;
+mod document;
 mod engine;
 mod entry;
 mod equivalent;
@@ -28,6 +29,6 @@ pub use machine::Sym;
 pub use mutant::{Change, Operator};
 pub use mutants::{Fate, MutantProgress, MutantReport, Sample, Trial, try_mutants};
 pub use prove::{Ground, Outcome, prove_primitive};
-pub use report::{ASSUMED, Clause, Part, Report, Row, Status, Summary};
+pub use report::{ASSUMED, Assumption, Clause, Part, Report, Row, Status, Summary};
 pub use suite::{Options, Progress, Subject, SuiteError, run, solver_version, subjects};
 pub use theorems::{Theorem, theorems};

@@ -165,7 +165,7 @@ pub struct Report {
     /// Clauses of the invariant that the types make true.
     pub by_construction: Vec<Clause>,
     /// What all of it stands on.
-    pub assumed: Vec<Clause>,
+    pub assumed: Vec<Assumption>,
     /// The numbers.
     pub summary: Summary,
 }
@@ -182,33 +182,63 @@ impl Report {
     }
 }
 
-/// What every proof stands on and none proves.
-pub const ASSUMED: &[Clause] = &[
-    Clause {
+/// Something that every proof stands on and none proves.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Assumption {
+    /// Its name.
+    pub name: &'static str,
+    /// What it says.
+    pub says: &'static str,
+    /// The tests that would show it wrong.
+    pub watched: &'static str,
+}
+
+/// All of them.
+pub const ASSUMED: &[Assumption] = &[
+    Assumption {
         name: "machine",
         says: "the hardware does what the machine's interface says; what it answers (memory map, VMX capabilities) is \
                arbitrary, but the same each time",
+        watched: "`cargo cairn boots`: an image for each behaviour of the hardware half, on QEMU and Bochs",
     },
-    Clause {
+    Assumption {
         name: "memory",
         says: "homes of different fields do not alias; page tables are walked by the hardware as exec_load and \
                exec_store say",
+        watched: "the boots `programs-*` and `dirty-memory`: booted, every program prints what it prints on the hosted \
+                  machine, where each access is an exec_load or exec_store",
     },
-    Clause {
+    Assumption {
         name: "locks",
         says: "a lock excludes all others, and what it guards is sequentially consistent under it; what other CPUs do \
                between two critical sections is within rely, which is proved of every critical section of this layer",
+        watched: "`kernel/tests/loom_lock.rs`: every interleaving on the lock",
     },
-    Clause {
+    Assumption {
         name: "thread_yield",
         says: "its premise: the captured context resumes at one of the stages; every caller of syscall/ is proved to \
                pass one",
+        watched: "the proofs of the entries, where thread_yield is called",
     },
-    Clause { name: "wakers", says: "whoever wakes threads of another CPU, none at this layer, keeps to rely as well" },
-    Clause {
+    Assumption {
+        name: "wakers",
+        says: "whoever wakes threads of another CPU, none at this layer, keeps to rely as well",
+        watched: "nothing yet: there are none",
+    },
+    Assumption {
         name: "answers",
         says: "the boot archive and the boot list are arbitrary; reports and the console change nothing",
+        watched: "`sim/tests`: the checker evaluates the invariant after runs with every program",
     },
-    Clause { name: "solver", says: "an `unsat` of the solver is right" },
-    Clause { name: "explorer", says: "the prover itself, the compiler and Rust's type system" },
+    Assumption {
+        name: "solver",
+        says: "an `unsat` of the solver is right",
+        watched: "`smt/src/solver.rs`: solvers that die, hang or answer rubbish are reported as what they are",
+    },
+    Assumption {
+        name: "explorer",
+        says: "the prover itself, the compiler and Rust's type system",
+        watched: "`prover/tests/verdicts.rs`: planted bugs; `cargo cairn prove --mutants`: every operator of the layer, \
+                  each way to be wrong",
+    },
 ];

@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Clause, Fate, MutantReport, Report, Row, Status, Trial};
+use prover::{Fate, MutantReport, Report, Row, Status, Trial};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -11,8 +11,10 @@ pub fn report(report: &Report, assumptions: bool) {
     println!("{}", table(report));
     failures(report);
     if assumptions {
-        clauses("true by construction", &report.by_construction);
-        clauses("assumed", &report.assumed);
+        println!("true by construction:");
+        report.by_construction.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.says));
+        println!("assumed:");
+        report.assumed.iter().for_each(|assumption| println!("  {}: {}", assumption.name, assumption.says));
     }
     let summary = &report.summary;
     println!(
@@ -135,12 +137,5 @@ pub fn unnoticed(report: &MutantReport) {
     }
     for stale in &report.stale {
         println!("an explanation that explains nothing: {}: {}", stale.file, stale.line);
-    }
-}
-
-fn clauses(title: &str, clauses: &[Clause]) {
-    println!("{title}:");
-    for clause in clauses {
-        println!("  {}: {}", clause.name, clause.says);
     }
 }

@@ -1,0 +1,194 @@
+//! Following the page about adding a primitive, word for word, on a copy of the tree.
+
+use crate::counts::Counts;
+use crate::error::Error;
+use crate::workspace;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The page.
+const PAGE: &str = "docs/add-a-primitive.md";
+
+/// What is not copied.
+const LEFT_OUT: &[&str] = &["target", ".git"];
+
+/// A block of the page that means something.
+#[derive(PartialEq, Eq, Debug)]
+enum Block<'a> {
+    /// Text for the end of a file.
+    Append(&'a str, &'a str),
+    /// Text of a file, and what comes after it or instead of it.
+    Edit { file: &'a str, old: &'a str, new: &'a str, stays: bool },
+    /// A command, and whether it succeeds.
+    Run(&'a str, bool),
+    /// What the command before has to print.
+    Shows(&'a str),
+}
+
+/// Follows the page; each command and each thing that one has to show counts.
+pub fn follow() -> Result<Counts, Error> {
+    let page = workspace::root().join(PAGE);
+    let text = fs::read_to_string(&page).map_err(Error::file("read", &page))?;
+    let Some(blocks) = blocks(&text) else {
+        println!("  FAILED   {PAGE}: it has a block that means nothing");
+        return Ok(Counts::one(false));
+    };
+    let tree = workspace::target().join("page");
+    make_copy(&tree)?;
+    let mut counts = Vec::new();
+    let mut printed = String::new();
+    for block in blocks {
+        let problem = match block {
+            Block::Append(file, new) => edit(&tree, file, |text| Some(text.to_owned() + new))?,
+            Block::Edit { file, old, new, stays } => edit(&tree, file, |text| {
+                let kept = if stays { old } else { "" };
+                (text.matches(old).count() == 1).then(|| text.replacen(old, &(kept.to_owned() + new), 1))
+            })?,
+            Block::Run(command, succeeds) => {
+                let (status, output) = execute(&tree, command)?;
+                printed = output;
+                counts.push(Counts::one(status == succeeds));
+                (status != succeeds).then(|| format!("`{command}` does not end as it should:\n{printed}"))
+            }
+            Block::Shows(expected) => {
+                let shows = printed.contains(expected.trim());
+                counts.push(Counts::one(shows));
+                (!shows).then(|| format!("`{}` is not shown, but:\n{printed}", expected.trim()))
+            }
+        };
+        if let Some(problem) = problem {
+            println!("  FAILED   {PAGE}: {problem}");
+            counts.push(Counts::one(false));
+            break;
+        }
+    }
+    Ok(counts.into_iter().sum())
+}
+
+/// The blocks of the page; nothing if it has one that is none.
+fn blocks(page: &str) -> Option<Vec<Block<'_>>> {
+    let mut fences = Vec::new();
+    let mut rest = page;
+    while let Some((_, opened)) = rest.split_once("\n```") {
+        let (info, body) = opened.split_once('\n')?;
+        let end = if body.starts_with("```") { 0 } else { body.find("\n```")? + 1 };
+        fences.push((info, &body[..end]));
+        rest = &body[end + 3..];
+    }
+    let mut blocks = Vec::new();
+    let mut fences = fences.into_iter();
+    while let Some((info, body)) = fences.next() {
+        let words: Vec<&str> = info.split_whitespace().collect();
+        blocks.push(match words[..] {
+            ["rust", "append", file] => Block::Append(file, body),
+            ["rust", "after", file] => {
+                Block::Edit { file, old: body, new: paired(&mut fences, "insert")?, stays: true }
+            }
+            ["rust", "replace", file] => Block::Edit { file, old: body, new: paired(&mut fences, "by")?, stays: false },
+            ["console", how @ ("succeeds" | "fails")] => Block::Run(body.trim().strip_prefix("$ ")?, how == "succeeds"),
+            ["text", "shows"] => Block::Shows(body),
+            _ => return None,
+        });
+    }
+    Some(blocks)
+}
+
+/// The text of the next block, which is the other half of an edit.
+fn paired<'a>(fences: &mut impl Iterator<Item = (&'a str, &'a str)>, half: &str) -> Option<&'a str> {
+    let (info, body) = fences.next()?;
+    (info.split_whitespace().eq(["rust", half])).then_some(body)
+}
+
+/// Copies the tree to `to`; what was built there before stays, so that only changes are built again.
+fn make_copy(to: &Path) -> Result<(), Error> {
+    let root = workspace::root();
+    for entry in fs::read_dir(&root).map_err(Error::file("read", &root))? {
+        let from = entry.map_err(Error::file("read", &root))?.path();
+        let Some(name) = from.file_name().and_then(|name| name.to_str()) else { continue };
+        if !LEFT_OUT.contains(&name) {
+            copy(&from, &to.join(name))?;
+        }
+    }
+    let tools = to.join("target").join("tools");
+    if !tools.exists() && workspace::tools().exists() {
+        let target = to.join("target");
+        fs::create_dir_all(&target).map_err(Error::file("create", &target))?;
+        std::os::unix::fs::symlink(workspace::tools(), &tools).map_err(Error::file("link", &tools))?;
+    }
+    Ok(())
+}
+
+/// Copies a file, unless the copy is the same already, or a directory with all that is in it.
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    if from.is_dir() {
+        fs::create_dir_all(to).map_err(Error::file("create", to))?;
+        for entry in fs::read_dir(from).map_err(Error::file("read", from))? {
+            let path = entry.map_err(Error::file("read", from))?.path();
+            if let Some(name) = path.file_name() {
+                copy(&path, &to.join(name))?;
+            }
+        }
+        return Ok(());
+    }
+    let bytes = fs::read(from).map_err(Error::file("read", from))?;
+    if fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    fs::write(to, bytes).map_err(Error::file("write", to))
+}
+
+/// Changes a file of the copy; what is wrong if it cannot be changed so.
+fn edit(tree: &Path, file: &str, change: impl FnOnce(&str) -> Option<String>) -> Result<Option<String>, Error> {
+    let path = tree.join(file);
+    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    match change(&text) {
+        Some(text) => fs::write(&path, text).map_err(Error::file("write", &path)).map(|()| None),
+        None => Ok(Some(format!("what is to be changed does not stand once in {file}"))),
+    }
+}
+
+/// Runs a command in the copy; whether it succeeds, and what it prints.
+fn execute(tree: &Path, command: &str) -> Result<(bool, String), Error> {
+    let mut words = command.split_whitespace();
+    let program = words.next().unwrap_or_default();
+    let output = Command::new(program)
+        .args(words)
+        .current_dir(tree)
+        .env_remove("CARGO_TARGET_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(Error::start(program))?;
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    Ok((output.status.success(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_read_as_they_are_meant() {
+        let page = "# A\n\n```rust append a.rs\nx\n```\n\n```rust after b.rs\nold\n```\n\n```rust insert\nnew\n```\n\
+                    \n```rust replace b.rs\nold\n```\n\n```rust by\n```\n\n```console fails\n$ cargo x\n```\n\
+                    \n```text shows\nno\n```\n";
+        let expected = vec![
+            Block::Append("a.rs", "x\n"),
+            Block::Edit { file: "b.rs", old: "old\n", new: "new\n", stays: true },
+            Block::Edit { file: "b.rs", old: "old\n", new: "", stays: false },
+            Block::Run("cargo x", false),
+            Block::Shows("no\n"),
+        ];
+        assert_eq!(blocks(page), Some(expected));
+        assert_eq!(blocks("\n```rust\nx\n```\n"), None);
+        assert_eq!(blocks("\n```rust after b.rs\nold\n```\n\n```text shows\nno\n```\n"), None);
+    }
+
+    #[test]
+    fn the_page_of_the_tree_can_be_read() {
+        let text = fs::read_to_string(workspace::root().join(PAGE)).expect("the page is there");
+        let blocks = blocks(&text).expect("every block means something");
+        assert!(blocks.iter().any(|block| matches!(block, Block::Run(_, false))), "something is broken on purpose");
+        assert!(matches!(blocks.last(), Some(Block::Shows(_))), "and mended in the end");
+    }
+}

@@ -1,0 +1,88 @@
+//! What is proved, as a page: made of a run, so that it promises no more than the run.
+use crate::machine::Sym;
+use crate::report::{Report, Row, Status};
+use domain::X64;
+use layer::invariant::{Class, facts};
+use std::fmt::Write;
+
+/// Any machine will do: the invariant is the same on all.
+type Machine = Sym<X64>;
+
+impl Report {
+    /// The page, in Markdown. It says nothing that depends on the solver or on the time.
+    pub fn document(&self) -> String {
+        let mut page = String::from(
+            "# What is proved\n\n\
+             `cargo cairn prove --document docs/proved.md` has written this page, from a run; the test fails when it is stale.\n\n\
+             Everything holds for all states, all arguments and all that other CPUs may do. *H* and *L* are the reference's \
+             invariant, *D* what it says is true besides; a proof *from* some of them assumes them before the call and \
+             proves them afterwards.\n",
+        );
+        let clauses = invariant();
+        for (title, rows) in
+            [("Primitives", &self.primitives), ("Entries of the kernel", &self.entries), ("Theorems", &self.theorems)]
+        {
+            let _ = write!(page, "\n## {title}\n\n| | | | proved |\n| --: | --- | --- | --- |\n");
+            for row in rows {
+                let number = if row.number == 0 { String::new() } else { row.number.to_string() };
+                let _ = writeln!(page, "| {number} | `{}` | {} | {} |", row.name, status(row), summary(row, &clauses));
+            }
+        }
+        page.push_str("\n## The invariant\n\n");
+        for (number, name) in &clauses {
+            let _ = writeln!(page, "* {number} {name}");
+        }
+        page.push_str("\n## True by construction\n\nThe types make these true; nobody needs to prove them.\n\n");
+        for clause in &self.by_construction {
+            let _ = writeln!(page, "* {} {}", clause.name, clause.says);
+        }
+        page.push_str(
+            "\n## Assumed and trusted\n\nNo proof looks at these. What watches them instead:\n\n\
+             | | what is assumed | what watches it |\n| --- | --- | --- |\n",
+        );
+        for assumption in &self.assumed {
+            let _ = writeln!(page, "| {} | {} | {} |", assumption.name, assumption.says, assumption.watched);
+        }
+        page
+    }
+}
+
+/// The clauses of the invariant, by number, in the order of the invariant.
+fn invariant() -> Vec<(&'static str, &'static str)> {
+    facts::<Machine>().map(|fact| (fact.number, fact.name)).collect()
+}
+
+fn status(row: &Row) -> &'static str {
+    match row.status {
+        Status::Proved if row.parts.iter().any(|part| part.unreachable) => "proved; unreachable under D",
+        _ => row.status.word(),
+    }
+}
+
+/// What was proved of a row: which parts of the invariant, and what else.
+fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
+    let number = |clause: &str| {
+        invariant.iter().find(|(number, name)| clause == format!("{number} {name}")).map(|(number, _)| *number)
+    };
+    let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number(clause)).collect();
+    let mut parts = Vec::new();
+    for (class, of) in classes() {
+        let all: Vec<&str> = of.iter().copied().filter(|number| kept.contains(number)).collect();
+        if all.len() == of.len() {
+            parts.push(class.to_string());
+        } else {
+            parts.extend(all.iter().map(ToString::to_string));
+        }
+    }
+    parts.extend(row.clauses.iter().filter(|clause| number(clause).is_none()).cloned());
+    parts.join("; ")
+}
+
+/// The numbers of the clauses, by what is said of all of them together.
+fn classes() -> [(&'static str, Vec<&'static str>); 2] {
+    let of = |derived: bool| {
+        let facts = facts::<Machine>().filter(|fact| (fact.class == Class::Derived) == derived);
+        facts.map(|fact| fact.number).collect()
+    };
+    [("all of H and L", of(false)), ("all of D", of(true))]
+}
