@@ -43,7 +43,8 @@ pub struct Arguments {
     /// Write what is proved, assumed and trusted as a page (Markdown)
     #[arg(long, value_name = "FILE", conflicts_with = "wanted")]
     document: Option<PathBuf>,
-    /// Instead of proving, try what happens if one operator of the code is wrong: every such mutant must be noticed
+    /// Instead of proving, try what happens if one operator of a primitive is wrong: some proof of those that are wanted
+    /// must notice each such mutant
     #[arg(long)]
     mutants: bool,
     /// Of the mutants, only every N-th

@@ -135,7 +135,7 @@ pub const EQUIVALENT: &[Equivalent] = &[
         line: "require(links.check(|tcb| tcb.get([thread]).place >= NUM_CHAN), Stuck::Queued)?;",
         operator: Operator::AtMost,
         changes: &[Change::Yes],
-        reason: "whoever is appended runs, is new, or was just taken from another queue (D8); from H alone nothing is promised of places",
+        reason: "whoever is appended runs (D4.1), is new (D12), or was just taken from another queue (D4.5); from H alone nothing is promised of places",
     },
     Equivalent {
         file: "layer/src/state.rs",
@@ -156,7 +156,7 @@ pub const EQUIVALENT: &[Equivalent] = &[
         line: "require(next < NUM_PROC, Stuck::BadThread)?;",
         operator: Operator::Less,
         changes: &[Change::Yes, Change::Boundary],
-        reason: "a queue holds threads only (D9)",
+        reason: "a queue holds threads only (D4.4)",
     },
     Equivalent {
         file: "layer/src/thread.rs",

@@ -134,11 +134,10 @@ impl Mutation {
     }
 }
 
-/// Whether what is in this file is proved, rather than what it is proved against.
+/// Whether a primitive is in this file, rather than what it is proved against. Of the entries of the kernel it is not proved
+/// yet what they give, so that there mutants would survive rightly.
 fn is_proved(file: &str) -> bool {
-    (file.starts_with("layer/") || file.starts_with("syscall/"))
-        && !file.contains("/invariant/")
-        && !file.contains("/contract/")
+    file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/")
 }
 
 /// Runs `work` as code under proof, or as what it is proved against.

@@ -13,7 +13,7 @@ use std::time::Instant;
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// Something that was to hold does not: of which primitive or entry, and the clause.
+    /// Something that was to hold does not: of which primitive, and the clause.
     Killed(&'static str, String),
     /// It does what the code itself does, or what differs is not promised: the reason, from the list in the tree.
     Explained(&'static str),
@@ -26,7 +26,7 @@ pub enum Fate {
 /// A mutant, and what came of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Trial {
-    /// The first primitive or entry of the tables that runs it.
+    /// The first primitive of the table that runs it.
     pub subject: &'static str,
     /// Where: file, line, column.
     pub at: String,
@@ -43,7 +43,7 @@ pub struct Trial {
 /// What came of all mutants.
 #[derive(Clone, Debug, Serialize)]
 pub struct MutantReport {
-    /// The primitives and entries that were looked at, in the order of their tables.
+    /// The primitives that were looked at, in the order of the table.
     pub subjects: Vec<&'static str>,
     /// Each mutant, in the order of the source.
     pub trials: Vec<Trial>,
@@ -68,7 +68,7 @@ impl MutantReport {
 pub enum MutantProgress {
     /// So many mutants will be tried.
     Begin(usize),
-    /// One of them was, of this primitive or entry.
+    /// One of them was, of this primitive.
     Done(&'static str),
 }
 
@@ -79,7 +79,7 @@ pub struct Sample {
     pub every: usize,
 }
 
-/// Tries the mutants of what is wanted; `root` is the root of the tree, whose lines are shown.
+/// Tries the mutants of the primitives that are wanted; `root` is the root of the tree, whose lines are shown.
 ///
 /// # Errors
 /// When a name is none, or the solver does not start.
@@ -91,7 +91,7 @@ pub fn try_mutants(
 ) -> Result<MutantReport, SuiteError> {
     let begin = Instant::now();
     let (wanted, solver) = begin_run(options)?;
-    let wanted: Vec<Subject> = wanted.into_iter().filter(|s| !matches!(s, Subject::Theorem(_))).collect();
+    let wanted: Vec<Subject> = wanted.into_iter().filter(|s| matches!(s, Subject::Primitive(_))).collect();
 
     let order: Vec<usize> = (0..wanted.len()).collect();
     let mutants_of = |i: usize| -> Vec<Mutant> {
