@@ -17,10 +17,16 @@ use std::time::{Duration, Instant};
 ///
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
-pub struct Arguments {}
+pub struct Arguments {
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, page, boots, programs]
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+}
 
 /// A part of all that there is to run.
 struct Step {
+    /// What it is called on the command line.
+    key: &'static str,
     /// What it is.
     name: &'static str,
     /// Runs it; it prints what is worth knowing, line by line.
@@ -29,21 +35,27 @@ struct Step {
 
 /// The steps, in their order. What the first one cannot install, others skip.
 const STEPS: &[Step] = &[
-    Step { name: "setup", run: set_up },
-    Step { name: "unit and property tests", run: workspace_tests },
-    Step { name: "every interleaving on the lock", run: loom },
-    Step { name: "proofs", run: prove::prove_all },
-    Step { name: "a sample of the mutants", run: prove::try_some_mutants },
-    Step { name: "the page about adding a primitive", run: page::follow },
-    Step { name: "boots", run: try_boots },
-    Step { name: "programs on all machines", run: programs },
+    Step { key: "setup", name: "setup", run: set_up },
+    Step { key: "tests", name: "unit and property tests", run: workspace_tests },
+    Step { key: "loom", name: "every interleaving on the lock", run: loom },
+    Step { key: "proofs", name: "proofs", run: prove::prove_all },
+    Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
+    Step { key: "page", name: "the page about adding a primitive", run: page::follow },
+    Step { key: "boots", name: "boots", run: try_boots },
+    Step { key: "programs", name: "programs on all machines", run: programs },
 ];
 
 /// Does it.
-pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    if let Some(name) = arguments.steps.iter().find(|name| STEPS.iter().all(|step| step.key != **name)) {
+        let known: Vec<&str> = STEPS.iter().map(|step| step.key).collect();
+        return Err(Error::Unknown { kind: "step", name: name.clone(), known: known.join(", ") });
+    }
+    let is_wanted = |step: &&Step| arguments.steps.is_empty() || arguments.steps.iter().any(|name| name == step.key);
+    let wanted: Vec<&Step> = STEPS.iter().filter(is_wanted).collect();
     let mut all = Vec::new();
-    for (number, Step { name, run }) in (1..).zip(STEPS) {
-        println!("[{number}/{}] {name}", STEPS.len());
+    for (number, Step { name, run, .. }) in (1..).zip(&wanted) {
+        println!("[{number}/{}] {name}", wanted.len());
         let begin = Instant::now();
         // A step that cannot be done must not hide the others' results.
         let counts = run().unwrap_or_else(|error| {

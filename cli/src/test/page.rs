@@ -103,6 +103,8 @@ fn paired<'a>(fences: &mut impl Iterator<Item = (&'a str, &'a str)>, half: &str)
 /// Copies the tree to `to`; what was built there before stays, so that only changes are built again.
 fn make_copy(to: &Path) -> Result<(), Error> {
     let root = workspace::root();
+    let target = to.join("target");
+    fs::create_dir_all(&target).map_err(Error::file("create", &target))?;
     for entry in fs::read_dir(&root).map_err(Error::file("read", &root))? {
         let from = entry.map_err(Error::file("read", &root))?.path();
         let Some(name) = from.file_name().and_then(|name| name.to_str()) else { continue };
@@ -110,10 +112,8 @@ fn make_copy(to: &Path) -> Result<(), Error> {
             copy(&from, &to.join(name))?;
         }
     }
-    let tools = to.join("target").join("tools");
+    let tools = target.join("tools");
     if !tools.exists() && workspace::tools().exists() {
-        let target = to.join("target");
-        fs::create_dir_all(&target).map_err(Error::file("create", &target))?;
         std::os::unix::fs::symlink(workspace::tools(), &tools).map_err(Error::file("link", &tools))?;
     }
     Ok(())
