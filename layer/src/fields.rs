@@ -162,6 +162,17 @@ domain::data! {
         /// Where.
         address: Word,
     }
+    /// The control block of a synchronous channel.
+    pub struct SyncChannel {
+        /// The receiver, or [`NUM_CHAN`] for none.
+        to: Word,
+        /// Where the sender's message is.
+        senderpaddr: Word,
+        /// Words of it.
+        count: Word,
+        /// Somebody sends.
+        busy: Word,
+    }
 }
 
 /// Kinds of frames in the allocation table.
@@ -260,4 +271,6 @@ field_table! {
     IoApicLines "ioapic.lines" [IOAPIC_LINES] => Line;
     /// Offers of shared memory.
     SharedMemory "smspool" [NUM_PROC, NUM_PROC] => Offer;
+    /// Control blocks of the channels; nothing at this layer uses them yet.
+    SyncChannels "syncchpool" [NUM_CHAN] => SyncChannel;
 }

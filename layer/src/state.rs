@@ -88,6 +88,8 @@ pub struct OwnGhost<M: Machine> {
     pub charged: <M as Home<Charges>>::Map,
     /// Offers of shared memory.
     pub smspool: <M as Home<SharedMemory>>::Map,
+    /// Control blocks of the channels.
+    pub syncchpool: <M as Home<SyncChannels>>::Map,
 }
 
 /// The last page fault.
@@ -310,6 +312,7 @@ impl<M: Spec> Own<M> {
                 uctxt_kind: ghost.uctxt_kind.clone(),
                 charged: ghost.charged.clone(),
                 smspool: ghost.smspool.clone(),
+                syncchpool: ghost.syncchpool.clone(),
             }),
         }
     }
@@ -383,6 +386,7 @@ impl<M: Machine> OwnGhost<M> {
             uctxt_kind: <M as Home<UserContextKinds>>::home(place),
             charged: <M as Home<Charges>>::home(place),
             smspool: <M as Home<SharedMemory>>::home(place),
+            syncchpool: <M as Home<SyncChannels>>::home(place),
         }
     }
 }

@@ -58,7 +58,7 @@ macro_rules! each_map {
             (DirectoriesDefined own.ghost.0.dirs_defined) (PageTableGhosts own.ghost.0.tables)
             (IdentityTables own.ghost.0.idpde) (DefinedMemory own.ghost.0.hp_defined)
             (UserContextKinds own.ghost.0.uctxt_kind) (Charges own.ghost.0.charged)
-            (SharedMemory own.ghost.0.smspool) (Frames at.frames) (Owners at.owner.0.owners)
+            (SharedMemory own.ghost.0.smspool) (SyncChannels own.ghost.0.syncchpool) (Frames at.frames) (Owners at.owner.0.owners)
             (NextLinks threads.next) (ThreadGhosts threads.tcb))
     };
     (@ $borrow:tt $state:ident, $name:ident, $map:ident, $work:expr, $(($field:ident $($path:tt)*))*) => {

@@ -249,5 +249,6 @@ fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<Written> {
         VmxInfo: own.vmxinfo,
         IoApicLines: own.lines,
         SharedMemory: ghost.smspool,
+        SyncChannels: ghost.syncchpool,
     }
 }

@@ -191,7 +191,8 @@ nowhere!(
     UserContextKinds,
     Charges,
     ThreadGhosts,
-    SharedMemory
+    SharedMemory,
+    SyncChannels
 );
 
 /// The shared objects of this machine, at boot.
