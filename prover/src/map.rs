@@ -72,7 +72,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
 }
 
 /// The leaf of a map at a key.
-fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
+fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
     match node {
         Node::Unknown { map, text } => engine(|e| {
             let function = e.arena.name(&format!("{text}:{leaf}"));
@@ -234,6 +234,12 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
+    /// The leaf at a key.
+    #[cfg(test)]
+    pub(crate) fn leaf(&self, leaf: &str, range: Range, key: &[Term]) -> Term {
+        read(&self.node, leaf, range, key)
+    }
+
     /// Nothing is known any more of any value.
     pub(crate) fn renew(&mut self, origin: Origin) {
         *self = <Sym<G> as Home<F>>::home(origin);
@@ -371,6 +377,8 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         });
         oblige(bounded, &format!("search of {} out of bounds", F::NAME), at);
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
+        #[cfg(test)]
+        crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&[i], at).0));
         let found = branch(found, at);
         let (map, here) = (self.clone(), self.clone());
         let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&[i], at).0);
