@@ -234,12 +234,6 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
-    /// The leaf at a key.
-    #[cfg(test)]
-    pub(crate) fn leaf(&self, leaf: &str, range: Range, key: &[Term]) -> Term {
-        read(&self.node, leaf, range, key)
-    }
-
     /// Nothing is known any more of any value.
     pub(crate) fn renew(&mut self, origin: Origin) {
         *self = <Sym<G> as Home<F>>::home(origin);
@@ -269,8 +263,14 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Define { make, sources });
     }
 
+    /// The leaf at a key.
+    #[cfg(test)]
+    pub(crate) fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
+        read(&self.node, leaf, self.range_of(leaf).unwrap_or(Range::WIDE), key)
+    }
+
     /// The range of a leaf of a struct, found by decoding an unknown value.
-    fn range_of(&self, leaf: &'static str) -> Option<Range> {
+    fn range_of(&self, leaf: &str) -> Option<Range> {
         struct Ranges(Vec<(&'static str, Range)>);
         impl<G: Geometry> Source<Sym<G>> for Ranges {
             fn word(&mut self, leaf: &'static str) -> SymWord {

@@ -28,7 +28,7 @@ pub(crate) trait World {
 }
 
 /// A leaf of a map at a key.
-type Read = Rc<dyn Fn(&str, Range, &[Term]) -> Term>;
+type Read = Rc<dyn Fn(&str, &[Term]) -> Term>;
 
 struct Concrete {
     world: Rc<dyn World>,
@@ -105,11 +105,11 @@ fn supply(term: Term) {
             // What the prover makes up to speak of all keys may be any of them.
             if name.contains(FRESH) { 0 } else { world.scalar(&name).into() }
         }
-        Node::App(name, range, _) => {
+        Node::App(name, ..) => {
             let name = engine(|e| e.arena.text(name).to_string());
             let (map, leaf) = name.split_once(':').unwrap_or((&name, ""));
             match with(|c| c.versions.get(map).cloned()).flatten() {
-                Some(read) => value(aside(|| read(leaf, range, &parts))),
+                Some(read) => value(aside(|| read(leaf, &parts))),
                 None => {
                     let key: Vec<u32> = parts.iter().map(|&part| known(part)).collect();
                     world.cell(map, leaf, &key).into()
@@ -131,13 +131,17 @@ fn aside<R>(work: impl FnOnce() -> R) -> R {
 
 /// The solver's answer, where values are known: whether all of `extra` hold.
 pub(crate) fn check(extra: &[Term]) -> Option<Verdict> {
-    with(|_| ())?;
-    Some(if extra.iter().all(|&term| value(term) != 0) { Verdict::Sat } else { Verdict::Unsat })
+    is_known().then(|| if extra.iter().all(|&term| value(term) != 0) { Verdict::Sat } else { Verdict::Unsat })
+}
+
+/// Whether everything has a value.
+pub(crate) fn is_known() -> bool {
+    with(|_| ()).is_some()
 }
 
 /// What a search gives that the prover only describes.
 pub(crate) fn search((found, place): (Term, Term), from: SymWord, to: SymWord, wanted: &dyn Fn(Term) -> bool) {
-    if with(|_| ()).is_none() {
+    if !is_known() {
         return;
     }
     let here = (known(from.0)..known(to.0)).find(|&i| {
@@ -151,7 +155,7 @@ pub(crate) fn search((found, place): (Term, Term), from: SymWord, to: SymWord, w
 /// The others rest: the map of `F` at version `origin` is `old`.
 pub(crate) fn rests<G: Geometry, F: Field<Sym<G>>>(origin: Origin, old: &SymMap<G, F>) {
     let old = old.clone();
-    with(|c| c.versions.insert(origin.name(F::NAME), Rc::new(move |leaf, range, key| old.leaf(leaf, range, key))));
+    with(|c| c.versions.insert(origin.name(F::NAME), Rc::new(move |leaf, key| old.leaf(leaf, key))));
 }
 
 /// The others move no threads.
@@ -162,7 +166,7 @@ pub(crate) fn threads_rest<G: Geometry>(origin: Origin, old: &Threads<Sym<G>>) {
 
 /// The others leave a shared object alone.
 pub(crate) fn object_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, old: &T) {
-    if with(|_| ()).is_none() {
+    if !is_known() {
         return;
     }
     let any: &dyn Any = old;
@@ -200,6 +204,12 @@ impl<G: Geometry> Visit<Sym<G>> for Rest {
     fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
         self.tell(name, Range::Bool, flag.0);
     }
+}
+
+/// What a leaf of a map is worth at a key.
+pub(crate) fn leaf<G: Geometry, F: Field<Sym<G>>>(map: &SymMap<G, F>, leaf: &str, key: &[u32]) -> i128 {
+    let key: Vec<Term> = key.iter().map(|&word| make(|arena| arena.number(word.into()))).collect();
+    value(aside(|| map.leaf(leaf, &key)))
 }
 
 /// A term made by the arena.

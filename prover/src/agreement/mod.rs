@@ -5,6 +5,7 @@
 //! these values take, and every term on it has a value to compare with the native one.
 pub(crate) mod concrete;
 mod maps;
+mod primitives;
 mod side;
 mod values;
 #[path = "../../tests/z3/mod.rs"]

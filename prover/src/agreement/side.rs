@@ -28,6 +28,7 @@ pub(crate) trait Side: Domain {
     fn see_word(word: Self::Word) -> i128;
     fn see_wide(wide: Self::Wide) -> i128;
     fn see_nat(nat: Self::Nat) -> i128;
+    fn see_flag(flag: Self::Flag) -> i128;
 }
 
 /// A value as numbers, leaf by leaf.
@@ -60,6 +61,9 @@ impl Side for Sim {
     }
     fn see_nat(nat: Count) -> i128 {
         nat.0.into()
+    }
+    fn see_flag(flag: bool) -> i128 {
+        flag.into()
     }
 }
 
@@ -120,6 +124,9 @@ impl Side for Sym<X64> {
     }
     fn see_nat(nat: SymNat) -> i128 {
         value(nat.0)
+    }
+    fn see_flag(flag: SymFlag) -> i128 {
+        value(flag.0)
     }
 }
 
