@@ -300,6 +300,11 @@ fn instantiate(depth: u32) {
 
 /// Whether `goal` is itself a fact at keys that were touched already.
 pub(crate) fn says(goal: Term) -> bool {
+    // Where everything has a value nothing is to be found out from facts.
+    #[cfg(test)]
+    if crate::agreement::concrete::is_known() {
+        return false;
+    }
     instantiate(0);
     engine(|e| e.conjuncts(goal).iter().all(|part| e.facts.candidate_index.contains(part)))
 }

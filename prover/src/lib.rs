@@ -1,6 +1,8 @@
 //! Proofs of the layer, by a button.
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod agreement;
 mod assumed;
 mod document;
 mod engine;

@@ -268,6 +268,8 @@ impl<G: Geometry> Moves<G> {
         let origin = next_version();
         let old = Rc::new(self.now.borrow().snapshot());
         let new = Rc::new(Threads::homes(origin));
+        #[cfg(test)]
+        crate::agreement::concrete::threads_rest(origin, &old);
         let me = self.me;
         let from = self.version.replace(origin);
         let identity = [threads_identity(&old), threads_identity(&new)].concat();
@@ -464,6 +466,8 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         let from = self.version.replace(origin);
         let old = Rc::new(self.object.borrow().snapshot());
         let new = Rc::new(unknown_object::<G, T>(origin));
+        #[cfg(test)]
+        crate::agreement::concrete::object_rests(origin, &*old);
         let threads = Rc::new(self.moves.now.borrow().snapshot());
         let links = *self.moves.version.borrow();
         // Where the object has no fields of its own, its facts are about the threads in it.

@@ -73,7 +73,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
 }
 
 /// The leaf of a map at a key.
-fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
+fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
     match node {
         Node::Unknown { map, text } => engine(|e| {
             let function = e.arena.name(&format!("{text}:{leaf}"));
@@ -268,8 +268,14 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Define { make, sources });
     }
 
+    /// The leaf at a key.
+    #[cfg(test)]
+    pub(crate) fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
+        read(&self.node, leaf, self.range_of(leaf).unwrap_or(Range::WIDE), key)
+    }
+
     /// The range of a leaf of a struct, found by decoding an unknown value.
-    fn range_of(&self, leaf: &'static str) -> Option<Range> {
+    fn range_of(&self, leaf: &str) -> Option<Range> {
         struct Ranges(Vec<(&'static str, Range)>);
         impl<G: Geometry> Source<Sym<G>> for Ranges {
             fn word(&mut self, leaf: &'static str) -> SymWord {
@@ -385,6 +391,8 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         });
         oblige(bounded, &format!("search of {} out of bounds", F::NAME), at);
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
+        #[cfg(test)]
+        crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&[i], at).0));
         let found = branch(found, at);
         let (map, here) = (self.clone(), self.clone());
         let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&[i], at).0);

@@ -70,6 +70,8 @@ macro_rules! each_map {
     };
     (# [$($borrow:tt)*] $map:ident $state:ident $($path:tt)*) => { let $map = $($borrow)* $state.$($path)*; };
 }
+#[cfg(test)]
+pub(crate) use each_map;
 
 impl<G: Geometry> State<G> {
     /// A state of which nothing is known.

@@ -1,22 +1,16 @@
 //! What is right is proved, and bugs that are planted by hand are reported as what they are.
 //!
 //! Each planted bug is a contract whose code calls the primitive and then breaks something.
+mod z3;
+
 use domain::{Ghost, Map, X64};
 use layer::contract::{Answer, Contract};
 use layer::fields::FrameUse;
 use layer::primitive::{Primitive, primitives};
 use prover::{Ground, Outcome, Reason, Sym, catch_panics, prove_primitive, with_engine};
 use smt::solver::Solver;
-use std::path::PathBuf;
 
 type Machine = Sym<X64>;
-
-/// The solver that `cargo cairn setup` installs, or the one on the search path.
-fn z3() -> Option<PathBuf> {
-    let pinned = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/tools/z3/bin/z3");
-    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join("z3")).find(|p| p.is_file());
-    if pinned.is_file() { Some(pinned) } else { on_path() }
-}
 
 fn contract(name: &str) -> (Primitive, Contract<Machine>) {
     primitives::<Machine>().into_iter().find(|(primitive, _)| primitive.name == name).expect("a primitive's name")
@@ -24,10 +18,7 @@ fn contract(name: &str) -> (Primitive, Contract<Machine>) {
 
 /// Proves the primitive `name` as `change` leaves its contract; nothing where there is no solver.
 fn verdict(name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Option<Outcome> {
-    let Some(program) = z3() else {
-        eprintln!("skipped: no z3; `cargo cairn setup` installs one");
-        return None;
-    };
+    let program = z3::z3()?;
     Some(verdict_of(&program.to_string_lossy(), name, ground, change))
 }
 

@@ -23,6 +23,11 @@ impl Model {
         model
     }
 
+    /// From here on `leaf`, which no value was asked of yet, is `value`.
+    pub fn set(&mut self, leaf: Term, value: i128) {
+        self.leaves.insert(leaf, value);
+    }
+
     /// The value of `term`; truth values are 0 and 1.
     pub fn value(&mut self, arena: &Arena, term: Term) -> i128 {
         match arena.node(term) {

@@ -352,7 +352,8 @@ impl Arena {
         })
     }
 
-    fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
+    /// Appends the terms that `term` is built of to `work`.
+    pub fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
         match self.node(term) {
             Node::Const(_) | Node::Bool(_) | Node::Var(..) => {}
             Node::App(_, _, arguments) => work.extend(arguments),
