@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod assumed;
+mod choice;
 mod engine;
 mod entry;
 mod explore;
@@ -17,11 +18,12 @@ mod system;
 mod theorems;
 mod word;
 
+pub use choice::{Choice, Others};
 pub use engine::{Counts, Failure, Reason, with_engine};
 pub use entry::prove_entry;
 pub use explore::catch_panics;
 pub use machine::Sym;
 pub use prove::{Ground, Outcome, prove_primitive};
-pub use report::{ASSUMED, Clause, Part, Report, Row, Status, Summary};
-pub use suite::{Options, Progress, Subject, SuiteError, run, solver_version, subjects};
+pub use report::{ASSUMED, Clause, Opinion, Part, Report, Row, Status, Summary};
+pub use suite::{Options, Progress, Subject, SuiteError, run, subjects};
 pub use theorems::{Theorem, theorems};

@@ -352,7 +352,8 @@ impl Arena {
         })
     }
 
-    fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
+    /// Adds the parts of `term` to `work`.
+    pub(crate) fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
         match self.node(term) {
             Node::Const(_) | Node::Bool(_) | Node::Var(..) => {}
             Node::App(_, _, arguments) => work.extend(arguments),

@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Clause, Report, Row, Status};
+use prover::{Clause, Opinion, Report, Row, Status};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -19,6 +19,9 @@ pub fn report(report: &Report, assumptions: bool) {
         "{} proved, {} failed, {} unknown, {} vacuous in {:.1} s ({})",
         summary.proved, summary.failed, summary.unknown, summary.vacuous, summary.seconds, summary.solver
     );
+    for Opinion { solver, decided, undecided, disagreements } in &summary.opinions {
+        println!("{solver}: {decided} queries decided, {undecided} not decided, {disagreements} disagreements");
+    }
 }
 
 fn table(report: &Report) -> Table {

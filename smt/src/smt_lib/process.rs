@@ -1,5 +1,5 @@
 //! A solver's process: text in, lines out, and nobody waits for it for ever.
-use super::SolverError;
+use crate::solver::SolverError;
 use std::io::{self, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
