@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 mod circuit;
 mod gates;
+mod linear;
 mod word;
 
 /// What was said in a scope, and goes with it.

@@ -7,6 +7,7 @@
 //! counters counts as arbitrary unless *counters are small* is assumed; where a contradiction needs that assumption, it
 //! is none.
 use super::gates::Gates;
+use super::linear::Linear;
 use super::word::Word;
 use crate::term::{Arena, Node, Range, Term};
 use batsat::Lit;
@@ -84,7 +85,7 @@ impl Number {
     }
 }
 
-/// The comparisons of two terms that there are.
+/// The comparisons of a difference with 0 that there are.
 #[derive(Clone, Copy, Default)]
 struct Order {
     less: Option<Lit>,
@@ -100,7 +101,7 @@ pub struct Circuit {
     numbers: FxHashMap<Term, Number>,
     /// Quotients and remainders.
     quotients: FxHashMap<(Term, u64), (Word, Word)>,
-    orders: FxHashMap<(Term, Term), Order>,
+    orders: FxHashMap<Linear, Order>,
     counters: usize,
     /// That counters are small.
     small: Lit,
@@ -228,32 +229,61 @@ impl Circuit {
             let (a, b) = (self.literal(arena, a), self.literal(arena, b));
             return !self.gates.xor(a, b);
         }
-        let (a, b) = (a.min(b), a.max(b));
-        if let Some(equal) = self.orders.get(&(a, b)).and_then(|order| order.equal) {
+        let (difference, _) = Linear::difference(arena, a, b);
+        if let Some(equal) = self.orders.get(&difference).and_then(|order| order.equal) {
             return equal;
         }
-        let (x, y) = (self.number(arena, a), self.number(arena, b));
-        let equal = self.gates.equal(&x.word, &y.word);
-        let equal = self.honest(&x, &y, equal);
-        self.compared(a, b, |order| order.equal = Some(equal));
+        let (a, b) = (self.side(arena, &difference, true), self.side(arena, &difference, false));
+        let equal = self.gates.equal(&a.word, &b.word);
+        let equal = self.honest(&a, &b, equal);
+        self.compared(difference, |order| order.equal = Some(equal));
         equal
     }
 
+    /// `a < b`.
     fn less(&mut self, arena: &Arena, a: Term, b: Term) -> Lit {
-        let (x, y) = (self.number(arena, a), self.number(arena, b));
-        let less = self.gates.less(&x.word, &y.word);
-        let less = self.honest(&x, &y, less);
-        if a < b {
-            self.compared(a, b, |order| order.less = Some(less));
-        } else {
-            self.compared(b, a, |order| order.greater = Some(less));
+        let (difference, negated) = Linear::difference(arena, a, b);
+        let order = self.orders.get(&difference).copied().unwrap_or_default();
+        if let Some(less) = if negated { order.greater } else { order.less } {
+            return less;
         }
+        let (a, b) = (self.side(arena, &difference, !negated), self.side(arena, &difference, negated));
+        let less = self.gates.less(&a.word, &b.word);
+        let less = self.honest(&a, &b, less);
+        self.compared(difference, |order| {
+            let place = if negated { &mut order.greater } else { &mut order.less };
+            *place = Some(less);
+        });
         less
     }
 
-    /// Notes a comparison, and says that at most one of them holds, and one of all three.
-    fn compared(&mut self, a: Term, b: Term, note: impl FnOnce(&mut Order)) {
-        let order = self.orders.entry((a, b)).or_default();
+    /// What is to be added, or to be subtracted.
+    fn side(&mut self, arena: &Arena, difference: &Linear, positive: bool) -> Number {
+        let (parts, constant) = difference.side(positive);
+        let mut sum: Option<Number> = None;
+        for (term, factor) in parts {
+            let part = self.number(arena, term);
+            let part = if factor == 1 { part } else { self.multiple(&part, factor) };
+            sum = Some(match sum {
+                Some(sum) => self.sum(&sum, &part),
+                None => part,
+            });
+        }
+        let constant = Number::bounded(self.gates.number(constant));
+        sum.map_or(constant.clone(), |sum| self.sum(&sum, &constant))
+    }
+
+    fn sum(&mut self, a: &Number, b: &Number) -> Number {
+        Number { word: self.gates.add(&a.word, &b.word), kind: a.moved(b, false) }
+    }
+
+    fn multiple(&mut self, a: &Number, c: u64) -> Number {
+        Number { word: self.gates.mul(&a.word, c), kind: a.changed() }
+    }
+
+    /// Notes a comparison with 0, and says that at most one of them holds, and one of all three.
+    fn compared(&mut self, difference: Linear, note: impl FnOnce(&mut Order)) {
+        let order = self.orders.entry(difference).or_default();
         note(order);
         let Order { less, equal, greater } = *order;
         for (one, other) in [(less, equal), (less, greater), (equal, greater)] {
@@ -294,7 +324,7 @@ impl Circuit {
             Node::Var(_, range) | Node::App(_, range, _) => self.leaf(range),
             Node::Add(a, b) => {
                 let (a, b) = (self.number(arena, a), self.number(arena, b));
-                Number { word: self.gates.add(&a.word, &b.word), kind: a.moved(&b, false) }
+                self.sum(&a, &b)
             }
             Node::Sub(a, b) => {
                 let (a, b) = (self.number(arena, a), self.number(arena, b));
@@ -302,7 +332,7 @@ impl Circuit {
             }
             Node::MulC(a, c) => {
                 let a = self.number(arena, a);
-                Number { word: self.gates.mul(&a.word, c), kind: a.changed() }
+                self.multiple(&a, c)
             }
             Node::DivC(a, c) => {
                 let (quotient, _, kind) = self.quotient(arena, a, c);
