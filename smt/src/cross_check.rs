@@ -130,3 +130,51 @@ impl Backend for CrossCheck {
         std::iter::once(&self.main).chain(&self.others).map(|voice| voice.tally.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::solver::{Solver, SolverError, Tally, Verdict};
+    use crate::term::{Arena, Range};
+
+    /// The embedded solver, and `other` in its own process.
+    fn pair(other: &str, replay: &str) -> Solver {
+        let replay = std::env::temp_dir().join(format!("cairn-{}", std::process::id())).join(replay);
+        let other = ("other".to_string(), Solver::start(other, 1_000).expect("starts"));
+        Solver::cross_check(("embedded".to_string(), Solver::embedded(1_000)), vec![other], replay)
+    }
+
+    fn tally(solver: &str, decided: u64, undecided: u64, disagreements: u64) -> Tally {
+        Tally { solver: solver.to_string(), decided, undecided, disagreements }
+    }
+
+    #[test]
+    fn a_disagreement_is_an_error_that_can_be_replayed() {
+        let mut arena = Arena::default();
+        let (x, three) = (arena.var("x", Range::WORD), arena.number(3));
+        let (less, more) = (arena.lt(x, three), arena.lt(three, x));
+        let mut solver = pair("tests/solvers/liar.sh", "disagreement");
+        solver.assert(&arena, less);
+        solver.push();
+        assert_eq!(solver.check(&arena, &[more]).expect("both agree"), Verdict::Unsat);
+        let Err(SolverError::Disagreement { main, other, replay }) = solver.check(&arena, &[]) else {
+            panic!("they do not agree")
+        };
+        assert_eq!((main.1, other), (Verdict::Sat, ("other".to_string(), Verdict::Unsat)));
+        let path = replay.expect("it was written");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        assert!(text.contains("(declare-const |x| Int)") && text.ends_with("(check-sat)\n"), "{text}");
+        std::fs::remove_dir_all(path.parent().expect("it has one")).expect("it can be removed");
+        assert_eq!(solver.tallies(), [tally("embedded", 2, 0, 0), tally("other", 2, 0, 1)]);
+    }
+
+    #[test]
+    fn a_solver_that_dies_has_no_opinion() {
+        let arena = Arena::default();
+        let mut solver = pair("tests/solvers/dies.sh", "death");
+        for _ in 0..2 {
+            assert_eq!(solver.check(&arena, &[]).expect("the main one answers"), Verdict::Sat);
+            solver.push();
+        }
+        assert_eq!(solver.tallies(), [tally("embedded", 2, 0, 0), tally("other", 0, 2, 0)]);
+    }
+}

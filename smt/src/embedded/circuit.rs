@@ -229,31 +229,30 @@ impl Circuit {
             let (a, b) = (self.literal(arena, a), self.literal(arena, b));
             return !self.gates.xor(a, b);
         }
-        let (difference, _) = Linear::difference(arena, a, b);
-        if let Some(equal) = self.orders.get(&difference).and_then(|order| order.equal) {
+        let difference = Linear::difference(arena, a, b);
+        let (key, _) = difference.clone().ordered();
+        if let Some(equal) = self.orders.get(&key).and_then(|order| order.equal) {
             return equal;
         }
         let (a, b) = (self.side(arena, &difference, true), self.side(arena, &difference, false));
         let equal = self.gates.equal(&a.word, &b.word);
         let equal = self.honest(&a, &b, equal);
-        self.compared(difference, |order| order.equal = Some(equal));
+        self.compared(key, |order| order.equal = Some(equal));
         equal
     }
 
     /// `a < b`.
     fn less(&mut self, arena: &Arena, a: Term, b: Term) -> Lit {
-        let (difference, negated) = Linear::difference(arena, a, b);
-        let order = self.orders.get(&difference).copied().unwrap_or_default();
-        if let Some(less) = if negated { order.greater } else { order.less } {
+        let difference = Linear::difference(arena, a, b);
+        let (key, turned) = difference.clone().ordered();
+        let order = self.orders.get(&key).copied().unwrap_or_default();
+        if let Some(less) = if turned { order.greater } else { order.less } {
             return less;
         }
-        let (a, b) = (self.side(arena, &difference, !negated), self.side(arena, &difference, negated));
+        let (a, b) = (self.side(arena, &difference, true), self.side(arena, &difference, false));
         let less = self.gates.less(&a.word, &b.word);
         let less = self.honest(&a, &b, less);
-        self.compared(difference, |order| {
-            let place = if negated { &mut order.greater } else { &mut order.less };
-            *place = Some(less);
-        });
+        self.compared(key, |order| *(if turned { &mut order.greater } else { &mut order.less }) = Some(less));
         less
     }
 

@@ -1,56 +1,64 @@
-//! Differences of terms as sums: what is on both sides of a comparison does not count.
+//! Differences of terms: what is on both sides of a comparison does not count.
 use crate::term::{Arena, Node, Term};
 
 /// A sum of terms with factors, and a constant.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Linear {
-    /// Different terms, in their order, and factors that are not 0.
+    /// Different terms, and factors that are not 0.
     parts: Vec<(Term, i128)>,
     constant: i128,
 }
 
-/// Sums of more terms are left as they are.
+/// A sum of more terms is left as it is.
 const MOST_PARTS: usize = 64;
 
 impl Linear {
-    /// `a - b`, whether it is the negation that is given: the first factor is positive.
-    pub fn difference(arena: &Arena, a: Term, b: Term) -> (Linear, bool) {
-        let mut linear = Linear { parts: Vec::new(), constant: 0 };
-        if linear.add(arena, a, 1).and_then(|()| linear.add(arena, b, -1)).is_none() {
-            linear = Linear { parts: vec![(a, 1), (b, -1)], constant: 0 };
+    /// `a - b`: where they have a part in common, with the parts as they occur, otherwise of these two. Sums that many
+    /// comparisons have on one side are the same gates for all of them.
+    pub fn difference(arena: &Arena, a: Term, b: Term) -> Linear {
+        let mut sum = Sum { linear: Linear { parts: Vec::new(), constant: 0 }, common: false };
+        if sum.add(arena, a, 1).and_then(|()| sum.add(arena, b, -1)).is_none() || !sum.common {
+            return Linear { parts: vec![(a, 1), (b, -1)], constant: 0 };
         }
-        linear.parts.sort_unstable_by_key(|part| part.0);
-        linear.parts.dedup_by(|part, kept| {
-            let same = part.0 == kept.0;
-            if same {
-                kept.1 += part.1;
-            }
-            same
-        });
-        linear.parts.retain(|part| part.1 != 0);
-        let negated = linear.parts.first().is_some_and(|part| part.1 < 0);
-        if negated {
-            linear.parts.iter_mut().for_each(|part| part.1 = -part.1);
-            linear.constant = -linear.constant;
+        sum.linear.parts.retain(|part| part.1 != 0);
+        sum.linear
+    }
+
+    /// The same in the order of the terms, whether with all signs turned: the first factor is positive.
+    pub fn ordered(mut self) -> (Linear, bool) {
+        self.parts.sort_unstable_by_key(|part| part.0);
+        let turned = self.parts.first().is_some_and(|part| part.1 < 0);
+        if turned {
+            self.parts.iter_mut().for_each(|part| part.1 = -part.1);
+            self.constant = -self.constant;
         }
-        (linear, negated)
+        (self, turned)
     }
 
     /// The terms with positive factors, or those with negative ones, and the part of the constant: all positive.
     pub fn side(&self, positive: bool) -> (impl Iterator<Item = (Term, u64)>, u64) {
-        let here = move |value: i128| if positive { value } else { -value };
         // None is larger.
-        let magnitude = move |value: i128| u64::try_from(here(value)).unwrap_or(0);
+        let magnitude = move |value: i128| u64::try_from(if positive { value } else { -value }).unwrap_or(0);
         let parts = self.parts.iter().map(move |&(term, factor)| (term, magnitude(factor)));
         (parts.filter(|part| part.1 > 0), magnitude(self.constant))
     }
+}
 
+/// A difference in the making.
+struct Sum {
+    linear: Linear,
+    /// A term occurred twice.
+    common: bool,
+}
+
+impl Sum {
     /// Adds `factor * term`, unless it becomes too large.
     fn add(&mut self, arena: &Arena, term: Term, factor: i128) -> Option<()> {
         match *arena.node(term) {
             Node::Const(value) => {
                 let value = i128::from(value).checked_mul(factor)?;
-                self.constant = self.constant.checked_add(value).filter(|&sum| is_small(sum))?;
+                let constant = &mut self.linear.constant;
+                *constant = constant.checked_add(value).filter(|&sum| is_small(sum))?;
             }
             Node::Add(a, b) => {
                 self.add(arena, a, factor)?;
@@ -65,9 +73,15 @@ impl Linear {
                 self.add(arena, a, factor)?;
             }
             _ => {
-                self.parts.push((term, factor));
-                let sum = self.parts.iter().map(|part| part.1.abs()).sum::<i128>();
-                if self.parts.len() > MOST_PARTS || !is_small(sum) {
+                let parts = &mut self.linear.parts;
+                match parts.iter_mut().find(|part| part.0 == term) {
+                    Some(part) => {
+                        part.1 = Some(part.1 + factor).filter(|&sum| is_small(sum))?;
+                        self.common = true;
+                    }
+                    None => parts.push((term, factor)),
+                }
+                if self.linear.parts.len() > MOST_PARTS {
                     return None;
                 }
             }
@@ -97,13 +111,12 @@ mod tests {
         let right = arena.mul(x, 3);
         let right = arena.add(y, right);
         let right = arena.add(right, two);
-        let (difference, negated) = Linear::difference(&arena, right, left);
+        let difference = Linear::difference(&arena, right, left);
         assert_eq!(difference, Linear { parts: vec![(y, 1), (z, -3)], constant: -3 });
-        assert!(!negated);
-        let (other, negated) = Linear::difference(&arena, left, right);
-        assert_eq!(other, difference);
-        assert!(negated);
         let (parts, constant) = difference.side(false);
         assert_eq!((parts.collect::<Vec<_>>(), constant), (vec![(z, 3)], 3));
+        let other = Linear::difference(&arena, left, right);
+        assert_eq!(other.ordered(), (difference.clone(), true));
+        assert_eq!(difference.clone().ordered(), (difference, false));
     }
 }
