@@ -30,6 +30,8 @@ enum Dialect {
     Steps,
     /// A z3 that gives no values any more once there is a bound on its steps.
     Milliseconds,
+    /// A cvc5, whose bound is one on time as well.
+    Cvc5,
     /// Another solver.
     Plain,
 }
@@ -43,7 +45,11 @@ impl Dialect {
 
     /// That of the solver with these answers to `(get-info :name)` and `(get-info :version)`.
     fn of(name: &str, version: &str) -> Dialect {
-        if !name.to_lowercase().contains("z3") {
+        let name = name.to_lowercase();
+        if name.contains("cvc5") {
+            return Dialect::Cvc5;
+        }
+        if !name.contains("z3") {
             return Dialect::Plain;
         }
         let number = version.trim_start_matches("(:version").trim_matches([' ', '"', ')']);
@@ -58,7 +64,7 @@ impl Dialect {
     /// What the solver is told before anything else.
     fn options(self) -> &'static str {
         match self {
-            Dialect::Steps | Dialect::Plain => "(set-option :produce-models true)\n",
+            Dialect::Steps | Dialect::Cvc5 | Dialect::Plain => "(set-option :produce-models true)\n",
             // With its newer arithmetic this old one loses itself in divisions, past its time limit even.
             Dialect::Milliseconds => "(set-option :produce-models true)\n(set-option :smt.arith.solver 2)\n",
         }
@@ -69,6 +75,7 @@ impl Dialect {
         match self {
             Dialect::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Dialect::PER_MILLISECOND),
             Dialect::Milliseconds => format!("(set-option :timeout {milliseconds})\n"),
+            Dialect::Cvc5 => format!("(set-option :tlimit-per {milliseconds})\n"),
             Dialect::Plain => String::new(),
         }
     }
@@ -79,7 +86,7 @@ impl Dialect {
         match self {
             // Steps can be slow, and the machine busy.
             Dialect::Steps => bound * 10 + Duration::from_secs(5),
-            Dialect::Milliseconds | Dialect::Plain => bound + Duration::from_millis(500),
+            Dialect::Milliseconds | Dialect::Cvc5 | Dialect::Plain => bound + Duration::from_millis(500),
         }
     }
 }
@@ -434,10 +441,11 @@ mod tests {
     }
 
     #[test]
-    fn new_solvers_count_steps() {
+    fn solvers_are_known_by_their_names() {
         assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"5.4.0\")"), Dialect::Steps);
         assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"4.8.12\")"), Dialect::Milliseconds);
-        assert_eq!(Dialect::of("(:name \"cvc5\")", "(:version \"1.2.0\")"), Dialect::Plain);
+        assert_eq!(Dialect::of("(:name \"cvc5\")", "(:version \"1.2.0\")"), Dialect::Cvc5);
+        assert_eq!(Dialect::of("(:name \"yices\")", "(:version \"2.6.4\")"), Dialect::Plain);
     }
 
     #[test]
