@@ -34,7 +34,7 @@ pub struct Arguments {
     /// search path or its file [default: the pinned z3, or the one on the search path, or the embedded one]
     #[arg(long, value_name = "PROGRAM", value_parser = choice)]
     solver: Option<Choice>,
-    /// Ask the embedded solver, and any z3 and cvc5 on the search path, every query as well: none may contradict
+    /// Ask all other solvers that there are (the embedded one, z3, cvc5) every query as well: none may contradict
     #[arg(long)]
     cross_check: bool,
     /// Proofs at the same time [default: one a core]
@@ -108,11 +108,14 @@ fn choice(name: &str) -> Result<Choice, Infallible> {
     Ok(if name == "embedded" { Choice::Embedded } else { Choice::Program(name.into()) })
 }
 
+/// The z3 that `setup` installed, if it did.
+fn pinned() -> Option<PathBuf> {
+    Some(setup::z3(&workspace::tools().join("z3"))).filter(|program| program.is_file())
+}
+
 /// The pinned solver if it is there, otherwise the one on the search path, otherwise the embedded one.
 fn solver() -> Choice {
-    let pinned = setup::z3(&workspace::tools().join("z3"));
-    let program = if pinned.is_file() { Some(pinned) } else { tools::find("z3") };
-    program.map_or_else(
+    pinned().or_else(|| tools::find("z3")).map_or_else(
         || {
             eprintln!("there is no z3: the embedded solver is used, which is slow; `cargo cairn setup` installs z3");
             Choice::Embedded
@@ -130,9 +133,14 @@ fn others(main: &Choice) -> Result<Others, Error> {
         }
         Choice::Embedded => None,
     };
-    let programs = ["z3", "cvc5"].into_iter().filter_map(tools::find).map(Choice::Program);
-    let same = |other: &Choice| other == main || file(other).is_some() && file(other) == file(main);
-    let solvers: Vec<Choice> = [Choice::Embedded].into_iter().chain(programs).filter(|other| !same(other)).collect();
+    let same = |one: &Choice, other: &Choice| one == other || file(one).is_some() && file(one) == file(other);
+    let programs = pinned().into_iter().chain(["z3", "cvc5"].into_iter().filter_map(tools::find));
+    let mut solvers = Vec::new();
+    for other in [Choice::Embedded].into_iter().chain(programs.map(Choice::Program)) {
+        if !solvers.iter().chain([main]).any(|known| same(known, &other)) {
+            solvers.push(other);
+        }
+    }
     if solvers.is_empty() {
         return Err(Error::NoOtherSolver);
     }

@@ -90,9 +90,8 @@ impl Panel {
         if self.others.is_empty() {
             return Ok(main);
         }
-        let start = |(name, choice): &(String, Choice)| {
-            Ok((name.clone(), choice.start(self.timeout_ms.min(SECOND_OPINION))?))
-        };
+        let start =
+            |(name, choice): &(String, Choice)| Ok((name.clone(), choice.start(self.timeout_ms.min(SECOND_OPINION))?));
         let others = self.others.iter().map(start).collect::<Result<_, _>>()?;
         Ok(Solver::cross_check((self.main.0.clone(), main), others, self.disagreements.join(proof)))
     }

@@ -233,12 +233,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
 }
 
 /// The outcome of each job and its time in seconds, in the order of the jobs.
-fn run_jobs(
-    jobs: &[Job],
-    workers: usize,
-    panel: &Panel,
-    progress: &mut dyn FnMut(Progress),
-) -> Vec<(Outcome, f64)> {
+fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(jobs[i].weight()));
     let queue = Mutex::new(VecDeque::from(order));

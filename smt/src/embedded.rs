@@ -146,7 +146,8 @@ impl Embedded {
         }
         // The contradiction may do without that they are small, though it was found with it.
         let holds = !self.circuit.too_many_counters()
-            && (!self.circuit.gates.blames(self.circuit.small()) || self.circuit.gates.solve(assumptions) == Answer::No);
+            && (!self.circuit.gates.blames(self.circuit.small())
+                || self.circuit.gates.solve(assumptions) == Answer::No);
         if holds { Verdict::Unsat } else { Verdict::Unknown }
     }
 }

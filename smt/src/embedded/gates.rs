@@ -68,13 +68,7 @@ impl Gates {
         let mut sat = Solver::new(Default::default(), Effort::default());
         let truth = Lit::new(sat.new_var_default(), true);
         sat.add_clause_reuse(&mut vec![truth]);
-        Gates {
-            sat,
-            truth,
-            gates: FxHashMap::default(),
-            conjunctions: FxHashMap::default(),
-            clause: Vec::new(),
-        }
+        Gates { sat, truth, gates: FxHashMap::default(), conjunctions: FxHashMap::default(), clause: Vec::new() }
     }
 
     /// How many variables the SAT solver has.
