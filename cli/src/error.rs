@@ -48,9 +48,9 @@ pub enum Error {
     /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),
-    /// There is no solver (the environment).
-    #[error("there is no z3; `cargo cairn setup` installs one")]
-    NoSolver,
+    /// There is one solver only, and a second was asked for (the environment).
+    #[error("there is no second solver; `cargo cairn setup` installs z3")]
+    NoOtherSolver,
     /// The proofs were not begun.
     #[error(transparent)]
     Prove(#[from] prover::SuiteError),

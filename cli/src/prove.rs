@@ -6,8 +6,9 @@ use crate::counts::Counts;
 use crate::error::Error;
 use crate::{setup, tools, workspace};
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{Fate, MutantProgress, MutantReport, Options, Progress, Report, Sample, Status};
+use prover::{Choice, Fate, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
 use serde::Serialize;
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,10 +31,13 @@ pub struct Arguments {
     /// Seconds that the solver gets for one question
     #[arg(long, value_name = "S", default_value_t = TIMEOUT, value_parser = clap::value_parser!(u32).range(1..=3600))]
     timeout: u32,
-    /// The solver, an SMT-LIB reader such as z3, by its name on the search path or its file [default: the pinned z3,
-    /// or the one on the search path]
-    #[arg(long, value_name = "PROGRAM")]
-    solver: Option<PathBuf>,
+    /// The solver: `embedded`, which needs nothing installed, or an SMT-LIB reader such as z3, by its name on the
+    /// search path or its file [default: the pinned z3, or the one on the search path, or the embedded one]
+    #[arg(long, value_name = "PROGRAM", value_parser = choice)]
+    solver: Option<Choice>,
+    /// Ask all other solvers that there are (the embedded one, z3, cvc5) every query as well: none may contradict
+    #[arg(long)]
+    cross_check: bool,
     /// Proofs at the same time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
@@ -59,6 +63,7 @@ impl Default for Arguments {
             json: None,
             timeout: TIMEOUT,
             solver: None,
+            cross_check: false,
             jobs: None,
             assumptions: false,
             document: None,
@@ -122,8 +127,10 @@ pub fn prove_all() -> Result<Counts, Error> {
 
 fn options(arguments: &Arguments) -> Result<Options, Error> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let solver = arguments.solver.clone().unwrap_or_else(solver);
     Ok(Options {
-        solver: arguments.solver.clone().map_or_else(solver, Ok)?,
+        others: arguments.cross_check.then(|| others(&solver)).transpose()?,
+        solver,
         timeout_ms: arguments.timeout * 1000,
         workers: arguments.jobs.map_or(cores, usize::from),
         wanted: arguments.wanted.clone(),
@@ -172,16 +179,66 @@ fn style() -> ProgressStyle {
         .expect("the template is a constant that a test tries")
 }
 
-/// The pinned solver if it is there, otherwise the one on the search path.
-fn solver() -> Result<PathBuf, Error> {
-    let pinned = setup::z3(&workspace::tools().join("z3"));
-    if pinned.is_file() { Ok(pinned) } else { tools::find("z3").ok_or(Error::NoSolver) }
+/// The solver of this name.
+fn choice(name: &str) -> Result<Choice, Infallible> {
+    Ok(if name == "embedded" { Choice::Embedded } else { Choice::Program(name.into()) })
+}
+
+/// The z3 that `setup` installed, if it did.
+fn pinned() -> Option<PathBuf> {
+    Some(setup::z3(&workspace::tools().join("z3"))).filter(|program| program.is_file())
+}
+
+/// The pinned solver if it is there, otherwise the one on the search path, otherwise the embedded one.
+fn solver() -> Choice {
+    pinned().or_else(|| tools::find("z3")).map_or_else(
+        || {
+            eprintln!("there is no z3: the embedded solver is used, which is slow; `cargo cairn setup` installs z3");
+            Choice::Embedded
+        },
+        Choice::Program,
+    )
+}
+
+/// All solvers that there are besides `main`.
+fn others(main: &Choice) -> Result<Others, Error> {
+    let file = |choice: &Choice| match choice {
+        Choice::Program(program) => {
+            let file = if program.components().count() == 1 { tools::find(&program.to_string_lossy()) } else { None };
+            file.as_ref().unwrap_or(program).canonicalize().ok()
+        }
+        Choice::Embedded => None,
+    };
+    let same = |one: &Choice, other: &Choice| one == other || file(one).is_some() && file(one) == file(other);
+    let programs = pinned().into_iter().chain(["z3", "cvc5"].into_iter().filter_map(tools::find));
+    let mut solvers = Vec::new();
+    for other in [Choice::Embedded].into_iter().chain(programs.map(Choice::Program)) {
+        if !solvers.iter().chain([main]).any(|known| same(known, &other)) {
+            solvers.push(other);
+        }
+    }
+    if solvers.is_empty() {
+        return Err(Error::NoOtherSolver);
+    }
+    Ok(Others { solvers, disagreements: workspace::target().join("disagreements") })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_progress_bar_has_a_template() {
-        let _ = super::style();
+        let _ = style();
+    }
+
+    #[test]
+    fn no_solver_is_asked_twice() {
+        let of = |main| others(&main).map(|others| others.solvers).unwrap_or_default();
+        assert!(!of(Choice::Embedded).contains(&Choice::Embedded));
+        assert!(of(Choice::Program("./no-such-solver".into())).contains(&Choice::Embedded));
+        if let Some(z3) = tools::find("z3") {
+            assert!(!of(Choice::Program("z3".into())).contains(&Choice::Program(z3)));
+        }
     }
 }

@@ -54,6 +54,8 @@ pub enum Reason {
     Fuel,
     /// The solver died or answered nonsense.
     Solver,
+    /// A solver found a model where another says that there is none: one of them is to blame.
+    Disagreement,
     /// No path succeeds.
     Vacuous,
 }
@@ -248,7 +250,11 @@ impl Engine {
     }
 
     fn solver_failed(&mut self, error: &SolverError) -> Verdict {
-        self.fail(error.to_string(), Reason::Solver);
+        let reason = match error {
+            SolverError::Disagreement { .. } => Reason::Disagreement,
+            _ => Reason::Solver,
+        };
+        self.fail(error.to_string(), reason);
         std::panic::resume_unwind(Box::new(Abandon))
     }
 

@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod agreement;
 mod assumed;
+mod choice;
 mod document;
 mod engine;
 mod entry;
@@ -23,6 +24,7 @@ mod system;
 mod theorems;
 mod word;
 
+pub use choice::{Choice, Others};
 pub use engine::{Counts, Failure, Reason, with_engine};
 pub use entry::prove_entry;
 pub use equivalent::Equivalent;
@@ -31,6 +33,6 @@ pub use machine::Sym;
 pub use mutant::{Change, Operator};
 pub use mutants::{Fate, MutantProgress, MutantReport, Sample, Trial, try_mutants};
 pub use prove::{Ground, Outcome, prove_primitive};
-pub use report::{ASSUMED, Assumption, Clause, Part, Report, Row, Status, Summary};
-pub use suite::{Options, Progress, Subject, SuiteError, run, solver_version, subjects};
+pub use report::{ASSUMED, Assumption, Clause, Opinion, Part, Report, Row, Status, Summary};
+pub use suite::{Options, Progress, Subject, SuiteError, run, subjects};
 pub use theorems::{Theorem, theorems};

@@ -90,12 +90,12 @@ pub fn try_mutants(
     progress: &mut dyn FnMut(MutantProgress),
 ) -> Result<MutantReport, SuiteError> {
     let begin = Instant::now();
-    let (wanted, solver) = begin_run(options)?;
+    let (wanted, panel) = begin_run(options)?;
     let wanted: Vec<Subject> = wanted.into_iter().filter(|s| matches!(s, Subject::Primitive(_))).collect();
 
     let order: Vec<usize> = (0..wanted.len()).collect();
     let mutants_of = |i: usize| -> Vec<Mutant> {
-        proofs(wanted[i]).iter().flat_map(|job| job.run(options, Mutation::recording).1.mutants()).collect()
+        proofs(wanted[i]).iter().flat_map(|job| job.run(&panel, Mutation::recording).1.mutants()).collect()
     };
     let found = side_by_side(&order, options.workers, &mutants_of, &mut |_, _| ());
     // A mutant is one of the source: whoever runs that line may notice it, the quickest first.
@@ -117,7 +117,7 @@ pub fn try_mutants(
         let mut subjects = subjects.clone();
         subjects.sort_by_key(|subject| subject.weight());
         let jobs = subjects.iter().flat_map(|&subject| proofs(subject).into_iter().map(move |job| (subject, job)));
-        fate(jobs.map(|(subject, job)| (subject, job.run(options, || Mutation::planted(*mutant)).0)))
+        fate(jobs.map(|(subject, job)| (subject, job.run(&panel, || Mutation::planted(*mutant)).0)))
     };
     let fates = side_by_side(&order, options.workers, &try_one, &mut |i, _| {
         progress(MutantProgress::Done(all[i].1[0].name()));
@@ -148,7 +148,13 @@ pub fn try_mutants(
     let complete = options.wanted.is_empty() && sample.every <= 1;
     let stale = EQUIVALENT.iter().zip(used).filter(|(_, used)| complete && !used).map(|(e, _)| e).collect();
     let subjects = wanted.iter().map(|subject| subject.name()).collect();
-    Ok(MutantReport { subjects, trials, stale, seconds: begin.elapsed().as_secs_f64(), solver })
+    Ok(MutantReport {
+        subjects,
+        trials,
+        stale,
+        seconds: begin.elapsed().as_secs_f64(),
+        solver: panel.name().to_string(),
+    })
 }
 
 /// The proofs that a mutant of `subject` has to get through: those that show most first.
@@ -168,7 +174,9 @@ fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
                 Reason::Counterexample | Reason::Panic | Reason::Vacuous => {
                     return Fate::Killed(subject.name(), failure.clause);
                 }
-                Reason::Unknown | Reason::Fuel | Reason::Solver => fate = Fate::Undecided(failure.clause),
+                Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement => {
+                    fate = Fate::Undecided(failure.clause);
+                }
             }
         }
     }

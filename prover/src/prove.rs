@@ -13,7 +13,7 @@ use layer::invariant::{Class, Fact, facts};
 use layer::machine::Visit;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
-use smt::solver::Verdict;
+use smt::solver::{Tally, Verdict};
 use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -53,6 +53,8 @@ pub struct Outcome {
     pub stuck: Vec<String>,
     /// Counts.
     pub counts: Counts,
+    /// What each solver said, if several were asked.
+    pub tallies: Vec<Tally>,
     /// What does not hold; empty if it is proved.
     pub failures: Vec<Failure>,
 }

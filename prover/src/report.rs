@@ -2,6 +2,7 @@
 use crate::engine::{Failure, Reason};
 use crate::prove::{Ground, Outcome};
 use serde::Serialize;
+use smt::solver::Tally;
 
 /// How a proof ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -11,7 +12,7 @@ pub enum Status {
     Proved,
     /// No path succeeds, so nothing is proved.
     Vacuous,
-    /// The solver does not know, died or ran out of time, or there are too many paths.
+    /// The solver does not know, died or ran out of time, another contradicts it, or there are too many paths.
     Unknown,
     /// Something does not hold, or the code panicked.
     Failed,
@@ -32,7 +33,7 @@ impl Status {
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
-            Reason::Unknown | Reason::Fuel | Reason::Solver => Status::Unknown,
+            Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
@@ -151,6 +152,39 @@ pub struct Summary {
     pub seconds: f64,
     /// Name and version of the solver.
     pub solver: String,
+    /// What each solver said, if several were asked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub opinions: Vec<Opinion>,
+}
+
+/// What one of several solvers said over all proofs.
+#[derive(Clone, Debug, Serialize)]
+pub struct Opinion {
+    /// Its name and version.
+    pub solver: String,
+    /// Queries that it decided.
+    pub decided: u64,
+    /// Queries that it could not decide.
+    pub undecided: u64,
+    /// Queries that it decided otherwise than the one that proves.
+    pub disagreements: u64,
+}
+
+impl Opinion {
+    /// Adds what the solvers said in one proof.
+    pub(crate) fn add(opinions: &mut Vec<Opinion>, tallies: &[Tally]) {
+        for tally in tallies {
+            let known = opinions.iter().position(|opinion| opinion.solver == tally.solver);
+            let at = known.unwrap_or_else(|| {
+                let solver = tally.solver.clone();
+                opinions.push(Opinion { solver, decided: 0, undecided: 0, disagreements: 0 });
+                opinions.len() - 1
+            });
+            opinions[at].decided += tally.decided;
+            opinions[at].undecided += tally.undecided;
+            opinions[at].disagreements += tally.disagreements;
+        }
+    }
 }
 
 /// What came of all proofs.

@@ -1,27 +1,28 @@
 //! All proofs, side by side on as many threads as there are cores.
+use crate::choice::{Choice, Others, Panel};
 use crate::engine::{Failure, Reason, engine, with_engine};
 use crate::entry::prove_entry;
 use crate::explore::catch_panics;
 use crate::machine::Sym;
 use crate::mutant::Mutation;
 use crate::prove::{Ground, Outcome, prove_primitive};
-use crate::report::{ASSUMED, Clause, Report, Row, Status, Summary};
+use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
 use crate::theorems::theorems;
 use domain::{Geometry, Reference, X64};
 use layer::primitive::{Kind, TABLE, primitives};
-use smt::solver::{Solver, SolverError};
+use smt::solver::SolverError;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 
 /// Which solver is used and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The solver's program.
-    pub solver: PathBuf,
+    /// The solver that proves.
+    pub solver: Choice,
+    /// Others that may not contradict it.
+    pub others: Option<Others>,
     /// Bound on the time of one query, in milliseconds.
     pub timeout_ms: u32,
     /// How many proofs run at the same time, at least 1.
@@ -138,6 +139,12 @@ impl Job {
         self.geometry == Paging::X64
     }
 
+    /// Its name, which no other has.
+    fn name(self) -> String {
+        let ground = self.ground.map_or("", |ground| if ground == Ground::High { "-high" } else { "-derived" });
+        format!("{}{ground}-{}", self.subject.name(), self.geometry.name())
+    }
+
     /// About how long it takes, compared with others: the longest are begun first.
     fn weight(self) -> u32 {
         let weight = match self.subject.name() {
@@ -172,14 +179,17 @@ impl Job {
     /// Proves it, and says what it asked of the solver.
     fn counted(self) -> Outcome {
         let mut outcome = self.prove();
-        (outcome.counts.queries, outcome.counts.replaced) = engine(|e| (e.solver.queries, e.solver.replaced));
+        engine(|e| {
+            outcome.counts.queries = e.solver.queries();
+            outcome.counts.replaced = e.solver.replaced();
+            outcome.tallies = e.solver.tallies();
+        });
         outcome
     }
 
-    /// Proves it with a solver of its own, so that it does not matter what was proved before; with what is done about
+    /// Proves it with solvers of its own, so that it does not matter what was proved before; with what is done about
     /// mutants meanwhile, before and after.
-    pub(crate) fn run(self, options: &Options, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
-        let program = options.solver.to_string_lossy();
+    pub(crate) fn run(self, panel: &Panel, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
         let failed = |clause: String, reason| {
             let failures = vec![Failure { clause, reason, path: Vec::new(), state: Vec::new() }];
             (Outcome { failures, ..Outcome::default() }, Mutation::default())
@@ -189,7 +199,7 @@ impl Job {
             let outcome = self.counted();
             (outcome, engine(|e| std::mem::take(&mut e.mutation)))
         };
-        match Solver::start(&program, options.timeout_ms) {
+        match panel.start(&self.name()) {
             // A panic outside the code under proof is the prover's own; it must not take the other proofs with it.
             Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, prove)))
                 .unwrap_or_else(|_| failed("the prover panicked".to_string(), Reason::Panic)),
@@ -207,32 +217,17 @@ pub enum Progress {
     Done(&'static str, Status),
 }
 
-/// The name and version of a solver, such as `z3 5.4.0`.
-///
-/// # Errors
-/// When it does not start.
-pub fn solver_version(program: &std::path::Path) -> Result<String, SolverError> {
-    let name = program.to_string_lossy().into_owned();
-    let output = Command::new(program).arg("--version").output().map_err(|e| SolverError::Start(name, e))?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    Ok(match words[..] {
-        [name, "version", version, ..] => format!("{} {version}", name.to_lowercase()),
-        _ => text.trim().to_string(),
-    })
-}
-
-/// What is wanted, and the version of the solver; from here on panics are caught.
-pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, String), SuiteError> {
+/// What is wanted, and the solvers; from here on panics are caught.
+pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), SuiteError> {
     let all = subjects();
     if let Some(name) = options.wanted.iter().find(|name| !all.iter().any(|s| s.name() == **name)) {
         return Err(SuiteError::NoSuchName(name.clone()));
     }
-    let solver = solver_version(&options.solver).map_err(SuiteError::Solver)?;
+    let panel = Panel::new(&options.solver, options.timeout_ms, options.others.as_ref()).map_err(SuiteError::Solver)?;
     let is_wanted = |s: &Subject| options.wanted.is_empty() || options.wanted.iter().any(|name| name == s.name());
     let wanted = all.into_iter().filter(is_wanted).collect();
     catch_panics();
-    Ok((wanted, solver))
+    Ok((wanted, panel))
 }
 
 /// Runs the proofs that are wanted.
@@ -241,30 +236,32 @@ pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, String), Sui
 /// When a name is none, or the solver does not start.
 pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, SuiteError> {
     let begin = Instant::now();
-    let (wanted, solver) = begin_run(options)?;
+    let (wanted, panel) = begin_run(options)?;
     let jobs: Vec<Job> = wanted.iter().flat_map(|s| s.jobs()).collect();
     progress(Progress::Begin(jobs.len()));
-    let results = run_jobs(&jobs, options, progress);
+    let results = run_jobs(&jobs, options.workers, &panel, progress);
 
     let mut rows: Vec<(Subject, Row)> = wanted.iter().map(|&s| (s, s.row())).collect();
+    let mut opinions = Vec::new();
     for (job, (outcome, seconds)) in jobs.iter().zip(results) {
+        Opinion::add(&mut opinions, &outcome.tallies);
         if let Some((_, row)) = rows.iter_mut().find(|(subject, _)| *subject == job.subject) {
             row.add(job.ground, job.geometry.name(), outcome, seconds);
         }
     }
-    Ok(report(rows, solver, begin.elapsed().as_secs_f64()))
+    Ok(report(rows, panel.name().to_string(), opinions, begin.elapsed().as_secs_f64()))
 }
 
 /// The outcome of each job and its time in seconds, in the order of the jobs.
-fn run_jobs(jobs: &[Job], options: &Options, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
+fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(jobs[i].weight()));
     let work = |i: usize| {
         let begin = Instant::now();
-        let outcome = jobs[i].run(options, Mutation::default).0;
+        let outcome = jobs[i].run(panel, Mutation::default).0;
         (outcome, begin.elapsed().as_secs_f64())
     };
-    side_by_side(&order, options.workers, &work, &mut |i, (outcome, _)| {
+    side_by_side(&order, workers, &work, &mut |i, (outcome, _)| {
         progress(Progress::Done(jobs[i].subject.name(), Status::of(outcome)));
     })
 }
@@ -308,7 +305,7 @@ pub(crate) fn side_by_side<R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn report(rows: Vec<(Subject, Row)>, solver: String, seconds: f64) -> Report {
+fn report(rows: Vec<(Subject, Row)>, solver: String, opinions: Vec<Opinion>, seconds: f64) -> Report {
     let count = |status| rows.iter().filter(|(_, row)| row.status == status).count();
     let summary = Summary {
         proved: count(Status::Proved),
@@ -317,6 +314,7 @@ fn report(rows: Vec<(Subject, Row)>, solver: String, seconds: f64) -> Report {
         vacuous: count(Status::Vacuous),
         seconds,
         solver,
+        opinions,
     };
     let mut report = Report {
         primitives: Vec::new(),

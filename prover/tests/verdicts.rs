@@ -12,19 +12,22 @@ use smt::solver::Solver;
 
 type Machine = Sym<X64>;
 
+/// All solvers that there are.
+fn solvers() -> impl Iterator<Item = Solver> {
+    z3::z3().into_iter().chain([Solver::embedded(10_000)])
+}
+
 fn contract(name: &str) -> (Primitive, Contract<Machine>) {
     primitives::<Machine>().into_iter().find(|(primitive, _)| primitive.name == name).expect("a primitive's name")
 }
 
-/// Proves the primitive `name` as `change` leaves its contract; nothing where there is no solver.
-fn verdict(name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Option<Outcome> {
-    let program = z3::z3()?;
-    Some(verdict_of(&program.to_string_lossy(), name, ground, change))
+/// Proves the primitive `name` as `change` leaves its contract, by one of them.
+fn verdict(name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Outcome {
+    verdict_of(z3::z3().unwrap_or_else(|| Solver::embedded(10_000)), name, ground, change)
 }
 
-fn verdict_of(solver: &str, name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Outcome {
+fn verdict_of(solver: Solver, name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Outcome {
     catch_panics();
-    let solver = Solver::start(solver, 10_000).expect("the solver starts");
     // As deep as terms are nested.
     let prove = move || {
         with_engine(solver, || {
@@ -43,21 +46,25 @@ fn verdict_of(solver: &str, name: &'static str, ground: Ground, change: fn(&mut 
 
 /// The bug that `change` plants is reported as a counterexample to a clause that begins with `clause`.
 fn caught(name: &'static str, ground: Ground, clause: &str, change: fn(&mut Contract<Machine>)) {
-    let Some(outcome) = verdict(name, ground, change) else { return };
-    let found = outcome.failures.iter().find(|f| f.clause.starts_with(clause));
-    let failure = found.unwrap_or_else(|| panic!("not `{clause}` but {:?}", outcome.failures));
-    assert_eq!(failure.reason, Reason::Counterexample);
-    assert!(!failure.path.is_empty(), "a failure names its path");
-    assert!(!failure.state.is_empty(), "a failure names the state that matters");
+    for solver in solvers() {
+        let outcome = verdict_of(solver, name, ground, change);
+        let found = outcome.failures.iter().find(|f| f.clause.starts_with(clause));
+        let failure = found.unwrap_or_else(|| panic!("not `{clause}` but {:?}", outcome.failures));
+        assert_eq!(failure.reason, Reason::Counterexample);
+        assert!(!failure.path.is_empty(), "a failure names its path");
+        assert!(!failure.state.is_empty(), "a failure names the state that matters");
+    }
 }
 
 #[test]
 fn what_is_right_is_proved() {
     for name in ["palloc", "pt_read", "uctx_set", "proc_exit_user", "sched_init"] {
         for ground in [Ground::High, Ground::Derived] {
-            let Some(outcome) = verdict(name, ground, |_| ()) else { return };
-            assert!(outcome.failures.is_empty(), "{name}: {:?}", outcome.failures);
-            assert!(outcome.successful_paths > 0, "{name} never succeeds");
+            for solver in solvers() {
+                let outcome = verdict_of(solver, name, ground, |_| ());
+                assert!(outcome.failures.is_empty(), "{name}: {:?}", outcome.failures);
+                assert!(outcome.successful_paths > 0, "{name} never succeeds");
+            }
         }
     }
 }
@@ -127,7 +134,7 @@ fn an_overflow_is_caught() {
 #[test]
 fn a_contradictory_premise_is_vacuous() {
     let change = |contract: &mut Contract<Machine>| contract.premise = |_, a| a.words[0] < 1 && a.words[0] > 1;
-    let Some(outcome) = verdict("palloc", Ground::High, change) else { return };
+    let outcome = verdict("palloc", Ground::High, change);
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.failures[0].reason, Reason::Vacuous);
 }
@@ -135,7 +142,7 @@ fn a_contradictory_premise_is_vacuous() {
 #[test]
 fn a_panic_of_the_code_is_reported() {
     let change = |contract: &mut Contract<Machine>| contract.run = |_, _| panic!("on purpose");
-    let Some(outcome) = verdict("palloc", Ground::High, change) else { return };
+    let outcome = verdict("palloc", Ground::High, change);
     assert_eq!(outcome.failures[0].reason, Reason::Panic);
     assert!(outcome.failures[0].clause.contains("on purpose"));
 }
@@ -151,14 +158,31 @@ fn an_endless_path_is_reported() {
             Ok(Answer::Word(steps))
         };
     };
-    let Some(outcome) = verdict("get_curid", Ground::High, change) else { return };
+    let outcome = verdict("get_curid", Ground::High, change);
     assert!(outcome.failures.iter().any(|f| f.reason == Reason::Fuel), "{:?}", outcome.failures);
+}
+
+/// A program that claims to be a solver.
+fn impostor(program: &str) -> Solver {
+    Solver::start(&format!("../smt/tests/solvers/{program}"), 10_000).expect("it starts")
 }
 
 #[test]
 fn a_solver_that_is_none_is_reported() {
-    for solver in ["dies.sh", "rubbish.sh"] {
-        let outcome = verdict_of(&format!("../smt/tests/solvers/{solver}"), "palloc", Ground::High, |_| ());
-        assert_eq!(outcome.failures[0].reason, Reason::Solver, "{solver}");
+    for program in ["dies.sh", "rubbish.sh"] {
+        let outcome = verdict_of(impostor(program), "palloc", Ground::High, |_| ());
+        assert_eq!(outcome.failures[0].reason, Reason::Solver, "{program}");
     }
+}
+
+#[test]
+fn solvers_that_contradict_each_other_prove_nothing() {
+    let replay = std::env::temp_dir().join(format!("cairn-{}-contradiction", std::process::id()));
+    let main = ("embedded".to_string(), Solver::embedded(10_000));
+    let solver = Solver::cross_check(main, vec![("liar".to_string(), impostor("liar.sh"))], replay.clone());
+    let outcome = verdict_of(solver, "get_curid", Ground::High, |_| ());
+    assert_eq!(outcome.failures[0].reason, Reason::Disagreement);
+    let file = format!("{}-1.smt2", replay.display());
+    assert!(outcome.failures[0].clause.ends_with(&file), "{}", outcome.failures[0].clause);
+    std::fs::remove_file(file).expect("the question was written");
 }

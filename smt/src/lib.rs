@@ -3,6 +3,9 @@
 //! It knows nothing of the layer: it is compiled once, and fast, however often a primitive is edited.
 #![forbid(unsafe_code)]
 
+mod cross_check;
+mod embedded;
 pub mod model;
+mod smt_lib;
 pub mod solver;
 pub mod term;

@@ -1,12 +1,10 @@
-//! Solvers: SMT-LIB text over a pipe.
-use crate::term::{Arena, Node, Range, Term};
-use process::{Answer, Process};
-use rustc_hash::{FxHashMap, FxHashSet};
-use std::fmt::{Arguments, Write as _};
+//! Solvers: what decides whether a conjunction has a model.
+use crate::cross_check::CrossCheck;
+use crate::embedded::Embedded;
+use crate::smt_lib::SmtLib;
+use crate::term::{Arena, Term};
 use std::io;
-use std::time::Duration;
-
-mod process;
+use std::path::PathBuf;
 
 /// What a solver says of a conjunction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,7 +17,7 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Why a solver cannot be asked any more.
+/// Why a solver cannot be asked any more, or not be believed.
 #[derive(Debug)]
 pub enum SolverError {
     /// It could not be started.
@@ -28,6 +26,15 @@ pub enum SolverError {
     Died(io::Error),
     /// It answered something that is no answer.
     Nonsense(String),
+    /// One found a model where another says that there is none.
+    Disagreement {
+        /// What the main solver says.
+        main: (String, Verdict),
+        /// What the other says.
+        other: (String, Verdict),
+        /// Where the question is, as text that solvers read; or why it could not be written.
+        replay: Result<PathBuf, io::Error>,
+    },
 }
 
 impl std::fmt::Display for SolverError {
@@ -36,436 +43,160 @@ impl std::fmt::Display for SolverError {
             SolverError::Start(program, error) => write!(f, "cannot start the solver `{program}`: {error}"),
             SolverError::Died(error) => write!(f, "the solver died: {error}"),
             SolverError::Nonsense(answer) => write!(f, "the solver answered `{answer}`"),
+            SolverError::Disagreement { main, other, replay } => {
+                write!(f, "{} says {:?}, {} says {:?}: ", main.0, main.1, other.0, other.1)?;
+                match replay {
+                    Ok(path) => write!(f, "the question is in {}", path.display()),
+                    Err(error) => write!(f, "the question could not be written: {error}"),
+                }
+            }
         }
     }
 }
 
 impl std::error::Error for SolverError {}
 
-/// What was defined in a scope, and goes with it.
-#[derive(Default)]
-struct Scope {
-    names: Vec<Term>,
-    functions: Vec<crate::term::Name>,
-    guards: Vec<Term>,
-    leaves: usize,
-    /// What was said in it, to say it again to another process.
-    text: String,
-}
+/// A stack of assertions, and something that decides them.
+pub(crate) trait Backend: Send {
+    /// Opens a scope.
+    fn push(&mut self);
 
-const PUSH: &str = "(push 1)\n";
+    /// Closes the innermost `scopes` scopes.
+    fn pop(&mut self, scopes: usize);
 
-/// Which commands a solver understands besides those of SMT-LIB.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Dialect {
-    /// A z3 that counts its steps: the answers do not depend on how busy the machine is.
-    Steps,
-    /// A z3 that gives no values any more once there is a bound on its steps.
-    Milliseconds,
-    /// Another solver.
-    Plain,
-}
+    /// Asserts `term` in the innermost scope.
+    fn assert(&mut self, arena: &Arena, term: Term);
 
-impl Dialect {
-    /// Steps that take about a millisecond.
-    const PER_MILLISECOND: u64 = 4_000;
+    /// Whether what is asserted, together with `extra`, has a model.
+    fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError>;
 
-    /// The first major version of z3 whose steps are counted.
-    const STEPS_SINCE: u32 = 5;
+    /// The values of all variables and applications in the model of the last check.
+    fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError>;
 
-    /// That of the solver with these answers to `(get-info :name)` and `(get-info :version)`.
-    fn of(name: &str, version: &str) -> Dialect {
-        if !name.to_lowercase().contains("z3") {
-            return Dialect::Plain;
-        }
-        let number = version.trim_start_matches("(:version").trim_matches([' ', '"', ')']);
-        let major = number.split('.').next().and_then(|major| major.parse().ok());
-        if major.is_some_and(|major: u32| major >= Dialect::STEPS_SINCE) {
-            Dialect::Steps
-        } else {
-            Dialect::Milliseconds
-        }
+    /// Bounds each query from here on, by no more than what it was started with.
+    fn limit(&mut self, milliseconds: u32);
+
+    /// The last question, with all that is asserted, as text that SMT-LIB solvers read; if it speaks text.
+    fn script(&self) -> Option<String> {
+        None
     }
 
-    /// What the solver is told before anything else.
-    fn options(self) -> &'static str {
-        match self {
-            Dialect::Steps | Dialect::Plain => "(set-option :produce-models true)\n",
-            // With its newer arithmetic this old one loses itself in divisions, past its time limit even.
-            Dialect::Milliseconds => "(set-option :produce-models true)\n(set-option :smt.arith.solver 2)\n",
-        }
-    }
-
-    /// The command that bounds every question from here on by about `milliseconds`.
-    fn bound(self, milliseconds: u32) -> String {
-        match self {
-            Dialect::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Dialect::PER_MILLISECOND),
-            Dialect::Milliseconds => format!("(set-option :timeout {milliseconds})\n"),
-            Dialect::Plain => String::new(),
-        }
-    }
-
-    /// How long the answer is waited for before the solver is taken for one that overlooks its bound.
-    fn patience(self, milliseconds: u32) -> Duration {
-        let bound = Duration::from_millis(milliseconds.into());
-        match self {
-            // Steps can be slow, and the machine busy.
-            Dialect::Steps => bound * 10 + Duration::from_secs(5),
-            Dialect::Milliseconds | Dialect::Plain => bound + Duration::from_millis(500),
-        }
-    }
-}
-
-/// How long a solver may take for saying who it is.
-const START: Duration = Duration::from_secs(10);
-
-/// A solver process that reads SMT-LIB, with a stack of assertions.
-pub struct Solver {
-    program: String,
-    process: Process,
-    dialect: Dialect,
-    /// Text not yet sent.
-    text: String,
-    /// What terms are called in the open scopes.
-    names: FxHashMap<Term, String>,
-    /// Variables and applications, in the order of their definition.
-    leaves: Vec<Term>,
-    functions: FxHashSet<crate::term::Name>,
-    guards: FxHashMap<Term, String>,
-    scopes: Vec<Scope>,
-    fresh: u64,
-    limit: u32,
-    /// Bound on every limit.
-    most: u32,
-    /// Queries so far.
-    pub queries: u64,
     /// How many processes overran their limit and were replaced.
-    pub replaced: u64,
+    fn replaced(&self) -> u64 {
+        0
+    }
+
+    /// What each solver said, if several are asked.
+    fn tallies(&self) -> Vec<Tally> {
+        Vec::new()
+    }
+}
+
+/// What one of several solvers said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Its name.
+    pub solver: String,
+    /// How many queries it decided.
+    pub decided: u64,
+    /// How many it could not decide.
+    pub undecided: u64,
+    /// How many it decided otherwise than the main solver.
+    pub disagreements: u64,
+}
+
+impl Tally {
+    /// That of a solver that was asked nothing yet.
+    pub fn new(solver: String) -> Tally {
+        Tally { solver, decided: 0, undecided: 0, disagreements: 0 }
+    }
+}
+
+/// Name and version of the solver that needs nothing installed.
+pub const EMBEDDED: &str = concat!("embedded ", env!("CARGO_PKG_VERSION"));
+
+/// A solver with a stack of assertions.
+pub struct Solver {
+    backend: Box<dyn Backend>,
+    queries: u64,
 }
 
 impl Solver {
-    /// Starts `program`, with a bound on one query: milliseconds, or as many steps as take about as long.
+    fn new(backend: impl Backend + 'static) -> Solver {
+        Solver { backend: Box::new(backend), queries: 0 }
+    }
+
+    /// Starts `program`, which reads SMT-LIB, with a bound on one query: milliseconds, or as many steps as take about
+    /// as long.
+    ///
+    /// # Errors
+    /// When it does not start or does not say who it is.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
-        let mut process = Process::start(program)?;
-        process.send("(get-info :name)\n(get-info :version)\n")?;
-        let mut says = || match process.line(START)? {
-            Answer::Line(line) => Ok(line),
-            Answer::Late => Err(SolverError::Died(io::ErrorKind::TimedOut.into())),
-        };
-        let dialect = Dialect::of(&says()?, &says()?);
-        let mut solver = Solver {
-            program: program.to_string(),
-            process,
-            dialect,
-            text: String::new(),
-            names: FxHashMap::default(),
-            leaves: Vec::new(),
-            functions: FxHashSet::default(),
-            guards: FxHashMap::default(),
-            scopes: vec![Scope::default()],
-            fresh: 0,
-            limit: timeout_ms,
-            most: timeout_ms,
-            queries: 0,
-            replaced: 0,
-        };
-        solver.begin();
-        Ok(solver)
+        SmtLib::start(program, timeout_ms).map(Solver::new)
     }
 
-    /// What every process is told first.
-    fn begin(&mut self) {
-        self.text.push_str(self.dialect.options());
-        self.text.push_str(&self.dialect.bound(self.limit));
-        self.text.push_str("(set-logic ALL)\n");
+    /// The solver that needs nothing installed, with a bound on one query: as many steps as take about `timeout_ms`.
+    pub fn embedded(timeout_ms: u32) -> Solver {
+        Solver::new(Embedded::new(timeout_ms))
     }
 
-    /// Replaces the process by one that was told the same.
-    fn replace(&mut self) -> Result<(), SolverError> {
-        self.process = Process::start(&self.program)?;
-        self.replaced += 1;
-        self.text.clear();
-        self.begin();
-        for (depth, scope) in self.scopes.iter().enumerate() {
-            if depth > 0 {
-                self.text.push_str(PUSH);
-            }
-            self.text.push_str(&scope.text);
-        }
-        Ok(())
-    }
-
-    /// Says `text` in the innermost scope.
-    fn say(&mut self, text: Arguments) {
-        let scope = self.scopes.last_mut().expect("the outermost scope is never closed");
-        let from = scope.text.len();
-        let _ = writeln!(scope.text, "{text}");
-        self.text.push_str(&scope.text[from..]);
+    /// Solvers by name: the first answers, the others are asked as well. Where one contradicts it that is an error,
+    /// and the question is written to a file `replay` with a number at its end.
+    pub fn cross_check(main: (String, Solver), others: Vec<(String, Solver)>, replay: PathBuf) -> Solver {
+        let others = others.into_iter().map(|(name, solver)| (name, solver.backend)).collect();
+        Solver::new(CrossCheck::new((main.0, main.1.backend), others, replay))
     }
 
     /// Bounds each query from here on, by no more than what the solver was started with.
     pub fn limit(&mut self, milliseconds: u32) {
-        let milliseconds = milliseconds.min(self.most);
-        if self.limit != milliseconds {
-            self.limit = milliseconds;
-            self.text.push_str(&self.dialect.bound(milliseconds));
-        }
+        self.backend.limit(milliseconds);
     }
 
     /// Opens a scope.
     pub fn push(&mut self) {
-        self.text.push_str(PUSH);
-        self.scopes.push(Scope { leaves: self.leaves.len(), ..Scope::default() });
+        self.backend.push();
     }
 
     /// Closes the innermost `scopes` scopes.
     pub fn pop(&mut self, scopes: usize) {
-        for _ in 0..scopes {
-            let scope = self.scopes.pop().expect("as many scopes are closed as were opened");
-            for term in scope.names {
-                self.names.remove(&term);
-            }
-            for name in scope.functions {
-                self.functions.remove(&name);
-            }
-            for term in scope.guards {
-                self.guards.remove(&term);
-            }
-            self.leaves.truncate(scope.leaves);
-        }
-        if scopes > 0 {
-            let _ = writeln!(self.text, "(pop {scopes})");
-        }
+        self.backend.pop(scopes);
     }
 
     /// Asserts `term` in the innermost scope.
     pub fn assert(&mut self, arena: &Arena, term: Term) {
-        let name = self.define(arena, term);
-        self.say(format_args!("(assert {name})"));
+        self.backend.assert(arena, term);
     }
 
     /// Whether what is asserted, together with `extra`, has a model.
+    ///
+    /// # Errors
+    /// When the solver cannot be asked any more, or another contradicts it.
     pub fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
-        let literals: Vec<String> = extra.iter().map(|&term| self.guard(arena, term)).collect();
-        if literals.is_empty() {
-            self.text.push_str("(check-sat)\n");
-        } else {
-            let _ = writeln!(self.text, "(check-sat-assuming ({}))", literals.join(" "));
-        }
         self.queries += 1;
-        let Some(answer) = self.ask()? else { return Ok(Verdict::Unknown) };
-        match answer.as_str() {
-            "sat" => Ok(Verdict::Sat),
-            "unsat" => Ok(Verdict::Unsat),
-            "unknown" | "timeout" => Ok(Verdict::Unknown),
-            _ => Err(SolverError::Nonsense(answer)),
-        }
+        self.backend.check(arena, extra)
     }
 
     /// The values of all variables and applications in the model of the last check; nothing if the solver does not
     /// give them in time.
+    ///
+    /// # Errors
+    /// When the solver cannot be asked any more.
     pub fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
-        if self.leaves.is_empty() {
-            return Ok(Some(Vec::new()));
-        }
-        self.text.push_str("(get-value (");
-        for leaf in &self.leaves {
-            self.text.push_str(&self.names[leaf]);
-            self.text.push(' ');
-        }
-        self.text.push_str("))\n");
-        let Some(mut answer) = self.ask()? else { return Ok(None) };
-        while answer.matches('(').count() > answer.matches(')').count() {
-            let Some(line) = self.line()? else { return Ok(None) };
-            answer.push(' ');
-            answer.push_str(&line);
-        }
-        let values = parse_values(&answer).ok_or_else(|| SolverError::Nonsense(answer.clone()))?;
-        if values.len() != self.leaves.len() {
-            return Err(SolverError::Nonsense(answer));
-        }
-        Ok(Some(self.leaves.iter().copied().zip(values).collect()))
+        self.backend.model()
     }
 
-    fn scope(&mut self) -> &mut Scope {
-        self.scopes.last_mut().expect("the outermost scope is never closed")
+    /// Queries so far.
+    pub fn queries(&self) -> u64 {
+        self.queries
     }
 
-    fn fresh(&mut self, prefix: &str) -> String {
-        self.fresh += 1;
-        format!("{prefix}{}", self.fresh)
+    /// How many processes overran their limit and were replaced.
+    pub fn replaced(&self) -> u64 {
+        self.backend.replaced()
     }
 
-    fn call(&mut self, term: Term, name: &str) {
-        self.names.insert(term, name.to_string());
-        self.scope().names.push(term);
-    }
-
-    /// A literal that stands for `term` in the open scopes.
-    fn guard(&mut self, arena: &Arena, term: Term) -> String {
-        if let Node::Not(inner) = *arena.node(term) {
-            return format!("(not {})", self.guard(arena, inner));
-        }
-        if let Some(guard) = self.guards.get(&term) {
-            return guard.clone();
-        }
-        let name = self.define(arena, term);
-        let guard = self.fresh("g");
-        self.say(format_args!("(declare-const {guard} Bool)(assert (= {guard} {name}))"));
-        self.guards.insert(term, guard.clone());
-        self.scope().guards.push(term);
-        guard
-    }
-
-    /// The name of `term`, defined on first use.
-    fn define(&mut self, arena: &Arena, term: Term) -> String {
-        if let Some(name) = self.names.get(&term) {
-            return name.clone();
-        }
-        let sort = if arena.is_bool(term) { "Bool" } else { "Int" };
-        let mut leaf = None;
-        let body = match arena.node(term) {
-            Node::Const(value) => return value.to_string(),
-            Node::Bool(value) => return value.to_string(),
-            Node::Var(name, range) => {
-                let text = format!("|{}|", arena.text(*name));
-                self.say(format_args!("(declare-const {text} {sort})"));
-                self.leaves.push(term);
-                self.bound(&text, *range);
-                self.call(term, &text);
-                return text;
-            }
-            Node::App(name, range, arguments) => {
-                let function = format!("|{}|", arena.text(*name));
-                if self.functions.insert(*name) {
-                    self.scope().functions.push(*name);
-                    let domain = vec!["Int"; arguments.len()].join(" ");
-                    self.say(format_args!("(declare-fun {function} ({domain}) {sort})"));
-                }
-                let arguments: Vec<String> = arguments.iter().map(|&a| self.define(arena, a)).collect();
-                leaf = Some(*range);
-                format!("({function} {})", arguments.join(" "))
-            }
-            &Node::Add(a, b) => self.binary(arena, "+", a, b),
-            &Node::Sub(a, b) => self.binary(arena, "-", a, b),
-            &Node::MulC(a, c) => format!("(* {c} {})", self.define(arena, a)),
-            &Node::DivC(a, c) => format!("(div {} {c})", self.define(arena, a)),
-            &Node::RemC(a, c) => format!("(mod {} {c})", self.define(arena, a)),
-            &Node::Ite(c, a, b) => {
-                let (c, a, b) = (self.define(arena, c), self.define(arena, a), self.define(arena, b));
-                format!("(ite {c} {a} {b})")
-            }
-            &Node::Eq(a, b) => self.binary(arena, "=", a, b),
-            &Node::Lt(a, b) => self.binary(arena, "<", a, b),
-            &Node::And(a, b) => self.binary(arena, "and", a, b),
-            &Node::Not(a) => format!("(not {})", self.define(arena, a)),
-        };
-        let name = self.fresh("t");
-        self.say(format_args!("(define-fun {name} () {sort} {body})"));
-        if let Some(range) = leaf {
-            self.leaves.push(term);
-            self.bound(&name, range);
-        }
-        self.call(term, &name);
-        name
-    }
-
-    fn binary(&mut self, arena: &Arena, operator: &str, a: Term, b: Term) -> String {
-        let (a, b) = (self.define(arena, a), self.define(arena, b));
-        format!("({operator} {a} {b})")
-    }
-
-    /// Every leaf is in its range, in this scope and all above it.
-    fn bound(&mut self, name: &str, range: Range) {
-        match range {
-            Range::Bool => {}
-            Range::UpTo(most) => self.say(format_args!("(assert (and (<= 0 {name}) (<= {name} {most})))")),
-            Range::Nat => self.say(format_args!("(assert (<= 0 {name}))")),
-        }
-    }
-
-    /// Sends what is to be said; the first line of the answer, or nothing if it does not come in time.
-    fn ask(&mut self) -> Result<Option<String>, SolverError> {
-        self.process.send(&std::mem::take(&mut self.text))?;
-        self.line()
-    }
-
-    fn line(&mut self) -> Result<Option<String>, SolverError> {
-        match self.process.line(self.dialect.patience(self.limit))? {
-            Answer::Line(line) => Ok(Some(line)),
-            Answer::Late => {
-                self.replace()?;
-                Ok(None)
-            }
-        }
-    }
-}
-
-/// The values of `((name value) (name value) …)`; names may be applications.
-fn parse_values(answer: &str) -> Option<Vec<i128>> {
-    let inner = answer.trim().strip_prefix('(')?.strip_suffix(')')?;
-    let mut values = Vec::new();
-    let (mut depth, mut start, mut quoted) = (0usize, 0, false);
-    for (at, c) in inner.char_indices() {
-        match c {
-            '|' => quoted = !quoted,
-            '(' if !quoted => {
-                if depth == 0 {
-                    start = at + 1;
-                }
-                depth += 1;
-            }
-            ')' if !quoted => {
-                depth = depth.checked_sub(1)?;
-                if depth == 0 {
-                    let value = inner[start..at].trim().rsplit(char::is_whitespace).next()?;
-                    values.push(match value {
-                        "true" => 1,
-                        "false" => 0,
-                        number => number.parse().ok()?,
-                    });
-                }
-            }
-            _ => {}
-        }
-    }
-    Some(values)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_are_read_whatever_the_names_look_like() {
-        let answer = "((|AC:quota (x)| 12)\n (t5 true) (|a| 18446744073709551615))";
-        assert_eq!(parse_values(answer), Some(vec![12, 1, u64::MAX.into()]));
-        assert_eq!(parse_values("((x (- 5)))"), None);
-        assert_eq!(parse_values("nonsense"), None);
-    }
-
-    #[test]
-    fn what_is_no_solver_is_reported_as_what_it_is() {
-        assert!(matches!(Solver::start("no-such-solver", 1000), Err(SolverError::Start(..))));
-        assert!(matches!(Solver::start("true", 1000), Err(SolverError::Died(_))));
-        let ask = |program| Solver::start(program, 1000).expect("starts").check(&Arena::default(), &[]);
-        assert!(matches!(ask("tests/solvers/dies.sh"), Err(SolverError::Died(_))));
-        assert!(matches!(ask("tests/solvers/rubbish.sh"), Err(SolverError::Nonsense(_))));
-    }
-
-    #[test]
-    fn new_solvers_count_steps() {
-        assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"5.4.0\")"), Dialect::Steps);
-        assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"4.8.12\")"), Dialect::Milliseconds);
-        assert_eq!(Dialect::of("(:name \"cvc5\")", "(:version \"1.2.0\")"), Dialect::Plain);
-    }
-
-    #[test]
-    fn a_solver_that_never_answers_is_replaced_and_its_answer_is_unknown() {
-        let mut solver = Solver::start("tests/solvers/sleeper.sh", 10).expect("starts");
-        let arena = Arena::default();
-        assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
-        assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
-        assert_eq!(solver.replaced, 2);
+    /// What each solver said, if several are asked.
+    pub fn tallies(&self) -> Vec<Tally> {
+        self.backend.tallies()
     }
 }

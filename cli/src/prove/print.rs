@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Fate, MutantReport, Report, Row, Status, Trial};
+use prover::{Fate, MutantReport, Opinion, Report, Row, Status, Trial};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -21,6 +21,9 @@ pub fn report(report: &Report, assumptions: bool) {
         "{} proved, {} failed, {} unknown, {} vacuous in {:.1} s ({})",
         summary.proved, summary.failed, summary.unknown, summary.vacuous, summary.seconds, summary.solver
     );
+    for Opinion { solver, decided, undecided, disagreements } in &summary.opinions {
+        println!("{solver}: {decided} queries decided, {undecided} not decided, {disagreements} disagreements");
+    }
 }
 
 fn table(report: &Report) -> Table {

@@ -1,6 +1,7 @@
 //! A solver's process: text in, lines out, and nobody waits for it for ever.
-use super::SolverError;
+use crate::solver::SolverError;
 use std::io::{self, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
@@ -30,8 +31,11 @@ pub struct Process {
 impl Process {
     /// Starts `program` as a reader of SMT-LIB.
     pub fn start(program: &str) -> Result<Process, SolverError> {
+        // cvc5 reads from a pipe unasked.
+        let is_cvc5 = Path::new(program).file_name().is_some_and(|name| name.to_string_lossy().contains("cvc5"));
+        let arguments: &[&str] = if is_cvc5 { &["--lang=smt2", "--incremental"] } else { &["-in", "-smt2"] };
         let mut child = Command::new(program)
-            .args(["-in", "-smt2"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

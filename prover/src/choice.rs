@@ -1,0 +1,98 @@
+//! Which solvers are asked.
+use smt::solver::{EMBEDDED, Solver, SolverError};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// A solver.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Choice {
+    /// A program that reads SMT-LIB.
+    Program(PathBuf),
+    /// The one that needs nothing installed.
+    Embedded,
+}
+
+impl Choice {
+    /// Its name and version, such as `z3 5.4.0`.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn version(&self) -> Result<String, SolverError> {
+        let Choice::Program(program) = self else { return Ok(EMBEDDED.to_string()) };
+        let name = program.to_string_lossy().into_owned();
+        let output = Command::new(program).arg("--version").output().map_err(|e| SolverError::Start(name, e))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let version = |name: &str, rest: &[&str]| {
+            let at = rest.iter().position(|&word| word == "version")?;
+            rest.get(at + 1).map(|version| format!("{} {version}", name.to_lowercase()))
+        };
+        Ok(match words[..] {
+            // "This is cvc5 version 1.0.3 …".
+            ["This", "is", name, ref rest @ ..] | [name, ref rest @ ..] => version(name, rest),
+            [] => None,
+        }
+        .unwrap_or_else(|| text.trim().to_string()))
+    }
+
+    /// Starts it, with a bound on one query in milliseconds.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn start(&self, timeout_ms: u32) -> Result<Solver, SolverError> {
+        match self {
+            Choice::Program(program) => Solver::start(&program.to_string_lossy(), timeout_ms),
+            Choice::Embedded => Ok(Solver::embedded(timeout_ms)),
+        }
+    }
+}
+
+/// Solvers that are asked what the one that proves is asked.
+#[derive(Clone, Debug)]
+pub struct Others {
+    /// They.
+    pub solvers: Vec<Choice>,
+    /// The directory into which questions are written that they answer otherwise.
+    pub disagreements: PathBuf,
+}
+
+/// How long another solver may take for one query, in milliseconds: its opinion is not needed.
+const SECOND_OPINION: u32 = 1_000;
+
+/// Solvers by name: one that proves, and perhaps others.
+pub(crate) struct Panel {
+    main: (String, Choice),
+    timeout_ms: u32,
+    others: Vec<(String, Choice)>,
+    disagreements: PathBuf,
+}
+
+impl Panel {
+    /// `main`, with a bound on one query in milliseconds, and `others`.
+    pub fn new(main: &Choice, timeout_ms: u32, others: Option<&Others>) -> Result<Panel, SolverError> {
+        let named = |choice: &Choice| Ok((choice.version()?, choice.clone()));
+        Ok(Panel {
+            main: named(main)?,
+            timeout_ms,
+            others: others.map_or(&[][..], |others| &others.solvers).iter().map(named).collect::<Result<_, _>>()?,
+            disagreements: others.map_or_else(PathBuf::new, |others| others.disagreements.clone()),
+        })
+    }
+
+    /// What the one that proves is called.
+    pub fn name(&self) -> &str {
+        &self.main.0
+    }
+
+    /// Starts them all for a proof of this name.
+    pub fn start(&self, proof: &str) -> Result<Solver, SolverError> {
+        let main = self.main.1.start(self.timeout_ms)?;
+        if self.others.is_empty() {
+            return Ok(main);
+        }
+        let start =
+            |(name, choice): &(String, Choice)| Ok((name.clone(), choice.start(self.timeout_ms.min(SECOND_OPINION))?));
+        let others = self.others.iter().map(start).collect::<Result<_, _>>()?;
+        Ok(Solver::cross_check((self.main.0.clone(), main), others, self.disagreements.join(proof)))
+    }
+}

@@ -1,0 +1,180 @@
+//! Several solvers that are asked the same: the first answers, the others may not contradict it.
+use crate::solver::{Backend, SolverError, Tally, Verdict};
+use crate::term::{Arena, Term};
+use std::io;
+use std::path::PathBuf;
+
+/// One of the solvers.
+struct Voice {
+    backend: Box<dyn Backend>,
+    tally: Tally,
+    /// It can still be asked: it did not die.
+    asked: bool,
+}
+
+impl Voice {
+    fn new(name: String, backend: Box<dyn Backend>) -> Voice {
+        Voice { backend, tally: Tally::new(name), asked: true }
+    }
+
+    fn count(&mut self, verdict: Verdict) {
+        match verdict {
+            Verdict::Sat | Verdict::Unsat => self.tally.decided += 1,
+            Verdict::Unknown => self.tally.undecided += 1,
+        }
+    }
+
+    fn said(&self, verdict: Verdict) -> (String, Verdict) {
+        (self.tally.solver.clone(), verdict)
+    }
+}
+
+/// A solver, and others that are asked what it is asked.
+pub struct CrossCheck {
+    main: Voice,
+    others: Vec<Voice>,
+    /// How the files begin into which questions are written.
+    replay: PathBuf,
+    files: u32,
+}
+
+impl CrossCheck {
+    /// `main` answers; contradicted questions are written to files `replay` with a number at its end.
+    pub fn new(
+        main: (String, Box<dyn Backend>),
+        others: Vec<(String, Box<dyn Backend>)>,
+        replay: PathBuf,
+    ) -> CrossCheck {
+        CrossCheck {
+            main: Voice::new(main.0, main.1),
+            others: others.into_iter().map(|(name, backend)| Voice::new(name, backend)).collect(),
+            replay,
+            files: 0,
+        }
+    }
+
+    /// Those that can still be asked.
+    fn voices(&mut self) -> impl Iterator<Item = &mut Voice> {
+        std::iter::once(&mut self.main).chain(self.others.iter_mut().filter(|voice| voice.asked))
+    }
+
+    /// Writes the last question to a file.
+    fn write(&mut self) -> Result<PathBuf, io::Error> {
+        let script = self.voices().find_map(|voice| voice.backend.script());
+        let script = script.ok_or_else(|| io::Error::other("no solver speaks text"))?;
+        self.files += 1;
+        let mut path = self.replay.clone().into_os_string();
+        path.push(format!("-{}.smt2", self.files));
+        let path = PathBuf::from(path);
+        if let Some(directory) = path.parent() {
+            std::fs::create_dir_all(directory)?;
+        }
+        std::fs::write(&path, script)?;
+        Ok(path)
+    }
+}
+
+impl Backend for CrossCheck {
+    fn push(&mut self) {
+        self.voices().for_each(|voice| voice.backend.push());
+    }
+
+    fn pop(&mut self, scopes: usize) {
+        self.voices().for_each(|voice| voice.backend.pop(scopes));
+    }
+
+    fn assert(&mut self, arena: &Arena, term: Term) {
+        self.voices().for_each(|voice| voice.backend.assert(arena, term));
+    }
+
+    fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
+        let verdict = self.main.backend.check(arena, extra)?;
+        self.main.count(verdict);
+        let mut contradicted = None;
+        for other in &mut self.others {
+            // The proof does without one that died.
+            let answer = if other.asked { other.backend.check(arena, extra).ok() } else { None };
+            other.asked = answer.is_some();
+            let said = answer.unwrap_or(Verdict::Unknown);
+            other.count(said);
+            if matches!((verdict, said), (Verdict::Sat, Verdict::Unsat) | (Verdict::Unsat, Verdict::Sat)) {
+                other.tally.disagreements += 1;
+                contradicted.get_or_insert(other.said(said));
+            }
+        }
+        match contradicted {
+            None => Ok(verdict),
+            Some(other) => {
+                Err(SolverError::Disagreement { main: self.main.said(verdict), other, replay: self.write() })
+            }
+        }
+    }
+
+    fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
+        self.main.backend.model()
+    }
+
+    fn limit(&mut self, milliseconds: u32) {
+        self.voices().for_each(|voice| voice.backend.limit(milliseconds));
+    }
+
+    fn script(&self) -> Option<String> {
+        self.main.backend.script()
+    }
+
+    fn replaced(&self) -> u64 {
+        self.main.backend.replaced()
+    }
+
+    fn tallies(&self) -> Vec<Tally> {
+        std::iter::once(&self.main).chain(&self.others).map(|voice| voice.tally.clone()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::solver::{Solver, SolverError, Tally, Verdict};
+    use crate::term::{Arena, Range};
+
+    /// The embedded solver, and `other` in its own process.
+    fn pair(other: &str, replay: &str) -> Solver {
+        let replay = std::env::temp_dir().join(format!("cairn-{}", std::process::id())).join(replay);
+        let other = ("other".to_string(), Solver::start(other, 1_000).expect("starts"));
+        Solver::cross_check(("embedded".to_string(), Solver::embedded(1_000)), vec![other], replay)
+    }
+
+    fn tally(solver: &str, decided: u64, undecided: u64, disagreements: u64) -> Tally {
+        Tally { solver: solver.to_string(), decided, undecided, disagreements }
+    }
+
+    #[test]
+    fn a_disagreement_is_an_error_that_can_be_replayed() {
+        let mut arena = Arena::default();
+        let (x, three) = (arena.var("x", Range::WORD), arena.number(3));
+        let (less, more) = (arena.lt(x, three), arena.lt(three, x));
+        let mut solver = pair("tests/solvers/liar.sh", "disagreement");
+        solver.assert(&arena, less);
+        solver.push();
+        assert_eq!(solver.check(&arena, &[more]).expect("both agree"), Verdict::Unsat);
+        let Err(SolverError::Disagreement { main, other, replay }) = solver.check(&arena, &[]) else {
+            panic!("they do not agree")
+        };
+        assert_eq!((main.1, other), (Verdict::Sat, ("other".to_string(), Verdict::Unsat)));
+        let path = replay.expect("it was written");
+        let text = std::fs::read_to_string(&path).expect("it is there");
+        assert!(text.contains("(declare-const |x| Int)") && text.ends_with("(check-sat)\n"), "{text}");
+        std::fs::remove_dir_all(path.parent().expect("it has one")).expect("it can be removed");
+        assert_eq!(solver.tallies(), [tally("embedded", 2, 0, 0), tally("other", 2, 0, 1)]);
+    }
+
+    #[test]
+    fn a_solver_that_dies_has_no_opinion() {
+        let arena = Arena::default();
+        let mut solver = pair("tests/solvers/dies.sh", "death");
+        for _ in 0..2 {
+            assert_eq!(solver.check(&arena, &[]).expect("the main one answers"), Verdict::Sat);
+            solver.push();
+        }
+        assert_eq!(solver.tallies(), [tally("embedded", 2, 0, 0), tally("other", 0, 2, 0)]);
+    }
+}

@@ -1,0 +1,205 @@
+//! The solver that needs nothing installed: numbers as bits, bits as gates, gates as clauses of a SAT solver.
+use crate::solver::{Backend, SolverError, Verdict};
+use crate::term::{Arena, Name, Node, Term};
+use batsat::Lit;
+use circuit::Circuit;
+use gates::Answer;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+mod circuit;
+mod gates;
+mod linear;
+mod word;
+
+/// What was said in a scope, and goes with it.
+struct Scope {
+    /// That the scope is open.
+    open: Lit,
+    asserted: Vec<Term>,
+    known: Vec<Term>,
+    leaves: usize,
+    /// How large the circuit was when it was opened.
+    size: usize,
+}
+
+/// The gates of closed scopes are thrown away when there are so many more than others.
+const GARBAGE: usize = 4_000;
+
+/// Steps that take about a millisecond.
+const PER_MILLISECOND: u64 = 500;
+
+/// A bit-blaster with a stack of assertions.
+pub struct Embedded {
+    circuit: Circuit,
+    /// The outermost is never closed.
+    scopes: Vec<Scope>,
+    /// Terms of the open scopes, with all that they consist of.
+    known: FxHashSet<Term>,
+    /// Variables and applications of the open scopes, in the order of their definition.
+    leaves: Vec<Term>,
+    /// How much of the circuit belongs to closed scopes.
+    garbage: usize,
+    limit: u32,
+    /// Bound on every limit.
+    most: u32,
+}
+
+impl Embedded {
+    /// One that was told nothing, with a bound on one query: as many steps as take about `timeout_ms`.
+    pub fn new(timeout_ms: u32) -> Embedded {
+        let mut circuit = Circuit::new();
+        let open = circuit.gates.fresh();
+        Embedded {
+            circuit,
+            scopes: vec![Scope { open, asserted: Vec::new(), known: Vec::new(), leaves: 0, size: 0 }],
+            known: FxHashSet::default(),
+            leaves: Vec::new(),
+            garbage: 0,
+            limit: timeout_ms,
+            most: timeout_ms,
+        }
+    }
+
+    fn scope(&mut self) -> &mut Scope {
+        self.scopes.last_mut().expect("the outermost scope is never closed")
+    }
+
+    /// Notes that `term` is spoken of, and all that it consists of.
+    fn know(&mut self, arena: &Arena, term: Term) {
+        if matches!(arena.node(term), Node::Const(_) | Node::Bool(_)) || !self.known.insert(term) {
+            return;
+        }
+        self.scope().known.push(term);
+        let mut parts = Vec::new();
+        arena.push_subterms(term, &mut parts);
+        for part in parts {
+            self.know(arena, part);
+        }
+        if matches!(arena.node(term), Node::Var(..) | Node::App(..)) {
+            self.circuit.build(arena, term);
+            self.leaves.push(term);
+        }
+    }
+
+    /// Makes the circuit anew, of what is said in open scopes.
+    fn rebuild(&mut self, arena: &Arena) {
+        self.circuit = Circuit::new();
+        self.garbage = 0;
+        let mut first = 0;
+        for i in 0..self.scopes.len() {
+            self.scopes[i].size = self.circuit.gates.size();
+            let open = self.circuit.gates.fresh();
+            self.scopes[i].open = open;
+            let last = self.scopes.get(i + 1).map_or(self.leaves.len(), |next| next.leaves);
+            for &leaf in &self.leaves[first..last] {
+                self.circuit.build(arena, leaf);
+            }
+            first = last;
+            for &term in &self.scopes[i].asserted {
+                self.circuit.say(arena, open, term);
+            }
+        }
+    }
+
+    /// Says of applications that are equal where their arguments are, where the last assignment breaks it; whether it
+    /// does anywhere.
+    fn say_congruence(&mut self, arena: &Arena) -> bool {
+        let mut first: FxHashMap<(Name, Vec<Vec<bool>>), Term> = FxHashMap::default();
+        let mut broken = Vec::new();
+        for &leaf in &self.leaves {
+            let Node::App(name, _, arguments) = arena.node(leaf) else { continue };
+            let key = arguments.iter().map(|&argument| self.circuit.word_value(argument)).collect();
+            let other = *first.entry((*name, key)).or_insert(leaf);
+            if self.circuit.value(other) != self.circuit.value(leaf) {
+                broken.push((other, leaf));
+            }
+        }
+        for &(a, b) in &broken {
+            self.say_congruent(arena, a, b);
+        }
+        !broken.is_empty()
+    }
+
+    /// Says that two applications of a function are equal if their arguments are.
+    fn say_congruent(&mut self, arena: &Arena, a: Term, b: Term) {
+        let (Node::App(_, range, x), Node::App(_, other, y)) = (arena.node(a), arena.node(b)) else { return };
+        let same: Vec<Lit> = x.iter().zip(y).map(|(&x, &y)| self.circuit.equal(arena, x, y)).collect();
+        let equal = self.circuit.equal(arena, a, b);
+        let mut clause: Vec<Lit> = same.into_iter().map(|same| !same).chain([equal]).collect();
+        // Where a closed scope had a narrower range, that is nothing to the open ones.
+        if range != other {
+            clause.push(!self.scope().open);
+        }
+        self.circuit.gates.clause(&clause);
+    }
+
+    /// Whether what is said has a model under `assumptions`, with counters that are small.
+    fn solve(&mut self, arena: &Arena, assumptions: &[Lit]) -> Verdict {
+        let small: Vec<Lit> = assumptions.iter().copied().chain([self.circuit.small()]).collect();
+        loop {
+            match self.circuit.gates.solve(&small) {
+                Answer::Yes if self.say_congruence(arena) => {}
+                Answer::Yes => return Verdict::Sat,
+                Answer::No => break,
+                Answer::GivenUp => return Verdict::Unknown,
+            }
+        }
+        // The contradiction may do without that they are small, though it was found with it.
+        let holds = !self.circuit.too_many_counters()
+            && (!self.circuit.gates.blames(self.circuit.small())
+                || self.circuit.gates.solve(assumptions) == Answer::No);
+        if holds { Verdict::Unsat } else { Verdict::Unknown }
+    }
+}
+
+impl Backend for Embedded {
+    fn push(&mut self) {
+        let size = self.circuit.gates.size();
+        let open = self.circuit.gates.fresh();
+        let leaves = self.leaves.len();
+        self.scopes.push(Scope { open, asserted: Vec::new(), known: Vec::new(), leaves, size });
+    }
+
+    fn pop(&mut self, scopes: usize) {
+        let mut size = self.circuit.gates.size();
+        for _ in 0..scopes {
+            let scope = self.scopes.pop().expect("as many scopes are closed as were opened");
+            for term in scope.known {
+                self.known.remove(&term);
+            }
+            self.leaves.truncate(scope.leaves);
+            self.circuit.gates.clause(&[!scope.open]);
+            self.garbage += size - scope.size;
+            size = scope.size;
+        }
+    }
+
+    fn assert(&mut self, arena: &Arena, term: Term) {
+        self.know(arena, term);
+        let scope = self.scope();
+        scope.asserted.push(term);
+        let open = scope.open;
+        self.circuit.say(arena, open, term);
+    }
+
+    fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
+        for &term in extra {
+            self.know(arena, term);
+        }
+        if self.garbage > GARBAGE + self.circuit.gates.size() / 2 {
+            self.rebuild(arena);
+        }
+        let extra: Vec<Lit> = extra.iter().map(|&term| self.circuit.literal(arena, term)).collect();
+        let assumptions: Vec<Lit> = self.scopes.iter().map(|scope| scope.open).chain(extra).collect();
+        self.circuit.gates.allow(u64::from(self.limit) * PER_MILLISECOND);
+        Ok(self.solve(arena, &assumptions))
+    }
+
+    fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
+        Ok(Some(self.leaves.iter().map(|&leaf| (leaf, self.circuit.value(leaf))).collect()))
+    }
+
+    fn limit(&mut self, milliseconds: u32) {
+        self.limit = milliseconds.min(self.most);
+    }
+}

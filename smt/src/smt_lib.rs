@@ -1,0 +1,459 @@
+//! Solvers in processes of their own: SMT-LIB text over a pipe.
+use crate::solver::{Backend, SolverError, Verdict};
+use crate::term::{Arena, Node, Range, Term};
+use process::{Answer, Process};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::fmt::{Arguments, Write as _};
+use std::io;
+use std::time::Duration;
+
+mod process;
+
+/// What was defined in a scope, and goes with it.
+#[derive(Default)]
+struct Scope {
+    names: Vec<Term>,
+    functions: Vec<crate::term::Name>,
+    guards: Vec<Term>,
+    leaves: usize,
+    /// What was said in it, to say it again to another process.
+    text: String,
+}
+
+const PUSH: &str = "(push 1)\n";
+const LOGIC: &str = "(set-logic ALL)\n";
+
+/// Which commands a solver understands besides those of SMT-LIB.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Dialect {
+    /// A z3 that counts its steps: the answers do not depend on how busy the machine is.
+    Steps,
+    /// A z3 that gives no values any more once there is a bound on its steps.
+    Milliseconds,
+    /// A cvc5, whose bound is one on time as well.
+    Cvc5,
+    /// Another solver.
+    Plain,
+}
+
+impl Dialect {
+    /// Steps that take about a millisecond.
+    const PER_MILLISECOND: u64 = 4_000;
+
+    /// The first major version of z3 whose steps are counted.
+    const STEPS_SINCE: u32 = 5;
+
+    /// That of the solver with these answers to `(get-info :name)` and `(get-info :version)`.
+    fn of(name: &str, version: &str) -> Dialect {
+        let name = name.to_lowercase();
+        if name.contains("cvc5") {
+            return Dialect::Cvc5;
+        }
+        if !name.contains("z3") {
+            return Dialect::Plain;
+        }
+        let number = version.trim_start_matches("(:version").trim_matches([' ', '"', ')']);
+        let major = number.split('.').next().and_then(|major| major.parse().ok());
+        if major.is_some_and(|major: u32| major >= Dialect::STEPS_SINCE) {
+            Dialect::Steps
+        } else {
+            Dialect::Milliseconds
+        }
+    }
+
+    /// What the solver is told before anything else.
+    fn options(self) -> &'static str {
+        match self {
+            Dialect::Steps | Dialect::Cvc5 | Dialect::Plain => "(set-option :produce-models true)\n",
+            // With its newer arithmetic this old one loses itself in divisions, past its time limit even.
+            Dialect::Milliseconds => "(set-option :produce-models true)\n(set-option :smt.arith.solver 2)\n",
+        }
+    }
+
+    /// The command that bounds every question from here on by about `milliseconds`.
+    fn bound(self, milliseconds: u32) -> String {
+        match self {
+            Dialect::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Dialect::PER_MILLISECOND),
+            Dialect::Milliseconds => format!("(set-option :timeout {milliseconds})\n"),
+            Dialect::Cvc5 => format!("(set-option :tlimit-per {milliseconds})\n"),
+            Dialect::Plain => String::new(),
+        }
+    }
+
+    /// How long the answer is waited for before the solver is taken for one that overlooks its bound.
+    fn patience(self, milliseconds: u32) -> Duration {
+        let bound = Duration::from_millis(milliseconds.into());
+        match self {
+            // Steps can be slow, and the machine busy.
+            Dialect::Steps => bound * 10 + Duration::from_secs(5),
+            Dialect::Milliseconds | Dialect::Cvc5 | Dialect::Plain => bound + Duration::from_millis(500),
+        }
+    }
+}
+
+/// How long a solver may take for saying who it is.
+const START: Duration = Duration::from_secs(10);
+
+/// A solver process that reads SMT-LIB, with a stack of assertions.
+pub struct SmtLib {
+    program: String,
+    process: Process,
+    dialect: Dialect,
+    /// Text not yet sent.
+    text: String,
+    /// What terms are called in the open scopes.
+    names: FxHashMap<Term, String>,
+    /// Variables and applications, in the order of their definition.
+    leaves: Vec<Term>,
+    functions: FxHashSet<crate::term::Name>,
+    guards: FxHashMap<Term, String>,
+    scopes: Vec<Scope>,
+    fresh: u64,
+    limit: u32,
+    /// Bound on every limit.
+    most: u32,
+    /// The last question.
+    question: String,
+    /// How many processes overran their limit and were replaced.
+    replaced: u64,
+}
+
+impl SmtLib {
+    /// Starts `program`, with a bound on one query: milliseconds, or as many steps as take about as long.
+    pub fn start(program: &str, timeout_ms: u32) -> Result<SmtLib, SolverError> {
+        let mut process = Process::start(program)?;
+        process.send("(get-info :name)\n(get-info :version)\n")?;
+        let mut says = || match process.line(START)? {
+            Answer::Line(line) => Ok(line),
+            Answer::Late => Err(SolverError::Died(io::ErrorKind::TimedOut.into())),
+        };
+        let dialect = Dialect::of(&says()?, &says()?);
+        let mut solver = SmtLib {
+            program: program.to_string(),
+            process,
+            dialect,
+            text: String::new(),
+            names: FxHashMap::default(),
+            leaves: Vec::new(),
+            functions: FxHashSet::default(),
+            guards: FxHashMap::default(),
+            scopes: vec![Scope::default()],
+            fresh: 0,
+            limit: timeout_ms,
+            most: timeout_ms,
+            question: String::new(),
+            replaced: 0,
+        };
+        solver.begin();
+        Ok(solver)
+    }
+
+    /// What every process is told first.
+    fn begin(&mut self) {
+        self.text.push_str(self.dialect.options());
+        self.text.push_str(&self.dialect.bound(self.limit));
+        self.text.push_str(LOGIC);
+    }
+
+    /// Replaces the process by one that was told the same.
+    fn replace(&mut self) -> Result<(), SolverError> {
+        self.process = Process::start(&self.program)?;
+        self.replaced += 1;
+        self.text.clear();
+        self.begin();
+        let text = std::mem::take(&mut self.text);
+        self.text = self.scopes_text(text);
+        Ok(())
+    }
+
+    /// `text`, and what is said in the open scopes.
+    fn scopes_text(&self, mut text: String) -> String {
+        for (depth, scope) in self.scopes.iter().enumerate() {
+            if depth > 0 {
+                text.push_str(PUSH);
+            }
+            text.push_str(&scope.text);
+        }
+        text
+    }
+
+    /// Says `text` in the innermost scope.
+    fn say(&mut self, text: Arguments) {
+        let scope = self.scopes.last_mut().expect("the outermost scope is never closed");
+        let from = scope.text.len();
+        let _ = writeln!(scope.text, "{text}");
+        self.text.push_str(&scope.text[from..]);
+    }
+}
+
+impl Backend for SmtLib {
+    fn limit(&mut self, milliseconds: u32) {
+        let milliseconds = milliseconds.min(self.most);
+        if self.limit != milliseconds {
+            self.limit = milliseconds;
+            self.text.push_str(&self.dialect.bound(milliseconds));
+        }
+    }
+
+    fn push(&mut self) {
+        self.text.push_str(PUSH);
+        self.scopes.push(Scope { leaves: self.leaves.len(), ..Scope::default() });
+    }
+
+    fn pop(&mut self, scopes: usize) {
+        for _ in 0..scopes {
+            let scope = self.scopes.pop().expect("as many scopes are closed as were opened");
+            for term in scope.names {
+                self.names.remove(&term);
+            }
+            for name in scope.functions {
+                self.functions.remove(&name);
+            }
+            for term in scope.guards {
+                self.guards.remove(&term);
+            }
+            self.leaves.truncate(scope.leaves);
+        }
+        if scopes > 0 {
+            let _ = writeln!(self.text, "(pop {scopes})");
+        }
+    }
+
+    fn assert(&mut self, arena: &Arena, term: Term) {
+        let name = self.define(arena, term);
+        self.say(format_args!("(assert {name})"));
+    }
+
+    fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
+        let literals: Vec<String> = extra.iter().map(|&term| self.guard(arena, term)).collect();
+        self.question = if literals.is_empty() {
+            "(check-sat)\n".to_string()
+        } else {
+            format!("(check-sat-assuming ({}))\n", literals.join(" "))
+        };
+        self.text.push_str(&self.question);
+        let Some(answer) = self.ask()? else { return Ok(Verdict::Unknown) };
+        match answer.as_str() {
+            "sat" => Ok(Verdict::Sat),
+            "unsat" => Ok(Verdict::Unsat),
+            "unknown" | "timeout" => Ok(Verdict::Unknown),
+            _ => Err(SolverError::Nonsense(answer)),
+        }
+    }
+
+    fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
+        if self.leaves.is_empty() {
+            return Ok(Some(Vec::new()));
+        }
+        self.text.push_str("(get-value (");
+        for leaf in &self.leaves {
+            self.text.push_str(&self.names[leaf]);
+            self.text.push(' ');
+        }
+        self.text.push_str("))\n");
+        let Some(mut answer) = self.ask()? else { return Ok(None) };
+        while answer.matches('(').count() > answer.matches(')').count() {
+            let Some(line) = self.line()? else { return Ok(None) };
+            answer.push(' ');
+            answer.push_str(&line);
+        }
+        let values = parse_values(&answer).ok_or_else(|| SolverError::Nonsense(answer.clone()))?;
+        if values.len() != self.leaves.len() {
+            return Err(SolverError::Nonsense(answer));
+        }
+        Ok(Some(self.leaves.iter().copied().zip(values).collect()))
+    }
+
+    fn script(&self) -> Option<String> {
+        Some(self.scopes_text(self.dialect.options().to_string() + LOGIC) + &self.question)
+    }
+
+    fn replaced(&self) -> u64 {
+        self.replaced
+    }
+}
+
+impl SmtLib {
+    fn scope(&mut self) -> &mut Scope {
+        self.scopes.last_mut().expect("the outermost scope is never closed")
+    }
+
+    fn fresh(&mut self, prefix: &str) -> String {
+        self.fresh += 1;
+        format!("{prefix}{}", self.fresh)
+    }
+
+    fn call(&mut self, term: Term, name: &str) {
+        self.names.insert(term, name.to_string());
+        self.scope().names.push(term);
+    }
+
+    /// A literal that stands for `term` in the open scopes.
+    fn guard(&mut self, arena: &Arena, term: Term) -> String {
+        if let Node::Not(inner) = *arena.node(term) {
+            return format!("(not {})", self.guard(arena, inner));
+        }
+        if let Some(guard) = self.guards.get(&term) {
+            return guard.clone();
+        }
+        let name = self.define(arena, term);
+        let guard = self.fresh("g");
+        self.say(format_args!("(declare-const {guard} Bool)(assert (= {guard} {name}))"));
+        self.guards.insert(term, guard.clone());
+        self.scope().guards.push(term);
+        guard
+    }
+
+    /// The name of `term`, defined on first use.
+    fn define(&mut self, arena: &Arena, term: Term) -> String {
+        if let Some(name) = self.names.get(&term) {
+            return name.clone();
+        }
+        let sort = if arena.is_bool(term) { "Bool" } else { "Int" };
+        let mut leaf = None;
+        let body = match arena.node(term) {
+            Node::Const(value) => return value.to_string(),
+            Node::Bool(value) => return value.to_string(),
+            Node::Var(name, range) => {
+                let text = format!("|{}|", arena.text(*name));
+                self.say(format_args!("(declare-const {text} {sort})"));
+                self.leaves.push(term);
+                self.bound(&text, *range);
+                self.call(term, &text);
+                return text;
+            }
+            Node::App(name, range, arguments) => {
+                let function = format!("|{}|", arena.text(*name));
+                if self.functions.insert(*name) {
+                    self.scope().functions.push(*name);
+                    let domain = vec!["Int"; arguments.len()].join(" ");
+                    self.say(format_args!("(declare-fun {function} ({domain}) {sort})"));
+                }
+                let arguments: Vec<String> = arguments.iter().map(|&a| self.define(arena, a)).collect();
+                leaf = Some(*range);
+                format!("({function} {})", arguments.join(" "))
+            }
+            &Node::Add(a, b) => self.binary(arena, "+", a, b),
+            &Node::Sub(a, b) => self.binary(arena, "-", a, b),
+            &Node::MulC(a, c) => format!("(* {c} {})", self.define(arena, a)),
+            &Node::DivC(a, c) => format!("(div {} {c})", self.define(arena, a)),
+            &Node::RemC(a, c) => format!("(mod {} {c})", self.define(arena, a)),
+            &Node::Ite(c, a, b) => {
+                let (c, a, b) = (self.define(arena, c), self.define(arena, a), self.define(arena, b));
+                format!("(ite {c} {a} {b})")
+            }
+            &Node::Eq(a, b) => self.binary(arena, "=", a, b),
+            &Node::Lt(a, b) => self.binary(arena, "<", a, b),
+            &Node::And(a, b) => self.binary(arena, "and", a, b),
+            &Node::Not(a) => format!("(not {})", self.define(arena, a)),
+        };
+        let name = self.fresh("t");
+        self.say(format_args!("(define-fun {name} () {sort} {body})"));
+        if let Some(range) = leaf {
+            self.leaves.push(term);
+            self.bound(&name, range);
+        }
+        self.call(term, &name);
+        name
+    }
+
+    fn binary(&mut self, arena: &Arena, operator: &str, a: Term, b: Term) -> String {
+        let (a, b) = (self.define(arena, a), self.define(arena, b));
+        format!("({operator} {a} {b})")
+    }
+
+    /// Every leaf is in its range, in this scope and all above it.
+    fn bound(&mut self, name: &str, range: Range) {
+        match range {
+            Range::Bool => {}
+            Range::UpTo(most) => self.say(format_args!("(assert (and (<= 0 {name}) (<= {name} {most})))")),
+            Range::Nat => self.say(format_args!("(assert (<= 0 {name}))")),
+        }
+    }
+
+    /// Sends what is to be said; the first line of the answer, or nothing if it does not come in time.
+    fn ask(&mut self) -> Result<Option<String>, SolverError> {
+        self.process.send(&std::mem::take(&mut self.text))?;
+        self.line()
+    }
+
+    fn line(&mut self) -> Result<Option<String>, SolverError> {
+        match self.process.line(self.dialect.patience(self.limit))? {
+            Answer::Line(line) => Ok(Some(line)),
+            Answer::Late => {
+                self.replace()?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+/// The values of `((name value) (name value) …)`; names may be applications.
+fn parse_values(answer: &str) -> Option<Vec<i128>> {
+    let inner = answer.trim().strip_prefix('(')?.strip_suffix(')')?;
+    let mut values = Vec::new();
+    let (mut depth, mut start, mut quoted) = (0usize, 0, false);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '|' => quoted = !quoted,
+            '(' if !quoted => {
+                if depth == 0 {
+                    start = at + 1;
+                }
+                depth += 1;
+            }
+            ')' if !quoted => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    let value = inner[start..at].trim().rsplit(char::is_whitespace).next()?;
+                    values.push(match value {
+                        "true" => 1,
+                        "false" => 0,
+                        number => number.parse().ok()?,
+                    });
+                }
+            }
+            _ => {}
+        }
+    }
+    Some(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_whatever_the_names_look_like() {
+        let answer = "((|AC:quota (x)| 12)\n (t5 true) (|a| 18446744073709551615))";
+        assert_eq!(parse_values(answer), Some(vec![12, 1, u64::MAX.into()]));
+        assert_eq!(parse_values("((x (- 5)))"), None);
+        assert_eq!(parse_values("nonsense"), None);
+    }
+
+    #[test]
+    fn what_is_no_solver_is_reported_as_what_it_is() {
+        assert!(matches!(SmtLib::start("no-such-solver", 1000), Err(SolverError::Start(..))));
+        assert!(matches!(SmtLib::start("true", 1000), Err(SolverError::Died(_))));
+        let ask = |program| SmtLib::start(program, 1000).expect("starts").check(&Arena::default(), &[]);
+        assert!(matches!(ask("tests/solvers/dies.sh"), Err(SolverError::Died(_))));
+        assert!(matches!(ask("tests/solvers/rubbish.sh"), Err(SolverError::Nonsense(_))));
+    }
+
+    #[test]
+    fn solvers_are_known_by_their_names() {
+        assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"5.4.0\")"), Dialect::Steps);
+        assert_eq!(Dialect::of("(:name \"Z3\")", "(:version \"4.8.12\")"), Dialect::Milliseconds);
+        assert_eq!(Dialect::of("(:name \"cvc5\")", "(:version \"1.2.0\")"), Dialect::Cvc5);
+        assert_eq!(Dialect::of("(:name \"yices\")", "(:version \"2.6.4\")"), Dialect::Plain);
+    }
+
+    #[test]
+    fn a_solver_that_never_answers_is_replaced_and_its_answer_is_unknown() {
+        let mut solver = SmtLib::start("tests/solvers/sleeper.sh", 10).expect("starts");
+        let arena = Arena::default();
+        assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
+        assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
+        assert_eq!(solver.replaced, 2);
+    }
+}
