@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod agreement;
 mod assumed;
+mod coverage;
 mod engine;
 mod entry;
 mod explore;
@@ -19,6 +20,7 @@ mod system;
 mod theorems;
 mod word;
 
+pub use coverage::{Branches, Coverage, Explained, OneWay};
 pub use engine::{Counts, Failure, Reason, with_engine};
 pub use entry::prove_entry;
 pub use explore::catch_panics;

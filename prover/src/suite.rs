@@ -1,4 +1,5 @@
 //! All proofs, side by side on as many threads as there are cores.
+use crate::coverage::{Branches, Coverage};
 use crate::engine::{Failure, Reason, engine, with_engine};
 use crate::entry::prove_entry;
 use crate::explore::catch_panics;
@@ -227,12 +228,15 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     let results = run_jobs(&jobs, options, progress);
 
     let mut rows: Vec<(Subject, Row)> = wanted.iter().map(|&s| (s, s.row())).collect();
+    let mut coverage = Coverage::default();
     for (job, (outcome, seconds)) in jobs.iter().zip(results) {
+        coverage.add(&outcome.coverage);
         if let Some((_, row)) = rows.iter_mut().find(|(subject, _)| *subject == job.subject) {
             row.add(job.ground, job.geometry.name(), outcome, seconds);
         }
     }
-    Ok(report(rows, solver, begin.elapsed().as_secs_f64()))
+    let coverage = options.wanted.is_empty().then(|| coverage.branches());
+    Ok(report(rows, coverage, solver, begin.elapsed().as_secs_f64()))
 }
 
 /// The outcome of each job and its time in seconds, in the order of the jobs.
@@ -271,7 +275,7 @@ fn run_jobs(jobs: &[Job], options: &Options, progress: &mut dyn FnMut(Progress))
     results
 }
 
-fn report(rows: Vec<(Subject, Row)>, solver: String, seconds: f64) -> Report {
+fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, solver: String, seconds: f64) -> Report {
     let count = |status| rows.iter().filter(|(_, row)| row.status == status).count();
     let summary = Summary {
         proved: count(Status::Proved),
@@ -287,6 +291,7 @@ fn report(rows: Vec<(Subject, Row)>, solver: String, seconds: f64) -> Report {
         theorems: Vec::new(),
         by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
         assumed: ASSUMED.to_vec(),
+        coverage,
         summary,
     };
     for (subject, row) in rows {

@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Clause, Report, Row, Status};
+use prover::{Branches, Clause, Report, Row, Status};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -14,11 +14,26 @@ pub fn report(report: &Report, assumptions: bool) {
         clauses("true by construction", &report.by_construction);
         clauses("assumed", &report.assumed);
     }
+    if let Some(coverage) = &report.coverage {
+        branches(coverage);
+    }
     let summary = &report.summary;
     println!(
         "{} proved, {} failed, {} unknown, {} vacuous in {:.1} s ({})",
         summary.proved, summary.failed, summary.unknown, summary.vacuous, summary.seconds, summary.solver
     );
+}
+
+/// Prints how many branches are taken which way, and which of them nobody has explained.
+pub fn branches(coverage: &Branches) {
+    let says = if coverage.is_explained() { "all explained" } else { "NOT ALL EXPLAINED" };
+    println!("branches: {} taken both ways, {} one way ({says})", coverage.both, coverage.one.len());
+    for branch in coverage.one.iter().filter(|branch| branch.reason.is_none()) {
+        println!("    {} is never {}", branch.at, branch.never);
+    }
+    for stale in &coverage.stale {
+        println!("    {} has no `{}` that is never {}, as is explained", stale.file, stale.line, stale.never);
+    }
 }
 
 fn table(report: &Report) -> Table {
