@@ -1,4 +1,5 @@
 //! One prover thread: its terms, its solver, and where it is on the path that it explores.
+use crate::coverage::Coverage;
 use crate::facts::Facts;
 use crate::mutant::Mutation;
 use rustc_hash::FxHashMap;
@@ -117,6 +118,10 @@ pub struct Engine {
     pub(crate) writes: Vec<Write>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) counts: Counts,
+    /// Branches of this path.
+    pub(crate) sides: Coverage,
+    /// Branches of the feasible paths of this proof.
+    pub(crate) coverage: Coverage,
     pub(crate) arguments: Vec<(String, Term)>,
     /// The primitive that is being proved: a call of it runs.
     pub(crate) proving: Option<&'static str>,
@@ -176,6 +181,8 @@ impl Engine {
             writes: Vec::new(),
             failures: Vec::new(),
             counts: Counts::default(),
+            sides: Coverage::default(),
+            coverage: Coverage::default(),
             arguments: Vec::new(),
             proving: None,
             strict: true,

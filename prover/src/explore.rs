@@ -3,6 +3,7 @@
 //! A comparison of symbolic values has to give a real `bool`. [`branch`] asks the solver which answers are feasible
 //! on the path so far; where both are, the code is run again later for the other one. Paths are walked depth
 //! first, so that the solver keeps what is common to a path and the next.
+use crate::coverage::Coverage;
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
 use crate::facts;
 use crate::mutant::running;
@@ -13,6 +14,18 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 
 /// The real `bool` behind `<`, `==`, `holds` and the tag of an enum.
 pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
+    let side = answer(condition, at);
+    engine(|e| {
+        // What is merged is one condition, and branches where it is used.
+        if e.merges.is_empty() {
+            e.sides.take(at, side);
+        }
+    });
+    side
+}
+
+/// The side that is taken.
+fn answer(condition: Term, at: &'static Location<'static>) -> bool {
     enum Next {
         Answer(bool),
         Ask { likely: Option<bool> },
@@ -292,7 +305,8 @@ pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
         return;
     }
     if merging || !strict {
-        if !branch(holds, at) {
+        // No branch of the code.
+        if !answer(holds, at) {
             resume_unwind(Box::new(Abandon));
         }
         return;
@@ -459,6 +473,7 @@ impl Engine {
         self.merges.clear();
         self.writes.clear();
         self.arguments.clear();
+        self.sides = Coverage::default();
         self.facts.begin_path();
         self.model = None;
         self.fresh = 0;

@@ -5,6 +5,7 @@
 mod agreement;
 mod assumed;
 mod choice;
+mod coverage;
 mod document;
 mod engine;
 mod entry;
@@ -25,6 +26,7 @@ mod theorems;
 mod word;
 
 pub use choice::{Choice, Others};
+pub use coverage::{Branches, Coverage, Explained, OneWay};
 pub use engine::{Counts, Failure, Reason, with_engine};
 pub use entry::prove_entry;
 pub use equivalent::Equivalent;

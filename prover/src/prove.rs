@@ -1,5 +1,6 @@
 //! What is to be proved of a primitive, and of the layer as a whole.
 use crate::assumed::Assumed;
+use crate::coverage::Coverage;
 use crate::engine::{Counts, Failure, Reason, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove};
 use crate::machine::{Moves, Sym, decide, key_bounds};
@@ -55,6 +56,8 @@ pub struct Outcome {
     pub counts: Counts,
     /// What each solver said, if several were asked.
     pub tallies: Vec<Tally>,
+    /// Branches of the code that were taken.
+    pub coverage: Coverage,
     /// What does not hold; empty if it is proved.
     pub failures: Vec<Failure>,
 }
@@ -119,6 +122,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {
         e.failures.clear();
         e.counts = Counts::default();
+        e.coverage = Coverage::default();
         e.strict = strict;
     });
     let outcome = RefCell::new(Outcome::default());
@@ -126,6 +130,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     let mut outcome = outcome.into_inner();
     engine(|e| {
         outcome.counts = e.counts;
+        outcome.coverage = std::mem::take(&mut e.coverage);
         outcome.failures = std::mem::take(&mut e.failures);
     });
     outcome
@@ -151,6 +156,7 @@ impl Outcome {
         self.counts.obligations += part.counts.obligations;
         self.counts.instances += part.counts.instances;
         self.successful_paths += part.successful_paths;
+        self.coverage.add(&part.coverage);
         for clause in part.clauses {
             note(&mut self.clauses, clause);
         }
@@ -251,6 +257,7 @@ fn path_of_primitive<G: Geometry>(
         Ok(answer) => answer,
         Err(stuck) => {
             note(&mut outcome.stuck, format!("{stuck:?}"));
+            cover(feasible);
             if ground == Ground::Derived {
                 let clause = "never stuck where what it requires holds";
                 if prove_once(|| format!("{clause}: {stuck:?}"), &|| !requires()) {
@@ -263,6 +270,7 @@ fn path_of_primitive<G: Geometry>(
     if !feasible() {
         return;
     }
+    cover(|| true);
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
@@ -340,6 +348,14 @@ fn locks_are_in_frame<G: Geometry>(
 /// Whether the path that was just walked to its end can be taken at all, as far as is known.
 pub(crate) fn feasible() -> bool {
     apart(|| check(&[], Aim::Branch)) != Verdict::Unsat
+}
+
+/// Notes the branches of the path that was just walked to its end, if it is feasible.
+pub(crate) fn cover(feasible: impl FnOnce() -> bool) {
+    let is_new = engine(|e| !e.coverage.has_all_of(&e.sides));
+    if is_new && feasible() {
+        engine(|e| e.coverage.add(&e.sides));
+    }
 }
 
 /// Proves what the critical sections of the path owe the other CPUs.

@@ -1,4 +1,5 @@
 //! What came of all proofs, as it is printed and written as JSON.
+use crate::coverage::Branches;
 use crate::engine::{Failure, Reason};
 use crate::prove::{Ground, Outcome};
 use serde::Serialize;
@@ -200,6 +201,9 @@ pub struct Report {
     pub by_construction: Vec<Clause>,
     /// What all of it stands on.
     pub assumed: Vec<Assumption>,
+    /// Branches of the code, if everything was to be proved.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coverage: Option<Branches>,
     /// The numbers.
     pub summary: Summary,
 }
@@ -213,6 +217,11 @@ impl Report {
     /// Everything that was to be proved is.
     pub fn all_proved(&self) -> bool {
         self.rows().all(|row| row.status == Status::Proved)
+    }
+
+    /// Everything that was to be proved is, and no branch is without a side that should be taken.
+    pub fn is_good(&self) -> bool {
+        self.all_proved() && self.coverage.as_ref().is_none_or(Branches::is_explained)
     }
 }
 

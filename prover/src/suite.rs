@@ -1,5 +1,6 @@
 //! All proofs, side by side on as many threads as there are cores.
 use crate::choice::{Choice, Others, Panel};
+use crate::coverage::{Branches, Coverage};
 use crate::engine::{Failure, Reason, engine, with_engine};
 use crate::entry::prove_entry;
 use crate::explore::catch_panics;
@@ -242,14 +243,17 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     let results = run_jobs(&jobs, options.workers, &panel, progress);
 
     let mut rows: Vec<(Subject, Row)> = wanted.iter().map(|&s| (s, s.row())).collect();
-    let mut opinions = Vec::new();
+    let (mut opinions, mut coverage) = (Vec::new(), Coverage::default());
     for (job, (outcome, seconds)) in jobs.iter().zip(results) {
         Opinion::add(&mut opinions, &outcome.tallies);
+        coverage.add(&outcome.coverage);
         if let Some((_, row)) = rows.iter_mut().find(|(subject, _)| *subject == job.subject) {
             row.add(job.ground, job.geometry.name(), outcome, seconds);
         }
     }
-    Ok(report(rows, panel.name().to_string(), opinions, begin.elapsed().as_secs_f64()))
+    let coverage = options.wanted.is_empty().then(|| coverage.branches());
+    let summary = summary(&rows, panel.name().to_string(), opinions, begin.elapsed().as_secs_f64());
+    Ok(report(rows, coverage, summary))
 }
 
 /// The outcome of each job and its time in seconds, in the order of the jobs.
@@ -305,9 +309,10 @@ pub(crate) fn side_by_side<R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn report(rows: Vec<(Subject, Row)>, solver: String, opinions: Vec<Opinion>, seconds: f64) -> Report {
+/// How many rows ended how.
+fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seconds: f64) -> Summary {
     let count = |status| rows.iter().filter(|(_, row)| row.status == status).count();
-    let summary = Summary {
+    Summary {
         proved: count(Status::Proved),
         failed: count(Status::Failed),
         unknown: count(Status::Unknown),
@@ -315,13 +320,17 @@ fn report(rows: Vec<(Subject, Row)>, solver: String, opinions: Vec<Opinion>, sec
         seconds,
         solver,
         opinions,
-    };
+    }
+}
+
+fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summary) -> Report {
     let mut report = Report {
         primitives: Vec::new(),
         entries: Vec::new(),
         theorems: Vec::new(),
         by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
         assumed: ASSUMED.to_vec(),
+        coverage,
         summary,
     };
     for (subject, row) in rows {

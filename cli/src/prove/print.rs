@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Fate, MutantReport, Opinion, Report, Row, Status, Trial};
+use prover::{Branches, Fate, MutantReport, Opinion, Report, Row, Status, Trial};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -16,6 +16,9 @@ pub fn report(report: &Report, assumptions: bool) {
         println!("assumed:");
         report.assumed.iter().for_each(|assumption| println!("  {}: {}", assumption.name, assumption.says));
     }
+    if let Some(coverage) = &report.coverage {
+        branches(coverage);
+    }
     let summary = &report.summary;
     println!(
         "{} proved, {} failed, {} unknown, {} vacuous in {:.1} s ({})",
@@ -23,6 +26,18 @@ pub fn report(report: &Report, assumptions: bool) {
     );
     for Opinion { solver, decided, undecided, disagreements } in &summary.opinions {
         println!("{solver}: {decided} queries decided, {undecided} not decided, {disagreements} disagreements");
+    }
+}
+
+/// Prints how many branches are taken which way, and which of them nobody has explained.
+pub fn branches(coverage: &Branches) {
+    let says = if coverage.is_explained() { "all explained" } else { "NOT ALL EXPLAINED" };
+    println!("branches: {} taken both ways, {} one way ({says})", coverage.both, coverage.one.len());
+    for branch in coverage.one.iter().filter(|branch| branch.reason.is_none()) {
+        println!("    {} is never {}", branch.at, branch.never);
+    }
+    for stale in &coverage.stale {
+        println!("    {} has no `{}` that is never {}, as is explained", stale.file, stale.line, stale.never);
     }
 }
 
