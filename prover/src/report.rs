@@ -276,12 +276,13 @@ pub const ASSUMED: &[Assumption] = &[
     Assumption {
         name: "solver",
         says: "an `unsat` of the solver is right",
-        watched: "`smt/src/solver.rs`: solvers that die, hang or answer rubbish are reported as what they are",
+        watched: "`cargo cairn prove --cross-check`: every solver that there is, the embedded one among them, is asked the \
+                  same; `smt/tests`: brute force, and solvers that lie, die, hang or answer rubbish",
     },
     Assumption {
         name: "explorer",
         says: "the prover itself, the compiler and Rust's type system",
-        watched: "`prover/tests/verdicts.rs`: planted bugs; `cargo cairn prove --mutants`: every operator of the layer, \
-                  each way to be wrong",
+        watched: "`prover/tests/verdicts.rs`: planted bugs; `prover/src/agreement`: the symbolic domain and machine agree \
+                  with the native ones; `cargo cairn prove --mutants`: every operator of the layer, each way to be wrong",
     },
 ];
