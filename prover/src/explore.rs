@@ -5,6 +5,7 @@
 //! first, so that the solver keeps what is common to a path and the next.
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
 use crate::facts;
+use crate::replay::{replay, told};
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
@@ -311,23 +312,48 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
         return true;
     }
     let not = engine(|e| e.arena.not(goal));
-    let mut verdict = apart(|| check(&[not], Aim::Goal));
+    let mut asked = vec![not];
+    let mut verdict = apart(|| check(&asked, Aim::Goal));
     if verdict == Verdict::Unknown {
         let mut parts = Vec::new();
         engine(|e| e.split(goal, &mut Vec::new(), &mut parts));
-        verdict = parts
-            .into_iter()
-            .map(|part| apart(|| check(&part, Aim::Part)))
-            .find(|&verdict| verdict != Verdict::Unsat)
-            .unwrap_or(Verdict::Unsat);
+        verdict = Verdict::Unsat;
+        for part in parts {
+            verdict = apart(|| check(&part, Aim::Part));
+            if verdict != Verdict::Unsat {
+                asked = part;
+                break;
+            }
+        }
     }
-    let reason = match verdict {
+    match verdict {
         Verdict::Unsat => return true,
-        Verdict::Sat => Reason::Counterexample,
-        Verdict::Unknown => Reason::Unknown,
-    };
-    engine(|e| e.fail(clause(), reason));
+        Verdict::Sat => refuted(&asked, clause()),
+        Verdict::Unknown => engine(|e| e.fail(clause(), Reason::Unknown)),
+    }
     false
+}
+
+/// Records that `clause` does not hold where the solver has a model of `asked`, which is run.
+pub(crate) fn refuted(asked: &[Term], clause: String) {
+    let (model, native) = engine(|e| (e.model.take(), e.native.clone()));
+    let result = native.map(|native| replay(&native, asked, &clause));
+    engine(|e| {
+        e.model = model;
+        let reason = if matches!(result, Ok(Err(_))) { Reason::NotReplayed } else { Reason::Counterexample };
+        e.fail(clause, reason);
+        let Some(failure) = e.failures.last_mut() else { return };
+        match result {
+            Ok(Ok(replayed)) => {
+                failure.replayed = true;
+                failure.ending = told(&replayed.ending);
+                failure.state = replayed.state;
+                failure.witness = Some(replayed.witness);
+            }
+            Ok(Err(why)) => failure.ending = why,
+            Err(why) => failure.ending = why.to_string(),
+        }
+    });
 }
 
 impl Engine {
@@ -454,6 +480,9 @@ impl Engine {
         self.merges.clear();
         self.writes.clear();
         self.arguments.clear();
+        self.any.clear();
+        self.searches.clear();
+        self.taken.clear();
         self.facts.begin_path();
         self.model = None;
         self.fresh = 0;

@@ -10,6 +10,7 @@ mod lemma;
 mod machine;
 mod map;
 mod prove;
+mod replay;
 mod report;
 mod state;
 mod suite;

@@ -11,7 +11,8 @@ pub enum Status {
     Proved,
     /// No path succeeds, so nothing is proved.
     Vacuous,
-    /// The solver does not know, died or ran out of time, or there are too many paths.
+    /// The solver does not know, died or ran out of time, there are too many paths, or what it found does not fail on the
+    /// hosted machine.
     Unknown,
     /// Something does not hold, or the code panicked.
     Failed,
@@ -32,7 +33,7 @@ impl Status {
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
-            Reason::Unknown | Reason::Fuel | Reason::Solver => Status::Unknown,
+            Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::NotReplayed => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)

@@ -8,6 +8,7 @@ use crate::report::{ASSUMED, Clause, Report, Row, Status, Summary};
 use crate::theorems::theorems;
 use domain::{Geometry, Reference, X64};
 use layer::primitive::{Kind, TABLE, primitives};
+use sim::machine::Sim;
 use smt::solver::{Solver, SolverError};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -151,7 +152,8 @@ impl Job {
         match self.subject {
             Subject::Primitive(i) => {
                 let (primitive, contract) = &primitives::<Sym<G>>()[i];
-                prove_primitive(primitive, contract, self.ground.unwrap_or(Ground::Derived))
+                let (_, native) = &primitives::<Sim>()[i];
+                prove_primitive(primitive, contract, native, self.ground.unwrap_or(Ground::Derived))
             }
             Subject::Entry(i) => prove_entry(&syscall::table::rows::<Sym<G>>()[i]),
             Subject::Theorem(i) => (theorems::<G>()[i].prove)(),
@@ -169,7 +171,7 @@ impl Job {
     fn run(self, options: &Options) -> Outcome {
         let program = options.solver.to_string_lossy();
         let failed = |clause: String, reason| Outcome {
-            failures: vec![Failure { clause, reason, path: Vec::new(), state: Vec::new() }],
+            failures: vec![Failure::of(clause, reason)],
             ..Outcome::default()
         };
         match Solver::start(&program, options.timeout_ms) {

@@ -139,15 +139,19 @@ impl SharedLinks {
 }
 
 impl Links<Sim> for SharedLinks {
+    #[track_caller]
     fn next(&self, thread: u32) -> u32 {
         self.inspect().next.get([thread]).thread
     }
+    #[track_caller]
     fn set_next(&self, thread: u32, next: u32) {
         self.inspect().next.set([thread], Next { thread: next });
     }
+    #[track_caller]
     fn update(&self, change: impl FnOnce(&mut Sparse<ThreadGhosts>)) {
         change(&mut self.inspect().tcb);
     }
+    #[track_caller]
     fn check(&self, check: impl FnOnce(&Sparse<ThreadGhosts>) -> bool) -> bool {
         check(&self.inspect().tcb)
     }

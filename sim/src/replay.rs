@@ -5,16 +5,17 @@ use crate::machine::Sim;
 use crate::maps::{Look, look};
 use crate::snapshot::Snapshot;
 use crate::sparse::{Cells, Sparse};
-use crate::witness::{Witness, WitnessError, leaves};
+use crate::witness::{Values, Witness, WitnessError, leaves};
 use domain::{Field, Key, Map};
 use layer::constants::{NUM_PROC, TOTAL_CPU};
-use layer::contract::{Answer, Arguments, Contract, Step};
+use layer::contract::{Answer, Contract, Step};
 use layer::fields::FrameUse;
 use layer::invariant::{Class, View};
 use layer::machine::{Object, Visit};
 use layer::page_alloc::AllocTable;
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::queue::{Queue, Threads};
+use layer::state::Shared;
 use layer::stuck::Stuck;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -205,20 +206,7 @@ impl Subject<'_> {
             Ok(violations) => return Err(Refused::Facts(violations)),
             Err(panic) => return Err(WitnessError::NoSuch(panic.message).into()),
         }
-        let mut old = state;
-        for values in &witness.moves {
-            let mut new = old.snapshot();
-            values.put(&mut new)?;
-            if let Some((object, key)) = relied(&old, &new, new.own.cpu) {
-                return Err(Refused::Moved { object, key });
-            }
-            if let Some(Broken::Own { object, key }) = kept_by_itself(&new).into_iter().next() {
-                return Err(Refused::Moved { object, key });
-            }
-            old = new;
-        }
-        let before = witness.state_from(boot)?;
-        if !holds(|| (self.contract.premise)(&before.view(), &arguments)) {
+        if !holds(|| (self.contract.premise)(&state.view(), &arguments)) {
             return Err(Refused::Premise);
         }
         Ok(())
@@ -231,53 +219,36 @@ impl Subject<'_> {
     pub fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
         let boot = witness.boot_state()?;
         self.admits(witness, &boot)?;
-        Ok(self.run(witness, &boot)?)
-    }
-
-    /// Makes the call, which is admitted.
-    fn run(&self, witness: &Witness, boot: &Snapshot) -> Result<Ending, WitnessError> {
-        let before = witness.state_from(boot)?;
+        let before = witness.state_from(&boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
-        let (result, mut after, taken, start) = witness.on_machine(|cpu, shared| {
+        let others = Rc::new(RefCell::new(Others::new(witness, &before)));
+        let (result, after) = witness.on_machine(|cpu, shared| {
             before.snapshot().restore(cpu);
-            let taken = Rc::new(RefCell::new(Vec::new()));
-            // What the others leave where a lock is taken, over what is there.
-            let (mut moves, names) = (witness.moves.clone().into_iter(), taken.clone());
-            let (row, now, me) = (cpu.own.cpu, shared.clone(), before.snapshot());
-            let watch = move |name: &'static str| {
-                names.borrow_mut().push(name);
-                let Some(values) = moves.next().filter(|values| !values.is_empty()) else { return };
-                let mut state = me.snapshot();
-                if name == <AllocTable<Sim> as Object<Sim>>::NAME {
-                    state.at = now.at.inspect(0).snapshot();
-                    if values.put(&mut state).is_ok() {
-                        *now.at.inspect(0) = state.at;
-                    }
-                } else {
-                    state.pending[row as usize] = now.pending.inspect(row).snapshot();
-                    state.threads = now.links.inspect().snapshot();
-                    if values.put(&mut state).is_ok() {
-                        *now.pending.inspect(row) = std::mem::replace(&mut state.pending[row as usize], Queue::new(()));
-                        *now.links.inspect() = state.threads;
-                    }
-                }
-            };
+            let (watching, shared) = (others.clone(), shared.clone());
+            let watch = move |object| watching.borrow_mut().before_lock(object, &shared);
             let result = watched(watch, || quietly(|| (self.contract.run)(cpu, &arguments)));
-            (result, Snapshot::take(cpu), taken.take(), before.snapshot())
+            (result, Snapshot { boot: before.boot, ..Snapshot::take(cpu) })
         });
-        // What others did is in the state that the call left, and is none of its writes.
-        let mut moved = start;
-        for values in &witness.moves {
-            values.put(&mut moved)?;
+        let others = others.take();
+        if let Some(refused) = others.refused {
+            return Err(refused);
         }
-        after.boot = before.boot;
         let answer = match &result {
             Ok(Ok(answer)) => format!("{answer:?}"),
             Ok(Err(stuck)) => format!("stuck: {stuck:?}"),
             Err(panic) => format!("panic: {}", panic.message),
         };
         let broken = match result {
-            Ok(Ok(given)) => self.broken(witness, &arguments, &given, [&before, &moved, &after], &taken),
+            Ok(Ok(given)) => {
+                // What others did is in the state that the call left, and is none of its writes.
+                let mut moved = before.snapshot();
+                others.moved.put(&mut moved)?;
+                let step =
+                    Step { before: before.view(), after: after.view(), arguments: &arguments, answer: &given, any: witness.any };
+                let mut broken = self.broken(&step, &moved, &after, &others.taken);
+                broken.extend(others.broken);
+                broken
+            }
             Ok(Err(stuck)) => {
                 let required = holds(|| (self.contract.requires)(&before.view(), &arguments));
                 if required && self.facts == Class::Derived { vec![Broken::Stuck(stuck)] } else { Vec::new() }
@@ -287,55 +258,124 @@ impl Subject<'_> {
         Ok(Ending { answer, broken })
     }
 
-    /// What a call breaks that gave an answer; `moved` is the state before it, as the others moved it since.
-    fn broken(
-        &self,
-        witness: &Witness,
-        arguments: &Arguments<Sim>,
-        answer: &Answer<Sim>,
-        [before, moved, after]: [&Snapshot; 3],
-        taken: &[&'static str],
-    ) -> Vec<Broken> {
+    /// What a call breaks that gave an answer and left `after`; `moved` is the state before it, as the others moved it.
+    fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, taken: &[&'static str]) -> Vec<Broken> {
         let mut broken = Vec::new();
         if self.primitive.kind != Kind::Internal || self.facts != Class::Derived {
-            let violations = check_facts(&after.view(), Cells::Neighbours, self.facts);
+            let violations = check_facts(&step.after, Cells::Neighbours, self.facts);
             broken.extend(violations.into_iter().map(Broken::Fact));
         }
         if self.facts != Class::Derived {
-            let mode = |state: &Snapshot| state.own.ghost.0.ikern && state.own.ghost.0.ihost;
+            let mode = |view: &View<'_, Sim>| view.ghost.ikern && view.ghost.ihost;
             let ends_there = matches!(self.primitive.kind, Kind::Plain | Kind::ProcessCreation);
-            if ends_there && mode(before) && !mode(after) {
+            if ends_there && mode(&step.before) && !mode(&step.after) {
                 broken.push(Broken::Mode);
             }
             return broken;
         }
-        let step = Step { before: before.view(), after: after.view(), arguments, answer, any: witness.any };
-        if !holds(|| (self.contract.promise)(&step)) {
+        if !holds(|| (self.contract.promise)(step)) {
             broken.push(Broken::Promise);
         }
-        let frame = Frame::of(self.contract, &step);
+        let frame = Frame::of(self.contract, step);
         broken.extend(frame.scalars(moved, after));
-        broken.extend(frame.leaves(&before.view(), &moved.view(), &after.view()));
-        // Whatever it gives: a lock is taken also where nothing is written.
-        let other = Answer::Word(u32::MAX);
-        let whichever = if matches!(answer, Answer::Word(_)) { &other } else { answer };
-        let idle = Frame::of(self.contract, &Step { after: before.view(), answer: whichever, ..step });
-        let objects = taken.iter().map(|name| if *name == "msg" { "tcb" } else { name });
-        for object in objects {
-            let is_part = |name: &str| name.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            if !idle.0.iter().chain(&frame.0).any(|entry| is_part(entry.0)) {
+        broken.extend(frame.leaves(&step.before, &moved.view(), &step.after));
+        for &object in taken {
+            let is_part =
+                |name: &str| name.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+            if !frame.0.iter().any(|entry| is_part(entry.0)) && !self.may_take(step, &is_part) {
                 broken.push(Broken::Lock(object));
             }
         }
-        let me = after.own.cpu;
-        for cpu in (0..TOTAL_CPU).filter(|&cpu| cpu != me) {
-            if let Some((object, key)) = relied(moved, after, cpu) {
-                broken.push(Broken::Rely { object, cpu, key });
-            }
-        }
-        broken.extend(kept_by_itself(after));
+        broken.extend(owed(moved, after));
         broken
     }
+
+    /// Whether the frame speaks of an object whatever the call gives: a lock is taken also where nothing is written.
+    fn may_take(&self, step: &Step<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
+        let Answer::Word(_) = step.answer else { return false };
+        [0, 1, u32::MAX].into_iter().any(|word| {
+            let answer = Answer::Word(word);
+            let after = View { ..step.before };
+            Frame::of(self.contract, &Step { after, answer: &answer, before: View { ..step.before }, ..*step })
+                .0
+                .iter()
+                .any(|entry| is_part(entry.0))
+        })
+    }
+}
+
+/// What the others do while a call is made, and what it owes them.
+#[derive(Default)]
+struct Others {
+    /// What they are to do before each lock.
+    moves: std::vec::IntoIter<Values>,
+    /// The state when they last moved: what they may count on is compared with it.
+    since: Option<Snapshot>,
+    /// What they changed.
+    moved: Values,
+    /// The objects whose locks were taken.
+    taken: Vec<&'static str>,
+    broken: Vec<Broken>,
+    refused: Option<Refused>,
+}
+
+impl Others {
+    fn new(witness: &Witness, before: &Snapshot) -> Self {
+        Others { moves: witness.moves.clone().into_iter(), since: Some(before.snapshot()), ..Others::default() }
+    }
+
+    /// The lock of `object` is about to be taken: the others move.
+    fn before_lock(&mut self, object: &'static str, shared: &Shared<Sim>) {
+        let Some(since) = self.since.take() else { return };
+        let row = since.own.cpu;
+        let moves_threads = object != <AllocTable<Sim> as Object<Sim>>::NAME;
+        self.taken.push(if moves_threads { "tcb" } else { object });
+        // Only what the lock guards may be looked at: the call may hold the other one.
+        let mut now = since.snapshot();
+        if moves_threads {
+            now.pending[row as usize] = shared.pending.inspect(row).snapshot();
+            now.threads = shared.links.inspect().snapshot();
+        } else {
+            now.at = shared.at.inspect(0).snapshot();
+        }
+        self.broken.extend(owed(&since, &now));
+        let values = self.moves.next().unwrap_or_default().differing(&now);
+        let mut new = now.snapshot();
+        match values.put(&mut new) {
+            Err(error) => self.refused = Some(error.into()),
+            Ok(()) => {
+                let by_itself = || kept_by_itself(&new).into_iter().find_map(|broken| match broken {
+                    Broken::Own { object, key } => Some((object, key)),
+                    _ => None,
+                });
+                if !values.is_empty()
+                    && let Some((object, key)) = relied(&now, &new, row).or_else(by_itself)
+                {
+                    self.refused.get_or_insert(Refused::Moved { object, key });
+                }
+                if moves_threads {
+                    *shared.pending.inspect(row) = new.pending[row as usize].snapshot();
+                    *shared.links.inspect() = new.threads.snapshot();
+                } else {
+                    *shared.at.inspect(0) = new.at.snapshot();
+                }
+            }
+        }
+        self.moved.scalars.extend(values.scalars);
+        self.moved.cells.extend(values.cells);
+        self.since = Some(new);
+    }
+}
+
+/// What the other CPUs may count on and what does not hold, after this CPU made `new` of `old`.
+fn owed(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
+    let me = new.own.cpu;
+    let others = (0..TOTAL_CPU).filter(|&cpu| cpu != me);
+    let mut broken: Vec<Broken> = others
+        .filter_map(|cpu| relied(old, new, cpu).map(|(object, key)| Broken::Rely { object, cpu, key }))
+        .collect();
+    broken.extend(kept_by_itself(new));
+    broken
 }
 
 /// Keys of `at` that were written.

@@ -14,7 +14,7 @@ use layer::page_alloc::AllocTable;
 use layer::primitive::Primitive;
 use layer::process::sched_init;
 use layer::queue::Queue;
-use layer::state::{Cpu, Shared};
+use layer::state::{Boot, Cpu, Shared};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -148,7 +148,7 @@ impl Witness {
         }
         board::seat(Arc::new(board), None);
         let mut shared = shared();
-        shared.boot.norm = self.norm;
+        shared.boot = Boot { nps: self.memory.frames, norm: self.norm };
         let shared = Rc::new(shared);
         work(&mut processor(&shared, self.cpu), &shared)
     }
@@ -210,6 +210,20 @@ impl Values {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.scalars.is_empty() && self.cells.is_empty()
+    }
+
+    /// Those of them that `state` has not, as far as it has a place for them.
+    pub fn differing(&self, state: &Snapshot) -> Values {
+        let there = state.scalars();
+        let scalars = self.scalars.iter().filter(|(name, value)| there.get(*name) != Some(value));
+        let cells = self.cells.iter().filter(|(cell, value)| {
+            let whole = bounds::<Sim>(&cell.field).is_some_and(|dims| dims.len() == cell.key.len());
+            !whole || !state.leaves(&cell.field, &cell.key).contains(&(&*cell.leaf, **value))
+        });
+        Values {
+            scalars: scalars.map(|(name, &value)| (name.clone(), value)).collect(),
+            cells: cells.map(|(cell, &value)| (cell.clone(), value)).collect(),
+        }
     }
 
     /// Puts them into `state`.
@@ -295,15 +309,25 @@ impl Snapshot {
 
     /// The leaves of the value of a field at a key within its bounds.
     pub fn leaves(&self, field: &str, key: &[u32]) -> Vec<(&'static str, u64)> {
-        struct Find<'k>(&'k str, &'k [u32], Vec<(&'static str, u64)>);
+        self.find(field, key).0
+    }
+
+    /// The value of a field at a key within its bounds, in words.
+    pub fn show(&self, field: &str, key: &[u32]) -> String {
+        self.find(field, key).1
+    }
+
+    fn find(&self, field: &str, key: &[u32]) -> (Vec<(&'static str, u64)>, String) {
+        struct Find<'k>(&'k str, &'k [u32], (Vec<(&'static str, u64)>, String));
         impl Look<'_> for Find<'_> {
             fn map<F: Field<Sim>>(&mut self, map: &Sparse<F>) {
                 if F::NAME == self.0 {
-                    self.2 = leaves(map.get(F::Key::from_words(self.1)));
+                    let value = map.get(F::Key::from_words(self.1));
+                    self.2 = (leaves(value), format!("{value:?}"));
                 }
             }
         }
-        let mut find = Find(field, key, Vec::new());
+        let mut find = Find(field, key, Default::default());
         look(&self.view(), &mut find);
         find.2
     }
