@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod assumed;
+mod emit;
 mod engine;
 mod entry;
 mod explore;
@@ -18,6 +19,7 @@ mod system;
 mod theorems;
 mod word;
 
+pub use emit::Test;
 pub use engine::{Counts, Failure, Reason, with_engine};
 pub use entry::prove_entry;
 pub use explore::catch_panics;

@@ -1,63 +1,13 @@
-//! What is right is proved, and bugs that are planted by hand are reported as what they are.
-//!
-//! Each planted bug is a contract whose code calls the primitive and then breaks something.
-use domain::{Ghost, Map, X64};
-use layer::contract::{Answer, Contract};
-use layer::fields::FrameUse;
-use layer::primitive::{Primitive, primitives};
-use prover::{Ground, Outcome, Reason, Sym, catch_panics, prove_primitive, with_engine};
-use smt::solver::Solver;
-use std::path::PathBuf;
+//! What is right is proved, and a proof that comes to nothing is reported as what it is.
+mod common;
 
-type Machine = Sym<X64>;
-
-/// The solver that `cargo cairn setup` installs, or the one on the search path.
-fn z3() -> Option<PathBuf> {
-    let pinned = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/tools/z3/bin/z3");
-    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|d| d.join("z3")).find(|p| p.is_file());
-    if pinned.is_file() { Some(pinned) } else { on_path() }
-}
-
-fn contract(name: &str) -> (Primitive, Contract<Machine>) {
-    primitives::<Machine>().into_iter().find(|(primitive, _)| primitive.name == name).expect("a primitive's name")
-}
+use common::{Symbolic, prove, z3};
+use layer::contract::Answer;
+use prover::{Ground, Outcome, Reason};
 
 /// Proves the primitive `name` as `change` leaves its contract; nothing where there is no solver.
-fn verdict(name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Option<Outcome> {
-    let Some(program) = z3() else {
-        eprintln!("skipped: no z3; `cargo cairn setup` installs one");
-        return None;
-    };
-    Some(verdict_of(&program.to_string_lossy(), name, ground, change))
-}
-
-fn verdict_of(solver: &str, name: &'static str, ground: Ground, change: fn(&mut Contract<Machine>)) -> Outcome {
-    catch_panics();
-    let solver = Solver::start(solver, 10_000).expect("the solver starts");
-    // As deep as terms are nested.
-    let prove = move || {
-        with_engine(solver, || {
-            let (primitive, mut contract) = contract(name);
-            change(&mut contract);
-            prove_primitive(&primitive, &contract, ground)
-        })
-    };
-    std::thread::Builder::new()
-        .stack_size(64 << 20)
-        .spawn(prove)
-        .expect("a thread")
-        .join()
-        .expect("no panic of its own")
-}
-
-/// The bug that `change` plants is reported as a counterexample to a clause that begins with `clause`.
-fn caught(name: &'static str, ground: Ground, clause: &str, change: fn(&mut Contract<Machine>)) {
-    let Some(outcome) = verdict(name, ground, change) else { return };
-    let found = outcome.failures.iter().find(|f| f.clause.starts_with(clause));
-    let failure = found.unwrap_or_else(|| panic!("not `{clause}` but {:?}", outcome.failures));
-    assert_eq!(failure.reason, Reason::Counterexample);
-    assert!(!failure.path.is_empty(), "a failure names its path");
-    assert!(!failure.state.is_empty(), "a failure names the state that matters");
+fn verdict(name: &str, ground: Ground, change: fn(&mut Symbolic)) -> Option<Outcome> {
+    Some(prove(&z3()?.to_string_lossy(), name, ground, change, |_| ()))
 }
 
 #[test]
@@ -72,70 +22,8 @@ fn what_is_right_is_proved() {
 }
 
 #[test]
-fn an_allocation_that_is_not_charged_is_caught() {
-    caught("palloc", Ground::Derived, "D10", |contract| {
-        contract.run = |cpu, a| {
-            let page = layer::page_alloc::palloc(cpu, a.words[0])?;
-            if page != 0 {
-                cpu.own.ac.update([a.words[0]], |container| container.usage -= 1);
-            }
-            Ok(Answer::Word(page))
-        };
-    });
-}
-
-#[test]
-fn the_use_of_another_frame_is_caught() {
-    caught("palloc", Ground::High, "H12", |contract| {
-        contract.run = |cpu, a| {
-            let page = layer::page_alloc::palloc(cpu, a.words[0])?;
-            cpu.own.ghost.update(|ghost| ghost.pperm.set([a.words[1]], FrameUse::Undef));
-            Ok(Answer::Word(page))
-        };
-        contract.premise = |_, a| a.words[1] < layer::constants::MAX_PAGE;
-    });
-}
-
-#[test]
-fn the_frame_after_the_allocated_one_is_caught() {
-    caught("palloc", Ground::Derived, "postcondition", |contract| {
-        contract.run = |cpu, a| {
-            let page = layer::page_alloc::palloc(cpu, a.words[0])?;
-            Ok(Answer::Word(if page == 0 { page } else { page + 1 }))
-        };
-    });
-}
-
-#[test]
-fn a_write_outside_the_frame_is_caught() {
-    caught("get_curid", Ground::Derived, "frame: intr_flag", |contract| {
-        contract.run = |cpu, _| {
-            cpu.own.intr_flag = false.into();
-            Ok(Answer::Word(layer::thread::get_curid(cpu)?))
-        };
-    });
-}
-
-#[test]
-fn a_wrong_promise_is_caught() {
-    caught("get_curid", Ground::Derived, "postcondition", |contract| {
-        contract.promise = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu);
-    });
-}
-
-#[test]
-fn an_overflow_is_caught() {
-    caught("get_curid", Ground::Derived, "addition overflows", |contract| {
-        contract.run = |cpu, _| {
-            layer::thread::get_curid(cpu)?;
-            Ok(Answer::Word(cpu.own.nps + 0xFFFF_FFFF))
-        };
-    });
-}
-
-#[test]
 fn a_contradictory_premise_is_vacuous() {
-    let change = |contract: &mut Contract<Machine>| contract.premise = |_, a| a.words[0] < 1 && a.words[0] > 1;
+    let change = |contract: &mut Symbolic| contract.premise = |_, a| a.words[0] < 1 && a.words[0] > 1;
     let Some(outcome) = verdict("palloc", Ground::High, change) else { return };
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.failures[0].reason, Reason::Vacuous);
@@ -143,7 +31,7 @@ fn a_contradictory_premise_is_vacuous() {
 
 #[test]
 fn a_panic_of_the_code_is_reported() {
-    let change = |contract: &mut Contract<Machine>| contract.run = |_, _| panic!("on purpose");
+    let change = |contract: &mut Symbolic| contract.run = |_, _| panic!("on purpose");
     let Some(outcome) = verdict("palloc", Ground::High, change) else { return };
     assert_eq!(outcome.failures[0].reason, Reason::Panic);
     assert!(outcome.failures[0].clause.contains("on purpose"));
@@ -151,7 +39,7 @@ fn a_panic_of_the_code_is_reported() {
 
 #[test]
 fn an_endless_path_is_reported() {
-    let change = |contract: &mut Contract<Machine>| {
+    let change = |contract: &mut Symbolic| {
         contract.run = |cpu, _| {
             let mut steps = cpu.own.cpu;
             while steps < cpu.own.nps {
@@ -167,7 +55,7 @@ fn an_endless_path_is_reported() {
 #[test]
 fn a_solver_that_is_none_is_reported() {
     for solver in ["dies.sh", "rubbish.sh"] {
-        let outcome = verdict_of(&format!("../smt/tests/solvers/{solver}"), "palloc", Ground::High, |_| ());
+        let outcome = prove(&format!("../smt/tests/solvers/{solver}"), "palloc", Ground::High, |_| (), |_| ());
         assert_eq!(outcome.failures[0].reason, Reason::Solver, "{solver}");
     }
 }

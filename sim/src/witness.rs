@@ -93,13 +93,13 @@ impl Witness {
 
     /// With the scalar `name` of this value.
     pub fn scalar(mut self, name: &str, value: u64) -> Self {
-        self.state.scalars.insert(name.to_string(), value);
+        self.state = self.state.scalar(name, value);
         self
     }
 
     /// With this value of a leaf at a key, or at all keys that begin with it.
     pub fn cell(mut self, field: &str, key: &[u32], leaf: &str, value: u64) -> Self {
-        self.state.cells.insert(Cell::new(field, key, leaf), value);
+        self.state = self.state.cell(field, key, leaf, value);
         self
     }
 
@@ -109,7 +109,7 @@ impl Witness {
         self
     }
 
-    /// From here on, what the others have changed when the next lock is taken.
+    /// With what the others have changed when the next lock is taken.
     pub fn others_move(mut self, values: Values) -> Self {
         self.moves.push(values);
         self
@@ -207,6 +207,18 @@ impl Cell {
 }
 
 impl Values {
+    /// With the scalar `name` of this value.
+    pub fn scalar(mut self, name: &str, value: u64) -> Self {
+        self.scalars.insert(name.to_string(), value);
+        self
+    }
+
+    /// With this value of a leaf at a key, or at all keys that begin with it.
+    pub fn cell(mut self, field: &str, key: &[u32], leaf: &str, value: u64) -> Self {
+        self.cells.insert(Cell::new(field, key, leaf), value);
+        self
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.scalars.is_empty() && self.cells.is_empty()

@@ -35,13 +35,7 @@ fn what_has_no_place_is_refused() {
 
 #[test]
 fn the_others_move_where_a_lock_is_taken() {
-    let taken = |frame: u32| {
-        let mut values = Values::default();
-        for (field, leaf, value) in [("AT", "alloc", 1), ("AT.owner", "cpu", 5)] {
-            values.cells.insert(sim::witness::Cell::new(field, &[frame], leaf), value);
-        }
-        values
-    };
+    let taken = |frame| Values::default().cell("AT", &[frame], "alloc", 1).cell("AT.owner", &[frame], "cpu", 5);
     let witness = Witness::boot(0).argument("n", 1).others_move(taken(KERN_LOW));
     let ending = witness.call("palloc", Class::Derived).unwrap();
     assert_eq!((ending.answer.as_str(), &ending.broken[..]), (&*format!("Word({})", KERN_LOW + 1), &[][..]));
