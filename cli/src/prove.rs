@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::{setup, tools, workspace};
 use indicatif::{ProgressBar, ProgressStyle};
 use prover::{Options, Progress, Report, Status};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// Proofs at the same time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    /// Write each counterexample that was replayed as a Rust test into this directory; its place is sim/tests
+    #[arg(long, value_name = "DIR")]
+    emit_test: Option<PathBuf>,
     /// Print what is assumed, and what the types make true
     #[arg(long)]
     assumptions: bool,
@@ -48,17 +51,38 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         let text = serde_json::to_string_pretty(&report).map_err(Error::Json)?;
         std::fs::write(path, text + "\n").map_err(Error::file("write", path))?;
     }
+    if let Some(directory) = &arguments.emit_test {
+        emit_tests(&report, directory)?;
+    }
     print::report(&report, arguments.assumptions || arguments.wanted.is_empty());
     Ok(if report.all_proved() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Proves everything and prints what is not proved; how many rows are.
 pub fn prove_all() -> Result<Counts, Error> {
-    let arguments =
-        Arguments { wanted: Vec::new(), json: None, timeout: TIMEOUT, solver: None, jobs: None, assumptions: false };
+    let arguments = Arguments {
+        wanted: Vec::new(),
+        json: None,
+        timeout: TIMEOUT,
+        solver: None,
+        jobs: None,
+        emit_test: None,
+        assumptions: false,
+    };
     let report = prove(&arguments)?;
     print::failures(&report);
     Ok(report.rows().map(|row| Counts::one(row.status == Status::Proved)).sum())
+}
+
+/// Writes the counterexamples that were replayed as tests.
+fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
+    for test in report.tests() {
+        std::fs::create_dir_all(directory).map_err(Error::file("write", directory))?;
+        let path = directory.join(test.name).with_extension("rs");
+        std::fs::write(&path, test.text).map_err(Error::file("write", &path))?;
+        println!("wrote {}", path.display());
+    }
+    Ok(())
 }
 
 fn prove(arguments: &Arguments) -> Result<Report, Error> {

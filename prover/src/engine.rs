@@ -183,6 +183,12 @@ pub(crate) fn engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
     ENGINE.with(|engine| work(engine.borrow_mut().as_mut().expect("terms are made inside with_engine")))
 }
 
+/// Whether this thread has an engine.
+pub(crate) fn is_proving() -> bool {
+    // It panicked with it, if it is borrowed.
+    ENGINE.with(|engine| engine.try_borrow().map_or(true, |engine| engine.is_some()))
+}
+
 /// Runs `work` with an engine on this thread that uses `solver`.
 pub fn with_engine<R>(solver: Solver, work: impl FnOnce() -> R) -> R {
     ENGINE.with(|engine| *engine.borrow_mut() = Some(Engine::new(solver)));

@@ -3,13 +3,14 @@
 //! A comparison of symbolic values has to give a real `bool`. [`branch`] asks the solver which answers are feasible
 //! on the path so far; where both are, the code is run again later for the other one. Paths are walked depth
 //! first, so that the solver keeps what is common to a path and the next.
-use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
+use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine, is_proving};
 use crate::facts;
 use crate::replay::{replay, told};
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Once;
 
 /// The real `bool` behind `<`, `==`, `holds` and the tag of an enum.
 pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
@@ -430,7 +431,17 @@ thread_local! {
 
 /// Makes panics of the code under proof a message of the proof instead of one on the terminal.
 pub fn catch_panics() {
-    std::panic::set_hook(Box::new(|info| PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()))));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if is_proving() {
+                PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
+            } else {
+                print(info);
+            }
+        }));
+    });
 }
 
 /// Walks every feasible path of `code`, which is run from the start for each; stops at the first failure.

@@ -28,7 +28,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// How often the solver is asked for a state with more facts before it counts as incomplete.
-const ROUNDS: u32 = 60;
+const ROUNDS: u32 = 40;
 /// Time for one of its answers, in milliseconds: most take it few.
 const PATIENCE: u32 = 2_000;
 /// How many calls are made to find out which differences from boot matter.
@@ -85,9 +85,9 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
         return Err("no state satisfies every fact that the model was not asked about".to_string());
     }
     engine(|e| e.solver.limit(PATIENCE));
-    let mut last = BTreeMap::new();
+    let mut last = Vec::new();
     for _ in 0..ROUNDS {
-        let witness = apart(|| engine(|e| Settling { e, native, last: &mut last }.settle()))?;
+        let witness = apart(|| engine(|e| Settling { e, native, last: &mut last, kept: FxHashSet::default() }.settle()))?;
         match subject.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => return Err(format!("on the hosted machine it does not fail so: {}", told(&ending))),
@@ -135,8 +135,10 @@ pub(crate) fn told(ending: &Ending) -> String {
 struct Settling<'e> {
     e: &'e mut Engine,
     native: &'e Native,
-    /// What the leaves were in the round before.
-    last: &'e mut BTreeMap<(String, Vec<i128>), i128>,
+    /// What the leaves were in the round before, in the order in which they were settled.
+    last: &'e mut Vec<(Term, i128)>,
+    /// Those that stay so.
+    kept: FxHashSet<Term>,
 }
 
 /// The name of a leaf without its version, and its version.
@@ -162,6 +164,7 @@ impl Settling<'_> {
         if self.e.check_raw(&[]) != Verdict::Sat {
             return Err("no state satisfies every fact".to_string());
         }
+        self.keep();
         let mut witness = self.machine();
         let boot = witness.boot_state().or_else(|_| {
             witness.booted = false;
@@ -172,6 +175,19 @@ impl Settling<'_> {
         let leaves = self.cells(&boot);
         self.read(&mut witness, &boot, &leaves)?;
         Ok(witness)
+    }
+
+    /// What was settled in the round before stays, but for what the new facts forbid: or each round would find another
+    /// state that breaks the same facts elsewhere.
+    fn keep(&mut self) {
+        let last = std::mem::take(self.last);
+        let wishes: Vec<Term> = last.iter().filter_map(|&(term, value)| self.equals(term, value)).collect();
+        self.prefer(wishes);
+        for (term, value) in last {
+            if self.value(term) == value {
+                self.kept.insert(term);
+            }
+        }
     }
 
     fn value(&mut self, term: Term) -> i128 {
@@ -315,7 +331,7 @@ impl Settling<'_> {
             let mut wishes = Vec::new();
             for (leaf, likes) in leaves.iter().zip(&likes) {
                 let value = self.value(leaf.term);
-                if likes[..choice.min(likes.len())].contains(&value) {
+                if self.kept.contains(&leaf.term) || likes[..choice.min(likes.len())].contains(&value) {
                     continue;
                 }
                 if let Some(&like) = likes.get(choice) {
@@ -326,14 +342,10 @@ impl Settling<'_> {
         }
         let terms: Vec<Term> = leaves.iter().map(|leaf| leaf.term).collect();
         self.fix(&terms);
-        for leaf in leaves {
-            let value = self.value(leaf.term);
-            self.last.insert((format!("{}#{}", leaf.name, leaf.version), leaf.key.clone()), value);
+        for &term in &terms {
+            let value = self.value(term);
+            self.last.push((term, value));
         }
-    }
-
-    fn last_of(last: &BTreeMap<(String, Vec<i128>), i128>, leaf: &Leaf) -> Option<i128> {
-        last.get(&(format!("{}#{}", leaf.name, leaf.version), leaf.key.clone())).copied()
     }
 
     /// Scalars as at boot, arguments 0, wherever that is possible.
@@ -341,12 +353,11 @@ impl Settling<'_> {
         let there = boot.scalars();
         let cur = i128::from(boot.own.cur);
         let leaves: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
-        let last = self.last.clone();
         self.lead(&leaves, |leaf| match there.get(&leaf.name) {
-            Some(&value) => [value.into()].into_iter().chain(Self::last_of(&last, leaf)).collect(),
+            Some(&value) => vec![value.into()],
             // Of a thread or container: the running one.
-            None if ["n", "i"].contains(&&*leaf.name) => [cur, 0].into_iter().chain(Self::last_of(&last, leaf)).collect(),
-            None => [0, cur].into_iter().chain(Self::last_of(&last, leaf)).collect(),
+            None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0],
+            None => [0, cur].into_iter().chain(free_frames(&leaf.name)).collect(),
         });
     }
 
@@ -367,9 +378,8 @@ impl Settling<'_> {
                 break;
             }
             let leaves: Vec<Leaf> = ready.iter().map(|&term| self.leaf(term)).collect();
-            let last = self.last.clone();
             self.lead(&leaves, |leaf| {
-                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(Self::last_of(&last, leaf)).collect()
+                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(free_frames(&leaf.name)).collect()
             });
             fixed.extend(ready);
             all.extend(leaves);
@@ -444,6 +454,13 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
         None => field == sim::witness::VMX,
     };
     in_bounds.then(|| Cell::new(field, &key, name))
+}
+
+/// Frames that can be handed out after boot, if it is a frame that is called `name`: the solver would try one after the
+/// other of those that cannot.
+fn free_frames(name: &str) -> impl Iterator<Item = i128> + use<> {
+    let is_frame = name == "page" || name.ends_with(".frame") || name.ends_with(".page");
+    (KERN_LOW..KERN_LOW + 4).filter(move |_| is_frame).map(i128::from)
 }
 
 /// What a leaf is at boot.

@@ -1,4 +1,5 @@
 //! What came of all proofs, as it is printed and written as JSON.
+use crate::emit::Test;
 use crate::engine::{Failure, Reason};
 use crate::prove::{Ground, Outcome};
 use serde::Serialize;
@@ -175,6 +176,20 @@ impl Report {
     /// Every row, in the order of the tables.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.primitives.iter().chain(&self.entries).chain(&self.theorems)
+    }
+
+    /// The counterexamples that were replayed, as tests; one for each clause.
+    pub fn tests(&self) -> Vec<Test> {
+        let mut tests: Vec<Test> = Vec::new();
+        for row in &self.primitives {
+            let failures = row.parts.iter().flat_map(|part| part.failures.iter().map(|failure| (part.ground, failure)));
+            for test in failures.filter_map(|(ground, failure)| failure.test(row.name, ground?)) {
+                if !tests.iter().any(|other| other.name == test.name) {
+                    tests.push(test);
+                }
+            }
+        }
+        tests
     }
 
     /// Everything that was to be proved is.

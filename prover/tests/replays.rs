@@ -6,7 +6,7 @@ mod common;
 
 use common::{Symbolic, prove, z3};
 use domain::{Flag, Ghost, Map, Wide};
-use layer::constants::{ADR_LOW, NUM_PROC, PAGE_SIZE, perm};
+use layer::constants::{NUM_PROC, PAGE_SIZE, perm};
 use layer::contract::{Answer, Contract};
 use layer::fields::{Byte, FrameUse, Pte, place};
 use layer::machine::{Links, Lock, Spec};
@@ -151,7 +151,7 @@ bugs! {
             let [n, va, ..] = a.words;
             let entry = page_table::pt_read(cpu, n, va)?;
             if let layer::fields::Pde::Table { frame } = cpu.own.dirs.get([n, page_table::pdx::<M>(va)])
-                && va == ADR_LOW
+                && entry != 0
             {
                 cpu.own.tables.set([frame, page_table::ptx::<M>(va)], Pte::UnPresent);
             }
