@@ -54,11 +54,10 @@ fn words(text: &str) -> Vec<String> {
 /// The expression that makes `witness`.
 fn constructor(witness: &Witness) -> String {
     let boot = Witness::boot(witness.cpu);
-    let mut text = String::from("    Witness {\n");
-    // Writing to a string does not fail.
+    let mut fields = String::new();
     let mut field = |name: &str, value: String, at_boot: String| {
         if value != at_boot {
-            let _ = writeln!(text, "        {name}: {value},");
+            fields += &format!("        {name}: {value},\n");
         }
     };
     field("booted", witness.booted.to_string(), boot.booted.to_string());
@@ -69,7 +68,12 @@ fn constructor(witness: &Witness) -> String {
     field("memory", memory(witness), memory(&boot));
     field("norm", witness.norm.to_string(), boot.norm.to_string());
     field("any", format!("{:?}", witness.any), format!("{:?}", boot.any));
-    let _ = writeln!(text, "        ..Witness::boot({})\n    }}", witness.cpu);
+    let boot = format!("Witness::boot({})", witness.cpu);
+    let mut text = match &*fields {
+        "" => format!("    {boot}\n"),
+        fields => format!("    Witness {{\n{fields}        ..{boot}\n    }}\n"),
+    };
+    // Writing to a string does not fail.
     for (name, value) in &witness.arguments {
         let _ = writeln!(text, "    .argument({name:?}, {value})");
     }

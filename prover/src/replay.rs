@@ -87,7 +87,8 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
     engine(|e| e.solver.limit(PATIENCE));
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
-        let witness = apart(|| engine(|e| Settling { e, native, last: &mut last, kept: FxHashSet::default() }.settle()))?;
+        let witness =
+            apart(|| engine(|e| Settling { e, native, last: &mut last, kept: FxHashSet::default() }.settle()))?;
         match subject.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => return Err(format!("on the hosted machine it does not fail so: {}", told(&ending))),
@@ -197,7 +198,9 @@ impl Settling<'_> {
     /// The variable `name`, if the model knows it.
     fn known(&mut self, name: &str) -> Option<Term> {
         let leaves = self.e.model.as_ref().map(|model| model.leaves()).unwrap_or_default();
-        leaves.into_iter().find(|&leaf| matches!(self.e.arena.node(leaf), Node::Var(n, _) if self.e.arena.text(*n) == name))
+        leaves
+            .into_iter()
+            .find(|&leaf| matches!(self.e.arena.node(leaf), Node::Var(n, _) if self.e.arena.text(*n) == name))
     }
 
     fn equals(&mut self, term: Term, value: i128) -> Option<Term> {
@@ -213,7 +216,8 @@ impl Settling<'_> {
     fn prefer(&mut self, wishes: Vec<Term>) {
         let e = &mut *self.e;
         let Some(mut model) = e.model.take() else { return };
-        let (granted, others): (Vec<Term>, Vec<Term>) = wishes.into_iter().partition(|&wish| model.holds(&e.arena, wish));
+        let (granted, others): (Vec<Term>, Vec<Term>) =
+            wishes.into_iter().partition(|&wish| model.holds(&e.arena, wish));
         e.model = Some(model);
         for wish in granted {
             e.solver.assert(&e.arena, wish);
@@ -357,6 +361,8 @@ impl Settling<'_> {
             Some(&value) => vec![value.into()],
             // Of a thread or container: the running one.
             None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0],
+            // A key of a clause is a frame, if it can be one.
+            None if leaf.name.contains(FRESH) => free_frames("page").chain([cur, 0]).collect(),
             None => [0, cur].into_iter().chain(free_frames(&leaf.name)).collect(),
         });
     }

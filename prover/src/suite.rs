@@ -170,10 +170,8 @@ impl Job {
     /// Proves it with a solver of its own, so that it does not matter what was proved before.
     fn run(self, options: &Options) -> Outcome {
         let program = options.solver.to_string_lossy();
-        let failed = |clause: String, reason| Outcome {
-            failures: vec![Failure::of(clause, reason)],
-            ..Outcome::default()
-        };
+        let failed =
+            |clause: String, reason| Outcome { failures: vec![Failure::of(clause, reason)], ..Outcome::default() };
         match Solver::start(&program, options.timeout_ms) {
             // A panic outside the code under proof is the prover's own; it must not take the other proofs with it.
             Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, || self.counted())))

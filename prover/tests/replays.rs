@@ -3,16 +3,22 @@
 //!
 //! Each bug is planted into the contract of a primitive, for both machines by the same code.
 mod common;
+/// A counterexample to a bug of this file, as it was written.
+#[path = "written/palloc_d10_usage_is_what_was_charged.rs"]
+mod written;
 
 use common::{Symbolic, prove, z3};
 use domain::{Flag, Ghost, Map, Wide};
 use layer::constants::{NUM_PROC, PAGE_SIZE, perm};
 use layer::contract::{Answer, Contract};
-use layer::fields::{Byte, FrameUse, Pte, place};
+use layer::fields::{FrameUse, Pte, place};
+use layer::invariant::Class;
 use layer::machine::{Links, Lock, Spec};
-use layer::{container, context, memory, page_alloc, page_table, process, thread, trap};
+use layer::primitive::primitives;
+use layer::{container, context, page_alloc, page_table, process, thread, trap};
 use prover::{Failure, Ground, Reason};
 use sim::machine::Sim;
+use sim::replay::Subject;
 
 /// A bug: the primitive, the clause that it breaks, and how it gets into the contract.
 struct Bug {
@@ -158,15 +164,6 @@ bugs! {
             Ok(Answer::Word(entry))
         };
     };
-    a_byte_beside_the_one_that_is_stored: Derived "exec_store" breaks "frame: HP.value", |contract| {
-        contract.run = |cpu, a| {
-            let access = memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place)?;
-            if let memory::Access::Done(()) = access {
-                cpu.own.hp.set([5.into(), 6.into()], Byte { value: 7.into() });
-            }
-            Ok(Answer::Stored(access))
-        };
-    };
     a_quota_that_stays_with_the_parent: Derived "proc_create" breaks "H6.9", |contract| {
         contract.run = |cpu, a| {
             let cur = cpu.own.cur;
@@ -222,4 +219,22 @@ fn what_only_the_prover_sees_is_its_own_fault() {
     assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
     assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
+}
+
+#[test]
+fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
+    let plant = bugs::an_allocation_that_is_not_charged;
+    let bug =
+        Bug { primitive: "palloc", clause: "D10", symbolic: bugs::an_allocation_that_is_not_charged, hosted: plant };
+    let Some(failure) = counterexample(&bug, Ground::Derived) else { return };
+    let test = failure.test(bug.primitive, Ground::Derived).expect("it was run");
+    assert_eq!(test.name, "palloc_d10_usage_is_what_was_charged");
+    assert_eq!(test.text, include_str!("written/palloc_d10_usage_is_what_was_charged.rs"));
+    // Without the bug it runs, and passes, among the tests of this file.
+    let rows = primitives::<Sim>();
+    let (primitive, mut contract) = rows.into_iter().find(|row| row.0.name == bug.primitive).expect("a primitive");
+    plant(&mut contract);
+    let subject = Subject { primitive: &primitive, contract: &contract, facts: Class::Derived };
+    let ending = subject.call(&written::witness()).expect("the state admits the call");
+    assert!(!ending.broken.is_empty(), "what the test asserts holds in spite of the bug");
 }

@@ -123,7 +123,8 @@ impl fmt::Display for Broken {
                 write!(f, "{name}, which the frame does not name, was {before} and is {after}")
             }
             Broken::Leaf { field, key, leaf, values } => {
-                let [before, after] = values.map(|value| value.map_or("nothing".to_string(), |value| value.to_string()));
+                let [before, after] =
+                    values.map(|value| value.map_or("nothing".to_string(), |value| value.to_string()));
                 write!(f, "{field}{key:?}.{leaf}, which the frame does not name, was {before} and is {after}")
             }
             Broken::Lock(object) => write!(f, "the lock of {object} is taken, of which the frame does not speak"),
@@ -243,8 +244,13 @@ impl Subject<'_> {
                 // What others did is in the state that the call left, and is none of its writes.
                 let mut moved = before.snapshot();
                 others.moved.put(&mut moved)?;
-                let step =
-                    Step { before: before.view(), after: after.view(), arguments: &arguments, answer: &given, any: witness.any };
+                let step = Step {
+                    before: before.view(),
+                    after: after.view(),
+                    arguments: &arguments,
+                    answer: &given,
+                    any: witness.any,
+                };
                 let mut broken = self.broken(&step, &moved, &after, &others.taken);
                 broken.extend(others.broken);
                 broken
@@ -344,10 +350,12 @@ impl Others {
         match values.put(&mut new) {
             Err(error) => self.refused = Some(error.into()),
             Ok(()) => {
-                let by_itself = || kept_by_itself(&new).into_iter().find_map(|broken| match broken {
-                    Broken::Own { object, key } => Some((object, key)),
-                    _ => None,
-                });
+                let by_itself = || {
+                    kept_by_itself(&new).into_iter().find_map(|broken| match broken {
+                        Broken::Own { object, key } => Some((object, key)),
+                        _ => None,
+                    })
+                };
                 if !values.is_empty()
                     && let Some((object, key)) = relied(&now, &new, row).or_else(by_itself)
                 {
@@ -371,9 +379,8 @@ impl Others {
 fn owed(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
     let me = new.own.cpu;
     let others = (0..TOTAL_CPU).filter(|&cpu| cpu != me);
-    let mut broken: Vec<Broken> = others
-        .filter_map(|cpu| relied(old, new, cpu).map(|(object, key)| Broken::Rely { object, cpu, key }))
-        .collect();
+    let mut broken: Vec<Broken> =
+        others.filter_map(|cpu| relied(old, new, cpu).map(|(object, key)| Broken::Rely { object, cpu, key })).collect();
     broken.extend(kept_by_itself(new));
     broken
 }
@@ -401,7 +408,9 @@ fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)
 fn kept_by_itself(state: &Snapshot) -> Vec<Broken> {
     let mut broken = Vec::new();
     let row = state.own.cpu;
-    if let Some(key) = frames(&state.at).into_iter().find(|&key| !holds(|| state.at.own_fact(0, &state.threads, &[key]))) {
+    if let Some(key) =
+        frames(&state.at).into_iter().find(|&key| !holds(|| state.at.own_fact(0, &state.threads, &[key])))
+    {
         broken.push(Broken::Own { object: <AllocTable<Sim> as Object<Sim>>::NAME, key });
     }
     if let Some(key) = (0..NUM_PROC).find(|&key| !holds(|| state.threads.own_fact(key))) {
