@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use prover::{Branches, Choice, Fate, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
 use serde::Serialize;
 use std::convert::Infallible;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Proofs at the same time [default: one a core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
+    /// Write each counterexample that was replayed as a Rust test into this directory; its place is sim/tests
+    #[arg(long, value_name = "DIR")]
+    emit_test: Option<PathBuf>,
     /// Print what is assumed, and what the types make true
     #[arg(long)]
     assumptions: bool,
@@ -67,6 +70,7 @@ impl Default for Arguments {
             jobs: None,
             assumptions: false,
             document: None,
+            emit_test: None,
             mutants: false,
             every: 1,
         }
@@ -85,6 +89,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     write_json(arguments, &report)?;
     if let Some(path) = &arguments.document {
         std::fs::write(path, report.document()).map_err(Error::file("write", path))?;
+    }
+    if let Some(directory) = &arguments.emit_test {
+        emit_tests(&report, directory)?;
     }
     print::report(&report, arguments.assumptions || arguments.wanted.is_empty());
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -125,6 +132,17 @@ pub fn prove_all() -> Result<Counts, Error> {
     let rows = report.rows().map(|row| row.status == Status::Proved);
     let branches = report.coverage.iter().map(Branches::is_explained);
     Ok(rows.chain(branches).chain([is_fresh]).map(Counts::one).sum())
+}
+
+/// Writes the counterexamples that were replayed as tests.
+fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
+    for test in report.tests() {
+        std::fs::create_dir_all(directory).map_err(Error::file("write", directory))?;
+        let path = directory.join(test.name).with_extension("rs");
+        std::fs::write(&path, test.text).map_err(Error::file("write", &path))?;
+        println!("wrote {}", path.display());
+    }
+    Ok(())
 }
 
 fn options(arguments: &Arguments) -> Result<Options, Error> {

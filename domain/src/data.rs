@@ -1,8 +1,9 @@
 //! What a map holds: `Copy` structs and enums made of words and flags, taken apart leaf by leaf.
 use crate::Domain;
+use core::fmt::Debug;
 
 /// A value that a [`Map`](crate::Map) can hold. Written with [`data!`](crate::data).
-pub trait Data<D: Domain>: Copy + 'static {
+pub trait Data<D: Domain>: Copy + Debug + 'static {
     /// Gives every leaf to `out`, in the order of declaration.
     fn encode(self, out: &mut impl Sink<D>);
     /// Builds the value from its leaves, asked for in the same order.

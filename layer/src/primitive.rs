@@ -43,6 +43,14 @@ pub struct Primitive {
     pub result: &'static str,
 }
 
+impl Primitive {
+    /// The names of the arguments that are words, in order.
+    pub fn words(&self) -> impl Iterator<Item = &'static str> {
+        let others = ["rs", "registers", "code", "chunk", "address", "bytes"];
+        self.arguments.iter().copied().filter(move |name| !others.contains(name))
+    }
+}
+
 macro_rules! table {
     ($($number:literal $name:ident $kind:ident ($($argument:ident),*) -> $result:literal;)*) => {
         /// Every primitive of the layer that is written, in the order of its number.

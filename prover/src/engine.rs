@@ -2,12 +2,15 @@
 use crate::coverage::Coverage;
 use crate::facts::Facts;
 use crate::mutant::Mutation;
+use crate::replay::{Native, Taken};
 use rustc_hash::FxHashMap;
+use sim::witness::Witness;
 use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, FRESH, Range, Term};
 use std::cell::RefCell;
 use std::panic::Location;
+use std::rc::Rc;
 
 /// Unwinds from a path that goes no further: it is infeasible, its obligation failed, or its fuel is used up.
 pub struct Abandon;
@@ -30,14 +33,35 @@ pub struct Failure {
     pub reason: Reason,
     /// The path, by source line.
     pub path: Vec<String>,
-    /// The part of the state that matters, by field name, and the arguments.
+    /// The part of the state that matters, by field name, and the arguments: what differs from boot, if it was replayed.
     pub state: Vec<(String, String)>,
+    /// A counterexample was run on the hosted machine and failed there as well.
+    pub replayed: bool,
+    /// How it ended there, or why it was not run.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ending: String,
+    /// What was run.
+    #[serde(skip)]
+    pub witness: Option<Witness>,
 }
 
 impl Failure {
     /// `clause`, which is what keeps a proof from being about nothing, does not hold.
     pub(crate) fn vacuous(clause: &str) -> Failure {
-        Failure { clause: clause.to_string(), reason: Reason::Vacuous, path: Vec::new(), state: Vec::new() }
+        Failure::of(clause.to_string(), Reason::Vacuous)
+    }
+
+    /// `clause` does not hold; nothing more is known.
+    pub(crate) fn of(clause: String, reason: Reason) -> Failure {
+        Failure {
+            clause,
+            reason,
+            path: Vec::new(),
+            state: Vec::new(),
+            replayed: false,
+            ending: String::new(),
+            witness: None,
+        }
     }
 }
 
@@ -47,6 +71,9 @@ impl Failure {
 pub enum Reason {
     /// There is a state in which it does not hold.
     Counterexample,
+    /// The solver has a state in which it does not hold, but on the hosted machine it does not fail so: the prover is
+    /// wrong, or the solver.
+    NotReplayed,
     /// The solver does not know, or ran out of time.
     Unknown,
     /// The code panicked.
@@ -60,6 +87,9 @@ pub enum Reason {
     /// No path succeeds.
     Vacuous,
 }
+
+/// Why counterexamples to entries and theorems are not replayed.
+pub(crate) const NO_CALL: &str = "entries and theorems are not replayed yet";
 
 /// A closure whose paths are merged into one term: the decisions of the path being walked.
 pub(crate) struct Merge {
@@ -123,6 +153,14 @@ pub struct Engine {
     /// Branches of the feasible paths of this proof.
     pub(crate) coverage: Coverage,
     pub(crate) arguments: Vec<(String, Term)>,
+    /// The words of the promise of which nothing is known.
+    pub(crate) any: Vec<Term>,
+    /// The searches of the path, by field, and what they found.
+    pub(crate) searches: Vec<(&'static str, Option<Term>)>,
+    /// The locks of the path.
+    pub(crate) taken: Vec<Taken>,
+    /// What is being proved on the hosted machine, or why counterexamples are not replayed.
+    pub(crate) native: Result<Rc<Native>, &'static str>,
     /// The primitive that is being proved: a call of it runs.
     pub(crate) proving: Option<&'static str>,
     /// Whether going out of range is an obligation to refute, or one more way to be stuck.
@@ -152,6 +190,12 @@ thread_local! {
 /// When the thread has none: terms are made inside [`with_engine`] only.
 pub(crate) fn engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
     ENGINE.with(|engine| work(engine.borrow_mut().as_mut().expect("terms are made inside with_engine")))
+}
+
+/// Whether this thread has an engine.
+pub(crate) fn is_proving() -> bool {
+    // It panicked with it, if it is borrowed.
+    ENGINE.with(|engine| engine.try_borrow().map_or(true, |engine| engine.is_some()))
 }
 
 /// Runs `work` with an engine on this thread that uses `solver`.
@@ -184,6 +228,10 @@ impl Engine {
             sides: Coverage::default(),
             coverage: Coverage::default(),
             arguments: Vec::new(),
+            any: Vec::new(),
+            searches: Vec::new(),
+            taken: Vec::new(),
+            native: Err(NO_CALL),
             proving: None,
             strict: true,
             fresh: 0,
@@ -273,7 +321,7 @@ impl Engine {
             .map(|step| format!("{}:{}: {}", step.at.file(), step.at.line(), shorten(&self.arena.show(step.holds))))
             .collect();
         let mut state = Vec::new();
-        if reason == Reason::Counterexample
+        if matches!(reason, Reason::Counterexample | Reason::NotReplayed)
             && let Some(mut model) = self.model.take()
         {
             for (name, term) in &self.arguments {
@@ -292,7 +340,7 @@ impl Engine {
             cells.dedup();
             state.extend(cells);
         }
-        self.failures.push(Failure { clause, reason, path, state });
+        self.failures.push(Failure { path, state, ..Failure::of(clause, reason) });
     }
 
     /// A leaf of the state with its key and value in the model.

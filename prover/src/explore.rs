@@ -4,13 +4,15 @@
 //! on the path so far; where both are, the code is run again later for the other one. Paths are walked depth
 //! first, so that the solver keeps what is common to a path and the next.
 use crate::coverage::Coverage;
-use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine};
+use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine, is_proving};
 use crate::facts;
 use crate::mutant::running;
+use crate::replay::{replay, told};
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::sync::Once;
 
 /// The real `bool` behind `<`, `==`, `holds` and the tag of an enum.
 pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
@@ -330,23 +332,48 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
         return true;
     }
     let not = engine(|e| e.arena.not(goal));
-    let mut verdict = apart(|| check(&[not], Aim::Goal));
+    let mut asked = vec![not];
+    let mut verdict = apart(|| check(&asked, Aim::Goal));
     if verdict == Verdict::Unknown {
         let mut parts = Vec::new();
         engine(|e| e.split(goal, &mut Vec::new(), &mut parts));
-        verdict = parts
-            .into_iter()
-            .map(|part| apart(|| check(&part, Aim::Part)))
-            .find(|&verdict| verdict != Verdict::Unsat)
-            .unwrap_or(Verdict::Unsat);
+        verdict = Verdict::Unsat;
+        for part in parts {
+            verdict = apart(|| check(&part, Aim::Part));
+            if verdict != Verdict::Unsat {
+                asked = part;
+                break;
+            }
+        }
     }
-    let reason = match verdict {
+    match verdict {
         Verdict::Unsat => return true,
-        Verdict::Sat => Reason::Counterexample,
-        Verdict::Unknown => Reason::Unknown,
-    };
-    engine(|e| e.fail(clause(), reason));
+        Verdict::Sat => refuted(&asked, clause()),
+        Verdict::Unknown => engine(|e| e.fail(clause(), Reason::Unknown)),
+    }
     false
+}
+
+/// Records that `clause` does not hold where the solver has a model of `asked`, which is run.
+pub(crate) fn refuted(asked: &[Term], clause: String) {
+    let (model, native) = engine(|e| (e.model.take(), e.native.clone()));
+    let result = native.map(|native| replay(&native, asked, &clause));
+    engine(|e| {
+        e.model = model;
+        let reason = if matches!(result, Ok(Err(_))) { Reason::NotReplayed } else { Reason::Counterexample };
+        e.fail(clause, reason);
+        let Some(failure) = e.failures.last_mut() else { return };
+        match result {
+            Ok(Ok(replayed)) => {
+                failure.replayed = true;
+                failure.ending = told(&replayed.ending);
+                failure.state = replayed.state;
+                failure.witness = Some(replayed.witness);
+            }
+            Ok(Err(why)) => failure.ending = why,
+            Err(why) => failure.ending = why.to_string(),
+        }
+    });
 }
 
 impl Engine {
@@ -423,7 +450,17 @@ thread_local! {
 
 /// Makes panics of the code under proof a message of the proof instead of one on the terminal.
 pub fn catch_panics() {
-    std::panic::set_hook(Box::new(|info| PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()))));
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let print = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if is_proving() {
+                PANIC.with(|panic| *panic.borrow_mut() = Some(info.to_string()));
+            } else {
+                print(info);
+            }
+        }));
+    });
 }
 
 /// Walks every feasible path of `code`, which is run from the start for each; stops at the first failure.
@@ -474,6 +511,9 @@ impl Engine {
         self.writes.clear();
         self.arguments.clear();
         self.sides = Coverage::default();
+        self.any.clear();
+        self.searches.clear();
+        self.taken.clear();
         self.facts.begin_path();
         self.model = None;
         self.fresh = 0;

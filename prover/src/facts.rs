@@ -445,3 +445,14 @@ pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
         }
     });
 }
+
+/// Asserts every fact of the path that has one key, at `key`.
+pub(crate) fn assert_all_at(key: u32) {
+    let sets = engine(|e| e.facts.sets.clone());
+    for set in sets {
+        for fact in (0..set.facts.len()).filter(|&fact| matches!(set.facts[fact].bounds[..], [_])) {
+            let key = engine(|e| e.arena.number(key.into()));
+            assert_at(&set, fact, &[key]);
+        }
+    }
+}

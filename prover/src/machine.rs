@@ -7,6 +7,7 @@ use crate::facts::{Quantified, Trigger};
 use crate::lemma;
 use crate::map::Origin;
 use crate::mutant::running;
+use crate::replay::Taken;
 use crate::state::{State, is_part, object_identity, threads_identity};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
@@ -458,11 +459,15 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
             // Facts of the state before would burden every question about the one after.
             engine(|e| e.facts.drop_sets());
         }
+        let mut versions = Vec::new();
         if T::MOVES_THREADS {
             self.moves.owe("before taking a lock");
             self.moves.others_move();
+            versions.push(self.moves.version.borrow().version);
         }
         let origin = next_version();
+        versions.push(origin.version);
+        engine(|e| e.taken.push(Taken { versions }));
         let from = self.version.replace(origin);
         let old = Rc::new(self.object.borrow().snapshot());
         let new = Rc::new(unknown_object::<G, T>(origin));

@@ -406,7 +406,10 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
                 i < from || i >= SymWord(end) || !satisfies(&map, i.0)
             }),
         };
-        engine(|e| e.facts.add(FactSet::new(vec![none_before])));
+        engine(|e| {
+            e.facts.add(FactSet::new(vec![none_before]));
+            e.searches.push((F::NAME, found.then_some(place)));
+        });
         if !found {
             return None;
         }

@@ -116,6 +116,11 @@ impl Mutation {
         Mutation { planted: Some(mutant), ..Mutation::default() }
     }
 
+    /// Whether the code behaves like a mutant of it.
+    pub fn is_planted(&self) -> bool {
+        self.planted.is_some()
+    }
+
     /// Every mutant of the operators that were met, in the order of the source.
     pub fn mutants(&self) -> Vec<Mutant> {
         let of = |&site: &Site| site.operator.changes().iter().map(move |&change| Mutant { site, change });

@@ -174,7 +174,7 @@ fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
                 Reason::Counterexample | Reason::Panic | Reason::Vacuous => {
                     return Fate::Killed(subject.name(), failure.clause);
                 }
-                Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement => {
+                Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement | Reason::NotReplayed => {
                     fate = Fate::Undecided(failure.clause);
                 }
             }

@@ -1,12 +1,13 @@
 //! What is to be proved of a primitive, and of the layer as a whole.
 use crate::assumed::Assumed;
 use crate::coverage::Coverage;
-use crate::engine::{Counts, Failure, Reason, engine};
-use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove};
+use crate::engine::{Counts, Failure, NO_CALL, engine};
+use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
 use crate::machine::{Moves, Sym, decide, key_bounds};
+use crate::replay::Native;
 use crate::state::{State, is_part};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Flag, Geometry, Map};
+use domain::{Domain, Flag, Geometry, Map};
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Contract, Step};
 use layer::fields::{Context, FrameUse};
@@ -14,6 +15,7 @@ use layer::invariant::{Class, Fact, facts};
 use layer::machine::Visit;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
+use sim::machine::Sim;
 use smt::solver::{Tally, Verdict};
 use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
@@ -179,12 +181,7 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
     let word = |name: &str| SymWord(engine(|e| e.arena.var(name, Range::WORD)));
     let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
     let byte = |k: usize| SymWord(engine(|e| e.arena.var(&format!("byte{k}"), Range::UpTo(255))));
-    let names: Vec<&str> = primitive
-        .arguments
-        .iter()
-        .copied()
-        .filter(|n| !["rs", "registers", "code", "chunk", "address", "bytes"].contains(n))
-        .collect();
+    let names: Vec<&str> = primitive.words().collect();
     let arguments: Arguments<Sym<G>> = Arguments {
         words: std::array::from_fn(|i| names.get(i).map_or(SymWord::from(0), |name| word(name))),
         wide: wide(if primitive.kind == Kind::Accessor { "address" } else { "code" }),
@@ -208,8 +205,19 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
     arguments
 }
 
-/// Proves one primitive for all states of `ground` and all arguments.
-pub fn prove_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>, ground: Ground) -> Outcome {
+/// Why counterexamples to mutants are not replayed.
+const MUTANT: &str = "the hosted machine has no mutants";
+/// Why counterexamples for the reference's page tables are not replayed.
+const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry";
+
+/// Proves one primitive for all states of `ground` and all arguments; what does not hold is run by `native`, the same
+/// contract on the hosted machine.
+pub fn prove_primitive<G: Geometry>(
+    primitive: &Primitive,
+    contract: &Contract<Sym<G>>,
+    native: &Contract<Sim>,
+    ground: Ground,
+) -> Outcome {
     let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
     // Where it is called under its own name it runs; elsewhere its contract stands for it.
@@ -217,6 +225,16 @@ pub fn prove_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<S
     for &chunk in chunks {
         let admitted = Cell::new(false);
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
+            let start = assumed.clone();
+            let native = || Native { primitive: *primitive, contract: *native, ground, chunk, start };
+            let hosted = G::ENTRIES == <<Sim as Domain>::Geometry as Geometry>::ENTRIES;
+            engine(|e| {
+                e.native = match (hosted, e.mutation.is_planted()) {
+                    (true, false) => Ok(Rc::new(native())),
+                    (true, true) => Err(MUTANT),
+                    (false, _) => Err(NO_MACHINE),
+                }
+            });
             path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &admitted, outcome)
         });
         // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
@@ -228,7 +246,7 @@ pub fn prove_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<S
         }
         whole.add(outcome);
     }
-    engine(|e| e.proving = None);
+    engine(|e| (e.proving, e.native) = (None, Err(NO_CALL)));
     whole
 }
 
@@ -303,6 +321,7 @@ fn path_of_primitive<G: Geometry>(
         answer: &answer,
         any: [any("some", 1 << 32), any("some", 1 << 32)],
     };
+    engine(|e| e.any = step.any.iter().map(|word| word.0).collect());
     if prove_once(|| "postcondition".to_string(), &|| (contract.promise)(&step)) {
         note(proved, "postcondition".to_string());
     }
@@ -340,7 +359,7 @@ fn locks_are_in_frame<G: Geometry>(
     let names = frame_names(contract, &Step { before: state.view(), after: state.view(), answer: &answer, ..*step });
     let missing = moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|name| is_part(name, object)));
     if let Some(object) = missing {
-        engine(|e| e.fail(format!("frame: the lock of {object} is taken"), Reason::Counterexample));
+        refuted(&[], format!("frame: the lock of {object} is taken"));
     }
     missing.is_none()
 }

@@ -1,5 +1,6 @@
 //! What came of all proofs, as it is printed and written as JSON.
 use crate::coverage::Branches;
+use crate::emit::Test;
 use crate::engine::{Failure, Reason};
 use crate::prove::{Ground, Outcome};
 use serde::Serialize;
@@ -13,7 +14,8 @@ pub enum Status {
     Proved,
     /// No path succeeds, so nothing is proved.
     Vacuous,
-    /// The solver does not know, died or ran out of time, another contradicts it, or there are too many paths.
+    /// The solver does not know, died or ran out of time, another contradicts it, there are too many paths, or what it
+    /// found does not fail on the hosted machine.
     Unknown,
     /// Something does not hold, or the code panicked.
     Failed,
@@ -34,7 +36,9 @@ impl Status {
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
-            Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement => Status::Unknown,
+            Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement | Reason::NotReplayed => {
+                Status::Unknown
+            }
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
@@ -212,6 +216,20 @@ impl Report {
     /// Every row, in the order of the tables.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.primitives.iter().chain(&self.entries).chain(&self.theorems)
+    }
+
+    /// The counterexamples that were replayed, as tests; one for each clause.
+    pub fn tests(&self) -> Vec<Test> {
+        let mut tests: Vec<Test> = Vec::new();
+        for row in &self.primitives {
+            let failures = row.parts.iter().flat_map(|part| part.failures.iter().map(|failure| (part.ground, failure)));
+            for test in failures.filter_map(|(ground, failure)| failure.test(row.name, ground?)) {
+                if !tests.iter().any(|other| other.name == test.name) {
+                    tests.push(test);
+                }
+            }
+        }
+        tests
     }
 
     /// Everything that was to be proved is.

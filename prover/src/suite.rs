@@ -11,6 +11,7 @@ use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
 use crate::theorems::theorems;
 use domain::{Geometry, Reference, X64};
 use layer::primitive::{Kind, TABLE, primitives};
+use sim::machine::Sim;
 use smt::solver::SolverError;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -170,7 +171,8 @@ impl Job {
         match self.subject {
             Subject::Primitive(i) => {
                 let (primitive, contract) = &primitives::<Sym<G>>()[i];
-                prove_primitive(primitive, contract, self.ground.unwrap_or(Ground::Derived))
+                let (_, native) = &primitives::<Sim>()[i];
+                prove_primitive(primitive, contract, native, self.ground.unwrap_or(Ground::Derived))
             }
             Subject::Entry(i) => prove_entry(&syscall::table::rows::<Sym<G>>()[i]),
             Subject::Theorem(i) => (theorems::<G>()[i].prove)(),
@@ -192,8 +194,7 @@ impl Job {
     /// mutants meanwhile, before and after.
     pub(crate) fn run(self, panel: &Panel, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
         let failed = |clause: String, reason| {
-            let failures = vec![Failure { clause, reason, path: Vec::new(), state: Vec::new() }];
-            (Outcome { failures, ..Outcome::default() }, Mutation::default())
+            (Outcome { failures: vec![Failure::of(clause, reason)], ..Outcome::default() }, Mutation::default())
         };
         let prove = || {
             engine(|e| e.mutation = mutation());

@@ -8,7 +8,8 @@
 //!   program's instructions, and a seed fixes all of them;
 //! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 //!
-//! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment.
+//! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment; [`replay`] makes one
+//! call from a state that is given as data ([`witness`]).
 #![forbid(unsafe_code)]
 
 pub mod baton;
@@ -17,10 +18,13 @@ pub mod check;
 pub mod lock;
 pub mod log;
 pub mod machine;
+pub mod maps;
+pub mod replay;
 pub mod run;
 pub mod snapshot;
 pub mod sparse;
 pub mod user;
+pub mod witness;
 pub mod x86;
 
 mod runner;

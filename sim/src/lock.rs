@@ -15,6 +15,27 @@ thread_local! {
     static HELD: RefCell<Vec<(u32, &'static str)>> = const { RefCell::new(Vec::new()) };
 }
 
+/// Told the name of an object, before its lock is taken.
+type Watcher = Box<dyn FnMut(&'static str)>;
+
+thread_local! {
+    static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
+}
+
+/// Runs `work`, and `before` on this thread before each lock that it takes: there the others may have moved.
+pub fn watched<R>(before: impl FnMut(&'static str) + 'static, work: impl FnOnce() -> R) -> R {
+    /// However the work ends, nobody watches afterwards.
+    struct Watch;
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            WATCHER.take();
+        }
+    }
+    WATCHER.set(Some(Box::new(before)));
+    let _watch = Watch;
+    work()
+}
+
 /// A family of shared objects, each behind its lock.
 #[derive(Debug)]
 pub struct Rows<T>(Vec<Mutex<T>>);
@@ -76,6 +97,11 @@ impl<T: Object<Sim>> Lock<Sim, T> for Rows<T> {
         if let Some(baton) = &baton {
             baton.pass(by);
         }
+        WATCHER.with_borrow_mut(|watcher| {
+            if let Some(before) = watcher {
+                before(T::NAME);
+            }
+        });
         HELD.with_borrow_mut(|held| {
             if cfg!(debug_assertions)
                 && let Some((rank, name)) = held.last()
@@ -113,15 +139,19 @@ impl SharedLinks {
 }
 
 impl Links<Sim> for SharedLinks {
+    #[track_caller]
     fn next(&self, thread: u32) -> u32 {
         self.inspect().next.get([thread]).thread
     }
+    #[track_caller]
     fn set_next(&self, thread: u32, next: u32) {
         self.inspect().next.set([thread], Next { thread: next });
     }
+    #[track_caller]
     fn update(&self, change: impl FnOnce(&mut Sparse<ThreadGhosts>)) {
         change(&mut self.inspect().tcb);
     }
+    #[track_caller]
     fn check(&self, check: impl FnOnce(&Sparse<ThreadGhosts>) -> bool) -> bool {
         check(&self.inspect().tcb)
     }

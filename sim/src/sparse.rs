@@ -123,10 +123,11 @@ impl<F: Field<Sim>> Sparse<F> {
     }
 
     /// Position of a key, or of the first key of a row, in the order of keys.
+    #[track_caller]
     fn position(words: &[u32]) -> u64 {
         let mut position = 0;
         for (&dim, &word) in F::DIMS.iter().zip(words) {
-            debug_assert!(word < dim, "{}: key {words:?} is out of bounds", F::NAME);
+            assert!(word < dim, "{}: key {words:?} is out of bounds", F::NAME);
             position = position * u64::from(dim) + u64::from(word);
         }
         position * Self::row_length(words.len())
@@ -205,6 +206,7 @@ impl<F: Field<Sim>> Sparse<F> {
 }
 
 impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
+    #[track_caller]
     fn get(&self, key: F::Key) -> F::Val {
         let position = Self::position(key.words());
         match self.place(position / CHUNK) {
@@ -213,10 +215,12 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
         }
     }
 
+    #[track_caller]
     fn set(&mut self, key: F::Key, value: F::Val) {
         self.write(Self::position(key.words()), value);
     }
 
+    #[track_caller]
     fn update<R>(&mut self, key: F::Key, change: impl FnOnce(&mut F::Val) -> R) -> R {
         let position = Self::position(key.words());
         let chunk = self.chunk(position / CHUNK);
@@ -225,6 +229,7 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
         change(&mut chunk.cells[at])
     }
 
+    #[track_caller]
     fn fill(&mut self, row: &[u32], value: F::Val) {
         let start = Self::position(row);
         let end = start + Self::row_length(row.len());

@@ -71,13 +71,18 @@ impl Model {
         self.value(arena, term) != 0
     }
 
+    /// The variables and applications that the solver said something of, oldest first.
+    pub fn leaves(&self) -> Vec<Term> {
+        let mut leaves: Vec<Term> = self.leaves.keys().copied().collect();
+        leaves.sort_unstable();
+        leaves
+    }
+
     /// The scalars of the state that the solver said something of.
     pub fn scalars(&self, arena: &Arena) -> Vec<Term> {
         let is_scalar =
             |term: &Term| matches!(arena.node(*term), Node::Var(name, _) if !arena.text(*name).contains(FRESH));
-        let mut scalars: Vec<Term> = self.leaves.keys().copied().filter(is_scalar).collect();
-        scalars.sort_unstable();
-        scalars
+        self.leaves().into_iter().filter(is_scalar).collect()
     }
 
     /// Whether the solver said anything of this leaf.

@@ -1,7 +1,7 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Branches, Fate, MutantReport, Opinion, Report, Row, Status, Trial};
+use prover::{Branches, Failure, Fate, MutantReport, Opinion, Reason, Report, Row, Status, Trial};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -76,7 +76,8 @@ fn status(row: &Row) -> String {
     }
 }
 
-/// Prints what is not proved: the clause, the path by source line and the part of the state that matters.
+/// Prints what is not proved: the clause, what of the state differs from boot, the path by source line, and how the
+/// call ended when it was run.
 pub fn failures(report: &Report) {
     for row in report.rows() {
         for part in &row.parts {
@@ -86,20 +87,36 @@ pub fn failures(report: &Report) {
                     "{}: {} ({:?}{ground}, {} page tables)",
                     row.name, failure.clause, failure.reason, part.geometry
                 );
-                for step in &failure.path {
-                    println!("    {step}");
-                }
-                if !failure.state.is_empty() {
-                    println!("  in a state with");
-                }
-                for (cell, value) in failure.state.iter().take(MOST_CELLS) {
-                    println!("    {cell} = {value}");
-                }
-                if failure.state.len() > MOST_CELLS {
-                    println!("    and {} cells more (see --json)", failure.state.len() - MOST_CELLS);
-                }
+                print(failure);
             }
         }
+    }
+}
+
+fn print(failure: &Failure) {
+    match (failure.reason, failure.state.is_empty()) {
+        (Reason::Counterexample, true) if failure.replayed => println!("  in the state after boot"),
+        (_, true) => {}
+        (Reason::Counterexample, false) if failure.replayed => println!("  in the state after boot, but"),
+        (_, false) => println!("  in a state with"),
+    }
+    for (cell, value) in failure.state.iter().take(MOST_CELLS) {
+        println!("    {cell} = {value}");
+    }
+    if failure.state.len() > MOST_CELLS {
+        println!("    and {} cells more (see --json)", failure.state.len() - MOST_CELLS);
+    }
+    if !failure.path.is_empty() {
+        println!("  on the path");
+    }
+    for step in &failure.path {
+        println!("    {step}");
+    }
+    match failure.reason {
+        Reason::Counterexample if failure.replayed => println!("  replayed: {}", failure.ending),
+        Reason::Counterexample => println!("  not replayed: {}", failure.ending),
+        Reason::NotReplayed => println!("  the prover's own fault: {}", failure.ending),
+        _ => {}
     }
 }
 

@@ -106,6 +106,14 @@ pub struct Contract<M: Spec> {
     pub frame: fn(&Step<'_, M>, Cells<'_, M>),
 }
 
+impl<M: Spec> Clone for Contract<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: Spec> Copy for Contract<M> {}
+
 /// One contract a primitive, by the primitive's name.
 pub(crate) mod contracts {
     pub(crate) use super::machine::*;

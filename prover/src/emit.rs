@@ -1,0 +1,96 @@
+//! Counterexamples as Rust tests, which fail on the bug and pass when it is mended.
+use crate::engine::Failure;
+use crate::prove::Ground;
+use sim::witness::{Values, Witness};
+use std::fmt::Write;
+
+/// A Rust file with a test.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Test {
+    /// The file's name, without directory and extension; the test's name as well.
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+impl Failure {
+    /// The counterexample to `primitive` as a test of its own, if it was run.
+    pub fn test(&self, primitive: &str, ground: Ground) -> Option<Test> {
+        let witness = self.witness.as_ref()?;
+        // Where it is may change.
+        let clause = self.clause.split(" at ").next().unwrap_or(&self.clause);
+        let name = words(&format!("{primitive} {clause}")).join("_");
+        let class = if ground == Ground::Derived { "Derived" } else { "Low" };
+        let made = constructor(witness);
+        let text = format!(
+            "//! A counterexample to `{primitive}`: {clause}.
+//!
+//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
+use layer::invariant::Class;
+use sim::witness::Witness;
+
+/// The state, as it differs from the one after boot, and the arguments.
+#[rustfmt::skip]
+pub fn witness() -> Witness {{
+{made}}}
+
+#[test]
+fn {name}() {{
+    let ending = witness().call(\"{primitive}\", Class::{class}).expect(\"the state admits the call\");
+    assert!(ending.broken.is_empty(), \"{{ending:#?}}\");
+}}
+"
+        );
+        Some(Test { name, text })
+    }
+}
+
+/// The words of `text`, in small letters.
+fn words(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect()
+}
+
+/// The expression that makes `witness`.
+fn constructor(witness: &Witness) -> String {
+    let boot = Witness::boot(witness.cpu);
+    let mut fields = String::new();
+    let mut field = |name: &str, value: String, at_boot: String| {
+        if value != at_boot {
+            fields += &format!("        {name}: {value},\n");
+        }
+    };
+    field("booted", witness.booted.to_string(), boot.booted.to_string());
+    let memory = |of: &Witness| {
+        let usable: Vec<String> = of.memory.usable.iter().map(|range| format!("{range:?}")).collect();
+        format!("sim::board::Memory {{ frames: {}, usable: Vec::from([{}]) }}", of.memory.frames, usable.join(", "))
+    };
+    field("memory", memory(witness), memory(&boot));
+    field("norm", witness.norm.to_string(), boot.norm.to_string());
+    field("any", format!("{:?}", witness.any), format!("{:?}", boot.any));
+    let boot = format!("Witness::boot({})", witness.cpu);
+    let mut text = match &*fields {
+        "" => format!("    {boot}\n"),
+        fields => format!("    Witness {{\n{fields}        ..{boot}\n    }}\n"),
+    };
+    // Writing to a string does not fail.
+    for (name, value) in &witness.arguments {
+        let _ = writeln!(text, "    .argument({name:?}, {value})");
+    }
+    write_values(&mut text, &witness.state, "    ");
+    for values in &witness.moves {
+        text.push_str("    .others_move(\n        sim::witness::Values::default()\n");
+        write_values(&mut text, values, "            ");
+        text.push_str("    )\n");
+    }
+    text
+}
+
+fn write_values(text: &mut String, values: &Values, indent: &str) {
+    for (name, value) in &values.scalars {
+        let _ = writeln!(text, "{indent}.scalar({name:?}, {value})");
+    }
+    for (cell, value) in &values.cells {
+        let _ = writeln!(text, "{indent}.cell({:?}, &{:?}, {:?}, {value})", cell.field, cell.key, cell.leaf);
+    }
+}

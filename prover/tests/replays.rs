@@ -1,0 +1,240 @@
+//! Counterexamples to planted bugs fail on the hosted machine as well, from a state that satisfies every fact; what only
+//! the prover sees is its own fault.
+//!
+//! Each bug is planted into the contract of a primitive, for both machines by the same code.
+mod common;
+/// A counterexample to a bug of this file, as it was written.
+#[path = "written/palloc_d10_usage_is_what_was_charged.rs"]
+mod written;
+
+use common::{Symbolic, prove, solver};
+use domain::{Flag, Ghost, Map, Wide};
+use layer::constants::{NUM_PROC, PAGE_SIZE, perm};
+use layer::contract::{Answer, Contract};
+use layer::fields::{FrameUse, Pte, place};
+use layer::invariant::Class;
+use layer::machine::{Links, Lock, Spec};
+use layer::primitive::primitives;
+use layer::{container, context, page_alloc, page_table, process, thread, trap};
+use prover::{Failure, Ground, Reason};
+use sim::machine::Sim;
+use sim::replay::Subject;
+
+/// A bug: the primitive, the clause that it breaks, and how it gets into the contract.
+struct Bug {
+    primitive: &'static str,
+    clause: &'static str,
+    symbolic: fn(&mut Symbolic),
+    hosted: fn(&mut Contract<Sim>),
+}
+
+/// The counterexample to the clause that the bug breaks.
+fn counterexample(bug: &Bug, ground: Ground) -> Failure {
+    let failures = prove(solver(), bug.primitive, ground, bug.symbolic, bug.hosted).failures;
+    let found = failures.iter().find(|failure| failure.clause.starts_with(bug.clause));
+    found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.primitive, bug.clause)).clone()
+}
+
+/// The bug is found, and what was found was run.
+fn replays(bug: &Bug, ground: Ground) {
+    let failure = counterexample(bug, ground);
+    assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
+    assert!(failure.replayed && failure.witness.is_some(), "{failure:#?}");
+    println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
+}
+
+/// Tests that each of some bugs replays.
+macro_rules! bugs {
+    ($($(#[$meta:meta])* $test:ident: $ground:ident $primitive:literal breaks $clause:literal, $plant:expr;)*) => {
+        /// The bugs, by the names of their tests.
+        mod bugs {
+            use super::*;
+            $($(#[$meta])* pub fn $test<M: Spec>(contract: &mut Contract<M>) {
+                let plant: fn(&mut Contract<M>) = $plant;
+                plant(contract)
+            })*
+        }
+        $(#[test]
+        fn $test() {
+            let (symbolic, hosted) = (bugs::$test, bugs::$test);
+            replays(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, Ground::$ground);
+        })*
+    };
+}
+
+bugs! {
+    the_frame_after_the_allocated_one: Derived "palloc" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let page = page_alloc::palloc(cpu, a.words[0])?;
+            Ok(Answer::Word(if page == 0 { page } else { page + 1 }))
+        };
+    };
+    an_allocation_that_is_not_charged: Derived "palloc" breaks "D10", |contract| {
+        contract.run = |cpu, a| {
+            let page = page_alloc::palloc(cpu, a.words[0])?;
+            if page != 0 {
+                cpu.own.ac.update([a.words[0]], |container| container.usage -= 1);
+            }
+            Ok(Answer::Word(page))
+        };
+    };
+    one_frame_among_all_that_is_kept_back: Derived "palloc" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let page = page_alloc::palloc(cpu, a.words[0])?;
+            Ok(Answer::Word(if page == 300_000 { 0.into() } else { page }))
+        };
+    };
+    the_use_of_a_frame_that_has_contents: High "palloc" breaks "H12", |contract| {
+        contract.run = |cpu, a| {
+            let page = page_alloc::palloc(cpu, a.words[0])?;
+            cpu.own.ghost.update(|ghost| ghost.pperm.set([a.words[1]], FrameUse::Undef));
+            Ok(Answer::Word(page))
+        };
+        contract.premise = |_, a| a.words[1] < layer::constants::MAX_PAGE;
+    };
+    a_container_that_is_not_in_use: Derived "palloc" breaks "never stuck", |contract| {
+        contract.requires = |v, _| v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds();
+    };
+    a_scalar_outside_of_the_frame: Derived "get_curid" breaks "frame: intr_flag", |contract| {
+        contract.run = |cpu, _| {
+            cpu.own.intr_flag = false.into();
+            thread::get_curid(cpu).map(Answer::Word)
+        };
+    };
+    a_promise_of_another_number: Derived "get_curid" breaks "postcondition", |contract| {
+        contract.promise = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu + 1);
+    };
+    an_addition_that_overflows: Derived "get_curid" breaks "addition overflows", |contract| {
+        contract.run = |cpu, _| {
+            thread::get_curid(cpu)?;
+            Ok(Answer::Word(cpu.own.nps + 0xFFFF_FFFF))
+        };
+    };
+    an_index_out_of_range: Derived "uctx_get" breaks "index of uctxt out of bounds", |contract| {
+        contract.run = |cpu, a| {
+            context::uctx_get(cpu, a.words[0], a.words[1])?;
+            Ok(Answer::Word(cpu.own.uctxt.get([a.words[0] + 1, a.words[1]]).value.low()))
+        };
+    };
+    the_slot_of_another_thread: Derived "uctx_set" breaks "D13", |contract| {
+        contract.run = |cpu, a| {
+            let [i, k, v, _] = a.words;
+            context::uctx_set(cpu, i, k, v)?;
+            cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), k], layer::fields::SlotKind::Int));
+            Ok(Answer::Unit)
+        };
+    };
+    a_lock_that_the_frame_says_nothing_of: Derived "get_curid" breaks "frame: the lock of AT", |contract| {
+        contract.run = |cpu, _| {
+            drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()));
+            thread::get_curid(cpu).map(Answer::Word)
+        };
+    };
+    a_link_that_the_others_change: Derived "get_curid" breaks "postcondition", |contract| {
+        contract.run = |cpu, _| {
+            let before = cpu.shared.links.next(700.into());
+            drop(cpu.shared.pending.lock(cpu.own.cpu, cpu.own.cpu));
+            let after = cpu.shared.links.next(700.into());
+            Ok(Answer::Word(if before == after { cpu.own.cur } else { (NUM_PROC + 1).into() }))
+        };
+        contract.frame = |_, may| may("tcb", "", &[]);
+        contract.requires = |v, _| v.ghost.pg.holds();
+    };
+    a_page_that_is_always_writable: Derived "pt_resv" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let [n, va, ..] = a.words;
+            page_table::pt_resv(cpu, n, va, perm::PTU.into()).map(Answer::Word)
+        };
+    };
+    half_of_an_entry: Derived "pt_read" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let entry = page_table::pt_read(cpu, a.words[0], a.words[1])?;
+            Ok(Answer::Word(entry % PAGE_SIZE))
+        };
+    };
+    an_entry_that_is_removed: Derived "pt_read" breaks "D8", |contract| {
+        contract.run = |cpu, a| {
+            let [n, va, ..] = a.words;
+            let entry = page_table::pt_read(cpu, n, va)?;
+            if let layer::fields::Pde::Table { frame } = cpu.own.dirs.get([n, page_table::pdx::<M>(va)])
+                && entry != 0
+            {
+                cpu.own.tables.set([frame, page_table::ptx::<M>(va)], Pte::UnPresent);
+            }
+            Ok(Answer::Word(entry))
+        };
+    };
+    a_quota_that_stays_with_the_parent: Derived "proc_create" breaks "H6.9", |contract| {
+        contract.run = |cpu, a| {
+            let cur = cpu.own.cur;
+            let child = process::proc_create(cpu, a.words[0], a.wide, a.words[1])?;
+            cpu.own.ac.update([cur], |parent| parent.usage -= a.words[1]);
+            Ok(Answer::Word(child))
+        };
+    };
+    a_thread_that_runs_nowhere: Derived "thread_yield" breaks "D4.1", |contract| {
+        contract.run = |cpu, a| {
+            let resume = thread::thread_yield(cpu, a.context)?;
+            let cur = cpu.own.cur;
+            cpu.shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::FLIGHT.into()));
+            Ok(Answer::Resume(resume.into_context()))
+        };
+    };
+    the_last_page_of_a_quota: Derived "container_can_consume" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let quota = container::container_get_quota(cpu, a.words[0])?;
+            let usage = container::container_get_usage(cpu, a.words[0])?;
+            Ok(Answer::Word(u32::from(a.words[1] < quota - usage).into()))
+        };
+    };
+    a_machine_with_a_page_too_many: Derived "sched_init" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            process::sched_init(cpu, a.words[0])?;
+            cpu.own.nps -= 1;
+            Ok(Answer::Unit)
+        };
+    };
+    a_map_that_stays_in_use: Derived "proc_exit_user" breaks "H9", |contract| {
+        contract.run = |cpu, a| {
+            process::proc_exit_user(cpu, a.registers)?;
+            let cur = cpu.own.cur;
+            cpu.own.ghost.update(|g| g.pt = cur);
+            Ok(Answer::Unit)
+        };
+    };
+    the_place_instead_of_the_address: Derived "trap_get" breaks "postcondition", |contract| {
+        contract.run = |cpu, _| trap::trap_set(cpu).map(Answer::Wide);
+    };
+}
+
+#[test]
+fn what_only_the_prover_sees_is_its_own_fault() {
+    let bug = Bug {
+        primitive: "palloc",
+        clause: "postcondition",
+        symbolic: bugs::the_frame_after_the_allocated_one,
+        hosted: |_| (),
+    };
+    let Some(failure) = counterexample(&bug, Ground::Derived) else { return };
+    assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
+    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
+}
+
+#[test]
+fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
+    let plant = bugs::an_allocation_that_is_not_charged;
+    let bug =
+        Bug { primitive: "palloc", clause: "D10", symbolic: bugs::an_allocation_that_is_not_charged, hosted: plant };
+    let Some(failure) = counterexample(&bug, Ground::Derived) else { return };
+    let test = failure.test(bug.primitive, Ground::Derived).expect("it was run");
+    assert_eq!(test.name, "palloc_d10_usage_is_what_was_charged");
+    assert_eq!(test.text, include_str!("written/palloc_d10_usage_is_what_was_charged.rs"));
+    // Without the bug it runs, and passes, among the tests of this file.
+    let rows = primitives::<Sim>();
+    let (primitive, mut contract) = rows.into_iter().find(|row| row.0.name == bug.primitive).expect("a primitive");
+    plant(&mut contract);
+    let subject = Subject { primitive: &primitive, contract: &contract, facts: Class::Derived };
+    let ending = subject.call(&written::witness()).expect("the state admits the call");
+    assert!(!ending.broken.is_empty(), "what the test asserts holds in spite of the bug");
+}

@@ -1,0 +1,18 @@
+//! A counterexample to `palloc`: D10 usage is what was charged.
+//!
+//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
+use layer::invariant::Class;
+use sim::witness::Witness;
+
+/// The state, as it differs from the one after boot, and the arguments.
+#[rustfmt::skip]
+pub fn witness() -> Witness {
+    Witness::boot(0)
+    .argument("n", 1)
+}
+
+#[test]
+fn palloc_d10_usage_is_what_was_charged() {
+    let ending = witness().call("palloc", Class::Derived).expect("the state admits the call");
+    assert!(ending.broken.is_empty(), "{ending:#?}");
+}

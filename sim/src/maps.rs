@@ -1,0 +1,41 @@
+//! Every map of a machine's state, one after the other.
+use crate::machine::Sim;
+use crate::snapshot::Snapshot;
+use crate::sparse::Sparse;
+use domain::Field;
+use layer::invariant::View;
+
+/// Looks at maps.
+pub trait Look<'a> {
+    /// The map of one field.
+    fn map<F: Field<Sim>>(&mut self, map: &'a Sparse<F>);
+}
+
+/// Changes maps.
+pub trait Change {
+    /// The map of one field.
+    fn map<F: Field<Sim>>(&mut self, map: &mut Sparse<F>);
+}
+
+macro_rules! each_map {
+    ([$($borrow:tt)*] $state:ident, $visit:ident) => {
+        each_map!(@ [$($borrow)*] $state, $visit,
+            (own.ac) (at.frames) (at.owner.0.owners) (own.ghost.0.pperm) (own.ghost.0.lat) (own.ghost.0.lat_entry)
+            (own.dirs) (own.ghost.0.dirs_defined) (own.tables) (own.ghost.0.tables) (own.ghost.0.idpde) (own.hp)
+            (own.ghost.0.hp_defined) (own.kctxt) (own.uctxt) (own.ghost.0.uctxt_kind) (own.ghost.0.charged)
+            (threads.next) (threads.tcb) (own.vmxinfo) (own.lines) (own.ghost.0.smspool)
+            (own.ghost.0.syncchpool))
+    };
+    (@ $borrow:tt $state:ident, $visit:ident, $($path:tt)*) => { $(each_map!(# $borrow $state, $visit, $path);)* };
+    (# [$($borrow:tt)*] $state:ident, $visit:ident, ($($path:tt)*)) => { $visit.map($($borrow)* $state.$($path)*); };
+}
+
+/// Shows every map of a state to `look`.
+pub fn look<'a>(view: &View<'a, Sim>, look: &mut impl Look<'a>) {
+    each_map!([&] view, look);
+}
+
+/// Gives every map of a state to `change`.
+pub fn change(state: &mut Snapshot, change: &mut impl Change) {
+    each_map!([&mut] state, change);
+}

@@ -1,0 +1,426 @@
+//! A state of one CPU and the arguments of a call, as data: what differs from the state that the machine boots into.
+use crate::board::{self, Board, Memory};
+use crate::machine::{Sim, processor, shared};
+use crate::maps::{Change, Look, change, look};
+use crate::snapshot::Snapshot;
+use crate::sparse::Sparse;
+use domain::{Count, Data, Field, Key, Map, Sink, Source};
+use layer::constants::{KERN_LOW, UCTXT_SIZE};
+use layer::contract::Arguments;
+use layer::fields::{Context, bounds};
+use layer::machine::{Object, Visit};
+use layer::memory::Chunk;
+use layer::page_alloc::AllocTable;
+use layer::primitive::Primitive;
+use layer::process::sched_init;
+use layer::queue::Queue;
+use layer::state::{Boot, Cpu, Shared};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The field under whose name a witness keeps the machine's VMX capabilities.
+pub const VMX: &str = "machine.vmxinfo";
+
+/// A leaf of a map at a key, or at all keys that begin with it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Cell {
+    /// The field's name.
+    pub field: String,
+    /// The key, or its first words.
+    pub key: Vec<u32>,
+    /// The leaf; truth values and variants are numbers as well.
+    pub leaf: String,
+}
+
+/// Values by name: scalars and leaves of maps.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Values {
+    /// What is in no map.
+    pub scalars: BTreeMap<String, u64>,
+    /// What is in maps; a row comes before the keys in it.
+    pub cells: BTreeMap<Cell, u64>,
+}
+
+/// A state and the arguments of a call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Witness {
+    /// The CPU.
+    pub cpu: u32,
+    /// Whether it has run `sched_init`.
+    pub booted: bool,
+    /// The machine's memory.
+    pub memory: Memory,
+    /// Pages that can be handed out, as boot counted them.
+    pub norm: u32,
+    /// What differs from the state that it booted into.
+    pub state: Values,
+    /// What the other CPUs have changed of the objects when their locks are taken, lock by lock.
+    pub moves: Vec<Values>,
+    /// The arguments that are not 0, by name.
+    pub arguments: BTreeMap<String, u64>,
+    /// The words of which a promise says that it holds for all.
+    pub any: [u32; 2],
+}
+
+/// A witness cannot be made a state.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WitnessError {
+    /// A field, leaf, scalar or argument that there is not, a key beyond its bounds or a value that does not fit.
+    #[error("there is no {0}")]
+    NoSuch(String),
+    /// The machine does not boot.
+    #[error("the machine does not boot: {0}")]
+    Boot(String),
+}
+
+impl Witness {
+    /// The state that CPU `cpu` boots into, and arguments of 0.
+    pub fn boot(cpu: u32) -> Self {
+        let memory = Memory::default();
+        let norm = memory.frames - KERN_LOW;
+        Witness {
+            cpu,
+            booted: true,
+            memory,
+            norm,
+            state: Values::default(),
+            moves: Vec::new(),
+            arguments: BTreeMap::new(),
+            any: [0; 2],
+        }
+    }
+
+    /// With the scalar `name` of this value.
+    pub fn scalar(mut self, name: &str, value: u64) -> Self {
+        self.state = self.state.scalar(name, value);
+        self
+    }
+
+    /// With this value of a leaf at a key, or at all keys that begin with it.
+    pub fn cell(mut self, field: &str, key: &[u32], leaf: &str, value: u64) -> Self {
+        self.state = self.state.cell(field, key, leaf, value);
+        self
+    }
+
+    /// With the argument `name` of this value.
+    pub fn argument(mut self, name: &str, value: u64) -> Self {
+        self.arguments.insert(name.to_string(), value);
+        self
+    }
+
+    /// With what the others have changed when the next lock is taken.
+    pub fn others_move(mut self, values: Values) -> Self {
+        self.moves.push(values);
+        self
+    }
+
+    /// The state that the machine boots into. It is good as long as the thread works for that machine.
+    ///
+    /// # Errors
+    /// When it does not boot.
+    pub fn boot_state(&self) -> Result<Snapshot, WitnessError> {
+        self.on_machine(|cpu, _| {
+            if self.booted {
+                sched_init(cpu, 0).map_err(|stuck| WitnessError::Boot(format!("{stuck:?}")))?;
+            }
+            Ok(Snapshot::take(cpu))
+        })
+    }
+
+    /// The state, which differs from `boot`, its boot state.
+    ///
+    /// # Errors
+    /// When a value has no place.
+    pub fn state_from(&self, boot: &Snapshot) -> Result<Snapshot, WitnessError> {
+        let mut state = boot.snapshot();
+        self.state.put(&mut state)?;
+        Ok(state)
+    }
+
+    /// Gives this CPU of a new machine to `work`, and what it shares; the thread works for that machine from then on.
+    pub(crate) fn on_machine<R>(&self, work: impl FnOnce(&mut Cpu<'_, Sim>, &Rc<Shared<Sim>>) -> R) -> R {
+        let mut board = Board::bare(self.memory.clone());
+        for (cell, &value) in self.state.cells.iter().filter(|(cell, _)| cell.field == VMX) {
+            if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(cell.key[0] as usize), u32::try_from(value)) {
+                *to = value;
+            }
+        }
+        board::seat(Arc::new(board), None);
+        let mut shared = shared();
+        shared.boot = Boot { nps: self.memory.frames, norm: self.norm };
+        let shared = Rc::new(shared);
+        work(&mut processor(&shared, self.cpu), &shared)
+    }
+
+    /// The arguments of `primitive`.
+    ///
+    /// # Errors
+    /// When it has none of that name, or a value does not fit.
+    pub fn arguments_of(&self, primitive: &Primitive) -> Result<Arguments<Sim>, WitnessError> {
+        let word = |value: u64, name: &str| u32::try_from(value).map_err(|_| WitnessError::NoSuch(name.to_string()));
+        let mut arguments: Arguments<Sim> = Arguments {
+            words: [0; 4],
+            wide: 0,
+            place: 0,
+            context: Context { esp: 0, ra: 0 },
+            registers: [0; UCTXT_SIZE as usize],
+            chunk: Chunk::One,
+            bytes: [0; 8],
+        };
+        for (name, &value) in &self.arguments {
+            let numbered = |prefix: &str| -> Option<usize> { name.strip_prefix(prefix)?.parse().ok() };
+            if let Some(at) = primitive.words().position(|other| other == name) {
+                arguments.words[at] = word(value, name)?;
+                continue;
+            }
+            match name.as_str() {
+                "code" | "address" => arguments.wide = value,
+                "place" => arguments.place = value,
+                "rs.esp" => arguments.context.esp = word(value, name)?,
+                "rs.ra" => arguments.context.ra = word(value, name)?,
+                "chunk" => {
+                    let chunk = Chunk::ALL.into_iter().find(|&chunk| chunk as u64 == value);
+                    arguments.chunk = chunk.ok_or_else(|| WitnessError::NoSuch(name.clone()))?;
+                }
+                _ => {
+                    let (register, byte) = (numbered("register"), numbered("byte"));
+                    if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {
+                        *register = value;
+                    } else if let Some(byte) = byte.and_then(|k| arguments.bytes.get_mut(k)) {
+                        *byte = word(value, name)?;
+                    } else {
+                        return Err(WitnessError::NoSuch(name.clone()));
+                    }
+                }
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+impl Cell {
+    /// The leaf `leaf` of `field` at `key`.
+    pub fn new(field: &str, key: &[u32], leaf: &str) -> Self {
+        Cell { field: field.to_string(), key: key.to_vec(), leaf: leaf.to_string() }
+    }
+}
+
+impl Values {
+    /// With the scalar `name` of this value.
+    pub fn scalar(mut self, name: &str, value: u64) -> Self {
+        self.scalars.insert(name.to_string(), value);
+        self
+    }
+
+    /// With this value of a leaf at a key, or at all keys that begin with it.
+    pub fn cell(mut self, field: &str, key: &[u32], leaf: &str, value: u64) -> Self {
+        self.cells.insert(Cell::new(field, key, leaf), value);
+        self
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.scalars.is_empty() && self.cells.is_empty()
+    }
+
+    /// Those of them that `state` has not, as far as it has a place for them.
+    pub fn differing(&self, state: &Snapshot) -> Values {
+        let there = state.scalars();
+        let scalars = self.scalars.iter().filter(|(name, value)| there.get(*name) != Some(value));
+        let cells = self.cells.iter().filter(|(cell, value)| {
+            let whole = bounds::<Sim>(&cell.field).is_some_and(|dims| dims.len() == cell.key.len());
+            !whole || !state.leaves(&cell.field, &cell.key).contains(&(&*cell.leaf, **value))
+        });
+        Values {
+            scalars: scalars.map(|(name, &value)| (name.clone(), value)).collect(),
+            cells: cells.map(|(cell, &value)| (cell.clone(), value)).collect(),
+        }
+    }
+
+    /// Puts them into `state`.
+    ///
+    /// # Errors
+    /// When one has no place there.
+    pub fn put(&self, state: &mut Snapshot) -> Result<(), WitnessError> {
+        let mut missing: Vec<&str> = self.scalars.keys().map(String::as_str).collect();
+        visit_scalars(state, &mut |name, old| {
+            let value = self.scalars.get(name).copied();
+            if value.is_some() {
+                missing.retain(|other| *other != name);
+            }
+            value.unwrap_or(old)
+        });
+        if let Some(name) = missing.first() {
+            return Err(WitnessError::NoSuch(name.to_string()));
+        }
+        for cell in self.cells.keys().filter(|cell| cell.field != VMX) {
+            let dims = bounds::<Sim>(&cell.field).unwrap_or(&[]);
+            let in_bounds = cell.key.iter().zip(dims).all(|(word, bound)| word < bound);
+            if dims.is_empty() || cell.key.is_empty() || cell.key.len() > dims.len() || !in_bounds {
+                return Err(WitnessError::NoSuch(format!("{}{:?}", cell.field, cell.key)));
+            }
+        }
+        change(state, &mut Put(self));
+        Ok(())
+    }
+}
+
+/// Lets `change` replace every value of `state` that is in no map, by name.
+fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64) {
+    struct Named<'a>(String, &'a mut dyn FnMut(&str, u64) -> u64);
+    impl Named<'_> {
+        fn see(&mut self, name: &str, old: u64) -> u64 {
+            (self.1)(&format!("{}{name}", self.0), old)
+        }
+    }
+    impl Visit<Sim> for Named<'_> {
+        fn word(&mut self, name: &'static str, word: &mut u32) {
+            *word = self.see(name, (*word).into()) as u32;
+        }
+        fn wide(&mut self, name: &'static str, wide: &mut u64) {
+            *wide = self.see(name, *wide);
+        }
+        fn nat(&mut self, name: &'static str, nat: &mut Count) {
+            nat.0 = self.see(name, nat.0);
+        }
+        fn flag(&mut self, name: &'static str, flag: &mut bool) {
+            *flag = self.see(name, (*flag).into()) != 0;
+        }
+    }
+    let row = state.own.cpu as usize;
+    state.own.words(&mut Named(String::new(), change));
+    let prefix = |name: &str| format!("{name}.");
+    state.at.words(&mut Named(prefix(<AllocTable<Sim> as Object<Sim>>::NAME), change));
+    if let Some(pending) = state.pending.get_mut(row) {
+        pending.words(&mut Named(prefix(<Queue<Sim> as Object<Sim>>::NAME), change));
+    }
+}
+
+impl Snapshot {
+    /// A copy.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            own: self.own.snapshot(),
+            at: self.at.snapshot(),
+            pending: self.pending.iter().map(Object::snapshot).collect(),
+            threads: self.threads.snapshot(),
+            boot: self.boot,
+        }
+    }
+
+    /// The values that are in no map, by name.
+    pub fn scalars(&self) -> BTreeMap<String, u64> {
+        let mut scalars = BTreeMap::new();
+        visit_scalars(&mut self.snapshot(), &mut |name, value| {
+            scalars.insert(name.to_string(), value);
+            value
+        });
+        scalars
+    }
+
+    /// The leaves of the value of a field at a key within its bounds.
+    pub fn leaves(&self, field: &str, key: &[u32]) -> Vec<(&'static str, u64)> {
+        self.find(field, key).0
+    }
+
+    /// The value of a field at a key within its bounds, in words.
+    pub fn show(&self, field: &str, key: &[u32]) -> String {
+        self.find(field, key).1
+    }
+
+    fn find(&self, field: &str, key: &[u32]) -> (Vec<(&'static str, u64)>, String) {
+        struct Find<'k>(&'k str, &'k [u32], (Vec<(&'static str, u64)>, String));
+        impl Look<'_> for Find<'_> {
+            fn map<F: Field<Sim>>(&mut self, map: &Sparse<F>) {
+                if F::NAME == self.0 {
+                    let value = map.get(F::Key::from_words(self.1));
+                    self.2 = (leaves(value), format!("{value:?}"));
+                }
+            }
+        }
+        let mut find = Find(field, key, Default::default());
+        look(&self.view(), &mut find);
+        find.2
+    }
+}
+
+/// The leaves of a value.
+pub(crate) fn leaves<V: Data<Sim>>(value: V) -> Vec<(&'static str, u64)> {
+    struct Leaves(Vec<(&'static str, u64)>);
+    impl Sink<Sim> for Leaves {
+        fn word(&mut self, leaf: &'static str, value: u32) {
+            self.0.push((leaf, value.into()));
+        }
+        fn wide(&mut self, leaf: &'static str, value: u64) {
+            self.0.push((leaf, value));
+        }
+        fn nat(&mut self, leaf: &'static str, value: Count) {
+            self.0.push((leaf, value.0));
+        }
+        fn flag(&mut self, leaf: &'static str, value: bool) {
+            self.0.push((leaf, value.into()));
+        }
+        fn tag(&mut self, leaf: &'static str, variant: u32) {
+            self.0.push((leaf, variant.into()));
+        }
+    }
+    let mut leaves = Leaves(Vec::new());
+    value.encode(&mut leaves);
+    leaves.0
+}
+
+/// Puts the cells of some values into maps.
+struct Put<'a>(&'a Values);
+
+impl Change for Put<'_> {
+    fn map<F: Field<Sim>>(&mut self, map: &mut Sparse<F>) {
+        let of_field: Vec<_> = self.0.cells.iter().filter(|(cell, _)| cell.field == F::NAME).collect();
+        for of_key in of_field.chunk_by(|one, next| one.0.key == next.0.key) {
+            let first = &of_key[0].0.key;
+            let put = |map: &mut Sparse<F>, key: &[u32]| {
+                map.update(F::Key::from_words(key), |value| {
+                    let now = leaves(*value);
+                    *value = F::Val::decode(&mut Overlay { now: &now, new: of_key });
+                });
+            };
+            match F::DIMS[first.len()..] {
+                [] => put(map, first),
+                [last] => (0..last).for_each(|word| put(map, &[first, &[word][..]].concat())),
+                // No field has keys of more than two words.
+                _ => {}
+            }
+        }
+    }
+}
+
+/// New leaves before those that are there, and 0 for the others.
+struct Overlay<'a> {
+    now: &'a [(&'static str, u64)],
+    new: &'a [(&'a Cell, &'a u64)],
+}
+
+impl Overlay<'_> {
+    fn leaf(&self, leaf: &str) -> u64 {
+        let new = self.new.iter().find(|(cell, _)| cell.leaf == leaf).map(|(_, value)| **value);
+        new.or_else(|| self.now.iter().find(|(name, _)| *name == leaf).map(|(_, value)| *value)).unwrap_or(0)
+    }
+}
+
+impl Source<Sim> for Overlay<'_> {
+    fn word(&mut self, leaf: &'static str) -> u32 {
+        self.leaf(leaf) as u32
+    }
+    fn wide(&mut self, leaf: &'static str) -> u64 {
+        self.leaf(leaf)
+    }
+    fn nat(&mut self, leaf: &'static str) -> Count {
+        Count(self.leaf(leaf))
+    }
+    fn flag(&mut self, leaf: &'static str) -> bool {
+        self.leaf(leaf) != 0
+    }
+    fn tag(&mut self, leaf: &'static str, variants: u32) -> u32 {
+        (self.leaf(leaf) as u32).min(variants - 1)
+    }
+}

@@ -1,0 +1,48 @@
+//! A call from a state that is given as data ends as the contract says, and what it breaks is named.
+use layer::constants::{KERN_LOW, perm};
+use layer::invariant::Class;
+use sim::replay::Refused;
+use sim::witness::{Values, Witness, WitnessError};
+
+#[test]
+fn a_call_from_the_boot_state_breaks_nothing() {
+    let ending = Witness::boot(2).argument("n", 3).call("palloc", Class::Derived).unwrap();
+    assert_eq!((ending.answer.as_str(), &ending.broken[..]), (&*format!("Word({KERN_LOW})"), &[][..]));
+    let reserve = Witness::boot(0).argument("n", 1).argument("va", 1 << 30).argument("perm", perm::PTU.into());
+    let ending = reserve.call("pt_resv", Class::Derived).unwrap();
+    assert_eq!((ending.answer.as_str(), &ending.broken[..]), (&*format!("Word({})", KERN_LOW + 1), &[][..]));
+}
+
+#[test]
+fn a_state_that_breaks_the_invariant_is_refused() {
+    let witness = Witness::boot(0).argument("n", 1).cell("AC", &[1], "usage", 5);
+    let Err(Refused::Facts(violations)) = witness.call("palloc", Class::Derived) else { panic!("it is admitted") };
+    assert_eq!(violations.iter().map(|violation| violation.number).collect::<Vec<_>>(), ["D10"]);
+    // H and L say nothing of what was charged.
+    assert!(witness.call("palloc", Class::Low).is_ok());
+}
+
+#[test]
+fn what_has_no_place_is_refused() {
+    let none = |witness: Witness| match witness.call("palloc", Class::Low) {
+        Err(Refused::Witness(WitnessError::NoSuch(name))) => name,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(none(Witness::boot(0).scalar("nonsense", 1)), "nonsense");
+    assert_eq!(none(Witness::boot(0).cell("AC", &[1024], "usage", 1)), "AC[1024]");
+    assert_eq!(none(Witness::boot(0).argument("va", 1)), "va");
+}
+
+#[test]
+fn the_others_move_where_a_lock_is_taken() {
+    let taken = |frame| Values::default().cell("AT", &[frame], "alloc", 1).cell("AT.owner", &[frame], "cpu", 5);
+    let witness = Witness::boot(0).argument("n", 1).others_move(taken(KERN_LOW));
+    let ending = witness.call("palloc", Class::Derived).unwrap();
+    assert_eq!((ending.answer.as_str(), &ending.broken[..]), (&*format!("Word({})", KERN_LOW + 1), &[][..]));
+    // A frame below the user area is nobody's.
+    let Err(Refused::Moved { object, key }) = Witness::boot(0).others_move(taken(7)).call("palloc", Class::Derived)
+    else {
+        panic!("it is admitted")
+    };
+    assert_eq!((object, key), ("AT", 7));
+}
