@@ -8,7 +8,7 @@ mod common;
 mod written;
 
 use common::{Symbolic, prove, z3};
-use domain::{Flag, Ghost, Map, Wide};
+use domain::{Flag, Ghost, Map};
 use layer::constants::{NUM_PROC, PAGE_SIZE, perm};
 use layer::contract::{Answer, Contract};
 use layer::fields::{FrameUse, Pte, place};
@@ -102,18 +102,12 @@ bugs! {
         };
     };
     a_promise_of_another_number: Derived "get_curid" breaks "postcondition", |contract| {
-        contract.promise = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu + 1);
+        contract.promise = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu);
     };
     an_addition_that_overflows: Derived "get_curid" breaks "addition overflows", |contract| {
         contract.run = |cpu, _| {
             thread::get_curid(cpu)?;
             Ok(Answer::Word(cpu.own.nps + 0xFFFF_FFFF))
-        };
-    };
-    an_index_out_of_range: Derived "uctx_get" breaks "index of uctxt out of bounds", |contract| {
-        contract.run = |cpu, a| {
-            context::uctx_get(cpu, a.words[0], a.words[1])?;
-            Ok(Answer::Word(cpu.own.uctxt.get([a.words[0] + 1, a.words[1]]).value.low()))
         };
     };
     the_slot_of_another_thread: Derived "uctx_set" breaks "D13", |contract| {
