@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 /// How often the solver is asked for a state with more facts before it counts as incomplete.
 const ROUNDS: u32 = 40;
-/// Time for one of its answers, in milliseconds: most take it few.
+/// Time for one wish, in milliseconds: most take it few.
 const PATIENCE: u32 = 2_000;
 /// How many calls are made to find out which differences from boot matter.
 const TRIES: u32 = 400;
@@ -84,7 +84,6 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
     if check(&[], Aim::Witness) != Verdict::Sat {
         return Err("no state satisfies every fact that the model was not asked about".to_string());
     }
-    engine(|e| e.solver.limit(PATIENCE));
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
         let witness =
@@ -163,8 +162,12 @@ struct Leaf {
 
 impl Settling<'_> {
     fn settle(mut self) -> Result<Witness, String> {
-        if self.e.check_raw(&[]) != Verdict::Sat {
-            return Err("no state satisfies every fact".to_string());
+        // The state itself is worth all the time that there is, a wish is not.
+        self.e.solver.limit(u32::MAX);
+        match self.e.check_raw(&[]) {
+            Verdict::Sat => self.e.solver.limit(PATIENCE),
+            Verdict::Unsat => return Err("no state satisfies every fact".to_string()),
+            Verdict::Unknown => return Err("the solver does not know whether a state satisfies every fact".to_string()),
         }
         self.keep();
         let mut witness = self.machine();
