@@ -7,7 +7,7 @@ use crate::coverage::Coverage;
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine, is_proving};
 use crate::facts;
 use crate::mutant::running;
-use crate::replay::{replay, told};
+use crate::replay::{Unrun, replay, told};
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
@@ -360,7 +360,10 @@ pub(crate) fn refuted(asked: &[Term], clause: String) {
     let result = native.map(|native| replay(&native, asked, &clause));
     engine(|e| {
         e.model = model;
-        let reason = if matches!(result, Ok(Err(_))) { Reason::NotReplayed } else { Reason::Counterexample };
+        let reason = match result {
+            Ok(Err(Unrun::NotSo(_))) => Reason::NotReplayed,
+            _ => Reason::Counterexample,
+        };
         e.fail(clause, reason);
         let Some(failure) = e.failures.last_mut() else { return };
         match result {
@@ -370,7 +373,7 @@ pub(crate) fn refuted(asked: &[Term], clause: String) {
                 failure.state = replayed.state;
                 failure.witness = Some(replayed.witness);
             }
-            Ok(Err(why)) => failure.ending = why,
+            Ok(Err(Unrun::NotSo(why) | Unrun::Incomplete(why))) => failure.ending = why,
             Err(why) => failure.ending = why.to_string(),
         }
     });

@@ -36,6 +36,9 @@ const TRIES: u32 = 400;
 /// A row of a field of which this many keys are known, all with one value, has it everywhere.
 const MANY: usize = 8;
 
+/// The solver gives no answer to the last question.
+const UNDECIDED: &str = "the solver does not know whether a state satisfies every fact";
+
 /// What a proof is about, natively.
 pub(crate) struct Native {
     pub primitive: Primitive,
@@ -60,8 +63,22 @@ pub(crate) struct Replayed {
     pub state: Vec<(String, String)>,
 }
 
+/// Why a counterexample was not run, or not as it should.
+pub(crate) enum Unrun {
+    /// It does not fail so: the prover is wrong, or the solver.
+    NotSo(String),
+    /// No whole state was found around the part of one that the solver gave.
+    Incomplete(String),
+}
+
+impl From<String> for Unrun {
+    fn from(why: String) -> Unrun {
+        Unrun::Incomplete(why)
+    }
+}
+
 /// Runs the counterexample that the solver has for `asked`, and breaks `clause` by it; or says why not.
-pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Replayed, String> {
+pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Replayed, Unrun> {
     let subject = Subject {
         primitive: &native.primitive,
         contract: &native.contract,
@@ -75,14 +92,16 @@ pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Re
 }
 
 /// A state that satisfies every fact, from which the call breaks `clause`.
-fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) -> Result<Witness, String> {
+fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) -> Result<Witness, Unrun> {
     engine(|e| {
         for &term in asked {
             e.solver.assert(&e.arena, term);
         }
     });
-    if check(&[], Aim::Witness) != Verdict::Sat {
-        return Err("no state satisfies every fact that the model was not asked about".to_string());
+    match check(&[], Aim::Witness) {
+        Verdict::Sat => {}
+        Verdict::Unsat => return Err(Unrun::NotSo("no state satisfies every fact".to_string())),
+        Verdict::Unknown => return Err(Unrun::Incomplete(UNDECIDED.to_string())),
     }
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
@@ -90,7 +109,10 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
             apart(|| engine(|e| Settling { e, native, last: &mut last, kept: FxHashSet::default() }.settle()))?;
         match subject.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
-            Ok(ending) => return Err(format!("on the hosted machine it does not fail so: {}", told(&ending))),
+            Ok(ending) => {
+                let why = format!("on the hosted machine it does not fail so: {}", told(&ending));
+                return Err(Unrun::NotSo(why));
+            }
             Err(Refused::Facts(violations)) => {
                 for violation in violations {
                     for keys in violation.keys {
@@ -100,10 +122,10 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
                 }
             }
             Err(Refused::Moved { key, .. }) => assert_all_at(key),
-            Err(refused) => return Err(refused.to_string()),
+            Err(refused) => return Err(refused.to_string().into()),
         }
     }
-    Err(format!("no state that satisfies every fact was found in {ROUNDS} rounds"))
+    Err(format!("no state that satisfies every fact was found in {ROUNDS} rounds").into())
 }
 
 /// Whether the call broke `clause`, as the proof has it.
@@ -161,13 +183,15 @@ struct Leaf {
 }
 
 impl Settling<'_> {
-    fn settle(mut self) -> Result<Witness, String> {
+    fn settle(mut self) -> Result<Witness, Unrun> {
         // The state itself is worth all the time that there is, a wish is not.
         self.e.solver.limit(u32::MAX);
         match self.e.check_raw(&[]) {
             Verdict::Sat => self.e.solver.limit(PATIENCE),
-            Verdict::Unsat => return Err("no state satisfies every fact".to_string()),
-            Verdict::Unknown => return Err("the solver does not know whether a state satisfies every fact".to_string()),
+            Verdict::Unsat => return Err(Unrun::NotSo("no state satisfies every fact".to_string())),
+            Verdict::Unknown => {
+                return Err(Unrun::Incomplete(UNDECIDED.to_string()));
+            }
         }
         self.keep();
         let mut witness = self.machine();

@@ -158,14 +158,6 @@ bugs! {
             Ok(Answer::Word(entry))
         };
     };
-    a_quota_that_stays_with_the_parent: Derived "proc_create" breaks "H6.9", |contract| {
-        contract.run = |cpu, a| {
-            let cur = cpu.own.cur;
-            let child = process::proc_create(cpu, a.words[0], a.wide, a.words[1])?;
-            cpu.own.ac.update([cur], |parent| parent.usage -= a.words[1]);
-            Ok(Answer::Word(child))
-        };
-    };
     a_thread_that_runs_nowhere: Derived "thread_yield" breaks "D4.1", |contract| {
         contract.run = |cpu, a| {
             let resume = thread::thread_yield(cpu, a.context)?;
