@@ -19,6 +19,7 @@ mod mutant;
 mod mutants;
 mod prove;
 mod report;
+mod source;
 mod state;
 mod suite;
 mod system;
