@@ -9,8 +9,9 @@ use kernel::exit::Reason;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::ExitStatus;
-use std::time::Duration;
+use std::process::{Child, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// An emulator.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,9 +102,41 @@ pub struct Ended {
 
 /// How often to look whether an emulator has ended.
 const POLL: Duration = Duration::from_millis(5);
+/// How long a machine has to answer the question what it is doing.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Waits for the emulator's end, and says whether the time was up. Then `ask` asks the machine what it is doing; what it
+/// gives is kept until the emulator has ended.
+fn wait<T>(
+    child: &mut Child,
+    begin: Instant,
+    timeout: Option<Duration>,
+    ask: impl FnOnce(&Child) -> io::Result<T>,
+) -> io::Result<(ExitStatus, bool)> {
+    let until = |child: &mut Child, is_over: &dyn Fn() -> bool| {
+        while !is_over() {
+            if let Some(status) = child.try_wait()? {
+                return Ok(Some(status));
+            }
+            thread::sleep(POLL);
+        }
+        io::Result::Ok(None)
+    };
+    if let Some(status) = until(child, &|| timeout.is_some_and(|timeout| begin.elapsed() >= timeout))? {
+        return Ok((status, false));
+    }
+    let asked = Instant::now();
+    if let Ok(_kept) = ask(child)
+        && let Some(status) = until(child, &|| asked.elapsed() >= LAST_WORDS)?
+    {
+        return Ok((status, true));
+    }
+    child.kill()?;
+    Ok((child.wait()?, true))
+}
 
 /// Shows bytes of the console on the terminal.
-fn show(bytes: &[u8]) {
+pub fn show(bytes: &[u8]) {
     let mut out = io::stdout().lock();
     // Whoever closed our output does not want to see the console.
     let _ = out.write_all(bytes).and_then(|()| out.flush());

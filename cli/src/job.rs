@@ -10,7 +10,6 @@ use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End};
 use std::fmt;
-use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 /// The image of the kernel.
@@ -137,9 +136,7 @@ impl Job {
         let report = sim::run(config, |bytes| {
             console.extend_from_slice(bytes);
             if show {
-                let mut out = io::stdout().lock();
-                // Whoever closed our output does not want to see the console.
-                let _ = out.write_all(bytes).and_then(|()| out.flush());
+                emulator::show(bytes);
             }
         })
         .map_err(|error| Error::Hosted(error.to_string()))?;

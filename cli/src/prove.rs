@@ -6,7 +6,7 @@ use crate::counts::Counts;
 use crate::error::Error;
 use crate::{setup, tools, workspace};
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{Branches, Choice, Fate, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
+use prover::{Branches, Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ const TIMEOUT: u32 = 60;
 /// Prove primitives, entries of the kernel and theorems of the layer
 ///
 /// For all states that satisfy the invariant and all arguments: the exit status is 0 if everything that was asked for
-/// is proved and, where that is everything, each branch of the code is taken both ways or explained. What the solver cannot decide in time is not proved.
+/// is proved and, where that is everything, each branch of the code is taken both ways or explained. What the solver
+/// cannot decide in time is not proved.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Primitives, entries or theorems, by name [default: all]
@@ -104,15 +105,14 @@ fn write_json(arguments: &Arguments, report: &impl Serialize) -> Result<(), Erro
     std::fs::write(path, text + "\n").map_err(Error::file("write", path))
 }
 
-/// Of the mutants, how many are left out between two that the test tries.
+/// Of so many mutants the test tries one.
 const SAMPLE: u16 = 20;
 
 /// Tries some of the mutants and prints what is wrong; how many were noticed.
 pub fn try_some_mutants() -> Result<Counts, Error> {
     let report = try_mutants(&Arguments { mutants: true, every: SAMPLE, ..Arguments::default() })?;
     print::unnoticed(&report);
-    let is_settled = |fate: &Fate| matches!(fate, Fate::Killed(..) | Fate::Explained(_));
-    Ok(report.trials.iter().map(|trial| Counts::one(is_settled(&trial.fate))).sum())
+    Ok(report.trials.iter().map(|trial| Counts::one(trial.fate.is_settled())).sum())
 }
 
 /// The page that says what is proved.
@@ -166,14 +166,13 @@ fn bar() -> ProgressBar {
 fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
     let bar = bar();
     let sample = Sample { every: arguments.every.into() };
-    let report =
-        prover::try_mutants(&options(arguments)?, sample, &workspace::root(), &mut |progress| match progress {
-            MutantProgress::Begin(mutants) => bar.set_length(mutants as u64),
-            MutantProgress::Done(name) => {
-                bar.inc(1);
-                bar.set_message(name);
-            }
-        });
+    let report = prover::try_mutants(&options(arguments)?, sample, &mut |progress| match progress {
+        MutantProgress::Begin(mutants) => bar.set_length(mutants as u64),
+        MutantProgress::Done(name) => {
+            bar.inc(1);
+            bar.set_message(name);
+        }
+    });
     bar.finish_and_clear();
     Ok(report?)
 }

@@ -23,13 +23,10 @@ pub fn parse(info: &BootInformation, offset: u64) -> Result<StartInfo, Error> {
     let archive = info.module_tags().next().map(|module| module.start_address().into()..module.end_address().into());
     // The tag holds a copy of the root pointer, behind its type and size.
     const TAG_HEADER: u64 = 8;
-    let copy = |tag: *const u8| tag.addr() as u64 + TAG_HEADER;
-    let rsdp = match (info.rsdp_v2_tag(), info.rsdp_v1_tag()) {
-        (Some(tag), _) => Some(copy(ptr::from_ref(tag).cast())),
-        (None, Some(tag)) => Some(copy(ptr::from_ref(tag).cast())),
-        (None, None) => None,
-    };
-    Ok(StartInfo { map, archive, rsdp: rsdp.map(|address| address.wrapping_sub(offset)) })
+    let newer = info.rsdp_v2_tag().map(|tag| ptr::from_ref(tag).addr());
+    let tag = newer.or_else(|| info.rsdp_v1_tag().map(|tag| ptr::from_ref(tag).addr()));
+    let rsdp = tag.map(|tag| (tag as u64 + TAG_HEADER).wrapping_sub(offset));
+    Ok(StartInfo { map, archive, rsdp })
 }
 
 #[cfg(test)]

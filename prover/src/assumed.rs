@@ -59,10 +59,7 @@ impl Assumed {
         let state = state.clone();
         let at = move |number: &str, keys: &[SymWord]| {
             let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
-            let outer = engine(|e| e.facts.record());
-            let holds = running(false, || condition(&|| (fact.holds)(&state.view(), keys)));
-            engine(|e| e.facts.recorded(outer));
-            Some(holds)
+            Some(untouched(|| condition(&|| (fact.holds)(&state.view(), keys))))
         };
         Rc::new(Assumed { scalars, set: FactSet::new(quantifieds), numbers, at: Box::new(at), ground, family })
     }
@@ -126,13 +123,18 @@ impl Assumed {
     }
 }
 
-/// Runs `work` as if nothing were known of the path, and without touching what it reads.
-fn aside<R>(work: impl FnOnce() -> R) -> R {
-    let (outer, hidden) = engine(|e| (e.facts.record(), std::mem::replace(&mut e.hide_path, true)));
+/// Runs `work`, which is no code under proof, without touching what it reads.
+fn untouched<R>(work: impl FnOnce() -> R) -> R {
+    let outer = engine(|e| e.facts.record());
     let result = running(false, work);
-    engine(|e| {
-        e.hide_path = hidden;
-        e.facts.recorded(outer);
-    });
+    engine(|e| e.facts.recorded(outer));
+    result
+}
+
+/// As [`untouched`], and as if nothing were known of the path.
+fn aside<R>(work: impl FnOnce() -> R) -> R {
+    let hidden = engine(|e| std::mem::replace(&mut e.hide_path, true));
+    let result = untouched(work);
+    engine(|e| e.hide_path = hidden);
     result
 }

@@ -2,10 +2,10 @@
 //!
 //! A branch is seen where a feasible path reaches it; code that none reaches is behind one that is taken one way only.
 //! Each of these is to be explained.
+use crate::source::Lines;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::Location;
-use std::path::Path;
 
 /// A branch by file, line and column, and whether each of its sides, false and true, was taken.
 #[derive(Clone, Default, Debug)]
@@ -118,11 +118,10 @@ impl Branches {
 impl Coverage {
     /// What is taken, with the lines as they are in the source.
     pub(crate) fn branches(&self) -> Branches {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut lines = Lines::default();
         let (mut one, mut stale) = (Vec::new(), EXPLAINED.to_vec());
         for (&(file, line, column), &sides) in self.0.iter().filter(|(_, sides)| **sides != [true; 2]) {
-            let source = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-            let text = source.lines().nth(line as usize - 1).unwrap_or_default().trim();
+            let text = lines.get(file, line);
             let never = !sides[1];
             let explains = |e: &Explained| e.file == file && e.line == text && e.never == never;
             stale.retain(|explained| !explains(explained));
@@ -137,14 +136,13 @@ impl Coverage {
 #[cfg(test)]
 mod tests {
     use super::{Coverage, EXPLAINED, Explained};
-    use std::path::Path;
+    use crate::source::path;
 
     /// Every explained branch, as the table has it, and the line of `file` that is `line`.
     fn explained() -> Coverage {
         let mut coverage = Coverage::default();
         for Explained { file, line, never, .. } in EXPLAINED {
-            let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
-            let source = std::fs::read_to_string(source).expect("the table names files that are there");
+            let source = std::fs::read_to_string(path(file)).expect("the table names files that are there");
             let number =
                 source.lines().position(|text| text.trim() == *line).expect("the table has a line of the file");
             coverage.0.insert((file, number as u32 + 1, 1), [*never, !never]);

@@ -263,6 +263,14 @@ pub(crate) fn condition(code: &dyn Fn() -> bool) -> Term {
     tree(&paths, 0, &|result| engine(|e| e.arena.bool(*result == Some(true))))
 }
 
+/// Whether `code` stays in range.
+pub(crate) fn in_range(code: &dyn Fn()) -> Term {
+    condition(&|| {
+        code();
+        true
+    })
+}
+
 /// What `code` gives on each of its paths.
 pub(crate) fn every_path<R>(code: &dyn Fn() -> R) -> Vec<R> {
     walk(code).into_iter().filter_map(|path| path.result).collect()

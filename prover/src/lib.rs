@@ -21,6 +21,7 @@ mod mutants;
 mod prove;
 mod replay;
 mod report;
+mod source;
 mod state;
 mod suite;
 mod system;

@@ -2,7 +2,7 @@
 //! other CPUs have moved.
 use crate::assumed::Assumed;
 use crate::engine::engine;
-use crate::explore::{branch, condition, oblige};
+use crate::explore::{branch, condition, in_range, oblige};
 use crate::facts::{Quantified, Trigger};
 use crate::lemma;
 use crate::map::Origin;
@@ -529,13 +529,11 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
 /// One decision for a whole check of ghost state; that nothing in it goes out of range is an obligation.
 #[track_caller]
 fn check_ghost(code: &dyn Fn() -> bool) -> bool {
-    let at = Location::caller();
-    let in_range = condition(&|| {
+    let stays = in_range(&|| {
         code();
-        true
     });
-    oblige(in_range, "a check goes out of range", at);
-    branch(condition(code), at)
+    oblige(stays, "a check goes out of range", Location::caller());
+    decide(code)
 }
 
 /// One decision for a whole condition.

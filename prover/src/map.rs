@@ -1,6 +1,6 @@
 //! Symbolic maps: a persistent log of writes over an unknown base.
 use crate::engine::{Abandon, Write, engine};
-use crate::explore::{Aim, apart, branch, check, choice, condition, oblige};
+use crate::explore::{Aim, apart, branch, check, choice, condition, in_range, oblige};
 use crate::facts::{FactSet, Quantified, Trigger};
 use crate::machine::Sym;
 use crate::mutant::{Operator, change, is_running, running};
@@ -346,9 +346,8 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         // Whatever the definition computes stays in range at every key.
         let key: Vec<Term> = F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
         let (code, keys) = (make.clone(), key.clone());
-        let exact = condition(&move || {
-            let _ = code(F::Key::from_words(&words(&keys)));
-            true
+        let exact = in_range(&|| {
+            code(F::Key::from_words(&words(&keys)));
         });
         let exact = engine(|e| {
             let mut exact = exact;

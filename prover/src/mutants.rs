@@ -3,10 +3,10 @@ use crate::engine::Reason;
 use crate::equivalent::{EQUIVALENT, Equivalent};
 use crate::mutant::{Change, Mutant, Mutation, Operator};
 use crate::prove::{Ground, Outcome};
+use crate::source::Lines;
 use crate::suite::{Job, Options, Subject, SuiteError, begin_run, side_by_side};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 /// What came of a mutant.
@@ -21,6 +21,13 @@ pub enum Fate {
     Survived,
     /// The solver could not tell, or the prover broke off: what it said.
     Undecided(String),
+}
+
+impl Fate {
+    /// It is killed or explained.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Fate::Killed(..) | Fate::Explained(_))
+    }
 }
 
 /// A mutant, and what came of it.
@@ -58,8 +65,7 @@ pub struct MutantReport {
 impl MutantReport {
     /// No mutant survives without an explanation, and no explanation is stale.
     pub fn all_killed(&self) -> bool {
-        let is_settled = |trial: &Trial| matches!(trial.fate, Fate::Killed(..) | Fate::Explained(_));
-        self.stale.is_empty() && self.trials.iter().all(is_settled)
+        self.stale.is_empty() && self.trials.iter().all(|trial| trial.fate.is_settled())
     }
 }
 
@@ -79,14 +85,13 @@ pub struct Sample {
     pub every: usize,
 }
 
-/// Tries the mutants of the primitives that are wanted; `root` is the root of the tree, whose lines are shown.
+/// Tries the mutants of the primitives that are wanted.
 ///
 /// # Errors
 /// When a name is none, or the solver does not start.
 pub fn try_mutants(
     options: &Options,
     sample: Sample,
-    root: &Path,
     progress: &mut dyn FnMut(MutantProgress),
 ) -> Result<MutantReport, SuiteError> {
     let begin = Instant::now();
@@ -127,7 +132,7 @@ pub fn try_mutants(
     let mut used = vec![false; EQUIVALENT.len()];
     let mut trials = Vec::new();
     for ((Mutant { site, change }, subjects), mut fate) in all.into_iter().zip(fates) {
-        let line = lines.get(root, site.file, site.line);
+        let line = lines.get(site.file, site.line).to_string();
         let explained = EQUIVALENT.iter().position(|e| {
             e.file == site.file && e.line == line && e.operator == site.operator && e.changes.contains(&change)
         });
@@ -181,18 +186,4 @@ fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
         }
     }
     fate
-}
-
-/// Lines of source files, without white space around them.
-#[derive(Default)]
-struct Lines(BTreeMap<&'static str, Vec<String>>);
-
-impl Lines {
-    fn get(&mut self, root: &Path, file: &'static str, line: u32) -> String {
-        let read = || {
-            let text = std::fs::read_to_string(root.join(file)).unwrap_or_default();
-            text.lines().map(|line| line.trim().to_string()).collect()
-        };
-        self.0.entry(file).or_insert_with(read).get(line as usize - 1).cloned().unwrap_or_default()
-    }
 }

@@ -1,6 +1,7 @@
 //! Bochs, which boots from a disc that GRUB makes bootable.
 
-use super::{Ended, Outcome, POLL, Run, show};
+use super::{Ended, Outcome, Run, show, wait};
+use crate::archive;
 use crate::error::Error;
 use crate::tools;
 use kernel::exit::{END_OF_CONSOLE, Reason};
@@ -13,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// What GRUB does.
 const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image\n";
@@ -31,9 +32,6 @@ const TRIPLE_FAULT: &str = "exception(): 3rd";
 
 /// What marks the line of the log about what it cannot go on with.
 const GIVES_UP: &str = ">>PANIC<<";
-
-/// How long the debugger has to say where each CPU is.
-const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The machine's BIOS.
 pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
@@ -95,12 +93,17 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         let (cpus, live, stopping) = (run.cpus, run.show, stopping.clone());
         thread::spawn(move || collect(stdout, cpus, live, &stopping))
     });
-    let (status, timed_out) = wait(&mut child, begin, run.timeout, &stopping).map_err(Error::start(tools::BOCHS))?;
+    // Its debugger, interrupted, says where each CPU is.
+    let interrupt = |child: &Child| {
+        stopping.store(true, Ordering::Relaxed);
+        Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status()
+    };
+    let (status, timed_out) = wait(&mut child, begin, run.timeout, interrupt).map_err(Error::start(tools::BOCHS))?;
     let Console { mut text, reason } = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
     let outcome = match reason {
         Some(reason) => Outcome::Ended(reason),
         None if timed_out => {
-            text = explain(&text, &symbols(run)?);
+            text = explain(&text, &archive::symbol_table(run.image)?);
             Outcome::TimedOut
         }
         None => {
@@ -147,40 +150,6 @@ fn make_disc(run: &Run, files: &Path) -> Result<(), Error> {
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::file("write", path))
-}
-
-/// The functions of the image, as the boot archive names them.
-fn symbols(run: &Run) -> Result<String, Error> {
-    crate::archive::symbol_table(run.image)
-}
-
-/// Waits for the end of Bochs. When the time is up, its debugger says where each CPU is.
-fn wait(
-    child: &mut Child,
-    begin: Instant,
-    timeout: Option<Duration>,
-    stopping: &AtomicBool,
-) -> std::io::Result<(std::process::ExitStatus, bool)> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok((status, false));
-        }
-        if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
-            break;
-        }
-        thread::sleep(POLL);
-    }
-    stopping.store(true, Ordering::Relaxed);
-    let asked = Instant::now();
-    let interrupt = Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status();
-    while interrupt.is_ok() && asked.elapsed() < LAST_WORDS {
-        if let Some(status) = child.try_wait()? {
-            return Ok((status, true));
-        }
-        thread::sleep(POLL);
-    }
-    child.kill()?;
-    Ok((child.wait()?, true))
 }
 
 /// What came over the debug port.

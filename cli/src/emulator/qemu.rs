@@ -1,6 +1,6 @@
 //! QEMU.
 
-use super::{Ended, Outcome, POLL, Run, show};
+use super::{Ended, Outcome, Run, show, wait};
 use crate::error::Error;
 use crate::tools;
 use kernel::exit::Reason;
@@ -9,13 +9,10 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{self, Child, Command, ExitStatus, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// How long a machine has to answer the question what it is doing.
-const LAST_WORDS: Duration = Duration::from_secs(3);
+use std::time::Instant;
 
 /// Runs the machine to its end.
 pub fn run(run: &Run) -> Result<Ended, Error> {
@@ -26,7 +23,9 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         let live = run.show;
         thread::spawn(move || collect(stdout, live))
     });
-    let (status, timed_out) = wait(&mut child, begin, run.timeout, &monitor).map_err(Error::start(tools::QEMU))?;
+    // An NMI makes the kernel say what each CPU is doing. QEMU forgets what a connection sent once that is closed.
+    let (status, timed_out) =
+        wait(&mut child, begin, run.timeout, |_| monitor.send("nmi\n")).map_err(Error::start(tools::QEMU))?;
     let console = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
     let outcome = match status.code() {
         _ if timed_out => Outcome::TimedOut,
@@ -56,36 +55,6 @@ fn command(run: &Run, monitor: &Path) -> Command {
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     command
-}
-
-/// Waits for QEMU's end. When the time is up, an NMI makes the kernel say what each CPU is doing.
-fn wait(
-    child: &mut Child,
-    begin: Instant,
-    timeout: Option<Duration>,
-    monitor: &Monitor,
-) -> io::Result<(ExitStatus, bool)> {
-    loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok((status, false));
-        }
-        if timeout.is_some_and(|timeout| begin.elapsed() >= timeout) {
-            break;
-        }
-        thread::sleep(POLL);
-    }
-    let asked = Instant::now();
-    // QEMU forgets what a connection sent once that is closed: keep it open.
-    if let Ok(_connection) = monitor.send("nmi\n") {
-        while asked.elapsed() < LAST_WORDS {
-            if let Some(status) = child.try_wait()? {
-                return Ok((status, true));
-            }
-            thread::sleep(POLL);
-        }
-    }
-    child.kill()?;
-    Ok((child.wait()?, true))
 }
 
 /// Reads the console to its end.
