@@ -33,6 +33,8 @@ const ROUNDS: u32 = 40;
 const PATIENCE: u32 = 2_000;
 /// How many calls are made to find out which differences from boot matter.
 const TRIES: u32 = 400;
+/// At how many unknown keys a broken fact is asserted at most, where these are the keys of the model that break it.
+const KEYS: usize = 8;
 /// A row of a field of which this many keys are known, all with one value, has it everywhere.
 const MANY: usize = 8;
 
@@ -105,8 +107,13 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
     }
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
-        let witness =
-            apart(|| engine(|e| Settling { e, native, last: &mut last, kept: FxHashSet::default() }.settle()))?;
+        let mut words = Words::default();
+        let witness = apart(|| {
+            engine(|e| {
+                let settling = Settling { e, native, last: &mut last, kept: FxHashSet::default(), words: &mut words };
+                settling.settle()
+            })
+        })?;
         match subject.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => {
@@ -116,6 +123,9 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
             Err(Refused::Facts(violations)) => {
                 for violation in violations {
                     for keys in violation.keys {
+                        for terms in unknown(&words, &keys) {
+                            native.start.assert_at(violation.number, &terms);
+                        }
                         let keys: Vec<SymWord> = keys.into_iter().map(SymWord::from).collect();
                         native.start.assert_at(violation.number, &keys);
                     }
@@ -126,6 +136,21 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
         }
     }
     Err(format!("no state that satisfies every fact was found in {ROUNDS} rounds").into())
+}
+
+/// Unknown words by which maps are read, by the value that they have in a model.
+type Words = BTreeMap<i128, Vec<Term>>;
+
+/// What is `keys` in the model, in terms of unknown words: what is asserted of it holds in the next model as well, whatever
+/// values the words have there.
+fn unknown(words: &Words, keys: &[u32]) -> Vec<Vec<SymWord>> {
+    let mut all: Vec<Vec<SymWord>> = vec![Vec::new()];
+    for &key in keys {
+        let terms = words.get(&key.into()).map_or(&[][..], Vec::as_slice);
+        let longer = all.iter().flat_map(|start| terms.iter().map(|&term| [&start[..], &[SymWord(term)]].concat()));
+        all = longer.take(KEYS).collect();
+    }
+    all
 }
 
 /// Whether the call broke `clause`, as the proof has it.
@@ -162,6 +187,8 @@ struct Settling<'e> {
     last: &'e mut Vec<(Term, i128)>,
     /// Those that stay so.
     kept: FxHashSet<Term>,
+    /// What the keys are called that have a value in the model at hand.
+    words: &'e mut Words,
 }
 
 /// The name of a leaf without its version, and its version.
@@ -203,6 +230,15 @@ impl Settling<'_> {
         self.scalars(&boot);
         let leaves = self.cells(&boot);
         self.read(&mut witness, &boot, &leaves)?;
+        for leaf in leaves {
+            let Node::App(_, _, key) = self.e.arena.node(leaf.term).clone() else { continue };
+            for (word, value) in key.into_iter().zip(leaf.key) {
+                let terms = self.words.entry(value).or_default();
+                if self.e.arena.as_number(word).is_none() && !terms.contains(&word) {
+                    terms.push(word);
+                }
+            }
+        }
         Ok(witness)
     }
 
