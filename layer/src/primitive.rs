@@ -49,6 +49,13 @@ impl Primitive {
         let others = ["rs", "registers", "code", "chunk", "address", "bytes"];
         self.arguments.iter().copied().filter(move |name| !others.contains(name))
     }
+
+    /// Whether it keeps the derived invariant `number` whatever it is called with; an internal function does so where what
+    /// it requires holds, and leaves to its caller that the page which it maps has contents (D17): no contract can say
+    /// of an argument that every byte is defined.
+    pub fn keeps(&self, number: &str, requires: impl FnOnce() -> bool) -> bool {
+        self.kind != Kind::Internal || (number != "D17" && requires())
+    }
 }
 
 macro_rules! table {

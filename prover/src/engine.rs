@@ -251,14 +251,26 @@ impl Engine {
         if self.arena.as_bool(term) == Some(true) {
             return;
         }
+        self.assumed.push(term);
+        if self.replaying() {
+            self.refute_model(term);
+        } else {
+            self.suppose(term);
+        }
+    }
+
+    /// Asserts `term` as long as the scope is open.
+    pub(crate) fn suppose(&mut self, term: Term) {
+        self.refute_model(term);
+        self.solver.assert(&self.arena, term);
+    }
+
+    /// Forgets a model in which `term` does not hold.
+    fn refute_model(&mut self, term: Term) {
         if let Some(model) = &mut self.model
             && !model.holds(&self.arena, term)
         {
             self.model = None;
-        }
-        self.assumed.push(term);
-        if !self.replaying() {
-            self.solver.assert(&self.arena, term);
         }
     }
 

@@ -311,9 +311,14 @@ fn path_of_primitive<G: Geometry>(
         let requires = condition(&requires);
         admitted.set(apart(|| check(&[requires], Aim::Witness)) == Verdict::Sat);
     }
-    if primitive.kind != Kind::Internal {
-        prove_facts(&after, &moves.latest(), |_| true, proved);
-    }
+    apart(|| {
+        // What it requires holds where it is called, which is proved there.
+        if primitive.kind == Kind::Internal {
+            let requires = condition(&requires);
+            engine(|e| e.suppose(requires));
+        }
+        prove_facts(&after, &moves.latest(), |fact| primitive.keeps(fact.number, || true), proved)
+    });
     let step = Step {
         before: state.view(),
         after: after.view(),

@@ -270,10 +270,10 @@ impl Subject<'_> {
     /// What a call breaks that gave an answer and left `after`; `moved` is the state before it, as the others moved it.
     fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, taken: &[&'static str]) -> Vec<Broken> {
         let mut broken = Vec::new();
-        if self.primitive.kind != Kind::Internal || self.facts != Class::Derived {
-            let violations = check_facts(&step.after, Cells::Neighbours, self.facts);
-            broken.extend(violations.into_iter().map(Broken::Fact));
-        }
+        let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
+        let kept = |number: &str| self.facts != Class::Derived || self.primitive.keeps(number, requires);
+        let violations = check_facts(&step.after, Cells::Neighbours, self.facts);
+        broken.extend(violations.into_iter().filter(|violation| kept(violation.number)).map(Broken::Fact));
         if self.facts != Class::Derived {
             if !holds(|| (self.contract.guard)(&step.before, step.arguments)) {
                 broken.push(Broken::Guard);

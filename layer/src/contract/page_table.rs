@@ -223,9 +223,10 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
                 && v.ghost.lat.get([page]).valid.holds()
         },
         requires: |v, a| {
-            let [n, va, page, _] = a.words;
+            let [n, va, page, perm] = a.words;
             can_map(v, a)
                 && is_data(v, page)
+                && is_permission::<M>(perm)
                 && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { .. })
                 && mapped(v, n, va).is_none()
         },
