@@ -11,7 +11,7 @@ use crate::facts::assert_all_at;
 use crate::prove::Ground;
 use crate::word::SymWord;
 use domain::Field;
-use layer::constants::{KERN_LOW, MAX_PAGE};
+use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE};
 use layer::contract::Contract;
 use layer::fields::{Frames, bounds};
 use layer::invariant::Class;
@@ -29,8 +29,10 @@ use std::rc::Rc;
 
 /// How often the solver is asked for a state with more facts before it counts as incomplete.
 const ROUNDS: u32 = 40;
+/// Time for a state, in milliseconds.
+const PATIENCE: u32 = 20_000;
 /// Time for one wish, in milliseconds: most take it few.
-const PATIENCE: u32 = 2_000;
+const WISH: u32 = 1_000;
 /// How many calls are made to find out which differences from boot matter.
 const TRIES: u32 = 400;
 /// At how many unknown keys a broken fact is asserted at most, where these are the keys of the model that break it.
@@ -212,9 +214,9 @@ struct Leaf {
 impl Settling<'_> {
     fn settle(mut self) -> Result<Witness, Unrun> {
         // The state itself is worth all the time that there is, a wish is not.
-        self.e.solver.limit(u32::MAX);
+        self.e.solver.limit(PATIENCE);
         match self.e.check_raw(&[]) {
-            Verdict::Sat => self.e.solver.limit(PATIENCE),
+            Verdict::Sat => self.e.solver.limit(WISH),
             Verdict::Unsat => return Err(Unrun::NotSo("no state satisfies every fact".to_string())),
             Verdict::Unknown => {
                 return Err(Unrun::Incomplete(UNDECIDED.to_string()));
@@ -422,9 +424,9 @@ impl Settling<'_> {
         let cur = i128::from(boot.own.cur);
         let leaves: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
         self.lead(&leaves, |leaf| match there.get(&leaf.name) {
-            Some(&value) => vec![value.into()],
+            Some(&value) => [value.into()].into_iter().chain(first_children(&leaf.name, cur)).collect(),
             // Of a thread or container: the running one.
-            None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0],
+            None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
             // A key of a clause is a frame, if it can be one.
             None if leaf.name.contains(FRESH) => free_frames("page").chain([cur, 0]).collect(),
             None => [0, cur].into_iter().chain(free_frames(&leaf.name)).collect(),
@@ -449,7 +451,8 @@ impl Settling<'_> {
             }
             let leaves: Vec<Leaf> = ready.iter().map(|&term| self.leaf(term)).collect();
             self.lead(&leaves, |leaf| {
-                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(free_frames(&leaf.name)).collect()
+                let others = free_frames(&leaf.name).chain(first_children(&leaf.name, boot.own.cur.into()));
+                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(others).collect()
             });
             fixed.extend(ready);
             all.extend(leaves);
@@ -531,6 +534,12 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
 fn free_frames(name: &str) -> impl Iterator<Item = i128> + use<> {
     let is_frame = name == "page" || name.ends_with(".frame") || name.ends_with(".page");
     (KERN_LOW..KERN_LOW + 4).filter(move |_| is_frame).map(i128::from)
+}
+
+/// The first children of thread `cur`, if it is a thread that is called `name`: others need parents and siblings.
+fn first_children(name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
+    let is_thread = ["head", "tail", "thread", "prev"].iter().any(|leaf| name.ends_with(leaf));
+    (1..5).filter(move |_| is_thread).map(move |child| cur * i128::from(MAX_CHILDREN) + child)
 }
 
 /// What a leaf is at boot.
