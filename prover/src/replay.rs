@@ -11,7 +11,7 @@ use crate::facts::assert_all_at;
 use crate::prove::Ground;
 use crate::word::SymWord;
 use domain::Field;
-use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE};
+use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::contract::Contract;
 use layer::fields::{Frames, bounds};
 use layer::invariant::Class;
@@ -27,10 +27,10 @@ use smt::term::{FRESH, Node, Term, show_cell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-/// How often the solver is asked for a state with more facts before it counts as incomplete.
-const ROUNDS: u32 = 40;
+/// How often the solver is asked for a state with more facts before it begins anew with another taste.
+const ROUNDS: u32 = 16;
 /// Time for a state, in milliseconds.
-const PATIENCE: u32 = 20_000;
+const PATIENCE: u32 = 4_000;
 /// Time for one wish, in milliseconds: most take it few.
 const WISH: u32 = 1_000;
 /// How many calls are made to find out which differences from boot matter.
@@ -106,13 +106,43 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
     if check(&[], Aim::Branch) == Verdict::Unsat {
         return Err(Unrun::NotSo("no state satisfies every fact".to_string()));
     }
+    let mut why = Unrun::Incomplete(String::new());
+    for taste in Taste::ALL {
+        match apart(|| complete_with(taste, native, subject, clause)) {
+            Err(Unrun::Incomplete(reason)) => why = Unrun::Incomplete(reason),
+            settled => return settled,
+        }
+    }
+    Err(why)
+}
+
+/// What a model is led to where the values of boot do not do: what ends with one taste may go on for ever with another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taste {
+    /// Threads that are alive sleep.
+    Asleep,
+    /// Threads that are alive may be in queues.
+    Queued,
+    /// As the first, and nothing that was chosen before is kept.
+    Fickle,
+}
+
+impl Taste {
+    const ALL: [Taste; 3] = [Taste::Asleep, Taste::Queued, Taste::Fickle];
+}
+
+/// As [`complete`], led by `taste`.
+fn complete_with(taste: Taste, native: &Native, subject: &Subject, clause: &str) -> Result<Witness, Unrun> {
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
         let mut words = Words::default();
+        if taste == Taste::Fickle {
+            last.clear();
+        }
         let witness = apart(|| {
             engine(|e| {
-                let settling = Settling { e, native, last: &mut last, kept: FxHashSet::default(), words: &mut words };
-                settling.settle()
+                let kept = FxHashSet::default();
+                Settling { e, native, taste, last: &mut last, kept, words: &mut words }.settle()
             })
         })?;
         match subject.call(&witness) {
@@ -184,6 +214,7 @@ pub(crate) fn told(ending: &Ending) -> String {
 struct Settling<'e> {
     e: &'e mut Engine,
     native: &'e Native,
+    taste: Taste,
     /// What the leaves were in the round before, in the order in which they were settled.
     last: &'e mut Vec<(Term, i128)>,
     /// Those that stay so.
@@ -221,8 +252,8 @@ impl Settling<'_> {
                 return Err(Unrun::Incomplete(UNDECIDED.to_string()));
             }
         }
-        self.keep();
         let mut witness = self.machine();
+        self.keep();
         let boot = witness.boot_state().or_else(|_| {
             witness.booted = false;
             witness.boot_state()
@@ -247,8 +278,13 @@ impl Settling<'_> {
     /// state that breaks the same facts elsewhere.
     fn keep(&mut self) {
         let last = std::mem::take(self.last);
-        let wishes: Vec<Term> = last.iter().filter_map(|&(term, value)| self.equals(term, value)).collect();
-        self.prefer(wishes);
+        // Scalars before cells: or one of them would give way to what the cells of others were.
+        for variables in [true, false] {
+            let of_kind = last.iter().filter(|(term, _)| self.is_variable(*term) == variables).copied();
+            let of_kind: Vec<(Term, i128)> = of_kind.collect();
+            let wishes: Vec<Term> = of_kind.into_iter().filter_map(|(term, value)| self.equals(term, value)).collect();
+            self.prefer(wishes);
+        }
         for (term, value) in last {
             if self.value(term) == value {
                 self.kept.insert(term);
@@ -365,7 +401,11 @@ impl Settling<'_> {
     /// The leaves of the model that are variables, or not.
     fn leaves(&mut self, variables: bool) -> Vec<Term> {
         let leaves = self.e.model.as_ref().map(|model| model.leaves()).unwrap_or_default();
-        leaves.into_iter().filter(|&leaf| matches!(self.e.arena.node(leaf), Node::Var(..)) == variables).collect()
+        leaves.into_iter().filter(|&leaf| self.is_variable(leaf) == variables).collect()
+    }
+
+    fn is_variable(&self, term: Term) -> bool {
+        matches!(self.e.arena.node(term), Node::Var(..))
     }
 
     /// The term's leaf, with its key as it is in the model at hand.
@@ -420,20 +460,23 @@ impl Settling<'_> {
     /// Scalars as at boot, arguments 0, wherever that is possible.
     fn scalars(&mut self, boot: &Snapshot) {
         let there = boot.scalars();
-        let cur = i128::from(boot.own.cur);
+        let (taste, cur) = (self.taste, i128::from(boot.own.cur));
         let leaves: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
         self.lead(&leaves, |leaf| match there.get(&leaf.name) {
-            Some(&value) => [value.into()].into_iter().chain(first_children(&leaf.name, cur)).collect(),
+            Some(&value) => [value.into()].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
             // Of a thread or container: the running one.
             None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
-            // A key of a clause is a frame, if it can be one.
-            None if leaf.name.contains(FRESH) => free_frames("page").chain([cur, 0]).collect(),
-            None => [0, cur].into_iter().chain(free_frames(&leaf.name)).collect(),
+            // A key of a clause is a frame, if it can be one, or a thread.
+            None if leaf.name.contains(FRESH) => {
+                likely(taste, "page", cur).chain([cur, 0]).chain(likely(taste, "thread", cur)).collect()
+            }
+            None => [0, cur].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
         });
     }
 
     /// Cells as at boot, wherever that is possible; first those whose keys are known.
     fn cells(&mut self, boot: &Snapshot) -> Vec<Leaf> {
+        let taste = self.taste;
         let mut rest = self.leaves(false);
         let mut fixed: FxHashSet<Term> = FxHashSet::default();
         let mut all = Vec::new();
@@ -450,8 +493,8 @@ impl Settling<'_> {
             }
             let leaves: Vec<Leaf> = ready.iter().map(|&term| self.leaf(term)).collect();
             self.lead(&leaves, |leaf| {
-                let others = free_frames(&leaf.name).chain(first_children(&leaf.name, boot.own.cur.into()));
-                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(others).collect()
+                let others = likely(taste, &leaf.name, boot.own.cur.into());
+                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(others).chain([boot.own.cpu.into()]).collect()
             });
             fixed.extend(ready);
             all.extend(leaves);
@@ -528,17 +571,22 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
     in_bounds.then(|| Cell::new(field, &key, name))
 }
 
-/// Frames that can be handed out after boot, if it is a frame that is called `name`: the solver would try one after the
-/// other of those that cannot.
-fn free_frames(name: &str) -> impl Iterator<Item = i128> + use<> {
-    let is_frame = name == "page" || name.ends_with(".frame") || name.ends_with(".page");
-    (KERN_LOW..KERN_LOW + 4).filter(move |_| is_frame).map(i128::from)
-}
-
-/// The first children of thread `cur`, if it is a thread that is called `name`: others need parents and siblings.
-fn first_children(name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
-    let is_thread = ["head", "tail", "thread", "prev"].iter().any(|leaf| name.ends_with(leaf));
-    (1..5).filter(move |_| is_thread).map(move |child| cur * i128::from(MAX_CHILDREN) + child)
+/// What a value that is called `name` is best, if not as at boot: what needs the least of the rest of the state. The
+/// solver would try one after the other of those that need more.
+fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
+    let is = |leaves: &[&str]| leaves.iter().any(|leaf| name.ends_with(leaf));
+    let (first, many) = match () {
+        // Frames that can be handed out after boot.
+        () if is(&["page", "frame"]) => (i128::from(KERN_LOW), 4),
+        // The first children of the running thread: other threads need parents and siblings.
+        () if is(&["head", "tail", "thread", "prev"]) => (cur * i128::from(MAX_CHILDREN) + 1, 4),
+        // The first positions of a queue: between two others there are threads.
+        () if is(&["lo", "hi", "seq"]) => (1, 4),
+        // Asleep: who is in a queue has neighbours there.
+        () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
+        () => (0, 0),
+    };
+    first..first + many
 }
 
 /// What a leaf is at boot.

@@ -11,11 +11,11 @@ use common::{Symbolic, prove, solver};
 use domain::{Flag, Ghost, Map};
 use layer::constants::{NUM_PROC, PAGE_SIZE, perm};
 use layer::contract::{Answer, Contract};
-use layer::fields::{FrameUse, Pte, place};
+use layer::fields::{Byte, FrameUse, Pte, place};
 use layer::invariant::Class;
 use layer::machine::{Links, Lock, Spec};
 use layer::primitive::primitives;
-use layer::{container, context, page_alloc, page_table, process, thread, trap};
+use layer::{container, context, memory, page_alloc, page_table, process, thread, trap};
 use prover::{Failure, Ground, Reason};
 use sim::machine::Sim;
 use sim::replay::Subject;
@@ -186,6 +186,39 @@ bugs! {
             let cur = cpu.own.cur;
             cpu.own.ghost.update(|g| g.pt = cur);
             Ok(Answer::Unit)
+        };
+    };
+    a_quota_that_stays_with_the_parent: Derived "proc_create" breaks "H6.9", |contract| {
+        contract.run = |cpu, a| {
+            let cur = cpu.own.cur;
+            let child = process::proc_create(cpu, a.words[0], a.wide, a.words[1])?;
+            cpu.own.ac.update([cur], |parent| parent.usage -= a.words[1]);
+            Ok(Answer::Word(child))
+        };
+    };
+    a_byte_beside_the_one_that_is_stored: Derived "exec_store" breaks "frame: HP.value", |contract| {
+        contract.run = |cpu, a| {
+            let access = memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place)?;
+            if let memory::Access::Done(()) = access {
+                cpu.own.hp.set([5.into(), 6.into()], Byte { value: 7.into() });
+            }
+            Ok(Answer::Stored(access))
+        };
+    };
+    a_thread_beyond_the_last_one: Derived "get_curid" breaks "index of kctxt out of bounds", |contract| {
+        contract.run = |cpu, _| {
+            let cur = thread::get_curid(cpu)?;
+            cpu.own.kctxt.get([cur + 1]);
+            Ok(Answer::Word(cur))
+        };
+    };
+    a_queue_without_its_end: Derived "thread_yield" breaks "D4.4", |contract| {
+        contract.run = |cpu, a| {
+            let resume = thread::thread_yield(cpu, a.context)?;
+            if cpu.own.ready.head != cpu.own.ready.tail {
+                cpu.own.ready.tail = cpu.own.ready.head;
+            }
+            Ok(Answer::Resume(resume.into_context()))
         };
     };
     the_place_instead_of_the_address: Derived "trap_get" breaks "postcondition", |contract| {
