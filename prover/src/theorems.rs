@@ -1,6 +1,7 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
 use crate::assumed::Assumed;
-use crate::engine::engine;
+use crate::engine::{Failure, engine};
+use crate::explore::{Aim, apart, check, goal};
 use crate::facts::FactSet;
 use crate::machine::{Moves, Sym, at_version, decide, key_bounds, quantified, unknown_object};
 use crate::map::Origin;
@@ -12,13 +13,15 @@ use crate::word::{SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
 use layer::fields::{Pde, Pte};
-use layer::invariant::{Keys, View};
+use layer::invariant::{Fact, Keys, View, facts};
 use layer::machine::{Object, Spec};
 use layer::memory::{Access, Chunk, exec_store};
 use layer::page_alloc::AllocTable;
 use layer::page_table::is_user_directory;
 use layer::queue::{Queue, Threads};
+use smt::solver::Verdict;
 use smt::term::Range;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A theorem of the layer.
@@ -35,6 +38,11 @@ pub struct Theorem {
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
     vec![
         Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
+        Theorem {
+            name: "facts",
+            says: "each clause of H, L and D can be broken by some state: none is true by mistake",
+            prove: || facts_can_fail(&facts::<Sym<G>>().collect::<Vec<_>>()),
+        },
         Theorem {
             name: "rely_AT",
             says: "what a CPU may count on of the allocation table is reflexive and transitive",
@@ -108,6 +116,31 @@ fn init_adt<G: Geometry>() -> Outcome {
         });
     });
     outcome.require_success();
+    outcome
+}
+
+/// Of each fact there is a state, good or bad, in which it does not hold.
+fn facts_can_fail<G: Geometry>(facts: &[Fact<Sym<G>>]) -> Outcome {
+    let always = RefCell::new(Vec::new());
+    let mut outcome = run_paths(true, &|outcome| {
+        let state = State::<G>::unknown();
+        for fact in facts {
+            let clause = format!("{} {} can be broken", fact.number, fact.name);
+            let broken = apart(|| {
+                let keys: Vec<SymWord> =
+                    key_bounds::<G>(fact.keys).into_iter().map(|bound| any("any", bound)).collect();
+                let holds = goal(&|| (fact.holds)(&state.view(), &keys));
+                engine(|e| e.counts.obligations += 1);
+                check(&[engine(|e| e.arena.not(holds))], Aim::Witness)
+            });
+            match broken {
+                Verdict::Sat => note(&mut outcome.clauses, clause),
+                _ => always.borrow_mut().push(Failure::vacuous(&clause)),
+            }
+        }
+        outcome.successful_paths += 1;
+    });
+    outcome.failures.extend(always.into_inner());
     outcome
 }
 
@@ -357,5 +390,78 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, chunk
     };
     if prove_once(|| "the page map in use stays".to_string(), &same_mode) {
         note(&mut outcome.clauses, "the page map in use stays".to_string());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Reason, catch_panics, with_engine};
+    use domain::X64;
+    use layer::invariant::Class;
+    use smt::solver::Solver;
+
+    type X64Facts = Vec<Fact<Sym<X64>>>;
+
+    fn proved(theorem: impl FnOnce() -> Outcome) -> Outcome {
+        catch_panics();
+        with_engine(Solver::embedded(10_000), theorem)
+    }
+
+    fn mistaken(holds: fn(&View<'_, Sym<X64>>, &[SymWord]) -> bool) -> Fact<Sym<X64>> {
+        Fact { number: "H0", name: "mistaken", class: Class::High, keys: &[("AC", &[0])], holds }
+    }
+
+    #[test]
+    fn a_fact_that_is_true_by_mistake_is_vacuous() {
+        let mut all: X64Facts = facts().collect();
+        all.push(mistaken(|_, _| true));
+        // `or` in place of `and`: it is less obvious.
+        all.push(mistaken(|v, k| {
+            let container = v.own.ac.get([k[0]]);
+            container.usage <= container.quota || container.usage > 0
+        }));
+        let outcome = proved(|| facts_can_fail(&all));
+        let failures: Vec<_> = outcome.failures.iter().map(|failure| (&*failure.clause, failure.reason)).collect();
+        assert_eq!(failures, [("H0 mistaken can be broken", Reason::Vacuous); 2]);
+        assert_eq!(outcome.clauses.len(), all.len() - 2);
+    }
+
+    /// The threads, of which one may count on what cannot be.
+    struct Contradictory(Threads<Sym<X64>>);
+
+    impl Versioned<X64> for Contradictory {
+        const KEYS: Keys = Threads::<Sym<X64>>::KEYS;
+        fn unknown(version: Origin) -> Self {
+            Contradictory(Threads::homes(version))
+        }
+        fn rely(old: &Self, new: &Self, _: SymWord, key: &[SymWord]) -> bool {
+            let [old, new] = [old, new].map(|threads| threads.0.tcb.get([key[0]]).home);
+            old < new && new < old
+        }
+        fn by_itself(&self, _: SymWord, _: &[SymWord]) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_contradictory_rely_is_no_preorder() {
+        let outcome = proved(rely_is_preorder::<X64, Contradictory>);
+        assert!(!outcome.failures.is_empty(), "{:?}", outcome.clauses);
+    }
+
+    #[test]
+    fn an_assumption_that_cannot_hold_is_vacuous() {
+        let outcome = proved(|| {
+            let mut outcome = run_proof::<X64>(Ground::Derived, &|state, _, outcome| {
+                let cur = state.own.cur;
+                if decide(&|| cur < 1 && cur > 1) {
+                    premises_hold(outcome);
+                }
+            });
+            outcome.require_success();
+            outcome
+        });
+        assert_eq!(outcome.failures[0].reason, Reason::Vacuous);
     }
 }

@@ -231,7 +231,7 @@ impl Subject<'_> {
             let (watching, shared) = (others.clone(), shared.clone());
             let watch = move |object| watching.borrow_mut().before_lock(object, &shared);
             let result = watched(watch, || quietly(|| (self.contract.run)(cpu, &arguments)));
-            (result, Snapshot { boot: before.boot, ..Snapshot::take(cpu) })
+            (result, Snapshot { boot: before.boot, current_cpu: before.current_cpu, ..Snapshot::take(cpu) })
         });
         let others = others.take();
         if let Some(refused) = others.refused {
@@ -339,7 +339,7 @@ impl Others {
     /// The lock of `object` is about to be taken: the others move.
     fn before_lock(&mut self, object: &'static str, shared: &Shared<Sim>) {
         let Some(since) = self.since.take() else { return };
-        let row = since.own.cpu;
+        let row = since.current_cpu;
         let moves_threads = object != <AllocTable<Sim> as Object<Sim>>::NAME;
         self.taken.push(if moves_threads { "tcb" } else { object });
         // Only what the lock guards may be looked at: the call may hold the other one.
@@ -383,7 +383,7 @@ impl Others {
 
 /// What the other CPUs may count on and what does not hold, after this CPU made `new` of `old`.
 fn owed(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
-    let me = new.own.cpu;
+    let me = new.current_cpu;
     let others = (0..TOTAL_CPU).filter(|&cpu| cpu != me);
     let mut broken: Vec<Broken> =
         others.filter_map(|cpu| relied(old, new, cpu).map(|(object, key)| Broken::Rely { object, cpu, key })).collect();
@@ -413,7 +413,7 @@ fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)
 /// What does not hold of the shared objects of `state` by itself.
 fn kept_by_itself(state: &Snapshot) -> Vec<Broken> {
     let mut broken = Vec::new();
-    let row = state.own.cpu;
+    let row = state.current_cpu;
     if let Some(key) =
         frames(&state.at).into_iter().find(|&key| !holds(|| state.at.own_fact(0, &state.threads, &[key])))
     {

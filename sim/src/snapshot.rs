@@ -19,6 +19,8 @@ pub struct Snapshot {
     pub threads: Threads<Sim>,
     /// What is constant after boot.
     pub boot: Boot<Sim>,
+    /// The CPU that it is, whatever its own state says.
+    pub current_cpu: u32,
 }
 
 impl Snapshot {
@@ -31,6 +33,7 @@ impl Snapshot {
             pending: (0..TOTAL_CPU).map(|row| shared.pending.inspect(row).snapshot()).collect(),
             threads: shared.links.inspect().snapshot(),
             boot: shared.boot,
+            current_cpu: cpu.own.cpu,
         }
     }
 
@@ -51,10 +54,10 @@ impl Snapshot {
             own: &self.own,
             ghost: &self.own.ghost.0,
             at: &self.at,
-            pending: &self.pending[self.own.cpu as usize],
+            pending: &self.pending[self.current_cpu as usize],
             threads: &self.threads,
             boot: &self.boot,
-            current_cpu: self.own.cpu,
+            current_cpu: self.current_cpu,
         }
     }
 }

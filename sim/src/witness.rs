@@ -288,7 +288,7 @@ fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64)
             *flag = self.see(name, (*flag).into()) != 0;
         }
     }
-    let row = state.own.cpu as usize;
+    let row = state.current_cpu as usize;
     state.own.words(&mut Named(String::new(), change));
     let prefix = |name: &str| format!("{name}.");
     state.at.words(&mut Named(prefix(<AllocTable<Sim> as Object<Sim>>::NAME), change));
@@ -306,6 +306,7 @@ impl Snapshot {
             pending: self.pending.iter().map(Object::snapshot).collect(),
             threads: self.threads.snapshot(),
             boot: self.boot,
+            current_cpu: self.current_cpu,
         }
     }
 

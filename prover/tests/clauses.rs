@@ -1,0 +1,205 @@
+//! Each clause of the invariant is watched: a bug that breaks it, and no clause before it, is reported as that clause,
+//! with a counterexample that fails on the hosted machine as well.
+mod common;
+
+use common::{prove, solver};
+use domain::{Flag, Ghost, Map};
+use layer::constants::*;
+use layer::contract::{Answer, Contract};
+use layer::fields::*;
+use layer::invariant::{View, facts};
+use layer::machine::{Links, Lock, Spec};
+use layer::page_table::pdx;
+use layer::state::Cpu;
+use layer::thread;
+use prover::Ground;
+use sim::machine::Sim;
+
+/// A frame that can be this CPU's.
+const FRAME: u32 = KERN_LOW;
+/// A thread that need not be alive.
+const FAR: u32 = 1000;
+
+/// The first directory of the user window.
+fn window<M: Spec>() -> M::Word {
+    pdx::<M>(ADR_LOW.into())
+}
+
+/// `sched_init` has run.
+fn initialised<M: Spec>(v: &View<'_, M>) -> bool {
+    v.ghost.init.holds()
+}
+
+/// It has not.
+fn booting<M: Spec>(v: &View<'_, M>) -> bool {
+    !initialised(v)
+}
+
+/// For each clause what breaks it after `get_CPU_ID`, which itself changes nothing.
+macro_rules! clauses {
+    ($($test:ident: $number:literal $(as $reported:literal)? $(in $state:ident)?, $break:expr;)*) => {
+        /// The bugs, by the names of their tests.
+        mod bugs {
+            use super::*;
+            $(pub fn $test<M: Spec>(contract: &mut Contract<M>) {
+                contract.run = |cpu, _| {
+                    let answer = thread::get_cpu_id(cpu)?;
+                    let break_it: fn(&mut Cpu<'_, M>) = $break;
+                    break_it(cpu);
+                    Ok(Answer::Word(answer))
+                };
+                contract.premise = |v, _| [$($state(v),)? initialised(v)][0];
+            })*
+        }
+        $(#[test]
+        fn $test() {
+            let outcome = prove(solver(), "get_CPU_ID", Ground::Derived, bugs::$test, bugs::$test);
+            let reported = [$number $(, $reported)?].last().copied().unwrap_or_default();
+            let first = outcome.failures.first().unwrap_or_else(|| panic!("nothing notices that {} is broken", $number));
+            let (clause, ending) = (&first.clause, &first.ending);
+            assert!(clause.starts_with(&format!("{reported} ")), "{reported} is broken, {clause} is reported: {ending}");
+            assert!(first.replayed, "{clause}, {:?}: {ending}", first.reason);
+        })*
+        /// The clauses that a bug is planted for, in order.
+        const PLANTED: &[&str] = &[$($number),*];
+    };
+}
+
+#[test]
+fn there_is_a_bug_for_every_clause() {
+    let clauses: Vec<&str> = facts::<Sim>().map(|fact| fact.number).collect();
+    assert_eq!(PLANTED, clauses);
+}
+
+clauses! {
+    h1: "H1", |cpu| cpu.own.nps = (KERN_LOW - 1).into();
+    h2: "H2", |cpu| cpu.own.ghost.update(|g| (g.ipt, g.pg) = (false.into(), false.into()));
+    h3: "H3", |cpu| cpu.own.ghost.update(|g| g.ikern = false.into());
+    // The reference has it twice: H4 is what H3 says of the other case.
+    h4: "H4" as "H3", |cpu| cpu.own.ghost.update(|g| (g.ikern, g.ipt) = (false.into(), true.into()));
+    h5: "H5", |cpu| cpu.own.ghost.update(|g| (g.ihost, g.ikern, g.ipt) = (false.into(), false.into(), false.into()));
+    h7: "H7", |cpu| cpu.own.ghost.update(|g| {
+        g.pg = false.into();
+        g.pperm.set([FRAME.into()], FrameUse::Alloc);
+    });
+    h8_1: "H8.1", |cpu| cpu.own.dirs.set([1.into(), 0.into()], Pde::UnPresent);
+    h8_2: "H8.2", |cpu| cpu.own.ghost.update(|g| {
+        g.dirs_defined.set([1.into(), window::<M>()], Defined { defined: false.into() });
+    });
+    h8_3: "H8.3", |cpu| cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: MAX_PAGE.into() });
+    h9: "H9", |cpu| cpu.own.ghost.update(|g| g.pt = 1.into());
+    h10: "H10", |cpu| cpu.own.dirs.set([0.into(), window::<M>()], Pde::UnPresent);
+    h11: "H11", |cpu| cpu.own.ghost.update(|g| (g.ipt, g.pt) = (false.into(), NUM_PROC.into()));
+    h12: "H12", |cpu| cpu.own.ghost.update(|g| {
+        g.hp_defined.set([5.into(), 6.into()], Defined { defined: true.into() });
+    });
+    h13: "H13", |cpu| cpu.own.ghost.update(|g| {
+        g.idpde.set([7.into(), 8.into()], IdentityEntry { valid: true.into(), perm: perm::PTU.into() });
+    });
+    h14: "H14", |cpu| cpu.own.ac.update([3.into()], |c| c.used = false.into());
+    h15: "H15", |cpu| cpu.own.console.rpos = CONSOLE_BUFFER_SIZE.into();
+    h16: "H16", |cpu| cpu.own.console.len = CONSOLE_BUFFER_SIZE.into();
+    h17: "H17", |cpu| cpu.own.cpu = TOTAL_CPU.into();
+    h18: "H18", |cpu| cpu.own.cur = NUM_PROC.into();
+    h19: "H19", |cpu| cpu.own.cpu = 3.into();
+    h6_2: "H6.2", |cpu| cpu.own.ac.update([1.into()], |c| c.parent = 1.into());
+    h6_4: "H6.4", |cpu| cpu.own.ac.update([1.into()], |c| (c.quota, c.usage) = (0.into(), 1.into()));
+    h6_5: "H6.5", |cpu| cpu.own.ac.update([1.into()], |c| c.parent = NUM_ID.into());
+    h6_7: "H6.7", |cpu| cpu.own.ac.update([0.into()], |c| c.nchildren = 0.into());
+    h6_9: "H6.9", |cpu| cpu.own.ac.update([0.into()], |c| c.usage = 0.into());
+    h6_6: "H6.6", |cpu| {
+        let children = cpu.own.ac.get([1.into()]).nchildren;
+        if children < MAX_CHILDREN {
+            cpu.own.ac.update([1.into()], |c| c.nchildren += 1);
+            cpu.own.ac.update([children + MAX_CHILDREN + 1], |c| (c.quota, c.used) = (0.into(), false.into()));
+        }
+    };
+    h6_8: "H6.8", |cpu| cpu.own.ac.update([9.into()], |c| c.parent = 0.into());
+    h6_11: "H6.11", |cpu| cpu.own.ac.update([0.into()], |c| c.nchildren = (MAX_CHILDREN + 1).into());
+    h6_12: "H6.12", |cpu| {
+        // Container 0 has eight children, and this one is none of them.
+        let last = cpu.own.ac.get([TOTAL_CPU.into()]);
+        let (parent, zero) = (last.parent, 0.into());
+        if !cpu.own.ac.get([FAR.into()]).used.holds() {
+            let used = true.into();
+            cpu.own.ac.set([FAR.into()], Container { quota: zero, usage: zero, parent, nchildren: zero, used });
+        }
+    };
+    l3: "L3", |cpu| cpu.own.kctxt.update([1.into()], |context| context.ra = STAGES.into());
+    d1: "D1", |cpu| cpu.own.ghost.update(|g| g.init = false.into());
+    d2: "D2", |cpu| cpu.own.ghost.update(|g| g.ipt = false.into());
+    d3: "D3", |cpu| cpu.own.ghost.update(|g| (g.ikern, g.ipt, g.pt) = (false.into(), false.into(), 0.into()));
+    d4_1: "D4.1", |cpu| cpu.own.cur = 0.into();
+    d4_2: "D4.2", |cpu| {
+        let home = cpu.own.cpu;
+        cpu.shared.links.update(|tcb| tcb.update([FAR.into()], |t| (t.place, t.home) = (place::RUN.into(), home)));
+    };
+    d4_3: "D4.3" in booting, |cpu| {
+        let home = cpu.own.cpu;
+        cpu.shared.links.update(|tcb| tcb.update([FAR.into()], |t| (t.place, t.home) = (place::RUN.into(), home)));
+    };
+    d4_4: "D4.4", |cpu| cpu.own.ready.tail = FAR.into();
+    d4_5: "D4.5", |cpu| {
+        let mut pending = cpu.shared.pending.lock(cpu.own.cpu, cpu.own.cpu);
+        pending.fifo.tail = FAR.into();
+    };
+    d4_6: "D4.6", |cpu| {
+        if cpu.shared.links.check(|tcb| tcb.get([9.into()]).place == place::DEAD) {
+            cpu.own.kctxt.set([9.into()], Context { esp: 0.into(), ra: START_USER.into() });
+            cpu.shared.links.update(|tcb| tcb.update([9.into()], |t| t.place = (place::FLIGHT + 1).into()));
+        }
+    };
+    d6_1: "D6.1", |cpu| {
+        cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: 0.into() });
+        cpu.own.ghost.update(|g| g.tables.fill(&[0.into()], PteGhost { defined: true.into(), slot: 0.into() }));
+    };
+    d6_2: "D6.2", |cpu| cpu.own.ghost.update(|g| {
+        g.pperm.set([5.into()], FrameUse::Hide { thread: 0.into(), index: 0.into() });
+    });
+    d7: "D7", |cpu| cpu.own.tables.set([FRAME.into(), 0.into()], Pte::Valid { page: 0.into(), perm: perm::PTU.into() });
+    d8: "D8", |cpu| cpu.own.ghost.update(|g| {
+        if matches!(g.pperm.get([FRAME.into()]), FrameUse::Alloc) {
+            g.lat.update([FRAME.into()], |lat| lat.len += 1);
+        }
+    });
+    d9: "D9", |cpu| cpu.own.ghost.update(|g| g.pperm.set([5.into()], FrameUse::Alloc));
+    d10: "D10", |cpu| cpu.own.ghost.update(|g| g.charged.update([1.into()], |c| c.pages = c.pages + 1));
+    d11: "D11", |cpu| {
+        let mut table = cpu.shared.at.lock(cpu.own.cpu, 0.into());
+        table.frames.update([5.into()], |frame| frame.kind = kind::NORM.into());
+    };
+    d12: "D12", |cpu| {
+        let (home, child) = (cpu.own.cpu, (cpu.own.cpu + 1) * MAX_CHILDREN + 1);
+        if cpu.shared.links.check(|tcb| tcb.get([child]).place == place::DEAD) {
+            cpu.own.kctxt.set([child], Context { esp: 0.into(), ra: START_USER.into() });
+            cpu.shared.links.update(|tcb| tcb.update([child], |t| (t.place, t.home) = ((NUM_CHAN - 1).into(), home)));
+        }
+    };
+    d13: "D13", |cpu| cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), 0.into()], SlotKind::Int));
+    d14: "D14", |cpu| {
+        if matches!(cpu.own.dirs.get([9.into(), window::<M>()]), Pde::UnPresent) {
+            cpu.own.dirs.set([9.into(), window::<M>()], Pde::Id);
+        }
+    };
+    d17: "D17", |cpu| cpu.own.ghost.update(|g| {
+        g.hp_defined.set([FRAME.into(), 6.into()], Defined { defined: false.into() });
+    });
+    d18: "D18", |cpu| {
+        // Mapped twice, and listed twice: nothing else is wrong with it.
+        let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
+        let can = cpu.own.ghost.check(|g| {
+            matches!(g.pperm.get([table]), FrameUse::Hide { thread, index } if thread == 1 && index == window::<M>())
+                && matches!(g.pperm.get([page]), FrameUse::Alloc)
+                && g.lat.get([page]).len == 1
+        });
+        if can && matches!(cpu.own.tables.get([table, index]), Pte::UnPresent) {
+            cpu.own.tables.set([table, index], Pte::Valid { page, perm: perm::PTU.into() });
+            cpu.own.ghost.update(|g| {
+                g.lat.update([page], |lat| lat.len += 1);
+                let entry = ReverseEntry { thread: 1.into(), directory: window::<M>(), index };
+                g.lat_entry.set([page, 1.into()], entry);
+                g.tables.set([table, index], PteGhost { defined: true.into(), slot: 1.into() });
+            });
+        }
+    };
+}
