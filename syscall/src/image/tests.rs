@@ -52,6 +52,17 @@ fn frames_count_each_page_table_once() {
     assert_eq!(apart.frames(), 3 + 2);
 }
 
+/// The file with the numbers of its header in the other byte order, which it says that they have.
+fn big_endian(mut file: Vec<u8>) -> Vec<u8> {
+    file[5] = 2;
+    for (at, size) in
+        [(16, 2), (18, 2), (20, 4), (24, 8), (32, 8), (40, 8), (48, 4), (52, 2), (54, 2), (56, 2), (58, 2)]
+    {
+        file[at..at + size].reverse();
+    }
+    file
+}
+
 #[test]
 fn what_is_wrong_is_named() {
     let text = (PT_LOAD, R, LOW, 4, 4);
@@ -67,6 +78,7 @@ fn what_is_wrong_is_named() {
     assert_eq!(changed(0, 0), Err(Malformed::NotElf));
     assert!(changed(4, 1).is_err(), "32 bits: its headers lie elsewhere");
     assert_eq!(changed(18, 3), Err(Malformed::WrongMachine), "i386");
+    assert_eq!(ParsedImage::parse(&big_endian(good.clone())), Err(Malformed::WrongMachine), "the header says x86-64");
     assert_eq!(changed(16, 3), Err(Malformed::NotStatic), "position-independent");
     assert_eq!(changed(HEADER, 2), Err(Malformed::NotStatic), "PT_DYNAMIC");
     assert_eq!(changed(HEADER, 3), Err(Malformed::NotStatic), "PT_INTERP");
