@@ -15,6 +15,7 @@ use layer::primitive::Primitive;
 use layer::process::sched_init;
 use layer::queue::Queue;
 use layer::state::{Boot, Cpu, Shared};
+use layer::vmx::SAVED;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -165,6 +166,7 @@ impl Witness {
             place: 0,
             context: Context { esp: 0, ra: 0 },
             registers: [0; UCTXT_SIZE as usize],
+            guest: [0; SAVED.len()],
             chunk: Chunk::One,
             bytes: [0; 8],
         };
@@ -184,8 +186,10 @@ impl Witness {
                     arguments.chunk = chunk.ok_or_else(|| WitnessError::NoSuch(name.clone()))?;
                 }
                 _ => {
-                    let (register, byte) = (numbered("register"), numbered("byte"));
+                    let (register, guest, byte) = (numbered("register"), numbered("guest"), numbered("byte"));
                     if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {
+                        *register = value;
+                    } else if let Some(register) = guest.and_then(|k| arguments.guest.get_mut(k)) {
                         *register = value;
                     } else if let Some(byte) = byte.and_then(|k| arguments.bytes.get_mut(k)) {
                         *byte = word(value, name)?;

@@ -1,0 +1,27 @@
+//! Bits of words, by the arithmetic that words have.
+use crate::machine::Machine;
+
+/// Bit `k` of `word`: 0 or 1.
+#[inline(always)]
+#[track_caller]
+pub fn bit<M: Machine>(word: M::Word, k: u32) -> M::Word {
+    (word / (1 << k)) % 2
+}
+
+/// `word` with bit `k` set, or clear.
+#[inline(always)]
+#[track_caller]
+pub fn with_bit<M: Machine>(word: M::Word, k: u32, set: bool) -> M::Word {
+    match (bit::<M>(word, k) == 1, set) {
+        (false, true) => word + (1 << k),
+        (true, false) => word - (1 << k),
+        _ => word,
+    }
+}
+
+/// The bits that either word has.
+#[inline(always)]
+#[track_caller]
+pub fn or<M: Machine>(a: M::Word, b: M::Word) -> M::Word {
+    (0..32).fold(0.into(), |sum: M::Word, k| sum + bit::<M>(a, k).max(bit::<M>(b, k)) * (1 << k))
+}
