@@ -18,10 +18,3 @@ pub fn with_bit<M: Machine>(word: M::Word, k: u32, set: bool) -> M::Word {
         _ => word,
     }
 }
-
-/// The bits that either word has.
-#[inline(always)]
-#[track_caller]
-pub fn or<M: Machine>(a: M::Word, b: M::Word) -> M::Word {
-    (0..32).fold(0.into(), |sum: M::Word, k| sum + bit::<M>(a, k).max(bit::<M>(b, k)) * (1 << k))
-}

@@ -3,10 +3,9 @@
 //! The map `vmcs` is keyed by a field's place in this table. A field is one wide value, as VMREAD and VMWRITE have it in long
 //! mode; the two halves of a 64-bit field that the reference keeps at the encodings `e` and `e + 1` are its halves. How
 //! wide a field is its encoding says: bits 13 and 14 are 0 for 16 bits, 1 for 64, 2 for 32, 3 for the natural width.
-use crate::bits::or;
 use crate::fields::SlotKind;
 use crate::machine::Machine;
-use domain::Wide;
+use domain::{Wide, Word};
 
 /// What `vmx_init` writes to a field (A.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +45,7 @@ impl Row {
             Start::Kept => None,
             Start::Is(value) => Some((M::Wide::constant(value), SlotKind::Int)),
             Start::Info(i) => Some((info(i).into(), SlotKind::Int)),
-            Start::Either(i, j) => Some((or::<M>(info(i), info(j)).into(), SlotKind::Int)),
+            Start::Either(i, j) => Some((info(i).or(info(j)).into(), SlotKind::Int)),
             Start::Host => Some((host(), SlotKind::Int)),
             Start::Address => Some((host(), SlotKind::Ptr)),
         }

@@ -2,14 +2,14 @@
 //!
 //! A guest's registers are whole registers of the processor (P45); where a primitive gives or takes 32 bits, they are the low
 //! ones. A read of what was never written is [`Stuck::NotInt`]; after [`vmx_init`] there is none (P40).
-use crate::bits::{bit, or, with_bit};
+use crate::bits::{bit, with_bit};
 use crate::constants::*;
 use crate::fields::{Cell, Defined, Slot, SlotKind};
 use crate::machine::Machine;
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use crate::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Vmcs};
-use domain::{Flag, Ghost, Map, Wide};
+use domain::{Flag, Ghost, Map, Wide, Word};
 
 /// Where a value of the virtual machine is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -265,7 +265,7 @@ pub const EVENT_ERROR: u32 = 0x800;
 #[track_caller]
 pub fn event<M: Machine>(kind: M::Word, vector: M::Word, has_error: bool) -> M::Word {
     let flags = if has_error { EVENT_VALID + EVENT_ERROR } else { EVENT_VALID };
-    or::<M>(or::<M>(kind, vector), flags.into())
+    kind.or(vector).or(flags.into())
 }
 
 /// 31 `vmx_set_tsc_offset(offset: u64)`: what the guest's time-stamp counter is ahead of the processor's.
