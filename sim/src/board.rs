@@ -89,6 +89,8 @@ pub struct Board {
     pub vmxinfo: [u32; VMXINFO_SIZE as usize],
     /// What the host's part of a VM control structure is to hold, by field.
     pub vmcs_host: [u64; VMCS_SIZE as usize],
+    /// Model-specific registers that are not 0.
+    pub msr: BTreeMap<u32, u64>,
     state: Mutex<State>,
 }
 
@@ -121,6 +123,7 @@ impl Board {
             archive,
             vmxinfo: [0; VMXINFO_SIZE as usize],
             vmcs_host: [0; VMCS_SIZE as usize],
+            msr: BTreeMap::new(),
             state: Mutex::new(State {
                 console,
                 starts: (0..TOTAL_CPU).map(of).collect(),

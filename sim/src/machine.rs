@@ -58,9 +58,8 @@ impl Machine for Sim {
     fn vmcs_host(field: u32) -> u64 {
         board::current().vmcs_host[field as usize]
     }
-    // As the reference's model has it: every one is 0.
-    fn rdmsr(_: u32) -> u64 {
-        0
+    fn rdmsr(register: u32) -> u64 {
+        board::current().msr.get(&register).copied().unwrap_or(0)
     }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)

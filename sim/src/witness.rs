@@ -20,8 +20,9 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The field under whose name a witness keeps the machine's VMX capabilities.
-pub const VMX: &str = "machine.vmxinfo";
+/// The fields under whose names a witness keeps what the machine answers: VMX capabilities, the host's part of a VM control
+/// structure, model-specific registers.
+pub const MACHINE: [&str; 3] = ["machine.vmxinfo", "machine.vmcs_host", "machine.rdmsr"];
 
 /// A leaf of a map at a key, or at all keys that begin with it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -142,9 +143,21 @@ impl Witness {
     /// Gives this CPU of a new machine to `work`, and what it shares; the thread works for that machine from then on.
     pub(crate) fn on_machine<R>(&self, work: impl FnOnce(&mut Cpu<'_, Sim>, &Rc<Shared<Sim>>) -> R) -> R {
         let mut board = Board::bare(self.memory.clone());
-        for (cell, &value) in self.state.cells.iter().filter(|(cell, _)| cell.field == VMX) {
-            if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(cell.key[0] as usize), u32::try_from(value)) {
-                *to = value;
+        for (cell, &value) in &self.state.cells {
+            let key = cell.key[0];
+            match MACHINE.iter().position(|field| *field == cell.field) {
+                Some(0) => {
+                    if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(key as usize), u32::try_from(value)) {
+                        *to = value;
+                    }
+                }
+                Some(1) => {
+                    if let Some(to) = board.vmcs_host.get_mut(key as usize) {
+                        *to = value;
+                    }
+                }
+                Some(_) => drop(board.msr.insert(key, value)),
+                None => {}
             }
         }
         board::seat(Arc::new(board), None);
@@ -258,7 +271,7 @@ impl Values {
         if let Some(name) = missing.first() {
             return Err(WitnessError::NoSuch(name.to_string()));
         }
-        for cell in self.cells.keys().filter(|cell| cell.field != VMX) {
+        for cell in self.cells.keys().filter(|cell| !MACHINE.contains(&&*cell.field)) {
             let dims = bounds::<Sim>(&cell.field).unwrap_or(&[]);
             let in_bounds = cell.key.iter().zip(dims).all(|(word, bound)| word < bound);
             if dims.is_empty() || cell.key.is_empty() || cell.key.len() > dims.len() || !in_bounds {
