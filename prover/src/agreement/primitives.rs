@@ -304,16 +304,17 @@ struct Wish {
 fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let row = |name: &str| primitives::<Sim>().iter().position(|(row, _)| row.name == name).expect("a primitive");
     let often = ["pt_resv", "exec_load", "exec_store", "proc_create", "thread_yield", "palloc"].map(row).to_vec();
-    let internal = ["ptInsertPTE", "ptAllocPDE", "ptInsert"].map(row).to_vec();
+    let internal = ["ptInsertPTE", "ptAllocPDE", "ptInsert", "set_pt"].map(row).to_vec();
     let modes = ["proc_start_user", "proc_exit_user", "proc_start_user2", "proc_exit_user2"].map(row).to_vec();
-    let guest = ["vmx_run_vm", "vmx_return_from_guest", "vmx_return_from_guest", "host_in"].map(row).to_vec();
+    let guest = ["vmx_run_vm", "host_in", "vmx_return_from_guest", "vmx_return_from_guest"].map(row);
+    let guest = [&guest[..], &guest[2..]].concat();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
-        4 => prop::sample::select(often),
-        2 => prop::sample::select(internal),
-        2 => prop::sample::select(modes),
-        2 => prop::sample::select(guest),
-        5 => whichever
+        8 => prop::sample::select(often),
+        3 => prop::sample::select(internal),
+        4 => prop::sample::select(modes),
+        4 => prop::sample::select(guest),
+        7 => whichever
     ];
     let tamper = prop_oneof![4 => Just(None), 1 => (0..TAMPERS).prop_map(Some)];
     (0..cpus, row, any::<[u8; 8]>(), tamper).prop_map(|(cpu, row, dice, tamper)| Wish { cpu, row, dice, tamper })
