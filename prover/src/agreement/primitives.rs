@@ -544,7 +544,7 @@ proptest! {
 fn every_primitive_succeeds_in_these_sequences() {
     let mut runner = TestRunner::deterministic();
     let mut counts = Counts::default();
-    for _ in 0..48 {
+    for _ in 0..96 {
         let wishes = prop::collection::vec(wish(2), 150).new_tree(&mut runner).unwrap().current();
         run(&wishes, 3, &mut counts).unwrap();
     }
