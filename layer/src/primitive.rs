@@ -54,8 +54,7 @@ pub struct Primitive {
 impl Primitive {
     /// The names of the arguments that are words, in order.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        let others =
-            ["rs", "registers", "code", "chunk", "address", "bytes", "value", "offset", "host", "guest"];
+        let others = ["rs", "registers", "code", "chunk", "address", "bytes", "value", "offset", "host", "guest"];
         self.arguments.iter().copied().filter(move |name| !others.contains(name))
     }
 

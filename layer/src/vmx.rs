@@ -193,12 +193,7 @@ pub const INTERRUPT_WINDOW: u32 = 2;
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::BadSegment`].
 #[inline]
-pub fn vmx_set_desc1<M: Machine>(
-    cpu: &mut Cpu<'_, M>,
-    seg: M::Word,
-    sel: M::Word,
-    base: M::Word,
-) -> Result<(), Stuck> {
+pub fn vmx_set_desc1<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, sel: M::Word, base: M::Word) -> Result<(), Stuck> {
     set_descriptor(cpu, seg, (Vmcs::GuestCsSelector, sel), (Vmcs::GuestCsBase, base))
 }
 

@@ -128,8 +128,7 @@ fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 /// Whether a property of the segment became `value`, an integer; given with its field of CS.
 fn has_property<M: Spec>(s: &Step<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
     let k = s.arguments.words[0] + of_cs as u32;
-    s.after.own.vmcs.get([k]).value == M::Wide::from(value)
-        && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
+    s.after.own.vmcs.get([k]).value == M::Wide::from(value) && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
 }
 
 /// What a call may write that sets a property of full segments and one of all.
@@ -183,9 +182,7 @@ fn is_pending<M: Spec>(v: &View<'_, M>) -> bool {
 pub(crate) fn vmx_inject_event<M: Spec>() -> Contract<M> {
     const ERROR: Place = V(Vmcs::EntryExceptionError);
     Contract {
-        run: |cpu, a| {
-            vmx::vmx_inject_event(cpu, a.words[0], a.words[1], a.words[2], a.words[3]).map(|()| Answer::Unit)
-        },
+        run: |cpu, a| vmx::vmx_inject_event(cpu, a.words[0], a.words[1], a.words[2], a.words[3]).map(|()| Answer::Unit),
         premise: |_, _| true,
         guard: |v, a| hkp(v, a) && is_int(v, EVENT),
         requires: in_vm_host,
@@ -393,9 +390,7 @@ pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
             FIELDS.iter().all(|row| match row.default::<M>(info) {
                 None => true,
                 Some((value, SlotKind::Int)) => is(v, V(row.field), value),
-                Some((value, _)) => {
-                    at(v, V(row.field)) == value && matches!(kind_at(v, V(row.field)), SlotKind::Ptr)
-                }
+                Some((value, _)) => at(v, V(row.field)) == value && matches!(kind_at(v, V(row.field)), SlotKind::Ptr),
             }) && DEFAULTS.iter().all(|&(slot, value)| is(v, X(slot), M::Wide::constant(value)))
                 && v.own.vm.set_up.holds()
                 && v.own.vm.revision == 0

@@ -22,9 +22,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 4] {
             class: Derived,
             keys: &[("vmcs", &[0])],
             holds: |v, k| {
-                !v.own.vm.set_up.holds()
-                    || k[0] >= VMCS_READ
-                    || matches!(v.ghost.vmcs_kind.get([k[0]]), SlotKind::Int)
+                !v.own.vm.set_up.holds() || k[0] >= VMCS_READ || matches!(v.ghost.vmcs_kind.get([k[0]]), SlotKind::Int)
             },
         },
         Fact {
@@ -33,9 +31,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 4] {
             class: Derived,
             keys: &[("vmx", &[0])],
             holds: |v, k| {
-                !v.own.vm.set_up.holds()
-                    || !is_read::<M>(k[0])
-                    || matches!(v.ghost.vmx_kind.get([k[0]]), SlotKind::Int)
+                !v.own.vm.set_up.holds() || !is_read::<M>(k[0]) || matches!(v.ghost.vmx_kind.get([k[0]]), SlotKind::Int)
             },
         },
         Fact {

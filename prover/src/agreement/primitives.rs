@@ -562,8 +562,7 @@ fn every_primitive_succeeds_in_these_sequences() {
     // No state that satisfies D2 admits it.
     assert_eq!(never(0), ["set_pt"]);
     assert!(!never(2).contains(&"set_pt"));
-    let all =
-        ["context", "fault", "loaded", "nothing", "stored", "to guest", "to host", "to user", "wide", "word"];
+    let all = ["context", "fault", "loaded", "nothing", "stored", "to guest", "to host", "to user", "wide", "word"];
     assert!(counts.ends.iter().eq(&all), "{:?}", counts.ends);
     assert!(counts.woken > 0);
 }
