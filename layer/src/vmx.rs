@@ -313,10 +313,7 @@ getters! {
     /// 37 `vmx_check_int_shadow() -> 0|1`: the guest is behind an STI or a MOV SS.
     vmx_check_int_shadow (V(Vmcs::GuestInterruptibility), state) word::<M>(state % 4 != 0);
     /// 41 `vmx_get_io_width() -> 0|1|2`: 0 for one byte, 1 for two, 2 for everything else.
-    vmx_get_io_width (X(vmx_slot::EXIT_QUALIFICATION), qualification) {
-        let size = qualification % 8;
-        if size < 2 { size } else { 2.into() }
-    };
+    vmx_get_io_width (X(vmx_slot::EXIT_QUALIFICATION), qualification) (qualification % 8).min(2.into());
     /// 42 `vmx_get_io_write() -> 0|1`: the guest writes.
     vmx_get_io_write (X(vmx_slot::EXIT_QUALIFICATION), qualification) word::<M>(bit::<M>(qualification, 3) == 0);
     /// 43 `vmx_get_exit_io_rep() -> 0|1`: with REP.
