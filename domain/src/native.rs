@@ -1,7 +1,12 @@
 //! The native instance: words are `u32`, wide words and counters `u64`, flags `bool`.
 use crate::{Flag, Nat, Wide, Word};
 
-impl Word for u32 {}
+impl Word for u32 {
+    #[inline(always)]
+    fn or(self, other: u32) -> u32 {
+        self | other
+    }
+}
 
 impl Wide<u32> for u64 {
     #[inline(always)]

@@ -29,6 +29,8 @@ pub trait Word:
     + Sync
     + 'static
 {
+    /// The bits that either word has.
+    fn or(self, other: Self) -> Self;
 }
 
 /// A 64-bit machine word: it is moved, compared and narrowed, but not computed with.

@@ -38,6 +38,12 @@ pub const UCTXT_SIZE: u32 = 25;
 pub const CONSOLE_BUFFER_SIZE: u32 = 512;
 /// Indices of `vmxinfo` are below this.
 pub const VMXINFO_SIZE: u32 = 15;
+/// Slots of the VMX structure: the reference's 36 and R8 to R15 (P45).
+pub const VMX_SIZE: u32 = 44;
+/// Entries of a table of the nested page tables, whatever the machine's own tables have.
+pub const EPT_ENTRIES: u32 = 512;
+/// Nested directory entries that cover guest-physical addresses below 4 GiB.
+pub const EPT_DIRS: u32 = MAX_PAGE / EPT_ENTRIES;
 /// I/O APIC lines are below this.
 pub const IOAPIC_LINES: u32 = 24;
 /// Last entry of the local APIC's vector table.
@@ -74,6 +80,33 @@ pub mod slot {
     pub const ESP: u32 = 15;
     pub const SS: u32 = 16;
     pub const R10: u32 = 19;
+}
+
+/// Slots of the VMX structure that primitives use (reference, appendix B). A slot holds a whole register (P45), so that the
+/// slots for upper halves stay unset.
+#[allow(missing_docs, reason = "each is the register that it names")]
+pub mod vmx_slot {
+    pub const RAX: u32 = 0;
+    pub const RBX: u32 = 2;
+    pub const RCX: u32 = 4;
+    pub const RDX: u32 = 6;
+    pub const RSI: u32 = 8;
+    pub const RDI: u32 = 10;
+    pub const RBP: u32 = 12;
+    pub const RIP: u32 = 14;
+    pub const CR2: u32 = 16;
+    pub const DR0: u32 = 17;
+    pub const DR1: u32 = 18;
+    pub const DR2: u32 = 19;
+    pub const DR3: u32 = 20;
+    pub const DR6: u32 = 21;
+    pub const VPID: u32 = 26;
+    pub const EXIT_REASON: u32 = 27;
+    pub const EXIT_QUALIFICATION: u32 = 28;
+    pub const LAUNCHED: u32 = 31;
+    pub const HOST_RBP: u32 = 33;
+    pub const HOST_RDI: u32 = 34;
+    pub const R8: u32 = 36;
 }
 
 /// Page permissions, by code (reference, section 2, and P42).

@@ -3,6 +3,7 @@
 //! Names are the reference's (section 3.1). A field whose name has a dot is a companion of the one before the dot: it
 //! has the same key, or one that begins with it, and says more of the same entries.
 use crate::constants::*;
+use crate::vmcs::VMCS_SIZE;
 use domain::{Domain, Geometry, Home};
 
 domain::data! {
@@ -106,18 +107,18 @@ domain::data! {
         /// Where to go on: the number of a stage, below [`STAGES`].
         ra: Word,
     }
-    /// A slot of a user context.
+    /// A slot of a user context or of the VMX structure, or a field of a VM control structure.
     pub struct Slot {
         /// The register.
         value: Wide,
     }
-    /// What the specification knows of a slot of a user context.
+    /// What the specification knows of a slot.
     pub enum SlotKind {
         /// Never written.
         Undef,
         /// An integer.
         Int,
-        /// A pointer: the entry point of a program.
+        /// A pointer: the entry point of a program, or something of the host's.
         Ptr,
     }
     /// Pages charged to a container for itself.
@@ -267,6 +268,20 @@ field_table! {
     ThreadGhosts "tcb" [NUM_PROC] => ThreadGhost;
     /// VMX capability words.
     VmxInfo "vmxinfo" [VMXINFO_SIZE] => Cell;
+    /// The VM control structure of this CPU, by field.
+    VmcsFields "vmcs" [VMCS_SIZE] => Slot;
+    /// What the specification knows of it.
+    VmcsKinds "vmcs.kind" [VMCS_SIZE] => SlotKind;
+    /// Registers of this CPU's guest that the control structure does not hold, and what else belongs to it.
+    VmxSlots "vmx" [VMX_SIZE] => Slot;
+    /// What the specification knows of them.
+    VmxKinds "vmx.kind" [VMX_SIZE] => SlotKind;
+    /// Which directory entries of the nested page tables have a table.
+    EptDirectories "eptdir" [EPT_DIRS] => Defined;
+    /// Entries of the nested page tables, by directory entry and index.
+    EptEntries "ept" [EPT_DIRS, EPT_ENTRIES] => Cell;
+    /// Which of them were written.
+    EptDefined "ept.defined" [EPT_DIRS, EPT_ENTRIES] => Defined;
     /// Lines of the I/O APIC.
     IoApicLines "ioapic.lines" [IOAPIC_LINES] => Line;
     /// Offers of shared memory.

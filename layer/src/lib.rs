@@ -14,11 +14,13 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod bits;
 pub mod call;
 pub mod constants;
 pub mod container;
 pub mod context;
 pub mod contract;
+pub mod ept;
 pub mod fields;
 pub mod interrupt;
 pub mod invariant;
@@ -34,4 +36,5 @@ pub mod state;
 pub mod stuck;
 pub mod thread;
 pub mod trap;
+pub mod vmcs;
 pub mod vmx;

@@ -38,6 +38,11 @@ pub trait Machine: Homes {
     );
     /// Capability word `index` of the machine's VMX (`real_vmxinfo`).
     fn real_vmxinfo(index: Self::Word) -> Self::Word;
+    /// What the host's part of the VM control structure is to hold in the field of key `field`
+    /// ([`vmcs::FIELDS`](crate::vmcs::FIELDS)): a control register, a base, the address of a table (P43).
+    fn vmcs_host(field: Self::Word) -> Self::Wide;
+    /// What the model-specific register `register` reads.
+    fn rdmsr(register: Self::Word) -> Self::Wide;
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 

@@ -18,6 +18,14 @@ pub enum Kind {
     StartUser,
     /// Comes from user mode.
     ExitUser,
+    /// Enters the guest; gives the guest's registers.
+    VmxEnter,
+    /// Comes from the guest; gives the host's registers.
+    VmxReturn,
+    /// Sets up the virtual machine; addresses of the host's are the machine's.
+    VmcsDefaults,
+    /// Keeps all registers.
+    General,
     /// Reads the last page fault's address.
     TrapGet,
     /// Goes to where the last page fault was.
@@ -46,8 +54,13 @@ pub struct Primitive {
 impl Primitive {
     /// The names of the arguments that are words, in order.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        let others = ["rs", "registers", "code", "chunk", "address", "bytes"];
+        let others = ["rs", "registers", "code", "chunk", "address", "bytes", "value", "offset", "host", "guest"];
         self.arguments.iter().copied().filter(move |name| !others.contains(name))
+    }
+
+    /// Whether it belongs to the calls that end in kernel mode where they start in it.
+    pub fn keeps_mode(&self) -> bool {
+        matches!(self.kind, Kind::Plain | Kind::ProcessCreation | Kind::VmcsDefaults)
     }
 
     /// Whether it keeps the derived invariant `number` whatever it is called with; an internal function does so where what
@@ -102,8 +115,35 @@ table! {
     16 container_can_consume Plain (i, n) -> "0 or 1";
     17 get_CPU_ID Plain () -> "cpu";
     18 get_curid Plain () -> "thread";
+    25 rdmsr Plain (r) -> "value";
+    26 wrmsr Plain (r, value) -> "0";
+    27 vmx_set_intercept_intwin Plain (enable) -> "";
+    28 vmx_set_desc1 Plain (seg, sel, base) -> "";
+    29 vmx_set_desc2 Plain (seg, lim, ar) -> "";
+    30 vmx_inject_event Plain (kind, vector, errcode, ev) -> "";
+    31 vmx_set_tsc_offset Plain (offset) -> "";
+    32 vmx_get_tsc_offset Plain () -> "offset";
+    33 vmx_get_exit_reason Plain () -> "reason";
+    34 vmx_get_exit_fault_addr Plain () -> "address";
+    35 vmx_get_exit_qualification Plain () -> "word";
+    36 vmx_check_pending_event Plain () -> "0 or 1";
+    37 vmx_check_int_shadow Plain () -> "0 or 1";
+    38 vmx_get_reg Plain (r) -> "word";
+    39 vmx_set_reg Plain (r, v) -> "";
+    40 vmx_get_next_eip Plain () -> "address";
+    41 vmx_get_io_width Plain () -> "0, 1 or 2";
+    42 vmx_get_io_write Plain () -> "0 or 1";
+    43 vmx_get_exit_io_rep Plain () -> "0 or 1";
+    44 vmx_get_exit_io_str Plain () -> "0 or 1";
+    45 vmx_get_exit_io_port Plain () -> "port";
+    46 vmx_set_mmap Plain (gpa, hpa, memtype) -> "0";
+    47 vmx_run_vm VmxEnter (host) -> "guest registers";
+    48 vmx_return_from_guest VmxReturn (guest) -> "host registers";
+    49 vmx_init VmcsDefaults (mbi) -> "";
     50 cli Plain () -> "";
     51 sti Plain () -> "";
+    56 host_in General () -> "";
+    57 host_out General () -> "";
     58 proc_create_postinit Plain (elf_id) -> "";
     59 trap_get TrapGet () -> "address";
     60 trap_set TrapReturn () -> "address";

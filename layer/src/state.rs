@@ -42,6 +42,14 @@ pub struct Own<M: Machine> {
     pub uctxt: <M as Home<UserContexts>>::Map,
     /// VMX capability words.
     pub vmxinfo: <M as Home<VmxInfo>>::Map,
+    /// The VM control structure's header, and whether `vmx_init` has run.
+    pub vm: Vm<M>,
+    /// The VM control structure (`vmcs`).
+    pub vmcs: <M as Home<VmcsFields>>::Map,
+    /// What it does not hold of the guest (`vmx`).
+    pub vmx: <M as Home<VmxSlots>>::Map,
+    /// The nested page tables' entries (`ept`).
+    pub ept: <M as Home<EptEntries>>::Map,
     /// I/O APIC lines.
     pub lines: <M as Home<IoApicLines>>::Map,
     /// The ready queue (`rdy_q_id`).
@@ -84,6 +92,14 @@ pub struct OwnGhost<M: Machine> {
     pub hp_defined: <M as Home<DefinedMemory>>::Map,
     /// What is known of user contexts.
     pub uctxt_kind: <M as Home<UserContextKinds>>::Map,
+    /// What is known of the VM control structure.
+    pub vmcs_kind: <M as Home<VmcsKinds>>::Map,
+    /// What is known of the rest of the guest.
+    pub vmx_kind: <M as Home<VmxKinds>>::Map,
+    /// Directory entries of the nested page tables that have a table.
+    pub ept_dirs: <M as Home<EptDirectories>>::Map,
+    /// Entries of the nested page tables that were written.
+    pub ept_defined: <M as Home<EptDefined>>::Map,
     /// Pages charged to containers.
     pub charged: <M as Home<Charges>>::Map,
     /// Offers of shared memory.
@@ -100,6 +116,17 @@ pub struct TrapInfo<M: Machine> {
     /// Where the program was. The reference keeps the RA register here, which x86-64 does not have; what it is
     /// for, returning there, needs the address of the instruction.
     pub ra: M::Wide,
+}
+
+/// The virtual machine of this CPU, but for its maps.
+#[derive(Clone, Copy, Debug)]
+pub struct Vm<M: Machine> {
+    /// Revision of the control structure.
+    pub revision: M::Word,
+    /// Why it was aborted.
+    pub abort: M::Word,
+    /// `vmx_init` has run: an addition, which says that what primitives read is defined (P40).
+    pub set_up: M::Flag,
 }
 
 /// The console's input ring.
@@ -263,6 +290,10 @@ impl<M: Machine> Own<M> {
             kctxt: <M as Home<KernelContexts>>::home(place),
             uctxt: <M as Home<UserContexts>>::home(place),
             vmxinfo,
+            vm: Vm { revision: 0.into(), abort: 0.into(), set_up: false.into() },
+            vmcs: <M as Home<VmcsFields>>::home(place),
+            vmx: <M as Home<VmxSlots>>::home(place),
+            ept: <M as Home<EptEntries>>::home(place),
             lines: <M as Home<IoApicLines>>::home(place),
             ready: Fifo::new(),
             log: M::log(place),
@@ -291,6 +322,10 @@ impl<M: Spec> Own<M> {
             kctxt: self.kctxt.clone(),
             uctxt: self.uctxt.clone(),
             vmxinfo: self.vmxinfo.clone(),
+            vm: self.vm,
+            vmcs: self.vmcs.clone(),
+            vmx: self.vmx.clone(),
+            ept: self.ept.clone(),
             lines: self.lines.clone(),
             ready: self.ready.snapshot(),
             log: self.log.clone(),
@@ -310,6 +345,10 @@ impl<M: Spec> Own<M> {
                 idpde: ghost.idpde.clone(),
                 hp_defined: ghost.hp_defined.clone(),
                 uctxt_kind: ghost.uctxt_kind.clone(),
+                vmcs_kind: ghost.vmcs_kind.clone(),
+                vmx_kind: ghost.vmx_kind.clone(),
+                ept_dirs: ghost.ept_dirs.clone(),
+                ept_defined: ghost.ept_defined.clone(),
                 charged: ghost.charged.clone(),
                 smspool: ghost.smspool.clone(),
                 syncchpool: ghost.syncchpool.clone(),
@@ -334,6 +373,9 @@ impl<M: Machine> Own<M> {
         visit.word("ioapic.enables", &mut self.ioapic.enables);
         visit.flag("ioapic.init", &mut self.ioapic.init);
         self.lapic.words(visit);
+        visit.word("vmcs.revid", &mut self.vm.revision);
+        visit.word("vmcs.abrtid", &mut self.vm.abort);
+        visit.flag("vmx.set_up", &mut self.vm.set_up);
         visit.word("rdy.head", &mut self.ready.head);
         visit.word("rdy.tail", &mut self.ready.tail);
         self.ready.span.update(|span| {
@@ -362,6 +404,10 @@ impl<M: Machine> OwnGhost<M> {
         ghost.idpde.define(|_| IdentityEntry { valid: false.into(), perm: 0.into() });
         ghost.hp_defined.define(|_| Defined { defined: false.into() });
         ghost.uctxt_kind.define(|_| SlotKind::Undef);
+        ghost.vmcs_kind.define(|_| SlotKind::Undef);
+        ghost.vmx_kind.define(|_| SlotKind::Undef);
+        ghost.ept_dirs.define(|_| Defined { defined: false.into() });
+        ghost.ept_defined.define(|_| Defined { defined: false.into() });
         ghost.charged.define(|_| Charge { pages: Nat::zero() });
         ghost
     }
@@ -384,6 +430,10 @@ impl<M: Machine> OwnGhost<M> {
             idpde: <M as Home<IdentityTables>>::home(place),
             hp_defined: <M as Home<DefinedMemory>>::home(place),
             uctxt_kind: <M as Home<UserContextKinds>>::home(place),
+            vmcs_kind: <M as Home<VmcsKinds>>::home(place),
+            vmx_kind: <M as Home<VmxKinds>>::home(place),
+            ept_dirs: <M as Home<EptDirectories>>::home(place),
+            ept_defined: <M as Home<EptDefined>>::home(place),
             charged: <M as Home<Charges>>::home(place),
             smspool: <M as Home<SharedMemory>>::home(place),
             syncchpool: <M as Home<SyncChannels>>::home(place),

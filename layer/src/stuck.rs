@@ -20,6 +20,8 @@ pub enum Stuck {
     OnKernelMap,
     /// Not in user mode with paging on.
     NotUserMode,
+    /// Not in guest mode: `ikern ∧ ¬ihost`.
+    NotGuestMode,
     /// The container is not in use, or its number is out of range.
     NoContainer,
     /// A thread number out of range, or thread 0 where a user thread is needed.
@@ -70,6 +72,14 @@ pub enum Stuck {
     BadIoApic,
     /// The machine has less memory than the layer needs, or more than it can count.
     BadMemory,
+    /// A code of no guest register.
+    BadRegister,
+    /// A code of no guest segment.
+    BadSegment,
+    /// A number that is no memory type.
+    BadMemoryType,
+    /// A result that is no 32-bit word.
+    TooLarge,
     /// Registers that are not all integers.
     BadRegisters,
 }

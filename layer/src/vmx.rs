@@ -1,9 +1,144 @@
-//! VMX capabilities: primitive 1.
-use crate::constants::VMXINFO_SIZE;
+//! The virtual machine of a CPU: primitives 1, 25 to 45, 47 to 49, 56 and 57.
+//!
+//! A guest's registers are whole registers of the processor (P45); where a primitive gives or takes 32 bits, they are the low
+//! ones. A read of what was never written is [`Stuck::NotInt`]; after [`vmx_init`] there is none (P40).
+use crate::bits::{bit, with_bit};
+use crate::constants::*;
+use crate::fields::{Cell, Defined, Slot, SlotKind};
 use crate::machine::Machine;
 use crate::state::Cpu;
-use crate::stuck::Stuck;
-use domain::Map;
+use crate::stuck::{Stuck, require};
+use crate::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Vmcs};
+use domain::{Flag, Ghost, Map, Wide, Word};
+
+/// Where a value of the virtual machine is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In a field of the control structure (`V`).
+    Vmcs(Vmcs),
+    /// In a slot of the VMX structure (`X`).
+    Vmx(u32),
+}
+
+use Place::{Vmcs as V, Vmx as X};
+
+/// Where a guest's general register of each code is (reference, section 2): EAX, EBX, ECX, EDX, ESI, EDI, EBP, ESP, EIP,
+/// EFLAGS, CR0, CR2, CR3, CR4.
+pub const REGISTERS: [Place; 14] = [
+    X(vmx_slot::RAX),
+    X(vmx_slot::RBX),
+    X(vmx_slot::RCX),
+    X(vmx_slot::RDX),
+    X(vmx_slot::RSI),
+    X(vmx_slot::RDI),
+    X(vmx_slot::RBP),
+    V(Vmcs::GuestRsp),
+    X(vmx_slot::RIP),
+    V(Vmcs::GuestRflags),
+    V(Vmcs::GuestCr0),
+    X(vmx_slot::CR2),
+    V(Vmcs::GuestCr3),
+    V(Vmcs::GuestCr4),
+];
+
+/// Slots of the registers that entry loads and exit saves, in the order in which both primitives have them: EAX, EBX, EDX,
+/// ESI, EDI, EBP, as the reference has it, and R8 to R15 (P45). ECX and CR2 are the stubs' own business (P15).
+pub const SAVED: [u32; 14] = [
+    vmx_slot::RAX,
+    vmx_slot::RBX,
+    vmx_slot::RDX,
+    vmx_slot::RSI,
+    vmx_slot::RDI,
+    vmx_slot::RBP,
+    vmx_slot::R8,
+    vmx_slot::R8 + 1,
+    vmx_slot::R8 + 2,
+    vmx_slot::R8 + 3,
+    vmx_slot::R8 + 4,
+    vmx_slot::R8 + 5,
+    vmx_slot::R8 + 6,
+    vmx_slot::R8 + 7,
+];
+
+/// What `vmx_init` writes to the VMX structure: the reset values of A.2, and 0 to what 35 and 38 to 45 can read (P40).
+pub const DEFAULTS: [(u32, u64); 16] = [
+    (vmx_slot::RIP, 0xFFF0),
+    (vmx_slot::VPID, 1),
+    (vmx_slot::CR2, 0),
+    (vmx_slot::DR0, 0),
+    (vmx_slot::DR1, 0),
+    (vmx_slot::DR2, 0),
+    (vmx_slot::DR3, 0),
+    (vmx_slot::DR6, 0xFFFF_0FF0),
+    (vmx_slot::RAX, 0),
+    (vmx_slot::RBX, 0),
+    (vmx_slot::RCX, 0),
+    (vmx_slot::RDX, 0),
+    (vmx_slot::RSI, 0),
+    (vmx_slot::RDI, 0),
+    (vmx_slot::RBP, 0),
+    (vmx_slot::EXIT_QUALIFICATION, 0),
+];
+
+/// Whether a primitive reads slot `k` of the VMX structure.
+pub fn is_read<M: Machine>(k: M::Word) -> bool {
+    (k <= vmx_slot::CR2 && k % 2 == 0) || k == vmx_slot::EXIT_QUALIFICATION
+}
+
+/// The integer at `place`.
+#[inline(always)]
+#[track_caller]
+fn read<M: Machine>(cpu: &Cpu<'_, M>, place: Place) -> Result<M::Wide, Stuck> {
+    let own = &cpu.own;
+    match place {
+        V(field) => {
+            let k = M::Word::from(field as u32);
+            require(own.ghost.check(|g| matches!(g.vmcs_kind.get([k]), SlotKind::Int)), Stuck::NotInt)?;
+            Ok(own.vmcs.get([k]).value)
+        }
+        X(slot) => {
+            let k = M::Word::from(slot);
+            require(own.ghost.check(|g| matches!(g.vmx_kind.get([k]), SlotKind::Int)), Stuck::NotInt)?;
+            Ok(own.vmx.get([k]).value)
+        }
+    }
+}
+
+/// The low 32 bits of the integer at `place`, in kernel mode with paging on.
+#[inline(always)]
+#[track_caller]
+fn get<M: Machine>(cpu: &Cpu<'_, M>, place: Place) -> Result<M::Word, Stuck> {
+    cpu.require_hkp()?;
+    Ok(read(cpu, place)?.low())
+}
+
+/// The field of key `k` of the control structure becomes `value`.
+#[inline(always)]
+#[track_caller]
+fn set_field<M: Machine>(cpu: &mut Cpu<'_, M>, k: M::Word, value: M::Wide) {
+    cpu.own.vmcs.set([k], Slot { value });
+    cpu.own.ghost.update(|g| g.vmcs_kind.set([k], SlotKind::Int));
+}
+
+/// What is at `place` becomes `value`.
+#[inline(always)]
+#[track_caller]
+fn write<M: Machine>(cpu: &mut Cpu<'_, M>, place: Place, value: M::Wide) {
+    match place {
+        V(field) => set_field(cpu, (field as u32).into(), value),
+        X(slot) => {
+            let k = M::Word::from(slot);
+            cpu.own.vmx.set([k], Slot { value });
+            cpu.own.ghost.update(|g| g.vmx_kind.set([k], SlotKind::Int));
+        }
+    }
+}
+
+/// 1 for yes, 0 for no.
+#[inline(always)]
+fn word<M: Machine>(yes: bool) -> M::Word {
+    u32::from(yes).into()
+}
 
 /// 1 `vmxinfo_get(i) -> u32`: capability word `i`; 0 before `sched_init` and for indices without a word.
 ///
@@ -13,4 +148,346 @@ use domain::Map;
 pub fn vmxinfo_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
     cpu.require_hk()?;
     Ok(if i < VMXINFO_SIZE { cpu.own.vmxinfo.get([i]).value } else { 0.into() })
+}
+
+/// 25 `rdmsr(r) -> u64`: what model-specific register `r` reads.
+///
+/// P43: the value is the machine's, where the reference has 0.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`].
+#[inline]
+pub fn rdmsr<M: Machine>(cpu: &Cpu<'_, M>, r: M::Word) -> Result<M::Wide, Stuck> {
+    cpu.require_hk()?;
+    Ok(M::rdmsr(r))
+}
+
+/// 26 `wrmsr(r, value) -> u32`: no effect on the state; gives 0.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`].
+#[inline]
+pub fn wrmsr<M: Machine>(cpu: &mut Cpu<'_, M>, _r: M::Word, _value: M::Wide) -> Result<M::Word, Stuck> {
+    cpu.require_hk()?;
+    Ok(0.into())
+}
+
+/// 27 `vmx_set_intercept_intwin(enable)`: the guest exits as soon as it can take an interrupt if `enable` is 1, and
+/// does not so otherwise.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`].
+#[inline]
+pub fn vmx_set_intercept_intwin<M: Machine>(cpu: &mut Cpu<'_, M>, enable: M::Word) -> Result<(), Stuck> {
+    let place = V(Vmcs::PriProcBasedCtls);
+    let controls = with_bit::<M>(get(cpu, place)?, INTERRUPT_WINDOW, enable == 1);
+    write(cpu, place, controls.into());
+    Ok(())
+}
+
+/// The bit of the primary controls that makes the guest exit when it can take an interrupt.
+pub const INTERRUPT_WINDOW: u32 = 2;
+
+/// 28 `vmx_set_desc1(seg, sel, base)`: selector and base of a segment of the guest (P11); of GDTR and IDTR the base only.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::BadSegment`].
+#[inline]
+pub fn vmx_set_desc1<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, sel: M::Word, base: M::Word) -> Result<(), Stuck> {
+    set_descriptor(cpu, seg, (Vmcs::GuestCsSelector, sel), (Vmcs::GuestCsBase, base))
+}
+
+/// 29 `vmx_set_desc2(seg, lim, ar)`: limit and access rights of a segment of the guest (P11); of GDTR and IDTR the limit
+/// only.
+///
+/// # Errors
+/// As for [`vmx_set_desc1`].
+#[inline]
+pub fn vmx_set_desc2<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, lim: M::Word, ar: M::Word) -> Result<(), Stuck> {
+    set_descriptor(cpu, seg, (Vmcs::GuestCsAccess, ar), (Vmcs::GuestCsLimit, lim))
+}
+
+/// Writes a property that only full segments have, and one that all have, each given with its field of CS.
+#[inline(always)]
+#[track_caller]
+fn set_descriptor<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    seg: M::Word,
+    (of_full, full): (Vmcs, M::Word),
+    (of_all, all): (Vmcs, M::Word),
+) -> Result<(), Stuck> {
+    cpu.require_hkp()?;
+    require(seg < SEGMENTS, Stuck::BadSegment)?;
+    if seg < FULL_SEGMENTS {
+        set_field(cpu, seg + of_full as u32, full.into());
+    }
+    set_field(cpu, seg + of_all as u32, all.into());
+    Ok(())
+}
+
+/// 30 `vmx_inject_event(kind, vector, errcode, ev)`: the guest takes this event when it is entered; with `ev` 1 it gets
+/// `errcode` as well. Where an event is pending already, nothing is changed.
+///
+/// `kind` is in its place already (bits 8 to 10); nothing is masked.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`].
+#[inline]
+pub fn vmx_inject_event<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    kind: M::Word,
+    vector: M::Word,
+    errcode: M::Word,
+    ev: M::Word,
+) -> Result<(), Stuck> {
+    if get(cpu, V(Vmcs::EntryIntrInfo))? >= EVENT_VALID {
+        return Ok(());
+    }
+    if ev == 1 {
+        write(cpu, V(Vmcs::EntryExceptionError), errcode.into());
+    }
+    write(cpu, V(Vmcs::EntryIntrInfo), event::<M>(kind, vector, ev == 1).into());
+    Ok(())
+}
+
+/// The bit of an event's description that says that there is one.
+pub const EVENT_VALID: u32 = 1 << 31;
+/// The bit that says that it has an error code.
+pub const EVENT_ERROR: u32 = 0x800;
+
+/// The description of an event.
+#[inline(always)]
+#[track_caller]
+pub fn event<M: Machine>(kind: M::Word, vector: M::Word, has_error: bool) -> M::Word {
+    let flags = if has_error { EVENT_VALID + EVENT_ERROR } else { EVENT_VALID };
+    kind.or(vector).or(flags.into())
+}
+
+/// 31 `vmx_set_tsc_offset(offset: u64)`: what the guest's time-stamp counter is ahead of the processor's.
+///
+/// # Errors
+/// [`Stuck::NotPaging`].
+#[inline]
+pub fn vmx_set_tsc_offset<M: Machine>(cpu: &mut Cpu<'_, M>, offset: M::Wide) -> Result<(), Stuck> {
+    cpu.require_hkp()?;
+    write(cpu, V(Vmcs::TscOffset), offset);
+    Ok(())
+}
+
+/// 32 `vmx_get_tsc_offset() -> u64`: what was set last.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`].
+#[inline]
+pub fn vmx_get_tsc_offset<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Wide, Stuck> {
+    cpu.require_hkp()?;
+    read(cpu, V(Vmcs::TscOffset))
+}
+
+/// Primitives that give a word made of one value of the virtual machine.
+macro_rules! getters {
+    ($($(#[$meta:meta])* $name:ident ($place:expr, $value:ident) $word:expr;)*) => {
+        $(
+            $(#[$meta])*
+            ///
+            /// # Errors
+            /// [`Stuck::NotPaging`], [`Stuck::NotInt`].
+            #[inline]
+            pub fn $name<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
+                let $value = get(cpu, $place)?;
+                Ok($word)
+            }
+        )*
+    };
+}
+
+getters! {
+    /// 33 `vmx_get_exit_reason() -> u32`: the basic reason of the last exit.
+    vmx_get_exit_reason (V(Vmcs::ExitReason), reason) reason % (1 << 16);
+    /// 34 `vmx_get_exit_fault_addr() -> u32`: the guest-physical address that had no mapping, after reason 48.
+    vmx_get_exit_fault_addr (V(Vmcs::GuestPhysicalAddress), address) address;
+    /// 35 `vmx_get_exit_qualification() -> u32`: the qualification that the last exit saved (P12).
+    vmx_get_exit_qualification (X(vmx_slot::EXIT_QUALIFICATION), qualification) qualification;
+    /// 36 `vmx_check_pending_event() -> 0|1`: an event waits for the guest.
+    vmx_check_pending_event (V(Vmcs::EntryIntrInfo), event) word::<M>(event >= EVENT_VALID);
+    /// 37 `vmx_check_int_shadow() -> 0|1`: the guest is behind an STI or a MOV SS.
+    vmx_check_int_shadow (V(Vmcs::GuestInterruptibility), state) word::<M>(state % 4 != 0);
+    /// 41 `vmx_get_io_width() -> 0|1|2`: 0 for one byte, 1 for two, 2 for everything else.
+    vmx_get_io_width (X(vmx_slot::EXIT_QUALIFICATION), qualification) (qualification % 8).min(2.into());
+    /// 42 `vmx_get_io_write() -> 0|1`: the guest writes.
+    vmx_get_io_write (X(vmx_slot::EXIT_QUALIFICATION), qualification) word::<M>(bit::<M>(qualification, 3) == 0);
+    /// 43 `vmx_get_exit_io_rep() -> 0|1`: with REP.
+    vmx_get_exit_io_rep (X(vmx_slot::EXIT_QUALIFICATION), qualification) bit::<M>(qualification, 5);
+    /// 44 `vmx_get_exit_io_str() -> 0|1`: a string instruction.
+    vmx_get_exit_io_str (X(vmx_slot::EXIT_QUALIFICATION), qualification) bit::<M>(qualification, 4);
+    /// 45 `vmx_get_exit_io_port() -> u32`: the port.
+    vmx_get_exit_io_port (X(vmx_slot::EXIT_QUALIFICATION), qualification) qualification / (1 << 16);
+}
+
+/// Where the guest's register of code `r` is.
+#[inline(always)]
+#[track_caller]
+pub fn register<M: Machine>(r: M::Word) -> Option<Place> {
+    (0..).zip(REGISTERS).find(|&(code, _)| r == code).map(|(_, place)| place)
+}
+
+/// 38 `vmx_get_reg(r) -> u32`: a register of the guest.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::BadRegister`], [`Stuck::NotInt`].
+#[inline]
+pub fn vmx_get_reg<M: Machine>(cpu: &Cpu<'_, M>, r: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hkp()?;
+    get(cpu, register::<M>(r).ok_or(Stuck::BadRegister)?)
+}
+
+/// 39 `vmx_set_reg(r, v)`: a register of the guest becomes `v`.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::BadRegister`].
+#[inline]
+pub fn vmx_set_reg<M: Machine>(cpu: &mut Cpu<'_, M>, r: M::Word, v: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkp()?;
+    write(cpu, register::<M>(r).ok_or(Stuck::BadRegister)?, v.into());
+    Ok(())
+}
+
+/// 40 `vmx_get_next_eip() -> u32`: where the guest goes on behind the instruction that made it exit.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] where that is no 32-bit address (P35).
+#[inline]
+pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
+    cpu.require_hkp()?;
+    let eip = read(cpu, X(vmx_slot::RIP))?.narrow().ok_or(Stuck::TooLarge)?;
+    let length = read(cpu, V(Vmcs::ExitInstructionLength))?.narrow().ok_or(Stuck::TooLarge)?;
+    require(M::Word::from(u32::MAX) - length >= eip, Stuck::TooLarge)?;
+    Ok(eip + length)
+}
+
+/// The guest goes on, with these registers.
+///
+/// It cannot be copied, and only the machine's last step of a kernel entry uses it up.
+#[must_use]
+#[derive(Debug)]
+pub struct ToGuest<M: Machine> {
+    /// The registers of [`SAVED`].
+    pub registers: [M::Wide; SAVED.len()],
+    /// Where it goes on.
+    pub rip: M::Wide,
+}
+
+/// 47 `vmx_run_vm()`: the guest of this CPU goes on. `rdi` and `rbp` are the host's.
+///
+/// P15: the host's stack pointer and what entry loads beside [`SAVED`] are the machine's business.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInit`], [`Stuck::NotInt`] where the guest's EIP was never set.
+#[inline]
+pub fn vmx_run_vm<M: Machine>(cpu: &mut Cpu<'_, M>, rdi: M::Wide, rbp: M::Wide) -> Result<ToGuest<M>, Stuck> {
+    cpu.require_hkp()?;
+    cpu.require_init()?;
+    let rip = read(cpu, X(vmx_slot::RIP))?;
+    let registers = SAVED.map(|slot| cpu.own.vmx.get([slot.into()]).value);
+    write(cpu, V(Vmcs::GuestRip), rip);
+    write(cpu, X(vmx_slot::HOST_RBP), rbp);
+    write(cpu, X(vmx_slot::HOST_RDI), rdi);
+    cpu.own.ghost.update(|g| g.ihost = false.into());
+    Ok(ToGuest { registers, rip })
+}
+
+/// The host goes on, with these registers.
+///
+/// It cannot be copied, and only the machine's last step of an exit uses it up.
+#[must_use]
+#[derive(Debug)]
+pub struct ToHost<M: Machine> {
+    /// RDI.
+    pub rdi: M::Wide,
+    /// RBP.
+    pub rbp: M::Wide,
+}
+
+/// 48 `vmx_return_from_guest()`: the guest has exited with these registers of [`SAVED`]; the host goes on.
+///
+/// P14: why it exited is what the hardware has written into the control structure. All captured registers are integers
+/// here.
+///
+/// # Errors
+/// [`Stuck::NotGuestMode`], [`Stuck::NotInit`], [`Stuck::NotInt`] where the exit fields were never written.
+#[inline]
+pub fn vmx_return_from_guest<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    guest: [M::Wide; SAVED.len()],
+) -> Result<ToHost<M>, Stuck> {
+    require(cpu.own.ghost.check(|g| g.ikern.holds() && g.pg.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;
+    cpu.require_init()?;
+    let rip = read(cpu, V(Vmcs::GuestRip))?;
+    let reason = read(cpu, V(Vmcs::ExitReason))?;
+    let qualification = read(cpu, V(Vmcs::ExitQualification))?;
+    let host = |slot: u32| cpu.own.vmx.get([slot.into()]).value;
+    let host = ToHost { rdi: host(vmx_slot::HOST_RDI), rbp: host(vmx_slot::HOST_RBP) };
+    for (slot, value) in SAVED.into_iter().zip(guest) {
+        write(cpu, X(slot), value);
+    }
+    write(cpu, X(vmx_slot::RIP), rip);
+    write(cpu, X(vmx_slot::EXIT_REASON), reason);
+    write(cpu, X(vmx_slot::EXIT_QUALIFICATION), qualification);
+    write(cpu, X(vmx_slot::LAUNCHED), M::Wide::constant(1));
+    cpu.own.ghost.update(|g| g.ihost = true.into());
+    Ok(host)
+}
+
+/// 49 `vmx_init(mbi)`: the virtual machine of this CPU as it begins: empty nested page tables for 4 GiB, the default
+/// control structure ([`FIELDS`]), registers as after a reset ([`DEFAULTS`]). The argument is ignored.
+///
+/// It comes after `sched_init` (the reference's choice). P40: what 27 to 45 and 48 read and A.2 leaves out becomes 0. P43:
+/// the host's registers are what the machine says. P46: the nested tables are the machine's own, so that no page is
+/// allocated. The revision becomes 0, as in the artifact; the abort indicator stays.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
+pub fn vmx_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let own = &mut cpu.own;
+    own.ept.define(|_| Cell { value: 0.into() });
+    own.ghost.update(|g| {
+        g.ept_dirs.define(|_| Defined { defined: true.into() });
+        g.ept_defined.define(|_| Defined { defined: false.into() });
+    });
+    for row in FIELDS {
+        let Some((value, kind)) = row.default::<M>(|i| own.vmxinfo.get([i.into()]).value) else { continue };
+        own.vmcs.set([(row.field as u32).into()], Slot { value });
+        own.ghost.update(|g| g.vmcs_kind.set([(row.field as u32).into()], kind));
+    }
+    own.vm.revision = 0.into();
+    own.vm.set_up = true.into();
+    for (slot, value) in DEFAULTS {
+        write(cpu, X(slot), M::Wide::constant(value));
+    }
+    Ok(())
+}
+
+/// 56 `host_in()`: from guest to host mode, and nothing else; the normal way is [`vmx_return_from_guest`].
+///
+/// # Errors
+/// [`Stuck::NotGuestMode`].
+#[inline]
+pub fn host_in<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
+    require(cpu.own.ghost.check(|g| g.ikern.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;
+    cpu.own.ghost.update(|g| g.ihost = true.into());
+    Ok(())
+}
+
+/// 57 `host_out()`: from host to guest mode, and nothing else; the normal way is [`vmx_run_vm`].
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInit`].
+#[inline]
+pub fn host_out<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
+    cpu.require_hkp()?;
+    cpu.require_init()?;
+    cpu.own.ghost.update(|g| g.ihost = false.into());
+    Ok(())
 }

@@ -165,4 +165,25 @@ pub const EQUIVALENT: &[Equivalent] = &[
         changes: &[Change::Yes, Change::Boundary],
         reason: "a thread that does not run resumes at a stage (L3)",
     },
+    Equivalent {
+        file: "layer/src/vmx.rs",
+        line: "let eip = read(cpu, X(vmx_slot::RIP))?.narrow().ok_or(Stuck::TooLarge)?;",
+        operator: Operator::AtMost,
+        changes: &[Change::Yes],
+        reason: "what is too large for a word is too large for the sum: the comparison below refuses it as well",
+    },
+    Equivalent {
+        file: "layer/src/vmx.rs",
+        line: "require(cpu.own.ghost.check(|g| g.ikern.holds() && g.pg.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;",
+        operator: Operator::Flag,
+        changes: &[Change::Yes],
+        reason: "a guest runs with paging on and counts as the kernel (H5); the third flag is noticed",
+    },
+    Equivalent {
+        file: "layer/src/vmx.rs",
+        line: "require(cpu.own.ghost.check(|g| g.ikern.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;",
+        operator: Operator::Flag,
+        changes: &[Change::Yes],
+        reason: "a guest counts as the kernel (H5); the other flag is noticed",
+    },
 ];

@@ -13,6 +13,7 @@ use layer::fields::Context;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, primitives};
 use layer::state::Cpu;
+use layer::vmx::SAVED;
 use smt::term::Range;
 use std::panic::{Location, resume_unwind};
 
@@ -34,6 +35,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         place: SymWide(call.words[0].0),
         context: call.context,
         registers: [SymWide(call.words[0].0); UCTXT_SIZE as usize],
+        guest: [SymWide(call.words[0].0); SAVED.len()],
         chunk: Chunk::One,
         bytes: [call.words[0]; 8],
     };

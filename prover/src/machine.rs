@@ -126,6 +126,12 @@ impl<G: Geometry> Machine for Sym<G> {
     fn real_vmxinfo(index: SymWord) -> SymWord {
         SymWord(machine_says("machine.vmxinfo", Range::WORD, index))
     }
+    fn vmcs_host(field: SymWord) -> SymWide {
+        SymWide(machine_says("machine.vmcs_host", Range::WIDE, field))
+    }
+    fn rdmsr(register: SymWord) -> SymWide {
+        SymWide(machine_says("machine.rdmsr", Range::WIDE, register))
+    }
     fn usable(frame: SymWord) -> SymFlag {
         SymFlag(machine_says("machine.usable", Range::Bool, frame))
     }

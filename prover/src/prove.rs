@@ -188,6 +188,7 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
         place: wide("place"),
         context: Context { esp: word("rs.esp"), ra: word("rs.ra") },
         registers: std::array::from_fn::<_, { UCTXT_SIZE as usize }, _>(|k| wide(&format!("register{k}"))),
+        guest: std::array::from_fn(|k| wide(&format!("guest{k}"))),
         chunk,
         bytes: std::array::from_fn(byte),
     };
@@ -297,7 +298,7 @@ fn path_of_primitive<G: Geometry>(
             note(proved, clause.to_string());
         }
         prove_facts(&after, &moves.latest(), |fact| fact.class != Class::Derived, proved);
-        if matches!(primitive.kind, Kind::Plain | Kind::ProcessCreation) {
+        if primitive.keeps_mode() {
             let clause = "mode: kernel mode is kept";
             let ghost = after.view().ghost;
             let kept = || !started_in_kernel_mode() || (ghost.ikern.holds() && ghost.ihost.holds());

@@ -566,7 +566,7 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
     let key: Vec<u32> = leaf.key.iter().map(|&word| u32::try_from(word).ok()).collect::<Option<_>>()?;
     let in_bounds = match bounds::<Sim>(field) {
         Some(dims) => dims.len() == key.len() && key.iter().zip(dims).all(|(word, bound)| word < bound),
-        None => field == sim::witness::VMX,
+        None => sim::witness::MACHINE.contains(&field),
     };
     in_bounds.then(|| Cell::new(field, &key, name))
 }
@@ -591,7 +591,7 @@ fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + u
 
 /// What a leaf is at boot.
 fn at_boot(boot: &Snapshot, leaf: &Leaf) -> Option<i128> {
-    let cell = cell_of(leaf).filter(|cell| cell.field != sim::witness::VMX)?;
+    let cell = cell_of(leaf).filter(|cell| !sim::witness::MACHINE.contains(&&*cell.field))?;
     boot.leaves(&cell.field, &cell.key).into_iter().find(|l| l.0 == cell.leaf).map(|l| l.1.into())
 }
 

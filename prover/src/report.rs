@@ -258,8 +258,8 @@ pub struct Assumption {
 pub const ASSUMED: &[Assumption] = &[
     Assumption {
         name: "machine",
-        says: "the hardware does what the machine's interface says; what it answers (memory map, VMX capabilities) is \
-               arbitrary, but the same each time",
+        says: "the hardware does what the machine's interface says; what it answers (memory map, VMX capabilities, the \
+               host's registers, model-specific registers) is arbitrary, but the same each time",
         watched: "`cargo cairn boots`: an image for each behaviour of the hardware half, on QEMU and Bochs",
     },
     Assumption {

@@ -10,7 +10,7 @@ use layer::invariant::View;
 use layer::machine::{Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
-use layer::state::{Boot, Console, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo};
+use layer::state::{Boot, Console, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo, Vm};
 use smt::term::{Name, Range};
 use std::any::Any;
 use std::rc::Rc;
@@ -54,6 +54,9 @@ macro_rules! each_map {
         each_map!(@ [$($borrow)*] $state, $name, $map, $work,
             (Containers own.ac) (Directories own.dirs) (PageTables own.tables) (PhysicalMemory own.hp)
             (KernelContexts own.kctxt) (UserContexts own.uctxt) (VmxInfo own.vmxinfo) (IoApicLines own.lines)
+            (VmcsFields own.vmcs) (VmxSlots own.vmx) (EptEntries own.ept)
+            (VmcsKinds own.ghost.0.vmcs_kind) (VmxKinds own.ghost.0.vmx_kind)
+            (EptDirectories own.ghost.0.ept_dirs) (EptDefined own.ghost.0.ept_defined)
             (FrameUses own.ghost.0.pperm) (ReverseMaps own.ghost.0.lat) (ReverseEntries own.ghost.0.lat_entry)
             (DirectoriesDefined own.ghost.0.dirs_defined) (PageTableGhosts own.ghost.0.tables)
             (IdentityTables own.ghost.0.idpde) (DefinedMemory own.ghost.0.hp_defined)
@@ -94,6 +97,10 @@ impl<G: Geometry> State<G> {
             kctxt: home::<G, KernelContexts>(),
             uctxt: home::<G, UserContexts>(),
             vmxinfo: home::<G, VmxInfo>(),
+            vm: Vm { revision: zero(), abort: zero(), set_up: off() },
+            vmcs: home::<G, VmcsFields>(),
+            vmx: home::<G, VmxSlots>(),
+            ept: home::<G, EptEntries>(),
             lines: home::<G, IoApicLines>(),
             ready: Fifo::new(),
             log: Sym::<G>::log(NOW),

@@ -236,7 +236,23 @@ impl Rem<u32> for SymWord {
     }
 }
 
-impl Word for SymWord {}
+impl Word for SymWord {
+    // The sum of the bits: a word has 32.
+    fn or(self, other: SymWord) -> SymWord {
+        SymWord(make(|a| {
+            (0..32).fold(a.number(0), |sum, k| {
+                let [one, two] = [self.0, other.0].map(|word| {
+                    let rest = a.div(word, 1 << k);
+                    a.rem(rest, 2)
+                });
+                let less = a.lt(one, two);
+                let either = a.ite(less, two, one);
+                let either = a.mul(either, 1 << k);
+                a.add(sum, either)
+            })
+        }))
+    }
+}
 
 impl From<SymWord> for SymWide {
     fn from(word: SymWord) -> Self {

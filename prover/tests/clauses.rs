@@ -202,4 +202,8 @@ clauses! {
             });
         }
     };
+    d19_1: "D19.1" in booting, |cpu| cpu.own.vm.set_up = true.into();
+    d19_2: "D19.2", |cpu| cpu.own.ghost.update(|g| g.vmcs_kind.set([0.into()], SlotKind::Undef));
+    d19_3: "D19.3", |cpu| cpu.own.ghost.update(|g| g.vmx_kind.set([0.into()], SlotKind::Undef));
+    d19_4: "D19.4", |cpu| cpu.own.ghost.update(|g| g.ept_dirs.set([0.into()], Defined { defined: false.into() }));
 }

@@ -6,6 +6,7 @@ use crate::baton::{Baton, Stop};
 use abi::Error;
 use abi::report::{End, Ended};
 use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};
+use layer::vmcs::VMCS_SIZE;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
@@ -86,6 +87,10 @@ pub struct Board {
     pub archive: Vec<Archived>,
     /// Capability words of its VMX.
     pub vmxinfo: [u32; VMXINFO_SIZE as usize],
+    /// What the host's part of a VM control structure is to hold, by field.
+    pub vmcs_host: [u64; VMCS_SIZE as usize],
+    /// Model-specific registers that are not 0.
+    pub msr: BTreeMap<u32, u64>,
     state: Mutex<State>,
 }
 
@@ -117,6 +122,8 @@ impl Board {
             memory,
             archive,
             vmxinfo: [0; VMXINFO_SIZE as usize],
+            vmcs_host: [0; VMCS_SIZE as usize],
+            msr: BTreeMap::new(),
             state: Mutex::new(State {
                 console,
                 starts: (0..TOTAL_CPU).map(of).collect(),

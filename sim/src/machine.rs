@@ -55,6 +55,12 @@ impl Machine for Sim {
     fn real_vmxinfo(index: u32) -> u32 {
         board::current().vmxinfo[index as usize]
     }
+    fn vmcs_host(field: u32) -> u64 {
+        board::current().vmcs_host[field as usize]
+    }
+    fn rdmsr(register: u32) -> u64 {
+        board::current().msr.get(&register).copied().unwrap_or(0)
+    }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }

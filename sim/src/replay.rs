@@ -13,7 +13,7 @@ use layer::fields::FrameUse;
 use layer::invariant::{Class, View};
 use layer::machine::{Object, Visit};
 use layer::page_alloc::AllocTable;
-use layer::primitive::{Kind, Primitive, primitives};
+use layer::primitive::{Primitive, primitives};
 use layer::queue::{Queue, Threads};
 use layer::state::Shared;
 use layer::stuck::Stuck;
@@ -279,7 +279,7 @@ impl Subject<'_> {
                 broken.push(Broken::Guard);
             }
             let mode = |view: &View<'_, Sim>| view.ghost.ikern && view.ghost.ihost;
-            let ends_there = matches!(self.primitive.kind, Kind::Plain | Kind::ProcessCreation);
+            let ends_there = self.primitive.keeps_mode();
             if ends_there && mode(&step.before) && !mode(&step.after) {
                 broken.push(Broken::Mode);
             }

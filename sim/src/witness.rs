@@ -15,12 +15,14 @@ use layer::primitive::Primitive;
 use layer::process::sched_init;
 use layer::queue::Queue;
 use layer::state::{Boot, Cpu, Shared};
+use layer::vmx::SAVED;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The field under whose name a witness keeps the machine's VMX capabilities.
-pub const VMX: &str = "machine.vmxinfo";
+/// The fields under whose names a witness keeps what the machine answers: VMX capabilities, the host's part of a VM control
+/// structure, model-specific registers.
+pub const MACHINE: [&str; 3] = ["machine.vmxinfo", "machine.vmcs_host", "machine.rdmsr"];
 
 /// A leaf of a map at a key, or at all keys that begin with it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -141,9 +143,21 @@ impl Witness {
     /// Gives this CPU of a new machine to `work`, and what it shares; the thread works for that machine from then on.
     pub(crate) fn on_machine<R>(&self, work: impl FnOnce(&mut Cpu<'_, Sim>, &Rc<Shared<Sim>>) -> R) -> R {
         let mut board = Board::bare(self.memory.clone());
-        for (cell, &value) in self.state.cells.iter().filter(|(cell, _)| cell.field == VMX) {
-            if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(cell.key[0] as usize), u32::try_from(value)) {
-                *to = value;
+        for (cell, &value) in &self.state.cells {
+            let key = cell.key[0];
+            match MACHINE.iter().position(|field| *field == cell.field) {
+                Some(0) => {
+                    if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(key as usize), u32::try_from(value)) {
+                        *to = value;
+                    }
+                }
+                Some(1) => {
+                    if let Some(to) = board.vmcs_host.get_mut(key as usize) {
+                        *to = value;
+                    }
+                }
+                Some(_) => drop(board.msr.insert(key, value)),
+                None => {}
             }
         }
         board::seat(Arc::new(board), None);
@@ -165,6 +179,7 @@ impl Witness {
             place: 0,
             context: Context { esp: 0, ra: 0 },
             registers: [0; UCTXT_SIZE as usize],
+            guest: [0; SAVED.len()],
             chunk: Chunk::One,
             bytes: [0; 8],
         };
@@ -184,8 +199,10 @@ impl Witness {
                     arguments.chunk = chunk.ok_or_else(|| WitnessError::NoSuch(name.clone()))?;
                 }
                 _ => {
-                    let (register, byte) = (numbered("register"), numbered("byte"));
+                    let (register, guest, byte) = (numbered("register"), numbered("guest"), numbered("byte"));
                     if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {
+                        *register = value;
+                    } else if let Some(register) = guest.and_then(|k| arguments.guest.get_mut(k)) {
                         *register = value;
                     } else if let Some(byte) = byte.and_then(|k| arguments.bytes.get_mut(k)) {
                         *byte = word(value, name)?;
@@ -254,7 +271,7 @@ impl Values {
         if let Some(name) = missing.first() {
             return Err(WitnessError::NoSuch(name.to_string()));
         }
-        for cell in self.cells.keys().filter(|cell| cell.field != VMX) {
+        for cell in self.cells.keys().filter(|cell| !MACHINE.contains(&&*cell.field)) {
             let dims = bounds::<Sim>(&cell.field).unwrap_or(&[]);
             let in_bounds = cell.key.iter().zip(dims).all(|(word, bound)| word < bound);
             if dims.is_empty() || cell.key.is_empty() || cell.key.len() > dims.len() || !in_bounds {

@@ -8,6 +8,8 @@ use layer::page_table::pt_resv;
 use layer::process::{proc_create, sched_init};
 use layer::state::Cpu;
 use layer::thread::thread_yield;
+use layer::vmcs::Vmcs;
+use layer::vmx::vmx_init;
 use sim::check::check;
 use sim::machine::{Sim, processor, shared};
 use sim::sparse::Cells;
@@ -25,6 +27,7 @@ const DIRECTORY: u32 = KERN_LOW / 512;
 /// Does a little of everything on CPU 0: the child runs, the main thread is ready.
 fn live(cpu: &mut Cpu<'_, Sim>) {
     sched_init(cpu, 0).unwrap();
+    vmx_init(cpu, 0).unwrap();
     assert_eq!(proc_create(cpu, 0, 0, 30), Ok(CHILD));
     assert_eq!(pt_resv(cpu, CHILD, ADR_LOW, perm::PTU), Ok(TABLE));
     assert_eq!(palloc(cpu, CHILD), Ok(LOOSE));
@@ -100,6 +103,11 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D13", |cpu| cpu.own.ghost.0.uctxt_kind.set([500, 0], SlotKind::Int)),
     ("D18", |cpu| cpu.own.ghost.0.lat.set([PAGE], ReverseMap { valid: true, len: 2 })),
     ("D14", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY + 1], Pde::Id)),
+    ("D19.1", |cpu| cpu.own.ghost.0.init = false),
+    ("D19.2", |cpu| cpu.own.ghost.0.vmcs_kind.set([Vmcs::GuestRip as u32], SlotKind::Undef)),
+    ("D19.2", |cpu| cpu.own.ghost.0.vmcs_kind.set([Vmcs::GuestCr0 as u32], SlotKind::Ptr)),
+    ("D19.3", |cpu| cpu.own.ghost.0.vmx_kind.set([vmx_slot::EXIT_QUALIFICATION], SlotKind::Undef)),
+    ("D19.4", |cpu| cpu.own.ghost.0.ept_dirs.set([77], Defined { defined: false })),
     ("D17", |cpu| cpu.own.ghost.0.hp_defined.set([PAGE, 2000], Defined { defined: false })),
 ];
 

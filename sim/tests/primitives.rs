@@ -18,6 +18,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{TestCaseResult, TestRunner};
 use sim::board::{self, Board, Memory};
 use sim::check::check;
+use sim::guest::{Exit, vm_exit};
 use sim::machine::{Sim, processor, shared};
 use sim::snapshot::Snapshot;
 use sim::sparse::Cells;
@@ -47,8 +48,15 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
             .map(row)
             .into();
     let modes: Vec<usize> = ["proc_start_user", "proc_exit_user"].map(row).into();
+    let guest = ["vmx_init", "vmx_run_vm", "vmx_return_from_guest", "vmx_return_from_guest", "host_in"].map(row).into();
+    let guest: Vec<usize> = guest;
     let whichever = 0..primitives::<Sim>().len();
-    let row = prop_oneof![3 => prop::sample::select(often), 2 => prop::sample::select(modes), 3 => whichever];
+    let row = prop_oneof![
+        3 => prop::sample::select(often),
+        2 => prop::sample::select(modes),
+        2 => prop::sample::select(guest),
+        4 => whichever
+    ];
     (0..cpus, row, any::<[u8; 6]>()).prop_map(|(cpu, row, dice)| Wish { cpu, row, dice })
 }
 
@@ -78,6 +86,12 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         // The internal functions are only ever given pages that pt_resv has filled: others would break D17.
         "page" => Some(zeroed.get(f as usize % zeroed.len().max(1)).copied().unwrap_or(f)),
         "elf" | "elf_id" | "mbi" => Some(e),
+        "r" | "seg" => Some(e % 15),
+        "enable" | "ev" => Some(d % 3),
+        "sel" | "base" | "lim" | "ar" | "errcode" => Some(c << 24 | e),
+        "kind" | "vector" => Some(if f == 0 { c << 24 | e } else { e % 8 << 8 }),
+        "gpa" | "hpa" => Some(page * PAGE_SIZE + if f % 8 == 0 { e } else { 0 }),
+        "memtype" => Some(d % 9),
         _ => None,
     };
     let mut words = [0; 4];
@@ -90,6 +104,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         place: f.into(),
         context: Context { esp: f, ra: f % layer::fields::STAGES },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(e)),
+        guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(d << 24 | e)),
         chunk,
         bytes: [a, b, c, d, e, f, 1, 2],
     }
@@ -129,6 +144,10 @@ fn call(
         (_, None) => true,
         (Answer::Word(word), Some(Said::Word(expected))) => word == expected,
         (Answer::Wide(wide), Some(Said::Wide(expected))) => wide == expected,
+        (Answer::ToGuest(registers, rip), Some(Said::Registers(expected))) => {
+            expected.split_last() == Some((rip, registers.as_slice()))
+        }
+        (Answer::ToHost(rdi, rbp), Some(Said::Registers(expected))) => expected == &[*rdi, *rbp],
         (Answer::Loaded(access), Some(said)) => agree(access, said),
         (Answer::Stored(Access::Done(())), Some(Said::Stored)) | (Answer::Stored(Access::Fault), Some(Said::Fault)) => {
             true
@@ -138,6 +157,7 @@ fn call(
     };
     prop_assert!(agreed, "{name} gives {answer:?}, the model says {said:?}: {arguments:x?}");
     prop_assert_eq!(cpu.own.cur, model.cpus[wish.cpu as usize].cur);
+    prop_assert_eq!(model.cpus[wish.cpu as usize].vm.differences(&cpu.own), [""; 0], "after {}", name);
 
     let after = Snapshot::take(cpu);
     let any = [wish.dice[4].into(), wish.dice[5].into()];
@@ -155,6 +175,13 @@ fn call(
         }
     }
     prop_assert_eq!(check(cpu, wish.cpu, Cells::Written), [], "after {} with {:x?}", name, arguments);
+    if name == "vmx_run_vm" {
+        let [a, b, c, d, e, f] = wish.dice.map(u32::from);
+        let (address, rip) = (u64::from(c) << 12, u64::from(d << 24 | e));
+        let exit = Exit { reason: a << 24 | b, qualification: (e << 16 | f).into(), address, length: f % 16, rip };
+        prop_assert_eq!(vm_exit(cpu, exit), Ok(()));
+        model.cpus[wish.cpu as usize].vm.exit(exit);
+    }
     let other = u32::from(wish.dice[0]) % cpus.len() as u32;
     prop_assert_eq!(check(&cpus[other as usize], other, Cells::Written), [], "after {} on CPU {}", name, wish.cpu);
     Ok(())
@@ -197,7 +224,7 @@ proptest! {
 fn these_sequences_reach_every_primitive() {
     let mut runner = TestRunner::deterministic();
     let mut done = BTreeSet::new();
-    for _ in 0..12 {
+    for _ in 0..30 {
         let wishes = prop::collection::vec(wish(2), 150).new_tree(&mut runner).unwrap().current();
         done.extend(run(&wishes, 2).unwrap());
     }

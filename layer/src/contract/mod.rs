@@ -7,6 +7,7 @@ mod machine;
 mod memory;
 mod page_table;
 mod process;
+mod vmx;
 
 use crate::constants::{NUM_ID, NUM_PROC};
 use crate::fields::Context;
@@ -15,6 +16,7 @@ use crate::machine::{Machine, Spec};
 use crate::memory::{Access, Bytes, Chunk};
 use crate::state::Cpu;
 use crate::stuck::Stuck;
+use crate::vmx::SAVED;
 use domain::{Flag, Map};
 
 /// Arguments for any primitive; each takes what it needs.
@@ -30,6 +32,8 @@ pub struct Arguments<M: Machine> {
     pub context: Context<M>,
     /// The registers of a trap.
     pub registers: M::Registers,
+    /// The registers of a guest at an exit; at an entry, RDI and RBP of the host are in the same places.
+    pub guest: [M::Wide; SAVED.len()],
     /// Size of an access.
     pub chunk: Chunk,
     /// The bytes of a store.
@@ -49,6 +53,10 @@ pub enum Answer<M: Machine> {
     Resume(Context<M>),
     /// The thread that goes on in user mode.
     ToUser(M::Word),
+    /// The registers with which the guest goes on, and where.
+    ToGuest([M::Wide; SAVED.len()], M::Wide),
+    /// RDI and RBP with which the host goes on.
+    ToHost(M::Wide, M::Wide),
     /// The end of a load.
     Loaded(Access<Bytes<M>>),
     /// The end of a store.
@@ -120,6 +128,7 @@ pub(crate) mod contracts {
     pub(crate) use super::memory::*;
     pub(crate) use super::page_table::*;
     pub(crate) use super::process::*;
+    pub(crate) use super::vmx::*;
 }
 
 /// A contract of a primitive that only gives a value: `promise` of it, and the whole state unchanged.
@@ -140,6 +149,11 @@ fn hk<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
 /// As [`hk`], after `sched_init`.
 fn hk_init<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hk(v, a) && v.ghost.init.holds()
+}
+
+/// HKP: kernel mode with paging on.
+fn hkp<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hk(v, a) && v.ghost.pg.holds()
 }
 
 /// HKPT: kernel mode with paging on, on the kernel's page map.

@@ -1,7 +1,7 @@
-//! L1 to L4: the typing of stored machine values (reference, section 5.6).
+//! L1 to L7: the typing of stored machine values (reference, section 5.6).
 //!
-//! A value of this layer is a word or a stage number, never a raw pointer, so that L1, L2 and L4 (32-bit type, pointers
-//! to blocks that exist) hold by construction; what is left is that a saved kernel context resumes at a stage.
+//! A value of this layer is a word or a stage number, never a raw pointer, so that all but L3 (32-bit type, pointers to
+//! blocks that exist) hold by construction; what is left is that a saved kernel context resumes at a stage.
 use super::Class::Low;
 use super::Fact;
 use crate::fields::{STAGES, place};
@@ -9,8 +9,14 @@ use crate::machine::Spec;
 use domain::Map;
 
 /// What the types make true.
-pub(super) const BY_CONSTRUCTION: &[(&str, &str)] =
-    &[("L1", "ti is well typed"), ("L2", "ti.ra points nowhere wrong"), ("L4", "uctxt is well typed")];
+pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[
+    ("L1", "ti is well typed"),
+    ("L2", "ti.ra points nowhere wrong"),
+    ("L4", "uctxt is well typed"),
+    ("L5", "vmcs is well typed"),
+    ("L6", "vmx is well typed"),
+    ("L7", "there are no trap frames in the state"),
+];
 
 pub(super) fn facts<M: Spec>() -> [Fact<M>; 1] {
     [Fact {

@@ -6,6 +6,7 @@ mod container;
 mod derived;
 mod high;
 mod low;
+mod vmx;
 
 use crate::constants::TOTAL_CPU;
 use crate::machine::Spec;
@@ -94,7 +95,7 @@ impl<M: Spec> View<'_, M> {
 
 /// Every fact, in the order of the reference.
 pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
-    high::facts().into_iter().chain(container::facts()).chain(low::facts()).chain(derived::facts())
+    high::facts().into_iter().chain(container::facts()).chain(low::facts()).chain(derived::facts()).chain(vmx::facts())
 }
 
 /// Clauses that the representation makes true, by number and name: they are printed as such.

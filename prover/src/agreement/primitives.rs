@@ -44,6 +44,8 @@ fn memory() -> Memory {
 fn machine() -> Arc<Board> {
     let mut board = Board::bare(memory());
     board.vmxinfo = std::array::from_fn(|i| u32::MAX - i as u32);
+    board.msr = [(7, 1 << 40)].into();
+    board.vmcs_host = std::array::from_fn(|field| (field as u64) << 33 | 5);
     Arc::new(board)
 }
 
@@ -136,6 +138,8 @@ impl World for Native {
         let board = board::current();
         match map {
             "machine.vmxinfo" => board.vmxinfo[key[0] as usize].into(),
+            "machine.vmcs_host" => board.vmcs_host[key[0] as usize],
+            "machine.rdmsr" => <Sim as Machine>::rdmsr(key[0]),
             "machine.usable" => board.memory.is_usable(key[0]).into(),
             _ => {
                 let Leaves(leaves) = self.leaves(map, key);
@@ -160,6 +164,10 @@ fn end<D: Side + Machine>(result: Result<Answer<D>, Stuck>) -> End {
         Answer::Wide(wide) => ("wide", vec![D::see_wide(wide)]),
         Answer::Resume(context) => ("context", words(&[context.esp, context.ra])),
         Answer::ToUser(thread) => ("to user", words(&[thread])),
+        Answer::ToGuest(registers, rip) => {
+            ("to guest", registers.iter().chain([&rip]).map(|&wide| D::see_wide(wide)).collect())
+        }
+        Answer::ToHost(rdi, rbp) => ("to host", vec![D::see_wide(rdi), D::see_wide(rbp)]),
         Answer::Loaded(Access::Done(bytes)) => ("loaded", words(&bytes)),
         Answer::Stored(Access::Done(())) => ("stored", vec![]),
         Answer::Loaded(Access::Fault) | Answer::Stored(Access::Fault) => ("fault", vec![]),
@@ -172,6 +180,7 @@ fn tell_arguments(symbolic: &Arguments<Symbolic>, native: &Arguments<Sim>) {
     symbolic.words.iter().zip(native.words).for_each(|(&to, value)| word(to, value));
     symbolic.bytes.iter().zip(native.bytes).for_each(|(&to, value)| word(to, value));
     symbolic.registers.iter().zip(native.registers).for_each(|(to, value)| tell(to.0, value));
+    symbolic.guest.iter().zip(native.guest).for_each(|(to, value)| tell(to.0, value));
     tell(symbolic.wide.0, native.wide);
     tell(symbolic.place.0, native.place);
     word(symbolic.context.esp, native.context.esp);
@@ -295,14 +304,17 @@ struct Wish {
 fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let row = |name: &str| primitives::<Sim>().iter().position(|(row, _)| row.name == name).expect("a primitive");
     let often = ["pt_resv", "exec_load", "exec_store", "proc_create", "thread_yield", "palloc"].map(row).to_vec();
-    let internal = ["ptInsertPTE", "ptAllocPDE", "ptInsert"].map(row).to_vec();
+    let internal = ["ptInsertPTE", "ptAllocPDE", "ptInsert", "set_pt"].map(row).to_vec();
     let modes = ["proc_start_user", "proc_exit_user", "proc_start_user2", "proc_exit_user2"].map(row).to_vec();
+    let guest = ["vmx_run_vm", "host_in", "vmx_return_from_guest", "vmx_return_from_guest"].map(row);
+    let guest = [&guest[..], &guest[2..]].concat();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
-        4 => prop::sample::select(often),
-        2 => prop::sample::select(internal),
-        2 => prop::sample::select(modes),
-        4 => whichever
+        8 => prop::sample::select(often),
+        3 => prop::sample::select(internal),
+        4 => prop::sample::select(modes),
+        4 => prop::sample::select(guest),
+        7 => whichever
     ];
     let tamper = prop_oneof![4 => Just(None), 1 => (0..TAMPERS).prop_map(Some)];
     (0..cpus, row, any::<[u8; 8]>(), tamper).prop_map(|(cpu, row, dice, tamper)| Wish { cpu, row, dice, tamper })
@@ -415,12 +427,14 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
                 pick(&data, g)
             }
         }
+        (_, "memtype") if g % 8 != 0 => g % 9,
+        (_, "r" | "seg" | "enable" | "ev") if g % 8 != 0 => g % 15,
+        (_, "gpa" | "hpa") if g % 8 != 0 => va - va % PAGE_SIZE,
+        (_, "kind" | "vector") => end(h) / (e + 1),
         _ => end(h),
     };
     let mut words = [0; 4];
-    let names =
-        row.arguments.iter().filter(|name| !["rs", "registers", "code", "chunk", "address", "bytes"].contains(name));
-    for (to, name) in words.iter_mut().zip(names) {
+    for (to, name) in words.iter_mut().zip(row.words()) {
         *to = word(name);
     }
     let beyond = if h == 255 { 1 << 32 } else { 0 };
@@ -430,6 +444,7 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
         place: u64::from(end(g)) << 16,
         context: layer::fields::Context { esp: end(h), ra: g % STAGES },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(end(g + slot as u32))),
+        guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(end(f + slot as u32))),
         chunk,
         bytes: [a, b, c, d, e, f, g, h],
     }
@@ -495,8 +510,11 @@ fn run(wishes: &[Wish], before: usize, counts: &mut Counts) -> Result<(), TestCa
     // As if a search had come this far: the first one looks at all frames below, and so would the model of it.
     shared.at.inspect(0).cursor = KERN_LOW - 3;
     let mut cpus = [0, 1].map(|cpu| processor(&shared, cpu));
-    let sched_init = primitives::<Sim>().iter().position(|(row, _)| row.name == "sched_init").expect("a primitive");
-    let set_up = [0, 1].map(|cpu| Wish { cpu, row: sched_init, dice: [0; 8], tamper: None });
+    let row = |name: &str| primitives::<Sim>().iter().position(|(row, _)| row.name == name).expect("a primitive");
+    let sched_init = row("sched_init");
+    // The other CPU gets to a virtual machine by chance, if at all.
+    let set_up = [(0, sched_init), (1, sched_init), (0, row("vmx_init"))];
+    let set_up = set_up.map(|(cpu, row)| Wish { cpu, row, dice: [1; 8], tamper: None });
     let (early, late) = wishes.split_at(before.min(wishes.len()));
     without_solver(|| {
         let state = Rc::new(State::<G>::unknown());
@@ -526,7 +544,7 @@ proptest! {
 fn every_primitive_succeeds_in_these_sequences() {
     let mut runner = TestRunner::deterministic();
     let mut counts = Counts::default();
-    for _ in 0..24 {
+    for _ in 0..96 {
         let wishes = prop::collection::vec(wish(2), 150).new_tree(&mut runner).unwrap().current();
         run(&wishes, 3, &mut counts).unwrap();
     }
@@ -544,7 +562,7 @@ fn every_primitive_succeeds_in_these_sequences() {
     // No state that satisfies D2 admits it.
     assert_eq!(never(0), ["set_pt"]);
     assert!(!never(2).contains(&"set_pt"));
-    let all = ["context", "fault", "loaded", "nothing", "stored", "to user", "wide", "word"];
+    let all = ["context", "fault", "loaded", "nothing", "stored", "to guest", "to host", "to user", "wide", "word"];
     assert!(counts.ends.iter().eq(&all), "{:?}", counts.ends);
     assert!(counts.woken > 0);
 }

@@ -1,9 +1,12 @@
 //! An obvious model of the layer in plain collections, written from the reference and not from the layer's source: what
 //! each call gives, or that it has no behaviour.
+mod vm;
+
 use layer::constants::*;
 use layer::contract::Arguments;
 use layer::memory::Access;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use vm::Vm;
 
 /// What the model says of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -16,6 +19,8 @@ pub enum Said {
     Word(u32),
     /// It gives a wide word.
     Wide(u64),
+    /// It gives these registers.
+    Registers(Vec<u64>),
     /// A load gives these bytes, as many as there are.
     Loaded(Vec<u32>),
     /// The access is made.
@@ -59,6 +64,7 @@ pub struct One {
     zeroed: BTreeSet<u32>,
     fault: (u64, u64),
     contexts: BTreeMap<(u32, u32), u64>,
+    pub vm: Vm,
 }
 
 const PAGES_OF_A_TABLE: u32 = 512;
@@ -85,6 +91,7 @@ impl Model {
             zeroed: BTreeSet::new(),
             fault: (0, 0),
             contexts: BTreeMap::new(),
+            vm: Vm::default(),
         };
         Model { free, frames, cpus: (0..TOTAL_CPU).map(one).collect() }
     }
@@ -103,7 +110,7 @@ impl Model {
     fn answer(&mut self, cpu: usize, name: &str, a: &Arguments<sim::machine::Sim>) -> Option<Option<Said>> {
         let [x, y, z, w] = a.words;
         let one = &mut self.cpus[cpu];
-        let kernel = !one.user;
+        let kernel = one.kernel();
         Some(match name {
             "palloc" => self.palloc(cpu, x).map(Said::Word),
             "set_pt" => None,
@@ -142,6 +149,15 @@ impl Model {
             "get_CPU_ID" => kernel.then_some(Said::Word(one.me)),
             "get_curid" => kernel.then_some(Said::Word(one.cur)),
             "cli" | "sti" | "proc_create_postinit" => kernel.then_some(Said::Done),
+            "rdmsr" => kernel.then_some(Said::Wide(0)),
+            "wrmsr" => kernel.then_some(Said::Word(0)),
+            "host_in" => std::mem::take(&mut one.vm.inside).then_some(Said::Done),
+            "host_out" => kernel.then(|| {
+                one.vm.inside = true;
+                Said::Done
+            }),
+            "vmx_return_from_guest" => one.vm.inside.then(|| one.vm.leave(a)).flatten(),
+            name if name.starts_with("vmx_") => kernel.then(|| one.vm.call(name, a)).flatten(),
             "vmxinfo_get" => kernel.then_some(Said::Word(0)),
             "sched_init" => None,
             "trap_get" => Some(Said::Wide(one.fault.0)),
@@ -228,6 +244,10 @@ fn in_window(va: u32) -> bool {
 }
 
 impl One {
+    fn kernel(&self) -> bool {
+        !self.user && !self.vm.inside
+    }
+
     /// Threads of this CPU.
     pub fn threads(&self) -> Vec<u32> {
         self.containers.keys().copied().filter(|&thread| self.is_mine(thread)).collect()
@@ -243,11 +263,11 @@ impl One {
     }
 
     fn container(&self, i: u32) -> Option<Container> {
-        self.containers.get(&i).copied().filter(|_| !self.user)
+        self.containers.get(&i).copied().filter(|_| self.kernel())
     }
 
     fn may_map(&self, n: u32, va: u32) -> bool {
-        !self.user && n > 0 && self.is_mine(n) && in_window(va)
+        self.kernel() && n > 0 && self.is_mine(n) && in_window(va)
     }
 
     fn create(&mut self, quota: u32) -> Option<u32> {

@@ -4,14 +4,14 @@
 //!
 //! | field | home | memory |
 //! |-------|------|--------|
-//! | `AC`, `kctxt`, `vmxinfo`, `ioapic.lines` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `ioapic.lines` | [`Array`] | a slice a CPU, cut out of kernel memory |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | one slice |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
 //! | `HP` | [`Physical`] | users' frames |
-//! | every ghost field | [`Nowhere`] | none |
+//! | every ghost field, and `ept` until the kernel drives VT-x | [`Nowhere`] | none |
 //!
 //! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
 //! the first five kinds are disjoint from each other and from the last two. Those two share the users' frames: a
@@ -77,6 +77,12 @@ impl Machine for Metal {
     fn real_vmxinfo(_: u32) -> u32 {
         0
     }
+    fn vmcs_host(_: u32) -> u64 {
+        0
+    }
+    fn rdmsr(_: u32) -> u64 {
+        0
+    }
     fn usable(frame: u32) -> bool {
         board().memory.is_ram(frame)
     }
@@ -124,6 +130,8 @@ arrays! {
     KernelContexts => Context;
     VmxInfo => Cell;
     IoApicLines => Line;
+    VmcsFields => Slot;
+    VmxSlots => Slot;
 }
 
 /// An array for a field, in memory of its own.
@@ -189,6 +197,12 @@ nowhere!(
     IdentityTables,
     DefinedMemory,
     UserContextKinds,
+    VmcsKinds,
+    VmxKinds,
+    EptDirectories,
+    // The kernel does not drive VT-x yet: nobody calls what writes it, and no primitive reads it.
+    EptEntries,
+    EptDefined,
     Charges,
     ThreadGhosts,
     SharedMemory,

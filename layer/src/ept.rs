@@ -1,0 +1,54 @@
+//! The nested page tables of this CPU's guest: primitive 46.
+//!
+//! A 32-bit guest-physical address has index 0 at level 4 and one below 4 at level 3, and `vmx_init` makes all tables of
+//! levels 4 to 2 at once. So a level-2 entry is named by the upper 11 bits of the address (`eptdir`), and that it is there
+//! says that those above it are.
+use crate::constants::*;
+use crate::fields::{Cell, Defined};
+use crate::machine::Machine;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Ghost, Map};
+
+/// Memory types are below this (P13).
+pub const MEMORY_TYPES: u32 = 8;
+/// What every entry has: read, write, execute, and its own memory type instead of the guest's.
+pub const MAPPED: u32 = 0x47;
+
+/// Directory entry and index of a guest-physical address.
+#[inline(always)]
+#[track_caller]
+pub fn nested<M: Machine>(gpa: M::Word) -> [M::Word; 2] {
+    [gpa / (EPT_ENTRIES * PAGE_SIZE), gpa / PAGE_SIZE % EPT_ENTRIES]
+}
+
+/// The entry that maps to `hpa`, with a memory type.
+#[inline(always)]
+#[track_caller]
+pub fn entry<M: Machine>(hpa: M::Word, memtype: M::Word) -> M::Word {
+    hpa + memtype * 8 + MAPPED
+}
+
+/// 46 `vmx_set_mmap(gpa, hpa, memtype) -> u32`: the guest sees the page at `hpa` at `gpa`; gives 0.
+///
+/// What was mapped there before is forgotten. P13: both are byte addresses of pages, and memory types are 0 to 7. That
+/// `hpa` belongs to the guest, whoever calls it sees to.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::Misaligned`], [`Stuck::BadMemoryType`], [`Stuck::NoTable`] before `vmx_init`.
+#[inline]
+pub fn vmx_set_mmap<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    gpa: M::Word,
+    hpa: M::Word,
+    memtype: M::Word,
+) -> Result<M::Word, Stuck> {
+    cpu.require_hkp()?;
+    require(gpa % PAGE_SIZE == 0 && hpa % PAGE_SIZE == 0, Stuck::Misaligned)?;
+    require(memtype < MEMORY_TYPES, Stuck::BadMemoryType)?;
+    let [directory, index] = nested::<M>(gpa);
+    require(cpu.own.ghost.check(|g| g.ept_dirs.get([directory]).defined.holds()), Stuck::NoTable)?;
+    cpu.own.ept.set([directory, index], Cell { value: entry::<M>(hpa, memtype) });
+    cpu.own.ghost.update(|g| g.ept_defined.set([directory, index], Defined { defined: true.into() }));
+    Ok(0.into())
+}
