@@ -61,6 +61,7 @@ fn constructor(witness: &Witness) -> String {
         }
     };
     field("booted", witness.booted.to_string(), boot.booted.to_string());
+    field("set_up", witness.set_up.to_string(), boot.set_up.to_string());
     let memory = |of: &Witness| {
         let usable: Vec<String> = of.memory.usable.iter().map(|range| format!("{range:?}")).collect();
         format!("sim::board::Memory {{ frames: {}, usable: Vec::from([{}]) }}", of.memory.frames, usable.join(", "))

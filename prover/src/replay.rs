@@ -358,6 +358,7 @@ impl Settling<'_> {
         let likes = [
             ("CPU_ID", 0),
             ("init", 1),
+            ("vmx.set_up", 0),
             ("boot.nps", witness.memory.frames.into()),
             ("boot.norm", witness.norm.into()),
         ];
@@ -371,6 +372,7 @@ impl Settling<'_> {
             match name {
                 "CPU_ID" => witness.cpu = word,
                 "init" => witness.booted = value != 0,
+                "vmx.set_up" => witness.set_up = value != 0,
                 "boot.nps" => witness.memory.frames = word,
                 _ => witness.norm = word,
             }
@@ -685,6 +687,7 @@ fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> {
     };
     machine("CPU_ID", witness.cpu.to_string(), plain.cpu.to_string());
     machine("init", witness.booted.to_string(), plain.booted.to_string());
+    machine("vmx.set_up", witness.set_up.to_string(), plain.set_up.to_string());
     machine("boot.nps", witness.memory.frames.to_string(), plain.memory.frames.to_string());
     machine("boot.norm", witness.norm.to_string(), plain.norm.to_string());
     let all = 0..witness.memory.frames;

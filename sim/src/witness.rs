@@ -16,6 +16,7 @@ use layer::process::sched_init;
 use layer::queue::Queue;
 use layer::state::{Boot, Cpu, Shared};
 use layer::vmx::SAVED;
+use layer::vmx::vmx_init;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -51,6 +52,8 @@ pub struct Witness {
     pub cpu: u32,
     /// Whether it has run `sched_init`.
     pub booted: bool,
+    /// Whether it has run `vmx_init` after it.
+    pub set_up: bool,
     /// The machine's memory.
     pub memory: Memory,
     /// Pages that can be handed out, as boot counted them.
@@ -84,6 +87,7 @@ impl Witness {
         Witness {
             cpu,
             booted: true,
+            set_up: false,
             memory,
             norm,
             state: Values::default(),
@@ -125,6 +129,9 @@ impl Witness {
         self.on_machine(|cpu, _| {
             if self.booted {
                 sched_init(cpu, 0).map_err(|stuck| WitnessError::Boot(format!("{stuck:?}")))?;
+            }
+            if self.booted && self.set_up {
+                vmx_init(cpu, 0).map_err(|stuck| WitnessError::Boot(format!("{stuck:?}")))?;
             }
             Ok(Snapshot::take(cpu))
         })
