@@ -3,7 +3,7 @@ use crate::assumed::Assumed;
 use crate::engine::engine;
 use crate::explore::{apart, prove};
 use crate::machine::{Moves, Sym, decide};
-use crate::prove::{Ground, Outcome, cover, feasible, note, prove_duties, prove_facts, prove_once, run_proof};
+use crate::prove::{Ground, Outcome, cover, feasible, note, prove_clause, prove_duties, prove_facts, run_proof};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use abi::Reason;
@@ -73,9 +73,7 @@ fn path_of_entry<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     note(proved, "never stuck".to_string());
-    if prove_once(|| "what comes after can go on".to_string(), &|| next.holds(&after.view())) {
-        note(proved, "what comes after can go on".to_string());
-    }
+    prove_clause("what comes after can go on", proved, &|| next.holds(&after.view()));
     prove_facts(&after, &moves.latest(), |_| true, proved);
     prove_duties(&moves, proved);
 }

@@ -5,6 +5,7 @@
 mod agreement;
 mod assumed;
 mod choice;
+mod clause;
 mod coverage;
 mod document;
 mod emit;

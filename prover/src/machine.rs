@@ -1,6 +1,7 @@
 //! The symbolic machine: nothing is known of the state but what the invariant says, and whenever a lock is taken the
 //! other CPUs have moved.
 use crate::assumed::Assumed;
+use crate::clause;
 use crate::engine::engine;
 use crate::explore::{branch, condition, in_range, oblige};
 use crate::facts::{Quantified, Trigger};
@@ -259,12 +260,12 @@ impl<G: Geometry> Moves<G> {
         let (old, new) = (before.clone(), after.clone());
         let bound = bounds::<Sym<G>>("tcb").expect("tcb is a field")[0].into();
         self.duties.borrow_mut().push(Duty {
-            clause: format!("guarantee of tcb {when}"),
+            clause: format!("{} {when}", clause::guarantee("tcb")),
             bounds: vec![TOTAL_CPU.into(), bound],
             holds: Box::new(move |k| k[0] == me || Threads::rely(&old, &new, k[0], k[1])),
         });
         self.duties.borrow_mut().push(Duty {
-            clause: format!("tcb by itself {when}"),
+            clause: format!("{} {when}", clause::by_itself("tcb")),
             bounds: vec![bound],
             holds: Box::new(move |k| after.own_fact(k[0])),
         });
@@ -515,13 +516,13 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
         let mut duties = moves.duties.borrow_mut();
         let (old, new) = (self.taken.clone(), left.clone());
         duties.push(Duty {
-            clause: format!("guarantee of {} at unlock", T::NAME),
+            clause: format!("{} at unlock", clause::guarantee(T::NAME)),
             bounds: [TOTAL_CPU.into()].into_iter().chain(limits.iter().copied()).collect(),
             holds: Box::new(move |k| k[0] == me || T::rely(&old, &new, k[0], &k[1..])),
         });
         let threads = moves.now.borrow().snapshot();
         duties.push(Duty {
-            clause: format!("{} by itself at unlock", T::NAME),
+            clause: format!("{} at unlock", clause::by_itself(T::NAME)),
             bounds: limits,
             holds: Box::new(move |k| left.own_fact(row, &threads, k)),
         });

@@ -1,5 +1,6 @@
 //! What is to be proved of a primitive, and of the layer as a whole.
 use crate::assumed::Assumed;
+use crate::clause;
 use crate::coverage::Coverage;
 use crate::engine::{Counts, Failure, NO_CALL, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
@@ -70,10 +71,15 @@ pub(crate) fn any(name: &str, bound: u64) -> SymWord {
     SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
 }
 
+/// Keys of which only their bounds are known.
+pub(crate) fn any_keys(bounds: &[u64]) -> Vec<SymWord> {
+    bounds.iter().map(|&bound| any("any", bound)).collect()
+}
+
 /// Proves `holds` for fresh keys below `bounds`.
 pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) -> bool {
     apart(|| {
-        let keys: Vec<SymWord> = bounds.iter().map(|&bound| any("any", bound)).collect();
+        let keys = any_keys(bounds);
         let goal = goal(&|| holds(&keys));
         prove(goal, || clause.to_string())
     })
@@ -84,6 +90,13 @@ pub(crate) fn prove_once(clause: impl FnOnce() -> String, holds: &dyn Fn() -> bo
     apart(|| prove(goal(holds), clause))
 }
 
+/// Proves a goal without keys, and notes that it is.
+pub(crate) fn prove_clause(clause: &str, proved: &mut Vec<String>, holds: &dyn Fn() -> bool) {
+    if prove_once(|| clause.to_string(), holds) {
+        note(proved, clause.to_string());
+    }
+}
+
 /// Proves those facts of `state` that `wanted` picks; whether all hold.
 pub(crate) fn prove_facts<G: Geometry>(
     state: &State<G>,
@@ -92,9 +105,9 @@ pub(crate) fn prove_facts<G: Geometry>(
     proved: &mut Vec<String>,
 ) -> bool {
     for fact in facts::<Sym<G>>().filter(|fact| wanted(fact)) {
-        let clause = format!("{} {}", fact.number, fact.name);
+        let clause = clause::fact(fact.number, fact.name);
         let holds = apart(|| {
-            let keys: Vec<SymWord> = key_bounds::<G>(fact.keys).into_iter().map(|bound| any("any", bound)).collect();
+            let keys = any_keys(&key_bounds::<G>(fact.keys));
             let goal = goal(&|| (fact.holds)(&state.view(), &keys));
             // Nothing that it reads was written.
             if assumed.at(fact.number, &keys) == Some(goal) {
@@ -226,12 +239,13 @@ pub fn prove_primitive<G: Geometry>(
     for &chunk in chunks {
         let admitted = Cell::new(false);
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
-            let start = assumed.clone();
-            let native = || Native { primitive: *primitive, contract: *native, ground, chunk, start };
             let hosted = G::ENTRIES == <<Sim as Domain>::Geometry as Geometry>::ENTRIES;
             engine(|e| {
                 e.native = match (hosted, e.mutation.is_planted()) {
-                    (true, false) => Ok(Rc::new(native())),
+                    (true, false) => {
+                        let start = assumed.clone();
+                        Ok(Rc::new(Native { primitive: *primitive, contract: *native, ground, chunk, start }))
+                    }
                     (true, true) => Err(MUTANT),
                     (false, _) => Err(NO_MACHINE),
                 }
@@ -277,11 +291,8 @@ fn path_of_primitive<G: Geometry>(
         Err(stuck) => {
             note(&mut outcome.stuck, format!("{stuck:?}"));
             cover(feasible);
-            if ground == Ground::Derived {
-                let clause = "never stuck where what it requires holds";
-                if prove_once(|| format!("{clause}: {stuck:?}"), &|| !requires()) {
-                    note(&mut outcome.clauses, clause.to_string());
-                }
+            if ground == Ground::Derived && prove_once(|| clause::free_of(stuck), &|| !requires()) {
+                note(&mut outcome.clauses, clause::FREE.to_string());
             }
             return;
         }
@@ -293,18 +304,12 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
-        let clause = "precondition: succeeds only where it holds";
-        if prove_once(|| clause.to_string(), &|| (contract.guard)(&state.view(), &arguments)) {
-            note(proved, clause.to_string());
-        }
+        prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
         prove_facts(&after, &moves.latest(), |fact| fact.class != Class::Derived, proved);
         if primitive.keeps_mode() {
-            let clause = "mode: kernel mode is kept";
             let ghost = after.view().ghost;
             let kept = || !started_in_kernel_mode() || (ghost.ikern.holds() && ghost.ihost.holds());
-            if prove_once(|| clause.to_string(), &kept) {
-                note(proved, clause.to_string());
-            }
+            prove_clause(clause::MODE, proved, &kept);
         }
         return;
     }
@@ -328,9 +333,7 @@ fn path_of_primitive<G: Geometry>(
         any: [any("some", 1 << 32), any("some", 1 << 32)],
     };
     engine(|e| e.any = step.any.iter().map(|word| word.0).collect());
-    if prove_once(|| "postcondition".to_string(), &|| (contract.promise)(&step)) {
-        note(proved, "postcondition".to_string());
-    }
+    prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
     if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
         note(proved, "frame".to_string());
     }
@@ -365,7 +368,7 @@ fn locks_are_in_frame<G: Geometry>(
     let names = frame_names(contract, &Step { before: state.view(), after: state.view(), answer: &answer, ..*step });
     let missing = moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|name| is_part(name, object)));
     if let Some(object) = missing {
-        refuted(&[], format!("frame: the lock of {object} is taken"));
+        refuted(&[], clause::lock(object));
     }
     missing.is_none()
 }
@@ -411,8 +414,7 @@ fn prove_frame<G: Geometry>(
                     _ => (leaf.is_empty() || leaf == write.leaf) && begins_with(&write.key, key),
                 }
         };
-        let clause =
-            || format!("frame: {}.{} is written at {}:{}", write.field, write.leaf, write.at.file(), write.at.line());
+        let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= apart(|| {
             let allowed = goal(&|| frame_has(contract, step, &names_it));
             prove(engine(|e| e.arena.implies(write.changes, allowed)), clause)
@@ -425,7 +427,7 @@ fn prove_frame<G: Geometry>(
         }
         proved &= apart(|| {
             let allowed = goal(&|| frame_has(contract, step, &|field, _, _| field == name));
-            prove(engine(|e| e.arena.or(same, allowed)), || format!("frame: {name} is written"))
+            prove(engine(|e| e.arena.or(same, allowed)), || clause::scalar(name))
         });
     }
     proved

@@ -6,7 +6,7 @@ use crate::facts::FactSet;
 use crate::machine::{Moves, Sym, at_version, decide, key_bounds, quantified, unknown_object};
 use crate::map::Origin;
 use crate::prove::{
-    Ground, Outcome, any, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
+    Ground, Outcome, any, any_keys, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
 };
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
@@ -125,10 +125,9 @@ fn facts_can_fail<G: Geometry>(facts: &[Fact<Sym<G>>]) -> Outcome {
     let mut outcome = run_paths(true, &|outcome| {
         let state = State::<G>::unknown();
         for fact in facts {
-            let clause = format!("{} {} can be broken", fact.number, fact.name);
+            let clause = format!("{} can be broken", crate::clause::fact(fact.number, fact.name));
             let broken = apart(|| {
-                let keys: Vec<SymWord> =
-                    key_bounds::<G>(fact.keys).into_iter().map(|bound| any("any", bound)).collect();
+                let keys = any_keys(&key_bounds::<G>(fact.keys));
                 let holds = goal(&|| (fact.holds)(&state.view(), &keys));
                 engine(|e| e.counts.obligations += 1);
                 check(&[engine(|e| e.arena.not(holds))], Aim::Witness)

@@ -5,13 +5,13 @@ use crate::machine::Sim;
 use crate::maps::{Look, look};
 use crate::snapshot::Snapshot;
 use crate::sparse::{Cells, Sparse};
-use crate::witness::{Values, Witness, WitnessError, leaves};
+use crate::witness::{Each, Values, Witness, WitnessError, leaves};
 use domain::{Field, Key, Map};
 use layer::constants::{NUM_PROC, TOTAL_CPU};
 use layer::contract::{Answer, Contract, Step};
 use layer::fields::FrameUse;
 use layer::invariant::{Class, View};
-use layer::machine::{Object, Visit};
+use layer::machine::Object;
 use layer::page_alloc::AllocTable;
 use layer::primitive::{Primitive, primitives};
 use layer::queue::{Queue, Threads};
@@ -442,25 +442,13 @@ impl Frame {
 
     /// Scalars that were written and are not in it.
     fn scalars(&self, before: &Snapshot, after: &Snapshot) -> Vec<Broken> {
-        struct Collect(Vec<(&'static str, u64)>);
-        impl Visit<Sim> for Collect {
-            fn word(&mut self, name: &'static str, word: &mut u32) {
-                self.0.push((name, (*word).into()));
-            }
-            fn wide(&mut self, name: &'static str, wide: &mut u64) {
-                self.0.push((name, *wide));
-            }
-            fn nat(&mut self, name: &'static str, nat: &mut domain::Count) {
-                self.0.push((name, nat.0));
-            }
-            fn flag(&mut self, name: &'static str, flag: &mut bool) {
-                self.0.push((name, (*flag).into()));
-            }
-        }
         let [old, new] = [before, after].map(|state| {
-            let mut collect = Collect(Vec::new());
-            state.own.snapshot().words(&mut collect);
-            collect.0
+            let mut scalars = Vec::new();
+            state.own.snapshot().words(&mut Each(|name, value| {
+                scalars.push((name, value));
+                value
+            }));
+            scalars
         });
         let written = old.into_iter().zip(new).filter(|(old, new)| old != new);
         written

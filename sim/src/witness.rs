@@ -290,34 +290,31 @@ impl Values {
     }
 }
 
+/// Replaces every value that is in no map by what it gives, by name.
+pub(crate) struct Each<F>(pub F);
+
+impl<F: FnMut(&'static str, u64) -> u64> Visit<Sim> for Each<F> {
+    fn word(&mut self, name: &'static str, word: &mut u32) {
+        *word = (self.0)(name, (*word).into()) as u32;
+    }
+    fn wide(&mut self, name: &'static str, wide: &mut u64) {
+        *wide = (self.0)(name, *wide);
+    }
+    fn nat(&mut self, name: &'static str, nat: &mut Count) {
+        nat.0 = (self.0)(name, nat.0);
+    }
+    fn flag(&mut self, name: &'static str, flag: &mut bool) {
+        *flag = (self.0)(name, (*flag).into()) != 0;
+    }
+}
+
 /// Lets `change` replace every value of `state` that is in no map, by name.
 fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64) {
-    struct Named<'a>(String, &'a mut dyn FnMut(&str, u64) -> u64);
-    impl Named<'_> {
-        fn see(&mut self, name: &str, old: u64) -> u64 {
-            (self.1)(&format!("{}{name}", self.0), old)
-        }
-    }
-    impl Visit<Sim> for Named<'_> {
-        fn word(&mut self, name: &'static str, word: &mut u32) {
-            *word = self.see(name, (*word).into()) as u32;
-        }
-        fn wide(&mut self, name: &'static str, wide: &mut u64) {
-            *wide = self.see(name, *wide);
-        }
-        fn nat(&mut self, name: &'static str, nat: &mut Count) {
-            nat.0 = self.see(name, nat.0);
-        }
-        fn flag(&mut self, name: &'static str, flag: &mut bool) {
-            *flag = self.see(name, (*flag).into()) != 0;
-        }
-    }
-    let row = state.current_cpu as usize;
-    state.own.words(&mut Named(String::new(), change));
-    let prefix = |name: &str| format!("{name}.");
-    state.at.words(&mut Named(prefix(<AllocTable<Sim> as Object<Sim>>::NAME), change));
-    if let Some(pending) = state.pending.get_mut(row) {
-        pending.words(&mut Named(prefix(<Queue<Sim> as Object<Sim>>::NAME), change));
+    state.own.words(&mut Each(|name, old| change(name, old)));
+    let mut of = |object: &str, name: &str, old| change(&format!("{object}.{name}"), old);
+    state.at.words(&mut Each(|name, old| of(<AllocTable<Sim> as Object<Sim>>::NAME, name, old)));
+    if let Some(pending) = state.pending.get_mut(state.current_cpu as usize) {
+        pending.words(&mut Each(|name, old| of(<Queue<Sim> as Object<Sim>>::NAME, name, old)));
     }
 }
 

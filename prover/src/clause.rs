@@ -1,0 +1,51 @@
+//! The names of clauses: under the one that a proof gives it, a clause is looked for when a counterexample is run.
+use layer::stuck::Stuck;
+
+/// A call succeeds only where its precondition holds.
+pub(crate) const GUARD: &str = "precondition: succeeds only where it holds";
+/// The postcondition holds.
+pub(crate) const PROMISE: &str = "postcondition";
+/// A call that starts in kernel mode ends in it.
+pub(crate) const MODE: &str = "mode: kernel mode is kept";
+/// No call is stuck where what it requires holds.
+pub(crate) const FREE: &str = "never stuck where what it requires holds";
+
+/// A fact of the invariant.
+pub(crate) fn fact(number: &str, name: &str) -> String {
+    format!("{number} {name}")
+}
+
+/// [`FREE`], of one way to be stuck.
+pub(crate) fn free_of(stuck: Stuck) -> String {
+    format!("{FREE}: {stuck:?}")
+}
+
+/// The frame names the scalar `name`.
+pub(crate) fn scalar(name: &str) -> String {
+    format!("frame: {name} is written")
+}
+
+/// The frame names a leaf; where it is written follows.
+pub(crate) fn leaf(field: &str, leaf: &str) -> String {
+    scalar(&format!("{field}.{leaf}"))
+}
+
+/// The frame speaks of an object whose lock is taken.
+pub(crate) fn lock(object: &str) -> String {
+    format!("frame: the lock of {object} is taken")
+}
+
+/// What the other CPUs count on of an object holds; when follows.
+pub(crate) fn guarantee(object: &str) -> String {
+    format!("guarantee of {object}")
+}
+
+/// What holds of an object whenever its lock is free; when follows.
+pub(crate) fn by_itself(object: &str) -> String {
+    format!("{object} by itself")
+}
+
+/// Whether `clause` is the one called `name`, with a place or a time behind it.
+pub(crate) fn is_of(clause: &str, name: &str) -> bool {
+    clause.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))
+}

@@ -1,0 +1,456 @@
+//! A model of the solver, completed to a whole state: led towards the values of boot.
+use super::{Native, Unrun};
+use crate::engine::{Engine, engine};
+use domain::Field;
+use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
+use layer::fields::{Frames, bounds};
+use layer::memory::Chunk;
+use rustc_hash::FxHashSet;
+use sim::machine::Sim;
+use sim::snapshot::Snapshot;
+use sim::witness::{Cell, Values, Witness};
+use smt::solver::Verdict;
+use smt::term::{FRESH, Node, Term};
+use std::collections::BTreeMap;
+
+/// Time for a state, in milliseconds.
+const PATIENCE: u32 = 4_000;
+/// Time for one wish, in milliseconds: most take it few.
+const WISH: u32 = 1_000;
+/// A row of a field of which this many keys are known, all with one value, has it everywhere.
+const MANY: usize = 8;
+
+/// The solver gives no answer to the last question.
+const UNDECIDED: &str = "the solver does not know whether a state satisfies every fact";
+
+/// What a model is led to where the values of boot do not do: what ends with one taste may go on for ever with another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taste {
+    /// Threads that are alive sleep.
+    Asleep,
+    /// Threads that are alive may be in queues.
+    Queued,
+    /// As the first, and nothing that was chosen before is kept.
+    Fickle,
+}
+
+impl Taste {
+    pub const ALL: [Taste; 3] = [Taste::Asleep, Taste::Queued, Taste::Fickle];
+}
+
+/// Unknown words by which maps are read, by the value that they have in a model.
+pub(super) type Words = BTreeMap<i128, Vec<Term>>;
+
+/// A model that is led towards the values of boot, as a state.
+struct Settling<'e> {
+    e: &'e mut Engine,
+    native: &'e Native,
+    taste: Taste,
+    /// What the leaves were in the round before, in the order in which they were settled.
+    last: &'e mut Vec<(Term, i128)>,
+    /// Those that stay so.
+    kept: FxHashSet<Term>,
+    /// What the keys are called that have a value in the model at hand.
+    words: &'e mut Words,
+}
+
+/// A state that has the facts which were asserted, led by `taste`. It keeps what it can of `last`, and puts there what it chose;
+/// `words` become the unknown words by which it is read.
+pub(super) fn settle(
+    native: &Native,
+    taste: Taste,
+    last: &mut Vec<(Term, i128)>,
+    words: &mut Words,
+) -> Result<Witness, Unrun> {
+    engine(|e| Settling { e, native, taste, last, kept: FxHashSet::default(), words }.settle())
+}
+
+/// The name of a leaf without its version, and its version.
+fn versioned(name: &str) -> (String, u32) {
+    let (stem, leaf) = name.split_once(':').map_or((name, None), |(stem, leaf)| (stem, Some(leaf)));
+    let (field, version) = match stem.split_once('#') {
+        Some((field, version)) => (field, version.parse().unwrap_or(0)),
+        None => (stem, 0),
+    };
+    (leaf.map_or(field.to_string(), |leaf| format!("{field}:{leaf}")), version)
+}
+
+/// A leaf of the model: its term, its name without its version, its version, and its key.
+struct Leaf {
+    term: Term,
+    name: String,
+    version: u32,
+    key: Vec<i128>,
+}
+
+impl Settling<'_> {
+    fn settle(mut self) -> Result<Witness, Unrun> {
+        // The state itself is worth more time than a wish.
+        self.e.solver.limit(PATIENCE);
+        match self.e.check_raw(&[]) {
+            Verdict::Sat => self.e.solver.limit(WISH),
+            Verdict::Unsat => return Err(Unrun::NotSo("no state satisfies every fact".to_string())),
+            Verdict::Unknown => return Err(Unrun::Incomplete(UNDECIDED.to_string())),
+        }
+        let mut witness = self.machine();
+        self.keep();
+        let boot = witness.boot_state().or_else(|_| {
+            witness.booted = false;
+            witness.boot_state()
+        });
+        let boot = boot.map_err(|error| error.to_string())?;
+        self.scalars(&boot);
+        let leaves = self.cells(&boot);
+        self.read(&mut witness, &boot, &leaves)?;
+        for leaf in leaves {
+            let Node::App(_, _, key) = self.e.arena.node(leaf.term).clone() else { continue };
+            for (word, value) in key.into_iter().zip(leaf.key) {
+                let terms = self.words.entry(value).or_default();
+                if self.e.arena.as_number(word).is_none() && !terms.contains(&word) {
+                    terms.push(word);
+                }
+            }
+        }
+        Ok(witness)
+    }
+
+    /// What was settled in the round before stays, but for what the new facts forbid: or each round would find another
+    /// state that breaks the same facts elsewhere.
+    fn keep(&mut self) {
+        let last = std::mem::take(self.last);
+        // Scalars before cells: or one of them would give way to what the cells of others were.
+        for variables in [true, false] {
+            let of_kind = last.iter().filter(|(term, _)| self.is_variable(*term) == variables).copied();
+            let of_kind: Vec<(Term, i128)> = of_kind.collect();
+            let wishes: Vec<Term> = of_kind.into_iter().filter_map(|(term, value)| self.equals(term, value)).collect();
+            self.prefer(wishes);
+        }
+        for (term, value) in last {
+            if self.value(term) == value {
+                self.kept.insert(term);
+            }
+        }
+    }
+
+    fn value(&mut self, term: Term) -> i128 {
+        self.e.model.as_mut().map_or(0, |model| model.value(&self.e.arena, term))
+    }
+
+    /// The variable `name`, if the model knows it.
+    fn known(&mut self, name: &str) -> Option<Term> {
+        let leaves = self.e.model.as_ref().map(|model| model.leaves()).unwrap_or_default();
+        leaves
+            .into_iter()
+            .find(|&leaf| matches!(self.e.arena.node(leaf), Node::Var(n, _) if self.e.arena.text(*n) == name))
+    }
+
+    fn equals(&mut self, term: Term, value: i128) -> Option<Term> {
+        let e = &mut *self.e;
+        if e.arena.is_bool(term) {
+            return Some(if value == 0 { e.arena.not(term) } else { term });
+        }
+        let value = e.arena.number(u64::try_from(value).ok()?);
+        Some(e.arena.eq(term, value))
+    }
+
+    /// Asserts as many of `wishes` as have a model together, first those that the model at hand grants.
+    fn prefer(&mut self, wishes: Vec<Term>) {
+        let e = &mut *self.e;
+        let Some(mut model) = e.model.take() else { return };
+        let (granted, others): (Vec<Term>, Vec<Term>) =
+            wishes.into_iter().partition(|&wish| model.holds(&e.arena, wish));
+        e.model = Some(model);
+        for wish in granted {
+            e.solver.assert(&e.arena, wish);
+        }
+        self.try_all(&others);
+    }
+
+    fn try_all(&mut self, wishes: &[Term]) {
+        if wishes.is_empty() {
+            return;
+        }
+        if self.e.check_raw(wishes) == Verdict::Sat {
+            for &wish in wishes {
+                self.e.solver.assert(&self.e.arena, wish);
+            }
+        } else if wishes.len() > 1 {
+            let (first, second) = wishes.split_at(wishes.len() / 2);
+            self.try_all(first);
+            self.try_all(second);
+        }
+    }
+
+    /// From here on the terms have the values that they have in the model at hand.
+    fn fix(&mut self, terms: &[Term]) {
+        for &term in terms {
+            let value = self.value(term);
+            if let Some(equal) = self.equals(term, value) {
+                self.e.solver.assert(&self.e.arena, equal);
+            }
+        }
+    }
+
+    /// Which CPU of which machine: the first one of one with 2 GiB if possible, whose free frames begin with those that
+    /// the path finds.
+    fn machine(&mut self) -> Witness {
+        let mut witness = Witness::boot(0);
+        let likes = [
+            ("CPU_ID", 0),
+            ("init", 1),
+            ("vmx.set_up", 0),
+            ("boot.nps", witness.memory.frames.into()),
+            ("boot.norm", witness.norm.into()),
+        ];
+        for (name, value) in likes {
+            let Some(term) = self.known(name) else { continue };
+            let wish = self.equals(term, value);
+            self.prefer(wish.into_iter().collect());
+            self.fix(&[term]);
+            let value = self.value(term);
+            let word = u32::try_from(value).unwrap_or(u32::MAX);
+            match name {
+                "CPU_ID" => witness.cpu = word,
+                "init" => witness.booted = value != 0,
+                "vmx.set_up" => witness.set_up = value != 0,
+                "boot.nps" => witness.memory.frames = word,
+                _ => witness.norm = word,
+            }
+        }
+        let searches: Vec<Option<Term>> =
+            self.e.searches.iter().filter(|s| s.0 == <Frames as Field<Sim>>::NAME).map(|s| s.1).collect();
+        let mut found = Vec::new();
+        for place in searches.iter().flatten() {
+            let wish = self.equals(*place, i128::from(KERN_LOW) + found.len() as i128);
+            self.prefer(wish.into_iter().collect());
+            self.fix(&[*place]);
+            found.push(u32::try_from(self.value(*place)).unwrap_or(MAX_PAGE));
+        }
+        found.sort_unstable();
+        let all = 0..witness.memory.frames;
+        witness.memory.usable = match (searches.last(), found.first()) {
+            // Nothing was left.
+            (Some(None), _) => found.iter().map(|&frame| frame..frame + 1).collect(),
+            (_, Some(&first)) if first > KERN_LOW => {
+                let last = found[found.len() - 1];
+                found.iter().map(|&frame| frame..frame + 1).chain([last..all.end.max(last + 1)]).collect()
+            }
+            _ => vec![all],
+        };
+        witness
+    }
+
+    /// The leaves of the model that are variables, or not.
+    fn leaves(&mut self, variables: bool) -> Vec<Term> {
+        let leaves = self.e.model.as_ref().map(|model| model.leaves()).unwrap_or_default();
+        leaves.into_iter().filter(|&leaf| self.is_variable(leaf) == variables).collect()
+    }
+
+    fn is_variable(&self, term: Term) -> bool {
+        matches!(self.e.arena.node(term), Node::Var(..))
+    }
+
+    /// The term's leaf, with its key as it is in the model at hand.
+    fn leaf(&mut self, term: Term) -> Leaf {
+        let (name, key) = match self.e.arena.node(term) {
+            Node::App(name, _, key) => (*name, key.clone()),
+            Node::Var(name, _) => (*name, Vec::new()),
+            _ => unreachable!("leaves are variables and applications"),
+        };
+        let (name, version) = versioned(self.e.arena.text(name));
+        let key = key.into_iter().map(|word| self.value(word)).collect();
+        Leaf { term, name, version, key }
+    }
+
+    /// Leads leaves towards what is before them in `likes`, one after the other; then they stay as they are.
+    fn lead(&mut self, leaves: &[Leaf], likes: impl Fn(&Leaf) -> Vec<i128>) {
+        // As the others found them, unless the path needs that they moved.
+        let mut groups: BTreeMap<(&str, &[i128]), Vec<&Leaf>> = BTreeMap::new();
+        for leaf in leaves {
+            groups.entry((&leaf.name, &leaf.key)).or_default().push(leaf);
+        }
+        let mut same = Vec::new();
+        for group in groups.values_mut() {
+            group.sort_by_key(|leaf| leaf.version);
+            for pair in group.windows(2) {
+                same.push(self.e.arena.eq(pair[0].term, pair[1].term));
+            }
+        }
+        self.prefer(same);
+        let likes: Vec<Vec<i128>> = leaves.iter().map(likes).collect();
+        for choice in 0..likes.iter().map(Vec::len).max().unwrap_or(0) {
+            let mut wishes = Vec::new();
+            for (leaf, likes) in leaves.iter().zip(&likes) {
+                let value = self.value(leaf.term);
+                if self.kept.contains(&leaf.term) || likes[..choice.min(likes.len())].contains(&value) {
+                    continue;
+                }
+                if let Some(&like) = likes.get(choice) {
+                    wishes.extend(self.equals(leaf.term, like));
+                }
+            }
+            self.prefer(wishes);
+        }
+        let terms: Vec<Term> = leaves.iter().map(|leaf| leaf.term).collect();
+        self.fix(&terms);
+        for &term in &terms {
+            let value = self.value(term);
+            self.last.push((term, value));
+        }
+    }
+
+    /// Scalars as at boot, arguments 0, wherever that is possible.
+    fn scalars(&mut self, boot: &Snapshot) {
+        let there = boot.scalars();
+        let (taste, cur) = (self.taste, i128::from(boot.own.cur));
+        let leaves: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
+        self.lead(&leaves, |leaf| match there.get(&leaf.name) {
+            Some(&value) => [value.into()].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
+            // Of a thread or container: the running one.
+            None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
+            // A key of a clause is a frame, if it can be one, or a thread.
+            None if leaf.name.contains(FRESH) => {
+                likely(taste, "page", cur).chain([cur, 0]).chain(likely(taste, "thread", cur)).collect()
+            }
+            None => [0, cur].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
+        });
+    }
+
+    /// Cells as at boot, wherever that is possible; first those whose keys are known.
+    fn cells(&mut self, boot: &Snapshot) -> Vec<Leaf> {
+        let taste = self.taste;
+        let mut rest = self.leaves(false);
+        let mut fixed: FxHashSet<Term> = FxHashSet::default();
+        let mut all = Vec::new();
+        while !rest.is_empty() {
+            let (ready, later): (Vec<Term>, Vec<Term>) = rest.into_iter().partition(|&term| {
+                let Node::App(_, _, key) = self.e.arena.node(term).clone() else { return true };
+                key.into_iter().all(|word| {
+                    let cells = self.e.arena.cells(word);
+                    cells.iter().all(|cell| matches!(self.e.arena.node(*cell), Node::Var(..)) || fixed.contains(cell))
+                })
+            });
+            if ready.is_empty() {
+                break;
+            }
+            let leaves: Vec<Leaf> = ready.iter().map(|&term| self.leaf(term)).collect();
+            self.lead(&leaves, |leaf| {
+                let others = likely(taste, &leaf.name, boot.own.cur.into());
+                [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(others).chain([boot.own.cpu.into()]).collect()
+            });
+            fixed.extend(ready);
+            all.extend(leaves);
+            rest = later;
+        }
+        all
+    }
+
+    /// Puts the model at hand into `witness`.
+    fn read(&mut self, witness: &mut Witness, boot: &Snapshot, cells: &[Leaf]) -> Result<(), String> {
+        let fits = |value: i128| u64::try_from(value).map_err(|_| "a number has more than 64 bits".to_string());
+        let there = boot.scalars();
+        let taken = self.e.taken.clone();
+        let lock_of = |version: u32| taken.iter().position(|lock| lock.versions.contains(&version));
+        witness.moves = vec![Values::default(); taken.len()];
+        let mut scalars: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
+        scalars.sort_by_key(|leaf| leaf.version);
+        let mut latest = BTreeMap::new();
+        for leaf in &scalars {
+            let value = fits(self.value(leaf.term))?;
+            let name = &leaf.name;
+            if name.contains(FRESH) || ["boot.nps", "boot.norm", "current_CPU_ID"].contains(&&**name) {
+                continue;
+            }
+            if !there.contains_key(name) {
+                if value != 0 {
+                    witness.arguments.insert(name.clone(), value);
+                }
+                continue;
+            }
+            match (latest.insert(name, value), lock_of(leaf.version)) {
+                (Some(old), _) if old == value => {}
+                (Some(_), Some(lock)) => drop(witness.moves[lock].scalars.insert(name.clone(), value)),
+                // Where nothing is known of it before, it was so already.
+                _ => drop(witness.state.scalars.insert(name.clone(), value)),
+            }
+        }
+        let mut ordered: Vec<&Leaf> = cells.iter().collect();
+        ordered.sort_by_key(|leaf| leaf.version);
+        let mut latest = BTreeMap::new();
+        for leaf in ordered {
+            let Some(cell) = cell_of(leaf) else { continue };
+            let value = fits(self.value(leaf.term))?;
+            match (latest.insert(cell.clone(), value), lock_of(leaf.version)) {
+                (Some(old), _) if old == value => {}
+                (Some(_), Some(lock)) => drop(witness.moves[lock].cells.insert(cell, value)),
+                _ => drop(witness.state.cells.insert(cell, value)),
+            }
+        }
+        while witness.moves.pop_if(|values| values.is_empty()).is_some() {}
+        let rows = rows(&witness.state, boot);
+        witness.state = witness.state.differing(boot);
+        witness.state.cells.extend(rows);
+        if self.native.chunk != Chunk::One {
+            witness.arguments.insert("chunk".to_string(), self.native.chunk as u64);
+        }
+        let any = self.e.any.clone();
+        for (to, term) in witness.any.iter_mut().zip(any) {
+            let value = self.e.model.as_mut().map_or(0, |model| model.value(&self.e.arena, term));
+            *to = u32::try_from(value).unwrap_or(0);
+        }
+        Ok(())
+    }
+}
+
+/// The cell of the hosted machine that a leaf is, if it is one.
+fn cell_of(leaf: &Leaf) -> Option<Cell> {
+    let (field, name) = leaf.name.split_once(':').unwrap_or((&leaf.name, "value"));
+    let key: Vec<u32> = leaf.key.iter().map(|&word| u32::try_from(word).ok()).collect::<Option<_>>()?;
+    let in_bounds = match bounds::<Sim>(field) {
+        Some(dims) => dims.len() == key.len() && key.iter().zip(dims).all(|(word, bound)| word < bound),
+        None => sim::witness::MACHINE.contains(&field),
+    };
+    in_bounds.then(|| Cell::new(field, &key, name))
+}
+
+/// What a value that is called `name` is best, if not as at boot: what needs the least of the rest of the state. The
+/// solver would try one after the other of those that need more.
+fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
+    let is = |leaves: &[&str]| leaves.iter().any(|leaf| name.ends_with(leaf));
+    let (first, many) = match () {
+        // Frames that can be handed out after boot.
+        () if is(&["page", "frame"]) => (i128::from(KERN_LOW), 4),
+        // The first children of the running thread: other threads need parents and siblings.
+        () if is(&["head", "tail", "thread", "prev"]) => (cur * i128::from(MAX_CHILDREN) + 1, 4),
+        // The first positions of a queue: between two others there are threads.
+        () if is(&["lo", "hi", "seq"]) => (1, 4),
+        // Asleep: who is in a queue has neighbours there.
+        () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
+        () => (0, 0),
+    };
+    first..first + many
+}
+
+/// What a leaf is at boot.
+fn at_boot(boot: &Snapshot, leaf: &Leaf) -> Option<i128> {
+    let cell = cell_of(leaf).filter(|cell| !sim::witness::MACHINE.contains(&&*cell.field))?;
+    boot.leaves(&cell.field, &cell.key).into_iter().find(|l| l.0 == cell.leaf).map(|l| l.1.into())
+}
+
+/// Rows of which many keys are known, all with one value that they have not at boot: a page of memory that is defined, the
+/// entries of a page table.
+fn rows(values: &Values, boot: &Snapshot) -> BTreeMap<Cell, u64> {
+    let mut known: BTreeMap<Cell, Vec<u64>> = BTreeMap::new();
+    for (cell, &value) in values.cells.iter().filter(|(cell, _)| cell.key.len() == 2) {
+        known.entry(Cell::new(&cell.field, &cell.key[..1], &cell.leaf)).or_default().push(value);
+    }
+    known.retain(|row, values| {
+        let dims = bounds::<Sim>(&row.field).unwrap_or(&[]);
+        let differs = |value: u64| !boot.leaves(&row.field, &[row.key[0], 0]).contains(&(&*row.leaf, value));
+        dims.get(1).is_some_and(|&bound| bound != u32::MAX)
+            && values.len() >= MANY
+            && values.iter().all(|value| *value == values[0])
+            && differs(values[0])
+    });
+    known.into_iter().map(|(row, values)| (row, values[0])).collect()
+}
