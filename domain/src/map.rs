@@ -55,6 +55,12 @@ pub trait Map<D: Domain, F: Field<D>> {
     fn fill(&mut self, row: &[D::Word], value: F::Val);
     /// Every entry becomes what `make` says of its key. A machine may keep `make` and ask it later, on another thread.
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static);
+    /// The first `length` entries of `row` become those of the row `from` of `source`.
+    fn copy_first<S>(&mut self, row: D::Word, length: D::Word, source: &<D as Home<S>>::Map, from: D::Word)
+    where
+        D: Home<S>,
+        S: Field<D, Key = [D::Word; 2], Val = F::Val>,
+        F: Field<D, Key = [D::Word; 2]>;
     /// The least `i` in `from..to` whose value satisfies `wanted`.
     fn first(&self, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
     where

@@ -32,6 +32,17 @@ pub const NUM_CHAN: u32 = 2 * TOTAL_CPU + NUM_CV;
 pub const NO_THREAD: u32 = NUM_PROC;
 /// "No page map": the value of `PT` before `sched_init`, where the reference has −1.
 pub const NO_MAP: u32 = u32::MAX;
+/// Words of a message at most (`one_k`, which P45 splits).
+pub const MAX_WORDS: u32 = 1024;
+/// Bytes of a word of a message.
+pub const WORD_SIZE: u32 = 4;
+/// Locks: that of the allocation table is 0; that of queue `q` is `q + 1` (`ID_AT_range`), that of channel `q` is
+/// `CHANNEL_LOCKS + q`.
+pub const LOCK_RANGE: u32 = CHANNEL_LOCKS + NUM_CHAN;
+/// The first lock of a channel (`lock_TCB_range`).
+pub const CHANNEL_LOCKS: u32 = 1 + NUM_CHAN;
+/// Events that a critical section of a channel may have (`LOCK_BOUND`).
+pub const LOCK_BOUND: u32 = 10;
 /// Slots of a user context: the reference's 17 and R8 to R15 (P45).
 pub const UCTXT_SIZE: u32 = 25;
 /// Console ring (`CONSOLE_BUFFER_SIZE`); it stores at most one less.
@@ -132,4 +143,6 @@ pub const SLP_Q: u32 = 2 * TOTAL_CPU;
 // P1: what the reference demands of the constants that no source gives.
 const _: () = assert!(NUM_PROC >= 73 && NUM_CHAN == 16 + NUM_CV && NUM_ID == NUM_PROC);
 const _: () = assert!(MSG_Q >= TOTAL_CPU && SLP_Q >= MSG_Q + TOTAL_CPU && SLP_Q + NUM_CV <= NUM_CHAN);
+// A mailbox holds a page.
+const _: () = assert!(MAX_WORDS * WORD_SIZE == PAGE_SIZE);
 const _: () = assert!(ADR_HIGH as u64 == KERN_HIGH as u64 * PAGE_SIZE as u64 && KERN_HIGH < MAX_PAGE);

@@ -163,16 +163,32 @@ domain::data! {
         /// Where.
         address: Word,
     }
-    /// The control block of a synchronous channel.
+    /// The control block of a synchronous channel. The protocol of several CPUs leaves `to` and `senderpaddr` as they are.
     pub struct SyncChannel {
         /// The receiver, or [`NUM_CHAN`] for none.
         to: Word,
         /// Where the sender's message is.
         senderpaddr: Word,
-        /// Words of it.
+        /// Words of the message in the mailbox that nobody has received; at most [`MAX_WORDS`].
         count: Word,
-        /// Somebody sends.
+        /// 0 free, 1 reserved, 2 filled, as the protocol above has it (P29).
         busy: Word,
+    }
+    /// What the specification knows of a channel's lock and mailbox.
+    pub struct ChannelLock {
+        /// The CPU that holds the lock, or [`TOTAL_CPU`] for none.
+        holder: Word,
+        /// Events that its critical section may still have.
+        budget: Word,
+        /// Words of the last message in the mailbox.
+        words: Word,
+    }
+    /// A lock that this CPU may hold (`lock`).
+    pub enum LockState {
+        /// It does not.
+        Free,
+        /// It does; what the lock guards is as the last holder left it if `pulled`.
+        Own { pulled: Flag },
     }
 }
 
@@ -286,6 +302,14 @@ field_table! {
     IoApicLines "ioapic.lines" [IOAPIC_LINES] => Line;
     /// Offers of shared memory.
     SharedMemory "smspool" [NUM_PROC, NUM_PROC] => Offer;
-    /// Control blocks of the channels; nothing at this layer uses them yet.
+    /// Control blocks of the channels.
     SyncChannels "syncchpool" [NUM_CHAN] => SyncChannel;
+    /// What the specification knows of their locks and mailboxes.
+    ChannelLocks "syncchpool.lock" [NUM_CHAN] => ChannelLock;
+    /// The last message of each channel.
+    Mailboxes "mailbox" [NUM_CHAN, PAGE_SIZE] => Byte;
+    /// Which bytes of them are known.
+    DefinedMail "mailbox.defined" [NUM_CHAN, PAGE_SIZE] => Defined;
+    /// The locks that this CPU holds.
+    LockStates "lock" [LOCK_RANGE] => LockState;
 }

@@ -16,6 +16,7 @@
 
 pub mod bits;
 pub mod call;
+pub mod channel;
 pub mod constants;
 pub mod container;
 pub mod context;

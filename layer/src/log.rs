@@ -1,4 +1,5 @@
 //! Events of the shared objects (reference, section 4.1.1).
+use crate::fields::SyncChannel;
 use crate::machine::Machine;
 
 /// What happened to a shared object; who did it is recorded beside it.
@@ -15,6 +16,67 @@ pub enum Event<M: Machine> {
     Yield {
         /// The thread that yielded.
         tid: M::Word,
+    },
+    /// `Lock(id, WAIT(tid, n))`: waits for the lock of a channel.
+    Wait {
+        /// The running thread.
+        tid: M::Word,
+        /// The channel.
+        channel: M::Word,
+        /// Events that its critical section may have.
+        budget: M::Word,
+    },
+    /// `Lock(id, GET(tid))`: has it.
+    Get {
+        /// The running thread.
+        tid: M::Word,
+        /// The channel.
+        channel: M::Word,
+    },
+    /// `Lock(id, REL(tid, pool))`: gives it back. Of the pool only the channel of the lock is ever looked at (P3).
+    Release {
+        /// The running thread.
+        tid: M::Word,
+        /// The channel.
+        channel: M::Word,
+        /// Its control block.
+        control: SyncChannel<M>,
+    },
+    /// `BUFFER(tid, chan, words)`: a message was put into the mailbox.
+    Buffer {
+        /// The running thread.
+        tid: M::Word,
+        /// The channel.
+        channel: M::Word,
+        /// How many words.
+        words: M::Word,
+    },
+    /// `SLEEP(tid, cv, pool)`: sleeps, and gives the channel's lock back; of the pool as in [`Event::Release`].
+    Sleep {
+        /// The running thread.
+        tid: M::Word,
+        /// The condition variable.
+        cv: M::Word,
+        /// The control block of its channel.
+        control: SyncChannel<M>,
+    },
+    /// `WAKE(tid, cv)`: the first sleeper is woken.
+    Wake {
+        /// The running thread.
+        tid: M::Word,
+        /// The condition variable.
+        cv: M::Word,
+    },
+    /// `WAKE_DIFF(tid, cv, woken, cpu2)`: it joins the pending queue of its CPU, which is another one.
+    WakeDiff {
+        /// The running thread.
+        tid: M::Word,
+        /// The condition variable.
+        cv: M::Word,
+        /// The thread that is woken.
+        woken: M::Word,
+        /// Its CPU.
+        cpu: M::Word,
     },
     /// `SPAWN(tid, child, …)`.
     Spawn {

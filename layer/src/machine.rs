@@ -1,5 +1,6 @@
 //! What a primitive asks of the machine under it.
 use crate::call::{Call, Give};
+use crate::channel::Channels;
 use crate::fields::{Homes, ThreadGhosts, UserContexts, VisibleHomes};
 use crate::invariant::Keys;
 use crate::log::Log;
@@ -22,12 +23,20 @@ pub trait Machine: Homes {
     type Lock<T: Object<Self>>: Lock<Self, T>;
     /// The links of the thread queues.
     type Links: Links<Self>;
+    /// The synchronous channels, each behind its lock.
+    type Channels: ChannelPool<Self>;
     /// The registers of a user program at a trap: 25 wide words in the order of a user context, or, on the
     /// metal, the knowledge that the trap stub has stored them in their place already.
     type Registers: Copy + Debug;
 
     /// Ghost state made by `make`, which is not called where ghost state is erased.
     fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Self::Ghost<T>;
+    /// Changes ghost state by what other ghost state says; `change` is not called where ghost state is erased.
+    fn ghosts<T: 'static, U: 'static>(
+        ghost: &mut Self::Ghost<T>,
+        other: &Self::Ghost<U>,
+        change: impl FnOnce(&mut T, &U),
+    );
     /// An empty log at `place`.
     fn log(place: Self::Place) -> Self::Log;
     /// Stores the registers of a trap into the user context of `thread`.
@@ -91,6 +100,21 @@ pub trait Links<M: Machine> {
     fn check(&self, check: impl Fn(&<M as Home<ThreadGhosts>>::Map) -> bool) -> bool;
 }
 
+/// The synchronous channels: each behind a lock that a CPU keeps from one primitive to another.
+///
+/// A CPU touches only the rows whose locks it holds, which is proved ([`Channels::rely`]).
+pub trait ChannelPool<M: Machine> {
+    /// CPU `by` takes the lock of channel `q`, as [`Lock::lock`] does.
+    fn acquire(&self, by: M::Word, q: M::Word);
+    /// CPU `by` gives the lock of channel `q` back.
+    fn release(&self, by: M::Word, q: M::Word);
+    /// Works on the channels.
+    fn with<R>(&self, work: impl FnOnce(&mut Channels<M>) -> R) -> R;
+}
+
+/// Rank of the locks of channels: before those of all other objects.
+pub const CHANNEL_RANK: u32 = 1;
+
 /// A shared object, behind a lock.
 ///
 /// `rely` is the only relation that is written down: what CPU `me` may count on between two of its own critical
@@ -98,10 +122,11 @@ pub trait Links<M: Machine> {
 pub trait Object<M: Machine>: Sized + 'static {
     /// What logs, counterexamples and lock-order reports call it.
     const NAME: &'static str;
-    /// Position in the lock order: a lock is taken only while those held have smaller ranks.
+    /// Position in the lock order: a lock is taken only while those held have smaller ranks. Channels have
+    /// [`CHANNEL_RANK`].
     const RANK: u32;
-    /// Whether its critical sections move threads between queues, so that its lock guards links too.
-    const MOVES_THREADS: bool;
+    /// The id of the queue of row 0 where the rows are queues of threads, whose links their locks guard too.
+    const QUEUES: Option<u32>;
     /// Where `rely` and `own_fact` are to be looked at.
     const KEYS: Keys;
 

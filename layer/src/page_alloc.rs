@@ -58,8 +58,8 @@ impl<M: Machine> Frame<M> {
 
 impl<M: Machine> Object<M> for AllocTable<M> {
     const NAME: &'static str = "AT";
-    const RANK: u32 = 3;
-    const MOVES_THREADS: bool = false;
+    const RANK: u32 = 4;
+    const QUEUES: Option<u32> = None;
     const KEYS: Keys = &[("AT", &[0])];
 
     fn new(place: M::Place) -> Self {

@@ -12,6 +12,8 @@ pub enum Kind {
     Plain,
     /// Captures the caller's context, resumes another.
     Schedule,
+    /// As [`Schedule`](Kind::Schedule), with an argument.
+    Transfer,
     /// Makes a thread.
     ProcessCreation,
     /// Goes to user mode.
@@ -104,7 +106,9 @@ table! {
     3 set_pt Plain (n) -> "";
     4 pt_read Plain (n, va) -> "entry or 0";
     5 pt_resv Plain (n, va, perm) -> "0, frame or MagicNumber";
+    6 thread_wakeup Plain (cv) -> "0 or 1";
     7 thread_yield Schedule (rs) -> "";
+    8 thread_sleep Transfer (cv, rs) -> "";
     9 sched_init Plain (mbi) -> "";
     10 uctx_get Plain (i, k) -> "word";
     11 uctx_set Plain (i, k, v) -> "";
@@ -115,6 +119,12 @@ table! {
     16 container_can_consume Plain (i, n) -> "0 or 1";
     17 get_CPU_ID Plain () -> "cpu";
     18 get_curid Plain () -> "thread";
+    19 acquire_lock_CHAN Plain (q) -> "";
+    20 release_lock_CHAN Plain (q) -> "";
+    21 get_sync_chan_busy Plain (q) -> "busy";
+    22 set_sync_chan_busy Plain (q, v) -> "";
+    23 ipc_send_body Plain (q, va, n) -> "words";
+    24 ipc_receive_body Plain (q, va, n) -> "words";
     25 rdmsr Plain (r) -> "value";
     26 wrmsr Plain (r, value) -> "0";
     27 vmx_set_intercept_intwin Plain (enable) -> "";
@@ -153,6 +163,8 @@ table! {
     64 proc_exit_user2 ExitUser (registers) -> "";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
+    0 page_copy Internal (q, k, va) -> "";
+    0 page_copy_back Internal (q, k, va) -> "";
     0 ptInsertPTE Internal (n, va, page, perm) -> "";
     0 ptAllocPDE Internal (n, va) -> "frame or 0";
     0 ptInsert Internal (n, va, page, perm) -> "0, frame or MagicNumber";

@@ -71,12 +71,6 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
         g.lat.define(move |[p]| ReverseMap { valid: (p < boot.nps).into(), len: 0.into() });
         g.charged.define(|_| Charge { pages: M::Nat::zero() });
         g.smspool.define(|_| Offer { status: 0.into(), seen: true.into(), address: 0.into() });
-        g.syncchpool.define(|_| SyncChannel {
-            to: NUM_CHAN.into(),
-            senderpaddr: 0.into(),
-            count: 0.into(),
-            busy: 0.into(),
-        });
     });
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::fields::{Next, NextLinks, ThreadGhost, ThreadGhosts, place};
 use crate::invariant::Keys;
 use crate::machine::{Links, Machine, Object, Spec, Visit};
 use crate::stuck::{Stuck, require};
+use core::marker::PhantomData;
 use domain::{Ghost, Home, Map, Nat};
 
 /// A queue of threads.
@@ -195,13 +196,7 @@ impl<M: Spec> Threads<M> {
     /// becomes its own.
     pub fn rely(old: &Self, new: &Self, me: M::Word, t: M::Word) -> bool {
         let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
-        let unchanged = || {
-            before.place == after.place
-                && before.prev == after.prev
-                && before.seq == after.seq
-                && before.home == after.home
-                && old.next.get([t]).thread == new.next.get([t]).thread
-        };
+        let unchanged = || Self::unchanged(old, new, t);
         if before.place == place::DEAD {
             let parent = old.tcb.get([parent::<M>(t)]);
             // Roots are never created; a child is created by the CPU that its parent belongs to.
@@ -217,25 +212,44 @@ impl<M: Spec> Threads<M> {
                 // Whoever wakes threads of mine appends them; only I take them.
                 after.home == me && after.place == before.place && after.prev == before.prev && after.seq == before.seq
             } else {
-                after.home == me
-                    && (after.place == me + MSG_Q
-                        || after.place == place::FLIGHT
-                        || (after.place >= SLP_Q && after.place < NUM_CHAN))
+                after.home == me && (after.place == me + MSG_Q || (after.place >= SLP_Q && after.place < NUM_CHAN))
             }
         } else {
             after.place != place::DEAD && after.home == before.home
         }
     }
 
+    /// Thread `t` is as it was.
+    pub fn unchanged(old: &Self, new: &Self, t: M::Word) -> bool {
+        let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
+        before.place == after.place
+            && before.prev == after.prev
+            && before.seq == after.seq
+            && before.home == after.home
+            && old.next.get([t]).thread == new.next.get([t]).thread
+    }
+
+    /// Nobody puts thread `t` into the queue `id`, or takes it out, or moves it there.
+    pub fn stays(old: &Self, new: &Self, id: M::Word, t: M::Word) -> bool {
+        let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
+        (before.place != id && after.place != id) || Self::unchanged(old, new, t)
+    }
+
+    /// Thread `t` was moved only from and to queues of `held`, or is in none that has a lock.
+    pub fn moved_within(old: &Self, new: &Self, held: &[M::Word], t: M::Word) -> bool {
+        let allowed = |place: M::Word| place < MSG_Q || place >= NUM_CHAN || held.iter().any(|&id| place == id);
+        (allowed(old.tcb.get([t]).place) && allowed(new.tcb.get([t]).place)) || Self::unchanged(old, new, t)
+    }
+
     /// What holds of thread `t` by itself.
     ///
-    /// Roots are alive and at home on their CPU; a child's parent is alive and at home on the same CPU; a thread in
-    /// a ready or pending queue is in that of its own CPU.
+    /// Roots are alive and at home on their CPU; a child's parent is alive and at home on the same CPU, which ids say; a
+    /// thread in a ready or pending queue is in that of its own CPU; none is between two queues.
     pub fn own_fact(&self, t: M::Word) -> bool {
         let thread = self.tcb.get([t]);
         let alive = thread.place != place::DEAD;
-        thread.place <= place::FLIGHT
-            && (!alive || (t != 0 && thread.home < TOTAL_CPU))
+        thread.place < place::FLIGHT
+            && (!alive || (t != 0 && thread.home < TOTAL_CPU && thread.home == cpu_of::<M>(t)))
             && (t == 0 || t > TOTAL_CPU || (alive && thread.home == t - 1))
             && (!alive || t <= TOTAL_CPU || {
                 let parent = self.tcb.get([parent::<M>(t)]);
@@ -253,22 +267,72 @@ pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
     if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
 }
 
-/// A shared queue: the pending queue of a CPU (`msg_q_id`), filled by whoever wakes one of its threads.
-pub struct Queue<M: Machine> {
+/// The CPU that `thread`, which is not 0, belongs to: that of the root above it.
+#[track_caller]
+pub fn cpu_of<M: Machine>(thread: M::Word) -> M::Word {
+    // The first id of each generation.
+    const CHILDREN: u32 = TOTAL_CPU + 1;
+    const GRANDCHILDREN: u32 = CHILDREN + TOTAL_CPU * MAX_CHILDREN;
+    const LAST: u32 = GRANDCHILDREN + TOTAL_CPU * MAX_CHILDREN * MAX_CHILDREN;
+    const _: () = assert!(LAST + TOTAL_CPU * MAX_CHILDREN * MAX_CHILDREN * MAX_CHILDREN >= NUM_PROC);
+    if thread < CHILDREN {
+        thread - 1
+    } else if thread < GRANDCHILDREN {
+        (thread - CHILDREN) / MAX_CHILDREN
+    } else if thread < LAST {
+        (thread - GRANDCHILDREN) / (MAX_CHILDREN * MAX_CHILDREN)
+    } else {
+        (thread - LAST) / (MAX_CHILDREN * MAX_CHILDREN * MAX_CHILDREN)
+    }
+}
+
+/// A family of queues behind locks: one a row.
+pub trait Family: 'static {
+    /// What logs and counterexamples call it.
+    const NAME: &'static str;
+    /// Position in the lock order.
+    const RANK: u32;
+    /// Id of the queue of row 0.
+    const FIRST: u32;
+}
+
+/// The pending queues (`msg_q_id`): one a CPU, filled by whoever wakes one of its threads.
+#[derive(Clone, Copy, Debug)]
+pub enum Pending {}
+
+/// The sleep queues (`slp_q_id`): one a condition variable.
+#[derive(Clone, Copy, Debug)]
+pub enum Sleeping {}
+
+impl Family for Pending {
+    const NAME: &'static str = "msg";
+    const RANK: u32 = 3;
+    const FIRST: u32 = MSG_Q;
+}
+
+impl Family for Sleeping {
+    const NAME: &'static str = "slp";
+    const RANK: u32 = 2;
+    const FIRST: u32 = SLP_Q;
+}
+
+/// A shared queue.
+pub struct Queue<M: Machine, F = Pending> {
     /// The queue.
     pub fifo: Fifo<M>,
     /// Events under its lock.
     pub log: M::Log,
+    family: PhantomData<F>,
 }
 
-impl<M: Machine> Object<M> for Queue<M> {
-    const NAME: &'static str = "msg";
-    const RANK: u32 = 2;
-    const MOVES_THREADS: bool = true;
+impl<M: Machine, F: Family> Object<M> for Queue<M, F> {
+    const NAME: &'static str = F::NAME;
+    const RANK: u32 = F::RANK;
+    const QUEUES: Option<u32> = Some(F::FIRST);
     const KEYS: Keys = Threads::<M>::KEYS;
 
     fn new(place: M::Place) -> Self {
-        Queue { fifo: Fifo::new(), log: M::log(place) }
+        Queue { fifo: Fifo::new(), log: M::log(place), family: PhantomData }
     }
 
     fn words(&mut self, visit: &mut dyn Visit<M>) {
@@ -279,10 +343,10 @@ impl<M: Machine> Object<M> for Queue<M> {
     where
         M: Spec,
     {
-        Queue { fifo: self.fifo.snapshot(), log: self.log.clone() }
+        Queue { fifo: self.fifo.snapshot(), log: self.log.clone(), family: PhantomData }
     }
 
-    // What others may do to a pending queue, they do to the threads in it: `Threads::rely`.
+    // What others may do to a queue, they do to the threads in it: `Threads::rely`.
     fn rely(_: &Self, _: &Self, _: M::Word, _: &[M::Word]) -> bool
     where
         M: Spec,
@@ -294,6 +358,6 @@ impl<M: Machine> Object<M> for Queue<M> {
     where
         M: Spec,
     {
-        fifo_fact(&self.fifo, row + MSG_Q, threads, key[0])
+        fifo_fact(&self.fifo, row + F::FIRST, threads, key[0])
     }
 }

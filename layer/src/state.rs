@@ -6,7 +6,7 @@ use crate::constants::*;
 use crate::fields::*;
 use crate::machine::{Machine, Spec, Visit};
 use crate::page_alloc::AllocTable;
-use crate::queue::{Fifo, Queue};
+use crate::queue::{Fifo, Queue, Sleeping};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map, Nat, Wide};
 
@@ -104,8 +104,8 @@ pub struct OwnGhost<M: Machine> {
     pub charged: <M as Home<Charges>>::Map,
     /// Offers of shared memory.
     pub smspool: <M as Home<SharedMemory>>::Map,
-    /// Control blocks of the channels.
-    pub syncchpool: <M as Home<SyncChannels>>::Map,
+    /// The locks that this CPU holds.
+    pub lock: <M as Home<LockStates>>::Map,
 }
 
 /// The last page fault.
@@ -244,6 +244,10 @@ pub struct Shared<M: Machine> {
     pub at: M::Lock<AllocTable<M>>,
     /// The pending queues: a row a CPU.
     pub pending: M::Lock<Queue<M>>,
+    /// The sleep queues: a row a condition variable.
+    pub sleep: M::Lock<Queue<M, Sleeping>>,
+    /// The channels.
+    pub channels: M::Channels,
     /// Links of all thread queues.
     pub links: M::Links,
     /// Constants of the machine.
@@ -351,7 +355,7 @@ impl<M: Spec> Own<M> {
                 ept_defined: ghost.ept_defined.clone(),
                 charged: ghost.charged.clone(),
                 smspool: ghost.smspool.clone(),
-                syncchpool: ghost.syncchpool.clone(),
+                lock: ghost.lock.clone(),
             }),
         }
     }
@@ -409,6 +413,7 @@ impl<M: Machine> OwnGhost<M> {
         ghost.ept_dirs.define(|_| Defined { defined: false.into() });
         ghost.ept_defined.define(|_| Defined { defined: false.into() });
         ghost.charged.define(|_| Charge { pages: Nat::zero() });
+        ghost.lock.define(|_| LockState::Free);
         ghost
     }
 
@@ -436,7 +441,7 @@ impl<M: Machine> OwnGhost<M> {
             ept_defined: <M as Home<EptDefined>>::home(place),
             charged: <M as Home<Charges>>::home(place),
             smspool: <M as Home<SharedMemory>>::home(place),
-            syncchpool: <M as Home<SyncChannels>>::home(place),
+            lock: <M as Home<LockStates>>::home(place),
         }
     }
 }

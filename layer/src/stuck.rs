@@ -64,6 +64,20 @@ pub enum Stuck {
     ChildUsed,
     /// The thread is in a queue already.
     Queued,
+    /// A number that is no channel or condition variable.
+    BadChannel,
+    /// The lock is held already.
+    LockHeld,
+    /// The lock is not held.
+    LockNotHeld,
+    /// The critical section has had all the events that were announced.
+    NoBudget,
+    /// The thread that is to be woken was never created.
+    NotSpawned,
+    /// More words than a message has, or than the mailbox holds.
+    BadMessage,
+    /// Nothing is mapped at the address.
+    NotMapped,
     /// No thread is ready.
     NothingReady,
     /// A context that resumes nowhere.

@@ -40,6 +40,11 @@ pub(crate) fn guarantee(object: &str) -> String {
     format!("guarantee of {object}")
 }
 
+/// Nothing is touched of an object whose lock is not held; when follows.
+pub(crate) fn unheld(object: &str) -> String {
+    format!("only what is held is touched of {object}")
+}
+
 /// What holds of an object whenever its lock is free; when follows.
 pub(crate) fn by_itself(object: &str) -> String {
     format!("{object} by itself")

@@ -373,6 +373,42 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     }
 
     #[track_caller]
+    fn copy_first<S>(&mut self, row: SymWord, length: SymWord, source: &SymMap<G, S>, from: SymWord)
+    where
+        S: Field<Sym<G>, Key = [SymWord; 2], Val = F::Val>,
+        F: Field<Sym<G>, Key = [SymWord; 2]>,
+    {
+        let at = Location::caller();
+        let key = self.key(&[row], at);
+        source.key(&[from], at);
+        for bound in [F::DIMS[1], <S as Field<Sym<G>>>::DIMS[1]] {
+            let within = engine(|e| {
+                let bound = e.arena.number(bound.into());
+                e.arena.le(length.0, bound)
+            });
+            oblige(within, &format!("copy from {} to {} out of bounds", S::NAME, F::NAME), at);
+        }
+        if change(Operator::Write(""), at).is_some() {
+            return;
+        }
+        let changes = engine(|e| e.arena.bool(true));
+        engine(|e| e.writes.push(Write { field: F::NAME, key, leaf: "", changes, at }));
+        let (before, source) = (self.clone(), source.clone());
+        let sources = [before.sources(), source.sources()].concat();
+        let make = Box::new(move |key: &[Term]| {
+            let copied = engine(|e| {
+                let (here, early) = (e.arena.eq(row.0, key[0]), e.arena.lt(key[1], length.0));
+                e.arena.and(here, early)
+            });
+            choice(&|| match branch(copied, at) {
+                true => encode(source.load(&[from.0, key[1]], at).0),
+                false => encode(before.load(key, at).0),
+            })
+        });
+        self.node = Rc::new(Node::Define { make, sources });
+    }
+
+    #[track_caller]
     fn first(&self, from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord>
     where
         F: Field<Sym<G>, Key = [SymWord; 1]>,

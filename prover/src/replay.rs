@@ -165,6 +165,7 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Stuck(stuck) => clause == clause::free_of(*stuck),
         Broken::Panic(panic) => clause.ends_with(&format!(" at {}", panic.at)),
         Broken::Rely { object, .. } => clause::is_of(clause, &clause::guarantee(object)),
+        Broken::Unheld { object, .. } => clause::is_of(clause, &clause::unheld(object)),
         Broken::Own { object, .. } => clause::is_of(clause, &clause::by_itself(object)),
     })
 }

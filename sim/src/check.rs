@@ -48,12 +48,13 @@ const MOST_KEYS: usize = 16;
 /// Evaluates every fact on the state of one CPU, the `current` one, between two primitives.
 pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells) -> Vec<Violation> {
     let (at, pending) = (cpu.shared.at.inspect(0), cpu.shared.pending.inspect(current));
-    let threads = cpu.shared.links.inspect();
+    let (channels, threads) = (cpu.shared.channels.inspect(), cpu.shared.links.inspect());
     let view = View {
         own: &cpu.own,
         ghost: &cpu.own.ghost.0,
         at: &at,
         pending: &pending,
+        channels: &channels,
         threads: &threads,
         boot: &cpu.shared.boot,
         current_cpu: current,

@@ -1,29 +1,45 @@
 //! Locks and links of the hosted machine.
+use crate::baton::Baton;
 use crate::board;
 use crate::machine::Sim;
 use crate::sparse::Sparse;
-use domain::Map;
-use layer::fields::{Next, ThreadGhosts};
-use layer::machine::{Links, Lock, Object};
+use domain::{Field, Map};
+use layer::channel::Channels;
+use layer::constants::TOTAL_CPU;
+use layer::fields::{Next, SyncChannels, ThreadGhosts};
+use layer::machine::{ChannelPool, Links, Lock, Object};
 use layer::queue::Threads;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 thread_local! {
-    /// Ranks of the locks that the CPU of this thread holds, in the order in which it took them.
-    static HELD: RefCell<Vec<(u32, &'static str)>> = const { RefCell::new(Vec::new()) };
+    /// The locks that the CPU of this thread holds, in the order in which it took them.
+    static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Told the name of an object, before its lock is taken.
-type Watcher = Box<dyn FnMut(&'static str)>;
+/// A lock that is held.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    rank: u32,
+    object: &'static str,
+    queue: Option<u32>,
+}
+
+/// The ids of the queues whose locks the CPU of this thread holds.
+pub fn held_queues() -> Vec<u32> {
+    HELD.with_borrow(|held| held.iter().filter_map(|lock| lock.queue).collect())
+}
+
+/// Told the name of an object and its row, before its lock is taken.
+type Watcher = Box<dyn FnMut(&'static str, u32)>;
 
 thread_local! {
     static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
 }
 
 /// Runs `work`, and `before` on this thread before each lock that it takes: there the others may have moved.
-pub fn watched<R>(before: impl FnMut(&'static str) + 'static, work: impl FnOnce() -> R) -> R {
+pub fn watched<R>(before: impl FnMut(&'static str, u32) + 'static, work: impl FnOnce() -> R) -> R {
     /// However the work ends, nobody watches afterwards.
     struct Watch;
     impl Drop for Watch {
@@ -93,22 +109,14 @@ impl<T: Object<Sim>> Lock<Sim, T> for Rows<T> {
     type Guard<'a> = Guard<'a, T>;
 
     fn lock(&self, by: u32, row: u32) -> Guard<'_, T> {
-        let baton = board::baton();
-        if let Some(baton) = &baton {
-            baton.pass(by);
-        }
-        WATCHER.with_borrow_mut(|watcher| {
-            if let Some(before) = watcher {
-                before(T::NAME);
-            }
-        });
+        let baton = before_lock(by, T::NAME, row);
         HELD.with_borrow_mut(|held| {
             if cfg!(debug_assertions)
-                && let Some((rank, name)) = held.last()
+                && let Some(Held { rank, object, .. }) = held.last()
             {
-                assert!(*rank < T::RANK, "the lock of {} is taken while that of {name} is held", T::NAME);
+                assert!(*rank < T::RANK, "the lock of {} is taken while that of {object} is held", T::NAME);
             }
-            held.push((T::RANK, T::NAME));
+            held.push(Held { rank: T::RANK, object: T::NAME, queue: T::QUEUES.map(|first| first + row) });
         });
         loop {
             match self.0[row as usize].try_lock() {
@@ -120,6 +128,76 @@ impl<T: Object<Sim>> Lock<Sim, T> for Rows<T> {
                 },
             }
         }
+    }
+}
+
+/// A lock is about to be taken: another CPU may run first, and whoever watches is told.
+fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<Baton>> {
+    let baton = board::baton();
+    if let Some(baton) = &baton {
+        baton.pass(by);
+    }
+    WATCHER.with_borrow_mut(|watcher| {
+        if let Some(before) = watcher {
+            before(object, row);
+        }
+    });
+    baton
+}
+
+/// What locks of channels are called.
+pub const CHANNEL: &str = <SyncChannels as Field<Sim>>::NAME;
+
+/// The channels: who holds the lock of one, its ghost state says.
+pub struct SharedChannels(Mutex<Channels<Sim>>);
+
+impl SharedChannels {
+    /// These channels.
+    pub fn new(channels: Channels<Sim>) -> Self {
+        SharedChannels(Mutex::new(channels))
+    }
+
+    /// Looks at them from outside the machine, between two primitives.
+    pub fn inspect(&self) -> MutexGuard<'_, Channels<Sim>> {
+        open(&self.0)
+    }
+
+    /// The channels, when the machine is gone.
+    pub fn into_channels(self) -> Channels<Sim> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ChannelPool<Sim> for SharedChannels {
+    fn acquire(&self, by: u32, q: u32) {
+        let baton = before_lock(by, CHANNEL, q);
+        HELD.with_borrow(|held| {
+            if cfg!(debug_assertions)
+                && let Some(Held { object, .. }) = held.last()
+            {
+                panic!("the lock of channel {q} is taken while that of {object} is held");
+            }
+        });
+        loop {
+            let holder = self.inspect().lock_of(q).holder;
+            if holder == TOTAL_CPU {
+                return;
+            }
+            match &baton {
+                Some(baton) => baton.wait_for_lock(by),
+                None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never gives back"),
+            }
+        }
+    }
+
+    fn release(&self, _: u32, _: u32) {
+        if let Some(baton) = board::baton() {
+            baton.lock_released();
+        }
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Channels<Sim>) -> R) -> R {
+        work(&mut self.inspect())
     }
 }
 

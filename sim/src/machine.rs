@@ -1,11 +1,12 @@
 //! The hosted machine, as the layer sees it.
 use crate::board;
-use crate::lock::{Rows, SharedLinks};
+use crate::lock::{Rows, SharedChannels, SharedLinks};
 use crate::log::Kept;
 use crate::sparse::Sparse;
 use abi::report::End;
 use domain::{Count, Domain, Field, Home, Map, Present, X64};
-use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, MAX_PAGE, TOTAL_CPU, UCTXT_SIZE};
+use layer::channel::Channels;
+use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, TOTAL_CPU, UCTXT_SIZE};
 use layer::fields::{Byte, PhysicalMemory, Slot, UserContexts};
 use layer::machine::{Machine, Object, Spec};
 use layer::page_alloc::AllocTable;
@@ -39,10 +40,14 @@ impl Machine for Sim {
     type Log = Kept;
     type Lock<T: Object<Self>> = Rows<T>;
     type Links = SharedLinks;
+    type Channels = SharedChannels;
     type Registers = [u64; UCTXT_SIZE as usize];
 
     fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Present<T> {
         Present(make())
+    }
+    fn ghosts<T: 'static, U: 'static>(ghost: &mut Present<T>, other: &Present<U>, change: impl FnOnce(&mut T, &U)) {
+        change(&mut ghost.0, &other.0);
     }
     fn log((): ()) -> Kept {
         Kept::default()
@@ -127,6 +132,8 @@ pub fn shared() -> Shared<Sim> {
     Shared {
         at: Rows::new([AllocTable::boot((), nps)]),
         pending: Rows::new((0..TOTAL_CPU).map(|_| Queue::new(()))),
+        sleep: Rows::new((0..NUM_CV).map(|_| Queue::new(()))),
+        channels: SharedChannels::new(Channels::boot(())),
         links: SharedLinks::new(Threads::boot(())),
         boot: Boot { nps, norm },
     }

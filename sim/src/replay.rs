@@ -1,20 +1,21 @@
 //! One call from a state that is given as data, and what of its contract it breaks.
 use crate::check::{Violation, check_facts};
-use crate::lock::watched;
+use crate::lock::{CHANNEL, held_queues, watched};
 use crate::machine::Sim;
 use crate::maps::{Look, look};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{LookedAt, Snapshot};
 use crate::sparse::{Cells, Sparse};
 use crate::witness::{Each, Values, Witness, WitnessError, leaves};
 use domain::{Field, Key, Map};
-use layer::constants::{NUM_PROC, TOTAL_CPU};
+use layer::channel::Channels;
+use layer::constants::{NUM_PROC, TOTAL_CPU, WORD_SIZE};
 use layer::contract::{Answer, Contract, Step};
 use layer::fields::FrameUse;
 use layer::invariant::{Class, View};
 use layer::machine::Object;
 use layer::page_alloc::AllocTable;
 use layer::primitive::{Primitive, primitives};
-use layer::queue::{Queue, Threads};
+use layer::queue::{Family, Pending, Sleeping, Threads};
 use layer::state::Shared;
 use layer::stuck::Stuck;
 use std::any::Any;
@@ -63,6 +64,13 @@ pub enum Broken {
         object: &'static str,
         /// The other CPU.
         cpu: u32,
+        /// The key.
+        key: u32,
+    },
+    /// Something was touched of an object whose lock is not held.
+    Unheld {
+        /// The object.
+        object: &'static str,
         /// The key.
         key: u32,
     },
@@ -136,6 +144,7 @@ impl fmt::Display for Broken {
             Broken::Rely { object, cpu, key } => {
                 write!(f, "what CPU {cpu} relies on does not hold of {object} at {key}")
             }
+            Broken::Unheld { object, key } => write!(f, "{object} is touched at {key} without its lock"),
             Broken::Own { object, key } => write!(f, "{object} does not hold by itself at {key}"),
         }
     }
@@ -229,7 +238,7 @@ impl Subject<'_> {
         let (result, after) = witness.on_machine(|cpu, shared| {
             before.snapshot().restore(cpu);
             let (watching, shared) = (others.clone(), shared.clone());
-            let watch = move |object| watching.borrow_mut().before_lock(object, &shared);
+            let watch = move |object, row| watching.borrow_mut().before_lock(object, row, &shared);
             let result = watched(watch, || quietly(|| (self.contract.run)(cpu, &arguments)));
             (result, Snapshot { boot: before.boot, current_cpu: before.current_cpu, ..Snapshot::take(cpu) })
         });
@@ -254,7 +263,7 @@ impl Subject<'_> {
                     answer: &given,
                     any: witness.any,
                 };
-                let mut broken = self.broken(&step, &moved, &after, &others.taken);
+                let mut broken = self.broken(&step, &moved, &after, &others);
                 broken.extend(others.broken);
                 broken
             }
@@ -268,7 +277,7 @@ impl Subject<'_> {
     }
 
     /// What a call breaks that gave an answer and left `after`; `moved` is the state before it, as the others moved it.
-    fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, taken: &[&'static str]) -> Vec<Broken> {
+    fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, others: &Others) -> Vec<Broken> {
         let mut broken = Vec::new();
         let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
         let kept = |number: &str| self.facts != Class::Derived || self.primitive.keeps(number, requires);
@@ -291,7 +300,7 @@ impl Subject<'_> {
         let frame = Frame::of(self.contract, step);
         broken.extend(frame.scalars(moved, after));
         broken.extend(frame.leaves(&step.before, &moved.view(), &step.after));
-        for &object in taken {
+        for &object in &others.taken {
             let is_part =
                 |name: &str| name.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
             if !frame.0.iter().any(|entry| is_part(entry.0)) && !self.may_take(step, &is_part) {
@@ -299,6 +308,7 @@ impl Subject<'_> {
             }
         }
         broken.extend(owed(moved, after));
+        broken.extend(unheld(others.since.as_ref().unwrap_or(moved), after, &others.queues));
         broken
     }
 
@@ -327,6 +337,8 @@ struct Others {
     moved: Values,
     /// The objects whose locks were taken.
     taken: Vec<&'static str>,
+    /// The ids of the queues whose locks were taken.
+    queues: Vec<u32>,
     broken: Vec<Broken>,
     refused: Option<Refused>,
 }
@@ -336,21 +348,32 @@ impl Others {
         Others { moves: witness.moves.clone().into_iter(), since: Some(before.snapshot()), ..Others::default() }
     }
 
-    /// The lock of `object` is about to be taken: the others move.
-    fn before_lock(&mut self, object: &'static str, shared: &Shared<Sim>) {
+    /// The lock of row `row` of `object` is about to be taken: the others move.
+    fn before_lock(&mut self, object: &'static str, row: u32, shared: &Shared<Sim>) {
         let Some(since) = self.since.take() else { return };
-        let row = since.current_cpu;
-        let moves_threads = object != <AllocTable<Sim> as Object<Sim>>::NAME;
+        let (me, held) = (since.current_cpu, held_queues());
+        let (sleeping, pending) = (object == Sleeping::NAME, object == Pending::NAME);
+        let moves_threads = sleeping || pending;
         self.taken.push(if moves_threads { "tcb" } else { object });
-        // Only what the lock guards may be looked at: the call may hold the other one.
+        // Only what the lock guards may be looked at, and what has none: the call may hold others.
         let mut now = since.snapshot();
         if moves_threads {
-            now.pending[row as usize] = shared.pending.inspect(row).snapshot();
+            if sleeping {
+                now.looked_at.sleep = row;
+                now.sleep[row as usize] = shared.sleep.inspect(row).snapshot();
+            } else {
+                now.looked_at.pending = row;
+                now.pending[row as usize] = shared.pending.inspect(row).snapshot();
+            }
+            now.pending[me as usize] = shared.pending.inspect(me).snapshot();
             now.threads = shared.links.inspect().snapshot();
+        } else if object == CHANNEL {
+            now.channels = shared.channels.inspect().snapshot();
         } else {
             now.at = shared.at.inspect(0).snapshot();
         }
         self.broken.extend(owed(&since, &now));
+        self.broken.extend(unheld(&since, &now, &held));
         let values = self.moves.next().unwrap_or_default().differing(&now);
         let mut new = now.snapshot();
         match values.put(&mut new) {
@@ -362,14 +385,30 @@ impl Others {
                         _ => None,
                     })
                 };
+                let of_held = || {
+                    let stays =
+                        |thread: &u32| held.iter().all(|&id| Threads::stays(&now.threads, &new.threads, id, *thread));
+                    (0..NUM_PROC).find(|thread| !stays(thread)).map(|thread| ("tcb", thread))
+                };
                 if !values.is_empty()
-                    && let Some((object, key)) = relied(&now, &new, row).or_else(by_itself)
+                    && let Some((object, key)) = relied(&now, &new, me).or_else(of_held).or_else(by_itself)
                 {
                     self.refused.get_or_insert(Refused::Moved { object, key });
                 }
-                if moves_threads {
+                if sleeping {
+                    *shared.sleep.inspect(row) = new.sleep[row as usize].snapshot();
+                }
+                if pending {
                     *shared.pending.inspect(row) = new.pending[row as usize].snapshot();
+                }
+                if moves_threads {
+                    *shared.pending.inspect(me) = new.pending[me as usize].snapshot();
                     *shared.links.inspect() = new.threads.snapshot();
+                } else if object == CHANNEL {
+                    if new.channels.lock_of(row).holder != TOTAL_CPU {
+                        self.refused.get_or_insert(Refused::Moved { object, key: row });
+                    }
+                    *shared.channels.inspect() = new.channels.snapshot();
                 } else {
                     *shared.at.inspect(0) = new.at.snapshot();
                 }
@@ -377,6 +416,10 @@ impl Others {
         }
         self.moved.scalars.extend(values.scalars);
         self.moved.cells.extend(values.cells);
+        if moves_threads {
+            let first = if sleeping { Sleeping::FIRST } else { Pending::FIRST };
+            self.queues.push(first + row);
+        }
         self.since = Some(new);
     }
 }
@@ -400,11 +443,55 @@ fn frames(at: &AllocTable<Sim>) -> Vec<u32> {
     frames
 }
 
+/// What this CPU touched when it made `new` of `old`, and had no lock for: all it has are those of the queues `held` and of the
+/// channels that it held before or holds after.
+fn unheld(old: &Snapshot, new: &Snapshot, held: &[u32]) -> Vec<Broken> {
+    let me = new.current_cpu;
+    let threads = |thread: &u32| !holds(|| Threads::moved_within(&old.threads, &new.threads, held, *thread));
+    let threads = (0..NUM_PROC).find(threads).map(|key| Broken::Unheld { object: "tcb", key });
+    let mail = mail(old, new);
+    let channel = |q: &u32| {
+        let held = [old, new].iter().any(|state| state.channels.lock_of(*q).holder == me);
+        !held && !holds(|| Channels::unchanged(&old.channels, &new.channels, *q) && !mail.contains(q))
+    };
+    let channels = channels(new).into_iter().find(channel).map(|key| Broken::Unheld { object: CHANNEL, key });
+    threads.into_iter().chain(channels).collect()
+}
+
+/// Channels of which something was written.
+fn channels(state: &Snapshot) -> Vec<u32> {
+    let channels = &state.channels;
+    let mut keys: Vec<u32> = channels.pool.keys(Cells::Neighbours).into_iter().map(|[q]| q).collect();
+    keys.extend(channels.ghost.0.locks.keys(Cells::Neighbours).into_iter().map(|[q]| q));
+    keys.extend(channels.mailbox.keys(Cells::Written).into_iter().map(|[q, _]| q));
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+/// Channels whose messages differ.
+fn mail(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
+    let mut keys = old.channels.mailbox.keys(Cells::Neighbours);
+    keys.extend(new.channels.mailbox.keys(Cells::Neighbours));
+    keys.retain(|&[q, at]| !Channels::same_mail(&old.channels, &new.channels, q, at));
+    let mut channels: Vec<u32> = keys.into_iter().map(|[q, _]| q).collect();
+    channels.dedup();
+    channels
+}
+
 /// An object, and a key of it, of which CPU `me` may not count on what it may.
 fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)> {
     let table = |frame: &u32| !holds(|| AllocTable::rely(&old.at, &new.at, me, &[*frame]));
     if let Some(frame) = frames(&new.at).into_iter().find(table) {
         return Some((<AllocTable<Sim> as Object<Sim>>::NAME, frame));
+    }
+    let mail = mail(old, new);
+    let channel = |&q: &u32| {
+        !holds(|| Channels::rely(&old.channels, &new.channels, me, q))
+            || (old.channels.lock_of(q).holder == me && mail.contains(&q))
+    };
+    if let Some(q) = channels(new).into_iter().find(channel) {
+        return Some((CHANNEL, q));
     }
     let thread = (0..NUM_PROC).find(|&thread| !holds(|| Threads::rely(&old.threads, &new.threads, me, thread)));
     thread.map(|thread| ("tcb", thread))
@@ -422,9 +509,23 @@ fn kept_by_itself(state: &Snapshot) -> Vec<Broken> {
     if let Some(key) = (0..NUM_PROC).find(|&key| !holds(|| state.threads.own_fact(key))) {
         broken.push(Broken::Own { object: "tcb", key });
     }
-    let pending = &state.pending[row as usize];
-    if let Some(key) = (0..NUM_PROC).find(|&key| !holds(|| pending.own_fact(row, &state.threads, &[key]))) {
-        broken.push(Broken::Own { object: <Queue<Sim> as Object<Sim>>::NAME, key });
+    let LookedAt { pending, sleep } = state.looked_at;
+    let mut of_queue = |object: &dyn Fn(u32) -> bool, name| {
+        if let Some(key) = (0..NUM_PROC).find(|&key| !holds(|| object(key))) {
+            broken.push(Broken::Own { object: name, key });
+        }
+    };
+    for row in [row, pending] {
+        of_queue(&|key| state.pending[row as usize].own_fact(row, &state.threads, &[key]), Pending::NAME);
+    }
+    of_queue(&|key| state.sleep[sleep as usize].own_fact(sleep, &state.threads, &[key]), Sleeping::NAME);
+    if let Some(key) = channels(state).into_iter().find(|&q| {
+        !holds(|| {
+            state.channels.own_fact(q)
+                && (0..state.channels.lock_of(q).words * WORD_SIZE).all(|at| state.channels.mail_fact(q, at))
+        })
+    }) {
+        broken.push(Broken::Own { object: CHANNEL, key });
     }
     broken
 }

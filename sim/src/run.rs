@@ -2,6 +2,7 @@
 use crate::baton::{Baton, Limit, Stop};
 use crate::board::{self, Archived, Board, Console, Memory, ProgramEnd, Start};
 use crate::check::Violation;
+use crate::lock::CHANNEL;
 use crate::log::Kept;
 use crate::machine::{Sim, shared};
 use crate::runner::{Finished, Runner};
@@ -256,6 +257,8 @@ fn report(results: Vec<Finished>, baton: &Baton, board: &Board, shared: Shared<S
     let mut logs = Vec::new();
     logs.extend(shared.at.into_objects().into_iter().map(|table| (name(&table), 0, table.log)));
     logs.extend((0..).zip(shared.pending.into_objects()).map(|(row, queue)| (name(&queue), row, queue.log)));
+    logs.extend((0..).zip(shared.sleep.into_objects()).map(|(row, queue)| (name(&queue), row, queue.log)));
+    logs.push((CHANNEL, 0, shared.channels.into_channels().log));
     logs.extend(own_logs);
     Report { end, programs: board.ends(), refused: board.refused(), work: baton.work(), violations, cpus, logs }
 }

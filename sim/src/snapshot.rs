@@ -1,10 +1,11 @@
 //! Copies of a machine's state, to compare what was with what is and to go back to it.
 use crate::machine::Sim;
-use layer::constants::TOTAL_CPU;
+use layer::channel::Channels;
+use layer::constants::{NUM_CV, TOTAL_CPU};
 use layer::invariant::View;
 use layer::machine::Object;
 use layer::page_alloc::AllocTable;
-use layer::queue::{Queue, Threads};
+use layer::queue::{Queue, Sleeping, Threads};
 use layer::state::{Boot, Cpu, Own};
 
 /// What one CPU owns and what it shares, at a moment between two primitives.
@@ -15,12 +16,27 @@ pub struct Snapshot {
     pub at: AllocTable<Sim>,
     /// The pending queues, one a CPU.
     pub pending: Vec<Queue<Sim>>,
+    /// The sleep queues, one a condition variable.
+    pub sleep: Vec<Queue<Sim, Sleeping>>,
+    /// The channels.
+    pub channels: Channels<Sim>,
     /// Links and ghost state of the threads.
     pub threads: Threads<Sim>,
+    /// The rows of queues that names of words speak of, where there are several.
+    pub looked_at: LookedAt,
     /// What is constant after boot.
     pub boot: Boot<Sim>,
     /// The CPU that it is, whatever its own state says.
     pub current_cpu: u32,
+}
+
+/// The rows of queues that are looked at, beside this CPU's own.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct LookedAt {
+    /// Of the pending queues.
+    pub pending: u32,
+    /// Of the sleep queues.
+    pub sleep: u32,
 }
 
 impl Snapshot {
@@ -31,7 +47,10 @@ impl Snapshot {
             own: cpu.own.snapshot(),
             at: shared.at.inspect(0).snapshot(),
             pending: (0..TOTAL_CPU).map(|row| shared.pending.inspect(row).snapshot()).collect(),
+            sleep: (0..NUM_CV).map(|row| shared.sleep.inspect(row).snapshot()).collect(),
+            channels: shared.channels.inspect().snapshot(),
             threads: shared.links.inspect().snapshot(),
+            looked_at: LookedAt { pending: cpu.own.cpu, sleep: 0 },
             boot: shared.boot,
             current_cpu: cpu.own.cpu,
         }
@@ -45,6 +64,10 @@ impl Snapshot {
         for (row, queue) in (0..).zip(self.pending) {
             *shared.pending.inspect(row) = queue;
         }
+        for (row, queue) in (0..).zip(self.sleep) {
+            *shared.sleep.inspect(row) = queue;
+        }
+        *shared.channels.inspect() = self.channels;
         *shared.links.inspect() = self.threads;
     }
 
@@ -55,6 +78,7 @@ impl Snapshot {
             ghost: &self.own.ghost.0,
             at: &self.at,
             pending: &self.pending[self.current_cpu as usize],
+            channels: &self.channels,
             threads: &self.threads,
             boot: &self.boot,
             current_cpu: self.current_cpu,

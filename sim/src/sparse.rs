@@ -1,6 +1,6 @@
 //! The maps of the hosted machine: total, sparse, kept in chunks that appear when they are written.
 use crate::machine::Sim;
-use domain::{Data, Field, Key, Map, Source};
+use domain::{Data, Field, Home, Key, Map, Source};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::ops::Range;
@@ -256,6 +256,18 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
         self.clear();
         self.fills.clear();
         self.rest = Rest::Defined(Arc::new(make));
+    }
+
+    #[track_caller]
+    fn copy_first<S>(&mut self, row: u32, length: u32, source: &<Sim as Home<S>>::Map, from: u32)
+    where
+        Sim: Home<S>,
+        S: Field<Sim, Key = [u32; 2], Val = F::Val>,
+        F: Field<Sim, Key = [u32; 2]>,
+    {
+        for at in 0..length {
+            self.set([row, at], source.get([from, at]));
+        }
     }
 
     fn first(&self, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>

@@ -13,7 +13,7 @@ use layer::memory::Chunk;
 use layer::page_alloc::AllocTable;
 use layer::primitive::Primitive;
 use layer::process::sched_init;
-use layer::queue::Queue;
+use layer::queue::{Family, Pending, Sleeping};
 use layer::state::{Boot, Cpu, Shared};
 use layer::vmx::SAVED;
 use layer::vmx::vmx_init;
@@ -24,6 +24,9 @@ use std::sync::Arc;
 /// The fields under whose names a witness keeps what the machine answers: VMX capabilities, the host's part of a VM control
 /// structure, model-specific registers.
 pub const MACHINE: [&str; 3] = ["machine.vmxinfo", "machine.vmcs_host", "machine.rdmsr"];
+
+/// What the words of the pending queue of another CPU are called, as far as it is looked at.
+pub const OTHER_PENDING: &str = "other.msg";
 
 /// A leaf of a map at a key, or at all keys that begin with it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -314,7 +317,15 @@ fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64)
     let mut of = |object: &str, name: &str, old| change(&format!("{object}.{name}"), old);
     state.at.words(&mut Each(|name, old| of(<AllocTable<Sim> as Object<Sim>>::NAME, name, old)));
     if let Some(pending) = state.pending.get_mut(state.current_cpu as usize) {
-        pending.words(&mut Each(|name, old| of(<Queue<Sim> as Object<Sim>>::NAME, name, old)));
+        pending.words(&mut Each(|name, old| of(Pending::NAME, name, old)));
+    }
+    // Of the rows that are not this CPU's those that somebody looks at.
+    let (other, sleep) = (state.looked_at.pending, state.looked_at.sleep);
+    if let Some(pending) = state.pending.get_mut(other as usize).filter(|_| other != state.current_cpu) {
+        pending.words(&mut Each(|name, old| of(OTHER_PENDING, name, old)));
+    }
+    if let Some(sleepers) = state.sleep.get_mut(sleep as usize) {
+        sleepers.words(&mut Each(|name, old| of(Sleeping::NAME, name, old)));
     }
 }
 
@@ -325,6 +336,9 @@ impl Snapshot {
             own: self.own.snapshot(),
             at: self.at.snapshot(),
             pending: self.pending.iter().map(Object::snapshot).collect(),
+            sleep: self.sleep.iter().map(Object::snapshot).collect(),
+            channels: self.channels.snapshot(),
+            looked_at: self.looked_at,
             threads: self.threads.snapshot(),
             boot: self.boot,
             current_cpu: self.current_cpu,

@@ -1,6 +1,6 @@
 //! A home, entry by entry, and the map that follows from that.
 use core::ops::Range;
-use domain::{Domain, Field, Map};
+use domain::{Domain, Field, Home, Map};
 
 /// A key: `N` coordinates.
 pub trait Coordinates: Copy {
@@ -99,6 +99,17 @@ where
 
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static) {
         self.0.define(make);
+    }
+
+    fn copy_first<S>(&mut self, row: u32, length: u32, source: &<D as Home<S>>::Map, from: u32)
+    where
+        D: Home<S>,
+        S: Field<D, Key = [u32; 2], Val = F::Val>,
+        F: Field<D, Key = [u32; 2]>,
+    {
+        for at in 0..length {
+            self.0.store([row, at], source.get([from, at]));
+        }
     }
 
     fn first(&self, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>

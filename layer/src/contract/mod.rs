@@ -3,6 +3,7 @@
 //! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, its postcondition
 //! (`promise`) and its frame: the cells that it may write. Everything else stays as it is. Both are proved by the same
 //! run that proves the invariant.
+mod channel;
 mod machine;
 mod memory;
 mod page_table;
@@ -124,6 +125,7 @@ impl<M: Spec> Copy for Contract<M> {}
 
 /// One contract a primitive, by the primitive's name.
 pub(crate) mod contracts {
+    pub(crate) use super::channel::*;
     pub(crate) use super::machine::*;
     pub(crate) use super::memory::*;
     pub(crate) use super::page_table::*;

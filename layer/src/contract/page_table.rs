@@ -81,7 +81,7 @@ pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
 }
 
 /// The frame and permission that the map of `n` has at `va`, after the call or before it.
-fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
+pub(super) fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
     match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => match v.own.tables.get([frame, ptx::<M>(va)]) {
             Pte::Valid { page, perm } => Some((page, perm)),
@@ -109,17 +109,19 @@ fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
         }
 }
 
+/// The map of thread `n`, which is this CPU's, can be read at `va` from the kernel's map.
+pub(super) fn can_read<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
+    v.ghost.ipt.holds()
+        && n < NUM_PROC
+        && v.is_mine(n)
+        && is_defined(v, n, va)
+        && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
+}
+
 pub(crate) fn pt_read<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| page_table::pt_read(cpu, a.words[0], a.words[1]).map(Answer::Word),
-        |v, a| {
-            let [n, va, ..] = a.words;
-            hk_init(v, a)
-                && v.ghost.ipt.holds()
-                && is_my_thread(v, a)
-                && is_defined(v, n, va)
-                && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
-        },
+        |v, a| hk_init(v, a) && can_read(v, a.words[0], a.words[1]),
         |v, a| of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1]),
         |s| match mapped(&s.before, s.arguments.words[0], s.arguments.words[1]) {
             Some((page, perm)) => s.answer.word() == page * PAGE_SIZE + perm && s.answer.word() != 0,

@@ -97,10 +97,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                     let lat = v.ghost.lat.get([x]);
                     lat.valid.holds() == (x < v.own.nps) && lat.len == 0
                 })
-                && (x >= NUM_CHAN || {
-                    let channel = v.ghost.syncchpool.get([x]);
-                    channel.to == NUM_CHAN && channel.senderpaddr == 0 && channel.count == 0 && channel.busy == 0
-                })
+                && (x >= LOCK_RANGE || matches!(v.ghost.lock.get([x]), LockState::Free))
                 && (x >= NUM_PROC || y >= NUM_PROC || {
                     let offer = v.ghost.smspool.get([x, y]);
                     offer.status == 0 && offer.seen.holds() && offer.address == 0
@@ -117,18 +114,9 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
             for scalar in ["pg", "init", "PT", "cid", "nps", "ioapic.init"].iter().chain(LAPIC).copied() {
                 may(scalar, "", &[]);
             }
-            for field in [
-                "vmxinfo",
-                "AC",
-                "AC.charged",
-                "ptpool",
-                "ptpool.defined",
-                "idpde",
-                "LAT",
-                "ioapic.lines",
-                "smspool",
-                "syncchpool",
-            ] {
+            for field in
+                ["vmxinfo", "AC", "AC.charged", "ptpool", "ptpool.defined", "idpde", "LAT", "ioapic.lines", "smspool"]
+            {
                 may(field, "", &[]);
             }
         },

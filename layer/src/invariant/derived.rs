@@ -2,6 +2,7 @@
 use super::Class::Derived;
 use super::container::children_quota;
 use super::{Fact, IGNORE};
+use crate::channel::Channels;
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::{Object, Spec};
@@ -9,7 +10,7 @@ use crate::page_table::is_user_directory;
 use crate::queue::fifo_fact;
 use domain::{Flag, Map};
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 21] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 24] {
     [
         Fact {
             number: "D1",
@@ -93,6 +94,21 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 21] {
             class: Derived,
             keys: &[("tcb", &[0])],
             holds: |v, k| v.threads.own_fact(k[0]),
+        },
+        Fact {
+            number: "D5",
+            name: "what is held is held by this CPU",
+            class: Derived,
+            keys: &[("lock", &[0])],
+            holds: |v, k| match v.ghost.lock.get([k[0]]) {
+                LockState::Free => k[0] < CHANNEL_LOCKS || v.channels.lock_of(k[0] - CHANNEL_LOCKS).holder != v.own.cpu,
+                LockState::Own { pulled } => {
+                    v.ghost.init.holds()
+                        && pulled.holds()
+                        && k[0] >= CHANNEL_LOCKS
+                        && v.channels.lock_of(k[0] - CHANNEL_LOCKS).holder == v.own.cpu
+                }
+            },
         },
         Fact {
             number: "D6.1",
@@ -236,6 +252,20 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 21] {
                     || !is_user_directory::<M>(k[1])
                     || !matches!(v.own.dirs.get([k[0], k[1]]), Pde::Id)
             },
+        },
+        Fact {
+            number: "D15.1",
+            name: "what is to be received is in the mailbox",
+            class: Derived,
+            keys: Channels::<M>::KEYS,
+            holds: |v, k| v.channels.own_fact(k[0]),
+        },
+        Fact {
+            number: "D15.2",
+            name: "messages are defined",
+            class: Derived,
+            keys: Channels::<M>::MAIL,
+            holds: |v, k| v.channels.mail_fact(k[0], k[1]),
         },
         Fact {
             number: "D17",

@@ -8,6 +8,7 @@ mod high;
 mod low;
 mod vmx;
 
+use crate::channel::Channels;
 use crate::constants::TOTAL_CPU;
 use crate::machine::Spec;
 use crate::page_alloc::AllocTable;
@@ -67,6 +68,8 @@ pub struct View<'a, M: Spec> {
     pub at: &'a AllocTable<M>,
     /// The CPU's own pending queue.
     pub pending: &'a Queue<M>,
+    /// The channels.
+    pub channels: &'a Channels<M>,
     /// Links and ghost state of the threads.
     pub threads: &'a Threads<M>,
     /// Constants after boot.

@@ -1,0 +1,400 @@
+//! Synchronous channels: primitives 19 to 24.
+//!
+//! A channel has a control block and a mailbox for one message, both guarded by its lock, which outlives a primitive: it
+//! is taken by 19, given back by 20 or by [`thread_sleep`](crate::thread::thread_sleep), and between the two the CPU that
+//! holds it may use 21 to 24.
+use crate::constants::*;
+use crate::fields::*;
+use crate::invariant::Keys;
+use crate::log::{Event, Log};
+use crate::machine::{ChannelPool, Machine, Spec};
+use crate::page_table::pt_read;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use domain::{Flag, Ghost, Home, Map};
+
+/// A channel, by its queue id, as 19 to 24 take it (P28).
+#[derive(Clone, Copy, Debug)]
+pub struct Channel<M: Machine>(pub M::Word);
+
+/// A condition variable, as 6 and 8 take it (P28).
+#[derive(Clone, Copy, Debug)]
+pub struct Cv<M: Machine>(pub M::Word);
+
+impl<M: Machine> Cv<M> {
+    /// Its sleep queue and channel (`slp_q_id`).
+    #[track_caller]
+    pub fn channel(self) -> Channel<M> {
+        Channel(self.0 + SLP_Q)
+    }
+}
+
+impl<M: Machine> Channel<M> {
+    /// The id of its lock.
+    #[track_caller]
+    pub fn lock(self) -> M::Word {
+        self.0 + CHANNEL_LOCKS
+    }
+}
+
+/// All channels (`syncchpool`), as the machines that keep them have them.
+pub struct Channels<M: Machine> {
+    /// The control blocks.
+    pub pool: <M as Home<SyncChannels>>::Map,
+    /// The messages.
+    pub mailbox: <M as Home<Mailboxes>>::Map,
+    /// What only the specification speaks of.
+    pub ghost: M::Ghost<ChannelGhost<M>>,
+    /// Events under the locks of channels.
+    pub log: M::Log,
+}
+
+/// The part of [`Channels`] that only the specification speaks of.
+pub struct ChannelGhost<M: Machine> {
+    /// Locks and messages.
+    pub locks: <M as Home<ChannelLocks>>::Map,
+    /// Which bytes of mailboxes are known.
+    pub defined: <M as Home<DefinedMail>>::Map,
+}
+
+impl<M: Machine> Channels<M> {
+    /// Where `rely` and `own_fact` are to be looked at.
+    pub const KEYS: Keys = &[("syncchpool", &[0])];
+    /// Where `mail_rely` and `mail_fact` are.
+    pub const MAIL: Keys = &[("mailbox", &[0, 1])];
+
+    /// The channels at boot: all free and empty (reference, section 6.2).
+    pub fn boot(place: M::Place) -> Self {
+        let mut channels = Self::homes(place);
+        channels.pool.define(|_| SyncChannel {
+            to: NUM_CHAN.into(),
+            senderpaddr: 0.into(),
+            count: 0.into(),
+            busy: 0.into(),
+        });
+        channels.ghost.update(|ghost| {
+            ghost.locks.define(|_| ChannelLock { holder: TOTAL_CPU.into(), budget: 0.into(), words: 0.into() });
+            ghost.defined.define(|_| Defined { defined: false.into() });
+        });
+        channels
+    }
+
+    /// Channels with every map as its home has it.
+    pub fn homes(place: M::Place) -> Self {
+        Channels {
+            pool: <M as Home<SyncChannels>>::home(place),
+            mailbox: <M as Home<Mailboxes>>::home(place),
+            ghost: M::ghost(|| ChannelGhost {
+                locks: <M as Home<ChannelLocks>>::home(place),
+                defined: <M as Home<DefinedMail>>::home(place),
+            }),
+            log: M::log(place),
+        }
+    }
+
+    /// CPU `by` has the lock of `channel` from here on.
+    #[inline(always)]
+    #[track_caller]
+    fn taken(&mut self, by: M::Word, channel: Channel<M>) {
+        self.ghost.update(|ghost| {
+            ghost.locks.update([channel.0], |lock| {
+                lock.holder = by;
+                lock.budget = LOCK_BOUND.into();
+            })
+        });
+    }
+
+    /// Nobody has the lock of `channel` from here on.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn given_back(&mut self, channel: Channel<M>) {
+        self.ghost.update(|ghost| {
+            ghost.locks.update([channel.0], |lock| {
+                lock.holder = TOTAL_CPU.into();
+                lock.budget = 0.into();
+            })
+        });
+    }
+
+    /// The critical section of `channel` has one more event.
+    #[inline(always)]
+    #[track_caller]
+    fn spend(&mut self, channel: Channel<M>) {
+        self.ghost.update(|ghost| ghost.locks.update([channel.0], |lock| lock.budget = lock.budget - 1));
+    }
+
+    /// Ghost check: the critical section of `channel` may have `events` more events.
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn has_budget(&self, channel: Channel<M>, events: u32) -> bool {
+        self.ghost.check(|ghost| ghost.locks.get([channel.0]).budget >= events)
+    }
+}
+
+impl<M: Spec> Channels<M> {
+    /// The channels as they are now.
+    pub fn snapshot(&self) -> Self {
+        let ghost = M::present(&self.ghost);
+        Channels {
+            pool: self.pool.clone(),
+            mailbox: self.mailbox.clone(),
+            ghost: M::ghost(|| ChannelGhost { locks: ghost.locks.clone(), defined: ghost.defined.clone() }),
+            log: self.log.clone(),
+        }
+    }
+
+    /// What the specification knows of the lock of channel `q`.
+    #[track_caller]
+    pub fn lock_of(&self, q: M::Word) -> ChannelLock<M> {
+        M::present(&self.ghost).locks.get([q])
+    }
+
+    /// What CPU `me` may count on for channel `q`: nobody touches it while I hold its lock, nor takes that in my name.
+    pub fn rely(old: &Self, new: &Self, me: M::Word, q: M::Word) -> bool {
+        let (before, after) = (old.lock_of(q), new.lock_of(q));
+        if before.holder == me { Self::unchanged(old, new, q) } else { after.holder != me }
+    }
+
+    /// Channel `q`, but for its message, is as it was.
+    pub fn unchanged(old: &Self, new: &Self, q: M::Word) -> bool {
+        let (before, after) = (old.lock_of(q), new.lock_of(q));
+        let (control, other) = (old.pool.get([q]), new.pool.get([q]));
+        before.holder == after.holder
+            && before.budget == after.budget
+            && before.words == after.words
+            && control.to == other.to
+            && control.senderpaddr == other.senderpaddr
+            && control.count == other.count
+            && control.busy == other.busy
+    }
+
+    /// As [`rely`](Self::rely), for byte `at` of the mailbox.
+    pub fn mail_rely(old: &Self, new: &Self, me: M::Word, q: M::Word, at: M::Word) -> bool {
+        old.lock_of(q).holder != me || Self::same_mail(old, new, q, at)
+    }
+
+    /// Byte `at` of the mailbox of `q` is as it was.
+    pub fn same_mail(old: &Self, new: &Self, q: M::Word, at: M::Word) -> bool {
+        let defined = |channels: &Self| M::present(&channels.ghost).defined.get([q, at]).defined.holds();
+        old.mailbox.get([q, at]).value == new.mailbox.get([q, at]).value && defined(old) == defined(new)
+    }
+
+    /// What holds of channel `q` by itself: what is to be received is in the mailbox (D15), and the budget is that of a
+    /// holder.
+    pub fn own_fact(&self, q: M::Word) -> bool {
+        let (lock, control) = (self.lock_of(q), self.pool.get([q]));
+        control.count <= lock.words
+            && lock.words <= MAX_WORDS
+            && lock.holder <= TOTAL_CPU
+            && lock.budget <= LOCK_BOUND
+            && (lock.holder != TOTAL_CPU || lock.budget == 0)
+    }
+
+    /// What holds of byte `at` of the mailbox of `q` by itself: it is known if it belongs to the message (D15).
+    pub fn mail_fact(&self, q: M::Word, at: M::Word) -> bool {
+        at >= self.lock_of(q).words * WORD_SIZE || M::present(&self.ghost).defined.get([q, at]).defined.holds()
+    }
+}
+
+/// The guard of 20 to 24: a channel whose lock this CPU holds.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn require_held<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>) -> Result<(), Stuck> {
+    require(q.0 < NUM_CHAN, Stuck::BadChannel)?;
+    let held = cpu.own.ghost.check(|g| match g.lock.get([q.lock()]) {
+        LockState::Own { pulled } => pulled.holds(),
+        LockState::Free => false,
+    });
+    require(held, Stuck::LockNotHeld)
+}
+
+/// Ghost check: the critical section of `q` may have `events` more events.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn require_budget<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>, events: u32) -> Result<(), Stuck> {
+    require(cpu.shared.channels.with(|channels| channels.has_budget(q, events)), Stuck::NoBudget)
+}
+
+/// 19 `acquire_lock_CHAN(q)`: waits for the lock of channel `q`, with a budget of [`LOCK_BOUND`] events; what the lock
+/// guards is then as its last holder left it.
+///
+/// Appends `WAIT(cur, 10)` and `GET(cur)` (P2).
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::LockHeld`] when this CPU has it.
+#[inline]
+pub fn acquire_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    require(q.0 < NUM_CHAN, Stuck::BadChannel)?;
+    let own = &mut cpu.own;
+    require(own.ghost.check(|g| matches!(g.lock.get([q.lock()]), LockState::Free)), Stuck::LockHeld)?;
+    cpu.shared.channels.acquire(own.cpu, q.0);
+    cpu.shared.channels.with(|channels| {
+        channels.taken(own.cpu, q);
+        channels.log.push(own.cpu, Event::Wait { tid: own.cur, channel: q.0, budget: LOCK_BOUND.into() });
+        channels.spend(q);
+        channels.log.push(own.cpu, Event::Get { tid: own.cur, channel: q.0 });
+    });
+    own.ghost.update(|g| g.lock.set([q.lock()], LockState::Own { pulled: true.into() }));
+    Ok(())
+}
+
+/// 20 `release_lock_CHAN(q)`: gives the lock of channel `q` back.
+///
+/// Appends `REL(cur, …)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`], [`Stuck::NoBudget`] when the critical
+/// section had more events than it announced.
+#[inline]
+pub fn release_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    require_held(cpu, q)?;
+    require_budget(cpu, q, 1)?;
+    let own = &mut cpu.own;
+    cpu.shared.channels.with(|channels| {
+        let control = channels.pool.get([q.0]);
+        channels.log.push(own.cpu, Event::Release { tid: own.cur, channel: q.0, control });
+        channels.given_back(q);
+    });
+    own.ghost.update(|g| g.lock.set([q.lock()], LockState::Free));
+    cpu.shared.channels.release(own.cpu, q.0);
+    Ok(())
+}
+
+/// 21 `get_sync_chan_busy(q) -> u32`: the `busy` word of channel `q`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`].
+#[inline]
+pub fn get_sync_chan_busy<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    require_held(cpu, q)?;
+    Ok(cpu.shared.channels.with(|channels| channels.pool.get([q.0]).busy))
+}
+
+/// 22 `set_sync_chan_busy(q, v)`: sets the `busy` word of channel `q`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`].
+#[inline]
+pub fn set_sync_chan_busy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, v: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    require_held(cpu, q)?;
+    cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.busy = v));
+    Ok(())
+}
+
+/// The frame of the running thread's page at `va`, the beginning of a page (`kernel_pa`), and its permission: this CPU's
+/// own data.
+#[inline(always)]
+#[track_caller]
+fn message_frame<M: Machine>(cpu: &Cpu<'_, M>, va: M::Word) -> Result<(M::Word, M::Word), Stuck> {
+    let entry = pt_read(cpu, cpu.own.cur, va)?;
+    require(entry != 0, Stuck::NotMapped)?;
+    require(va % PAGE_SIZE == 0, Stuck::Misaligned)?;
+    let frame = entry / PAGE_SIZE;
+    require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
+    Ok((frame, entry % PAGE_SIZE))
+}
+
+/// Internal `page_copy`: the first `k` words of the running thread's page at `va` become the message of channel `q`.
+///
+/// That each word is defined, the reference demands here; it is so wherever a page is mapped (D17), and what were
+/// undefined would stay so in the mailbox. Appends `BUFFER(cur, q, …)`.
+///
+/// # Errors
+/// [`Stuck::BadMessage`] for more than [`MAX_WORDS`] words, [`Stuck::LockNotHeld`], [`Stuck::NoBudget`], [`Stuck::NotMapped`],
+/// [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of `pt_read`.
+#[inline]
+pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va: M::Word) -> Result<(), Stuck> {
+    require(k <= MAX_WORDS, Stuck::BadMessage)?;
+    require_held(cpu, q)?;
+    require_budget(cpu, q, 1)?;
+    let (frame, _) = message_frame(cpu, va)?;
+    let own = &cpu.own;
+    cpu.shared.channels.with(|channels| {
+        channels.mailbox.copy_first::<PhysicalMemory>(q.0, k * WORD_SIZE, &own.hp, frame);
+        M::ghosts(&mut channels.ghost, &own.ghost, |ghost, own| {
+            ghost.defined.copy_first::<DefinedMemory>(q.0, k * WORD_SIZE, &own.hp_defined, frame);
+        });
+        channels.log.push(own.cpu, Event::Buffer { tid: own.cur, channel: q.0, words: k });
+        channels.spend(q);
+        channels.ghost.update(|ghost| ghost.locks.update([q.0], |lock| lock.words = k));
+    });
+    Ok(())
+}
+
+/// Internal `page_copy_back`: the first `k` words of the message of channel `q` go to the running thread's page at `va`;
+/// where `k` is 0 nothing is looked at (P7).
+///
+/// # Errors
+/// [`Stuck::BadMessage`] for more words than the mailbox holds, [`Stuck::NotMapped`], [`Stuck::Misaligned`],
+/// [`Stuck::FrameNotOwned`], [`Stuck::BadPermission`] where a program must not write (P42), and those of `pt_read`.
+#[inline]
+pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va: M::Word) -> Result<(), Stuck> {
+    require_held(cpu, q)?;
+    if k == 0 {
+        return Ok(());
+    }
+    let holds_it = |ghost: &ChannelGhost<M>| k <= ghost.locks.get([q.0]).words;
+    require(k <= MAX_WORDS && cpu.shared.channels.with(|c| c.ghost.check(holds_it)), Stuck::BadMessage)?;
+    let (frame, perm) = message_frame(cpu, va)?;
+    require(perm != perm::PTUR, Stuck::BadPermission)?;
+    let own = &mut cpu.own;
+    cpu.shared.channels.with(|channels| {
+        own.hp.copy_first::<Mailboxes>(frame, k * WORD_SIZE, &channels.mailbox, q.0);
+        M::ghosts(&mut own.ghost, &channels.ghost, |own, ghost| {
+            own.hp_defined.copy_first::<DefinedMail>(frame, k * WORD_SIZE, &ghost.defined, q.0);
+        });
+    });
+    Ok(())
+}
+
+/// 23 `ipc_send_body(q, va, n) -> u32`: the first words of the running thread's page at `va`, `n` of them or
+/// [`MAX_WORDS`], become the message of channel `q`, whatever was there; how many.
+///
+/// Appends `BUFFER(cur, q, …)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], and those of [`page_copy`].
+#[inline]
+pub fn ipc_send_body<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    q: Channel<M>,
+    va: M::Word,
+    n: M::Word,
+) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    require_held(cpu, q)?;
+    let k = if n < MAX_WORDS { n } else { MAX_WORDS.into() };
+    page_copy(cpu, q, k, va)?;
+    cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.count = k));
+    Ok(k)
+}
+
+/// 24 `ipc_receive_body(q, va, n) -> u32`: the first words of the message of channel `q`, `n` of them or all, go to the
+/// running thread's page at `va`; the rest is lost, and the channel empty. How many.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`], and those of
+/// [`page_copy_back`].
+#[inline]
+pub fn ipc_receive_body<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    q: Channel<M>,
+    va: M::Word,
+    n: M::Word,
+) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    require_held(cpu, q)?;
+    let count = cpu.shared.channels.with(|channels| channels.pool.get([q.0]).count);
+    let k = if count < n { count } else { n };
+    page_copy_back(cpu, q, k, va)?;
+    cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.count = 0.into()));
+    Ok(k)
+}
