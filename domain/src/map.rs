@@ -56,9 +56,9 @@ pub trait Map<D: Domain, F: Field<D>> {
     /// Every entry becomes what `make` says of its key. A machine may keep `make` and ask it later, on another thread.
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static);
     /// The first `length` entries of `row` become those of the row `from` of `source`.
-    fn copy_first<S>(&mut self, row: D::Word, length: D::Word, source: &<D as Home<S>>::Map, from: D::Word)
+    fn copy_first<S, M>(&mut self, row: D::Word, length: D::Word, source: &M, from: D::Word)
     where
-        D: Home<S>,
+        M: Map<D, S> + 'static,
         S: Field<D, Key = [D::Word; 2], Val = F::Val>,
         F: Field<D, Key = [D::Word; 2]>;
     /// The least `i` in `from..to` whose value satisfies `wanted`.

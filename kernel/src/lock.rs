@@ -103,6 +103,19 @@ impl<T> Lock<T> {
     }
 }
 
+impl Lock<()> {
+    /// Waits for the lock, and keeps it until [`give_back`](Lock::give_back): for what is guarded beside it.
+    pub fn hold(&self) {
+        core::mem::forget(self.lock());
+    }
+
+    /// Hands a lock that was taken by [`hold`](Lock::hold) to the next in line.
+    pub fn give_back(&self) {
+        let number = self.serving.load(Ordering::Relaxed);
+        drop(Ticket { serving: &self.serving, number });
+    }
+}
+
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
@@ -154,6 +167,17 @@ mod tests {
         drop(guard);
         assert_eq!(lock.try_lock().map(|guard| *guard), Some(1));
         assert_eq!(*lock.lock(), 1);
+    }
+
+    #[test]
+    fn a_lock_that_is_kept_is_had_until_it_is_given_back() {
+        let lock = Lock::new(());
+        for _ in 0..3 {
+            lock.hold();
+            assert!(lock.try_lock().is_none());
+            lock.give_back();
+        }
+        assert!(lock.try_lock().is_some());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::fields::*;
 use crate::invariant::Keys;
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Machine, Spec};
-use crate::page_table::pt_read;
+use crate::page_table::mapping;
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map};
@@ -168,9 +168,9 @@ impl<M: Spec> Channels<M> {
             && control.busy == other.busy
     }
 
-    /// As [`rely`](Self::rely), for byte `at` of the mailbox.
+    /// As [`rely`](Self::rely), and for byte `at` of the mailbox.
     pub fn mail_rely(old: &Self, new: &Self, me: M::Word, q: M::Word, at: M::Word) -> bool {
-        old.lock_of(q).holder != me || Self::same_mail(old, new, q, at)
+        Self::rely(old, new, me, q) && (old.lock_of(q).holder != me || Self::same_mail(old, new, q, at))
     }
 
     /// Byte `at` of the mailbox of `q` is as it was.
@@ -292,12 +292,10 @@ pub fn set_sync_chan_busy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, v: M:
 #[inline(always)]
 #[track_caller]
 fn message_frame<M: Machine>(cpu: &Cpu<'_, M>, va: M::Word) -> Result<(M::Word, M::Word), Stuck> {
-    let entry = pt_read(cpu, cpu.own.cur, va)?;
-    require(entry != 0, Stuck::NotMapped)?;
+    let (frame, perm) = mapping(cpu, cpu.own.cur, va)?.ok_or(Stuck::NotMapped)?;
     require(va % PAGE_SIZE == 0, Stuck::Misaligned)?;
-    let frame = entry / PAGE_SIZE;
     require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
-    Ok((frame, entry % PAGE_SIZE))
+    Ok((frame, perm))
 }
 
 /// Internal `page_copy`: the first `k` words of the running thread's page at `va` become the message of channel `q`.
@@ -316,9 +314,9 @@ pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va
     let (frame, _) = message_frame(cpu, va)?;
     let own = &cpu.own;
     cpu.shared.channels.with(|channels| {
-        channels.mailbox.copy_first::<PhysicalMemory>(q.0, k * WORD_SIZE, &own.hp, frame);
+        channels.mailbox.copy_first::<PhysicalMemory, _>(q.0, k * WORD_SIZE, &own.hp, frame);
         M::ghosts(&mut channels.ghost, &own.ghost, |ghost, own| {
-            ghost.defined.copy_first::<DefinedMemory>(q.0, k * WORD_SIZE, &own.hp_defined, frame);
+            ghost.defined.copy_first::<DefinedMemory, _>(q.0, k * WORD_SIZE, &own.hp_defined, frame);
         });
         channels.log.push(own.cpu, Event::Buffer { tid: own.cur, channel: q.0, words: k });
         channels.spend(q);
@@ -345,9 +343,9 @@ pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Wor
     require(perm != perm::PTUR, Stuck::BadPermission)?;
     let own = &mut cpu.own;
     cpu.shared.channels.with(|channels| {
-        own.hp.copy_first::<Mailboxes>(frame, k * WORD_SIZE, &channels.mailbox, q.0);
+        own.hp.copy_first::<Mailboxes, _>(frame, k * WORD_SIZE, &channels.mailbox, q.0);
         M::ghosts(&mut own.ghost, &channels.ghost, |own, ghost| {
-            own.hp_defined.copy_first::<DefinedMail>(frame, k * WORD_SIZE, &ghost.defined, q.0);
+            own.hp_defined.copy_first::<DefinedMail, _>(frame, k * WORD_SIZE, &ghost.defined, q.0);
         });
     });
     Ok(())

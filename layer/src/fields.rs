@@ -126,10 +126,12 @@ domain::data! {
         /// Successful allocations.
         pages: Nat,
     }
-    /// A link of a thread queue.
+    /// What every CPU may have to know of a thread.
     pub struct Next {
-        /// The thread behind, or [`NO_THREAD`].
+        /// The thread behind it in its queue, or [`NO_THREAD`].
         thread: Word,
+        /// The CPU that it belongs to, if it is alive.
+        cpu: Word,
     }
     /// What the specification knows of a thread.
     pub struct ThreadGhost {

@@ -94,6 +94,10 @@ pub trait Links<M: Machine> {
     fn next(&self, thread: M::Word) -> M::Word;
     /// Puts `next` behind `thread`.
     fn set_next(&self, thread: M::Word, next: M::Word);
+    /// The CPU that `thread` belongs to.
+    fn cpu(&self, thread: M::Word) -> M::Word;
+    /// `thread` belongs to `cpu` for good.
+    fn set_cpu(&self, thread: M::Word, cpu: M::Word);
     /// Changes what the specification knows of the threads.
     fn update(&self, change: impl FnOnce(&mut <M as Home<ThreadGhosts>>::Map));
     /// Asks what the specification knows of the threads.

@@ -58,6 +58,20 @@ pub fn set_pt<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<(), Stuck>
 /// [`Stuck::FrameNotTable`].
 #[inline]
 pub fn pt_read<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    Ok(match mapping(cpu, n, va)? {
+        Some((page, perm)) => page * PAGE_SIZE + perm,
+        None => 0.into(),
+    })
+}
+
+/// What [`pt_read`] says, in its two parts.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn mapping<M: Machine>(
+    cpu: &Cpu<'_, M>,
+    n: M::Word,
+    va: M::Word,
+) -> Result<Option<(M::Word, M::Word)>, Stuck> {
     cpu.require_hk()?;
     cpu.require_init()?;
     require(cpu.own.ghost.check(|g| g.ipt.holds()), Stuck::NotKernelMap)?;
@@ -65,8 +79,8 @@ pub fn pt_read<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<
     require(is_mine(cpu, n), Stuck::NotMine)?;
     match walk(cpu, n, va)? {
         Walk::Identity => Err(Stuck::NoTable),
-        Walk::Absent => Ok(0.into()),
-        Walk::Mapped { page, perm } => Ok(page * PAGE_SIZE + perm),
+        Walk::Absent => Ok(None),
+        Walk::Mapped { page, perm } => Ok(Some((page, perm))),
     }
 }
 

@@ -128,6 +128,7 @@ pub fn proc_create<M: Machine>(
             g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr);
             g.charged.set([child], Charge { pages: M::Nat::zero() });
         });
+        shared.links.set_cpu(child, me);
         shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
         own.ready.push(&shared.links, me, child)?;
         own.log.push(me, Event::Spawn { tid: cur, child, quota: q });

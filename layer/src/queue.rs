@@ -164,7 +164,10 @@ impl<M: Machine> Threads<M> {
     /// The threads at boot: CPU `c` runs thread `c + 1`, its main thread.
     pub fn boot(place: M::Place) -> Self {
         let mut threads = Self::homes(place);
-        threads.next.define(|_| Next { thread: NO_THREAD.into() });
+        threads.next.define(|[t]| Next {
+            thread: NO_THREAD.into(),
+            cpu: if t >= 1 && t <= TOTAL_CPU { t - 1 } else { 0.into() },
+        });
         threads.tcb.define(|[t]| {
             let main = t >= 1 && t <= TOTAL_CPU;
             ThreadGhost {
@@ -227,6 +230,7 @@ impl<M: Spec> Threads<M> {
             && before.seq == after.seq
             && before.home == after.home
             && old.next.get([t]).thread == new.next.get([t]).thread
+            && old.next.get([t]).cpu == new.next.get([t]).cpu
     }
 
     /// Nobody puts thread `t` into the queue `id`, or takes it out, or moves it there.
@@ -243,13 +247,13 @@ impl<M: Spec> Threads<M> {
 
     /// What holds of thread `t` by itself.
     ///
-    /// Roots are alive and at home on their CPU; a child's parent is alive and at home on the same CPU, which ids say; a
-    /// thread in a ready or pending queue is in that of its own CPU; none is between two queues.
+    /// Roots are alive and at home on their CPU; a child's parent is alive and at home on the same CPU; a thread in a ready
+    /// or pending queue is in that of its own CPU; none is between two queues; everybody can find out whose it is.
     pub fn own_fact(&self, t: M::Word) -> bool {
         let thread = self.tcb.get([t]);
         let alive = thread.place != place::DEAD;
         thread.place < place::FLIGHT
-            && (!alive || (t != 0 && thread.home < TOTAL_CPU && thread.home == cpu_of::<M>(t)))
+            && (!alive || (t != 0 && thread.home < TOTAL_CPU && thread.home == self.next.get([t]).cpu))
             && (t == 0 || t > TOTAL_CPU || (alive && thread.home == t - 1))
             && (!alive || t <= TOTAL_CPU || {
                 let parent = self.tcb.get([parent::<M>(t)]);
@@ -265,25 +269,6 @@ impl<M: Spec> Threads<M> {
 #[track_caller]
 pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
     if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
-}
-
-/// The CPU that `thread`, which is not 0, belongs to: that of the root above it.
-#[track_caller]
-pub fn cpu_of<M: Machine>(thread: M::Word) -> M::Word {
-    // The first id of each generation.
-    const CHILDREN: u32 = TOTAL_CPU + 1;
-    const GRANDCHILDREN: u32 = CHILDREN + TOTAL_CPU * MAX_CHILDREN;
-    const LAST: u32 = GRANDCHILDREN + TOTAL_CPU * MAX_CHILDREN * MAX_CHILDREN;
-    const _: () = assert!(LAST + TOTAL_CPU * MAX_CHILDREN * MAX_CHILDREN * MAX_CHILDREN >= NUM_PROC);
-    if thread < CHILDREN {
-        thread - 1
-    } else if thread < GRANDCHILDREN {
-        (thread - CHILDREN) / MAX_CHILDREN
-    } else if thread < LAST {
-        (thread - GRANDCHILDREN) / (MAX_CHILDREN * MAX_CHILDREN)
-    } else {
-        (thread - LAST) / (MAX_CHILDREN * MAX_CHILDREN * MAX_CHILDREN)
-    }
 }
 
 /// A family of queues behind locks: one a row.

@@ -5,7 +5,6 @@ use crate::constants::*;
 use crate::fields::{Context, LockState, STAGES, ThreadGhost, place};
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Links, Lock, Machine};
-use crate::queue::cpu_of;
 use crate::state::{Cpu, Own, Shared};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Map};
@@ -31,7 +30,7 @@ impl<M: Machine> Resume<M> {
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::NoContainer`] when a thread of this CPU has none,
-/// [`Stuck::NotSpawned`] when one of another CPU was never created there (P5); [`Stuck::BadThread`], [`Stuck::Queued`].
+/// [`Stuck::NotSpawned`] when what is first there is no thread that sleeps (P5); [`Stuck::BadThread`], [`Stuck::Queued`].
 #[inline]
 pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::Word, Stuck> {
     cpu.require_hkpt()?;
@@ -44,16 +43,18 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
         sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
         return Ok(0.into());
     }
-    require(woken > 0 && woken < NUM_PROC, Stuck::BadThread)?;
-    let home = cpu_of::<M>(woken);
+    // Threads of this CPU have containers (P5): of others, all that is known is that they were created.
+    let queue = cv.channel().0;
+    let spawned = |t: ThreadGhost<M>| t.place == queue;
+    require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
+    let home = shared.links.cpu(woken);
     if home == own.cpu {
         require(own.ac.get([woken]).used.holds(), Stuck::NoContainer)?;
         sleepers.fifo.pop(&shared.links);
         own.ready.push(&shared.links, own.cpu, woken)?;
         sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
     } else {
-        let spawned = |t: ThreadGhost<M>| t.place != place::DEAD && t.home == home;
-        require(shared.links.check(|tcb| spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
+        require(home < TOTAL_CPU, Stuck::BadThread)?;
         // Its CPU must not see it asleep in no queue: nothing of others comes between the two events.
         let mut pending = shared.pending.lock(own.cpu, home);
         sleepers.fifo.pop(&shared.links);

@@ -6,25 +6,27 @@ use crate::engine::engine;
 use crate::explore::{branch, condition, in_range, oblige};
 use crate::facts::{Quantified, Trigger};
 use crate::lemma;
-use crate::map::Origin;
+use crate::map::{Identity, Origin};
 use crate::mutant::running;
 use crate::replay::Taken;
-use crate::state::{State, is_part, object_identity, threads_identity};
+use crate::state::{State, channels_identity, is_part, object_identity, threads_identity};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
 use layer::call::{Call, Give};
+use layer::channel::Channels;
 use layer::constants::{TOTAL_CPU, UCTXT_SIZE};
-use layer::fields::{FIELDS, Next, Slot, ThreadGhosts, UserContexts, bounds};
+use layer::fields::{FIELDS, Slot, ThreadGhosts, UserContexts, bounds};
 use layer::invariant::{IGNORE, Keys};
 use layer::log::{Event, Log};
-use layer::machine::{Links, Lock, Machine, Object, Spec, Visit};
+use layer::machine::{ChannelPool, Links, Lock, Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
-use layer::queue::{Queue, Threads};
+use layer::queue::{Family, Pending, Queue, Threads};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
+use sim::witness::OTHER_PENDING;
 use smt::term::{Name, Range, Term};
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -93,7 +95,15 @@ impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
     }
     #[track_caller]
     fn set_next(&self, thread: SymWord, next: SymWord) {
-        self.0.borrow_mut().next.set([thread], Next { thread: next });
+        self.0.borrow_mut().next.update([thread], |entry| entry.thread = next);
+    }
+    #[track_caller]
+    fn cpu(&self, thread: SymWord) -> SymWord {
+        self.0.borrow().next.get([thread]).cpu
+    }
+    #[track_caller]
+    fn set_cpu(&self, thread: SymWord, cpu: SymWord) {
+        self.0.borrow_mut().next.update([thread], |entry| entry.cpu = cpu);
     }
     #[track_caller]
     fn update(&self, change: impl FnOnce(&mut <Sym<G> as Home<ThreadGhosts>>::Map)) {
@@ -111,10 +121,14 @@ impl<G: Geometry> Machine for Sym<G> {
     type Log = NoLog;
     type Lock<T: Object<Self>> = SymLock<G, T>;
     type Links = SymLinks<G>;
+    type Channels = SymChannels<G>;
     type Registers = [SymWide; UCTXT_SIZE as usize];
 
     fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Shown<T> {
         Shown(make())
+    }
+    fn ghosts<T: 'static, U: 'static>(ghost: &mut Shown<T>, other: &Shown<U>, change: impl FnOnce(&mut T, &U)) {
+        change(&mut ghost.0, &other.0);
     }
     fn log(_: Origin) -> NoLog {
         NoLog
@@ -177,17 +191,45 @@ pub(crate) struct Duty {
 /// What the critical sections of a path owe.
 pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
 
-/// The links, as they are now and as they were when the others last moved.
+/// Something shared that has no lock of its own: as it is now, and as it was when the others last moved it.
+pub(crate) struct Seen<T> {
+    pub now: Rc<RefCell<T>>,
+    since: RefCell<Rc<T>>,
+    version: Cell<Origin>,
+}
+
+impl<T> Seen<T> {
+    fn new(snapshot: impl Fn() -> T) -> Seen<T> {
+        let start = Origin { version: 0 };
+        Seen {
+            now: Rc::new(RefCell::new(snapshot())),
+            since: RefCell::new(Rc::new(snapshot())),
+            version: Cell::new(start),
+        }
+    }
+
+    /// It is as `snapshot` says, at version `origin`, and nobody has touched it since.
+    fn renew(&self, snapshot: impl Fn() -> T, origin: Origin) {
+        *self.now.borrow_mut() = snapshot();
+        *self.since.borrow_mut() = Rc::new(snapshot());
+        self.version.set(origin);
+    }
+}
+
+/// What is shared on a path: what this CPU did to it, and what the others did.
 pub(crate) struct Moves<G: Geometry> {
     /// The state that the proof starts from, and whose invariant holds.
     start: Rc<State<G>>,
-    pub now: Rc<RefCell<Threads<Sym<G>>>>,
-    pub since: RefCell<Threads<Sym<G>>>,
-    pub version: RefCell<Origin>,
+    pub threads: Seen<Threads<Sym<G>>>,
+    pub channels: Seen<Channels<Sym<G>>>,
+    /// This CPU's own pending queue, which others fill whenever they move threads.
+    pub pending: Rc<RefCell<Queue<Sym<G>>>>,
     pub me: SymWord,
     pub duties: Duties,
     /// Objects whose lock was taken, by name of their field.
     pub taken: RefCell<Vec<&'static str>>,
+    /// The ids of the queues whose locks are held.
+    held: RefCell<Vec<SymWord>>,
     /// What is assumed of the state that the invariant was last known of.
     latest: RefCell<Rc<Assumed>>,
 }
@@ -196,12 +238,13 @@ impl<G: Geometry> Moves<G> {
     pub fn new(start: &Rc<State<G>>, assumed: &Rc<Assumed>) -> Rc<Self> {
         Rc::new(Moves {
             start: start.clone(),
-            now: Rc::new(RefCell::new(start.threads.snapshot())),
-            since: RefCell::new(start.threads.snapshot()),
-            version: RefCell::new(Origin { version: 0 }),
+            threads: Seen::new(|| start.threads.snapshot()),
+            channels: Seen::new(|| start.channels.snapshot()),
+            pending: Rc::new(RefCell::new(start.pending.snapshot())),
             me: start.own.cpu,
             duties: Duties::default(),
             taken: RefCell::default(),
+            held: RefCell::default(),
             latest: RefCell::new(assumed.clone()),
         })
     }
@@ -227,66 +270,95 @@ impl<G: Geometry> Moves<G> {
     pub fn called(&self, state: &State<G>, origin: Origin) {
         engine(|e| e.facts.drop_sets());
         self.know(state.snapshot());
-        *self.now.borrow_mut() = state.threads.snapshot();
-        *self.since.borrow_mut() = state.threads.snapshot();
-        *self.version.borrow_mut() = origin;
+        self.threads.renew(|| state.threads.snapshot(), origin);
+        self.channels.renew(|| state.channels.snapshot(), origin);
+        *self.pending.borrow_mut() = state.pending.snapshot();
     }
 
-    /// Assumes the invariant of the state that the proof started from, but with a shared object as it is now that the
-    /// others have moved for the first time: that the invariant is stable under their moves is proved by itself.
-    fn assume_stable<T: Object<Sym<G>>>(&self, object: &T, threads: &Threads<Sym<G>>) {
+    /// Assumes the invariant of the state that the proof started from, but with what `moved` replaces in it as it is now
+    /// that the others have moved it for the first time: that the invariant is stable under their moves is proved by itself.
+    fn assume_stable(&self, moved: impl FnOnce(&mut State<G>)) {
         let mut state = self.start.snapshot();
-        state.threads = threads.snapshot();
-        let object: &dyn Any = object;
-        if let Some(at) = object.downcast_ref::<AllocTable<Sym<G>>>() {
-            state.at = at.snapshot();
-        }
-        if let Some(pending) = object.downcast_ref::<Queue<Sym<G>>>() {
-            state.pending = pending.snapshot();
-        }
+        moved(&mut state);
         self.know(state);
     }
 
-    /// What this CPU did to the threads since the others last moved is what they may count on.
-    pub fn owe(&self, when: &'static str) {
-        {
-            let (now, since) = (self.now.borrow(), self.since.borrow());
-            if threads_identity(&now) == threads_identity(&since) {
-                return;
-            }
-        }
-        let (before, after) = (Rc::new(self.since.borrow().snapshot()), Rc::new(self.now.borrow().snapshot()));
-        let me = self.me;
-        let (old, new) = (before.clone(), after.clone());
-        let bound = bounds::<Sym<G>>("tcb").expect("tcb is a field")[0].into();
-        self.duties.borrow_mut().push(Duty {
-            clause: format!("{} {when}", clause::guarantee("tcb")),
-            bounds: vec![TOTAL_CPU.into(), bound],
-            holds: Box::new(move |k| k[0] == me || Threads::rely(&old, &new, k[0], k[1])),
-        });
-        self.duties.borrow_mut().push(Duty {
-            clause: format!("{} {when}", clause::by_itself("tcb")),
-            bounds: vec![bound],
-            holds: Box::new(move |k| after.own_fact(k[0])),
-        });
+    fn duty(&self, clause: String, when: &str, bounds: Vec<u64>, holds: impl Fn(&[SymWord]) -> bool + 'static) {
+        self.duties.borrow_mut().push(Duty { clause: format!("{clause} {when}"), bounds, holds: Box::new(holds) });
     }
 
-    /// The others move threads: from here on a new version of the links holds.
-    fn others_move(&self) {
+    /// What this CPU did to threads and channels since the others last moved is what they may count on, and it did so only
+    /// where it held the lock.
+    pub fn owe(&self, when: &'static str) {
+        self.owe_threads(when);
+        self.owe_channels(when);
+    }
+
+    fn owe_threads(&self, when: &'static str) {
+        let (old, new) = (self.threads.since.borrow().clone(), Rc::new(self.threads.now.borrow().snapshot()));
+        if threads_identity(&old) == threads_identity(&new) {
+            return;
+        }
+        *self.threads.since.borrow_mut() = new.clone();
+        let me = self.me;
+        let bound = key_bounds::<G>(Threads::<Sym<G>>::KEYS);
+        let cpu_and = [&[TOTAL_CPU.into()], &*bound].concat();
+        let (before, after) = (old.clone(), new.clone());
+        self.duty(clause::guarantee("tcb"), when, cpu_and, move |k| {
+            k[0] == me || Threads::rely(&before, &after, k[0], k[1])
+        });
+        let (after, held) = (new.clone(), self.held.borrow().clone());
+        self.duty(clause::unheld("tcb"), when, bound.clone(), move |k| {
+            Threads::moved_within(&old, &after, &held, k[0])
+        });
+        self.duty(clause::by_itself("tcb"), when, bound, move |k| new.own_fact(k[0]));
+    }
+
+    fn owe_channels(&self, when: &'static str) {
+        let (old, new) = (self.channels.since.borrow().clone(), Rc::new(self.channels.now.borrow().snapshot()));
+        if channels_identity(&old) == channels_identity(&new) {
+            return;
+        }
+        *self.channels.since.borrow_mut() = new.clone();
+        let me = self.me;
+        for (keys, relation) in Relation::CHANNELS {
+            let bound = key_bounds::<G>(keys);
+            let cpu_and = [&[TOTAL_CPU.into()], &*bound].concat();
+            let (before, after) = (old.clone(), new.clone());
+            self.duty(clause::guarantee(CHANNELS), when, cpu_and, move |k| {
+                k[0] == me || relation.rely(&before, &after, k[0], &k[1..])
+            });
+            let (before, after) = (old.clone(), new.clone());
+            self.duty(clause::unheld(CHANNELS), when, bound.clone(), move |k| {
+                before.lock_of(k[0]).holder == me
+                    || after.lock_of(k[0]).holder == me
+                    || relation.unchanged(&before, &after, k)
+            });
+            let after = new.clone();
+            self.duty(clause::by_itself(CHANNELS), when, bound, move |k| relation.own_fact(&after, k));
+        }
+    }
+
+    /// The others move threads: from here on a new version of the links holds, and, unless its lock is about to be taken or
+    /// held, of this CPU's pending queue.
+    fn others_move_threads(&self, takes_own: bool) -> Vec<u32> {
         let origin = next_version();
-        let old = Rc::new(self.now.borrow().snapshot());
+        let mut versions = vec![origin.version];
+        let old = Rc::new(self.threads.now.borrow().snapshot());
         let new = Rc::new(Threads::homes(origin));
         #[cfg(test)]
         crate::agreement::concrete::threads_rest(origin, &old);
-        let me = self.me;
-        let from = self.version.replace(origin);
-        let identity = [threads_identity(&old), threads_identity(&new)].concat();
+        let (me, from) = (self.me, self.threads.version.get());
+        let held = self.held.borrow().clone();
+        let mut identity = [threads_identity(&old), threads_identity(&new)].concat();
+        identity.extend(held.iter().map(|id| Identity::Value(id.0)));
         let set = self.latest().set("rely of threads", identity, || {
             let mut set = Vec::new();
             for version in [from, origin] {
-                let (old, new) = (old.clone(), new.clone());
+                let (old, new, held) = (old.clone(), new.clone(), held.clone());
                 set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
-                    Threads::rely(&old, &new, me, k[0])
+                    // Nobody touches what is in a queue whose lock this CPU holds.
+                    Threads::rely(&old, &new, me, k[0]) && held.iter().all(|&id| Threads::stays(&old, &new, id, k[0]))
                 }));
             }
             let fact = new.clone();
@@ -294,8 +366,144 @@ impl<G: Geometry> Moves<G> {
             set
         });
         engine(|e| e.facts.add(set));
-        *self.now.borrow_mut() = new.snapshot();
-        *self.since.borrow_mut() = new.snapshot();
+        self.threads.renew(|| new.snapshot(), origin);
+        if !takes_own && !held.iter().any(|id| id.0 == own_pending(me).0) {
+            let own = next_version();
+            versions.push(own.version);
+            let pending = Rc::new(unknown_object::<G, Queue<Sym<G>>>(own));
+            #[cfg(test)]
+            crate::agreement::concrete::object_rests(own, &*self.pending.borrow());
+            self.pending_by_itself(&pending, &new);
+            *self.pending.borrow_mut() = pending.snapshot();
+        }
+        versions
+    }
+
+    /// This CPU's pending queue is one.
+    fn pending_by_itself(&self, pending: &Rc<Queue<Sym<G>>>, threads: &Rc<Threads<Sym<G>>>) {
+        let (me, version) = (self.me, self.threads.version.get());
+        let identity = [object_identity(&**pending), threads_identity(threads)].concat();
+        let set = self.latest().set("own pending queue", identity, || {
+            let (pending, threads) = (pending.clone(), threads.clone());
+            vec![quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
+                pending.own_fact(me, &threads, k)
+            })]
+        });
+        engine(|e| e.facts.add(set));
+    }
+
+    /// The others move channels, all but those whose lock this CPU holds, and the lock of `q` is free.
+    fn others_move_channels(&self, q: SymWord) {
+        let written = engine(|e| e.writes.iter().any(|w| [CHANNELS, MAIL].iter().any(|field| is_part(w.field, field))));
+        let pristine = self.channels.version.get().version == 0 && !written;
+        if pristine {
+            engine(|e| e.facts.drop_sets());
+        }
+        let origin = next_version();
+        engine(|e| e.taken.push(Taken { versions: vec![origin.version] }));
+        let old = Rc::new(self.channels.now.borrow().snapshot());
+        let new = Rc::new(Channels::homes(origin));
+        #[cfg(test)]
+        crate::agreement::concrete::channels_rest(origin, &old);
+        if pristine {
+            self.assume_stable(|state| state.channels = new.snapshot());
+        }
+        let (me, from) = (self.me, self.channels.version.get());
+        let identity = [channels_identity(&old), channels_identity(&new)].concat();
+        let set = self.latest().set("rely of channels", identity, || {
+            let mut set = Vec::new();
+            for (keys, relation) in Relation::CHANNELS {
+                for version in [from, origin] {
+                    let (old, new) = (old.clone(), new.clone());
+                    set.push(quantified::<G>(keys, &at_version(version), move |k| relation.rely(&old, &new, me, k)));
+                }
+                let fact = new.clone();
+                set.push(quantified::<G>(keys, &at_version(origin), move |k| relation.own_fact(&fact, k)));
+            }
+            set
+        });
+        engine(|e| e.facts.add(set));
+        self.channels.renew(|| new.snapshot(), origin);
+        let is_free = condition(&|| new.lock_of(q).holder == TOTAL_CPU);
+        engine(|e| {
+            e.learn(is_free);
+            e.assume(is_free);
+        });
+    }
+}
+
+/// The id of the pending queue of CPU `me`.
+fn own_pending(me: SymWord) -> SymWord {
+    queue_id(Pending::FIRST, me)
+}
+
+/// The id of the queue of row `row` of a family whose first one is `first`.
+fn queue_id(first: u32, row: SymWord) -> SymWord {
+    SymWord(engine(|e| {
+        let first = e.arena.number(first.into());
+        e.arena.add(row.0, first)
+    }))
+}
+
+/// The fields of the channels: control blocks with their locks, and mailboxes.
+pub(crate) const CHANNELS: &str = "syncchpool";
+pub(crate) const MAIL: &str = "mailbox";
+
+/// What holds of channels, and between two versions of them: of their control blocks and locks, or of their messages.
+#[derive(Clone, Copy)]
+pub(crate) enum Relation {
+    Control,
+    Mail,
+}
+
+impl Relation {
+    /// Both, with where they are to be looked at.
+    pub const CHANNELS: [(Keys, Relation); 2] =
+        [(&[(CHANNELS, &[0])], Relation::Control), (&[(MAIL, &[0, 1])], Relation::Mail)];
+
+    pub fn rely<G: Geometry>(self, old: &Channels<Sym<G>>, new: &Channels<Sym<G>>, me: SymWord, k: &[SymWord]) -> bool {
+        match self {
+            Relation::Control => Channels::rely(old, new, me, k[0]),
+            Relation::Mail => Channels::mail_rely(old, new, me, k[0], k[1]),
+        }
+    }
+
+    pub fn unchanged<G: Geometry>(self, old: &Channels<Sym<G>>, new: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
+        match self {
+            Relation::Control => Channels::unchanged(old, new, k[0]),
+            Relation::Mail => Channels::same_mail(old, new, k[0], k[1]),
+        }
+    }
+
+    pub fn own_fact<G: Geometry>(self, channels: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
+        match self {
+            Relation::Control => channels.own_fact(k[0]),
+            Relation::Mail => channels.mail_fact(k[0], k[1]),
+        }
+    }
+}
+
+/// The channels: one version of them at a time.
+pub struct SymChannels<G: Geometry>(pub(crate) Rc<Moves<G>>);
+
+impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
+    fn acquire(&self, by: SymWord, q: SymWord) {
+        assert!(by.0 == self.0.me.0, "a lock is taken for another CPU");
+        self.0.owe("before taking a lock");
+        self.0.taken.borrow_mut().push(CHANNELS);
+        self.0.others_move_channels(q);
+    }
+    #[track_caller]
+    fn release(&self, by: SymWord, q: SymWord) {
+        assert!(by.0 == self.0.me.0, "a lock is given back for another CPU");
+        let at = Location::caller();
+        let given_back = condition(&|| self.0.channels.now.borrow().lock_of(q).holder == TOTAL_CPU);
+        oblige(given_back, "a lock is given back that is held", at);
+        self.0.owe_channels("at release");
+    }
+    #[track_caller]
+    fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
+        work(&mut self.0.channels.now.borrow_mut())
     }
 }
 
@@ -353,24 +561,36 @@ pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
     limits
 }
 
-/// A family of shared objects of which this CPU takes the lock of one row.
+/// A family of shared objects; one row may be part of the state.
 pub struct SymLock<G: Geometry, T> {
+    own: Option<OwnRow<T>>,
+    moves: Rc<Moves<G>>,
+}
+
+/// The row of a family that is part of the state.
+struct OwnRow<T> {
     row: SymWord,
     object: Rc<RefCell<T>>,
-    version: RefCell<Origin>,
-    moves: Rc<Moves<G>>,
+    version: Cell<Origin>,
 }
 
 impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
     /// The family whose row `row` is `object`, which comes from version 0 of its fields.
-    pub(crate) fn new(row: SymWord, object: T, moves: Rc<Moves<G>>) -> Self {
-        SymLock { row, object: Rc::new(RefCell::new(object)), version: RefCell::new(Origin { version: 0 }), moves }
+    pub(crate) fn new(row: SymWord, object: Rc<RefCell<T>>, moves: Rc<Moves<G>>) -> Self {
+        SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin { version: 0 }) }), moves }
+    }
+
+    /// A family of which no row is part of the state.
+    pub(crate) fn elsewhere(moves: Rc<Moves<G>>) -> Self {
+        SymLock { own: None, moves }
     }
 
     /// A primitive that was called by its contract leaves `object`.
     pub(crate) fn called(&self, object: &T, origin: Origin) {
-        *self.object.borrow_mut() = object.snapshot();
-        *self.version.borrow_mut() = origin;
+        if let Some(own) = &self.own {
+            *own.object.borrow_mut() = object.snapshot();
+            own.version.set(origin);
+        }
     }
 
     /// What the critical sections of the path have moved.
@@ -378,9 +598,14 @@ impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
         &self.moves
     }
 
-    /// The object as this CPU left it.
+    /// The object of the row that is part of the state, as this CPU left it.
     pub(crate) fn left(&self) -> T {
-        self.object.borrow().snapshot()
+        self.own.as_ref().expect("a row is part of the state").object.borrow().snapshot()
+    }
+
+    /// The row that is part of the state, if it is this one.
+    fn own(&self, row: SymWord) -> Option<&OwnRow<T>> {
+        self.own.as_ref().filter(|own| own.row.0 == row.0)
     }
 }
 
@@ -418,14 +643,20 @@ impl<G: Geometry> Visit<Sym<G>> for MakeUnknown<'_> {
 
 /// An object of which nothing is known, at version `origin`.
 pub(crate) fn unknown_object<G: Geometry, T: Object<Sym<G>>>(origin: Origin) -> T {
+    unknown_row(origin, T::NAME)
+}
+
+/// As [`unknown_object`], for one whose words are called after `name`.
+fn unknown_row<G: Geometry, T: Object<Sym<G>>>(origin: Origin, name: &str) -> T {
     let mut object = T::new(origin);
-    object.words(&mut MakeUnknown { origin, prefix: &format!("{}.", T::NAME), wanted: &|_| true });
+    object.words(&mut MakeUnknown { origin, prefix: &format!("{name}."), wanted: &|_| true });
     object
 }
 
 /// Holds a symbolic lock.
 pub struct SymGuard<'a, G: Geometry, T: Object<Sym<G>>> {
     lock: &'a SymLock<G, T>,
+    row: SymWord,
     object: T,
     taken: Rc<T>,
 }
@@ -451,56 +682,78 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
 
     #[track_caller]
     fn lock(&self, by: SymWord, row: SymWord) -> SymGuard<'_, G, T> {
-        assert!(
-            by.0 == self.moves.me.0 && row.0 == self.row.0,
-            "a lock is taken for another CPU or row than this CPU's"
-        );
-        self.moves.taken.borrow_mut().push(if T::MOVES_THREADS { "tcb" } else { T::NAME });
+        let (moves, own) = (&self.moves, self.own(row));
+        assert!(by.0 == moves.me.0, "a lock is taken for another CPU");
+        let moves_threads = T::QUEUES.is_some();
+        moves.taken.borrow_mut().push(if moves_threads { "tcb" } else { T::NAME });
         // As it was when the proof started: nothing of it was written, and the others have not moved it yet.
-        let mut pristine = self.version.borrow().version == 0;
-        if T::MOVES_THREADS {
-            let written = engine(|e| e.writes.iter().any(|w| w.field.starts_with("tcb")));
-            pristine &= self.moves.version.borrow().version == 0 && !written;
+        let mut pristine = own.is_none_or(|own| own.version.get().version == 0);
+        if moves_threads {
+            let written = engine(|e| e.writes.iter().any(|w| is_part(w.field, "tcb")));
+            pristine &= moves.threads.version.get().version == 0 && !written;
         }
         if pristine {
             // Facts of the state before would burden every question about the one after.
             engine(|e| e.facts.drop_sets());
         }
         let mut versions = Vec::new();
-        if T::MOVES_THREADS {
-            self.moves.owe("before taking a lock");
-            self.moves.others_move();
-            versions.push(self.moves.version.borrow().version);
+        if moves_threads {
+            moves.owe("before taking a lock");
+            versions.extend(moves.others_move_threads(own.is_some()));
         }
         let origin = next_version();
         versions.push(origin.version);
         engine(|e| e.taken.push(Taken { versions }));
-        let from = self.version.replace(origin);
-        let old = Rc::new(self.object.borrow().snapshot());
-        let new = Rc::new(unknown_object::<G, T>(origin));
+        let (from, old) = match own {
+            Some(own) => (own.version.replace(origin), Rc::new(own.object.borrow().snapshot())),
+            // Nothing is known of what it was before.
+            None => (origin, Rc::new(unknown_row::<G, T>(next_version(), "before"))),
+        };
+        let new = Rc::new(match own {
+            None if T::NAME == Pending::NAME => unknown_row::<G, T>(origin, OTHER_PENDING),
+            _ => unknown_object::<G, T>(origin),
+        });
         #[cfg(test)]
-        crate::agreement::concrete::object_rests(origin, &*old);
-        let threads = Rc::new(self.moves.now.borrow().snapshot());
-        let links = *self.moves.version.borrow();
-        // Where the object has no fields of its own, its facts are about the threads in it.
-        let (before, after) = if T::MOVES_THREADS { (links, links) } else { (from, origin) };
-        if pristine {
-            let unmoved = &self.moves.start.threads;
-            self.moves.assume_stable(&*new, if T::MOVES_THREADS { &threads } else { unmoved });
+        crate::agreement::concrete::row_rests(origin, row, own.map(|_| &*old), &*new);
+        if let Some(own) = own {
+            // The invariant speaks of it as it is now.
+            *own.object.borrow_mut() = new.snapshot();
         }
-        let identity = [object_identity(&*old), object_identity(&*new), threads_identity(&threads)].concat();
-        let set = self.moves.latest().set(T::NAME, identity, || {
+        let threads = Rc::new(moves.threads.now.borrow().snapshot());
+        let links = moves.threads.version.get();
+        // Where the object has no fields of its own, its facts are about the threads in it.
+        let (before, after) = if moves_threads { (links, links) } else { (from, origin) };
+        if pristine {
+            moves.assume_stable(|state| {
+                if moves_threads {
+                    state.threads = threads.snapshot();
+                    state.pending = moves.pending.borrow().snapshot();
+                }
+                let object: &dyn Any = &*new;
+                if let Some(at) = object.downcast_ref::<AllocTable<Sym<G>>>() {
+                    state.at = at.snapshot();
+                }
+            });
+        }
+        let mut identity = [object_identity(&*old), object_identity(&*new), threads_identity(&threads)].concat();
+        identity.push(Identity::Value(row.0));
+        let set = moves.latest().set(T::NAME, identity, || {
             let mut set = Vec::new();
-            for version in [before, after] {
-                let (old, new) = (old.clone(), new.clone());
-                set.push(quantified::<G>(T::KEYS, &at_version(version), move |k| T::rely(&old, &new, by, k)));
+            if own.is_some() {
+                for version in [before, after] {
+                    let (old, new) = (old.clone(), new.clone());
+                    set.push(quantified::<G>(T::KEYS, &at_version(version), move |k| T::rely(&old, &new, by, k)));
+                }
             }
-            let (fact, row) = (new.clone(), self.row);
+            let fact = new.clone();
             set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
             set
         });
         engine(|e| e.facts.add(set));
-        SymGuard { lock: self, object: new.snapshot(), taken: new }
+        if let Some(first) = T::QUEUES {
+            moves.held.borrow_mut().push(queue_id(first, row));
+        }
+        SymGuard { lock: self, row, object: new.snapshot(), taken: new }
     }
 }
 
@@ -510,25 +763,21 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
             return;
         }
         let left = Rc::new(self.object.snapshot());
-        *self.lock.object.borrow_mut() = self.object.snapshot();
+        if let Some(own) = self.lock.own(self.row) {
+            *own.object.borrow_mut() = self.object.snapshot();
+        }
         let moves = &self.lock.moves;
-        let (me, row, limits) = (moves.me, self.lock.row, key_bounds::<G>(T::KEYS));
-        let mut duties = moves.duties.borrow_mut();
+        let (me, row, limits) = (moves.me, self.row, key_bounds::<G>(T::KEYS));
         let (old, new) = (self.taken.clone(), left.clone());
-        duties.push(Duty {
-            clause: format!("{} at unlock", clause::guarantee(T::NAME)),
-            bounds: [TOTAL_CPU.into()].into_iter().chain(limits.iter().copied()).collect(),
-            holds: Box::new(move |k| k[0] == me || T::rely(&old, &new, k[0], &k[1..])),
+        let cpu_and = [&[TOTAL_CPU.into()], &*limits].concat();
+        moves.duty(clause::guarantee(T::NAME), "at unlock", cpu_and, move |k| {
+            k[0] == me || T::rely(&old, &new, k[0], &k[1..])
         });
-        let threads = moves.now.borrow().snapshot();
-        duties.push(Duty {
-            clause: format!("{} at unlock", clause::by_itself(T::NAME)),
-            bounds: limits,
-            holds: Box::new(move |k| left.own_fact(row, &threads, k)),
-        });
-        drop(duties);
-        if T::MOVES_THREADS {
-            moves.owe("at unlock");
+        let threads = moves.threads.now.borrow().snapshot();
+        moves.duty(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.own_fact(row, &threads, k));
+        if T::QUEUES.is_some() {
+            moves.owe_threads("at unlock");
+            moves.held.borrow_mut().pop();
         }
     }
 }

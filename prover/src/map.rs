@@ -8,6 +8,7 @@ use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Data, Field, Geometry, Home, Key, Map, Sink, Source};
 use smt::solver::Verdict;
 use smt::term::{Name, Range, Term};
+use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
@@ -373,12 +374,15 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     }
 
     #[track_caller]
-    fn copy_first<S>(&mut self, row: SymWord, length: SymWord, source: &SymMap<G, S>, from: SymWord)
+    fn copy_first<S, M>(&mut self, row: SymWord, length: SymWord, source: &M, from: SymWord)
     where
+        M: Map<Sym<G>, S> + 'static,
         S: Field<Sym<G>, Key = [SymWord; 2], Val = F::Val>,
         F: Field<Sym<G>, Key = [SymWord; 2]>,
     {
         let at = Location::caller();
+        let source: &dyn Any = source;
+        let source: &SymMap<G, S> = source.downcast_ref().expect("every field has this home");
         let key = self.key(&[row], at);
         source.key(&[from], at);
         for bound in [F::DIMS[1], <S as Field<Sym<G>>>::DIMS[1]] {

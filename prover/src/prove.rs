@@ -317,12 +317,15 @@ fn path_of_primitive<G: Geometry>(
         let requires = condition(&requires);
         admitted.set(apart(|| check(&[requires], Aim::Witness)) == Verdict::Sat);
     }
-    apart(|| {
-        // What it requires holds where it is called, which is proved there.
+    // What an internal function requires holds where it is called, which is proved there.
+    let suppose_required = || {
         if primitive.kind == Kind::Internal {
             let requires = condition(&requires);
             engine(|e| e.suppose(requires));
         }
+    };
+    apart(|| {
+        suppose_required();
         prove_facts(&after, &moves.latest(), |fact| primitive.keeps(fact.number, || true), proved)
     });
     let step = Step {
@@ -337,7 +340,10 @@ fn path_of_primitive<G: Geometry>(
     if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
         note(proved, "frame".to_string());
     }
-    prove_duties(&moves, proved);
+    apart(|| {
+        suppose_required();
+        prove_duties(&moves, proved);
+    });
 }
 
 /// The names of the fields and scalars that the frame of `contract` speaks of, whatever the call gives.

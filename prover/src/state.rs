@@ -1,18 +1,20 @@
 //! A symbolic state: what a proof starts from, and what it ends in.
 use crate::engine::engine;
-use crate::machine::{MakeUnknown, Moves, Sym, SymLinks, SymLock, unknown_object};
+use crate::machine::{MakeUnknown, Moves, Sym, SymChannels, SymLinks, SymLock, unknown_object};
 use crate::map::{Identity, Origin};
 use crate::mutant::running;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Field, Geometry, Home};
+use layer::channel::Channels;
 use layer::fields::*;
 use layer::invariant::View;
-use layer::machine::{Machine, Object, Spec, Visit};
+use layer::machine::{ChannelPool, Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
 use layer::state::{Boot, Console, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo, Vm};
 use smt::term::{Name, Range};
 use std::any::Any;
+use std::cell::RefCell;
 use std::rc::Rc;
 
 /// Every part of the state that one CPU sees.
@@ -20,6 +22,7 @@ pub(crate) struct State<G: Geometry> {
     pub own: Own<Sym<G>>,
     pub at: AllocTable<Sym<G>>,
     pub pending: Queue<Sym<G>>,
+    pub channels: Channels<Sym<G>>,
     pub threads: Threads<Sym<G>>,
     pub boot: Boot<Sym<G>>,
     pub current_cpu: SymWord,
@@ -61,7 +64,8 @@ macro_rules! each_map {
             (DirectoriesDefined own.ghost.0.dirs_defined) (PageTableGhosts own.ghost.0.tables)
             (IdentityTables own.ghost.0.idpde) (DefinedMemory own.ghost.0.hp_defined)
             (UserContextKinds own.ghost.0.uctxt_kind) (Charges own.ghost.0.charged)
-            (SharedMemory own.ghost.0.smspool) (SyncChannels own.ghost.0.syncchpool) (Frames at.frames) (Owners at.owner.0.owners)
+            (SharedMemory own.ghost.0.smspool) (LockStates own.ghost.0.lock) (SyncChannels channels.pool)
+            (ChannelLocks channels.ghost.0.locks) (Mailboxes channels.mailbox) (DefinedMail channels.ghost.0.defined) (Frames at.frames) (Owners at.owner.0.owners)
             (NextLinks threads.next) (ThreadGhosts threads.tcb))
     };
     (@ $borrow:tt $state:ident, $name:ident, $map:ident, $work:expr, $(($field:ident $($path:tt)*))*) => {
@@ -119,6 +123,7 @@ impl<G: Geometry> State<G> {
             own,
             at: unknown_object(NOW),
             pending: unknown_object(NOW),
+            channels: Channels::homes(NOW),
             threads: Threads::homes(NOW),
             boot: boot(),
             current_cpu: word("current_CPU_ID"),
@@ -141,6 +146,9 @@ impl<G: Geometry> State<G> {
         if names.iter().any(|name| is_part(name, "tcb")) {
             state.threads = Threads::homes(origin);
             state.pending = unknown_object(origin);
+        }
+        if names.contains(&"syncchpool.lock") {
+            state.channels = Channels::homes(origin);
         }
         state
     }
@@ -173,6 +181,7 @@ impl<G: Geometry> State<G> {
             own: Own::init_adt(NOW, cpu, io_apic()),
             at: AllocTable::boot(NOW, boot.nps),
             pending: layer::machine::Object::new(NOW),
+            channels: Channels::boot(NOW),
             threads: Threads::boot(NOW),
             boot,
             current_cpu: cpu,
@@ -186,6 +195,7 @@ impl<G: Geometry> State<G> {
             ghost: Sym::<G>::present(&self.own.ghost),
             at: &self.at,
             pending: &self.pending,
+            channels: &self.channels,
             threads: &self.threads,
             boot: &self.boot,
             current_cpu: self.current_cpu,
@@ -198,6 +208,7 @@ impl<G: Geometry> State<G> {
             own: self.own.snapshot(),
             at: layer::machine::Object::snapshot(&self.at),
             pending: layer::machine::Object::snapshot(&self.pending),
+            channels: self.channels.snapshot(),
             threads: self.threads.snapshot(),
             boot: self.boot,
             current_cpu: self.current_cpu,
@@ -207,10 +218,13 @@ impl<G: Geometry> State<G> {
     /// Lets `call` work on a CPU in this state, and gives its result with the state that it leaves.
     pub fn run<R>(&self, moves: &Rc<Moves<G>>, call: impl FnOnce(&mut Cpu<'_, Sym<G>>) -> R) -> (R, State<G>) {
         let start = self.snapshot();
+        let at = Rc::new(RefCell::new(start.at));
         let shared = Shared {
-            at: SymLock::new(SymWord::from(0), start.at, moves.clone()),
-            pending: SymLock::new(self.own.cpu, start.pending, moves.clone()),
-            links: SymLinks(moves.now.clone()),
+            at: SymLock::new(SymWord::from(0), at, moves.clone()),
+            pending: SymLock::new(self.own.cpu, moves.pending.clone(), moves.clone()),
+            sleep: SymLock::elsewhere(moves.clone()),
+            channels: SymChannels(moves.clone()),
+            links: SymLinks(moves.threads.now.clone()),
             boot: self.boot,
         };
         let mut cpu = Cpu { own: start.own, shared: &shared };
@@ -225,6 +239,7 @@ impl<G: Geometry> State<G> {
             own: cpu.own.snapshot(),
             at: cpu.shared.at.left(),
             pending: cpu.shared.pending.left(),
+            channels: cpu.shared.channels.with(|channels| channels.snapshot()),
             threads: cpu.shared.links.0.borrow().snapshot(),
             boot: cpu.shared.boot,
             current_cpu,
@@ -246,6 +261,12 @@ pub(crate) fn object_identity<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Vec
 /// What tells the links and ghost state of the threads from those that differ from them.
 pub(crate) fn threads_identity<G: Geometry>(threads: &Threads<Sym<G>>) -> Vec<Identity> {
     vec![threads.next.identity(), threads.tcb.identity()]
+}
+
+/// What tells the channels from those that differ from them.
+pub(crate) fn channels_identity<G: Geometry>(channels: &Channels<Sym<G>>) -> Vec<Identity> {
+    let ghost = &channels.ghost.0;
+    vec![channels.pool.identity(), ghost.locks.identity(), channels.mailbox.identity(), ghost.defined.identity()]
 }
 
 /// Collects what tells values apart that are in no map.

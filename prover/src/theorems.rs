@@ -3,7 +3,7 @@ use crate::assumed::Assumed;
 use crate::engine::{Failure, engine};
 use crate::explore::{Aim, apart, check, goal};
 use crate::facts::FactSet;
-use crate::machine::{Moves, Sym, at_version, decide, key_bounds, quantified, unknown_object};
+use crate::machine::{Moves, Relation, Sym, at_version, decide, key_bounds, quantified, unknown_object};
 use crate::map::Origin;
 use crate::prove::{
     Ground, Outcome, any, any_keys, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
@@ -11,14 +11,15 @@ use crate::prove::{
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
-use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::channel::Channels;
+use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
 use layer::fields::{Pde, Pte};
 use layer::invariant::{Fact, Keys, View, facts};
 use layer::machine::{Object, Spec};
 use layer::memory::{Access, Chunk, exec_store};
 use layer::page_alloc::AllocTable;
 use layer::page_table::is_user_directory;
-use layer::queue::{Queue, Threads};
+use layer::queue::{Family, Queue, Sleeping, Threads};
 use smt::solver::Verdict;
 use smt::term::Range;
 use std::cell::RefCell;
@@ -59,21 +60,34 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
             prove: || rely_is_preorder::<G, Threads<Sym<G>>>(),
         },
         Theorem {
+            name: "rely_slp",
+            says: "what a CPU may count on of a sleep queue is reflexive and transitive",
+            prove: || rely_is_preorder::<G, Queue<Sym<G>, Sleeping>>(),
+        },
+        Theorem {
+            name: "rely_syncchpool",
+            says: "what a CPU may count on of the channels is reflexive and transitive",
+            prove: || rely_is_preorder::<G, Channels<Sym<G>>>(),
+        },
+        Theorem {
+            name: "rely_mailbox",
+            says: "what a CPU may count on of the messages is reflexive and transitive",
+            prove: || rely_is_preorder::<G, Mail<G>>(),
+        },
+        Theorem {
             name: "stable_AT",
             says: "the invariant stays when others use the allocation table",
-            prove: || stability::<G>(&|state, version| State { at: unknown_object(version), ..state }, false),
+            prove: || stability::<G>(Moved::Table),
         },
         Theorem {
             name: "stable_threads",
             says: "the invariant stays when others move threads",
-            prove: || {
-                let moved = |state, version| State {
-                    pending: unknown_object(version),
-                    threads: Threads::homes(version),
-                    ..state
-                };
-                stability::<G>(&moved, true)
-            },
+            prove: || stability::<G>(Moved::Threads),
+        },
+        Theorem {
+            name: "stable_channels",
+            says: "the invariant stays when others use channels",
+            prove: || stability::<G>(Moved::Channels),
         },
         Theorem {
             name: "isolation_of_frames",
@@ -113,6 +127,10 @@ fn init_adt<G: Geometry>() -> Outcome {
         prove_facts(&state, &Assumed::nothing(), |_| true, &mut outcome.clauses);
         clause(outcome, "every pending queue by itself", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
             state.pending.own_fact(k[0], &state.threads, &k[1..])
+        });
+        let sleepers: Queue<Sym<G>, Sleeping> = Object::new(Origin { version: 0 });
+        clause(outcome, "every sleep queue by itself", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
+            sleepers.own_fact(k[0], &state.threads, &k[1..])
         });
     });
     outcome.require_success();
@@ -166,7 +184,7 @@ impl<G: Geometry> Versioned<G> for AllocTable<Sym<G>> {
     }
 }
 
-impl<G: Geometry> Versioned<G> for Queue<Sym<G>> {
+impl<G: Geometry, F: Family> Versioned<G> for Queue<Sym<G>, F> {
     const KEYS: Keys = <Self as Object<Sym<G>>>::KEYS;
     fn unknown(version: Origin) -> Self {
         unknown_object(version)
@@ -190,6 +208,35 @@ impl<G: Geometry> Versioned<G> for Threads<Sym<G>> {
     }
     fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
         Threads::own_fact(self, key[0])
+    }
+}
+
+impl<G: Geometry> Versioned<G> for Channels<Sym<G>> {
+    const KEYS: Keys = Channels::<Sym<G>>::KEYS;
+    fn unknown(version: Origin) -> Self {
+        Channels::homes(version)
+    }
+    fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
+        Relation::Control.rely(old, new, me, key)
+    }
+    fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
+        Relation::Control.own_fact(self, key)
+    }
+}
+
+/// The messages of the channels.
+struct Mail<G: Geometry>(Channels<Sym<G>>);
+
+impl<G: Geometry> Versioned<G> for Mail<G> {
+    const KEYS: Keys = Channels::<Sym<G>>::MAIL;
+    fn unknown(version: Origin) -> Self {
+        Mail(Channels::homes(version))
+    }
+    fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
+        Relation::Mail.rely(&old.0, &new.0, me, key)
+    }
+    fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
+        Relation::Mail.own_fact(&self.0, key)
     }
 }
 
@@ -228,42 +275,94 @@ fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
     outcome
 }
 
-/// The invariant holds, the others move what `moved` makes unknown, within what this CPU may count on: the invariant
-/// holds. On both grounds, because proofs on both assume it where a lock is taken.
-fn stability<G: Geometry>(moved: &dyn Fn(State<G>, Origin) -> State<G>, threads: bool) -> Outcome {
+/// What the others move.
+#[derive(Clone, Copy)]
+enum Moved {
+    Table,
+    Threads,
+    Channels,
+}
+
+/// A condition on one state, or on two of them one after the other, at some keys.
+type Condition<G> = (Keys, fn(&State<G>, &State<G>, SymWord, &[SymWord]) -> bool);
+
+impl Moved {
+    /// `state`, moved to `version`.
+    fn to<G: Geometry>(self, state: State<G>, version: Origin) -> State<G> {
+        match self {
+            Moved::Table => State { at: unknown_object(version), ..state },
+            Moved::Threads => State { pending: unknown_object(version), threads: Threads::homes(version), ..state },
+            Moved::Channels => State { channels: Channels::homes(version), ..state },
+        }
+    }
+
+    /// What this CPU may count on.
+    fn relies<G: Geometry>(self) -> Vec<Condition<G>> {
+        match self {
+            Moved::Table => {
+                vec![(<AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS, |old, new, me, k| {
+                    Object::rely(&old.at, &new.at, me, k)
+                })]
+            }
+            Moved::Threads => {
+                vec![(Threads::<Sym<G>>::KEYS, |old, new, me, k| Threads::rely(&old.threads, &new.threads, me, k[0]))]
+            }
+            Moved::Channels => vec![
+                (Channels::<Sym<G>>::KEYS, |old, new, me, k| {
+                    Relation::Control.rely(&old.channels, &new.channels, me, k)
+                }),
+                (Channels::<Sym<G>>::MAIL, |old, new, me, k| Relation::Mail.rely(&old.channels, &new.channels, me, k)),
+            ],
+        }
+    }
+
+    /// What holds of what was moved by itself: of the second state.
+    fn by_itself<G: Geometry>(self) -> Vec<Condition<G>> {
+        match self {
+            Moved::Table => {
+                vec![(<AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS, |_, new, _, k| {
+                    new.at.own_fact(0.into(), &new.threads, k)
+                })]
+            }
+            Moved::Threads => vec![
+                (Threads::<Sym<G>>::KEYS, |_, new, _, k| new.threads.own_fact(k[0])),
+                (Threads::<Sym<G>>::KEYS, |_, new, me, k| new.pending.own_fact(me, &new.threads, k)),
+            ],
+            Moved::Channels => vec![
+                (Channels::<Sym<G>>::KEYS, |_, new, _, k| Relation::Control.own_fact(&new.channels, k)),
+                (Channels::<Sym<G>>::MAIL, |_, new, _, k| Relation::Mail.own_fact(&new.channels, k)),
+            ],
+        }
+    }
+}
+
+/// The invariant holds, the others move what `moved` says, within what this CPU may count on: the invariant holds. On
+/// both grounds, because proofs on both assume it where a lock is taken.
+fn stability<G: Geometry>(moved: Moved) -> Outcome {
     let mut whole = Outcome::default();
     for ground in [Ground::High, Ground::Derived] {
-        whole.add(stability_of::<G>(ground, moved, threads));
+        whole.add(stability_of::<G>(ground, moved));
     }
     whole
 }
 
-fn stability_of<G: Geometry>(ground: Ground, moved: &dyn Fn(State<G>, Origin) -> State<G>, threads: bool) -> Outcome {
+fn stability_of<G: Geometry>(ground: Ground, moved: Moved) -> Outcome {
     let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
         let (from, to) = (Origin { version: 0 }, Origin { version: 1 });
         engine(|e| e.fresh = e.fresh.max(1));
         let (old, me) = (state.clone(), state.own.cpu);
-        let new = Rc::new(moved(state.snapshot(), to));
+        let new = Rc::new(moved.to(state.snapshot(), to));
         let mut facts = Vec::new();
-        let keys = if threads { Threads::<Sym<G>>::KEYS } else { <AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS };
-        for version in [from, to] {
+        let mut add = |keys, version, holds: fn(&State<G>, &State<G>, SymWord, &[SymWord]) -> bool| {
             let (old, new) = (old.clone(), new.clone());
-            facts.push(quantified::<G>(keys, &at_version(version), move |k| {
-                if threads {
-                    Threads::rely(&old.threads, &new.threads, me, k[0])
-                } else {
-                    Object::rely(&old.at, &new.at, me, k)
-                }
-            }));
-        }
-        let by_themselves: Vec<fn(&State<G>, SymWord, &[SymWord]) -> bool> = if threads {
-            vec![|s, _, k| s.threads.own_fact(k[0]), |s, me, k| s.pending.own_fact(me, &s.threads, k)]
-        } else {
-            vec![|s, _, k| s.at.own_fact(0.into(), &s.threads, k)]
+            facts.push(quantified::<G>(keys, &at_version(version), move |k| holds(&old, &new, me, k)));
         };
-        for by_itself in by_themselves {
-            let view = new.clone();
-            facts.push(quantified::<G>(keys, &at_version(to), move |k| by_itself(&view, me, k)));
+        for (keys, holds) in moved.relies() {
+            add(keys, from, holds);
+            add(keys, to, holds);
+        }
+        for (keys, holds) in moved.by_itself() {
+            add(keys, to, holds);
         }
         engine(|e| e.facts.add(FactSet::new(facts)));
         if premises_hold(outcome) {

@@ -6,7 +6,7 @@ use crate::sparse::Sparse;
 use domain::{Field, Map};
 use layer::channel::Channels;
 use layer::constants::TOTAL_CPU;
-use layer::fields::{Next, SyncChannels, ThreadGhosts};
+use layer::fields::{SyncChannels, ThreadGhosts};
 use layer::machine::{ChannelPool, Links, Lock, Object};
 use layer::queue::Threads;
 use std::cell::RefCell;
@@ -223,7 +223,15 @@ impl Links<Sim> for SharedLinks {
     }
     #[track_caller]
     fn set_next(&self, thread: u32, next: u32) {
-        self.inspect().next.set([thread], Next { thread: next });
+        self.inspect().next.update([thread], |entry| entry.thread = next);
+    }
+    #[track_caller]
+    fn cpu(&self, thread: u32) -> u32 {
+        self.inspect().next.get([thread]).cpu
+    }
+    #[track_caller]
+    fn set_cpu(&self, thread: u32, cpu: u32) {
+        self.inspect().next.update([thread], |entry| entry.cpu = cpu);
     }
     #[track_caller]
     fn update(&self, change: impl FnOnce(&mut Sparse<ThreadGhosts>)) {

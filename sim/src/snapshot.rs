@@ -50,7 +50,7 @@ impl Snapshot {
             sleep: (0..NUM_CV).map(|row| shared.sleep.inspect(row).snapshot()).collect(),
             channels: shared.channels.inspect().snapshot(),
             threads: shared.links.inspect().snapshot(),
-            looked_at: LookedAt { pending: cpu.own.cpu, sleep: 0 },
+            looked_at: LookedAt { pending: (cpu.own.cpu + 1) % TOTAL_CPU, sleep: 0 },
             boot: shared.boot,
             current_cpu: cpu.own.cpu,
         }

@@ -1,6 +1,6 @@
 //! The maps of the hosted machine: total, sparse, kept in chunks that appear when they are written.
 use crate::machine::Sim;
-use domain::{Data, Field, Home, Key, Map, Source};
+use domain::{Data, Field, Key, Map, Source};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::ops::Range;
@@ -259,9 +259,9 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
     }
 
     #[track_caller]
-    fn copy_first<S>(&mut self, row: u32, length: u32, source: &<Sim as Home<S>>::Map, from: u32)
+    fn copy_first<S, M>(&mut self, row: u32, length: u32, source: &M, from: u32)
     where
-        Sim: Home<S>,
+        M: Map<Sim, S> + 'static,
         S: Field<Sim, Key = [u32; 2], Val = F::Val>,
         F: Field<Sim, Key = [u32; 2]>,
     {

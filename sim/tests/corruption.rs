@@ -79,7 +79,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D4.4", |cpu| cpu.own.ready.head = CHILD),
     ("D4.4", |cpu| cpu.own.ready.tail = NO_THREAD),
     ("D4.4", |cpu| cpu.own.ready.span.0.hi = Count(9)),
-    ("D4.4", |cpu| cpu.shared.links.inspect().next.set([1], Next { thread: CHILD })),
+    ("D4.4", |cpu| cpu.shared.links.inspect().next.update([1], |entry| entry.thread = CHILD)),
     ("D4.5", |cpu| cpu.shared.pending.inspect(0).fifo.head = 1),
     ("D4.6", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.home = 1)),
     ("D4.6", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.place = 7)),

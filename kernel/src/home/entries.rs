@@ -1,6 +1,6 @@
 //! A home, entry by entry, and the map that follows from that.
 use core::ops::Range;
-use domain::{Domain, Field, Home, Map};
+use domain::{Domain, Field, Map};
 
 /// A key: `N` coordinates.
 pub trait Coordinates: Copy {
@@ -101,9 +101,9 @@ where
         self.0.define(make);
     }
 
-    fn copy_first<S>(&mut self, row: u32, length: u32, source: &<D as Home<S>>::Map, from: u32)
+    fn copy_first<S, M>(&mut self, row: u32, length: u32, source: &M, from: u32)
     where
-        D: Home<S>,
+        M: Map<D, S> + 'static,
         S: Field<D, Key = [u32; 2], Val = F::Val>,
         F: Field<D, Key = [u32; 2]>,
     {

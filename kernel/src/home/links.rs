@@ -5,40 +5,54 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use domain::Domain;
 use layer::fields::Next;
 
-/// The thread behind each thread: one word a thread, in memory of its own.
+/// The thread behind each thread, and whose it is: two words a thread, in memory of their own.
 ///
 /// They are atomics, so that sharing them needs no `unsafe`, and relaxed ones, which are plain moves here: which CPU
 /// may touch which word is the layer's business, and the lock of the queue that a thread is in orders the accesses.
 #[derive(Clone, Copy, Debug)]
-pub struct Links(&'static [AtomicU32]);
+pub struct Links {
+    next: &'static [AtomicU32],
+    cpus: &'static [AtomicU32],
+}
 
 impl Links {
-    /// Links in this memory, which no other map has.
-    pub fn new(words: &'static [AtomicU32]) -> Self {
-        Links(words)
+    /// Links in this memory, which no other map has: as many words each.
+    pub fn new(next: &'static [AtomicU32], cpus: &'static [AtomicU32]) -> Self {
+        Links { next, cpus }
     }
 
     /// The thread behind `thread`.
     pub fn next(&self, thread: u32) -> u32 {
-        self.0[thread as usize].load(Ordering::Relaxed)
+        self.next[thread as usize].load(Ordering::Relaxed)
     }
 
     /// Puts `next` behind `thread`.
     pub fn set_next(&self, thread: u32, next: u32) {
-        self.0[thread as usize].store(next, Ordering::Relaxed);
+        self.next[thread as usize].store(next, Ordering::Relaxed);
+    }
+
+    /// The CPU that `thread` belongs to.
+    pub fn cpu(&self, thread: u32) -> u32 {
+        self.cpus[thread as usize].load(Ordering::Relaxed)
+    }
+
+    /// `thread` belongs to `cpu`.
+    pub fn set_cpu(&self, thread: u32, cpu: u32) {
+        self.cpus[thread as usize].store(cpu, Ordering::Relaxed);
     }
 }
 
 impl<D: Domain<Word = u32>> Entries<[u32; 1], Next<D>> for Links {
     #[allow(clippy::single_range_in_vec_init, reason = "a range a coordinate, and there is one")]
     fn keys(&self) -> [Range<u32>; 1] {
-        [0..self.0.len() as u32]
+        [0..self.next.len() as u32]
     }
     fn load(&self, [thread]: [u32; 1]) -> Next<D> {
-        Next { thread: self.next(thread) }
+        Next { thread: self.next(thread), cpu: self.cpu(thread) }
     }
     fn store(&mut self, [thread]: [u32; 1], value: Next<D>) {
         self.set_next(thread, value.thread);
+        self.set_cpu(thread, value.cpu);
     }
 }
 
@@ -50,9 +64,12 @@ mod tests {
 
     #[test]
     fn a_link_is_one_word() {
-        let mut links = Links::new(Box::leak(Box::new([const { AtomicU32::new(0) }; 4])));
-        Entries::<[u32; 1], Next<Host>>::define(&mut links, |[thread]| Next { thread: 10 + thread });
+        let words = || Box::leak(Box::new([const { AtomicU32::new(0) }; 4]));
+        let mut links = Links::new(words(), words());
+        Entries::<[u32; 1], Next<Host>>::define(&mut links, |[thread]| Next { thread: 10 + thread, cpu: thread });
         links.set_next(2, 99);
+        links.set_cpu(3, 7);
+        assert_eq!([0, 1, 2, 3].map(|thread| links.cpu(thread)), [0, 1, 2, 7]);
         assert_eq!([0, 1, 2, 3].map(|thread| links.next(thread)), [10, 11, 99, 13]);
     }
 }

@@ -1,5 +1,5 @@
 //! Ghost state, erased.
-use domain::{Domain, Field, Home, Map};
+use domain::{Domain, Field, Map};
 
 /// The home of a field of ghost state: it has no bytes and keeps nothing.
 ///
@@ -15,9 +15,9 @@ impl<D: Domain, F: Field<D>> Map<D, F> for Nowhere {
     fn set(&mut self, _: F::Key, _: F::Val) {}
     fn fill(&mut self, _: &[D::Word], _: F::Val) {}
     fn define(&mut self, _: impl Fn(F::Key) -> F::Val + Send + Sync + 'static) {}
-    fn copy_first<S>(&mut self, _: D::Word, _: D::Word, _: &<D as Home<S>>::Map, _: D::Word)
+    fn copy_first<S, M>(&mut self, _: D::Word, _: D::Word, _: &M, _: D::Word)
     where
-        D: Home<S>,
+        M: Map<D, S> + 'static,
         S: Field<D, Key = [D::Word; 2], Val = F::Val>,
         F: Field<D, Key = [D::Word; 2]>,
     {

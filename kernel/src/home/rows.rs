@@ -49,6 +49,17 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
+/// CPU `by` is about to take a lock, called `name`, that comes before those of all ranks.
+///
+/// # Panics
+/// With debug assertions, when it holds one of any rank.
+pub fn holds_nothing(by: u32, name: &str) {
+    if cfg!(debug_assertions) {
+        let held = HELD[by as usize].load(Ordering::Relaxed);
+        assert!(held == 0, "CPU {by} takes the lock of {name} while it holds those of ranks {held:#b}");
+    }
+}
+
 /// The note that a CPU holds a lock of some rank; dropping it takes the note back.
 struct Rank {
     by: u32,

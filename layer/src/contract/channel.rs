@@ -88,7 +88,8 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
         // The reference grants that the captured registers are well typed.
         premise: |_, a| a.context.ra < STAGES,
         guard: |v, a| can_sleep(v, a) && hkpt_init(v, a) && v.own.cur > 0 && v.own.ac.get([v.own.cur]).used.holds(),
-        requires: |v, a| in_kernel(v, a) && can_sleep(v, a),
+        // The running thread always is this CPU's (D4.1): nothing looks at it else, and what holds of it is needed.
+        requires: |v, a| in_kernel(v, a) && v.is_mine(v.own.cur) && can_sleep(v, a),
         promise: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (slept, next, q) = (s.before.own.cur, s.after.own.cur, s.arguments.words[0] + SLP_Q);

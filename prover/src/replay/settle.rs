@@ -5,10 +5,11 @@ use domain::Field;
 use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::fields::{Frames, bounds};
 use layer::memory::Chunk;
+use layer::queue::{Family, Sleeping};
 use rustc_hash::FxHashSet;
 use sim::machine::Sim;
 use sim::snapshot::Snapshot;
-use sim::witness::{Cell, Values, Witness};
+use sim::witness::{Cell, OTHER_PENDING, Values, Witness};
 use smt::solver::Verdict;
 use smt::term::{FRESH, Node, Term};
 use std::collections::BTreeMap;
@@ -368,8 +369,12 @@ impl Settling<'_> {
                 continue;
             }
             match (latest.insert(name, value), lock_of(leaf.version)) {
-                (Some(old), _) if old == value => {}
+                (Some(old), _) if old == value && !is_of_a_row(name) => {}
                 (Some(_), Some(lock)) => drop(witness.moves[lock].scalars.insert(name.clone(), value)),
+                // Which row is meant is known when its lock is taken.
+                (None, Some(lock)) if is_of_a_row(name) => {
+                    witness.moves[lock].scalars.insert(name.clone(), value);
+                }
                 // Where nothing is known of it before, it was so already.
                 _ => drop(witness.state.scalars.insert(name.clone(), value)),
             }
@@ -400,6 +405,13 @@ impl Settling<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether `name` is that of a word in a row of a family of objects that is no part of the state.
+fn is_of_a_row(name: &str) -> bool {
+    [Sleeping::NAME, OTHER_PENDING]
+        .iter()
+        .any(|family| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// The cell of the hosted machine that a leaf is, if it is one.

@@ -1,8 +1,12 @@
 //! Locks and links, as the layer takes them.
-use super::{Metal, Place};
-use crate::home::Nowhere;
-use crate::home::rows::{Guard, Rows};
+use super::{Metal, NoLog, Place};
+use crate::home::channels::{Blocks, Mail};
+use crate::home::rows::{self, Guard, Rows};
+use crate::home::{Nowhere, Of};
 use crate::lock::Lock;
+use domain::Erased;
+use layer::channel::Channels;
+use layer::constants::NUM_CHAN;
 use layer::machine::{self, Object};
 use layer::queue::Threads;
 
@@ -40,8 +44,47 @@ impl machine::Links<Metal> for SharedLinks {
     fn set_next(&self, thread: u32, next: u32) {
         self.0.next.0.set_next(thread, next);
     }
+    fn cpu(&self, thread: u32) -> u32 {
+        self.0.next.0.cpu(thread)
+    }
+    fn set_cpu(&self, thread: u32, cpu: u32) {
+        self.0.next.0.set_cpu(thread, cpu);
+    }
     fn update(&self, _: impl FnOnce(&mut Nowhere)) {}
     fn check(&self, _: impl Fn(&Nowhere) -> bool) -> bool {
         true
+    }
+}
+
+/// The channels, and their locks.
+pub struct SharedChannels {
+    locks: &'static [Lock<()>],
+    blocks: Blocks,
+    mail: Mail,
+}
+
+impl SharedChannels {
+    /// The channels at boot.
+    pub(super) fn new(place: Place) -> Self {
+        let Channels { pool: Of(blocks), mailbox: Of(mail), .. } = Channels::<Metal>::boot(place);
+        let locks = place.board.keep_each(NUM_CHAN as usize, NAME, |_| Lock::new(()));
+        SharedChannels { locks, blocks, mail }
+    }
+}
+
+/// What locks of channels are called.
+const NAME: &str = "a channel";
+
+impl machine::ChannelPool<Metal> for SharedChannels {
+    fn acquire(&self, by: u32, q: u32) {
+        rows::holds_nothing(by, NAME);
+        self.locks[q as usize].hold();
+    }
+    fn release(&self, _: u32, q: u32) {
+        self.locks[q as usize].give_back();
+    }
+    #[inline(always)]
+    fn with<R>(&self, work: impl FnOnce(&mut Channels<Metal>) -> R) -> R {
+        work(&mut Channels { pool: Of(self.blocks), mailbox: Of(self.mail), ghost: Erased, log: NoLog })
     }
 }

@@ -6,7 +6,8 @@
 //! |-------|------|--------|
 //! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `ioapic.lines` | [`Array`] | a slice a CPU, cut out of kernel memory |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
-//! | `tcb.next` | [`Links`] | one slice |
+//! | `tcb.next` | [`Links`] | two slices |
+//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
@@ -14,7 +15,7 @@
 //! | every ghost field, and `ept` until the kernel drives VT-x | [`Nowhere`] | none |
 //!
 //! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
-//! the first five kinds are disjoint from each other and from the last two. Those two share the users' frames: a
+//! the first six kinds are disjoint from each other and from the last two. Those two share the users' frames: a
 //! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
 //! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked by
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
@@ -29,13 +30,14 @@ mod users;
 
 pub use contexts::UserContexts;
 pub use directories::Directories;
-pub use locks::{Locks, SharedLinks};
+pub use locks::{Locks, SharedChannels, SharedLinks};
 pub use place::{Board, Place, board, set_board};
 pub use users::{PageTables, Physical};
 
+use crate::home::channels::{Blocks, Mail};
 use crate::home::links::Links;
 use crate::home::{Array, Nowhere, Of, zero};
-use core::sync::atomic::AtomicU32;
+use core::sync::atomic::{AtomicU8, AtomicU32};
 use domain::{Count, Data, Domain, Erased, Field, Home, X64};
 use layer::constants::*;
 use layer::fields::*;
@@ -63,11 +65,13 @@ impl Machine for Metal {
     type Log = NoLog;
     type Lock<T: Object<Self>> = Locks<T>;
     type Links = SharedLinks;
+    type Channels = SharedChannels;
     type Registers = Saved;
 
     fn ghost<T: 'static>(_: impl FnOnce() -> T) -> Erased {
         Erased
     }
+    fn ghosts<T: 'static, U: 'static>(_: &mut Erased, _: &Erased, _: impl FnOnce(&mut T, &U)) {}
     fn log(_: Place) -> NoLog {
         NoLog
     }
@@ -143,7 +147,24 @@ impl Home<NextLinks> for Metal {
     type Map = Of<Links>;
     fn home(place: Place) -> Of<Links> {
         let name = <NextLinks as Field<Metal>>::NAME;
-        Of(Links::new(place.board.keep_each(NUM_PROC as usize, name, |_| AtomicU32::new(0))))
+        let words = || place.board.keep_each(NUM_PROC as usize, name, |_| AtomicU32::new(0));
+        Of(Links::new(words(), words()))
+    }
+}
+
+impl Home<SyncChannels> for Metal {
+    type Map = Of<Blocks>;
+    fn home(place: Place) -> Of<Blocks> {
+        let name = <SyncChannels as Field<Metal>>::NAME;
+        Of(Blocks::new(place.board.keep_each(NUM_CHAN as usize, name, |_| [const { AtomicU32::new(0) }; 4])))
+    }
+}
+
+impl Home<Mailboxes> for Metal {
+    type Map = Of<Mail>;
+    fn home(place: Place) -> Of<Mail> {
+        let (name, bytes) = (<Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
+        Of(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0))))
     }
 }
 
@@ -206,7 +227,9 @@ nowhere!(
     Charges,
     ThreadGhosts,
     SharedMemory,
-    SyncChannels
+    ChannelLocks,
+    DefinedMail,
+    LockStates
 );
 
 /// The shared objects of this machine, at boot.
@@ -216,6 +239,8 @@ pub fn shared(board: &'static Board) -> Shared<Metal> {
     Shared {
         at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
         pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
+        sleep: Locks::new(place, NUM_CV as usize, |_| Queue::new(place)),
+        channels: SharedChannels::new(place),
         links: SharedLinks::new(Threads::boot(place)),
         boot: Boot { nps: board.nps, norm: norm as u32 },
     }
