@@ -112,7 +112,7 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
     cpu.require_hkpt()?;
     cpu.require_init()?;
     require(cv.0 < NUM_CV, Stuck::BadChannel)?;
-    require(cpu.own.cur > 0 && cpu.own.cur < NUM_PROC, Stuck::BadThread)?;
+    require(cpu.own.cur > 0, Stuck::BadThread)?;
     let channel = cv.channel();
     require_held(cpu, channel)?;
     require_budget(cpu, channel, 2)?;

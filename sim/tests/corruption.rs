@@ -1,5 +1,6 @@
 //! A planted corruption of the state is reported, by the fact that forbids it.
 use domain::{Count, Map};
+use layer::channel::{Channel, acquire_lock_chan, ipc_send_body};
 use layer::constants::*;
 use layer::fields::*;
 use layer::invariant::facts;
@@ -32,6 +33,8 @@ fn live(cpu: &mut Cpu<'_, Sim>) {
     assert_eq!(pt_resv(cpu, CHILD, ADR_LOW, perm::PTU), Ok(TABLE));
     assert_eq!(palloc(cpu, CHILD), Ok(LOOSE));
     let _ = thread_yield(cpu, Context { esp: 0, ra: 1 }).unwrap();
+    assert_eq!(acquire_lock_chan(cpu, Channel(SLP_Q)), Ok(()));
+    assert_eq!(ipc_send_body(cpu, Channel(SLP_Q), ADR_LOW, 2), Ok(2));
     assert_eq!(cpu.own.cur, CHILD);
 }
 
@@ -83,6 +86,13 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D4.5", |cpu| cpu.shared.pending.inspect(0).fifo.head = 1),
     ("D4.6", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.home = 1)),
     ("D4.6", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.place = 7)),
+    ("D5.2", |cpu| cpu.own.ghost.0.lock.set([CHANNEL_LOCKS + SLP_Q], LockState::Free)),
+    ("D5.1", |cpu| cpu.own.ghost.0.lock.set([CHANNEL_LOCKS + 77], LockState::Own { pulled: true })),
+    ("D5.1", |cpu| cpu.own.ghost.0.lock.set([0], LockState::Own { pulled: true })),
+    ("D5.2", |cpu| cpu.shared.channels.inspect().ghost.0.locks.update([77], |lock| lock.holder = 0)),
+    ("D15.1", |cpu| cpu.shared.channels.inspect().pool.update([SLP_Q], |control| control.count = 3)),
+    ("D15.1", |cpu| cpu.shared.channels.inspect().ghost.0.locks.update([SLP_Q], |lock| lock.budget = 11)),
+    ("D15.2", |cpu| cpu.shared.channels.inspect().ghost.0.defined.set([SLP_Q, 7], Defined { defined: false })),
     ("D6.1", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY], Pde::Table { frame: LOOSE })),
     ("D6.1", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
     ("D6.2", |cpu| cpu.own.ghost.0.pperm.set([LOOSE], FrameUse::Hide { thread: CHILD, index: DIRECTORY })),

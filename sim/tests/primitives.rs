@@ -2,10 +2,12 @@
 //! what an independent model says.
 mod model;
 
+use domain::Map;
+use layer::channel::Channels;
 use layer::constants::*;
 use layer::contract::{Answer, Arguments, Step};
 use layer::fields::Context;
-use layer::machine::Object;
+use layer::machine::{Links, Object};
 use layer::memory::{Access, Chunk};
 use layer::page_alloc::AllocTable;
 use layer::primitive::{Kind, Primitive, Rows, primitives};
@@ -50,11 +52,24 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let modes: Vec<usize> = ["proc_start_user", "proc_exit_user"].map(row).into();
     let guest = ["vmx_init", "vmx_run_vm", "vmx_return_from_guest", "vmx_return_from_guest", "host_in"].map(row).into();
     let guest: Vec<usize> = guest;
+    let channels = [
+        "acquire_lock_CHAN",
+        "acquire_lock_CHAN",
+        "release_lock_CHAN",
+        "ipc_send_body",
+        "ipc_receive_body",
+        "thread_sleep",
+        "thread_wakeup",
+        "thread_yield",
+        "proc_create",
+    ];
+    let channels: Vec<usize> = channels.map(row).into();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
         3 => prop::sample::select(often),
         2 => prop::sample::select(modes),
         2 => prop::sample::select(guest),
+        4 => prop::sample::select(channels),
         4 => whichever
     ];
     (0..cpus, row, any::<[u8; 6]>()).prop_map(|(cpu, row, dice)| Wish { cpu, row, dice })
@@ -77,12 +92,17 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     let offset = e % 16 * if f == 0 { 1 } else { chunk as u32 } + f % 3 * 2000;
     let word = |name: &&str| match *name {
         "n" if row.name == "container_can_consume" => Some(e),
+        "n" if row.name.starts_with("ipc") => Some([0, 1, 5, 1024, 2000][d as usize % 5]),
         "n" | "i" => Some(if row.name == "vmxinfo_get" { e % 20 } else { thread }),
+        "va" if row.name.starts_with("ipc") => Some(page * PAGE_SIZE + u32::from(f == 0)),
         "va" => Some(page * PAGE_SIZE + e),
         "perm" => Some([7, 7, 7, 5, 3, 1, 259, 2][d as usize % 8]),
         "k" => Some(e % 26),
         "v" => Some(e),
-        "q" => Some(d % 12),
+        "q" if row.name == "proc_create" => Some(d % 12),
+        // Mostly the channels of two condition variables.
+        "q" => Some(if d % 16 == 0 { 1030 + e } else { SLP_Q + d % 2 }),
+        "cv" => Some(if d % 16 == 0 { 1020 + e } else { d % 2 }),
         // The internal functions are only ever given pages that pt_resv has filled: others would break D17.
         "page" => Some(zeroed.get(f as usize % zeroed.len().max(1)).copied().unwrap_or(f)),
         "elf" | "elf_id" | "mbi" => Some(e),
@@ -110,6 +130,44 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     }
 }
 
+/// What differs in queues and channels from what the model has.
+fn differences(cpu: &Cpu<'_, Sim>, model: &Model) -> Option<String> {
+    let shared = cpu.shared;
+    let threads = |head: u32| -> Vec<u32> {
+        let behind = |&thread: &u32| Some(Links::<Sim>::next(&shared.links, thread)).filter(|&next| next != NO_THREAD);
+        std::iter::successors(Some(head).filter(|&head| head != NO_THREAD), behind).collect()
+    };
+    let me = cpu.own.cpu;
+    let mut queues = vec![("ready", me, threads(cpu.own.ready.head), Some(&model.cpus[me as usize].ready))];
+    for cpu in 0..TOTAL_CPU {
+        let pending = threads(shared.pending.inspect(cpu).fifo.head);
+        queues.push(("pending", cpu, pending, model.shared.pending.get(&cpu)));
+    }
+    for cv in 0..2 {
+        let sleepers = threads(shared.sleep.inspect(cv).fifo.head);
+        queues.push(("sleep", cv, sleepers, model.shared.sleepers.get(&cv)));
+    }
+    for (name, row, natively, expected) in queues {
+        let expected: Vec<u32> = expected.into_iter().flatten().copied().collect();
+        if natively != expected {
+            return Some(format!("{name} queue {row} is {natively:?}, the model has {expected:?}"));
+        }
+    }
+    let channels = shared.channels.inspect();
+    for q in SLP_Q..SLP_Q + 2 {
+        let expected = model.shared.channels.get(&q).cloned().unwrap_or_default();
+        let (control, lock) = (channels.pool.get([q]), channels.lock_of(q));
+        let held = (lock.holder != TOTAL_CPU).then_some((lock.holder, lock.budget));
+        let message: Vec<u32> = (0..4 * lock.words).map(|at| channels.mailbox.get([q, at]).value).collect();
+        let same = message.len() == expected.message.len()
+            && message.iter().zip(&expected.message).all(|(byte, expected)| expected.is_none_or(|e| e == *byte));
+        if (held, control.count, control.busy) != (expected.held, expected.count, expected.busy) || !same {
+            return Some(format!("channel {q} is {control:?}, {lock:?}, the model has {expected:?}"));
+        }
+    }
+    None
+}
+
 /// One call, with everything that must hold of it; notes it in `done` if it has a behaviour.
 fn call(
     cpus: &mut [Cpu<'_, Sim>],
@@ -127,6 +185,12 @@ fn call(
     let cpu = &mut cpus[wish.cpu as usize];
     let before = Snapshot::take(cpu);
     if !(contract.premise)(&before.view(), &arguments) {
+        return Ok(());
+    }
+    // Nobody would ever give the lock back: the other CPUs stand still.
+    let holder = |q: u32| before.channels.lock_of(q).holder;
+    let q = arguments.words[0];
+    if row.name == "acquire_lock_CHAN" && q < NUM_CHAN && ![TOTAL_CPU, wish.cpu].contains(&holder(q)) {
         return Ok(());
     }
     let said = model.call(wish.cpu, row.name, &arguments);
@@ -157,6 +221,7 @@ fn call(
     };
     prop_assert!(agreed, "{name} gives {answer:?}, the model says {said:?}: {arguments:x?}");
     prop_assert_eq!(cpu.own.cur, model.cpus[wish.cpu as usize].cur);
+    prop_assert_eq!(differences(cpu, model), None, "after {} with {:x?}", name, arguments);
     prop_assert_eq!(model.cpus[wish.cpu as usize].vm.differences(&cpu.own), [""; 0], "after {}", name);
 
     let after = Snapshot::take(cpu);
@@ -169,6 +234,9 @@ fn call(
                 Threads::rely(&before.threads, &after.threads, me, thread),
                 "{name}: CPU {me}, thread {thread}"
             );
+        }
+        for q in SLP_Q..SLP_Q + 2 {
+            prop_assert!(Channels::rely(&before.channels, &after.channels, me, q), "{name}: CPU {me}, channel {q}");
         }
         for frame in KERN_LOW - 1..memory().frames + 1 {
             prop_assert!(AllocTable::rely(&before.at, &after.at, me, &[frame]), "{name}: CPU {me}, frame {frame}");

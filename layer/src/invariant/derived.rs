@@ -10,7 +10,7 @@ use crate::page_table::is_user_directory;
 use crate::queue::fifo_fact;
 use domain::{Flag, Map};
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 24] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 25] {
     [
         Fact {
             number: "D1",
@@ -96,18 +96,28 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 24] {
             holds: |v, k| v.threads.own_fact(k[0]),
         },
         Fact {
-            number: "D5",
-            name: "what is held is held by this CPU",
+            number: "D5.1",
+            name: "what this CPU holds is the lock of a channel",
             class: Derived,
             keys: &[("lock", &[0])],
             holds: |v, k| match v.ghost.lock.get([k[0]]) {
-                LockState::Free => k[0] < CHANNEL_LOCKS || v.channels.lock_of(k[0] - CHANNEL_LOCKS).holder != v.own.cpu,
+                LockState::Free => true,
                 LockState::Own { pulled } => {
                     v.ghost.init.holds()
                         && pulled.holds()
                         && k[0] >= CHANNEL_LOCKS
                         && v.channels.lock_of(k[0] - CHANNEL_LOCKS).holder == v.own.cpu
                 }
+            },
+        },
+        Fact {
+            number: "D5.2",
+            name: "a channel that this CPU has is held",
+            class: Derived,
+            keys: Channels::<M>::KEYS,
+            holds: |v, k| {
+                v.channels.lock_of(k[0]).holder != v.own.cpu
+                    || matches!(v.ghost.lock.get([k[0] + CHANNEL_LOCKS]), LockState::Own { .. })
             },
         },
         Fact {

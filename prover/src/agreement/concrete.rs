@@ -6,7 +6,8 @@ use crate::map::{Origin, SymMap};
 use crate::prove::{Outcome, run_paths};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Field, Geometry};
-use layer::fields::{Frames, NextLinks, Owners, ThreadGhosts};
+use layer::channel::Channels;
+use layer::fields::{ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts};
 use layer::machine::{Object, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::Threads;
@@ -25,6 +26,8 @@ pub(crate) trait World {
     fn cell(&self, map: &str, leaf: &str, key: &[u32]) -> u64;
     /// A value that is in no map.
     fn scalar(&self, name: &str) -> u64;
+    /// A word of row `row` of a family of queues.
+    fn row(&self, family: &str, row: u32, name: &str) -> u64;
 }
 
 /// A leaf of a map at a key.
@@ -175,6 +178,47 @@ pub(crate) fn object_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, old: 
         rests::<G, Owners>(origin, &at.owner.0.owners);
     }
     old.snapshot().words(&mut Rest { origin, object: T::NAME });
+}
+
+/// The others leave a row alone; where it is no part of the state, its words, which are unknowns in `new`, are the world's.
+pub(crate) fn row_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, row: SymWord, own: Option<&T>, new: &T) {
+    struct Words {
+        family: &'static str,
+        row: u32,
+    }
+    impl Words {
+        fn tell(&self, name: &str, term: Term) {
+            let worth = with(|c| c.world.row(self.family, self.row, name)).expect("values are known inside walk");
+            tell(term, worth);
+        }
+    }
+    impl<G: Geometry> Visit<Sym<G>> for Words {
+        fn word(&mut self, name: &'static str, word: &mut SymWord) {
+            self.tell(name, word.0);
+        }
+        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
+            self.tell(name, wide.0);
+        }
+        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
+            self.tell(name, nat.0);
+        }
+        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
+            self.tell(name, flag.0);
+        }
+    }
+    match own {
+        Some(old) => object_rests(origin, old),
+        None if is_known() => new.snapshot().words(&mut Words { family: T::NAME, row: known(row.0) }),
+        None => {}
+    }
+}
+
+/// The others use no channels.
+pub(crate) fn channels_rest<G: Geometry>(origin: Origin, old: &Channels<Sym<G>>) {
+    rests::<G, SyncChannels>(origin, &old.pool);
+    rests::<G, Mailboxes>(origin, &old.mailbox);
+    rests::<G, ChannelLocks>(origin, &old.ghost.0.locks);
+    rests::<G, DefinedMail>(origin, &old.ghost.0.defined);
 }
 
 /// Tells what the values of an object are that are in no map.

@@ -176,6 +176,9 @@ impl World for Unknown {
     fn scalar(&self, name: &str) -> u64 {
         unreachable!("{name} is not read")
     }
+    fn row(&self, family: &str, _: u32, name: &str) -> u64 {
+        unreachable!("{family}.{name} is not read")
+    }
 }
 
 /// The reads of a sequence of steps natively, where each forgotten row becomes the next one of `versions`.

@@ -17,6 +17,7 @@ use layer::fields::*;
 use layer::machine::{Machine, Object, Visit};
 use layer::memory::{Access, Chunk};
 use layer::primitive::{Kind, Primitive, primitives};
+use layer::queue::{Family, Sleeping};
 use layer::state::{Cpu, Own};
 use layer::stuck::Stuck;
 use proptest::prelude::*;
@@ -150,6 +151,14 @@ impl World for Native {
     }
     fn scalar(&self, name: &str) -> u64 {
         self.scalars[name] as u64
+    }
+    fn row(&self, family: &str, row: u32, name: &str) -> u64 {
+        let mut scalars = Scalars { prefix: "", found: BTreeMap::new() };
+        match family {
+            Sleeping::NAME => self.state.sleep[row as usize].snapshot().words(&mut scalars),
+            _ => self.state.pending[row as usize].snapshot().words(&mut scalars),
+        }
+        scalars.found[name] as u64
     }
 }
 
@@ -308,8 +317,21 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let modes = ["proc_start_user", "proc_exit_user", "proc_start_user2", "proc_exit_user2"].map(row).to_vec();
     let guest = ["vmx_run_vm", "host_in", "vmx_return_from_guest", "vmx_return_from_guest"].map(row);
     let guest = [&guest[..], &guest[2..]].concat();
+    let channels = [
+        "acquire_lock_CHAN",
+        "acquire_lock_CHAN",
+        "release_lock_CHAN",
+        "ipc_send_body",
+        "ipc_receive_body",
+        "page_copy",
+        "page_copy_back",
+        "thread_sleep",
+        "thread_wakeup",
+    ];
+    let channels = channels.map(row).to_vec();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
+        7 => prop::sample::select(channels),
         8 => prop::sample::select(often),
         3 => prop::sample::select(internal),
         4 => prop::sample::select(modes),
@@ -403,6 +425,26 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
                 g % (VMXINFO_SIZE + 2)
             }
         }
+        ("ipc_send_body" | "ipc_receive_body", "n") | ("page_copy" | "page_copy_back", "k") => {
+            pick(&[0, 1, 2, 1024, 1025, end(h)], f)
+        }
+        ("ipc_send_body" | "ipc_receive_body" | "page_copy" | "page_copy_back", "va") if c % 4 != 0 => {
+            va - va % PAGE_SIZE
+        }
+        (_, "cv") => {
+            if g % 8 == 0 {
+                end(h)
+            } else {
+                g % 2
+            }
+        }
+        (name, "q") if name != "proc_create" => {
+            if g % 8 == 0 {
+                end(h)
+            } else {
+                SLP_Q + g % 2
+            }
+        }
         (_, "n" | "i") => thread,
         (_, "va") => va,
         (_, "perm") => pick(&[perm::PTU, perm::PTU, perm::PTUR, perm::PTK, perm::PTP, perm::PTKG, 2, 8], f),
@@ -479,6 +521,13 @@ fn call(
     let before = Rc::new(Native::take(cpu));
     let arguments = arguments(row, &before, wish.dice);
     if !(contract.premise)(&before.state.view(), &arguments) {
+        whole.restore(cpu);
+        return Ok(());
+    }
+    // Nobody would ever give the lock back: the other CPU stands still.
+    let q = arguments.words[0];
+    let holder = |q: u32| before.state.channels.lock_of(q).holder;
+    if row.name == "acquire_lock_CHAN" && q < NUM_CHAN && ![TOTAL_CPU, cpu.own.cpu].contains(&holder(q)) {
         whole.restore(cpu);
         return Ok(());
     }

@@ -186,6 +186,9 @@ impl World for Nothing {
     fn scalar(&self, name: &str) -> u64 {
         unreachable!("{name} is not read")
     }
+    fn row(&self, family: &str, _: u32, name: &str) -> u64 {
+        unreachable!("{family}.{name} is not read")
+    }
 }
 
 /// What an operation gives symbolically; nothing where it goes out of range.

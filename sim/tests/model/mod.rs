@@ -1,5 +1,6 @@
 //! An obvious model of the layer in plain collections, written from the reference and not from the layer's source: what
 //! each call gives, or that it has no behaviour.
+mod channel;
 mod vm;
 
 use layer::constants::*;
@@ -43,6 +44,7 @@ pub struct Model {
     free: BTreeSet<u32>,
     frames: u32,
     pub cpus: Vec<One>,
+    pub shared: channel::Shared,
 }
 
 /// One CPU.
@@ -50,7 +52,7 @@ pub struct Model {
 pub struct One {
     me: u32,
     pub cur: u32,
-    ready: VecDeque<u32>,
+    pub ready: VecDeque<u32>,
     user: bool,
     containers: BTreeMap<u32, Container>,
     /// Frame and permission of each mapped page, by thread and page number.
@@ -93,7 +95,7 @@ impl Model {
             contexts: BTreeMap::new(),
             vm: Vm::default(),
         };
-        Model { free, frames, cpus: (0..TOTAL_CPU).map(one).collect() }
+        Model { free, frames, cpus: (0..TOTAL_CPU).map(one).collect(), shared: channel::Shared::default() }
     }
 
     /// What the call of a primitive by a CPU gives, and its effect; `None` where the model has no opinion.
@@ -125,6 +127,8 @@ impl Model {
                 (one.may_map(x, y) && absent).then(|| self.table(cpu, x, y)).flatten().map(Said::Word)
             }
             "thread_yield" => kernel.then(|| {
+                // One that was woken comes first.
+                one.ready.extend(self.shared.pending.get_mut(&one.me).and_then(VecDeque::pop_front));
                 one.ready.push_back(one.cur);
                 one.cur = one.ready.pop_front().unwrap();
                 Said::Done
@@ -173,7 +177,7 @@ impl Model {
             }),
             "exec_load" => one.access(a, None),
             "exec_store" => one.access(a, Some(a.bytes)),
-            _ => return None,
+            _ => return self.channel(cpu, name, a.words),
         })
     }
 
