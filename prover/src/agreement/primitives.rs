@@ -414,6 +414,8 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
     let data: Vec<u32> = own.ghost.0.pperm.keys(Cells::Written).into_iter().map(|[frame]| frame).collect();
     let left = state.own.ac.get([thread.min(NUM_ID - 1)]);
     let end = |by: u32| pick(&ENDS, by);
+    let holder = |q: u32| before.state.channels.lock_of(q).holder;
+    let held: Vec<u32> = (SLP_Q..SLP_Q + 2).filter(|&q| holder(q) == own.cpu).collect();
     let word = |name: &str| match (row.name, name) {
         ("container_can_consume", "n") => {
             pick(&[(left.quota - left.usage), left.quota, end(g)], f).saturating_add(f % 2 * (g % 2))
@@ -429,21 +431,12 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
             pick(&[0, 1, 2, 1024, 1025, end(h)], f)
         }
         ("ipc_send_body" | "ipc_receive_body" | "page_copy" | "page_copy_back", "va") if c % 4 != 0 => {
-            va - va % PAGE_SIZE
+            pick(&sensible[..3], d) * PAGE_SIZE
         }
-        (_, "cv") => {
-            if g % 8 == 0 {
-                end(h)
-            } else {
-                g % 2
-            }
-        }
-        (name, "q") if name != "proc_create" => {
-            if g % 8 == 0 {
-                end(h)
-            } else {
-                SLP_Q + g % 2
-            }
+        (name, "cv" | "q") if name != "proc_create" => {
+            let cv = if name == "acquire_lock_CHAN" || held.is_empty() { g % 2 } else { held[0] - SLP_Q };
+            let first = if row.words().next() == Some("q") { SLP_Q } else { 0 };
+            if g % 8 == 0 { end(h) } else { first + cv }
         }
         (_, "n" | "i") => thread,
         (_, "va") => va,
