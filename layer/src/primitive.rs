@@ -142,6 +142,10 @@ table! {
     49 vmx_init VmcsDefaults (mbi) -> "";
     50 cli Plain () -> "";
     51 sti Plain () -> "";
+    52 serial_intr_disable Plain () -> "";
+    53 serial_intr_enable Plain () -> "";
+    54 serial_putc Plain (c) -> "c or -1";
+    55 cons_buf_read Plain () -> "character or -1";
     56 host_in General () -> "";
     57 host_out General () -> "";
     58 proc_create_postinit Plain (elf_id) -> "";
@@ -153,6 +157,8 @@ table! {
     64 proc_exit_user2 ExitUser (registers) -> "";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
+    0 serial_env_step Internal () -> "";
+    0 cons_intr Internal () -> "";
     0 ptInsertPTE Internal (n, va, page, perm) -> "";
     0 ptAllocPDE Internal (n, va) -> "frame or 0";
     0 ptInsert Internal (n, va, page, perm) -> "0, frame or MagicNumber";

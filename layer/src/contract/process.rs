@@ -91,7 +91,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                 && (x >= VMXINFO_SIZE || v.own.vmxinfo.get([x]).value == M::real_vmxinfo(x))
                 && (x > v.own.ioapic.max_intr || {
                     let line = v.own.lines.get([x]);
-                    line.irq == x + 32 && !line.enabled.holds()
+                    line.irq == x + 32 && line.enabled.holds() == (x == COM1_LINE && v.own.serial_exists.holds())
                 })
                 && (x >= MAX_PAGE || {
                     let lat = v.ghost.lat.get([x]);
