@@ -134,8 +134,7 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
     cpu.own.ghost.update(|g| g.in_intr = true.into());
     M::repeat(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
         let com1 = &cpu.own.com1;
-        let asks =
-            com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
+        let asks = com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
         if !asks {
             return Ok(ControlFlow::Break(()));
         }
@@ -245,4 +244,3 @@ pub fn serial_putc<M: Machine>(cpu: &mut Cpu<'_, M>, c: M::Word) -> Result<M::Wo
     com1.tx_len = if line_feed { 2 } else { 1 }.into();
     Ok(c)
 }
-

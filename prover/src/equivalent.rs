@@ -138,6 +138,27 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: "whoever is appended runs (D4.1), is new (D12), or was just taken from another queue (D4.5); from H alone nothing is promised of places",
     },
     Equivalent {
+        file: "layer/src/serial.rs",
+        line: "if received.kind == event::PLUGIN {",
+        operator: Operator::Equal,
+        changes: &[Change::Opposite, Change::Yes, Change::No],
+        reason: "the UART is on from boot (D20.1); from H alone nothing is promised of it",
+    },
+    Equivalent {
+        file: "layer/src/serial.rs",
+        line: "if com1.rx_int_enable.holds() {",
+        operator: Operator::Flag,
+        changes: &[Change::Yes],
+        reason: "the UART asks for interrupts from boot on (D20.1); from H alone nothing is promised of it",
+    },
+    Equivalent {
+        file: "layer/src/serial.rs",
+        line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
+        operator: Operator::Flag,
+        changes: &[Change::Yes],
+        reason: "whoever calls the handler has set it",
+    },
+    Equivalent {
         file: "layer/src/state.rs",
         line: "self.mode(|g| g.ikern.holds() && g.ihost.holds() && g.pg.holds() && g.ipt.holds(), Stuck::NotKernelMap)",
         operator: Operator::Flag,

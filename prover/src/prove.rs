@@ -327,13 +327,7 @@ fn path_of_primitive<G: Geometry>(
         }
         prove_facts(&after, &moves.latest(), |fact| primitive.keeps(fact.number, || true), proved)
     });
-    let step = Step {
-        before: state.view(),
-        after: after.view(),
-        arguments: &arguments,
-        answer: &answer,
-        any: some,
-    };
+    let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
     if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
         note(proved, "frame".to_string());

@@ -153,9 +153,8 @@ fn every_round<G: Geometry>(
     let current = cpu.shared.pending.moves().current_cpu();
     for _ in 0..most {
         let now = State::of(cpu, current);
-        let holds = running(false, || {
-            condition(&|| (rule.holds)(&Rounds { entry: entry.view(), now: now.view(), any }))
-        });
+        let holds =
+            running(false, || condition(&|| (rule.holds)(&Rounds { entry: entry.view(), now: now.view(), any })));
         assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
         if round(cpu)?.is_break() {
             break;

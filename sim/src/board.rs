@@ -2,8 +2,8 @@
 //!
 //! A machine of the layer asks for these things by itself, without a value to ask: each thread that works for a
 //! machine is therefore [seated](seat) at its board first.
-use crate::serial::Script;
 use crate::baton::{Baton, Stop};
+use crate::serial::Script;
 use abi::Error;
 use abi::report::{End, Ended};
 use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};

@@ -105,6 +105,20 @@ fn is_quiet<M: Spec>(own: &Own<M>) -> bool {
     !com1.irq.holds() && !(M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds())
 }
 
+/// Where the UART asked for an interrupt, or the next event made it: what the first event brought was taken, or, where the
+/// line is masked, it still asks.
+fn took_first<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>) -> bool {
+    let com1 = &entry.own.com1;
+    if !is_open(entry) {
+        return now.own.com1.irq.holds();
+    }
+    let event = M::serial_event(com1.l1);
+    let more = if event.kind == event::RECV { event.count } else { 0.into() };
+    let taken = com1.rx.len + more - dropped::<M>(com1.rx.len, more, RX);
+    let len = entry.own.console.len;
+    now.own.console.len >= len + taken - dropped::<M>(len, taken, CONSOLE - 1)
+}
+
 /// What `serial_intr_disable` has done after some rounds.
 fn drained<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>, [x, y]: [M::Word; 2]) -> bool {
     let (old, new) = (entry.own, now.own);
@@ -135,7 +149,11 @@ pub(crate) fn drain<M: Spec>() -> LoopRule<M> {
         name: DRAIN,
         writes: DRAINED,
         facts: &["H15", "H16", "D20.1", "D20.2", "D20.3", "D20.4", "D20.5"],
-        holds: |r: &Rounds<'_, M>| drained(&r.entry, &r.now, r.any),
+        holds: |r: &Rounds<'_, M>| {
+            let (old, new, [x, y]) = (r.entry.own, r.now.own, r.any);
+            drained(&r.entry, &r.now, r.any)
+                && (took_first(&r.entry, &r.now) || (same_serial(old, new, y) && same_console(old, new, x)))
+        },
     }
 }
 
@@ -150,6 +168,7 @@ pub(crate) fn serial_intr_disable<M: Spec>() -> Contract<M> {
             !after.ghost.in_intr.holds()
                 && !is_open(after)
                 && drained(before, after, s.any)
+                && (is_quiet(before.own) || took_first(before, after))
                 && (!is_open(before) || (!after.own.com1.irq.holds() && after.own.com1.rx.len == 0))
         },
         frame: |s, may| {
