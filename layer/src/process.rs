@@ -17,8 +17,8 @@ use domain::{Flag, Ghost, Map, Nat, Wide};
 /// [`Threads::boot`](crate::queue::Threads::boot)).
 ///
 /// # Errors
-/// [`Stuck::NotBoot`] a second time, [`Stuck::BadIoApic`], [`Stuck::BadMemory`] when the machine's memory does not reach
-/// the user area or is more than 4 GiB.
+/// [`Stuck::NotBoot`] a second time, [`Stuck::BadIoApic`] also when it has no line for the UART that is there,
+/// [`Stuck::BadMemory`] when the machine's memory does not reach the user area or is more than 4 GiB.
 pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), Stuck> {
     let boot = cpu.shared.boot;
     let own = &mut cpu.own;

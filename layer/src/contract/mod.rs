@@ -141,7 +141,7 @@ pub struct LoopRule<M: Spec> {
     pub writes: &'static [&'static str],
     /// Facts of the invariant about them that hold, by number; those of D only where they are assumed.
     pub facts: &'static [&'static str],
-    /// What holds besides.
+    /// What holds besides, where the facts of D are assumed.
     pub holds: fn(&Rounds<'_, M>) -> bool,
 }
 

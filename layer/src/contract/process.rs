@@ -62,6 +62,7 @@ fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
         && v.own.ioapic.max_intr < IOAPIC_LINES
         && v.own.ioapic.irqs == v.own.ioapic.max_intr + 1
         && v.own.ioapic.enables == v.own.ioapic.max_intr + 1
+        && (!v.own.serial_exists.holds() || v.own.ioapic.max_intr >= COM1_LINE)
         && v.boot.nps >= KERN_LOW
         && v.boot.nps <= MAX_PAGE
         && v.boot.norm <= MAX_PAGE
