@@ -258,10 +258,8 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         let (sources, from) = (from.sources(), from.clone());
         let entry = move |number: Term| {
             let key = engine(|e| {
-                let end = e.arena.number(size);
                 let key = e.arena.add(start, number);
-                let (less, around) = (e.arena.lt(key, end), e.arena.sub(key, end));
-                e.arena.ite(less, key, around)
+                e.arena.rem(key, size)
             });
             from.load(&[key], place).0
         };

@@ -8,7 +8,7 @@ use crate::prove::{Ground, Outcome, prove_primitive};
 use domain::{Ghost, Map, X64};
 use layer::constants::CONSOLE_BUFFER_SIZE;
 use layer::contract::{Answer, Contract, LoopRule};
-use layer::fields::Cell;
+use layer::fields::{Cell, Offer};
 use layer::machine::Lock;
 use layer::primitive::primitives;
 use layer::state::Cpu;
@@ -145,56 +145,52 @@ fn a_fact_of_which_the_rule_does_not_speak_is_not_known() {
     assert_eq!(failure.ending, IN_LOOP);
 }
 
-#[test]
-fn a_scalar_of_which_the_rule_does_not_speak_is_found_out() {
-    let failure = failure(|contract| {
-        contract.run = |cpu, _| {
-            run(cpu, RIGHT, |cpu| {
-                cpu.own.com1.l3 = 1.into();
-                count(cpu)
-            })
-        };
-    });
-    assert_eq!(failure.clause, "a round of count writes com1.l3, of which its rule does not speak");
+/// As [`count`], and whenever it is not the last round `also` happens, which is in the frame of the contract.
+macro_rules! also {
+    ($test:ident: $field:literal, $clause:literal, |$cpu:ident| $also:expr) => {
+        #[test]
+        fn $test() {
+            let failure = failure(|contract| {
+                contract.frame = |_, may| ["console.len", $field].into_iter().for_each(|name| may(name, "", &[]));
+                contract.run = |cpu, _| {
+                    run(cpu, RIGHT, |$cpu| {
+                        let result = count($cpu)?;
+                        if result.is_continue() {
+                            $also;
+                        }
+                        Ok(result)
+                    })
+                };
+            });
+            assert_eq!(failure.clause, $clause);
+        }
+    };
 }
 
-#[test]
-fn ghost_state_of_which_the_rule_does_not_speak_is_found_out() {
-    let failure = failure(|contract| {
-        contract.run = |cpu, _| {
-            run(cpu, RIGHT, |cpu| {
-                cpu.own.ghost.update(|g| g.in_intr = true.into());
-                count(cpu)
-            })
-        };
-    });
-    assert_eq!(failure.clause, "a round of count writes in_intr, of which its rule does not speak");
+also! {
+    a_scalar_of_which_the_rule_does_not_speak_is_found_out:
+    "com1.l3", "a round of count writes com1.l3, of which its rule does not speak",
+    |cpu| cpu.own.com1.l3 = 1.into()
 }
 
-#[test]
-fn a_map_of_which_the_rule_does_not_speak_is_found_out() {
-    let failure = failure(|contract| {
-        contract.run = |cpu, _| {
-            run(cpu, RIGHT, |cpu| {
-                cpu.own.cons_buf.set([0.into()], Cell { value: 1.into() });
-                count(cpu)
-            })
-        };
-    });
-    assert_eq!(failure.clause, "a round of count writes cons_buf, of which its rule does not speak");
+also! {
+    a_map_of_which_the_rule_does_not_speak_is_found_out:
+    "cons_buf", "a round of count writes cons_buf, of which its rule does not speak",
+    |cpu| cpu.own.cons_buf.set([0.into()], Cell { value: 1.into() })
 }
 
-#[test]
-fn a_lock_is_found_out() {
-    let failure = failure(|contract| {
-        contract.run = |cpu, _| {
-            run(cpu, RIGHT, |cpu| {
-                drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()));
-                count(cpu)
-            })
-        };
-    });
-    assert_eq!(failure.clause, "a round of count takes a lock, which no round may");
+also! {
+    ghost_state_of_which_the_rule_does_not_speak_is_found_out:
+    "smspool", "a round of count writes smspool, of which its rule does not speak",
+    |cpu| cpu.own.ghost.update(|g| {
+        let offer = Offer { status: 0.into(), seen: true.into(), address: 0.into() };
+        g.smspool.set([0.into(), 0.into()], offer);
+    })
+}
+
+also! {
+    a_lock_is_found_out: "AT", "a round of count takes a lock, which no round may",
+    |cpu| drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()))
 }
 
 #[test]
