@@ -139,6 +139,13 @@ pub const EQUIVALENT: &[Equivalent] = &[
     },
     Equivalent {
         file: "layer/src/serial.rs",
+        line: "let asks = com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());",
+        operator: Operator::Flag,
+        changes: &[Change::Yes],
+        reason: "the UART asks for interrupts from boot on (D20.1); from H alone nothing is promised of it",
+    },
+    Equivalent {
+        file: "layer/src/serial.rs",
         line: "if received.kind == event::PLUGIN {",
         operator: Operator::Equal,
         changes: &[Change::Opposite, Change::Yes, Change::No],
