@@ -102,7 +102,7 @@ fn same_serial<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
 /// The UART asks for no interrupt, and the next event does not make it.
 fn is_quiet<M: Spec>(own: &Own<M>) -> bool {
     let com1 = &own.com1;
-    !com1.irq.holds() && !(M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds())
+    !(com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds()))
 }
 
 /// Where the UART asked for an interrupt, or the next event made it: what the first event brought was taken, or, where the
