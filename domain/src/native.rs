@@ -6,6 +6,10 @@ impl Word for u32 {
     fn or(self, other: u32) -> u32 {
         self | other
     }
+    #[inline(always)]
+    fn wrapping_add(self, other: u32) -> u32 {
+        u32::wrapping_add(self, other)
+    }
 }
 
 impl Wide<u32> for u64 {

@@ -31,6 +31,8 @@ pub trait Word:
 {
     /// The bits that either word has.
     fn or(self, other: Self) -> Self;
+    /// The sum modulo 2^32, for what counts round.
+    fn wrapping_add(self, other: Self) -> Self;
 }
 
 /// A 64-bit machine word: it is moved, compared and narrowed, but not computed with.

@@ -47,6 +47,16 @@ pub const LOCK_BOUND: u32 = 10;
 pub const UCTXT_SIZE: u32 = 25;
 /// Console ring (`CONSOLE_BUFFER_SIZE`); it stores at most one less.
 pub const CONSOLE_BUFFER_SIZE: u32 = 512;
+/// Characters that the UART keeps of those received, the newest (`SERIAL_HW_BUF_SIZE`).
+pub const SERIAL_HW_BUF_SIZE: u32 = 12;
+/// How often `serial_intr_disable` looks for one more interrupt.
+pub const INTR_DISABLE_REC_MAX: u32 = 100;
+/// How many events `serial_putc` waits for the transmitter.
+pub const NEXT_SEND_MAX_REC: u32 = 12_800;
+/// The I/O APIC line of COM1.
+pub const COM1_LINE: u32 = 4;
+/// What console primitives give where there is no character, or no device: −1.
+pub const NO_CHARACTER: u32 = u32::MAX;
 /// Indices of `vmxinfo` are below this.
 pub const VMXINFO_SIZE: u32 = 15;
 /// Slots of the VMX structure: the reference's 36 and R8 to R15 (P45).

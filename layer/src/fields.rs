@@ -302,6 +302,10 @@ field_table! {
     EptDefined "ept.defined" [EPT_DIRS, EPT_ENTRIES] => Defined;
     /// Lines of the I/O APIC.
     IoApicLines "ioapic.lines" [IOAPIC_LINES] => Line;
+    /// What the UART has received, as a ring.
+    Received "rx_buf" [SERIAL_HW_BUF_SIZE] => Cell;
+    /// The console's input, as a ring.
+    ConsoleInput "cons_buf" [CONSOLE_BUFFER_SIZE] => Cell;
     /// Offers of shared memory.
     SharedMemory "smspool" [NUM_PROC, NUM_PROC] => Offer;
     /// Control blocks of the channels.

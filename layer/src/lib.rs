@@ -17,6 +17,7 @@
 pub mod bits;
 pub mod call;
 pub mod channel;
+pub mod console;
 pub mod constants;
 pub mod container;
 pub mod context;
@@ -33,6 +34,8 @@ pub mod page_table;
 pub mod primitive;
 pub mod process;
 pub mod queue;
+pub mod ring;
+pub mod serial;
 pub mod state;
 pub mod stuck;
 pub mod thread;

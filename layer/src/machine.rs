@@ -1,15 +1,17 @@
 //! What a primitive asks of the machine under it.
 use crate::call::{Call, Give};
 use crate::channel::Channels;
-use crate::fields::{Homes, ThreadGhosts, UserContexts, VisibleHomes};
+use crate::constants::{CONSOLE_BUFFER_SIZE, SERIAL_HW_BUF_SIZE};
+use crate::fields::{ConsoleInput, Homes, Received, ThreadGhosts, UserContexts, VisibleHomes};
 use crate::invariant::Keys;
 use crate::log::Log;
 use crate::queue::Threads;
+use crate::serial::SerialEvent;
 use crate::state::Cpu;
 use crate::stuck::Stuck;
 use core::fmt::Debug;
-use core::ops::DerefMut;
-use domain::{Ghost, Home};
+use core::ops::{ControlFlow, DerefMut};
+use domain::{Ghost, Home, Map};
 
 /// A machine: a domain with a home for every field, and the few things that only hardware can do.
 ///
@@ -52,6 +54,32 @@ pub trait Machine: Homes {
     fn vmcs_host(field: Self::Word) -> Self::Wide;
     /// What the model-specific register `register` reads.
     fn rdmsr(register: Self::Word) -> Self::Wide;
+    /// Whether the UART is there and CPU `cpu` is the one whose device it is.
+    fn has_serial(cpu: Self::Word) -> Self::Flag;
+    /// What happens to the UART at `index` of its log (`SerialEnv`): the same whenever it is asked.
+    fn serial_event(index: Self::Word) -> SerialEvent<Self>;
+    /// Stores the `count` characters that are received at `index`, oldest first, into the ring `rx_buf` from `at` on.
+    fn serial_bytes(rx_buf: &mut <Self as Home<Received>>::Map, at: Self::Word, index: Self::Word, count: Self::Word);
+    /// The `many` entries of the console's ring from `at` on become those of `rx_buf` that begin at `from`; behind the last
+    /// entry of either comes its first. `many` is no more than either has.
+    #[inline]
+    #[track_caller]
+    fn copy_received(
+        cons_buf: &mut <Self as Home<ConsoleInput>>::Map,
+        at: Self::Word,
+        rx_buf: &<Self as Home<Received>>::Map,
+        from: Self::Word,
+        many: Self::Word,
+    ) {
+        let mut k = Self::Word::from(0);
+        while k < many {
+            cons_buf.set([(at + k) % CONSOLE_BUFFER_SIZE], rx_buf.get([(from + k) % SERIAL_HW_BUF_SIZE]));
+            k += 1;
+        }
+    }
+    /// How many events from `index` on it takes until the transmitter is done, the one that says so included: 1 to
+    /// [`NEXT_SEND_MAX_REC`](crate::constants::NEXT_SEND_MAX_REC), or 0 if it takes longer.
+    fn serial_sent(index: Self::Word) -> Self::Word;
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 
@@ -71,6 +99,29 @@ pub trait Machine: Homes {
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         run(cpu)
+    }
+
+    /// Makes `round` until it breaks, `most` times at most; what it leaves for the next round is in the CPU.
+    ///
+    /// The prover, which cannot walk every round, makes one that begins in any state that satisfies what
+    /// [`loops`](crate::contract::loops) says of the loop called `name`.
+    ///
+    /// # Errors
+    /// Those of `round`.
+    #[inline(always)]
+    #[track_caller]
+    fn repeat(
+        cpu: &mut Cpu<'_, Self>,
+        _name: &'static str,
+        most: u32,
+        round: impl Fn(&mut Cpu<'_, Self>) -> Result<ControlFlow<()>, Stuck>,
+    ) -> Result<(), Stuck> {
+        for _ in 0..most {
+            if round(cpu)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -169,4 +220,6 @@ pub trait Visit<M: Machine> {
 pub trait Spec: Machine<Log: Clone> + VisibleHomes {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
+    /// Character `k`, counted from the oldest, of those that [`Machine::serial_bytes`] stores for `index`.
+    fn serial_byte(index: Self::Word, k: Self::Word) -> Self::Word;
 }

@@ -152,6 +152,10 @@ table! {
     49 vmx_init VmcsDefaults (mbi) -> "";
     50 cli Plain () -> "";
     51 sti Plain () -> "";
+    52 serial_intr_disable Plain () -> "";
+    53 serial_intr_enable Plain () -> "";
+    54 serial_putc Plain (c) -> "c or -1";
+    55 cons_buf_read Plain () -> "character or -1";
     56 host_in General () -> "";
     57 host_out General () -> "";
     58 proc_create_postinit Plain (elf_id) -> "";
@@ -165,6 +169,8 @@ table! {
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
     0 page_copy Internal (q, k, va) -> "";
     0 page_copy_back Internal (q, k, va) -> "";
+    0 serial_env_step Internal () -> "";
+    0 cons_intr Internal () -> "";
     0 ptInsertPTE Internal (n, va, page, perm) -> "";
     0 ptAllocPDE Internal (n, va) -> "frame or 0";
     0 ptInsert Internal (n, va, page, perm) -> "0, frame or MagicNumber";

@@ -17,8 +17,8 @@ use domain::{Flag, Ghost, Map, Nat, Wide};
 /// [`Threads::boot`](crate::queue::Threads::boot)).
 ///
 /// # Errors
-/// [`Stuck::NotBoot`] a second time, [`Stuck::BadIoApic`], [`Stuck::BadMemory`] when the machine's memory does not reach
-/// the user area or is more than 4 GiB.
+/// [`Stuck::NotBoot`] a second time, [`Stuck::BadIoApic`] also when it has no line for the UART that is there,
+/// [`Stuck::BadMemory`] when the machine's memory does not reach the user area or is more than 4 GiB.
 pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), Stuck> {
     let boot = cpu.shared.boot;
     let own = &mut cpu.own;
@@ -36,6 +36,7 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
     require(own.ioapic.max_intr < IOAPIC_LINES, Stuck::BadIoApic)?;
     let lines = own.ioapic.max_intr + 1;
     require(own.ioapic.irqs == lines && own.ioapic.enables == lines, Stuck::BadIoApic)?;
+    require(!own.serial_exists.holds() || lines > COM1_LINE, Stuck::BadIoApic)?;
     require(boot.nps >= KERN_LOW && boot.nps <= MAX_PAGE, Stuck::BadMemory)?;
     require(boot.norm <= MAX_PAGE, Stuck::BadMemory)?;
 
@@ -55,7 +56,10 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
         Container { quota, usage, parent: 0.into(), nchildren, used: used.into() }
     });
     own.dirs.define(|[n, i]| if n == 0 || !is_user_directory::<M>(i) { Pde::Id } else { Pde::UnPresent });
-    own.lines.define(|[line]| Line { irq: line + 32, enabled: false.into() });
+    // P39: the line of the UART is open on the CPU whose it is.
+    let serial_exists = own.serial_exists;
+    own.lines
+        .define(move |[line]| Line { irq: line + 32, enabled: (line == COM1_LINE && serial_exists.holds()).into() });
     own.ioapic = IoApic { init: true.into(), ..own.ioapic };
     own.lapic = own.lapic.set_up();
     own.cur = own.cpu + 1;

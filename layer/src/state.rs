@@ -7,6 +7,8 @@ use crate::fields::*;
 use crate::machine::{Machine, Spec, Visit};
 use crate::page_alloc::AllocTable;
 use crate::queue::{Fifo, Queue, Sleeping};
+use crate::ring::Ring;
+use crate::serial::Serial;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map, Nat, Wide};
 
@@ -22,8 +24,16 @@ pub struct Own<M: Machine> {
     pub intr_flag: M::Flag,
     /// The last page fault: its address, and where the program was (`ti`).
     pub ti: TrapInfo<M>,
-    /// Console input ring: stored characters and read position (`console`).
-    pub console: Console<M>,
+    /// The driver has found the UART, which is this CPU's (`drv_serial.serial_exists`).
+    pub serial_exists: M::Flag,
+    /// The UART (`com1`).
+    pub com1: Serial<M>,
+    /// What it has received (`com1.s.rx_buf`).
+    pub rx_buf: <M as Home<Received>>::Map,
+    /// Where the console's input is in its ring: it begins at the read position (`console.rpos`).
+    pub console: Ring<M>,
+    /// Characters that nobody has read yet (`console.cons_buf`).
+    pub cons_buf: <M as Home<ConsoleInput>>::Map,
     /// The I/O APIC's own count of its lines (`ioapic.s`).
     pub ioapic: IoApic<M>,
     /// The local APIC (`lapic`).
@@ -127,15 +137,6 @@ pub struct Vm<M: Machine> {
     pub abort: M::Word,
     /// `vmx_init` has run: an addition, which says that what primitives read is defined (P40).
     pub set_up: M::Flag,
-}
-
-/// The console's input ring.
-#[derive(Clone, Copy, Debug)]
-pub struct Console<M: Machine> {
-    /// Characters stored.
-    pub len: M::Word,
-    /// Read position.
-    pub rpos: M::Word,
 }
 
 /// The I/O APIC.
@@ -278,13 +279,21 @@ impl<M: Machine> Own<M> {
         });
         let mut vmxinfo = <M as Home<VmxInfo>>::home(place);
         vmxinfo.define(|_| Cell { value: 0.into() });
+        let mut rx_buf = <M as Home<Received>>::home(place);
+        rx_buf.define(|_| Cell { value: 0.into() });
+        let mut cons_buf = <M as Home<ConsoleInput>>::home(place);
+        cons_buf.define(|_| Cell { value: 0.into() });
         Own {
             cpu,
             cur: 0.into(),
             nps: 0.into(),
             intr_flag: true.into(),
             ti: TrapInfo { addr: M::Wide::constant(0), ra: M::Wide::constant(0) },
-            console: Console { len: 0.into(), rpos: 0.into() },
+            serial_exists: M::has_serial(cpu),
+            com1: Serial::boot(),
+            rx_buf,
+            console: Ring::empty(),
+            cons_buf,
             ioapic,
             lapic: Lapic::reset(),
             ac,
@@ -316,7 +325,11 @@ impl<M: Spec> Own<M> {
             nps: self.nps,
             intr_flag: self.intr_flag,
             ti: self.ti,
+            serial_exists: self.serial_exists,
+            com1: self.com1,
+            rx_buf: self.rx_buf.clone(),
             console: self.console,
+            cons_buf: self.cons_buf.clone(),
             ioapic: self.ioapic,
             lapic: self.lapic,
             ac: self.ac.clone(),
@@ -371,7 +384,9 @@ impl<M: Machine> Own<M> {
         visit.wide("ti.addr", &mut self.ti.addr);
         visit.wide("ti.ra", &mut self.ti.ra);
         visit.word("console.len", &mut self.console.len);
-        visit.word("console.rpos", &mut self.console.rpos);
+        visit.word("console.rpos", &mut self.console.start);
+        visit.flag("drv_serial.serial_exists", &mut self.serial_exists);
+        self.com1.words(visit);
         visit.word("ioapic.max_intr", &mut self.ioapic.max_intr);
         visit.word("ioapic.irqs", &mut self.ioapic.irqs);
         visit.word("ioapic.enables", &mut self.ioapic.enables);

@@ -94,6 +94,12 @@ pub enum Stuck {
     BadMemoryType,
     /// A result that is no 32-bit word.
     TooLarge,
+    /// Interrupts of this CPU are off, or a handler is executing.
+    NotInterruptible,
+    /// The interrupt handler of the UART runs without being one, or the UART is not set up or asks for nothing.
+    NoInterrupt,
+    /// The UART cannot transmit: it is not set up, or what it received has not been taken.
+    SerialBusy,
     /// Registers that are not all integers.
     BadRegisters,
 }

@@ -37,14 +37,29 @@ struct Family {
 impl Assumed {
     /// The facts of `ground` of `state`, looked at where its unknown maps are read.
     pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Rc<Assumed> {
-        Assumed::made(state, ground, Rc::default())
+        Assumed::made(state, ground, &|_| true, Rc::default())
     }
 
-    fn made<G: Geometry>(state: &Rc<State<G>>, ground: Ground, family: Rc<Family>) -> Rc<Assumed> {
+    /// Of the same ground, but only the facts called one of `numbers`, of another state.
+    pub fn only<G: Geometry>(&self, state: &Rc<State<G>>, numbers: &'static [&'static str]) -> Rc<Assumed> {
+        Assumed::made(state, self.ground, &|number| numbers.contains(&number), Rc::default())
+    }
+
+    /// Which facts are assumed.
+    pub fn ground(&self) -> Ground {
+        self.ground
+    }
+
+    fn made<G: Geometry>(
+        state: &Rc<State<G>>,
+        ground: Ground,
+        wanted: &dyn Fn(&str) -> bool,
+        family: Rc<Family>,
+    ) -> Rc<Assumed> {
         let sources = state.sources();
         let mut scalars = Vec::new();
         let (mut quantifieds, mut numbers) = (Vec::new(), Vec::new());
-        for fact in facts::<Sym<G>>().filter(|fact| ground.includes(fact)) {
+        for fact in facts::<Sym<G>>().filter(|fact| ground.includes(fact) && wanted(fact.number)) {
             let view = state.clone();
             if fact.keys.is_empty() {
                 scalars.push(aside(|| condition(&|| (fact.holds)(&view.view(), &[]))));
@@ -82,7 +97,7 @@ impl Assumed {
         if let Some(assumed) = self.family.states.borrow().get(&identity) {
             return assumed.clone();
         }
-        let assumed = Assumed::made(&Rc::new(state), self.ground, self.family.clone());
+        let assumed = Assumed::made(&Rc::new(state), self.ground, &|_| true, self.family.clone());
         self.family.states.borrow_mut().insert(identity, assumed.clone());
         assumed
     }

@@ -64,6 +64,12 @@ const EXPLAINED: &[Explained] = &[
         reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
     },
     Explained {
+        file: "layer/src/serial.rs",
+        line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
+        never: false,
+        reason: "whoever calls the handler has set it",
+    },
+    Explained {
         file: "layer/src/thread.rs",
         line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
         never: false,

@@ -22,6 +22,7 @@ mod mutants;
 mod prove;
 mod replay;
 mod report;
+mod rounds;
 mod source;
 mod state;
 mod suite;

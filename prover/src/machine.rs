@@ -9,18 +9,21 @@ use crate::lemma;
 use crate::map::{Identity, Origin};
 use crate::mutant::running;
 use crate::replay::Taken;
+use crate::rounds;
 use crate::state::{State, channels_identity, is_part, object_identity, threads_identity};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
 use layer::call::{Call, Give};
 use layer::channel::Channels;
-use layer::constants::{TOTAL_CPU, UCTXT_SIZE};
-use layer::fields::{FIELDS, Slot, ThreadGhosts, UserContexts, bounds};
+use layer::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, TOTAL_CPU, UCTXT_SIZE};
+use layer::contract::loops;
+use layer::fields::{ConsoleInput, FIELDS, Received, Slot, ThreadGhosts, UserContexts, bounds};
 use layer::invariant::{IGNORE, Keys};
 use layer::log::{Event, Log};
 use layer::machine::{ChannelPool, Links, Lock, Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Family, Pending, Queue, Threads};
+use layer::serial::{SerialEvent, event};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use sim::witness::OTHER_PENDING;
@@ -29,7 +32,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::marker::PhantomData;
-use std::ops::{Deref, DerefMut};
+use std::ops::{ControlFlow, Deref, DerefMut};
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -139,16 +142,43 @@ impl<G: Geometry> Machine for Sym<G> {
         }
     }
     fn real_vmxinfo(index: SymWord) -> SymWord {
-        SymWord(machine_says("machine.vmxinfo", Range::WORD, index))
+        SymWord(machine_says("machine.vmxinfo", Range::WORD, &[index]))
     }
     fn vmcs_host(field: SymWord) -> SymWide {
-        SymWide(machine_says("machine.vmcs_host", Range::WIDE, field))
+        SymWide(machine_says("machine.vmcs_host", Range::WIDE, &[field]))
     }
     fn rdmsr(register: SymWord) -> SymWide {
-        SymWide(machine_says("machine.rdmsr", Range::WIDE, register))
+        SymWide(machine_says("machine.rdmsr", Range::WIDE, &[register]))
     }
     fn usable(frame: SymWord) -> SymFlag {
-        SymFlag(machine_says("machine.usable", Range::Bool, frame))
+        SymFlag(machine_says("machine.usable", Range::Bool, &[frame]))
+    }
+    fn has_serial(cpu: SymWord) -> SymFlag {
+        SymFlag(machine_says("machine.serial", Range::Bool, &[cpu]))
+    }
+    fn serial_event(index: SymWord) -> SerialEvent<Self> {
+        let says = |what, most| SymWord(machine_says(what, Range::UpTo(most), &[index]));
+        SerialEvent {
+            kind: says("machine.serial.kind", event::PLUGIN.into()),
+            count: says("machine.serial.count", SERIAL_HW_BUF_SIZE.into()),
+        }
+    }
+    #[track_caller]
+    fn serial_bytes(rx_buf: &mut <Self as Home<Received>>::Map, at: SymWord, index: SymWord, count: SymWord) {
+        rx_buf.receive(at, index, count);
+    }
+    #[track_caller]
+    fn copy_received(
+        cons_buf: &mut <Self as Home<ConsoleInput>>::Map,
+        at: SymWord,
+        rx_buf: &<Self as Home<Received>>::Map,
+        from: SymWord,
+        many: SymWord,
+    ) {
+        cons_buf.copy_ring(at, rx_buf, from, many);
+    }
+    fn serial_sent(index: SymWord) -> SymWord {
+        SymWord(machine_says("machine.serial.sent", Range::UpTo(NEXT_SEND_MAX_REC.into()), &[index]))
     }
 
     #[track_caller]
@@ -165,19 +195,34 @@ impl<G: Geometry> Machine for Sym<G> {
             Ok(give(&running(false, || lemma::apply(cpu, &call))))
         }
     }
+
+    #[track_caller]
+    fn repeat(
+        cpu: &mut Cpu<'_, Self>,
+        name: &'static str,
+        most: u32,
+        round: impl Fn(&mut Cpu<'_, Self>) -> Result<ControlFlow<()>, Stuck>,
+    ) -> Result<(), Stuck> {
+        let rules = loops::<Self>();
+        let rule = rules.iter().find(|rule| rule.name == name).expect("loops name a rule of the layer");
+        rounds::repeat(cpu, rule, most, &round)
+    }
 }
 
 /// What the machine answers at a key: anything, but the same each time.
-fn machine_says(what: &str, range: Range, key: SymWord) -> Term {
+fn machine_says(what: &str, range: Range, key: &[SymWord]) -> Term {
     engine(|e| {
         let function = e.arena.name(what);
-        e.arena.app(function, range, vec![key.0])
+        e.arena.app(function, range, key.iter().map(|word| word.0).collect())
     })
 }
 
 impl<G: Geometry> Spec for Sym<G> {
     fn present<T: 'static>(ghost: &Shown<T>) -> &T {
         &ghost.0
+    }
+    fn serial_byte(index: SymWord, k: SymWord) -> SymWord {
+        SymWord(machine_says("machine.serial.byte", Range::UpTo(255), &[index, k]))
     }
 }
 

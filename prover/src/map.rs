@@ -6,6 +6,8 @@ use crate::machine::Sym;
 use crate::mutant::{Operator, change, is_running, running};
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Data, Field, Geometry, Home, Key, Map, Sink, Source};
+use layer::fields::Cell;
+use layer::machine::Spec;
 use smt::solver::Verdict;
 use smt::term::{Name, Range, Term};
 use std::any::Any;
@@ -240,6 +242,41 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
+    /// The `many` entries from `at` on become those of `from` that begin at `from_at`, round the ends of both maps.
+    #[track_caller]
+    pub(crate) fn copy_ring<E>(&mut self, at: SymWord, from: &SymMap<G, E>, from_at: SymWord, many: SymWord)
+    where
+        E: Field<Sym<G>, Val = F::Val>,
+    {
+        let place = Location::caller();
+        let size = u64::from(E::DIMS[0]);
+        let start = from.key(&[from_at], place)[0];
+        let within = engine(|e| {
+            let size = e.arena.number(size);
+            e.arena.le(many.0, size)
+        });
+        oblige(within, &format!("more than all of {} is copied", E::NAME), place);
+        let (sources, from) = (from.sources(), from.clone());
+        let entry = move |number: Term| {
+            let key = engine(|e| {
+                let key = e.arena.add(start, number);
+                e.arena.rem(key, size)
+            });
+            from.load(&[key], place).0
+        };
+        self.write_ring(at, many, &sources, entry, place);
+    }
+
+    /// The `many` characters that are received at `index` come into the ring from `at` on.
+    #[track_caller]
+    pub(crate) fn receive(&mut self, at: SymWord, index: SymWord, many: SymWord)
+    where
+        F: Field<Sym<G>, Val = Cell<Sym<G>>>,
+    {
+        let entry = move |number: Term| Cell { value: <Sym<G> as Spec>::serial_byte(index, SymWord(number)) };
+        self.write_ring(at, many, &[], entry, Location::caller());
+    }
+
     /// Nothing is known any more of any value.
     pub(crate) fn renew(&mut self, origin: Origin) {
         *self = <Sym<G> as Home<F>>::home(origin);
@@ -265,6 +302,43 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
                 hit
             });
             choice(&|| encode(if branch(forgotten, at) { &unknown } else { &before }.load(key, at).0))
+        });
+        self.node = Rc::new(Node::Define { make, sources });
+    }
+
+    /// The `many` entries from `at` on, round the end of the map, become what `make` says of their number.
+    fn write_ring(
+        &mut self,
+        at: SymWord,
+        many: SymWord,
+        sources: &[Name],
+        make: impl Fn(Term) -> F::Val + 'static,
+        place: &'static Location<'static>,
+    ) {
+        let size = F::DIMS[0];
+        let at = self.key(&[at], place)[0];
+        let within = engine(|e| {
+            let size = e.arena.number(size.into());
+            e.arena.le(many.0, size)
+        });
+        oblige(within, &format!("more than all of {} is written", F::NAME), place);
+        if change(Operator::Write(""), place).is_some() {
+            return;
+        }
+        let changes = engine(|e| e.arena.bool(true));
+        engine(|e| e.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at: place }));
+        let before = self.clone();
+        let sources = [&before.sources(), sources].concat();
+        let make = Box::new(move |key: &[Term]| {
+            let (number, written) = engine(|e| {
+                // How far the key is behind `at`.
+                let size = e.arena.number(size.into());
+                let (ahead, less) = (e.arena.sub(key[0], at), e.arena.lt(key[0], at));
+                let around = e.arena.add(ahead, size);
+                let number = e.arena.ite(less, around, ahead);
+                (number, e.arena.lt(number, many.0))
+            });
+            choice(&|| encode(if branch(written, place) { make(number) } else { before.load(key, place).0 }))
         });
         self.node = Rc::new(Node::Define { make, sources });
     }

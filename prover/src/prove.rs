@@ -6,14 +6,13 @@ use crate::engine::{Counts, Failure, NO_CALL, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
 use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::replay::Native;
-use crate::state::{State, is_part};
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use crate::state::{State, is_part, scalars};
+use crate::word::{SymWide, SymWord};
 use domain::{Domain, Flag, Geometry, Map};
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Contract, Step};
 use layer::fields::{Context, FrameUse};
 use layer::invariant::{Class, Fact, facts};
-use layer::machine::Visit;
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use sim::machine::Sim;
@@ -285,6 +284,9 @@ fn path_of_primitive<G: Geometry>(
         move || ikern.holds() && ihost.holds()
     };
     let requires = || (contract.requires)(&state.view(), &arguments);
+    // What loops keep is said of the same words as the promise.
+    let some = [any("some", 1 << 32), any("some", 1 << 32)];
+    engine(|e| e.any = some.iter().map(|word| word.0).collect());
     let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
     let answer = match result {
         Ok(answer) => answer,
@@ -328,14 +330,7 @@ fn path_of_primitive<G: Geometry>(
         suppose_required();
         prove_facts(&after, &moves.latest(), |fact| primitive.keeps(fact.number, || true), proved)
     });
-    let step = Step {
-        before: state.view(),
-        after: after.view(),
-        arguments: &arguments,
-        answer: &answer,
-        any: [any("some", 1 << 32), any("some", 1 << 32)],
-    };
-    engine(|e| e.any = step.any.iter().map(|word| word.0).collect());
+    let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
     if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
         note(proved, "frame".to_string());
@@ -452,26 +447,4 @@ fn frame_has<G: Geometry>(
 
 fn begins_with(key: &[Term], prefix: &[SymWord]) -> bool {
     prefix.len() <= key.len() && key.iter().zip(prefix).all(|(&word, expected)| SymWord(word) == *expected)
-}
-
-/// The values of the state that are in no map, by name.
-fn scalars<G: Geometry>(state: &State<G>) -> Vec<(&'static str, Term)> {
-    struct Collect(Vec<(&'static str, Term)>);
-    impl<G: Geometry> Visit<Sym<G>> for Collect {
-        fn word(&mut self, name: &'static str, word: &mut SymWord) {
-            self.0.push((name, word.0));
-        }
-        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-            self.0.push((name, wide.0));
-        }
-        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-            self.0.push((name, nat.0));
-        }
-        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-            self.0.push((name, flag.0));
-        }
-    }
-    let mut collect = Collect(Vec::new());
-    state.snapshot().own.words(&mut collect);
-    collect.0
 }

@@ -259,7 +259,7 @@ pub const ASSUMED: &[Assumption] = &[
     Assumption {
         name: "machine",
         says: "the hardware does what the machine's interface says; what it answers (memory map, VMX capabilities, the \
-               host's registers, model-specific registers) is arbitrary, but the same each time",
+               host's registers, model-specific registers, what happens to the UART) is arbitrary, but the same each time",
         watched: "`cargo cairn boots`: an image for each behaviour of the hardware half, on QEMU and Bochs",
     },
     Assumption {

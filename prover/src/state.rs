@@ -11,8 +11,10 @@ use layer::invariant::View;
 use layer::machine::{ChannelPool, Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
-use layer::state::{Boot, Console, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo, Vm};
-use smt::term::{Name, Range};
+use layer::ring::Ring;
+use layer::serial::Serial;
+use layer::state::{Boot, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo, Vm};
+use smt::term::{Name, Range, Term};
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -57,6 +59,7 @@ macro_rules! each_map {
         each_map!(@ [$($borrow)*] $state, $name, $map, $work,
             (Containers own.ac) (Directories own.dirs) (PageTables own.tables) (PhysicalMemory own.hp)
             (KernelContexts own.kctxt) (UserContexts own.uctxt) (VmxInfo own.vmxinfo) (IoApicLines own.lines)
+            (Received own.rx_buf) (ConsoleInput own.cons_buf)
             (VmcsFields own.vmcs) (VmxSlots own.vmx) (EptEntries own.ept)
             (VmcsKinds own.ghost.0.vmcs_kind) (VmxKinds own.ghost.0.vmx_kind)
             (EptDirectories own.ghost.0.ept_dirs) (EptDefined own.ghost.0.ept_defined)
@@ -91,7 +94,11 @@ impl<G: Geometry> State<G> {
             nps: zero(),
             intr_flag: off(),
             ti: TrapInfo { addr: zero().into(), ra: zero().into() },
-            console: Console { len: zero(), rpos: zero() },
+            serial_exists: off(),
+            com1: Serial::boot(),
+            rx_buf: home::<G, Received>(),
+            console: Ring::empty(),
+            cons_buf: home::<G, ConsoleInput>(),
             ioapic: IoApic { max_intr: zero(), irqs: zero(), enables: zero(), init: off() },
             lapic: Lapic::reset(),
             ac: home::<G, Containers>(),
@@ -158,6 +165,20 @@ impl<G: Geometry> State<G> {
         let mut sources = Vec::new();
         each_map!([&] self, |name, map| sources.push((name, map.sources())));
         sources
+    }
+
+    /// The names of what is not for sure the same in `other`: maps, and values that are in no map and no shared object.
+    pub fn unlike(&self, other: &State<G>) -> Vec<&'static str> {
+        let mut unlike = Vec::new();
+        let mut theirs = Vec::new();
+        each_map!([&] other, |_name, map| theirs.push(map.identity()));
+        let mut theirs = theirs.into_iter();
+        each_map!([&] self, |name, map| if theirs.next() != Some(map.identity()) {
+            unlike.push(name);
+        });
+        let scalars = scalars(self).into_iter().zip(scalars(other));
+        unlike.extend(scalars.filter(|((_, one), (_, other))| one != other).map(|((name, _), _)| name));
+        unlike
     }
 
     /// What tells this state from those that differ from it.
@@ -285,6 +306,28 @@ impl<G: Geometry> Visit<Sym<G>> for ValueIdentity<'_> {
     fn flag(&mut self, _: &'static str, flag: &mut SymFlag) {
         self.0.push(Identity::Value(flag.0));
     }
+}
+
+/// The values of the state that are in no map, by name.
+pub(crate) fn scalars<G: Geometry>(state: &State<G>) -> Vec<(&'static str, Term)> {
+    struct Collect(Vec<(&'static str, Term)>);
+    impl<G: Geometry> Visit<Sym<G>> for Collect {
+        fn word(&mut self, name: &'static str, word: &mut SymWord) {
+            self.0.push((name, word.0));
+        }
+        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
+            self.0.push((name, wide.0));
+        }
+        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
+            self.0.push((name, nat.0));
+        }
+        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
+            self.0.push((name, flag.0));
+        }
+    }
+    let mut collect = Collect(Vec::new());
+    state.snapshot().own.words(&mut collect);
+    collect.0
 }
 
 /// The field `name` is `object` or a companion of it.

@@ -237,6 +237,17 @@ impl Rem<u32> for SymWord {
 }
 
 impl Word for SymWord {
+    #[track_caller]
+    fn wrapping_add(self, other: SymWord) -> SymWord {
+        let sum = || {
+            make(|a| {
+                let (sum, words) = (a.add(self.0, other.0), a.number(1 << 32));
+                let (fits, rest) = (a.lt(sum, words), a.sub(sum, words));
+                a.ite(fits, sum, rest)
+            })
+        };
+        SymWord(compute(Operator::Add, self.0, sum, Location::caller()))
+    }
     // The sum of the bits: a word has 32.
     fn or(self, other: SymWord) -> SymWord {
         SymWord(make(|a| {

@@ -97,7 +97,7 @@ clauses! {
         g.idpde.set([7.into(), 8.into()], IdentityEntry { valid: true.into(), perm: perm::PTU.into() });
     });
     h14: "H14", |cpu| cpu.own.ac.update([3.into()], |c| c.used = false.into());
-    h15: "H15", |cpu| cpu.own.console.rpos = CONSOLE_BUFFER_SIZE.into();
+    h15: "H15", |cpu| cpu.own.console.start = CONSOLE_BUFFER_SIZE.into();
     h16: "H16", |cpu| cpu.own.console.len = CONSOLE_BUFFER_SIZE.into();
     h17: "H17", |cpu| cpu.own.cpu = TOTAL_CPU.into();
     h18: "H18", |cpu| cpu.own.cur = NUM_PROC.into();
@@ -206,4 +206,11 @@ clauses! {
     d19_2: "D19.2", |cpu| cpu.own.ghost.update(|g| g.vmcs_kind.set([0.into()], SlotKind::Undef));
     d19_3: "D19.3", |cpu| cpu.own.ghost.update(|g| g.vmx_kind.set([0.into()], SlotKind::Undef));
     d19_4: "D19.4", |cpu| cpu.own.ghost.update(|g| g.ept_dirs.set([0.into()], Defined { defined: false.into() }));
+    d20_1: "D20.1", |cpu| cpu.own.com1.dlab = true.into();
+    d20_2: "D20.2", |cpu| (cpu.own.com1.rx.len, cpu.own.com1.irq) = (1.into(), false.into());
+    d20_3: "D20.3", |cpu| (cpu.own.com1.rx.len, cpu.own.com1.irq) = ((SERIAL_HW_BUF_SIZE + 1).into(), true.into());
+    d20_4: "D20.4", |cpu| cpu.own.rx_buf.set([5.into()], Cell { value: 256.into() });
+    d20_5: "D20.5", |cpu| cpu.own.cons_buf.set([500.into()], Cell { value: 256.into() });
+    d20_6: "D20.6", |cpu| (cpu.own.serial_exists, cpu.own.ioapic.irqs) = (true.into(), COM1_LINE.into());
+    d21: "D21", |cpu| cpu.own.ghost.update(|g| g.in_intr = true.into());
 }

@@ -15,7 +15,7 @@ use layer::fields::{Byte, FrameUse, Pte, place};
 use layer::invariant::Class;
 use layer::machine::{Links, Lock, Spec};
 use layer::primitive::primitives;
-use layer::{container, context, memory, page_alloc, page_table, process, thread, trap};
+use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
 use prover::{Failure, Ground, Reason};
 use sim::machine::Sim;
 use sim::replay::Subject;
@@ -108,6 +108,44 @@ bugs! {
         contract.run = |cpu, _| {
             thread::get_curid(cpu)?;
             Ok(Answer::Word(cpu.own.nps + 0xFFFF_FFFF))
+        };
+    };
+    a_character_that_is_taken_for_another: Derived "cons_intr" breaks "postcondition", |contract| {
+        contract.run = |cpu, _| {
+            cpu.own.ghost.update(|g| g.in_intr = true.into());
+            serial::cons_intr(cpu)?;
+            cpu.own.ghost.update(|g| g.in_intr = false.into());
+            let oldest = cpu.own.console.start;
+            cpu.own.cons_buf.update([oldest], |character| character.value = 7.into());
+            Ok(Answer::Unit)
+        };
+    };
+    a_character_that_comes_and_is_lost: Derived "serial_env_step" breaks "postcondition", |contract| {
+        contract.run = |cpu, _| {
+            serial::serial_env_step(cpu);
+            if cpu.own.com1.rx.len == 7 {
+                cpu.own.com1.rx.len = 6.into();
+            }
+            Ok(Answer::Unit)
+        };
+    };
+    a_line_feed_without_a_carriage_return: Derived "serial_putc" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let c = serial::serial_putc(cpu, a.words[0])?;
+            if cpu.own.com1.tx_len == 2 {
+                cpu.own.com1.tx_len = 1.into();
+            }
+            Ok(Answer::Word(c))
+        };
+    };
+    a_transmitter_that_is_waited_for_again: Derived "serial_putc" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let index = cpu.own.com1.l2;
+            let c = serial::serial_putc(cpu, a.words[0])?;
+            if c == u32::MAX {
+                cpu.own.com1.l2 = index;
+            }
+            Ok(Answer::Word(c))
         };
     };
     the_slot_of_another_thread: Derived "uctx_set" breaks "D13", |contract| {

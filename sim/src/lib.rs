@@ -22,6 +22,7 @@ pub mod machine;
 pub mod maps;
 pub mod replay;
 pub mod run;
+pub mod serial;
 pub mod snapshot;
 pub mod sparse;
 pub mod user;

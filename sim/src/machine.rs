@@ -6,11 +6,12 @@ use crate::sparse::Sparse;
 use abi::report::End;
 use domain::{Count, Domain, Field, Home, Map, Present, X64};
 use layer::channel::Channels;
-use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, TOTAL_CPU, UCTXT_SIZE};
-use layer::fields::{Byte, PhysicalMemory, Slot, UserContexts};
+use layer::constants::*;
+use layer::fields::{Byte, Cell, PhysicalMemory, Received, Slot, UserContexts};
 use layer::machine::{Machine, Object, Spec};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Threads};
+use layer::serial::SerialEvent;
 use layer::state::{Boot, Cpu, IoApic, Own, Shared};
 use syscall::system::{Event, Image, ImagePage, Start, System};
 use syscall::unchecked::Unchecked;
@@ -66,6 +67,20 @@ impl Machine for Sim {
     fn rdmsr(register: u32) -> u64 {
         board::current().msr.get(&register).copied().unwrap_or(0)
     }
+    fn has_serial(cpu: u32) -> bool {
+        board::current().serial.owner == Some(cpu)
+    }
+    fn serial_event(index: u32) -> SerialEvent<Sim> {
+        board::current().serial.event(index)
+    }
+    fn serial_bytes(rx_buf: &mut Sparse<Received>, at: u32, index: u32, count: u32) {
+        for k in 0..count {
+            rx_buf.set([(at + k) % SERIAL_HW_BUF_SIZE], Cell { value: Self::serial_byte(index, k) });
+        }
+    }
+    fn serial_sent(index: u32) -> u32 {
+        board::current().serial.sent(index)
+    }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }
@@ -74,6 +89,9 @@ impl Machine for Sim {
 impl Spec for Sim {
     fn present<T: 'static>(ghost: &Present<T>) -> &T {
         &ghost.0
+    }
+    fn serial_byte(index: u32, k: u32) -> u32 {
+        board::current().serial.byte(index, k)
     }
 }
 

@@ -25,7 +25,8 @@ macro_rules! each_map {
             (own.ghost.0.hp_defined) (own.kctxt) (own.uctxt) (own.ghost.0.uctxt_kind) (own.ghost.0.charged)
             (threads.next) (threads.tcb) (own.vmxinfo) (own.vmcs) (own.ghost.0.vmcs_kind) (own.vmx)
             (own.ghost.0.vmx_kind) (own.ghost.0.ept_dirs) (own.ept) (own.ghost.0.ept_defined) (own.lines) (own.ghost.0.smspool)
-            (own.ghost.0.lock) (channels.pool) (channels.ghost.0.locks) (channels.mailbox) (channels.ghost.0.defined))
+            (own.ghost.0.lock) (channels.pool) (channels.ghost.0.locks) (channels.mailbox) (channels.ghost.0.defined)
+            (own.rx_buf) (own.cons_buf))
     };
     (@ $borrow:tt $state:ident, $visit:ident, $($path:tt)*) => { $(each_map!(# $borrow $state, $visit, $path);)* };
     (# [$($borrow:tt)*] $state:ident, $visit:ident, ($($path:tt)*)) => { $visit.map($($borrow)* $state.$($path)*); };

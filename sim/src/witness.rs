@@ -2,6 +2,7 @@
 use crate::board::{self, Board, Memory};
 use crate::machine::{Sim, processor, shared};
 use crate::maps::{Change, Look, change, look};
+use crate::serial::SerialEvent;
 use crate::snapshot::Snapshot;
 use crate::sparse::Sparse;
 use domain::{Count, Data, Field, Key, Map, Sink, Source};
@@ -14,6 +15,7 @@ use layer::page_alloc::AllocTable;
 use layer::primitive::Primitive;
 use layer::process::sched_init;
 use layer::queue::{Family, Pending, Sleeping};
+use layer::serial::event;
 use layer::state::{Boot, Cpu, Shared};
 use layer::vmx::SAVED;
 use layer::vmx::vmx_init;
@@ -22,8 +24,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// The fields under whose names a witness keeps what the machine answers: VMX capabilities, the host's part of a VM control
-/// structure, model-specific registers.
-pub const MACHINE: [&str; 3] = ["machine.vmxinfo", "machine.vmcs_host", "machine.rdmsr"];
+/// structure, model-specific registers, what happens to the UART.
+pub const MACHINE: [&str; 7] = [
+    "machine.vmxinfo",
+    "machine.vmcs_host",
+    "machine.rdmsr",
+    "machine.serial.kind",
+    "machine.serial.count",
+    "machine.serial.byte",
+    "machine.serial.sent",
+];
 
 /// What the words of the pending queue of another CPU are called, as far as it is looked at.
 pub const OTHER_PENDING: &str = "other.msg";
@@ -155,26 +165,59 @@ impl Witness {
         let mut board = Board::bare(self.memory.clone());
         for (cell, &value) in &self.state.cells {
             let key = cell.key[0];
-            match MACHINE.iter().position(|field| *field == cell.field) {
-                Some(0) => {
+            match &*cell.field {
+                "machine.vmxinfo" => {
                     if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(key as usize), u32::try_from(value)) {
                         *to = value;
                     }
                 }
-                Some(1) => {
+                "machine.vmcs_host" => {
                     if let Some(to) = board.vmcs_host.get_mut(key as usize) {
                         *to = value;
                     }
                 }
-                Some(_) => drop(board.msr.insert(key, value)),
-                None => {}
+                "machine.rdmsr" => drop(board.msr.insert(key, value)),
+                _ => {}
             }
         }
+        board.serial.events = self.serial_events();
         board::seat(Arc::new(board), None);
         let mut shared = shared();
         shared.boot = Boot { nps: self.memory.frames, norm: self.norm };
         let shared = Rc::new(shared);
         work(&mut processor(&shared, self.cpu), &shared)
+    }
+
+    /// What happens to the UART.
+    fn serial_events(&self) -> BTreeMap<u32, SerialEvent> {
+        let said = |what: &str, key: &[u32]| {
+            let cell = Cell::new(&format!("machine.serial.{what}"), key, "value");
+            self.state.cells.get(&cell).copied().unwrap_or(0)
+        };
+        let mut events = BTreeMap::new();
+        for (cell, &value) in &self.state.cells {
+            let index = cell.key[0];
+            match &*cell.field {
+                "machine.serial.kind" => {
+                    let bytes =
+                        || (0..said("count", &[index]) as u32).map(|k| said("byte", &[index, k]) as u8).collect();
+                    events.insert(
+                        index,
+                        match u32::try_from(value) {
+                            Ok(event::RECV) => SerialEvent::Recv(bytes()),
+                            Ok(event::SEND_COMPLETE) => SerialEvent::SendComplete,
+                            Ok(event::PLUGIN) => SerialEvent::Plugin,
+                            _ => SerialEvent::Null,
+                        },
+                    );
+                }
+                "machine.serial.sent" if value > 0 => {
+                    events.insert(index.wrapping_add(value as u32 - 1), SerialEvent::SendComplete);
+                }
+                _ => {}
+            }
+        }
+        events
     }
 
     /// The arguments of `primitive`.

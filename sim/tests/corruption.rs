@@ -59,7 +59,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("H12", |cpu| cpu.own.ghost.0.hp_defined.set([500_000, 4000], Defined { defined: true })),
     ("H13", |cpu| cpu.own.ghost.0.idpde.set([77, 3], IdentityEntry { valid: true, perm: perm::PTK })),
     ("H14", |cpu| cpu.own.ac.update([3], |container| container.used = false)),
-    ("H15", |cpu| cpu.own.console.rpos = CONSOLE_BUFFER_SIZE),
+    ("H15", |cpu| cpu.own.console.start = CONSOLE_BUFFER_SIZE),
     ("H16", |cpu| cpu.own.console.len = CONSOLE_BUFFER_SIZE),
     ("H17", |cpu| cpu.own.cpu = TOTAL_CPU),
     ("H18", |cpu| cpu.own.cur = NUM_PROC),
@@ -118,6 +118,13 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D19.2", |cpu| cpu.own.ghost.0.vmcs_kind.set([Vmcs::GuestCr0 as u32], SlotKind::Ptr)),
     ("D19.3", |cpu| cpu.own.ghost.0.vmx_kind.set([vmx_slot::EXIT_QUALIFICATION], SlotKind::Undef)),
     ("D19.4", |cpu| cpu.own.ghost.0.ept_dirs.set([77], Defined { defined: false })),
+    ("D20.1", |cpu| cpu.own.com1.on = false),
+    ("D20.2", |cpu| cpu.own.com1.rx.len = 3),
+    ("D20.3", |cpu| cpu.own.com1.rx.start = SERIAL_HW_BUF_SIZE),
+    ("D20.4", |cpu| cpu.own.rx_buf.set([11], Cell { value: 256 })),
+    ("D20.5", |cpu| cpu.own.cons_buf.set([511], Cell { value: 1000 })),
+    ("D20.6", |cpu| cpu.own.ioapic.enables = COM1_LINE),
+    ("D21", |cpu| cpu.own.ghost.0.in_intr = true),
     ("D17", |cpu| cpu.own.ghost.0.hp_defined.set([PAGE, 2000], Defined { defined: false })),
 ];
 

@@ -22,6 +22,7 @@ use sim::board::{self, Board, Memory};
 use sim::check::check;
 use sim::guest::{Exit, vm_exit};
 use sim::machine::{Sim, processor, shared};
+use sim::serial::{Script, SerialEvent};
 use sim::snapshot::Snapshot;
 use sim::sparse::Cells;
 use std::collections::BTreeSet;
@@ -64,15 +65,38 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         "proc_create",
     ];
     let channels: Vec<usize> = channels.map(row).into();
+    let console = console_rows();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
         3 => prop::sample::select(often),
         2 => prop::sample::select(modes),
         2 => prop::sample::select(guest),
         4 => prop::sample::select(channels),
+        2 => prop::sample::select(console),
         4 => whichever
     ];
     (0..cpus, row, any::<[u8; 6]>()).prop_map(|(cpu, row, dice)| Wish { cpu, row, dice })
+}
+
+/// The rows of the console's primitives.
+fn console_rows() -> Vec<usize> {
+    let names = ["sti", "serial_intr_disable", "serial_intr_enable", "serial_putc", "cons_buf_read"];
+    let rows = primitives::<Sim>();
+    names.map(|name| rows.iter().position(|(row, _)| row.name == name).expect("a primitive")).to_vec()
+}
+
+/// What happens to the UART: characters in bursts of up to `burst`, and pauses.
+fn script(burst: usize) -> impl Strategy<Value = Script> {
+    let happens = prop_oneof![
+        4 => prop::collection::vec(any::<u8>(), 0..=burst).prop_map(SerialEvent::Recv),
+        2 => Just(SerialEvent::SendComplete),
+        1 => Just(SerialEvent::Plugin),
+        1 => Just(SerialEvent::Null),
+    ];
+    (prop::collection::vec(happens, 1..40), 0..3000u32).prop_map(|(happens, length)| {
+        // Again and again, and then nothing more.
+        Script::of(happens.iter().cycle().take(length as usize).cloned())
+    })
 }
 
 /// Arguments for a primitive, mostly sensible ones.
@@ -112,6 +136,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         "kind" | "vector" => Some(if f == 0 { c << 24 | e } else { e % 8 << 8 }),
         "gpa" | "hpa" => Some(page * PAGE_SIZE + if f % 8 == 0 { e } else { 0 }),
         "memtype" => Some(d % 9),
+        "c" => Some(if d % 3 == 0 { u32::from(b'\n') } else { c << 24 | e }),
         _ => None,
     };
     let mut words = [0; 4];
@@ -223,6 +248,7 @@ fn call(
     prop_assert_eq!(cpu.own.cur, model.cpus[wish.cpu as usize].cur);
     prop_assert_eq!(differences(cpu, model), None, "after {} with {:x?}", name, arguments);
     prop_assert_eq!(model.cpus[wish.cpu as usize].vm.differences(&cpu.own), [""; 0], "after {}", name);
+    prop_assert_eq!(model.cpus[wish.cpu as usize].uart.differences(&cpu.own), [""; 0], "after {}", name);
 
     let after = Snapshot::take(cpu);
     let any = [wish.dice[4].into(), wish.dice[5].into()];
@@ -256,14 +282,16 @@ fn call(
 }
 
 /// Boots a machine and makes calls on it; gives the primitives that had a behaviour.
-fn run(wishes: &[Wish], many: u32) -> Result<BTreeSet<&'static str>, TestCaseError> {
-    board::seat(Arc::new(Board::bare(memory())), None);
+fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static str>, TestCaseError> {
+    let mut board = Board::bare(memory());
+    board.serial = script.clone();
+    board::seat(Arc::new(board), None);
     let (shared, rows) = (shared(), primitives::<Sim>());
     let mut cpus: Vec<_> = (0..many).map(|cpu| processor(&shared, cpu)).collect();
     for cpu in &mut cpus {
         sched_init(cpu, 0).expect("a good machine");
     }
-    let mut model = Model::boot(memory().frames, |frame| memory().is_usable(frame));
+    let mut model = Model::boot(memory().frames, |frame| memory().is_usable(frame), &script);
     let mut done = BTreeSet::new();
     for &wish in wishes {
         call(&mut cpus, &mut model, &rows, wish, &mut done)?;
@@ -278,13 +306,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn one_cpu_keeps_everything(wishes in prop::collection::vec(wish(1), 1..120)) {
-        run(&wishes, 1)?;
+    fn one_cpu_keeps_everything(wishes in prop::collection::vec(wish(1), 1..120), script in script(20)) {
+        run(&wishes, 1, script)?;
     }
 
     #[test]
-    fn eight_cpus_keep_everything(wishes in prop::collection::vec(wish(8), 1..160)) {
-        run(&wishes, 8)?;
+    fn the_console_does_what_the_reference_says(
+        wishes in prop::collection::vec((prop::sample::select(console_rows()), any::<[u8; 6]>()), 1..100),
+        script in script(15),
+    ) {
+        let wishes: Vec<Wish> = wishes.into_iter().map(|(row, dice)| Wish { cpu: 0, row, dice }).collect();
+        run(&wishes, 1, script)?;
+    }
+
+    #[test]
+    fn eight_cpus_keep_everything(wishes in prop::collection::vec(wish(8), 1..160), script in script(20)) {
+        run(&wishes, 8, script)?;
     }
 }
 
@@ -294,7 +331,8 @@ fn these_sequences_reach_every_primitive() {
     let mut done = BTreeSet::new();
     for _ in 0..30 {
         let wishes = prop::collection::vec(wish(2), 150).new_tree(&mut runner).unwrap().current();
-        done.extend(run(&wishes, 2).unwrap());
+        let script = script(20).new_tree(&mut runner).unwrap().current();
+        done.extend(run(&wishes, 2, script).unwrap());
     }
     let rows = primitives::<Sim>();
     let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal);

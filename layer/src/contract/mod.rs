@@ -8,6 +8,7 @@ mod machine;
 mod memory;
 mod page_table;
 mod process;
+mod serial;
 mod vmx;
 
 use crate::constants::{NUM_ID, NUM_PROC};
@@ -123,6 +124,33 @@ impl<M: Spec> Clone for Contract<M> {
 
 impl<M: Spec> Copy for Contract<M> {}
 
+/// The state at two moments of a loop, both before a round.
+pub struct Rounds<'a, M: Spec> {
+    /// When the first round begins.
+    pub entry: View<'a, M>,
+    /// When any of them does.
+    pub now: View<'a, M>,
+    /// Some words about which nothing is known, the same each time: those of the promise.
+    pub any: [M::Word; 2],
+}
+
+/// What holds whenever a round of a loop begins ([`Machine::repeat`]).
+pub struct LoopRule<M: Spec> {
+    /// The loop's name.
+    pub name: &'static str,
+    /// Fields and scalars that rounds may write.
+    pub writes: &'static [&'static str],
+    /// Facts of the invariant about them that hold, by number; those of D only where they are assumed.
+    pub facts: &'static [&'static str],
+    /// What holds besides, where the facts of D are assumed.
+    pub holds: fn(&Rounds<'_, M>) -> bool,
+}
+
+/// The loops of the layer.
+pub fn loops<M: Spec>() -> [LoopRule<M>; 1] {
+    [serial::drain()]
+}
+
 /// One contract a primitive, by the primitive's name.
 pub(crate) mod contracts {
     pub(crate) use super::channel::*;
@@ -130,6 +158,7 @@ pub(crate) mod contracts {
     pub(crate) use super::memory::*;
     pub(crate) use super::page_table::*;
     pub(crate) use super::process::*;
+    pub(crate) use super::serial::*;
     pub(crate) use super::vmx::*;
 }
 

@@ -62,6 +62,7 @@ fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
         && v.own.ioapic.max_intr < IOAPIC_LINES
         && v.own.ioapic.irqs == v.own.ioapic.max_intr + 1
         && v.own.ioapic.enables == v.own.ioapic.max_intr + 1
+        && (!v.own.serial_exists.holds() || v.own.ioapic.max_intr >= COM1_LINE)
         && v.boot.nps >= KERN_LOW
         && v.boot.nps <= MAX_PAGE
         && v.boot.norm <= MAX_PAGE
@@ -91,7 +92,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                 && (x >= VMXINFO_SIZE || v.own.vmxinfo.get([x]).value == M::real_vmxinfo(x))
                 && (x > v.own.ioapic.max_intr || {
                     let line = v.own.lines.get([x]);
-                    line.irq == x + 32 && !line.enabled.holds()
+                    line.irq == x + 32 && line.enabled.holds() == (x == COM1_LINE && v.own.serial_exists.holds())
                 })
                 && (x >= MAX_PAGE || {
                     let lat = v.ghost.lat.get([x]);

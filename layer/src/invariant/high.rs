@@ -144,7 +144,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 20] {
             name: "valid_cons_buf_rpos",
             class: High,
             keys: &[],
-            holds: |v, _| v.own.console.rpos < CONSOLE_BUFFER_SIZE,
+            holds: |v, _| v.own.console.start < CONSOLE_BUFFER_SIZE,
         },
         Fact {
             number: "H16",

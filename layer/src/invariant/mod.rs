@@ -6,6 +6,7 @@ mod container;
 mod derived;
 mod high;
 mod low;
+mod serial;
 mod vmx;
 
 use crate::channel::Channels;
@@ -98,7 +99,13 @@ impl<M: Spec> View<'_, M> {
 
 /// Every fact, in the order of the reference.
 pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
-    high::facts().into_iter().chain(container::facts()).chain(low::facts()).chain(derived::facts()).chain(vmx::facts())
+    high::facts()
+        .into_iter()
+        .chain(container::facts())
+        .chain(low::facts())
+        .chain(derived::facts())
+        .chain(vmx::facts())
+        .chain(serial::facts())
 }
 
 /// Clauses that the representation makes true, by number and name: they are printed as such.

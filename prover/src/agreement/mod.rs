@@ -9,4 +9,4 @@ mod primitives;
 mod side;
 mod values;
 #[path = "../../tests/z3/mod.rs"]
-mod z3;
+pub(crate) mod z3;

@@ -14,7 +14,7 @@ use domain::{Field, Key, Map, X64};
 use layer::constants::*;
 use layer::contract::{Answer, Arguments};
 use layer::fields::*;
-use layer::machine::{Machine, Object, Visit};
+use layer::machine::{Machine, Object, Spec, Visit};
 use layer::memory::{Access, Chunk};
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::queue::{Family, Sleeping};
@@ -25,6 +25,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use sim::board::{self, Board, Memory};
 use sim::machine::{Sim, processor, shared};
+use sim::serial::{Script, SerialEvent};
 use sim::snapshot::Snapshot;
 use sim::sparse::{Cells, Sparse};
 use smt::term::Term;
@@ -47,6 +48,14 @@ fn machine() -> Arc<Board> {
     board.vmxinfo = std::array::from_fn(|i| u32::MAX - i as u32);
     board.msr = [(7, 1 << 40)].into();
     board.vmcs_host = std::array::from_fn(|field| (field as u64) << 33 | 5);
+    // Bursts of all lengths, and pauses.
+    let happens = |index: u32| match (index / 8 * 5 + index) % 7 {
+        0..3 => SerialEvent::Recv((0..index % 15).map(|k| (index + k * 7) as u8).collect()),
+        3 | 4 => SerialEvent::SendComplete,
+        5 => SerialEvent::Plugin,
+        _ => SerialEvent::Null,
+    };
+    board.serial = Script::of((0..4000).map(happens));
     Arc::new(board)
 }
 
@@ -141,6 +150,10 @@ impl World for Native {
             "machine.vmxinfo" => board.vmxinfo[key[0] as usize].into(),
             "machine.vmcs_host" => board.vmcs_host[key[0] as usize],
             "machine.rdmsr" => <Sim as Machine>::rdmsr(key[0]),
+            "machine.serial.kind" => <Sim as Machine>::serial_event(key[0]).kind.into(),
+            "machine.serial.count" => <Sim as Machine>::serial_event(key[0]).count.into(),
+            "machine.serial.byte" => <Sim as Spec>::serial_byte(key[0], key[1]).into(),
+            "machine.serial.sent" => <Sim as Machine>::serial_sent(key[0]).into(),
             "machine.usable" => board.memory.is_usable(key[0]).into(),
             _ => {
                 let Leaves(leaves) = self.leaves(map, key);
@@ -329,6 +342,9 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         "thread_wakeup",
     ];
     let channels = channels.map(row).to_vec();
+    let console = ["serial_intr_disable", "serial_intr_disable", "serial_intr_enable", "serial_env_step", "cons_intr"];
+    let console = [&console[..], &["serial_putc", "cons_buf_read", "sti"]].concat();
+    let console: Vec<usize> = console.into_iter().map(row).collect();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
         7 => prop::sample::select(channels),
@@ -336,13 +352,14 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         3 => prop::sample::select(internal),
         4 => prop::sample::select(modes),
         4 => prop::sample::select(guest),
+        4 => prop::sample::select(console),
         7 => whichever
     ];
     let tamper = prop_oneof![4 => Just(None), 1 => (0..TAMPERS).prop_map(Some)];
     (0..cpus, row, any::<[u8; 8]>(), tamper).prop_map(|(cpu, row, dice, tamper)| Wish { cpu, row, dice, tamper })
 }
 
-const TAMPERS: u8 = 11;
+const TAMPERS: u8 = 14;
 
 /// Changes the state by hand, where primitives have guards that no program gets to.
 fn tamper(own: &mut Own<Sim>, how: u8) {
@@ -357,6 +374,9 @@ fn tamper(own: &mut Own<Sim>, how: u8) {
         7 => ghost.pt = NO_MAP,
         8 => own.ioapic.irqs += 1,
         9 => own.ioapic.max_intr += IOAPIC_LINES,
+        10 => own.serial_exists = !own.serial_exists,
+        11 => (own.com1.on, own.com1.irq) = (!own.com1.on, true),
+        12 => (own.com1.rx_int_enable, own.com1.dlab) = (!own.com1.rx_int_enable, !own.com1.dlab),
         // As before `sched_init`.
         _ => (ghost.init, ghost.pg, ghost.ikern, ghost.ipt) = (false, false, true, true),
     }
@@ -535,7 +555,8 @@ fn call(
         counts.woken += u32::from(reachable && woken && row.name == "thread_yield");
     }
     // The parts of pt_resv keep the invariant for the pages only that pt_resv gives them.
-    if end.is_err() || !reachable || row.kind == Kind::Internal {
+    let is_part_of_pt_resv = row.kind == Kind::Internal && row.name.starts_with("pt");
+    if end.is_err() || !reachable || is_part_of_pt_resv {
         whole.restore(cpu);
     }
     let some = wish.dice[0].into();

@@ -81,6 +81,7 @@ fn operations<D: Side>() -> Vec<Operation<D>> {
     vec![
         of("a + b", |g| vec![D::see_word(g.a + g.b)], |o| o.a.checked_add(o.b).is_some()),
         of("a + k", |g| vec![D::see_word(g.a + g.k)], |o| o.a.checked_add(o.k).is_some()),
+        of("a + b round", |g| vec![D::see_word(domain::Word::wrapping_add(g.a, g.b))], always),
         of("a - b", |g| vec![D::see_word(g.a - g.b)], |o| o.b <= o.a),
         of("a - k", |g| vec![D::see_word(g.a - g.k)], |o| o.k <= o.a),
         of("a * k", |g| vec![D::see_word(g.a * g.k)], |o| o.a.checked_mul(o.k).is_some()),

@@ -1,11 +1,14 @@
 //! An obvious model of the layer in plain collections, written from the reference and not from the layer's source: what
 //! each call gives, or that it has no behaviour.
 mod channel;
+mod serial;
 mod vm;
 
 use layer::constants::*;
 use layer::contract::Arguments;
 use layer::memory::Access;
+use serial::Uart;
+use sim::serial::Script;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vm::Vm;
 
@@ -67,13 +70,14 @@ pub struct One {
     fault: (u64, u64),
     contexts: BTreeMap<(u32, u32), u64>,
     pub vm: Vm,
+    pub uart: Uart,
 }
 
 const PAGES_OF_A_TABLE: u32 = 512;
 
 impl Model {
     /// The machine after `sched_init` on all CPUs.
-    pub fn boot(frames: u32, usable: impl Fn(u32) -> bool) -> Self {
+    pub fn boot(frames: u32, usable: impl Fn(u32) -> bool, script: &Script) -> Self {
         let free: BTreeSet<u32> = (KERN_LOW..KERN_HIGH.min(frames)).filter(|&frame| usable(frame)).collect();
         let share = free.len() as u32 / TOTAL_CPU;
         let machine = Container { quota: free.len() as u32, usage: TOTAL_CPU * share, children: TOTAL_CPU };
@@ -94,6 +98,7 @@ impl Model {
             fault: (0, 0),
             contexts: BTreeMap::new(),
             vm: Vm::default(),
+            uart: Uart::boot(script, me),
         };
         Model { free, frames, cpus: (0..TOTAL_CPU).map(one).collect(), shared: channel::Shared::default() }
     }
@@ -152,7 +157,15 @@ impl Model {
             }
             "get_CPU_ID" => kernel.then_some(Said::Word(one.me)),
             "get_curid" => kernel.then_some(Said::Word(one.cur)),
-            "cli" | "sti" | "proc_create_postinit" => kernel.then_some(Said::Done),
+            "cli" | "sti" => kernel.then(|| {
+                one.uart.interrupts = name == "sti";
+                Said::Done
+            }),
+            "proc_create_postinit" => kernel.then_some(Said::Done),
+            "serial_intr_disable" => kernel.then(|| one.uart.disable()).flatten().map(|()| Said::Done),
+            "serial_intr_enable" => kernel.then(|| one.uart.enable()).flatten().map(|()| Said::Done),
+            "serial_putc" => kernel.then(|| one.uart.putc(x)).flatten().map(Said::Word),
+            "cons_buf_read" => kernel.then(|| Said::Word(one.uart.read())),
             "rdmsr" => kernel.then_some(Said::Wide(0)),
             "wrmsr" => kernel.then_some(Said::Word(0)),
             "host_in" => std::mem::take(&mut one.vm.inside).then_some(Said::Done),

@@ -4,7 +4,7 @@
 //!
 //! | field | home | memory |
 //! |-------|------|--------|
-//! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `ioapic.lines` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `ioapic.lines`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
 //! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
@@ -45,6 +45,7 @@ use layer::log::{Event, Log};
 use layer::machine::{Machine, Object};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Threads};
+use layer::serial::{SerialEvent, event};
 use layer::state::{Boot, Cpu, IoApic, Own, Shared};
 
 /// The kernel's machine.
@@ -85,6 +86,18 @@ impl Machine for Metal {
         0
     }
     fn rdmsr(_: u32) -> u64 {
+        0
+    }
+    // The kernel does not give the layer its UART yet: to the layer, there is none, and nothing happens to it. What programs
+    // print goes by `metal::console`, which only sends.
+    fn has_serial(_: u32) -> bool {
+        false
+    }
+    fn serial_event(_: u32) -> SerialEvent<Metal> {
+        SerialEvent { kind: event::NULL, count: 0 }
+    }
+    fn serial_bytes(_: &mut Of<Array<Cell<Metal>>>, _: u32, _: u32, _: u32) {}
+    fn serial_sent(_: u32) -> u32 {
         0
     }
     fn usable(frame: u32) -> bool {
@@ -134,6 +147,8 @@ arrays! {
     KernelContexts => Context;
     VmxInfo => Cell;
     IoApicLines => Line;
+    Received => Cell;
+    ConsoleInput => Cell;
     VmcsFields => Slot;
     VmxSlots => Slot;
 }

@@ -1,0 +1,246 @@
+//! The UART: primitives 52 to 54.
+//!
+//! What happens to it is the machine's answer: a log of events that is fixed but unknown, read at two indices of its own
+//! (`l1` for what is received, `l2` for what is sent), which count modulo 2^32. What the reference's model has besides
+//! (port, baud rate, format) never changes and is the machine's.
+use crate::console::append_received;
+use crate::constants::*;
+use crate::machine::{Machine, Visit};
+use crate::ring::Ring;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use core::ops::ControlFlow;
+use domain::{Flag, Ghost, Map, Word};
+
+/// The UART, but for what it has received (`com1`).
+#[derive(Clone, Copy, Debug)]
+pub struct Serial<M: Machine> {
+    /// Plugged in (`serial_on`).
+    pub on: M::Flag,
+    /// It asks for an interrupt (`serial_irq`).
+    pub irq: M::Flag,
+    /// It asks for one when something is received.
+    pub rx_int_enable: M::Flag,
+    /// The baud rate is being set: the data registers are hidden.
+    pub dlab: M::Flag,
+    /// Where what it has received is in `rx_buf`: the newest 12 characters.
+    pub rx: Ring<M>,
+    /// What it sends (`tx_buf`), in the order of the reference: what is behind `tx_len` means nothing.
+    pub tx: [M::Word; 2],
+    /// How much of that there is.
+    pub tx_len: M::Word,
+    /// Index of the next event that is received.
+    pub l1: M::Word,
+    /// Index of the next event of the transmitter.
+    pub l2: M::Word,
+    /// Nothing at this layer uses it.
+    pub l3: M::Word,
+}
+
+/// What happens to the UART at an index of its log (`SerialEvent`).
+#[derive(Clone, Copy, Debug)]
+pub struct SerialEvent<M: Machine> {
+    /// One of [`event`].
+    pub kind: M::Word,
+    /// How many characters are received; of more than 12 the newest 12, since the UART keeps no others (P39).
+    pub count: M::Word,
+}
+
+/// Kinds of events.
+pub mod event {
+    /// Nothing.
+    pub const NULL: u32 = 0;
+    /// Characters are received.
+    pub const RECV: u32 = 1;
+    /// What was to be sent has been.
+    pub const SEND_COMPLETE: u32 = 2;
+    /// The UART is plugged in.
+    pub const PLUGIN: u32 = 3;
+}
+
+impl<M: Machine> Serial<M> {
+    /// As boot leaves it: on, with nothing in its buffers (reference, section 3.2).
+    pub fn boot() -> Self {
+        let zero = M::Word::from(0);
+        Serial {
+            on: true.into(),
+            irq: false.into(),
+            rx_int_enable: true.into(),
+            dlab: false.into(),
+            rx: Ring::empty(),
+            tx: [zero; 2],
+            tx_len: zero,
+            l1: zero,
+            l2: zero,
+            l3: zero,
+        }
+    }
+
+    pub(crate) fn words(&mut self, visit: &mut dyn Visit<M>) {
+        visit.flag("com1.serial_on", &mut self.on);
+        visit.flag("com1.serial_irq", &mut self.irq);
+        visit.flag("com1.rx_int_enable", &mut self.rx_int_enable);
+        visit.flag("com1.dlab", &mut self.dlab);
+        visit.word("com1.rx_start", &mut self.rx.start);
+        visit.word("com1.rx_len", &mut self.rx.len);
+        visit.word("com1.tx0", &mut self.tx[0]);
+        visit.word("com1.tx1", &mut self.tx[1]);
+        visit.word("com1.tx_len", &mut self.tx_len);
+        visit.word("com1.l1", &mut self.l1);
+        visit.word("com1.l2", &mut self.l2);
+        visit.word("com1.l3", &mut self.l3);
+    }
+}
+
+/// Interrupts are on and no handler executes.
+#[inline(always)]
+#[track_caller]
+fn require_interruptible<M: Machine>(cpu: &Cpu<'_, M>) -> Result<(), Stuck> {
+    cpu.require_hk()?;
+    cpu.require_init()?;
+    require(cpu.own.intr_flag.holds(), Stuck::NotInterruptible)?;
+    require(cpu.own.ghost.check(|g| !g.in_intr.holds()), Stuck::NotInterruptible)
+}
+
+/// The I/O APIC has the line of COM1.
+#[inline(always)]
+#[track_caller]
+fn has_line<M: Machine>(cpu: &Cpu<'_, M>) -> bool {
+    cpu.own.ioapic.irqs > COM1_LINE && cpu.own.ioapic.enables > COM1_LINE
+}
+
+/// Opens or masks it.
+#[inline(always)]
+#[track_caller]
+fn open_line<M: Machine>(cpu: &mut Cpu<'_, M>, open: bool) {
+    cpu.own.lines.update([COM1_LINE.into()], |line| line.enabled = open.into());
+}
+
+/// The name of the loop of [`serial_intr_disable`].
+pub(crate) const DRAIN: &str = "serial_intr_disable";
+
+/// 52 `serial_intr_disable()`: takes what has been received, and masks the line of COM1, so that no handler runs until
+/// [`serial_intr_enable`].
+///
+/// Events are consumed as long as the UART asks for interrupts, at most 100; that it asks for none is found out without
+/// consuming anything. Where the line is masked already, what is received stays in the UART.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`]; those of the handler, [`cons_intr`].
+pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
+    require_interruptible(cpu)?;
+    let there = has_line(cpu);
+    let masked = !(there && cpu.own.lines.get([COM1_LINE.into()]).enabled.holds());
+    cpu.own.ghost.update(|g| g.in_intr = true.into());
+    M::repeat(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
+        let com1 = &cpu.own.com1;
+        let asks = com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
+        if !asks {
+            return Ok(ControlFlow::Break(()));
+        }
+        serial_env_step(cpu);
+        if !masked {
+            cons_intr(cpu)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    cpu.own.ghost.update(|g| g.in_intr = false.into());
+    if there {
+        open_line(cpu, false);
+    }
+    Ok(())
+}
+
+/// 53 `serial_intr_enable()`: takes what has been received meanwhile, and opens the line of COM1, masked or not (P17).
+///
+/// The reference repeats the handler as long as the UART asks for interrupts. The handler leaves it asking for none, so
+/// that once is as often.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`], [`Stuck::BadIoApic`] if there is no such
+/// line; those of the handler, [`cons_intr`].
+pub fn serial_intr_enable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
+    require_interruptible(cpu)?;
+    require(has_line(cpu), Stuck::BadIoApic)?;
+    cpu.own.ghost.update(|g| g.in_intr = true.into());
+    if cpu.own.com1.irq.holds() {
+        cons_intr(cpu)?;
+    }
+    cpu.own.ghost.update(|g| g.in_intr = false.into());
+    open_line(cpu, true);
+    Ok(())
+}
+
+/// One event of each index happens to the UART (`serial_env_step`).
+#[inline]
+pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
+    let own = &mut cpu.own;
+    let com1 = &mut own.com1;
+    let (received, sent) = (M::serial_event(com1.l1), M::serial_event(com1.l2));
+    if received.kind == event::PLUGIN {
+        com1.on = true.into();
+    }
+    if received.kind == event::RECV {
+        let at = com1.rx.key(com1.rx.len, SERIAL_HW_BUF_SIZE);
+        M::serial_bytes(&mut own.rx_buf, at, com1.l1, received.count);
+        com1.rx = com1.rx.grown(received.count, SERIAL_HW_BUF_SIZE, SERIAL_HW_BUF_SIZE);
+        if com1.rx_int_enable.holds() {
+            com1.irq = true.into();
+        }
+    }
+    if sent.kind == event::SEND_COMPLETE {
+        com1.tx_len = 0.into();
+    }
+    com1.l1 = com1.l1.wrapping_add(1.into());
+    com1.l2 = com1.l2.wrapping_add(1.into());
+}
+
+/// The interrupt handler of the UART (`cons_intr`): the console takes what has been received.
+///
+/// P39: it takes what the UART holds, whatever the last event brought and whether the UART transmits or not.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NoInterrupt`].
+#[inline]
+pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
+    cpu.require_hk()?;
+    cpu.require_init()?;
+    require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;
+    let own = &mut cpu.own;
+    let is_set_up = own.serial_exists.holds() && own.com1.on.holds() && own.com1.rx_int_enable.holds();
+    require(is_set_up && own.com1.irq.holds() && !own.com1.dlab.holds(), Stuck::NoInterrupt)?;
+    append_received(own);
+    own.com1.l1 = own.com1.l1.wrapping_add(own.com1.rx.len * 2 + 1);
+    own.com1.rx.len = 0.into();
+    own.com1.irq = false.into();
+    Ok(())
+}
+
+/// 54 `serial_putc(c) -> c`: sends the low 8 bits of `c`, with a carriage return if it is a line feed, as soon as the
+/// transmitter is done; gives them, or −1 where there is no UART.
+///
+/// P39: where the transmitter takes more than 12,800 events it gives −1 as well, and these events are over.
+///
+/// # Errors
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::SerialBusy`] where something received has not been taken:
+/// [`serial_intr_disable`] comes before.
+pub fn serial_putc<M: Machine>(cpu: &mut Cpu<'_, M>, c: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hk()?;
+    cpu.require_init()?;
+    let c = c % 256;
+    if !cpu.own.serial_exists.holds() {
+        return Ok(NO_CHARACTER.into());
+    }
+    let com1 = &mut cpu.own.com1;
+    require(com1.on.holds() && com1.rx.len == 0 && !com1.dlab.holds(), Stuck::SerialBusy)?;
+    let events = if com1.tx_len == 0 { 1.into() } else { M::serial_sent(com1.l2) };
+    if events == 0 {
+        com1.l2 = com1.l2.wrapping_add(NEXT_SEND_MAX_REC.into());
+        return Ok(NO_CHARACTER.into());
+    }
+    com1.l2 = com1.l2.wrapping_add(events);
+    let line_feed = c == u32::from(b'\n');
+    com1.tx = [c, u32::from(b'\r').into()];
+    com1.tx_len = if line_feed { 2 } else { 1 }.into();
+    Ok(c)
+}

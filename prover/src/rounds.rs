@@ -1,0 +1,168 @@
+//! Loops: any round stands for all of them.
+//!
+//! Whoever loops says what holds whenever a round begins, and what rounds write ([`LoopRule`]). That it holds before the
+//! first round is proved. Then nothing is known of what rounds write but that it holds, and one round is made: the last one.
+//! Where it breaks the path goes on behind the loop. Where it does not it might be any round: that what holds before it holds
+//! after it as well, and that it has written nothing else, is proved; then the path goes on behind the loop too, whose rounds
+//! are used up.
+use crate::assumed::Assumed;
+use crate::clause;
+use crate::engine::{Abandon, Write, engine};
+use crate::explore::{apart, condition, goal, prove, refuted};
+use crate::machine::{Sym, key_bounds, next_version};
+use crate::mutant::running;
+use crate::prove::{Ground, any, any_keys, prove_once};
+use crate::state::State;
+use crate::word::SymWord;
+use domain::Geometry;
+use layer::contract::{LoopRule, Rounds};
+use layer::fields::FIELDS;
+use layer::invariant::facts;
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use std::ops::ControlFlow;
+use std::panic::{Location, resume_unwind};
+use std::rc::Rc;
+
+#[cfg(test)]
+mod tests;
+
+/// Why counterexamples behind the beginning of a loop are not replayed.
+const IN_LOOP: &str = "it begins in a round of a loop, and how that round is reached is not known";
+
+/// What a round is.
+type Round<'a, G> = &'a dyn Fn(&mut Cpu<'_, Sym<G>>) -> Result<ControlFlow<()>, Stuck>;
+
+/// Goes on as if up to `most` rounds had been made, as `rule` says.
+#[track_caller]
+pub(crate) fn repeat<G: Geometry>(
+    cpu: &mut Cpu<'_, Sym<G>>,
+    rule: &LoopRule<Sym<G>>,
+    most: u32,
+    round: Round<'_, G>,
+) -> Result<(), Stuck> {
+    assert!(most > 0, "a loop makes a round");
+    let at = Location::caller();
+    let moves = cpu.shared.pending.moves().clone();
+    let entry = Rc::new(State::of(cpu, moves.current_cpu()));
+    let any = some_words();
+    #[cfg(test)]
+    if crate::agreement::concrete::is_known() {
+        return every_round(cpu, rule, most, round, &entry, any);
+    }
+    engine(|e| e.native = Err(IN_LOOP));
+    let rounds = Walk { rule, entry: entry.clone(), any, assumed: moves.latest() };
+    rounds.prove(&entry, "before the first round");
+
+    let origin = next_version();
+    let begin = Rc::new(entry.renewed(rule.writes, origin));
+    running(false, || rounds.assume(&begin));
+    // Whatever rounds may write, the loop may have written: its frame is compared with this as well.
+    engine(|e| {
+        let changes = e.arena.bool(true);
+        let fields = rule.writes.iter().filter(|name| FIELDS.contains(name));
+        e.writes.extend(fields.map(|&field| Write { field, key: Vec::new(), leaf: "", changes, at }));
+    });
+    cpu.own = begin.own.snapshot();
+    let locks = moves.taken.borrow().len();
+    if round(cpu)?.is_break() {
+        return Ok(());
+    }
+
+    let end = State::of(cpu, moves.current_cpu());
+    if moves.taken.borrow().len() > locks {
+        rounds.break_off("takes a lock, which no round may");
+    }
+    if let Some(name) = begin.unlike(&end).iter().find(|name| !rule.writes.contains(name)) {
+        rounds.break_off(&format!("writes {name}, of which its rule does not speak"));
+    }
+    rounds.prove(&end, "after a round");
+    Ok(())
+}
+
+/// The words of the promise of which nothing is known; where there is no promise, others.
+fn some_words() -> [SymWord; 2] {
+    match engine(|e| e.any.clone())[..] {
+        [one, two] => [SymWord(one), SymWord(two)],
+        _ => [any("some", 1 << 32), any("some", 1 << 32)],
+    }
+}
+
+/// A loop that is being walked.
+struct Walk<'a, G: Geometry> {
+    rule: &'a LoopRule<Sym<G>>,
+    entry: Rc<State<G>>,
+    any: [SymWord; 2],
+    /// What is assumed of the state before the loop.
+    assumed: Rc<Assumed>,
+}
+
+impl<G: Geometry> Walk<'_, G> {
+    /// Whether what holds before each round, besides the facts, holds of `state`. From H and L alone it is not used.
+    fn holds(&self, state: &State<G>) -> bool {
+        self.assumed.ground() == Ground::High
+            || (self.rule.holds)(&Rounds { entry: self.entry.view(), now: state.view(), any: self.any })
+    }
+
+    /// What holds before each round is assumed of `state`.
+    fn assume(&self, state: &Rc<State<G>>) {
+        self.assumed.only(state, self.rule.facts).assume();
+        let holds = condition(&|| self.holds(state));
+        engine(|e| {
+            e.learn(holds);
+            e.assume(holds);
+        });
+    }
+
+    /// Proves that what holds before each round holds of `state`; where it does not the path ends.
+    fn prove(&self, state: &State<G>, when: &str) {
+        // The path was walked up to here before, and it was proved then.
+        if engine(|e| e.replaying()) {
+            return;
+        }
+        let clause = |what: &str| format!("{what}, {when} of {}", self.rule.name);
+        let fresh = engine(|e| e.fresh);
+        let ground = self.assumed.ground();
+        let wanted = facts::<Sym<G>>().filter(|f| ground.includes(f) && self.rule.facts.contains(&f.number));
+        let holds = wanted.into_iter().all(|fact| {
+            apart(|| {
+                let keys = any_keys(&key_bounds::<G>(fact.keys));
+                let goal = goal(&|| (fact.holds)(&state.view(), &keys));
+                prove(goal, || clause(&clause::fact(fact.number, fact.name)))
+            })
+        }) && prove_once(|| clause("what each round begins with"), &|| self.holds(state));
+        engine(|e| e.fresh = fresh);
+        if !holds {
+            resume_unwind(Box::new(Abandon));
+        }
+    }
+
+    /// A round does what its rule does not allow.
+    fn break_off(&self, what: &str) {
+        refuted(&[], format!("a round of {} {what}", self.rule.name));
+        resume_unwind(Box::new(Abandon));
+    }
+}
+
+/// Where everything has a value: all rounds, and what holds before each of them does.
+#[cfg(test)]
+fn every_round<G: Geometry>(
+    cpu: &mut Cpu<'_, Sym<G>>,
+    rule: &LoopRule<Sym<G>>,
+    most: u32,
+    round: Round<'_, G>,
+    entry: &Rc<State<G>>,
+    any: [SymWord; 2],
+) -> Result<(), Stuck> {
+    let current = cpu.shared.pending.moves().current_cpu();
+    for _ in 0..most {
+        let now = State::of(cpu, current);
+        let holds =
+            running(false, || condition(&|| (rule.holds)(&Rounds { entry: entry.view(), now: now.view(), any })));
+        assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
+        if round(cpu)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
