@@ -2,6 +2,7 @@
 
 mod archive;
 mod boots;
+mod call;
 mod counts;
 mod emulator;
 mod error;
@@ -29,6 +30,7 @@ struct Arguments {
 enum Verb {
     Run(run::Arguments),
     Boots(boots::Arguments),
+    Call(call::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
     Test(test::Arguments),
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
+        Verb::Call(arguments) => call::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),

@@ -1,30 +1,16 @@
 //! Events of the shared objects (reference, section 4.1.1).
 use crate::machine::Machine;
 
-/// What happened to a shared object; who did it is recorded beside it.
-#[derive(Clone, Copy, Debug)]
-pub enum Event<M: Machine> {
-    /// `PALLOC(tid, page)`: a page was handed out, or 0.
-    Palloc {
-        /// The running thread.
-        tid: M::Word,
-        /// The frame, 0 for none.
-        page: M::Word,
-    },
-    /// `YIELD(tid)`.
-    Yield {
-        /// The thread that yielded.
-        tid: M::Word,
-    },
-    /// `SPAWN(tid, child, …)`.
-    Spawn {
-        /// The parent.
-        tid: M::Word,
-        /// The new thread.
-        child: M::Word,
-        /// Pages given to it.
-        quota: M::Word,
-    },
+domain::data! {
+    /// What happened to a shared object; who did it is recorded beside it.
+    pub enum Event {
+        /// `PALLOC(tid, page)`: the running thread was handed out a page, or 0.
+        Palloc { tid: Word, page: Word },
+        /// `YIELD(tid)`: the thread yielded.
+        Yield { tid: Word },
+        /// `SPAWN(tid, child, …)`: the thread made a child and gave it so many pages.
+        Spawn { tid: Word, child: Word, quota: Word },
+    }
 }
 
 /// The log behind an object. It lives inside the object, so it is written under the object's lock and its order

@@ -52,6 +52,14 @@ pub enum Cells {
     Neighbours,
 }
 
+/// Where two copies of a map may have other values.
+pub(crate) enum Unlike {
+    /// In these ranges of positions, which are in order.
+    At(Vec<Range<u64>>),
+    /// Anywhere: it was defined anew, or a long row was filled.
+    Anywhere,
+}
+
 impl<F: Field<Sim>> Clone for Sparse<F> {
     fn clone(&self) -> Self {
         Sparse {
@@ -122,6 +130,27 @@ impl<F: Field<Sim>> Sparse<F> {
         keys
     }
 
+    /// How many keys there are.
+    pub(crate) fn size() -> u64 {
+        Self::row_length(0)
+    }
+
+    /// Where this map and an earlier or later copy of it may have other values.
+    pub(crate) fn unlike(&self, other: &Self) -> Unlike {
+        let same_rest = match (&self.rest, &other.rest) {
+            (Rest::Zero, Rest::Zero) => true,
+            (Rest::Defined(one), Rest::Defined(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        if !same_rest || self.fills.len() != other.fills.len() {
+            return Unlike::Anywhere;
+        }
+        let mut numbers: Vec<u64> = self.chunks.iter().chain(&other.chunks).map(|chunk| chunk.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        Unlike::At(numbers.into_iter().map(|number| number * CHUNK..((number + 1) * CHUNK).min(Self::size())).collect())
+    }
+
     /// Position of a key, or of the first key of a row, in the order of keys.
     #[track_caller]
     fn position(words: &[u32]) -> u64 {
@@ -139,7 +168,7 @@ impl<F: Field<Sim>> Sparse<F> {
     }
 
     /// The key at a position, if there is one.
-    fn key(position: u64) -> Option<F::Key> {
+    pub(crate) fn key(position: u64) -> Option<F::Key> {
         let mut rest = position;
         let mut words = [0; 8];
         let words = &mut words[..F::DIMS.len()];
