@@ -8,6 +8,7 @@ mod emulator;
 mod error;
 mod image;
 mod job;
+mod layer;
 mod prove;
 mod run;
 mod setup;
@@ -31,6 +32,7 @@ enum Verb {
     Run(run::Arguments),
     Boots(boots::Arguments),
     Call(call::Arguments),
+    Layer(layer::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
     Test(test::Arguments),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
+        Verb::Layer(arguments) => layer::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),

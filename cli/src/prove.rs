@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Seconds that the solver gets for one question, unless told otherwise: most take it milliseconds.
-const TIMEOUT: u32 = 60;
+pub const TIMEOUT: u32 = 60;
 
 /// Prove primitives, entries of the kernel and theorems of the layer
 ///
@@ -145,14 +145,18 @@ fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// How many proofs run at the same time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn options(arguments: &Arguments) -> Result<Options, Error> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let solver = arguments.solver.clone().unwrap_or_else(solver);
     Ok(Options {
         others: arguments.cross_check.then(|| others(&solver)).transpose()?,
         solver,
         timeout_ms: arguments.timeout * 1000,
-        workers: arguments.jobs.map_or(cores, usize::from),
+        workers: arguments.jobs.map_or_else(cores, usize::from),
         wanted: arguments.wanted.clone(),
     })
 }
@@ -177,7 +181,8 @@ fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
     Ok(report?)
 }
 
-fn prove(arguments: &Arguments) -> Result<Report, Error> {
+/// Proves what is wanted, with a bar that shows how far it is.
+pub fn prove(arguments: &Arguments) -> Result<Report, Error> {
     let bar = bar();
     let report = prover::run(&options(arguments)?, &mut |progress| match progress {
         Progress::Begin(proofs) => bar.set_length(proofs as u64),
@@ -209,7 +214,7 @@ fn pinned() -> Option<PathBuf> {
 }
 
 /// The pinned solver if it is there, otherwise the one on the search path, otherwise the embedded one.
-fn solver() -> Choice {
+pub fn solver() -> Choice {
     pinned().or_else(|| tools::find("z3")).map_or_else(
         || {
             eprintln!("there is no z3: the embedded solver is used, which is slow; `cargo cairn setup` installs z3");

@@ -89,7 +89,8 @@ impl Look<'_> for Compare<'_> {
         let mut blocks = Blocks::default();
         for key in ranges.into_iter().flatten().filter_map(Sparse::<F>::key) {
             let (old, new) = (before.get(key), after.get(key));
-            if bits(old) == bits(new) {
+            let change = (bits(old), bits(new));
+            if change.0 == change.1 || blocks.goes_on(key.words(), change) {
                 continue;
             }
             // Another variant is another value; the fields of a struct change one by one.
@@ -174,9 +175,28 @@ struct Blocks {
     done: Vec<Block>,
     /// Those of the current row.
     row: Vec<Block>,
+    /// The last cell, and its value before and after.
+    last: Option<(Vec<u32>, ([u64; 8], [u64; 8]))>,
 }
 
 impl Blocks {
+    /// Whether the cell at `key` changes as the one just before it does: then it is in the blocks of that one.
+    fn goes_on(&mut self, key: &[u32], change: ([u64; 8], [u64; 8])) -> bool {
+        let at = key.len() - 1;
+        if let Some((last, as_it)) = &mut self.last
+            && *as_it == change
+            && last[..at] == key[..at]
+            && last[at] + 1 == key[at]
+        {
+            last[at] += 1;
+            let open = self.row.iter_mut().filter(|block| block.keys[at].end == key[at]);
+            open.for_each(|block| block.keys[at].end += 1);
+            return true;
+        }
+        self.last = Some((key.to_vec(), change));
+        false
+    }
+
     fn add(&mut self, key: &[u32], leaf: Option<&'static str>, old: Shown, new: Shown) {
         let keys: Vec<Range<u32>> = key.iter().map(|&word| word..word + 1).collect();
         let last = keys.len() - 1;

@@ -1,4 +1,5 @@
 //! Values of the state as a person reads them, and as JSON.
+use crate::log::reference_name;
 use crate::machine::Sim;
 use domain::{Count, Data, Sink};
 use layer::contract::Answer;
@@ -119,15 +120,8 @@ pub fn changing_parts<V: Data<Sim>>(of: V) -> Vec<(Option<&'static str>, Shown)>
 
 /// An event, by the reference's name, with its parameters.
 pub fn event(event: Event<Sim>) -> (String, Vec<(&'static str, Shown)>) {
-    let Some((variant, parameters)) = variant(event) else { return Default::default() };
-    let mut name = String::new();
-    for (at, letter) in variant.char_indices() {
-        if letter.is_uppercase() && at > 0 {
-            name.push('_');
-        }
-        name.extend(letter.to_uppercase());
-    }
-    (name, parameters)
+    let (variant, parameters) = variant(event).unwrap_or_default();
+    (reference_name(variant), parameters)
 }
 
 /// What a call gave.
