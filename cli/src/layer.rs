@@ -31,7 +31,7 @@ pub struct Arguments {
 /// Does it.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let begin = Instant::now();
-    let effects = prover::effects(&prove::solver(), prove::TIMEOUT * 1000, prove::cores())?;
+    let effects = prover::effects(prove::cores());
     let seconds = begin.elapsed().as_secs_f64();
     let report = (!arguments.no_proofs).then(|| prove::prove(&prove::Arguments::default())).transpose()?;
     let interface = Interface::new(&effects, seconds, report.as_ref());

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// Seconds that the solver gets for one question, unless told otherwise: most take it milliseconds.
-pub const TIMEOUT: u32 = 60;
+const TIMEOUT: u32 = 60;
 
 /// Prove primitives, entries of the kernel and theorems of the layer
 ///
@@ -214,7 +214,7 @@ fn pinned() -> Option<PathBuf> {
 }
 
 /// The pinned solver if it is there, otherwise the one on the search path, otherwise the embedded one.
-pub fn solver() -> Choice {
+fn solver() -> Choice {
     pinned().or_else(|| tools::find("z3")).map_or_else(
         || {
             eprintln!("there is no z3: the embedded solver is used, which is slow; `cargo cairn setup` installs z3");

@@ -3,18 +3,17 @@
 //! It reads what a condition of it, a value or a key that it writes, or what it gives depends on: the terms say of what
 //! each is made. What facts look at while a branch is decided is no part of it.
 use crate::assumed::Assumed;
-use crate::choice::Choice;
-use crate::engine::{Failure, engine};
+use crate::engine::{Failure, engine, with_engine};
 use crate::explore::catch_panics;
 use crate::machine::{Moves, Sym};
 use crate::mutant::is_running;
 use crate::prove::{Ground, Outcome, feasible, run_proof, unknown_arguments};
 use crate::state::State;
-use crate::suite::{SuiteError, side_by_side};
+use crate::suite::side_by_side;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Data, Geometry, Sink, X64};
 use layer::contract::{Answer, Contract};
-use layer::fields::FIELDS;
+use layer::fields::{FIELDS, bounds};
 use layer::log::Event;
 use layer::machine::{Object, Visit};
 use layer::memory::{Access, Chunk};
@@ -24,6 +23,9 @@ use layer::queue::Queue;
 use layer::stuck::Stuck;
 use serde::Serialize;
 use sim::log::reference_name;
+use sim::machine::Sim;
+use sim::witness::Witness;
+use smt::solver::Solver;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -116,29 +118,27 @@ impl Effects {
     }
 }
 
-/// The effects of every primitive of the table but the internal ones, in its order; each runs on a solver of its own, on
-/// one of `workers` threads.
+/// How long the solver may think about one branch, in milliseconds; one that it cannot decide counts as taken.
+const TIMEOUT: u32 = 10_000;
+
+/// The effects of every primitive of the table but the internal ones, in its order, found on `workers` threads.
 ///
-/// # Errors
-/// When the solver does not start.
-pub fn effects(solver: &Choice, timeout_ms: u32, workers: usize) -> Result<Vec<Effects>, SuiteError> {
-    // Whether it starts at all is found out before any work is done.
-    solver.start(timeout_ms).map_err(SuiteError::Solver)?;
+/// Branches are simple: the embedded solver decides them, so that nothing needs to be installed.
+pub fn effects(workers: usize) -> Vec<Effects> {
     catch_panics();
     let wanted: Vec<usize> = (0..TABLE.len()).filter(|&i| TABLE[i].kind != Kind::Internal).collect();
     let order: Vec<usize> = (0..wanted.len()).collect();
     let work = |i: usize| {
-        let solver = solver.start(timeout_ms).map_err(SuiteError::Solver)?;
-        Ok(crate::engine::with_engine(solver, || {
+        with_engine(Solver::embedded(TIMEOUT), || {
             let (primitive, contract) = &primitives::<Sym<X64>>()[wanted[i]];
             of_primitive(primitive, contract)
-        }))
+        })
     };
-    side_by_side(&order, workers, &work, &mut |_, _| ()).into_iter().collect()
+    side_by_side(&order, workers, &work, &mut |_, _| ())
 }
 
 /// The effects of one primitive, from every state that satisfies H and L.
-pub(crate) fn of_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>) -> Effects {
+fn of_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>) -> Effects {
     let effects = RefCell::new(Effects { name: primitive.name, ..Effects::default() });
     let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
     engine(|e| e.proving = Some(primitive.name));
@@ -176,7 +176,7 @@ fn path<G: Geometry>(
     let mut writes = Places::new();
     let written = engine(|e| e.writes.iter().map(|write| (write.field, write.leaf)).collect::<Vec<_>>());
     for (field, leaf) in written {
-        writes.entry(field.to_string()).or_default().extend(part(leaf));
+        writes.entry(field.to_string()).or_default().extend(part(field, leaf));
     }
     for (name, term) in after {
         // What the others have moved is a new unknown of the same name.
@@ -202,9 +202,25 @@ fn path<G: Geometry>(
     reads(&seen.terms, &scalars, effects);
 }
 
-/// A part of a value by the name of its leaf; of a variant, which is written whole, none.
-fn part(leaf: &str) -> Option<String> {
-    (!leaf.is_empty() && leaf != "tag" && !leaf.contains('.')).then(|| leaf.to_string())
+/// A part of a value of `field` by the name of its leaf; of a variant, or where there is one part only, none.
+fn part(field: &str, leaf: &str) -> Option<String> {
+    let whole = leaf.is_empty() || leaf == "tag" || leaf.contains('.');
+    (!whole && !has_one_part(field)).then(|| leaf.to_string())
+}
+
+/// Whether the values of a field have one part.
+fn has_one_part(field: &str) -> bool {
+    thread_local! {
+        static ONE: BTreeSet<&'static str> = {
+            let boot = Witness::boot(0).boot_state();
+            let parts = |field: &str| {
+                let key = vec![0; bounds::<Sim>(field).map_or(0, <[u32]>::len)];
+                boot.as_ref().map_or(0, |state| state.leaves(field, &key).len())
+            };
+            FIELDS.iter().copied().filter(|field| parts(field) == 1).collect()
+        };
+    }
+    ONE.with(|one| one.contains(field))
 }
 
 fn merge(into: &mut Places, from: Places) {
@@ -245,7 +261,7 @@ fn reads(terms: &BTreeSet<Term>, scalars: &BTreeSet<String>, effects: &mut Effec
                     if let Some(asked) = text.strip_prefix("machine.") {
                         effects.asks.insert(asked.to_string());
                     } else if FIELDS.contains(&base(field)) {
-                        effects.reads.entry(base(field).to_string()).or_default().extend(part(leaf));
+                        effects.reads.entry(base(field).to_string()).or_default().extend(part(base(field), leaf));
                     }
                 }
                 _ => {}

@@ -54,8 +54,26 @@ pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
             } else {
                 says
             };
-            return (says, sections.next().unwrap_or_default());
+            return (plain(&says), plain(&sections.next().unwrap_or_default()));
         }
     }
     Default::default()
+}
+
+/// Documentation without its links; what is code stays between backticks.
+fn plain(text: &str) -> String {
+    let mut text = text.replace("[`", "`");
+    while let Some(begin) = text.find("`](") {
+        let end = text[begin..].find(')').map_or(text.len(), |end| begin + end + 1);
+        text.replace_range(begin + 1..end, "");
+    }
+    text.replace("`]", "`").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn links_are_what_they_say() {
+        assert_eq!(super::plain("See [`A::b`](crate::a::A),  or [`C`]: `d`."), "See `A::b`, or `C`: `d`.");
+    }
 }

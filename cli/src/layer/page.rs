@@ -81,9 +81,9 @@ fn anchor(name: &str) -> String {
     name.to_lowercase().replace(' ', "-")
 }
 
-/// Text of documentation: what is between backticks is code, links are what they say.
+/// Text of documentation: what is between backticks is code.
 fn prose(text: &str) -> String {
-    let text = escape(text).replace("[`", "`").replace("`]", "`");
+    let text = escape(text);
     let pieces = text.split('`').enumerate();
     pieces.map(|(at, piece)| if at % 2 == 1 { format!("<code>{piece}</code>") } else { piece.to_string() }).collect()
 }
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn text_is_escaped_and_code_marked() {
         assert_eq!(
-            prose("[`Stuck::NotInt`] when `i < 3` & so"),
+            prose("`Stuck::NotInt` when `i < 3` & so"),
             "<code>Stuck::NotInt</code> when <code>i &lt; 3</code> &amp; so"
         );
         assert_eq!(

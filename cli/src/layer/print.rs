@@ -61,7 +61,7 @@ fn entry(entry: &Entry) {
 
 fn line(title: &str, text: &str) {
     if !text.is_empty() {
-        println!("       {title:<8}{text}");
+        println!("       {title}{}{text}", " ".repeat(if title.is_empty() { 0 } else { 8 - title.len() }));
     }
 }
 
@@ -92,8 +92,7 @@ fn places(places: &Places) -> String {
 pub fn place(name: &str, parts: &BTreeSet<String>) -> String {
     let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
     match parts[..] {
-        // The only part of many fields, which says nothing.
-        [] | ["value"] => name.to_string(),
+        [] => name.to_string(),
         [part] => format!("{name}.{part}"),
         _ => format!("{name}.{{{}}}", parts.join(", ")),
     }
