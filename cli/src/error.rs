@@ -17,6 +17,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// An end of this process cannot be read or written (the environment).
+    #[error("cannot {doing}: {source}")]
+    Stream {
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A program that is needed does not start (the environment).
     #[error("cannot start {program}: {source} (try `cargo cairn setup`)")]
     Start {
@@ -84,6 +92,11 @@ impl Error {
     /// For `map_err`: an [`Error::File`].
     pub fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::File { doing, path: path.to_path_buf(), source }
+    }
+
+    /// For `map_err`: an [`Error::Stream`].
+    pub fn stream(doing: &'static str) -> impl FnOnce(io::Error) -> Error {
+        move |source| Error::Stream { doing, source }
     }
 
     /// For `map_err`: an [`Error::Start`].

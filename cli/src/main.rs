@@ -2,11 +2,13 @@
 
 mod archive;
 mod boots;
+mod call;
 mod counts;
 mod emulator;
 mod error;
 mod image;
 mod job;
+mod layer;
 mod prove;
 mod run;
 mod setup;
@@ -29,6 +31,8 @@ struct Arguments {
 enum Verb {
     Run(run::Arguments),
     Boots(boots::Arguments),
+    Call(call::Arguments),
+    Layer(layer::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
     Test(test::Arguments),
@@ -38,6 +42,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
+        Verb::Call(arguments) => call::run(&arguments),
+        Verb::Layer(arguments) => layer::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),

@@ -145,14 +145,18 @@ fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// How many proofs run at the same time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn options(arguments: &Arguments) -> Result<Options, Error> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let solver = arguments.solver.clone().unwrap_or_else(solver);
     Ok(Options {
         others: arguments.cross_check.then(|| others(&solver)).transpose()?,
         solver,
         timeout_ms: arguments.timeout * 1000,
-        workers: arguments.jobs.map_or(cores, usize::from),
+        workers: arguments.jobs.map_or_else(cores, usize::from),
         wanted: arguments.wanted.clone(),
     })
 }
@@ -177,7 +181,8 @@ fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
     Ok(report?)
 }
 
-fn prove(arguments: &Arguments) -> Result<Report, Error> {
+/// Proves what is wanted, with a bar that shows how far it is.
+pub fn prove(arguments: &Arguments) -> Result<Report, Error> {
     let bar = bar();
     let report = prover::run(&options(arguments)?, &mut |progress| match progress {
         Progress::Begin(proofs) => bar.set_length(proofs as u64),

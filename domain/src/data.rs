@@ -4,6 +4,8 @@ use core::fmt::Debug;
 
 /// A value that a [`Map`](crate::Map) can hold. Written with [`data!`](crate::data).
 pub trait Data<D: Domain>: Copy + Debug + 'static {
+    /// The names of its variants, in the order of their tags; none of a struct.
+    const VARIANTS: &'static [&'static str];
     /// Gives every leaf to `out`, in the order of declaration.
     fn encode(self, out: &mut impl Sink<D>);
     /// Builds the value from its leaves, asked for in the same order.
@@ -56,6 +58,7 @@ macro_rules! data {
         #[derive(Clone, Copy, Debug)]
         pub struct $name<D: $crate::Domain> { $($(#[$fm])* pub $field: D::$type),* }
         impl<D: $crate::Domain> $crate::Data<D> for $name<D> {
+            const VARIANTS: &'static [&'static str] = &[];
             #[inline(always)]
             #[track_caller]
             fn encode(self, out: &mut impl $crate::Sink<D>) { $($crate::data!(@put out, $type, stringify!($field), self.$field);)* }
@@ -75,6 +78,7 @@ macro_rules! data {
             __Domain(core::convert::Infallible, core::marker::PhantomData<D>),
         }
         impl<D: $crate::Domain> $crate::Data<D> for $name<D> {
+            const VARIANTS: &'static [&'static str] = &[$(stringify!($variant)),*];
             #[inline(always)]
             #[track_caller]
             #[allow(unused_assignments, reason = "the counter runs on after the last variant")]
@@ -92,8 +96,7 @@ macro_rules! data {
             #[track_caller]
             #[allow(unused_assignments, reason = "the counter runs on after the last variant")]
             fn decode(from: &mut impl $crate::Source<D>) -> Self {
-                const VARIANTS: u32 = [$(stringify!($variant)),*].len() as u32;
-                let tag = from.tag("tag", VARIANTS);
+                let tag = from.tag("tag", [$(stringify!($variant)),*].len() as u32);
                 let mut variant = 0;
                 $(
                     if tag == variant {

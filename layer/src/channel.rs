@@ -255,8 +255,8 @@ pub fn release_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Res
     require_budget(cpu, q, 1)?;
     let own = &mut cpu.own;
     cpu.shared.channels.with(|channels| {
-        let control = channels.pool.get([q.0]);
-        channels.log.push(own.cpu, Event::Release { tid: own.cur, channel: q.0, control });
+        let SyncChannel { to, senderpaddr, count, busy } = channels.pool.get([q.0]);
+        channels.log.push(own.cpu, Event::Release { tid: own.cur, channel: q.0, to, senderpaddr, count, busy });
         channels.given_back(q);
     });
     own.ghost.update(|g| g.lock.set([q.lock()], LockState::Free));

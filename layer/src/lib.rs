@@ -24,6 +24,7 @@ pub mod context;
 pub mod contract;
 pub mod ept;
 pub mod fields;
+pub mod interface;
 pub mod interrupt;
 pub mod invariant;
 pub mod log;

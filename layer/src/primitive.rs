@@ -38,6 +38,43 @@ pub enum Kind {
     Internal,
 }
 
+/// What an argument is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Shape {
+    /// A 32-bit word.
+    Word,
+    /// A 64-bit word: an address, an entry point, a value of a register.
+    Wide,
+    /// The kernel context with which a thread goes on.
+    Context,
+    /// The registers of a program at a trap, in the order of a user context.
+    Registers,
+    /// The registers of a guest at an exit, in the order of [`SAVED`](crate::vmx::SAVED).
+    Guest,
+    /// RDI and RBP of the host at an entry.
+    Host,
+    /// The size of an access.
+    Chunk,
+    /// The bytes of a store.
+    Bytes,
+}
+
+impl Shape {
+    /// What an argument of this name is.
+    pub fn of(argument: &str) -> Shape {
+        match argument {
+            "code" | "address" | "value" | "offset" => Shape::Wide,
+            "rs" => Shape::Context,
+            "registers" => Shape::Registers,
+            "guest" => Shape::Guest,
+            "host" => Shape::Host,
+            "chunk" => Shape::Chunk,
+            "bytes" => Shape::Bytes,
+            _ => Shape::Word,
+        }
+    }
+}
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Primitive {
@@ -56,8 +93,7 @@ pub struct Primitive {
 impl Primitive {
     /// The names of the arguments that are words, in order.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
-        let others = ["rs", "registers", "code", "chunk", "address", "bytes", "value", "offset", "host", "guest"];
-        self.arguments.iter().copied().filter(move |name| !others.contains(name))
+        self.arguments.iter().copied().filter(|name| Shape::of(name) == Shape::Word)
     }
 
     /// Whether it belongs to the calls that end in kernel mode where they start in it.

@@ -1,5 +1,21 @@
 //! Undefined behaviour of the specification, by the precondition that was broken.
 
+/// Declares an enum whose values can say what their documentation says.
+macro_rules! documented {
+    ($(#[$meta:meta])* pub enum $name:ident { $($(#[doc = $doc:literal])+ $variant:ident,)* }) => {
+        $(#[$meta])*
+        pub enum $name { $($(#[doc = $doc])+ $variant,)* }
+
+        impl $name {
+            /// What was broken, in words: the documentation of the value.
+            pub fn says(self) -> &'static str {
+                match self { $($name::$variant => concat!($($doc),+).trim_ascii(),)* }
+            }
+        }
+    };
+}
+
+documented! {
 /// Which precondition of a primitive did not hold.
 ///
 /// The reference gives such a call no behaviour. Hosted it is an error and the state is rolled back; the kernel
@@ -102,6 +118,7 @@ pub enum Stuck {
     SerialBusy,
     /// Registers that are not all integers.
     BadRegisters,
+}
 }
 
 /// `Ok` when the precondition holds.

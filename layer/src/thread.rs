@@ -2,7 +2,7 @@
 use crate::call::Call;
 use crate::channel::{Cv, require_budget, require_held};
 use crate::constants::*;
-use crate::fields::{Context, LockState, STAGES, ThreadGhost, place};
+use crate::fields::{Context, LockState, STAGES, SyncChannel, ThreadGhost, place};
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Links, Lock, Machine};
 use crate::state::{Cpu, Own, Shared};
@@ -122,8 +122,8 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
     let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
     sleepers.fifo.push(&shared.links, channel.0, own.cur)?;
     shared.channels.with(|channels| {
-        let control = channels.pool.get([channel.0]);
-        sleepers.log.push(own.cpu, Event::Sleep { tid: own.cur, cv: cv.0, control });
+        let SyncChannel { to, senderpaddr, count, busy } = channels.pool.get([channel.0]);
+        sleepers.log.push(own.cpu, Event::Sleep { tid: own.cur, cv: cv.0, to, senderpaddr, count, busy });
         channels.given_back(channel);
     });
     drop(sleepers);

@@ -1,5 +1,6 @@
 //! One prover thread: its terms, its solver, and where it is on the path that it explores.
 use crate::coverage::Coverage;
+use crate::effects::Seen;
 use crate::facts::Facts;
 use crate::mutant::Mutation;
 use crate::replay::{Native, Taken};
@@ -170,6 +171,8 @@ pub struct Engine {
     pub(crate) mutation: Mutation,
     /// How far facts are instantiated to prove a goal.
     pub(crate) goal_depth: u32,
+    /// What the code under proof looks at, if that is wanted.
+    pub(crate) seen: Option<Seen>,
 }
 
 /// A decision of the path.
@@ -238,6 +241,7 @@ impl Engine {
             fuel: 4000,
             mutation: Mutation::default(),
             goal_depth: 3,
+            seen: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! on the path so far; where both are, the code is run again later for the other one. Paths are walked depth
 //! first, so that the solver keeps what is common to a path and the next.
 use crate::coverage::Coverage;
+use crate::effects::see;
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine, is_proving};
 use crate::facts;
 use crate::mutant::running;
@@ -16,6 +17,7 @@ use std::sync::Once;
 
 /// The real `bool` behind `<`, `==`, `holds` and the tag of an enum.
 pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
+    see(&[condition]);
     let side = answer(condition, at);
     engine(|e| {
         // What is merged is one condition, and branches where it is used.

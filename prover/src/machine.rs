@@ -2,6 +2,7 @@
 //! other CPUs have moved.
 use crate::assumed::Assumed;
 use crate::clause;
+use crate::effects::see_event;
 use crate::engine::engine;
 use crate::explore::{branch, condition, in_range, oblige};
 use crate::facts::{Quantified, Trigger};
@@ -85,7 +86,9 @@ impl<T> Ghost<T> for Shown<T> {
 pub struct NoLog;
 
 impl<G: Geometry> Log<Sym<G>> for NoLog {
-    fn push(&mut self, _: SymWord, _: Event<Sym<G>>) {}
+    fn push(&mut self, _: SymWord, event: Event<Sym<G>>) {
+        see_event(event);
+    }
 }
 
 /// The links of the queues: one version of them at a time.

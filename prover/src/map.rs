@@ -1,4 +1,5 @@
 //! Symbolic maps: a persistent log of writes over an unknown base.
+use crate::effects::see;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::{Aim, apart, branch, check, choice, condition, in_range, oblige};
 use crate::facts::{FactSet, Quantified, Trigger};
@@ -224,6 +225,8 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             return;
         }
         leaves.retain(|(leaf, _)| change(Operator::Write(leaf), at).is_none());
+        see(&key);
+        leaves.iter().for_each(|&(_, value)| see(&[value]));
         for &(leaf, value) in &leaves {
             // A whole row, or an unlike variant: as far as is known it changes.
             let changes = if key.len() == F::DIMS.len() && leaf != "tag" && !leaf.contains('.') {
@@ -422,7 +425,8 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         let key: Vec<Term> = F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
         let (code, keys) = (make.clone(), key.clone());
         let exact = in_range(&|| {
-            code(F::Key::from_words(&words(&keys)));
+            let value = code(F::Key::from_words(&words(&keys)));
+            encode(value).iter().for_each(|&(_, value)| see(&[value]));
         });
         let exact = engine(|e| {
             let mut exact = exact;
@@ -506,6 +510,11 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
         #[cfg(test)]
         crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&[i], at).0));
+        see(&[from.0, to.0]);
+        if engine(|e| e.seen.is_some()) {
+            // What is looked at is what the condition looks at.
+            condition(&|| wanted(self.load(&[place], at).0));
+        }
         let found = branch(found, at);
         let (map, here) = (self.clone(), self.clone());
         let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&[i], at).0);

@@ -110,6 +110,11 @@ impl Row {
         }
     }
 
+    /// Whether everything about it holds.
+    pub fn is_proved(&self) -> bool {
+        self.status == Status::Proved
+    }
+
     pub(crate) fn add(&mut self, ground: Option<Ground>, geometry: &'static str, outcome: Outcome, seconds: f64) {
         let status = Status::of(&outcome);
         self.status = self.status.max(status);

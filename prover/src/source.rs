@@ -22,3 +22,58 @@ impl Lines {
 pub(crate) fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
 }
+
+/// What the documentation of a primitive says that it does, and what of errors; nothing where it says nothing.
+pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
+    let begin = format!("/// {number} `{name}(");
+    let function = format!("pub fn {name}<");
+    let files = std::fs::read_dir(path("layer/src")).into_iter().flatten().flatten();
+    for file in files {
+        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let is_doc = |at: usize| lines[at].starts_with("///");
+        // One without a number is found by its function.
+        let start = if number > 0 {
+            lines.iter().position(|line| line.starts_with(&begin))
+        } else {
+            let end = lines.iter().position(|line| line.starts_with(&function));
+            end.and_then(|end| {
+                let last = (0..end).rev().take_while(|&at| is_doc(at) || lines[at].starts_with('#')).last();
+                last.filter(|&at| is_doc(at))
+            })
+        };
+        if let Some(start) = start {
+            let of = |line: &str| line.trim_start_matches('/').trim().to_string();
+            let block: Vec<String> =
+                (start..lines.len()).take_while(|&at| is_doc(at)).map(|at| of(lines[at])).collect();
+            let mut sections = block.split(|line| line == "# Errors").map(|lines| lines.join(" ").trim().to_string());
+            let says = sections.next().unwrap_or_default();
+            // The signature before the colon is in the table.
+            let says = if number > 0 {
+                says.split_once("`: ").map_or(says.clone(), |(_, rest)| rest.to_string())
+            } else {
+                says
+            };
+            return (plain(&says), plain(&sections.next().unwrap_or_default()));
+        }
+    }
+    Default::default()
+}
+
+/// Documentation without its links; what is code stays between backticks.
+fn plain(text: &str) -> String {
+    let mut text = text.replace("[`", "`");
+    while let Some(begin) = text.find("`](") {
+        let end = text[begin..].find(')').map_or(text.len(), |end| begin + end + 1);
+        text.replace_range(begin + 1..end, "");
+    }
+    text.replace("`]", "`").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn links_are_what_they_say() {
+        assert_eq!(super::plain("See [`A::b`](crate::a::A),  or [`C`]: `d`."), "See `A::b`, or `C`: `d`.");
+    }
+}

@@ -9,7 +9,7 @@
 //! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 //!
 //! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment; [`replay`] makes one
-//! call from a state that is given as data ([`witness`]).
+//! call from a state that is given as data ([`witness`]); a [`session`] makes calls one after the other, as lines of JSON.
 #![forbid(unsafe_code)]
 
 pub mod baton;
@@ -23,6 +23,7 @@ pub mod maps;
 pub mod replay;
 pub mod run;
 pub mod serial;
+pub mod session;
 pub mod snapshot;
 pub mod sparse;
 pub mod user;

@@ -157,7 +157,7 @@ thread_local! {
 }
 
 /// Runs `work`; a panic of it is a result instead of a message on the terminal.
-fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
+pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let print = std::panic::take_hook();

@@ -1,4 +1,5 @@
 //! Copies of a machine's state, to compare what was with what is and to go back to it.
+use crate::log::Kept;
 use crate::machine::Sim;
 use layer::channel::Channels;
 use layer::constants::{NUM_CV, TOTAL_CPU};
@@ -71,6 +72,12 @@ impl Snapshot {
         *shared.links.inspect() = self.threads;
     }
 
+    /// The log of each object, by the object's name and row, and of what the CPU owns.
+    pub fn logs(&self) -> impl Iterator<Item = (&'static str, u32, &Kept)> {
+        let pending = (0..).zip(&self.pending).map(|(row, queue)| (name(queue), row, &queue.log));
+        [(name(&self.at), 0, &self.at.log)].into_iter().chain(pending).chain([("own", self.current_cpu, &self.own.log)])
+    }
+
     /// The state as facts and promises read it.
     pub fn view(&self) -> View<'_, Sim> {
         View {
@@ -84,4 +91,9 @@ impl Snapshot {
             current_cpu: self.current_cpu,
         }
     }
+}
+
+/// What a shared object is called.
+fn name<T: Object<Sim>>(_: &T) -> &'static str {
+    T::NAME
 }

@@ -16,7 +16,8 @@ const NOWHERE: (u64, usize) = (u64::MAX, 0);
 
 /// A total map: what was written, over a definition of all the rest.
 pub struct Sparse<F: Field<Sim>> {
-    chunks: Vec<Chunk<F::Val>>,
+    /// Shared with copies of the map, until either is written there.
+    chunks: Vec<Arc<Chunk<F::Val>>>,
     /// Where in `chunks` each chunk is, by its number.
     places: FxHashMap<u64, usize>,
     /// The chunk that was last looked up and its place: programs stay in a page for a while.
@@ -50,6 +51,14 @@ pub enum Cells {
     Written,
     /// Those, and all their neighbours in the same chunk.
     Neighbours,
+}
+
+/// Where two states of a map may have other values.
+pub(crate) enum Unlike {
+    /// In these ranges of positions, which are in order.
+    At(Vec<Range<u64>>),
+    /// Anywhere: it was defined anew, or a long row was filled.
+    Anywhere,
 }
 
 impl<F: Field<Sim>> Clone for Sparse<F> {
@@ -122,6 +131,29 @@ impl<F: Field<Sim>> Sparse<F> {
         keys
     }
 
+    /// How many keys there are.
+    pub(crate) fn size() -> u64 {
+        Self::row_length(0)
+    }
+
+    /// Where this map and `other`, of which one is a later state of the other, may have other values.
+    pub(crate) fn unlike(&self, other: &Self) -> Unlike {
+        let same_rest = match (&self.rest, &other.rest) {
+            (Rest::Zero, Rest::Zero) => true,
+            (Rest::Defined(one), Rest::Defined(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        if !same_rest || self.fills.len() != other.fills.len() {
+            return Unlike::Anywhere;
+        }
+        // A place, once given to a chunk, stays its own.
+        let common = self.chunks.iter().zip(&other.chunks).filter(|(one, other)| !Arc::ptr_eq(one, other));
+        let rest = self.chunks.iter().skip(other.chunks.len()).chain(other.chunks.iter().skip(self.chunks.len()));
+        let mut numbers: Vec<u64> = common.map(|(chunk, _)| chunk).chain(rest).map(|chunk| chunk.number).collect();
+        numbers.sort_unstable();
+        Unlike::At(numbers.into_iter().map(|number| number * CHUNK..((number + 1) * CHUNK).min(Self::size())).collect())
+    }
+
     /// Position of a key, or of the first key of a row, in the order of keys.
     #[track_caller]
     fn position(words: &[u32]) -> u64 {
@@ -139,7 +171,7 @@ impl<F: Field<Sim>> Sparse<F> {
     }
 
     /// The key at a position, if there is one.
-    fn key(position: u64) -> Option<F::Key> {
+    pub(crate) fn key(position: u64) -> Option<F::Key> {
         let mut rest = position;
         let mut words = [0; 8];
         let words = &mut words[..F::DIMS.len()];
@@ -181,12 +213,12 @@ impl<F: Field<Sim>> Sparse<F> {
                 None => F::Val::decode(&mut Zero),
             };
             let cells = (number * CHUNK..(number + 1) * CHUNK).map(value).collect();
-            self.chunks.push(Chunk { number, cells, written: Default::default() });
+            self.chunks.push(Arc::new(Chunk { number, cells, written: Default::default() }));
             let place = self.chunks.len() - 1;
             self.places.insert(number, place);
             place
         });
-        &mut self.chunks[place]
+        Arc::make_mut(&mut self.chunks[place])
     }
 
     /// Forgets all chunks.

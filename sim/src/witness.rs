@@ -12,7 +12,7 @@ use layer::fields::{Context, bounds};
 use layer::machine::{Object, Visit};
 use layer::memory::Chunk;
 use layer::page_alloc::AllocTable;
-use layer::primitive::Primitive;
+use layer::primitive::{Primitive, Shape};
 use layer::process::sched_init;
 use layer::queue::{Family, Pending, Sleeping};
 use layer::serial::event;
@@ -223,50 +223,61 @@ impl Witness {
     /// The arguments of `primitive`.
     ///
     /// # Errors
-    /// When it has none of that name, or a value does not fit.
+    /// As for [`arguments`].
     pub fn arguments_of(&self, primitive: &Primitive) -> Result<Arguments<Sim>, WitnessError> {
-        let word = |value: u64, name: &str| u32::try_from(value).map_err(|_| WitnessError::NoSuch(name.to_string()));
-        let mut arguments: Arguments<Sim> = Arguments {
-            words: [0; 4],
-            wide: 0,
-            place: 0,
-            context: Context { esp: 0, ra: 0 },
-            registers: [0; UCTXT_SIZE as usize],
-            guest: [0; SAVED.len()],
-            chunk: Chunk::One,
-            bytes: [0; 8],
-        };
-        for (name, &value) in &self.arguments {
-            let numbered = |prefix: &str| -> Option<usize> { name.strip_prefix(prefix)?.parse().ok() };
-            if let Some(at) = primitive.words().position(|other| other == name) {
-                arguments.words[at] = word(value, name)?;
-                continue;
+        arguments(primitive, &self.arguments)
+    }
+}
+
+/// The arguments of `primitive` that have these values; the others are 0.
+///
+/// A word has the name that it has in the table, as has a wide word; beside these there are `place`, `rs.esp`, `rs.ra`,
+/// `chunk` (in bytes), `register0` and following, `guest0` and following, `byte0` and following.
+///
+/// # Errors
+/// When it has none of that name, or a value does not fit.
+pub fn arguments(primitive: &Primitive, values: &BTreeMap<String, u64>) -> Result<Arguments<Sim>, WitnessError> {
+    let word = |value: u64, name: &str| u32::try_from(value).map_err(|_| WitnessError::NoSuch(name.to_string()));
+    let mut arguments: Arguments<Sim> = Arguments {
+        words: [0; 4],
+        wide: 0,
+        place: 0,
+        context: Context { esp: 0, ra: 0 },
+        registers: [0; UCTXT_SIZE as usize],
+        guest: [0; SAVED.len()],
+        chunk: Chunk::One,
+        bytes: [0; 8],
+    };
+    for (name, &value) in values {
+        let numbered = |prefix: &str| -> Option<usize> { name.strip_prefix(prefix)?.parse().ok() };
+        if let Some(at) = primitive.words().position(|other| other == name) {
+            arguments.words[at] = word(value, name)?;
+            continue;
+        }
+        match name.as_str() {
+            "place" => arguments.place = value,
+            "rs.esp" => arguments.context.esp = word(value, name)?,
+            "rs.ra" => arguments.context.ra = word(value, name)?,
+            "chunk" => {
+                let chunk = Chunk::ALL.into_iter().find(|&chunk| chunk as u64 == value);
+                arguments.chunk = chunk.ok_or_else(|| WitnessError::NoSuch(name.clone()))?;
             }
-            match name.as_str() {
-                "code" | "address" => arguments.wide = value,
-                "place" => arguments.place = value,
-                "rs.esp" => arguments.context.esp = word(value, name)?,
-                "rs.ra" => arguments.context.ra = word(value, name)?,
-                "chunk" => {
-                    let chunk = Chunk::ALL.into_iter().find(|&chunk| chunk as u64 == value);
-                    arguments.chunk = chunk.ok_or_else(|| WitnessError::NoSuch(name.clone()))?;
-                }
-                _ => {
-                    let (register, guest, byte) = (numbered("register"), numbered("guest"), numbered("byte"));
-                    if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {
-                        *register = value;
-                    } else if let Some(register) = guest.and_then(|k| arguments.guest.get_mut(k)) {
-                        *register = value;
-                    } else if let Some(byte) = byte.and_then(|k| arguments.bytes.get_mut(k)) {
-                        *byte = word(value, name)?;
-                    } else {
-                        return Err(WitnessError::NoSuch(name.clone()));
-                    }
+            wide if Shape::of(wide) == Shape::Wide => arguments.wide = value,
+            _ => {
+                let (register, guest, byte) = (numbered("register"), numbered("guest"), numbered("byte"));
+                if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {
+                    *register = value;
+                } else if let Some(register) = guest.and_then(|k| arguments.guest.get_mut(k)) {
+                    *register = value;
+                } else if let Some(byte) = byte.and_then(|k| arguments.bytes.get_mut(k)) {
+                    *byte = word(value, name)?;
+                } else {
+                    return Err(WitnessError::NoSuch(name.clone()));
                 }
             }
         }
-        Ok(arguments)
     }
+    Ok(arguments)
 }
 
 impl Cell {

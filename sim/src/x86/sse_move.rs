@@ -175,7 +175,7 @@ mod tests {
         cpu.registers[Gpr::Rax] = DATA;
         memory.write(DATA + 8, &0x9FBF_u32.to_le_bytes());
         steps(&mut cpu, &mut memory, 1);
-        assert_eq!(memory.quad(DATA), INITIAL_MXCSR.into());
+        assert_eq!(memory.quad(DATA), u64::from(INITIAL_MXCSR));
         steps(&mut cpu, &mut memory, 2);
         assert_eq!(memory.quad(DATA), 0x9FBF);
     }

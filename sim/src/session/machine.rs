@@ -1,0 +1,149 @@
+//! A machine whose CPUs make one call at a time, whoever asks for it.
+use super::difference::{Difference, difference};
+use super::show;
+use crate::board::{self, Board, Memory};
+use crate::check::{Violation, check};
+use crate::machine::{Sim, processor, shared};
+use crate::replay::{Panic, quietly};
+use crate::snapshot::Snapshot;
+use crate::sparse::Cells;
+use layer::contract::{Answer, Arguments, Contract};
+use layer::process::sched_init;
+use layer::state::{Cpu, Own, Shared};
+use layer::stuck::Stuck;
+use std::sync::Arc;
+
+/// CPUs that share one machine.
+pub struct Hosted {
+    board: Arc<Board>,
+    shared: Shared<Sim>,
+    /// What each CPU owns, but for the one at work.
+    cpus: Vec<Option<Own<Sim>>>,
+}
+
+/// What a call did.
+pub struct Done {
+    /// What it gave.
+    pub answer: Answer<Sim>,
+    /// What it changed.
+    pub changed: Vec<Difference>,
+    /// What it appended to which log: the object's name and row, who, the event.
+    pub events: Vec<Appended>,
+}
+
+/// An event that was appended to a log.
+pub struct Appended {
+    /// The object's name.
+    pub object: &'static str,
+    /// Its row.
+    pub row: u32,
+    /// The CPU that did it.
+    pub by: u32,
+    /// What it did.
+    pub event: layer::log::Event<Sim>,
+}
+
+/// Why a call did nothing.
+pub enum Nothing {
+    /// A precondition did not hold.
+    Stuck(Stuck),
+    /// The code panicked: a bug of this project.
+    Panic(Panic),
+}
+
+impl Hosted {
+    /// A machine with this memory and 1 to 8 CPUs, none of which has run `sched_init`.
+    pub fn new(memory: Memory, cpus: u32) -> Self {
+        let board = Arc::new(Board::bare(memory));
+        board::seat(Arc::clone(&board), None);
+        let shared = shared();
+        let cpus = (0..cpus).map(|cpu| Some(processor(&shared, cpu).own)).collect();
+        Hosted { board, shared, cpus }
+    }
+
+    /// Runs `sched_init` on every CPU.
+    pub fn boot(&mut self) -> Result<(), Nothing> {
+        (0..self.cpus()).try_for_each(|cpu| {
+            let boot = |cpu: &mut Cpu<'_, Sim>| quietly(|| sched_init(cpu, 0));
+            match self.on(cpu, boot).unwrap_or(Ok(Ok(()))) {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(stuck)) => Err(Nothing::Stuck(stuck)),
+                Err(panic) => Err(Nothing::Panic(panic)),
+            }
+        })
+    }
+
+    /// How many CPUs it has.
+    pub fn cpus(&self) -> u32 {
+        self.cpus.len() as u32
+    }
+
+    /// Its memory.
+    pub fn memory(&self) -> &Memory {
+        &self.board.memory
+    }
+
+    /// Gives a CPU to `work`, if there is it.
+    fn on<R>(&mut self, cpu: u32, work: impl FnOnce(&mut Cpu<'_, Sim>) -> R) -> Option<R> {
+        board::seat(Arc::clone(&self.board), None);
+        let place = self.cpus.get_mut(cpu as usize)?;
+        let mut cpu = Cpu { own: place.take()?, shared: &self.shared };
+        let result = work(&mut cpu);
+        *place = Some(cpu.own);
+        Some(result)
+    }
+
+    /// The state of a CPU and of what it shares, if there is it.
+    pub fn state(&mut self, cpu: u32) -> Option<Snapshot> {
+        self.on(cpu, |cpu| Snapshot::take(cpu))
+    }
+
+    /// Whether a CPU has run `sched_init`.
+    pub fn is_set_up(&mut self, cpu: u32) -> bool {
+        self.on(cpu, |cpu| cpu.own.ghost.0.init).unwrap_or(false)
+    }
+
+    /// Makes a call on a CPU, if there is it. Where it does nothing, nothing has changed.
+    pub fn call(
+        &mut self,
+        cpu: u32,
+        contract: &Contract<Sim>,
+        arguments: &Arguments<Sim>,
+    ) -> Option<Result<Done, Nothing>> {
+        self.on(cpu, |cpu| {
+            let mut before = Snapshot::take(cpu);
+            let nothing = match quietly(|| (contract.run)(cpu, arguments)) {
+                Ok(Ok(answer)) => {
+                    let mut after = Snapshot::take(cpu);
+                    let events = appended(&before, &after);
+                    return Ok(Done { answer, changed: difference(&mut before, &mut after), events });
+                }
+                Ok(Err(stuck)) => Nothing::Stuck(stuck),
+                Err(panic) => Nothing::Panic(panic),
+            };
+            before.restore(cpu);
+            Err(nothing)
+        })
+    }
+
+    /// The facts that do not hold on a CPU, if there is it.
+    pub fn check(&mut self, cpu: u32) -> Option<Result<Vec<Violation>, Panic>> {
+        self.on(cpu, |on| quietly(|| check(on, cpu, Cells::Neighbours)))
+    }
+}
+
+/// What was appended to the logs.
+fn appended(before: &Snapshot, after: &Snapshot) -> Vec<Appended> {
+    let logs = before.logs().zip(after.logs());
+    logs.flat_map(|((_, _, old), (object, row, new))| {
+        new.0[old.0.len().min(new.0.len())..].iter().map(move |&(by, event)| Appended { object, row, by, event })
+    })
+    .collect()
+}
+
+impl Appended {
+    /// The event's name and parameters.
+    pub fn parameters(&self) -> (String, Vec<(&'static str, show::Shown)>) {
+        show::event(self.event)
+    }
+}

@@ -1,0 +1,503 @@
+//! A line and what it asks for. Every value of a line knows where it stands, so that an error can say in which column.
+use super::error::{Wrong, near};
+use crate::board::Memory;
+use layer::constants::{MAX_PAGE, PAGE_SIZE, TOTAL_CPU, UCTXT_SIZE, vmx_slot};
+use layer::memory::Chunk;
+use layer::primitive::{Kind, Primitive, Shape};
+use layer::vmx::SAVED;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a line asks for.
+#[derive(Clone, Debug)]
+pub enum Request<'a> {
+    /// A call.
+    Call {
+        /// On this CPU.
+        cpu: u32,
+        /// Of this primitive.
+        primitive: Primitive,
+        /// The arguments by name, as [`arguments`](crate::witness::arguments) has them.
+        values: BTreeMap<String, u64>,
+    },
+    /// The value of a place.
+    State {
+        /// In the state of this CPU.
+        cpu: u32,
+        /// The place.
+        place: Text<'a>,
+    },
+    /// Every clause of the invariant.
+    Check {
+        /// On this CPU only.
+        cpu: Option<u32>,
+    },
+    /// Another machine than the usual one.
+    Machine {
+        /// Its memory.
+        memory: Memory,
+        /// Its CPUs.
+        cpus: u32,
+        /// Whether each of them runs `sched_init`.
+        booted: bool,
+    },
+    /// What can be asked for.
+    Help,
+}
+
+/// A string of a line.
+#[derive(Clone, Debug)]
+pub struct Text<'a> {
+    /// What it says.
+    pub says: Cow<'a, str>,
+    /// The column where it begins.
+    pub column: usize,
+}
+
+/// Keys of a line that say what it asks for, each with those that may be beside it.
+const VERBS: [(&str, &[&str]); 5] =
+    [("call", &["cpu", "args"]), ("state", &["cpu"]), ("check", &["cpu"]), ("machine", &[]), ("help", &[])];
+
+/// How a line looks that is right.
+const EXAMPLE: &str =
+    r#"an object such as {"cpu":0,"call":"palloc","args":[1]}, {"state":"AC[1]"}, {"check":true} or {"help":true}"#;
+
+/// A part of a line.
+type Part<'a> = &'a RawValue;
+
+/// The members of an object, in their order.
+struct Members<'a>(Vec<(Name<'a>, Part<'a>)>);
+
+/// The name of a member: where it has escapes it stands nowhere in the line.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_string())))
+            }
+        }
+        deserializer.deserialize_str(Names)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A line that is read.
+#[derive(Clone, Copy)]
+struct Line<'a>(&'a str);
+
+/// The request of a line.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>, Wrong> {
+    let line = Line(line);
+    let whole: Part<'a> = serde_json::from_str(line.0).map_err(|error| line.syntax(&error))?;
+    let members = line.members(whole, EXAMPLE)?;
+    let verb = |name: &str| VERBS.iter().find(|verb| verb.0 == name);
+    let mut asked = members.iter().filter_map(|(name, part)| Some((verb(name)?, *part)));
+    let Some(((verb, others), part)) = asked.next() else {
+        let wrong = Wrong::new("the line does not say what it asks for").expected(EXAMPLE);
+        let stray = members.iter().find_map(|(name, _)| Some((name, near(name, VERBS.iter().map(|verb| verb.0))?)));
+        return Err(match stray {
+            Some((name, meant)) => line.at(name, wrong).near(Some(meant)),
+            None => wrong,
+        });
+    };
+    if let Some(((other, _), part)) = asked.next() {
+        return Err(line
+            .at(part.get(), Wrong::new(format!("the line asks for {verb} and for {other}")).expected("one of them")));
+    }
+    let known = || [*verb].into_iter().chain(others.iter().copied());
+    for (name, _) in &members {
+        if !known().any(|known| known == name) {
+            let expected = known().collect::<Vec<_>>().join(", ");
+            let wrong = Wrong::new(format!("`{}` has no meaning for {verb}", cut(name)));
+            return Err(line.at(name, wrong.expected(expected).near(near(name, known()))));
+        }
+    }
+    let member = |wanted: &str| members.iter().find(|(name, _)| name == wanted).map(|(_, part)| *part);
+    let cpu = member("cpu").map(|part| line.number(part, (TOTAL_CPU - 1).into(), "cpu")).transpose()?;
+    let cpu = cpu.map(|cpu| cpu as u32);
+    match *verb {
+        "call" => line.call(cpu.unwrap_or(0), part, member("args"), primitives),
+        "state" => Ok(Request::State {
+            cpu: cpu.unwrap_or(0),
+            place: line.text(part, "the name of a place, such as \"AC[1]\"")?,
+        }),
+        "machine" => line.machine(part),
+        verb => {
+            if part.get() != "true" {
+                return Err(
+                    line.at(part.get(), Wrong::new(format!("{verb} is not {}", cut(part.get()))).expected("true"))
+                );
+            }
+            Ok(if verb == "check" { Request::Check { cpu } } else { Request::Help })
+        }
+    }
+}
+
+/// A text that is not too long to be shown.
+fn cut(text: &str) -> String {
+    const LONGEST: usize = 40;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
+}
+
+impl<'a> Line<'a> {
+    /// Something wrong at a part of this line; where it is no part of it, somewhere.
+    fn at(self, part: &str, wrong: Wrong) -> Wrong {
+        let start = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr());
+        let before = start.and_then(|start| self.0.get(..start)).filter(|before| before.len() < self.0.len());
+        Wrong { column: before.map(|before| before.chars().count() + 1), ..wrong }
+    }
+
+    fn syntax(self, error: &serde_json::Error) -> Wrong {
+        let says = error.to_string();
+        let says = says.split(" at line ").next().unwrap_or_default();
+        let before = self.0.as_bytes().get(..error.column().saturating_sub(1)).unwrap_or_default();
+        let column = String::from_utf8_lossy(before).chars().count() + 1;
+        Wrong::new(format!("this is no JSON: {says}")).at(column).expected(EXAMPLE)
+    }
+
+    fn members(self, part: Part<'a>, expected: &str) -> Result<Vec<(Cow<'a, str>, Part<'a>)>, Wrong> {
+        let Ok(Members(members)) = serde_json::from_str(part.get()) else {
+            let wrong = Wrong::new(format!("{} is no object", cut(part.get())));
+            return Err(self.at(part.get(), wrong.expected(expected)));
+        };
+        let members: Vec<_> = members.into_iter().map(|(Name(name), part)| (name, part)).collect();
+        for (at, (name, _)) in members.iter().enumerate() {
+            if members[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(
+                    self.at(name, Wrong::new(format!("`{}` is there twice", cut(name))).expected("one of them"))
+                );
+            }
+        }
+        Ok(members)
+    }
+
+    fn list(self, part: Part<'a>) -> Option<Vec<Part<'a>>> {
+        serde_json::from_str(part.get()).ok()
+    }
+
+    fn text(self, part: Part<'a>, expected: &str) -> Result<Text<'a>, Wrong> {
+        match serde_json::from_str::<Name<'a>>(part.get()) {
+            Ok(Name(says)) => {
+                let column = self.at(part.get(), Wrong::new("")).column.unwrap_or(1) + 1;
+                Ok(Text { says, column })
+            }
+            Err(_) => {
+                Err(self.at(part.get(), Wrong::new(format!("{} is no string", cut(part.get()))).expected(expected)))
+            }
+        }
+    }
+
+    /// A number from 0 to `most`, also as a string of hexadecimal digits.
+    fn number(self, part: Part<'a>, most: u64, what: &str) -> Result<u64, Wrong> {
+        let text = part.get();
+        let expected = || format!("a number from 0 to {most}, or one as \"0x…\"");
+        let wrong = |says: String| Err(self.at(text, Wrong::new(says).expected(expected()).of(what)));
+        let value = match serde_json::from_str::<Name<'a>>(text) {
+            Ok(Name(says)) => {
+                let digits =
+                    says.strip_prefix("0x").or_else(|| says.strip_prefix("0X")).map(|digits| digits.replace('_', ""));
+                let all = |digits: &String| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                let Some(digits) = digits.filter(all) else {
+                    return wrong(format!("{} is no number", cut(text)));
+                };
+                u64::from_str_radix(&digits, 16).ok()
+            }
+            Err(_) if text.starts_with('-') => return wrong(format!("{} is negative", cut(text))),
+            Err(_) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
+                return wrong(format!("{} is no number", cut(text)));
+            }
+            Err(_) if text.contains(['.', 'e', 'E']) => return wrong(format!("{} is no whole number", cut(text))),
+            Err(_) => text.parse().ok(),
+        };
+        match value {
+            Some(value) if value <= most => Ok(value),
+            _ => wrong(format!("{} is too large", cut(text))),
+        }
+    }
+
+    fn call(
+        self,
+        cpu: u32,
+        name: Part<'a>,
+        given: Option<Part<'a>>,
+        primitives: &[Primitive],
+    ) -> Result<Request<'a>, Wrong> {
+        let Text { says, .. } = self.text(name, "the name of a primitive, such as \"palloc\"")?;
+        let callable = || primitives.iter().filter(|primitive| primitive.kind != Kind::Internal);
+        let Some(primitive) = callable().find(|primitive| primitive.name == says) else {
+            let known = callable().map(|primitive| primitive.name);
+            let wrong = if primitives.iter().any(|primitive| primitive.name == says) {
+                Wrong::new(format!("{says} is a part of primitives, and none by itself"))
+            } else {
+                Wrong::new(format!("there is no primitive `{}`", cut(&says)))
+            };
+            let expected = r#"the name of a primitive; {"help":true} lists them"#;
+            return Err(self.at(name.get(), wrong.expected(expected).near(near(&says, known))));
+        };
+        let values = self.arguments(primitive, given, name)?;
+        Ok(Request::Call { cpu, primitive: *primitive, values })
+    }
+
+    /// The arguments of a call, which are an array in the order of the table or an object by name.
+    fn arguments(
+        self,
+        primitive: &Primitive,
+        given: Option<Part<'a>>,
+        call: Part<'a>,
+    ) -> Result<BTreeMap<String, u64>, Wrong> {
+        let names = argument_names(primitive);
+        let mut parts: BTreeMap<&str, Part<'a>> = BTreeMap::new();
+        let takes = || signature(primitive);
+        if let Some(given) = given {
+            if let Some(list) = self.list(given) {
+                if let Some(extra) = list.get(names.len()) {
+                    let wrong = Wrong::new(format!("{} are too many arguments", list.len()));
+                    return Err(self.at(extra.get(), wrong.expected(takes())));
+                }
+                parts.extend(names.iter().copied().zip(list));
+            } else {
+                for (name, part) in self.members(given, &format!("an array or an object: {}", takes()))? {
+                    // The bytes of a store are its value as well.
+                    let meant = if name == "value" && !names.contains(&"value") { "bytes" } else { &*name };
+                    let Some(known) = names.iter().find(|known| **known == meant) else {
+                        let wrong = Wrong::new(format!("{} has no argument `{}`", primitive.name, cut(&name)));
+                        return Err(self.at(&name, wrong.expected(takes()).near(near(&name, names.iter().copied()))));
+                    };
+                    if parts.insert(*known, part).is_some() {
+                        return Err(
+                            self.at(&name, Wrong::new(format!("{known} is there twice")).expected("one of them"))
+                        );
+                    }
+                }
+            }
+        }
+        let mut values = BTreeMap::new();
+        for &name in &names {
+            match parts.get(name) {
+                Some(part) => self.argument(name, part, &mut values)?,
+                None if is_optional(name) => {}
+                None => {
+                    let wrong = Wrong::new(format!("{} needs {name}", primitive.name)).of(name).expected(takes());
+                    return Err(self.at(given.unwrap_or(call).get(), wrong));
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// One argument. Those before it are in `values` already.
+    fn argument(self, name: &str, part: Part<'a>, values: &mut BTreeMap<String, u64>) -> Result<(), Wrong> {
+        let wide = |part, name: &str| self.number(part, u64::MAX, name);
+        match Shape::of(name) {
+            Shape::Word if name == PLACE => {
+                values.insert(name.to_string(), wide(part, name)?);
+            }
+            Shape::Word => {
+                values.insert(name.to_string(), self.number(part, u32::MAX.into(), name)?);
+            }
+            Shape::Wide => {
+                values.insert(name.to_string(), wide(part, name)?);
+            }
+            Shape::Chunk => {
+                let size = self.number(part, u64::MAX, name)?;
+                if !Chunk::ALL.into_iter().any(|chunk| chunk as u64 == size) {
+                    let wrong = Wrong::new(format!("{size} is no size of an access")).of(name);
+                    return Err(self.at(part.get(), wrong.expected("1, 2, 4 or 8 bytes")));
+                }
+                values.insert(name.to_string(), size);
+            }
+            Shape::Context => self.several(name, part, &["rs.esp", "rs.ra"], u32::MAX.into(), values)?,
+            Shape::Host => {
+                // They are where the guest's are.
+                let mut host = BTreeMap::new();
+                self.several(name, part, &["host.rdi", "host.rbp"], u64::MAX, &mut host)?;
+                for (name, slot) in [("host.rdi", vmx_slot::RDI), ("host.rbp", vmx_slot::RBP)] {
+                    let place = SAVED.iter().position(|&saved| saved == slot);
+                    values.extend(place.zip(host.get(name)).map(|(place, &value)| (format!("guest{place}"), value)));
+                }
+            }
+            Shape::Registers => self.array(name, part, "register", UCTXT_SIZE as usize, u64::MAX, values)?,
+            Shape::Guest => self.array(name, part, "guest", SAVED.len(), u64::MAX, values)?,
+            Shape::Bytes => {
+                let size = values.get("chunk").copied().unwrap_or(1);
+                if self.list(part).is_some() {
+                    self.array(name, part, "byte", size as usize, u8::MAX.into(), values)?;
+                } else {
+                    let most = u64::MAX >> (64 - 8 * size);
+                    let value = self.number(part, most, name)?.to_le_bytes();
+                    values.extend((0..size as usize).map(|k| (format!("byte{k}"), value[k].into())));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Up to `most` numbers, numbered from 0.
+    fn array(
+        self,
+        name: &str,
+        part: Part<'a>,
+        prefix: &str,
+        most: usize,
+        largest: u64,
+        values: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Wrong> {
+        let expected = || format!("an array of up to {most} numbers; those that are not there are 0");
+        let Some(list) = self.list(part) else {
+            let wrong = Wrong::new(format!("{} is no array", cut(part.get()))).of(name);
+            return Err(self.at(part.get(), wrong.expected(expected())));
+        };
+        if let Some(extra) = list.get(most) {
+            let wrong = Wrong::new(format!("{} are too many", list.len())).of(name);
+            return Err(self.at(extra.get(), wrong.expected(expected())));
+        }
+        for (k, part) in list.into_iter().enumerate() {
+            values.insert(format!("{prefix}{k}"), self.number(part, largest, &format!("{name}[{k}]"))?);
+        }
+        Ok(())
+    }
+
+    /// Numbers with names: an array in their order, or an object by the last parts of the names. What is not there is 0.
+    fn several(
+        self,
+        argument: &str,
+        part: Part<'a>,
+        names: &[&str],
+        largest: u64,
+        values: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Wrong> {
+        let short = |name: &str| name.rsplit('.').next().unwrap_or_default().to_string();
+        let shorts: Vec<String> = names.iter().map(|name| short(name)).collect();
+        let expected = format!("an array or an object: {}", shorts.join(", "));
+        if let Some(list) = self.list(part) {
+            if let Some(extra) = list.get(names.len()) {
+                let wrong = Wrong::new(format!("{} are too many", list.len())).of(argument);
+                return Err(self.at(extra.get(), wrong.expected(expected)));
+            }
+            for (name, part) in names.iter().zip(list) {
+                values.insert(name.to_string(), self.number(part, largest, name)?);
+            }
+            return Ok(());
+        }
+        for (name, part) in self.members(part, &expected).map_err(|wrong| wrong.of(argument))? {
+            let Some(at) = shorts.iter().position(|short| *short == name) else {
+                let wrong = Wrong::new(format!("{argument} has no `{}`", cut(&name))).of(argument).expected(expected);
+                return Err(self.at(&name, wrong.near(near(&name, shorts.iter().map(String::as_str)))));
+            };
+            values.insert(names[at].to_string(), self.number(part, largest, names[at])?);
+        }
+        Ok(())
+    }
+
+    fn machine(self, part: Part<'a>) -> Result<Request<'a>, Wrong> {
+        const MEMBERS: [&str; 3] = ["memory", "cpus", "booted"];
+        let expected = r#"an object such as {"memory":"2GiB","cpus":8,"booted":true}, or a part of it"#;
+        let (mut memory, mut cpus, mut booted) = (Memory::default(), TOTAL_CPU, false);
+        for (name, part) in self.members(part, expected)? {
+            match &*name {
+                "memory" => memory = self.memory(part)?,
+                "cpus" => {
+                    cpus = self.number(part, TOTAL_CPU.into(), "cpus")? as u32;
+                    if cpus == 0 {
+                        let wrong = Wrong::new("a machine has at least one CPU").of("cpus");
+                        return Err(self.at(part.get(), wrong.expected(format!("1 to {TOTAL_CPU}"))));
+                    }
+                }
+                "booted" => {
+                    booted = serde_json::from_str(part.get()).map_err(|_| {
+                        let wrong = Wrong::new(format!("{} is no truth value", cut(part.get()))).of("booted");
+                        self.at(part.get(), wrong.expected("true: every CPU runs sched_init; or false"))
+                    })?;
+                }
+                _ => {
+                    let wrong = Wrong::new(format!("a machine has no `{}`", cut(&name))).expected(expected);
+                    return Err(self.at(&name, wrong.near(near(&name, MEMBERS.into_iter()))));
+                }
+            }
+        }
+        Ok(Request::Machine { memory, cpus, booted })
+    }
+
+    /// A size in bytes, or a string with a unit.
+    fn memory(self, part: Part<'a>) -> Result<Memory, Wrong> {
+        const UNITS: [(&str, u64); 3] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+        let most = u64::from(MAX_PAGE) * u64::from(PAGE_SIZE);
+        let expected = "pages of 4 KiB, up to 4 GiB: a number of bytes, or a string such as \"2GiB\" or \"1280MiB\"";
+        let with_unit = |text: &str| {
+            let (digits, unit) = UNITS.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)))?;
+            digits.trim().parse::<u64>().ok()?.checked_mul(unit)
+        };
+        let text: Option<Name<'a>> = serde_json::from_str(part.get()).ok();
+        let bytes = match text.and_then(|Name(text)| with_unit(&text)) {
+            Some(bytes) => bytes,
+            None => self.number(part, most, "memory").map_err(|wrong| wrong.expected(expected))?,
+        };
+        let page = u64::from(PAGE_SIZE);
+        if bytes == 0 || bytes > most || !bytes.is_multiple_of(page) {
+            let wrong = Wrong::new(format!("there is no machine with {bytes} bytes")).of("memory");
+            return Err(self.at(part.get(), wrong.expected(expected)));
+        }
+        Ok(Memory::all((bytes / page) as u32))
+    }
+}
+
+/// Where the instruction of an accessor is: an argument of every accessor, behind the others.
+const PLACE: &str = "place";
+
+/// The names of a primitive's arguments.
+fn argument_names(primitive: &Primitive) -> Vec<&'static str> {
+    let place = (primitive.kind == Kind::Accessor).then_some(PLACE);
+    primitive.arguments.iter().copied().chain(place).collect()
+}
+
+/// Whether an argument that is not there is 0.
+fn is_optional(name: &str) -> bool {
+    name == PLACE || matches!(Shape::of(name), Shape::Context | Shape::Registers | Shape::Guest | Shape::Host)
+}
+
+/// A primitive with its arguments: those in brackets may be left out.
+pub fn signature(primitive: &Primitive) -> String {
+    let arguments: Vec<String> = argument_names(primitive)
+        .into_iter()
+        .map(|name| if is_optional(name) { format!("[{name}]") } else { name.to_string() })
+        .collect();
+    format!("{}({})", primitive.name, arguments.join(", "))
+}
