@@ -1,14 +1,18 @@
 //! What is to be proved of an entry of the kernel: no program gets it stuck, and it keeps the invariant.
 use crate::assumed::Assumed;
-use crate::engine::engine;
+use crate::clause;
+use crate::engine::{Failure, NO_CALL, Reason, engine};
 use crate::explore::{apart, prove};
 use crate::machine::{Moves, Sym, decide};
-use crate::prove::{Ground, Outcome, cover, feasible, note, prove_clause, prove_duties, prove_facts, run_proof};
+use crate::prove::{
+    Ground, Outcome, cover, feasible, is_hosted, note, prove_clause, prove_duties, prove_facts, run_proof,
+};
+use crate::replay::{Again, Called, Native, Unrun};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
-use abi::Reason;
 use domain::Geometry;
 use layer::stuck::Stuck;
+use sim::machine::Sim;
 use smt::term::Range;
 use std::rc::Rc;
 use syscall::spawn::Parent;
@@ -16,20 +20,61 @@ use syscall::table::{Arguments, Row};
 
 /// Proves one row of the table of entries, for all states that satisfy H, L and D and the row's own condition, all
 /// registers and all answers of the machine: it is never stuck, H, L and D hold afterwards, and so does what comes
-/// after counts on.
-pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>) -> Outcome {
+/// after counts on. What does not hold is run by `native`, the same row on the hosted machine.
+pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
-        whole.add(run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+        let path = |state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome| {
             path_of_entry(row, parent, (state, assumed), outcome);
-        }));
+        };
+        let hosted = is_hosted::<G>();
+        // Run are the primitives that it calls, not their contracts.
+        engine(|e| e.native = hosted.and(Err("")));
+        let mut outcome = run_proof::<G>(Ground::Derived, &path);
+        if hosted.is_ok() {
+            for failure in outcome.failures.iter_mut().filter(|failure| failure.reason == Reason::Counterexample) {
+                run_again(failure, Called::Entry { row: *native, parent }, &path);
+            }
+        }
+        whole.add(outcome);
         // Only a load has somebody who waits for it.
         if row.name != "load" {
             break;
         }
     }
+    engine(|e| e.native = Err(NO_CALL));
     whole.require_success();
     whole
+}
+
+/// Walks the path of `failure` again, where the primitives that it calls run, and makes of it what comes of that.
+fn run_again<G: Geometry>(
+    failure: &mut Failure,
+    called: Called,
+    path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
+) {
+    let again = Rc::new(Again::new(failure.walk.clone(), failure.clause.clone()));
+    engine(|e| e.again = Some(again.clone()));
+    let found = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+        let native = Native { called, ground: Ground::Derived, start: assumed.clone() };
+        engine(|e| e.native = Ok(Rc::new(native)));
+        path(state, assumed, outcome);
+    });
+    engine(|e| e.again = None);
+    let mut names = failure.walk.called.clone();
+    names.sort_unstable();
+    names.dedup();
+    match (found.failures.into_iter().next(), again.unrun()) {
+        (Some(run), _) => *failure = run,
+        (None, Some(why)) => failure.ending = why,
+        (None, None) if names.is_empty() => {
+            (failure.reason, failure.ending) = (Reason::NotReplayed, Unrun::NoState.to_string());
+        }
+        (None, None) => {
+            failure.reason = Reason::Contract;
+            failure.ending = format!("it holds where {} runs", names.join(" and "));
+        }
+    }
 }
 
 /// Arguments of which nothing is known.
@@ -41,7 +86,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
     Arguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
         // It goes into a report, where nothing comes back from.
-        reason: Reason::DivideError,
+        reason: abi::Reason::DivideError,
         parent,
         load: load.map(|(_, word)| SymWord(word)),
     }
@@ -73,7 +118,7 @@ fn path_of_entry<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     note(proved, "never stuck".to_string());
-    prove_clause("what comes after can go on", proved, &|| next.holds(&after.view()));
+    prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
     prove_facts(&after, &moves.latest(), |_| true, proved);
     prove_duties(&moves, proved);
 }
@@ -86,6 +131,6 @@ fn refute(stuck: Stuck) {
             Some(broken) => e.arena.not(broken),
             None => e.arena.bool(false),
         });
-        prove(goal, || format!("never stuck: {stuck:?}"))
+        prove(goal, || clause::stuck(stuck))
     });
 }

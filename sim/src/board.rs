@@ -3,6 +3,7 @@
 //! A machine of the layer asks for these things by itself, without a value to ask: each thread that works for a
 //! machine is therefore [seated](seat) at its board first.
 use crate::baton::{Baton, Stop};
+use crate::script::Script;
 use abi::Error;
 use abi::report::{End, Ended};
 use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};
@@ -91,6 +92,8 @@ pub struct Board {
     pub vmcs_host: [u64; VMCS_SIZE as usize],
     /// Model-specific registers that are not 0.
     pub msr: BTreeMap<u32, u64>,
+    /// What it answers instead of what is in boot archive and boot list.
+    pub script: Option<Script>,
     state: Mutex<State>,
 }
 
@@ -124,6 +127,7 @@ impl Board {
             vmxinfo: [0; VMXINFO_SIZE as usize],
             vmcs_host: [0; VMCS_SIZE as usize],
             msr: BTreeMap::new(),
+            script: None,
             state: Mutex::new(State {
                 console,
                 starts: (0..TOTAL_CPU).map(of).collect(),

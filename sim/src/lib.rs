@@ -9,7 +9,8 @@
 //! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 //!
 //! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment; [`replay`] makes one
-//! call from a state that is given as data ([`witness`]).
+//! call, or enters the kernel once, from a state that is given as data ([`witness`]), on a machine that answers what it is
+//! told ([`script`]).
 #![forbid(unsafe_code)]
 
 pub mod baton;
@@ -22,6 +23,7 @@ pub mod machine;
 pub mod maps;
 pub mod replay;
 pub mod run;
+pub mod script;
 pub mod snapshot;
 pub mod sparse;
 pub mod user;
