@@ -32,9 +32,9 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
         engine(|e| e.native = hosted.and(Err("")));
         let mut outcome = run_proof::<G>(Ground::Derived, &path);
         if hosted.is_ok() {
-            for failure in outcome.failures.iter_mut().filter(|failure| failure.reason == Reason::Counterexample) {
-                run_again(failure, Called::Entry { row: *native, parent }, &path);
-            }
+            let called = Called::Entry { row: *native, parent };
+            let failures = std::mem::take(&mut outcome.failures);
+            outcome.failures = failures.into_iter().flat_map(|failure| exact(failure, called, &path)).collect();
         }
         whole.add(outcome);
         // Only a load has somebody who waits for it.
@@ -47,13 +47,38 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
     whole
 }
 
-/// Walks the path of `failure` again, where the primitives that it calls run, and makes of it what comes of that.
-fn run_again<G: Geometry>(
-    failure: &mut Failure,
-    called: Called,
-    path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
-) {
-    let again = Rc::new(Again::new(failure.walk.clone(), failure.clause.clone()));
+/// What comes of `failure` where the primitives that it calls run: itself, as it was run, or why it was not; where only
+/// their contracts admit it, also what else fails on its path.
+fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) -> Vec<Failure> {
+    if failure.reason != Reason::Counterexample {
+        return vec![failure];
+    }
+    let walk = failure.walk.clone();
+    match walk_again(Again::new(walk.clone(), Some(failure.clause.clone())), called, path) {
+        Ok(failures) if !failures.is_empty() => return failures,
+        Err(why) => {
+            failure.ending = why;
+            return vec![failure];
+        }
+        Ok(_) if walk.called.is_empty() => {
+            (failure.reason, failure.ending) = (Reason::NotReplayed, Unrun::NoState.to_string());
+            return vec![failure];
+        }
+        Ok(_) => {}
+    }
+    let mut names = walk.called.clone();
+    names.sort_unstable();
+    names.dedup();
+    failure.reason = Reason::Contract;
+    failure.ending = format!("it holds where {} runs", names.join(" and "));
+    let others = walk_again(Again::new(walk, None), called, path).unwrap_or_default();
+    [failure].into_iter().chain(others).collect()
+}
+
+/// Walks the path of a failure again, where the primitives that it calls run: what fails and was run; or why what fails
+/// was not run.
+fn walk_again<G: Geometry>(again: Again, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
+    let again = Rc::new(again);
     engine(|e| e.again = Some(again.clone()));
     let found = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
         let native = Native { called, ground: Ground::Derived, start: assumed.clone() };
@@ -61,21 +86,14 @@ fn run_again<G: Geometry>(
         path(state, assumed, outcome);
     });
     engine(|e| e.again = None);
-    let mut names = failure.walk.called.clone();
-    names.sort_unstable();
-    names.dedup();
-    match (found.failures.into_iter().next(), again.unrun()) {
-        (Some(run), _) => *failure = run,
-        (None, Some(why)) => failure.ending = why,
-        (None, None) if names.is_empty() => {
-            (failure.reason, failure.ending) = (Reason::NotReplayed, Unrun::NoState.to_string());
-        }
-        (None, None) => {
-            failure.reason = Reason::Contract;
-            failure.ending = format!("it holds where {} runs", names.join(" and "));
-        }
+    match again.unrun() {
+        Some(why) if found.failures.is_empty() => Err(why),
+        _ => Ok(found.failures),
     }
 }
+
+/// Walks one path of a proof.
+type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
 /// Arguments of which nothing is known.
 fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {

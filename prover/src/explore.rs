@@ -341,7 +341,7 @@ pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
 pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     engine(|e| e.counts.obligations += 1);
     let again = engine(|e| e.again.clone());
-    if again.is_some_and(|again| again.clause != clause()) {
+    if again.is_some_and(|again| !again.asks(&clause())) {
         return true;
     }
     if engine(|e| e.known_value(goal)) == Some(true) || facts::says(goal) {
@@ -370,7 +370,8 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
             None => engine(|e| e.fail(clause(), Reason::Unknown)),
         },
     }
-    false
+    // What fails on a path that is walked again, and was not run, is left to other paths.
+    engine(|e| e.failures.is_empty())
 }
 
 /// What is said of a path on which the solver does not know whether it fails.

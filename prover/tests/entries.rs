@@ -93,7 +93,8 @@ bugs! {
             let cur = cpu.own.cur;
             let charged = cpu.own.ac.get([cur]).usage;
             let next = entry::page_fault(cpu, a.registers)?;
-            if cpu.own.ac.get([cur]).usage > charged + 1 {
+            let usage = cpu.own.ac.get([cur]).usage;
+            if usage > charged && usage - charged > 1 {
                 cpu.own.ac.update([cur], |container| container.usage -= 1);
             }
             Ok(next)

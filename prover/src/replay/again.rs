@@ -7,21 +7,29 @@
 use super::Unrun;
 use crate::engine::{Abandon, Engine, engine};
 use std::cell::RefCell;
+use std::fmt;
 use std::panic::{Location, resume_unwind};
 
 /// The sides that a path takes outside of the primitives that it calls, and what it calls.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Default)]
 pub(crate) struct Walk {
     sides: Vec<(&'static Location<'static>, bool)>,
     /// The primitives of which it took the contract.
     pub called: Vec<&'static str>,
 }
 
+impl fmt::Debug for Walk {
+    /// The branches themselves are in the path of the failure.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} branches, by the contracts of {:?}", self.sides.len(), self.called)
+    }
+}
+
 /// A failure whose path is walked again.
 pub(crate) struct Again {
     walk: Walk,
-    /// What does not hold; nothing else is asked.
-    pub clause: String,
+    /// What does not hold, if nothing else is asked.
+    clause: Option<String>,
     /// Why paths that fail as well were not run.
     unrun: RefCell<Vec<Unrun>>,
 }
@@ -33,8 +41,14 @@ impl Again {
     /// How long one question takes at most, in milliseconds: another path may be easier.
     pub const LIMIT: u32 = 4_000;
 
-    pub fn new(walk: Walk, clause: String) -> Again {
+    /// Walks the way of `walk`, and asks nothing but `clause`, or everything.
+    pub fn new(walk: Walk, clause: Option<String>) -> Again {
         Again { walk, clause, unrun: RefCell::default() }
+    }
+
+    /// Whether `clause` is asked.
+    pub fn asks(&self, clause: &str) -> bool {
+        self.clause.as_deref().is_none_or(|asked| asked == clause)
     }
 
     /// A path that fails as well was not run.
