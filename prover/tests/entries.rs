@@ -1,6 +1,9 @@
 //! Counterexamples to bugs that are planted into the entries of the kernel fail on the hosted machine as well, where the
 //! machine answers what the counterexample says; what only the prover sees is its own fault, or a contract's.
 mod common;
+/// A counterexample to a bug of this file, as it was written.
+#[path = "written/main_h1_valid_nps.rs"]
+mod written;
 
 use common::{enter, solver};
 use domain::Map;
@@ -14,11 +17,12 @@ use layer::thread::get_curid;
 use layer::trap::trap_get;
 use prover::{Failure, Reason, Sym};
 use sim::machine::Sim;
+use sim::replay::Entry;
 use syscall::entry;
 use syscall::next::Next;
 use syscall::stage::Stage;
 use syscall::system::System;
-use syscall::table::Row;
+use syscall::table::{Row, rows};
 use syscall::unchecked::{Address, Unchecked};
 
 /// A bug: the entry, the clause that it breaks, and how it gets into the row.
@@ -177,4 +181,19 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
     assert_eq!(failure.reason, Reason::Contract, "{failure:#?}");
     assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("pt_resv"), "{}", failure.ending);
+}
+
+#[test]
+fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
+    let plant = bugs::a_quota_of_the_boot_list_that_is_trusted;
+    let symbolic = bugs::a_quota_of_the_boot_list_that_is_trusted;
+    let failure = counterexample(&Bug { entry: "main", clause: "H1", symbolic, hosted: plant });
+    let test = failure.test("main", None).expect("it was run");
+    assert_eq!(test.name, "main_h1_valid_nps");
+    assert_eq!(test.text, include_str!("written/main_h1_valid_nps.rs"));
+    // Without the bug it runs, and passes, among the tests of this file.
+    let mut row = rows::<Sim>().into_iter().find(|row| row.name == "main").expect("an entry");
+    plant(&mut row);
+    let ending = Entry { row: &row }.enter(&written::witness()).expect("the state admits it");
+    assert!(!ending.broken.is_empty(), "what the test asserts holds in spite of the bug");
 }

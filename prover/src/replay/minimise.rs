@@ -98,7 +98,7 @@ pub(super) fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> 
     for (question, values) in witness.answers.iter().enumerate() {
         let prefix = format!("answer {} of the machine: ", question + 1);
         lines.extend(values.scalars.iter().map(|(name, value)| (format!("{prefix}{name}"), value.to_string())));
-        let byte = |cell: &Cell| show_cell(&cell.field, &[cell.key[0].to_string()]);
+        let byte = |cell: &Cell| show_cell(&format!("{}:", cell.field), &[cell.key[0].to_string()]);
         lines.extend(values.cells.iter().map(|(cell, value)| (format!("{prefix}{}", byte(cell)), value.to_string())));
     }
     for (name, &value) in ["x", "y"].iter().zip(&witness.any) {
