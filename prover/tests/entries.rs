@@ -7,7 +7,7 @@ mod written;
 
 use common::{enter, solver};
 use domain::Map;
-use layer::constants::{MAX_PAGE, perm};
+use layer::constants::{MAX_PAGE, NO_THREAD, perm};
 use layer::fields::place;
 use layer::machine::{Links, Spec};
 use layer::page_table::pt_resv;
@@ -142,13 +142,11 @@ bugs! {
             Ok(next)
         };
     };
-    a_queue_without_its_end: "exception" breaks "D4.4", |row| {
+    a_thread_that_waits: "exception" breaks "never stuck: Queued", |row| {
         row.run = |cpu, a| {
+            let waits = cpu.own.ready.head != NO_THREAD;
             let next = entry::exception(cpu, a.registers, a.reason)?;
-            if cpu.own.ready.head != cpu.own.ready.tail {
-                cpu.own.ready.tail = cpu.own.ready.head;
-            }
-            Ok(next)
+            if waits { Err(Stuck::Queued) } else { Ok(next) }
         };
     };
     an_addition_that_overflows: "start_user" breaks "addition overflows", |row| {
