@@ -20,6 +20,24 @@ pub(crate) fn free_of(stuck: Stuck) -> String {
     format!("{FREE}: {stuck:?}")
 }
 
+/// What an entry ends in can go on.
+pub(crate) const NEXT: &str = "what comes after can go on";
+
+/// No entry is stuck in this way.
+pub(crate) fn stuck(stuck: Stuck) -> String {
+    format!("never stuck: {stuck:?}")
+}
+
+/// The premise of a primitive holds where an entry calls it.
+pub(crate) fn premise_of(name: &str) -> String {
+    format!("the premise holds where {name} is called")
+}
+
+/// What a primitive requires holds where an entry calls it.
+pub(crate) fn required_by(name: &str) -> String {
+    format!("what is required holds where {name} is called")
+}
+
 /// The frame names the scalar `name`.
 pub(crate) fn scalar(name: &str) -> String {
     format!("frame: {name} is written")

@@ -14,34 +14,38 @@ pub struct Test {
 }
 
 impl Failure {
-    /// The counterexample to `primitive` as a test of its own, if it was run.
-    pub fn test(&self, primitive: &str, ground: Ground) -> Option<Test> {
+    /// The counterexample as a test of its own, if it was run: to the primitive `name`, on this ground, or to the entry
+    /// `name`, of which no ground is said.
+    pub fn test(&self, name: &str, ground: Option<Ground>) -> Option<Test> {
         let witness = self.witness.as_ref()?;
         // Where it is may change.
         let clause = self.clause.split(" at ").next().unwrap_or(&self.clause);
-        let name = words(&format!("{primitive} {clause}")).join("_");
-        let class = if ground == Ground::Derived { "Derived" } else { "Low" };
+        let test = words(&format!("{name} {clause}")).join("_");
+        let (class, call) = match ground {
+            Some(Ground::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
+            Some(Ground::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
+            None => ("", format!("enter({name:?})")),
+        };
         let made = constructor(witness);
         let text = format!(
-            "//! A counterexample to `{primitive}`: {clause}.
+            "//! A counterexample to `{name}`: {clause}.
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
-use layer::invariant::Class;
-use sim::witness::Witness;
+{class}use sim::witness::Witness;
 
-/// The state, as it differs from the one after boot, and the arguments.
+/// The state, as it differs from the one after boot, the arguments, and what the machine answers.
 #[rustfmt::skip]
 pub fn witness() -> Witness {{
 {made}}}
 
 #[test]
-fn {name}() {{
-    let ending = witness().call(\"{primitive}\", Class::{class}).expect(\"the state admits the call\");
+fn {test}() {{
+    let ending = witness().{call}.expect(\"the state admits the call\");
     assert!(ending.broken.is_empty(), \"{{ending:#?}}\");
 }}
 "
         );
-        Some(Test { name, text })
+        Some(Test { name: test, text })
     }
 }
 
@@ -79,10 +83,12 @@ fn constructor(witness: &Witness) -> String {
         let _ = writeln!(text, "    .argument({name:?}, {value})");
     }
     write_values(&mut text, &witness.state, "    ");
-    for values in &witness.moves {
-        text.push_str("    .others_move(\n        sim::witness::Values::default()\n");
-        write_values(&mut text, values, "            ");
-        text.push_str("    )\n");
+    for (what, every) in [("others_move", &witness.moves), ("machine_says", &witness.answers)] {
+        for values in every {
+            let _ = writeln!(text, "    .{what}(\n        sim::witness::Values::default()");
+            write_values(&mut text, values, "            ");
+            text.push_str("    )\n");
+        }
     }
     text
 }

@@ -3,7 +3,7 @@ use crate::coverage::Coverage;
 use crate::effects::Seen;
 use crate::facts::Facts;
 use crate::mutant::Mutation;
-use crate::replay::{Native, Taken};
+use crate::replay::{Again, Native, Said, Taken, Walk};
 use rustc_hash::FxHashMap;
 use sim::witness::Witness;
 use smt::model::Model;
@@ -44,6 +44,9 @@ pub struct Failure {
     /// What was run.
     #[serde(skip)]
     pub witness: Option<Witness>,
+    /// The path, to walk it again.
+    #[serde(skip)]
+    pub(crate) walk: Walk,
 }
 
 impl Failure {
@@ -62,6 +65,7 @@ impl Failure {
             replayed: false,
             ending: String::new(),
             witness: None,
+            walk: Walk::default(),
         }
     }
 }
@@ -75,6 +79,9 @@ pub enum Reason {
     /// The solver has a state in which it does not hold, but on the hosted machine it does not fail so: the prover is
     /// wrong, or the solver.
     NotReplayed,
+    /// It does not hold by the contracts of the primitives that are called, but it does where these run: a contract admits
+    /// more than its primitive does.
+    Contract,
     /// The solver does not know, or ran out of time.
     Unknown,
     /// The code panicked.
@@ -89,8 +96,8 @@ pub enum Reason {
     Vacuous,
 }
 
-/// Why counterexamples to entries and theorems are not replayed.
-pub(crate) const NO_CALL: &str = "entries and theorems are not replayed yet";
+/// Why counterexamples to theorems are not replayed.
+pub(crate) const NO_CALL: &str = "a theorem makes no call that could be replayed";
 
 /// A closure whose paths are merged into one term: the decisions of the path being walked.
 pub(crate) struct Merge {
@@ -160,6 +167,14 @@ pub struct Engine {
     pub(crate) searches: Vec<(&'static str, Option<Term>)>,
     /// The locks of the path.
     pub(crate) taken: Vec<Taken>,
+    /// What the machine of the layer above answered on the path, question by question.
+    pub(crate) answers: Vec<Said>,
+    /// The way that the path takes.
+    pub(crate) walk: Walk,
+    /// The failure whose path is walked again, if one is.
+    pub(crate) again: Option<Rc<Again>>,
+    /// A primitive that was called runs.
+    pub(crate) is_called: bool,
     /// What is being proved on the hosted machine, or why counterexamples are not replayed.
     pub(crate) native: Result<Rc<Native>, &'static str>,
     /// The primitive that is being proved: a call of it runs.
@@ -234,6 +249,10 @@ impl Engine {
             any: Vec::new(),
             searches: Vec::new(),
             taken: Vec::new(),
+            answers: Vec::new(),
+            walk: Walk::default(),
+            again: None,
+            is_called: false,
             native: Err(NO_CALL),
             proving: None,
             strict: true,
@@ -356,7 +375,8 @@ impl Engine {
             cells.dedup();
             state.extend(cells);
         }
-        self.failures.push(Failure { path, state, ..Failure::of(clause, reason) });
+        let walk = self.walk.clone();
+        self.failures.push(Failure { path, state, walk, ..Failure::of(clause, reason) });
     }
 
     /// A leaf of the state with its key and value in the model.

@@ -1,14 +1,18 @@
 //! What is to be proved of an entry of the kernel: no program gets it stuck, and it keeps the invariant.
 use crate::assumed::Assumed;
-use crate::engine::engine;
+use crate::clause;
+use crate::engine::{Failure, NO_CALL, Reason, engine};
 use crate::explore::{apart, prove};
 use crate::machine::{Moves, Sym, decide};
-use crate::prove::{Ground, Outcome, cover, feasible, note, prove_clause, prove_duties, prove_facts, run_proof};
+use crate::prove::{
+    Ground, Outcome, cover, feasible, is_hosted, note, prove_clause, prove_duties, prove_facts, run_proof,
+};
+use crate::replay::{Again, Called, Native, Unrun};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
-use abi::Reason;
 use domain::Geometry;
 use layer::stuck::Stuck;
+use sim::machine::Sim;
 use smt::term::Range;
 use std::rc::Rc;
 use syscall::spawn::Parent;
@@ -16,21 +20,80 @@ use syscall::table::{Arguments, Row};
 
 /// Proves one row of the table of entries, for all states that satisfy H, L and D and the row's own condition, all
 /// registers and all answers of the machine: it is never stuck, H, L and D hold afterwards, and so does what comes
-/// after counts on.
-pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>) -> Outcome {
+/// after counts on. What does not hold is run by `native`, the same row on the hosted machine.
+pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
-        whole.add(run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+        let path = |state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome| {
             path_of_entry(row, parent, (state, assumed), outcome);
-        }));
+        };
+        let hosted = is_hosted::<G>();
+        // Run are the primitives that it calls, not their contracts.
+        engine(|e| e.native = hosted.and(Err("")));
+        let mut outcome = run_proof::<G>(Ground::Derived, &path);
+        if hosted.is_ok() {
+            let called = Called::Entry { row: *native, parent };
+            let failures = std::mem::take(&mut outcome.failures);
+            outcome.failures = failures.into_iter().flat_map(|failure| exact(failure, called, &path)).collect();
+        }
+        whole.add(outcome);
         // Only a load has somebody who waits for it.
         if row.name != "load" {
             break;
         }
     }
+    engine(|e| e.native = Err(NO_CALL));
     whole.require_success();
     whole
 }
+
+/// What comes of `failure` where the primitives that it calls run: itself, as it was run, or why it was not; where only
+/// their contracts admit it, also what else fails on its path.
+fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) -> Vec<Failure> {
+    if failure.reason != Reason::Counterexample {
+        return vec![failure];
+    }
+    let walk = failure.walk.clone();
+    match walk_again(Again::new(walk.clone(), Some(failure.clause.clone())), called, path) {
+        Ok(failures) if !failures.is_empty() => return failures,
+        Err(why) => {
+            failure.ending = why;
+            return vec![failure];
+        }
+        Ok(_) if walk.called.is_empty() => {
+            (failure.reason, failure.ending) = (Reason::NotReplayed, Unrun::NoState.to_string());
+            return vec![failure];
+        }
+        Ok(_) => {}
+    }
+    let mut names = walk.called.clone();
+    names.sort_unstable();
+    names.dedup();
+    failure.reason = Reason::Contract;
+    failure.ending = format!("it holds where {} runs", names.join(" and "));
+    let others = walk_again(Again::new(walk, None), called, path).unwrap_or_default();
+    [failure].into_iter().chain(others).collect()
+}
+
+/// Walks the path of a failure again, where the primitives that it calls run: what fails and was run; or why what fails
+/// was not run.
+fn walk_again<G: Geometry>(again: Again, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
+    let again = Rc::new(again);
+    engine(|e| e.again = Some(again.clone()));
+    let found = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+        let native = Native { called, ground: Ground::Derived, start: assumed.clone() };
+        engine(|e| e.native = Ok(Rc::new(native)));
+        path(state, assumed, outcome);
+    });
+    engine(|e| e.again = None);
+    match again.unrun() {
+        Some(why) if found.failures.is_empty() => Err(why),
+        _ => Ok(found.failures),
+    }
+}
+
+/// Walks one path of a proof.
+type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
 /// Arguments of which nothing is known.
 fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
@@ -41,7 +104,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
     Arguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
         // It goes into a report, where nothing comes back from.
-        reason: Reason::DivideError,
+        reason: abi::Reason::DivideError,
         parent,
         load: load.map(|(_, word)| SymWord(word)),
     }
@@ -73,7 +136,7 @@ fn path_of_entry<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     note(proved, "never stuck".to_string());
-    prove_clause("what comes after can go on", proved, &|| next.holds(&after.view()));
+    prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
     prove_facts(&after, &moves.latest(), |_| true, proved);
     prove_duties(&moves, proved);
 }
@@ -86,6 +149,6 @@ fn refute(stuck: Stuck) {
             Some(broken) => e.arena.not(broken),
             None => e.arena.bool(false),
         });
-        prove(goal, || format!("never stuck: {stuck:?}"))
+        prove(goal, || clause::stuck(stuck))
     });
 }

@@ -8,7 +8,7 @@ use crate::effects::see;
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine, is_proving};
 use crate::facts;
 use crate::mutant::running;
-use crate::replay::{Unrun, replay, told};
+use crate::replay::{Again, Unrun, Walk, replay, told};
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
@@ -23,6 +23,7 @@ pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
         // What is merged is one condition, and branches where it is used.
         if e.merges.is_empty() {
             e.sides.take(at, side);
+            e.goes(at, side);
         }
     });
     side
@@ -174,7 +175,10 @@ pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
         return verdict;
     }
     let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.goal_depth) };
-    engine(|e| e.solver.limit(aim.limit()));
+    engine(|e| {
+        let most = e.again.as_ref().map_or(u32::MAX, |_| Again::LIMIT);
+        e.solver.limit(aim.limit().min(most));
+    });
     let mut rounds = 0;
     loop {
         rounds += 1;
@@ -336,8 +340,12 @@ pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
 /// Whether `goal` holds on this path; if not, the failure is recorded under the name that `clause` gives.
 ///
 /// What cannot be proved in one go is taken apart and proved part by part.
-pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
+pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     engine(|e| e.counts.obligations += 1);
+    let again = engine(|e| e.again.clone());
+    if again.is_some_and(|again| !again.asks(&clause())) {
+        return true;
+    }
     if engine(|e| e.known_value(goal)) == Some(true) || facts::says(goal) {
         return true;
     }
@@ -359,19 +367,31 @@ pub(crate) fn prove(goal: Term, clause: impl FnOnce() -> String) -> bool {
     match verdict {
         Verdict::Unsat => return true,
         Verdict::Sat => refuted(&asked, clause()),
-        Verdict::Unknown => engine(|e| e.fail(clause(), Reason::Unknown)),
+        Verdict::Unknown => match engine(|e| e.again.clone()) {
+            Some(again) => again.note(Unrun::Incomplete(UNDECIDED.to_string())),
+            None => engine(|e| e.fail(clause(), Reason::Unknown)),
+        },
     }
-    false
+    // What fails on a path that is walked again, and was not run, is left to other paths.
+    engine(|e| e.failures.is_empty())
 }
+
+/// What is said of a path on which the solver does not know whether it fails.
+const UNDECIDED: &str = "the solver does not know whether it fails where the primitives that are called run";
 
 /// Records that `clause` does not hold where the solver has a model of `asked`, which is run.
 pub(crate) fn refuted(asked: &[Term], clause: String) {
-    let (model, native) = engine(|e| (e.model.take(), e.native.clone()));
+    let (model, native, again) = engine(|e| (e.model.take(), e.native.clone(), e.again.clone()));
     let result = native.map(|native| replay(&native, asked, &clause));
+    // Another path may do.
+    let result = match (result, again) {
+        (Ok(Err(why @ (Unrun::NoState | Unrun::Incomplete(_)))), Some(again)) => return again.note(why),
+        (result, _) => result,
+    };
     engine(|e| {
         e.model = model;
         let reason = match result {
-            Ok(Err(Unrun::NotSo(_))) => Reason::NotReplayed,
+            Ok(Err(Unrun::NotSo(_) | Unrun::NoState)) => Reason::NotReplayed,
             _ => Reason::Counterexample,
         };
         e.fail(clause, reason);
@@ -383,7 +403,7 @@ pub(crate) fn refuted(asked: &[Term], clause: String) {
                 failure.state = replayed.state;
                 failure.witness = Some(replayed.witness);
             }
-            Ok(Err(Unrun::NotSo(why) | Unrun::Incomplete(why))) => failure.ending = why,
+            Ok(Err(why)) => failure.ending = why.to_string(),
             Err(why) => failure.ending = why.to_string(),
         }
     });
@@ -527,6 +547,9 @@ impl Engine {
         self.any.clear();
         self.searches.clear();
         self.taken.clear();
+        self.answers.clear();
+        self.walk = Walk::default();
+        self.is_called = false;
         self.facts.begin_path();
         self.model = None;
         self.fresh = 0;

@@ -1,4 +1,5 @@
 //! A primitive that is called stands for what its contract says: it is proved by itself.
+use crate::clause;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::condition;
 use crate::machine::{Sym, next_version};
@@ -8,26 +9,34 @@ use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::call::Call;
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Step};
+use layer::contract::{Answer, Arguments, Contract, Step};
 use layer::fields::Context;
 use layer::memory::Chunk;
-use layer::primitive::{Kind, primitives};
+use layer::primitive::{Kind, Primitive, primitives};
 use layer::state::Cpu;
 use layer::vmx::SAVED;
 use smt::term::Range;
 use std::panic::{Location, resume_unwind};
 
-/// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards
-/// nothing is known of what its frame names, but that the invariant and its promise hold.
-#[track_caller]
-pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
-    let at = Location::caller();
-    let moves = cpu.shared.pending.moves().clone();
+/// A call that the invariant, the premise and what the primitive requires admit.
+pub(crate) struct Admitted<G: Geometry> {
+    primitive: Primitive,
+    contract: Contract<Sym<G>>,
+    arguments: Arguments<Sym<G>>,
+    before: State<G>,
+}
+
+fn word(name: &str) -> SymWord {
+    SymWord(engine(|e| e.unknown(name, Range::WORD)))
+}
+
+/// Proves that the invariant and what the primitive requires hold where `call` is made.
+pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
+    let moves = cpu.shared.pending.moves();
     let rows = primitives::<Sym<G>>();
     let (primitive, contract) =
-        rows.iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
+        rows.into_iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
     let before = State::of(cpu, moves.current_cpu());
-    let word = |name: &str| SymWord(engine(|e| e.unknown(name, Range::WORD)));
     // What no primitive takes that is called so is any of its words.
     let arguments = Arguments {
         words: call.words,
@@ -40,17 +49,29 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         bytes: [call.words[0]; 8],
     };
     if !engine(|e| e.replaying()) {
-        let clause = |what: &str| format!("{what} where {} is called", call.name);
+        let premise = || clause::premise_of(call.name);
+        let required = || clause::required_by(call.name);
         let fresh = engine(|e| e.fresh);
         let holds = prove_facts(&before, &moves.latest(), |_| true, &mut Vec::new())
-            && prove_once(|| clause("the premise holds"), &|| (contract.premise)(&before.view(), &arguments))
-            && prove_once(|| clause("what is required holds"), &|| (contract.requires)(&before.view(), &arguments));
+            && prove_once(premise, &|| (contract.premise)(&before.view(), &arguments))
+            && prove_once(required, &|| (contract.requires)(&before.view(), &arguments));
         engine(|e| e.fresh = fresh);
         if !holds {
             resume_unwind(Box::new(Abandon));
         }
     }
     moves.owe("before a call");
+    Admitted { primitive, contract, arguments, before }
+}
+
+/// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards
+/// nothing is known of what its frame names, but that the invariant and its promise hold.
+#[track_caller]
+pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
+    let at = Location::caller();
+    let Admitted { primitive, contract, arguments, before } = admit(cpu, call);
+    let moves = cpu.shared.pending.moves().clone();
+    engine(|e| e.walk.called.push(primitive.name));
     let answer = match primitive.kind {
         Kind::Schedule => Answer::Resume(Context { esp: word("esp"), ra: word("ra") }),
         _ => Answer::Word(word(call.name)),
@@ -58,7 +79,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let origin = next_version();
     let any = [word("some"), word("some")];
     let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
-    let names = frame_names(contract, &step(before.view()));
+    let names = frame_names(&contract, &step(before.view()));
     let after = before.renewed(&names, origin);
     // Whatever the call may write, whoever calls it may write: its frame is compared with this as well.
     engine(|e| {

@@ -192,8 +192,15 @@ impl<G: Geometry> Machine for Sym<G> {
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
-        if engine(|e| e.proving) == Some(call.name) {
+        let (is_proved, again, is_called) = engine(|e| (e.proving == Some(call.name), e.again.is_some(), e.is_called));
+        if is_proved || is_called {
             run(cpu)
+        } else if again {
+            running(false, || lemma::admit(cpu, &call));
+            engine(|e| e.is_called = true);
+            let result = run(cpu);
+            engine(|e| e.is_called = false);
+            result
         } else {
             Ok(give(&running(false, || lemma::apply(cpu, &call))))
         }

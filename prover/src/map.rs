@@ -285,9 +285,10 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         *self = <Sym<G> as Home<F>>::home(origin);
     }
 
-    /// Nothing is known any more of the values whose keys begin with `row`; the others stay.
+    /// Nothing is known any more of the values whose keys begin with `row`; the others stay. Gives where the
+    /// unknown ones come from.
     #[track_caller]
-    pub(crate) fn forget(&mut self, row: &[SymWord]) {
+    pub(crate) fn forget(&mut self, row: &[SymWord]) -> Origin {
         let at = Location::caller();
         let row = self.key(row, at);
         let changes = engine(|e| e.arena.bool(true));
@@ -307,6 +308,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             choice(&|| encode(if branch(forgotten, at) { &unknown } else { &before }.load(key, at).0))
         });
         self.node = Rc::new(Node::Define { make, sources });
+        origin
     }
 
     /// The `many` entries from `at` on, round the end of the map, become what `make` says of their number.

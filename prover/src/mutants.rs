@@ -179,7 +179,12 @@ fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
                 Reason::Counterexample | Reason::Panic | Reason::Vacuous => {
                     return Fate::Killed(subject.name(), failure.clause);
                 }
-                Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement | Reason::NotReplayed => {
+                Reason::Unknown
+                | Reason::Fuel
+                | Reason::Solver
+                | Reason::Disagreement
+                | Reason::NotReplayed
+                | Reason::Contract => {
                     fate = Fate::Undecided(failure.clause);
                 }
             }

@@ -5,7 +5,7 @@ use crate::coverage::Coverage;
 use crate::engine::{Counts, Failure, NO_CALL, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
 use crate::machine::{Moves, Sym, decide, key_bounds};
-use crate::replay::Native;
+use crate::replay::{Called, Native};
 use crate::state::{State, is_part, scalars};
 use crate::word::{SymWide, SymWord};
 use domain::{Domain, Flag, Geometry, Map};
@@ -85,7 +85,7 @@ pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWo
 }
 
 /// Proves a goal without keys.
-pub(crate) fn prove_once(clause: impl FnOnce() -> String, holds: &dyn Fn() -> bool) -> bool {
+pub(crate) fn prove_once(clause: impl Fn() -> String, holds: &dyn Fn() -> bool) -> bool {
     apart(|| prove(goal(holds), clause))
 }
 
@@ -223,6 +223,17 @@ const MUTANT: &str = "the hosted machine has no mutants";
 /// Why counterexamples for the reference's page tables are not replayed.
 const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry";
 
+/// Whether what is being proved is what the hosted machine runs, or why not.
+pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
+    if G::ENTRIES != <<Sim as Domain>::Geometry as Geometry>::ENTRIES {
+        Err(NO_MACHINE)
+    } else if engine(|e| e.mutation.is_planted()) {
+        Err(MUTANT)
+    } else {
+        Ok(())
+    }
+}
+
 /// Proves one primitive for all states of `ground` and all arguments; what does not hold is run by `native`, the same
 /// contract on the hosted machine.
 pub fn prove_primitive<G: Geometry>(
@@ -238,17 +249,10 @@ pub fn prove_primitive<G: Geometry>(
     for &chunk in chunks {
         let admitted = Cell::new(false);
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
-            let hosted = G::ENTRIES == <<Sim as Domain>::Geometry as Geometry>::ENTRIES;
-            engine(|e| {
-                e.native = match (hosted, e.mutation.is_planted()) {
-                    (true, false) => {
-                        let start = assumed.clone();
-                        Ok(Rc::new(Native { primitive: *primitive, contract: *native, ground, chunk, start }))
-                    }
-                    (true, true) => Err(MUTANT),
-                    (false, _) => Err(NO_MACHINE),
-                }
-            });
+            let called = || Called::Primitive { primitive: *primitive, contract: *native, chunk };
+            let native =
+                is_hosted::<G>().map(|()| Rc::new(Native { called: called(), ground, start: assumed.clone() }));
+            engine(|e| e.native = native);
             path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &admitted, outcome)
         });
         // set_pt succeeds under H alone only: no state that satisfies D2 admits it.

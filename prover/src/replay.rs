@@ -1,11 +1,14 @@
 //! Counterexamples that run: the solver's partial model is made a state that satisfies every fact, and the call is made
-//! from it on the hosted machine, where it has to break the same clause.
+//! from it on the hosted machine, or the kernel is entered, where it has to break the same clause.
 //!
 //! What the model does not speak of is as at boot. The checker of the hosted machine says which facts that breaks; they
 //! are asserted where they are broken, and the solver is asked again, until nothing is broken. Wherever it has a
 //! choice it is asked for the values of boot; what differs in the end is put back one by one.
+mod again;
 mod minimise;
 mod settle;
+
+pub(crate) use again::{Again, Walk};
 
 use crate::assumed::Assumed;
 use crate::clause;
@@ -21,11 +24,14 @@ use layer::primitive::Primitive;
 use minimise::{minimised, shown};
 use settle::{Taste, Words, settle};
 use sim::machine::Sim;
-use sim::replay::{Broken, Ending, Refused, Subject};
+use sim::replay::{Broken, Ending, Entry, Refused, Subject};
 use sim::witness::Witness;
 use smt::solver::Verdict;
 use smt::term::Term;
+use std::fmt;
 use std::rc::Rc;
+use syscall::spawn::Parent;
+use syscall::table::Row;
 
 /// How often the solver is asked for a state with more facts before it begins anew with another taste.
 const ROUNDS: u32 = 16;
@@ -34,12 +40,50 @@ const KEYS: usize = 8;
 
 /// What a proof is about, natively.
 pub(crate) struct Native {
-    pub primitive: Primitive,
-    pub contract: Contract<Sim>,
+    pub called: Called,
     pub ground: Ground,
-    pub chunk: Chunk,
-    /// The facts of the state that the call starts from.
+    /// The facts of the state that it starts from.
     pub start: Rc<Assumed>,
+}
+
+/// What is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Called {
+    /// A primitive.
+    Primitive { primitive: Primitive, contract: Contract<Sim>, chunk: Chunk },
+    /// An entry of the kernel.
+    Entry { row: Row<Sim>, parent: Parent },
+}
+
+impl Native {
+    /// Calls it from the state of `witness`.
+    fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
+        match &self.called {
+            Called::Primitive { primitive, contract, .. } => {
+                let facts = if self.ground == Ground::Derived { Class::Derived } else { Class::Low };
+                Subject { primitive, contract, facts }.call(witness)
+            }
+            Called::Entry { row, .. } => Entry { row }.enter(witness),
+        }
+    }
+
+    /// The argument that is the same on all paths, unless it is 0.
+    fn given(&self) -> Option<(&'static str, u64)> {
+        match self.called {
+            Called::Primitive { chunk, .. } if chunk != Chunk::One => Some(("chunk", chunk as u64)),
+            Called::Entry { parent: Parent::Main, .. } => Some(("parent", 1)),
+            _ => None,
+        }
+    }
+}
+
+/// What the machine of the layer above answers to a question.
+#[derive(Clone, Default)]
+pub(crate) struct Said {
+    /// What it says, by name.
+    pub says: Vec<(&'static str, Term)>,
+    /// The frame that it loads a page into, and the version of the map that has the page's bytes.
+    pub page: Option<(Term, u32)>,
 }
 
 /// A lock that the path takes, and what the others moved then.
@@ -60,8 +104,19 @@ pub(crate) struct Replayed {
 pub(crate) enum Unrun {
     /// It does not fail so: the prover is wrong, or the solver.
     NotSo(String),
+    /// There is no whole state: the prover knows too little, or it does not look where it has to.
+    NoState,
     /// No whole state was found around the part of one that the solver gave.
     Incomplete(String),
+}
+
+impl fmt::Display for Unrun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unrun::NotSo(why) | Unrun::Incomplete(why) => f.write_str(why),
+            Unrun::NoState => f.write_str("no state satisfies every fact"),
+        }
+    }
 }
 
 impl From<String> for Unrun {
@@ -72,20 +127,15 @@ impl From<String> for Unrun {
 
 /// Runs the counterexample that the solver has for `asked`, and breaks `clause` by it; or says why not.
 pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Replayed, Unrun> {
-    let subject = Subject {
-        primitive: &native.primitive,
-        contract: &native.contract,
-        facts: if native.ground == Ground::Derived { Class::Derived } else { Class::Low },
-    };
-    let witness = apart(|| complete(native, &subject, asked, clause))?;
-    let witness = minimised(&subject, witness, clause);
-    let ending = subject.call(&witness).map_err(|refused| refused.to_string())?;
+    let witness = apart(|| complete(native, asked, clause))?;
+    let witness = minimised(native, witness, clause);
+    let ending = native.call(&witness).map_err(|refused| refused.to_string())?;
     let state = shown(&witness)?;
     Ok(Replayed { witness, ending, state })
 }
 
 /// A state that satisfies every fact, from which the call breaks `clause`.
-fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) -> Result<Witness, Unrun> {
+fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Unrun> {
     engine(|e| {
         for &term in asked {
             e.solver.assert(&e.arena, term);
@@ -93,11 +143,11 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
     });
     // The facts that lie near; which others matter is found out natively.
     if check(&[], Aim::Branch) == Verdict::Unsat {
-        return Err(Unrun::NotSo("no state satisfies every fact".to_string()));
+        return Err(Unrun::NoState);
     }
     let mut why = Unrun::Incomplete(String::new());
     for taste in Taste::ALL {
-        match apart(|| complete_with(taste, native, subject, clause)) {
+        match apart(|| complete_with(taste, native, clause)) {
             Err(Unrun::Incomplete(reason)) => why = Unrun::Incomplete(reason),
             settled => return settled,
         }
@@ -106,7 +156,7 @@ fn complete(native: &Native, subject: &Subject, asked: &[Term], clause: &str) ->
 }
 
 /// As [`complete`], led by `taste`.
-fn complete_with(taste: Taste, native: &Native, subject: &Subject, clause: &str) -> Result<Witness, Unrun> {
+fn complete_with(taste: Taste, native: &Native, clause: &str) -> Result<Witness, Unrun> {
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
         let mut words = Words::default();
@@ -114,7 +164,7 @@ fn complete_with(taste: Taste, native: &Native, subject: &Subject, clause: &str)
             last.clear();
         }
         let witness = apart(|| settle(native, taste, &mut last, &mut words))?;
-        match subject.call(&witness) {
+        match native.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => {
                 let why = format!("on the hosted machine it does not fail so: {}", told(&ending));
@@ -162,7 +212,10 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
             [leaf, ""].iter().any(|leaf| clause::is_of(clause, &clause::leaf(field, leaf)))
         }
         Broken::Lock(object) => clause == clause::lock(object),
-        Broken::Stuck(stuck) => clause == clause::free_of(*stuck),
+        Broken::Stuck(stuck) => clause == clause::free_of(*stuck) || clause == clause::stuck(*stuck),
+        Broken::Next => clause == clause::NEXT,
+        Broken::Premise(name) => clause == clause::premise_of(name),
+        Broken::Required(name) => clause == clause::required_by(name),
         Broken::Panic(panic) => clause.ends_with(&format!(" at {}", panic.at)),
         Broken::Rely { object, .. } => clause::is_of(clause, &clause::guarantee(object)),
         Broken::Unheld { object, .. } => clause::is_of(clause, &clause::unheld(object)),

@@ -14,8 +14,8 @@ pub enum Status {
     Proved,
     /// No path succeeds, so nothing is proved.
     Vacuous,
-    /// The solver does not know, died or ran out of time, another contradicts it, there are too many paths, or what it
-    /// found does not fail on the hosted machine.
+    /// The solver does not know, died or ran out of time, another contradicts it, there are too many paths, what it
+    /// found does not fail on the hosted machine, or a contract admits more than its primitive.
     Unknown,
     /// Something does not hold, or the code panicked.
     Failed,
@@ -36,9 +36,12 @@ impl Status {
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
-            Reason::Unknown | Reason::Fuel | Reason::Solver | Reason::Disagreement | Reason::NotReplayed => {
-                Status::Unknown
-            }
+            Reason::Unknown
+            | Reason::Fuel
+            | Reason::Solver
+            | Reason::Disagreement
+            | Reason::NotReplayed
+            | Reason::Contract => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
@@ -226,9 +229,9 @@ impl Report {
     /// The counterexamples that were replayed, as tests; one for each clause.
     pub fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
-        for row in &self.primitives {
+        for row in self.primitives.iter().chain(&self.entries) {
             let failures = row.parts.iter().flat_map(|part| part.failures.iter().map(|failure| (part.ground, failure)));
-            for test in failures.filter_map(|(ground, failure)| failure.test(row.name, ground?)) {
+            for test in failures.filter_map(|(ground, failure)| failure.test(row.name, ground)) {
                 if !tests.iter().any(|other| other.name == test.name) {
                     tests.push(test);
                 }

@@ -17,6 +17,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
+use syscall::table::rows;
 
 /// Which solver is used and how.
 #[derive(Clone, Debug)]
@@ -72,7 +73,7 @@ impl Subject {
     pub fn name(self) -> &'static str {
         match self {
             Subject::Primitive(i) => TABLE[i].name,
-            Subject::Entry(i) => syscall::table::rows::<Sym<X64>>()[i].name,
+            Subject::Entry(i) => rows::<Sym<X64>>()[i].name,
             Subject::Theorem(i) => theorems::<X64>()[i].name,
         }
     }
@@ -106,7 +107,7 @@ impl Subject {
 pub fn subjects() -> Vec<Subject> {
     (0..TABLE.len())
         .map(Subject::Primitive)
-        .chain((0..syscall::table::rows::<Sym<X64>>().len()).map(Subject::Entry))
+        .chain((0..rows::<Sym<X64>>().len()).map(Subject::Entry))
         .chain((0..theorems::<X64>().len()).map(Subject::Theorem))
         .collect()
 }
@@ -174,7 +175,7 @@ impl Job {
                 let (_, native) = &primitives::<Sim>()[i];
                 prove_primitive(primitive, contract, native, self.ground.unwrap_or(Ground::Derived))
             }
-            Subject::Entry(i) => prove_entry(&syscall::table::rows::<Sym<G>>()[i]),
+            Subject::Entry(i) => prove_entry(&rows::<Sym<G>>()[i], &rows::<Sim>()[i]),
             Subject::Theorem(i) => (theorems::<G>()[i].prove)(),
         }
     }

@@ -1,55 +1,67 @@
 //! The machine of the layer above, symbolically: every answer is arbitrary each time, and whatever it prints is lost.
-use crate::engine::engine;
+use crate::engine::{Engine, engine};
 use crate::machine::Sym;
 use crate::map::SymMap;
+use crate::replay::Said;
 use crate::word::{SymFlag, SymWide, SymWord};
 use domain::{Flag, Geometry};
 use layer::fields::PhysicalMemory;
 use layer::state::Cpu;
-use smt::term::Range;
+use smt::term::{Range, Term};
 use syscall::system::{Event, Image, ImagePage, Start, System};
 use syscall::unchecked::Unchecked;
 
-fn word(name: &str) -> SymWord {
-    SymWord(engine(|e| e.unknown(name, Range::WORD)))
+/// A question is asked: what is said next is the answer to it.
+fn asked() {
+    engine(|e| e.answers.push(Said::default()));
 }
 
-fn flag(name: &str) -> SymFlag {
-    SymFlag(engine(|e| e.unknown(name, Range::Bool)))
+impl Engine {
+    /// The machine says `name`, of which nothing is known.
+    fn machine_says(&mut self, name: &'static str, range: Range) -> Term {
+        let term = self.unknown(&format!("machine.{name}"), range);
+        self.answers.last_mut().expect("a question was asked").says.push((name, term));
+        term
+    }
+}
+
+/// A flag that the machine says.
+fn flag(name: &'static str) -> SymFlag {
+    SymFlag(engine(|e| e.machine_says(name, Range::Bool)))
 }
 
 /// A word that the machine says and nobody has checked.
-fn said(name: &str) -> Unchecked<SymWord> {
-    Unchecked::new(word(name))
+fn said(name: &'static str) -> Unchecked<SymWord> {
+    Unchecked::new(SymWord(engine(|e| e.machine_says(name, Range::WORD))))
 }
 
 impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn image(_: SymWord) -> Option<Image<Self>> {
-        flag("machine.has_image").holds().then(|| Image {
-            entry: Unchecked::new(SymWide(engine(|e| e.unknown("machine.image.entry", Range::WIDE)))),
-            pages: said("machine.image.pages"),
-            frames: said("machine.image.frames"),
+        asked();
+        flag("has_image").holds().then(|| Image {
+            entry: Unchecked::new(SymWide(engine(|e| e.machine_says("image.entry", Range::WIDE)))),
+            pages: said("image.pages"),
+            frames: said("image.frames"),
         })
     }
 
     #[track_caller]
     fn image_page(_: SymWord, _: SymWord) -> Option<ImagePage<Self>> {
-        flag("machine.has_page")
-            .holds()
-            .then(|| ImagePage { address: said("machine.page.address"), writable: flag("machine.page.writable") })
+        asked();
+        flag("has_page").holds().then(|| ImagePage { address: said("page.address"), writable: flag("page.writable") })
     }
 
     #[track_caller]
     fn load_page(memory: &mut SymMap<G, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
-        memory.forget(&[frame]);
+        let bytes = memory.forget(&[frame]);
+        engine(|e| e.answers.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
     }
 
     #[track_caller]
     fn next_start(_: SymWord) -> Option<Start<Self>> {
-        flag("machine.has_start")
-            .holds()
-            .then(|| Start { image: said("machine.start.image"), quota: said("machine.start.quota") })
+        asked();
+        flag("has_start").holds().then(|| Start { image: said("start.image"), quota: said("start.quota") })
     }
 
     fn console_write(_: &Cpu<'_, Self>, _: SymWord, _: SymWord, _: SymWord) {}

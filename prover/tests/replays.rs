@@ -284,7 +284,7 @@ fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let bug =
         Bug { primitive: "palloc", clause: "D10", symbolic: bugs::an_allocation_that_is_not_charged, hosted: plant };
     let failure = counterexample(&bug, Ground::Derived);
-    let test = failure.test(bug.primitive, Ground::Derived).expect("it was run");
+    let test = failure.test(bug.primitive, Some(Ground::Derived)).expect("it was run");
     assert_eq!(test.name, "palloc_d10_usage_is_what_was_charged");
     assert_eq!(test.text, include_str!("written/palloc_d10_usage_is_what_was_charged.rs"));
     // Without the bug it runs, and passes, among the tests of this file.

@@ -3,6 +3,7 @@
 //! A machine of the layer asks for these things by itself, without a value to ask: each thread that works for a
 //! machine is therefore [seated](seat) at its board first.
 use crate::baton::{Baton, Stop};
+use crate::script;
 use crate::serial::Script;
 use abi::Error;
 use abi::report::{End, Ended};
@@ -94,6 +95,8 @@ pub struct Board {
     pub msr: BTreeMap<u32, u64>,
     /// What happens to its UART.
     pub serial: Script,
+    /// What it answers instead of what is in boot archive and boot list.
+    pub script: Option<script::Script>,
     state: Mutex<State>,
 }
 
@@ -128,6 +131,7 @@ impl Board {
             vmcs_host: [0; VMCS_SIZE as usize],
             msr: BTreeMap::new(),
             serial: Script::default(),
+            script: None,
             state: Mutex::new(State {
                 console,
                 starts: (0..TOTAL_CPU).map(of).collect(),

@@ -9,7 +9,8 @@
 //! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 //!
 //! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment; [`replay`] makes one
-//! call from a state that is given as data ([`witness`]); a [`session`] makes calls one after the other, as lines of JSON.
+//! call, or enters the kernel once, from a state that is given as data ([`witness`]), on a machine that answers what it is
+//! told ([`script`]); a [`session`] makes calls one after the other, as lines of JSON.
 #![forbid(unsafe_code)]
 
 pub mod baton;
@@ -22,6 +23,7 @@ pub mod machine;
 pub mod maps;
 pub mod replay;
 pub mod run;
+pub mod script;
 pub mod serial;
 pub mod session;
 pub mod snapshot;

@@ -5,6 +5,7 @@ use crate::log::Kept;
 use crate::sparse::Sparse;
 use abi::report::End;
 use domain::{Count, Domain, Field, Home, Map, Present, X64};
+use layer::call::{Call, Give};
 use layer::channel::Channels;
 use layer::constants::*;
 use layer::fields::{Byte, Cell, PhysicalMemory, Received, Slot, UserContexts};
@@ -13,6 +14,8 @@ use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Threads};
 use layer::serial::SerialEvent;
 use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::stuck::Stuck;
+use std::cell::RefCell;
 use syscall::system::{Event, Image, ImagePage, Start, System};
 use syscall::unchecked::Unchecked;
 
@@ -84,6 +87,41 @@ impl Machine for Sim {
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }
+
+    fn call<R>(
+        cpu: &mut Cpu<'_, Sim>,
+        call: impl FnOnce() -> Call<Sim>,
+        _give: Give<Sim, R>,
+        run: impl FnOnce(&mut Cpu<'_, Sim>) -> Result<R, Stuck>,
+    ) -> Result<R, Stuck> {
+        AT_CALLS.with_borrow_mut(|watcher| {
+            if let Some(before) = watcher {
+                before(cpu, &call());
+            }
+        });
+        run(cpu)
+    }
+}
+
+/// Told a call of a primitive, and the state that it is made in.
+type Watcher = Box<dyn FnMut(&Cpu<'_, Sim>, &Call<Sim>)>;
+
+thread_local! {
+    static AT_CALLS: RefCell<Option<Watcher>> = const { RefCell::new(None) };
+}
+
+/// Runs `work`, and `before` on this thread before each primitive that it calls ([`Machine::call`]).
+pub fn at_calls<R>(before: impl FnMut(&Cpu<'_, Sim>, &Call<Sim>) + 'static, work: impl FnOnce() -> R) -> R {
+    /// However the work ends, nobody watches afterwards.
+    struct Watch;
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            AT_CALLS.take();
+        }
+    }
+    AT_CALLS.set(Some(Box::new(before)));
+    let _watch = Watch;
+    work()
 }
 
 impl Spec for Sim {
@@ -98,6 +136,9 @@ impl Spec for Sim {
 impl System for Sim {
     fn image(index: u32) -> Option<Image<Sim>> {
         let board = board::current();
+        if let Some(script) = &board.script {
+            return script.image();
+        }
         let image = &board.archive.get(index as usize)?.image;
         Some(Image {
             entry: Unchecked::new(image.entry().into()),
@@ -106,11 +147,18 @@ impl System for Sim {
         })
     }
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
-        let page = board::current().archive.get(index as usize)?.image.page(page)?;
+        let board = board::current();
+        if let Some(script) = &board.script {
+            return script.image_page();
+        }
+        let page = board.archive.get(index as usize)?.image.page(page)?;
         Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
     }
     fn load_page(memory: &mut Sparse<PhysicalMemory>, frame: u32, index: u32, page: u32) {
         let board = board::current();
+        if let Some(script) = &board.script {
+            return script.load_page(memory, frame);
+        }
         let Some(program) = board.archive.get(index as usize) else { return };
         let Some(page) = program.image.page(page) else { return };
         for (offset, &byte) in (page.offset as u32..).zip(&program.file[page.file]) {
@@ -118,7 +166,11 @@ impl System for Sim {
         }
     }
     fn next_start(cpu: u32) -> Option<Start<Sim>> {
-        let start = board::current().next_start(cpu)?;
+        let board = board::current();
+        if let Some(script) = &board.script {
+            return script.next_start();
+        }
+        let start = board.next_start(cpu)?;
         Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
     }
     fn console_write(cpu: &Cpu<'_, Sim>, frame: u32, offset: u32, length: u32) {

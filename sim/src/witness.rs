@@ -1,7 +1,9 @@
-//! A state of one CPU and the arguments of a call, as data: what differs from the state that the machine boots into.
+//! A state of one CPU, the arguments of a call and the answers of the machine, as data: what differs from the state that
+//! the machine boots into.
 use crate::board::{self, Board, Memory};
 use crate::machine::{Sim, processor, shared};
 use crate::maps::{Change, Look, change, look};
+use crate::script::Script;
 use crate::serial::SerialEvent;
 use crate::snapshot::Snapshot;
 use crate::sparse::Sparse;
@@ -75,6 +77,8 @@ pub struct Witness {
     pub state: Values,
     /// What the other CPUs have changed of the objects when their locks are taken, lock by lock.
     pub moves: Vec<Values>,
+    /// What the machine answers, question by question ([`Script`]).
+    pub answers: Vec<Values>,
     /// The arguments that are not 0, by name.
     pub arguments: BTreeMap<String, u64>,
     /// The words of which a promise says that it holds for all.
@@ -105,6 +109,7 @@ impl Witness {
             norm,
             state: Values::default(),
             moves: Vec::new(),
+            answers: Vec::new(),
             arguments: BTreeMap::new(),
             any: [0; 2],
         }
@@ -131,6 +136,12 @@ impl Witness {
     /// With what the others have changed when the next lock is taken.
     pub fn others_move(mut self, values: Values) -> Self {
         self.moves.push(values);
+        self
+    }
+
+    /// With what the machine answers to the next question.
+    pub fn machine_says(mut self, answer: Values) -> Self {
+        self.answers.push(answer);
         self
     }
 
@@ -181,6 +192,7 @@ impl Witness {
             }
         }
         board.serial.events = self.serial_events();
+        board.script = Some(Script::new(&self.answers));
         board::seat(Arc::new(board), None);
         let mut shared = shared();
         shared.boot = Boot { nps: self.memory.frames, norm: self.norm };

@@ -1,4 +1,4 @@
-//! A call from a state that is given as data ends as the contract says, and what it breaks is named.
+//! A call or an entry from a state that is given as data ends as it should, and what it breaks is named.
 use layer::constants::{KERN_LOW, perm};
 use layer::invariant::Class;
 use sim::replay::Refused;
@@ -45,4 +45,47 @@ fn the_others_move_where_a_lock_is_taken() {
         panic!("it is admitted")
     };
     assert_eq!((object, key), ("AT", 7));
+}
+
+/// A program runs.
+fn program() -> Witness {
+    Witness::boot(0).scalar("PT", 1).scalar("ikern", 0).scalar("ipt", 0)
+}
+
+#[test]
+fn an_entry_from_the_boot_state_breaks_nothing() {
+    let fault = program().scalar("ti.addr", 1 << 30).enter("page_fault").unwrap();
+    assert_eq!((fault.answer.as_str(), &fault.broken[..]), ("ToUser(ToUser { thread: 1 })", &[][..]));
+    // Where the kernel runs no program traps.
+    assert_eq!(Witness::boot(0).enter("page_fault").unwrap_err(), Refused::Premise);
+}
+
+#[test]
+fn the_machine_answers_what_it_is_told() {
+    let start = Values::default().scalar("has_start", 1).scalar("start.image", 8).scalar("start.quota", 9);
+    let image = |frames| {
+        let image = Values::default().scalar("has_image", 1).scalar("image.entry", 1 << 30);
+        image.scalar("image.pages", 3).scalar("image.frames", frames)
+    };
+    let main = |frames| Witness::boot(0).machine_says(start.clone()).machine_says(image(frames)).enter("main").unwrap();
+    let loads = main(9);
+    assert!(
+        loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, pages: 3, page: 0 })"),
+        "{loads:?}"
+    );
+    assert!(loads.broken.is_empty(), "{loads:?}");
+    // More than the quota.
+    assert_eq!(main(10).answer, "Main");
+    let byte = |value| Values::default().cell("page.bytes", &[5], "value", value);
+    let load = |bytes| {
+        let page = Values::default().scalar("has_page", 1).scalar("page.address", 1 << 30);
+        let witness = Witness::boot(0).argument("child", 1).argument("pages", 1).argument("parent", 1);
+        witness.machine_says(page).machine_says(bytes).enter("load")
+    };
+    assert!(
+        load(byte(255)).unwrap().answer.starts_with("Load(Load { parent: Main, child: 1, image: 0, pages: 1, page: 1")
+    );
+    assert!(matches!(load(byte(256)), Err(Refused::Witness(WitnessError::NoSuch(_)))));
+    let nonsense = Witness::boot(0).machine_says(Values::default().scalar("nonsense", 1)).enter("main");
+    assert!(matches!(nonsense, Err(Refused::Witness(WitnessError::NoSuch(_)))));
 }

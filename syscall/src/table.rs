@@ -48,6 +48,14 @@ pub struct Row<M: System + Spec> {
     pub run: Run<M>,
 }
 
+impl<M: System + Spec> Clone for Row<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: System + Spec> Copy for Row<M> {}
+
 /// Every entry and every step.
 pub fn rows<M: System + Spec>() -> [Row<M>; 7] {
     [

@@ -115,6 +115,7 @@ fn print(failure: &Failure) {
     match failure.reason {
         Reason::Counterexample if failure.replayed => println!("  replayed: {}", failure.ending),
         Reason::Counterexample => println!("  not replayed: {}", failure.ending),
+        Reason::Contract => println!("  a contract admits more than its primitive does: {}", failure.ending),
         Reason::NotReplayed => println!("  the prover's own fault: {}", failure.ending),
         _ => {}
     }

@@ -1,8 +1,7 @@
 //! What of a counterexample matters: its differences from boot, as few as are found, by name.
-use super::breaks;
+use super::{Native, breaks};
 use layer::fields::bounds;
 use sim::machine::Sim;
-use sim::replay::Subject;
 use sim::snapshot::Snapshot;
 use sim::witness::{Cell, Values, Witness};
 use smt::term::show_cell;
@@ -16,6 +15,8 @@ enum Difference {
     Cell(Cell),
     MovedScalar(usize, String),
     MovedCell(usize, Cell),
+    SaidScalar(usize, String),
+    SaidCell(usize, Cell),
     Argument(String),
     Any(usize),
 }
@@ -27,6 +28,10 @@ impl Difference {
         for (lock, values) in witness.moves.iter().enumerate() {
             all.extend(values.cells.keys().map(|cell| Difference::MovedCell(lock, cell.clone())));
             all.extend(values.scalars.keys().map(|name| Difference::MovedScalar(lock, name.clone())));
+        }
+        for (question, values) in witness.answers.iter().enumerate() {
+            all.extend(values.cells.keys().map(|cell| Difference::SaidCell(question, cell.clone())));
+            all.extend(values.scalars.keys().map(|name| Difference::SaidScalar(question, name.clone())));
         }
         all.extend(witness.state.cells.keys().map(|cell| Difference::Cell(cell.clone())));
         all.extend(witness.state.scalars.keys().map(|name| Difference::Scalar(name.clone())));
@@ -43,6 +48,8 @@ impl Difference {
             Difference::Cell(cell) => drop(witness.state.cells.remove(cell)),
             Difference::MovedScalar(lock, name) => drop(witness.moves[*lock].scalars.remove(name)),
             Difference::MovedCell(lock, cell) => drop(witness.moves[*lock].cells.remove(cell)),
+            Difference::SaidScalar(question, name) => drop(witness.answers[*question].scalars.remove(name)),
+            Difference::SaidCell(question, cell) => drop(witness.answers[*question].cells.remove(cell)),
             Difference::Argument(name) => drop(witness.arguments.remove(name)),
             Difference::Any(i) => witness.any[*i] = 0,
         }
@@ -51,19 +58,20 @@ impl Difference {
 }
 
 /// The witness with as few differences from boot as are found, from which the call still breaks `clause`.
-pub(super) fn minimised(subject: &Subject, mut witness: Witness, clause: &str) -> Witness {
+pub(super) fn minimised(native: &Native, mut witness: Witness, clause: &str) -> Witness {
     let mut tries = 0;
     loop {
         let mut put_back = false;
         for difference in Difference::all(&witness) {
             tries += 1;
             let smaller = difference.put_back(&witness);
-            if tries <= TRIES && subject.call(&smaller).is_ok_and(|ending| breaks(&ending, clause)) {
+            if tries <= TRIES && native.call(&smaller).is_ok_and(|ending| breaks(&ending, clause)) {
                 (witness, put_back) = (smaller, true);
             }
         }
         if !put_back {
             while witness.moves.pop_if(|values| values.is_empty()).is_some() {}
+            while witness.answers.pop_if(|values| values.is_empty()).is_some() {}
             return witness;
         }
     }
@@ -87,6 +95,12 @@ pub(super) fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> 
     machine("boot.norm", witness.norm.to_string(), plain.norm.to_string());
     let all = 0..witness.memory.frames;
     machine("usable frames", format!("{:?}", witness.memory.usable), format!("{:?}", [all]));
+    for (question, values) in witness.answers.iter().enumerate() {
+        let prefix = format!("answer {} of the machine: ", question + 1);
+        lines.extend(values.scalars.iter().map(|(name, value)| (format!("{prefix}{name}"), value.to_string())));
+        let byte = |cell: &Cell| show_cell(&format!("{}:", cell.field), &[cell.key[0].to_string()]);
+        lines.extend(values.cells.iter().map(|(cell, value)| (format!("{prefix}{}", byte(cell)), value.to_string())));
+    }
     for (name, &value) in ["x", "y"].iter().zip(&witness.any) {
         if value != 0 {
             lines.push((format!("for all {name}, at"), value.to_string()));

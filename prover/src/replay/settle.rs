@@ -1,13 +1,13 @@
 //! A model of the solver, completed to a whole state: led towards the values of boot.
-use super::{Native, Unrun};
+use super::{Native, Said, Unrun};
 use crate::engine::{Engine, engine};
 use domain::Field;
 use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
-use layer::fields::{Frames, bounds};
-use layer::memory::Chunk;
+use layer::fields::{Frames, PhysicalMemory, bounds};
 use layer::queue::{Family, Sleeping};
 use rustc_hash::FxHashSet;
 use sim::machine::Sim;
+use sim::script::BYTES;
 use sim::snapshot::Snapshot;
 use sim::witness::{Cell, OTHER_PENDING, Values, Witness};
 use smt::solver::Verdict;
@@ -90,7 +90,7 @@ impl Settling<'_> {
         self.e.solver.limit(PATIENCE);
         match self.e.check_raw(&[]) {
             Verdict::Sat => self.e.solver.limit(WISH),
-            Verdict::Unsat => return Err(Unrun::NotSo("no state satisfies every fact".to_string())),
+            Verdict::Unsat => return Err(Unrun::NoState),
             Verdict::Unknown => return Err(Unrun::Incomplete(UNDECIDED.to_string())),
         }
         let mut witness = self.machine();
@@ -308,7 +308,8 @@ impl Settling<'_> {
         self.lead(&leaves, |leaf| match there.get(&leaf.name) {
             Some(&value) => [value.into()].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
             // Of a thread or container: the running one.
-            None if ["n", "i"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
+            None if ["n", "i", "child"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
+            None if leaf.name.starts_with("machine.") => vec![0],
             // A key of a clause is a frame, if it can be one, or a thread.
             None if leaf.name.contains(FRESH) => {
                 likely(taste, "page", cur).chain([cur, 0]).chain(likely(taste, "thread", cur)).collect()
@@ -346,11 +347,36 @@ impl Settling<'_> {
         all
     }
 
+    /// What the machine answers on the path.
+    fn answers(&mut self, cells: &[Leaf]) -> Result<Vec<Values>, String> {
+        let said = self.e.answers.clone();
+        let mut answers = Vec::new();
+        for Said { says, page } in said {
+            let mut answer = Values::default();
+            for (name, term) in says {
+                answer = answer.scalar(name, fits(self.value(term))?);
+            }
+            let page = page.map(|(frame, version)| (self.value(frame), version));
+            for leaf in cells.iter().filter(|leaf| page == Some((leaf.key[0], leaf.version))) {
+                if let Some(Cell { field, key, .. }) = cell_of(leaf)
+                    && field == <PhysicalMemory as Field<Sim>>::NAME
+                {
+                    answer = answer.cell(BYTES, &key[1..], "value", fits(self.value(leaf.term))?);
+                }
+            }
+            answer.scalars.retain(|_, value| *value != 0);
+            answer.cells.retain(|_, value| *value != 0);
+            answers.push(answer);
+        }
+        while answers.pop_if(|answer| answer.is_empty()).is_some() {}
+        Ok(answers)
+    }
+
     /// Puts the model at hand into `witness`.
     fn read(&mut self, witness: &mut Witness, boot: &Snapshot, cells: &[Leaf]) -> Result<(), String> {
-        let fits = |value: i128| u64::try_from(value).map_err(|_| "a number has more than 64 bits".to_string());
         let there = boot.scalars();
         let taken = self.e.taken.clone();
+        let loaded: Vec<u32> = self.e.answers.iter().filter_map(|said| said.page).map(|page| page.1).collect();
         let lock_of = |version: u32| taken.iter().position(|lock| lock.versions.contains(&version));
         witness.moves = vec![Values::default(); taken.len()];
         let mut scalars: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
@@ -382,6 +408,8 @@ impl Settling<'_> {
         let mut ordered: Vec<&Leaf> = cells.iter().collect();
         ordered.sort_by_key(|leaf| leaf.version);
         let mut latest = BTreeMap::new();
+        // What the machine loads is in its answers.
+        ordered.retain(|leaf| !loaded.contains(&leaf.version));
         for leaf in ordered {
             let Some(cell) = cell_of(leaf) else { continue };
             let value = fits(self.value(leaf.term))?;
@@ -395,9 +423,9 @@ impl Settling<'_> {
         let rows = rows(&witness.state, boot);
         witness.state = witness.state.differing(boot);
         witness.state.cells.extend(rows);
-        if self.native.chunk != Chunk::One {
-            witness.arguments.insert("chunk".to_string(), self.native.chunk as u64);
-        }
+        let given = self.native.given();
+        witness.arguments.extend(given.map(|(name, value)| (name.to_string(), value)));
+        witness.answers = self.answers(cells)?;
         let any = self.e.any.clone();
         for (to, term) in witness.any.iter_mut().zip(any) {
             let value = self.e.model.as_mut().map_or(0, |model| model.value(&self.e.arena, term));
@@ -412,6 +440,11 @@ fn is_of_a_row(name: &str) -> bool {
     [Sleeping::NAME, OTHER_PENDING]
         .iter()
         .any(|family| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')))
+}
+
+/// A number of the solver as one of the hosted machine.
+fn fits(value: i128) -> Result<u64, String> {
+    u64::try_from(value).map_err(|_| "a number has more than 64 bits".to_string())
 }
 
 /// The cell of the hosted machine that a leaf is, if it is one.

@@ -1,10 +1,12 @@
-//! Proofs of primitives whose contracts were changed.
+//! Proofs of primitives whose contracts were changed, and of entries whose rows were.
+#![allow(dead_code, reason = "no test needs all of it")]
 use domain::X64;
 use layer::contract::Contract;
 use layer::primitive::primitives;
-use prover::{Ground, Outcome, Sym, catch_panics, prove_primitive, with_engine};
+use prover::{Ground, Outcome, Sym, catch_panics, prove_entry, prove_primitive, with_engine};
 use sim::machine::Sim;
 use smt::solver::Solver;
+use syscall::table::{Row, rows};
 
 /// A contract of the prover's machine.
 pub type Symbolic = Contract<Sym<X64>>;
@@ -27,21 +29,34 @@ pub fn prove(
     symbolic: fn(&mut Symbolic),
     hosted: fn(&mut Contract<Sim>),
 ) -> Outcome {
-    catch_panics();
     let at = primitives::<Sim>().iter().position(|row| row.0.name == name).expect("a primitive's name");
-    let prove = move || {
-        with_engine(solver, || {
-            let (primitive, mut contract) = primitives::<Sym<X64>>()[at];
-            let (_, mut native) = primitives::<Sim>()[at];
-            symbolic(&mut contract);
-            hosted(&mut native);
-            prove_primitive(&primitive, &contract, &native, ground)
-        })
-    };
+    proved(solver, move || {
+        let (primitive, mut contract) = primitives::<Sym<X64>>()[at];
+        let (_, mut native) = primitives::<Sim>()[at];
+        symbolic(&mut contract);
+        hosted(&mut native);
+        prove_primitive(&primitive, &contract, &native, ground)
+    })
+}
+
+/// Proves the entry `name` as `symbolic` leaves its row, and `hosted` that of the hosted machine.
+pub fn enter(solver: Solver, name: &str, symbolic: fn(&mut Row<Sym<X64>>), hosted: fn(&mut Row<Sim>)) -> Outcome {
+    let at = rows::<Sim>().iter().position(|row| row.name == name).expect("an entry's name");
+    proved(solver, move || {
+        let (mut row, mut native) = (rows::<Sym<X64>>()[at], rows::<Sim>()[at]);
+        symbolic(&mut row);
+        hosted(&mut native);
+        prove_entry(&row, &native)
+    })
+}
+
+/// What `proof` gives, which asks `solver`.
+fn proved(solver: Solver, proof: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+    catch_panics();
     // As deep as terms are nested.
     std::thread::Builder::new()
         .stack_size(64 << 20)
-        .spawn(prove)
+        .spawn(move || with_engine(solver, proof))
         .expect("a thread")
         .join()
         .expect("no panic of its own")

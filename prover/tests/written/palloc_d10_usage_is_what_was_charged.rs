@@ -4,7 +4,7 @@
 use layer::invariant::Class;
 use sim::witness::Witness;
 
-/// The state, as it differs from the one after boot, and the arguments.
+/// The state, as it differs from the one after boot, the arguments, and what the machine answers.
 #[rustfmt::skip]
 pub fn witness() -> Witness {
     Witness::boot(0)

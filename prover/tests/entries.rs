@@ -1,0 +1,197 @@
+//! Counterexamples to bugs that are planted into the entries of the kernel fail on the hosted machine as well, where the
+//! machine answers what the counterexample says; what only the prover sees is its own fault, or a contract's.
+mod common;
+/// A counterexample to a bug of this file, as it was written.
+#[path = "written/main_h1_valid_nps.rs"]
+mod written;
+
+use common::{enter, solver};
+use domain::Map;
+use layer::constants::{MAX_PAGE, NO_THREAD, perm};
+use layer::fields::place;
+use layer::machine::{Links, Spec};
+use layer::page_table::pt_resv;
+use layer::process::{proc_exit_user, proc_start_user};
+use layer::stuck::Stuck;
+use layer::thread::get_curid;
+use layer::trap::trap_get;
+use prover::{Failure, Reason, Sym};
+use sim::machine::Sim;
+use sim::replay::Entry;
+use syscall::entry;
+use syscall::next::Next;
+use syscall::stage::Stage;
+use syscall::system::System;
+use syscall::table::{Row, rows};
+use syscall::unchecked::{Address, Unchecked};
+
+/// A bug: the entry, the clause that it breaks, and how it gets into the row.
+struct Bug {
+    entry: &'static str,
+    clause: &'static str,
+    symbolic: fn(&mut Row<Sym<domain::X64>>),
+    hosted: fn(&mut Row<Sim>),
+}
+
+/// The counterexample to the clause that the bug breaks.
+fn counterexample(bug: &Bug) -> Failure {
+    let failures = enter(solver(), bug.entry, bug.symbolic, bug.hosted).failures;
+    let found = failures.iter().find(|failure| failure.clause.starts_with(bug.clause));
+    found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.entry, bug.clause)).clone()
+}
+
+/// The bug is found, and what was found was run.
+fn replays(bug: &Bug) {
+    let failure = counterexample(bug);
+    assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
+    assert!(failure.replayed && failure.witness.is_some(), "{failure:#?}");
+    println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
+}
+
+/// Tests that each of some bugs replays.
+macro_rules! bugs {
+    ($($(#[$meta:meta])* $test:ident: $entry:literal breaks $clause:literal, $plant:expr;)*) => {
+        /// The bugs, by the names of their tests.
+        mod bugs {
+            use super::*;
+            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut Row<M>) {
+                let plant: fn(&mut Row<M>) = $plant;
+                plant(row)
+            })*
+        }
+        $(#[test]
+        fn $test() {
+            let (symbolic, hosted) = (bugs::$test, bugs::$test);
+            replays(&Bug { entry: $entry, clause: $clause, symbolic, hosted });
+        })*
+    };
+}
+
+bugs! {
+    a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
+        row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
+            Next::ToUser(_) => Next::Main,
+            next => next,
+        });
+    };
+    a_register_that_is_trusted: "system_call" breaks "never stuck: BadThread", |row| {
+        row.run = |cpu, a| {
+            let next = entry::system_call(cpu, a.registers)?;
+            let number = cpu.own.uctxt.get([cpu.own.cur, layer::constants::slot::EDI.into()]).value;
+            if number == 77 { Err(Stuck::BadThread) } else { Ok(next) }
+        };
+    };
+    a_page_that_is_mapped_already: "page_fault" breaks "what is required holds where pt_resv is called", |row| {
+        row.run = |cpu, a| {
+            proc_exit_user(cpu, a.registers)?;
+            let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
+                return Ok(Next::Main);
+            };
+            let cur = get_curid(cpu)?;
+            pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
+            Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
+    };
+    a_page_table_that_is_not_charged: "page_fault" breaks "D10", |row| {
+        row.run = |cpu, a| {
+            let cur = cpu.own.cur;
+            let charged = cpu.own.ac.get([cur]).usage;
+            let next = entry::page_fault(cpu, a.registers)?;
+            let usage = cpu.own.ac.get([cur]).usage;
+            if usage > charged && usage - charged > 1 {
+                cpu.own.ac.update([cur], |container| container.usage -= 1);
+            }
+            Ok(next)
+        };
+    };
+    an_address_of_an_image_that_is_trusted: "load" breaks "what is required holds where pt_resv is called", |row| {
+        row.run = |cpu, a| {
+            let [child, image, pages, page] = a.load;
+            if page < pages && let Some(source) = M::image_page(image, page) {
+                pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
+            }
+            Ok(Next::Main)
+        };
+    };
+    bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
+        row.run = |cpu, a| {
+            let [_, image, _, page] = a.load;
+            if image < MAX_PAGE {
+                M::load_page(&mut cpu.own.hp, image, image, page);
+                if cpu.own.hp.get([image, 5.into()]).value == 200 {
+                    return Err(Stuck::Misaligned);
+                }
+            }
+            Ok(Next::Main)
+        };
+    };
+    a_quota_of_the_boot_list_that_is_trusted: "main" breaks "H", |row| {
+        row.run = |cpu, _| {
+            let me = cpu.own.cpu;
+            if let Some(start) = M::next_start(me) && start.quota.is(12_345) && start.image.any() > 7 {
+                cpu.own.nps = 0.into();
+            }
+            Ok(Next::Main)
+        };
+    };
+    a_thread_that_runs_nowhere: "exited" breaks "D4.1", |row| {
+        row.run = |cpu, _| {
+            let next = entry::go_on(cpu, Stage::Exited)?;
+            let cur = cpu.own.cur;
+            cpu.shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::FLIGHT.into()));
+            Ok(next)
+        };
+    };
+    a_thread_that_waits: "exception" breaks "never stuck: Queued", |row| {
+        row.run = |cpu, a| {
+            let waits = cpu.own.ready.head != NO_THREAD;
+            let next = entry::exception(cpu, a.registers, a.reason)?;
+            if waits { Err(Stuck::Queued) } else { Ok(next) }
+        };
+    };
+    an_addition_that_overflows: "start_user" breaks "addition overflows", |row| {
+        row.run = |cpu, _| {
+            let next = entry::go_on(cpu, Stage::StartUser)?;
+            if cpu.own.nps + 0xFFFF_FFFF == 0 { Err(Stuck::NotInit) } else { Ok(next) }
+        };
+    };
+}
+
+#[test]
+fn what_only_the_prover_sees_is_its_own_fault() {
+    let symbolic = bugs::a_page_table_that_is_not_charged;
+    let failure = counterexample(&Bug { entry: "page_fault", clause: "D10", symbolic, hosted: |_| () });
+    assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
+    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
+}
+
+#[test]
+fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
+    fn plant<M: System + Spec>(row: &mut Row<M>) {
+        row.run = |cpu, a| {
+            let other = cpu.own.ac.get([900.into()]).quota;
+            let next = entry::page_fault(cpu, a.registers)?;
+            if cpu.own.ac.get([900.into()]).quota == other { Ok(next) } else { Err(Stuck::NoContainer) }
+        };
+    }
+    let failure = counterexample(&Bug { entry: "page_fault", clause: "never stuck", symbolic: plant, hosted: plant });
+    assert_eq!(failure.reason, Reason::Contract, "{failure:#?}");
+    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(failure.ending.contains("pt_resv"), "{}", failure.ending);
+}
+
+#[test]
+fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
+    let plant = bugs::a_quota_of_the_boot_list_that_is_trusted;
+    let symbolic = bugs::a_quota_of_the_boot_list_that_is_trusted;
+    let failure = counterexample(&Bug { entry: "main", clause: "H1", symbolic, hosted: plant });
+    let test = failure.test("main", None).expect("it was run");
+    assert_eq!(test.name, "main_h1_valid_nps");
+    assert_eq!(test.text, include_str!("written/main_h1_valid_nps.rs"));
+    // Without the bug it runs, and passes, among the tests of this file.
+    let mut row = rows::<Sim>().into_iter().find(|row| row.name == "main").expect("an entry");
+    plant(&mut row);
+    let ending = Entry { row: &row }.enter(&written::witness()).expect("the state admits it");
+    assert!(!ending.broken.is_empty(), "what the test asserts holds in spite of the bug");
+}

@@ -1,0 +1,22 @@
+//! A counterexample to `main`: H1 valid_nps.
+//!
+//! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
+use sim::witness::Witness;
+
+/// The state, as it differs from the one after boot, the arguments, and what the machine answers.
+#[rustfmt::skip]
+pub fn witness() -> Witness {
+    Witness::boot(0)
+    .machine_says(
+        sim::witness::Values::default()
+            .scalar("has_start", 1)
+            .scalar("start.image", 8)
+            .scalar("start.quota", 12345)
+    )
+}
+
+#[test]
+fn main_h1_valid_nps() {
+    let ending = witness().enter("main").expect("the state admits the call");
+    assert!(ending.broken.is_empty(), "{ending:#?}");
+}

@@ -1,0 +1,142 @@
+//! One entry of the kernel, or one step of one, from a state that is given as data.
+use super::{Broken, Ending, Made, Refused, holds, make, owed, quietly, satisfies, told};
+use crate::check::check_facts;
+use crate::machine::{Sim, at_calls};
+use crate::script::Script;
+use crate::snapshot::Snapshot;
+use crate::sparse::Cells;
+use crate::witness::{Witness, WitnessError};
+use abi::Reason;
+use layer::call::Call;
+use layer::constants::UCTXT_SIZE;
+use layer::contract;
+use layer::invariant::Class;
+use layer::memory::Chunk;
+use layer::primitive::primitives;
+use layer::state::Cpu;
+use layer::vmx::SAVED;
+use std::cell::RefCell;
+use std::rc::Rc;
+use syscall::spawn::Parent;
+use syscall::table::{Arguments, Row, rows};
+
+/// The names of the arguments that a load has.
+const LOAD: [&str; 4] = ["child", "image", "pages", "page"];
+
+/// An entry to be made: it counts on the whole invariant, and is to keep it.
+#[derive(Clone, Copy)]
+pub struct Entry<'a> {
+    /// Its row of the table.
+    pub row: &'a Row<Sim>,
+}
+
+impl Witness {
+    /// Enters the kernel as the row `name` of the table of entries says, from a state that satisfies the invariant.
+    ///
+    /// # Errors
+    /// When the state, the arguments or the machine's answers do not admit it, or there is no such row.
+    pub fn enter(&self, name: &str) -> Result<Ending, Refused> {
+        let rows = rows::<Sim>();
+        let row = rows.iter().find(|row| row.name == name);
+        Entry { row: row.ok_or_else(|| WitnessError::NoSuch(name.to_string()))? }.enter(self)
+    }
+
+    /// The arguments of an entry.
+    fn arguments_of_entry(&self) -> Result<Arguments<Sim>, WitnessError> {
+        let mut arguments: Arguments<Sim> = Arguments {
+            registers: [0; UCTXT_SIZE as usize],
+            // It goes into a report, where nothing comes back from.
+            reason: Reason::DivideError,
+            parent: Parent::Program,
+            load: [0; 4],
+        };
+        for (name, &value) in &self.arguments {
+            let none = || WitnessError::NoSuch(name.clone());
+            let register = name.strip_prefix("register").and_then(|k| k.parse::<usize>().ok());
+            match (LOAD.iter().position(|other| other == name), name.as_str(), value) {
+                (Some(at), ..) => arguments.load[at] = u32::try_from(value).map_err(|_| none())?,
+                (_, "parent", 0) => {}
+                (_, "parent", 1) => arguments.parent = Parent::Main,
+                _ => *register.and_then(|k| arguments.registers.get_mut(k)).ok_or_else(none)? = value,
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+impl Entry<'_> {
+    /// Makes it from the state of `witness` with its arguments, on a machine that answers what it says.
+    ///
+    /// # Errors
+    /// When they do not admit it.
+    pub fn enter(&self, witness: &Witness) -> Result<Ending, Refused> {
+        let boot = witness.boot_state()?;
+        let before = witness.state_from(&boot)?;
+        let arguments = witness.arguments_of_entry()?;
+        Script::check(&witness.answers)?;
+        satisfies(&before, Class::Derived)?;
+        if !holds(|| (self.row.ready)(&before.view(), &arguments)) {
+            return Err(Refused::Premise);
+        }
+        let at_call: Rc<RefCell<Vec<Broken>>> = Rc::default();
+        let (noted, constant) = (at_call.clone(), (before.boot, before.current_cpu));
+        let watch = move |cpu: &Cpu<'_, Sim>, call: &Call<Sim>| {
+            let (boot, current_cpu) = constant;
+            let state = Snapshot { boot, current_cpu, ..Snapshot::take(cpu) };
+            noted.borrow_mut().extend(broken_at(&state, call));
+        };
+        let Made { result, after, others } =
+            make(witness, &before, |cpu| at_calls(watch, || (self.row.run)(cpu, &arguments)))?;
+        let answer = told(&result, |next| format!("{next:?}"));
+        let mut broken = at_call.take();
+        match result {
+            Ok(Ok(next)) => {
+                if !holds(|| next.holds(&after.view())) {
+                    broken.push(Broken::Next);
+                }
+                broken.extend(broken_facts(&after));
+                broken.extend(others.broken);
+                let mut moved = before.snapshot();
+                others.moved.put(&mut moved)?;
+                broken.extend(owed(&moved, &after));
+            }
+            Ok(Err(stuck)) => broken.push(Broken::Stuck(stuck)),
+            Err(panic) => broken.push(Broken::Panic(panic)),
+        }
+        Ok(Ending { answer, broken })
+    }
+}
+
+/// The facts that `state` does not satisfy.
+fn broken_facts(state: &Snapshot) -> Vec<Broken> {
+    match quietly(|| check_facts(&state.view(), Cells::Neighbours, Class::Derived)) {
+        Ok(violations) => violations.into_iter().map(Broken::Fact).collect(),
+        Err(panic) => vec![Broken::Panic(panic)],
+    }
+}
+
+/// What does not hold in `state` though `call`, which is made there, counts on it.
+fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
+    let mut broken = broken_facts(state);
+    let rows = primitives::<Sim>();
+    let Some((primitive, contract)) = rows.iter().find(|(primitive, _)| primitive.name == call.name) else {
+        return broken;
+    };
+    let arguments = contract::Arguments {
+        words: call.words,
+        wide: call.wide,
+        place: 0,
+        context: call.context,
+        registers: [0; UCTXT_SIZE as usize],
+        guest: [0; SAVED.len()],
+        chunk: Chunk::One,
+        bytes: [0; 8],
+    };
+    if !holds(|| (contract.premise)(&state.view(), &arguments)) {
+        broken.push(Broken::Premise(primitive.name));
+    }
+    if !holds(|| (contract.requires)(&state.view(), &arguments)) {
+        broken.push(Broken::Required(primitive.name));
+    }
+    broken
+}

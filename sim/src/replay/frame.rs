@@ -1,0 +1,101 @@
+//! What a call wrote, against the frame of its contract.
+use super::{Broken, quietly};
+use crate::machine::Sim;
+use crate::maps::{Look, look};
+use crate::snapshot::Snapshot;
+use crate::sparse::{Cells, Sparse};
+use crate::witness::{Each, leaves};
+use domain::{Field, Key, Map};
+use layer::contract::{Contract, Step};
+use layer::fields::FrameUse;
+use layer::invariant::View;
+use std::any::Any;
+
+/// How many cells that break the same clause are named.
+const MOST: usize = 8;
+
+/// What a call may write: field or scalar, leaf, key.
+pub(super) struct Frame(pub Vec<(&'static str, &'static str, Vec<u32>)>);
+
+impl Frame {
+    pub fn of(contract: &Contract<Sim>, step: &Step<'_, Sim>) -> Frame {
+        let mut entries = Vec::new();
+        // Where it goes out of range it names nothing more.
+        let _ = quietly(|| (contract.frame)(step, &mut |name, leaf, key| entries.push((name, leaf, key.to_vec()))));
+        Frame(entries)
+    }
+
+    /// Scalars that were written and are not in it.
+    pub fn scalars(&self, before: &Snapshot, after: &Snapshot) -> Vec<Broken> {
+        let [old, new] = [before, after].map(|state| {
+            let mut scalars = Vec::new();
+            state.own.snapshot().words(&mut Each(|name, value| {
+                scalars.push((name, value));
+                value
+            }));
+            scalars
+        });
+        let written = old.into_iter().zip(new).filter(|(old, new)| old != new);
+        written
+            .filter(|((name, _), _)| !self.0.iter().any(|entry| entry.0 == *name))
+            .map(|((name, old), (_, new))| Broken::Scalar(name, old, new))
+            .collect()
+    }
+
+    /// Leaves of maps that were written and are not in it.
+    pub fn leaves(&self, start: &View<'_, Sim>, before: &View<'_, Sim>, after: &View<'_, Sim>) -> Vec<Broken> {
+        struct Maps<'a>(Vec<&'a dyn Any>);
+        impl<'a> Look<'a> for Maps<'a> {
+            fn map<F: Field<Sim>>(&mut self, map: &'a Sparse<F>) {
+                self.0.push(map);
+            }
+        }
+        struct Compare<'a> {
+            before: std::vec::IntoIter<&'a dyn Any>,
+            frame: &'a Frame,
+            start: &'a View<'a, Sim>,
+            broken: Vec<Broken>,
+        }
+        impl Look<'_> for Compare<'_> {
+            fn map<F: Field<Sim>>(&mut self, after: &Sparse<F>) {
+                let Some(before) = self.before.next().and_then(|map| map.downcast_ref::<Sparse<F>>()) else { return };
+                let mut keys = before.keys(Cells::Neighbours);
+                keys.extend(after.keys(Cells::Neighbours));
+                // Where everything was written: at the first key and the last.
+                keys.push(F::Key::from_words(&vec![0; F::DIMS.len()]));
+                keys.push(F::Key::from_words(&F::DIMS.iter().map(|bound| bound - 1).collect::<Vec<u32>>()));
+                keys.sort_unstable_by(|one, other| one.words().cmp(other.words()));
+                keys.dedup_by(|one, other| one.words() == other.words());
+                let mut named = 0;
+                for key in keys {
+                    let (old, new) = (leaves(before.get(key)), leaves(after.get(key)));
+                    if old == new || named == MOST {
+                        continue;
+                    }
+                    let value = |of: &[(&'static str, u64)], leaf: &str| of.iter().find(|l| l.0 == leaf).map(|l| l.1);
+                    for &(leaf, _) in new.iter().filter(|leaf| !old.contains(leaf)) {
+                        if !self.frame.has(F::NAME, leaf, key.words(), self.start) {
+                            let (key, values) = (key.words().to_vec(), [value(&old, leaf), value(&new, leaf)]);
+                            self.broken.push(Broken::Leaf { field: F::NAME, key, leaf, values });
+                            named += 1;
+                        }
+                    }
+                }
+            }
+        }
+        let mut maps = Maps(Vec::new());
+        look(before, &mut maps);
+        let mut compare = Compare { before: maps.0.into_iter(), frame: self, start, broken: Vec::new() };
+        look(after, &mut compare);
+        compare.broken
+    }
+
+    /// Whether it has this leaf.
+    fn has(&self, field: &str, leaf: &str, key: &[u32], start: &View<'_, Sim>) -> bool {
+        self.0.iter().filter(|entry| entry.0 == field).any(|(_, which, prefix)| match *which {
+            "fresh" => matches!(start.ghost.pperm.get([key[0]]), FrameUse::Undef),
+            "mine" => start.is_mine(key[0]),
+            which => (which.is_empty() || which == leaf) && key.starts_with(prefix),
+        })
+    }
+}

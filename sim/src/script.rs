@@ -1,0 +1,105 @@
+//! A machine that is told what to answer: the boot archive and the boot list of a counterexample.
+use crate::machine::Sim;
+use crate::sparse::Sparse;
+use crate::witness::{Values, WitnessError};
+use domain::Map;
+use layer::constants::PAGE_SIZE;
+use layer::fields::{Byte, PhysicalMemory};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use syscall::system::{Image, ImagePage, Start};
+use syscall::unchecked::Unchecked;
+
+/// What answers say, and the greatest value of each: what is not said is 0.
+const SAYS: [(&str, u64); 10] = [
+    ("has_image", 1),
+    ("image.entry", u64::MAX),
+    ("image.pages", u32::MAX as u64),
+    ("image.frames", u32::MAX as u64),
+    ("has_page", 1),
+    ("page.address", u32::MAX as u64),
+    ("page.writable", 1),
+    ("has_start", 1),
+    ("start.image", u32::MAX as u64),
+    ("start.quota", u32::MAX as u64),
+];
+
+/// The name under which an answer has the bytes of a page, by their offset.
+pub const BYTES: &str = "page.bytes";
+
+/// Answers in the order of the questions; then there is nothing.
+#[derive(Debug)]
+pub struct Script(Mutex<VecDeque<Values>>);
+
+impl Script {
+    /// These answers.
+    pub fn new(answers: &[Values]) -> Self {
+        Script(Mutex::new(answers.iter().cloned().collect()))
+    }
+
+    /// Whether these are answers.
+    ///
+    /// # Errors
+    /// When they say something that no question asks for, or that no answer can be.
+    pub fn check(answers: &[Values]) -> Result<(), WitnessError> {
+        let can_be = |name: &str, value: u64| SAYS.iter().any(|&(other, most)| other == name && value <= most);
+        for answer in answers {
+            if let Some((name, value)) = answer.scalars.iter().find(|(name, value)| !can_be(name, **value)) {
+                return Err(WitnessError::NoSuch(format!("{name} = {value}")));
+            }
+            for (cell, &value) in &answer.cells {
+                let is_byte = cell.field == BYTES && matches!(cell.key[..], [offset] if offset < PAGE_SIZE);
+                if !is_byte || value > u8::MAX.into() {
+                    return Err(WitnessError::NoSuch(format!("{}{:?} = {value}", cell.field, cell.key)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The answer to the next question.
+    fn next(&self) -> Values {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front().unwrap_or_default()
+    }
+
+    /// An image of the boot archive.
+    pub fn image(&self) -> Option<Image<Sim>> {
+        let said = self.next();
+        (said.says("has_image") != 0).then(|| Image {
+            entry: Unchecked::new(said.says("image.entry")),
+            pages: Unchecked::new(said.says("image.pages") as u32),
+            frames: Unchecked::new(said.says("image.frames") as u32),
+        })
+    }
+
+    /// A page of an image.
+    pub fn image_page(&self) -> Option<ImagePage<Sim>> {
+        let said = self.next();
+        (said.says("has_page") != 0).then(|| ImagePage {
+            address: Unchecked::new(said.says("page.address") as u32),
+            writable: said.says("page.writable") != 0,
+        })
+    }
+
+    /// Copies a page of an image into `frame`.
+    pub fn load_page(&self, memory: &mut Sparse<PhysicalMemory>, frame: u32) {
+        for (cell, &value) in &self.next().cells {
+            memory.set([frame, cell.key[0]], Byte { value: value as u32 });
+        }
+    }
+
+    /// A line of the boot list.
+    pub fn next_start(&self) -> Option<Start<Sim>> {
+        let said = self.next();
+        (said.says("has_start") != 0).then(|| Start {
+            image: Unchecked::new(said.says("start.image") as u32),
+            quota: Unchecked::new(said.says("start.quota") as u32),
+        })
+    }
+}
+
+impl Values {
+    fn says(&self, name: &str) -> u64 {
+        self.scalars.get(name).copied().unwrap_or(0)
+    }
+}
