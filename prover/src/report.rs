@@ -290,11 +290,6 @@ pub const ASSUMED: &[Assumption] = &[
         watched: "the proofs of the entries, where thread_yield is called",
     },
     Assumption {
-        name: "wakers",
-        says: "whoever wakes threads of another CPU, none at this layer, keeps to rely as well",
-        watched: "nothing yet: there are none",
-    },
-    Assumption {
         name: "answers",
         says: "the boot archive and the boot list are arbitrary; reports and the console change nothing",
         watched: "`sim/tests`: the checker evaluates the invariant after runs with every program",

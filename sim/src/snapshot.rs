@@ -1,4 +1,5 @@
 //! Copies of a machine's state, to compare what was with what is and to go back to it.
+use crate::lock::CHANNEL;
 use crate::log::Kept;
 use crate::machine::Sim;
 use layer::channel::Channels;
@@ -75,7 +76,9 @@ impl Snapshot {
     /// The log of each object, by the object's name and row, and of what the CPU owns.
     pub fn logs(&self) -> impl Iterator<Item = (&'static str, u32, &Kept)> {
         let pending = (0..).zip(&self.pending).map(|(row, queue)| (name(queue), row, &queue.log));
-        [(name(&self.at), 0, &self.at.log)].into_iter().chain(pending).chain([("own", self.current_cpu, &self.own.log)])
+        let sleep = (0..).zip(&self.sleep).map(|(row, queue)| (name(queue), row, &queue.log));
+        let rest = [(CHANNEL, 0, &self.channels.log), ("own", self.current_cpu, &self.own.log)];
+        [(name(&self.at), 0, &self.at.log)].into_iter().chain(pending).chain(sleep).chain(rest)
     }
 
     /// The state as facts and promises read it.

@@ -10,6 +10,9 @@ use crate::page_table::is_user_directory;
 use crate::queue::fifo_fact;
 use domain::{Flag, Map};
 
+/// Clauses that the representation makes true.
+pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[("D16", "a channel is as its last holder left it")];
+
 pub(super) fn facts<M: Spec>() -> [Fact<M>; 25] {
     [
         Fact {

@@ -7,7 +7,7 @@ use crate::sparse::{Sparse, Unlike};
 use domain::{Count, Data, Field, Key, Map, Sink};
 use layer::machine::Object;
 use layer::page_alloc::AllocTable;
-use layer::queue::Queue;
+use layer::queue::{Family, Queue, Sleeping};
 use serde::Serialize;
 use std::any::Any;
 use std::fmt::Write;
@@ -54,6 +54,10 @@ pub fn scalars(state: &mut Snapshot) -> Vec<(String, Shown)> {
     for (row, pending) in (0..).zip(&mut state.pending) {
         scalars.prefix = if row == state.current_cpu { format!("{name}.") } else { format!("{name}[{row}].") };
         pending.words(&mut scalars);
+    }
+    for (row, sleepers) in (0u32..).zip(&mut state.sleep) {
+        scalars.prefix = format!("{}[{row}].", Sleeping::NAME);
+        sleepers.words(&mut scalars);
     }
     let boot = [("boot.nps", state.boot.nps), ("boot.norm", state.boot.norm)];
     scalars.found.extend(boot.map(|(name, value)| (name.to_string(), Shown::Number(value.into()))));
