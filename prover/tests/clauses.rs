@@ -8,7 +8,7 @@ use layer::constants::*;
 use layer::contract::{Answer, Contract};
 use layer::fields::*;
 use layer::invariant::{View, facts};
-use layer::machine::{Links, Lock, Spec};
+use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::page_table::pdx;
 use layer::state::Cpu;
 use layer::thread;
@@ -149,6 +149,19 @@ clauses! {
             cpu.shared.links.update(|tcb| tcb.update([9.into()], |t| t.place = (place::FLIGHT + 1).into()));
         }
     };
+    d5_1: "D5.1", |cpu| cpu.own.ghost.update(|g| g.lock.set([7.into()], LockState::Own { pulled: true.into() }));
+    d5_2: "D5.2", |cpu| {
+        let me = cpu.own.cpu;
+        cpu.shared.channels.with(|channels| {
+            channels.ghost.update(|ghost| ghost.locks.update([SLP_Q.into()], |lock| lock.holder = me));
+        });
+    };
+    d15_1: "D15.1", |cpu| cpu.shared.channels.with(|channels| {
+        channels.pool.update([SLP_Q.into()], |control| control.count = (MAX_WORDS + 1).into());
+    });
+    d15_2: "D15.2", |cpu| cpu.shared.channels.with(|channels| {
+        channels.ghost.update(|ghost| ghost.defined.set([SLP_Q.into(), 5.into()], Defined { defined: false.into() }));
+    });
     d6_1: "D6.1", |cpu| {
         cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: 0.into() });
         cpu.own.ghost.update(|g| g.tables.fill(&[0.into()], PteGhost { defined: true.into(), slot: 0.into() }));
@@ -172,6 +185,7 @@ clauses! {
         let (home, child) = (cpu.own.cpu, (cpu.own.cpu + 1) * MAX_CHILDREN + 1);
         if cpu.shared.links.check(|tcb| tcb.get([child]).place == place::DEAD) {
             cpu.own.kctxt.set([child], Context { esp: 0.into(), ra: START_USER.into() });
+            cpu.shared.links.set_cpu(child, home);
             cpu.shared.links.update(|tcb| tcb.update([child], |t| (t.place, t.home) = ((NUM_CHAN - 1).into(), home)));
         }
     };

@@ -9,11 +9,12 @@ mod written;
 
 use common::{Symbolic, prove, solver};
 use domain::{Flag, Ghost, Map};
-use layer::constants::{NUM_PROC, PAGE_SIZE, perm};
+use layer::channel::{self, Channel, Cv};
+use layer::constants::{CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, perm};
 use layer::contract::{Answer, Contract};
-use layer::fields::{Byte, FrameUse, Pte, place};
+use layer::fields::{Byte, FrameUse, LockState, Pte, place};
 use layer::invariant::Class;
-use layer::machine::{Links, Lock, Spec};
+use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::primitive::primitives;
 use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
 use prover::{Failure, Ground, Reason};
@@ -171,6 +172,53 @@ bugs! {
         };
         contract.frame = |_, may| may("tcb", "", &[]);
         contract.requires = |v, _| v.ghost.pg.holds();
+    };
+    a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "only what is held is touched of tcb", |contract| {
+        contract.run = |cpu, _| {
+            // Asleep, behind nobody and before nobody.
+            if cpu.shared.links.check(|tcb| tcb.get([700.into()]).place >= SLP_Q && tcb.get([700.into()]).place < NUM_CHAN) {
+                cpu.shared.links.update(|tcb| tcb.update([700.into()], |t| t.seq = t.seq + 1));
+            }
+            thread::get_curid(cpu).map(Answer::Word)
+        };
+        contract.frame = |_, may| may("tcb", "", &[]);
+    };
+    a_channel_without_its_lock: Derived "get_curid" breaks "only what is held is touched of syncchpool", |contract| {
+        contract.run = |cpu, _| {
+            cpu.shared.channels.with(|channels| channels.pool.update([SLP_Q.into()], |control| control.busy = 7.into()));
+            thread::get_curid(cpu).map(Answer::Word)
+        };
+        contract.frame = |_, may| may("syncchpool", "busy", &[SLP_Q.into()]);
+    };
+    a_lock_that_is_forgotten: Derived "acquire_lock_CHAN" breaks "D5.2", |contract| {
+        contract.run = |cpu, a| {
+            channel::acquire_lock_chan(cpu, Channel(a.words[0]))?;
+            let id = a.words[0] + CHANNEL_LOCKS;
+            cpu.own.ghost.update(|g| g.lock.set([id], LockState::Free));
+            Ok(Answer::Unit)
+        };
+    };
+    a_word_more_than_was_sent: Derived "ipc_send_body" breaks "D15.1", |contract| {
+        contract.run = |cpu, a| {
+            let [q, va, n, _] = a.words;
+            let k = channel::ipc_send_body(cpu, Channel(q), va, n)?;
+            cpu.shared.channels.with(|channels| channels.pool.update([q], |control| control.count = k + 1));
+            Ok(Answer::Word(k))
+        };
+    };
+    a_message_for_another: Derived "ipc_receive_body" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let [q, va, n, _] = a.words;
+            let k = channel::ipc_receive_body(cpu, Channel(q), va, n)?;
+            Ok(Answer::Word(if k > 3 { k - 1 } else { k }))
+        };
+    };
+    a_sleeper_that_runs: Derived "thread_sleep" breaks "D4.1", |contract| {
+        contract.run = |cpu, a| {
+            let resume = thread::thread_sleep(cpu, Cv(a.words[0]), a.context)?;
+            cpu.own.cur = cpu.own.cpu + 1;
+            Ok(Answer::Resume(resume.into_context()))
+        };
     };
     a_page_that_is_always_writable: Derived "pt_resv" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
