@@ -156,12 +156,6 @@ clauses! {
             channels.ghost.update(|ghost| ghost.locks.update([SLP_Q.into()], |lock| lock.holder = me));
         });
     };
-    d15_1: "D15.1", |cpu| cpu.shared.channels.with(|channels| {
-        channels.pool.update([SLP_Q.into()], |control| control.count = (MAX_WORDS + 1).into());
-    });
-    d15_2: "D15.2", |cpu| cpu.shared.channels.with(|channels| {
-        channels.ghost.update(|ghost| ghost.defined.set([SLP_Q.into(), 5.into()], Defined { defined: false.into() }));
-    });
     d6_1: "D6.1", |cpu| {
         cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: 0.into() });
         cpu.own.ghost.update(|g| g.tables.fill(&[0.into()], PteGhost { defined: true.into(), slot: 0.into() }));
@@ -195,6 +189,12 @@ clauses! {
             cpu.own.dirs.set([9.into(), window::<M>()], Pde::Id);
         }
     };
+    d15_1: "D15.1", |cpu| cpu.shared.channels.with(|channels| {
+        channels.pool.update([SLP_Q.into()], |control| control.count = (MAX_WORDS + 1).into());
+    });
+    d15_2: "D15.2", |cpu| cpu.shared.channels.with(|channels| {
+        channels.ghost.update(|ghost| ghost.defined.set([SLP_Q.into(), 5.into()], Defined { defined: false.into() }));
+    });
     d17: "D17", |cpu| cpu.own.ghost.update(|g| {
         g.hp_defined.set([FRAME.into(), 6.into()], Defined { defined: false.into() });
     });

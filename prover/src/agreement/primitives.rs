@@ -334,6 +334,8 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         "acquire_lock_CHAN",
         "acquire_lock_CHAN",
         "release_lock_CHAN",
+        "get_sync_chan_busy",
+        "set_sync_chan_busy",
         "ipc_send_body",
         "ipc_receive_body",
         "page_copy",
