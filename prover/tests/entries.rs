@@ -6,7 +6,7 @@ mod common;
 mod written;
 
 use common::{enter, solver};
-use domain::Map;
+use domain::{Ghost, Map};
 use layer::constants::{MAX_PAGE, NO_THREAD, perm};
 use layer::fields::place;
 use layer::machine::{Links, Spec};
@@ -73,6 +73,13 @@ bugs! {
             Next::ToUser(_) => Next::Main,
             next => next,
         });
+    };
+    a_program_that_goes_on_in_the_kernel: "start_user" breaks "what comes after can go on", |row| {
+        row.run = |cpu, _| {
+            let next = entry::go_on(cpu, Stage::StartUser)?;
+            cpu.own.ghost.update(|ghost| ghost.ikern = true.into());
+            Ok(next)
+        };
     };
     a_register_that_is_trusted: "system_call" breaks "never stuck: BadThread", |row| {
         row.run = |cpu, a| {

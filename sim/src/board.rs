@@ -101,6 +101,8 @@ pub struct Board {
 }
 
 struct State {
+    /// How often a CPU had nothing to do.
+    idles: u64,
     console: Box<Console<'static>>,
     /// What is left of the boot list, by CPU.
     starts: Vec<VecDeque<Start>>,
@@ -133,6 +135,7 @@ impl Board {
             serial: Script::default(),
             script: None,
             state: Mutex::new(State {
+                idles: 0,
                 console,
                 starts: (0..TOTAL_CPU).map(of).collect(),
                 listed: Default::default(),
@@ -173,6 +176,11 @@ impl Board {
         self.state().refused
     }
 
+    /// How often a CPU said until now that it had nothing to do.
+    pub fn idles(&self) -> u64 {
+        self.state().idles
+    }
+
     /// Writes to the console.
     pub fn write(&self, bytes: &[u8]) {
         (self.state().console)(bytes);
@@ -192,6 +200,11 @@ impl Board {
             state.switch_off_when_done();
         }
         start
+    }
+
+    /// A CPU has nothing to do.
+    pub(crate) fn idle(&self) {
+        self.state().idles += 1;
     }
 
     /// A thread was started.

@@ -191,7 +191,9 @@ impl System for Sim {
         }
     }
     // An idle CPU runs its main thread again and again, and is given the baton less often.
-    fn idle(_: u32) {}
+    fn idle(_: u32) {
+        board::current().idle();
+    }
 }
 
 /// The shared objects of a machine with the memory of this thread's board, at boot.

@@ -249,6 +249,15 @@ fn spawn_refuses_numbers_that_do_not_exist() {
 }
 
 #[test]
+fn a_main_thread_that_is_alone_says_so() {
+    let fixture = Fixture::new(&[]);
+    let mut cpu = processor(&fixture.shared, 0);
+    let next = entry::boot(&mut cpu, 0).unwrap();
+    assert!(!drive(&mut cpu, next));
+    assert_eq!(fixture.board.idles(), 100);
+}
+
+#[test]
 fn yield_takes_turns_and_exit_is_for_good() {
     let fixture = Fixture::new(&[10, 10]);
     let mut cpu = fixture.boot();
@@ -268,6 +277,7 @@ fn yield_takes_turns_and_exit_is_for_good() {
         let next = begin(&mut cpu, YIELD, 0, 0);
         assert!(drive(&mut cpu, next));
     }
+    assert_eq!(fixture.board.idles(), 0, "there was always another thread");
     let next = begin(&mut cpu, Call::Exit as u32, 43, 0);
     assert!(!drive(&mut cpu, next), "nothing is left to run");
     let ends: Vec<_> = fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect();
