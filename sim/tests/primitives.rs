@@ -114,19 +114,27 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     let page = if c == 255 { 3 } else { KERN_LOW + pages[c as usize % pages.len()] };
     let chunk = Chunk::ALL[d as usize % 4];
     let offset = e % 16 * if f == 0 { 1 } else { chunk as u32 } + f % 3 * 2000;
+    // Mostly what this CPU has the lock of.
+    let held = model.held_by(wish.cpu).filter(|_| row.name != "acquire_lock_CHAN");
+    let cv = held.map_or(d % 2, |q| q - SLP_Q);
     let word = |name: &&str| match *name {
         "n" if row.name == "container_can_consume" => Some(e),
         "n" if row.name.starts_with("ipc") => Some([0, 1, 5, 1024, 2000][d as usize % 5]),
         "n" | "i" => Some(if row.name == "vmxinfo_get" { e % 20 } else { thread }),
-        "va" if row.name.starts_with("ipc") => Some(page * PAGE_SIZE + u32::from(f == 0)),
+        "va" if row.name.starts_with("ipc") => {
+            let mapped = one.mapped();
+            let page = mapped.get(c as usize % mapped.len().max(1)).copied().unwrap_or(page);
+            Some(page * PAGE_SIZE + u32::from(f == 0))
+        }
         "va" => Some(page * PAGE_SIZE + e),
         "perm" => Some([7, 7, 7, 5, 3, 1, 259, 2][d as usize % 8]),
         "k" => Some(e % 26),
         "v" => Some(e),
         "q" if row.name == "proc_create" => Some(d % 12),
         // Mostly the channels of two condition variables.
-        "q" => Some(if d % 16 == 0 { 1030 + e } else { SLP_Q + d % 2 }),
-        "cv" => Some(if d % 16 == 0 { 1020 + e } else { d % 2 }),
+        "q" | "cv" if d % 16 == 0 => Some(1020 + e),
+        "q" => Some(SLP_Q + cv),
+        "cv" => Some(cv),
         // The internal functions are only ever given pages that pt_resv has filled: others would break D17.
         "page" => Some(zeroed.get(f as usize % zeroed.len().max(1)).copied().unwrap_or(f)),
         "elf" | "elf_id" | "mbi" => Some(e),
@@ -329,7 +337,7 @@ proptest! {
 fn these_sequences_reach_every_primitive() {
     let mut runner = TestRunner::deterministic();
     let mut done = BTreeSet::new();
-    for _ in 0..30 {
+    for _ in 0..50 {
         let wishes = prop::collection::vec(wish(2), 150).new_tree(&mut runner).unwrap().current();
         let script = script(20).new_tree(&mut runner).unwrap().current();
         done.extend(run(&wishes, 2, script).unwrap());

@@ -63,6 +63,12 @@ impl Model {
         })
     }
 
+    /// A channel whose lock a CPU has.
+    pub fn held_by(&self, cpu: u32) -> Option<u32> {
+        let mine = |channel: &Channel| channel.held.is_some_and(|(holder, _)| holder == cpu);
+        self.shared.channels.iter().find(|(_, channel)| mine(channel)).map(|(&q, _)| q)
+    }
+
     fn held(&mut self, me: u32, q: u32) -> Option<&mut Channel> {
         self.shared.channels.get_mut(&q).filter(|channel| channel.held.is_some_and(|(holder, _)| holder == me))
     }

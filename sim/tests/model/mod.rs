@@ -275,6 +275,11 @@ impl One {
         self.data.iter().copied().filter(|frame| self.zeroed.contains(frame)).collect()
     }
 
+    /// Pages that the running thread has.
+    pub fn mapped(&self) -> Vec<u32> {
+        self.pages.keys().filter(|(thread, _)| *thread == self.cur).map(|&(_, page)| page).collect()
+    }
+
     fn is_mine(&self, thread: u32) -> bool {
         self.containers.contains_key(&thread) && (thread == self.me + 1 || thread > TOTAL_CPU)
     }
