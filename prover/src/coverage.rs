@@ -71,6 +71,12 @@ const EXPLAINED: &[Explained] = &[
     },
     Explained {
         file: "layer/src/thread.rs",
+        line: "require(next < NUM_PROC, Stuck::BadThread)?;",
+        never: false,
+        reason: "it is the head of a queue: one out of range has ended the path where the queue looked at its link",
+    },
+    Explained {
+        file: "layer/src/thread.rs",
         line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
         never: false,
         reason: "whoever sleeps is alive, and belongs to a CPU: that holds of the threads by itself whenever a lock is taken",
