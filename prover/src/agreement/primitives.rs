@@ -16,6 +16,7 @@ use layer::contract::{Answer, Arguments};
 use layer::fields::*;
 use layer::machine::{Machine, Object, Spec, Visit};
 use layer::memory::{Access, Chunk};
+use layer::page_table::{pdx, ptx};
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::queue::{Family, Sleeping};
 use layer::state::{Cpu, Own};
@@ -436,6 +437,11 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
     let data: Vec<u32> = own.ghost.0.pperm.keys(Cells::Written).into_iter().map(|[frame]| frame).collect();
     let left = state.own.ac.get([thread.min(NUM_ID - 1)]);
     let end = |by: u32| pick(&ENDS, by);
+    let is_mapped = |page: &u32| match own.dirs.get([own.cur, pdx::<Sim>(page * PAGE_SIZE)]) {
+        Pde::Table { frame } => matches!(own.tables.get([frame, ptx::<Sim>(page * PAGE_SIZE)]), Pte::Valid { .. }),
+        _ => false,
+    };
+    let mapped: Vec<u32> = sensible.into_iter().filter(is_mapped).collect();
     let holder = |q: u32| before.state.channels.lock_of(q).holder;
     let held: Vec<u32> = (SLP_Q..SLP_Q + 2).filter(|&q| holder(q) == own.cpu).collect();
     let word = |name: &str| match (row.name, name) {
@@ -453,7 +459,8 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
             pick(&[0, 1, 2, 1024, 1025, end(h)], f)
         }
         ("ipc_send_body" | "ipc_receive_body" | "page_copy" | "page_copy_back", "va") if c % 4 != 0 => {
-            pick(&sensible[..3], d) * PAGE_SIZE
+            let pages = if mapped.is_empty() { &sensible[..] } else { &mapped };
+            pick(pages, d) * PAGE_SIZE
         }
         (name, "cv" | "q") if name != "proc_create" => {
             let cv = if name == "acquire_lock_CHAN" || held.is_empty() { g % 2 } else { held[0] - SLP_Q };
