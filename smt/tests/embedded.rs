@@ -161,7 +161,7 @@ fn conditions(bytes: &[u8], counters: bool, count: usize) -> (Maker<'_>, Vec<Ter
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
     #[test]
     fn verdicts_are_those_of_trying_everything(bytes in prop::collection::vec(any::<u8>(), 0..120)) {
