@@ -3,7 +3,7 @@ use crate::call::Call;
 use crate::channel::{Cv, require_budget, require_held};
 use crate::constants::*;
 use crate::contract::Answer;
-use crate::fields::{Context, LockState, STAGES, SyncChannel, ThreadGhost, place};
+use crate::fields::{Context, STAGES, SyncChannel, ThreadGhost, place};
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Links, Lock, Machine};
 use crate::state::{Cpu, Own, Shared};
