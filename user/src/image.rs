@@ -2,7 +2,7 @@
 //! index into it.
 
 /// Name of every program. The boot archive holds them in this order.
-pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
+pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild", "ping-pong"];
 
 /// The number by which `spawn` knows the program called `name`, or `None` if there is no such program.
 ///
