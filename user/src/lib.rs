@@ -33,6 +33,8 @@ pub mod memory;
 pub mod sys;
 
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
+pub mod bench;
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod quota;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod start;
