@@ -84,6 +84,9 @@ impl Machine for Sim {
     fn serial_sent(index: u32) -> u32 {
         board::current().serial.sent(index)
     }
+    fn serial_send(character: u32) {
+        board::current().write(&[character as u8]);
+    }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }

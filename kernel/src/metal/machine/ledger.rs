@@ -141,7 +141,7 @@ impl Ledger {
         }
     }
 
-    /// Whether CPU `cpu` has nothing to do and will never have: none of its programs runs, and only they and the boot
+    /// Whether CPU `cpu` has nothing to do and will never have: all its programs have ended, and only they and the boot
     /// list could give it another.
     pub fn is_done(&self, cpu: u32) -> bool {
         self.busy[cpu as usize].load(Ordering::Acquire) == 0
