@@ -128,6 +128,9 @@ impl Spec for Sim {
     fn present<T: 'static>(ghost: &Present<T>) -> &T {
         &ghost.0
     }
+    fn register(registers: &Self::Registers, slot: u32) -> u64 {
+        registers[slot as usize]
+    }
     fn serial_byte(index: u32, k: u32) -> u32 {
         board::current().serial.byte(index, k)
     }
