@@ -138,6 +138,7 @@ impl Job {
             seed,
             time_slice: TIME_SLICE,
             memory: Memory::default(),
+            input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking: Checking::AtEnd,
         };
