@@ -13,10 +13,10 @@
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::{ChannelPool, Links, Lock, Machine, Object, Visit};
-use crate::page_table::is_user_directory;
-use crate::queue::{Fifo, Pending, Queue, Sleeping, root};
 use crate::page_alloc::AllocTable;
+use crate::page_table::is_user_directory;
 use crate::queue::Family;
+use crate::queue::{Fifo, Pending, Queue, Sleeping, root};
 use crate::state::{Own, Shared};
 use domain::{Count, Data, Domain, Field, Geometry, Map, Sink};
 

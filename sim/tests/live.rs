@@ -161,8 +161,10 @@ fn each_corruption_of_the_real_state_is_reported_by_its_fact() {
 fn every_fact_is_tried_or_said_to_be_made_true() {
     let planted: BTreeSet<_> = CORRUPTIONS.iter().map(|(number, _)| *number).collect();
     let made: BTreeSet<_> = MADE_TRUE.iter().map(|(number, _)| *number).collect();
-    let missing: Vec<_> =
-        facts::<Sim>().map(|fact| fact.number).filter(|number| planted.contains(number) == made.contains(number)).collect();
+    let missing: Vec<_> = facts::<Sim>()
+        .map(|fact| fact.number)
+        .filter(|number| planted.contains(number) == made.contains(number))
+        .collect();
     assert_eq!(missing, [""; 0]);
 }
 

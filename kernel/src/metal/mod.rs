@@ -10,6 +10,7 @@
 pub mod acpi;
 pub mod apic;
 pub mod boot;
+pub mod com2;
 pub mod console;
 pub mod cpu;
 pub mod entry;

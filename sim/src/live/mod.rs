@@ -123,7 +123,11 @@ impl Pages {
 impl fmt::Display for Pages {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Pages { kernel, reserved, free, mapped, tables, lost, strays } = self;
-        write!(formatter, "{} pages accounted for: {free} free, {mapped} mapped once, {tables} page tables, ", self.total())?;
+        write!(
+            formatter,
+            "{} pages accounted for: {free} free, {mapped} mapped once, {tables} page tables, ",
+            self.total()
+        )?;
         write!(formatter, "{lost} charged but in no map, {reserved} reserved, {kernel} the kernel's or absent")?;
         if *strays > 0 {
             write!(formatter, ", {strays} NOBODY'S")?;

@@ -69,7 +69,8 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
         ghost.pt = if user { map as u32 } else { 0 };
         cpus.push(cpu);
     }
-    let held = (0..NUM_CHAN).filter(|&q| dump.shared.scalar(layer::dump::MACHINE, q, machine::HELD).is_some()).collect();
+    let held =
+        (0..NUM_CHAN).filter(|&q| dump.shared.scalar(layer::dump::MACHINE, q, machine::HELD).is_some()).collect();
     place_threads(&mut cpus, &shared);
     let mut rest = Rest { cpus, uses: FxHashMap::default(), lost: vec![0; NUM_ID as usize], strays: Vec::new(), held };
     walk_page_maps(&mut rest);
@@ -131,7 +132,8 @@ fn walk_page_maps(rest: &mut Rest<'_>) {
         let (dirs, tables, ghost) = (&cpu.own.dirs, &cpu.own.tables, &mut cpu.own.ghost.0);
         let mut found = Vec::new();
         for thread in (1..NUM_PROC).filter(|&thread| root(thread) == number + 1) {
-            for index in (0..).take_while(|&index| index < DIRECTORIES).filter(|&index| is_user_directory::<Sim>(index)) {
+            for index in (0..).take_while(|&index| index < DIRECTORIES).filter(|&index| is_user_directory::<Sim>(index))
+            {
                 if let Pde::Table { frame } = dirs.get([thread, index])
                     && frame < MAX_PAGE
                 {
@@ -189,7 +191,8 @@ fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
                 continue;
             }
             let children = (0..container.nchildren.min(MAX_CHILDREN)).map(|k| id * MAX_CHILDREN + 1 + k);
-            let quotas: u64 = children.filter(|&child| child < NUM_ID).map(|child| u64::from(cpu.own.ac.get([child]).quota)).sum();
+            let quotas: u64 =
+                children.filter(|&child| child < NUM_ID).map(|child| u64::from(cpu.own.ac.get([child]).quota)).sum();
             let ghost = &mut cpu.own.ghost.0;
             while u64::from(container.usage) > quotas + ghost.charged.get([id]).pages.0
                 && let Some(frame) = loose.pop()
@@ -226,7 +229,10 @@ fn know_contents(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
         let own = &mut cpu.own;
         let ghost = &mut own.ghost.0;
         let pages: Arc<FxHashMap<u32, ()>> = Arc::new(
-            (0..MAX_PAGE).filter(|&frame| matches!(ghost.pperm.get([frame]), FrameUse::Alloc)).map(|frame| (frame, ())).collect(),
+            (0..MAX_PAGE)
+                .filter(|&frame| matches!(ghost.pperm.get([frame]), FrameUse::Alloc))
+                .map(|frame| (frame, ()))
+                .collect(),
         );
         ghost.hp_defined.define(move |[frame, _]| Defined { defined: pages.contains_key(&frame) });
         for thread in 1..NUM_PROC {
