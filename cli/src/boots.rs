@@ -108,6 +108,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         gdb: false,
         show,
         watch: None,
+        counted: false,
     })?;
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
 }
@@ -192,7 +193,7 @@ mod tests {
     use std::time::Duration;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
-        Ended { outcome, console: console.to_owned(), time: Duration::ZERO, watched: None }
+        Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new(), watched: None }
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub struct Run<'a> {
     pub show: bool,
     /// How to watch it, if the boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,
+    /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
+    /// Bochs it always does.
+    pub counted: bool,
 }
 
 /// How a run ended.
@@ -103,6 +106,16 @@ pub struct Ended {
     pub time: Duration,
     /// What came of watching it.
     pub watched: Option<Watched>,
+    /// How many bytes of the console had come when; on QEMU only.
+    pub arrivals: Vec<(usize, Duration)>,
+}
+
+impl Ended {
+    /// When the console first showed `text`.
+    pub fn when(&self, text: &str) -> Option<Duration> {
+        let end = self.console.find(text)? + text.len();
+        self.arrivals.iter().find(|(bytes, _)| *bytes >= end).map(|(_, time)| *time)
+    }
 }
 
 /// How often to look whether an emulator has ended.

@@ -125,8 +125,17 @@ impl Job {
                 image.display()
             );
         }
-        let run = emulator::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show, watch };
-        let emulator::Ended { outcome, console, time, watched } = emulator.run(&run)?;
+        let run = emulator::Run {
+            image: &image,
+            archive: Some(&archive),
+            cpus: self.cpus,
+            timeout,
+            gdb,
+            show,
+            counted: false,
+            watch,
+        };
+        let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
         Ok(Ran { failure, console, time, watched })
     }

@@ -65,6 +65,18 @@ pub unsafe fn protect() -> Protections {
     protections
 }
 
+/// Lets programs on this CPU read the time-stamp counter, which [`protect`] keeps from them: for the image of the bench.
+pub fn allow_time_stamps() {
+    // SAFETY: no code of the kernel counts on what programs can read there.
+    unsafe { Cr4::write(Cr4::read() - Cr4Flags::TIMESTAMP_DISABLE) }
+}
+
+/// The time-stamp counter.
+pub fn time_stamp() -> u64 {
+    // SAFETY: every processor with long mode has the instruction, and ring 0 may use it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
 /// Makes `syscall` enter the kernel at `entry`.
 ///
 /// # Safety

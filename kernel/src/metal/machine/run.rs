@@ -35,7 +35,7 @@ fn prepare(boot: &mut Boot) {
         panic!("cannot boot: {problem}");
     }
     checkpoint::open(boot.archive.as_ref());
-    let shared = &board.keep_each(1, "shared objects", |_| shared(board))[0];
+    let shared = shared(board);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
         *place.lock() = Some(processor(board, shared, cpu));
     }
