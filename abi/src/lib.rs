@@ -15,6 +15,7 @@
 pub mod boot;
 pub mod refused;
 pub mod report;
+pub mod watch;
 
 pub use report::Reason;
 
