@@ -196,7 +196,7 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
     let names: Vec<&str> = primitive.words().collect();
     let arguments: Arguments<Sym<G>> = Arguments {
         words: std::array::from_fn(|i| names.get(i).map_or(SymWord::from(0), |name| word(name))),
-        wide: wide(if primitive.kind == Kind::Accessor { "address" } else { "code" }),
+        wide: wide(if primitive.is_access() { "address" } else { "code" }),
         place: wide("place"),
         context: Context { esp: word("rs.esp"), ra: word("rs.ra") },
         registers: std::array::from_fn::<_, { UCTXT_SIZE as usize }, _>(|k| wide(&format!("register{k}"))),
@@ -242,7 +242,7 @@ pub fn prove_primitive<G: Geometry>(
     native: &Contract<Sim>,
     ground: Ground,
 ) -> Outcome {
-    let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
+    let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
     // Where it is called under its own name it runs; elsewhere its contract stands for it.
     engine(|e| e.proving = Some(primitive.name));
