@@ -7,12 +7,14 @@
 //! 3. `entry`, on every entry from ring 3, on the CPU's kernel stack, which has been reset. It never
 //!    returns either: it ends in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
 
-pub mod acpi;
 pub mod apic;
 pub mod boot;
+pub mod com2;
 pub mod console;
 pub mod cpu;
 pub mod entry;
+pub mod idle;
+pub mod interrupt;
 pub mod io_apic;
 pub mod machine;
 pub mod paging;
@@ -22,6 +24,7 @@ pub mod registers;
 pub mod report;
 pub mod smp;
 pub mod tables;
+pub mod timer;
 pub mod user;
 
 use boot::Boot;

@@ -1,14 +1,15 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, processor, set_board, shared};
+use super::{Metal, Saved, board, checkpoint, processor, serial, set_board, shared};
 use crate::context::Slot;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
 use crate::metal::boot::Boot;
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
-use crate::metal::user::{Thread, Way, enter};
-use crate::metal::{Image, registers};
+use crate::metal::interrupt::{self, Cause};
+use crate::metal::user::{Thread, Way, enter, go_on};
+use crate::metal::{Image, timer};
 use crate::vectors::{self, page_fault};
 use abi::Reason;
 use core::fmt::{self, Write};
@@ -33,7 +34,8 @@ fn prepare(boot: &mut Boot) {
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
         panic!("cannot boot: {problem}");
     }
-    let shared = &board.keep_each(1, "shared objects", |_| shared(board))[0];
+    checkpoint::open(boot.archive.as_ref());
+    let shared = shared(board);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
         *place.lock() = Some(processor(board, shared, cpu));
     }
@@ -46,9 +48,16 @@ fn start(hardware: &mut Hardware) -> ! {
 
 /// A program has entered the kernel.
 fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
+    if let Entry::Interrupt { vector } = why
+        && interrupt::accept(vector) == Cause::Nothing
+    {
+        // SAFETY: the program was entered by `work`, and nothing has changed since.
+        unsafe { go_on(hardware) }
+    }
     // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
     let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
     work(hardware, way, |hardware, layer| {
+        checkpoint::pass(hardware.number(), layer, true);
         let saved = Saved::by_stub(hardware, layer);
         match why {
             Entry::SystemCall => entry::system_call(layer, saved),
@@ -63,17 +72,9 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
                 Some(reason) => entry::exception(layer, saved, reason),
                 None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
             },
-            Entry::Interrupt { vector } => panic!("vector {vector} interrupted a program, and nothing should"),
+            Entry::Interrupt { .. } => entry::interrupt(layer, saved),
         }
     })
-}
-
-/// What comes after a kernel entry.
-enum After {
-    /// This thread's program goes on.
-    Program(u32),
-    /// Nothing, for good.
-    Nothing,
 }
 
 /// Does a kernel entry, with all steps that follow from it, and leaves the kernel: by `back` if the program that
@@ -84,42 +85,35 @@ fn work(
     first: impl FnOnce(&mut Hardware, &mut Cpu<'static, Metal>) -> Result<Next<Metal>, Stuck>,
 ) -> ! {
     let number = hardware.number();
-    let after = {
+    let (thread, way) = {
         let mut own = CPUS[number].lock();
         let layer = own.as_mut().expect("`prepare` has made what each CPU owns");
         let before = layer.own.cur;
-        let result = first(hardware, layer).and_then(|next| go_on(layer, next));
-        match result {
-            Ok(After::Program(thread)) => {
+        serial::attend(layer);
+        match first(hardware, layer).and_then(|next| steps(number, layer, next)) {
+            Ok(thread) => {
                 let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                let thread_hardware = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
-                Some((thread_hardware, if thread == before { back } else { Way::Iret }))
+                let its = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
+                timer::begin(number, thread != before);
+                (its, if thread == before { back } else { Way::Iret })
             }
-            Ok(After::Nothing) => None,
             Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
         }
     };
-    match after {
-        // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-        // `user_spaces`, and the layer maps only users' frames for ring 3.
-        Some((thread, way)) => unsafe { enter(hardware, thread, way) },
-        None => registers::halt(),
-    }
+    // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
+    // `user_spaces`, and the layer maps only users' frames for ring 3.
+    unsafe { enter(hardware, thread, way) }
 }
 
-/// Takes steps until a program goes on, or this CPU has nothing left to do.
-///
-/// The layer would let its threads take turns for ever; a CPU whose programs have all ended stops instead, so that the
-/// others run faster on an emulator. Nothing could wake one of its threads.
-fn go_on(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<After, Stuck> {
-    let me = layer.own.cpu;
+/// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
+fn steps(number: usize, layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        ledger().runs(me, layer.own.cur);
+        ledger().runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
-            Step::User(to_user) => return Ok(After::Program(to_user.thread)),
-            Step::Kernel(Next::Switch(_)) if ledger().is_done(me) => return Ok(After::Nothing),
+            Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
+        checkpoint::pass(number, layer, false);
     }
 }
 
