@@ -8,7 +8,7 @@ use kernel::exit::Reason;
 use programs::{Check, Plan, Program};
 use sim::baton::Limit;
 use sim::board::Memory;
-use sim::run::{Checking, Config, End};
+use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -136,6 +136,7 @@ impl Job {
             boot_list: &self.plan.boot_list,
             cpus: self.cpus,
             seed,
+            time_slice: TIME_SLICE,
             memory: Memory::default(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking: Checking::AtEnd,

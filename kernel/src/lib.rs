@@ -11,6 +11,7 @@
 pub mod archive;
 pub mod context;
 pub mod descriptors;
+pub mod doorbell;
 pub mod exit;
 pub mod frames;
 pub mod home;

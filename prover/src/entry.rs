@@ -13,6 +13,7 @@ use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::stuck::Stuck;
 use sim::machine::Sim;
+use sim::replay::{LOAD, WAKE};
 use smt::term::Range;
 use std::rc::Rc;
 use syscall::spawn::Parent;
@@ -97,16 +98,18 @@ type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
 /// Arguments of which nothing is known.
 fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
-    let load = ["child", "image", "pages", "page"].map(|name| (name, engine(|e| e.arena.var(name, Range::WORD))));
-    for (name, word) in load {
+    let word = |name: &str| {
+        let word = engine(|e| e.arena.var(name, Range::WORD));
         engine(|e| e.arguments.push((name.to_string(), word)));
-    }
+        SymWord(word)
+    };
     Arguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
         // It goes into a report, where nothing comes back from.
         reason: abi::Reason::DivideError,
         parent,
-        load: load.map(|(_, word)| SymWord(word)),
+        load: LOAD.map(word),
+        wake: WAKE.map(word),
     }
 }
 

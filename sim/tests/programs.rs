@@ -2,7 +2,7 @@
 use programs::{Check, Plan};
 use sim::baton::Limit;
 use sim::board::Memory;
-use sim::run::{Checking, Config, End, Program, Report};
+use sim::run::{Checking, Config, End, Program, Report, TIME_SLICE};
 
 /// The programs.
 fn build() -> Vec<programs::Program> {
@@ -17,6 +17,7 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
         boot_list,
         cpus,
         seed: 1,
+        time_slice: TIME_SLICE,
         memory: Memory::default(),
         limit: Limit { work: Some(200_000_000), until: None },
         checking: Checking::Never,

@@ -1,4 +1,4 @@
-//! The system calls, but for `spawn`.
+//! The system calls, but for `spawn`, `send` and `recv`.
 use crate::memory::{Reserved, page, reserve};
 use crate::next::Next;
 use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back};
@@ -44,10 +44,12 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
         }
+        Call::Send => Ok(Next::GoOn(Stage::Send)),
+        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
         Call::Exit => {
             let status = argument(cpu, FIRST)?.any();
             M::report(cpu, Event::Exited { status });
-            leave(cpu, Stage::Exited)
+            Ok(Next::GoOn(Stage::Exited))
         }
     }
 }

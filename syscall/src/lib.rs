@@ -16,6 +16,7 @@
 
 pub mod entry;
 pub mod image;
+pub mod message;
 pub mod mode;
 pub mod next;
 pub mod spawn;

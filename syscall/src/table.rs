@@ -2,7 +2,8 @@
 //!
 //! Together the rows are closed: each ends in a [`Next`] that [holds](Next::holds), and that is the condition of the
 //! row that goes on with it. What boots a CPU is not among them: it is `sched_init`, after which the main thread runs.
-use crate::entry::{exception, go_on, load_step, page_fault, system_call};
+use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
+use crate::message::Wake;
 use crate::mode::{is_kernel, is_user};
 use crate::next::Next;
 use crate::spawn::{Load, Parent};
@@ -25,6 +26,8 @@ pub struct Arguments<M: System> {
     pub parent: Parent,
     /// Child, image, pages and next page of a [`Load`].
     pub load: [M::Word; 4],
+    /// Condition variable and rest of a [`Wake`].
+    pub wake: [M::Word; 2],
 }
 
 impl<M: System> Arguments<M> {
@@ -32,6 +35,12 @@ impl<M: System> Arguments<M> {
     fn load(&self) -> Load<M> {
         let [child, image, pages, page] = self.load;
         Load { parent: self.parent, child, image, pages, page }
+    }
+
+    /// The wake-up that they speak of.
+    fn wake(&self) -> Wake<M> {
+        let [cv, left] = self.wake;
+        Wake { cv, left }
     }
 }
 
@@ -57,14 +66,18 @@ impl<M: System + Spec> Clone for Row<M> {
 impl<M: System + Spec> Copy for Row<M> {}
 
 /// Every entry and every step.
-pub fn rows<M: System + Spec>() -> [Row<M>; 7] {
+pub fn rows<M: System + Spec>() -> [Row<M>; 11] {
     [
         Row { name: "system_call", ready: |v, _| is_user(v), run: |cpu, a| system_call(cpu, a.registers) },
         Row { name: "page_fault", ready: |v, _| is_user(v), run: |cpu, a| page_fault(cpu, a.registers) },
         Row { name: "exception", ready: |v, _| is_user(v), run: |cpu, a| exception(cpu, a.registers, a.reason) },
+        Row { name: "interrupt", ready: |v, _| is_user(v), run: |cpu, a| interrupt(cpu, a.registers) },
         Row { name: "start_user", ready: |v, _| is_kernel(v), run: |cpu, _| go_on(cpu, Stage::StartUser) },
         Row { name: "main", ready: |v, _| is_kernel(v), run: |cpu, _| go_on(cpu, Stage::Main) },
         Row { name: "exited", ready: |v, _| is_kernel(v), run: |cpu, _| go_on(cpu, Stage::Exited) },
+        Row { name: "send", ready: |v, _| is_kernel(v), run: |cpu, _| go_on(cpu, Stage::Send) },
+        Row { name: "receive", ready: |v, _| is_kernel(v), run: |cpu, _| go_on(cpu, Stage::Receive) },
+        Row { name: "wake", ready: |v, a| a.wake().ready(v), run: |cpu, a| wake_step(cpu, a.wake()) },
         Row { name: "load", ready: |v, a| a.load().ready(v), run: |cpu, a| load_step(cpu, a.load()) },
     ]
 }

@@ -24,6 +24,8 @@
 pub mod image;
 
 #[cfg(target_arch = "x86_64")]
+pub mod channel;
+#[cfg(target_arch = "x86_64")]
 pub mod console;
 #[cfg(target_arch = "x86_64")]
 pub mod memory;

@@ -2,6 +2,7 @@
 
 use super::acpi::{self, Controllers, CpuList};
 use super::apic::{self, InX2ApicMode};
+use super::timer::{self, NoTimer};
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
 use super::registers::{self, Protections};
@@ -49,6 +50,8 @@ pub enum Error {
     Cpus(acpi::Error),
     /// The firmware left the local APIC in a mode that the kernel does not drive.
     Apic(InX2ApicMode),
+    /// The local APIC's timer does not run.
+    Timer(NoTimer),
     /// The CPU with this APIC number does not start.
     CpuMissing(u32),
 }
@@ -147,6 +150,9 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
 
     apic::mask_legacy_controllers();
     let apic = apic::LocalApic::enable().map_err(Error::Apic)?;
+    // SAFETY: nothing but boot uses the interval timer, and no other CPU runs.
+    unsafe { timer::calibrate(apic) }.map_err(Error::Timer)?;
+    timer::set_up(apic);
     smp::set_gates(tables::keep(&mut frames, tables::build_gates())?);
     // SAFETY: CPU 0's stacks are mapped, and nobody is on them yet.
     let cpu = unsafe { smp::new_cpu(&mut frames, 0, apic.id(), root) }?;

@@ -1,6 +1,7 @@
 //! What a CPU keeps for itself: the block to which GS points in ring 0.
 
 use super::registers;
+use super::user::Thread;
 use crate::context::{FpuArea, UserContext};
 use crate::stacks::Stack;
 use core::arch::asm;
@@ -82,6 +83,11 @@ impl Cpu {
         // SAFETY: `user::enter`'s caller vouches that the context stays valid and is this CPU's; the
         // stubs write it only while no kernel code runs.
         unsafe { self.context.as_mut() }
+    }
+
+    /// The thread that was last in ring 3.
+    pub(super) fn thread(&self) -> Thread {
+        Thread { context: self.context, fpu: self.fpu, root: self.root }
     }
 
     pub(super) fn set_thread(&mut self, context: *mut UserContext, fpu: *mut FpuArea) {

@@ -2,6 +2,7 @@
 //!
 //! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context
 //!   and the floating-point state beside it, and the image's `entry` hook runs on the empty kernel stack.
+//! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and only there.
 //! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
 //!   ring 0, where nothing may go wrong: [`report`] has the last word.
 //!
@@ -10,7 +11,7 @@
 //! above its own stack instead and never returns, so it need not know which GS it met.
 
 use super::cpu::{self, Cpu, offsets};
-use super::{image, registers, report, tables};
+use super::{image, interrupt, registers, report, tables};
 use crate::context::MXCSR_DEFAULT;
 use crate::descriptors;
 use crate::vectors;
@@ -106,6 +107,7 @@ global_asm!(
     mxcsr = const MXCSR_DEFAULT,
     from_gate = sym from_gate,
     from_syscall = sym from_syscall,
+    in_halt = sym in_halt,
     fatal = sym fatal,
 );
 
@@ -146,6 +148,23 @@ extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
 extern "C" fn from_syscall(cpu: *mut Cpu) -> ! {
     // SAFETY: as in `from_gate`.
     (image().entry)(unsafe { &mut *cpu }, Entry::SystemCall)
+}
+
+/// Halts this CPU until an interrupt has come and [`interrupt::accept`] has dealt with it. It may be one that came before:
+/// it waits from then on.
+pub fn wait_for_interrupt() {
+    unsafe extern "C" {
+        #[link_name = "wait_for_interrupt"]
+        fn stub();
+    }
+    // SAFETY: the stub returns with interrupts off, as they were; what runs meanwhile, `in_halt`, is called with a caller's
+    // registers saved, since this is a call, and on a stack of its own.
+    unsafe { stub() }
+}
+
+/// An interrupt has ended a halt.
+extern "C" fn in_halt(vector: u8) {
+    interrupt::accept(vector);
 }
 
 /// The end: `frame` says where, `block` is the CPU's own.

@@ -1,6 +1,6 @@
 // Ways into the kernel and out of it. See entry.rs for who may come here when.
 //
-// Interrupts are off throughout. Every gate switches to a stack of the interrupt stack table, whose top
+// Interrupts are off throughout, but for the halt of an idle CPU. Every gate switches to a stack of the interrupt stack table, whose top
 // 16 bytes hold the address of the CPU's block: a stack of that table knows its CPU whatever GS holds.
 
 // What a gate's stub leaves on the stack: vector, error code, then what the processor pushed: rip, cs,
@@ -46,10 +46,10 @@ gates:
     mov [\context + 8 * 24], r15
 .endm
 
-// Any other gate: from ring 3 into the thread's context, from ring 0 a bug.
+// Any other gate: from ring 3 into the thread's context.
 trap:
     test byte ptr [rsp + 8 * 3], 3
-    jz fatal
+    jz in_kernel
     swapgs
     mov gs:[{scratch}], rdi
     mov rdi, gs:[{context}]
@@ -67,6 +67,29 @@ trap:
     pop qword ptr [rdi + 8 * 16]    // ss
     lea rdx, [rip + {from_gate}]
     jmp enter_kernel
+
+// From ring 0: an interrupt that ends a halt, or a bug.
+in_kernel:
+    push rax
+    lea rax, [rip + halted]
+    cmp [rsp + 8 * 3], rax
+    pop rax
+    jne fatal
+    pop rdi                         // vector; of a halt, a caller's registers are all that matters
+    movzx edi, dil                  // the error code below keeps the stack aligned for the call
+    call {in_halt}
+    add rsp, 8
+    iretq
+
+// void wait(): lets interrupts in until one has come. One that comes before the halt ends it as well: the processor looks
+// for interrupts only after the instruction behind `sti`.
+.globl wait_for_interrupt
+wait_for_interrupt:
+    sti
+    hlt
+halted:
+    cli
+    ret
 
 // `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags.
 .globl syscall_entry

@@ -13,6 +13,8 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod entry;
+pub mod idle;
+pub mod interrupt;
 pub mod io_apic;
 pub mod machine;
 pub mod paging;
@@ -22,6 +24,7 @@ pub mod registers;
 pub mod report;
 pub mod smp;
 pub mod tables;
+pub mod timer;
 pub mod user;
 
 use boot::Boot;

@@ -21,7 +21,9 @@ use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row, rows};
 
 /// The names of the arguments that a load has.
-const LOAD: [&str; 4] = ["child", "image", "pages", "page"];
+pub const LOAD: [&str; 4] = ["child", "image", "pages", "page"];
+/// The names of the arguments that a wake-up has.
+pub const WAKE: [&str; 2] = ["cv", "left"];
 
 /// An entry to be made: it counts on the whole invariant, and is to keep it.
 #[derive(Clone, Copy)]
@@ -49,12 +51,14 @@ impl Witness {
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 4],
+            wake: [0; 2],
         };
         for (name, &value) in &self.arguments {
             let none = || WitnessError::NoSuch(name.clone());
             let register = name.strip_prefix("register").and_then(|k| k.parse::<usize>().ok());
-            match (LOAD.iter().position(|other| other == name), name.as_str(), value) {
-                (Some(at), ..) => arguments.load[at] = u32::try_from(value).map_err(|_| none())?,
+            let word = LOAD.iter().zip(&mut arguments.load).chain(WAKE.iter().zip(&mut arguments.wake));
+            match (word.into_iter().find(|(other, _)| *other == name), name.as_str(), value) {
+                (Some((_, word)), ..) => *word = u32::try_from(value).map_err(|_| none())?,
                 (_, "parent", 0) => {}
                 (_, "parent", 1) => arguments.parent = Parent::Main,
                 _ => *register.and_then(|k| arguments.registers.get_mut(k)).ok_or_else(none)? = value,

@@ -7,13 +7,18 @@ use crate::lock::Lock;
 use crate::metal::boot::Boot;
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
-use crate::metal::user::{Thread, Way, enter};
-use crate::metal::{Image, registers};
+use crate::metal::interrupt::{self, Cause};
+use crate::metal::user::{Thread, Way, enter, go_on};
+use crate::metal::{Image, registers, timer};
 use crate::vectors::{self, page_fault};
 use abi::Reason;
 use core::fmt::{self, Write};
+use layer::constants::PAGE_SIZE;
+use layer::fields::{Context, START_USER};
+use layer::process::proc_exit_user;
 use layer::state::{Cpu, TrapInfo};
 use layer::stuck::Stuck;
+use layer::thread::{get_curid, thread_yield};
 use syscall::entry;
 use syscall::next::{Next, Step};
 
@@ -46,6 +51,12 @@ fn start(hardware: &mut Hardware) -> ! {
 
 /// A program has entered the kernel.
 fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
+    if let Entry::Interrupt { vector } = why
+        && interrupt::accept(vector) == Cause::Nothing
+    {
+        // SAFETY: the program was entered by `work`, and nothing has changed since.
+        unsafe { go_on(hardware) }
+    }
     // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
     let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
     work(hardware, way, |hardware, layer| {
@@ -63,9 +74,17 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
                 Some(reason) => entry::exception(layer, saved, reason),
                 None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
             },
-            Entry::Interrupt { vector } => panic!("vector {vector} interrupted a program, and nothing should"),
+            Entry::Interrupt { .. } => interrupted(layer, saved),
         }
     })
+}
+
+/// A program was interrupted: it yields, and goes on where it was.
+fn interrupted(layer: &mut Cpu<'static, Metal>, saved: Saved) -> Result<Next<Metal>, Stuck> {
+    proc_exit_user(layer, saved)?;
+    let cur = get_curid(layer)?;
+    let context = Context { esp: (cur + 1) * PAGE_SIZE - 4, ra: START_USER };
+    Ok(Next::Switch(thread_yield(layer, context)?))
 }
 
 /// What comes after a kernel entry.
@@ -88,11 +107,12 @@ fn work(
         let mut own = CPUS[number].lock();
         let layer = own.as_mut().expect("`prepare` has made what each CPU owns");
         let before = layer.own.cur;
-        let result = first(hardware, layer).and_then(|next| go_on(layer, next));
+        let result = first(hardware, layer).and_then(|next| steps(layer, next));
         match result {
             Ok(After::Program(thread)) => {
                 let root = board().spaces.root(thread.into()).expect("every thread has a page map");
                 let thread_hardware = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
+                timer::begin(number, thread != before);
                 Some((thread_hardware, if thread == before { back } else { Way::Iret }))
             }
             Ok(After::Nothing) => None,
@@ -111,7 +131,7 @@ fn work(
 ///
 /// The layer would let its threads take turns for ever; a CPU whose programs have all ended stops instead, so that the
 /// others run faster on an emulator. Nothing could wake one of its threads.
-fn go_on(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<After, Stuck> {
+fn steps(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<After, Stuck> {
     let me = layer.own.cpu;
     loop {
         ledger().runs(me, layer.own.cur);

@@ -2,7 +2,7 @@
 use super::ledger::ledger;
 use super::{Metal, Physical};
 use crate::home::Of;
-use crate::metal::console;
+use crate::metal::{console, idle};
 use abi::report::End;
 use layer::state::Cpu;
 use syscall::system::{Event, Image, ImagePage, Start, System};
@@ -53,7 +53,7 @@ impl System for Metal {
         }
     }
 
-    fn idle(_: u32) {
-        core::hint::spin_loop();
+    fn idle(cpu: u32) {
+        idle::rest(cpu as usize);
     }
 }
