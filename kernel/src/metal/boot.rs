@@ -2,10 +2,10 @@
 
 use super::acpi::{self, Controllers, CpuList};
 use super::apic::{self, InX2ApicMode};
-use super::timer::{self, NoTimer};
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
 use super::registers::{self, Protections};
+use super::timer::{self, NoTimer};
 use super::{console, image, io_apic, report, smp, tables};
 use crate::archive::{Archive, Corrupt};
 use crate::frames::{self, Frames};
