@@ -7,9 +7,9 @@
 //! 3. `entry`, on every entry from ring 3, on the CPU's kernel stack, which has been reset. It never
 //!    returns either: it ends in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
 
-pub mod acpi;
 pub mod apic;
 pub mod boot;
+pub mod com2;
 pub mod console;
 pub mod cpu;
 pub mod entry;

@@ -1,6 +1,6 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, processor, set_board, shared};
+use super::{Metal, Saved, board, checkpoint, processor, serial, set_board, shared};
 use crate::context::Slot;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
@@ -9,16 +9,12 @@ use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
 use crate::metal::interrupt::{self, Cause};
 use crate::metal::user::{Thread, Way, enter, go_on};
-use crate::metal::{Image, registers, timer};
+use crate::metal::{Image, timer};
 use crate::vectors::{self, page_fault};
 use abi::Reason;
 use core::fmt::{self, Write};
-use layer::constants::PAGE_SIZE;
-use layer::fields::{Context, START_USER};
-use layer::process::proc_exit_user;
 use layer::state::{Cpu, TrapInfo};
 use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_yield};
 use syscall::entry;
 use syscall::next::{Next, Step};
 
@@ -38,6 +34,7 @@ fn prepare(boot: &mut Boot) {
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
         panic!("cannot boot: {problem}");
     }
+    checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
         *place.lock() = Some(processor(board, shared, cpu));
@@ -60,6 +57,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
     let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
     work(hardware, way, |hardware, layer| {
+        checkpoint::pass(hardware.number(), layer, true);
         let saved = Saved::by_stub(hardware, layer);
         match why {
             Entry::SystemCall => entry::system_call(layer, saved),
@@ -74,25 +72,9 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
                 Some(reason) => entry::exception(layer, saved, reason),
                 None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
             },
-            Entry::Interrupt { .. } => interrupted(layer, saved),
+            Entry::Interrupt { .. } => entry::interrupt(layer, saved),
         }
     })
-}
-
-/// A program was interrupted: it yields, and goes on where it was.
-fn interrupted(layer: &mut Cpu<'static, Metal>, saved: Saved) -> Result<Next<Metal>, Stuck> {
-    proc_exit_user(layer, saved)?;
-    let cur = get_curid(layer)?;
-    let context = Context { esp: (cur + 1) * PAGE_SIZE - 4, ra: START_USER };
-    Ok(Next::Switch(thread_yield(layer, context)?))
-}
-
-/// What comes after a kernel entry.
-enum After {
-    /// This thread's program goes on.
-    Program(u32),
-    /// Nothing, for good.
-    Nothing,
 }
 
 /// Does a kernel entry, with all steps that follow from it, and leaves the kernel: by `back` if the program that
@@ -103,43 +85,35 @@ fn work(
     first: impl FnOnce(&mut Hardware, &mut Cpu<'static, Metal>) -> Result<Next<Metal>, Stuck>,
 ) -> ! {
     let number = hardware.number();
-    let after = {
+    let (thread, way) = {
         let mut own = CPUS[number].lock();
         let layer = own.as_mut().expect("`prepare` has made what each CPU owns");
         let before = layer.own.cur;
-        let result = first(hardware, layer).and_then(|next| steps(layer, next));
-        match result {
-            Ok(After::Program(thread)) => {
+        serial::attend(layer);
+        match first(hardware, layer).and_then(|next| steps(number, layer, next)) {
+            Ok(thread) => {
                 let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                let thread_hardware = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
+                let its = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
                 timer::begin(number, thread != before);
-                Some((thread_hardware, if thread == before { back } else { Way::Iret }))
+                (its, if thread == before { back } else { Way::Iret })
             }
-            Ok(After::Nothing) => None,
             Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
         }
     };
-    match after {
-        // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-        // `user_spaces`, and the layer maps only users' frames for ring 3.
-        Some((thread, way)) => unsafe { enter(hardware, thread, way) },
-        None => registers::halt(),
-    }
+    // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
+    // `user_spaces`, and the layer maps only users' frames for ring 3.
+    unsafe { enter(hardware, thread, way) }
 }
 
-/// Takes steps until a program goes on, or this CPU has nothing left to do.
-///
-/// The layer would let its threads take turns for ever; a CPU whose programs have all ended stops instead, so that the
-/// others run faster on an emulator. Nothing could wake one of its threads.
-fn steps(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<After, Stuck> {
-    let me = layer.own.cpu;
+/// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
+fn steps(number: usize, layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        ledger().runs(me, layer.own.cur);
+        ledger().runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
-            Step::User(to_user) => return Ok(After::Program(to_user.thread)),
-            Step::Kernel(Next::Switch(_)) if ledger().is_done(me) => return Ok(After::Nothing),
+            Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
+        checkpoint::pass(number, layer, false);
     }
 }
 
