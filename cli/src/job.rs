@@ -99,15 +99,19 @@ impl fmt::Display for Failure {
 }
 
 impl Job {
-    /// Builds all programs, and plans a run of those with these names, or of all where there are no names.
+    /// Builds all programs, and plans a run of those with these names, or of the usual ones where there are no names.
     pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
         if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
             let known = user::image::NAMES.join(", ");
             return Err(Error::Unknown { kind: "program", name: name.clone(), known });
         }
         let archive = programs::build()?;
-        let chosen = |program: &&Program| names.is_empty() || names.iter().any(|name| name == program.name);
-        let plan = Plan::new(archive.iter().filter(chosen).collect::<Vec<_>>(), cpus)?;
+        let named = |program: &&Program| names.iter().any(|name| name == program.name);
+        let chosen: Vec<_> = match names {
+            [] => programs::usual(&archive).collect(),
+            _ => archive.iter().filter(named).collect(),
+        };
+        let plan = Plan::new(chosen, cpus)?;
         Ok(Job { archive, plan, cpus })
     }
 

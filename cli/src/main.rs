@@ -10,6 +10,7 @@ mod error;
 mod image;
 mod job;
 mod layer;
+mod new_program;
 mod prove;
 mod run;
 mod setup;
@@ -36,6 +37,7 @@ enum Verb {
     Boots(boots::Arguments),
     Call(call::Arguments),
     Layer(layer::Arguments),
+    NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
     Test(test::Arguments),
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),
+        Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),

@@ -36,7 +36,7 @@ pub struct Arguments {
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
-    /// Names of programs to start [default: all]
+    /// Names of programs to start [default: all but those whose manifest says that they are started alone]
     #[arg(value_name = "PROGRAM")]
     programs: Vec<String>,
 }
