@@ -68,6 +68,8 @@ pub struct Ran {
     pub time: Duration,
     /// What came of watching it.
     pub watched: Option<Watched>,
+    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
+    pub replayed: Option<usize>,
 }
 
 /// Why a machine ended before its programs did.
@@ -90,6 +92,7 @@ impl fmt::Display for Failure {
                     End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
                     End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
                     End::Violated => formatter.write_str("the invariant does not hold:")?,
+                    End::Diverged => formatter.write_str("the machine is not what its log says:")?,
                     End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
                 }
                 details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
@@ -141,7 +144,7 @@ impl Job {
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
-        Ok(Ran { failure, console, time, watched })
+        Ok(Ran { failure, console, time, watched, replayed: None })
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
@@ -169,15 +172,13 @@ impl Job {
         .map_err(|error| Error::Hosted(error.to_string()))?;
         let details = match report.end {
             End::Violated => report.violations.iter().map(ToString::to_string).collect(),
+            End::Diverged => report.differences.iter().map(ToString::to_string).collect(),
             _ => report.cpus.iter().map(ToString::to_string).collect(),
         };
+        let replayed = Some(report.log.len());
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        Ok(Ran {
-            failure,
-            console: String::from_utf8_lossy(&console).into_owned(),
-            time: begin.elapsed(),
-            watched: None,
-        })
+        let console = String::from_utf8_lossy(&console).into_owned();
+        Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 
     /// What of a run was not as expected, in words; nothing if all was.
@@ -246,7 +247,7 @@ mod tests {
     use super::*;
 
     fn ran(console: &str) -> Ran {
-        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None }
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None, replayed: None }
     }
 
     #[test]
@@ -262,7 +263,7 @@ mod tests {
     fn a_failure_comes_with_the_kernels_report() {
         let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
         let failure = Failure::Emulated(Outcome::Ended(Reason::Panic));
-        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None };
+        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None, replayed: None };
         assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
         assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
         assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));

@@ -97,6 +97,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let seconds = ran.time.as_secs_f64();
     if problems.is_empty() {
         eprintln!("all {} programs ended as expected, after {seconds:.1} s", ran.ended());
+        if let Some(events) = ran.replayed {
+            eprintln!("replayed the log: {events} events lead to where the machine is");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("error: not as expected, after {seconds:.1} s:");

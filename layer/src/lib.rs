@@ -36,6 +36,7 @@ pub mod page_table;
 pub mod primitive;
 pub mod process;
 pub mod queue;
+pub mod replay;
 pub mod ring;
 pub mod serial;
 pub mod state;

@@ -10,9 +10,9 @@ use crate::state::{State, is_part, scalars};
 use crate::word::{SymWide, SymWord};
 use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers};
+use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
 use layer::fields::Context;
-use layer::invariant::{Class, Fact, facts};
+use layer::invariant::{BY_THEOREMS, Class, Fact, facts};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use sim::machine::Sim;
@@ -347,10 +347,17 @@ fn path_of_primitive<G: Geometry>(
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
         note(proved, "frame".to_string());
     }
+    let promised = events::<Sym<G>>(primitive.name);
+    prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
+    prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
     apart(|| {
         suppose_required();
         prove_duties(&moves, proved);
     });
+    if engine(|e| e.failures.is_empty()) {
+        // What it does is what the others may count on.
+        BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
+    }
 }
 
 /// Tells the cells of a frame.

@@ -1,4 +1,6 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
+mod replay;
+
 use crate::assumed::Assumed;
 use crate::engine::{Failure, engine};
 use crate::explore::{Aim, apart, check, goal};
@@ -37,7 +39,7 @@ pub struct Theorem {
 
 /// Every theorem, for the page tables of geometry `G`.
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
-    vec![
+    let mut theorems = vec![
         Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
         Theorem {
             name: "facts",
@@ -107,7 +109,9 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
                    memory is that of its own thread, whoever maps it has to see to",
             prove: || isolation_of_stores::<G>(true),
         },
-    ]
+    ];
+    theorems.extend(replay::theorems::<G>());
+    theorems
 }
 
 /// One clause of a theorem: proved for all keys below `bounds`.
