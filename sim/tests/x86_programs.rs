@@ -15,7 +15,7 @@ fn build() -> Vec<Program> {
 }
 
 /// Those of them that can run here.
-fn alone(programs: &[Program]) -> impl Iterator<Item = &Program> {
+fn alone(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
     programs.iter().filter(|program| ALONE.contains(&program.name))
 }
 
