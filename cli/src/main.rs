@@ -13,6 +13,7 @@ mod layer;
 mod prove;
 mod run;
 mod setup;
+mod storm;
 mod test;
 mod tools;
 mod watch;
@@ -38,6 +39,7 @@ enum Verb {
     Layer(layer::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
+    Storm(storm::Arguments),
     Test(test::Arguments),
 }
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Layer(arguments) => layer::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Storm(arguments) => storm::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -22,6 +22,7 @@
 #![no_std]
 
 pub mod image;
+pub mod random;
 
 #[cfg(target_arch = "x86_64")]
 pub mod channel;

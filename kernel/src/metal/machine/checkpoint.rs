@@ -11,10 +11,10 @@ use crate::exit::Reason;
 use crate::lock::Lock;
 use crate::metal::com2::Line;
 use crate::metal::{idle, power, smp};
-use abi::watch::{CHECKPOINT, LAST_CHECKPOINT};
+use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use layer::dump::{Situation, write_own, write_shared};
+use layer::dump::{Counts, Out, Situation, write_own, write_shared};
 use layer::state::Cpu;
 use x86_64::registers::control::Cr3;
 
@@ -24,8 +24,9 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicBool = AtomicBool::new(false);
 static LINE: Lock<Line> = Lock::new(Line::new());
 
-/// How often programs have entered the kernel.
+/// How often programs have entered the kernel, and how often by system calls.
 static ENTRIES: AtomicU64 = AtomicU64::new(0);
+static CALLS: AtomicU64 = AtomicU64::new(0);
 /// How often a CPU comes to rest before it asks the line whether a checkpoint is wanted: asking costs more than most entries.
 const SELDOM: u64 = 64;
 
@@ -39,10 +40,26 @@ static TURN: AtomicU32 = AtomicU32::new(NOBODY);
 /// How many checkpoints are over.
 static OVER: AtomicU32 = AtomicU32::new(0);
 
+/// Where a CPU is at rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rest {
+    /// A program has executed a system call, and nothing else has happened yet.
+    Call,
+    /// It has entered the kernel in another way.
+    Trap,
+    /// Between two steps of an entry.
+    Step,
+}
+
 /// Begins to be watched, if the boot archive says so and there is a line.
 pub(super) fn open(archive: Option<&Archive<'_>>) {
     let wanted = archive.is_some_and(|archive| archive.find(WATCH).is_some());
-    WATCHED.store(wanted && LINE.lock().open(), SeqCst);
+    let mut line = LINE.lock();
+    if wanted && line.open() {
+        line.byte(READY);
+        line.flush();
+        WATCHED.store(true, SeqCst);
+    }
 }
 
 /// The last program of all has ended: the machine goes off, after a last checkpoint if it is watched.
@@ -53,22 +70,23 @@ pub(super) fn finish() {
     LAST.store(true, SeqCst);
 }
 
-/// CPU `cpu`, which runs this, is at rest; it comes from a program if `user`, otherwise it is between two steps.
+/// CPU `cpu`, which runs this, is at rest.
 #[inline(always)]
-pub(super) fn pass(cpu: usize, layer: &mut Cpu<'static, Metal>, user: bool) {
+pub(super) fn pass(cpu: usize, layer: &mut Cpu<'static, Metal>, rest: Rest) {
     if WATCHED.load(Relaxed) {
-        meet(cpu as u32, layer, user);
+        meet(cpu as u32, layer, rest);
     }
 }
 
 #[cold]
-fn meet(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
+fn meet(me: u32, layer: &mut Cpu<'static, Metal>, rest: Rest) {
+    let user = rest != Rest::Step;
     let entries = ENTRIES.fetch_add(user.into(), Relaxed);
+    CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);
     if LEADER.load(SeqCst) != NOBODY {
         return follow(me, layer, user);
     }
-    let seldom = !user || entries.is_multiple_of(SELDOM);
-    if LAST.load(SeqCst) || (seldom && is_wanted()) {
+    if LAST.load(SeqCst) || (entries.is_multiple_of(SELDOM) && is_wanted()) {
         match LEADER.compare_exchange(NOBODY, me, SeqCst, SeqCst) {
             Ok(_) => lead(me, layer, user),
             Err(_) => follow(me, layer, user),
@@ -94,7 +112,8 @@ fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     {
         let mut line = LINE.lock();
         let channels = &layer.shared.channels;
-        write_shared(&mut *line, layer.shared, me, cpus, ENTRIES.load(SeqCst), |q| channels.is_held(q));
+        let counts = Counts { entries: ENTRIES.load(SeqCst), calls: CALLS.load(SeqCst) };
+        write_shared(&mut *line, layer.shared, me, cpus, counts, |q| channels.is_held(q));
     }
     for cpu in 0..cpus {
         if cpu == me {

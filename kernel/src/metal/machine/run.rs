@@ -1,6 +1,7 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
+use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, checkpoint, processor, set_board, shared};
+use super::{Metal, Saved, board, processor, set_board, shared};
 use crate::context::Slot;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
@@ -57,7 +58,8 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
     let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
     work(hardware, way, |hardware, layer| {
-        checkpoint::pass(hardware.number(), layer, true);
+        let rest = if why == Entry::SystemCall { Rest::Call } else { Rest::Trap };
+        checkpoint::pass(hardware.number(), layer, rest);
         let saved = Saved::by_stub(hardware, layer);
         match why {
             Entry::SystemCall => entry::system_call(layer, saved),
@@ -112,7 +114,7 @@ fn steps(number: usize, layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) 
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, false);
+        checkpoint::pass(number, layer, Rest::Step);
     }
 }
 
