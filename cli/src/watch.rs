@@ -7,7 +7,7 @@ use sim::live::{self, Checkpoint, Dump, Pages};
 use std::env;
 use std::fmt;
 use std::fs;
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -119,6 +119,19 @@ fn failed(error: &live::Error) -> Watched {
     Watched { violations: vec![error.to_string()], ..Watched::default() }
 }
 
+/// A line of which each read waits a little, since an emulator sends byte by byte.
+struct Patient<'a>(&'a UnixStream);
+
+/// How long it waits.
+const GATHERING: Duration = Duration::from_millis(2);
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(GATHERING);
+        self.0.read(buffer)
+    }
+}
+
 /// Asks for checkpoints and looks at them, until the line is closed.
 fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
     // What is asked before the machine is ready may be lost.
@@ -132,9 +145,10 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
         thread::spawn(move || ask(line, watch, &pending, &calls, &ended))
     });
     let mut watched = Watched::default();
-    let mut from = BufReader::with_capacity(1 << 16, &line);
+    let mut from = BufReader::with_capacity(1 << 16, Patient(&line));
     loop {
-        let found = match Dump::read(&mut from) {
+        let dump = Dump::read(&mut from);
+        let found = match dump {
             Ok(Some(dump)) => Checkpoint::of(&dump),
             Ok(None) => break,
             Err(error) => Err(error),

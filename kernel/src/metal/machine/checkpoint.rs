@@ -12,7 +12,6 @@ use crate::lock::Lock;
 use crate::metal::com2::Line;
 use crate::metal::{idle, power, smp};
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
-use core::hint::spin_loop;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use layer::dump::{Counts, Out, Situation, write_own, write_shared};
 use layer::state::Cpu;
@@ -106,9 +105,9 @@ fn is_wanted() -> bool {
 /// Gathers all CPUs, and lets each write.
 fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let cpus = smp::arrived() as u32;
-    let others = || (0..cpus).filter(|&other| other != me);
-    others().for_each(|other| idle::ring(other as usize));
-    wait_for(|| JOINED.load(SeqCst) == cpus - 1);
+    let ring_others = || (0..cpus).filter(|&other| other != me).for_each(|other| idle::ring(other as usize));
+    ring_others();
+    wait_for(me, || JOINED.load(SeqCst) == cpus - 1);
     {
         let mut line = LINE.lock();
         let channels = &layer.shared.channels;
@@ -120,7 +119,8 @@ fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
             write(me, layer, user);
         } else {
             TURN.store(cpu, SeqCst);
-            wait_for(|| TURN.load(SeqCst) == NOBODY);
+            idle::ring(cpu as usize);
+            wait_for(me, || TURN.load(SeqCst) == NOBODY);
         }
     }
     if LAST.load(SeqCst) {
@@ -129,18 +129,21 @@ fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     JOINED.store(0, SeqCst);
     LEADER.store(NOBODY, SeqCst);
     OVER.fetch_add(1, SeqCst);
+    ring_others();
 }
 
 /// Waits until the checkpoint is over, and writes when it is this CPU's turn.
 ///
 /// It is not over before this CPU has joined: the leader waits for all.
 fn follow(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
-    let over = OVER.load(SeqCst);
+    let (over, leader) = (OVER.load(SeqCst), LEADER.load(SeqCst));
     JOINED.fetch_add(1, SeqCst);
-    wait_for(|| TURN.load(SeqCst) == me);
+    idle::ring(leader as usize);
+    wait_for(me, || TURN.load(SeqCst) == me);
     write(me, layer, user);
     TURN.store(NOBODY, SeqCst);
-    wait_for(|| OVER.load(SeqCst) != over);
+    idle::ring(leader as usize);
+    wait_for(me, || OVER.load(SeqCst) != over);
 }
 
 /// Writes what this CPU owns.
@@ -153,8 +156,10 @@ fn write(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     line.flush();
 }
 
-fn wait_for(condition: impl Fn() -> bool) {
+/// CPU `me`, which runs this, halts until the condition holds; whoever makes it hold rings. What else rings meanwhile is not
+/// missed: a CPU looks for threads that others have woken before it halts for want of any.
+fn wait_for(me: u32, condition: impl Fn() -> bool) {
     while !condition() {
-        spin_loop();
+        idle::rest(me as usize);
     }
 }
