@@ -118,6 +118,11 @@ impl Job {
         Ok(Job { archive, plan, cpus })
     }
 
+    /// Builds all programs, and plans a run of what a boot list says, of which nothing is expected.
+    pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
+        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus })
+    }
+
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
         let Boot { emulator, image: name, kind, timeout, gdb, show, watch } = *boot;
@@ -214,7 +219,7 @@ impl Ran {
     }
 
     /// A failure, with what the kernel had to say to it.
-    fn explain(&self, failure: &Failure) -> String {
+    pub fn explain(&self, failure: &Failure) -> String {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
             // Where each CPU was.

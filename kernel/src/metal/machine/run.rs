@@ -1,6 +1,7 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
+use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, checkpoint, processor, serial, set_board, shared};
+use super::{Metal, Saved, board, processor, serial, set_board, shared};
 use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
@@ -65,11 +66,11 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
 
 /// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
 #[inline(always)]
-fn enter_layer(hardware: &mut Hardware, context: *mut UserContext) -> Saved {
+fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
     let number = hardware.number();
     let layer = own(hardware);
     serial::attend(layer);
-    checkpoint::pass(number, layer, true);
+    checkpoint::pass(number, layer, rest);
     Saved::by_stub(context, layer)
 }
 
@@ -78,7 +79,7 @@ fn enter_layer(hardware: &mut Hardware, context: *mut UserContext) -> Saved {
 /// Most calls end where they began: in the program, which goes on.
 extern "C" fn system_call(hardware: &mut Hardware) {
     let context = hardware.thread().context;
-    let saved = enter_layer(hardware, context);
+    let saved = enter_layer(hardware, context, Rest::Call);
     let layer = own(hardware);
     match entry::system_call(layer, saved) {
         // Nothing has switched: whatever does ends in `Next::Switch`.
@@ -97,7 +98,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         unsafe { go_on(hardware) }
     }
     let context = hardware.thread().context;
-    let saved = enter_layer(hardware, context);
+    let saved = enter_layer(hardware, context, Rest::Trap);
     let layer = own(hardware);
     let first = match why {
         Entry::PageFault { address, error } => {
@@ -151,7 +152,7 @@ fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32,
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, false);
+        checkpoint::pass(number, layer, Rest::Step);
     }
 }
 
