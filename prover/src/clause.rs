@@ -7,6 +7,8 @@ pub(crate) const GUARD: &str = "precondition: succeeds only where it holds";
 pub(crate) const PROMISE: &str = "postcondition";
 /// A call that starts in kernel mode ends in it.
 pub(crate) const MODE: &str = "mode: kernel mode is kept";
+/// The frame of the call names nothing, and no lock is taken, on any path: what the frame proves is that all is as it was.
+pub(crate) const UNCHANGED: &str = "frame: the whole state is unchanged";
 /// No call is stuck where what it requires holds.
 pub(crate) const FREE: &str = "never stuck where what it requires holds";
 

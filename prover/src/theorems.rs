@@ -1,4 +1,6 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
+mod allocation;
+
 use crate::assumed::Assumed;
 use crate::engine::{Failure, engine};
 use crate::explore::{Aim, apart, check, goal};
@@ -24,6 +26,8 @@ use smt::solver::Verdict;
 use smt::term::Range;
 use std::cell::RefCell;
 use std::rc::Rc;
+
+pub(crate) use allocation::ALLOCATED;
 
 /// A theorem of the layer.
 pub struct Theorem {
@@ -88,6 +92,11 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
             name: "stable_channels",
             says: "the invariant stays when others use channels",
             prove: || stability::<G>(Moved::Channels),
+        },
+        Theorem {
+            name: "palloc_inv_prop",
+            says: "what palloc gives is a page that nothing maps, and no page map is changed",
+            prove: allocation::palloc_inv_prop::<G>,
         },
         Theorem {
             name: "isolation_of_frames",
