@@ -15,6 +15,7 @@
 pub mod boot;
 pub mod refused;
 pub mod report;
+pub mod watch;
 
 pub use report::Reason;
 
@@ -31,6 +32,12 @@ pub const CHILDREN: u32 = 8;
 /// Threads have numbers below this (`num_proc`). The k-th child of thread t, from 0, is `8 * t + 1 + k`;
 /// a thread whose eighth child would have no number cannot start any.
 pub const THREADS: u32 = 1024;
+
+/// Channels have numbers below this. A sleep queue belongs to each; that of the last one that there is, which no program
+/// can name, is where programs stay that have ended (P44 of the reference).
+pub const CHANNELS: u32 = 1023;
+/// Words of a message, at most.
+pub const MESSAGE_WORDS: u32 = 1024;
 
 /// Number of the main thread of a CPU, which starts what [`boot`] lists.
 pub const fn main_thread(cpu: u32) -> u32 {
@@ -64,12 +71,23 @@ calls! {
     Spawn = 2,
     /// `yield()`: lets the next ready thread of this CPU run.
     Yield = 3,
+    /// `send(channel, address, words) -> words`: the first words of the caller's page at `address`, at most
+    /// [`MESSAGE_WORDS`], become the message of the channel, as soon as there is room for one. A page that the caller has
+    /// not touched yet is reserved.
+    Send = 8,
+    /// `recv(channel, address, words, wait) -> words`: the first words of the channel's message go to the caller's page at
+    /// `address`; the rest of it is lost. Where there is no message, the caller waits for one unless `wait` is 0. A page
+    /// that the caller has not touched yet is reserved.
+    Recv = 9,
     /// `get_quota() -> pages`: how many pages the caller may still obtain.
     GetQuota = 26,
-    /// `putc(byte)`: writes one byte to the console.
+    /// `putc(byte) -> byte`: writes one byte to the console, by way of the serial port of the caller's CPU.
     Putc = 32,
     /// `exit(status)`: ends the caller; never returns.
     Exit = 33,
+    /// `getc() -> byte`: the oldest byte of the console's input that nobody has read, by way of the serial port of the
+    /// caller's CPU.
+    Getc = 34,
 }
 
 macro_rules! errors {
@@ -93,10 +111,20 @@ errors! {
     Succ = 0,
     /// No quota, no child slot or no thread number is left.
     Mem = 1,
+    /// The call would have to wait, and may not.
+    Ipc = 2,
     /// There is no system call with this number.
     InvalCallnr = 3,
-    /// An address outside the user window.
+    /// An address outside the user window, or one where no buffer can be.
     InvalAddr = 4,
+    /// There is no channel with this number.
+    InvalChid = 11,
     /// There is no program with this number in the boot archive.
     InvalId = 12,
+    /// `getc`: there is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
+    NoChar = 32,
+    /// `putc`: the serial port does not transmit.
+    SendFail = 33,
+    /// The caller's CPU has no serial port (P39).
+    NoDevice = 34,
 }

@@ -116,6 +116,9 @@ pub fn proc_create<M: Machine>(
             .set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
         let sp_ofs = (child + 1) * PAGE_SIZE - 4;
         own.kctxt.set([child], Context { esp: sp_ofs, ra: START_USER.into() });
+        // An addition: all other registers are 0, so that whatever a thread has is defined.
+        own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
+        own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
         for (k, value) in [
             (slot::SS, USER_DATA),
             (slot::ES, USER_DATA),
@@ -125,7 +128,6 @@ pub fn proc_create<M: Machine>(
             (slot::EFLAGS, FL_IF),
         ] {
             own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
-            own.ghost.update(|g| g.uctxt_kind.set([child, k.into()], SlotKind::Int));
         }
         own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
         let me = own.cpu;

@@ -97,6 +97,8 @@ pub enum Stuck {
     NotMapped,
     /// No thread is ready.
     NothingReady,
+    /// The main thread of a CPU is to sleep.
+    MainSleeps,
     /// A context that resumes nowhere.
     BadContext,
     /// The interrupt controller's tables do not have the length that it announces.

@@ -4,10 +4,12 @@
 //!
 //! ```toml
 //! about = "what the program shows, in a line"
+//! alone = true                    # started only where it is named, not with all others; false if left out
 //!
 //! # The main threads of these CPUs start the program, this many times each.
 //! [[start]]
 //! cpus = [0, 2]                   # which; "all" if left out. CPUs that a machine lacks are skipped
+//! machine = { least = 2, most = 7 }  # only on a machine with so many CPUs; on any if left out
 //! count = 2                       # instances on each CPU; 1 if left out
 //! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
 //! end = { exited = 0 }            # how each instance ends; or:
@@ -35,6 +37,9 @@ use serde::Deserialize;
 pub struct Manifest {
     /// What the program shows.
     pub about: String,
+    /// Whether it is started only where it is named.
+    #[serde(default)]
+    pub alone: bool,
     /// Its instances.
     #[serde(default, rename = "start")]
     pub starts: Vec<Start>,
@@ -47,6 +52,9 @@ pub struct Start {
     /// Where they run.
     #[serde(default)]
     pub cpus: Cpus,
+    /// On which machines.
+    #[serde(default)]
+    pub machine: Machine,
     /// How many on each of these CPUs.
     #[serde(default = "one")]
     pub count: u32,
@@ -105,6 +113,29 @@ mod all {
             "all" => Ok(()),
             other => Err(D::Error::custom(format!("not \"all\": {other}"))),
         }
+    }
+}
+
+/// Machines, by the number of their CPUs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Machine {
+    /// It has at least so many.
+    least: u32,
+    /// It has at most so many.
+    most: u32,
+}
+
+impl Default for Machine {
+    fn default() -> Machine {
+        Machine { least: 0, most: u32::MAX }
+    }
+}
+
+impl Machine {
+    /// Whether a machine with so many CPUs is among them.
+    pub fn contains(&self, cpus: u32) -> bool {
+        (self.least..=self.most).contains(&cpus)
     }
 }
 
@@ -229,8 +260,10 @@ mod tests {
     fn a_manifest_with_everything() {
         let text = r#"
             about = "a test"
+            alone = true
             [[start]]
             cpus = [0, 2]
+            machine = { least = 3 }
             count = 2
             quota = { base = 64, cpu = 2, instance = 1 }
             end = { stopped = "bad address", at = "0xFFFFFFFFFFFFFFF8" }
@@ -242,8 +275,10 @@ mod tests {
             end = { exited = 0 }
         "#;
         let manifest = Manifest::parse(text).unwrap();
+        assert!(manifest.alone);
         let [first, second] = manifest.starts.as_slice() else { panic!("two starts") };
         assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
+        assert_eq!([2, 3, 8].map(|cpus| first.machine.contains(cpus)), [false, true, true]);
         assert_eq!(first.quota.of(2, 1), Some(69));
         let at = Some(0xFFFF_FFFF_FFFF_FFF8);
         assert_eq!(first.end, End::Stopped { reason: Reason::BadAddress, at });

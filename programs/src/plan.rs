@@ -86,7 +86,7 @@ impl Plan {
             plan.pages.push(0);
             for program in programs.clone() {
                 let starts = program.manifest.starts.iter();
-                for start in starts.filter(|start| start.cpus.contain(cpu)) {
+                for start in starts.filter(|start| start.cpus.contain(cpu) && start.machine.contains(cpus)) {
                     plan.add(program.name, start, cpu, &mut slots)?;
                 }
             }

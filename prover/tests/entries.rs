@@ -70,7 +70,7 @@ macro_rules! bugs {
 bugs! {
     a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
-            Next::ToUser(_) => Next::Main,
+            Next::ToUser(_) => Next::GoOn(Stage::Main),
             next => next,
         });
     };
@@ -92,7 +92,7 @@ bugs! {
         row.run = |cpu, a| {
             proc_exit_user(cpu, a.registers)?;
             let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-                return Ok(Next::Main);
+                return Ok(Next::GoOn(Stage::Main));
             };
             let cur = get_curid(cpu)?;
             pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
@@ -117,7 +117,7 @@ bugs! {
             if page < pages && let Some(source) = M::image_page(image, page) {
                 pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
             }
-            Ok(Next::Main)
+            Ok(Next::GoOn(Stage::Main))
         };
     };
     bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
@@ -129,7 +129,7 @@ bugs! {
                     return Err(Stuck::Misaligned);
                 }
             }
-            Ok(Next::Main)
+            Ok(Next::GoOn(Stage::Main))
         };
     };
     a_quota_of_the_boot_list_that_is_trusted: "main" breaks "H", |row| {
@@ -138,7 +138,7 @@ bugs! {
             if let Some(start) = M::next_start(me) && start.quota.is(12_345) && start.image.any() > 7 {
                 cpu.own.nps = 0.into();
             }
-            Ok(Next::Main)
+            Ok(Next::GoOn(Stage::Main))
         };
     };
     a_thread_that_runs_nowhere: "exited" breaks "D4.1", |row| {

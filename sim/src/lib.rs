@@ -18,6 +18,7 @@ pub mod board;
 pub mod check;
 pub mod guest;
 pub mod history;
+pub mod live;
 pub mod lock;
 pub mod log;
 pub mod machine;

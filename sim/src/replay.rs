@@ -3,7 +3,7 @@ mod entry;
 mod frame;
 mod others;
 
-pub use entry::Entry;
+pub use entry::{Entry, LOAD, WAKE};
 
 use crate::check::{Violation, check_facts};
 use crate::history::Difference;

@@ -5,7 +5,8 @@ use crate::check::Violation;
 use crate::history::{Difference, Objects, Replayed, Running, listed};
 use crate::log::{Entry, Kept, merged};
 use crate::machine::{Sim, shared};
-use crate::runner::{Finished, Runner};
+use crate::runner::{Finished, Runner, Timer};
+use crate::serial::Script;
 use layer::constants::TOTAL_CPU;
 use layer::queue::Fifo;
 use layer::state::Shared;
@@ -23,6 +24,9 @@ pub struct Program {
     /// Its ELF file.
     pub elf: Vec<u8>,
 }
+
+/// The time slice where nothing else is wanted: long enough that a program which gives its turns away is never interrupted.
+pub const TIME_SLICE: u64 = 100_000;
 
 /// When to evaluate the invariant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -45,10 +49,15 @@ pub struct Config<'a> {
     pub boot_list: &'a str,
     /// CPUs, 1 to 8.
     pub cpus: u32,
-    /// Fixes the schedule.
+    /// Fixes the schedule: which CPU is next, and how long a program's turn is.
     pub seed: u64,
+    /// Instructions that a program executes in a turn, on the average: after half of them to one and a half times as many
+    /// the timer interrupts it. At least 2.
+    pub time_slice: u64,
     /// The machine's memory.
     pub memory: Memory,
+    /// What is typed on the console.
+    pub input: Vec<u8>,
     /// How long the run may take.
     pub limit: Limit,
     /// When to evaluate the invariant; the log is replayed at the end, unless it is never.
@@ -173,7 +182,7 @@ impl fmt::Display for Activity {
 /// # Errors
 /// See [`Error`]; what goes wrong once the machine runs is in the [`Report`].
 pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Report, Error<'a>> {
-    let Config { cpus, seed, limit, checking, .. } = config;
+    let Config { cpus, seed, time_slice, limit, checking, .. } = config;
     let (output, outputs) = mpsc::channel();
     let to_console = output.clone();
     // The receiver outlives the CPUs, so nothing is lost.
@@ -191,7 +200,8 @@ pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Rep
             scope.spawn(move || {
                 board::seat(Arc::clone(board), Some(Arc::clone(baton)));
                 baton.arrive(cpu);
-                let finished = Runner::new(shared, cpu, baton, board, checking).run();
+                let finished =
+                    Runner::new(shared, cpu, baton, board, Timer::new(time_slice, seed, cpu), checking).run();
                 baton.leave(cpu);
                 drop(output.send(Output::CpuLeft));
                 finished
@@ -238,7 +248,9 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
         Ok(Start { cpu, image, quota })
     };
     let starts = abi::boot::parse(config.boot_list).map(start).collect::<Result<Vec<_>, _>>()?;
-    Ok(Board::new(config.memory, archive, cpus, &starts, console))
+    let mut board = Board::new(config.memory, archive, cpus, &starts, console);
+    board.serial = Script::of_input(&config.input);
+    Ok(board)
 }
 
 /// Puts together what the CPUs have to say, and replays the log.

@@ -30,7 +30,7 @@ fn run(programs: &[Program], plan: &Plan) {
 #[test]
 fn all_programs_together_do_what_their_manifests_say() {
     let programs = build();
-    run(&programs, &Plan::new(&programs, 8).expect("they can run together"));
+    run(&programs, &Plan::new(programs::usual(&programs), 8).expect("they can run together"));
 }
 
 #[test]

@@ -16,6 +16,10 @@ pub(crate) const NUMBER: u32 = slot::EAX;
 pub(crate) const FIRST: u32 = slot::EBX;
 /// The slot of the second argument: R10, because `syscall` destroys the reference's ECX.
 pub(crate) const SECOND: u32 = slot::R10;
+/// The slot of the third argument.
+pub(crate) const THIRD: u32 = slot::EDX;
+/// The slot of the fourth argument.
+pub(crate) const FOURTH: u32 = slot::ESI;
 
 /// What the caller has in `slot`.
 pub(crate) fn argument<M: System>(cpu: &Cpu<'_, M>, slot: u32) -> Result<Unchecked<M::Word>, Stuck> {
