@@ -107,6 +107,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         timeout: Some(behaviour.timeout),
         gdb: false,
         show,
+        counted: false,
     })?;
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
 }
@@ -191,7 +192,7 @@ mod tests {
     use std::time::Duration;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
-        Ended { outcome, console: console.to_owned(), time: Duration::ZERO }
+        Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new() }
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub struct Run<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
+    /// Bochs it always does.
+    pub counted: bool,
 }
 
 /// How a run ended.
@@ -98,6 +101,16 @@ pub struct Ended {
     pub console: String,
     /// How long it took.
     pub time: Duration,
+    /// How many bytes of the console had come when; on QEMU only.
+    pub arrivals: Vec<(usize, Duration)>,
+}
+
+impl Ended {
+    /// When the console first showed `text`.
+    pub fn when(&self, text: &str) -> Option<Duration> {
+        let end = self.console.find(text)? + text.len();
+        self.arrivals.iter().find(|(bytes, _)| *bytes >= end).map(|(_, time)| *time)
+    }
 }
 
 /// How often to look whether an emulator has ended.

@@ -62,6 +62,14 @@ pub enum Error {
     /// The proofs were not begun.
     #[error(transparent)]
     Prove(#[from] prover::SuiteError),
+    /// A machine of the bench did not do what it was booted for (us).
+    #[error("the bench {boot}: {problem}")]
+    Bench {
+        /// Which one.
+        boot: &'static str,
+        /// What went wrong.
+        problem: String,
+    },
     /// The report cannot be written as JSON (us).
     #[error("cannot write the report as JSON: {0}")]
     Json(serde_json::Error),

@@ -113,8 +113,16 @@ impl Job {
                 image.display()
             );
         }
-        let run = emulator::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
-        let emulator::Ended { outcome, console, time } = emulator.run(&run)?;
+        let run = emulator::Run {
+            image: &image,
+            archive: Some(&archive),
+            cpus: self.cpus,
+            timeout,
+            gdb,
+            show,
+            counted: false,
+        };
+        let emulator::Ended { outcome, console, time, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
         Ok(Ran { failure, console, time })
     }

@@ -1,6 +1,7 @@
 //! `cairn`: the command line. One file a verb; this one only knows their names.
 
 mod archive;
+mod bench;
 mod boots;
 mod call;
 mod counts;
@@ -30,6 +31,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Run(run::Arguments),
+    Bench(bench::Arguments),
     Boots(boots::Arguments),
     Call(call::Arguments),
     Layer(layer::Arguments),
@@ -41,6 +43,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),

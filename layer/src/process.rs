@@ -115,6 +115,9 @@ pub fn proc_create<M: Machine>(
         own.ac
             .set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
         own.kctxt.set([child], Context { esp: (child + 1) * PAGE_SIZE - 4, ra: START_USER.into() });
+        // An addition: all other registers are 0, so that whatever a thread has is defined.
+        own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
+        own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
         for (k, value) in [
             (slot::SS, USER_DATA),
             (slot::ES, USER_DATA),
@@ -124,7 +127,6 @@ pub fn proc_create<M: Machine>(
             (slot::EFLAGS, FL_IF),
         ] {
             own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
-            own.ghost.update(|g| g.uctxt_kind.set([child, k.into()], SlotKind::Int));
         }
         own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
         let me = own.cpu;

@@ -200,6 +200,12 @@ clauses! {
         }
     };
     d13: "D13", |cpu| cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), 0.into()], SlotKind::Int));
+    d13_2: "D13.2", |cpu| {
+        let (cur, slot) = (cpu.own.cur, slot::EAX);
+        if cur > TOTAL_CPU {
+            cpu.own.ghost.update(|g| g.uctxt_kind.set([cur, slot.into()], SlotKind::Undef));
+        }
+    };
     d14: "D14", |cpu| {
         if matches!(cpu.own.dirs.get([9.into(), window::<M>()]), Pde::UnPresent) {
             cpu.own.dirs.set([9.into(), window::<M>()], Pde::Id);

@@ -114,6 +114,8 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D12", |cpu| cpu.own.ac.update([77], |container| container.used = true)),
     ("D12", |cpu| cpu.shared.links.inspect().tcb.update([700], |thread| thread.place = place::FLIGHT)),
     ("D13", |cpu| cpu.own.ghost.0.uctxt_kind.set([500, 0], SlotKind::Int)),
+    ("D13.2", |cpu| cpu.own.ghost.0.uctxt_kind.set([CHILD, slot::EAX], SlotKind::Undef)),
+    ("D13.2", |cpu| cpu.own.ghost.0.uctxt_kind.set([CHILD, slot::EAX], SlotKind::Ptr)),
     ("D18", |cpu| cpu.own.ghost.0.lat.set([PAGE], ReverseMap { valid: true, len: 2 })),
     ("D14", |cpu| cpu.own.dirs.set([CHILD, DIRECTORY + 1], Pde::Id)),
     ("D19.1", |cpu| cpu.own.ghost.0.init = false),

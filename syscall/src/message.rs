@@ -80,7 +80,11 @@ struct Message<M: System> {
 /// Checks the arguments of the running thread, whose buffer is to be written if `written`.
 ///
 /// A page that the program has not touched yet is reserved, as its own access would have done.
+/// The main thread of a CPU, which must not wait, has no arguments.
 fn message<M: System>(cpu: &mut Cpu<'_, M>, written: bool) -> Result<Result<Message<M>, Error>, Stuck> {
+    if !may_sleep(cpu)? {
+        return Ok(Err(Error::Ipc));
+    }
     let (channel, address) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let words = argument(cpu, THIRD)?.any();
     let Some(channel) = channel.below(CHANNELS) else {
@@ -117,7 +121,7 @@ pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let channel = cv.channel();
     acquire_lock_chan(cpu, channel)?;
     if get_sync_chan_busy(cpu, channel)? == FILLED {
-        return wait(cpu, cv, Stage::Send);
+        return sleep(cpu, cv, Stage::Send);
     }
     let sent = ipc_send_body(cpu, channel, page.word(), words)?;
     set_sync_chan_busy(cpu, channel, FILLED.into())?;
@@ -139,23 +143,15 @@ pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck>
     let channel = cv.channel();
     acquire_lock_chan(cpu, channel)?;
     if get_sync_chan_busy(cpu, channel)? != FILLED {
-        return if waits { wait(cpu, cv, Stage::Receive) } else { refuse(cpu, cv) };
+        if waits {
+            return sleep(cpu, cv, Stage::Receive);
+        }
+        release_lock_chan(cpu, channel)?;
+        return back(cpu, Err(Error::Ipc));
     }
     let received = ipc_receive_body(cpu, channel, page.word(), words)?;
     set_sync_chan_busy(cpu, channel, FREE.into())?;
     release_lock_chan(cpu, channel)?;
     answer(cpu, Ok(received))?;
     Ok(Next::Wake(Wake::all(cv)))
-}
-
-/// The running thread, which has the lock of the channel of `cv`, waits until the channel changes and begins again; the
-/// main thread of a CPU must not wait.
-fn wait<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    if may_sleep(cpu)? { sleep(cpu, cv, stage) } else { refuse(cpu, cv) }
-}
-
-/// The running thread, which has the lock of the channel of `cv`, gives it back and is told that it would have to wait.
-fn refuse<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
-    release_lock_chan(cpu, cv.channel())?;
-    back(cpu, Err(Error::Ipc))
 }

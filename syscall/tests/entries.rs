@@ -180,7 +180,7 @@ fn putc_writes_a_byte_and_unknown_calls_are_refused() {
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Putc as u32, 0x1234, 0), (0, 0));
     assert_eq!(fixture.console(), [0x34]);
-    for number in [1, 4, 34, 1000, u32::MAX] {
+    for number in [1, 4, 35, 1000, u32::MAX] {
         assert_eq!(call(&mut cpu, number, 5, 6), refused(Error::InvalCallnr, 5));
     }
 }
@@ -349,6 +349,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         reason: Reason::DivideError,
         parent: Parent::Program,
         load,
+        wake: [5, 3],
     };
     let ready = |cpu: &mut Cpu<'_, Sim>, load| {
         let mut ready = Vec::new();
@@ -364,12 +365,13 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         }
         ready
     };
-    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception"]);
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception", "interrupt"]);
     let Next::Switch(_) = begin(&mut cpu, YIELD, 0, 0) else { panic!("a yield switches") };
-    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["start_user", "main", "exited", "load"]);
+    let steps = ["start_user", "main", "exited", "send", "receive", "wake"];
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), [&steps[..], &["load"]].concat());
     // A thread that is not there, and the kernel's own.
-    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), ["start_user", "main", "exited"]);
-    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), ["start_user", "main", "exited"]);
+    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), steps);
+    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), steps);
 }
 
 /// What a program does.

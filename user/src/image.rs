@@ -1,8 +1,11 @@
-//! The programs, in the order of the boot archive: what [`spawn`](crate::sys::spawn) calls an image is an
+//! The programs, in the order of their boot archive: what [`spawn`](crate::sys::spawn) calls an image is an
 //! index into it.
 
 /// Name of every program. The boot archive holds them in this order.
-pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
+pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild", "ping-pong"];
+
+/// Name of every program of the bench. They have a boot archive of their own, in this order.
+pub const BENCH: &[&str] = &["bench", "bench-peer", "bench-tree", "bench-idle"];
 
 /// The number by which `spawn` knows the program called `name`, or `None` if there is no such program.
 ///
@@ -11,9 +14,19 @@ pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
 /// assert_eq!(user::image::NAMES[HELLO as usize], "hello");
 /// ```
 pub const fn number(name: &str) -> Option<u32> {
+    position(NAMES, name)
+}
+
+/// As [`number`], in the bench's own archive.
+pub const fn bench_number(name: &str) -> Option<u32> {
+    position(BENCH, name)
+}
+
+/// Where `name` is among `names`.
+const fn position(names: &[&str], name: &str) -> Option<u32> {
     let mut index = 0;
-    while index < NAMES.len() {
-        if same(NAMES[index].as_bytes(), name.as_bytes()) {
+    while index < names.len() {
+        if same(names[index].as_bytes(), name.as_bytes()) {
             return Some(index as u32);
         }
         index += 1;

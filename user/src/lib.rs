@@ -24,12 +24,16 @@
 pub mod image;
 
 #[cfg(target_arch = "x86_64")]
+pub mod channel;
+#[cfg(target_arch = "x86_64")]
 pub mod console;
 #[cfg(target_arch = "x86_64")]
 pub mod memory;
 #[cfg(target_arch = "x86_64")]
 pub mod sys;
 
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+pub mod bench;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod quota;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs the machine to its end.
 pub fn run(run: &Run) -> Result<Ended, Error> {
@@ -21,12 +21,12 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let mut child = command(run, &monitor.path).spawn().map_err(Error::start(tools::QEMU))?;
     let console = child.stdout.take().map(|stdout| {
         let live = run.show;
-        thread::spawn(move || collect(stdout, live))
+        thread::spawn(move || collect(stdout, live, begin))
     });
     // An NMI makes the kernel say what each CPU is doing. QEMU forgets what a connection sent once that is closed.
     let (status, timed_out) =
         wait(&mut child, begin, run.timeout, |_| monitor.send("nmi\n")).map_err(Error::start(tools::QEMU))?;
-    let console = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let (console, arrivals) = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
     let outcome = match status.code() {
         _ if timed_out => Outcome::TimedOut,
         // `-no-reboot` turns a reset into a normal end.
@@ -34,12 +34,17 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         Some(code) => Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended),
         None => Outcome::Emulator(status),
     };
-    Ok(Ended { outcome, console, time: begin.elapsed() })
+    Ok(Ended { outcome, console, time: begin.elapsed(), arrivals })
 }
 
 fn command(run: &Run, monitor: &Path) -> Command {
     let mut command = Command::new(tools::QEMU);
-    command.args(["-M", "pc", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "2G"]);
+    if run.counted {
+        command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
+    } else {
+        command.args(["-accel", "tcg,thread=multi"]);
+    }
+    command.args(["-M", "pc", "-cpu", "max", "-m", "2G"]);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     // The console; without port 0xE9 it would be COM1.
@@ -57,18 +62,20 @@ fn command(run: &Run, monitor: &Path) -> Command {
     command
 }
 
-/// Reads the console to its end.
-fn collect(mut from: impl Read, live: bool) -> String {
+/// Reads the console to its end, and says how much of it had come when.
+fn collect(mut from: impl Read, live: bool, begin: Instant) -> (String, Vec<(usize, Duration)>) {
     let mut all = Vec::new();
+    let mut arrivals = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         let bytes = &chunk[..length];
         all.extend_from_slice(bytes);
+        arrivals.push((all.len(), begin.elapsed()));
         if live {
             show(bytes);
         }
     }
-    String::from_utf8_lossy(&all).into_owned()
+    (String::from_utf8_lossy(&all).into_owned(), arrivals)
 }
 
 /// The socket of QEMU's monitor; removed when dropped.

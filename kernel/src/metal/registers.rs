@@ -70,6 +70,18 @@ pub fn apic_number() -> u32 {
     CpuId::new().get_feature_info().map_or(0, |info| info.initial_local_apic_id().into())
 }
 
+/// Lets programs on this CPU read the time-stamp counter, which [`protect`] keeps from them: for the image of the bench.
+pub fn allow_time_stamps() {
+    // SAFETY: no code of the kernel counts on what programs can read there.
+    unsafe { Cr4::write(Cr4::read() - Cr4Flags::TIMESTAMP_DISABLE) }
+}
+
+/// The time-stamp counter.
+pub fn time_stamp() -> u64 {
+    // SAFETY: every processor with long mode has the instruction, and ring 0 may use it.
+    unsafe { core::arch::x86_64::_rdtsc() }
+}
+
 /// Makes `syscall` enter the kernel at `entry`.
 ///
 /// # Safety

@@ -13,7 +13,7 @@ use domain::{Flag, Map};
 /// Clauses that the representation makes true.
 pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[("D16", "a channel is as its last holder left it")];
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 27] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 28] {
     [
         Fact {
             number: "D1",
@@ -275,6 +275,21 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 27] {
             class: Derived,
             keys: &[("uctxt.kind", &[0, 1])],
             holds: |v, k| v.is_mine(k[0]) || matches!(v.ghost.uctxt_kind.get([k[0], k[1]]), SlotKind::Undef),
+        },
+        Fact {
+            number: "D13.2",
+            name: "threads alive but the main ones have user contexts",
+            class: Derived,
+            keys: &[("uctxt.kind", &[0, 1])],
+            holds: |v, k| {
+                k[0] <= TOTAL_CPU
+                    || !v.is_mine(k[0])
+                    || match v.ghost.uctxt_kind.get([k[0], k[1]]) {
+                        SlotKind::Int => true,
+                        SlotKind::Ptr => k[1] == slot::EIP,
+                        SlotKind::Undef => false,
+                    }
+            },
         },
         Fact {
             number: "D14",

@@ -303,6 +303,7 @@ impl One {
         self.containers.insert(child, Container { quota, ..Default::default() });
         self.ready.push_back(child);
         let slots = [(8, 0x23), (9, 0x23), (13, 0x1B), (14, 0x200), (15, 0xF000_0000), (16, 0x23)];
+        self.contexts.extend((0..UCTXT_SIZE).map(|slot| ((child, slot), 0)));
         self.contexts.extend(slots.map(|(slot, value)| ((child, slot), value)));
         Some(child)
     }

@@ -265,18 +265,19 @@ nowhere!(
     LockStates
 );
 
-/// The shared objects of this machine, at boot.
-pub fn shared(board: &'static Board) -> Shared<Metal> {
+/// The shared objects of this machine, at boot; it is made once.
+pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     let place = Place { board, cpu: 0 };
     let norm = (KERN_LOW..KERN_HIGH.min(board.nps)).filter(|&frame| board.memory.is_ram(frame)).count();
-    Shared {
+    let make = |_| Shared {
         at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
         pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
         sleep: Locks::new(place, NUM_CV as usize, |_| Queue::new(place)),
         channels: SharedChannels::new(place),
         links: SharedLinks::new(Threads::boot(place)),
         boot: Boot { nps: board.nps, norm: norm as u32 },
-    }
+    };
+    &board.keep_each(1, "shared objects", make)[0]
 }
 
 /// CPU `cpu` before `sched_init`.

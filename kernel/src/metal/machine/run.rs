@@ -34,7 +34,7 @@ fn prepare(boot: &mut Boot) {
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
         panic!("cannot boot: {problem}");
     }
-    let shared = &board.keep_each(1, "shared objects", |_| shared(board))[0];
+    let shared = shared(board);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
         *place.lock() = Some(processor(board, shared, cpu));
     }
