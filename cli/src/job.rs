@@ -3,6 +3,7 @@
 use crate::emulator::{self, Emulator, Outcome};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
+use crate::watch::{Watch, Watched};
 use crate::{archive, workspace};
 use kernel::exit::Reason;
 use programs::{Check, Plan, Program};
@@ -40,12 +41,21 @@ pub struct Boot<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// Whether to evaluate the invariant while it runs, and when; on QEMU only.
+    pub watch: Option<Watch>,
 }
 
 impl Boot<'_> {
     /// The kernel on QEMU, without checks, time-out, debugger and console.
-    pub const QUIET: Boot<'static> =
-        Boot { emulator: Emulator::Qemu, image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
+    pub const QUIET: Boot<'static> = Boot {
+        emulator: Emulator::Qemu,
+        image: IMAGE,
+        kind: Kind::Fast,
+        timeout: None,
+        gdb: false,
+        show: false,
+        watch: None,
+    };
 }
 
 /// How a job did.
@@ -56,6 +66,8 @@ pub struct Ran {
     pub console: String,
     /// How long it took.
     pub time: Duration,
+    /// What came of watching it.
+    pub watched: Option<Watched>,
 }
 
 /// Why a machine ended before its programs did.
@@ -101,12 +113,12 @@ impl Job {
 
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { emulator, image: name, kind, timeout, gdb, show } = *boot;
+        let Boot { emulator, image: name, kind, timeout, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
         let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
-        archive::write(&archive, &image, &self.plan.boot_list, &programs)?;
+        archive::write(&archive, &image, &self.plan.boot_list, &programs, watch.is_some())?;
         if gdb {
             eprintln!(
                 "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
@@ -121,10 +133,11 @@ impl Job {
             gdb,
             show,
             counted: false,
+            watch,
         };
-        let emulator::Ended { outcome, console, time, .. } = emulator.run(&run)?;
+        let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
-        Ok(Ran { failure, console, time })
+        Ok(Ran { failure, console, time, watched })
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
@@ -138,6 +151,7 @@ impl Job {
             seed,
             time_slice: TIME_SLICE,
             memory: Memory::default(),
+            input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking: Checking::AtEnd,
         };
@@ -154,7 +168,12 @@ impl Job {
             _ => report.cpus.iter().map(ToString::to_string).collect(),
         };
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        Ok(Ran { failure, console: String::from_utf8_lossy(&console).into_owned(), time: begin.elapsed() })
+        Ok(Ran {
+            failure,
+            console: String::from_utf8_lossy(&console).into_owned(),
+            time: begin.elapsed(),
+            watched: None,
+        })
     }
 
     /// What of a run was not as expected, in words; nothing if all was.
@@ -167,6 +186,7 @@ impl Job {
             Some(failure) => problems.insert(0, ran.explain(failure)),
             None => problems.extend(check.missing().iter().map(ToString::to_string)),
         }
+        problems.extend(ran.watched.iter().flat_map(|watched| &watched.violations).cloned());
         problems
     }
 }
@@ -222,7 +242,7 @@ mod tests {
     use super::*;
 
     fn ran(console: &str) -> Ran {
-        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO }
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None }
     }
 
     #[test]
@@ -238,7 +258,7 @@ mod tests {
     fn a_failure_comes_with_the_kernels_report() {
         let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
         let failure = Failure::Emulated(Outcome::Ended(Reason::Panic));
-        let ran = Ran { failure: None, console, time: Duration::ZERO };
+        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None };
         assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
         assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
         assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));

@@ -15,6 +15,7 @@ mod run;
 mod setup;
 mod test;
 mod tools;
+mod watch;
 mod workspace;
 
 use clap::{Parser, Subcommand};

@@ -4,6 +4,7 @@ use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::image::Kind;
 use crate::job::{Boot, Job};
+use crate::watch::Watch;
 use clap::ValueEnum;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -29,6 +30,9 @@ pub struct Arguments {
     /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
     #[arg(long)]
     checked: bool,
+    /// Evaluate the invariant on the running kernel, every so many seconds and at the end
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
+    check: Option<f64>,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
@@ -64,6 +68,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.checked && emulator.is_none() {
         return Err(Error::Needs { option: "--checked", machine: "qemu or bochs" });
     }
+    if arguments.check.is_some() && machine == Machine::Bochs {
+        return Err(Error::Needs { option: "--check", machine: "qemu or sim" });
+    }
     if let Some(emulator) = emulator.filter(|emulator| !emulator.is_there()) {
         return Err(Error::NotInstalled(emulator));
     }
@@ -72,12 +79,19 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let ran = match emulator {
         Some(emulator) => {
             let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
-            job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, ..Boot::QUIET })?
+            {
+                let every = arguments.check.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
+                let watch = every.map(|every| Watch { every, until: None });
+                job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, watch, ..Boot::QUIET })?
+            }
         }
         None => job.hosted(arguments.seed, timeout, true)?,
     };
     if !ran.console.is_empty() && !ran.console.ends_with('\n') {
         println!();
+    }
+    if let Some(watched) = &ran.watched {
+        eprintln!("{watched}");
     }
     let problems = job.problems(&ran);
     let seconds = ran.time.as_secs_f64();

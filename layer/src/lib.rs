@@ -22,6 +22,7 @@ pub mod constants;
 pub mod container;
 pub mod context;
 pub mod contract;
+pub mod dump;
 pub mod ept;
 pub mod fields;
 pub mod interface;

@@ -224,6 +224,8 @@ pub trait Visit<M: Machine> {
 pub trait Spec: Machine<Log: Clone> + VisibleHomes {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
+    /// What `registers` have for slot `slot` of a user context, which is below [`UCTXT_SIZE`](crate::constants::UCTXT_SIZE).
+    fn register(registers: &Self::Registers, slot: Self::Word) -> Self::Wide;
     /// Character `k`, counted from the oldest, of those that [`Machine::serial_bytes`] stores for `index`.
     fn serial_byte(index: Self::Word, k: Self::Word) -> Self::Word;
 }

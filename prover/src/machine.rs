@@ -231,6 +231,11 @@ impl<G: Geometry> Spec for Sym<G> {
     fn present<T: 'static>(ghost: &Shown<T>) -> &T {
         &ghost.0
     }
+    #[track_caller]
+    fn register(registers: &Self::Registers, slot: SymWord) -> SymWide {
+        let found = (0..).zip(registers).find(|&(k, _)| slot == k);
+        *found.expect("a slot of a user context").1
+    }
     fn serial_byte(index: SymWord, k: SymWord) -> SymWord {
         SymWord(machine_says("machine.serial.byte", Range::UpTo(255), &[index, k]))
     }

@@ -17,6 +17,7 @@ pub mod baton;
 pub mod board;
 pub mod check;
 pub mod guest;
+pub mod live;
 pub mod lock;
 pub mod log;
 pub mod machine;

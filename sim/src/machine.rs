@@ -131,6 +131,9 @@ impl Spec for Sim {
     fn present<T: 'static>(ghost: &Present<T>) -> &T {
         &ghost.0
     }
+    fn register(registers: &Self::Registers, slot: u32) -> u64 {
+        registers[slot as usize]
+    }
     fn serial_byte(index: u32, k: u32) -> u32 {
         board::current().serial.byte(index, k)
     }
@@ -180,9 +183,6 @@ impl System for Sim {
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
         let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
         board::current().write(&bytes);
-    }
-    fn console_byte(byte: u32) {
-        board::current().write(&[byte as u8]);
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
         let (board, me, thread) = (board::current(), cpu.own.cpu, cpu.own.cur);

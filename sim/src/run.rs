@@ -6,6 +6,7 @@ use crate::lock::CHANNEL;
 use crate::log::Kept;
 use crate::machine::{Sim, shared};
 use crate::runner::{Finished, Runner, Timer};
+use crate::serial::Script;
 use layer::constants::TOTAL_CPU;
 use layer::machine::Object;
 use layer::state::Shared;
@@ -55,6 +56,8 @@ pub struct Config<'a> {
     pub time_slice: u64,
     /// The machine's memory.
     pub memory: Memory,
+    /// What is typed on the console.
+    pub input: Vec<u8>,
     /// How long the run may take.
     pub limit: Limit,
     /// When to evaluate the invariant.
@@ -241,7 +244,9 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
         Ok(Start { cpu, image, quota })
     };
     let starts = abi::boot::parse(config.boot_list).map(start).collect::<Result<Vec<_>, _>>()?;
-    Ok(Board::new(config.memory, archive, cpus, &starts, console))
+    let mut board = Board::new(config.memory, archive, cpus, &starts, console);
+    board.serial = Script::of_input(&config.input);
+    Ok(board)
 }
 
 /// Puts together what the CPUs have to say.

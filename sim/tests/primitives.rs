@@ -51,8 +51,18 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
             .map(row)
             .into();
     let modes: Vec<usize> = ["proc_start_user", "proc_exit_user"].map(row).into();
-    let guest = ["vmx_init", "vmx_run_vm", "vmx_return_from_guest", "vmx_return_from_guest", "host_in"].map(row).into();
-    let guest: Vec<usize> = guest;
+    let guest = [
+        "vmx_init",
+        "vmx_set_mmap",
+        "vmx_set_mmap",
+        "vmx_run_vm",
+        "guest_load",
+        "guest_store",
+        "guest_store",
+        "vmx_return_from_guest",
+        "host_in",
+    ];
+    let guest: Vec<usize> = guest.map(row).into();
     let channels = [
         "acquire_lock_CHAN",
         "acquire_lock_CHAN",
@@ -70,7 +80,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let row = prop_oneof![
         3 => prop::sample::select(often),
         2 => prop::sample::select(modes),
-        2 => prop::sample::select(guest),
+        4 => prop::sample::select(guest),
         4 => prop::sample::select(channels),
         2 => prop::sample::select(console),
         4 => whichever
@@ -112,6 +122,13 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     let zeroed = one.zeroed();
     let pages = [0, 1, 2, 511, 512, 513, 700_000, 720_895, 720_896, 5];
     let page = if c == 255 { 3 } else { KERN_LOW + pages[c as usize % pages.len()] };
+    // Mostly pages that the guest has.
+    let guest = one.vm.mapped();
+    let page = if row.kind == Kind::GuestAccessor && f % 8 != 0 && !guest.is_empty() {
+        guest[c as usize % guest.len()]
+    } else {
+        page
+    };
     let chunk = Chunk::ALL[d as usize % 4];
     let offset = e % 16 * if f == 0 { 1 } else { chunk as u32 } + f % 3 * 2000;
     // Mostly what this CPU has the lock of.
@@ -142,6 +159,8 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         "enable" | "ev" => Some(d % 3),
         "sel" | "base" | "lim" | "ar" | "errcode" => Some(c << 24 | e),
         "kind" | "vector" => Some(if f == 0 { c << 24 | e } else { e % 8 << 8 }),
+        // Mostly pages of this CPU's own.
+        "hpa" if f % 4 != 0 && !one.data.is_empty() => Some(one.data[e as usize % one.data.len()] * PAGE_SIZE),
         "gpa" | "hpa" => Some(page * PAGE_SIZE + if f % 8 == 0 { e } else { 0 }),
         "memtype" => Some(d % 9),
         "c" => Some(if d % 3 == 0 { u32::from(b'\n') } else { c << 24 | e }),

@@ -19,6 +19,7 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
         seed: 1,
         time_slice: TIME_SLICE,
         memory: Memory::default(),
+        input: Vec::new(),
         limit: Limit { work: Some(200_000_000), until: None },
         checking: Checking::Never,
     }

@@ -9,6 +9,7 @@
 
 pub mod apic;
 pub mod boot;
+pub mod com2;
 pub mod console;
 pub mod cpu;
 pub mod entry;

@@ -20,6 +20,7 @@
 //! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
 //! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked by
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
+pub mod checkpoint;
 mod contexts;
 mod directories;
 mod ledger;

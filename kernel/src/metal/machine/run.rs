@@ -1,6 +1,6 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, processor, serial, set_board, shared};
+use super::{Metal, Saved, board, checkpoint, processor, serial, set_board, shared};
 use crate::context::Slot;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
@@ -34,6 +34,7 @@ fn prepare(boot: &mut Boot) {
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
         panic!("cannot boot: {problem}");
     }
+    checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
         *place.lock() = Some(processor(board, shared, cpu));
@@ -56,6 +57,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
     let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
     work(hardware, way, |hardware, layer| {
+        checkpoint::pass(hardware.number(), layer, true);
         let saved = Saved::by_stub(hardware, layer);
         match why {
             Entry::SystemCall => entry::system_call(layer, saved),
@@ -88,7 +90,7 @@ fn work(
         let layer = own.as_mut().expect("`prepare` has made what each CPU owns");
         let before = layer.own.cur;
         serial::attend(layer);
-        match first(hardware, layer).and_then(|next| steps(layer, next)) {
+        match first(hardware, layer).and_then(|next| steps(number, layer, next)) {
             Ok(thread) => {
                 let root = board().spaces.root(thread.into()).expect("every thread has a page map");
                 let its = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
@@ -104,13 +106,14 @@ fn work(
 }
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
-fn steps(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<u32, Stuck> {
+fn steps(number: usize, layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
         ledger().runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
+        checkpoint::pass(number, layer, false);
     }
 }
 
