@@ -2,7 +2,7 @@
 //! index into it.
 
 /// Name of every program. The boot archive holds them in this order.
-pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild", "ping-pong"];
+pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild", "ping-pong", "spin"];
 
 /// Name of every program of the bench. They have a boot archive of their own, in this order.
 pub const BENCH: &[&str] = &["bench", "bench-peer", "bench-tree", "bench-idle"];

@@ -1,6 +1,6 @@
 //! The table of behaviours.
 
-use crate::emulator::{Emulator, Outcome};
+use crate::emulator::{Act, Emulator, Outcome, Parts};
 use crate::image::Kind;
 use kernel::exit::Reason;
 use std::time::Duration;
@@ -21,6 +21,14 @@ pub struct Behaviour {
     pub programs: bool,
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
+    /// What the boot list starts, where it starts anything; the boot archive then holds all programs.
+    pub boot_list: &'static str,
+    /// Boot options.
+    pub options: &'static str,
+    /// What the machine is made of.
+    pub parts: Parts<'static>,
+    /// What is done to the machine, once the console shows what.
+    pub script: &'static [(&'static str, Act<'static>)],
     /// When to give up.
     pub timeout: Duration,
     /// How the run must end.
@@ -42,6 +50,10 @@ pub const USUAL: Behaviour = Behaviour {
     cpus: 1,
     programs: false,
     archive: true,
+    boot_list: "",
+    options: "",
+    parts: Parts::USUAL,
+    script: &[],
     timeout: Duration::from_secs(60),
     outcome: Outcome::Ended(Reason::Done),
     texts: &[],
@@ -75,6 +87,14 @@ const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
 
 /// All programs run.
 const PROGRAMS: Behaviour = Behaviour { programs: true, timeout: Duration::from_secs(90), ..USUAL };
+
+/// More characters than the UART, the layer's UART and the layer's console keep, but for the last.
+const LONG_LINE: &str = concat!(
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\n",
+);
 
 /// The behaviours, in the order in which they are tried.
 pub const BEHAVIOURS: &[Behaviour] = &[
@@ -190,6 +210,30 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         cpus: 8,
         timeout: BUSY_LIMIT,
         texts: &["20 slices have ended on each of 8 CPUs"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "programs-that-loop",
+        cpus: 2,
+        boot_list: "0 spin 32\n0 hello 48\n0 spin 32\n1 spin 32",
+        timeout: BUSY_LIMIT,
+        // They hold their CPUs no longer than a slice, and would never end.
+        script: &[("(hello) exited with status 0", Act::Interrupt)],
+        outcome: Outcome::Ended(Reason::Interrupted),
+        texts: &["cairn: stopped from outside", "CPU 0: ", "(spin)", "CPU 1: ", "(spin)"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "serial",
+        image: "try-serial",
+        timeout: BUSY_LIMIT,
+        script: &[
+            ("type now", Act::Type("hello, kernel\n")),
+            ("<hello, kernel>", Act::Type(LONG_LINE)),
+            ("56789>", Act::Type("bye\n")),
+        ],
+        texts: &["<hello, kernel>", "<0123456789012345678901234567890123456789", "<bye>", "0 characters were lost"],
+        count: Some(("0123456789", LONG_LINE.len() / 10)),
         ..USUAL
     },
     Behaviour {

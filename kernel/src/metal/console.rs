@@ -132,6 +132,11 @@ pub fn take_input(into: &mut [u8]) -> usize {
     count
 }
 
+/// How many characters were received that nobody took in time.
+pub fn lost_input() -> u32 {
+    lock().input.lost()
+}
+
 /// The console, whoever has it; for the last report.
 ///
 /// # Safety
