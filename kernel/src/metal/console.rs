@@ -10,7 +10,7 @@ use uart_16550::{BaudRate, Config, Uart16550, backend::PioBackend};
 use x86_64::instructions::port::{Port, PortReadOnly};
 
 /// COM1.
-const COM1: u16 = 0x3F8;
+pub(super) const COM1: u16 = 0x3F8;
 /// The emulators' debug port: it reads as its own number where it exists.
 pub const DEBUG_PORT: u16 = 0xE9;
 /// 115200 baud, an interrupt as soon as a byte has come.
