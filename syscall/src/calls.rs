@@ -17,6 +17,7 @@ use layer::thread::get_curid;
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
 /// Carries out the call that the running thread's saved registers ask for.
+#[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let number = argument(cpu, NUMBER)?;
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
@@ -88,6 +89,7 @@ fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.
+#[inline]
 fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?))

@@ -52,6 +52,15 @@ impl Mail {
         Mail(bytes)
     }
 
+    /// The bytes of a channel's mailbox.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    pub fn bytes(&self, channel: u32) -> &[AtomicU8] {
+        let begin = channel as usize * PAGE_SIZE as usize;
+        &self.0[begin..begin + PAGE_SIZE as usize]
+    }
+
     fn byte(&self, [channel, at]: [u32; 2]) -> &AtomicU8 {
         assert!(at < PAGE_SIZE, "a mailbox has no byte {at}");
         &self.0[(channel * PAGE_SIZE + at) as usize]

@@ -1,6 +1,7 @@
 //! Locks and links, as the layer takes them.
+use super::Mailboxes;
 use super::{Metal, NoLog, Place};
-use crate::home::channels::{Blocks, Mail};
+use crate::home::channels::Blocks;
 use crate::home::rows::{self, Guard, Rows};
 use crate::home::{Nowhere, Of};
 use crate::lock::Lock;
@@ -97,7 +98,7 @@ impl machine::Links<Metal> for SharedLinks {
 pub struct SharedChannels {
     locks: &'static [Lock<()>],
     blocks: Blocks,
-    mail: Mail,
+    mail: Mailboxes,
 }
 
 impl SharedChannels {

@@ -1,8 +1,9 @@
 //! Users' frames, through the direct map: the processor's own page tables, and bytes of memory.
-use super::Place;
-use crate::home::{Entries, fill_each, page_entry};
+use super::{Mailboxes, Place};
+use crate::home::{Entries, Of, fill_each, page_entry};
 use crate::layout::PAGE_SIZE;
 use crate::metal::paging::{self, direct};
+use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
 use layer::fields::{Byte, Pte};
@@ -119,6 +120,15 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
     fn store(&mut self, key: [u32; 2], value: Byte<D>) {
         // SAFETY: as in `load`.
         unsafe { self.byte(key).write(value.value as u8) }
+    }
+
+    #[inline(always)]
+    fn copy_row(&mut self, frame: u32, length: u32, source: &dyn Any, channel: u32) -> bool {
+        let Some(Of(Mailboxes(mail))) = source.downcast_ref::<Of<Mailboxes>>() else { return false };
+        let bytes = mail.bytes(channel)[..length as usize].as_ptr().cast::<u8>();
+        // SAFETY: nobody changes the bytes meanwhile, as the layer copies messages only while it holds the channel's lock.
+        self.write(frame, 0, unsafe { core::slice::from_raw_parts(bytes, length as usize) });
+        true
     }
 
     fn fill(&mut self, row: &[u32], value: Byte<D>) {
