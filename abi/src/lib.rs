@@ -15,6 +15,7 @@
 pub mod boot;
 pub mod refused;
 pub mod report;
+pub mod watch;
 
 pub use report::Reason;
 
@@ -80,10 +81,13 @@ calls! {
     Recv = 9,
     /// `get_quota() -> pages`: how many pages the caller may still obtain.
     GetQuota = 26,
-    /// `putc(byte)`: writes one byte to the console.
+    /// `putc(byte) -> byte`: writes one byte to the console, by way of the serial port of the caller's CPU.
     Putc = 32,
     /// `exit(status)`: ends the caller; never returns.
     Exit = 33,
+    /// `getc() -> byte`: the oldest byte of the console's input that nobody has read, by way of the serial port of the
+    /// caller's CPU.
+    Getc = 34,
 }
 
 macro_rules! errors {
@@ -117,4 +121,10 @@ errors! {
     InvalChid = 11,
     /// There is no program with this number in the boot archive.
     InvalId = 12,
+    /// `getc`: there is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
+    NoChar = 32,
+    /// `putc`: the serial port does not transmit.
+    SendFail = 33,
+    /// The caller's CPU has no serial port (P39).
+    NoDevice = 34,
 }

@@ -98,7 +98,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     let image = image::path(behaviour.image, behaviour.kind);
     let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
     if behaviour.archive {
-        archive::write(&archive, &image, "", &[])?;
+        archive::write(&archive, &image, "", &[], false)?;
     }
     let ended = behaviour.emulator.run(&Run {
         image: &image,
@@ -107,6 +107,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         timeout: Some(behaviour.timeout),
         gdb: false,
         show,
+        watch: None,
         counted: false,
     })?;
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
@@ -192,7 +193,7 @@ mod tests {
     use std::time::Duration;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
-        Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new() }
+        Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new(), watched: None }
     }
 
     #[test]

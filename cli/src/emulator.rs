@@ -5,6 +5,7 @@ pub mod qemu;
 
 use crate::error::Error;
 use crate::tools;
+use crate::watch::{Watch, Watched};
 use kernel::exit::Reason;
 use std::fmt;
 use std::io::{self, Write};
@@ -64,6 +65,8 @@ pub struct Run<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// How to watch it, if the boot archive says that it is watched; on QEMU only.
+    pub watch: Option<Watch>,
     /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
     /// Bochs it always does.
     pub counted: bool,
@@ -101,6 +104,8 @@ pub struct Ended {
     pub console: String,
     /// How long it took.
     pub time: Duration,
+    /// What came of watching it.
+    pub watched: Option<Watched>,
     /// How many bytes of the console had come when; on QEMU only.
     pub arrivals: Vec<(usize, Duration)>,
 }

@@ -10,11 +10,14 @@ mod error;
 mod image;
 mod job;
 mod layer;
+mod new_program;
 mod prove;
 mod run;
 mod setup;
+mod storm;
 mod test;
 mod tools;
+mod watch;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -35,8 +38,10 @@ enum Verb {
     Boots(boots::Arguments),
     Call(call::Arguments),
     Layer(layer::Arguments),
+    NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
+    Storm(storm::Arguments),
     Test(test::Arguments),
 }
 
@@ -47,8 +52,10 @@ fn main() -> ExitCode {
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),
+        Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Storm(arguments) => storm::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

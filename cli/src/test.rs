@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, page, boots, programs]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, programs]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -40,7 +40,7 @@ const STEPS: &[Step] = &[
     Step { key: "loom", name: "every interleaving on the lock", run: loom },
     Step { key: "proofs", name: "proofs", run: prove::prove_all },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
-    Step { key: "page", name: "the page about adding a primitive", run: page::follow },
+    Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "programs", name: "programs on all machines", run: programs },
 ];

@@ -2,6 +2,7 @@
 //! untrusted input: nothing here indexes or overflows.
 
 use crate::memory_map::{Kind, MemoryMap, Region};
+use crate::record::Record;
 use crate::start_info::{Error, StartInfo};
 use core::ops::Range;
 
@@ -18,19 +19,9 @@ const TYPE_RAM: u32 = 1;
 /// `XEN_HVM_MEMMAP_TYPE_ACPI`.
 const TYPE_ACPI: u32 = 3;
 
-/// Little-endian integers out of a record, at fixed places.
-struct Record<'a>(&'a [u8]);
-
-impl Record<'_> {
-    fn u32(&self, at: usize) -> Result<u32, Error> {
-        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
-        Ok(u32::from_le_bytes(*bytes))
-    }
-
-    fn u64(&self, at: usize) -> Result<u64, Error> {
-        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
-        Ok(u64::from_le_bytes(*bytes))
-    }
+/// What a record has.
+fn known<T>(value: Option<T>) -> Result<T, Error> {
+    value.ok_or(Error::Unreadable)
 }
 
 /// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
@@ -41,35 +32,35 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
         read(start..end).map(Record).ok_or(Error::Unreadable)
     };
     let info = record(address, 0, INFO_BYTES)?;
-    if info.u32(0)? != MAGIC {
+    if known(info.u32(0))? != MAGIC {
         return Err(Error::Unknown);
     }
-    if info.u32(4)? == 0 {
+    if known(info.u32(4))? == 0 {
         return Err(Error::NoMemoryMap);
     }
 
     let mut map = MemoryMap::default();
-    let table = info.u64(40)?;
-    for index in 0..info.u32(48)? {
+    let table = known(info.u64(40))?;
+    for index in 0..known(info.u32(48))? {
         let entry = record(table, index, REGION_BYTES)?;
-        let start = entry.u64(0)?;
-        let kind = match entry.u32(16)? {
+        let start = known(entry.u64(0))?;
+        let kind = match known(entry.u32(16))? {
             TYPE_RAM => Kind::Ram,
             TYPE_ACPI => Kind::Acpi,
             _ => Kind::Reserved,
         };
-        map.push(Region { start, end: start.saturating_add(entry.u64(8)?), kind })?;
+        map.push(Region { start, end: start.saturating_add(known(entry.u64(8))?), kind })?;
     }
 
-    let archive = match info.u32(12)? {
+    let archive = match known(info.u32(12))? {
         0 => None,
         _ => {
-            let module = record(info.u64(16)?, 0, MODULE_BYTES)?;
-            let start = module.u64(0)?;
-            Some(start..start.checked_add(module.u64(8)?).ok_or(Error::Unreadable)?)
+            let module = record(known(info.u64(16))?, 0, MODULE_BYTES)?;
+            let start = known(module.u64(0))?;
+            Some(start..start.checked_add(known(module.u64(8))?).ok_or(Error::Unreadable)?)
         }
     };
-    let rsdp = Some(info.u64(32)?).filter(|&address| address != 0);
+    let rsdp = Some(known(info.u64(32))?).filter(|&address| address != 0);
     Ok(StartInfo { map, archive, rsdp })
 }
 

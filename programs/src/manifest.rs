@@ -4,6 +4,7 @@
 //!
 //! ```toml
 //! about = "what the program shows, in a line"
+//! alone = true                    # started only where it is named, not with all others; false if left out
 //!
 //! # The main threads of these CPUs start the program, this many times each.
 //! [[start]]
@@ -36,6 +37,9 @@ use serde::Deserialize;
 pub struct Manifest {
     /// What the program shows.
     pub about: String,
+    /// Whether it is started only where it is named.
+    #[serde(default)]
+    pub alone: bool,
     /// Its instances.
     #[serde(default, rename = "start")]
     pub starts: Vec<Start>,
@@ -256,6 +260,7 @@ mod tests {
     fn a_manifest_with_everything() {
         let text = r#"
             about = "a test"
+            alone = true
             [[start]]
             cpus = [0, 2]
             machine = { least = 3 }
@@ -270,6 +275,7 @@ mod tests {
             end = { exited = 0 }
         "#;
         let manifest = Manifest::parse(text).unwrap();
+        assert!(manifest.alone);
         let [first, second] = manifest.starts.as_slice() else { panic!("two starts") };
         assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
         assert_eq!([2, 3, 8].map(|cpus| first.machine.contains(cpus)), [false, true, true]);

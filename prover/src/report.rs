@@ -211,6 +211,8 @@ pub struct Report {
     pub theorems: Vec<Row>,
     /// Clauses of the invariant that the types make true.
     pub by_construction: Vec<Clause>,
+    /// Clauses of the invariant that speak of other CPUs, and which theorems and clauses they are.
+    pub by_theorems: Vec<Clause>,
     /// What all of it stands on.
     pub assumed: Vec<Assumption>,
     /// Branches of the code, if everything was to be proved.

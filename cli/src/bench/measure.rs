@@ -120,7 +120,7 @@ impl Bench {
                 let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
                 let list = format!("{trees}0 bench {bench_quota}\n");
                 let files: Vec<_> = bench.programs.iter().map(|(name, elf)| (*name, elf.as_slice())).collect();
-                archive::write(&path, &image::path(boot.image(), Kind::Fast), &list, &files)?;
+                archive::write(&path, &image::path(boot.image(), Kind::Fast), &list, &files, false)?;
             }
         }
         Ok(bench)
@@ -174,6 +174,7 @@ impl Bench {
             gdb: false,
             show: false,
             counted,
+            watch: None,
         })?;
         if ended.outcome == Outcome::Ended(Reason::Done) {
             return Ok(ended);

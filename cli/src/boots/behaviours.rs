@@ -42,7 +42,7 @@ pub const USUAL: Behaviour = Behaviour {
     cpus: 1,
     programs: false,
     archive: true,
-    timeout: Duration::from_secs(20),
+    timeout: Duration::from_secs(60),
     outcome: Outcome::Ended(Reason::Done),
     texts: &[],
     count: None,
@@ -60,6 +60,9 @@ const PANIC: Behaviour = Behaviour {
     count: Some(("cairn: kernel panic on CPU", 1)),
     ..USUAL
 };
+
+/// When to give up where CPUs wait for each other, on a host that has other things to do.
+const BUSY_LIMIT: Duration = Duration::from_secs(120);
 
 /// When to give up on Bochs, where GRUB alone takes several seconds.
 const BOCHS_LIMIT: Duration = Duration::from_secs(90);
@@ -179,6 +182,45 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         image: "try-ring3-smp",
         cpus: 8,
         texts: &["8 CPUs switched 5000 times each between two threads"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "preemption",
+        image: "try-preempt",
+        cpus: 8,
+        timeout: BUSY_LIMIT,
+        texts: &["20 slices have ended on each of 8 CPUs"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "bochs-preemption",
+        emulator: Emulator::Bochs,
+        image: "try-preempt",
+        cpus: 2,
+        timeout: BOCHS_LIMIT,
+        texts: &["20 slices have ended on each of 2 CPUs"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "idle-2-cpus",
+        image: "try-idle",
+        cpus: 2,
+        timeout: BUSY_LIMIT,
+        texts: &["the token went round 2 CPUs 300 times"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "idle-8-cpus",
+        image: "try-idle",
+        cpus: 8,
+        timeout: BUSY_LIMIT,
+        texts: &["the token went round 8 CPUs 300 times"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "spurious-interrupts",
+        image: "try-spurious",
+        texts: &["3 interrupts that nobody asked for"],
         ..USUAL
     },
     Behaviour {

@@ -119,7 +119,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
             }
         }
     };
-    Ok(Ended { outcome, console: text, time: begin.elapsed(), arrivals: Vec::new() })
+    Ok(Ended { outcome, console: text, time: begin.elapsed(), arrivals: Vec::new(), watched: None })
 }
 
 /// Makes the disc in the directory `files`.

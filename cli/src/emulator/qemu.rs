@@ -3,6 +3,7 @@
 use super::{Ended, Outcome, Run, show, wait};
 use crate::error::Error;
 use crate::tools;
+use crate::watch::Watcher;
 use kernel::exit::Reason;
 use std::env;
 use std::fs;
@@ -18,7 +19,9 @@ use std::time::{Duration, Instant};
 pub fn run(run: &Run) -> Result<Ended, Error> {
     let begin = Instant::now();
     let monitor = Monitor::new();
-    let mut child = command(run, &monitor.path).spawn().map_err(Error::start(tools::QEMU))?;
+    let watcher = run.watch.map(Watcher::new).transpose()?;
+    let line = watcher.as_ref().map(Watcher::path);
+    let mut child = command(run, &monitor.path, line).spawn().map_err(Error::start(tools::QEMU))?;
     let console = child.stdout.take().map(|stdout| {
         let live = run.show;
         thread::spawn(move || collect(stdout, live, begin))
@@ -34,10 +37,10 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         Some(code) => Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended),
         None => Outcome::Emulator(status),
     };
-    Ok(Ended { outcome, console, time: begin.elapsed(), arrivals })
+    Ok(Ended { outcome, console, time: begin.elapsed(), arrivals, watched: watcher.map(Watcher::end) })
 }
 
-fn command(run: &Run, monitor: &Path) -> Command {
+fn command(run: &Run, monitor: &Path, line: Option<&Path>) -> Command {
     let mut command = Command::new(tools::QEMU);
     if run.counted {
         command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
@@ -49,6 +52,11 @@ fn command(run: &Run, monitor: &Path) -> Command {
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     // The console; without port 0xE9 it would be COM1.
     command.args(["-debugcon", "stdio", "-serial", "null"]);
+    if let Some(line) = line {
+        // COM2.
+        command.arg("-chardev").arg(format!("socket,id=watch,path={}", line.display()));
+        command.args(["-serial", "chardev:watch"]);
+    }
     command.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
     command.args(["-smp", &run.cpus.to_string()]);
     command.arg("-kernel").arg(run.image);

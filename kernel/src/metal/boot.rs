@@ -1,18 +1,18 @@
 //! From the boot code to the image's hooks, on CPU 0.
 
-use super::acpi::{self, Controllers, CpuList};
 use super::apic::{self, InX2ApicMode};
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
 use super::registers::{self, Protections};
 use super::timer::{self, NoTimer};
 use super::{console, image, io_apic, report, smp, tables};
+use crate::acpi::{self, Controllers, CpuList};
 use crate::archive::{Archive, Corrupt};
 use crate::frames::{self, Frames};
 use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
 use crate::symbols::{self, Symbols};
-use crate::{multiboot2, pvh, start_info};
+use crate::{multiboot2, pvh, start_info, vectors};
 use ::multiboot2::BootInformation;
 use core::arch::global_asm;
 use core::ops::Range;
@@ -139,7 +139,8 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
     }
 
-    let Controllers { cpus, io_apic } = acpi::controllers(info.rsdp).map_err(Error::Cpus)?;
+    let Controllers { cpus, io_apic, com1 } =
+        acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Cpus)?;
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -159,7 +160,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { smp::settle(cpu) };
     // SAFETY: the firmware says that there is an I/O APIC, and no other CPU runs.
-    let io_apic_lines = unsafe { io_apic::lines(io_apic) };
+    let io_apic_lines = unsafe { io_apic::set_up(io_apic, com1, vectors::COM1, apic.id()) };
     *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, io_apic_lines, protections, root });
     Ok(cpu)
 }

@@ -7,9 +7,9 @@
 //! 3. `system_call` after a `syscall`, `entry` on every other entry from ring 3, on the CPU's kernel stack, which has
 //!    been reset. `entry` never returns either, and `system_call` need not: they end in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
 
-pub mod acpi;
 pub mod apic;
 pub mod boot;
+pub mod com2;
 pub mod console;
 pub mod cpu;
 pub mod entry;

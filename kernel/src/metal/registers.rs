@@ -77,6 +77,11 @@ pub fn time_stamp() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+/// The APIC number that this CPU was given at its reset.
+pub fn apic_number() -> u32 {
+    CpuId::new().get_feature_info().map_or(0, |info| info.initial_local_apic_id().into())
+}
+
 /// Makes `syscall` enter the kernel at `entry`.
 ///
 /// # Safety

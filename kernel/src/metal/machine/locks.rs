@@ -108,6 +108,11 @@ impl SharedChannels {
         let locks = place.board.keep_each(NUM_CHAN as usize, NAME, |_| Lock::new(()));
         SharedChannels { locks, blocks, mail }
     }
+
+    /// Whether somebody has the lock of channel `q`.
+    pub(super) fn is_held(&self, q: u32) -> bool {
+        self.locks[q as usize].try_lock().is_none()
+    }
 }
 
 /// What locks of channels are called.

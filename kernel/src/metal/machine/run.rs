@@ -1,6 +1,8 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
+use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, processor, set_board, shared};
+use super::{Metal, Saved, board, processor, serial, set_board, shared};
+use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
 use crate::metal::boot::Boot;
@@ -8,7 +10,7 @@ use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
 use crate::metal::interrupt::{self, Cause};
 use crate::metal::user::{Thread, Way, enter, go_on};
-use crate::metal::{Image, registers, timer};
+use crate::metal::{Image, timer};
 use crate::vectors::{self, page_fault};
 use abi::Reason;
 use core::fmt::{self, Write};
@@ -39,6 +41,7 @@ fn prepare(boot: &mut Boot) {
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
         panic!("cannot boot: {problem}");
     }
+    checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);
     let layers = board.keep_each(cpus as usize, "CPUs", |cpu| processor(board, shared, cpu as u32));
     for (layer, place) in layers.iter_mut().zip(&LAYERS) {
@@ -61,13 +64,23 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
     unsafe { hardware.state() }
 }
 
+/// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
+#[inline(always)]
+fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
+    let number = hardware.number();
+    let layer = own(hardware);
+    serial::attend(layer);
+    checkpoint::pass(number, layer, rest);
+    Saved::by_stub(context, layer)
+}
+
 /// A program has made a system call.
 ///
 /// Most calls end where they began: in the program, which goes on.
 extern "C" fn system_call(hardware: &mut Hardware) {
     let context = hardware.thread().context;
+    let saved = enter_layer(hardware, context, Rest::Call);
     let layer = own(hardware);
-    let saved = Saved::by_stub(context, layer);
     match entry::system_call(layer, saved) {
         // Nothing has switched: whatever does ends in `Next::Switch`.
         Ok(Next::ToUser(to_user)) => debug_assert_eq!(layer.own.uctxt.0.row(to_user.thread), context),
@@ -85,8 +98,8 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         unsafe { go_on(hardware) }
     }
     let context = hardware.thread().context;
+    let saved = enter_layer(hardware, context, Rest::Trap);
     let layer = own(hardware);
-    let saved = Saved::by_stub(context, layer);
     let first = match why {
         Entry::PageFault { address, error } => {
             assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
@@ -106,22 +119,14 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     finish(hardware, Way::Iret, first)
 }
 
-/// What comes after a kernel entry.
-enum After {
-    /// This thread's program goes on.
-    Program(u32),
-    /// Nothing, for good.
-    Nothing,
-}
-
 /// Does the rest of a kernel entry, with all steps that follow from how it ended, and leaves the kernel: by `back` if the
 /// program that entered goes on.
 #[inline(never)]
 fn finish(hardware: &mut Hardware, back: Way, entry: Result<Next<Metal>, Stuck>) -> ! {
-    let before = hardware.thread();
+    let (number, before) = (hardware.number(), hardware.thread());
     let layer = own(hardware);
-    match entry.and_then(|next| steps(layer, next)) {
-        Ok(After::Program(thread)) => {
+    match entry.and_then(|next| steps(number, layer, next)) {
+        Ok(thread) => {
             let context = layer.own.uctxt.0.row(thread);
             let another = context != before.context;
             let (thread, way) = if another {
@@ -130,29 +135,24 @@ fn finish(hardware: &mut Hardware, back: Way, entry: Result<Next<Metal>, Stuck>)
             } else {
                 (before, back)
             };
-            timer::begin(hardware.number(), another);
+            timer::begin(number, another);
             // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
             // `user_spaces`, and the layer maps only users' frames for ring 3.
             unsafe { enter(hardware, thread, way) }
         }
-        Ok(After::Nothing) => registers::halt(),
         Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
     }
 }
 
-/// Takes steps until a program goes on, or this CPU has nothing left to do.
-///
-/// The layer would let its threads take turns for ever; a CPU whose programs have all ended stops instead, so that the
-/// others run faster on an emulator. Nothing could wake one of its threads.
-fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<After, Stuck> {
-    let me = layer.own.cpu;
+/// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
+fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        ledger().runs(me, layer.own.cur);
+        ledger().runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
-            Step::User(to_user) => return Ok(After::Program(to_user.thread)),
-            Step::Kernel(Next::Switch(_)) if ledger().is_done(me) => return Ok(After::Nothing),
+            Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
+        checkpoint::pass(number, layer, Rest::Step);
     }
 }
 
