@@ -64,12 +64,22 @@ impl<T> Lock<T> {
     }
 
     /// Waits for the lock.
+    #[inline(always)]
     pub fn lock(&self) -> Guard<'_, T> {
-        for _ in 0..PATIENCE {
+        match self.try_lock() {
+            Some(guard) => guard,
+            None => self.wait(),
+        }
+    }
+
+    /// Waits for the lock, which was asked for in vain.
+    #[cold]
+    fn wait(&self) -> Guard<'_, T> {
+        for _ in 1..PATIENCE {
+            spin();
             if let Some(guard) = self.try_lock() {
                 return guard;
             }
-            spin();
         }
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         while self.serving.load(Ordering::Acquire) != ticket {
@@ -79,6 +89,7 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock if nobody has it or waits for it.
+    #[inline(always)]
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         let ticket = self.serving.load(Ordering::Acquire);
         self.next
@@ -98,6 +109,7 @@ impl<T> Lock<T> {
         self.guard(ticket)
     }
 
+    #[inline(always)]
     fn guard(&self, number: u32) -> Guard<'_, T> {
         Guard { value: self.value.get_mut(), _ticket: Ticket { serving: &self.serving, number } }
     }
@@ -105,11 +117,13 @@ impl<T> Lock<T> {
 
 impl Lock<()> {
     /// Waits for the lock, and keeps it until [`give_back`](Lock::give_back): for what is guarded beside it.
+    #[inline(always)]
     pub fn hold(&self) {
         core::mem::forget(self.lock());
     }
 
     /// Hands a lock that was taken by [`hold`](Lock::hold) to the next in line.
+    #[inline(always)]
     pub fn give_back(&self) {
         let number = self.serving.load(Ordering::Relaxed);
         drop(Ticket { serving: &self.serving, number });
@@ -119,6 +133,7 @@ impl Lock<()> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
+    #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: this guard's ticket is being served, so this guard is the only one, and `&self` keeps
         // `deref_mut` away.
@@ -127,6 +142,7 @@ impl<T> Deref for Guard<'_, T> {
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`, and `&mut self` makes this the only reference from this guard.
         unsafe { self.value.deref() }
@@ -134,6 +150,7 @@ impl<T> DerefMut for Guard<'_, T> {
 }
 
 impl Drop for Ticket<'_> {
+    #[inline(always)]
     fn drop(&mut self) {
         self.serving.store(self.number.wrapping_add(1), Ordering::Release);
     }

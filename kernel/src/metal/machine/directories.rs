@@ -33,6 +33,7 @@ impl Directories {
     }
 
     /// Whether the key has an entry, of a thread of this CPU.
+    #[inline(always)]
     fn has_entry(&self, [thread, index]: [u32; 2]) -> bool {
         assert!(thread < NUM_PROC && index < X64::DIRS, "there is no entry {index} of thread {thread}");
         if thread == 0 || !WINDOW.contains(&index) {
@@ -48,6 +49,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         [0..NUM_PROC, 0..X64::DIRS]
     }
 
+    #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Pde<D> {
         if !self.has_entry(key) {
             return Pde::Id;
@@ -57,6 +59,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         page_entry::from_directory(bits.expect("the window has entries"))
     }
 
+    #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Pde<D>) {
         let (entry, bits) = (self.has_entry(key), page_entry::directory(value));
         assert_eq!(entry, bits.is_some(), "entry {} of thread {} is {value:?}", key[1], key[0]);

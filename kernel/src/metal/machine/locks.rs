@@ -44,12 +44,14 @@ pub struct Held<'a, T> {
 
 impl<T> Deref for Held<'_, T> {
     type Target = T;
+    #[inline(always)]
     fn deref(&self) -> &T {
         &self.object
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.object
     }
@@ -59,6 +61,7 @@ impl<T> DerefMut for Held<'_, T> {
 struct Bell(Option<u32>);
 
 impl Drop for Bell {
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(cpu) = self.0 {
             idle::ring(cpu as usize);
@@ -76,15 +79,19 @@ impl SharedLinks {
 }
 
 impl machine::Links<Metal> for SharedLinks {
+    #[inline(always)]
     fn next(&self, thread: u32) -> u32 {
         self.0.next.0.next(thread)
     }
+    #[inline(always)]
     fn set_next(&self, thread: u32, next: u32) {
         self.0.next.0.set_next(thread, next);
     }
+    #[inline(always)]
     fn cpu(&self, thread: u32) -> u32 {
         self.0.next.0.cpu(thread)
     }
+    #[inline(always)]
     fn set_cpu(&self, thread: u32, cpu: u32) {
         self.0.next.0.set_cpu(thread, cpu);
     }
@@ -119,10 +126,12 @@ impl SharedChannels {
 const NAME: &str = "a channel";
 
 impl machine::ChannelPool<Metal> for SharedChannels {
+    #[inline(always)]
     fn acquire(&self, by: u32, q: u32) {
         rows::holds_nothing(by, NAME);
         self.locks[q as usize].hold();
     }
+    #[inline(always)]
     fn release(&self, _: u32, q: u32) {
         self.locks[q as usize].give_back();
     }

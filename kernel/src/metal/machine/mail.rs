@@ -15,9 +15,11 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mailboxes {
     fn keys(&self) -> [Range<u32>; 2] {
         Entries::<_, Byte<D>>::keys(&self.0)
     }
+    #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Byte<D> {
         self.0.load(key)
     }
+    #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Byte<D>) {
         self.0.store(key, value);
     }
