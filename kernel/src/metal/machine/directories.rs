@@ -21,7 +21,8 @@ const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 
 /// exactly these entries once the thread's root is in CR3.
 ///
 /// All CPUs share this memory. A thread is at home on the CPU of the root that it descends from, and its number says
-/// which that is, so each CPU's map is about different threads; that is checked here.
+/// which that is, so each CPU's map is about different threads: that a primitive touches its own CPU's only is proved of the
+/// layer, and checked here with debug assertions.
 pub struct Directories {
     spaces: Spaces,
     root: u32,
@@ -39,7 +40,7 @@ impl Directories {
         if thread == 0 || !WINDOW.contains(&index) {
             return false;
         }
-        assert_eq!(root(thread), self.root, "thread {thread} is another CPU's");
+        debug_assert_eq!(root(thread), self.root, "thread {thread} is another CPU's");
         true
     }
 }
