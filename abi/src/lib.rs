@@ -19,6 +19,7 @@ pub mod boot;
 pub mod page;
 pub mod refused;
 pub mod report;
+pub mod watch;
 
 pub use call::{Call, Row};
 pub use error::Error;

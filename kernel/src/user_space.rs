@@ -62,6 +62,13 @@ impl Spaces {
         (index < self.count).then(|| self.base + index * SPACE_FRAMES * PAGE_SIZE)
     }
 
+    /// The space whose PML4 is at physical address `root`, if it is that of one.
+    pub fn space(&self, root: u64) -> Option<u64> {
+        let bytes = root.checked_sub(self.base)?;
+        let index = bytes / (SPACE_FRAMES * PAGE_SIZE);
+        (self.root(index) == Some(root)).then_some(index)
+    }
+
     /// Physical address of the page-directory-pointer table of space `index`.
     pub fn pointer_table(&self, index: u64) -> Option<u64> {
         Some(self.root(index)? + PAGE_SIZE)
@@ -105,6 +112,16 @@ mod tests {
         }
         let end = 0x40_0000 + Spaces::frames(3) * PAGE_SIZE;
         assert!(seen.iter().all(|address| (0x40_0000..end).contains(address)));
+    }
+
+    #[test]
+    fn a_root_leads_back_to_its_space() {
+        for index in 0..3 {
+            let root = SPACES.root(index).expect("in range");
+            assert_eq!(SPACES.space(root), Some(index));
+            assert_eq!(SPACES.space(root + PAGE_SIZE), None);
+        }
+        assert_eq!([0, 0x40_0000 + 3 * SPACE_FRAMES * PAGE_SIZE].map(|root| SPACES.space(root)), [None; 2]);
     }
 
     #[test]

@@ -80,6 +80,10 @@ pub trait Machine: Homes {
     /// How many events from `index` on it takes until the transmitter is done, the one that says so included: 1 to
     /// [`NEXT_SEND_MAX_REC`](crate::constants::NEXT_SEND_MAX_REC), or 0 if it takes longer.
     fn serial_sent(index: Self::Word) -> Self::Word;
+    /// The UART begins to send `character`, and a carriage return with it if it is a line feed; what it sent before is gone
+    /// ([`serial_sent`](Machine::serial_sent)). To the prover that is nobody's business.
+    #[inline]
+    fn serial_send(_character: Self::Word) {}
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 

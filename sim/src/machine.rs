@@ -84,6 +84,9 @@ impl Machine for Sim {
     fn serial_sent(index: u32) -> u32 {
         board::current().serial.sent(index)
     }
+    fn serial_send(character: u32) {
+        board::current().write(&[character as u8]);
+    }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }
@@ -180,9 +183,6 @@ impl System for Sim {
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
         let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
         board::current().write(&bytes);
-    }
-    fn console_byte(byte: u32) {
-        board::current().write(&[byte as u8]);
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
         let (board, me, thread) = (board::current(), cpu.own.cpu, cpu.own.cur);

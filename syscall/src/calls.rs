@@ -101,7 +101,6 @@ fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     if sent == NO_CHARACTER {
         return Ok(Err(Error::SendFail));
     }
-    M::console_byte(sent);
     Ok(Ok(sent))
 }
 

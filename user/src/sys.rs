@@ -169,6 +169,8 @@ pub fn get_quota() -> Result<u32, Error> {
 pub fn exit(status: u32) -> ! {
     loop {
         // A kernel that comes back has broken its promise: there is nothing to do but to ask again.
-        let _ = call(Call::Exit, status, 0);
+        // SAFETY: the call writes to no memory. What it answers does not matter, so that even the smallest program can
+        // end without `call`, which knows how to panic.
+        unsafe { syscall(Registers { rax: Call::Exit as u64, values: [status.into(), 0, 0, 0, 0] }) };
     }
 }

@@ -4,6 +4,7 @@
 //! (`promise`) and its frame: the cells that it may write. Everything else stays as it is. Both are proved by the same
 //! run that proves the invariant.
 mod channel;
+mod events;
 mod machine;
 mod memory;
 mod page_table;
@@ -19,6 +20,7 @@ use crate::memory::{Access, Bytes, Chunk};
 use crate::state::Cpu;
 use crate::stuck::Stuck;
 use crate::vmx::SAVED;
+pub use events::{Logged, events};
 use domain::{Flag, Map};
 
 /// Arguments for any primitive; each takes what it needs.

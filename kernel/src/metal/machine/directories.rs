@@ -5,8 +5,9 @@ use crate::metal::paging;
 use crate::user_space::{REGIONS, Spaces};
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
-use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_PROC};
+use layer::constants::{ADR_HIGH, ADR_LOW, NUM_PROC};
 use layer::fields::Pde;
+use layer::queue::root;
 
 /// Directory entries of the user window, which the hardware has.
 const WINDOW: Range<u32> = ADR_LOW / X64::REGION..ADR_HIGH / X64::REGION;
@@ -40,14 +41,6 @@ impl Directories {
         assert_eq!(root(thread), self.root, "thread {thread} is another CPU's");
         true
     }
-}
-
-/// The root that `thread` descends from: the main thread of its CPU.
-fn root(mut thread: u32) -> u32 {
-    while thread > MAX_CHILDREN {
-        thread = (thread - 1) / MAX_CHILDREN;
-    }
-    thread
 }
 
 impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {

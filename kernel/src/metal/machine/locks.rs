@@ -4,13 +4,15 @@ use crate::home::channels::{Blocks, Mail};
 use crate::home::rows::{self, Guard, Rows};
 use crate::home::{Nowhere, Of};
 use crate::lock::Lock;
+use crate::metal::idle;
+use core::ops::{Deref, DerefMut};
 use domain::Erased;
 use layer::channel::Channels;
-use layer::constants::NUM_CHAN;
-use layer::machine::{self, Object};
+use layer::constants::{MSG_Q, NUM_CHAN};
+use layer::machine::{self, CHANNEL_RANK, Object};
 use layer::queue::Threads;
 
-/// A family of shared objects, each behind its ticket lock.
+/// A family of shared objects, each behind its lock.
 pub struct Locks<T: 'static>(Rows<T>);
 
 impl<T: Object<Metal>> Locks<T> {
@@ -21,10 +23,45 @@ impl<T: Object<Metal>> Locks<T> {
 }
 
 impl<T: Object<Metal>> machine::Lock<Metal, T> for Locks<T> {
-    type Guard<'a> = Guard<'a, T>;
+    type Guard<'a> = Held<'a, T>;
 
-    fn lock(&self, by: u32, row: u32) -> Guard<'_, T> {
-        self.0.lock(by, row, T::RANK, T::NAME)
+    #[inline]
+    fn lock(&self, by: u32, row: u32) -> Held<'_, T> {
+        // A CPU takes the lock of another's pending queue only to put a thread there.
+        let is_pending = matches!(T::QUEUES, Some(MSG_Q));
+        let bell = Bell((is_pending && row != by).then_some(row));
+        Held { object: self.0.lock(by, row, T::RANK, T::NAME), _bell: bell }
+    }
+}
+
+/// A lock that is held.
+pub struct Held<'a, T> {
+    // Declared first, so that the lock is free when the bell rings.
+    object: Guard<'a, T>,
+    _bell: Bell,
+}
+
+impl<T> Deref for Held<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.object
+    }
+}
+
+impl<T> DerefMut for Held<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.object
+    }
+}
+
+/// Rings for this CPU, if any, when it is dropped.
+struct Bell(Option<u32>);
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        if let Some(cpu) = self.0 {
+            idle::ring(cpu as usize);
+        }
     }
 }
 
@@ -70,6 +107,11 @@ impl SharedChannels {
         let locks = place.board.keep_each(NUM_CHAN as usize, NAME, |_| Lock::new(()));
         SharedChannels { locks, blocks, mail }
     }
+
+    /// Whether somebody has the lock of channel `q`.
+    pub(super) fn is_held(&self, q: u32) -> bool {
+        self.locks[q as usize].try_lock().is_none()
+    }
 }
 
 /// What locks of channels are called.
@@ -77,11 +119,14 @@ const NAME: &str = "a channel";
 
 impl machine::ChannelPool<Metal> for SharedChannels {
     fn acquire(&self, by: u32, q: u32) {
-        rows::holds_nothing(by, NAME);
+        rows::kept(by, CHANNEL_RANK, NAME);
         self.locks[q as usize].hold();
     }
-    fn release(&self, _: u32, q: u32) {
-        self.locks[q as usize].give_back();
+    fn release(&self, by: u32, q: u32) {
+        rows::given_back(by, CHANNEL_RANK);
+        // SAFETY: the primitives that do this, 8 and 20, demand that this CPU holds the lock, and that they are only called
+        // where it does is proved.
+        unsafe { self.locks[q as usize].give_back() };
     }
     #[inline(always)]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Metal>) -> R) -> R {
