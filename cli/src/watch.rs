@@ -147,8 +147,7 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
     let mut watched = Watched::default();
     let mut from = BufReader::with_capacity(1 << 16, Patient(&line));
     loop {
-        let dump = Dump::read(&mut from);
-        let found = match dump {
+        let found = match Dump::read(&mut from) {
             Ok(Some(dump)) => Checkpoint::of(&dump),
             Ok(None) => break,
             Err(error) => Err(error),

@@ -19,6 +19,8 @@ pub struct Behaviour {
     pub cpus: u32,
     /// Whether all programs run, as their manifests say and as on the hosted machine; the boot archive holds them.
     pub programs: bool,
+    /// Numbers of facts that must be found not to hold while all programs run, if that is what must happen.
+    pub broken: &'static [&'static str],
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
     /// When to give up.
@@ -41,6 +43,7 @@ pub const USUAL: Behaviour = Behaviour {
     kind: Kind::Fast,
     cpus: 1,
     programs: false,
+    broken: &[],
     archive: true,
     timeout: Duration::from_secs(20),
     outcome: Outcome::Ended(Reason::Done),
@@ -216,6 +219,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "programs-8-cpus", cpus: 8, ..PROGRAMS },
     Behaviour { name: "programs-checked", kind: Kind::Checked, cpus: 8, ..PROGRAMS },
     Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
+    Behaviour { name: "mapped-twice", image: "try-mapped-twice", cpus: 2, broken: &["D18"], ..PROGRAMS },
+    Behaviour { name: "lost-thread", image: "try-lost-thread", cpus: 2, broken: &["D4.6"], ..PROGRAMS },
     Behaviour {
         name: "hang",
         image: "try-hang",
