@@ -37,6 +37,8 @@ pub struct Boot<'a> {
     pub kind: Kind,
     /// When to give up.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
     /// Whether to wait for a debugger.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
@@ -52,6 +54,7 @@ impl Boot<'_> {
         image: IMAGE,
         kind: Kind::Fast,
         timeout: None,
+        options: "",
         gdb: false,
         show: false,
         watch: None,
@@ -68,6 +71,8 @@ pub struct Ran {
     pub time: Duration,
     /// What came of watching it.
     pub watched: Option<Watched>,
+    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
+    pub replayed: Option<usize>,
 }
 
 /// Why a machine ended before its programs did.
@@ -90,6 +95,7 @@ impl fmt::Display for Failure {
                     End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
                     End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
                     End::Violated => formatter.write_str("the invariant does not hold:")?,
+                    End::Diverged => formatter.write_str("the machine is not what its log says:")?,
                     End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
                 }
                 details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
@@ -99,15 +105,19 @@ impl fmt::Display for Failure {
 }
 
 impl Job {
-    /// Builds all programs, and plans a run of those with these names, or of all where there are no names.
+    /// Builds all programs, and plans a run of those with these names, or of the usual ones where there are no names.
     pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
         if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
             let known = user::image::NAMES.join(", ");
             return Err(Error::Unknown { kind: "program", name: name.clone(), known });
         }
         let archive = programs::build()?;
-        let chosen = |program: &&Program| names.is_empty() || names.iter().any(|name| name == program.name);
-        let plan = Plan::new(archive.iter().filter(chosen).collect::<Vec<_>>(), cpus)?;
+        let named = |program: &&Program| names.iter().any(|name| name == program.name);
+        let chosen: Vec<_> = match names {
+            [] => programs::usual(&archive).collect(),
+            _ => archive.iter().filter(named).collect(),
+        };
+        let plan = Plan::new(chosen, cpus)?;
         Ok(Job { archive, plan, cpus })
     }
 
@@ -118,7 +128,7 @@ impl Job {
 
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { emulator, image: name, kind, timeout, gdb, show, watch } = *boot;
+        let Boot { emulator, image: name, kind, timeout, options, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
@@ -131,18 +141,18 @@ impl Job {
             );
         }
         let run = emulator::Run {
-            image: &image,
             archive: Some(&archive),
             cpus: self.cpus,
             timeout,
+            options,
             gdb,
             show,
-            counted: false,
             watch,
+            ..emulator::Run::of(&image)
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
-        Ok(Ran { failure, console, time, watched })
+        Ok(Ran { failure, console, time, watched, replayed: None })
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
@@ -156,6 +166,7 @@ impl Job {
             seed,
             time_slice: TIME_SLICE,
             memory: Memory::default(),
+            input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking: Checking::AtEnd,
         };
@@ -169,15 +180,13 @@ impl Job {
         .map_err(|error| Error::Hosted(error.to_string()))?;
         let details = match report.end {
             End::Violated => report.violations.iter().map(ToString::to_string).collect(),
+            End::Diverged => report.differences.iter().map(ToString::to_string).collect(),
             _ => report.cpus.iter().map(ToString::to_string).collect(),
         };
+        let replayed = Some(report.log.len());
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        Ok(Ran {
-            failure,
-            console: String::from_utf8_lossy(&console).into_owned(),
-            time: begin.elapsed(),
-            watched: None,
-        })
+        let console = String::from_utf8_lossy(&console).into_owned();
+        Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 
     /// What of a run was not as expected, in words; nothing if all was.
@@ -246,7 +255,7 @@ mod tests {
     use super::*;
 
     fn ran(console: &str) -> Ran {
-        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None }
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None, replayed: None }
     }
 
     #[test]
@@ -262,7 +271,7 @@ mod tests {
     fn a_failure_comes_with_the_kernels_report() {
         let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
         let failure = Failure::Emulated(Outcome::Ended(Reason::Panic));
-        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None };
+        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None, replayed: None };
         assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
         assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
         assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));

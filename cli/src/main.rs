@@ -10,6 +10,7 @@ mod error;
 mod image;
 mod job;
 mod layer;
+mod new_program;
 mod prove;
 mod run;
 mod setup;
@@ -37,6 +38,7 @@ enum Verb {
     Boots(boots::Arguments),
     Call(call::Arguments),
     Layer(layer::Arguments),
+    NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
     Storm(storm::Arguments),
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),
+        Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Storm(arguments) => storm::run(&arguments),

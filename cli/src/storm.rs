@@ -185,7 +185,7 @@ mod tests {
 
     fn problems(what: What, console: &str, failure: Option<Failure>, watched: Option<Watched>) -> Vec<String> {
         let storm = Storm { what, cpus: 2, seed: 3, watch: WATCH, kind: Kind::Fast, show: false };
-        storm.problems(&Ran { failure, console: console.to_owned(), time: Duration::ZERO, watched })
+        storm.problems(&Ran { failure, console: console.to_owned(), time: Duration::ZERO, watched, replayed: None })
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, page, boots, programs]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, programs]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -37,10 +37,10 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
-    Step { key: "loom", name: "every interleaving on the lock", run: loom },
+    Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
     Step { key: "proofs", name: "proofs", run: prove::prove_all },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
-    Step { key: "page", name: "the page about adding a primitive", run: page::follow },
+    Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "programs", name: "programs on all machines", run: programs },
 ];
@@ -81,9 +81,9 @@ fn workspace_tests() -> Result<Counts, Error> {
     cargo_test(&["--workspace"], &[])
 }
 
-/// The lock's tests under loom, which runs them in every interleaving.
+/// The tests of locks and doorbells under loom, which runs them in every interleaving.
 fn loom() -> Result<Counts, Error> {
-    let arguments = ["--package", "kernel", "--release", "--test", "loom_lock", "--target-dir", "target/loom"];
+    let arguments = ["--package", "kernel", "--release", "--test", "loom_*", "--target-dir", "target/loom"];
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
 }
 

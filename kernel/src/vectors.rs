@@ -18,6 +18,8 @@ pub const BREAKPOINT: u8 = 3;
 
 /// Vector of line 0 of the I/O APIC; line `n` has this one plus `n`, as the layer has them in `ioapic.lines`.
 pub const FIRST_LINE: u8 = 32;
+/// The line of COM1.
+pub const COM1: u8 = FIRST_LINE + 4;
 /// The local APIC's timer.
 pub const TIMER: u8 = 0xE0;
 /// One CPU has put something before another, which halts.

@@ -48,7 +48,7 @@ pub enum Error {
     /// The programs do not compile; cargo has said why on standard error.
     #[error("building the programs failed ({0})")]
     Failed(ExitStatus),
-    /// Cargo built the programs, but not this one: it is in `user::image` and not in `user/Cargo.toml`.
+    /// Cargo built the programs, but not this one: `user/Cargo.toml` has changed since `user` was built.
     #[error("cannot read the program {}: {source}", .file.display())]
     Missing {
         /// Where it should be.
@@ -87,6 +87,11 @@ pub fn build() -> Result<Vec<Program>, Error> {
         Ok(Program { name, elf: read_program(&directory, name)?, manifest: read_manifest(&workspace(), name)? })
     };
     user::image::NAMES.iter().map(read).collect()
+}
+
+/// Of these programs, those that are started where none is named.
+pub fn usual(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
+    programs.iter().filter(|program| !program.manifest.alone)
 }
 
 /// Builds the programs of the bench, [`user::image::BENCH`], in the order of their boot archive: each with its ELF file.

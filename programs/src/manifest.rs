@@ -4,6 +4,7 @@
 //!
 //! ```toml
 //! about = "what the program shows, in a line"
+//! alone = true                    # started only where it is named, not with all others; false if left out
 //!
 //! # The main threads of these CPUs start the program, this many times each.
 //! [[start]]
@@ -18,6 +19,8 @@
 //! # be printed. {cpu} is the CPU's number, {thread} and {quota} are those of its first instance, {{ is {.
 //! # A line belongs to one CPU's instances only: it should name the CPU.
 //! lines = ["hello from CPU {cpu}"]
+//! # What they print besides, each line at any time: what belongs to programs that take turns.
+//! any_order = ["hello from a child on CPU {cpu}"]
 //!
 //! # The programs that each instance starts, and those that these start: [2, 0] is the first child of the
 //! # third child. Each has to be listed.
@@ -36,6 +39,9 @@ use serde::Deserialize;
 pub struct Manifest {
     /// What the program shows.
     pub about: String,
+    /// Whether it is started only where it is named.
+    #[serde(default)]
+    pub alone: bool,
     /// Its instances.
     #[serde(default, rename = "start")]
     pub starts: Vec<Start>,
@@ -61,6 +67,9 @@ pub struct Start {
     /// What those on one CPU and their descendants print, in this order.
     #[serde(default)]
     pub lines: Vec<Template>,
+    /// What they print besides, each line at any time.
+    #[serde(default)]
+    pub any_order: Vec<Template>,
     /// What each of them starts.
     #[serde(default)]
     pub descendants: Vec<Descendant>,
@@ -256,6 +265,7 @@ mod tests {
     fn a_manifest_with_everything() {
         let text = r#"
             about = "a test"
+            alone = true
             [[start]]
             cpus = [0, 2]
             machine = { least = 3 }
@@ -270,6 +280,7 @@ mod tests {
             end = { exited = 0 }
         "#;
         let manifest = Manifest::parse(text).unwrap();
+        assert!(manifest.alone);
         let [first, second] = manifest.starts.as_slice() else { panic!("two starts") };
         assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
         assert_eq!([2, 3, 8].map(|cpus| first.machine.contains(cpus)), [false, true, true]);

@@ -5,17 +5,20 @@ use crate::engine::{Failure, NO_CALL, Reason, engine};
 use crate::explore::{apart, prove};
 use crate::machine::{Moves, Sym, decide};
 use crate::prove::{
-    Ground, Outcome, cover, feasible, is_hosted, note, prove_clause, prove_duties, prove_facts, run_proof,
+    Ground, Outcome, any, cover, feasible, is_hosted, locks_are_in_frame, note, prove_clause, prove_duties,
+    prove_facts, prove_frame, run_proof,
 };
 use crate::replay::{Again, Called, Native, Unrun};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
+use layer::contract::Cells;
 use layer::stuck::Stuck;
 use sim::machine::Sim;
 use sim::replay::{LOAD, WAKE};
 use smt::term::Range;
 use std::rc::Rc;
+use syscall::effect::Made;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row};
 
@@ -123,6 +126,8 @@ fn path_of_entry<G: Geometry>(
     if !decide(&|| (row.ready)(&state.view(), &arguments)) {
         return;
     }
+    let some = any("some", 1 << 32);
+    engine(|e| e.any = vec![some.0]);
     let moves = Moves::new(state, assumed);
     let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
@@ -140,6 +145,12 @@ fn path_of_entry<G: Geometry>(
     let proved = &mut outcome.clauses;
     note(proved, "never stuck".to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
+    let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
+    prove_clause(clause::PROMISE, proved, &|| (row.effect.promise)(&made));
+    let frame = |may: Cells<'_, Sym<G>>| (row.effect.frame)(&made, may);
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &moves) {
+        note(proved, "frame".to_string());
+    }
     prove_facts(&after, &moves.latest(), |_| true, proved);
     prove_duties(&moves, proved);
 }

@@ -2,22 +2,22 @@
 use crate::assumed::Assumed;
 use crate::clause;
 use crate::coverage::Coverage;
-use crate::engine::{Counts, Failure, NO_CALL, engine};
+use crate::engine::{Counts, Failure, NO_CALL, Slowest, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
 use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::replay::{Called, Native};
 use crate::state::{State, is_part, scalars};
 use crate::word::{SymWide, SymWord};
-use domain::{Domain, Flag, Geometry, Map};
+use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Contract, Step};
-use layer::fields::{Context, FrameUse};
-use layer::invariant::{Class, Fact, facts};
+use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
+use layer::fields::Context;
+use layer::invariant::{BY_THEOREMS, Class, Fact, facts};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use sim::machine::Sim;
 use smt::solver::{Tally, Verdict};
-use smt::term::{Range, Term};
+use smt::term::Range;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -56,6 +56,8 @@ pub struct Outcome {
     pub stuck: Vec<String>,
     /// Counts.
     pub counts: Counts,
+    /// The obligation that took longest.
+    pub slowest: Option<Slowest>,
     /// What each solver said, if several were asked.
     pub tallies: Vec<Tally>,
     /// Branches of the code that were taken.
@@ -136,6 +138,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {
         e.failures.clear();
         e.counts = Counts::default();
+        e.slowest = None;
         e.coverage = Coverage::default();
         e.strict = strict;
     });
@@ -144,6 +147,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     let mut outcome = outcome.into_inner();
     engine(|e| {
         outcome.counts = e.counts;
+        outcome.slowest = e.slowest.take();
         outcome.coverage = std::mem::take(&mut e.coverage);
         outcome.failures = std::mem::take(&mut e.failures);
     });
@@ -171,6 +175,7 @@ impl Outcome {
         self.counts.instances += part.counts.instances;
         self.successful_paths += part.successful_paths;
         self.coverage.add(&part.coverage);
+        self.slowest = Slowest::of(self.slowest.take(), part.slowest);
         for clause in part.clauses {
             note(&mut self.clauses, clause);
         }
@@ -196,7 +201,7 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
     let names: Vec<&str> = primitive.words().collect();
     let arguments: Arguments<Sym<G>> = Arguments {
         words: std::array::from_fn(|i| names.get(i).map_or(SymWord::from(0), |name| word(name))),
-        wide: wide(if primitive.kind == Kind::Accessor { "address" } else { "code" }),
+        wide: wide(if primitive.is_access() { "address" } else { "code" }),
         place: wide("place"),
         context: Context { esp: word("rs.esp"), ra: word("rs.ra") },
         registers: std::array::from_fn::<_, { UCTXT_SIZE as usize }, _>(|k| wide(&format!("register{k}"))),
@@ -242,10 +247,12 @@ pub fn prove_primitive<G: Geometry>(
     native: &Contract<Sim>,
     ground: Ground,
 ) -> Outcome {
-    let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
+    let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
     // Where it is called under its own name it runs; elsewhere its contract stands for it.
     engine(|e| e.proving = Some(primitive.name));
+    // No path has changed anything, as far as was seen.
+    let unchanged = Cell::new(true);
     for &chunk in chunks {
         let admitted = Cell::new(false);
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
@@ -253,7 +260,7 @@ pub fn prove_primitive<G: Geometry>(
             let native =
                 is_hosted::<G>().map(|()| Rc::new(Native { called: called(), ground, start: assumed.clone() }));
             engine(|e| e.native = native);
-            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &admitted, outcome)
+            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), (&admitted, &unchanged), outcome)
         });
         // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
         if !(primitive.number == 3 && ground == Ground::Derived) {
@@ -265,6 +272,9 @@ pub fn prove_primitive<G: Geometry>(
         whole.add(outcome);
     }
     engine(|e| (e.proving, e.native) = (None, Err(NO_CALL)));
+    if ground == Ground::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && unchanged.get() {
+        note(&mut whole.clauses, clause::UNCHANGED.to_string());
+    }
     whole
 }
 
@@ -274,11 +284,13 @@ fn path_of_primitive<G: Geometry>(
     ground: Ground,
     chunk: Chunk,
     (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
-    admitted: &Cell<bool>,
+    (admitted, unchanged): (&Cell<bool>, &Cell<bool>),
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
-    if !decide(&|| (contract.premise)(&state.view(), &arguments)) {
+    let premise = || (contract.premise)(&state.view(), &arguments);
+    // H holds whatever a call is given; only L needs the premise.
+    if ground == Ground::Derived && !decide(&premise) {
         return;
     }
     let moves = Moves::new(state, assumed);
@@ -311,7 +323,12 @@ fn path_of_primitive<G: Geometry>(
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
         prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
-        prove_facts(&after, &moves.latest(), |fact| fact.class != Class::Derived, proved);
+        prove_facts(&after, &moves.latest(), |fact| fact.class == Class::High, proved);
+        apart(|| {
+            let premise = condition(&premise);
+            engine(|e| e.suppose(premise));
+            prove_facts(&after, &moves.latest(), |fact| fact.class == Class::Low, proved)
+        });
         if primitive.keeps_mode() {
             let ghost = after.view().ghost;
             let kept = || !started_in_kernel_mode() || (ghost.ikern.holds() && ghost.ihost.holds());
@@ -336,20 +353,40 @@ fn path_of_primitive<G: Geometry>(
     });
     let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
-    if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
+    let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&step, may);
+    // Whatever it gives: a lock is taken also where nothing is written.
+    let given = match answer {
+        Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
+        other => other,
+    };
+    let at_locks = Step { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
+    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.frame)(&at_locks, may);
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
         note(proved, "frame".to_string());
     }
+    let promised = events::<Sym<G>>(primitive.name);
+    prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
+    prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
+    let is_unchanged = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
+    unchanged.set(unchanged.get() && is_unchanged());
     apart(|| {
         suppose_required();
         prove_duties(&moves, proved);
     });
+    if engine(|e| e.failures.is_empty()) {
+        // What it does is what the others may count on.
+        BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
+    }
 }
 
-/// The names of the fields and scalars that the frame of `contract` speaks of, whatever the call gives.
-pub(crate) fn frame_names<G: Geometry>(contract: &Contract<Sym<G>>, step: &Step<'_, Sym<G>>) -> Vec<&'static str> {
+/// Tells the cells of a frame.
+pub(crate) type Frame<'a, G> = &'a dyn Fn(Cells<'_, Sym<G>>);
+
+/// The names of the fields and scalars that `frame` speaks of, with the words in place of leaves, on any path.
+pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, &'static str)> {
     let every = every_path(&|| {
         let names = RefCell::new(Vec::new());
-        (contract.frame)(step, &mut |name, _, _| names.borrow_mut().push(name));
+        frame(&mut |name, leaf, _| names.borrow_mut().push((name, leaf)));
         names.into_inner()
     });
     let mut names = every.concat();
@@ -359,19 +396,10 @@ pub(crate) fn frame_names<G: Geometry>(contract: &Contract<Sym<G>>, step: &Step<
 }
 
 /// Every lock that was taken is of an object that the frame speaks of: the others may have moved it.
-fn locks_are_in_frame<G: Geometry>(
-    contract: &Contract<Sym<G>>,
-    step: &Step<'_, Sym<G>>,
-    state: &State<G>,
-    moves: &Moves<G>,
-) -> bool {
-    // Whatever it gives: a lock is taken also where nothing is written.
-    let answer = match step.answer {
-        Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
-        other => *other,
-    };
-    let names = frame_names(contract, &Step { before: state.view(), after: state.view(), answer: &answer, ..*step });
-    let missing = moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|name| is_part(name, object)));
+pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves<G>) -> bool {
+    let names = frame_names::<G>(frame);
+    let missing =
+        moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|(name, _)| is_part(name, object)));
     if let Some(object) = missing {
         refuted(&[], clause::lock(object));
     }
@@ -402,26 +430,17 @@ pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<Strin
     }
 }
 
-/// Every cell that was written is one that the contract names, or kept its value.
-fn prove_frame<G: Geometry>(
-    contract: &Contract<Sym<G>>,
-    step: &Step<'_, Sym<G>>,
-    before: &State<G>,
-    after: &State<G>,
-) -> bool {
+/// Every cell that was written is one that the frame names, or kept its value.
+pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, after: &State<G>) -> bool {
     let mut proved = true;
     for write in engine(|e| e.writes.clone()) {
+        let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
         let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
-            field == write.field
-                && match leaf {
-                    "fresh" => matches!(before.view().ghost.pperm.get([SymWord(write.key[0])]), FrameUse::Undef),
-                    "mine" => before.view().is_mine(SymWord(write.key[0])),
-                    _ => (leaf.is_empty() || leaf == write.leaf) && begins_with(&write.key, key),
-                }
+            field == write.field && covers(&before.view(), (leaf, key), write.leaf, &written)
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= apart(|| {
-            let allowed = goal(&|| frame_has(contract, step, &names_it));
+            let allowed = goal(&|| frame_has::<G>(frame, &names_it));
             prove(engine(|e| e.arena.implies(write.changes, allowed)), clause)
         });
     }
@@ -431,24 +450,16 @@ fn prove_frame<G: Geometry>(
             continue;
         }
         proved &= apart(|| {
-            let allowed = goal(&|| frame_has(contract, step, &|field, _, _| field == name));
+            let allowed = goal(&|| frame_has::<G>(frame, &|field, _, _| field == name));
             prove(engine(|e| e.arena.or(same, allowed)), || clause::scalar(name))
         });
     }
     proved
 }
 
-/// Whether the frame of `contract` has a cell that `wanted` picks by field, leaf and key.
-fn frame_has<G: Geometry>(
-    contract: &Contract<Sym<G>>,
-    step: &Step<'_, Sym<G>>,
-    wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool,
-) -> bool {
+/// Whether `frame` has a cell that `wanted` picks by field, leaf and key.
+pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool) -> bool {
     let mut has = false;
-    (contract.frame)(step, &mut |field, leaf, key| has = has || wanted(field, leaf, key));
+    frame(&mut |field, leaf, key| has = has || wanted(field, leaf, key));
     has
-}
-
-fn begins_with(key: &[Term], prefix: &[SymWord]) -> bool {
-    prefix.len() <= key.len() && key.iter().zip(prefix).all(|(&word, expected)| SymWord(word) == *expected)
 }

@@ -19,6 +19,7 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
         seed: 1,
         time_slice: TIME_SLICE,
         memory: Memory::default(),
+        input: Vec::new(),
         limit: Limit { work: Some(200_000_000), until: None },
         checking: Checking::Never,
     }
@@ -34,7 +35,7 @@ fn show(config: Config<'_>) -> (Report, String) {
 /// Runs all programs by their manifests.
 fn run(cpus: u32, seed: u64, checking: Checking) -> (Report, String, Plan) {
     let built = build();
-    let plan = Plan::new(&built, cpus).expect("the programs can run together");
+    let plan = Plan::new(programs::usual(&built), cpus).expect("the programs can run together");
     let (report, console) = show(Config { seed, checking, ..config(&built, &plan.boot_list, cpus) });
     (report, console, plan)
 }

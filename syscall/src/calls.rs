@@ -7,8 +7,11 @@ use crate::stage::{Stage, leave};
 use crate::system::{Event, System};
 use crate::unchecked::Address;
 use abi::{Call, Error};
-use layer::constants::{PAGE_SIZE, perm};
+use domain::Flag;
+use layer::console::cons_buf_read;
+use layer::constants::{NO_CHARACTER, PAGE_SIZE, perm};
 use layer::container::{container_get_quota, container_get_usage};
+use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::get_curid;
@@ -29,6 +32,10 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         }
         Call::Putc => {
             let result = putc(cpu)?;
+            back(cpu, result)
+        }
+        Call::Getc => {
+            let result = getc(cpu)?;
             back(cpu, result)
         }
         Call::GetQuota => {
@@ -81,10 +88,31 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     }
 }
 
-/// `putc(byte)`: one byte to the console; of the argument its low 8 bits.
+/// `putc(byte) -> byte`: one byte to the console, of the argument its low 8 bits.
 fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
-    M::console_byte(argument(cpu, FIRST)?.any());
-    Ok(Ok(0.into()))
+    let byte = argument(cpu, FIRST)?.any();
+    if !cpu.own.serial_exists.holds() {
+        return Ok(Err(Error::NoDevice));
+    }
+    // What has been received is taken first: serial_putc demands it.
+    serial_intr_disable(cpu)?;
+    let sent = serial_putc(cpu, byte)?;
+    serial_intr_enable(cpu)?;
+    if sent == NO_CHARACTER {
+        return Ok(Err(Error::SendFail));
+    }
+    Ok(Ok(sent))
+}
+
+/// `getc() -> byte`: the oldest byte of the console's input that nobody has read.
+fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+    if !cpu.own.serial_exists.holds() {
+        return Ok(Err(Error::NoDevice));
+    }
+    serial_intr_disable(cpu)?;
+    let read = cons_buf_read(cpu)?;
+    serial_intr_enable(cpu)?;
+    Ok(if read == NO_CHARACTER { Err(Error::NoChar) } else { Ok(read) })
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.

@@ -4,7 +4,7 @@
 //! own condition, whatever a program has in its registers and whatever the machine answers.
 use crate::calls::dispatch;
 use crate::memory::{Reserved, reserve};
-use crate::message::{receive, send};
+use crate::message::{ENDED, receive, send};
 use crate::next::Next;
 use crate::spawn::{Parent, spawn};
 use crate::stage::{Stage, leave, may_sleep, sleep};
@@ -13,7 +13,7 @@ use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
 use domain::Map;
 use layer::channel::{Cv, acquire_lock_chan};
-use layer::constants::{NUM_CV, perm, slot};
+use layer::constants::{perm, slot};
 use layer::process::{proc_exit_user, proc_exit_user2, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -22,10 +22,6 @@ use layer::trap::{trap_get, trap_set};
 
 pub use crate::message::wake_step;
 pub use crate::spawn::load_step;
-
-/// The condition variable on which programs sleep that have ended: no program can name its channel.
-const ENDED: u32 = NUM_CV - 1;
-const _: () = assert!(ENDED >= abi::CHANNELS);
 
 /// A CPU begins: its state is set up, then its main thread runs.
 ///

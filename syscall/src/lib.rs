@@ -14,6 +14,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod effect;
 pub mod entry;
 pub mod image;
 pub mod message;

@@ -23,12 +23,15 @@ use layer::stuck::Stuck;
 use layer::thread::{get_curid, thread_wakeup};
 
 /// The `busy` word of a channel that has room.
-const FREE: u32 = 0;
+pub(crate) const FREE: u32 = 0;
 /// The `busy` word of a channel that has a message. What the reference has between the two, a channel that is reserved
 /// for a sender (1), is never seen: who finds room fills it before it gives the lock back.
-const FILLED: u32 = 2;
+pub(crate) const FILLED: u32 = 2;
 
-const _: () = assert!(CHANNELS <= NUM_CV && abi::MESSAGE_WORDS == MAX_WORDS);
+/// The condition variable on which programs sleep that have ended: no program can name its channel (P44).
+pub(crate) const ENDED: u32 = NUM_CV - 1;
+
+const _: () = assert!(CHANNELS <= ENDED && abi::MESSAGE_WORDS == MAX_WORDS);
 
 /// Those who sleep on a condition variable are being woken. It cannot be copied and must be used up.
 #[must_use]

@@ -79,13 +79,26 @@ pub fn puts(bytes: &[u8]) -> Result<usize, Error> {
     call(Call::Puts, address, length).map(|written| written as usize)
 }
 
-/// Writes one byte to the console.
+/// Writes one byte to the console, by way of the serial port, which one CPU has.
 ///
 /// # Errors
 ///
-/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+/// [`Error::NoDevice`] on another CPU, [`Error::SendFail`] if the serial port does not transmit.
 pub fn putc(byte: u8) -> Result<(), Error> {
     call(Call::Putc, byte.into(), 0).map(drop)
+}
+
+/// The oldest byte of the console's input that nobody has read, if there is one.
+///
+/// # Errors
+///
+/// [`Error::NoDevice`] on a CPU other than that which has the serial port.
+pub fn getc() -> Result<Option<u8>, Error> {
+    match call(Call::Getc, 0, 0) {
+        Ok(byte) => Ok(Some(byte as u8)),
+        Err(Error::NoChar) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Starts program `image` (see [`image::number`](crate::image::number)) on this CPU with `quota` pages out

@@ -1,7 +1,7 @@
 //! Interrupts: what each vector from 32 on asks for, whether it meets a program or an idle CPU.
 
 use super::apic::LocalApic;
-use super::{cpu, timer};
+use super::{console, cpu, timer};
 use crate::vectors;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,6 +33,10 @@ pub fn accept(vector: u8) -> Cause {
         }
         // That the CPU looks around is all that it asks for.
         vectors::WAKE => Cause::Event,
+        vectors::COM1 => {
+            console::receive();
+            Cause::Event
+        }
         vectors::TIMER => timer::accept(cpu::number(), apic),
         _ => {
             SPURIOUS.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,5 @@
 //! One entry of the kernel, or one step of one, from a state that is given as data.
+use super::frame::Frame;
 use super::{Broken, Ending, Made, Refused, holds, make, owed, quietly, satisfies, told};
 use crate::check::check_facts;
 use crate::machine::{Sim, at_calls};
@@ -17,6 +18,8 @@ use layer::state::Cpu;
 use layer::vmx::SAVED;
 use std::cell::RefCell;
 use std::rc::Rc;
+use syscall::effect;
+use syscall::next::Next;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row, rows};
 
@@ -102,12 +105,34 @@ impl Entry<'_> {
                 broken.extend(others.broken);
                 let mut moved = before.snapshot();
                 others.moved.put(&mut moved)?;
+                broken.extend(self.broken_effect(witness, &arguments, &next, [&before, &moved, &after]));
                 broken.extend(owed(&moved, &after));
             }
             Ok(Err(stuck)) => broken.push(Broken::Stuck(stuck)),
             Err(panic) => broken.push(Broken::Panic(panic)),
         }
         Ok(Ending { answer, broken })
+    }
+}
+
+impl Entry<'_> {
+    /// What is broken of what it promises, and of what it may touch; `moved` is the state before, as the others moved it.
+    fn broken_effect(
+        &self,
+        witness: &Witness,
+        arguments: &Arguments<Sim>,
+        next: &Next<Sim>,
+        [before, moved, after]: [&Snapshot; 3],
+    ) -> Vec<Broken> {
+        let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
+        let mut broken = Vec::new();
+        if !holds(|| (self.row.effect.promise)(&made)) {
+            broken.push(Broken::Promise);
+        }
+        let frame = Frame::told(|may| (self.row.effect.frame)(&made, may));
+        broken.extend(frame.scalars(moved, after));
+        broken.extend(frame.leaves(&made.before, &moved.view(), &made.after));
+        broken
     }
 }
 

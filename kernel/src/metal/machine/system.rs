@@ -39,10 +39,6 @@ impl System for Metal {
         console::lock().write_bytes(cpu.own.hp.0.bytes(frame, start..start + length));
     }
 
-    fn console_byte(byte: u32) {
-        console::lock().write_bytes(&[byte as u8]);
-    }
-
     fn report(cpu: &Cpu<'_, Metal>, event: Event<Metal>) {
         let (ledger, me, thread) = (ledger(), cpu.own.cpu, cpu.own.cur);
         match event {
