@@ -11,6 +11,7 @@ use crate::job::{self, Boot, Job};
 use crate::watch::Watch;
 use crate::workspace;
 use behaviours::{BEHAVIOURS, Behaviour};
+use sim::run::Checking;
 use std::fmt;
 use std::ops::Range;
 use std::process::ExitCode;
@@ -150,7 +151,7 @@ fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
         return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));
     }
     for seed in SEEDS {
-        let hosted = job.hosted(seed, timeout, show)?;
+        let hosted = job.hosted(seed, timeout, show, Checking::AtEnd)?;
         if let Some(problem) = job.problems(&hosted).first() {
             return Ok(Some(format!("the hosted machine, with seed {seed}: {problem}")));
         }
