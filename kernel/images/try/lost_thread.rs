@@ -13,9 +13,9 @@ static DONE: AtomicBool = AtomicBool::new(false);
 kernel::image!(Image {
     entry: |cpu, why| {
         if !DONE.load(Ordering::Relaxed) {
-            meddle(cpu.number(), |layer| {
+            meddle(cpu, |layer| {
                 let (ready, links) = (&mut layer.own.ready, &layer.shared.links);
-                let main = cpu.number() as u32 + 1;
+                let main = abi::main_thread(layer.own.cpu);
                 if ready.head == main && ready.tail != main && !DONE.swap(true, Ordering::Relaxed) {
                     links.set_next(main, NO_THREAD);
                     ready.tail = main;

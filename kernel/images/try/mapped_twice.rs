@@ -20,7 +20,7 @@ static ENTRIES: AtomicU32 = AtomicU32::new(0);
 kernel::image!(Image {
     entry: |cpu, why| {
         if ENTRIES.fetch_add(1, Ordering::Relaxed) == ENTRY {
-            meddle(cpu.number(), |layer| {
+            meddle(cpu, |layer| {
                 let own = &mut layer.own;
                 let entry = Map::<Metal, Directories>::get(&own.dirs, [own.cur, ADR_LOW >> 21]);
                 if let Pde::Table { frame } = entry {

@@ -49,11 +49,10 @@ fn prepare(boot: &mut Boot) {
     }
 }
 
-/// Gives what CPU `number`, which runs this, owns to `work`, which may do with it what no kernel must: for images that try
-/// whether that is noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
-pub fn meddle(number: usize, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
-    let mut own = CPUS[number].lock();
-    work(own.as_mut().expect("`prepare` has made what each CPU owns"));
+/// Gives what this CPU owns to `work`, which may do with it what no kernel must: for images that try whether that is
+/// noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
+pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
+    work(own(hardware));
 }
 
 /// A CPU begins to run the layer.
