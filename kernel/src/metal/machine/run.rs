@@ -53,7 +53,9 @@ fn prepare(boot: &mut Boot) {
 fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
-    let first = entry::boot(own(hardware), 0);
+    let layer = own(hardware);
+    let first = entry::boot(layer, 0);
+    ledger().runs(layer.own.cpu, layer.own.cur);
     finish(hardware, first);
     unreachable!("no program was there before")
 }
@@ -68,10 +70,9 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
 /// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
 #[inline(always)]
 fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
-    let number = hardware.number();
     let layer = own(hardware);
     serial::attend(layer);
-    checkpoint::pass(number, layer, rest);
+    checkpoint::pass(layer, rest);
     Saved::by_stub(context, layer)
 }
 
@@ -127,7 +128,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    match entry.and_then(|next| steps(number, layer, next)) {
+    match entry.and_then(|next| steps(layer, next)) {
         Ok(thread) => {
             let context = layer.own.uctxt.0.row(thread);
             let another = context != before;
@@ -146,15 +147,16 @@ fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
 #[inline(always)]
-fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
-    let ledger = ledger();
+fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        ledger.runs(layer.own.cpu, layer.own.cur);
+        if let Next::Switch(_) = next {
+            ledger().runs(layer.own.cpu, layer.own.cur);
+        }
         match next.step(layer)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, Rest::Step);
+        checkpoint::pass(layer, Rest::Step);
     }
 }
 
