@@ -5,12 +5,13 @@ use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back};
 use crate::spawn::{Parent, spawn};
 use crate::stage::{Stage, leave};
 use crate::system::{Event, System};
-use crate::unchecked::Address;
+use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error};
 use domain::Flag;
 use layer::console::cons_buf_read;
 use layer::constants::{NO_CHARACTER, PAGE_SIZE, perm};
 use layer::container::{container_get_quota, container_get_usage};
+use layer::context::uctx_get;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -22,7 +23,9 @@ type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 /// Carries out the call that the running thread's saved registers ask for.
 #[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let number = argument(cpu, NUMBER)?;
+    // What `argument` does: here each instruction counts, and a result in a result takes some.
+    let cur = get_curid(cpu)?;
+    let number = Unchecked::new(uctx_get(cpu, cur, NUMBER.into())?);
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
         return back(cpu, Err(Error::InvalCallnr));
     };
@@ -45,12 +48,14 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         }
         Call::Spawn => {
             let (image, quota) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
-            spawn(cpu, Parent::Program, image, quota)
+            let next = spawn(cpu, Parent::Program, image, quota)?;
+            Ok(next)
         }
         Call::Yield => {
             // Before it yields: afterwards the registers are another thread's.
             answer(cpu, Ok(0.into()))?;
-            leave(cpu, Stage::StartUser)
+            let next = leave(cpu, Stage::StartUser)?;
+            Ok(next)
         }
         Call::Send => Ok(Next::GoOn(Stage::Send)),
         Call::Recv => Ok(Next::GoOn(Stage::Receive)),
