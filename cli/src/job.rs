@@ -37,6 +37,8 @@ pub struct Boot<'a> {
     pub kind: Kind,
     /// When to give up.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
     /// Whether to wait for a debugger.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
@@ -52,6 +54,7 @@ impl Boot<'_> {
         image: IMAGE,
         kind: Kind::Fast,
         timeout: None,
+        options: "",
         gdb: false,
         show: false,
         watch: None,
@@ -125,7 +128,7 @@ impl Job {
 
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { emulator, image: name, kind, timeout, gdb, show, watch } = *boot;
+        let Boot { emulator, image: name, kind, timeout, options, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
@@ -138,14 +141,14 @@ impl Job {
             );
         }
         let run = emulator::Run {
-            image: &image,
             archive: Some(&archive),
             cpus: self.cpus,
             timeout,
+            options,
             gdb,
             show,
-            counted: false,
             watch,
+            ..emulator::Run::of(&image)
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
@@ -153,7 +156,7 @@ impl Job {
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
-    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool) -> Result<Ran, Error> {
+    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool, checking: Checking) -> Result<Ran, Error> {
         let begin = Instant::now();
         let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
         let config = Config {
@@ -165,7 +168,7 @@ impl Job {
             memory: Memory::default(),
             input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
-            checking: Checking::AtEnd,
+            checking,
         };
         let mut console = Vec::new();
         let report = sim::run(config, |bytes| {

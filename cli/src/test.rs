@@ -6,9 +6,13 @@ mod page;
 use crate::counts::Counts;
 use crate::emulator::Emulator;
 use crate::error::Error;
+use crate::image::Kind;
 use crate::job::{Boot, Job};
+use crate::storm::{Storm, What};
+use crate::watch::{Until, Watch};
 use crate::{bench, boots, prove, setup};
 use cargo::cargo_test;
+use sim::run::Checking;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -17,7 +21,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, storm]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -36,13 +40,14 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
-    Step { key: "loom", name: "every interleaving on the lock", run: loom },
+    Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
     Step { key: "proofs", name: "proofs", run: prove::prove_all },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
     Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
+    Step { key: "storm", name: "the invariant on the live kernel", run: storm },
 ];
 
 /// Does it.
@@ -81,9 +86,9 @@ fn workspace_tests() -> Result<Counts, Error> {
     cargo_test(&["--workspace"], &[])
 }
 
-/// The lock's tests under loom, which runs them in every interleaving.
+/// The tests of locks and doorbells under loom, which runs them in every interleaving.
 fn loom() -> Result<Counts, Error> {
-    let arguments = ["--package", "kernel", "--release", "--test", "loom_lock", "--target-dir", "target/loom"];
+    let arguments = ["--package", "kernel", "--release", "--test", "loom_*", "--target-dir", "target/loom"];
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
 }
 
@@ -126,6 +131,29 @@ fn bench() -> Result<Counts, Error> {
     Ok(Counts::one(missing.is_empty() && report.differ.is_empty()))
 }
 
+/// How long the kernel is kept busy, by each of what keeps it busy.
+const STORM: Duration = Duration::from_secs(5);
+
+/// Storm and fuzzer for some seconds, as `cairn storm` runs them.
+fn storm() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok([What::Storm, What::Fuzz].map(|_| Counts::SKIPPED).into_iter().sum());
+    }
+    let try_one = |what| {
+        let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
+        let cpus = kernel::layout::MAX_CPUS as u32;
+        let (ran, problems) = Storm { what, cpus, seed: 1, watch, kind: Kind::Checked, show: false }.run()?;
+        match (problems.first(), ran.watched) {
+            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} problems more", problems.len() - 1),
+            (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
+            (None, None) => println!("  passed   {what:?}"),
+        }
+        Ok(Counts::one(problems.is_empty()))
+    };
+    [What::Storm, What::Fuzz].into_iter().map(try_one).sum()
+}
+
 /// How long the programs may take.
 const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
 
@@ -140,7 +168,7 @@ fn programs() -> Result<Counts, Error> {
         }
         Counts::one(problems.is_empty())
     };
-    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false)?)];
+    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
     for emulator in [Emulator::Qemu, Emulator::Bochs] {
         counts.push(if emulator.is_there() {
             let ran = job.booted(&Boot { emulator, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;

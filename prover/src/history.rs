@@ -335,6 +335,8 @@ impl<G: Geometry> Scheduler<Sym<G>> for Positions<G> {
     fn pop(&mut self, of: QueueOf<Sym<G>>) -> Result<Option<SymWord>, Undefined> {
         let at = self.queue(of)?;
         let (id, first) = (self.queues[at].id(), self.queues[at].lo);
+        // That a list without a head holds no positions is a fact about any thread: it is looked at where one is read.
+        let _ = self.threads.tcb.get([self.current]);
         if first == self.queues[at].hi {
             return Ok(None);
         }

@@ -5,7 +5,7 @@ use super::{Metal, Saved, board, processor, serial, set_board, shared};
 use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
-use crate::metal::boot::Boot;
+use crate::metal::boot::{Boot, refuse};
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
 use crate::metal::interrupt::{self, Cause};
@@ -35,11 +35,11 @@ static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new
 fn prepare(boot: &mut Boot) {
     let board = match set_board(boot) {
         Ok(board) => board,
-        Err(error) => panic!("cannot boot: {error:?}"),
+        Err(error) => refuse(error),
     };
     let cpus = boot.cpus.ids().len() as u32;
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
-        panic!("cannot boot: {problem}");
+        refuse(problem);
     }
     checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);
@@ -47,6 +47,13 @@ fn prepare(boot: &mut Boot) {
     for (layer, place) in layers.iter_mut().zip(&LAYERS) {
         *place.lock() = Some(layer);
     }
+}
+
+/// Gives what CPU `number`, which runs this, owns to `work`, which may do with it what no kernel must: for images that try
+/// whether that is noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
+pub fn meddle(number: usize, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
+    let mut own = CPUS[number].lock();
+    work(own.as_mut().expect("`prepare` has made what each CPU owns"));
 }
 
 /// A CPU begins to run the layer.
