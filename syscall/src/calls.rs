@@ -21,6 +21,9 @@ use layer::thread::get_curid;
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
 /// Carries out the call that the running thread's saved registers ask for.
+///
+/// The compiler makes one function of a kernel entry and of what is inlined here. That is kept for quick calls, and what
+/// others give has a place of its own first (`next`), so that a quick one's result need not be in memory.
 #[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     // What `argument` does: here each instruction counts, and a result in a result takes some.
@@ -30,47 +33,48 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         return back(cpu, Err(Error::InvalCallnr));
     };
     match call {
-        Call::Puts => {
-            let result = puts(cpu)?;
-            back(cpu, result)
-        }
-        Call::Putc => {
-            let result = putc(cpu)?;
-            back(cpu, result)
-        }
-        Call::Getc => {
-            let result = getc(cpu)?;
-            back(cpu, result)
-        }
         Call::GetQuota => {
             let result = get_quota(cpu)?;
             back(cpu, result)
         }
+        Call::Send => Ok(Next::GoOn(Stage::Send)),
+        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
+        Call::Yield | Call::Spawn | Call::Exit | Call::Puts | Call::Putc | Call::Getc => {
+            let next = dispatch_slow(cpu, call)?;
+            Ok(next)
+        }
+    }
+}
+
+/// As [`dispatch`], for a call that is not quick.
+#[inline(never)]
+fn dispatch_slow<M: System>(cpu: &mut Cpu<'_, M>, call: Call) -> Result<Next<M>, Stuck> {
+    let result = match call {
+        Call::Puts => puts(cpu)?,
+        Call::Putc => putc(cpu)?,
+        Call::Getc => getc(cpu)?,
         Call::Spawn => {
             let (image, quota) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
-            let next = spawn(cpu, Parent::Program, image, quota)?;
-            Ok(next)
+            return spawn(cpu, Parent::Program, image, quota);
         }
         Call::Yield => {
             // Before it yields: afterwards the registers are another thread's.
             answer(cpu, Ok(0.into()))?;
-            let next = leave(cpu, Stage::StartUser)?;
-            Ok(next)
+            return leave(cpu, Stage::StartUser);
         }
-        Call::Send => Ok(Next::GoOn(Stage::Send)),
-        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
         Call::Exit => {
             let status = argument(cpu, FIRST)?.any();
             M::report(cpu, Event::Exited { status });
-            Ok(Next::GoOn(Stage::Exited))
+            return Ok(Next::GoOn(Stage::Exited));
         }
-    }
+        Call::GetQuota | Call::Send | Call::Recv => return dispatch(cpu),
+    };
+    back(cpu, result)
 }
 
 /// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
 ///
 /// A page that the program has not touched yet is reserved first, as its own load would have done.
-#[inline(never)]
 fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let Some(address) = Address::in_window(address) else {
@@ -96,7 +100,6 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `putc(byte) -> byte`: one byte to the console, of the argument its low 8 bits.
-#[inline(never)]
 fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let byte = argument(cpu, FIRST)?.any();
     if !cpu.own.serial_exists.holds() {
@@ -113,7 +116,6 @@ fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `getc() -> byte`: the oldest byte of the console's input that nobody has read.
-#[inline(never)]
 fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     if !cpu.own.serial_exists.holds() {
         return Ok(Err(Error::NoDevice));

@@ -26,7 +26,7 @@ use syscall::next::{Next, Step};
 pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
 
 /// What a CPU owns of the layer's state, and the shared objects.
-type Layer = Cpu<'static, Metal>;
+pub type Layer = Cpu<'static, Metal>;
 
 /// What each CPU owns of the layer's state, until it begins to run and takes that for itself.
 static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
@@ -49,11 +49,10 @@ fn prepare(boot: &mut Boot) {
     }
 }
 
-/// Gives what CPU `number`, which runs this, owns to `work`, which may do with it what no kernel must: for images that try
-/// whether that is noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
-pub fn meddle(number: usize, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
-    let mut own = CPUS[number].lock();
-    work(own.as_mut().expect("`prepare` has made what each CPU owns"));
+/// Gives what this CPU owns to `work`, which may do with it what no kernel must: for images that try whether that is
+/// noticed. The CPU is at rest: its image's `system_call` or `entry` has been called, and has not gone on yet.
+pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Layer)) {
+    work(own(hardware));
 }
 
 /// A CPU begins to run the layer.
