@@ -23,7 +23,7 @@ type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 /// Carries out the call that the running thread's saved registers ask for.
 ///
 /// The compiler makes one function of a kernel entry and of what is inlined here. That is kept for quick calls, and what
-/// others give has a place of its own first (`next`), so that a quick one's result need not be in memory.
+/// the others give has a place of its own first ([`slowly`]), so that a quick one's result need not be in memory.
 #[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     // What `argument` does: here each instruction counts, and a result in a result takes some.
@@ -32,44 +32,50 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
         return back(cpu, Err(Error::InvalCallnr));
     };
-    match call {
+    let next = match call {
         Call::GetQuota => {
             let result = get_quota(cpu)?;
+            return back(cpu, result);
+        }
+        Call::Send => return Ok(Next::GoOn(Stage::Send)),
+        Call::Recv => return Ok(Next::GoOn(Stage::Receive)),
+        Call::Puts => slowly(cpu, |cpu| {
+            let result = puts(cpu)?;
             back(cpu, result)
-        }
-        Call::Send => Ok(Next::GoOn(Stage::Send)),
-        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
-        Call::Yield | Call::Spawn | Call::Exit | Call::Puts | Call::Putc | Call::Getc => {
-            let next = dispatch_slow(cpu, call)?;
-            Ok(next)
-        }
-    }
-}
-
-/// As [`dispatch`], for a call that is not quick.
-#[inline(never)]
-fn dispatch_slow<M: System>(cpu: &mut Cpu<'_, M>, call: Call) -> Result<Next<M>, Stuck> {
-    let result = match call {
-        Call::Puts => puts(cpu)?,
-        Call::Putc => putc(cpu)?,
-        Call::Getc => getc(cpu)?,
-        Call::Spawn => {
+        })?,
+        Call::Putc => slowly(cpu, |cpu| {
+            let result = putc(cpu)?;
+            back(cpu, result)
+        })?,
+        Call::Getc => slowly(cpu, |cpu| {
+            let result = getc(cpu)?;
+            back(cpu, result)
+        })?,
+        Call::Spawn => slowly(cpu, |cpu| {
             let (image, quota) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
-            return spawn(cpu, Parent::Program, image, quota);
-        }
-        Call::Yield => {
+            spawn(cpu, Parent::Program, image, quota)
+        })?,
+        Call::Yield => slowly(cpu, |cpu| {
             // Before it yields: afterwards the registers are another thread's.
             answer(cpu, Ok(0.into()))?;
-            return leave(cpu, Stage::StartUser);
-        }
-        Call::Exit => {
+            leave(cpu, Stage::StartUser)
+        })?,
+        Call::Exit => slowly(cpu, |cpu| {
             let status = argument(cpu, FIRST)?.any();
             M::report(cpu, Event::Exited { status });
-            return Ok(Next::GoOn(Stage::Exited));
-        }
-        Call::GetQuota | Call::Send | Call::Recv => return dispatch(cpu),
+            Ok(Next::GoOn(Stage::Exited))
+        })?,
     };
-    back(cpu, result)
+    Ok(next)
+}
+
+/// Does a call's `work`, which is not inlined.
+#[inline(never)]
+fn slowly<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    work: impl FnOnce(&mut Cpu<'_, M>) -> Result<Next<M>, Stuck>,
+) -> Result<Next<M>, Stuck> {
+    work(cpu)
 }
 
 /// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
