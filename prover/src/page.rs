@@ -100,9 +100,12 @@ pub struct Instance {
 impl Instance {
     /// The rows that show it, each once.
     pub fn rows(&self) -> Vec<&'static str> {
-        let mut rows: Vec<&str> =
-            self.obligations.iter().flat_map(|shown| &shown.proofs).map(|proof| proof.row).collect();
-        rows.dedup();
+        let mut rows = Vec::new();
+        for proof in self.obligations.iter().flat_map(|shown| &shown.proofs) {
+            if !rows.contains(&proof.row) {
+                rows.push(proof.row);
+            }
+        }
         rows
     }
 }
