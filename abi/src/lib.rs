@@ -12,10 +12,17 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod call;
+mod error;
+
 pub mod boot;
+pub mod page;
 pub mod refused;
 pub mod report;
+pub mod watch;
 
+pub use call::{Call, Row};
+pub use error::Error;
 pub use report::Reason;
 
 /// Lowest user virtual address: 1 GiB (`adr_low`).
@@ -32,6 +39,12 @@ pub const CHILDREN: u32 = 8;
 /// a thread whose eighth child would have no number cannot start any.
 pub const THREADS: u32 = 1024;
 
+/// Channels have numbers below this. A sleep queue belongs to each; that of the last one that there is, which no program
+/// can name, is where programs stay that have ended (P44 of the reference).
+pub const CHANNELS: u32 = 1023;
+/// Words of a message, at most.
+pub const MESSAGE_WORDS: u32 = 1024;
+
 /// Number of the main thread of a CPU, which starts what [`boot`] lists.
 pub const fn main_thread(cpu: u32) -> u32 {
     cpu + 1
@@ -40,63 +53,4 @@ pub const fn main_thread(cpu: u32) -> u32 {
 /// Number of a thread's `index`-th child, from 0. Nothing is said of whether it exists.
 pub const fn child(thread: u32, index: u32) -> u32 {
     CHILDREN * thread + 1 + index
-}
-
-macro_rules! calls {
-    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// The system calls, by number.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u32)]
-        pub enum Call { $($(#[$doc])* $name = $number,)* }
-
-        impl Call {
-            /// Every call, in the order of its number.
-            pub const ALL: &[Call] = &[$(Call::$name,)*];
-        }
-    };
-}
-
-calls! {
-    /// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most
-    /// to the end of the page that `address` lies in. A page that the caller has not touched yet is reserved.
-    Puts = 0,
-    /// `spawn(image, quota) -> child`: starts program `image` of the boot archive with `quota` pages.
-    Spawn = 2,
-    /// `yield()`: lets the next ready thread of this CPU run.
-    Yield = 3,
-    /// `get_quota() -> pages`: how many pages the caller may still obtain.
-    GetQuota = 26,
-    /// `putc(byte)`: writes one byte to the console.
-    Putc = 32,
-    /// `exit(status)`: ends the caller; never returns.
-    Exit = 33,
-}
-
-macro_rules! errors {
-    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// The result of a system call, in RAX.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u32)]
-        pub enum Error { $($(#[$doc])* $name = $number,)* }
-
-        impl Error {
-            /// The error with this number.
-            pub fn from_number(number: u32) -> Option<Error> {
-                match number { $($number => Some(Error::$name),)* _ => None }
-            }
-        }
-    };
-}
-
-errors! {
-    /// Done.
-    Succ = 0,
-    /// No quota, no child slot or no thread number is left.
-    Mem = 1,
-    /// There is no system call with this number.
-    InvalCallnr = 3,
-    /// An address outside the user window.
-    InvalAddr = 4,
-    /// There is no program with this number in the boot archive.
-    InvalId = 12,
 }

@@ -24,7 +24,7 @@ impl fmt::Display for Refused<'_> {
             Error::InvalId => "no such program",
             Error::InvalAddr => "an image that cannot be loaded",
             // Spawning gives none of these.
-            Error::Succ | Error::InvalCallnr => "no reason",
+            _ => "no reason",
         };
         write!(formatter, "cairn: CPU {}: {} not started: {reason}", self.cpu, self.name)
     }

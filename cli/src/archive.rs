@@ -1,7 +1,7 @@
 //! Writing boot archives: `boot.txt`, the image's symbols, the programs.
 
 use crate::error::Error;
-use kernel::archive::BOOT_LIST;
+use kernel::archive::{BOOT_LIST, WATCH};
 use kernel::symbols;
 use object::{Object, ObjectSymbol, SymbolKind};
 use std::fmt::Write;
@@ -9,10 +9,17 @@ use std::fs;
 use std::path::Path;
 
 /// Writes the archive for the image at `image` to `path`: the boot list, the image's symbols, the programs, each with its
-/// name.
-pub fn write(path: &Path, image: &Path, boot_list: &str, programs: &[(&str, &[u8])]) -> Result<(), Error> {
+/// name; and that somebody watches the machine, if so.
+pub fn write(
+    path: &Path,
+    image: &Path,
+    boot_list: &str,
+    programs: &[(&str, &[u8])],
+    watched: bool,
+) -> Result<(), Error> {
     let symbols = symbol_table(image)?;
     let mut files = vec![(BOOT_LIST, boot_list.as_bytes()), (symbols::FILE, symbols.as_bytes())];
+    files.extend(watched.then_some((WATCH, &[][..])));
     files.extend(programs);
 
     if let Some(directory) = path.parent() {
@@ -70,7 +77,7 @@ mod tests {
         let program: (&str, &[u8]) = ("hello", &[7; 1000]);
         // Any ELF file serves; this one has no functions where an image has them.
         let image = env::current_exe().expect("this test");
-        write(&path, &image, "0 hello 40\n", &[program]).expect("an archive");
+        write(&path, &image, "0 hello 40\n", &[program], false).expect("an archive");
         let bytes = fs::read(&path).expect("the archive");
         let archive = Archive::new(&bytes).expect("a tar file");
         assert_eq!(archive.find_text(BOOT_LIST), Some("0 hello 40\n"));
@@ -83,7 +90,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let image = directory.path().join("image");
         fs::write(&image, "no ELF file").expect("a file");
-        let error = write(&directory.path().join("boot.tar"), &image, "", &[]).expect_err("not an image");
+        let error = write(&directory.path().join("boot.tar"), &image, "", &[], false).expect_err("not an image");
         assert!(matches!(error, Error::Symbols { path, .. } if path == image));
     }
 }

@@ -5,6 +5,7 @@ pub mod qemu;
 
 use crate::error::Error;
 use crate::tools;
+use crate::watch::{Watch, Watched};
 use kernel::exit::Reason;
 use std::fmt;
 use std::io::{self, Write};
@@ -60,10 +61,67 @@ pub struct Run<'a> {
     pub cpus: u32,
     /// When to ask the machine what it is doing and to end it.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
+    /// What the machine is made of; on QEMU only.
+    pub parts: Parts<'a>,
+    /// What to do to the machine: each once the console shows the text, behind what it showed before; on QEMU only.
+    pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// How to watch it, if the boot archive says that it is watched; on QEMU only.
+    pub watch: Option<Watch>,
+    /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
+    /// Bochs it always does.
+    pub counted: bool,
+}
+
+impl<'a> Run<'a> {
+    /// The image on the usual machine with one CPU and nothing else.
+    pub fn of(image: &'a Path) -> Run<'a> {
+        Run {
+            image,
+            archive: None,
+            cpus: 1,
+            timeout: None,
+            options: "",
+            parts: Parts::USUAL,
+            script: &[],
+            gdb: false,
+            show: false,
+            watch: None,
+            counted: false,
+        }
+    }
+}
+
+/// What a machine is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Its processors, as QEMU calls them.
+    pub processor: &'a str,
+    /// How much memory it has.
+    pub memory: &'a str,
+    /// How its CPUs are arranged, if not in one socket.
+    pub topology: Option<&'a str>,
+    /// More of QEMU's arguments.
+    pub more: &'a [&'a str],
+}
+
+impl Parts<'_> {
+    /// What the kernel is made for.
+    pub const USUAL: Parts<'static> = Parts { processor: "max", memory: "2G", topology: None, more: &[] };
+}
+
+/// What is done to a machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Act<'a> {
+    /// This is typed on its first serial line.
+    Type(&'a str),
+    /// It is asked what it is doing, which ends it.
+    Interrupt,
 }
 
 /// How a run ended.
@@ -98,6 +156,18 @@ pub struct Ended {
     pub console: String,
     /// How long it took.
     pub time: Duration,
+    /// What came of watching it.
+    pub watched: Option<Watched>,
+    /// How many bytes of the console had come when; on QEMU only.
+    pub arrivals: Vec<(usize, Duration)>,
+}
+
+impl Ended {
+    /// When the console first showed `text`.
+    pub fn when(&self, text: &str) -> Option<Duration> {
+        let end = self.console.find(text)? + text.len();
+        self.arrivals.iter().find(|(bytes, _)| *bytes >= end).map(|(_, time)| *time)
+    }
 }
 
 /// How often to look whether an emulator has ended.

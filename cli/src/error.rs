@@ -1,6 +1,7 @@
 //! What can go wrong while a verb does its work, and who is to blame.
 
 use crate::emulator::Emulator;
+use crate::new_program::NameError;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,14 @@ pub enum Error {
     /// The proofs were not begun.
     #[error(transparent)]
     Prove(#[from] prover::SuiteError),
+    /// A machine of the bench did not do what it was booted for (us).
+    #[error("the bench {boot}: {problem}")]
+    Bench {
+        /// Which one.
+        boot: &'static str,
+        /// What went wrong.
+        problem: String,
+    },
     /// The report cannot be written as JSON (us).
     #[error("cannot write the report as JSON: {0}")]
     Json(serde_json::Error),
@@ -76,6 +85,14 @@ pub enum Error {
     /// An emulator was asked for that is not there, or not whole (the environment).
     #[error("{0} is not installed; `cargo cairn setup` installs it")]
     NotInstalled(Emulator),
+    /// A program cannot be called so (the caller).
+    #[error("there can be no new program `{name}`: {problem}")]
+    Name {
+        /// What it was to be called.
+        name: String,
+        /// Why it cannot.
+        problem: NameError,
+    },
     /// There is nothing by this name (the caller).
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {

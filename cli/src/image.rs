@@ -7,7 +7,9 @@
 
 use crate::error::Error;
 use crate::workspace;
+use object::{Object, ObjectSegment};
 use std::env;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -97,6 +99,14 @@ pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
 /// Where [`build`] leaves the image with this name.
 pub fn path(name: &str, kind: Kind) -> PathBuf {
     kind.directory().join(TARGET).join("release").join(name)
+}
+
+/// Bytes of memory that an image takes.
+pub fn size(name: &str, kind: Kind) -> Result<u64, Error> {
+    let path = path(name, kind);
+    let bytes = fs::read(&path).map_err(Error::file("read", &path))?;
+    let elf = object::File::parse(bytes.as_slice()).map_err(|source| Error::Symbols { path, source })?;
+    Ok(elf.segments().map(|segment| segment.size()).sum())
 }
 
 /// Runs a command and keeps what it writes to its standard error until it has taken long or failed.

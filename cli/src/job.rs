@@ -3,12 +3,13 @@
 use crate::emulator::{self, Emulator, Outcome};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
+use crate::watch::{Watch, Watched};
 use crate::{archive, workspace};
 use kernel::exit::Reason;
 use programs::{Check, Plan, Program};
 use sim::baton::Limit;
 use sim::board::Memory;
-use sim::run::{Checking, Config, End};
+use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -36,16 +37,28 @@ pub struct Boot<'a> {
     pub kind: Kind,
     /// When to give up.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
     /// Whether to wait for a debugger.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// Whether to evaluate the invariant while it runs, and when; on QEMU only.
+    pub watch: Option<Watch>,
 }
 
 impl Boot<'_> {
     /// The kernel on QEMU, without checks, time-out, debugger and console.
-    pub const QUIET: Boot<'static> =
-        Boot { emulator: Emulator::Qemu, image: IMAGE, kind: Kind::Fast, timeout: None, gdb: false, show: false };
+    pub const QUIET: Boot<'static> = Boot {
+        emulator: Emulator::Qemu,
+        image: IMAGE,
+        kind: Kind::Fast,
+        timeout: None,
+        options: "",
+        gdb: false,
+        show: false,
+        watch: None,
+    };
 }
 
 /// How a job did.
@@ -56,6 +69,10 @@ pub struct Ran {
     pub console: String,
     /// How long it took.
     pub time: Duration,
+    /// What came of watching it.
+    pub watched: Option<Watched>,
+    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
+    pub replayed: Option<usize>,
 }
 
 /// Why a machine ended before its programs did.
@@ -78,6 +95,7 @@ impl fmt::Display for Failure {
                     End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
                     End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
                     End::Violated => formatter.write_str("the invariant does not hold:")?,
+                    End::Diverged => formatter.write_str("the machine is not what its log says:")?,
                     End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
                 }
                 details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
@@ -87,40 +105,58 @@ impl fmt::Display for Failure {
 }
 
 impl Job {
-    /// Builds all programs, and plans a run of those with these names, or of all where there are no names.
+    /// Builds all programs, and plans a run of those with these names, or of the usual ones where there are no names.
     pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
         if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
             let known = user::image::NAMES.join(", ");
             return Err(Error::Unknown { kind: "program", name: name.clone(), known });
         }
         let archive = programs::build()?;
-        let chosen = |program: &&Program| names.is_empty() || names.iter().any(|name| name == program.name);
-        let plan = Plan::new(archive.iter().filter(chosen).collect::<Vec<_>>(), cpus)?;
+        let named = |program: &&Program| names.iter().any(|name| name == program.name);
+        let chosen: Vec<_> = match names {
+            [] => programs::usual(&archive).collect(),
+            _ => archive.iter().filter(named).collect(),
+        };
+        let plan = Plan::new(chosen, cpus)?;
         Ok(Job { archive, plan, cpus })
+    }
+
+    /// Builds all programs, and plans a run of what a boot list says, of which nothing is expected.
+    pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
+        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus })
     }
 
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { emulator, image: name, kind, timeout, gdb, show } = *boot;
+        let Boot { emulator, image: name, kind, timeout, options, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
         let programs: Vec<_> = self.archive.iter().map(|program| (program.name, program.elf.as_slice())).collect();
-        archive::write(&archive, &image, &self.plan.boot_list, &programs)?;
+        archive::write(&archive, &image, &self.plan.boot_list, &programs, watch.is_some())?;
         if gdb {
             eprintln!(
                 "waiting for a debugger: gdb {} -ex 'target remote :1234' (set breakpoints with hbreak)",
                 image.display()
             );
         }
-        let run = emulator::Run { image: &image, archive: Some(&archive), cpus: self.cpus, timeout, gdb, show };
-        let emulator::Ended { outcome, console, time } = emulator.run(&run)?;
+        let run = emulator::Run {
+            archive: Some(&archive),
+            cpus: self.cpus,
+            timeout,
+            options,
+            gdb,
+            show,
+            watch,
+            ..emulator::Run::of(&image)
+        };
+        let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
-        Ok(Ran { failure, console, time })
+        Ok(Ran { failure, console, time, watched, replayed: None })
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
-    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool) -> Result<Ran, Error> {
+    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool, checking: Checking) -> Result<Ran, Error> {
         let begin = Instant::now();
         let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
         let config = Config {
@@ -128,9 +164,11 @@ impl Job {
             boot_list: &self.plan.boot_list,
             cpus: self.cpus,
             seed,
+            time_slice: TIME_SLICE,
             memory: Memory::default(),
+            input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
-            checking: Checking::AtEnd,
+            checking,
         };
         let mut console = Vec::new();
         let report = sim::run(config, |bytes| {
@@ -142,10 +180,13 @@ impl Job {
         .map_err(|error| Error::Hosted(error.to_string()))?;
         let details = match report.end {
             End::Violated => report.violations.iter().map(ToString::to_string).collect(),
+            End::Diverged => report.differences.iter().map(ToString::to_string).collect(),
             _ => report.cpus.iter().map(ToString::to_string).collect(),
         };
+        let replayed = Some(report.log.len());
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        Ok(Ran { failure, console: String::from_utf8_lossy(&console).into_owned(), time: begin.elapsed() })
+        let console = String::from_utf8_lossy(&console).into_owned();
+        Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 
     /// What of a run was not as expected, in words; nothing if all was.
@@ -158,6 +199,7 @@ impl Job {
             Some(failure) => problems.insert(0, ran.explain(failure)),
             None => problems.extend(check.missing().iter().map(ToString::to_string)),
         }
+        problems.extend(ran.watched.iter().flat_map(|watched| &watched.violations).cloned());
         problems
     }
 }
@@ -180,7 +222,7 @@ impl Ran {
     }
 
     /// A failure, with what the kernel had to say to it.
-    fn explain(&self, failure: &Failure) -> String {
+    pub fn explain(&self, failure: &Failure) -> String {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
             // Where each CPU was.
@@ -213,7 +255,7 @@ mod tests {
     use super::*;
 
     fn ran(console: &str) -> Ran {
-        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO }
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None, replayed: None }
     }
 
     #[test]
@@ -229,7 +271,7 @@ mod tests {
     fn a_failure_comes_with_the_kernels_report() {
         let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
         let failure = Failure::Emulated(Outcome::Ended(Reason::Panic));
-        let ran = Ran { failure: None, console, time: Duration::ZERO };
+        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None, replayed: None };
         assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
         assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
         assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));

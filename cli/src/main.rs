@@ -1,6 +1,7 @@
 //! `cairn`: the command line. One file a verb; this one only knows their names.
 
 mod archive;
+mod bench;
 mod boots;
 mod call;
 mod counts;
@@ -9,11 +10,15 @@ mod error;
 mod image;
 mod job;
 mod layer;
+mod new_program;
 mod prove;
 mod run;
 mod setup;
+mod storm;
+mod system_calls;
 mod test;
 mod tools;
+mod watch;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -30,22 +35,30 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Verb {
     Run(run::Arguments),
+    Bench(bench::Arguments),
     Boots(boots::Arguments),
     Call(call::Arguments),
     Layer(layer::Arguments),
+    NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
+    SystemCalls(system_calls::Arguments),
+    Storm(storm::Arguments),
     Test(test::Arguments),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),
+        Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::SystemCalls(_) => system_calls::run(),
+        Verb::Storm(arguments) => storm::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -5,6 +5,8 @@ use tar_no_std::{ArchiveEntry, TarArchiveRef};
 
 /// Name of the boot list in the archive: which programs to start.
 pub const BOOT_LIST: &str = "boot.txt";
+/// Name of a file whose presence says that somebody watches the machine; what it holds does not matter.
+pub const WATCH: &str = "watch.txt";
 
 /// The archive is not a tar file: whoever built it is to blame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -92,10 +92,10 @@ impl Default for UserContext {
 }
 
 /// Flags that a program may have set: CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC and ID. Everything else
-/// (interrupts, I/O privilege, nested task) is the kernel's.
+/// (I/O privilege, nested task) is the kernel's.
 pub const USER_FLAGS: u64 = 0x25_0DD5;
-/// Bit 1 of RFLAGS, which is always set.
-const FLAGS_FIXED: u64 = 2;
+/// Bits of RFLAGS that are always set in ring 3: bit 1, and IF, since interrupts are what ends a program's slice.
+pub const FLAGS_FIXED: u64 = 0x202;
 
 /// The flags with which a thread whose context holds `flags` goes back to ring 3.
 pub const fn user_flags(flags: u64) -> u64 {
@@ -156,13 +156,12 @@ mod tests {
 
     #[test]
     fn a_program_cannot_keep_a_flag_of_the_kernels() {
-        const IF: u64 = 1 << 9;
         const IOPL: u64 = 3 << 12;
         const NT: u64 = 1 << 14;
         const VM: u64 = 1 << 17;
-        assert_eq!(user_flags(!0) & (IF | IOPL | NT | VM), 0);
-        assert_eq!(user_flags(0), 2);
-        assert_eq!(user_flags(0x8D5), 0x8D7);
+        assert_eq!(user_flags(!0) & (IOPL | NT | VM), 0);
+        assert_eq!(user_flags(0), 0x202, "nor be without interrupts");
+        assert_eq!(user_flags(0x8D5), 0xAD7);
     }
 
     #[test]

@@ -8,19 +8,24 @@
 //! `metal` boots the machine and calls them.
 #![no_std]
 
+pub mod acpi;
 pub mod archive;
 pub mod context;
 pub mod descriptors;
+pub mod doorbell;
 pub mod exit;
 pub mod frames;
 pub mod home;
+pub mod input;
 pub mod layout;
 pub mod lock;
 pub mod memory_map;
 pub mod multiboot2;
 pub mod once;
+pub mod options;
 pub mod programs;
 pub mod pvh;
+pub mod record;
 pub mod stacks;
 pub mod start_info;
 pub mod symbols;

@@ -1,5 +1,5 @@
 //! The programs of the boot archive, and the boot list that says which of them to start.
-use crate::archive::{Archive, BOOT_LIST, Name};
+use crate::archive::{Archive, BOOT_LIST, Name, WATCH};
 use crate::symbols;
 use core::fmt;
 use syscall::image::{Malformed, ParsedImage};
@@ -53,10 +53,10 @@ impl fmt::Display for Problem<'_> {
 
 impl core::error::Error for Problem<'_> {}
 
-/// The archive's programs, in its order: a program's place in it is its image number. The boot list and the symbols are
-/// none.
+/// The archive's programs, in its order: a program's place in it is its image number. The boot list, the
+/// symbols and what says that the machine is watched are none.
 pub fn programs<'a>(archive: &Archive<'a>) -> impl Iterator<Item = Result<Program<'a>, Problem<'a>>> {
-    let files = archive.files().filter(|file| ![BOOT_LIST, symbols::FILE].contains(&file.name().as_str()));
+    let files = archive.files().filter(|file| ![BOOT_LIST, WATCH, symbols::FILE].contains(&file.name().as_str()));
     files.map(|file| match ParsedImage::parse(file.data()) {
         Ok(image) => Ok(Program { name: file.name(), file: file.data(), image }),
         Err(malformed) => Err(Problem::Malformed(file.name(), malformed)),

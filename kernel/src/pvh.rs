@@ -2,6 +2,7 @@
 //! untrusted input: nothing here indexes or overflows.
 
 use crate::memory_map::{Kind, MemoryMap, Region};
+use crate::record::Record;
 use crate::start_info::{Error, StartInfo};
 use core::ops::Range;
 
@@ -11,6 +12,8 @@ const MAGIC: u32 = 0x336e_c578;
 const INFO_BYTES: u64 = 56;
 /// Bytes of `hvm_modlist_entry`.
 const MODULE_BYTES: u64 = 32;
+/// Most bytes of a command line.
+const MOST_TEXT: u64 = 4096;
 /// Bytes of `hvm_memmap_table_entry`.
 const REGION_BYTES: u64 = 24;
 /// `XEN_HVM_MEMMAP_TYPE_RAM`.
@@ -18,59 +21,60 @@ const TYPE_RAM: u32 = 1;
 /// `XEN_HVM_MEMMAP_TYPE_ACPI`.
 const TYPE_ACPI: u32 = 3;
 
-/// Little-endian integers out of a record, at fixed places.
-struct Record<'a>(&'a [u8]);
+/// What a record has.
+fn known<T>(value: Option<T>) -> Result<T, Error> {
+    value.ok_or(Error::Unreadable)
+}
 
-impl Record<'_> {
-    fn u32(&self, at: usize) -> Result<u32, Error> {
-        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
-        Ok(u32::from_le_bytes(*bytes))
-    }
-
-    fn u64(&self, at: usize) -> Result<u64, Error> {
-        let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk()).ok_or(Error::Unreadable)?;
-        Ok(u64::from_le_bytes(*bytes))
-    }
+/// The text at `start`, up to its 0 byte or to what is none.
+fn text<'a>(start: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> &'a str {
+    let byte = |at: &u64| read(*at..at.checked_add(1)?)?.first().filter(|byte| byte.is_ascii() && **byte != 0).copied();
+    let end = (start..start.saturating_add(MOST_TEXT)).take_while(|at| byte(at).is_some()).count() as u64;
+    read(start..start.saturating_add(end)).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
 }
 
 /// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
-pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo, Error> {
+pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, Error> {
     let record = |table: u64, index: u32, bytes: u64| {
         let start = table.checked_add(u64::from(index) * bytes).ok_or(Error::Unreadable)?;
         let end = start.checked_add(bytes).ok_or(Error::Unreadable)?;
         read(start..end).map(Record).ok_or(Error::Unreadable)
     };
     let info = record(address, 0, INFO_BYTES)?;
-    if info.u32(0)? != MAGIC {
+    if known(info.u32(0))? != MAGIC {
         return Err(Error::Unknown);
     }
-    if info.u32(4)? == 0 {
+    if known(info.u32(4))? == 0 {
         return Err(Error::NoMemoryMap);
     }
 
     let mut map = MemoryMap::default();
-    let table = info.u64(40)?;
-    for index in 0..info.u32(48)? {
+    let table = known(info.u64(40))?;
+    for index in 0..known(info.u32(48))? {
         let entry = record(table, index, REGION_BYTES)?;
-        let start = entry.u64(0)?;
-        let kind = match entry.u32(16)? {
+        let start = known(entry.u64(0))?;
+        let kind = match known(entry.u32(16))? {
             TYPE_RAM => Kind::Ram,
             TYPE_ACPI => Kind::Acpi,
             _ => Kind::Reserved,
         };
-        map.push(Region { start, end: start.saturating_add(entry.u64(8)?), kind })?;
+        map.push(Region { start, end: start.saturating_add(known(entry.u64(8))?), kind })?;
     }
 
-    let archive = match info.u32(12)? {
+    let archive = match known(info.u32(12))? {
         0 => None,
         _ => {
-            let module = record(info.u64(16)?, 0, MODULE_BYTES)?;
-            let start = module.u64(0)?;
-            Some(start..start.checked_add(module.u64(8)?).ok_or(Error::Unreadable)?)
+            let module = record(known(info.u64(16))?, 0, MODULE_BYTES)?;
+            let start = known(module.u64(0))?;
+            Some(start..start.checked_add(known(module.u64(8))?).ok_or(Error::Unreadable)?)
         }
     };
-    let rsdp = Some(info.u64(32)?).filter(|&address| address != 0);
-    Ok(StartInfo { map, archive, rsdp })
+    let rsdp = Some(known(info.u64(32))?).filter(|&address| address != 0);
+    let command_line = match known(info.u64(24))? {
+        0 => "",
+        start => text(start, &read),
+    };
+    Ok(StartInfo { map, archive, rsdp, command_line })
 }
 
 #[cfg(test)]
@@ -85,7 +89,7 @@ mod tests {
         for word in [MAGIC, 1, 0, 1] {
             bytes.extend(word.to_le_bytes());
         }
-        for word in [64u64, 0, 0xf5a40, 96, 2, 0] {
+        for word in [64u64, 144, 0xf5a40, 96, 2, 0] {
             bytes.extend(word.to_le_bytes());
         }
         for word in [0x7000_0000u64, 0x2800, 0, 0] {
@@ -94,18 +98,21 @@ mod tests {
         for word in [0u64, 0x9fc00, 1, 0x10_0000, 0x7fee_0000, 1] {
             bytes.extend(word.to_le_bytes());
         }
+        bytes.extend(b"lock=mcs\0rest");
         bytes
     }
 
-    fn parse_at_0(bytes: &[u8]) -> Result<StartInfo, Error> {
+    fn parse_at_0(bytes: &[u8]) -> Result<StartInfo<'_>, Error> {
         parse(0, |range| bytes.get(range.start as usize..range.end as usize))
     }
 
     #[test]
     fn reads_what_the_loader_wrote() {
-        let info = parse_at_0(&sample()).expect("well formed");
+        let bytes = sample();
+        let info = parse_at_0(&bytes).expect("well formed");
         assert_eq!(info.archive, Some(0x7000_0000..0x7000_2800));
         assert_eq!(info.rsdp, Some(0xf5a40));
+        assert_eq!(info.command_line, "lock=mcs");
         assert_eq!(info.map.regions().len(), 2);
         assert_eq!(info.map.regions()[1], Region { start: 0x10_0000, end: 0x7ffe_0000, kind: Kind::Ram });
     }
@@ -125,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_on_a_damaged_info(damage in proptest::collection::vec((0usize..144, any::<u8>()), 1..8)) {
+        fn never_panics_on_a_damaged_info(damage in proptest::collection::vec((0usize..157, any::<u8>()), 1..8)) {
             let mut bytes = sample();
             for (at, value) in damage {
                 bytes[at] = value;

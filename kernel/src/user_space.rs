@@ -58,8 +58,16 @@ impl Spaces {
     }
 
     /// Physical address of the PML4 of space `index`: what CR3 takes.
+    #[inline(always)]
     pub fn root(&self, index: u64) -> Option<u64> {
         (index < self.count).then(|| self.base + index * SPACE_FRAMES * PAGE_SIZE)
+    }
+
+    /// The space whose PML4 is at physical address `root`, if it is that of one.
+    pub fn space(&self, root: u64) -> Option<u64> {
+        let bytes = root.checked_sub(self.base)?;
+        let index = bytes / (SPACE_FRAMES * PAGE_SIZE);
+        (self.root(index) == Some(root)).then_some(index)
     }
 
     /// Physical address of the page-directory-pointer table of space `index`.
@@ -68,12 +76,14 @@ impl Spaces {
     }
 
     /// Physical address of the page directory of space `index` for `gib`, one of [`DIRECTORY_GIBS`].
+    #[inline(always)]
     pub fn directory(&self, index: u64, gib: u64) -> Option<u64> {
         let place = gib.checked_sub(DIRECTORY_GIBS.start).filter(|_| DIRECTORY_GIBS.contains(&gib))?;
         Some(self.root(index)? + (2 + place) * PAGE_SIZE)
     }
 
     /// Physical address of the page-directory entry of space `index` for `region`, one of [`REGIONS`].
+    #[inline(always)]
     pub fn directory_entry(&self, index: u64, region: u64) -> Option<u64> {
         let directory = self.directory(index, region / ENTRIES)?;
         Some(directory + region % ENTRIES * 8)
@@ -81,6 +91,7 @@ impl Spaces {
 }
 
 /// Physical address of entry `index` (0 to 511) of the page table in the frame at `table`.
+#[inline(always)]
 pub fn table_entry(table: u64, index: u64) -> Option<u64> {
     (index < ENTRIES && table.is_multiple_of(PAGE_SIZE)).then(|| table + index * 8)
 }
@@ -105,6 +116,16 @@ mod tests {
         }
         let end = 0x40_0000 + Spaces::frames(3) * PAGE_SIZE;
         assert!(seen.iter().all(|address| (0x40_0000..end).contains(address)));
+    }
+
+    #[test]
+    fn a_root_leads_back_to_its_space() {
+        for index in 0..3 {
+            let root = SPACES.root(index).expect("in range");
+            assert_eq!(SPACES.space(root), Some(index));
+            assert_eq!(SPACES.space(root + PAGE_SIZE), None);
+        }
+        assert_eq!([0, 0x40_0000 + 3 * SPACE_FRAMES * PAGE_SIZE].map(|root| SPACES.space(root)), [None; 2]);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The processor's exceptions: names, and which of them push an error code (Intel SDM volume 3,
-//! table 6-1).
+//! table 6-1); and who has which of the vectors behind them.
 
 /// First vector that is not an exception of the processor.
 pub const FIRST_INTERRUPT: u8 = 32;
@@ -15,6 +15,17 @@ pub const PAGE_FAULT: u8 = 14;
 pub const MACHINE_CHECK: u8 = 18;
 /// Breakpoint.
 pub const BREAKPOINT: u8 = 3;
+
+/// Vector of line 0 of the I/O APIC; line `n` has this one plus `n`, as the layer has them in `ioapic.lines`.
+pub const FIRST_LINE: u8 = 32;
+/// The line of COM1.
+pub const COM1: u8 = FIRST_LINE + 4;
+/// The local APIC's timer.
+pub const TIMER: u8 = 0xE0;
+/// One CPU has put something before another, which halts.
+pub const WAKE: u8 = 0xE1;
+/// The local APIC has nothing to deliver after all.
+pub const SPURIOUS: u8 = 0xFF;
 
 /// Vectors that an `int` in ring 3 may raise. Any other is a general-protection exception: the way into the kernel is
 /// `syscall`.

@@ -9,7 +9,7 @@ use crate::invariant::Keys;
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Machine, Spec};
 use crate::page_table::mapping;
-use crate::state::Cpu;
+use crate::state::{Cpu, OwnGhost};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map};
 
@@ -131,6 +131,17 @@ impl<M: Machine> Channels<M> {
     }
 }
 
+impl<M: Machine> OwnGhost<M> {
+    /// The lock of `channel` is free from here on.
+    #[track_caller]
+    pub(crate) fn leave(&mut self, channel: Channel<M>) {
+        self.lock.set([channel.lock()], LockState::Free);
+        if self.section == channel.0 {
+            self.section = NO_CHANNEL.into();
+        }
+    }
+}
+
 impl<M: Spec> Channels<M> {
     /// The channels as they are now.
     pub fn snapshot(&self) -> Self {
@@ -236,7 +247,10 @@ pub fn acquire_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Res
         channels.spend(q);
         channels.log.push(own.cpu, Event::Get { tid: own.cur, channel: q.0 });
     });
-    own.ghost.update(|g| g.lock.set([q.lock()], LockState::Own { pulled: true.into() }));
+    own.ghost.update(|g| {
+        g.lock.set([q.lock()], LockState::Own { pulled: true.into() });
+        g.section = if g.section == NO_CHANNEL { q.0 } else { SOME_CHANNELS.into() };
+    });
     Ok(())
 }
 
@@ -259,7 +273,7 @@ pub fn release_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Res
         channels.log.push(own.cpu, Event::Release { tid: own.cur, channel: q.0, to, senderpaddr, count, busy });
         channels.given_back(q);
     });
-    own.ghost.update(|g| g.lock.set([q.lock()], LockState::Free));
+    own.ghost.update(|g| g.leave(q));
     cpu.shared.channels.release(own.cpu, q.0);
     Ok(())
 }

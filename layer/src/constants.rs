@@ -41,6 +41,10 @@ pub const WORD_SIZE: u32 = 4;
 pub const LOCK_RANGE: u32 = CHANNEL_LOCKS + NUM_CHAN;
 /// The first lock of a channel (`lock_TCB_range`).
 pub const CHANNEL_LOCKS: u32 = 1 + NUM_CHAN;
+/// "No channel": the value of `section` where a CPU holds the lock of none.
+pub const NO_CHANNEL: u32 = NUM_CHAN;
+/// The value of `section` where a CPU may hold the locks of several channels.
+pub const SOME_CHANNELS: u32 = NUM_CHAN + 1;
 /// Events that a critical section of a channel may have (`LOCK_BOUND`).
 pub const LOCK_BOUND: u32 = 10;
 /// Slots of a user context: the reference's 17 and R8 to R15 (P45).

@@ -216,7 +216,7 @@ pub mod place {
 }
 
 /// Stages: what a saved context can go on with. Which code each one is, the layer above says.
-pub const STAGES: u32 = 3;
+pub const STAGES: u32 = 5;
 /// The stage of a new thread: `proc_start_user`.
 pub const START_USER: u32 = 0;
 

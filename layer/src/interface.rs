@@ -18,6 +18,9 @@ pub struct Object {
 /// The accessors, which have no number.
 pub const ACCESSORS: [&str; 2] = ["exec_load", "exec_store"];
 
+/// The same accessors in guest mode.
+pub const IN_GUEST_MODE: [&str; 2] = ["guest_load", "guest_store"];
+
 /// The 64 primitives, by object.
 pub const OBJECTS: &[Object] = &[
     Object {

@@ -80,6 +80,10 @@ pub trait Machine: Homes {
     /// How many events from `index` on it takes until the transmitter is done, the one that says so included: 1 to
     /// [`NEXT_SEND_MAX_REC`](crate::constants::NEXT_SEND_MAX_REC), or 0 if it takes longer.
     fn serial_sent(index: Self::Word) -> Self::Word;
+    /// The UART begins to send `character`, and a carriage return with it if it is a line feed; what it sent before is gone
+    /// ([`serial_sent`](Machine::serial_sent)). To the prover that is nobody's business.
+    #[inline]
+    fn serial_send(_character: Self::Word) {}
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 
@@ -220,6 +224,8 @@ pub trait Visit<M: Machine> {
 pub trait Spec: Machine<Log: Clone> + VisibleHomes {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
+    /// What `registers` have for slot `slot` of a user context, which is below [`UCTXT_SIZE`](crate::constants::UCTXT_SIZE).
+    fn register(registers: &Self::Registers, slot: Self::Word) -> Self::Wide;
     /// Character `k`, counted from the oldest, of those that [`Machine::serial_bytes`] stores for `index`.
     fn serial_byte(index: Self::Word, k: Self::Word) -> Self::Word;
 }

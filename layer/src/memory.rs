@@ -1,9 +1,13 @@
 //! The memory accessors `exec_load` and `exec_store` (reference, section 7): what a load or store instruction of a
-//! user program means.
+//! user program means, and, in guest mode, one of a guest.
+//!
+//! The reference has one accessor that looks which mode the CPU is in. That is ghost state, which cannot decide what runs:
+//! so [`guest_load`] and [`guest_store`] are functions of their own.
 //!
 //! Hosted, every fetch, load and store of the interpreter is one of these. On the metal the MMU does what they say.
 //! An access is naturally aligned and stays in its page: whoever executes instructions splits others first.
 use crate::constants::*;
+use crate::ept::nested;
 use crate::fields::*;
 use crate::machine::Machine;
 use crate::page_table::{Walk, walk};
@@ -38,7 +42,7 @@ pub type Bytes<M> = [<M as domain::Domain>::Word; 8];
 pub enum Access<T> {
     /// It was made.
     Done(T),
-    /// It faulted: `ti` holds its address.
+    /// It faulted: `ti` holds its address. Of a guest: it has exited.
     Fault,
 }
 
@@ -63,11 +67,7 @@ pub fn exec_load<M: Machine>(
     let Some((page, offset)) = translate(cpu, chunk, a, Intent::Load)? else {
         return Ok(page_fault(cpu, a, ra));
     };
-    let mut bytes: Bytes<M> = [0.into(); 8];
-    for (k, byte) in (0..chunk as u32).zip(&mut bytes) {
-        *byte = cpu.own.hp.get([page, offset + k]).value;
-    }
-    Ok(Access::Done(bytes))
+    Ok(Access::Done(load(cpu, chunk, page, offset)))
 }
 
 /// Stores `chunk` bytes, the first ones of `bytes`, at address `a`; `ra` is where the instruction is.
@@ -85,12 +85,36 @@ pub fn exec_store<M: Machine>(
     let Some((page, offset)) = translate(cpu, chunk, a, Intent::Store)? else {
         return Ok(page_fault(cpu, a, ra));
     };
+    store(cpu, chunk, page, offset, bytes).map(Access::Done)
+}
+
+/// The bytes of physical memory from `offset` in frame `page` on.
+#[inline(always)]
+#[track_caller]
+fn load<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, page: M::Word, offset: M::Word) -> Bytes<M> {
+    let mut bytes: Bytes<M> = [0.into(); 8];
+    for (k, byte) in (0..chunk as u32).zip(&mut bytes) {
+        *byte = cpu.own.hp.get([page, offset + k]).value;
+    }
+    bytes
+}
+
+/// The bytes from `offset` in frame `page` on, which is this CPU's data, become these.
+#[inline(always)]
+#[track_caller]
+fn store<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    page: M::Word,
+    offset: M::Word,
+    bytes: Bytes<M>,
+) -> Result<(), Stuck> {
     require(cpu.own.ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
     for (k, &value) in (0..chunk as u32).zip(&bytes) {
         cpu.own.hp.set([page, offset + k], Byte { value });
         cpu.own.ghost.update(|g| g.hp_defined.set([page, offset + k], Defined { defined: true.into() }));
     }
-    Ok(Access::Done(()))
+    Ok(())
 }
 
 /// Frame and offset of an access of the running program, or `None` where it faults.
@@ -108,13 +132,20 @@ fn translate<M: Machine>(
     require(own.ghost.check(|g| g.ihost.holds() && g.pg.holds() && !g.ikern.holds()), Stuck::NotUserMode)?;
     require(own.ghost.check(|g| g.pt == own.cur), Stuck::NotUserMode)?;
     let Some(a) = a.narrow() else { return Ok(None) };
-    let (offset, size) = (a % PAGE_SIZE, chunk as u32);
-    require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;
+    let offset = aligned::<M>(chunk, a)?;
     let Walk::Mapped { page, perm } = walk(cpu, own.cur, a)? else {
         return Ok(None);
     };
     let allowed = perm == perm::PTU || (perm == perm::PTUR && intent == Intent::Load);
     Ok(allowed.then_some((page, offset)))
+}
+
+/// The offset in its page of an access that is aligned and stays in it.
+#[inline(always)]
+fn aligned<M: Machine>(chunk: Chunk, a: M::Word) -> Result<M::Word, Stuck> {
+    let (offset, size) = (a % PAGE_SIZE, chunk as u32);
+    require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;
+    Ok(offset)
 }
 
 /// The page fault: `ti` becomes the address and the place; nothing else changes, the CPU stays in user mode until
@@ -123,4 +154,38 @@ fn translate<M: Machine>(
 fn page_fault<M: Machine, T>(cpu: &mut Cpu<'_, M>, addr: M::Wide, ra: M::Wide) -> Access<T> {
     cpu.own.ti = TrapInfo { addr, ra };
     Access::Fault
+}
+
+/// `exec_load` in guest mode: `chunk` bytes at the guest-physical address `a`.
+///
+/// # Errors
+/// [`Stuck::NotGuestMode`]; [`Stuck::Misaligned`]; [`Stuck::NoTable`] before `vmx_init`; [`Stuck::NotMapped`] where the
+/// guest has no memory: the layer has no such exit, which is the processor's own doing (P14).
+#[inline]
+pub fn guest_load<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, a: M::Wide) -> Result<Bytes<M>, Stuck> {
+    let (page, offset) = translate_nested(cpu, chunk, a)?;
+    Ok(load(cpu, chunk, page, offset))
+}
+
+/// `exec_store` in guest mode: `chunk` bytes, the first ones of `bytes`, go to the guest-physical address `a`.
+///
+/// # Errors
+/// As for [`guest_load`], and [`Stuck::FrameNotOwned`]: only this CPU's data may be written.
+#[inline]
+pub fn guest_store<M: Machine>(cpu: &mut Cpu<'_, M>, chunk: Chunk, a: M::Wide, bytes: Bytes<M>) -> Result<(), Stuck> {
+    let (page, offset) = translate_nested(cpu, chunk, a)?;
+    store(cpu, chunk, page, offset, bytes)
+}
+
+/// Frame and offset of an access of the guest: what the nested tables say, whose entries' low 12 bits do not matter.
+#[inline(always)]
+#[track_caller]
+fn translate_nested<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, a: M::Wide) -> Result<(M::Word, M::Word), Stuck> {
+    let ghost = &cpu.own.ghost;
+    require(ghost.check(|g| !g.ihost.holds()), Stuck::NotGuestMode)?;
+    let a = a.narrow().ok_or(Stuck::NotMapped)?;
+    let (offset, [directory, index]) = (aligned::<M>(chunk, a)?, nested::<M>(a));
+    require(ghost.check(|g| g.ept_dirs.get([directory]).defined.holds()), Stuck::NoTable)?;
+    require(ghost.check(|g| g.ept_defined.get([directory, index]).defined.holds()), Stuck::NotMapped)?;
+    Ok((cpu.own.ept.get([directory, index]).value / PAGE_SIZE, offset))
 }

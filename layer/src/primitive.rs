@@ -1,6 +1,6 @@
 //! The numbered table of the layer's primitives: it drives everything that enumerates them.
 //!
-//! Numbers, names and kinds are the reference's (section 4.3, appendix C). What is not numbered there, the two
+//! Numbers, names and kinds are the reference's (section 4.3, appendix C). What is not numbered there, the
 //! memory accessors and the internal functions that have lemmas of their own, follows without a number.
 use crate::contract::{Contract, contracts};
 use crate::machine::Spec;
@@ -34,6 +34,8 @@ pub enum Kind {
     TrapReturn,
     /// A load or store instruction of a user program.
     Accessor,
+    /// A load or store instruction of a guest: an accessor in guest mode.
+    GuestAccessor,
     /// Part of a primitive, proved for arbitrary arguments.
     Internal,
 }
@@ -91,6 +93,11 @@ pub struct Primitive {
 }
 
 impl Primitive {
+    /// Whether it is an access to memory, of some size.
+    pub fn is_access(&self) -> bool {
+        matches!(self.kind, Kind::Accessor | Kind::GuestAccessor)
+    }
+
     /// The names of the arguments that are words, in order.
     pub fn words(&self) -> impl Iterator<Item = &'static str> {
         self.arguments.iter().copied().filter(|name| Shape::of(name) == Shape::Word)
@@ -203,6 +210,8 @@ table! {
     64 proc_exit_user2 ExitUser (registers) -> "";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
+    0 guest_load GuestAccessor (chunk, address) -> "bytes";
+    0 guest_store GuestAccessor (chunk, address, bytes) -> "";
     0 page_copy Internal (q, k, va) -> "";
     0 page_copy_back Internal (q, k, va) -> "";
     0 serial_env_step Internal () -> "";

@@ -114,7 +114,11 @@ pub fn proc_create<M: Machine>(
         });
         own.ac
             .set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
-        own.kctxt.set([child], Context { esp: (child + 1) * PAGE_SIZE - 4, ra: START_USER.into() });
+        let sp_ofs = (child + 1) * PAGE_SIZE - 4;
+        own.kctxt.set([child], Context { esp: sp_ofs, ra: START_USER.into() });
+        // An addition: all other registers are 0, so that whatever a thread has is defined.
+        own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
+        own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
         for (k, value) in [
             (slot::SS, USER_DATA),
             (slot::ES, USER_DATA),
@@ -124,7 +128,6 @@ pub fn proc_create<M: Machine>(
             (slot::EFLAGS, FL_IF),
         ] {
             own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
-            own.ghost.update(|g| g.uctxt_kind.set([child, k.into()], SlotKind::Int));
         }
         own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
         let me = own.cpu;
@@ -135,7 +138,7 @@ pub fn proc_create<M: Machine>(
         shared.links.set_cpu(child, me);
         shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
         own.ready.push(&shared.links, me, child)?;
-        own.log.push(me, Event::Spawn { tid: cur, child, quota: q });
+        own.log.push(me, Event::Spawn { tid: cur, child, quota: q, sp_ofs, code });
         Ok(child)
     })
 }
@@ -164,7 +167,7 @@ pub struct ToUser<M: Machine> {
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
-#[inline]
+#[inline(always)]
 pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, Stuck> {
     cpu.require_hkpt()?;
     cpu.require_init()?;
@@ -181,7 +184,7 @@ pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, St
 ///
 /// # Errors
 /// [`Stuck::NotUserMode`].
-#[inline]
+#[inline(always)]
 pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
     let own = &mut cpu.own;
     require(own.ghost.check(|g| !g.ikern.holds() && g.pg.holds() && g.ihost.holds()), Stuck::NotUserMode)?;
@@ -200,7 +203,7 @@ pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers)
 ///
 /// # Errors
 /// As for [`proc_start_user`].
-#[inline]
+#[inline(always)]
 pub fn proc_start_user2<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, Stuck> {
     proc_start_user(cpu)
 }
@@ -209,7 +212,7 @@ pub fn proc_start_user2<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, S
 ///
 /// # Errors
 /// As for [`proc_exit_user`].
-#[inline]
+#[inline(always)]
 pub fn proc_exit_user2<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
     proc_exit_user(cpu, registers)
 }

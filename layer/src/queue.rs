@@ -271,6 +271,14 @@ pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
     if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
 }
 
+/// The root that `thread`, which is not 0, descends from: the main thread of its CPU.
+pub fn root(mut thread: u32) -> u32 {
+    while thread > TOTAL_CPU {
+        thread = (thread - 1) / MAX_CHILDREN;
+    }
+    thread
+}
+
 /// A family of queues behind locks: one a row.
 pub trait Family: 'static {
     /// What logs and counterexamples call it.

@@ -3,8 +3,10 @@
 //! What happens to it is the machine's answer: a log of events that is fixed but unknown, read at two indices of its own
 //! (`l1` for what is received, `l2` for what is sent), which count modulo 2^32. What the reference's model has besides
 //! (port, baud rate, format) never changes and is the machine's.
+use crate::call::Call;
 use crate::console::append_received;
 use crate::constants::*;
+use crate::contract::Answer;
 use crate::machine::{Machine, Visit};
 use crate::ring::Ring;
 use crate::state::Cpu;
@@ -128,27 +130,35 @@ pub(crate) const DRAIN: &str = "serial_intr_disable";
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`]; those of the handler, [`cons_intr`].
 pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
-    require_interruptible(cpu)?;
-    let there = has_line(cpu);
-    let masked = !(there && cpu.own.lines.get([COM1_LINE.into()]).enabled.holds());
-    cpu.own.ghost.update(|g| g.in_intr = true.into());
-    M::repeat(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
-        let com1 = &cpu.own.com1;
-        let asks = com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
-        if !asks {
-            return Ok(ControlFlow::Break(()));
-        }
-        serial_env_step(cpu);
-        if !masked {
-            cons_intr(cpu)?;
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    cpu.own.ghost.update(|g| g.in_intr = false.into());
-    if there {
-        open_line(cpu, false);
-    }
-    Ok(())
+    M::call(
+        cpu,
+        || Call::new("serial_intr_disable", []),
+        |_| (),
+        |cpu| {
+            require_interruptible(cpu)?;
+            let there = has_line(cpu);
+            let masked = !(there && cpu.own.lines.get([COM1_LINE.into()]).enabled.holds());
+            cpu.own.ghost.update(|g| g.in_intr = true.into());
+            M::repeat(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
+                let com1 = &cpu.own.com1;
+                let asks =
+                    com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
+                if !asks {
+                    return Ok(ControlFlow::Break(()));
+                }
+                serial_env_step(cpu);
+                if !masked {
+                    cons_intr(cpu)?;
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+            cpu.own.ghost.update(|g| g.in_intr = false.into());
+            if there {
+                open_line(cpu, false);
+            }
+            Ok(())
+        },
+    )
 }
 
 /// 53 `serial_intr_enable()`: takes what has been received meanwhile, and opens the line of COM1, masked or not (P17).
@@ -160,15 +170,22 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`], [`Stuck::BadIoApic`] if there is no such
 /// line; those of the handler, [`cons_intr`].
 pub fn serial_intr_enable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
-    require_interruptible(cpu)?;
-    require(has_line(cpu), Stuck::BadIoApic)?;
-    cpu.own.ghost.update(|g| g.in_intr = true.into());
-    if cpu.own.com1.irq.holds() {
-        cons_intr(cpu)?;
-    }
-    cpu.own.ghost.update(|g| g.in_intr = false.into());
-    open_line(cpu, true);
-    Ok(())
+    M::call(
+        cpu,
+        || Call::new("serial_intr_enable", []),
+        |_| (),
+        |cpu| {
+            require_interruptible(cpu)?;
+            require(has_line(cpu), Stuck::BadIoApic)?;
+            cpu.own.ghost.update(|g| g.in_intr = true.into());
+            if cpu.own.com1.irq.holds() {
+                cons_intr(cpu)?;
+            }
+            cpu.own.ghost.update(|g| g.in_intr = false.into());
+            open_line(cpu, true);
+            Ok(())
+        },
+    )
 }
 
 /// One event of each index happens to the UART (`serial_env_step`).
@@ -225,22 +242,30 @@ pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::SerialBusy`] where something received has not been taken:
 /// [`serial_intr_disable`] comes before.
 pub fn serial_putc<M: Machine>(cpu: &mut Cpu<'_, M>, c: M::Word) -> Result<M::Word, Stuck> {
-    cpu.require_hk()?;
-    cpu.require_init()?;
-    let c = c % 256;
-    if !cpu.own.serial_exists.holds() {
-        return Ok(NO_CHARACTER.into());
-    }
-    let com1 = &mut cpu.own.com1;
-    require(com1.on.holds() && com1.rx.len == 0 && !com1.dlab.holds(), Stuck::SerialBusy)?;
-    let events = if com1.tx_len == 0 { 1.into() } else { M::serial_sent(com1.l2) };
-    if events == 0 {
-        com1.l2 = com1.l2.wrapping_add(NEXT_SEND_MAX_REC.into());
-        return Ok(NO_CHARACTER.into());
-    }
-    com1.l2 = com1.l2.wrapping_add(events);
-    let line_feed = c == u32::from(b'\n');
-    com1.tx = [c, u32::from(b'\r').into()];
-    com1.tx_len = if line_feed { 2 } else { 1 }.into();
-    Ok(c)
+    M::call(
+        cpu,
+        || Call::new("serial_putc", [c]),
+        Answer::word,
+        |cpu| {
+            cpu.require_hk()?;
+            cpu.require_init()?;
+            let c = c % 256;
+            if !cpu.own.serial_exists.holds() {
+                return Ok(NO_CHARACTER.into());
+            }
+            let com1 = &mut cpu.own.com1;
+            require(com1.on.holds() && com1.rx.len == 0 && !com1.dlab.holds(), Stuck::SerialBusy)?;
+            let events = if com1.tx_len == 0 { 1.into() } else { M::serial_sent(com1.l2) };
+            if events == 0 {
+                com1.l2 = com1.l2.wrapping_add(NEXT_SEND_MAX_REC.into());
+                return Ok(NO_CHARACTER.into());
+            }
+            com1.l2 = com1.l2.wrapping_add(events);
+            let line_feed = c == u32::from(b'\n');
+            com1.tx = [c, u32::from(b'\r').into()];
+            com1.tx_len = if line_feed { 2 } else { 1 }.into();
+            M::serial_send(c);
+            Ok(c)
+        },
+    )
 }

@@ -116,6 +116,9 @@ pub struct OwnGhost<M: Machine> {
     pub smspool: <M as Home<SharedMemory>>::Map,
     /// The locks that this CPU holds.
     pub lock: <M as Home<LockStates>>::Map,
+    /// The channel whose lock is the only one that it holds, [`NO_CHANNEL`] where it holds none, and
+    /// [`SOME_CHANNELS`] where it may hold several: an addition, so that one can say that all are free.
+    pub section: M::Word,
 }
 
 /// The last page fault.
@@ -369,6 +372,7 @@ impl<M: Spec> Own<M> {
                 charged: ghost.charged.clone(),
                 smspool: ghost.smspool.clone(),
                 lock: ghost.lock.clone(),
+                section: ghost.section,
             }),
         }
     }
@@ -409,6 +413,7 @@ impl<M: Machine> Own<M> {
             visit.flag("init", &mut ghost.init);
             visit.flag("in_intr", &mut ghost.in_intr);
             visit.word("PT", &mut ghost.pt);
+            visit.word("section", &mut ghost.section);
         });
     }
 }
@@ -457,6 +462,7 @@ impl<M: Machine> OwnGhost<M> {
             charged: <M as Home<Charges>>::home(place),
             smspool: <M as Home<SharedMemory>>::home(place),
             lock: <M as Home<LockStates>>::home(place),
+            section: NO_CHANNEL.into(),
         }
     }
 }

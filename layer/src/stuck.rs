@@ -14,6 +14,7 @@ macro_rules! documented {
         }
     };
 }
+pub(crate) use documented;
 
 documented! {
 /// Which precondition of a primitive did not hold.
@@ -96,6 +97,8 @@ pub enum Stuck {
     NotMapped,
     /// No thread is ready.
     NothingReady,
+    /// The main thread of a CPU is to sleep.
+    MainSleeps,
     /// A context that resumes nowhere.
     BadContext,
     /// The interrupt controller's tables do not have the length that it announces.
@@ -125,5 +128,14 @@ pub enum Stuck {
 #[inline(always)]
 #[track_caller]
 pub fn require(holds: bool, or: Stuck) -> Result<(), Stuck> {
-    if holds { Ok(()) } else { Err(or) }
+    if holds {
+        return Ok(());
+    }
+    unlikely();
+    Err(or)
 }
+
+/// Tells the compiler that the way here is seldom taken.
+#[cold]
+#[inline(always)]
+fn unlikely() {}

@@ -2,7 +2,8 @@
 use crate::call::Call;
 use crate::channel::{Cv, require_budget, require_held};
 use crate::constants::*;
-use crate::fields::{Context, LockState, STAGES, SyncChannel, ThreadGhost, place};
+use crate::contract::Answer;
+use crate::fields::{Context, STAGES, SyncChannel, ThreadGhost, place};
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Links, Lock, Machine};
 use crate::state::{Cpu, Own, Shared};
@@ -33,36 +34,39 @@ impl<M: Machine> Resume<M> {
 /// [`Stuck::NotSpawned`] when what is first there is no thread that sleeps (P5); [`Stuck::BadThread`], [`Stuck::Queued`].
 #[inline]
 pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::Word, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    require(cv.0 < NUM_CV, Stuck::BadChannel)?;
-    let (own, shared) = (&mut cpu.own, cpu.shared);
-    let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
-    let woken = sleepers.fifo.head;
-    if woken == NO_THREAD {
-        sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
-        return Ok(0.into());
-    }
-    // Threads of this CPU have containers (P5): of others, all that is known is that they were created.
-    let queue = cv.channel().0;
-    let spawned = |t: ThreadGhost<M>| t.place == queue;
-    require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
-    let home = shared.links.cpu(woken);
-    if home == own.cpu {
-        require(own.ac.get([woken]).used.holds(), Stuck::NoContainer)?;
-        sleepers.fifo.pop(&shared.links);
-        own.ready.push(&shared.links, own.cpu, woken)?;
-        sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
-    } else {
-        require(home < TOTAL_CPU, Stuck::BadThread)?;
-        // Its CPU must not see it asleep in no queue: nothing of others comes between the two events.
-        let mut pending = shared.pending.lock(own.cpu, home);
-        sleepers.fifo.pop(&shared.links);
-        pending.fifo.push(&shared.links, home + MSG_Q, woken)?;
-        sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
-        sleepers.log.push(own.cpu, Event::WakeDiff { tid: own.cur, cv: cv.0, woken, cpu: home });
-    }
-    Ok(1.into())
+    let call = || Call::new("thread_wakeup", [cv.0]);
+    M::call(cpu, call, Answer::word, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        require(cv.0 < NUM_CV, Stuck::BadChannel)?;
+        let (own, shared) = (&mut cpu.own, cpu.shared);
+        let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
+        let woken = sleepers.fifo.head;
+        if woken == NO_THREAD {
+            sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
+            return Ok(0.into());
+        }
+        // Threads of this CPU have containers (P5): of others, all that is known is that they were created.
+        let queue = cv.channel().0;
+        let spawned = |t: ThreadGhost<M>| t.place == queue;
+        require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
+        let home = shared.links.cpu(woken);
+        if home == own.cpu {
+            require(own.ac.get([woken]).used.holds(), Stuck::NoContainer)?;
+            sleepers.fifo.pop(&shared.links);
+            own.ready.push(&shared.links, own.cpu, woken)?;
+            sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
+        } else {
+            require(home < TOTAL_CPU, Stuck::BadThread)?;
+            // Its CPU must not see it asleep in no queue: nothing of others comes between the two events.
+            let mut pending = shared.pending.lock(own.cpu, home);
+            sleepers.fifo.pop(&shared.links);
+            pending.fifo.push(&shared.links, home + MSG_Q, woken)?;
+            sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
+            sleepers.log.push(own.cpu, Event::WakeDiff { tid: own.cur, cv: cv.0, woken, cpu: home });
+        }
+        Ok(1.into())
+    })
 }
 
 /// 7 `thread_yield()`: the running thread joins the ready queue of its CPU, the first one there runs.
@@ -104,32 +108,41 @@ pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<
 /// Threads that others have woken stay where they are (the pending queue is not looked at). Appends `SLEEP(cur, cv, …)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::BadThread`], [`Stuck::LockNotHeld`],
-/// [`Stuck::NoBudget`] when the critical section has less than two events left, [`Stuck::NoContainer`],
-/// [`Stuck::NothingReady`] (P34), [`Stuck::Queued`], [`Stuck::BadContext`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::BadThread`], [`Stuck::MainSleeps`]
+/// (P34: somebody is always ready), [`Stuck::LockNotHeld`], [`Stuck::NoBudget`] when the critical section has less than
+/// two events left, [`Stuck::NoContainer`], [`Stuck::NothingReady`], [`Stuck::Queued`], [`Stuck::BadContext`].
 #[inline]
 pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    require(cv.0 < NUM_CV, Stuck::BadChannel)?;
-    require(cpu.own.cur > 0, Stuck::BadThread)?;
-    let channel = cv.channel();
-    require_held(cpu, channel)?;
-    require_budget(cpu, channel, 2)?;
-    let (own, shared) = (&mut cpu.own, cpu.shared);
-    require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
-    require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
-    let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
-    sleepers.fifo.push(&shared.links, channel.0, own.cur)?;
-    shared.channels.with(|channels| {
-        let SyncChannel { to, senderpaddr, count, busy } = channels.pool.get([channel.0]);
-        sleepers.log.push(own.cpu, Event::Sleep { tid: own.cur, cv: cv.0, to, senderpaddr, count, busy });
-        channels.given_back(channel);
-    });
-    drop(sleepers);
-    own.ghost.update(|g| g.lock.set([channel.lock()], LockState::Free));
-    shared.channels.release(own.cpu, channel.0);
-    run_next(own, shared, rs)
+    let call = || Call { context: rs, ..Call::new("thread_sleep", [cv.0]) };
+    M::call(
+        cpu,
+        call,
+        |answer| Resume(answer.context()),
+        |cpu| {
+            cpu.require_hkpt()?;
+            cpu.require_init()?;
+            require(cv.0 < NUM_CV, Stuck::BadChannel)?;
+            require(cpu.own.cur > 0, Stuck::BadThread)?;
+            require(cpu.own.cur != cpu.own.cpu + 1, Stuck::MainSleeps)?;
+            let channel = cv.channel();
+            require_held(cpu, channel)?;
+            require_budget(cpu, channel, 2)?;
+            let (own, shared) = (&mut cpu.own, cpu.shared);
+            require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
+            require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
+            let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
+            sleepers.fifo.push(&shared.links, channel.0, own.cur)?;
+            shared.channels.with(|channels| {
+                let SyncChannel { to, senderpaddr, count, busy } = channels.pool.get([channel.0]);
+                sleepers.log.push(own.cpu, Event::Sleep { tid: own.cur, cv: cv.0, to, senderpaddr, count, busy });
+                channels.given_back(channel);
+            });
+            drop(sleepers);
+            own.ghost.update(|g| g.leave(channel));
+            shared.channels.release(own.cpu, channel.0);
+            run_next(own, shared, rs)
+        },
+    )
 }
 
 /// The running thread, which is in a queue, goes on with `rs` some day; the first one of the ready queue runs.
@@ -149,7 +162,7 @@ fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) ->
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`].
-#[inline]
+#[inline(always)]
 pub fn get_cpu_id<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hk()?;
     Ok(cpu.own.cpu)
@@ -159,7 +172,7 @@ pub fn get_cpu_id<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
 ///
 /// # Errors
 /// [`Stuck::NotPaging`].
-#[inline]
+#[inline(always)]
 pub fn get_curid<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
     Ok(cpu.own.cur)

@@ -48,7 +48,7 @@ pub enum Error {
     /// The programs do not compile; cargo has said why on standard error.
     #[error("building the programs failed ({0})")]
     Failed(ExitStatus),
-    /// Cargo built the programs, but not this one: it is in `user::image::NAMES` and not in `user/Cargo.toml`.
+    /// Cargo built the programs, but not this one: `user/Cargo.toml` has changed since `user` was built.
     #[error("cannot read the program {}: {source}", .file.display())]
     Missing {
         /// Where it should be.
@@ -82,6 +82,30 @@ pub enum Error {
 ///
 /// See [`Error`].
 pub fn build() -> Result<Vec<Program>, Error> {
+    let directory = compile()?;
+    let read = |name: &&'static str| {
+        Ok(Program { name, elf: read_program(&directory, name)?, manifest: read_manifest(&workspace(), name)? })
+    };
+    user::image::NAMES.iter().map(read).collect()
+}
+
+/// Of these programs, those that are started where none is named.
+pub fn usual(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
+    programs.iter().filter(|program| !program.manifest.alone)
+}
+
+/// Builds the programs of the bench, [`user::image::BENCH`], in the order of their boot archive: each with its ELF file.
+///
+/// # Errors
+///
+/// See [`Error`].
+pub fn build_bench() -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
+    let directory = compile()?;
+    user::image::BENCH.iter().map(|name| Ok((*name, read_program(&directory, name)?))).collect()
+}
+
+/// Compiles all programs, and says where they are.
+fn compile() -> Result<PathBuf, Error> {
     let root = workspace();
     let target_directory = root.join("target/user");
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
@@ -90,8 +114,7 @@ pub fn build() -> Result<Vec<Program>, Error> {
     if !status.success() {
         return Err(Error::Failed(status));
     }
-    let directory = target_directory.join(TARGET).join("release");
-    user::image::NAMES.iter().map(|name| read(&root, &directory, name)).collect()
+    Ok(target_directory.join(TARGET).join("release"))
 }
 
 /// The cargo invocation.
@@ -120,11 +143,10 @@ fn is_cargos(name: &OsString) -> bool {
         || matches!(&*name, "RUSTFLAGS" | "CARGO_BUILD_TARGET" | "CARGO_BUILD_RUSTFLAGS" | "CARGO_TARGET_DIR")
 }
 
-/// Reads one built program and its manifest.
-fn read(root: &Path, directory: &Path, name: &'static str) -> Result<Program, Error> {
+/// Reads one built program.
+fn read_program(directory: &Path, name: &str) -> Result<Vec<u8>, Error> {
     let file = directory.join(name);
-    let elf = std::fs::read(&file).map_err(|source| Error::Missing { file, source })?;
-    Ok(Program { name, elf, manifest: read_manifest(root, name)? })
+    std::fs::read(&file).map_err(|source| Error::Missing { file, source })
 }
 
 /// Reads a program's manifest.

@@ -33,6 +33,6 @@ pub mod manifest;
 pub mod plan;
 pub mod template;
 
-pub use build::{Program, build};
+pub use build::{Program, build, usual};
 pub use check::Check;
 pub use plan::Plan;

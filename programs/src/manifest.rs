@@ -4,10 +4,12 @@
 //!
 //! ```toml
 //! about = "what the program shows, in a line"
+//! alone = true                    # started only where it is named, not with all others; false if left out
 //!
 //! # The main threads of these CPUs start the program, this many times each.
 //! [[start]]
 //! cpus = [0, 2]                   # which; "all" if left out. CPUs that a machine lacks are skipped
+//! machine = { least = 2, most = 7 }  # only on a machine with so many CPUs; on any if left out
 //! count = 2                       # instances on each CPU; 1 if left out
 //! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
 //! end = { exited = 0 }            # how each instance ends; or:
@@ -17,6 +19,8 @@
 //! # be printed. {cpu} is the CPU's number, {thread} and {quota} are those of its first instance, {{ is {.
 //! # A line belongs to one CPU's instances only: it should name the CPU.
 //! lines = ["hello from CPU {cpu}"]
+//! # What they print besides, each line at any time: what belongs to programs that take turns.
+//! any_order = ["hello from a child on CPU {cpu}"]
 //!
 //! # The programs that each instance starts, and those that these start: [2, 0] is the first child of the
 //! # third child. Each has to be listed.
@@ -35,6 +39,9 @@ use serde::Deserialize;
 pub struct Manifest {
     /// What the program shows.
     pub about: String,
+    /// Whether it is started only where it is named.
+    #[serde(default)]
+    pub alone: bool,
     /// Its instances.
     #[serde(default, rename = "start")]
     pub starts: Vec<Start>,
@@ -47,6 +54,9 @@ pub struct Start {
     /// Where they run.
     #[serde(default)]
     pub cpus: Cpus,
+    /// On which machines.
+    #[serde(default)]
+    pub machine: Machine,
     /// How many on each of these CPUs.
     #[serde(default = "one")]
     pub count: u32,
@@ -57,6 +67,9 @@ pub struct Start {
     /// What those on one CPU and their descendants print, in this order.
     #[serde(default)]
     pub lines: Vec<Template>,
+    /// What they print besides, each line at any time.
+    #[serde(default)]
+    pub any_order: Vec<Template>,
     /// What each of them starts.
     #[serde(default)]
     pub descendants: Vec<Descendant>,
@@ -105,6 +118,29 @@ mod all {
             "all" => Ok(()),
             other => Err(D::Error::custom(format!("not \"all\": {other}"))),
         }
+    }
+}
+
+/// Machines, by the number of their CPUs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Machine {
+    /// It has at least so many.
+    least: u32,
+    /// It has at most so many.
+    most: u32,
+}
+
+impl Default for Machine {
+    fn default() -> Machine {
+        Machine { least: 0, most: u32::MAX }
+    }
+}
+
+impl Machine {
+    /// Whether a machine with so many CPUs is among them.
+    pub fn contains(&self, cpus: u32) -> bool {
+        (self.least..=self.most).contains(&cpus)
     }
 }
 
@@ -229,8 +265,10 @@ mod tests {
     fn a_manifest_with_everything() {
         let text = r#"
             about = "a test"
+            alone = true
             [[start]]
             cpus = [0, 2]
+            machine = { least = 3 }
             count = 2
             quota = { base = 64, cpu = 2, instance = 1 }
             end = { stopped = "bad address", at = "0xFFFFFFFFFFFFFFF8" }
@@ -242,8 +280,10 @@ mod tests {
             end = { exited = 0 }
         "#;
         let manifest = Manifest::parse(text).unwrap();
+        assert!(manifest.alone);
         let [first, second] = manifest.starts.as_slice() else { panic!("two starts") };
         assert_eq!(first.cpus, Cpus::List(vec![0, 2]));
+        assert_eq!([2, 3, 8].map(|cpus| first.machine.contains(cpus)), [false, true, true]);
         assert_eq!(first.quota.of(2, 1), Some(69));
         let at = Some(0xFFFF_FFFF_FFFF_FFF8);
         assert_eq!(first.end, End::Stopped { reason: Reason::BadAddress, at });

@@ -138,7 +138,7 @@ fn programs_that_cannot_run_together() {
 fn the_programs_of_this_tree_can_run_together_on_any_number_of_cpus() {
     let programs = programs::build().expect("the programs build");
     for cpus in 1..=8 {
-        let plan = Plan::new(&programs, cpus).expect("they can");
+        let plan = Plan::new(programs::usual(&programs), cpus).expect("they can");
         assert_eq!(plan.pages.len(), cpus as usize);
     }
     // And each by itself.

@@ -3,7 +3,7 @@ use crate::machine::Sym;
 use crate::page::{Instance, Standing};
 use crate::report::{Report, Row, Status};
 use domain::X64;
-use layer::invariant::{Class, facts};
+use layer::invariant::{BY_THEOREMS, Class, facts};
 use std::fmt::Write;
 
 /// Any machine will do: the invariant is the same on all.
@@ -33,6 +33,10 @@ impl Report {
         page.push_str("\n## The invariant\n\n");
         for (number, name) in &clauses {
             let _ = writeln!(page, "* {number} {name}");
+        }
+        page.push_str("\n## What others do\n\n");
+        for (number, name, says) in BY_THEOREMS {
+            let _ = writeln!(page, "* {number} {name}: {says}");
         }
         page.push_str("\n## True by construction\n\nThe types make these true; nobody needs to prove them.\n\n");
         for clause in &self.by_construction {

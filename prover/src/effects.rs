@@ -140,7 +140,7 @@ pub fn effects(workers: usize) -> Vec<Effects> {
 /// The effects of one primitive, from every state that satisfies H and L.
 fn of_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>) -> Effects {
     let effects = RefCell::new(Effects { name: primitive.name, ..Effects::default() });
-    let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
+    let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     engine(|e| e.proving = Some(primitive.name));
     for &chunk in chunks {
         let outcome = run_proof::<G>(Ground::High, &|state, assumed, _: &mut Outcome| {

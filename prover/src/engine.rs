@@ -9,6 +9,7 @@ use sim::witness::Witness;
 use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, FRESH, Range, Term};
+use std::any::Any;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::panic::Location;
@@ -199,6 +200,8 @@ pub struct Engine {
     pub(crate) searches: Vec<(&'static str, Option<Term>)>,
     /// The locks of the path.
     pub(crate) taken: Vec<Taken>,
+    /// The events of the path.
+    pub(crate) events: Vec<Rc<dyn Any>>,
     /// What the machine of the layer above answered on the path, question by question.
     pub(crate) answers: Vec<Said>,
     /// The way that the path takes.
@@ -282,6 +285,7 @@ impl Engine {
             any: Vec::new(),
             searches: Vec::new(),
             taken: Vec::new(),
+            events: Vec::new(),
             answers: Vec::new(),
             walk: Walk::default(),
             again: None,

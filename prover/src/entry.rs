@@ -5,16 +5,20 @@ use crate::engine::{Failure, NO_CALL, Reason, engine};
 use crate::explore::{apart, prove};
 use crate::machine::{Moves, Sym, decide};
 use crate::prove::{
-    Ground, Outcome, cover, feasible, is_hosted, note, prove_clause, prove_duties, prove_facts, run_proof,
+    Ground, Outcome, any, cover, feasible, is_hosted, locks_are_in_frame, note, prove_clause, prove_duties,
+    prove_facts, prove_frame, run_proof,
 };
 use crate::replay::{Again, Called, Native, Unrun};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
+use layer::contract::Cells;
 use layer::stuck::Stuck;
 use sim::machine::Sim;
+use sim::replay::{LOAD, WAKE};
 use smt::term::Range;
 use std::rc::Rc;
+use syscall::effect::Made;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row};
 
@@ -97,16 +101,18 @@ type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
 /// Arguments of which nothing is known.
 fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
-    let load = ["child", "image", "pages", "page"].map(|name| (name, engine(|e| e.arena.var(name, Range::WORD))));
-    for (name, word) in load {
+    let word = |name: &str| {
+        let word = engine(|e| e.arena.var(name, Range::WORD));
         engine(|e| e.arguments.push((name.to_string(), word)));
-    }
+        SymWord(word)
+    };
     Arguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
         // It goes into a report, where nothing comes back from.
         reason: abi::Reason::DivideError,
         parent,
-        load: load.map(|(_, word)| SymWord(word)),
+        load: LOAD.map(word),
+        wake: WAKE.map(word),
     }
 }
 
@@ -120,6 +126,8 @@ fn path_of_entry<G: Geometry>(
     if !decide(&|| (row.ready)(&state.view(), &arguments)) {
         return;
     }
+    let some = any("some", 1 << 32);
+    engine(|e| e.any = vec![some.0]);
     let moves = Moves::new(state, assumed);
     let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
@@ -137,6 +145,12 @@ fn path_of_entry<G: Geometry>(
     let proved = &mut outcome.clauses;
     note(proved, "never stuck".to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
+    let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
+    prove_clause(clause::PROMISE, proved, &|| (row.effect.promise)(&made));
+    let frame = |may: Cells<'_, Sym<G>>| (row.effect.frame)(&made, may);
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &moves) {
+        note(proved, "frame".to_string());
+    }
     prove_facts(&after, &moves.latest(), |_| true, proved);
     prove_duties(&moves, proved);
 }

@@ -560,6 +560,7 @@ impl Engine {
         self.any.clear();
         self.searches.clear();
         self.taken.clear();
+        self.events.clear();
         self.answers.clear();
         self.walk = Walk::default();
         self.is_called = false;

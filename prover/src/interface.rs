@@ -2,7 +2,7 @@
 use crate::effects::Effects;
 use crate::report::{Report, Row, Summary};
 use crate::source::docs;
-use layer::interface::{ACCESSORS, FRESH, OBJECTS};
+use layer::interface::{ACCESSORS, FRESH, IN_GUEST_MODE, OBJECTS};
 use layer::primitive::{Kind, Primitive, TABLE};
 use serde::Serialize;
 
@@ -15,6 +15,8 @@ pub struct Interface {
     pub passthrough: Vec<ObjectEntries>,
     /// The accessors.
     pub accessors: Vec<Entry>,
+    /// The accessors in guest mode.
+    pub in_guest_mode: Vec<Entry>,
     /// How long it took to find the effects, in seconds.
     pub effects_seconds: f64,
     /// How all proofs went; nothing where they were left out.
@@ -85,7 +87,7 @@ impl Interface {
         let listed = |row: &Primitive| {
             let numbered =
                 OBJECTS.iter().flat_map(|object| object.primitives).any(|&known| known == (row.number, row.name));
-            numbered || ACCESSORS.contains(&row.name) || row.kind == Kind::Internal
+            numbered || ACCESSORS.contains(&row.name) || IN_GUEST_MODE.contains(&row.name) || row.kind == Kind::Internal
         };
         let added: Vec<Entry> =
             TABLE.iter().filter(|row| !listed(row)).map(|row| entry(row.number, row.name)).collect();
@@ -95,14 +97,16 @@ impl Interface {
             fresh: FRESH.to_vec(),
             passthrough: passthrough.chain(added).collect(),
             accessors: ACCESSORS.map(|name| entry(0, name)).into(),
+            in_guest_mode: IN_GUEST_MODE.map(|name| entry(0, name)).into(),
             effects_seconds,
             proofs: report.map(|report| report.summary.clone()),
         }
     }
 
-    /// All entries: the numbered ones by object, then the accessors.
+    /// All entries: the numbered ones by object, then the accessors, of programs and of guests.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.passthrough.iter().flat_map(|object| &object.entries).chain(&self.accessors)
+        let numbered = self.passthrough.iter().flat_map(|object| &object.entries);
+        numbered.chain(&self.accessors).chain(&self.in_guest_mode)
     }
 }
 
@@ -201,6 +205,9 @@ mod tests {
         for name in ACCESSORS {
             assert!(TABLE.iter().any(|row| row.name == name && row.kind == Kind::Accessor), "{name}");
         }
+        for name in IN_GUEST_MODE {
+            assert!(TABLE.iter().any(|row| row.name == name && row.kind == Kind::GuestAccessor), "{name}");
+        }
         assert_eq!(FRESH.len(), 0);
     }
 
@@ -247,6 +254,8 @@ mod tests {
         assert!(!of("pt_resv").events.is_empty() && of("pt_resv").writes.contains_key("ptpool"));
         assert_eq!(names(&of("exec_store").writes), ["HP", "HP.defined", "ti.addr", "ti.ra"]);
         assert_eq!(names(&of("exec_load").writes), ["ti.addr", "ti.ra"]);
+        assert_eq!(names(&of("guest_store").writes), ["HP", "HP.defined"]);
+        assert!(of("guest_load").is_silent());
         assert_eq!(of("rdmsr").asks, BTreeSet::from(["rdmsr".to_string()]));
         // What gives a value only changes nothing (reference, section 10.1).
         let silent =
@@ -259,7 +268,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_there_without_anything() {
         let nothing = Interface::new(&[], 0.0, None);
-        assert_eq!(nothing.entries().filter(|entry| entry.number <= 64).count(), 66);
+        assert_eq!(nothing.entries().filter(|entry| entry.number <= 64).count(), 68);
         assert!(nothing.entries().all(|entry| entry.written.is_none()));
     }
 }

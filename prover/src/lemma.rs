@@ -3,14 +3,14 @@ use crate::clause;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::condition;
 use crate::machine::{Sym, next_version};
-use crate::prove::{frame_names, prove_facts, prove_once};
+use crate::prove::{any_keys, frame_has, frame_names, prove_facts, prove_once};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::call::Call;
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Contract, Step};
-use layer::fields::Context;
+use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, means_all};
+use layer::fields::{Context, bounds};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::state::Cpu;
@@ -79,19 +79,35 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let origin = next_version();
     let any = [word("some"), word("some")];
     let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
-    let names = frame_names(&contract, &step(before.view()));
+    let named = frame_names::<G>(&|may| (contract.frame)(&step(before.view()), may));
+    let mut names: Vec<_> = named.iter().map(|&(name, _)| name).collect();
+    names.dedup();
     let after = before.renewed(&names, origin);
-    // Whatever the call may write, whoever calls it may write: its frame is compared with this as well.
-    engine(|e| {
-        let changes = e.arena.bool(true);
-        e.writes.extend(names.iter().map(|&field| Write { field, key: Vec::new(), leaf: "", changes, at }));
-    });
     let promise = condition(&|| (contract.promise)(&step(after.view())));
     moves.called(&after, origin);
     engine(|e| {
         e.learn(promise);
         e.assume(promise);
     });
+    // Whatever the call may write, whoever calls it may write: its frame is compared with this as well.
+    let made = step(after.view());
+    let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&made, may);
+    for &(field, named) in &named {
+        let write = match bounds::<Sym<G>>(field) {
+            // Any cell that the frame has.
+            Some(bounds) => {
+                let leaf = if means_all(named) { "" } else { named };
+                let key = any_keys(&bounds.iter().map(|&bound| bound.into()).collect::<Vec<u64>>());
+                let has = |name: &str, other: &str, begin: &[SymWord]| {
+                    name == field && other == named && covers(&made.before, (other, begin), leaf, &key)
+                };
+                let changes = condition(&|| frame_has::<G>(&frame, &has));
+                Write { field, key: key.iter().map(|word| word.0).collect(), leaf, changes, at }
+            }
+            None => Write { field, key: Vec::new(), leaf: "", changes: engine(|e| e.arena.bool(true)), at },
+        };
+        engine(|e| e.writes.push(write));
+    }
     cpu.own = after.own.snapshot();
     cpu.shared.at.called(&after.at, origin);
     cpu.shared.pending.called(&after.pending, origin);

@@ -15,6 +15,7 @@ mod entry;
 mod equivalent;
 mod explore;
 mod facts;
+mod history;
 mod interface;
 mod lemma;
 mod machine;

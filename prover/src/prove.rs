@@ -9,11 +9,11 @@ use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::replay::{Called, Native};
 use crate::state::{State, is_part, scalars};
 use crate::word::{SymWide, SymWord};
-use domain::{Domain, Flag, Geometry, Map};
+use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Contract, Step};
-use layer::fields::{Context, FrameUse};
-use layer::invariant::{Class, Fact, facts};
+use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
+use layer::fields::Context;
+use layer::invariant::{BY_THEOREMS, Class, Fact, facts};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use sim::machine::Sim;
@@ -204,7 +204,7 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
     let names: Vec<&str> = primitive.words().collect();
     let arguments: Arguments<Sym<G>> = Arguments {
         words: std::array::from_fn(|i| names.get(i).map_or(SymWord::from(0), |name| word(name))),
-        wide: wide(if primitive.kind == Kind::Accessor { "address" } else { "code" }),
+        wide: wide(if primitive.is_access() { "address" } else { "code" }),
         place: wide("place"),
         context: Context { esp: word("rs.esp"), ra: word("rs.ra") },
         registers: std::array::from_fn::<_, { UCTXT_SIZE as usize }, _>(|k| wide(&format!("register{k}"))),
@@ -250,7 +250,7 @@ pub fn prove_primitive<G: Geometry>(
     native: &Contract<Sim>,
     ground: Ground,
 ) -> Outcome {
-    let chunks: &[Chunk] = if primitive.kind == Kind::Accessor { &Chunk::ALL } else { &[Chunk::One] };
+    let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
     // Where it is called under its own name it runs; elsewhere its contract stands for it.
     engine(|e| e.proving = Some(primitive.name));
@@ -373,22 +373,40 @@ fn path_of_primitive<G: Geometry>(
     });
     let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
-    if prove_frame(contract, &step, state, &after) && locks_are_in_frame(contract, &step, state, &moves) {
+    let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&step, may);
+    // Whatever it gives: a lock is taken also where nothing is written.
+    let given = match answer {
+        Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
+        other => other,
+    };
+    let at_locks = Step { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
+    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.frame)(&at_locks, may);
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
         note(proved, "frame".to_string());
     }
-    let is_unchanged = || frame_names(contract, &step).is_empty() && moves.taken.borrow().is_empty();
-    shown.changed.set(shown.changed.get() || !is_unchanged());
+    let promised = events::<Sym<G>>(primitive.name);
+    prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
+    prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
+    let writes_nothing = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
+    shown.changed.set(shown.changed.get() || !writes_nothing() || moves.history.logged() > 0);
     apart(|| {
         suppose_required();
         prove_duties(&moves, proved);
     });
+    if engine(|e| e.failures.is_empty()) {
+        // What it does is what the others may count on.
+        BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
+    }
 }
 
-/// The names of the fields and scalars that the frame of `contract` speaks of, whatever the call gives.
-pub(crate) fn frame_names<G: Geometry>(contract: &Contract<Sym<G>>, step: &Step<'_, Sym<G>>) -> Vec<&'static str> {
+/// Tells the cells of a frame.
+pub(crate) type Frame<'a, G> = &'a dyn Fn(Cells<'_, Sym<G>>);
+
+/// The names of the fields and scalars that `frame` speaks of, with the words in place of leaves, on any path.
+pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, &'static str)> {
     let every = every_path(&|| {
         let names = RefCell::new(Vec::new());
-        (contract.frame)(step, &mut |name, _, _| names.borrow_mut().push(name));
+        frame(&mut |name, leaf, _| names.borrow_mut().push((name, leaf)));
         names.into_inner()
     });
     let mut names = every.concat();
@@ -398,19 +416,10 @@ pub(crate) fn frame_names<G: Geometry>(contract: &Contract<Sym<G>>, step: &Step<
 }
 
 /// Every lock that was taken is of an object that the frame speaks of: the others may have moved it.
-fn locks_are_in_frame<G: Geometry>(
-    contract: &Contract<Sym<G>>,
-    step: &Step<'_, Sym<G>>,
-    state: &State<G>,
-    moves: &Moves<G>,
-) -> bool {
-    // Whatever it gives: a lock is taken also where nothing is written.
-    let answer = match step.answer {
-        Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
-        other => *other,
-    };
-    let names = frame_names(contract, &Step { before: state.view(), after: state.view(), answer: &answer, ..*step });
-    let missing = moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|name| is_part(name, object)));
+pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves<G>) -> bool {
+    let names = frame_names::<G>(frame);
+    let missing =
+        moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|(name, _)| is_part(name, object)));
     if let Some(object) = missing {
         refuted(&[], clause::lock(object));
     }
@@ -441,26 +450,17 @@ pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<Strin
     }
 }
 
-/// Every cell that was written is one that the contract names, or kept its value.
-fn prove_frame<G: Geometry>(
-    contract: &Contract<Sym<G>>,
-    step: &Step<'_, Sym<G>>,
-    before: &State<G>,
-    after: &State<G>,
-) -> bool {
+/// Every cell that was written is one that the frame names, or kept its value.
+pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, after: &State<G>) -> bool {
     let mut proved = true;
     for write in engine(|e| e.writes.clone()) {
+        let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
         let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
-            field == write.field
-                && match leaf {
-                    "fresh" => matches!(before.view().ghost.pperm.get([SymWord(write.key[0])]), FrameUse::Undef),
-                    "mine" => before.view().is_mine(SymWord(write.key[0])),
-                    _ => (leaf.is_empty() || leaf == write.leaf) && begins_with(&write.key, key),
-                }
+            field == write.field && covers(&before.view(), (leaf, key), write.leaf, &written)
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= apart(|| {
-            let allowed = goal(&|| frame_has(contract, step, &names_it));
+            let allowed = goal(&|| frame_has::<G>(frame, &names_it));
             prove(engine(|e| e.arena.implies(write.changes, allowed)), clause)
         });
     }
@@ -470,24 +470,16 @@ fn prove_frame<G: Geometry>(
             continue;
         }
         proved &= apart(|| {
-            let allowed = goal(&|| frame_has(contract, step, &|field, _, _| field == name));
+            let allowed = goal(&|| frame_has::<G>(frame, &|field, _, _| field == name));
             prove(engine(|e| e.arena.or(same, allowed)), || clause::scalar(name))
         });
     }
     proved
 }
 
-/// Whether the frame of `contract` has a cell that `wanted` picks by field, leaf and key.
-fn frame_has<G: Geometry>(
-    contract: &Contract<Sym<G>>,
-    step: &Step<'_, Sym<G>>,
-    wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool,
-) -> bool {
+/// Whether `frame` has a cell that `wanted` picks by field, leaf and key.
+pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool) -> bool {
     let mut has = false;
-    (contract.frame)(step, &mut |field, leaf, key| has = has || wanted(field, leaf, key));
+    frame(&mut |field, leaf, key| has = has || wanted(field, leaf, key));
     has
-}
-
-fn begins_with(key: &[Term], prefix: &[SymWord]) -> bool {
-    prefix.len() <= key.len() && key.iter().zip(prefix).all(|(&word, expected)| SymWord(word) == *expected)
 }

@@ -230,6 +230,8 @@ pub struct Report {
     pub page: Page,
     /// Clauses of the invariant that the types make true.
     pub by_construction: Vec<Clause>,
+    /// Clauses of the invariant that speak of other CPUs, and which theorems and clauses they are.
+    pub by_theorems: Vec<Clause>,
     /// What all of it stands on.
     pub assumed: Vec<Assumption>,
     /// Branches of the code, if everything was to be proved.

@@ -123,6 +123,7 @@ impl<G: Geometry> State<G> {
                 init: off(),
                 in_intr: off(),
                 pt: zero(),
+                section: zero(),
                 ..OwnGhost::homes(NOW)
             }),
         };

@@ -11,6 +11,7 @@ use crate::prove::{Ground, Outcome, prove_primitive};
 use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
 use crate::theorems::theorems;
 use domain::{Geometry, Reference, X64};
+use layer::invariant::BY_THEOREMS;
 use layer::primitive::{Kind, TABLE, primitives};
 use sim::machine::Sim;
 use smt::solver::SolverError;
@@ -340,6 +341,7 @@ fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summar
         theorems: Vec::new(),
         page: Page::default(),
         by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
+        by_theorems: BY_THEOREMS.iter().map(|&(name, _, says)| Clause { name, says }).collect(),
         assumed: ASSUMED.to_vec(),
         coverage,
         summary,

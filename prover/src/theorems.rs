@@ -1,5 +1,6 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
 mod allocation;
+mod replay;
 
 use crate::assumed::Assumed;
 use crate::engine::{Failure, engine};
@@ -18,7 +19,7 @@ use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZ
 use layer::fields::{Pde, Pte};
 use layer::invariant::{Fact, Keys, View, facts};
 use layer::machine::{Object, Spec};
-use layer::memory::{Access, Chunk, exec_store};
+use layer::memory::{Access, Chunk, exec_store, guest_store};
 use layer::page_alloc::AllocTable;
 use layer::page_table::is_user_directory;
 use layer::queue::{Family, Queue, Sleeping, Threads};
@@ -41,7 +42,7 @@ pub struct Theorem {
 
 /// Every theorem, for the page tables of geometry `G`.
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
-    vec![
+    let mut theorems = vec![
         Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
         Theorem {
             name: "facts",
@@ -108,9 +109,17 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
             name: "isolation_of_stores",
             says: "no store of a program changes a byte that another program, another CPU or the kernel can read, nor \
                    a page map",
-            prove: isolation_of_stores::<G>,
+            prove: || isolation_of_stores::<G>(false),
         },
-    ]
+        Theorem {
+            name: "isolation_of_guests",
+            says: "no store of a guest changes a byte that another CPU or the kernel can read, nor a page map; that its \
+                   memory is that of its own thread, whoever maps it has to see to",
+            prove: || isolation_of_stores::<G>(true),
+        },
+    ];
+    theorems.extend(replay::theorems::<G>());
+    theorems
 }
 
 /// One clause of a theorem: proved for all keys below `bounds`.
@@ -442,18 +451,26 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
     outcome
 }
 
-fn isolation_of_stores<G: Geometry>() -> Outcome {
+/// What a store of a program changes, or one of a guest.
+fn isolation_of_stores<G: Geometry>(of_guest: bool) -> Outcome {
     let mut whole = Outcome::default();
     for chunk in Chunk::ALL {
-        let mut outcome =
-            run_proof::<G>(Ground::Derived, &|state, assumed, outcome| path_of_store(state, assumed, chunk, outcome));
+        let mut outcome = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+            path_of_store(state, assumed, of_guest, chunk, outcome);
+        });
         outcome.require_success();
         whole.add(outcome);
     }
     whole
 }
 
-fn path_of_store<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, chunk: Chunk, outcome: &mut Outcome) {
+fn path_of_store<G: Geometry>(
+    state: &Rc<State<G>>,
+    assumed: &Rc<Assumed>,
+    of_guest: bool,
+    chunk: Chunk,
+    outcome: &mut Outcome,
+) {
     let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
     let bytes = std::array::from_fn(|k| SymWord(engine(|e| e.arena.var(&format!("byte{k}"), Range::UpTo(255)))));
     let (address, rip) = (wide("address"), wide("place"));
@@ -462,7 +479,13 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, chunk
         return;
     }
     let moves = Moves::new(state, assumed);
-    let (result, after) = state.run(&moves, |cpu| exec_store(cpu, chunk, address, bytes, rip));
+    let (result, after) = state.run(&moves, |cpu| {
+        if of_guest {
+            guest_store(cpu, chunk, address, bytes).map(Access::Done)
+        } else {
+            exec_store(cpu, chunk, address, bytes, rip)
+        }
+    });
     // What is stuck does nothing, nor does what faults: its contract says so.
     if !matches!(result, Ok(Access::Done(()))) || !premises_hold(outcome) {
         return;
@@ -472,19 +495,27 @@ fn path_of_store<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, chunk
     };
     let [n, d, e] = place_bounds::<G>();
     let (frames, offsets) = (MAX_PAGE.into(), PAGE_SIZE.into());
-    clause(outcome, "no byte that another program can read is changed", &[n, d, e, offsets], &|k| {
-        k[0] == state.own.cur
-            || at_place(&state.view(), &k[..3]).and_then(|(_, page)| page).is_none_or(|page| byte_is_kept(page, k[3]))
-    });
+    if !of_guest {
+        clause(outcome, "no byte that another program can read is changed", &[n, d, e, offsets], &|k| {
+            let page = at_place(&state.view(), &k[..3]).and_then(|(_, page)| page);
+            k[0] == state.own.cur || page.is_none_or(|page| byte_is_kept(page, k[3]))
+        });
+    }
     clause(outcome, "no byte of a page table is changed", &[n, d, e, offsets], &|k| {
         at_place(&state.view(), &k[..3]).is_none_or(|(table, _)| byte_is_kept(table, k[3]))
     });
     clause(outcome, "no byte of another CPU's frames is changed", &[frames, offsets], &|k| {
         Sym::<G>::present(&state.at.owner).owners.get([k[0]]).cpu == state.own.cpu || byte_is_kept(k[0], k[1])
     });
-    clause(outcome, "no byte of the kernel is changed", &[frames, offsets], &|k| {
-        (k[0] >= KERN_LOW && k[0] < KERN_HIGH) || byte_is_kept(k[0], k[1])
-    });
+    clause(
+        outcome,
+        "no byte of the kernel is changed, nor of a frame that nobody was given",
+        &[frames, offsets],
+        &|k| {
+            let given = state.at.frames.get([k[0]]).alloc.holds();
+            (given && k[0] >= KERN_LOW && k[0] < KERN_HIGH) || byte_is_kept(k[0], k[1])
+        },
+    );
     clause(outcome, "no page map is changed", &[n, d, e], &|k| {
         let (before, after) = (at_place(&state.view(), k), at_place(&after.view(), k));
         match (before, after) {

@@ -149,11 +149,27 @@ clauses! {
             cpu.shared.links.update(|tcb| tcb.update([9.into()], |t| t.place = (place::FLIGHT + 1).into()));
         }
     };
+    d4_7: "D4.7", |cpu| {
+        let main = cpu.own.cpu + 1;
+        if main != cpu.own.cur {
+            cpu.shared.links.update(|tcb| tcb.update([main], |t| t.place = (NUM_CHAN - 1).into()));
+        }
+    };
     d5_1: "D5.1", |cpu| cpu.own.ghost.update(|g| g.lock.set([7.into()], LockState::Own { pulled: true.into() }));
     d5_2: "D5.2", |cpu| {
         let me = cpu.own.cpu;
         cpu.shared.channels.with(|channels| {
             channels.ghost.update(|ghost| ghost.locks.update([SLP_Q.into()], |lock| lock.holder = me));
+        });
+    };
+    d5_3: "D5.3", |cpu| {
+        let (me, q) = (cpu.own.cpu, SLP_Q);
+        cpu.shared.channels.with(|channels| {
+            channels.ghost.update(|ghost| ghost.locks.update([q.into()], |lock| lock.holder = me));
+        });
+        cpu.own.ghost.update(|g| {
+            g.lock.set([(CHANNEL_LOCKS + q).into()], LockState::Own { pulled: true.into() });
+            g.section = NO_CHANNEL.into();
         });
     };
     d6_1: "D6.1", |cpu| {
@@ -184,6 +200,12 @@ clauses! {
         }
     };
     d13: "D13", |cpu| cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), 0.into()], SlotKind::Int));
+    d13_2: "D13.2", |cpu| {
+        let (cur, slot) = (cpu.own.cur, slot::EAX);
+        if cur > TOTAL_CPU {
+            cpu.own.ghost.update(|g| g.uctxt_kind.set([cur, slot.into()], SlotKind::Undef));
+        }
+    };
     d14: "D14", |cpu| {
         if matches!(cpu.own.dirs.get([9.into(), window::<M>()]), Pde::UnPresent) {
             cpu.own.dirs.set([9.into(), window::<M>()], Pde::Id);

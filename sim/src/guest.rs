@@ -2,6 +2,7 @@
 use crate::machine::Sim;
 use domain::Map;
 use layer::fields::{Slot, SlotKind};
+use layer::memory::{Access, Bytes, Chunk, guest_load, guest_store};
 use layer::state::Cpu;
 use layer::stuck::{Stuck, require};
 use layer::vmcs::Vmcs;
@@ -39,4 +40,48 @@ pub fn vm_exit(cpu: &mut Cpu<'_, Sim>, exit: Exit) -> Result<(), Stuck> {
         own.ghost.0.vmcs_kind.set([field as u32], SlotKind::Int);
     }
     Ok(())
+}
+
+/// Why a guest exits whose memory does not have an address (EPT violation).
+pub const EPT_VIOLATION: u32 = 48;
+/// The bit of its qualification that says that the access was a load.
+pub const VIOLATED_BY_LOAD: u64 = 1;
+/// The bit that says that it was a store.
+pub const VIOLATED_BY_STORE: u64 = 2;
+
+/// An instruction of the guest, at `rip`, loads `chunk` bytes at the guest-physical address `a`; where there is nothing the
+/// guest has exited.
+///
+/// # Errors
+/// Those of [`guest_load`].
+pub fn load(cpu: &mut Cpu<'_, Sim>, chunk: Chunk, a: u64, rip: u64) -> Result<Access<Bytes<Sim>>, Stuck> {
+    let loaded = guest_load(cpu, chunk, a);
+    or_exit(cpu, loaded, VIOLATED_BY_LOAD, a, rip)
+}
+
+/// As [`load`], for a store of the first `chunk` of these bytes.
+///
+/// # Errors
+/// Those of [`guest_store`].
+pub fn store(cpu: &mut Cpu<'_, Sim>, chunk: Chunk, a: u64, bytes: Bytes<Sim>, rip: u64) -> Result<Access<()>, Stuck> {
+    let stored = guest_store(cpu, chunk, a, bytes);
+    or_exit(cpu, stored, VIOLATED_BY_STORE, a, rip)
+}
+
+/// The end of an access, or an exit where it found nothing.
+fn or_exit<T>(
+    cpu: &mut Cpu<'_, Sim>,
+    end: Result<T, Stuck>,
+    qualification: u64,
+    address: u64,
+    rip: u64,
+) -> Result<Access<T>, Stuck> {
+    match end {
+        Ok(given) => Ok(Access::Done(given)),
+        Err(Stuck::NotMapped) => {
+            vm_exit(cpu, Exit { reason: EPT_VIOLATION, qualification, address, length: 0, rip })?;
+            Ok(Access::Fault)
+        }
+        Err(stuck) => Err(stuck),
+    }
 }

@@ -84,6 +84,9 @@ impl Machine for Sim {
     fn serial_sent(index: u32) -> u32 {
         board::current().serial.sent(index)
     }
+    fn serial_send(character: u32) {
+        board::current().write(&[character as u8]);
+    }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }
@@ -127,6 +130,9 @@ pub fn at_calls<R>(before: impl FnMut(&Cpu<'_, Sim>, &Call<Sim>) + 'static, work
 impl Spec for Sim {
     fn present<T: 'static>(ghost: &Present<T>) -> &T {
         &ghost.0
+    }
+    fn register(registers: &Self::Registers, slot: u32) -> u64 {
+        registers[slot as usize]
     }
     fn serial_byte(index: u32, k: u32) -> u32 {
         board::current().serial.byte(index, k)
@@ -177,9 +183,6 @@ impl System for Sim {
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
         let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
         board::current().write(&bytes);
-    }
-    fn console_byte(byte: u32) {
-        board::current().write(&[byte as u8]);
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
         let (board, me, thread) = (board::current(), cpu.own.cpu, cpu.own.cur);

@@ -8,6 +8,8 @@ use crate::run::{Activity, Checking, End};
 use crate::sparse::Cells;
 use crate::user::{Departure, execute, load_registers, trap_registers};
 use crate::x86;
+use fastrand::Rng;
+use layer::queue::Fifo;
 use layer::state::{Cpu, Shared};
 use layer::stuck::Stuck;
 use std::any::Any;
@@ -18,6 +20,28 @@ use syscall::next::{Next, Step};
 
 /// Instructions that a program executes before another CPU may run.
 const SLICE: u64 = 2000;
+
+/// The timer of a CPU, which interrupts its programs.
+pub(crate) struct Timer {
+    slice: u64,
+    lots: Rng,
+    /// Instructions that are left of the turn.
+    left: u64,
+}
+
+impl Timer {
+    /// The timer of CPU `cpu`, whose turns are `slice` instructions on the average, which `seed` fixes.
+    pub(crate) fn new(slice: u64, seed: u64, cpu: u32) -> Self {
+        let mut timer = Timer { slice, lots: Rng::with_seed(seed.wrapping_mul(8).wrapping_add(cpu.into())), left: 0 };
+        timer.begin();
+        timer
+    }
+
+    /// A turn begins.
+    fn begin(&mut self) {
+        self.left = self.slice / 2 + self.lots.u64(..=self.slice);
+    }
+}
 
 /// A CPU at work.
 pub(crate) struct Runner<'m> {
@@ -31,6 +55,7 @@ pub(crate) struct Runner<'m> {
     violations: Vec<Violation>,
     baton: &'m Baton,
     board: &'m Board,
+    timer: Timer,
     checking: Checking,
 }
 
@@ -44,6 +69,8 @@ pub(crate) struct Finished {
     pub activity: Activity,
     /// The log of what it alone owns.
     pub log: Kept,
+    /// Its ready queue.
+    pub ready: Fifo<Sim>,
 }
 
 impl<'m> Runner<'m> {
@@ -53,11 +80,12 @@ impl<'m> Runner<'m> {
         cpu: u32,
         baton: &'m Baton,
         board: &'m Board,
+        timer: Timer,
         checking: Checking,
     ) -> Self {
         let cpu = processor(shared, cpu);
         let (programs, violations) = (BTreeMap::new(), Vec::new());
-        Runner { cpu, programs, in_user: false, entries: 0, violations, baton, board, checking }
+        Runner { cpu, programs, in_user: false, entries: 0, violations, baton, board, timer, checking }
     }
 
     /// Runs until the machine is stopped.
@@ -81,7 +109,8 @@ impl<'m> Runner<'m> {
         let running = self.programs.get(&thread).filter(|_| self.in_user);
         let rip = running.map(|program| program.registers.rip);
         let activity = Activity { cpu, thread, program, rip };
-        Finished { bug, violations: self.violations, activity, log: self.cpu.own.log }
+        let own = self.cpu.own;
+        Finished { bug, violations: self.violations, activity, log: own.log, ready: own.ready }
     }
 
     /// Boots and goes on, from kernel to user mode and back.
@@ -91,7 +120,10 @@ impl<'m> Runner<'m> {
         while self.baton.stopped().is_none() {
             next = match next.step(&mut self.cpu)? {
                 Step::Kernel(next) => {
-                    self.baton.worked(me, 1, matches!(next, Next::Load(_)));
+                    self.baton.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
+                    if matches!(next, Next::Switch(_)) {
+                        self.timer.begin();
+                    }
                     next
                 }
                 Step::User(to_user) => match self.user_mode(to_user.thread)? {
@@ -110,10 +142,14 @@ impl<'m> Runner<'m> {
         load_registers(&self.cpu, thread, &mut program.registers);
         self.in_user = true;
         let departure = loop {
-            let (executed, departure) = execute(&mut self.cpu, program, SLICE)?;
+            let (executed, departure) = execute(&mut self.cpu, program, SLICE.min(self.timer.left))?;
             self.baton.worked(me, executed, true);
+            self.timer.left -= executed;
             if let Some(departure) = departure {
                 break departure;
+            }
+            if self.timer.left == 0 {
+                break Departure::Interrupt;
             }
             self.baton.pass(me);
             if self.baton.stopped().is_some() {
@@ -136,6 +172,7 @@ impl<'m> Runner<'m> {
             Departure::SystemCall => entry::system_call(&mut self.cpu, registers)?,
             Departure::PageFault => entry::page_fault(&mut self.cpu, registers)?,
             Departure::Exception(reason) => entry::exception(&mut self.cpu, registers, reason)?,
+            Departure::Interrupt => entry::interrupt(&mut self.cpu, registers)?,
         }))
     }
 }

@@ -22,14 +22,16 @@ pub enum SerialEvent {
 pub struct Script {
     /// The CPU whose device it is, if there is one.
     pub owner: Option<u32>,
-    /// What happens at an index; nothing at all others.
+    /// What happens at an index.
     pub events: BTreeMap<u32, SerialEvent>,
+    /// What happens at all others.
+    pub rest: SerialEvent,
 }
 
 impl Default for Script {
     /// The UART is CPU 0's, and nothing happens.
     fn default() -> Self {
-        Script { owner: Some(0), events: BTreeMap::new() }
+        Script { owner: Some(0), events: BTreeMap::new(), rest: SerialEvent::Null }
     }
 }
 
@@ -39,9 +41,21 @@ impl Script {
         Script { events: (0..).zip(events).collect(), ..Script::default() }
     }
 
+    /// A UART of CPU 0 that receives `input`, as soon as somebody looks, and sends what it is given.
+    pub fn of_input(input: &[u8]) -> Self {
+        let mut events = BTreeMap::new();
+        let mut index = 0u32;
+        for part in input.chunks(SERIAL_HW_BUF_SIZE as usize) {
+            events.insert(index, SerialEvent::Recv(part.to_vec()));
+            // Where one looks next: the event is over, and the handler counts two for each character, and one.
+            index = index.wrapping_add(2 * part.len() as u32 + 2);
+        }
+        Script { events, rest: SerialEvent::SendComplete, ..Script::default() }
+    }
+
     /// What happens at `index`.
     pub fn at(&self, index: u32) -> &SerialEvent {
-        self.events.get(&index).unwrap_or(&SerialEvent::Null)
+        self.events.get(&index).unwrap_or(&self.rest)
     }
 
     /// The newest characters of those that arrive at `index`, as many as the UART keeps.

@@ -17,6 +17,8 @@ pub enum Departure {
     PageFault,
     /// It raised another exception.
     Exception(Reason),
+    /// Its time slice is over.
+    Interrupt,
 }
 
 /// Executes instructions of the running program until it leaves user mode, at most `most`.
@@ -163,6 +165,7 @@ pub fn trap_registers(registers: &Registers, departure: Departure) -> [u64; UCTX
         Departure::SystemCall => SYSTEM_CALL_VECTOR,
         Departure::PageFault => PAGE_FAULT_VECTOR,
         Departure::Exception(reason) => reason as u64,
+        Departure::Interrupt => TIMER_VECTOR,
     };
     let others = [
         (slot::OESP, registers[Gpr::Rsp]),
@@ -182,5 +185,7 @@ pub fn trap_registers(registers: &Registers, departure: Departure) -> [u64; UCTX
 
 /// The vector that the reference uses for system calls.
 const SYSTEM_CALL_VECTOR: u64 = 48;
+/// The reference's vector of the first interrupt line, the timer's.
+const TIMER_VECTOR: u64 = 32;
 /// The processor's vector for page faults.
 const PAGE_FAULT_VECTOR: u64 = 14;

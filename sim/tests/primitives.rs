@@ -5,7 +5,7 @@ mod model;
 use domain::Map;
 use layer::channel::Channels;
 use layer::constants::*;
-use layer::contract::{Answer, Arguments, Step};
+use layer::contract::{Answer, Arguments, Step, events};
 use layer::fields::Context;
 use layer::machine::{Links, Object};
 use layer::memory::{Access, Chunk};
@@ -21,6 +21,7 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use sim::board::{self, Board, Memory};
 use sim::check::check;
 use sim::guest::{Exit, vm_exit};
+use sim::history::Replayed;
 use sim::machine::{Sim, processor, shared};
 use sim::serial::{Script, SerialEvent};
 use sim::snapshot::Snapshot;
@@ -51,8 +52,18 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
             .map(row)
             .into();
     let modes: Vec<usize> = ["proc_start_user", "proc_exit_user"].map(row).into();
-    let guest = ["vmx_init", "vmx_run_vm", "vmx_return_from_guest", "vmx_return_from_guest", "host_in"].map(row).into();
-    let guest: Vec<usize> = guest;
+    let guest = [
+        "vmx_init",
+        "vmx_set_mmap",
+        "vmx_set_mmap",
+        "vmx_run_vm",
+        "guest_load",
+        "guest_store",
+        "guest_store",
+        "vmx_return_from_guest",
+        "host_in",
+    ];
+    let guest: Vec<usize> = guest.map(row).into();
     let channels = [
         "acquire_lock_CHAN",
         "acquire_lock_CHAN",
@@ -70,7 +81,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let row = prop_oneof![
         3 => prop::sample::select(often),
         2 => prop::sample::select(modes),
-        2 => prop::sample::select(guest),
+        4 => prop::sample::select(guest),
         4 => prop::sample::select(channels),
         2 => prop::sample::select(console),
         4 => whichever
@@ -112,6 +123,13 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     let zeroed = one.zeroed();
     let pages = [0, 1, 2, 511, 512, 513, 700_000, 720_895, 720_896, 5];
     let page = if c == 255 { 3 } else { KERN_LOW + pages[c as usize % pages.len()] };
+    // Mostly pages that the guest has.
+    let guest = one.vm.mapped();
+    let page = if row.kind == Kind::GuestAccessor && f % 8 != 0 && !guest.is_empty() {
+        guest[c as usize % guest.len()]
+    } else {
+        page
+    };
     let chunk = Chunk::ALL[d as usize % 4];
     let offset = e % 16 * if f == 0 { 1 } else { chunk as u32 } + f % 3 * 2000;
     // Mostly what this CPU has the lock of.
@@ -142,6 +160,8 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         "enable" | "ev" => Some(d % 3),
         "sel" | "base" | "lim" | "ar" | "errcode" => Some(c << 24 | e),
         "kind" | "vector" => Some(if f == 0 { c << 24 | e } else { e % 8 << 8 }),
+        // Mostly pages of this CPU's own.
+        "hpa" if f % 4 != 0 && !one.data.is_empty() => Some(one.data[e as usize % one.data.len()] * PAGE_SIZE),
         "gpa" | "hpa" => Some(page * PAGE_SIZE + if f % 8 == 0 { e } else { 0 }),
         "memtype" => Some(d % 9),
         "c" => Some(if d % 3 == 0 { u32::from(b'\n') } else { c << 24 | e }),
@@ -204,7 +224,7 @@ fn differences(cpu: &Cpu<'_, Sim>, model: &Model) -> Option<String> {
 /// One call, with everything that must hold of it; notes it in `done` if it has a behaviour.
 fn call(
     cpus: &mut [Cpu<'_, Sim>],
-    model: &mut Model,
+    (model, replayed): (&mut Model, &mut Replayed),
     rows: &Rows<Sim>,
     wish: Wish,
     done: &mut BTreeSet<&'static str>,
@@ -262,6 +282,12 @@ fn call(
     let any = [wish.dice[4].into(), wish.dice[5].into()];
     let step = Step { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
     prop_assert!((contract.promise)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
+    let log = after.logged_since(&before);
+    let outs = replayed.replay(&log).map_err(|difference| TestCaseError::fail(format!("{name}: {difference}")))?;
+    let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
+    prop_assert!(events::<Sim>(name)(&step, &logged), "{name} logs what it does not promise: {logged:x?}");
+    prop_assert!(log.iter().all(|entry| entry.cpu == wish.cpu));
+    prop_assert_eq!(replayed.differences(&after.objects(), &log), [], "after {} with {:x?}", name, arguments);
     for me in (0..TOTAL_CPU).filter(|&me| me != wish.cpu) {
         for thread in 0..NUM_PROC {
             prop_assert!(
@@ -300,9 +326,10 @@ fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static s
         sched_init(cpu, 0).expect("a good machine");
     }
     let mut model = Model::boot(memory().frames, |frame| memory().is_usable(frame), &script);
+    let mut replayed = Replayed::boot();
     let mut done = BTreeSet::new();
     for &wish in wishes {
-        call(&mut cpus, &mut model, &rows, wish, &mut done)?;
+        call(&mut cpus, (&mut model, &mut replayed), &rows, wish, &mut done)?;
     }
     for (current, cpu) in (0..).zip(&cpus) {
         prop_assert_eq!(check(cpu, current, Cells::Neighbours), []);

@@ -2,7 +2,7 @@
 use programs::{Check, Plan};
 use sim::baton::Limit;
 use sim::board::Memory;
-use sim::run::{Checking, Config, End, Program, Report};
+use sim::run::{Checking, Config, End, Program, Report, TIME_SLICE};
 
 /// The programs.
 fn build() -> Vec<programs::Program> {
@@ -17,7 +17,9 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
         boot_list,
         cpus,
         seed: 1,
+        time_slice: TIME_SLICE,
         memory: Memory::default(),
+        input: Vec::new(),
         limit: Limit { work: Some(200_000_000), until: None },
         checking: Checking::Never,
     }
@@ -33,7 +35,7 @@ fn show(config: Config<'_>) -> (Report, String) {
 /// Runs all programs by their manifests.
 fn run(cpus: u32, seed: u64, checking: Checking) -> (Report, String, Plan) {
     let built = build();
-    let plan = Plan::new(&built, cpus).expect("the programs can run together");
+    let plan = Plan::new(programs::usual(&built), cpus).expect("the programs can run together");
     let (report, console) = show(Config { seed, checking, ..config(&built, &plan.boot_list, cpus) });
     (report, console, plan)
 }
@@ -76,6 +78,38 @@ fn the_invariant_holds_at_every_entry() {
     let list = "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 702";
     let (report, console) = show(Config { checking: Checking::Every(7), ..config(&built, list, 3) });
     assert_eq!((report.end, report.violations), (End::PowerOff, vec![]), "{console}");
+}
+
+#[test]
+fn a_storm_abates() {
+    let built = build();
+    // For two CPUs, on the first and on the second: 8 workers each, which their launchers leave alone.
+    let (report, console) =
+        show(Config { checking: Checking::AtEnd, ..config(&built, "0 storm 12289\n1 storm 12297", 2) });
+    assert_eq!(report.end, End::PowerOff, "{console}");
+    assert_eq!(report.programs.len(), 18);
+    assert!(report.programs.iter().all(|program| program.end == abi::report::End::Exited { status: 0 }), "{console}");
+}
+
+#[test]
+fn random_calls_are_obeyed_or_refused() {
+    let built = build();
+    let limit = Limit { work: Some(4_000_000), until: None };
+    for seed in 0..3 {
+        let list = format!("0 fuzz {}\n1 fuzz {}", 8192 + 10 * seed, 8193 + 10 * seed);
+        let config = Config { limit, checking: Checking::Every(500), ..config(&built, &list, 2) };
+        let mut console = Vec::new();
+        let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
+        // Those that wait for messages which nobody sends go on waiting.
+        assert!(
+            matches!(report.end, End::PowerOff | End::TimeOut),
+            "seed {seed}: {:?} {:?}",
+            report.end,
+            report.violations
+        );
+        let console = String::from_utf8_lossy(&console);
+        assert!(console.contains("fuzz: seed") && !console.contains("fuzz: FAILED"), "seed {seed}: {console}");
+    }
 }
 
 #[test]

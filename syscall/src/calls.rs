@@ -1,4 +1,4 @@
-//! The system calls, but for `spawn`.
+//! The system calls, but for `spawn`, `send` and `recv`.
 use crate::memory::{Reserved, page, reserve};
 use crate::next::Next;
 use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back};
@@ -7,8 +7,11 @@ use crate::stage::{Stage, leave};
 use crate::system::{Event, System};
 use crate::unchecked::Address;
 use abi::{Call, Error};
-use layer::constants::{PAGE_SIZE, perm};
+use domain::Flag;
+use layer::console::cons_buf_read;
+use layer::constants::{NO_CHARACTER, PAGE_SIZE, perm};
 use layer::container::{container_get_quota, container_get_usage};
+use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::get_curid;
@@ -17,6 +20,7 @@ use layer::thread::get_curid;
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
 /// Carries out the call that the running thread's saved registers ask for.
+#[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let number = argument(cpu, NUMBER)?;
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
@@ -29,6 +33,10 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         }
         Call::Putc => {
             let result = putc(cpu)?;
+            back(cpu, result)
+        }
+        Call::Getc => {
+            let result = getc(cpu)?;
             back(cpu, result)
         }
         Call::GetQuota => {
@@ -44,10 +52,12 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
         }
+        Call::Send => Ok(Next::GoOn(Stage::Send)),
+        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
         Call::Exit => {
             let status = argument(cpu, FIRST)?.any();
             M::report(cpu, Event::Exited { status });
-            leave(cpu, Stage::Exited)
+            Ok(Next::GoOn(Stage::Exited))
         }
     }
 }
@@ -55,6 +65,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
 /// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
 ///
 /// A page that the program has not touched yet is reserved first, as its own load would have done.
+#[inline(never)]
 fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let Some(address) = Address::in_window(address) else {
@@ -79,13 +90,37 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     }
 }
 
-/// `putc(byte)`: one byte to the console; of the argument its low 8 bits.
+/// `putc(byte) -> byte`: one byte to the console, of the argument its low 8 bits.
+#[inline(never)]
 fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
-    M::console_byte(argument(cpu, FIRST)?.any());
-    Ok(Ok(0.into()))
+    let byte = argument(cpu, FIRST)?.any();
+    if !cpu.own.serial_exists.holds() {
+        return Ok(Err(Error::NoDevice));
+    }
+    // What has been received is taken first: serial_putc demands it.
+    serial_intr_disable(cpu)?;
+    let sent = serial_putc(cpu, byte)?;
+    serial_intr_enable(cpu)?;
+    if sent == NO_CHARACTER {
+        return Ok(Err(Error::SendFail));
+    }
+    Ok(Ok(sent))
+}
+
+/// `getc() -> byte`: the oldest byte of the console's input that nobody has read.
+#[inline(never)]
+fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+    if !cpu.own.serial_exists.holds() {
+        return Ok(Err(Error::NoDevice));
+    }
+    serial_intr_disable(cpu)?;
+    let read = cons_buf_read(cpu)?;
+    serial_intr_enable(cpu)?;
+    Ok(if read == NO_CHARACTER { Err(Error::NoChar) } else { Ok(read) })
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.
+#[inline]
 fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?))

@@ -4,13 +4,15 @@
 //! own condition, whatever a program has in its registers and whatever the machine answers.
 use crate::calls::dispatch;
 use crate::memory::{Reserved, reserve};
+use crate::message::{ENDED, receive, send};
 use crate::next::Next;
 use crate::spawn::{Parent, spawn};
-use crate::stage::{Stage, leave};
+use crate::stage::{Stage, leave, may_sleep, sleep};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
 use domain::Map;
+use layer::channel::{Cv, acquire_lock_chan};
 use layer::constants::{perm, slot};
 use layer::process::{proc_exit_user, proc_exit_user2, proc_start_user, sched_init};
 use layer::state::Cpu;
@@ -18,6 +20,7 @@ use layer::stuck::Stuck;
 use layer::thread::{Resume, get_cpu_id, get_curid};
 use layer::trap::{trap_get, trap_set};
 
+pub use crate::message::wake_step;
 pub use crate::spawn::load_step;
 
 /// A CPU begins: its state is set up, then its main thread runs.
@@ -26,13 +29,14 @@ pub use crate::spawn::load_step;
 /// Those of [`sched_init`]: the machine's description is no use.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
-    Ok(Next::Main)
+    Ok(Next::GoOn(Stage::Main))
 }
 
 /// A program has executed `syscall` (reference, section 8.6).
 ///
 /// # Errors
 /// [`Stuck::NotUserMode`] when no program was running; none for any registers.
+#[inline]
 pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user2(cpu, registers)?;
     dispatch(cpu)
@@ -70,10 +74,20 @@ pub fn exception<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers, reaso
     stop(cpu, reason, rip, rip)
 }
 
+/// A device, or the timer, has interrupted a program: the other threads of its CPU get their turns.
+///
+/// # Errors
+/// [`Stuck::NotUserMode`] when no program was running.
+pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
+    proc_exit_user(cpu, registers)?;
+    leave(cpu, Stage::StartUser)
+}
+
 /// A thread goes on after a switch, with the stage that it saved.
 ///
 /// # Errors
 /// [`Stuck::BadContext`] when there is no such stage.
+#[inline]
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
     go_on(cpu, Stage::of(context.into_context())?)
 }
@@ -82,11 +96,14 @@ pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Nex
 ///
 /// # Errors
 /// None in kernel mode.
+#[inline]
 pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     match stage {
         Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
         Stage::Main => main_thread(cpu),
-        Stage::Exited => leave(cpu, Stage::Exited),
+        Stage::Exited => end(cpu),
+        Stage::Send => send(cpu),
+        Stage::Receive => receive(cpu),
     }
 }
 
@@ -107,6 +124,19 @@ fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     Ok(next)
 }
 
+/// The running thread's program has ended: the thread sleeps where nobody wakes it (P44).
+///
+/// # Errors
+/// None in kernel mode.
+fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    if !may_sleep(cpu)? {
+        return leave(cpu, Stage::Exited);
+    }
+    let cv = Cv(ENDED.into());
+    acquire_lock_chan(cpu, cv.channel())?;
+    sleep(cpu, cv, Stage::Exited)
+}
+
 /// Stops the running program at the fault in `ti`.
 fn stop_at_fault<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason) -> Result<Next<M>, Stuck> {
     let (address, rip) = (trap_get(cpu)?, trap_set(cpu)?);
@@ -116,5 +146,5 @@ fn stop_at_fault<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason) -> Result<Next
 /// Stops the running program; all others go on.
 fn stop<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason, address: M::Wide, rip: M::Wide) -> Result<Next<M>, Stuck> {
     M::report(cpu, Event::Stopped { reason, address, rip });
-    leave(cpu, Stage::Exited)
+    Ok(Next::GoOn(Stage::Exited))
 }

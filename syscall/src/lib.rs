@@ -14,8 +14,10 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod effect;
 pub mod entry;
 pub mod image;
+pub mod message;
 pub mod mode;
 pub mod next;
 pub mod spawn;

@@ -1,5 +1,6 @@
 //! How a kernel entry ends.
-use crate::entry::{go_on, load_step, resume};
+use crate::entry::{go_on, load_step, resume, wake_step};
+use crate::message::Wake;
 use crate::mode::{is_kernel, is_user};
 use crate::spawn::Load;
 use crate::stage::Stage;
@@ -21,8 +22,10 @@ pub enum Next<M: Machine> {
     Switch(Resume<M>),
     /// The next page of an image is to be loaded.
     Load(Load<M>),
-    /// The main thread goes on.
-    Main,
+    /// Those who sleep on a channel are to be woken, then the running thread's program goes on.
+    Wake(Wake<M>),
+    /// The running thread goes on with a stage.
+    GoOn(Stage),
 }
 
 impl<M: System> Next<M> {
@@ -32,12 +35,14 @@ impl<M: System> Next<M> {
     ///
     /// # Errors
     /// Those of the step.
+    #[inline]
     pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
         Ok(Step::Kernel(match self {
             Next::ToUser(to_user) => return Ok(Step::User(to_user)),
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
-            Next::Main => go_on(cpu, Stage::Main)?,
+            Next::Wake(wake) => wake_step(cpu, wake)?,
+            Next::GoOn(stage) => go_on(cpu, stage)?,
         }))
     }
 }
@@ -57,8 +62,9 @@ impl<M: Spec> Next<M> {
     pub fn holds(&self, view: &View<'_, M>) -> bool {
         match self {
             Next::ToUser(to_user) => is_user(view) && to_user.thread == view.own.cur,
-            Next::Switch(_) | Next::Main => is_kernel(view),
+            Next::Switch(_) | Next::GoOn(_) => is_kernel(view),
             Next::Load(load) => load.ready(view),
+            Next::Wake(wake) => wake.ready(view),
         }
     }
 }

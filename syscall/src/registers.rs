@@ -16,14 +16,20 @@ pub(crate) const NUMBER: u32 = slot::EAX;
 pub(crate) const FIRST: u32 = slot::EBX;
 /// The slot of the second argument: R10, because `syscall` destroys the reference's ECX.
 pub(crate) const SECOND: u32 = slot::R10;
+/// The slot of the third argument.
+pub(crate) const THIRD: u32 = slot::EDX;
+/// The slot of the fourth argument.
+pub(crate) const FOURTH: u32 = slot::ESI;
 
 /// What the caller has in `slot`.
+#[inline(always)]
 pub(crate) fn argument<M: System>(cpu: &Cpu<'_, M>, slot: u32) -> Result<Unchecked<M::Word>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Unchecked::new(uctx_get(cpu, cur, slot.into())?))
 }
 
 /// Stores how a call went: its result, or why it was refused.
+#[inline(always)]
 pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<(), Stuck> {
     let cur = get_curid(cpu)?;
     let error = match result {
@@ -37,6 +43,7 @@ pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Er
 }
 
 /// Stores how a call went, and the caller goes on.
+#[inline(always)]
 pub(crate) fn back<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<Next<M>, Stuck> {
     answer(cpu, result)?;
     Ok(Next::ToUser(proc_start_user2(cpu)?))

@@ -3,6 +3,7 @@ use crate::memory::{Reserved, page, reserve};
 use crate::mode::is_kernel;
 use crate::next::Next;
 use crate::registers::back;
+use crate::stage::Stage;
 use crate::system::{Event, Image, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
@@ -61,6 +62,7 @@ impl<M: Spec> Load<M> {
 ///
 /// # Errors
 /// None for any image and quota.
+#[inline(never)]
 pub(crate) fn spawn<M: System>(
     cpu: &mut Cpu<'_, M>,
     parent: Parent,
@@ -141,7 +143,7 @@ fn done<M: System>(
             if let Err(error) = result {
                 M::report(cpu, Event::NotStarted { image, error });
             }
-            Ok(Next::Main)
+            Ok(Next::GoOn(Stage::Main))
         }
     }
 }

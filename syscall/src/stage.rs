@@ -1,11 +1,12 @@
 //! Stages: what a thread goes on with when it runs again.
 use crate::next::Next;
 use crate::system::System;
+use layer::channel::Cv;
 use layer::constants::PAGE_SIZE;
-use layer::fields::{Context, START_USER};
+use layer::fields::{Context, STAGES, START_USER};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_yield};
+use layer::thread::{get_cpu_id, get_curid, thread_sleep, thread_yield};
 
 /// What a thread goes on with: the `ra` of its saved kernel context.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -15,13 +16,19 @@ pub enum Stage {
     StartUser = START_USER,
     /// It is the main thread of its CPU: starts programs, then lets others run.
     Main = 1,
-    /// Its program has ended, for good: threads do not go away (P44), so it lets others run for ever.
+    /// Its program has ended, for good: threads do not go away (P44), so it sleeps for ever.
     Exited = 2,
+    /// It sends a message, from the beginning: its arguments are in its registers.
+    Send = 3,
+    /// It receives a message, from the beginning.
+    Receive = 4,
 }
+
+const _: () = assert!(Stage::ALL.len() == STAGES as usize);
 
 impl Stage {
     /// Every stage, in the order of its number.
-    pub const ALL: [Stage; 3] = [Stage::StartUser, Stage::Main, Stage::Exited];
+    pub const ALL: [Stage; 5] = [Stage::StartUser, Stage::Main, Stage::Exited, Stage::Send, Stage::Receive];
 
     /// The stage that a saved context goes on with.
     ///
@@ -33,13 +40,36 @@ impl Stage {
     }
 }
 
+/// What the running thread saves when it goes on with `stage` some day.
+#[inline]
+fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    // Nothing of a kernel stack survives a switch, so its position is always that of an empty one.
+    Ok(Context { esp: (cur + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() })
+}
+
 /// Lets the next ready thread of this CPU run; when the turn of this one comes again, it goes on with `stage`.
 ///
 /// # Errors
 /// Those of [`thread_yield`].
+#[inline(never)]
 pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let cur = get_curid(cpu)?;
-    // Nothing of a kernel stack survives a switch, so its position is always that of an empty one.
-    let context = Context { esp: (cur + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() };
+    let context = saved(cpu, stage)?;
     Ok(Next::Switch(thread_yield(cpu, context)?))
+}
+
+/// Sleeps on `cv`, whose channel's lock is given back; woken, and when its turn comes, it goes on with `stage`.
+///
+/// # Errors
+/// Those of [`thread_sleep`]: not for the main thread of a CPU ([`may_sleep`]).
+#[inline]
+pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, stage)?;
+    Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
+}
+
+/// Whether the running thread may sleep: the main thread of a CPU may not, so that somebody is always ready (P34).
+#[inline]
+pub(crate) fn may_sleep<M: System>(cpu: &Cpu<'_, M>) -> Result<bool, Stuck> {
+    Ok(get_curid(cpu)? != get_cpu_id(cpu)? + 1)
 }

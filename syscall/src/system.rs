@@ -33,9 +33,6 @@ pub trait System: Machine {
     /// most the size of a page.
     fn console_write(cpu: &Cpu<'_, Self>, frame: Self::Word, offset: Self::Word, length: Self::Word);
 
-    /// Writes the low 8 bits of `byte` to the console.
-    fn console_byte(byte: Self::Word);
-
     /// Takes note of what happened to a program of CPU `cpu`, whose running thread it concerns. The machine prints
     /// the lines of [`abi::report`] and powers off when no program is left.
     fn report(cpu: &Cpu<'_, Self>, event: Event<Self>);

@@ -28,6 +28,12 @@ impl<W: Word> Unchecked<W> {
         self.0 == value
     }
 
+    /// The value, if it is below `bound`.
+    #[track_caller]
+    pub fn below(self, bound: u32) -> Option<W> {
+        (self.0 < bound).then_some(self.0)
+    }
+
     /// The value, but at most `limit`.
     #[track_caller]
     pub fn at_most(self, limit: W) -> W {

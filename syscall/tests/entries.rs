@@ -1,118 +1,23 @@
 //! The entries of the kernel on the hosted machine.
-#[path = "../src/image/executable.rs"]
-#[allow(dead_code, reason = "the parser's own tests use more of it")]
-mod executable;
+mod common;
 
 use abi::report::End;
 use abi::{Call, Error, Reason};
+use common::*;
 use domain::Map;
-use executable::{PT_LOAD, executable};
 use layer::constants::*;
 use layer::fields::{Pde, Pte};
 use layer::memory::{Access, Chunk, exec_load, exec_store};
-use layer::state::{Cpu, Shared};
+use layer::state::Cpu;
 use proptest::prelude::*;
-use sim::board::{self, Archived, Board, Memory, Start};
 use sim::check::check;
-use sim::machine::{Sim, processor, shared};
+use sim::machine::{Sim, processor};
 use sim::snapshot::Snapshot;
 use sim::sparse::Cells;
-use std::sync::{Arc, Mutex};
 use syscall::entry;
-use syscall::image::ParsedImage;
-use syscall::next::{Next, Step};
+use syscall::next::Next;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, rows};
-
-/// Text of 5 bytes on a page, data of 3 on the next and a page of zeros: three pages and their page table.
-const FRAMES: u32 = 4;
-/// The first program of CPU 0.
-const FIRST: u32 = 9;
-
-/// A machine with one image, whose CPU 0 starts it with these quotas.
-struct Fixture {
-    board: Arc<Board>,
-    console: Arc<Mutex<Vec<u8>>>,
-    shared: Shared<Sim>,
-}
-
-impl Fixture {
-    fn new(quotas: &[u32]) -> Self {
-        let low = u64::from(ADR_LOW);
-        let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
-        let image = ParsedImage::parse(&file).unwrap();
-        let archive = vec![Archived { name: "image".to_owned(), file, image }];
-        let starts: Vec<_> = quotas.iter().map(|&quota| Start { cpu: 0, image: 0, quota }).collect();
-        let console = Arc::new(Mutex::new(Vec::new()));
-        let to = Arc::clone(&console);
-        let write = move |bytes: &[u8]| to.lock().unwrap().extend_from_slice(bytes);
-        let memory = Memory::all(KERN_LOW + 8 * 500);
-        let board = Arc::new(Board::new(memory, archive, 1, &starts, Box::new(write)));
-        board::seat(Arc::clone(&board), None);
-        Fixture { board, console, shared: shared() }
-    }
-
-    /// CPU 0, booted, until its first program runs.
-    fn boot(&self) -> Cpu<'_, Sim> {
-        let mut cpu = processor(&self.shared, 0);
-        let next = entry::boot(&mut cpu, 0).unwrap();
-        assert!(drive(&mut cpu, next));
-        cpu
-    }
-
-    /// What was written to the console since the last call.
-    fn console(&self) -> Vec<u8> {
-        std::mem::take(&mut self.console.lock().unwrap())
-    }
-}
-
-/// Goes on until a program runs; whether one does. Whatever a step counts on must hold before it, and the invariant.
-fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
-    for _ in 0..100 {
-        assert!(next.holds(&Snapshot::take(cpu).view()), "{next:?}");
-        assert_eq!(check(cpu, 0, Cells::Written), []);
-        next = match next.step(cpu).unwrap() {
-            Step::Kernel(next) => next,
-            Step::User(to_user) => {
-                assert_eq!(to_user.thread, cpu.own.cur);
-                return true;
-            }
-        };
-    }
-    false
-}
-
-/// A register's content that no call is to take for anything else.
-const JUNK: u64 = 0xDEAD_BEEF_0000_0000;
-
-/// The running program makes a call; gives the number of the error and the result, when it runs again at once.
-fn call(cpu: &mut Cpu<'_, Sim>, number: u32, first: u32, second: u32) -> (u32, u32) {
-    let thread = cpu.own.cur;
-    let next = begin(cpu, number, first, second);
-    assert!(drive(cpu, next));
-    assert_eq!(cpu.own.cur, thread);
-    answer(cpu, thread)
-}
-
-/// The running program makes a call.
-fn begin(cpu: &mut Cpu<'_, Sim>, number: u32, first: u32, second: u32) -> Next<Sim> {
-    let mut registers = [JUNK; UCTXT_SIZE as usize];
-    for (slot, value) in [(slot::EAX, number), (slot::EBX, first), (slot::R10, second)] {
-        registers[slot as usize] = JUNK | u64::from(value);
-    }
-    entry::system_call(cpu, registers).unwrap()
-}
-
-/// What a thread finds in its registers: an error number and a result.
-fn answer(cpu: &Cpu<'_, Sim>, thread: u32) -> (u32, u32) {
-    let [error, result] = [slot::EAX, slot::EBX].map(|slot| cpu.own.uctxt.get([thread, slot]).value as u32);
-    (error, result)
-}
-
-/// What a call gives that is refused.
-fn refused(error: Error, first: u32) -> (u32, u32) {
-    (error as u32, first)
-}
 
 const PUTS: u32 = Call::Puts as u32;
 const SPAWN: u32 = Call::Spawn as u32;
@@ -150,16 +55,16 @@ fn a_boot_list_that_asks_too_much_is_refused_line_by_line() {
 fn puts_writes_to_the_end_of_the_page() {
     let fixture = Fixture::new(&[FRAMES]);
     let mut cpu = fixture.boot();
-    assert_eq!(call(&mut cpu, PUTS, ADR_LOW + 1, 3), (0, 3));
+    assert_eq!(call(&mut cpu, PUTS, [ADR_LOW + 1, 3]), (0, 3));
     assert_eq!(fixture.console(), [2, 3, 4]);
-    assert_eq!(call(&mut cpu, PUTS, ADR_LOW + 4095, u32::MAX), (0, 1));
+    assert_eq!(call(&mut cpu, PUTS, [ADR_LOW + 4095, u32::MAX]), (0, 1));
     assert_eq!(fixture.console(), [0]);
-    assert_eq!(call(&mut cpu, PUTS, ADR_LOW, 5000), (0, 4096));
+    assert_eq!(call(&mut cpu, PUTS, [ADR_LOW, 5000]), (0, 4096));
     assert_eq!(fixture.console().len(), 4096);
     for address in [0, ADR_LOW - 1, ADR_HIGH, u32::MAX] {
-        assert_eq!(call(&mut cpu, PUTS, address, 1), refused(Error::InvalAddr, address));
+        assert_eq!(call(&mut cpu, PUTS, [address, 1]), refused(Error::InvalAddr, address));
     }
-    assert_eq!(call(&mut cpu, PUTS, ADR_HIGH - 1, 0), (0, 0));
+    assert_eq!(call(&mut cpu, PUTS, [ADR_HIGH - 1, 0]), (0, 0));
     assert!(fixture.console().is_empty());
 }
 
@@ -167,21 +72,21 @@ fn puts_writes_to_the_end_of_the_page() {
 fn puts_reserves_what_was_never_touched() {
     let fixture = Fixture::new(&[FRAMES + 2]);
     let mut cpu = fixture.boot();
-    assert_eq!(call(&mut cpu, QUOTA, 0, 0), (0, 2));
-    assert_eq!(call(&mut cpu, PUTS, ADR_HIGH - 2, 9), (0, 2));
+    assert_eq!(call(&mut cpu, QUOTA, [0, 0]), (0, 2));
+    assert_eq!(call(&mut cpu, PUTS, [ADR_HIGH - 2, 9]), (0, 2));
     assert_eq!(fixture.console(), [0, 0]);
-    assert_eq!(call(&mut cpu, QUOTA, 0, 0), (0, 0));
-    assert_eq!(call(&mut cpu, PUTS, 0x5000_0000, 1), refused(Error::Mem, 0x5000_0000));
+    assert_eq!(call(&mut cpu, QUOTA, [0, 0]), (0, 0));
+    assert_eq!(call(&mut cpu, PUTS, [0x5000_0000, 1]), refused(Error::Mem, 0x5000_0000));
 }
 
 #[test]
 fn putc_writes_a_byte_and_unknown_calls_are_refused() {
     let fixture = Fixture::new(&[FRAMES]);
     let mut cpu = fixture.boot();
-    assert_eq!(call(&mut cpu, Call::Putc as u32, 0x1234, 0), (0, 0));
+    assert_eq!(call(&mut cpu, Call::Putc as u32, [0x1234, 0]), (0, 0x34));
     assert_eq!(fixture.console(), [0x34]);
-    for number in [1, 4, 34, 1000, u32::MAX] {
-        assert_eq!(call(&mut cpu, number, 5, 6), refused(Error::InvalCallnr, 5));
+    for number in [1, 4, 35, 1000, u32::MAX] {
+        assert_eq!(call(&mut cpu, number, [5, 6]), refused(Error::InvalCallnr, 5));
     }
 }
 
@@ -197,20 +102,20 @@ fn spawn_gives_children_until_a_limit_is_reached() {
         (0, left + 1, Error::Mem),
         (0, u32::MAX, Error::Mem),
     ] {
-        assert_eq!(call(&mut cpu, SPAWN, image, quota), refused(error, image));
-        assert_eq!(call(&mut cpu, QUOTA, 0, 0), (0, left), "a refusal costs nothing");
+        assert_eq!(call(&mut cpu, SPAWN, [image, quota]), refused(error, image));
+        assert_eq!(call(&mut cpu, QUOTA, [0, 0]), (0, left), "a refusal costs nothing");
     }
     for child in 0..8 {
-        assert_eq!(call(&mut cpu, SPAWN, 0, 10 + child), (0, 8 * FIRST + 1 + child));
+        assert_eq!(call(&mut cpu, SPAWN, [0, 10 + child]), (0, 8 * FIRST + 1 + child));
         assert_eq!(cpu.own.ac.get([8 * FIRST + 1 + child]).usage, FRAMES);
     }
-    assert_eq!(call(&mut cpu, SPAWN, 0, 10), refused(Error::Mem, 0), "a ninth child");
+    assert_eq!(call(&mut cpu, SPAWN, [0, 10]), refused(Error::Mem, 0), "a ninth child");
 }
 
 /// Programs yield until it is the turn of `thread`.
 fn wait_for(cpu: &mut Cpu<'_, Sim>, thread: u32) {
     while cpu.own.cur != thread {
-        let next = begin(cpu, YIELD, 0, 0);
+        let next = begin(cpu, YIELD, [0, 0]);
         assert!(drive(cpu, next));
     }
 }
@@ -222,13 +127,13 @@ fn a_parent_whose_last_child_would_have_no_number_has_none() {
     // 15 is the seventh child of the main thread, 127 the seventh of 15: its children would be 1017 to 1024.
     wait_for(&mut cpu, 15);
     for child in 121..128 {
-        assert_eq!(call(&mut cpu, SPAWN, 0, if child < 126 { FRAMES } else { 60 }), (0, child));
+        assert_eq!(call(&mut cpu, SPAWN, [0, if child < 126 { FRAMES } else { 60 }]), (0, child));
     }
     wait_for(&mut cpu, 127);
-    assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), refused(Error::Mem, 0));
+    assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES]), refused(Error::Mem, 0));
     wait_for(&mut cpu, 126);
     for child in 1009..1017 {
-        assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), (0, child));
+        assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES]), (0, child));
     }
 }
 
@@ -239,13 +144,13 @@ fn spawn_refuses_numbers_that_do_not_exist() {
     let mut parents = vec![FIRST];
     // Down the line of first children: 9, 73, 585, whose children would have the numbers from 4681 on.
     for quota in [200, 100] {
-        let (error, child) = call(&mut cpu, SPAWN, 0, quota);
+        let (error, child) = call(&mut cpu, SPAWN, [0, quota]);
         assert_eq!(error, 0);
         wait_for(&mut cpu, child);
         parents.push(child);
     }
     assert_eq!(parents, [9, 73, 585]);
-    assert_eq!(call(&mut cpu, SPAWN, 0, FRAMES), refused(Error::Mem, 0));
+    assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES]), refused(Error::Mem, 0));
 }
 
 #[test]
@@ -264,24 +169,40 @@ fn yield_takes_turns_and_exit_is_for_good() {
     let mut turns = Vec::new();
     for _ in 0..4 {
         turns.push(cpu.own.cur);
-        let next = begin(&mut cpu, YIELD, 77, 0);
+        let next = begin(&mut cpu, YIELD, [77, 0]);
         assert!(drive(&mut cpu, next));
         // The main thread runs between the two, unseen.
         assert_eq!(answer(&cpu, turns[turns.len() - 1]), (0, 0), "the result is there before the turn is over");
     }
     assert_eq!(turns, [9, 10, 9, 10]);
-    let next = begin(&mut cpu, Call::Exit as u32, 42, 0);
+    let next = begin(&mut cpu, Call::Exit as u32, [42, 0]);
     assert!(drive(&mut cpu, next));
     for _ in 0..3 {
         assert_eq!(cpu.own.cur, 10);
-        let next = begin(&mut cpu, YIELD, 0, 0);
+        let next = begin(&mut cpu, YIELD, [0, 0]);
         assert!(drive(&mut cpu, next));
     }
     assert_eq!(fixture.board.idles(), 0, "there was always another thread");
-    let next = begin(&mut cpu, Call::Exit as u32, 43, 0);
+    let next = begin(&mut cpu, Call::Exit as u32, [43, 0]);
     assert!(!drive(&mut cpu, next), "nothing is left to run");
     let ends: Vec<_> = fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect();
     assert_eq!(ends, [(9, End::Exited { status: 42 }), (10, End::Exited { status: 43 })]);
+}
+
+#[test]
+fn an_interrupted_program_goes_on_where_it_was() {
+    let fixture = Fixture::new(&[10, 10]);
+    let mut cpu = fixture.boot();
+    let mut turns = Vec::new();
+    for turn in 0..4 {
+        turns.push(cpu.own.cur);
+        let registers = std::array::from_fn(|slot| 100 * turn + slot as u64);
+        let next = entry::interrupt(&mut cpu, registers).unwrap();
+        assert!(drive(&mut cpu, next));
+        let saved = |slot| cpu.own.uctxt.get([turns[turns.len() - 1], slot]).value;
+        assert_eq!((0..UCTXT_SIZE).map(saved).collect::<Vec<_>>(), registers);
+    }
+    assert_eq!(turns, [9, 10, 9, 10]);
 }
 
 /// The running program accesses an address, which faults; whether a program runs afterwards.
@@ -349,6 +270,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         reason: Reason::DivideError,
         parent: Parent::Program,
         load,
+        wake: [5, 3],
     };
     let ready = |cpu: &mut Cpu<'_, Sim>, load| {
         let mut ready = Vec::new();
@@ -364,12 +286,13 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         }
         ready
     };
-    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception"]);
-    let Next::Switch(_) = begin(&mut cpu, YIELD, 0, 0) else { panic!("a yield switches") };
-    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["start_user", "main", "exited", "load"]);
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception", "interrupt"]);
+    let Next::Switch(_) = begin(&mut cpu, YIELD, [0, 0]) else { panic!("a yield switches") };
+    let steps = ["start_user", "main", "exited", "send", "receive", "wake"];
+    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), [&steps[..], &["load"]].concat());
     // A thread that is not there, and the kernel's own.
-    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), ["start_user", "main", "exited"]);
-    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), ["start_user", "main", "exited"]);
+    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), steps);
+    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), steps);
 }
 
 /// What a program does.
@@ -378,22 +301,25 @@ enum Deed {
     Call([u64; UCTXT_SIZE as usize]),
     Access(u64, bool),
     Raise(Reason),
+    Interrupt,
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let number = prop_oneof![8 => prop::sample::select(vec![0u64, 2, 2, 3, 26, 32]), 1 => Just(33), 1 => any::<u64>()];
+    let number = prop_oneof![8 => prop::sample::select(vec![0u64, 2, 2, 3, 8, 8, 8, 9, 9, 9, 26, 32, 34]), 1 => Just(33), 1 => any::<u64>()];
     let low = u64::from(ADR_LOW);
-    let address = prop_oneof![8 => low..low + 20_000, 1 => (low - 9)..(low + (3 << 30)), 1 => any::<u64>()];
+    let address = prop_oneof![4 => low..low + 20_000, 4 => (0..5u64).prop_map(move |page| low + 4096 * page), 1 => (low - 9)..(low + (3 << 30)), 1 => any::<u64>()];
     let value = prop_oneof![2 => Just(0u64), 2 => 0..60u64, 2 => address.clone(), 1 => any::<u64>()];
-    let call = (number, value.clone(), value.clone(), any::<u64>()).prop_map(|(number, first, second, junk)| {
+    let rest = (value.clone(), 0..3u64, any::<u64>());
+    let call = (number, value.clone(), value, rest).prop_map(|(number, first, second, (third, wait, junk))| {
         let mut registers = [junk; UCTXT_SIZE as usize];
-        for (slot, value) in [(slot::EAX, number), (slot::EBX, first), (slot::R10, second)] {
+        let given = [(slot::EAX, number), (slot::EBX, first), (slot::R10, second), (slot::EDX, third)];
+        for (slot, value) in given.into_iter().chain([(slot::ESI, wait)]) {
             registers[slot as usize] = value;
         }
         Deed::Call(registers)
     });
     let access = (address, any::<bool>()).prop_map(|(address, stores)| Deed::Access(address, stores));
-    prop_oneof![6 => call, 4 => access, 1 => prop::sample::select(Reason::ALL).prop_map(Deed::Raise)]
+    prop_oneof![6 => call, 4 => access, 1 => prop::sample::select(Reason::ALL).prop_map(Deed::Raise), 1 => Just(Deed::Interrupt)]
 }
 
 proptest! {
@@ -407,6 +333,7 @@ proptest! {
         for deed in deeds {
             let next = match deed {
                 Deed::Call(registers) => entry::system_call(&mut cpu, registers),
+                Deed::Interrupt => entry::interrupt(&mut cpu, [7; UCTXT_SIZE as usize]),
                 Deed::Raise(reason) => entry::exception(&mut cpu, [7; UCTXT_SIZE as usize], reason),
                 Deed::Access(address, stores) => {
                     let done = if stores {

@@ -1,8 +1,8 @@
-//! The programs, in the order of the boot archive: what [`spawn`](crate::sys::spawn) calls an image is an
+//! The programs, in the order of their boot archive: what [`spawn`](crate::sys::spawn) calls an image is an
 //! index into it.
 
-/// Name of every program. The boot archive holds them in this order.
-pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
+// `NAMES` and `BENCH`: the binaries of Cargo.toml, in their order.
+include!(concat!(env!("OUT_DIR"), "/names.rs"));
 
 /// The number by which `spawn` knows the program called `name`, or `None` if there is no such program.
 ///
@@ -11,9 +11,19 @@ pub const NAMES: &[&str] = &["hello", "counter", "hog", "tree", "wild"];
 /// assert_eq!(user::image::NAMES[HELLO as usize], "hello");
 /// ```
 pub const fn number(name: &str) -> Option<u32> {
+    position(NAMES, name)
+}
+
+/// As [`number`], in the bench's own archive.
+pub const fn bench_number(name: &str) -> Option<u32> {
+    position(BENCH, name)
+}
+
+/// Where `name` is among `names`.
+const fn position(names: &[&str], name: &str) -> Option<u32> {
     let mut index = 0;
-    while index < NAMES.len() {
-        if same(NAMES[index].as_bytes(), name.as_bytes()) {
+    while index < names.len() {
+        if same(names[index].as_bytes(), name.as_bytes()) {
             return Some(index as u32);
         }
         index += 1;
@@ -38,13 +48,14 @@ const fn same(a: &[u8], b: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{NAMES, number};
+    use super::{BENCH, NAMES, bench_number, number};
 
     #[test]
     fn each_name_has_its_own_number() {
         for (index, name) in NAMES.iter().enumerate() {
             assert_eq!(number(name), Some(index as u32), "{name}");
         }
+        assert_eq!(bench_number(BENCH[1]), Some(1));
     }
 
     #[test]
@@ -52,5 +63,6 @@ mod tests {
         assert_eq!(number(""), None);
         assert_eq!(number("hell"), None);
         assert_eq!(number("helloo"), None);
+        assert_eq!(number(BENCH[0]), None);
     }
 }

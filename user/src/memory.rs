@@ -1,5 +1,6 @@
 //! Memory that a program obtains by touching it.
 
+use crate::channel::Page;
 use abi::PAGE_SIZE;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,6 +13,13 @@ pub const REGION_SIZE: u32 = 512 * PAGE_SIZE;
 
 /// Address of the first heap page that was not handed out.
 static NEXT: AtomicU32 = AtomicU32::new(HEAP_LOW);
+
+/// Hands out the next page of the heap for a message, as [`take`] does.
+pub fn page() -> Option<&'static mut Page> {
+    let bytes: *mut u8 = take(1)?.as_mut_ptr();
+    // SAFETY: it is a page, at its own address, that nobody else has; any bytes are words.
+    Some(unsafe { &mut *bytes.cast() })
+}
 
 /// Hands out the next `pages` pages of the heap, or `None` when it has no more. They are zero; each is
 /// charged to the quota when it is first touched, not before, and a program that touches one without quota

@@ -1,5 +1,6 @@
 //! System calls: the stub, and a typed function for each call.
 
+use crate::channel::Page;
 use abi::{Call, Error};
 use core::arch::asm;
 
@@ -17,7 +18,7 @@ pub struct Registers {
 /// # Safety
 ///
 /// A call may write to memory that its arguments name: they must name memory of the caller that no Rust
-/// reference forbids to change. Today's calls write to none.
+/// reference forbids to change. [`Call::Recv`] is the only one that writes to any.
 pub unsafe fn syscall(registers: Registers) -> Registers {
     let Registers { mut rax, values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi] } = registers;
     // SAFETY: the registers that the kernel changes are all named: those of the convention, and RCX and
@@ -44,9 +45,20 @@ pub unsafe fn syscall(registers: Registers) -> Registers {
 
 /// Makes one of the calls that write to no memory, and returns its first result.
 fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
-    let values = [first.into(), second.into(), 0, 0, 0];
-    // SAFETY: no call of `abi::Call` writes to the caller's memory.
-    let answer = unsafe { syscall(Registers { rax: call as u64, values }) };
+    debug_assert!(call != Call::Recv, "{call:?} writes to memory");
+    // SAFETY: no other call writes to the caller's memory.
+    unsafe { any_call(call, [first, second, 0, 0]) }
+}
+
+/// Makes a call, and returns its first result.
+///
+/// # Safety
+///
+/// As for [`syscall`].
+unsafe fn any_call(call: Call, arguments: [u32; 4]) -> Result<u32, Error> {
+    let [first, second, third, fourth] = arguments.map(u64::from);
+    // SAFETY: this function's own contract.
+    let answer = unsafe { syscall(Registers { rax: call as u64, values: [first, second, third, fourth, 0] }) };
     match Error::from_number(answer.rax as u32) {
         Some(Error::Succ) => Ok(answer.values[0] as u32),
         Some(error) => Err(error),
@@ -67,13 +79,26 @@ pub fn puts(bytes: &[u8]) -> Result<usize, Error> {
     call(Call::Puts, address, length).map(|written| written as usize)
 }
 
-/// Writes one byte to the console.
+/// Writes one byte to the console, by way of the serial port, which one CPU has.
 ///
 /// # Errors
 ///
-/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+/// [`Error::NoDevice`] on another CPU, [`Error::SendFail`] if the serial port does not transmit.
 pub fn putc(byte: u8) -> Result<(), Error> {
     call(Call::Putc, byte.into(), 0).map(drop)
+}
+
+/// The oldest byte of the console's input that nobody has read, if there is one.
+///
+/// # Errors
+///
+/// [`Error::NoDevice`] on a CPU other than that which has the serial port.
+pub fn getc() -> Result<Option<u8>, Error> {
+    match call(Call::Getc, 0, 0) {
+        Ok(byte) => Ok(Some(byte as u8)),
+        Err(Error::NoChar) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Starts program `image` (see [`image::number`](crate::image::number)) on this CPU with `quota` pages out
@@ -98,6 +123,38 @@ pub fn yield_now() -> Result<(), Error> {
     call(Call::Yield, 0, 0).map(drop)
 }
 
+/// Sends the first `words` words of `page` by way of a channel, at most all of them, as soon as there is room there, and
+/// returns how many they are.
+///
+/// # Errors
+///
+/// [`Error::InvalChid`] if there is no such channel, [`Error::Mem`] if the quota does not allow to reserve the page, which
+/// the program has not touched yet.
+pub fn send(channel: u32, page: &Page, words: usize) -> Result<usize, Error> {
+    let words = u32::try_from(words).unwrap_or(u32::MAX);
+    // SAFETY: a call that sends reads the caller's memory, and writes to none.
+    let sent = unsafe { any_call(Call::Send, [channel, address(page), words, 0]) };
+    sent.map(|sent| sent as usize)
+}
+
+/// Receives the first `words` words of a channel's message into `page`, and returns how many they are: the message's own,
+/// if it has fewer. The rest of it is lost. Where there is no message, it waits for one if `wait` says so.
+///
+/// # Errors
+///
+/// Those of [`send`], and [`Error::Ipc`] if there is no message and it is not to wait.
+pub fn receive(channel: u32, page: &mut Page, words: usize, wait: bool) -> Result<usize, Error> {
+    let words = u32::try_from(words).unwrap_or(u32::MAX);
+    // SAFETY: the call writes to the page at this address and nowhere else; it is borrowed for that alone.
+    let received = unsafe { any_call(Call::Recv, [channel, address(page), words, wait.into()]) };
+    received.map(|received| received as usize)
+}
+
+/// Where a page is.
+fn address(page: *const Page) -> u32 {
+    page.expose_provenance() as u32
+}
+
 /// How many pages the caller may still obtain: its quota less what it was charged for pages, page tables
 /// and the quotas of its children.
 ///
@@ -112,6 +169,8 @@ pub fn get_quota() -> Result<u32, Error> {
 pub fn exit(status: u32) -> ! {
     loop {
         // A kernel that comes back has broken its promise: there is nothing to do but to ask again.
-        let _ = call(Call::Exit, status, 0);
+        // SAFETY: the call writes to no memory. What it answers does not matter, so that even the smallest program can
+        // end without `call`, which knows how to panic.
+        unsafe { syscall(Registers { rax: Call::Exit as u64, values: [status.into(), 0, 0, 0, 0] }) };
     }
 }

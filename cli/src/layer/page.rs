@@ -46,12 +46,12 @@ pub fn page(interface: &Interface) -> String {
     for object in &interface.passthrough {
         cards(&mut body, object);
     }
-    let accessors = ObjectEntries {
-        name: "Accessors",
-        says: "what a load or store instruction of a program means",
-        entries: interface.accessors.clone(),
-    };
-    cards(&mut body, &accessors);
+    for (name, says, entries) in [
+        ("Accessors", "what a load or store instruction of a program means", &interface.accessors),
+        ("Accessors in guest mode", "what a load or store instruction of a guest means", &interface.in_guest_mode),
+    ] {
+        cards(&mut body, &ObjectEntries { name, says, entries: entries.clone() });
+    }
     matrix(&mut body, interface);
     body.push_str("</main>");
     format!(
@@ -263,6 +263,7 @@ fn matrix(body: &mut String, interface: &Interface) {
         group(body, object.name, &object.entries, &columns);
     }
     group(body, "Accessors", &interface.accessors, &columns);
+    group(body, "Accessors in guest mode", &interface.in_guest_mode, &columns);
     body.push_str("</table></div></section>");
 }
 
@@ -314,7 +315,7 @@ mod tests {
         for outside in ["http://", "https://", "src=", "@import", "<link"] {
             assert!(!page.contains(outside), "{outside}");
         }
-        assert_eq!(page.matches("<article").count(), 66);
+        assert_eq!(page.matches("<article").count(), 68);
         for id in ["palloc", "cons_buf_read", "exec_store"] {
             assert!(page.contains(&format!("id=\"{id}\"")) && page.contains(&format!("href=\"#{id}\"")));
         }

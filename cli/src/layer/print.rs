@@ -12,6 +12,8 @@ pub fn interface(interface: &Interface) {
     }
     println!("\nAccessors (what a load or store instruction of a program means)");
     interface.accessors.iter().for_each(entry);
+    println!("\nAccessors in guest mode (what a load or store instruction of a guest means)");
+    interface.in_guest_mode.iter().for_each(entry);
     println!("\n{}", summary(interface));
 }
 

@@ -15,6 +15,8 @@ pub fn report(report: &Report, assumptions: bool) {
     if assumptions {
         println!("true by construction:");
         report.by_construction.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.says));
+        println!("what others do:");
+        report.by_theorems.iter().for_each(|clause| println!("  {}: {}", clause.name, clause.says));
         println!("assumed:");
         report.assumed.iter().for_each(|assumption| println!("  {}: {}", assumption.name, assumption.says));
     }

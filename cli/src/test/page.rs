@@ -1,4 +1,4 @@
-//! Following the page about adding a primitive, word for word, on a copy of the tree.
+//! Following the pages of docs/ that say how to do something, word for word, on a copy of the tree.
 
 use crate::counts::Counts;
 use crate::error::Error;
@@ -7,13 +7,13 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The page.
-const PAGE: &str = "docs/add-a-primitive.md";
+/// The pages.
+const PAGES: &[&str] = &["docs/write-a-program.md", "docs/add-a-primitive.md"];
 
 /// What is not copied.
 const LEFT_OUT: &[&str] = &["target", ".git"];
 
-/// A block of the page that means something.
+/// A block of a page that means something.
 #[derive(PartialEq, Eq, Debug)]
 enum Block<'a> {
     /// Text for the end of a file.
@@ -26,12 +26,17 @@ enum Block<'a> {
     Shows(&'a str),
 }
 
-/// Follows the page; each command and each thing that one has to show counts.
-pub fn follow() -> Result<Counts, Error> {
-    let page = workspace::root().join(PAGE);
-    let text = fs::read_to_string(&page).map_err(Error::file("read", &page))?;
+/// Follows the pages; each command and each thing that one has to show counts.
+pub fn follow_all() -> Result<Counts, Error> {
+    PAGES.iter().map(|page| follow(page)).sum()
+}
+
+/// Follows one page.
+fn follow(page: &str) -> Result<Counts, Error> {
+    let path = workspace::root().join(page);
+    let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let Some(blocks) = blocks(&text) else {
-        println!("  FAILED   {PAGE}: it has a block that means nothing");
+        println!("  FAILED   {page}: it has a block that means nothing");
         return Ok(Counts::one(false));
     };
     let tree = workspace::target().join("page");
@@ -58,7 +63,7 @@ pub fn follow() -> Result<Counts, Error> {
             }
         };
         if let Some(problem) = problem {
-            println!("  FAILED   {PAGE}: {problem}");
+            println!("  FAILED   {page}: {problem}");
             counts.push(Counts::one(false));
             break;
         }
@@ -81,11 +86,13 @@ fn blocks(page: &str) -> Option<Vec<Block<'_>>> {
     while let Some((info, body)) = fences.next() {
         let words: Vec<&str> = info.split_whitespace().collect();
         blocks.push(match words[..] {
-            ["rust", "append", file] => Block::Append(file, body),
-            ["rust", "after", file] => {
+            ["rust" | "toml", "append", file] => Block::Append(file, body),
+            ["rust" | "toml", "after", file] => {
                 Block::Edit { file, old: body, new: paired(&mut fences, "insert")?, stays: true }
             }
-            ["rust", "replace", file] => Block::Edit { file, old: body, new: paired(&mut fences, "by")?, stays: false },
+            ["rust" | "toml", "replace", file] => {
+                Block::Edit { file, old: body, new: paired(&mut fences, "by")?, stays: false }
+            }
             ["console", how @ ("succeeds" | "fails")] => Block::Run(body.trim().strip_prefix("$ ")?, how == "succeeds"),
             ["text", "shows"] => Block::Shows(body),
             _ => return None,
@@ -97,10 +104,10 @@ fn blocks(page: &str) -> Option<Vec<Block<'_>>> {
 /// The text of the next block, which is the other half of an edit.
 fn paired<'a>(fences: &mut impl Iterator<Item = (&'a str, &'a str)>, half: &str) -> Option<&'a str> {
     let (info, body) = fences.next()?;
-    (info.split_whitespace().eq(["rust", half])).then_some(body)
+    (info.split_whitespace().nth(1) == Some(half)).then_some(body)
 }
 
-/// Copies the tree to `to`; what was built there before stays, so that only changes are built again.
+/// Makes `to` a copy of the tree, but for what was built there before, so that only changes are built again.
 fn make_copy(to: &Path) -> Result<(), Error> {
     let root = workspace::root();
     let target = to.join("target");
@@ -119,10 +126,17 @@ fn make_copy(to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Copies a file, unless the copy is the same already, or a directory with all that is in it.
+/// Makes `to` a copy of a file, unless it is one already, or of a directory with all that is in it and nothing else.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     if from.is_dir() {
         fs::create_dir_all(to).map_err(Error::file("create", to))?;
+        for entry in fs::read_dir(to).map_err(Error::file("read", to))? {
+            let path = entry.map_err(Error::file("read", to))?.path();
+            if !path.file_name().is_some_and(|name| from.join(name).exists()) {
+                let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                removed.map_err(Error::file("remove", &path))?;
+            }
+        }
         for entry in fs::read_dir(from).map_err(Error::file("read", from))? {
             let path = entry.map_err(Error::file("read", from))?.path();
             if let Some(name) = path.file_name() {
@@ -185,10 +199,26 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_the_tree_can_be_read() {
-        let text = fs::read_to_string(workspace::root().join(PAGE)).expect("the page is there");
-        let blocks = blocks(&text).expect("every block means something");
-        assert!(blocks.iter().any(|block| matches!(block, Block::Run(_, false))), "something is broken on purpose");
-        assert!(matches!(blocks.last(), Some(Block::Shows(_))), "and mended in the end");
+    fn the_pages_of_the_tree_can_be_read() {
+        for page in PAGES {
+            let text = fs::read_to_string(workspace::root().join(page)).expect("the page is there");
+            let blocks = blocks(&text).expect("every block means something");
+            assert!(blocks.iter().any(|block| matches!(block, Block::Run(_, false))), "something is broken on purpose");
+            assert!(matches!(blocks.last(), Some(Block::Shows(_))), "and mended in the end");
+        }
+    }
+
+    #[test]
+    fn a_copy_has_what_its_original_has_and_nothing_else() {
+        let trees = tempfile::tempdir().expect("a directory");
+        let (from, to) = (trees.path().join("from"), trees.path().join("to"));
+        for (tree, file) in [(&from, "a/new"), (&to, "a/old"), (&to, "b/old")] {
+            let path = tree.join(file);
+            fs::create_dir_all(path.parent().expect("it has one")).expect("it can be made");
+            fs::write(path, file).expect("it can be written");
+        }
+        copy(&from, &to).expect("a copy");
+        assert!(!to.join("a/old").exists() && !to.join("b").exists());
+        assert_eq!(fs::read_to_string(to.join("a/new")).expect("it is there"), "a/new");
     }
 }

@@ -2,6 +2,8 @@
 //! kernel knows in it).
 
 use super::paging::direct;
+use crate::vectors;
+use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::instructions::port::Port;
 use x86_64::registers::model_specific::Msr;
 
@@ -12,18 +14,26 @@ const ADDRESS: u64 = 0xffff_ffff_f000;
 
 /// Registers, by offset.
 const ID: u64 = 0x20;
+const END_OF_INTERRUPT: u64 = 0xB0;
 const SPURIOUS: u64 = 0xF0;
 const COMMAND_LOW: u64 = 0x300;
 const COMMAND_HIGH: u64 = 0x310;
+const TIMER: u64 = 0x320;
 const LINT0: u64 = 0x350;
 const LINT1: u64 = 0x360;
+const TIMER_START: u64 = 0x380;
+const TIMER_LEFT: u64 = 0x390;
+const TIMER_DIVIDER: u64 = 0x3E0;
 
-/// Software enable, and the vector of spurious interrupts.
-const ENABLE_SPURIOUS_255: u32 = 0x1FF;
+/// Software enable, beside the vector of spurious interrupts.
+const ENABLE: u32 = 1 << 8;
+/// The timer counts every 16th tick of its clock.
+const DIVIDE_BY_16: u32 = 0b0011;
 const MASKED: u32 = 1 << 16;
 /// Delivery mode NMI.
 const NMI: u32 = 0x400;
-/// Interrupt commands: level assert with delivery mode NMI, INIT or start-up.
+/// Interrupt commands: level assert with delivery mode fixed, NMI, INIT or start-up.
+const SEND_FIXED: u32 = 0x4000;
 const SEND_NMI: u32 = 0x4400;
 const SEND_INIT: u32 = 0x4500;
 const SEND_STARTUP: u32 = 0x4600;
@@ -32,6 +42,9 @@ const ALL_OTHERS: u32 = 3 << 18;
 const PENDING: u32 = 1 << 12;
 /// How often a pending command is asked for again before it is given up; it takes microseconds.
 const PENDING_TRIES: u32 = 1_000_000;
+
+/// Physical address of the registers; each CPU finds its own APIC there. 0 before the first [`LocalApic::enable`].
+static REGISTERS: AtomicU64 = AtomicU64::new(0);
 
 /// The firmware left the local APIC in x2APIC mode, which the kernel does not drive (the environment's
 /// fault).
@@ -53,10 +66,17 @@ impl LocalApic {
             return Err(InX2ApicMode);
         }
         let apic = LocalApic { registers: base & ADDRESS };
-        apic.write(SPURIOUS, ENABLE_SPURIOUS_255);
+        REGISTERS.store(apic.registers, Ordering::Relaxed);
+        apic.write(SPURIOUS, ENABLE | u32::from(vectors::SPURIOUS));
         apic.write(LINT0, MASKED);
         apic.write(LINT1, NMI);
         Ok(apic)
+    }
+
+    /// The APIC of the CPU that runs this, which has been enabled.
+    #[inline]
+    pub fn here() -> LocalApic {
+        LocalApic { registers: REGISTERS.load(Ordering::Relaxed) }
     }
 
     fn read(self, register: u64) -> u32 {
@@ -96,6 +116,35 @@ impl LocalApic {
     /// `page` is page-aligned, below 1 MiB, and holds code that is ready for that CPU.
     pub unsafe fn send_startup(self, to: u32, page: u64) {
         self.command(to, SEND_STARTUP | (page >> 12) as u32);
+    }
+
+    /// Interrupts the CPU with APIC number `to` with this vector, as soon as it lets interrupts in.
+    pub fn send(self, to: u32, vector: u8) {
+        self.command(to, SEND_FIXED | u32::from(vector));
+    }
+
+    /// The interrupt that this CPU is in has been dealt with: others may come.
+    #[inline]
+    pub fn end_of_interrupt(self) {
+        self.write(END_OF_INTERRUPT, 0);
+    }
+
+    /// Makes the timer, which does not run, interrupt with this vector, or not at all.
+    pub fn set_timer(self, vector: Option<u8>) {
+        self.write(TIMER_DIVIDER, DIVIDE_BY_16);
+        self.write(TIMER, vector.map_or(MASKED, u32::from));
+    }
+
+    /// The timer begins to count `ticks` down to 0, once, and then interrupts.
+    #[inline]
+    pub fn start_timer(self, ticks: u32) {
+        self.write(TIMER_START, ticks);
+    }
+
+    /// What the timer has left to count.
+    #[inline]
+    pub fn timer_left(self) -> u32 {
+        self.read(TIMER_LEFT)
     }
 
     /// Interrupts every other CPU, whatever it does.

@@ -1,28 +1,48 @@
 //! The console: port 0xE9 where an emulator has it, since a byte costs it next to nothing; otherwise COM1. One lock
 //! around both, held for a whole message, so that messages of different CPUs never mix.
 
+use crate::input::Input;
 use crate::lock::{Guard, Lock};
 use core::fmt::{self, Write};
-use uart_16550::{Config, Uart16550, backend::PioBackend};
+use core::sync::atomic::{AtomicBool, Ordering};
+use uart_16550::spec::registers::{FifoTriggerLevel, IER};
+use uart_16550::{BaudRate, Config, Uart16550, backend::PioBackend};
 use x86_64::instructions::port::{Port, PortReadOnly};
 
 /// COM1.
-const COM1: u16 = 0x3F8;
+pub(super) const COM1: u16 = 0x3F8;
 /// The emulators' debug port: it reads as its own number where it exists.
 pub const DEBUG_PORT: u16 = 0xE9;
+/// 115200 baud, an interrupt as soon as a byte has come.
+const CONFIG: Config = Config {
+    baud_rate: BaudRate::Baud115200,
+    interrupts: IER::DATA_READY,
+    fifo_trigger_level: Some(FifoTriggerLevel::One),
+    ..Config::DEFAULT
+};
 /// How often a full transmitter is asked again before a byte is given up; a byte at 115200 baud takes
 /// 87 microseconds, a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
 
+/// The CPU whose device COM1 is: its interrupts go there.
+pub const OWNER: u32 = 0;
+
 /// The devices behind the console.
 pub struct Console {
     serial: Option<Uart16550<PioBackend>>,
+    /// What COM1 has received.
+    input: Input,
     debug_port: bool,
     /// Whether the last byte ended a line.
     at_line_start: bool,
 }
 
-static CONSOLE: Lock<Console> = Lock::new(Console { serial: None, debug_port: false, at_line_start: true });
+static CONSOLE: Lock<Console> =
+    Lock::new(Console { serial: None, input: Input::new(), debug_port: false, at_line_start: true });
+/// Whether COM1 is there.
+static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
+/// Whether something was received that nobody has taken.
+static HAS_INPUT: AtomicBool = AtomicBool::new(false);
 
 /// Finds and sets up the devices. Before this, output goes nowhere.
 ///
@@ -33,9 +53,9 @@ pub unsafe fn init() {
     // SAFETY: reading this port has no effect on a PC, whether an emulator's device is there or not.
     console.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
     // SAFETY: the caller leaves the ports of COM1 to the console.
-    console.serial = unsafe { Uart16550::new_port(COM1) }.ok().and_then(|mut serial| {
-        serial.init(Config { baud_rate: uart_16550::BaudRate::Baud115200, ..Config::DEFAULT }).ok().map(|()| serial)
-    });
+    console.serial =
+        unsafe { Uart16550::new_port(COM1) }.ok().and_then(|mut serial| serial.init(CONFIG).ok().map(|()| serial));
+    HAS_SERIAL.store(console.serial.is_some(), Ordering::Relaxed);
 }
 
 impl Console {
@@ -81,6 +101,40 @@ impl Write for Console {
 /// The console, once nobody else has it.
 pub fn lock() -> Guard<'static, Console> {
     CONSOLE.lock()
+}
+
+/// Whether COM1 is there and CPU `cpu` is the one whose device it is.
+pub fn has_serial(cpu: u32) -> bool {
+    cpu == OWNER && HAS_SERIAL.load(Ordering::Relaxed)
+}
+
+/// Takes what COM1 has received out of it, so that its next interrupt can come.
+pub fn receive() {
+    let console = &mut *lock();
+    let Some(serial) = &mut console.serial else { return };
+    while let Ok(byte) = serial.try_receive_byte() {
+        console.input.push(byte);
+    }
+    HAS_INPUT.store(!console.input.is_empty(), Ordering::Relaxed);
+}
+
+/// Whether something was received that nobody has taken.
+#[inline]
+pub fn has_input() -> bool {
+    HAS_INPUT.load(Ordering::Relaxed)
+}
+
+/// Takes the oldest characters that were received, as many as `into` has room for and there are; how many.
+pub fn take_input(into: &mut [u8]) -> usize {
+    let console = &mut *lock();
+    let count = console.input.take(into);
+    HAS_INPUT.store(!console.input.is_empty(), Ordering::Relaxed);
+    count
+}
+
+/// How many characters were received that nobody took in time.
+pub fn lost_input() -> u32 {
+    lock().input.lost()
 }
 
 /// The console, whoever has it; for the last report.

@@ -1,6 +1,7 @@
 //! What a CPU keeps for itself: the block to which GS points in ring 0.
 
 use super::registers;
+use super::user::Thread;
 use crate::context::{FpuArea, UserContext};
 use crate::stacks::Stack;
 use core::arch::asm;
@@ -18,6 +19,8 @@ pub struct Cpu {
     root: u64,
     number: usize,
     apic: u32,
+    /// The image's own; see [`Cpu::set_state`].
+    state: *mut (),
     /// What [`run_afresh`] goes on with.
     next: fn(&mut Cpu) -> !,
 }
@@ -51,6 +54,7 @@ impl Cpu {
             root,
             number,
             apic,
+            state: ptr::null_mut(),
             next: nothing,
         }
     }
@@ -82,6 +86,26 @@ impl Cpu {
         // SAFETY: `user::enter`'s caller vouches that the context stays valid and is this CPU's; the
         // stubs write it only while no kernel code runs.
         unsafe { self.context.as_mut() }
+    }
+
+    /// The thread that was last in ring 3.
+    pub(super) fn thread(&self) -> Thread {
+        Thread { context: self.context, fpu: self.fpu, root: self.root }
+    }
+
+    /// Keeps something of the image's for this CPU.
+    pub fn set_state<T>(&mut self, state: &'static mut T) {
+        self.state = ptr::from_mut(state).cast();
+    }
+
+    /// What the image keeps for this CPU.
+    ///
+    /// # Safety
+    /// [`Cpu::set_state`] was called last with a `T`.
+    #[inline(always)]
+    pub unsafe fn state<T: 'static>(&mut self) -> &mut T {
+        // SAFETY: the block has the only reference to it, and is borrowed for as long as this one lives.
+        unsafe { &mut *self.state.cast() }
     }
 
     pub(super) fn set_thread(&mut self, context: *mut UserContext, fpu: *mut FpuArea) {

@@ -1,6 +1,8 @@
-//! The I/O APIC: as yet only how many lines it has.
+//! The I/O APIC, of which the kernel uses one line: that of COM1.
 
 use super::paging::direct;
+use crate::acpi::Wire;
+use crate::lock::Lock;
 
 /// Where to write the number of a register.
 const SELECT: u64 = 0;
@@ -8,16 +10,65 @@ const SELECT: u64 = 0;
 const WINDOW: u64 = 0x10;
 /// The version register; bits 16 to 23 are the number of the last line.
 const VERSION: u32 = 1;
+/// The two registers of line 0; those of line `n` are `2 * n` further. The second has the CPU's APIC number on top.
+const FIRST_LINE: u32 = 0x10;
+const MASKED: u32 = 1 << 16;
+const LEVEL: u32 = 1 << 15;
+const ACTIVE_LOW: u32 = 1 << 13;
 
-/// How many lines the I/O APIC has, whose registers are at physical address `base`.
+/// The machine's I/O APIC, once it is known.
+static IO_APIC: Lock<Option<IoApic>> = Lock::new(None);
+
+/// The I/O APIC that COM1 is wired to.
+struct IoApic {
+    registers: u64,
+    /// Where COM1's interrupts go, without the mask.
+    com1: (u32, u32),
+}
+
+impl IoApic {
+    fn read(&self, register: u32) -> u32 {
+        // SAFETY: `set_up`'s caller vouches for the device, which is in the direct map, uncached; selecting and reading have
+        // no other effect, and the lock around this keeps the two together.
+        unsafe {
+            direct::<u32>(self.registers + SELECT).write_volatile(register);
+            direct::<u32>(self.registers + WINDOW).read_volatile()
+        }
+    }
+
+    fn write(&self, register: u32, value: u32) {
+        // SAFETY: as in `read`; the lines written here interrupt nobody but with vectors that `interrupt` knows.
+        unsafe {
+            direct::<u32>(self.registers + SELECT).write_volatile(register);
+            direct::<u32>(self.registers + WINDOW).write_volatile(value);
+        }
+    }
+}
+
+/// Masks all lines of the I/O APIC whose registers are at physical address `base`, and wires `com1` to this vector of the CPU
+/// with this APIC number, masked as well. How many lines there are.
 ///
 /// # Safety
-/// There is an I/O APIC, in the direct map, and no other CPU uses it meanwhile.
-pub unsafe fn lines(base: u64) -> u32 {
-    // SAFETY: selecting a register and reading the version have no other effect; the caller vouches for the rest.
-    let version = unsafe {
-        direct::<u32>(base + SELECT).write_volatile(VERSION);
-        direct::<u32>(base + WINDOW).read_volatile()
-    };
-    (version >> 16 & 0xFF) + 1
+/// There is an I/O APIC, in the direct map, and nobody else uses it.
+pub unsafe fn set_up(base: u64, com1: Wire, vector: u8, apic: u32) -> u32 {
+    let Wire { line, active_low, level } = com1;
+    let how = if active_low { ACTIVE_LOW } else { 0 } | if level { LEVEL } else { 0 };
+    let register = FIRST_LINE + 2 * line;
+    let io_apic = IoApic { registers: base, com1: (register, u32::from(vector) | how) };
+    let lines = (io_apic.read(VERSION) >> 16 & 0xFF) + 1;
+    (0..lines).for_each(|line| io_apic.write(FIRST_LINE + 2 * line, MASKED));
+    if line < lines {
+        io_apic.write(register + 1, apic << 24);
+        io_apic.write(register, io_apic.com1.1 | MASKED);
+        *IO_APIC.lock() = Some(io_apic);
+    }
+    lines
+}
+
+/// Lets COM1 interrupt, or masks its line.
+pub fn open_com1(open: bool) {
+    if let Some(io_apic) = &*IO_APIC.lock() {
+        let (register, entry) = io_apic.com1;
+        io_apic.write(register, entry | if open { 0 } else { MASKED });
+    }
 }

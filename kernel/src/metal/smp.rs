@@ -5,12 +5,13 @@ use super::boot::{Boot, Error};
 use super::cpu::Cpu;
 use super::paging::direct;
 use super::tables::{self, CpuTables, Gates};
-use super::{entry, image, pit, registers};
+use super::{entry, image, pit, registers, timer};
 use crate::frames::Frames;
+use crate::layout::MAX_CPUS;
 use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use x86_64::registers::model_specific::Efer;
 
 /// Where an application CPU's first code lies: below 1 MiB, where start-up messages can point, in memory
@@ -58,6 +59,14 @@ const INIT_DELAY: u32 = 200;
 const STEP: u32 = 10_000;
 const STEPS: u32 = 200;
 
+/// APIC numbers of the CPUs.
+static APICS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
+
+/// APIC number of CPU `cpu`, once it runs.
+pub fn apic(cpu: usize) -> u32 {
+    APICS[cpu].load(Ordering::Relaxed)
+}
+
 /// Number of CPUs that run.
 pub fn arrived() -> usize {
     ARRIVED.load(Ordering::Acquire)
@@ -79,6 +88,7 @@ pub struct NewCpu {
 /// # Safety
 /// The CPU's stacks are mapped, and nobody is on them.
 pub(super) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, Error> {
+    APICS[number].store(apic, Ordering::Relaxed);
     let cpu = tables::keep(frames, Cpu::new(number, apic, root))?;
     let block = cpu.fix();
     // SAFETY: the caller vouches for the stacks.
@@ -174,9 +184,10 @@ pub(super) extern "C" fn ap_main(new: *mut NewCpu) -> ! {
     unsafe { registers::protect() };
     // SAFETY: the block is this CPU's, and `protect` has run.
     let cpu = unsafe { settle(new) };
-    if LocalApic::enable().is_err() {
+    match LocalApic::enable() {
+        Ok(apic) => timer::set_up(apic),
         // CPU 0 will miss this CPU and say so.
-        registers::halt();
+        Err(_) => registers::halt(),
     }
     ARRIVED.fetch_add(1, Ordering::Release);
     while !RELEASED.load(Ordering::Acquire) {

@@ -26,6 +26,16 @@ pub enum Way {
     Sysret,
 }
 
+/// The program that has entered the kernel goes on as if it had not.
+///
+/// # Safety
+/// What [`enter`]'s caller vouched for when it entered that program still holds.
+pub unsafe fn go_on(cpu: &mut Cpu) -> ! {
+    let thread = cpu.thread();
+    // SAFETY: the caller's obligation is the very same.
+    unsafe { enter(cpu, thread, Way::Iret) }
+}
+
 /// Lets `thread` run in ring 3 with the registers of its context. The kernel comes back with the image's
 /// `entry` hook.
 ///

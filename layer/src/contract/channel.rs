@@ -48,6 +48,10 @@ fn given_back<M: Spec>(s: &Step<'_, M>, q: M::Word) -> bool {
         && lock.budget == 0
         && lock.words == s.before.channels.lock_of(q).words
         && matches!(s.after.ghost.lock.get([q + CHANNEL_LOCKS]), LockState::Free)
+        && {
+            let (section, before) = (s.after.ghost.section, s.before.ghost.section);
+            if before == q { section == NO_CHANNEL } else { section == before }
+        }
         && control(s, q, before.count, before.busy)
 }
 
@@ -87,9 +91,16 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
         },
         // The reference grants that the captured registers are well typed.
         premise: |_, a| a.context.ra < STAGES,
-        guard: |v, a| can_sleep(v, a) && hkpt_init(v, a) && v.own.cur > 0 && v.own.ac.get([v.own.cur]).used.holds(),
-        // The running thread always is this CPU's (D4.1): nothing looks at it else, and what holds of it is needed.
-        requires: |v, a| in_kernel(v, a) && v.is_mine(v.own.cur) && can_sleep(v, a),
+        guard: |v, a| {
+            can_sleep(v, a)
+                && hkpt_init(v, a)
+                && v.own.cur > 0
+                && v.own.ac.get([v.own.cur]).used.holds()
+                && v.own.ready.head != NO_THREAD
+        },
+        // The running thread and the main thread always are this CPU's (D4.1, D4.7): nothing looks at them else, and what
+        // holds of them is needed.
+        requires: |v, a| in_kernel(v, a) && v.is_mine(v.own.cur) && v.is_mine(v.own.cpu + 1) && can_sleep(v, a),
         promise: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (slept, next, q) = (s.before.own.cur, s.after.own.cur, s.arguments.words[0] + SLP_Q);
@@ -119,6 +130,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
             }
             may("syncchpool.lock", "", &[q]);
             may("lock", "", &[q + CHANNEL_LOCKS]);
+            may("section", "", &[]);
         },
     }
 }
@@ -126,10 +138,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
 /// The running thread may sleep on the condition variable that is the first argument.
 fn can_sleep<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     let cv = a.words[0];
-    cv < NUM_CV
-        && holds_lock(v, cv + SLP_Q)
-        && v.channels.lock_of(cv + SLP_Q).budget >= 2
-        && v.own.ready.head != NO_THREAD
+    cv < NUM_CV && holds_lock(v, cv + SLP_Q) && v.channels.lock_of(cv + SLP_Q).budget >= 2 && v.own.cur != v.own.cpu + 1
 }
 
 #[allow(non_snake_case, reason = "the reference's name")]
@@ -142,11 +151,15 @@ pub(crate) fn acquire_lock_CHAN<M: Spec>() -> Contract<M> {
         promise: |s| {
             let q = s.arguments.words[0];
             let lock = s.after.channels.lock_of(q);
-            lock.holder == s.before.own.cpu && lock.budget == LOCK_BOUND - 1 && holds_lock(&s.after, q)
+            lock.holder == s.before.own.cpu
+                && lock.budget == LOCK_BOUND - 1
+                && holds_lock(&s.after, q)
+                && (s.before.ghost.section != NO_CHANNEL || s.after.ghost.section == q)
         },
         frame: |s, may| {
             may("syncchpool.lock", "", &[s.arguments.words[0]]);
             may("lock", "", &[s.arguments.words[0] + CHANNEL_LOCKS]);
+            may("section", "", &[]);
         },
     }
 }
@@ -165,6 +178,7 @@ pub(crate) fn release_lock_CHAN<M: Spec>() -> Contract<M> {
         frame: |s, may| {
             may("syncchpool.lock", "", &[s.arguments.words[0]]);
             may("lock", "", &[s.arguments.words[0] + CHANNEL_LOCKS]);
+            may("section", "", &[]);
         },
     }
 }

@@ -1,6 +1,7 @@
 //! Contracts of the memory accessors.
-use super::{Answer, Arguments, Contract, Step, in_program};
+use super::{Answer, Arguments, Contract, Step, in_program, silent};
 use crate::constants::*;
+use crate::ept::nested;
 use crate::fields::*;
 use crate::invariant::View;
 use crate::machine::Spec;
@@ -99,6 +100,81 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
             _ => {
                 may("ti.addr", "", &[]);
                 may("ti.ra", "", &[]);
+            }
+        },
+    }
+}
+
+/// Guest mode, and the access is aligned and somewhere in the guest's memory.
+fn on_nested_tables<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    let has_table = |at: M::Word| v.ghost.ept_dirs.get([nested::<M>(at)[0]]).defined.holds();
+    !v.ghost.ihost.holds() && is_aligned(a) && a.wide.narrow().is_some_and(has_table) && is_nested(v, a)
+}
+
+/// The nested tables have an entry for the address.
+fn is_nested<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    a.wide.narrow().is_some_and(|at| v.ghost.ept_defined.get(nested::<M>(at)).defined.holds())
+}
+
+/// What they have there is this CPU's data.
+fn is_mine<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    nested_target(v, a).is_some_and(|(page, _)| matches!(v.ghost.pperm.get([page]), FrameUse::Alloc))
+}
+
+/// A guest that was set up is executed, and the access is aligned and somewhere in its memory.
+fn in_aligned_guest<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    v.own.vm.set_up.holds() && !v.ghost.ihost.holds() && is_aligned(a) && is_nested(v, a)
+}
+
+/// As [`in_aligned_guest`], and what the guest has there is this CPU's data.
+fn in_guest_of_mine<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    in_aligned_guest(v, a) && is_mine(v, a)
+}
+
+/// As [`on_nested_tables`], and what the guest has there is this CPU's data.
+fn on_my_nested_data<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    on_nested_tables(v, a) && is_mine(v, a)
+}
+
+/// Frame and offset of what the nested tables have at the address, without the low 12 bits of the entry.
+fn nested_target<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> Option<(M::Word, M::Word)> {
+    let at = a.wide.narrow()?;
+    Some((v.own.ept.get(nested::<M>(at)).value / PAGE_SIZE, at % PAGE_SIZE))
+}
+
+pub(crate) fn guest_load<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| memory::guest_load(cpu, a.chunk, a.wide).map(|bytes| Answer::Loaded(Access::Done(bytes))),
+        on_nested_tables,
+        in_aligned_guest,
+        |s| match (s.answer, nested_target(&s.before, s.arguments)) {
+            (Answer::Loaded(Access::Done(bytes)), Some((page, offset))) => (0..s.arguments.chunk as u32)
+                .zip(bytes)
+                .all(|(k, byte)| *byte == s.before.own.hp.get([page, offset + k]).value),
+            _ => false,
+        },
+    )
+}
+
+pub(crate) fn guest_store<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| memory::guest_store(cpu, a.chunk, a.wide, a.bytes).map(|()| Answer::Stored(Access::Done(()))),
+        premise: |_, _| true,
+        guard: on_my_nested_data,
+        requires: in_guest_of_mine,
+        promise: |s| {
+            nested_target(&s.before, s.arguments).is_some_and(|(page, offset)| {
+                (0..s.arguments.chunk as u32).zip(&s.arguments.bytes).all(|(k, byte)| {
+                    s.after.own.hp.get([page, offset + k]).value == *byte
+                        && s.after.ghost.hp_defined.get([page, offset + k]).defined.holds()
+                })
+            })
+        },
+        frame: |s, may| {
+            let Some((page, offset)) = nested_target(&s.before, s.arguments) else { return };
+            for k in 0..s.arguments.chunk as u32 {
+                may("HP", "", &[page, offset + k]);
+                may("HP.defined", "", &[page, offset + k]);
             }
         },
     }

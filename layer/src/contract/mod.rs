@@ -4,6 +4,7 @@
 //! (`promise`) and its frame: the cells that it may write. Everything else stays as it is. Both are proved by the same
 //! run that proves the invariant.
 mod channel;
+mod events;
 mod machine;
 mod memory;
 mod page_table;
@@ -12,7 +13,7 @@ mod serial;
 mod vmx;
 
 use crate::constants::{NUM_ID, NUM_PROC};
-use crate::fields::Context;
+use crate::fields::{Context, FrameUse};
 use crate::invariant::View;
 use crate::machine::{Machine, Spec};
 use crate::memory::{Access, Bytes, Chunk};
@@ -20,6 +21,7 @@ use crate::state::Cpu;
 use crate::stuck::Stuck;
 use crate::vmx::SAVED;
 use domain::{Flag, Map};
+pub use events::{Logged, events};
 
 /// Arguments for any primitive; each takes what it needs.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +100,38 @@ pub struct Step<'a, M: Spec> {
 }
 
 /// Told the cells that a primitive may write: field (or scalar), leaf (empty for all), key (or the beginning of it).
+///
+/// Some words in place of a leaf say which first words of a key are meant: see [`covers`].
 pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as domain::Domain>::Word]);
+
+/// Whether the cells of a field that a frame calls by a leaf and the beginning of a key have this leaf and key.
+///
+/// `fresh`: all of a frame that was nobody's at `start`; `mine`: all of a thread that was this CPU's; `table`: all of a frame
+/// that was a page table of the thread in the key; `page`: all of one that was mapped for that thread.
+pub fn covers<M: Spec>(start: &View<'_, M>, (named, begin): (&str, &[M::Word]), leaf: &str, key: &[M::Word]) -> bool {
+    let first = |holds: &dyn Fn(M::Word) -> bool| key.first().is_some_and(|&first| holds(first));
+    match named {
+        "fresh" => first(&|frame| matches!(start.ghost.pperm.get([frame]), FrameUse::Undef)),
+        "mine" => first(&|thread| start.is_mine(thread)),
+        "table" => first(
+            &|frame| matches!(start.ghost.pperm.get([frame]), FrameUse::Hide { thread, .. } if thread == begin[0]),
+        ),
+        "page" => first(&|frame| {
+            let listed = start.ghost.lat.get([frame]).len > 0;
+            listed && start.ghost.lat_entry.get([frame, 0.into()]).thread == begin[0]
+        }),
+        _ => {
+            (named.is_empty() || named == leaf)
+                && begin.len() <= key.len()
+                && key.iter().zip(begin).all(|(word, expected)| word == expected)
+        }
+    }
+}
+
+/// Whether a frame's word in place of a leaf is none of a field's: all leaves are meant.
+pub fn means_all(named: &str) -> bool {
+    matches!(named, "" | "fresh" | "mine" | "table" | "page")
+}
 
 /// A primitive's code, promise and frame.
 pub struct Contract<M: Spec> {

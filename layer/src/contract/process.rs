@@ -207,6 +207,9 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
                 ]
                 .iter()
                 .all(|&(k, value)| slot(k) == M::Wide::constant(value.into()) && matches!(kind(k), SlotKind::Int))
+                && (s.any[0] >= UCTXT_SIZE
+                    || s.any[0] == slot::EIP
+                    || matches!(s.after.ghost.uctxt_kind.get([child, s.any[0]]), SlotKind::Int))
                 && s.after.own.ready.tail == child
         },
         frame: |s, may| {

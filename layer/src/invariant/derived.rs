@@ -13,7 +13,7 @@ use domain::{Flag, Map};
 /// Clauses that the representation makes true.
 pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[("D16", "a channel is as its last holder left it")];
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 25] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 28] {
     [
         Fact {
             number: "D1",
@@ -99,6 +99,16 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 25] {
             holds: |v, k| v.threads.own_fact(k[0]),
         },
         Fact {
+            number: "D4.7",
+            name: "the main thread runs or is ready",
+            class: Derived,
+            keys: &[],
+            holds: |v, _| {
+                let place = v.threads.tcb.get([v.own.cpu + 1]).place;
+                place == place::RUN || place == v.ready_id()
+            },
+        },
+        Fact {
             number: "D5.1",
             name: "what this CPU holds is the lock of a channel",
             class: Derived,
@@ -121,6 +131,18 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 25] {
             holds: |v, k| {
                 v.channels.lock_of(k[0]).holder != v.own.cpu
                     || matches!(v.ghost.lock.get([k[0] + CHANNEL_LOCKS]), LockState::Own { .. })
+            },
+        },
+        Fact {
+            number: "D5.3",
+            name: "this CPU holds no lock but that of its section",
+            class: Derived,
+            keys: &[("lock", &[0])],
+            holds: |v, k| {
+                let section = v.ghost.section;
+                section == SOME_CHANNELS
+                    || (section < NUM_CHAN && k[0] == section + CHANNEL_LOCKS)
+                    || matches!(v.ghost.lock.get([k[0]]), LockState::Free)
             },
         },
         Fact {
@@ -253,6 +275,21 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 25] {
             class: Derived,
             keys: &[("uctxt.kind", &[0, 1])],
             holds: |v, k| v.is_mine(k[0]) || matches!(v.ghost.uctxt_kind.get([k[0], k[1]]), SlotKind::Undef),
+        },
+        Fact {
+            number: "D13.2",
+            name: "threads alive but the main ones have user contexts",
+            class: Derived,
+            keys: &[("uctxt.kind", &[0, 1])],
+            holds: |v, k| {
+                k[0] <= TOTAL_CPU
+                    || !v.is_mine(k[0])
+                    || match v.ghost.uctxt_kind.get([k[0], k[1]]) {
+                        SlotKind::Int => true,
+                        SlotKind::Ptr => k[1] == slot::EIP,
+                        SlotKind::Undef => false,
+                    }
+            },
         },
         Fact {
             number: "D14",

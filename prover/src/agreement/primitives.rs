@@ -329,8 +329,9 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let often = ["pt_resv", "exec_load", "exec_store", "proc_create", "thread_yield", "palloc"].map(row).to_vec();
     let internal = ["ptInsertPTE", "ptAllocPDE", "ptInsert", "set_pt"].map(row).to_vec();
     let modes = ["proc_start_user", "proc_exit_user", "proc_start_user2", "proc_exit_user2"].map(row).to_vec();
-    let guest = ["vmx_run_vm", "host_in", "vmx_return_from_guest", "vmx_return_from_guest"].map(row);
-    let guest = [&guest[..], &guest[2..]].concat();
+    let guest =
+        ["vmx_run_vm", "vmx_set_mmap", "guest_load", "guest_store", "host_in", "vmx_return_from_guest"].map(row);
+    let guest = [&guest[..], &guest[..4], &guest[2..]].concat();
     let channels = [
         "acquire_lock_CHAN",
         "acquire_lock_CHAN",
@@ -354,7 +355,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         8 => prop::sample::select(often),
         3 => prop::sample::select(internal),
         4 => prop::sample::select(modes),
-        4 => prop::sample::select(guest),
+        6 => prop::sample::select(guest),
         4 => prop::sample::select(console),
         7 => whichever
     ];
@@ -431,7 +432,15 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
         _ => pick(&ENDS, b),
     };
     let sensible = [0, 1, 2, 511, 512, 513, 1024, 700_000, 720_895].map(|page| KERN_LOW + page);
-    let va = if c % 10 == 0 { pick(&ENDS, d) } else { pick(&sensible, d) * PAGE_SIZE + e };
+    let guest: Vec<u32> =
+        own.ept.keys(Cells::Written).into_iter().map(|[directory, index]| directory * EPT_ENTRIES + index).collect();
+    let va = if row.kind == Kind::GuestAccessor && c % 4 != 0 && !guest.is_empty() {
+        pick(&guest, d) * PAGE_SIZE + e
+    } else if c % 10 == 0 {
+        pick(&ENDS, d)
+    } else {
+        pick(&sensible, d) * PAGE_SIZE + e
+    };
     let chunk = Chunk::ALL[f as usize % 4];
     let aligned = if c % 7 == 0 { va } else { va - va % chunk as u32 };
     let data: Vec<u32> = own.ghost.0.pperm.keys(Cells::Written).into_iter().map(|[frame]| frame).collect();
@@ -493,6 +502,7 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
         }
         (_, "memtype") if g % 8 != 0 => g % 9,
         (_, "r" | "seg" | "enable" | "ev") if g % 8 != 0 => g % 15,
+        (_, "hpa") if g % 2 != 0 && !data.is_empty() => pick(&data, h) * PAGE_SIZE,
         (_, "gpa" | "hpa") if g % 8 != 0 => va - va % PAGE_SIZE,
         (_, "kind" | "vector") => end(h) / (e + 1),
         _ => end(h),

@@ -1,4 +1,5 @@
 //! One entry of the kernel, or one step of one, from a state that is given as data.
+use super::frame::Frame;
 use super::{Broken, Ending, Made, Refused, holds, make, owed, quietly, satisfies, told};
 use crate::check::check_facts;
 use crate::machine::{Sim, at_calls};
@@ -17,11 +18,15 @@ use layer::state::Cpu;
 use layer::vmx::SAVED;
 use std::cell::RefCell;
 use std::rc::Rc;
+use syscall::effect;
+use syscall::next::Next;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row, rows};
 
 /// The names of the arguments that a load has.
-const LOAD: [&str; 4] = ["child", "image", "pages", "page"];
+pub const LOAD: [&str; 4] = ["child", "image", "pages", "page"];
+/// The names of the arguments that a wake-up has.
+pub const WAKE: [&str; 2] = ["cv", "left"];
 
 /// An entry to be made: it counts on the whole invariant, and is to keep it.
 #[derive(Clone, Copy)]
@@ -49,12 +54,14 @@ impl Witness {
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 4],
+            wake: [0; 2],
         };
         for (name, &value) in &self.arguments {
             let none = || WitnessError::NoSuch(name.clone());
             let register = name.strip_prefix("register").and_then(|k| k.parse::<usize>().ok());
-            match (LOAD.iter().position(|other| other == name), name.as_str(), value) {
-                (Some(at), ..) => arguments.load[at] = u32::try_from(value).map_err(|_| none())?,
+            let word = LOAD.iter().zip(&mut arguments.load).chain(WAKE.iter().zip(&mut arguments.wake));
+            match (word.into_iter().find(|(other, _)| *other == name), name.as_str(), value) {
+                (Some((_, word)), ..) => *word = u32::try_from(value).map_err(|_| none())?,
                 (_, "parent", 0) => {}
                 (_, "parent", 1) => arguments.parent = Parent::Main,
                 _ => *register.and_then(|k| arguments.registers.get_mut(k)).ok_or_else(none)? = value,
@@ -98,12 +105,34 @@ impl Entry<'_> {
                 broken.extend(others.broken);
                 let mut moved = before.snapshot();
                 others.moved.put(&mut moved)?;
+                broken.extend(self.broken_effect(witness, &arguments, &next, [&before, &moved, &after]));
                 broken.extend(owed(&moved, &after));
             }
             Ok(Err(stuck)) => broken.push(Broken::Stuck(stuck)),
             Err(panic) => broken.push(Broken::Panic(panic)),
         }
         Ok(Ending { answer, broken })
+    }
+}
+
+impl Entry<'_> {
+    /// What is broken of what it promises, and of what it may touch; `moved` is the state before, as the others moved it.
+    fn broken_effect(
+        &self,
+        witness: &Witness,
+        arguments: &Arguments<Sim>,
+        next: &Next<Sim>,
+        [before, moved, after]: [&Snapshot; 3],
+    ) -> Vec<Broken> {
+        let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
+        let mut broken = Vec::new();
+        if !holds(|| (self.row.effect.promise)(&made)) {
+            broken.push(Broken::Promise);
+        }
+        let frame = Frame::told(|may| (self.row.effect.frame)(&made, may));
+        broken.extend(frame.scalars(moved, after));
+        broken.extend(frame.leaves(&made.before, &moved.view(), &made.after));
+        broken
     }
 }
 

@@ -3,11 +3,10 @@ use super::{Broken, quietly};
 use crate::machine::Sim;
 use crate::maps::{Look, look};
 use crate::snapshot::Snapshot;
-use crate::sparse::{Cells, Sparse};
+use crate::sparse::{self, Sparse};
 use crate::witness::{Each, leaves};
 use domain::{Field, Key, Map};
-use layer::contract::{Contract, Step};
-use layer::fields::FrameUse;
+use layer::contract::{Cells, Contract, Step, covers};
 use layer::invariant::View;
 use std::any::Any;
 
@@ -19,9 +18,14 @@ pub(super) struct Frame(pub Vec<(&'static str, &'static str, Vec<u32>)>);
 
 impl Frame {
     pub fn of(contract: &Contract<Sim>, step: &Step<'_, Sim>) -> Frame {
+        Frame::told(|may| (contract.frame)(step, may))
+    }
+
+    /// The frame whose cells `tell` tells.
+    pub fn told(tell: impl FnOnce(Cells<'_, Sim>)) -> Frame {
         let mut entries = Vec::new();
         // Where it goes out of range it names nothing more.
-        let _ = quietly(|| (contract.frame)(step, &mut |name, leaf, key| entries.push((name, leaf, key.to_vec()))));
+        let _ = quietly(|| tell(&mut |name, leaf, key| entries.push((name, leaf, key.to_vec()))));
         Frame(entries)
     }
 
@@ -59,8 +63,8 @@ impl Frame {
         impl Look<'_> for Compare<'_> {
             fn map<F: Field<Sim>>(&mut self, after: &Sparse<F>) {
                 let Some(before) = self.before.next().and_then(|map| map.downcast_ref::<Sparse<F>>()) else { return };
-                let mut keys = before.keys(Cells::Neighbours);
-                keys.extend(after.keys(Cells::Neighbours));
+                let mut keys = before.keys(sparse::Cells::Neighbours);
+                keys.extend(after.keys(sparse::Cells::Neighbours));
                 // Where everything was written: at the first key and the last.
                 keys.push(F::Key::from_words(&vec![0; F::DIMS.len()]));
                 keys.push(F::Key::from_words(&F::DIMS.iter().map(|bound| bound - 1).collect::<Vec<u32>>()));
@@ -92,10 +96,7 @@ impl Frame {
 
     /// Whether it has this leaf.
     fn has(&self, field: &str, leaf: &str, key: &[u32], start: &View<'_, Sim>) -> bool {
-        self.0.iter().filter(|entry| entry.0 == field).any(|(_, which, prefix)| match *which {
-            "fresh" => matches!(start.ghost.pperm.get([key[0]]), FrameUse::Undef),
-            "mine" => start.is_mine(key[0]),
-            which => (which.is_empty() || which == leaf) && key.starts_with(prefix),
-        })
+        let cells = self.0.iter().filter(|entry| entry.0 == field);
+        cells.into_iter().any(|(_, named, begin)| covers(start, (named, begin), leaf, key))
     }
 }

@@ -88,7 +88,8 @@ impl Model {
             self.held(cpu as u32, cv.checked_add(16)?).filter(|channel| channel.held >= Some((cpu as u32, 2)))?;
         channel.held = None;
         let one = &mut self.cpus[cpu];
-        let next = one.ready.pop_front()?;
+        // P34: the main thread never sleeps.
+        let next = one.ready.pop_front().filter(|_| one.cur != cpu as u32 + 1)?;
         self.shared.sleepers.entry(cv).or_default().push_back(one.cur);
         one.cur = next;
         Some(Said::Done)

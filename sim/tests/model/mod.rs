@@ -63,7 +63,7 @@ pub struct One {
     /// Threads and 2 MiB regions that have a page table.
     tables: BTreeSet<(u32, u32)>,
     /// Frames that it uses for data.
-    data: Vec<u32>,
+    pub data: Vec<u32>,
     /// Bytes other than 0, by frame and offset; of frames that were zeroed.
     memory: BTreeMap<(u32, u32), u32>,
     zeroed: BTreeSet<u32>,
@@ -190,6 +190,8 @@ impl Model {
             }),
             "exec_load" => one.access(a, None),
             "exec_store" => one.access(a, Some(a.bytes)),
+            "guest_load" => one.guest_access(a, None),
+            "guest_store" => one.guest_access(a, Some(a.bytes)),
             _ => return self.channel(cpu, name, a.words),
         })
     }
@@ -303,6 +305,7 @@ impl One {
         self.containers.insert(child, Container { quota, ..Default::default() });
         self.ready.push_back(child);
         let slots = [(8, 0x23), (9, 0x23), (13, 0x1B), (14, 0x200), (15, 0xF000_0000), (16, 0x23)];
+        self.contexts.extend((0..UCTXT_SIZE).map(|slot| ((child, slot), 0)));
         self.contexts.extend(slots.map(|(slot, value)| ((child, slot), value)));
         Some(child)
     }
@@ -323,25 +326,34 @@ impl One {
             Some(_) => &[7],
         };
         match page {
-            Some(&(frame, perm)) if allowed.contains(&perm) => {
-                let places = (0..size).map(|k| (frame, (address % 4096) as u32 + k));
-                let Some(bytes) = bytes else {
-                    // Of a frame that was never zeroed, nothing is known.
-                    return Some(if self.zeroed.contains(&frame) {
-                        let byte = |place| self.memory.get(&place).copied().unwrap_or_default();
-                        Said::Loaded(places.map(byte).collect())
-                    } else {
-                        Said::Loaded(Vec::new())
-                    });
-                };
-                self.memory.extend(places.zip(bytes));
-                Some(Said::Stored)
-            }
+            Some(&(frame, perm)) if allowed.contains(&perm) => Some(self.move_bytes(frame, a, bytes)),
             _ => {
                 self.fault = (address, a.place);
                 Some(Said::Fault)
             }
         }
+    }
+
+    /// The same of the guest.
+    fn guest_access(&mut self, a: &Arguments<sim::machine::Sim>, bytes: Option<[u32; 8]>) -> Option<Said> {
+        let address = u32::try_from(a.wide).ok().filter(|address| self.vm.inside && address % a.chunk as u32 == 0)?;
+        let frame = self.vm.frame(address)?;
+        (bytes.is_none() || self.data.contains(&frame)).then(|| self.move_bytes(frame, a, bytes))
+    }
+
+    /// Loads from a frame, or stores there.
+    fn move_bytes(&mut self, frame: u32, a: &Arguments<sim::machine::Sim>, bytes: Option<[u32; 8]>) -> Said {
+        let places = (0..a.chunk as u32).map(|k| (frame, (a.wide % 4096) as u32 + k));
+        let Some(bytes) = bytes else {
+            // Of a frame that was never zeroed, nothing is known.
+            return Said::Loaded(if self.zeroed.contains(&frame) {
+                places.map(|place| self.memory.get(&place).copied().unwrap_or_default()).collect()
+            } else {
+                Vec::new()
+            });
+        };
+        self.memory.extend(places.zip(bytes));
+        Said::Stored
     }
 }
 

@@ -57,6 +57,16 @@ impl Vm {
         Some(Said::Registers(host.into()))
     }
 
+    /// Pages that the guest has.
+    pub fn mapped(&self) -> Vec<u32> {
+        self.pages.iter().flatten().map(|(gpa, _)| gpa / 4096).collect()
+    }
+
+    /// The frame that a guest-physical address is in.
+    pub fn frame(&self, address: u32) -> Option<u32> {
+        self.pages.as_ref()?.get(&(address / 4096 * 4096)).map(|entry| entry >> 12)
+    }
+
     fn field(&self, encoding: u32) -> Option<u64> {
         self.vmcs.get(&encoding).copied()
     }

@@ -1,5 +1,5 @@
-//! Counts its turns. Two of them on a CPU alternate strictly, because `yield` puts the caller behind every
-//! other ready thread: the order of their lines shows it.
+//! Counts its turns: `yield` puts the caller behind every other ready thread, so that two instances on a CPU go on side by
+//! side. (Not in strict alternation: a slice may end in between.)
 #![no_std]
 #![no_main]
 

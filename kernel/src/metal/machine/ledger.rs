@@ -1,9 +1,7 @@
 //! What there is to run and what runs: programs, boot list, and the counts that switch the machine off.
-use super::Board;
+use super::{Board, checkpoint};
 use crate::archive::{Archive, BOOT_LIST};
-use crate::exit::Reason;
 use crate::layout::MAX_CPUS;
-use crate::metal::power;
 use crate::once::Once;
 use crate::programs::{Problem, Program, Start, programs, starts};
 use crate::say;
@@ -37,11 +35,13 @@ static LEDGER: Once<Ledger> = Once::new();
 ///
 /// # Panics
 /// Before [`open`]: a bug.
+#[inline(always)]
 pub fn ledger() -> &'static Ledger {
     opened().expect("the ledger is opened before programs run")
 }
 
 /// The ledger, if it has been opened.
+#[inline(always)]
 pub fn opened() -> Option<&'static Ledger> {
     LEDGER.get()
 }
@@ -137,17 +137,19 @@ impl Ledger {
         if self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel) == 1
             && self.busy_cpus.fetch_sub(1, Ordering::AcqRel) == 1
         {
-            power::leave(Reason::Done)
+            checkpoint::finish()
         }
     }
 
-    /// Whether CPU `cpu` has nothing to do and will never have: none of its programs runs, and only they and the boot
+    /// Whether CPU `cpu` has nothing to do and will never have: all its programs have ended, and only they and the boot
     /// list could give it another.
+    #[inline(always)]
     pub fn is_done(&self, cpu: u32) -> bool {
         self.busy[cpu as usize].load(Ordering::Acquire) == 0
     }
 
     /// Takes note of the thread that CPU `cpu` runs.
+    #[inline(always)]
     pub fn runs(&self, cpu: u32, thread: u32) {
         self.running[cpu as usize].store(thread, Ordering::Relaxed);
     }

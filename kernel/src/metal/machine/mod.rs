@@ -4,10 +4,11 @@
 //!
 //! | field | home | memory |
 //! |-------|------|--------|
-//! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `ioapic.lines`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
+//! | `ioapic.lines` | [`Lines`] | the same, and the mask of one line in the I/O APIC |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
-//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
+//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mailboxes`] | a slice each |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
@@ -15,37 +16,45 @@
 //! | every ghost field, and `ept` until the kernel drives VT-x | [`Nowhere`] | none |
 //!
 //! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
-//! the first six kinds are disjoint from each other and from the last two. Those two share the users' frames: a
+//! the first seven kinds are disjoint from each other and from the last two. Those two share the users' frames: a
 //! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
 //! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked by
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
+pub mod checkpoint;
 mod contexts;
 mod directories;
 mod ledger;
+mod lines;
 mod locks;
+mod mail;
 mod place;
 pub mod run;
+pub mod serial;
 mod system;
 mod users;
 
 pub use contexts::UserContexts;
 pub use directories::Directories;
+pub use lines::Lines;
 pub use locks::{Locks, SharedChannels, SharedLinks};
+pub use mail::Mailboxes;
 pub use place::{Board, Place, board, set_board};
 pub use users::{PageTables, Physical};
 
+use crate::context::UserContext;
 use crate::home::channels::{Blocks, Mail};
 use crate::home::links::Links;
 use crate::home::{Array, Nowhere, Of, zero};
+use crate::metal::console;
 use core::sync::atomic::{AtomicU8, AtomicU32};
-use domain::{Count, Data, Domain, Erased, Field, Home, X64};
+use domain::{Count, Data, Domain, Erased, Field, Home, Map, X64};
 use layer::constants::*;
 use layer::fields::*;
 use layer::log::{Event, Log};
 use layer::machine::{Machine, Object};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Threads};
-use layer::serial::{SerialEvent, event};
+use layer::serial::SerialEvent;
 use layer::state::{Boot, Cpu, IoApic, Own, Shared};
 
 /// The kernel's machine.
@@ -88,17 +97,24 @@ impl Machine for Metal {
     fn rdmsr(_: u32) -> u64 {
         0
     }
-    // The kernel does not give the layer its UART yet: to the layer, there is none, and nothing happens to it. What programs
-    // print goes by `metal::console`, which only sends.
-    fn has_serial(_: u32) -> bool {
-        false
+    fn has_serial(cpu: u32) -> bool {
+        console::has_serial(cpu)
     }
-    fn serial_event(_: u32) -> SerialEvent<Metal> {
-        SerialEvent { kind: event::NULL, count: 0 }
+    fn serial_event(index: u32) -> SerialEvent<Metal> {
+        serial::event(index)
     }
-    fn serial_bytes(_: &mut Of<Array<Cell<Metal>>>, _: u32, _: u32, _: u32) {}
+    fn serial_bytes(rx_buf: &mut Of<Array<Cell<Metal>>>, at: u32, _: u32, count: u32) {
+        for (k, byte) in (0..count).zip(serial::bytes()) {
+            let key = [(at + k) % SERIAL_HW_BUF_SIZE];
+            Map::<Metal, Received>::set(rx_buf, key, Cell { value: byte.into() });
+        }
+    }
+    // The console waits until the device has room, so that the transmitter is done at once.
     fn serial_sent(_: u32) -> u32 {
-        0
+        1
+    }
+    fn serial_send(character: u32) {
+        console::lock().write_bytes(&[character as u8]);
     }
     fn usable(frame: u32) -> bool {
         board().memory.is_ram(frame)
@@ -110,13 +126,17 @@ impl Machine for Metal {
 pub struct Saved(());
 
 impl Saved {
-    /// The registers of the program that entered the kernel on this CPU.
+    /// The registers of the program that entered the kernel on this CPU, which are saved at `context`.
     ///
     /// # Panics
-    /// When the stub saved them elsewhere than where the layer will look: a bug.
-    pub(super) fn by_stub(hardware: &mut super::cpu::Cpu, layer: &Cpu<'_, Metal>) -> Saved {
-        let at = hardware.context().map(core::ptr::from_mut);
-        assert_eq!(at, Some(layer.own.uctxt.0.row(layer.own.cur)), "the stubs save where the layer looks");
+    /// With debug assertions, when that is elsewhere than where the layer will look: a bug.
+    #[inline(always)]
+    pub(super) fn by_stub(context: *const UserContext, layer: &Cpu<'_, Metal>) -> Saved {
+        debug_assert_eq!(
+            context,
+            layer.own.uctxt.0.row(layer.own.cur).cast_const(),
+            "the stubs save where the layer looks"
+        );
         Saved(())
     }
 }
@@ -146,7 +166,6 @@ arrays! {
     Frames => Frame;
     KernelContexts => Context;
     VmxInfo => Cell;
-    IoApicLines => Line;
     Received => Cell;
     ConsoleInput => Cell;
     VmcsFields => Slot;
@@ -156,6 +175,13 @@ arrays! {
 /// An array for a field, in memory of its own.
 fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>>(place: Place) -> Array<V> {
     Array::new(place.board.keep_each(F::DIMS[0] as usize, F::NAME, |_| zero::<Metal, _>()))
+}
+
+impl Home<IoApicLines> for Metal {
+    type Map = Of<Lines<Metal>>;
+    fn home(place: Place) -> Self::Map {
+        Of(Lines::new(place, array::<IoApicLines, _>(place)))
+    }
 }
 
 impl Home<NextLinks> for Metal {
@@ -175,11 +201,11 @@ impl Home<SyncChannels> for Metal {
     }
 }
 
-impl Home<Mailboxes> for Metal {
-    type Map = Of<Mail>;
-    fn home(place: Place) -> Of<Mail> {
-        let (name, bytes) = (<Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
-        Of(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0))))
+impl Home<layer::fields::Mailboxes> for Metal {
+    type Map = Of<Mailboxes>;
+    fn home(place: Place) -> Of<Mailboxes> {
+        let (name, bytes) = (<layer::fields::Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
+        Of(Mailboxes(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0)))))
     }
 }
 
@@ -247,18 +273,20 @@ nowhere!(
     LockStates
 );
 
-/// The shared objects of this machine, at boot.
-pub fn shared(board: &'static Board) -> Shared<Metal> {
+/// The shared objects of this machine, at boot; it is made once.
+pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     let place = Place { board, cpu: 0 };
-    let norm = (KERN_LOW..KERN_HIGH.min(board.nps)).filter(|&frame| board.memory.is_ram(frame)).count();
-    Shared {
+    // Boot has seen that the memory is in few enough pieces.
+    let users = crate::frames::Frames::of_users(&board.memory).map_or(0, |frames| frames.free_bytes());
+    let make = |_| Shared {
         at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
         pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
         sleep: Locks::new(place, NUM_CV as usize, |_| Queue::new(place)),
         channels: SharedChannels::new(place),
         links: SharedLinks::new(Threads::boot(place)),
-        boot: Boot { nps: board.nps, norm: norm as u32 },
-    }
+        boot: Boot { nps: board.nps, norm: (users / u64::from(PAGE_SIZE)) as u32 },
+    };
+    &board.keep_each(1, "shared objects", make)[0]
 }
 
 /// CPU `cpu` before `sched_init`.

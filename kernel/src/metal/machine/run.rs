@@ -1,125 +1,167 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
+use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, processor, set_board, shared};
-use crate::context::Slot;
+use super::{Metal, Saved, board, processor, serial, set_board, shared};
+use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
-use crate::metal::boot::Boot;
+use crate::metal::boot::{Boot, refuse};
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
-use crate::metal::user::{Thread, Way, enter};
-use crate::metal::{Image, registers};
+use crate::metal::interrupt::{self, Cause};
+use crate::metal::user::{Thread, Way, enter, go_on};
+use crate::metal::{Image, timer};
 use crate::vectors::{self, page_fault};
 use abi::Reason;
 use core::fmt::{self, Write};
+use domain::Map;
+use layer::constants::slot;
+use layer::fields::UserContexts;
 use layer::state::{Cpu, TrapInfo};
 use layer::stuck::Stuck;
 use syscall::entry;
 use syscall::next::{Next, Step};
 
 /// The image of the kernel itself.
-pub const IMAGE: Image = Image { prepare, start, entry: enter_kernel, describe };
+pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
 
-/// What each CPU owns of the layer's state. Only that CPU takes the lock.
-static CPUS: [Lock<Option<Cpu<'static, Metal>>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
+/// What a CPU owns of the layer's state, and the shared objects.
+type Layer = Cpu<'static, Metal>;
+
+/// What each CPU owns of the layer's state, until it begins to run and takes that for itself.
+static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
 
 /// Builds the shared objects, once, and what each CPU owns.
 fn prepare(boot: &mut Boot) {
     let board = match set_board(boot) {
         Ok(board) => board,
-        Err(error) => panic!("cannot boot: {error:?}"),
+        Err(error) => refuse(error),
     };
     let cpus = boot.cpus.ids().len() as u32;
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
-        panic!("cannot boot: {problem}");
+        refuse(problem);
     }
-    let shared = &board.keep_each(1, "shared objects", |_| shared(board))[0];
-    for (cpu, place) in (0..cpus).zip(&CPUS) {
-        *place.lock() = Some(processor(board, shared, cpu));
+    checkpoint::open(boot.archive.as_ref());
+    let shared = shared(board);
+    let layers = board.keep_each(cpus as usize, "CPUs", |cpu| processor(board, shared, cpu as u32));
+    for (layer, place) in layers.iter_mut().zip(&LAYERS) {
+        *place.lock() = Some(layer);
     }
+}
+
+/// Gives what CPU `number`, which runs this, owns to `work`, which may do with it what no kernel must: for images that try
+/// whether that is noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
+pub fn meddle(number: usize, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
+    let mut own = CPUS[number].lock();
+    work(own.as_mut().expect("`prepare` has made what each CPU owns"));
 }
 
 /// A CPU begins to run the layer.
 fn start(hardware: &mut Hardware) -> ! {
-    work(hardware, Way::Iret, |_, layer| entry::boot(layer, 0))
+    let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
+    hardware.set_state(layer);
+    let first = entry::boot(own(hardware), 0);
+    finish(hardware, first);
+    unreachable!("no program was there before")
 }
 
-/// A program has entered the kernel.
-fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
-    // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
-    let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
-    work(hardware, way, |hardware, layer| {
-        let saved = Saved::by_stub(hardware, layer);
-        match why {
-            Entry::SystemCall => entry::system_call(layer, saved),
-            Entry::PageFault { address, error } => {
-                assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
-                let rip = hardware.context().map_or(0, |context| context.get(Slot::Eip));
-                // What exec_load and exec_store do with a fault; here the processor is the accessor.
-                layer.own.ti = TrapInfo { addr: address, ra: rip };
-                entry::page_fault(layer, saved)
-            }
-            Entry::Exception { vector, .. } => match Reason::from_number(vector.into()) {
-                Some(reason) => entry::exception(layer, saved, reason),
-                None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
-            },
-            Entry::Interrupt { vector } => panic!("vector {vector} interrupted a program, and nothing should"),
-        }
-    })
+/// What this CPU owns of the layer's state.
+#[inline(always)]
+fn own(hardware: &mut Hardware) -> &mut Layer {
+    // SAFETY: `start` has set it, before any program ran.
+    unsafe { hardware.state() }
 }
 
-/// What comes after a kernel entry.
-enum After {
-    /// This thread's program goes on.
-    Program(u32),
-    /// Nothing, for good.
-    Nothing,
-}
-
-/// Does a kernel entry, with all steps that follow from it, and leaves the kernel: by `back` if the program that
-/// entered goes on.
-fn work(
-    hardware: &mut Hardware,
-    back: Way,
-    first: impl FnOnce(&mut Hardware, &mut Cpu<'static, Metal>) -> Result<Next<Metal>, Stuck>,
-) -> ! {
+/// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
+#[inline(always)]
+fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
     let number = hardware.number();
-    let after = {
-        let mut own = CPUS[number].lock();
-        let layer = own.as_mut().expect("`prepare` has made what each CPU owns");
-        let before = layer.own.cur;
-        let result = first(hardware, layer).and_then(|next| go_on(layer, next));
-        match result {
-            Ok(After::Program(thread)) => {
-                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                let thread_hardware = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
-                Some((thread_hardware, if thread == before { back } else { Way::Iret }))
-            }
-            Ok(After::Nothing) => None,
-            Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
-        }
-    };
-    match after {
-        // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-        // `user_spaces`, and the layer maps only users' frames for ring 3.
-        Some((thread, way)) => unsafe { enter(hardware, thread, way) },
-        None => registers::halt(),
+    let layer = own(hardware);
+    serial::attend(layer);
+    checkpoint::pass(number, layer, rest);
+    Saved::by_stub(context, layer)
+}
+
+/// A program has made a system call.
+///
+/// Most calls end where they began: in the program, which goes on.
+extern "C" fn system_call(hardware: &mut Hardware) {
+    let context = hardware.thread().context;
+    let saved = enter_layer(hardware, context, Rest::Call);
+    let layer = own(hardware);
+    match entry::system_call(layer, saved) {
+        // Nothing has switched: whatever does ends in `Next::Switch`.
+        Ok(Next::ToUser(to_user)) => debug_assert_eq!(layer.own.uctxt.0.row(to_user.thread), context),
+        other => finish(hardware, other),
     }
 }
 
-/// Takes steps until a program goes on, or this CPU has nothing left to do.
-///
-/// The layer would let its threads take turns for ever; a CPU whose programs have all ended stops instead, so that the
-/// others run faster on an emulator. Nothing could wake one of its threads.
-fn go_on(layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<After, Stuck> {
-    let me = layer.own.cpu;
+/// A program has entered the kernel by a gate.
+fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
+    if let Entry::Interrupt { vector } = why
+        && interrupt::accept(vector) == Cause::Nothing
+    {
+        // SAFETY: the program was entered by `finish`, and nothing has changed since.
+        unsafe { go_on(hardware) }
+    }
+    let context = hardware.thread().context;
+    let saved = enter_layer(hardware, context, Rest::Trap);
+    let layer = own(hardware);
+    let first = match why {
+        Entry::PageFault { address, error } => {
+            assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
+            let cur = layer.own.cur;
+            let rip = Map::<Metal, UserContexts>::get(&layer.own.uctxt, [cur, slot::EIP]).value;
+            // What exec_load and exec_store do with a fault; here the processor is the accessor.
+            layer.own.ti = TrapInfo { addr: address, ra: rip };
+            entry::page_fault(layer, saved)
+        }
+        Entry::Exception { vector, .. } => match Reason::from_number(vector.into()) {
+            Some(reason) => entry::exception(layer, saved, reason),
+            None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
+        },
+        Entry::Interrupt { .. } => entry::interrupt(layer, saved),
+        Entry::SystemCall => unreachable!("system calls have a hook of their own"),
+    };
+    finish(hardware, first);
+    // SAFETY: the program was entered by `finish`, and it is still its turn.
+    unsafe { go_on(hardware) }
+}
+
+/// Does the rest of a kernel entry: all steps that follow from how it ended. It returns if the program that entered goes
+/// on; otherwise it enters another one.
+#[inline(never)]
+fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
+    let (number, before) = (hardware.number(), hardware.thread().context);
+    let layer = own(hardware);
+    match entry.and_then(|next| steps(number, layer, next)) {
+        Ok(thread) => {
+            let context = layer.own.uctxt.0.row(thread);
+            let another = context != before;
+            timer::begin(number, another);
+            if another {
+                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
+                let thread = Thread { context, fpu: board().fpu(thread), root };
+                // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
+                // `user_spaces`, and the layer maps only users' frames for ring 3.
+                unsafe { enter(hardware, thread, Way::Iret) }
+            }
+        }
+        Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
+    }
+}
+
+/// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
+#[inline(always)]
+fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
+    let ledger = ledger();
     loop {
-        ledger().runs(me, layer.own.cur);
+        ledger.runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
-            Step::User(to_user) => return Ok(After::Program(to_user.thread)),
-            Step::Kernel(Next::Switch(_)) if ledger().is_done(me) => return Ok(After::Nothing),
+            Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
+        checkpoint::pass(number, layer, Rest::Step);
     }
 }
 

@@ -2,7 +2,7 @@
 use super::ledger::ledger;
 use super::{Metal, Physical};
 use crate::home::Of;
-use crate::metal::console;
+use crate::metal::{console, idle};
 use abi::report::End;
 use layer::state::Cpu;
 use syscall::system::{Event, Image, ImagePage, Start, System};
@@ -39,10 +39,6 @@ impl System for Metal {
         console::lock().write_bytes(cpu.own.hp.0.bytes(frame, start..start + length));
     }
 
-    fn console_byte(byte: u32) {
-        console::lock().write_bytes(&[byte as u8]);
-    }
-
     fn report(cpu: &Cpu<'_, Metal>, event: Event<Metal>) {
         let (ledger, me, thread) = (ledger(), cpu.own.cpu, cpu.own.cur);
         match event {
@@ -53,7 +49,7 @@ impl System for Metal {
         }
     }
 
-    fn idle(_: u32) {
-        core::hint::spin_loop();
+    fn idle(cpu: u32) {
+        idle::rest(cpu as usize);
     }
 }

@@ -1,0 +1,202 @@
+//! The table of what is measured.
+
+use super::measure::Boot;
+
+/// An operation that is measured.
+pub struct Operation {
+    /// Its name in the JSON.
+    pub name: &'static str,
+    /// In words.
+    pub says: &'static str,
+    /// In which boot.
+    pub boot: Boot,
+    /// What its programs call it.
+    pub samples: &'static str,
+    /// What it must cost at most, in instructions, and the aim.
+    pub target: Option<Target>,
+    /// What is known of others.
+    pub neighbours: &'static [Neighbour],
+}
+
+/// A limit, and a better one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// At most.
+    pub must: u64,
+    /// Aimed at.
+    pub aim: u64,
+}
+
+/// A figure of another kernel, in executed instructions on QEMU 7.2 as well.
+pub struct Neighbour {
+    /// Which kernel, and what it does.
+    pub name: &'static str,
+    /// From so many instructions.
+    pub least: u64,
+    /// To so many.
+    pub most: u64,
+    /// What differs in meaning.
+    pub differs: &'static str,
+}
+
+/// Shorthand.
+const fn target(must: u64, aim: u64) -> Option<Target> {
+    Some(Target { must, aim })
+}
+
+/// The kernel of a course, of the CertiKOS family: 32-bit C, entered by a gate.
+const COURSE: &str = "course kernel (C, i386)";
+
+/// Everything that is measured, in the order of the report.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "null_syscall",
+        says: "get_quota: a system call that changes nothing",
+        boot: Boot::Alone,
+        samples: "null_syscall",
+        target: target(80, 50),
+        neighbours: &[Neighbour {
+            name: COURSE,
+            least: 176,
+            most: 176,
+            differs: "32-bit; which call it is is not recorded",
+        }],
+    },
+    Operation {
+        name: "yield",
+        says: "yield, until a thread of another process is back in its program",
+        boot: Boot::Alone,
+        samples: YIELD,
+        target: target(300, 150),
+        neighbours: &[],
+    },
+    Operation {
+        name: "yield_64",
+        says: "the same with 64 threads, all of them ready",
+        boot: Boot::With64,
+        samples: YIELD,
+        target: target(300, 150),
+        neighbours: &[],
+    },
+    Operation {
+        name: "yield_500",
+        says: "the same with 500 threads, all of them ready",
+        boot: Boot::With500,
+        samples: YIELD,
+        target: target(300, 150),
+        neighbours: &[],
+    },
+    Operation {
+        name: "ipc_round_trip_1",
+        says: "one word sent to a program, which sends it back: four system calls, two switches",
+        boot: Boot::Alone,
+        samples: "ipc_round_trip_1",
+        target: target(1_000, 417),
+        neighbours: &[
+            Neighbour {
+                name: "seL4 (x86-64), call and reply",
+                least: 417,
+                most: 417,
+                differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at once. \
+                          Cairn's message goes through a mailbox, and who has to wait sleeps: four system calls",
+            },
+            Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "4 to 64 bytes; 32-bit, entered by a gate" },
+        ],
+    },
+    Operation {
+        name: "ipc_round_trip_1024",
+        says: "the same with 1,024 words, a page: they are copied into the mailbox and out of it, twice",
+        boot: Boot::Alone,
+        samples: "ipc_round_trip_1024",
+        target: target(9_000, 5_000),
+        neighbours: &[],
+    },
+    Operation {
+        name: "wakeup_1",
+        says: "sending one word to a program that sleeps, which is woken: while no other sleeps",
+        boot: Boot::Alone,
+        samples: WAKEUP,
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "wakeup_64",
+        says: "the same in the company of 62 threads that sleep",
+        boot: Boot::With64,
+        samples: WAKEUP,
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "wakeup_500",
+        says: "the same in the company of 498 threads that sleep",
+        boot: Boot::With500,
+        samples: WAKEUP,
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "page_fault",
+        says: "a store to a page that is not there: it is allocated, filled with zeros and mapped",
+        boot: Boot::Alone,
+        samples: "page_fault",
+        target: target(1_300, 900),
+        neighbours: &[
+            Neighbour {
+                name: "seL4 (x86-64), fault to a handler and back",
+                least: 1_331,
+                most: 1_331,
+                differs: "the fault becomes a message to a program, which answers; no page is allocated, zeroed or mapped",
+            },
+            Neighbour {
+                name: "seL4 (x86-64), map one page",
+                least: 746,
+                most: 924,
+                differs: "a system call; the frame exists and is not zeroed",
+            },
+        ],
+    },
+    Operation {
+        name: "spawn",
+        says: "a child with a page each of code, constants and data, until its parent goes on",
+        boot: Boot::With500,
+        samples: "spawn",
+        target: target(20_000, 8_000),
+        neighbours: &[],
+    },
+    Operation {
+        name: "palloc_empty",
+        says: "the primitive palloc by itself, in the kernel: with one page taken, and 199 more",
+        boot: Boot::Palloc,
+        samples: "palloc_empty",
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "palloc_full",
+        says: "the same for the last 200 pages: in the end, with all but one taken",
+        boot: Boot::Palloc,
+        samples: "palloc_full",
+        target: None,
+        neighbours: &[],
+    },
+];
+
+/// The sending of a round trip of one word.
+const WAKEUP: &str = "wakeup";
+/// What is made of the two programs' `yield_from` and `yield_to`.
+pub const YIELD: &str = "yield";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_targets_in_order() {
+        for (index, operation) in OPERATIONS.iter().enumerate() {
+            assert!(OPERATIONS[..index].iter().all(|other| other.name != operation.name), "{}", operation.name);
+            assert!(operation.target.is_none_or(|target| target.aim <= target.must));
+            assert!(operation.neighbours.iter().all(|neighbour| neighbour.least <= neighbour.most));
+        }
+    }
+}

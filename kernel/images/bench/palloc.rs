@@ -1,0 +1,64 @@
+//! Measures the primitive `palloc` by itself, as no program could: with one page taken, and with all but one.
+//!
+//! One CPU takes all pages there are, by way of all roots' containers. It never runs a program.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+use kernel::exit::Reason;
+use kernel::metal::boot::Boot;
+use kernel::metal::cpu::Cpu as Hardware;
+use kernel::metal::machine::{Metal, board, processor, set_board, shared};
+use kernel::metal::registers::time_stamp;
+use kernel::metal::{Image, power};
+use kernel::say;
+use layer::constants::TOTAL_CPU;
+use layer::page_alloc::palloc;
+use layer::process::sched_init;
+use layer::state::Cpu;
+
+kernel::image!(Image { prepare, start, ..Image::DEFAULT });
+
+fn prepare(boot: &mut Boot) {
+    set_board(boot).expect("kernel memory suffices");
+}
+
+/// How many pages are looked at, at either end.
+const SAMPLES: usize = 200;
+
+fn start(_: &mut Hardware) -> ! {
+    let shared = shared(board());
+    let mut cpu = processor(board(), shared, 0);
+    sched_init(&mut cpu, 0).expect("the machine is as the layer wants it");
+
+    let overhead = measured(|| 0).0;
+    say!("bench: overhead {overhead} 1");
+    // The first page is found behind all frames of the kernel's, where nobody looks again.
+    assert!(take(&mut cpu, 1).1 > 0, "a page is free");
+    let mut first = [0; SAMPLES];
+    first.fill_with(|| take(&mut cpu, 1).0);
+    let (mut last, mut taken) = ([0; SAMPLES], SAMPLES + 1);
+    for container in (1..=TOTAL_CPU).chain([0]) {
+        while let (ticks, 1..) = take(&mut cpu, container) {
+            last[taken % SAMPLES] = ticks;
+            taken += 1;
+        }
+    }
+    assert_eq!(taken, shared.boot.norm as usize, "every page was taken");
+    first.iter().for_each(|ticks| say!("bench: palloc_empty {ticks} 1"));
+    last.iter().for_each(|ticks| say!("bench: palloc_full {ticks} 1"));
+    power::leave(Reason::Done)
+}
+
+/// Takes a page for a container: what that cost, and the page.
+fn take(cpu: &mut Cpu<'static, Metal>, container: u32) -> (u64, u32) {
+    measured(|| palloc(cpu, black_box(container)).expect("a container in use"))
+}
+
+/// What `work` cost, and what came of it.
+#[inline(never)]
+fn measured(work: impl FnOnce() -> u32) -> (u64, u32) {
+    let before = time_stamp();
+    let result = black_box(work());
+    (time_stamp() - before, result)
+}

@@ -1,0 +1,102 @@
+//! A token goes round all CPUs: a thread on each passes it on, wakes the next CPU's thread, and sleeps. So every CPU has
+//! nothing to do most of the time, halts, and is woken. One wake-up that were lost would be the end of it.
+#![no_std]
+#![no_main]
+
+use core::sync::atomic::{AtomicU32, Ordering};
+use kernel::exit::Reason;
+use kernel::layout::MAX_CPUS;
+use kernel::lock::Lock;
+use kernel::metal::boot::Boot;
+use kernel::metal::cpu::Cpu as Hardware;
+use kernel::metal::machine::{Metal, processor, set_board, shared};
+use kernel::metal::smp::arrived;
+use kernel::metal::{Image, idle, power};
+use kernel::say;
+use layer::channel::{Cv, acquire_lock_chan, release_lock_chan};
+use layer::constants::PAGE_SIZE;
+use layer::fields::{Context, START_USER};
+use layer::process::{proc_create, sched_init};
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use layer::thread::{thread_sleep, thread_wakeup, thread_yield};
+use syscall::system::System;
+
+kernel::image!(Image { prepare, start, ..Image::DEFAULT });
+
+/// How often the token goes round.
+const ROUNDS: u32 = 300;
+
+static CPUS: [Lock<Option<Cpu<'static, Metal>>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
+/// How often the token was passed on: its place, counted on. Changed under the lock of the channel of who gets it.
+static TOKEN: AtomicU32 = AtomicU32::new(0);
+
+fn prepare(boot: &mut Boot) {
+    let cpus = boot.cpus.ids().len() as u32;
+    let board = set_board(boot).expect("memory");
+    let shared = shared(board);
+    for (cpu, place) in (0..cpus).zip(&CPUS) {
+        *place.lock() = Some(processor(board, shared, cpu));
+    }
+}
+
+fn start(hardware: &mut Hardware) -> ! {
+    let mut own = CPUS[hardware.number()].lock();
+    let cpu = own.as_mut().expect("`prepare` has made it");
+    match run(cpu) {
+        Ok(()) => end(),
+        Err(stuck) => panic!("{stuck:?}"),
+    }
+}
+
+/// Two threads take turns: the main thread, which lets others run or has the CPU halt, and its child.
+fn run(cpu: &mut Cpu<'static, Metal>) -> Result<(), Stuck> {
+    sched_init(cpu, 0)?;
+    let (me, main) = (cpu.own.cpu, cpu.own.cur);
+    proc_create(cpu, 0, 0, 0)?;
+    loop {
+        if cpu.own.cur == main {
+            let context = context(cpu);
+            let _ = thread_yield(cpu, context)?;
+            if cpu.own.cur == main {
+                Metal::idle(me);
+            }
+        } else if pass(cpu)? {
+            return Ok(());
+        }
+    }
+}
+
+/// The child passes the token on if it has it, and sleeps until it has; whether that was the last time.
+fn pass(cpu: &mut Cpu<'static, Metal>) -> Result<bool, Stuck> {
+    let (me, cpus) = (cpu.own.cpu, arrived() as u32);
+    acquire_lock_chan(cpu, Cv(me).channel())?;
+    let token = TOKEN.load(Ordering::Relaxed);
+    if token % cpus != me {
+        let context = context(cpu);
+        let _ = thread_sleep(cpu, Cv(me), context)?;
+        return Ok(false);
+    }
+    release_lock_chan(cpu, Cv(me).channel())?;
+    if token == ROUNDS * cpus {
+        return Ok(true);
+    }
+    let next = Cv((token + 1) % cpus);
+    acquire_lock_chan(cpu, next.channel())?;
+    TOKEN.store(token + 1, Ordering::Relaxed);
+    thread_wakeup(cpu, next)?;
+    release_lock_chan(cpu, next.channel())?;
+    Ok(false)
+}
+
+/// What a thread goes on with: each knows by itself.
+fn context(cpu: &Cpu<'static, Metal>) -> Context<Metal> {
+    Context { esp: (cpu.own.cur + 1) * PAGE_SIZE - 4, ra: START_USER }
+}
+
+fn end() -> ! {
+    let awake = (0..arrived()).find(|&cpu| idle::halts(cpu) == 0);
+    assert_eq!(awake, None, "a CPU has never halted");
+    say!("the token went round {} CPUs {ROUNDS} times", arrived());
+    power::leave(Reason::Done)
+}

@@ -1,0 +1,121 @@
+//! On every CPU one thread loops for ever and another calls the kernel: the timer lets both have their turn. At each call the
+//! timer's interrupt comes while the kernel runs: it does not end the slice of whoever runs next.
+#![no_std]
+#![no_main]
+
+mod user;
+
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::context::Slot;
+use kernel::exit::Reason;
+use kernel::layout::MAX_CPUS;
+use kernel::lock::Lock;
+use kernel::metal::apic::LocalApic;
+use kernel::metal::boot::Boot;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::entry::Entry;
+use kernel::metal::interrupt::{self, Cause};
+use kernel::metal::smp::arrived;
+use kernel::metal::user::{Way, enter, go_on};
+use kernel::metal::{Image, power, registers, timer};
+use kernel::{say, vectors};
+
+kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
+
+/// Slices of the thread that loops.
+const SLICES: u64 = 20;
+
+/// A CPU's two threads, and what has happened.
+struct Pair {
+    /// One that loops, one that calls.
+    threads: [user::Setup; 2],
+    /// Which of them runs.
+    runs: usize,
+    /// Slices that have ended.
+    slices: u64,
+    /// Interrupts that ended none.
+    late: u64,
+    /// What the thread that loops has counted.
+    count: u64,
+}
+
+static PAIRS: [Lock<Option<Pair>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
+static DONE: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts in RAX, so that the kernel sees that it ran.
+#[unsafe(naked)]
+unsafe extern "C" fn looping() {
+    core::arch::naked_asm!("2: inc rax", "jmp 2b")
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn calling() {
+    core::arch::naked_asm!("2: syscall", "jmp 2b")
+}
+
+fn prepare(boot: &mut Boot) {
+    for (cpu, pair) in PAIRS.iter().enumerate() {
+        let mut threads = [0, 1].map(|which| user::set_up(boot, cpu as u64 * 2 + which));
+        threads[0].load(looping);
+        threads[1].load(calling);
+        *pair.lock() = Some(Pair { threads, runs: 0, slices: 0, late: 0, count: 0 });
+    }
+}
+
+fn start(cpu: &mut Cpu) -> ! {
+    run(cpu, 0)
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    let (number, before) = (cpu.number(), with_pair(cpu, |pair| pair.runs));
+    let vector = match why {
+        Entry::SystemCall => {
+            assert_eq!(before, 1, "the thread that loops calls nothing");
+            LocalApic::here().send(cpu.apic(), vectors::TIMER);
+            run(cpu, 0)
+        }
+        Entry::Interrupt { vector } => vector,
+        _ => panic!("{why:?} on CPU {number}"),
+    };
+    if interrupt::accept(vector) == Cause::Nothing {
+        with_pair(cpu, |pair| pair.late += 1);
+        // SAFETY: as in `run`.
+        unsafe { go_on(cpu) }
+    }
+    if before == 1 {
+        // Its call was about to come.
+        run(cpu, 0)
+    }
+    let count = cpu.context().map_or(0, |context| context.get(Slot::Eax));
+    let slices = with_pair(cpu, |pair| {
+        pair.slices += 1;
+        pair.count = count;
+        pair.slices
+    });
+    if slices < SLICES {
+        run(cpu, 1)
+    }
+    let (late, count) = with_pair(cpu, |pair| (pair.late, pair.count));
+    assert!(late > 0 && count > 0, "CPU {number}: {late} interrupts ended no slice, the loop counted to {count}");
+    assert_eq!(interrupt::spurious(), 0);
+    if DONE.fetch_add(1, Ordering::SeqCst) + 1 == arrived() {
+        say!("{SLICES} slices have ended on each of {} CPUs", arrived());
+        power::leave(Reason::Done)
+    }
+    registers::halt()
+}
+
+/// Lets one of the CPU's threads run, for a whole slice.
+fn run(cpu: &mut Cpu, which: usize) -> ! {
+    let thread = with_pair(cpu, |pair| {
+        pair.runs = which;
+        pair.threads[which].thread
+    });
+    timer::begin(cpu.number(), true);
+    // SAFETY: the thread is this CPU's, its map was made by `user_spaces`.
+    unsafe { enter(cpu, thread, Way::Iret) }
+}
+
+fn with_pair<R>(cpu: &Cpu, f: impl FnOnce(&mut Pair) -> R) -> R {
+    f(PAIRS[cpu.number()].lock().as_mut().expect("`prepare` has run"))
+}

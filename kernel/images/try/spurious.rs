@@ -1,0 +1,27 @@
+//! Interrupts that nobody asked for are counted, and nothing else; so is the machine's word for "there was nothing". One that
+//! comes while the CPU works waits for its halt.
+#![no_std]
+#![no_main]
+
+use kernel::exit::Reason;
+use kernel::metal::apic::LocalApic;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::{Image, entry, interrupt, power};
+use kernel::{say, vectors};
+
+kernel::image!(Image { start, ..Image::DEFAULT });
+
+fn start(cpu: &mut Cpu) -> ! {
+    let apic = LocalApic::here();
+    for vector in [vectors::FIRST_LINE, vectors::TIMER - 1, vectors::SPURIOUS] {
+        let before = interrupt::spurious();
+        apic.send(cpu.apic(), vector);
+        for _ in 0..1000 {
+            assert_eq!(interrupt::spurious(), before, "no interrupt comes while the CPU works");
+        }
+        entry::wait_for_interrupt();
+        assert_eq!(interrupt::spurious(), before + 1, "vector {vector} was counted");
+    }
+    say!("{} interrupts that nobody asked for", interrupt::spurious());
+    power::leave(Reason::Done)
+}

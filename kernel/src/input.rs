@@ -1,0 +1,92 @@
+//! What a device has received and nobody has taken yet.
+
+/// Characters that are kept; a person types no more in a second.
+const KEPT: usize = 1024;
+
+/// A ring of the newest characters.
+#[derive(Debug)]
+pub struct Input {
+    bytes: [u8; KEPT],
+    start: usize,
+    count: usize,
+    lost: u32,
+}
+
+impl Input {
+    /// Nothing.
+    pub const fn new() -> Input {
+        Input { bytes: [0; KEPT], start: 0, count: 0, lost: 0 }
+    }
+
+    /// Adds a character; where there is no room, the oldest one goes.
+    pub fn push(&mut self, byte: u8) {
+        self.bytes[(self.start + self.count) % KEPT] = byte;
+        if self.count < KEPT {
+            self.count += 1;
+        } else {
+            self.start = (self.start + 1) % KEPT;
+            self.lost += 1;
+        }
+    }
+
+    /// Takes the oldest characters, as many as `into` has room for and there are; how many.
+    pub fn take(&mut self, into: &mut [u8]) -> usize {
+        let count = into.len().min(self.count);
+        for byte in &mut into[..count] {
+            *byte = self.bytes[self.start];
+            self.start = (self.start + 1) % KEPT;
+        }
+        self.count -= count;
+        count
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// How many characters had to go.
+    pub fn lost(&self) -> u32 {
+        self.lost
+    }
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Input::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+    use std::vec;
+    use std::vec::Vec;
+
+    proptest! {
+        #[test]
+        fn it_is_a_queue_that_forgets_its_oldest(
+            steps in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..400), 0usize..300), 1..12),
+        ) {
+            let (mut input, mut model, mut lost) = (Input::new(), VecDeque::new(), 0);
+            for (pushed, taken) in steps {
+                for byte in pushed {
+                    input.push(byte);
+                    model.push_back(byte);
+                    if model.len() > KEPT {
+                        model.pop_front();
+                        lost += 1;
+                    }
+                }
+                let mut into = vec![0; taken];
+                let count = input.take(&mut into);
+                let expected: Vec<u8> = model.drain(..taken.min(model.len())).collect();
+                prop_assert_eq!(&into[..count], &expected[..]);
+                prop_assert_eq!(input.is_empty(), model.is_empty());
+                prop_assert_eq!(input.lost(), lost);
+            }
+        }
+    }
+}

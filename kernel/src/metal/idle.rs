@@ -1,0 +1,35 @@
+//! Idle CPUs halt, and are woken by whoever puts something before them.
+
+use super::apic::LocalApic;
+use super::{entry, smp};
+use crate::doorbell::Doorbell;
+use crate::layout::MAX_CPUS;
+use crate::vectors;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+static BELLS: [Doorbell; MAX_CPUS] = [const { Doorbell::new() }; MAX_CPUS];
+/// How often each CPU has halted.
+static HALTS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
+
+/// CPU `cpu`, which runs this, has found nothing to do: it halts until an interrupt comes, unless somebody rang meanwhile.
+/// Afterwards it looks again.
+pub fn rest(cpu: usize) {
+    let bell = &BELLS[cpu];
+    if bell.may_halt() {
+        HALTS[cpu].fetch_add(1, Ordering::Relaxed);
+        entry::wait_for_interrupt();
+        bell.wake();
+    }
+}
+
+/// Something is there for CPU `cpu`, which is another: it is woken if it halts.
+pub fn ring(cpu: usize) {
+    if BELLS[cpu].ring() {
+        LocalApic::here().send(smp::apic(cpu), vectors::WAKE);
+    }
+}
+
+/// How often CPU `cpu` has halted.
+pub fn halts(cpu: usize) -> u32 {
+    HALTS[cpu].load(Ordering::Relaxed)
+}

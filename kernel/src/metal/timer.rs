@@ -1,0 +1,72 @@
+//! Time slices: each CPU's APIC has a timer, which ends the slice of the program that runs. The kernel is never interrupted:
+//! a slice that ends there ends the program's first instruction afterwards.
+
+use super::apic::LocalApic;
+use super::interrupt::Cause;
+use super::pit;
+use crate::layout::MAX_CPUS;
+use crate::vectors;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// How long a program runs before all others of its CPU have their turn, in microseconds.
+pub const SLICE: u32 = 10_000;
+
+/// How often the timer is measured: what delays a measurement makes it too long, so that the least is right.
+const MEASUREMENTS: u32 = 3;
+/// How long each takes, in microseconds.
+const MEASURED: u32 = 2_000;
+
+/// Ticks of a slice. All CPUs' timers have the same clock.
+static TICKS: AtomicU32 = AtomicU32::new(0);
+
+/// Whether the slice that the CPU's timer has measured last is over.
+static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS];
+
+/// The local APIC's timer does not run (the machine's fault).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoTimer;
+
+/// Finds out how fast the timers run, by the one clock whose frequency every PC shares.
+///
+/// # Safety
+/// As for [`pit::wait`].
+pub(super) unsafe fn calibrate(apic: LocalApic) -> Result<(), NoTimer> {
+    apic.set_timer(None);
+    let measure = |_| {
+        apic.start_timer(u32::MAX);
+        // SAFETY: the caller's obligation is the very same.
+        unsafe { pit::wait(MEASURED, || false) };
+        u32::MAX - apic.timer_left()
+    };
+    let least = (0..MEASUREMENTS).map(measure).min().unwrap_or(0);
+    let ticks = u64::from(least) * u64::from(SLICE) / u64::from(MEASURED);
+    let ticks = u32::try_from(ticks).ok().filter(|&ticks| ticks > 0).ok_or(NoTimer)?;
+    TICKS.store(ticks, Ordering::Relaxed);
+    apic.start_timer(0);
+    Ok(())
+}
+
+/// Lets this CPU's timer interrupt, once it runs.
+pub(super) fn set_up(apic: LocalApic) {
+    apic.set_timer(Some(vectors::TIMER));
+}
+
+/// The program that CPU `cpu`, which runs this, enters next gets a whole slice if it is `another` than the one before;
+/// otherwise it goes on with what it has left, unless that is nothing.
+#[inline]
+pub fn begin(cpu: usize, another: bool) {
+    if another || OVER[cpu].load(Ordering::Relaxed) {
+        OVER[cpu].store(false, Ordering::Relaxed);
+        LocalApic::here().start_timer(TICKS.load(Ordering::Relaxed));
+    }
+}
+
+/// The timer of CPU `cpu`, which runs this, has interrupted.
+pub(super) fn accept(cpu: usize, apic: LocalApic) -> Cause {
+    if apic.timer_left() > 0 {
+        // It ended in the kernel, which has then begun another slice.
+        return Cause::Nothing;
+    }
+    OVER[cpu].store(true, Ordering::Relaxed);
+    Cause::Event
+}

@@ -1,0 +1,68 @@
+//! Every interleaving of a CPU that halts with others that put something before it, by loom:
+//! `RUSTFLAGS="--cfg loom" cargo test -p kernel --test loom_doorbell --target-dir target/loom`.
+#![cfg(loom)]
+
+use kernel::doorbell::Doorbell;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU32, Ordering};
+use loom::thread;
+
+/// What a CPU has: things before it, its bell, and whether an interrupt waits for it.
+struct Cpu {
+    things: AtomicU32,
+    bell: Doorbell,
+    interrupt: AtomicU32,
+}
+
+impl Cpu {
+    fn new() -> Arc<Cpu> {
+        Arc::new(Cpu { things: AtomicU32::new(0), bell: Doorbell::new(), interrupt: AtomicU32::new(0) })
+    }
+
+    /// Puts a thing before it.
+    fn put(&self) {
+        // Relaxed: that the owner sees it is the bell's doing.
+        self.things.fetch_add(1, Ordering::Relaxed);
+        if self.bell.ring() {
+            self.interrupt.store(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until `many` things are there. A lost wake-up is a loop without an end, which loom reports.
+    fn wait(&self, many: u32) {
+        while self.things.load(Ordering::Relaxed) < many {
+            if self.bell.may_halt() {
+                while self.interrupt.swap(0, Ordering::Relaxed) == 0 {
+                    thread::yield_now();
+                }
+                self.bell.wake();
+            }
+        }
+    }
+}
+
+#[test]
+fn no_wake_up_is_lost() {
+    loom::model(|| {
+        let cpu = Cpu::new();
+        let other = {
+            let cpu = cpu.clone();
+            thread::spawn(move || cpu.put())
+        };
+        cpu.wait(1);
+        other.join().expect("no panic");
+    });
+}
+
+#[test]
+fn none_of_two_is_lost() {
+    loom::model(|| {
+        let cpu = Cpu::new();
+        let others = [(); 2].map(|()| {
+            let cpu = cpu.clone();
+            thread::spawn(move || cpu.put())
+        });
+        cpu.wait(2);
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+    });
+}

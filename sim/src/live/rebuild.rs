@@ -1,0 +1,245 @@
+//! Ghost state, made up from the facts that it stands for.
+//!
+//! What is said here is what each ghost *means*; whether the rest of the state agrees, the invariant says. Where a state has
+//! no ghosts with which it holds, something is broken whichever are chosen: a page that is mapped twice has a list of two
+//! places, a thread that is in no queue is on its way for ever.
+use super::dump::{Dump, Error};
+use crate::board::{self, Board, Memory};
+use crate::machine::{Sim, processor, shared};
+use crate::snapshot::Snapshot;
+use domain::{Count, Map};
+use layer::constants::*;
+use layer::dump::machine;
+use layer::fields::*;
+use layer::page_table::is_user_directory;
+use layer::process::sched_init;
+use layer::queue::{Fifo, root};
+use layer::state::{Boot, Cpu, Shared};
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// A machine at rest, with ghost state.
+pub struct Rest<'m> {
+    /// Its CPUs.
+    pub cpus: Vec<Cpu<'m, Sim>>,
+    /// What the frames are used for that are in some page map, by number.
+    pub uses: FxHashMap<u32, Use>,
+    /// Pages that each container was charged for itself and that are in none of its maps.
+    pub lost: Vec<u32>,
+    /// Frames that were handed out and that neither a map nor a container's account knows.
+    pub strays: Vec<u32>,
+    /// Channels whose locks are held.
+    pub held: Vec<u32>,
+}
+
+/// What a frame is used for, and by whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Use {
+    /// The CPU.
+    pub cpu: u32,
+    /// It is a page table; otherwise a page.
+    pub table: bool,
+}
+
+/// Gives the state of `dump`, with ghosts, to `look`; the thread works for that machine from then on.
+///
+/// # Errors
+/// When the dump does not fit.
+pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, Error> {
+    let word = |name| -> Result<u32, Error> {
+        u32::try_from(dump.shared.machine(0, name)?).map_err(|_| Error::NoSuch(name.to_owned()))
+    };
+    let boot: Boot<Sim> = Boot { nps: word(machine::NPS)?, norm: word(machine::NORM)? };
+    board::seat(Arc::new(Board::bare(Memory::all(boot.nps.min(MAX_PAGE)))), None);
+    let shared = Shared { boot, ..shared() };
+    let mut cpus = Vec::new();
+    for (number, part) in (0..).zip(&dump.own) {
+        let mut cpu = processor(&shared, number);
+        // What it leaves is the ghost state of a CPU that has done nothing yet.
+        sched_init(&mut cpu, 0).map_err(|stuck| Error::NoSuch(format!("machine that boots: {stuck:?}")))?;
+        let mut state = Snapshot::take(&cpu);
+        if number == 0 {
+            dump.shared.put_shared(&mut state)?;
+        }
+        part.put_own(number, &mut state)?;
+        state.restore(&mut cpu);
+        let (user, map) = (part.machine(number, machine::USER)? != 0, part.machine(number, machine::MAP)?);
+        let ghost = &mut cpu.own.ghost.0;
+        (ghost.ikern, ghost.ipt) = (!user, !user);
+        ghost.pt = if user { map as u32 } else { 0 };
+        cpus.push(cpu);
+    }
+    let held =
+        (0..NUM_CHAN).filter(|&q| dump.shared.scalar(layer::dump::MACHINE, q, machine::HELD).is_some()).collect();
+    place_threads(&mut cpus, &shared);
+    let mut rest = Rest { cpus, uses: FxHashMap::default(), lost: vec![0; NUM_ID as usize], strays: Vec::new(), held };
+    walk_page_maps(&mut rest);
+    hand_out(&mut rest, &shared);
+    know_contents(&mut rest, &shared);
+    Ok(look(&rest))
+}
+
+/// Where each thread is: it runs, or is in the queue in which it is found.
+fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
+    let mut threads = shared.links.inspect();
+    for thread in 1..NUM_PROC {
+        let home = root(thread) - 1;
+        let alive = match cpus.get(home as usize) {
+            Some(cpu) => cpu.own.ac.get([thread]).used,
+            // The main thread of a CPU that the machine does not have.
+            None => thread <= TOTAL_CPU,
+        };
+        // A thread that is alive and nowhere stays on its way, which no thread may be.
+        let place = match alive {
+            true if thread > TOTAL_CPU || (home as usize) < cpus.len() => place::FLIGHT,
+            true => place::RUN,
+            false => place::DEAD,
+        };
+        threads.tcb.set([thread], ThreadGhost { place, prev: NO_THREAD, seq: Count(0), home });
+    }
+    for cpu in &*cpus {
+        if cpu.own.cur < NUM_PROC {
+            threads.tcb.update([cpu.own.cur], |thread| thread.place = place::RUN);
+        }
+    }
+    let mut queue = |fifo: &mut Fifo<Sim>, id: u32| {
+        let (mut thread, mut before, mut seq) = (fifo.head, NO_THREAD, 0);
+        while thread < NUM_PROC {
+            let tcb = threads.tcb.get([thread]);
+            // It is in a queue already, or in this one a second time: that is where the two disagree.
+            if tcb.place < NUM_CHAN || tcb.place == place::RUN {
+                break;
+            }
+            threads.tcb.set([thread], ThreadGhost { place: id, prev: before, seq: Count(seq), ..tcb });
+            (before, thread, seq) = (thread, threads.next.get([thread]).thread, seq + 1);
+        }
+        (fifo.span.0.lo, fifo.span.0.hi) = (Count(0), Count(seq));
+    };
+    for (number, cpu) in (0..).zip(cpus) {
+        queue(&mut cpu.own.ready, number);
+    }
+    for row in 0..TOTAL_CPU {
+        queue(&mut shared.pending.inspect(row).fifo, MSG_Q + row);
+    }
+    for row in 0..NUM_CV {
+        queue(&mut shared.sleep.inspect(row).fifo, SLP_Q + row);
+    }
+}
+
+/// What each CPU uses frames for, and where each page is mapped: what the page maps say.
+fn walk_page_maps(rest: &mut Rest<'_>) {
+    for (number, cpu) in (0..).zip(&mut rest.cpus) {
+        let (dirs, tables, ghost) = (&cpu.own.dirs, &cpu.own.tables, &mut cpu.own.ghost.0);
+        let mut found = Vec::new();
+        for thread in (1..NUM_PROC).filter(|&thread| root(thread) == number + 1) {
+            for index in (0..).take_while(|&index| index < DIRECTORIES).filter(|&index| is_user_directory::<Sim>(index))
+            {
+                if let Pde::Table { frame } = dirs.get([thread, index])
+                    && frame < MAX_PAGE
+                {
+                    // Of two entries that name the same table, one does not own it.
+                    if matches!(ghost.pperm.get([frame]), FrameUse::Undef) {
+                        ghost.pperm.set([frame], FrameUse::Hide { thread, index });
+                        ghost.tables.fill(&[frame], PteGhost { defined: true, slot: 0 });
+                        rest.uses.entry(frame).or_insert(Use { cpu: number, table: true });
+                    }
+                    found.push((thread, index, frame));
+                }
+            }
+        }
+        for (thread, directory, frame) in found {
+            for index in 0..ENTRIES {
+                let Pte::Valid { page, .. } = tables.get([frame, index]) else { continue };
+                if page >= MAX_PAGE {
+                    continue;
+                }
+                if matches!(ghost.pperm.get([page]), FrameUse::Undef) {
+                    ghost.pperm.set([page], FrameUse::Alloc);
+                    rest.uses.entry(page).or_insert(Use { cpu: number, table: false });
+                }
+                let ReverseMap { valid, len: slot } = ghost.lat.get([page]);
+                ghost.lat.set([page], ReverseMap { valid, len: slot + 1 });
+                ghost.lat_entry.set([page, slot], ReverseEntry { thread, directory, index });
+                ghost.tables.set([frame, index], PteGhost { defined: true, slot });
+                ghost.charged.update([thread], |charge| charge.pages = charge.pages + 1);
+            }
+            ghost.charged.update([thread], |charge| charge.pages = charge.pages + 1);
+        }
+    }
+}
+
+/// Directory entries of a page map, and entries of a page table.
+const DIRECTORIES: u32 = <Directories as domain::Field<Sim>>::DIMS[1];
+const ENTRIES: u32 = <PageTables as domain::Field<Sim>>::DIMS[1];
+
+/// Whose each frame is that was handed out, and whose account it is on.
+///
+/// A page that was charged and could not be mapped is in no map (P31): it belongs to a container whose usage says so. Which
+/// of several such pages is whose, nothing tells and nothing needs to.
+fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
+    let mut table = shared.at.inspect(0);
+    for (&frame, &Use { cpu, .. }) in &rest.uses {
+        table.owner.0.owners.set([frame], Owner { cpu });
+    }
+    let uses = &rest.uses;
+    let is_loose = |&frame: &u32| table.frames.get([frame]).alloc && !uses.contains_key(&frame);
+    let mut loose: Vec<u32> = (0..MAX_PAGE).filter(is_loose).rev().collect();
+    for (number, cpu) in (0..).zip(&mut rest.cpus) {
+        for id in (1..NUM_ID).filter(|&id| root(id) == number + 1) {
+            let container = cpu.own.ac.get([id]);
+            if !container.used {
+                continue;
+            }
+            let children = (0..container.nchildren.min(MAX_CHILDREN)).map(|k| id * MAX_CHILDREN + 1 + k);
+            let quotas: u64 =
+                children.filter(|&child| child < NUM_ID).map(|child| u64::from(cpu.own.ac.get([child]).quota)).sum();
+            let ghost = &mut cpu.own.ghost.0;
+            while u64::from(container.usage) > quotas + ghost.charged.get([id]).pages.0
+                && let Some(frame) = loose.pop()
+            {
+                table.owner.0.owners.set([frame], Owner { cpu: number });
+                ghost.pperm.set([frame], FrameUse::Alloc);
+                ghost.charged.update([id], |charge| charge.pages = charge.pages + 1);
+                rest.lost[id as usize] += 1;
+            }
+        }
+    }
+    // Nobody's, but handed out: somebody has to own them.
+    for &frame in &loose {
+        table.owner.0.owners.set([frame], Owner { cpu: 0 });
+        if let Some(cpu) = rest.cpus.first_mut() {
+            cpu.own.ghost.0.pperm.set([frame], FrameUse::Alloc);
+        }
+    }
+    rest.strays = loose;
+}
+
+/// What is known of registers, pages and messages: real memory always holds something.
+fn know_contents(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
+    let mut channels = shared.channels.inspect();
+    for q in 0..NUM_CHAN {
+        let words = channels.pool.get([q]).count.min(MAX_WORDS);
+        if words > 0 {
+            channels.ghost.0.locks.update([q], |lock| lock.words = words);
+        }
+    }
+    channels.ghost.0.defined.define(|_| Defined { defined: true });
+    let threads = shared.links.inspect();
+    for cpu in &mut rest.cpus {
+        let own = &mut cpu.own;
+        let ghost = &mut own.ghost.0;
+        let pages: Arc<FxHashMap<u32, ()>> = Arc::new(
+            (0..MAX_PAGE)
+                .filter(|&frame| matches!(ghost.pperm.get([frame]), FrameUse::Alloc))
+                .map(|frame| (frame, ()))
+                .collect(),
+        );
+        ghost.hp_defined.define(move |[frame, _]| Defined { defined: pages.contains_key(&frame) });
+        for thread in 1..NUM_PROC {
+            let tcb = threads.tcb.get([thread]);
+            if tcb.place != place::DEAD && tcb.home == own.cpu {
+                ghost.uctxt_kind.fill(&[thread], SlotKind::Int);
+            }
+        }
+    }
+}

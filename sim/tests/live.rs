@@ -1,0 +1,224 @@
+//! The checker of a kernel that has erased its ghosts, tried on the hosted machine, which has them: what it is told is the
+//! state without them.
+use domain::Map;
+use layer::channel::{Channel, acquire_lock_chan, ipc_send_body, release_lock_chan};
+use layer::constants::*;
+use layer::dump::{Counts, Out, Situation, write_own, write_shared};
+use layer::fields::*;
+use layer::invariant::facts;
+use layer::page_alloc::palloc;
+use layer::page_table::pt_resv;
+use layer::process::{proc_create, proc_start_user, sched_init};
+use layer::state::{Cpu, Shared};
+use layer::thread::thread_yield;
+use proptest::prelude::*;
+use sim::live::{Checkpoint, Dump, MADE_TRUE, Problem};
+use sim::machine::{Sim, processor, shared};
+use std::collections::BTreeSet;
+
+/// Keeps a dump.
+struct Kept(Vec<u8>);
+
+impl Out for Kept {
+    fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+}
+
+/// What these CPUs tell; those of `users` execute programs.
+fn tell(shared: &Shared<Sim>, cpus: &mut [Cpu<'_, Sim>], held: Option<u32>) -> Vec<u8> {
+    let mut kept = Kept(Vec::new());
+    write_shared(&mut kept, shared, 0, cpus.len() as u32, Counts { entries: 7, calls: 5 }, |q| held == Some(q));
+    for (number, cpu) in (0..).zip(cpus) {
+        let user = !cpu.own.ghost.0.ikern;
+        let map = if user { cpu.own.ghost.0.pt } else { cpu.own.cur };
+        write_own(&mut kept, &mut cpu.own, Situation { cpu: number, user, map });
+    }
+    kept.0
+}
+
+fn look(bytes: &[u8]) -> Checkpoint {
+    let dump = Dump::read(bytes).expect("a dump").expect("one dump");
+    Checkpoint::of(&dump).expect("a state")
+}
+
+/// The child of CPU 0's main thread, and the thread that runs there; a page of it, its page table, a page of no map.
+const CHILD: u32 = 9;
+const PAGE: u32 = KERN_LOW;
+const TABLE: u32 = KERN_LOW + 1;
+const LOOSE: u32 = KERN_LOW + 2;
+const DIRECTORY: u32 = KERN_LOW / 512;
+/// A child of CPU 1's main thread, which waits there, and a page of it.
+const OTHER: u32 = 17;
+const OTHER_TABLE: u32 = KERN_LOW + 4;
+
+/// Does a little of everything: on CPU 0 a child runs in user mode, on CPU 1 one is ready.
+fn live(cpus: &mut [Cpu<'_, Sim>]) {
+    for cpu in &mut *cpus {
+        sched_init(cpu, 0).unwrap();
+    }
+    let cpu = &mut cpus[0];
+    assert_eq!(proc_create(cpu, 0, 0, 30), Ok(CHILD));
+    assert_eq!(pt_resv(cpu, CHILD, ADR_LOW, perm::PTU), Ok(TABLE));
+    assert_eq!(palloc(cpu, CHILD), Ok(LOOSE));
+    let _ = thread_yield(cpu, Context { esp: 0, ra: 1 }).unwrap();
+    assert_eq!(acquire_lock_chan(cpu, Channel(SLP_Q)), Ok(()));
+    assert_eq!(ipc_send_body(cpu, Channel(SLP_Q), ADR_LOW, 2), Ok(2));
+    release_lock_chan(cpu, Channel(SLP_Q)).unwrap();
+    let _ = proc_start_user(cpu).unwrap();
+    let cpu = &mut cpus[1];
+    assert_eq!(proc_create(cpu, 0, 0, 30), Ok(OTHER));
+    assert_eq!(pt_resv(cpu, OTHER, ADR_LOW, perm::PTU), Ok(OTHER_TABLE));
+}
+
+/// What is found of the machine after `corrupt`.
+fn found(corrupt: impl FnOnce(&mut [Cpu<'_, Sim>])) -> Checkpoint {
+    let shared = shared();
+    let mut cpus = [processor(&shared, 0), processor(&shared, 1)];
+    live(&mut cpus);
+    corrupt(&mut cpus);
+    look(&tell(&shared, &mut cpus, None))
+}
+
+#[test]
+fn a_live_machine_is_clean_and_every_page_is_accounted_for() {
+    let found = found(|_| ());
+    assert_eq!((&found.violations[..], &found.problems[..]), (&[][..], &[][..]));
+    assert_eq!(found.counts, Counts { entries: 7, calls: 5 });
+    let pages = found.pages;
+    assert_eq!((pages.mapped, pages.tables, pages.lost, pages.strays), (2, 2, 1, 0));
+    assert_eq!((pages.total(), pages.free), (MAX_PAGE, MAX_PAGE / 2 - KERN_LOW - 5));
+}
+
+type Corruption = (&'static str, fn(&mut [Cpu<'_, Sim>]));
+
+/// What is changed of the real state, by the fact that is to notice it.
+const CORRUPTIONS: &[Corruption] = &[
+    ("H1", |cpus| cpus[0].own.nps = 5),
+    ("H6.2", |cpus| cpus[0].own.ac.update([CHILD], |child| child.parent = CHILD)),
+    ("H6.4", |cpus| cpus[0].own.ac.update([CHILD], |child| child.usage = child.quota + 1)),
+    ("H6.5", |cpus| cpus[0].own.ac.update([CHILD], |child| child.parent = 500)),
+    ("H6.6", |cpus| cpus[0].own.ac.update([CHILD], |child| child.used = false)),
+    ("H6.7", |cpus| cpus[0].own.ac.update([1], |root| root.nchildren = 0)),
+    ("H6.8", |cpus| cpus[0].own.ac.update([CHILD], |child| child.parent = 2)),
+    ("H6.9", |cpus| cpus[0].own.ac.update([CHILD], |child| child.quota += 1)),
+    ("H6.11", |cpus| cpus[0].own.ac.update([1], |root| root.nchildren = 9)),
+    ("H6.12", |cpus| cpus[0].own.ac.update([CHILD], |child| child.parent = 2)),
+    ("H11", |cpus| cpus[0].own.ghost.0.pt = NUM_PROC),
+    ("H14", |cpus| cpus[1].own.ac.update([3], |container| container.used = false)),
+    ("H15", |cpus| cpus[0].own.console.start = CONSOLE_BUFFER_SIZE),
+    ("H16", |cpus| cpus[0].own.console.len = CONSOLE_BUFFER_SIZE),
+    ("H17", |cpus| cpus[0].own.cpu = TOTAL_CPU),
+    ("H18", |cpus| cpus[0].own.cur = NUM_PROC),
+    ("H19", |cpus| cpus[0].own.cpu = 1),
+    ("L3", |cpus| cpus[0].own.kctxt.set([1], Context { esp: 0, ra: STAGES })),
+    // The processor uses another page map than that of the running thread.
+    ("D3", |cpus| cpus[0].own.ghost.0.pt = 1),
+    ("D4.1", |cpus| cpus[0].own.cur = 700),
+    ("D4.2", |cpus| cpus[1].own.cur = 1),
+    // Links that are lost, lead in a circle, or to a thread of another queue.
+    ("D4.4", |cpus| cpus[0].own.ready.head = CHILD),
+    ("D4.4", |cpus| cpus[0].own.ready.tail = NO_THREAD),
+    ("D4.4", |cpus| cpus[0].shared.links.inspect().next.update([1], |link| link.thread = 1)),
+    ("D4.4", |cpus| cpus[0].shared.links.inspect().next.update([1], |link| link.thread = OTHER)),
+    ("D4.5", |cpus| cpus[0].shared.pending.inspect(0).fifo.head = 1),
+    ("D4.6", |cpus| (cpus[1].own.ready.head, cpus[1].own.ready.tail) = (NO_THREAD, NO_THREAD)),
+    ("D4.6", |cpus| cpus[0].shared.links.inspect().next.update([CHILD], |link| link.cpu = 1)),
+    ("D4.7", |cpus| (cpus[0].own.ready.head, cpus[0].own.ready.tail) = (NO_THREAD, NO_THREAD)),
+    ("D6.1", |cpus| cpus[0].own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
+    ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),
+    ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 1000 })),
+    // A page of another CPU's.
+    ("D9", |cpus| cpus[1].own.tables.set([OTHER_TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
+    ("D10", |cpus| cpus[0].own.ac.update([CHILD], |child| child.usage -= 2)),
+    ("D10", |cpus| cpus[1].own.ac.update([OTHER], |child| child.usage += 1)),
+    ("D11", |cpus| cpus[0].shared.at.inspect(0).frames.update([PAGE], |frame| frame.alloc = false)),
+    ("D11", |cpus| cpus[0].shared.at.inspect(0).frames.update([7], |frame| frame.kind = kind::NORM)),
+    ("D11", |cpus| cpus[0].shared.at.inspect(0).cursor += 1),
+    // A page table where there is no memory of users.
+    ("D11", |cpus| cpus[1].own.dirs.set([OTHER, DIRECTORY + 9], Pde::Table { frame: 5 })),
+    ("D12", |cpus| cpus[0].own.ac.update([OTHER], |container| container.used = true)),
+    ("D15.1", |cpus| cpus[0].shared.channels.inspect().pool.update([SLP_Q], |control| control.count = MAX_WORDS + 1)),
+    // A page that is mapped twice.
+    ("D18", |cpus| cpus[0].own.tables.set([TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
+    ("D19.1", |cpus| cpus[0].own.vm.set_up = true),
+    ("D20.1", |cpus| cpus[0].own.com1.on = false),
+    ("D20.2", |cpus| cpus[0].own.com1.rx.len = 3),
+    ("D20.3", |cpus| cpus[0].own.com1.rx.start = SERIAL_HW_BUF_SIZE),
+    ("D20.4", |cpus| cpus[0].own.rx_buf.set([11], Cell { value: 256 })),
+    ("D20.5", |cpus| cpus[0].own.cons_buf.set([511], Cell { value: 1000 })),
+    ("D20.6", |cpus| (cpus[0].own.serial_exists, cpus[0].own.ioapic.enables) = (true, COM1_LINE)),
+];
+
+#[test]
+fn each_corruption_of_the_real_state_is_reported_by_its_fact() {
+    for (at, &(number, corrupt)) in CORRUPTIONS.iter().enumerate() {
+        let violations = found(corrupt).violations;
+        let broken: BTreeSet<_> = violations.iter().map(|violation| violation.number).collect();
+        assert!(broken.contains(number), "corruption {at}, which breaks {number}, is reported as {violations:?}");
+    }
+}
+
+#[test]
+fn every_fact_is_tried_or_said_to_be_made_true() {
+    let planted: BTreeSet<_> = CORRUPTIONS.iter().map(|(number, _)| *number).collect();
+    let made: BTreeSet<_> = MADE_TRUE.iter().map(|(number, _)| *number).collect();
+    let missing: Vec<_> = facts::<Sim>()
+        .map(|fact| fact.number)
+        .filter(|number| planted.contains(number) == made.contains(number))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[test]
+fn what_is_no_fact_is_reported_too() {
+    let stray = |cpus: &mut [Cpu<'_, Sim>]| {
+        cpus[0].shared.at.inspect(0).frames.update([LOOSE + 40], |frame| frame.alloc = true);
+        cpus[0].shared.at.inspect(0).cursor = KERN_LOW;
+    };
+    let found = found(stray);
+    // Frames that are charged are taken in order; what is left over is the last.
+    assert_eq!(found.problems, [Problem::Strays { first: LOOSE + 40, count: 1 }]);
+    assert_eq!((found.pages.strays, found.pages.total()), (1, MAX_PAGE));
+
+    let shared = shared();
+    let mut cpus = [processor(&shared, 0), processor(&shared, 1)];
+    live(&mut cpus);
+    let found = look(&tell(&shared, &mut cpus, Some(SLP_Q + 3)));
+    assert_eq!(found.problems, [Problem::Held { channel: SLP_Q + 3 }]);
+}
+
+#[test]
+fn two_dumps_come_one_after_the_other() {
+    let shared = shared();
+    let mut cpus = [processor(&shared, 0), processor(&shared, 1)];
+    live(&mut cpus);
+    let mut bytes = tell(&shared, &mut cpus, None);
+    bytes.extend(tell(&shared, &mut cpus, None));
+    let mut rest = &bytes[..];
+    let [first, second] = [(); 2].map(|()| Dump::read(&mut rest).unwrap().unwrap());
+    assert_eq!(first, second);
+    assert!(Dump::read(&mut rest).unwrap().is_none());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Rubbish is an error or a state with violations, never a panic.
+    #[test]
+    fn a_dump_that_is_damaged_is_never_a_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
+        let shared = shared();
+        let mut cpus = [processor(&shared, 0), processor(&shared, 1)];
+        live(&mut cpus);
+        let mut bytes = tell(&shared, &mut cpus, None);
+        let at = at.index(bytes.len());
+        if cut {
+            bytes.truncate(at);
+        } else {
+            bytes[at] = byte;
+        }
+        if let Ok(Some(dump)) = Dump::read(&bytes[..]) {
+            let _ = Checkpoint::of(&dump);
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! What each entry may touch, of the caller's state and of others', and what it promises.
+//!
+//! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write, whatever happens on the way, and
+//! a postcondition. Both are proved where the entry is; what other CPUs do meanwhile is theirs.
+use crate::message::{ENDED, FILLED, FREE};
+use crate::next::Next;
+use crate::stage::Stage;
+use crate::system::System;
+use crate::table::Arguments;
+use abi::{CHANNELS, Call, Error};
+use domain::{Map, Wide};
+use layer::constants::*;
+use layer::contract::Cells;
+use layer::invariant::View;
+use layer::machine::{Machine, Spec};
+
+/// An entry that was made: the state before and after it.
+pub struct Made<'a, M: System + Spec> {
+    /// The state before.
+    pub before: View<'a, M>,
+    /// The state after.
+    pub after: View<'a, M>,
+    /// The arguments.
+    pub arguments: &'a Arguments<M>,
+    /// What it ended in.
+    pub next: &'a Next<M>,
+    /// A word about which nothing is known, for promises that speak of all.
+    pub any: M::Word,
+}
+
+/// What an entry may write, and what it promises.
+pub struct Effect<M: System + Spec> {
+    /// The cells that it may write.
+    pub frame: fn(&Made<'_, M>, Cells<'_, M>),
+    /// Its postcondition.
+    pub promise: fn(&Made<'_, M>) -> bool,
+}
+
+impl<M: System + Spec> Clone for Effect<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M: System + Spec> Copy for Effect<M> {}
+
+impl<M: System + Spec> Made<'_, M> {
+    /// Who ran.
+    fn cur(&self) -> M::Word {
+        self.before.own.cur
+    }
+
+    /// What who ran has in `slot` of its registers, in the state `at`.
+    fn register(&self, at: &View<'_, M>, slot: u32) -> M::Word {
+        at.own.uctxt.get([self.cur(), slot.into()]).value.low()
+    }
+
+    /// The call ended with this error number.
+    fn ended_with(&self, error: Error) -> bool {
+        self.register(&self.after, slot::EAX) == error as u32
+    }
+
+    /// Who ran goes on with `stage` some day.
+    fn saved(&self, stage: Stage) -> bool {
+        self.after.own.kctxt.get([self.cur()]).ra == stage as u32
+    }
+
+    /// Who ran still does.
+    fn stays(&self) -> bool {
+        self.after.own.cur == self.cur()
+    }
+
+    /// The trap stored the program's registers, and nothing has changed them since.
+    fn stored(&self) -> bool {
+        self.any >= UCTXT_SIZE
+            || self.after.own.uctxt.get([self.cur(), self.any]).value
+                == M::register(&self.arguments.registers, self.any)
+    }
+}
+
+/// The ring, and the page map in use.
+fn mode<M: Machine>(may: Cells<'_, M>) {
+    for scalar in ["ikern", "ipt", "PT"] {
+        may(scalar, "", &[]);
+    }
+}
+
+/// The registers of `thread`.
+fn registers<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
+    may("uctxt", "", &[thread]);
+    may("uctxt.kind", "", &[thread]);
+}
+
+/// A trap, and the way back.
+fn trap<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    mode::<M>(&mut *may);
+    registers::<M>(m.cur(), may);
+}
+
+/// A page of `thread`: its own page map and quota, and frames that were nobody's.
+fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
+    may("AC", "usage", &[thread]);
+    may("AC.charged", "", &[thread]);
+    may("ptpool", "", &[thread]);
+    may("ptpool.defined", "", &[thread]);
+    for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {
+        may(field, "fresh", &[]);
+    }
+    for field in ["pt", "pt.ghost"] {
+        may(field, "table", &[thread]);
+    }
+}
+
+/// Who ran leaves the CPU, and the next ready thread has it.
+fn switch<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    may("cid", "", &[]);
+    may("kctxt", "", &[m.cur()]);
+    for scalar in ["rdy.head", "rdy.tail", "rdy.lo", "rdy.hi"] {
+        may(scalar, "", &[]);
+    }
+    for field in ["tcb", "tcb.next"] {
+        may(field, "mine", &[]);
+    }
+}
+
+/// A child of who ran: it alone, its parent's quota and count of children, and the ready queue, whose last one it is.
+fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    let (cur, parent) = (m.cur(), m.before.own.ac.get([m.cur()]));
+    may("AC", "usage", &[cur]);
+    may("AC", "nchildren", &[cur]);
+    for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
+        may(scalar, "", &[]);
+    }
+    if m.before.own.ready.tail != NO_THREAD {
+        may("tcb.next", "", &[m.before.own.ready.tail]);
+    }
+    if cur < NUM_PROC && parent.nchildren < MAX_CHILDREN {
+        let child = cur * MAX_CHILDREN + 1 + parent.nchildren;
+        for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
+            may(field, "", &[child]);
+        }
+    }
+}
+
+/// The console, and the serial port.
+fn console<M: Machine>(may: Cells<'_, M>) {
+    for name in COM1.iter().chain(&["console.len", "console.rpos", "rx_buf", "cons_buf"]) {
+        may(name, "", &[]);
+    }
+    may("ioapic.lines", "enabled", &[COM1_LINE.into()]);
+}
+
+/// The channel `q`, but for its message, and its lock.
+fn channel<M: Machine>(q: M::Word, may: Cells<'_, M>) {
+    may("syncchpool", "count", &[q]);
+    may("syncchpool", "busy", &[q]);
+    may("syncchpool.lock", "", &[q]);
+    may("lock", "", &[q + CHANNEL_LOCKS]);
+    may("section", "", &[]);
+}
+
+/// Who ran sleeps, behind whoever sleeps there, who may be anybody's.
+fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    switch(m, &mut *may);
+    for field in ["tcb", "tcb.next"] {
+        may(field, "", &[]);
+    }
+}
+
+/// The channel that a call of who runs names, if it names one.
+fn named<M: System + Spec>(m: &Made<'_, M>) -> Option<M::Word> {
+    let channel = m.register(&m.before, slot::EBX);
+    (channel < CHANNELS).then(|| channel + SLP_Q)
+}
+
+/// A call that transfers a message: the caller's page, the channel that it names, the caller's registers.
+fn transfer<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    trap(m, &mut *may);
+    page_of::<M>(m.cur(), &mut *may);
+    sleep(m, &mut *may);
+    if let Some(q) = named(m) {
+        channel::<M>(q, may);
+    }
+}
+
+/// A transfer was made, or refused, or is begun again some day.
+fn transferred<M: System + Spec>(m: &Made<'_, M>, busy: u32, stage: Stage) -> bool {
+    match m.next {
+        Next::Wake(wake) => {
+            m.stays()
+                && m.ended_with(Error::Succ)
+                && named(m).is_some_and(|q| {
+                    wake.cv + SLP_Q == q && wake.left == NUM_PROC && m.after.channels.pool.get([q]).busy == busy
+                })
+        }
+        Next::ToUser(_) => m.stays() && !m.ended_with(Error::Succ),
+        Next::Switch(_) => !m.stays() && m.saved(stage),
+        _ => false,
+    }
+}
+
+/// `system_call`: the caller's registers and, besides, what the call says.
+pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            trap(m, &mut *may);
+            let argument = |slot: u32| M::register(&m.arguments.registers, slot.into()).low();
+            let number = argument(slot::EAX);
+            let is = |call: Call| number == call as u32;
+            if is(Call::Puts) {
+                page_of::<M>(m.cur(), &mut *may);
+            }
+            if is(Call::Spawn) {
+                child(m, &mut *may);
+            }
+            if is(Call::Yield) {
+                switch(m, &mut *may);
+            }
+            if is(Call::Putc) || is(Call::Getc) {
+                console::<M>(&mut *may);
+            }
+        },
+        promise: |m| match m.next {
+            Next::GoOn(stage) => {
+                let expected = [(Call::Send, Stage::Send), (Call::Recv, Stage::Receive), (Call::Exit, Stage::Exited)];
+                let number = M::register(&m.arguments.registers, slot::EAX.into()).low();
+                m.stays() && m.stored() && expected.iter().any(|(call, to)| stage == to && number == *call as u32)
+            }
+            Next::ToUser(_) => m.stays(),
+            Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
+            Next::Load(_) => m.stays(),
+            Next::Wake(_) => false,
+        },
+    }
+}
+
+/// `page_fault`: the program's own page map and quota.
+pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            trap(m, &mut *may);
+            page_of::<M>(m.cur(), may);
+        },
+        promise: |m| m.stays() && m.stored() && matches!(m.next, Next::ToUser(_) | Next::GoOn(Stage::Exited)),
+    }
+}
+
+/// `exception`: nothing but the program's registers.
+pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
+    Effect { frame: trap, promise: |m| m.stays() && m.stored() && matches!(m.next, Next::GoOn(Stage::Exited)) }
+}
+
+/// `interrupt`: who runs.
+pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            trap(m, &mut *may);
+            switch(m, may);
+        },
+        promise: |m| m.stored() && m.saved(Stage::StartUser) && matches!(m.next, Next::Switch(_)),
+    }
+}
+
+/// `start_user`: nothing but the mode.
+pub(crate) fn start_user<M: System + Spec>() -> Effect<M> {
+    Effect { frame: |_, may| mode::<M>(may), promise: |m| m.stays() && matches!(m.next, Next::ToUser(_)) }
+}
+
+/// `main`: a child of the main thread, or who runs.
+pub(crate) fn main<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            child(m, &mut *may);
+            switch(m, may);
+        },
+        promise: |m| match m.next {
+            Next::Switch(_) => m.saved(Stage::Main),
+            Next::Load(_) | Next::GoOn(Stage::Main) => m.stays(),
+            _ => false,
+        },
+    }
+}
+
+/// `exited`: the thread sleeps on the channel that no program can name.
+pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            sleep(m, &mut *may);
+            channel::<M>((ENDED + SLP_Q).into(), may);
+        },
+        promise: |m| {
+            m.saved(Stage::Exited)
+                && matches!(m.next, Next::Switch(_))
+                && (m.cur() == m.before.own.cpu + 1 || m.after.threads.tcb.get([m.cur()]).place == ENDED + SLP_Q)
+        },
+    }
+}
+
+/// `send`: the caller's page map and quota, and one channel with its message.
+pub(crate) fn send<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            transfer(m, &mut *may);
+            if let Some(q) = named(m) {
+                may("mailbox", "", &[q]);
+                may("mailbox.defined", "", &[q]);
+            }
+        },
+        promise: |m| transferred(m, FILLED, Stage::Send),
+    }
+}
+
+/// `receive`: the caller's page map, quota and page, and one channel.
+pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            transfer(m, &mut *may);
+            for field in ["HP", "HP.defined"] {
+                may(field, "page", &[m.cur()]);
+            }
+        },
+        promise: |m| transferred(m, FREE, Stage::Receive),
+    }
+}
+
+/// `wake`: the queues.
+pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |_, may| {
+            mode::<M>(&mut *may);
+            for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
+                may(scalar, "", &[]);
+            }
+            for field in ["tcb", "tcb.next"] {
+                may(field, "", &[]);
+            }
+        },
+        promise: |m| {
+            let [cv, left] = m.arguments.wake;
+            m.stays()
+                && match m.next {
+                    Next::ToUser(_) => true,
+                    Next::Wake(wake) => wake.cv == cv && left > 0 && wake.left + 1 == left,
+                    _ => false,
+                }
+        },
+    }
+}
+
+/// `load`: a page of the child's, or the parent's registers.
+pub(crate) fn load<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            trap(m, &mut *may);
+            page_of::<M>(m.arguments.load[0], may);
+        },
+        promise: |m| m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::GoOn(Stage::Main)),
+    }
+}
+
+/// What the calls of the console may write of the serial port.
+const COM1: &[&str] = &[
+    "com1.serial_on",
+    "com1.serial_irq",
+    "com1.rx_start",
+    "com1.rx_len",
+    "com1.tx0",
+    "com1.tx1",
+    "com1.tx_len",
+    "com1.l1",
+    "com1.l2",
+];

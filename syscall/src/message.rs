@@ -1,0 +1,160 @@
+//! `send` and `recv`: messages by way of channels (reference, sections 8.1, 8.2 and 10.4).
+//!
+//! A channel has room for a message, or it has one, which its `busy` word says ([`FILLED`]; P29). Who has to wait sleeps
+//! on it, senders and receivers in one queue. Whenever the word changes, all who sleep are woken, and each begins again:
+//! so nobody sleeps while there is something for him to do, whichever of them is the first to have the lock.
+use crate::memory::{Reserved, page, reserve};
+use crate::mode::is_kernel;
+use crate::next::Next;
+use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
+use crate::stage::{Stage, may_sleep, sleep};
+use crate::system::System;
+use crate::unchecked::Address;
+use abi::{CHANNELS, Error};
+use layer::channel::{
+    Cv, acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
+};
+use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
+use layer::invariant::View;
+use layer::machine::{Machine, Spec};
+use layer::process::proc_start_user2;
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use layer::thread::{get_curid, thread_wakeup};
+
+/// The `busy` word of a channel that has room.
+pub(crate) const FREE: u32 = 0;
+/// The `busy` word of a channel that has a message. What the reference has between the two, a channel that is reserved
+/// for a sender (1), is never seen: who finds room fills it before it gives the lock back.
+pub(crate) const FILLED: u32 = 2;
+
+/// The condition variable on which programs sleep that have ended: no program can name its channel (P44).
+pub(crate) const ENDED: u32 = NUM_CV - 1;
+
+const _: () = assert!(CHANNELS <= ENDED && abi::MESSAGE_WORDS == MAX_WORDS);
+
+/// Those who sleep on a condition variable are being woken. It cannot be copied and must be used up.
+#[must_use]
+#[derive(Debug)]
+pub struct Wake<M: Machine> {
+    /// The condition variable.
+    pub cv: M::Word,
+    /// How many of them there can be left.
+    pub left: M::Word,
+}
+
+impl<M: Machine> Wake<M> {
+    /// All who sleep on `cv` now are to be woken. They are at most so many as there are threads, and who comes later is
+    /// behind them in the queue and has seen why they are woken.
+    fn all(cv: Cv<M>) -> Self {
+        Wake { cv: cv.0, left: NUM_PROC.into() }
+    }
+}
+
+impl<M: Spec> Wake<M> {
+    /// What a step counts on beside the invariant: the kernel runs, and there is such a condition variable.
+    pub fn ready(&self, view: &View<'_, M>) -> bool {
+        is_kernel(view) && self.cv < NUM_CV
+    }
+}
+
+/// Wakes one thread; when there is none left, the running thread's program goes on.
+///
+/// # Errors
+/// None in a state in which the wake-up is [ready](Wake::ready).
+pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<M>, Stuck> {
+    let Wake { cv, left } = wake;
+    if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
+        return Ok(Next::ToUser(proc_start_user2(cpu)?));
+    }
+    Ok(Next::Wake(Wake { cv, left: left - 1 }))
+}
+
+/// The arguments of both calls, checked.
+struct Message<M: System> {
+    /// The channel, by its condition variable.
+    cv: Cv<M>,
+    /// A page of the caller's.
+    page: Address<M>,
+    /// Words, as many as the caller wants.
+    words: M::Word,
+}
+
+/// Checks the arguments of the running thread, whose buffer is to be written if `written`.
+///
+/// A page that the program has not touched yet is reserved, as its own access would have done.
+/// The main thread of a CPU, which must not wait, has no arguments.
+fn message<M: System>(cpu: &mut Cpu<'_, M>, written: bool) -> Result<Result<Message<M>, Error>, Stuck> {
+    if !may_sleep(cpu)? {
+        return Ok(Err(Error::Ipc));
+    }
+    let (channel, address) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
+    let words = argument(cpu, THIRD)?.any();
+    let Some(channel) = channel.below(CHANNELS) else {
+        return Ok(Err(Error::InvalChid));
+    };
+    let Some(address) = Address::in_window(address) else {
+        return Ok(Err(Error::InvalAddr));
+    };
+    if address.offset() != 0 {
+        return Ok(Err(Error::InvalAddr));
+    }
+    let cur = get_curid(cpu)?;
+    if reserve(cpu, cur, &address, perm::PTU)? == Reserved::Exhausted {
+        return Ok(Err(Error::Mem));
+    }
+    Ok(match page(cpu, cur, &address)? {
+        Some(page) if page.permission == perm::PTU || (page.permission == perm::PTUR && !written) => {
+            Ok(Message { cv: Cv(channel), page: address, words })
+        }
+        // The kernel's pages are not for programs, nor their own constants to write.
+        _ => Err(Error::InvalAddr),
+    })
+}
+
+/// `send(channel, address, words) -> words`, from the beginning.
+///
+/// # Errors
+/// None in kernel mode, for any arguments.
+pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let Message { cv, page, words } = match message(cpu, false)? {
+        Ok(message) => message,
+        Err(error) => return back(cpu, Err(error)),
+    };
+    let channel = cv.channel();
+    acquire_lock_chan(cpu, channel)?;
+    if get_sync_chan_busy(cpu, channel)? == FILLED {
+        return sleep(cpu, cv, Stage::Send);
+    }
+    let sent = ipc_send_body(cpu, channel, page.word(), words)?;
+    set_sync_chan_busy(cpu, channel, FILLED.into())?;
+    release_lock_chan(cpu, channel)?;
+    answer(cpu, Ok(sent))?;
+    Ok(Next::Wake(Wake::all(cv)))
+}
+
+/// `recv(channel, address, words, wait) -> words`, from the beginning.
+///
+/// # Errors
+/// None in kernel mode, for any arguments.
+pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let Message { cv, page, words } = match message(cpu, true)? {
+        Ok(message) => message,
+        Err(error) => return back(cpu, Err(error)),
+    };
+    let waits = !argument(cpu, FOURTH)?.is(0);
+    let channel = cv.channel();
+    acquire_lock_chan(cpu, channel)?;
+    if get_sync_chan_busy(cpu, channel)? != FILLED {
+        if waits {
+            return sleep(cpu, cv, Stage::Receive);
+        }
+        release_lock_chan(cpu, channel)?;
+        return back(cpu, Err(Error::Ipc));
+    }
+    let received = ipc_receive_body(cpu, channel, page.word(), words)?;
+    set_sync_chan_busy(cpu, channel, FREE.into())?;
+    release_lock_chan(cpu, channel)?;
+    answer(cpu, Ok(received))?;
+    Ok(Next::Wake(Wake::all(cv)))
+}

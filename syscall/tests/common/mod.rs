@@ -1,0 +1,119 @@
+//! A machine with one small program, and what it does.
+#![allow(dead_code, reason = "no test uses all of it")]
+#[path = "../../src/image/executable.rs"]
+#[allow(dead_code, reason = "the parser's own tests use more of it")]
+mod executable;
+
+use abi::Error;
+use domain::Map;
+use executable::{PT_LOAD, executable};
+use layer::constants::*;
+use layer::state::{Cpu, Shared};
+use sim::board::{self, Archived, Board, Memory, Start};
+use sim::check::check;
+use sim::machine::{Sim, processor, shared};
+use sim::serial::Script;
+use sim::snapshot::Snapshot;
+use sim::sparse::Cells;
+use std::sync::{Arc, Mutex};
+use syscall::entry;
+use syscall::image::ParsedImage;
+use syscall::next::{Next, Step};
+
+/// Text of 5 bytes on a page, data of 3 on the next and a page of zeros: three pages and their page table.
+pub const FRAMES: u32 = 4;
+/// The first program of CPU 0.
+pub const FIRST: u32 = 9;
+
+/// A machine with one image, whose CPU 0 starts it with these quotas.
+pub struct Fixture {
+    pub board: Arc<Board>,
+    console: Arc<Mutex<Vec<u8>>>,
+    pub shared: Shared<Sim>,
+}
+
+impl Fixture {
+    pub fn new(quotas: &[u32]) -> Self {
+        Fixture::with_serial(quotas, Script::default())
+    }
+
+    /// As [`new`](Fixture::new), with a UART to which this happens.
+    pub fn with_serial(quotas: &[u32], serial: Script) -> Self {
+        let low = u64::from(ADR_LOW);
+        let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
+        let image = ParsedImage::parse(&file).unwrap();
+        let archive = vec![Archived { name: "image".to_owned(), file, image }];
+        let starts: Vec<_> = quotas.iter().map(|&quota| Start { cpu: 0, image: 0, quota }).collect();
+        let console = Arc::new(Mutex::new(Vec::new()));
+        let to = Arc::clone(&console);
+        let write = move |bytes: &[u8]| to.lock().unwrap().extend_from_slice(bytes);
+        let memory = Memory::all(KERN_LOW + 8 * 500);
+        let mut board = Board::new(memory, archive, 1, &starts, Box::new(write));
+        board.serial = serial;
+        let board = Arc::new(board);
+        board::seat(Arc::clone(&board), None);
+        Fixture { board, console, shared: shared() }
+    }
+
+    /// CPU 0, booted, until its first program runs.
+    pub fn boot(&self) -> Cpu<'_, Sim> {
+        let mut cpu = processor(&self.shared, 0);
+        let next = entry::boot(&mut cpu, 0).unwrap();
+        assert!(drive(&mut cpu, next));
+        cpu
+    }
+
+    /// What was written to the console since the last call.
+    pub fn console(&self) -> Vec<u8> {
+        std::mem::take(&mut self.console.lock().unwrap())
+    }
+}
+
+/// Goes on until a program runs; whether one does. Whatever a step counts on must hold before it, and the invariant.
+pub fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
+    for _ in 0..100 {
+        assert!(next.holds(&Snapshot::take(cpu).view()), "{next:?}");
+        assert_eq!(check(cpu, 0, Cells::Written), []);
+        next = match next.step(cpu).unwrap() {
+            Step::Kernel(next) => next,
+            Step::User(to_user) => {
+                assert_eq!(to_user.thread, cpu.own.cur);
+                return true;
+            }
+        };
+    }
+    false
+}
+
+/// A register's content that no call is to take for anything else.
+pub const JUNK: u64 = 0xDEAD_BEEF_0000_0000;
+
+/// The running program makes a call; gives the number of the error and the result, when it runs again at once.
+pub fn call<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32; N]) -> (u32, u32) {
+    let thread = cpu.own.cur;
+    let next = begin(cpu, number, arguments);
+    assert!(drive(cpu, next));
+    assert_eq!(cpu.own.cur, thread);
+    answer(cpu, thread)
+}
+
+/// The running program makes a call.
+pub fn begin<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32; N]) -> Next<Sim> {
+    let mut registers = [JUNK; UCTXT_SIZE as usize];
+    registers[slot::EAX as usize] = JUNK | u64::from(number);
+    for (slot, value) in [slot::EBX, slot::R10, slot::EDX, slot::ESI].into_iter().zip(arguments) {
+        registers[slot as usize] = JUNK | u64::from(value);
+    }
+    entry::system_call(cpu, registers).unwrap()
+}
+
+/// What a thread finds in its registers: an error number and a result.
+pub fn answer(cpu: &Cpu<'_, Sim>, thread: u32) -> (u32, u32) {
+    let [error, result] = [slot::EAX, slot::EBX].map(|slot| cpu.own.uctxt.get([thread, slot]).value as u32);
+    (error, result)
+}
+
+/// What a call gives that is refused.
+pub fn refused(error: Error, first: u32) -> (u32, u32) {
+    (error as u32, first)
+}

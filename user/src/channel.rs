@@ -1,0 +1,84 @@
+//! Channels: messages of up to 1,024 words between programs, on one CPU or on several.
+//!
+//! A channel is a number that the programs have agreed on. It holds one message at a time: who sends waits until there is
+//! room, who receives waits until there is a message. Whoever knows the number may do either.
+//!
+//! ```ignore
+//! let mut channel = Channel::open(7)?;
+//! channel.send(&[1, 2, 3])?;
+//! let words: &[u32] = channel.receive()?;
+//! ```
+
+use crate::{memory, sys};
+use abi::{CHANNELS, Error, MESSAGE_WORDS};
+
+/// Words that a message can have.
+pub const WORDS: usize = MESSAGE_WORDS as usize;
+
+/// A page for a message: what the kernel copies from and to.
+#[derive(Clone, Debug)]
+#[repr(C, align(4096))]
+pub struct Page(pub [u32; WORDS]);
+
+const _: () = assert!(size_of::<Page>() == abi::PAGE_SIZE as usize);
+
+impl Page {
+    /// A page of zeros.
+    pub const ZERO: Page = Page([0; WORDS]);
+}
+
+/// One program's end of a channel, with a page of its own for the messages that it sends and receives.
+#[derive(Debug)]
+pub struct Channel {
+    number: u32,
+    page: &'static mut Page,
+}
+
+impl Channel {
+    /// The channel with this number. It takes a page of the heap.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalChid`] if there is no such channel, [`Error::Mem`] if the heap has no page left.
+    pub fn open(number: u32) -> Result<Channel, Error> {
+        if number >= CHANNELS {
+            return Err(Error::InvalChid);
+        }
+        Ok(Channel { number, page: memory::page().ok_or(Error::Mem)? })
+    }
+
+    /// Sends a message, as soon as there is room, and returns how many words it has: of a longer one than [`WORDS`]
+    /// these first ones.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mem`] if the quota does not allow to use the channel's page for the first time.
+    pub fn send(&mut self, message: &[u32]) -> Result<usize, Error> {
+        let words = message.len().min(WORDS);
+        self.page.0[..words].copy_from_slice(&message[..words]);
+        sys::send(self.number, self.page, words)
+    }
+
+    /// Waits for a message and receives it. It stays until the channel is used again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Channel::send).
+    pub fn receive(&mut self) -> Result<&[u32], Error> {
+        let words = sys::receive(self.number, self.page, WORDS, true)?;
+        Ok(&self.page.0[..words])
+    }
+
+    /// Receives a message if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Channel::send).
+    pub fn try_receive(&mut self) -> Result<Option<&[u32]>, Error> {
+        match sys::receive(self.number, self.page, WORDS, false) {
+            Ok(words) => Ok(Some(&self.page.0[..words])),
+            Err(Error::Ipc) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The heap behind [`alloc`](https://doc.rust-lang.org/alloc/): boxes, vectors, strings.
+//!
+//! Memory is handed out from low to high addresses; what is freed comes back only if it was handed out last, since nothing
+//! gives a page back in any case. A program that needs more than its quota is stopped where it touches the page.
+
+use core::alloc::Layout;
+
+/// Hands out bytes of regions, which come from elsewhere.
+#[derive(Debug)]
+pub struct Bump {
+    /// First free byte.
+    next: usize,
+    /// End of the free bytes.
+    end: usize,
+}
+
+impl Bump {
+    /// Without any region yet.
+    pub const EMPTY: Bump = Bump { next: 0, end: 0 };
+
+    /// Hands out the address of so many bytes. Where the region has not enough, `more` gives one that has at least so many
+    /// bytes as it is asked for, by its bounds; `None` if it has none.
+    pub fn allocate(&mut self, layout: Layout, more: impl FnOnce(usize) -> Option<(usize, usize)>) -> Option<usize> {
+        if let Some(address) = self.fit(layout) {
+            return Some(address);
+        }
+        let (start, end) = more(layout.size().checked_add(layout.align())?)?;
+        if start != self.end {
+            self.next = start;
+        }
+        self.end = end;
+        self.fit(layout)
+    }
+
+    /// Hands out bytes of the region, if it has enough.
+    fn fit(&mut self, layout: Layout) -> Option<usize> {
+        let address = self.next.checked_next_multiple_of(layout.align())?;
+        let next = address.checked_add(layout.size()).filter(|&next| next <= self.end)?;
+        self.next = next;
+        Some(address)
+    }
+
+    /// Takes bytes back, if they were handed out last.
+    pub fn free(&mut self, address: usize, layout: Layout) {
+        if address + layout.size() == self.next {
+            self.next = address;
+        }
+    }
+
+    /// Makes what was handed out longer or shorter where it is, if it was handed out last and the region has enough.
+    pub fn resize(&mut self, address: usize, layout: Layout, size: usize) -> bool {
+        let is_last = address + layout.size() == self.next;
+        match address.checked_add(size).filter(|&next| is_last && next <= self.end) {
+            Some(next) => self.next = next,
+            None => return false,
+        }
+        true
+    }
+}
+
+#[cfg(all(feature = "program", target_arch = "x86_64"))]
+mod global {
+    use super::Bump;
+    use crate::memory;
+    use abi::PAGE_SIZE;
+    use core::alloc::{GlobalAlloc, Layout};
+    use core::cell::UnsafeCell;
+
+    /// Pages that the heap takes at a time: only what is touched costs any.
+    const PAGES: usize = 64;
+
+    /// The heap of this program.
+    struct Heap(UnsafeCell<Bump>);
+
+    // SAFETY: a program is one thread, and nothing interrupts it in its own memory.
+    unsafe impl Sync for Heap {}
+
+    #[global_allocator]
+    static HEAP: Heap = Heap(UnsafeCell::new(Bump::EMPTY));
+
+    impl Heap {
+        /// The state.
+        #[expect(clippy::mut_from_ref, reason = "each caller is done with it before it calls anything else")]
+        fn bump(&self) -> &mut Bump {
+            // SAFETY: the reference lives within one method of the allocator, none of which calls another, and the
+            // program is one thread.
+            unsafe { &mut *self.0.get() }
+        }
+    }
+
+    /// Takes a region of the program's memory.
+    fn region(least: usize) -> Option<(usize, usize)> {
+        let pages = least.div_ceil(PAGE_SIZE as usize).max(PAGES);
+        let bytes = memory::take(u32::try_from(pages).ok()?)?;
+        let start = bytes.as_mut_ptr().expose_provenance();
+        Some((start, start + bytes.len()))
+    }
+
+    // SAFETY: `Bump` hands out disjoint ranges of regions that nobody else has, aligned as the layout says; `resize` only
+    // succeeds for the last one and within its region, so that what follows is free.
+    unsafe impl GlobalAlloc for Heap {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            let address = self.bump().allocate(layout, region);
+            address.map_or(core::ptr::null_mut(), core::ptr::with_exposed_provenance_mut)
+        }
+
+        unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+            self.bump().free(pointer.addr(), layout);
+        }
+
+        unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            if self.bump().resize(pointer.addr(), layout, size) {
+                return pointer;
+            }
+            // SAFETY: the caller's obligations: `size` with this alignment is a layout, and not 0.
+            let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
+            if !new.is_null() {
+                // SAFETY: both are valid for so many bytes, and what was just handed out overlaps nothing.
+                unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(size)) };
+            }
+            new
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bump;
+    use core::alloc::Layout;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    #[test]
+    fn ranges_are_aligned_and_disjoint() {
+        let mut bump = Bump::EMPTY;
+        let mut taken = 0x1000;
+        let mut end = 0;
+        for (size, align) in [(1, 1), (8, 8), (3, 2), (0, 16), (5000, 4096), (1, 64), (7, 1), (1 << 20, 8)] {
+            let more = |least: usize| {
+                // Every second region does not follow upon the one before.
+                let start = taken;
+                taken += least + 0x1000 + (least & 0x1000);
+                Some((start, start + least))
+            };
+            let address = bump.allocate(layout(size, align), more).unwrap();
+            assert!(address >= end && address.is_multiple_of(align), "{size} bytes at {address:#x}");
+            end = address + size;
+        }
+    }
+
+    #[test]
+    fn regions_that_follow_upon_each_other_are_one() {
+        let mut bump = Bump::EMPTY;
+        assert_eq!(bump.allocate(layout(8, 8), |_| Some((0x1000, 0x1010))), Some(0x1000));
+        assert_eq!(bump.allocate(layout(16, 8), |_| Some((0x1010, 0x2000))), Some(0x1008));
+    }
+
+    #[test]
+    fn the_last_range_comes_back_and_can_be_resized() {
+        let mut bump = Bump::EMPTY;
+        let first = bump.allocate(layout(8, 8), |_| Some((0x1000, 0x1100))).unwrap();
+        let second = bump.allocate(layout(8, 8), |_| None).unwrap();
+        assert!(!bump.resize(first, layout(8, 8), 16), "something follows");
+        assert!(bump.resize(second, layout(8, 8), 0xF8) && !bump.resize(second, layout(0xF8, 8), 0xF9));
+        bump.free(second, layout(0xF8, 8));
+        assert_eq!(bump.allocate(layout(8, 8), |_| None), Some(second));
+        bump.free(first, layout(8, 8));
+        assert_eq!(bump.allocate(layout(8, 8), |_| None), Some(second + 8));
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_refused() {
+        let mut bump = Bump::EMPTY;
+        assert_eq!(bump.allocate(layout(8, 8), |_| None), None);
+        assert_eq!(bump.allocate(layout(isize::MAX as usize - 7, 8), |_| Some((0, 64))), None);
+    }
+}
