@@ -61,6 +61,12 @@ pub struct Run<'a> {
     pub cpus: u32,
     /// When to ask the machine what it is doing and to end it.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
+    /// What the machine is made of; on QEMU only.
+    pub parts: Parts<'a>,
+    /// What to do to the machine: each once the console shows the text, behind what it showed before; on QEMU only.
+    pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
@@ -70,6 +76,52 @@ pub struct Run<'a> {
     /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
     /// Bochs it always does.
     pub counted: bool,
+}
+
+impl<'a> Run<'a> {
+    /// The image on the usual machine with one CPU and nothing else.
+    pub fn of(image: &'a Path) -> Run<'a> {
+        Run {
+            image,
+            archive: None,
+            cpus: 1,
+            timeout: None,
+            options: "",
+            parts: Parts::USUAL,
+            script: &[],
+            gdb: false,
+            show: false,
+            watch: None,
+            counted: false,
+        }
+    }
+}
+
+/// What a machine is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Its processors, as QEMU calls them.
+    pub processor: &'a str,
+    /// How much memory it has.
+    pub memory: &'a str,
+    /// How its CPUs are arranged, if not in one socket.
+    pub topology: Option<&'a str>,
+    /// More of QEMU's arguments.
+    pub more: &'a [&'a str],
+}
+
+impl Parts<'_> {
+    /// What the kernel is made for.
+    pub const USUAL: Parts<'static> = Parts { processor: "max", memory: "2G", topology: None, more: &[] };
+}
+
+/// What is done to a machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Act<'a> {
+    /// This is typed on its first serial line.
+    Type(&'a str),
+    /// It is asked what it is doing, which ends it.
+    Interrupt,
 }
 
 /// How a run ended.

@@ -37,6 +37,8 @@ pub struct Boot<'a> {
     pub kind: Kind,
     /// When to give up.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
     /// Whether to wait for a debugger.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
@@ -52,6 +54,7 @@ impl Boot<'_> {
         image: IMAGE,
         kind: Kind::Fast,
         timeout: None,
+        options: "",
         gdb: false,
         show: false,
         watch: None,
@@ -66,10 +69,10 @@ pub struct Ran {
     pub console: String,
     /// How long it took.
     pub time: Duration,
-    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
-    pub replayed: Option<usize>,
     /// What came of watching it.
     pub watched: Option<Watched>,
+    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
+    pub replayed: Option<usize>,
 }
 
 /// Why a machine ended before its programs did.
@@ -118,9 +121,14 @@ impl Job {
         Ok(Job { archive, plan, cpus })
     }
 
+    /// Builds all programs, and plans a run of what a boot list says, of which nothing is expected.
+    pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
+        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus })
+    }
+
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { emulator, image: name, kind, timeout, gdb, show, watch } = *boot;
+        let Boot { emulator, image: name, kind, timeout, options, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
@@ -133,14 +141,14 @@ impl Job {
             );
         }
         let run = emulator::Run {
-            image: &image,
             archive: Some(&archive),
             cpus: self.cpus,
             timeout,
+            options,
             gdb,
             show,
-            counted: false,
             watch,
+            ..emulator::Run::of(&image)
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
@@ -148,7 +156,7 @@ impl Job {
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
-    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool) -> Result<Ran, Error> {
+    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool, checking: Checking) -> Result<Ran, Error> {
         let begin = Instant::now();
         let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
         let config = Config {
@@ -160,7 +168,7 @@ impl Job {
             memory: Memory::default(),
             input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
-            checking: Checking::AtEnd,
+            checking,
         };
         let mut console = Vec::new();
         let report = sim::run(config, |bytes| {
@@ -177,13 +185,8 @@ impl Job {
         };
         let replayed = Some(report.log.len());
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        Ok(Ran {
-            failure,
-            console: String::from_utf8_lossy(&console).into_owned(),
-            time: begin.elapsed(),
-            watched: None,
-            replayed,
-        })
+        let console = String::from_utf8_lossy(&console).into_owned();
+        Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 
     /// What of a run was not as expected, in words; nothing if all was.
@@ -219,7 +222,7 @@ impl Ran {
     }
 
     /// A failure, with what the kernel had to say to it.
-    fn explain(&self, failure: &Failure) -> String {
+    pub fn explain(&self, failure: &Failure) -> String {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
             // Where each CPU was.

@@ -6,6 +6,7 @@ use crate::image::Kind;
 use crate::job::{Boot, Job};
 use crate::watch::Watch;
 use clap::ValueEnum;
+use sim::run::Checking;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -30,9 +31,13 @@ pub struct Arguments {
     /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
     #[arg(long)]
     checked: bool,
-    /// Evaluate the invariant on the running kernel, every so many seconds and at the end
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    check: Option<f64>,
+    /// The kind of the booted kernel's locks
+    #[arg(long, value_enum)]
+    lock: Option<Lock>,
+    /// Evaluate the invariant all the while: on a booted kernel every so many seconds and at the end, on the hosted machine every
+    /// 500 entries of a CPU
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true, value_parser = seconds)]
+    check: Option<Duration>,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
@@ -51,6 +56,33 @@ enum Machine {
     Sim,
 }
 
+/// How often a CPU of the hosted machine enters the kernel before its state is looked at.
+const ENTRIES: u64 = 500;
+
+/// Reads a time in seconds.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lock {
+    /// Who waits in line has a number
+    Ticket,
+    /// Who waits in line looks at a word of its own (Mellor-Crummey and Scott)
+    Mcs,
+}
+
+impl Lock {
+    /// The boot option.
+    fn option(self) -> &'static str {
+        match self {
+            Lock::Ticket => "lock=ticket",
+            Lock::Mcs => "lock=mcs",
+        }
+    }
+}
+
 /// Most differences that are shown.
 const SHOWN: usize = 20;
 
@@ -64,6 +96,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     };
     if arguments.gdb && machine != Machine::Qemu {
         return Err(Error::Needs { option: "--gdb", machine: "qemu" });
+    }
+    if arguments.lock.is_some() && emulator.is_none() {
+        return Err(Error::Needs { option: "--lock", machine: "qemu or bochs" });
     }
     if arguments.checked && emulator.is_none() {
         return Err(Error::Needs { option: "--checked", machine: "qemu or bochs" });
@@ -79,13 +114,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let ran = match emulator {
         Some(emulator) => {
             let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
-            {
-                let every = arguments.check.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-                let watch = every.map(|every| Watch { every, until: None });
-                job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, watch, ..Boot::QUIET })?
-            }
+            let watch = arguments.check.map(|every| Watch { every, until: None });
+            let options = arguments.lock.map_or("", Lock::option);
+            job.booted(&Boot {
+                emulator,
+                kind,
+                timeout,
+                options,
+                gdb: arguments.gdb,
+                show: true,
+                watch,
+                ..Boot::QUIET
+            })?
         }
-        None => job.hosted(arguments.seed, timeout, true)?,
+        None => {
+            let checking = arguments.check.map_or(Checking::AtEnd, |_| Checking::Every(ENTRIES));
+            job.hosted(arguments.seed, timeout, true, checking)?
+        }
     };
     if !ran.console.is_empty() && !ran.console.ends_with('\n') {
         println!();

@@ -31,6 +31,7 @@ pub mod invariant;
 pub mod log;
 pub mod machine;
 pub mod memory;
+pub mod obligation;
 pub mod page_alloc;
 pub mod page_table;
 pub mod primitive;

@@ -136,6 +136,24 @@ pub struct Counts {
     pub replaced: u64,
 }
 
+/// The obligation of a proof that took longest.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Slowest {
+    /// What was to hold.
+    pub clause: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// How many questions the solver was asked about it.
+    pub queries: u64,
+}
+
+impl Slowest {
+    /// The slower of two.
+    pub(crate) fn of(one: Option<Slowest>, other: Option<Slowest>) -> Option<Slowest> {
+        one.into_iter().chain(other).max_by(|one, other| one.seconds.total_cmp(&other.seconds))
+    }
+}
+
 /// One prover thread.
 pub struct Engine {
     /// Its terms.
@@ -157,6 +175,8 @@ pub struct Engine {
     pub(crate) writes: Vec<Write>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) counts: Counts,
+    /// The obligation that took longest, if the solver was asked about any.
+    pub(crate) slowest: Option<Slowest>,
     /// Branches of this path.
     pub(crate) sides: Coverage,
     /// Branches of the feasible paths of this proof.
@@ -246,6 +266,7 @@ impl Engine {
             writes: Vec::new(),
             failures: Vec::new(),
             counts: Counts::default(),
+            slowest: None,
             sides: Coverage::default(),
             coverage: Coverage::default(),
             arguments: Vec::new(),

@@ -235,8 +235,9 @@ impl<G: Geometry> Spec for Sym<G> {
     }
     #[track_caller]
     fn register(registers: &Self::Registers, slot: SymWord) -> SymWide {
-        let found = (0..).zip(registers).find(|&(k, _)| slot == k);
-        *found.expect("a slot of a user context").1
+        // One that is none of the others is the last.
+        let last = UCTXT_SIZE as usize - 1;
+        registers[(0..last).find(|&k| slot == k as u32).unwrap_or(last)]
     }
     fn serial_byte(index: SymWord, k: SymWord) -> SymWord {
         SymWord(machine_says("machine.serial.byte", Range::UpTo(255), &[index, k]))
@@ -298,6 +299,8 @@ pub(crate) struct Moves<G: Geometry> {
     pub history: History<G>,
     /// Objects whose lock was taken, by name of their field.
     pub taken: RefCell<Vec<&'static str>>,
+    /// A channel's lock was taken, and nothing says yet whose it is.
+    taking: Cell<bool>,
     /// The ids of the queues whose locks are held.
     held: RefCell<Vec<SymWord>>,
     /// What is assumed of the state that the invariant was last known of.
@@ -315,6 +318,7 @@ impl<G: Geometry> Moves<G> {
             duties: Duties::default(),
             history: History::new(start),
             taken: RefCell::default(),
+            taking: Cell::default(),
             held: RefCell::default(),
             latest: RefCell::new(assumed.clone()),
         })
@@ -578,6 +582,7 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
         self.0.owe("before taking a lock");
         self.0.taken.borrow_mut().push(CHANNELS);
         self.0.others_move_channels(q);
+        self.0.taking.set(true);
     }
     #[track_caller]
     fn release(&self, by: SymWord, q: SymWord) {
@@ -589,7 +594,12 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
     }
     #[track_caller]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
-        work(&mut self.0.channels.now.borrow_mut())
+        let result = work(&mut self.0.channels.now.borrow_mut());
+        // What follows is done by one who has the lock: also where it is given back on the same path.
+        if self.0.taking.replace(false) {
+            self.0.owe_channels("once taken");
+        }
+        result
     }
 }
 

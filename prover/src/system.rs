@@ -66,7 +66,6 @@ impl<G: Geometry> System for Sym<G> {
 
     fn console_write(_: &Cpu<'_, Self>, _: SymWord, _: SymWord, _: SymWord) {}
 
-
     fn report(_: &Cpu<'_, Self>, _: Event<Self>) {}
 
     fn idle(_: SymWord) {}

@@ -1,4 +1,5 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
+mod allocation;
 mod replay;
 
 use crate::assumed::Assumed;
@@ -26,6 +27,8 @@ use smt::solver::Verdict;
 use smt::term::Range;
 use std::cell::RefCell;
 use std::rc::Rc;
+
+pub(crate) use allocation::ALLOCATED;
 
 /// A theorem of the layer.
 pub struct Theorem {
@@ -90,6 +93,11 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
             name: "stable_channels",
             says: "the invariant stays when others use channels",
             prove: || stability::<G>(Moved::Channels),
+        },
+        Theorem {
+            name: "palloc_inv_prop",
+            says: "what palloc gives is a page that nothing maps, and no page map is changed",
+            prove: allocation::palloc_inv_prop::<G>,
         },
         Theorem {
             name: "isolation_of_frames",

@@ -122,7 +122,7 @@ bugs! {
     two_events_swapped: "acquire_lock_CHAN" breaks "events", |cpu, a| {
         cpu.require_hkpt()?;
         cpu.require_init()?;
-        let q = Channel(a.words[0]);
+        let q = Channel::<M>(a.words[0]);
         require(q.0 < NUM_CHAN, Stuck::BadChannel)?;
         let own = &mut cpu.own;
         require(own.ghost.check(|g| matches!(g.lock.get([q.lock()]), LockState::Free)), Stuck::LockHeld)?;
@@ -136,7 +136,10 @@ bugs! {
             channels.log.push(by, Event::Get { tid, channel: q.0 });
             channels.log.push(by, Event::Wait { tid, channel: q.0, budget: LOCK_BOUND.into() });
         });
-        own.ghost.update(|g| g.lock.set([q.lock()], LockState::Own { pulled: true.into() }));
+        own.ghost.update(|g| {
+            g.lock.set([q.lock()], LockState::Own { pulled: true.into() });
+            g.section = if g.section == NO_CHANNEL { q.0 } else { SOME_CHANNELS.into() };
+        });
         Ok(Answer::Unit)
     };
     /// The log says that the lock was given back; it was not.

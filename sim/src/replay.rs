@@ -13,7 +13,7 @@ use crate::snapshot::Snapshot;
 use crate::sparse::Cells;
 use crate::witness::{Witness, WitnessError};
 use frame::Frame;
-use layer::contract::{Answer, Contract, Step, events};
+use layer::contract::{Answer, Arguments, Contract, Step, events};
 use layer::invariant::{Class, View};
 use layer::primitive::{Primitive, primitives};
 use layer::state::Cpu;
@@ -226,10 +226,15 @@ impl Subject<'_> {
         let state = witness.state_from(boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
         satisfies(&state, self.facts)?;
-        if !holds(|| (self.contract.premise)(&state.view(), &arguments)) {
+        // Where H alone is to be kept it matters for L only.
+        if self.facts == Class::Derived && !self.has_premise(&state.view(), &arguments) {
             return Err(Refused::Premise);
         }
         Ok(())
+    }
+
+    fn has_premise(&self, before: &View<'_, Sim>, arguments: &Arguments<Sim>) -> bool {
+        holds(|| (self.contract.premise)(before, arguments))
     }
 
     /// Makes the call from the state of `witness` with its arguments.
@@ -273,7 +278,8 @@ impl Subject<'_> {
         let mut broken = Vec::new();
         let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
         let kept = |number: &str| self.facts != Class::Derived || self.primitive.keeps(number, requires);
-        let violations = check_facts(&step.after, Cells::Neighbours, self.facts);
+        let facts = if self.has_premise(&step.before, step.arguments) { self.facts } else { Class::High };
+        let violations = check_facts(&step.after, Cells::Neighbours, facts);
         broken.extend(violations.into_iter().filter(|violation| kept(violation.number)).map(Broken::Fact));
         if self.facts != Class::Derived {
             if !holds(|| (self.contract.guard)(&step.before, step.arguments)) {

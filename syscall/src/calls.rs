@@ -20,6 +20,7 @@ use layer::thread::get_curid;
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
 /// Carries out the call that the running thread's saved registers ask for.
+#[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let number = argument(cpu, NUMBER)?;
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
@@ -64,6 +65,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
 /// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
 ///
 /// A page that the program has not touched yet is reserved first, as its own load would have done.
+#[inline(never)]
 fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let Some(address) = Address::in_window(address) else {
@@ -89,6 +91,7 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `putc(byte) -> byte`: one byte to the console, of the argument its low 8 bits.
+#[inline(never)]
 fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let byte = argument(cpu, FIRST)?.any();
     if !cpu.own.serial_exists.holds() {
@@ -105,6 +108,7 @@ fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `getc() -> byte`: the oldest byte of the console's input that nobody has read.
+#[inline(never)]
 fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     if !cpu.own.serial_exists.holds() {
         return Ok(Err(Error::NoDevice));
@@ -116,6 +120,7 @@ fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.
+#[inline]
 fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?))

@@ -33,6 +33,7 @@
 
 pub mod heap;
 pub mod image;
+pub mod random;
 
 #[cfg(target_arch = "x86_64")]
 pub mod channel;

@@ -167,14 +167,10 @@ impl Bench {
     /// Boots one machine, to its end.
     fn boot(&self, boot: Boot, counted: bool) -> Result<Ended, Error> {
         let ended = self.emulator.run(&Run {
-            image: &image::path(boot.image(), Kind::Fast),
             archive: boot.archive().as_deref(),
-            cpus: 1,
             timeout: Some(LIMIT),
-            gdb: false,
-            show: false,
             counted,
-            watch: None,
+            ..Run::of(&image::path(boot.image(), Kind::Fast))
         })?;
         if ended.outcome == Outcome::Ended(Reason::Done) {
             return Ok(ended);

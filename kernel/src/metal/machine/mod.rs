@@ -8,7 +8,7 @@
 //! | `ioapic.lines` | [`Lines`] | the same, and the mask of one line in the I/O APIC |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
-//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
+//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mailboxes`] | a slice each |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
@@ -26,6 +26,7 @@ mod directories;
 mod ledger;
 mod lines;
 mod locks;
+mod mail;
 mod place;
 pub mod run;
 pub mod serial;
@@ -36,6 +37,7 @@ pub use contexts::UserContexts;
 pub use directories::Directories;
 pub use lines::Lines;
 pub use locks::{Locks, SharedChannels, SharedLinks};
+pub use mail::Mailboxes;
 pub use place::{Board, Place, board, set_board};
 pub use users::{PageTables, Physical};
 
@@ -199,11 +201,11 @@ impl Home<SyncChannels> for Metal {
     }
 }
 
-impl Home<Mailboxes> for Metal {
-    type Map = Of<Mail>;
-    fn home(place: Place) -> Of<Mail> {
-        let (name, bytes) = (<Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
-        Of(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0))))
+impl Home<layer::fields::Mailboxes> for Metal {
+    type Map = Of<Mailboxes>;
+    fn home(place: Place) -> Of<Mailboxes> {
+        let (name, bytes) = (<layer::fields::Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
+        Of(Mailboxes(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0)))))
     }
 }
 
@@ -274,14 +276,15 @@ nowhere!(
 /// The shared objects of this machine, at boot; it is made once.
 pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     let place = Place { board, cpu: 0 };
-    let norm = (KERN_LOW..KERN_HIGH.min(board.nps)).filter(|&frame| board.memory.is_ram(frame)).count();
+    // Boot has seen that the memory is in few enough pieces.
+    let users = crate::frames::Frames::of_users(&board.memory).map_or(0, |frames| frames.free_bytes());
     let make = |_| Shared {
         at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
         pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
         sleep: Locks::new(place, NUM_CV as usize, |_| Queue::new(place)),
         channels: SharedChannels::new(place),
         links: SharedLinks::new(Threads::boot(place)),
-        boot: Boot { nps: board.nps, norm: norm as u32 },
+        boot: Boot { nps: board.nps, norm: (users / u64::from(PAGE_SIZE)) as u32 },
     };
     &board.keep_each(1, "shared objects", make)[0]
 }

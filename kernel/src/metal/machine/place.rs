@@ -50,6 +50,7 @@ static BOARD: Once<Board> = Once::new();
 ///
 /// # Panics
 /// Before [`set_board`]: a bug.
+#[inline(always)]
 pub fn board() -> &'static Board {
     BOARD.get().expect("the board is set before the layer runs")
 }
@@ -81,7 +82,7 @@ impl Board {
     ///
     /// # Panics
     /// When kernel memory is too small for what is called `name`: the machine cannot be booted.
-    pub fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
+    pub(super) fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
         // To make a value may take memory as well, so the lock must be free by then.
         let room = tables::room(&mut self.free.lock(), count);
         match room {
@@ -99,6 +100,7 @@ impl Board {
     ///
     /// # Panics
     /// When there is no such thread.
+    #[inline(always)]
     pub fn fpu(&self, thread: u32) -> *mut FpuArea {
         assert!(thread < NUM_PROC);
         // SAFETY: there are `NUM_PROC` areas in a row.

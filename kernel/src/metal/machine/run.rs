@@ -1,10 +1,11 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
+use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, checkpoint, processor, serial, set_board, shared};
+use super::{Metal, Saved, board, processor, serial, set_board, shared};
 use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
-use crate::metal::boot::Boot;
+use crate::metal::boot::{Boot, refuse};
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
 use crate::metal::interrupt::{self, Cause};
@@ -34,11 +35,11 @@ static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new
 fn prepare(boot: &mut Boot) {
     let board = match set_board(boot) {
         Ok(board) => board,
-        Err(error) => panic!("cannot boot: {error:?}"),
+        Err(error) => refuse(error),
     };
     let cpus = boot.cpus.ids().len() as u32;
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
-        panic!("cannot boot: {problem}");
+        refuse(problem);
     }
     checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);
@@ -48,12 +49,20 @@ fn prepare(boot: &mut Boot) {
     }
 }
 
+/// Gives what CPU `number`, which runs this, owns to `work`, which may do with it what no kernel must: for images that try
+/// whether that is noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
+pub fn meddle(number: usize, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
+    let mut own = CPUS[number].lock();
+    work(own.as_mut().expect("`prepare` has made what each CPU owns"));
+}
+
 /// A CPU begins to run the layer.
 fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
     let first = entry::boot(own(hardware), 0);
-    finish(hardware, Way::Iret, first)
+    finish(hardware, first);
+    unreachable!("no program was there before")
 }
 
 /// What this CPU owns of the layer's state.
@@ -65,11 +74,11 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
 
 /// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
 #[inline(always)]
-fn enter_layer(hardware: &mut Hardware, context: *mut UserContext) -> Saved {
+fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
     let number = hardware.number();
     let layer = own(hardware);
     serial::attend(layer);
-    checkpoint::pass(number, layer, true);
+    checkpoint::pass(number, layer, rest);
     Saved::by_stub(context, layer)
 }
 
@@ -78,13 +87,12 @@ fn enter_layer(hardware: &mut Hardware, context: *mut UserContext) -> Saved {
 /// Most calls end where they began: in the program, which goes on.
 extern "C" fn system_call(hardware: &mut Hardware) {
     let context = hardware.thread().context;
-    let saved = enter_layer(hardware, context);
+    let saved = enter_layer(hardware, context, Rest::Call);
     let layer = own(hardware);
     match entry::system_call(layer, saved) {
         // Nothing has switched: whatever does ends in `Next::Switch`.
         Ok(Next::ToUser(to_user)) => debug_assert_eq!(layer.own.uctxt.0.row(to_user.thread), context),
-        // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
-        other => finish(hardware, Way::Sysret, other),
+        other => finish(hardware, other),
     }
 }
 
@@ -97,7 +105,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         unsafe { go_on(hardware) }
     }
     let context = hardware.thread().context;
-    let saved = enter_layer(hardware, context);
+    let saved = enter_layer(hardware, context, Rest::Trap);
     let layer = own(hardware);
     let first = match why {
         Entry::PageFault { address, error } => {
@@ -115,43 +123,45 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         Entry::Interrupt { .. } => entry::interrupt(layer, saved),
         Entry::SystemCall => unreachable!("system calls have a hook of their own"),
     };
-    finish(hardware, Way::Iret, first)
+    finish(hardware, first);
+    // SAFETY: the program was entered by `finish`, and it is still its turn.
+    unsafe { go_on(hardware) }
 }
 
-/// Does the rest of a kernel entry, with all steps that follow from how it ended, and leaves the kernel: by `back` if the
-/// program that entered goes on.
+/// Does the rest of a kernel entry: all steps that follow from how it ended. It returns if the program that entered goes
+/// on; otherwise it enters another one.
 #[inline(never)]
-fn finish(hardware: &mut Hardware, back: Way, entry: Result<Next<Metal>, Stuck>) -> ! {
-    let (number, before) = (hardware.number(), hardware.thread());
+fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
+    let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
     match entry.and_then(|next| steps(number, layer, next)) {
         Ok(thread) => {
             let context = layer.own.uctxt.0.row(thread);
-            let another = context != before.context;
-            let (thread, way) = if another {
-                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                (Thread { context, fpu: board().fpu(thread), root }, Way::Iret)
-            } else {
-                (before, back)
-            };
+            let another = context != before;
             timer::begin(number, another);
-            // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-            // `user_spaces`, and the layer maps only users' frames for ring 3.
-            unsafe { enter(hardware, thread, way) }
+            if another {
+                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
+                let thread = Thread { context, fpu: board().fpu(thread), root };
+                // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
+                // `user_spaces`, and the layer maps only users' frames for ring 3.
+                unsafe { enter(hardware, thread, Way::Iret) }
+            }
         }
         Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
     }
 }
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
+#[inline(always)]
 fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
+    let ledger = ledger();
     loop {
-        ledger().runs(layer.own.cpu, layer.own.cur);
+        ledger.runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, false);
+        checkpoint::pass(number, layer, Rest::Step);
     }
 }
 
