@@ -111,7 +111,16 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
             let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
             let watch = arguments.check.map(|every| Watch { every, until: None });
             let options = arguments.lock.map_or("", Lock::option);
-            job.booted(&Boot { emulator, kind, timeout, options, gdb: arguments.gdb, show: true, watch, ..Boot::QUIET })?
+            job.booted(&Boot {
+                emulator,
+                kind,
+                timeout,
+                options,
+                gdb: arguments.gdb,
+                show: true,
+                watch,
+                ..Boot::QUIET
+            })?
         }
         None => job.hosted(arguments.seed, timeout, true)?,
     };
