@@ -79,6 +79,7 @@ impl<T> Lock<T> {
     }
 
     /// Takes the lock if nobody has it or waits for it.
+    #[inline]
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         let ticket = self.serving.load(Ordering::Acquire);
         self.next
@@ -98,6 +99,7 @@ impl<T> Lock<T> {
         self.guard(ticket)
     }
 
+    #[inline]
     fn guard(&self, number: u32) -> Guard<'_, T> {
         Guard { value: self.value.get_mut(), _ticket: Ticket { serving: &self.serving, number } }
     }
@@ -105,11 +107,13 @@ impl<T> Lock<T> {
 
 impl Lock<()> {
     /// Waits for the lock, and keeps it until [`give_back`](Lock::give_back): for what is guarded beside it.
+    #[inline]
     pub fn hold(&self) {
         core::mem::forget(self.lock());
     }
 
     /// Hands a lock that was taken by [`hold`](Lock::hold) to the next in line.
+    #[inline]
     pub fn give_back(&self) {
         let number = self.serving.load(Ordering::Relaxed);
         drop(Ticket { serving: &self.serving, number });
@@ -119,6 +123,7 @@ impl Lock<()> {
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: this guard's ticket is being served, so this guard is the only one, and `&self` keeps
         // `deref_mut` away.
@@ -127,6 +132,7 @@ impl<T> Deref for Guard<'_, T> {
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`, and `&mut self` makes this the only reference from this guard.
         unsafe { self.value.deref() }
@@ -134,6 +140,7 @@ impl<T> DerefMut for Guard<'_, T> {
 }
 
 impl Drop for Ticket<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.serving.store(self.number.wrapping_add(1), Ordering::Release);
     }

@@ -1,7 +1,6 @@
 //! Page directories: the ones that were set up for each thread at boot.
-use super::Place;
-use crate::home::{Entries, page_entry};
-use crate::metal::paging;
+use super::{Entries, page_entry};
+use crate::direct_map::DirectMap;
 use crate::user_space::{REGIONS, Spaces};
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
@@ -23,16 +22,30 @@ const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 
 /// All CPUs share this memory. A thread is at home on the CPU of the root that it descends from, and its number says
 /// which that is, so each CPU's map is about different threads; that is checked here.
 pub struct Directories {
+    map: DirectMap,
     spaces: Spaces,
     root: u32,
 }
 
 impl Directories {
-    pub(super) fn new(place: Place) -> Self {
-        Directories { spaces: place.board.spaces, root: place.cpu + 1 }
+    /// The directories of CPU `cpu`'s threads among these spaces, one a thread.
+    ///
+    /// # Safety
+    /// `map` has the spaces' frames, whose tables are set up, as memory that nothing else touches but the processor and the
+    /// directories of other CPUs, for good.
+    pub unsafe fn new(map: DirectMap, spaces: Spaces, cpu: u32) -> Self {
+        Directories { map, spaces, root: cpu + 1 }
+    }
+
+    /// Where an entry is that there is.
+    #[inline]
+    fn entry(&self, [thread, index]: [u32; 2]) -> *mut u64 {
+        let at = self.spaces.directory_entry(thread.into(), index.into());
+        self.map.pointer(at.expect("the window has entries"))
     }
 
     /// Whether the key has an entry, of a thread of this CPU.
+    #[inline]
     fn has_entry(&self, [thread, index]: [u32; 2]) -> bool {
         assert!(thread < NUM_PROC && index < X64::DIRS, "there is no entry {index} of thread {thread}");
         if thread == 0 || !WINDOW.contains(&index) {
@@ -48,23 +61,23 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         [0..NUM_PROC, 0..X64::DIRS]
     }
 
+    #[inline]
     fn load(&self, key: [u32; 2]) -> Pde<D> {
         if !self.has_entry(key) {
             return Pde::Id;
         }
-        let [thread, index] = key.map(u64::from);
-        let bits = paging::directory_entry(&self.spaces, thread, index);
-        page_entry::from_directory(bits.expect("the window has entries"))
+        // SAFETY: `entry` gives a word of a directory of this CPU's threads. The processor may set bits of it by itself.
+        page_entry::from_directory(unsafe { self.entry(key).read_volatile() })
     }
 
+    #[inline]
     fn store(&mut self, key: [u32; 2], value: Pde<D>) {
         let (entry, bits) = (self.has_entry(key), page_entry::directory(value));
         assert_eq!(entry, bits.is_some(), "entry {} of thread {} is {value:?}", key[1], key[0]);
         let Some(bits) = bits else { return };
-        let [thread, index] = key.map(u64::from);
-        // SAFETY: the frame holds a page table that the layer has filled before, for this entry alone, and a present
-        // entry is never changed: both are proved of the layer.
-        unsafe { paging::set_directory_entry(&self.spaces, thread, index, bits) }.expect("the window has entries");
+        // SAFETY: as in `load`; the frame holds a page table that the layer has filled before, for this entry alone, and a
+        // present entry is never changed: both are proved of the layer.
+        unsafe { self.entry(key).write_volatile(bits) }
     }
 
     // Of the other CPUs' threads, what they are is none of this map's business.

@@ -1,4 +1,5 @@
 //! A home, entry by entry, and the map that follows from that.
+use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Field, Map};
 
@@ -61,6 +62,11 @@ pub trait Entries<K: Coordinates, V: Copy> {
         fill_each(self, row, value);
     }
 
+    /// Makes the first `length` entries of `row` those of row `from` of `source` at once, if it knows how; whether it did.
+    fn copy_row(&mut self, _row: u32, _length: u32, _source: &dyn Any, _from: u32) -> bool {
+        false
+    }
+
     /// Replaces every entry by what `make` says of its key.
     fn define(&mut self, make: impl Fn(K) -> V) {
         K::each(self.keys(), |key| self.store(key, make(key)));
@@ -107,8 +113,10 @@ where
         S: Field<D, Key = [u32; 2], Val = F::Val>,
         F: Field<D, Key = [u32; 2]>,
     {
-        for at in 0..length {
-            self.0.store([row, at], source.get([from, at]));
+        if !self.0.copy_row(row, length, source, from) {
+            for at in 0..length {
+                self.0.store([row, at], source.get([from, at]));
+            }
         }
     }
 

@@ -24,6 +24,7 @@ impl<T> Rows<T> {
     ///
     /// # Panics
     /// When the row does not exist. With debug assertions, when the CPU holds a lock of this rank or a higher one.
+    #[inline]
     pub fn lock(&self, by: u32, row: u32, rank: u32, name: &'static str) -> Guard<'_, T> {
         let rank = Rank::take(by, rank, name);
         Guard { object: self.0[row as usize].lock(), _rank: rank }
@@ -38,12 +39,14 @@ pub struct Guard<'a, T> {
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
+    #[inline]
     fn deref(&self) -> &T {
         &self.object
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.object
     }
@@ -53,6 +56,7 @@ impl<T> DerefMut for Guard<'_, T> {
 ///
 /// # Panics
 /// With debug assertions, when it holds one of any rank.
+#[inline]
 pub fn holds_nothing(by: u32, name: &str) {
     if cfg!(debug_assertions) {
         let held = HELD[by as usize].load(Ordering::Relaxed);
@@ -67,6 +71,7 @@ struct Rank {
 }
 
 impl Rank {
+    #[inline]
     fn take(by: u32, rank: u32, name: &'static str) -> Rank {
         if cfg!(debug_assertions) {
             let held = HELD[by as usize].fetch_or(1 << rank, Ordering::Relaxed);
@@ -77,6 +82,7 @@ impl Rank {
 }
 
 impl Drop for Rank {
+    #[inline]
     fn drop(&mut self) {
         if cfg!(debug_assertions) {
             HELD[self.by as usize].fetch_and(!(1 << self.rank), Ordering::Relaxed);
