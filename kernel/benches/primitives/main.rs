@@ -1,12 +1,13 @@
 //! What primitives cost natively, beside code that was written by hand for the same memory.
 //!
-//! Both sides run on one CPU of a process, with the kernel's locks; a line `palloc/layer/…` and the line `palloc/by hand/…` below
+//! Times are those that the thread had a processor. Both sides run on one CPU of a process, with the kernel's locks; a line `palloc/layer/…` and the line `palloc/by hand/…` below
 //! it do the same.
 mod by_hand;
+mod cpu_time;
 mod machine;
 
 use by_hand::Kernel;
-use criterion::measurement::WallTime;
+use cpu_time::{CpuTime, now};
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use domain::Map;
 use layer::constants::*;
@@ -16,7 +17,7 @@ use layer::state::Cpu;
 use layer::{channel, page_alloc, page_table, process, thread, vmx};
 use machine::{Bench, NPS};
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const CONTEXT: Context<Bench> = Context { esp: 16, ra: 1 };
 /// The main thread of CPU 0.
@@ -141,22 +142,22 @@ fn timed<S: Side, R>(
 ) -> Duration {
     let (mut left, mut time) = (iterations, Duration::ZERO);
     while left > 0 {
-        let now = left.min(batch.into()) as u32;
+        let calls = left.min(batch.into()) as u32;
         reset(side);
-        let start = Instant::now();
-        for k in 0..now {
+        let start = now();
+        for k in 0..calls {
             black_box(call(side, k));
         }
-        time += start.elapsed();
-        left -= u64::from(now);
+        time += now() - start;
+        left -= u64::from(calls);
     }
     time
 }
 
-type Group<'a> = BenchmarkGroup<'a, WallTime>;
+type Group<'a> = BenchmarkGroup<'a, CpuTime>;
 
 /// Page allocation with so many pages taken before: what it costs does not depend on that.
-fn palloc(c: &mut Criterion) {
+fn palloc(c: &mut Criterion<CpuTime>) {
     const BATCH: u32 = 1024;
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, taken: u32) {
         let first = KERN_LOW + taken;
@@ -180,7 +181,7 @@ fn palloc(c: &mut Criterion) {
 }
 
 /// A page that is mapped, filled with zeros; each 512th needs a page table as well.
-fn pt_resv(c: &mut Criterion) {
+fn pt_resv(c: &mut Criterion<CpuTime>) {
     const BATCH: u32 = 1024;
     const REGIONS: std::ops::Range<u32> = ADR_LOW >> 21..(ADR_LOW >> 21) + BATCH / 512;
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S) -> Vec<u32> {
@@ -202,7 +203,7 @@ fn pt_resv(c: &mut Criterion) {
 }
 
 /// A yield with so many threads ready: what it costs does not depend on that.
-fn thread_yield(c: &mut Criterion) {
+fn thread_yield(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, ready: usize) -> Vec<u32> {
         group.bench_function(BenchmarkId::new(S::NAME, ready), |b| {
             b.iter(|| side.thread_yield(black_box(CONTEXT)));
@@ -222,7 +223,7 @@ fn thread_yield(c: &mut Criterion) {
 }
 
 /// A message of so many words.
-fn ipc_send_body(c: &mut Criterion) {
+fn ipc_send_body(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, words: u32) {
         group.throughput(Throughput::Bytes((words * WORD_SIZE).into()));
         group.bench_function(BenchmarkId::new(S::NAME, words), |b| {
@@ -241,7 +242,7 @@ fn ipc_send_body(c: &mut Criterion) {
 }
 
 /// Each of the registers in turn.
-fn vmx_set_reg(c: &mut Criterion) {
+fn vmx_set_reg(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S) {
         let mut r = 0;
         group.bench_function(S::NAME, |b| {
@@ -258,5 +259,9 @@ fn vmx_set_reg(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, palloc, pt_resv, thread_yield, ipc_send_body, vmx_set_reg);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = palloc, pt_resv, thread_yield, ipc_send_body, vmx_set_reg
+}
 criterion_main!(benches);
