@@ -44,7 +44,7 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
     Some(Target { must, aim })
 }
 
-/// The kernel of a course, of the CertiKOS family: 32-bit C, entered by a gate.
+/// The kernel of a course, of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
 /// Everything that is measured, in the order of the report.
