@@ -141,7 +141,6 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D15.1", |cpus| cpus[0].shared.channels.inspect().pool.update([SLP_Q], |control| control.count = MAX_WORDS + 1)),
     // A page that is mapped twice.
     ("D18", |cpus| cpus[0].own.tables.set([TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
-    ("D19.1", |cpus| cpus[0].own.vm.set_up = true),
     ("D20.1", |cpus| cpus[0].own.com1.on = false),
     ("D20.2", |cpus| cpus[0].own.com1.rx.len = 3),
     ("D20.3", |cpus| cpus[0].own.com1.rx.start = SERIAL_HW_BUF_SIZE),
