@@ -18,7 +18,7 @@
 //! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
 //! the first seven kinds are disjoint from each other and from the last two. Those two share the users' frames: a
 //! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
-//! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked by
+//! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked, in checked builds, by
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
 pub mod checkpoint;
 mod contexts;
