@@ -8,11 +8,14 @@ use crate::emulator::{Ended, Run};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::job::{self, Boot, Job};
+use crate::watch::Watch;
 use crate::workspace;
 use behaviours::{BEHAVIOURS, Behaviour};
+use sim::run::Checking;
 use std::fmt;
 use std::ops::Range;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Boot the images that try the kernel's hardware half, each with its expected end
 #[derive(clap::Args)]
@@ -92,6 +95,9 @@ pub fn try_all(
 
 /// Boots a behaviour's image; `None` if all was as expected, otherwise what was different.
 fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
+    if !behaviour.broken.is_empty() {
+        return try_watching(behaviour, show);
+    }
     if behaviour.programs {
         return try_programs(behaviour, show);
     }
@@ -115,6 +121,21 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
 }
 
+/// How often the kernel is looked at while it runs.
+const CHECKPOINTS: Duration = Duration::from_millis(100);
+
+/// Boots an image with a bug, with all programs: whoever watches it must find the facts that the bug breaks.
+fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
+    let job = Job::new(&[], behaviour.cpus)?;
+    let Behaviour { emulator, image, kind, timeout, .. } = *behaviour;
+    let watch = Some(Watch { every: CHECKPOINTS, until: None });
+    let ran = job.booted(&Boot { emulator, image, kind, timeout: Some(timeout), show, watch, ..Boot::QUIET })?;
+    let violations = ran.watched.as_ref().map_or(&[][..], |watched| &watched.violations);
+    let found = |number: &str| violations.iter().any(|violation| violation.starts_with(&format!("{number} (")));
+    let missed = behaviour.broken.iter().find(|number| !found(number));
+    Ok(missed.map(|number| format!("nobody has found that {number} is broken, but: {violations:?}\n{}", ran.console)))
+}
+
 /// Schedules of the hosted machine with which a boot is compared.
 const SEEDS: Range<u64> = 1..3;
 
@@ -130,7 +151,7 @@ fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
         return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));
     }
     for seed in SEEDS {
-        let hosted = job.hosted(seed, timeout, show)?;
+        let hosted = job.hosted(seed, timeout, show, Checking::AtEnd)?;
         if let Some(problem) = job.problems(&hosted).first() {
             return Ok(Some(format!("the hosted machine, with seed {seed}: {problem}")));
         }
@@ -192,7 +213,6 @@ mod tests {
     use super::*;
     use crate::emulator::Outcome;
     use kernel::exit::Reason;
-    use std::time::Duration;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
         Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new(), watched: None }

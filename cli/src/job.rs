@@ -156,7 +156,7 @@ impl Job {
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
-    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool) -> Result<Ran, Error> {
+    pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool, checking: Checking) -> Result<Ran, Error> {
         let begin = Instant::now();
         let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
         let config = Config {
@@ -168,7 +168,7 @@ impl Job {
             memory: Memory::default(),
             input: Vec::new(),
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
-            checking: Checking::AtEnd,
+            checking,
         };
         let mut console = Vec::new();
         let report = sim::run(config, |bytes| {

@@ -15,6 +15,7 @@ mod prove;
 mod run;
 mod setup;
 mod storm;
+mod system_calls;
 mod test;
 mod tools;
 mod watch;
@@ -41,6 +42,7 @@ enum Verb {
     NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
+    SystemCalls(system_calls::Arguments),
     Storm(storm::Arguments),
     Test(test::Arguments),
 }
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::SystemCalls(_) => system_calls::run(),
         Verb::Storm(arguments) => storm::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };

@@ -6,6 +6,7 @@ use crate::image::Kind;
 use crate::job::{Boot, Job};
 use crate::watch::Watch;
 use clap::ValueEnum;
+use sim::run::Checking;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ pub struct Arguments {
     /// The kind of the booted kernel's locks
     #[arg(long, value_enum)]
     lock: Option<Lock>,
-    /// Evaluate the invariant on the running kernel, every so many seconds and at the end
+    /// Evaluate the invariant all the while: on a booted kernel every so many seconds and at the end, on the hosted machine every
+    /// 500 entries of a CPU
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true, value_parser = seconds)]
     check: Option<Duration>,
     /// Wait for a debugger before the first instruction, without a time-out
@@ -53,6 +55,9 @@ enum Machine {
     /// The hosted machine: a plain process that needs nothing but Rust
     Sim,
 }
+
+/// How often a CPU of the hosted machine enters the kernel before its state is looked at.
+const ENTRIES: u64 = 500;
 
 /// Reads a time in seconds.
 pub fn seconds(text: &str) -> Result<Duration, String> {
@@ -122,7 +127,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
                 ..Boot::QUIET
             })?
         }
-        None => job.hosted(arguments.seed, timeout, true)?,
+        None => {
+            let checking = arguments.check.map_or(Checking::AtEnd, |_| Checking::Every(ENTRIES));
+            job.hosted(arguments.seed, timeout, true, checking)?
+        }
     };
     if !ran.console.is_empty() && !ran.console.ends_with('\n') {
         println!();

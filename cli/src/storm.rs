@@ -55,6 +55,16 @@ pub enum What {
     Fuzz,
 }
 
+impl What {
+    /// What a process says that has seen something wrong. Those that `fuzz` starts have every reason to complain.
+    fn complaint(self) -> &'static str {
+        match self {
+            What::Storm => ": FAILED: ",
+            What::Fuzz => "fuzz: FAILED: ",
+        }
+    }
+}
+
 /// How to keep it busy.
 #[derive(Clone, Copy, Debug)]
 pub struct Storm {
@@ -115,7 +125,8 @@ impl Storm {
         for line in ran.console.lines() {
             let ended = Ended::parse(line).filter(|ended| self.what == What::Storm && ended.name == "storm");
             // Launchers end when they are done.
-            if line.contains(": FAILED: ") || ended.is_some_and(|ended| ended.end != End::Exited { status: 0 }) {
+            if line.contains(self.what.complaint()) || ended.is_some_and(|ended| ended.end != End::Exited { status: 0 })
+            {
                 problems.push(line.to_owned());
             }
         }
@@ -194,6 +205,8 @@ mod tests {
         assert_eq!(storm(stopped).len(), 1);
         // What programs come to that nobody has asked for is none of the fuzzer's business.
         assert_eq!(problems(What::Fuzz, stopped, None, watched()), [""; 0]);
+        assert_eq!(problems(What::Fuzz, "hog 3: FAILED: oh\n", None, watched()), [""; 0]);
+        assert_eq!(problems(What::Fuzz, "rubbish fuzz: FAILED: oh\n", None, watched()).len(), 1);
         assert_eq!(problems(What::Fuzz, "", None, None).len(), 1);
         assert_eq!(problems(What::Fuzz, "", None, Some(Watched::default())).len(), 1);
         let violated = Watched { checkpoints: 1, violations: vec!["D18".to_owned()], ..Watched::default() };

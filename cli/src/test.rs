@@ -3,13 +3,16 @@
 mod cargo;
 mod page;
 
-use crate::boots;
 use crate::counts::Counts;
 use crate::emulator::Emulator;
 use crate::error::Error;
+use crate::image::Kind;
 use crate::job::{Boot, Job};
-use crate::{prove, setup};
+use crate::storm::{Storm, What};
+use crate::watch::{Until, Watch};
+use crate::{bench, boots, prove, setup};
 use cargo::cargo_test;
+use sim::run::Checking;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -18,7 +21,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, programs]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, storm]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -42,7 +45,9 @@ const STEPS: &[Step] = &[
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
     Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
+    Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
+    Step { key: "storm", name: "the invariant on the live kernel", run: storm },
 ];
 
 /// Does it.
@@ -93,6 +98,62 @@ fn try_boots() -> Result<Counts, Error> {
     Ok(verdicts.iter().map(|verdict| verdict.result.counts()).sum())
 }
 
+/// What the bench's JSON has to have.
+const ROWS: [&str; 10] = [
+    "null_syscall",
+    "yield",
+    "ipc_round_trip_1",
+    "ipc_round_trip_1024",
+    "page_fault",
+    "spawn",
+    "yield_64",
+    "yield_500",
+    "palloc_empty",
+    "palloc_full",
+];
+
+/// The bench gives all its rows, and the same figures in each of its two runs. How fast the kernel is, is no test.
+fn bench() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok(Counts::SKIPPED);
+    }
+    let report = bench::report(Emulator::Qemu)?;
+    let json = serde_json::to_value(&report).map_err(Error::Json)?;
+    let is_row = |name: &str, row: &serde_json::Value| {
+        let number = |key: &str| row[key].as_u64().is_some_and(|number| number > 0);
+        row["name"] == name && row["unit"] == "instructions" && ["median", "min", "max", "n"].into_iter().all(number)
+    };
+    let missing = |name: &&str| json["rows"].as_array().is_none_or(|rows| !rows.iter().any(|row| is_row(name, row)));
+    let missing: Vec<_> = ROWS.into_iter().filter(missing).collect();
+    missing.iter().for_each(|name| println!("  FAILED   there is no row {name}"));
+    report.differ.iter().for_each(|name| println!("  FAILED   two runs differ in {name}"));
+    Ok(Counts::one(missing.is_empty() && report.differ.is_empty()))
+}
+
+/// How long the kernel is kept busy, by each of what keeps it busy.
+const STORM: Duration = Duration::from_secs(5);
+
+/// Storm and fuzzer for some seconds, as `cairn storm` runs them.
+fn storm() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok([What::Storm, What::Fuzz].map(|_| Counts::SKIPPED).into_iter().sum());
+    }
+    let try_one = |what| {
+        let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
+        let cpus = kernel::layout::MAX_CPUS as u32;
+        let (ran, problems) = Storm { what, cpus, seed: 1, watch, kind: Kind::Checked, show: false }.run()?;
+        match (problems.first(), ran.watched) {
+            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} problems more", problems.len() - 1),
+            (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
+            (None, None) => println!("  passed   {what:?}"),
+        }
+        Ok(Counts::one(problems.is_empty()))
+    };
+    [What::Storm, What::Fuzz].into_iter().map(try_one).sum()
+}
+
 /// How long the programs may take.
 const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
 
@@ -107,7 +168,7 @@ fn programs() -> Result<Counts, Error> {
         }
         Counts::one(problems.is_empty())
     };
-    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false)?)];
+    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
     for emulator in [Emulator::Qemu, Emulator::Bochs] {
         counts.push(if emulator.is_there() {
             let ran = job.booted(&Boot { emulator, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use layer::dump::Counts;
-use sim::live::{self, Checkpoint, Dump, Pages};
+use sim::live::{self, Checkpoint, Dump, MADE_TRUE, Pages};
 use std::env;
 use std::fmt;
 use std::fs;
@@ -57,7 +57,9 @@ impl fmt::Display for Watched {
             "{checkpoints} checkpoint{plural}, {} violations, {entries} kernel entries, {calls} of them system calls; ",
             violations.len()
         )?;
-        write!(formatter, "{pages}")
+        write!(formatter, "{pages}\nnot looked at, since the ghosts that were made up make them true: ")?;
+        let made: Vec<&str> = MADE_TRUE.iter().map(|(number, _)| *number).collect();
+        formatter.write_str(&made.join(", "))
     }
 }
 
@@ -147,8 +149,7 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
     let mut watched = Watched::default();
     let mut from = BufReader::with_capacity(1 << 16, Patient(&line));
     loop {
-        let dump = Dump::read(&mut from);
-        let found = match dump {
+        let found = match Dump::read(&mut from) {
             Ok(Some(dump)) => Checkpoint::of(&dump),
             Ok(None) => break,
             Err(error) => Err(error),

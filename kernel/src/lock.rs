@@ -98,19 +98,29 @@ impl<T, R: Raw> Lock<T, R> {
     }
 
     /// Waits for the lock.
+    #[inline(always)]
     pub fn lock(&self) -> Guard<'_, T, R> {
-        for _ in 0..PATIENCE {
+        match self.try_lock() {
+            Some(guard) => guard,
+            None => self.wait(),
+        }
+    }
+
+    /// Waits for the lock, which was asked for in vain.
+    #[cold]
+    fn wait(&self) -> Guard<'_, T, R> {
+        for _ in 1..PATIENCE {
+            spin();
             if let Some(guard) = self.try_lock() {
                 return guard;
             }
-            spin();
         }
         self.raw.wait_in_line();
         self.guard()
     }
 
     /// Takes the lock if nobody has it or waits for it.
-    #[inline]
+    #[inline(always)]
     pub fn try_lock(&self) -> Option<Guard<'_, T, R>> {
         self.raw.try_acquire().then(|| self.guard())
     }
@@ -127,6 +137,7 @@ impl<T, R: Raw> Lock<T, R> {
     }
 
     /// The guard of the lock, which has just been acquired.
+    #[inline(always)]
     fn guard(&self) -> Guard<'_, T, R> {
         Guard { value: self.value.get_mut(), _held: Held(&self.raw) }
     }
@@ -134,6 +145,7 @@ impl<T, R: Raw> Lock<T, R> {
 
 impl<R: Raw> Lock<(), R> {
     /// Waits for the lock, and keeps it until [`give_back`](Lock::give_back): for what is guarded beside it.
+    #[inline(always)]
     pub fn hold(&self) {
         core::mem::forget(self.lock());
     }
@@ -142,6 +154,7 @@ impl<R: Raw> Lock<(), R> {
     ///
     /// # Safety
     /// This CPU holds it.
+    #[inline(always)]
     pub unsafe fn give_back(&self) {
         drop(Held(&self.raw));
     }
@@ -150,6 +163,7 @@ impl<R: Raw> Lock<(), R> {
 impl<T, R: Raw> Deref for Guard<'_, T, R> {
     type Target = T;
 
+    #[inline(always)]
     fn deref(&self) -> &T {
         // SAFETY: the lock is held by this guard, so this guard is the only one, and `&self` keeps
         // `deref_mut` away.
@@ -158,6 +172,7 @@ impl<T, R: Raw> Deref for Guard<'_, T, R> {
 }
 
 impl<T, R: Raw> DerefMut for Guard<'_, T, R> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as in `deref`, and `&mut self` makes this the only reference from this guard.
         unsafe { self.value.deref() }
@@ -165,6 +180,7 @@ impl<T, R: Raw> DerefMut for Guard<'_, T, R> {
 }
 
 impl<R: Raw> Drop for Held<'_, R> {
+    #[inline(always)]
     fn drop(&mut self) {
         // SAFETY: this was made where the lock had been acquired.
         unsafe { self.0.release() };

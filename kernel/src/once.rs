@@ -19,6 +19,7 @@ impl<T: Sync> Once<T> {
     }
 
     /// What was set.
+    #[inline(always)]
     pub fn get(&self) -> Option<&'static T> {
         // SAFETY: the pointer is null or comes from a reference that lives for ever (`set`), through which nothing is
         // written; `T: Sync` lets every CPU have it.

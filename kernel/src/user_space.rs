@@ -58,6 +58,7 @@ impl Spaces {
     }
 
     /// Physical address of the PML4 of space `index`: what CR3 takes.
+    #[inline(always)]
     pub fn root(&self, index: u64) -> Option<u64> {
         (index < self.count).then(|| self.base + index * SPACE_FRAMES * PAGE_SIZE)
     }
@@ -75,12 +76,14 @@ impl Spaces {
     }
 
     /// Physical address of the page directory of space `index` for `gib`, one of [`DIRECTORY_GIBS`].
+    #[inline(always)]
     pub fn directory(&self, index: u64, gib: u64) -> Option<u64> {
         let place = gib.checked_sub(DIRECTORY_GIBS.start).filter(|_| DIRECTORY_GIBS.contains(&gib))?;
         Some(self.root(index)? + (2 + place) * PAGE_SIZE)
     }
 
     /// Physical address of the page-directory entry of space `index` for `region`, one of [`REGIONS`].
+    #[inline(always)]
     pub fn directory_entry(&self, index: u64, region: u64) -> Option<u64> {
         let directory = self.directory(index, region / ENTRIES)?;
         Some(directory + region % ENTRIES * 8)
@@ -88,6 +91,7 @@ impl Spaces {
 }
 
 /// Physical address of entry `index` (0 to 511) of the page table in the frame at `table`.
+#[inline(always)]
 pub fn table_entry(table: u64, index: u64) -> Option<u64> {
     (index < ENTRIES && table.is_multiple_of(PAGE_SIZE)).then(|| table + index * 8)
 }

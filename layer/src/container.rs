@@ -21,7 +21,7 @@ fn used<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<Container<M>, Stuck>
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
-#[inline]
+#[inline(always)]
 pub fn container_get_nchildren<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
     Ok(used(cpu, i)?.nchildren)
 }
@@ -30,7 +30,7 @@ pub fn container_get_nchildren<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Resu
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
-#[inline]
+#[inline(always)]
 pub fn container_get_quota<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
     Ok(used(cpu, i)?.quota)
 }
@@ -39,7 +39,7 @@ pub fn container_get_quota<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
-#[inline]
+#[inline(always)]
 pub fn container_get_usage<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, Stuck> {
     Ok(used(cpu, i)?.usage)
 }
@@ -48,7 +48,7 @@ pub fn container_get_usage<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
-#[inline]
+#[inline(always)]
 pub fn container_can_consume<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, n: M::Word) -> Result<M::Word, Stuck> {
     let container = used(cpu, i)?;
     Ok(if n <= container.quota - container.usage { 1.into() } else { 0.into() })

@@ -35,7 +35,7 @@ pub(crate) fn is_mine<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> bool {
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::NotMine`], [`Stuck::BadSlot`] for the slots that may hold
 /// pointers (2, 3, 12), [`Stuck::NotInt`] when the slot was never set.
-#[inline]
+#[inline(always)]
 pub fn uctx_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<M::Word, Stuck> {
     slot_of(cpu, i, k)?;
     require(cpu.own.ghost.check(|g| matches!(g.uctxt_kind.get([i, k]), SlotKind::Int)), Stuck::NotInt)?;
@@ -46,7 +46,7 @@ pub fn uctx_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<
 ///
 /// # Errors
 /// As for [`uctx_get`], but for the contents of the slot.
-#[inline]
+#[inline(always)]
 pub fn uctx_set<M: Machine>(cpu: &mut Cpu<'_, M>, i: M::Word, k: M::Word, v: M::Word) -> Result<(), Stuck> {
     slot_of(cpu, i, k)?;
     cpu.own.uctxt.set([i, k], Slot { value: v.into() });

@@ -167,7 +167,7 @@ pub struct ToUser<M: Machine> {
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
-#[inline]
+#[inline(always)]
 pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, Stuck> {
     cpu.require_hkpt()?;
     cpu.require_init()?;
@@ -184,7 +184,7 @@ pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, St
 ///
 /// # Errors
 /// [`Stuck::NotUserMode`].
-#[inline]
+#[inline(always)]
 pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
     let own = &mut cpu.own;
     require(own.ghost.check(|g| !g.ikern.holds() && g.pg.holds() && g.ihost.holds()), Stuck::NotUserMode)?;
@@ -203,7 +203,7 @@ pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers)
 ///
 /// # Errors
 /// As for [`proc_start_user`].
-#[inline]
+#[inline(always)]
 pub fn proc_start_user2<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, Stuck> {
     proc_start_user(cpu)
 }
@@ -212,7 +212,7 @@ pub fn proc_start_user2<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, S
 ///
 /// # Errors
 /// As for [`proc_exit_user`].
-#[inline]
+#[inline(always)]
 pub fn proc_exit_user2<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
     proc_exit_user(cpu, registers)
 }

@@ -124,11 +124,7 @@ pub trait Scheduler<M: Machine> {
 ///
 /// # Errors
 /// What the event needs and is not so.
-pub fn schedule<M: Machine>(
-    s: &mut impl Scheduler<M>,
-    cpu: M::Word,
-    event: &Event<M>,
-) -> Result<Out<M>, Undefined> {
+pub fn schedule<M: Machine>(s: &mut impl Scheduler<M>, cpu: M::Word, event: &Event<M>) -> Result<Out<M>, Undefined> {
     need(s.running(cpu) == event.tid(), Undefined::NotRunning)?;
     match *event {
         Event::Spawn { child, .. } => {

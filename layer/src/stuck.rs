@@ -128,5 +128,14 @@ pub enum Stuck {
 #[inline(always)]
 #[track_caller]
 pub fn require(holds: bool, or: Stuck) -> Result<(), Stuck> {
-    if holds { Ok(()) } else { Err(or) }
+    if holds {
+        return Ok(());
+    }
+    unlikely();
+    Err(or)
 }
+
+/// Tells the compiler that the way here is seldom taken.
+#[cold]
+#[inline(always)]
+fn unlikely() {}

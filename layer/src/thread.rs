@@ -162,7 +162,7 @@ fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) ->
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`].
-#[inline]
+#[inline(always)]
 pub fn get_cpu_id<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hk()?;
     Ok(cpu.own.cpu)
@@ -172,7 +172,7 @@ pub fn get_cpu_id<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
 ///
 /// # Errors
 /// [`Stuck::NotPaging`].
-#[inline]
+#[inline(always)]
 pub fn get_curid<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
     Ok(cpu.own.cur)

@@ -114,6 +114,6 @@ fn moved(before: &Positions, after: &Positions, cpu: u32) -> Option<String> {
 /// Why what is published of a channel cannot be received (D15).
 fn unreceivable(state: &Replayed, q: u32, count: u32) -> Option<String> {
     let words = state.lock_of(q).words;
-    (count > words || words > MAX_WORDS).then(|| format!("{count} of {words} words are to be received from channel {q}"))
+    (count > words || words > MAX_WORDS)
+        .then(|| format!("{count} of {words} words are to be received from channel {q}"))
 }
-

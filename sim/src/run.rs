@@ -254,7 +254,13 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
 }
 
 /// Puts together what the CPUs have to say, and replays the log.
-fn report(results: Vec<Finished>, baton: &Baton, board: &Arc<Board>, shared: Shared<Sim>, checking: Checking) -> Report {
+fn report(
+    results: Vec<Finished>,
+    baton: &Baton,
+    board: &Arc<Board>,
+    shared: Shared<Sim>,
+    checking: Checking,
+) -> Report {
     let (mut bug, mut violations, mut cpus) = (None, Vec::new(), Vec::new());
     let (mut logs, mut queues) = (Vec::new(), Vec::new());
     for finished in results {

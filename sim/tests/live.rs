@@ -115,7 +115,7 @@ const CORRUPTIONS: &[Corruption] = &[
     // The processor uses another page map than that of the running thread.
     ("D3", |cpus| cpus[0].own.ghost.0.pt = 1),
     ("D4.1", |cpus| cpus[0].own.cur = 700),
-    ("D4.2", |cpus| cpus[1].own.cur = CHILD),
+    ("D4.2", |cpus| cpus[1].own.cur = 1),
     // Links that are lost, lead in a circle, or to a thread of another queue.
     ("D4.4", |cpus| cpus[0].own.ready.head = CHILD),
     ("D4.4", |cpus| cpus[0].own.ready.tail = NO_THREAD),
@@ -126,7 +126,6 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D4.6", |cpus| cpus[0].shared.links.inspect().next.update([CHILD], |link| link.cpu = 1)),
     ("D4.7", |cpus| (cpus[0].own.ready.head, cpus[0].own.ready.tail) = (NO_THREAD, NO_THREAD)),
     ("D6.1", |cpus| cpus[0].own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
-    ("D6.1", |cpus| cpus[1].own.dirs.set([OTHER, DIRECTORY + 9], Pde::Table { frame: 5 })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 1000 })),
     // A page of another CPU's.
@@ -136,11 +135,12 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D11", |cpus| cpus[0].shared.at.inspect(0).frames.update([PAGE], |frame| frame.alloc = false)),
     ("D11", |cpus| cpus[0].shared.at.inspect(0).frames.update([7], |frame| frame.kind = kind::NORM)),
     ("D11", |cpus| cpus[0].shared.at.inspect(0).cursor += 1),
+    // A page table where there is no memory of users.
+    ("D11", |cpus| cpus[1].own.dirs.set([OTHER, DIRECTORY + 9], Pde::Table { frame: 5 })),
     ("D12", |cpus| cpus[0].own.ac.update([OTHER], |container| container.used = true)),
     ("D15.1", |cpus| cpus[0].shared.channels.inspect().pool.update([SLP_Q], |control| control.count = MAX_WORDS + 1)),
     // A page that is mapped twice.
     ("D18", |cpus| cpus[0].own.tables.set([TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
-    ("D19.1", |cpus| cpus[0].own.vm.set_up = true),
     ("D20.1", |cpus| cpus[0].own.com1.on = false),
     ("D20.2", |cpus| cpus[0].own.com1.rx.len = 3),
     ("D20.3", |cpus| cpus[0].own.com1.rx.start = SERIAL_HW_BUF_SIZE),

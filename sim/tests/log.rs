@@ -1,6 +1,8 @@
 //! Long random histories of eight CPUs: the merged log is replayed to where the machine is, each CPU may count on what the
 //! others did (H20), and a log that is not the machine's is found out.
-use layer::channel::{Channel, Cv, acquire_lock_chan, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy};
+use layer::channel::{
+    Channel, Cv, acquire_lock_chan, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
+};
 use layer::constants::*;
 use layer::fields::Context;
 use layer::log::Event;
@@ -72,11 +74,8 @@ fn run<R>(wishes: &[Wish], look: impl FnOnce(&Objects<'_>, Vec<Entry>) -> R) -> 
     let (at, channels, threads) = (shared.at.inspect(0), shared.channels.inspect(), shared.links.inspect());
     let pending: Vec<_> = (0..TOTAL_CPU).map(|row| shared.pending.inspect(row)).collect();
     let sleep: Vec<_> = (0..NUM_CV).map(|row| shared.sleep.inspect(row)).collect();
-    let running = |cpu: &Cpu<'_, Sim>| Running {
-        cpu: cpu.own.cpu,
-        thread: cpu.own.cur,
-        ready: listed(&cpu.own.ready, &threads),
-    };
+    let running =
+        |cpu: &Cpu<'_, Sim>| Running { cpu: cpu.own.cpu, thread: cpu.own.cur, ready: listed(&cpu.own.ready, &threads) };
     let logs = pending.iter().map(|queue| &queue.log).chain(sleep.iter().map(|queue| &queue.log));
     let log = merged(logs.chain([&at.log, &channels.log]).chain(cpus.iter().map(|cpu| &cpu.own.log)));
     let objects = Objects {
@@ -232,10 +231,8 @@ fn what_others_may_not_do_is_found() {
     let log = |events: &[(u32, Event<Sim>)]| -> Vec<Entry> {
         (0..).zip(events).map(|(stamp, &(cpu, event))| Entry { stamp, cpu, event }).collect()
     };
-    let (wait, get) = (
-        |tid| Event::Wait { tid, channel: 20, budget: LOCK_BOUND },
-        |tid| Event::Get { tid, channel: 20 },
-    );
+    let (wait, get) =
+        (|tid| Event::Wait { tid, channel: 20, budget: LOCK_BOUND }, |tid| Event::Get { tid, channel: 20 });
     let release = |tid, count| Event::Release { tid, channel: 20, to: 0, senderpaddr: 0, count, busy: 0 };
     let spawn = |tid, child| Event::Spawn { tid, child, quota: 0, sp_ofs: 0, code: 0 };
     let clause = |events: &[(u32, Event<Sim>)], cpu| breach(&start, &log(events), cpu).map(|breach| breach.clause);

@@ -81,6 +81,38 @@ fn the_invariant_holds_at_every_entry() {
 }
 
 #[test]
+fn a_storm_abates() {
+    let built = build();
+    // For two CPUs, on the first and on the second: 8 workers each, which their launchers leave alone.
+    let (report, console) =
+        show(Config { checking: Checking::AtEnd, ..config(&built, "0 storm 12289\n1 storm 12297", 2) });
+    assert_eq!(report.end, End::PowerOff, "{console}");
+    assert_eq!(report.programs.len(), 18);
+    assert!(report.programs.iter().all(|program| program.end == abi::report::End::Exited { status: 0 }), "{console}");
+}
+
+#[test]
+fn random_calls_are_obeyed_or_refused() {
+    let built = build();
+    let limit = Limit { work: Some(4_000_000), until: None };
+    for seed in 0..3 {
+        let list = format!("0 fuzz {}\n1 fuzz {}", 8192 + 10 * seed, 8193 + 10 * seed);
+        let config = Config { limit, checking: Checking::Every(500), ..config(&built, &list, 2) };
+        let mut console = Vec::new();
+        let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
+        // Those that wait for messages which nobody sends go on waiting.
+        assert!(
+            matches!(report.end, End::PowerOff | End::TimeOut),
+            "seed {seed}: {:?} {:?}",
+            report.end,
+            report.violations
+        );
+        let console = String::from_utf8_lossy(&console);
+        assert!(console.contains("fuzz: seed") && !console.contains("fuzz: FAILED"), "seed {seed}: {console}");
+    }
+}
+
+#[test]
 fn a_time_out_says_what_every_cpu_was_doing() {
     let built = build();
     let limit = Limit { work: Some(50_000), until: None };

@@ -36,6 +36,7 @@ pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, St
 ///
 /// # Errors
 /// [`Stuck::NotUserMode`] when no program was running; none for any registers.
+#[inline]
 pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user2(cpu, registers)?;
     dispatch(cpu)
@@ -86,6 +87,7 @@ pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Re
 ///
 /// # Errors
 /// [`Stuck::BadContext`] when there is no such stage.
+#[inline]
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
     go_on(cpu, Stage::of(context.into_context())?)
 }
@@ -94,6 +96,7 @@ pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Nex
 ///
 /// # Errors
 /// None in kernel mode.
+#[inline]
 pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     match stage {
         Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),

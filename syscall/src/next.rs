@@ -35,6 +35,7 @@ impl<M: System> Next<M> {
     ///
     /// # Errors
     /// Those of the step.
+    #[inline]
     pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
         Ok(Step::Kernel(match self {
             Next::ToUser(to_user) => return Ok(Step::User(to_user)),

@@ -22,12 +22,14 @@ pub(crate) const THIRD: u32 = slot::EDX;
 pub(crate) const FOURTH: u32 = slot::ESI;
 
 /// What the caller has in `slot`.
+#[inline(always)]
 pub(crate) fn argument<M: System>(cpu: &Cpu<'_, M>, slot: u32) -> Result<Unchecked<M::Word>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Unchecked::new(uctx_get(cpu, cur, slot.into())?))
 }
 
 /// Stores how a call went: its result, or why it was refused.
+#[inline(always)]
 pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<(), Stuck> {
     let cur = get_curid(cpu)?;
     let error = match result {
@@ -41,6 +43,7 @@ pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Er
 }
 
 /// Stores how a call went, and the caller goes on.
+#[inline(always)]
 pub(crate) fn back<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<Next<M>, Stuck> {
     answer(cpu, result)?;
     Ok(Next::ToUser(proc_start_user2(cpu)?))

@@ -62,6 +62,7 @@ impl<M: Spec> Load<M> {
 ///
 /// # Errors
 /// None for any image and quota.
+#[inline(never)]
 pub(crate) fn spawn<M: System>(
     cpu: &mut Cpu<'_, M>,
     parent: Parent,

@@ -41,6 +41,7 @@ impl Stage {
 }
 
 /// What the running thread saves when it goes on with `stage` some day.
+#[inline]
 fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck> {
     let cur = get_curid(cpu)?;
     // Nothing of a kernel stack survives a switch, so its position is always that of an empty one.
@@ -51,6 +52,7 @@ fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck>
 ///
 /// # Errors
 /// Those of [`thread_yield`].
+#[inline]
 pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, stage)?;
     Ok(Next::Switch(thread_yield(cpu, context)?))
@@ -60,12 +62,14 @@ pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Nex
 ///
 /// # Errors
 /// Those of [`thread_sleep`]: not for the main thread of a CPU ([`may_sleep`]).
+#[inline]
 pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, stage)?;
     Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
 }
 
 /// Whether the running thread may sleep: the main thread of a CPU may not, so that somebody is always ready (P34).
+#[inline]
 pub(crate) fn may_sleep<M: System>(cpu: &Cpu<'_, M>) -> Result<bool, Stuck> {
     Ok(get_curid(cpu)? != get_cpu_id(cpu)? + 1)
 }

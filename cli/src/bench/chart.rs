@@ -7,9 +7,10 @@ use std::fmt::Write;
 /// Width of the picture, and of its margins, in units of the picture.
 const WIDTH: usize = 1000;
 const MARGIN: usize = 30;
-/// Where bars begin, and the length of the longest.
+/// Where bars begin, the length of the longest, and where their values are written.
 const BARS: usize = 330;
-const LONGEST: usize = 520;
+const LONGEST: usize = 430;
+const VALUES: usize = BARS + LONGEST + 12;
 /// Height of a line of text, of a bar with what is around it, and of the space between operations.
 const LINE: usize = 18;
 const BAR: usize = 28;
@@ -108,7 +109,6 @@ impl Picture {
                     "<rect class=\"{class}\" x=\"{BARS}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\"/>\n"
                 ));
             }
-            let mut end = length(bar.most);
             if let (0, Some(Target { must, aim })) = (index, target) {
                 for (class, value) in [("must", must), ("aim", aim)] {
                     let x = BARS as f64 + length(value);
@@ -117,7 +117,6 @@ impl Picture {
                         "<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{bottom}\"/>\n",
                         top - 4
                     ));
-                    end = end.max(length(value));
                 }
             }
             let value = if bar.least == bar.most {
@@ -129,14 +128,7 @@ impl Picture {
                 (0, Some(Target { must, aim })) => format!("{value} (must {}, aim {})", group(must), group(aim)),
                 _ => value,
             };
-            let x = BARS as f64 + end + 8.0;
-            // What would reach over the edge is written within the bar's line, at its end.
-            let (x, anchor) = if x > (WIDTH - 200) as f64 && index == 0 && target.is_some() {
-                ((WIDTH - MARGIN / 2) as f64, " text-anchor=\"end\"")
-            } else {
-                (x, "")
-            };
-            self.put(format_args!("<text x=\"{x:.1}\" y=\"{middle}\"{anchor}>{value}</text>\n"));
+            self.put(format_args!("<text x=\"{VALUES}\" y=\"{middle}\">{value}</text>\n"));
             self.y += BAR;
         }
         for bar in bars.iter().filter(|bar| !bar.differs.is_empty()) {

@@ -59,7 +59,7 @@ pub const OPERATIONS: &[Operation] = &[
             name: COURSE,
             least: 176,
             most: 176,
-            differs: "32-bit, entered by a gate instead of `syscall`; it reads no container",
+            differs: "32-bit; which call it is is not recorded",
         }],
     },
     Operation {
@@ -97,8 +97,8 @@ pub const OPERATIONS: &[Operation] = &[
                 name: "seL4 (x86-64), call and reply",
                 least: 417,
                 most: 417,
-                differs: "195 and 222, of no words in memory: two system calls that hand over the processor as well, and \
-                          registers that stay; Cairn's go through a mailbox, so that nobody need wait for the other",
+                differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at once. \
+                          Cairn's message goes through a mailbox, and who has to wait sleeps: four system calls",
             },
             Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "4 to 64 bytes; 32-bit, entered by a gate" },
         ],

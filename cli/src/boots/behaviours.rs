@@ -19,6 +19,8 @@ pub struct Behaviour {
     pub cpus: u32,
     /// Whether all programs run, as their manifests say and as on the hosted machine; the boot archive holds them.
     pub programs: bool,
+    /// Numbers of facts that must be found not to hold while all programs run, if that is what must happen.
+    pub broken: &'static [&'static str],
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
     /// What the boot list starts, where it starts anything; the boot archive then holds all programs.
@@ -49,6 +51,7 @@ pub const USUAL: Behaviour = Behaviour {
     kind: Kind::Fast,
     cpus: 1,
     programs: false,
+    broken: &[],
     archive: true,
     boot_list: "",
     options: "",
@@ -426,6 +429,8 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "programs-mcs", options: "lock=mcs", cpus: 8, ..PROGRAMS },
     Behaviour { name: "programs-checked", kind: Kind::Checked, cpus: 8, ..PROGRAMS },
     Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
+    Behaviour { name: "mapped-twice", image: "try-mapped-twice", cpus: 2, broken: &["D18"], ..PROGRAMS },
+    Behaviour { name: "lost-thread", image: "try-lost-thread", cpus: 2, broken: &["D4.6"], ..PROGRAMS },
     Behaviour {
         name: "hang",
         image: "try-hang",

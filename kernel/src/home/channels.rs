@@ -29,11 +29,13 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     fn keys(&self) -> [Range<u32>; 1] {
         [0..self.0.len() as u32]
     }
+    #[inline(always)]
     fn load(&self, [channel]: [u32; 1]) -> SyncChannel<D> {
         let [to, senderpaddr, count, busy] =
             self.0[channel as usize].each_ref().map(|word| word.load(Ordering::Relaxed));
         SyncChannel { to, senderpaddr, count, busy }
     }
+    #[inline(always)]
     fn store(&mut self, [channel]: [u32; 1], value: SyncChannel<D>) {
         let SyncChannel { to, senderpaddr, count, busy } = value;
         for (word, value) in self.0[channel as usize].iter().zip([to, senderpaddr, count, busy]) {
@@ -52,6 +54,17 @@ impl Mail {
         Mail(bytes)
     }
 
+    /// The bytes of a channel's mailbox.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    #[inline(always)]
+    pub fn bytes(&self, channel: u32) -> &[AtomicU8] {
+        let begin = channel as usize * PAGE_SIZE as usize;
+        &self.0[begin..begin + PAGE_SIZE as usize]
+    }
+
+    #[inline(always)]
     fn byte(&self, [channel, at]: [u32; 2]) -> &AtomicU8 {
         assert!(at < PAGE_SIZE, "a mailbox has no byte {at}");
         &self.0[(channel * PAGE_SIZE + at) as usize]
@@ -62,9 +75,11 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
     fn keys(&self) -> [Range<u32>; 2] {
         [0..self.0.len() as u32 / PAGE_SIZE, 0..PAGE_SIZE]
     }
+    #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Byte<D> {
         Byte { value: self.byte(key).load(Ordering::Relaxed).into() }
     }
+    #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Byte<D>) {
         self.byte(key).store(value.value as u8, Ordering::Relaxed);
     }

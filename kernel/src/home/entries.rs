@@ -1,4 +1,5 @@
 //! A home, entry by entry, and the map that follows from that.
+use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Field, Map};
 
@@ -61,6 +62,12 @@ pub trait Entries<K: Coordinates, V: Copy> {
         fill_each(self, row, value);
     }
 
+    /// Makes the first `length` entries of `row` those of the row `from` of the map `source`, if they can be copied as a
+    /// block from there, and says whether they were.
+    fn copy_row(&mut self, _row: u32, _length: u32, _source: &dyn Any, _from: u32) -> bool {
+        false
+    }
+
     /// Replaces every entry by what `make` says of its key.
     fn define(&mut self, make: impl Fn(K) -> V) {
         K::each(self.keys(), |key| self.store(key, make(key)));
@@ -101,12 +108,16 @@ where
         self.0.define(make);
     }
 
+    #[inline(always)]
     fn copy_first<S, M>(&mut self, row: u32, length: u32, source: &M, from: u32)
     where
         M: Map<D, S> + 'static,
         S: Field<D, Key = [u32; 2], Val = F::Val>,
         F: Field<D, Key = [u32; 2]>,
     {
+        if self.0.copy_row(row, length, source, from) {
+            return;
+        }
         for at in 0..length {
             self.0.store([row, at], source.get([from, at]));
         }

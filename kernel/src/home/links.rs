@@ -22,21 +22,25 @@ impl Links {
     }
 
     /// The thread behind `thread`.
+    #[inline(always)]
     pub fn next(&self, thread: u32) -> u32 {
         self.next[thread as usize].load(Ordering::Relaxed)
     }
 
     /// Puts `next` behind `thread`.
+    #[inline(always)]
     pub fn set_next(&self, thread: u32, next: u32) {
         self.next[thread as usize].store(next, Ordering::Relaxed);
     }
 
     /// The CPU that `thread` belongs to.
+    #[inline(always)]
     pub fn cpu(&self, thread: u32) -> u32 {
         self.cpus[thread as usize].load(Ordering::Relaxed)
     }
 
     /// `thread` belongs to `cpu`.
+    #[inline(always)]
     pub fn set_cpu(&self, thread: u32, cpu: u32) {
         self.cpus[thread as usize].store(cpu, Ordering::Relaxed);
     }
@@ -47,9 +51,11 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], Next<D>> for Links {
     fn keys(&self) -> [Range<u32>; 1] {
         [0..self.next.len() as u32]
     }
+    #[inline(always)]
     fn load(&self, [thread]: [u32; 1]) -> Next<D> {
         Next { thread: self.next(thread), cpu: self.cpu(thread) }
     }
+    #[inline(always)]
     fn store(&mut self, [thread]: [u32; 1], value: Next<D>) {
         self.set_next(thread, value.thread);
         self.set_cpu(thread, value.cpu);

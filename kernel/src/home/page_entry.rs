@@ -23,6 +23,7 @@ const _: () = {
 };
 
 /// The frame that an entry points to.
+#[inline(always)]
 fn frame(bits: u64) -> u32 {
     ((bits & ADDRESS) / PAGE_SIZE) as u32
 }
@@ -31,6 +32,7 @@ fn frame(bits: u64) -> u32 {
 ///
 /// # Panics
 /// When the permission is no permission code: a bug of the layer.
+#[inline(always)]
 pub fn page<D: Domain<Word = u32>>(entry: Pte<D>) -> u64 {
     let Pte::Valid { page, perm } = entry else { return 0 };
     let perm = u64::from(perm);
@@ -39,6 +41,7 @@ pub fn page<D: Domain<Word = u32>>(entry: Pte<D>) -> u64 {
 }
 
 /// The page-table entry that has these bits.
+#[inline(always)]
 pub fn from_page<D: Domain<Word = u32>>(bits: u64) -> Pte<D> {
     if bits & PRESENT == 0 {
         return Pte::UnPresent;
@@ -47,6 +50,7 @@ pub fn from_page<D: Domain<Word = u32>>(bits: u64) -> Pte<D> {
 }
 
 /// The bits of a page-directory entry, `None` for the kernel's identity map, which has none.
+#[inline(always)]
 pub fn directory<D: Domain<Word = u32>>(entry: Pde<D>) -> Option<u64> {
     match entry {
         Pde::Table { frame } => Some(u64::from(frame) * PAGE_SIZE | TABLE),
@@ -56,6 +60,7 @@ pub fn directory<D: Domain<Word = u32>>(entry: Pde<D>) -> Option<u64> {
 }
 
 /// The page-directory entry that has these bits.
+#[inline(always)]
 pub fn from_directory<D: Domain<Word = u32>>(bits: u64) -> Pde<D> {
     if bits & PRESENT == 0 { Pde::UnPresent } else { Pde::Table { frame: frame(bits) } }
 }

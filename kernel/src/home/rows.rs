@@ -24,6 +24,7 @@ impl<T> Rows<T> {
     ///
     /// # Panics
     /// When the row does not exist. With debug assertions, when the CPU holds a lock of this rank or a higher one.
+    #[inline(always)]
     pub fn lock(&self, by: u32, row: u32, rank: u32, name: &'static str) -> Guard<'_, T> {
         let rank = Rank::take(by, rank, name);
         Guard { object: self.0[row as usize].lock(), _rank: rank }
@@ -38,12 +39,14 @@ pub struct Guard<'a, T> {
 
 impl<T> Deref for Guard<'_, T> {
     type Target = T;
+    #[inline(always)]
     fn deref(&self) -> &T {
         &self.object
     }
 }
 
 impl<T> DerefMut for Guard<'_, T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.object
     }
@@ -53,6 +56,7 @@ impl<T> DerefMut for Guard<'_, T> {
 ///
 /// # Panics
 /// With debug assertions, when it holds a lock of this rank or a higher one.
+#[inline(always)]
 pub fn kept(by: u32, rank: u32, name: &str) {
     if cfg!(debug_assertions) {
         let held = HELD[by as usize].fetch_or(1 << rank, Ordering::Relaxed);
@@ -64,6 +68,7 @@ pub fn kept(by: u32, rank: u32, name: &str) {
 ///
 /// # Panics
 /// With debug assertions, when it holds none.
+#[inline(always)]
 pub fn given_back(by: u32, rank: u32) {
     if cfg!(debug_assertions) {
         let held = HELD[by as usize].fetch_and(!(1 << rank), Ordering::Relaxed);
@@ -78,6 +83,7 @@ struct Rank {
 }
 
 impl Rank {
+    #[inline(always)]
     fn take(by: u32, rank: u32, name: &str) -> Rank {
         kept(by, rank, name);
         Rank { by, rank }
@@ -85,6 +91,7 @@ impl Rank {
 }
 
 impl Drop for Rank {
+    #[inline(always)]
     fn drop(&mut self) {
         given_back(self.by, self.rank);
     }

@@ -32,6 +32,7 @@ impl<T> UnsafeCell<T> {
     }
 
     /// A pointer through which the value may be changed.
+    #[inline(always)]
     pub fn get_mut(&self) -> MutPtr<T> {
         MutPtr(self.0.get())
     }
@@ -48,6 +49,7 @@ impl<T> MutPtr<T> {
     /// # Safety
     /// The cell is alive, and nothing else reaches its value while the reference lives.
     #[expect(clippy::mut_from_ref, reason = "loom's signature")]
+    #[inline(always)]
     pub unsafe fn deref(&self) -> &mut T {
         // SAFETY: the caller's obligation is the very same.
         unsafe { &mut *self.0 }

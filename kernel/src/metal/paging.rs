@@ -19,6 +19,7 @@ use x86_64::{PhysAddr, VirtAddr};
 const KERNEL_ENTRIES: Range<usize> = 256..512;
 
 /// A pointer to physical address `physical` in the direct map.
+#[inline(always)]
 pub fn direct<T>(physical: u64) -> *mut T {
     ptr::with_exposed_provenance_mut((DIRECT_MAP + physical) as usize)
 }
@@ -172,6 +173,7 @@ pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<
 }
 
 /// The page-directory entry of space `index` for `region` (`va >> 21`); `None` if there is no such entry.
+#[inline(always)]
 pub fn directory_entry(spaces: &Spaces, index: u64, region: u64) -> Option<u64> {
     let at = spaces.directory_entry(index, region)?;
     // SAFETY: `at` lies in the frames of the spaces, which hold nothing but tables.
@@ -183,6 +185,7 @@ pub fn directory_entry(spaces: &Spaces, index: u64, region: u64) -> Option<u64> 
 /// # Safety
 /// `value` is 0, or a frame that holds a page table, with [`entry::TABLE`]. An entry that was present in a
 /// map that a CPU uses does not change.
+#[inline(always)]
 pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, value: u64) -> Option<()> {
     let at = spaces.directory_entry(index, region)?;
     // SAFETY: `at` lies in the frames of the spaces; the caller vouches for the value.
@@ -194,6 +197,7 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
 ///
 /// # Safety
 /// `table` is a frame of memory that holds a page table.
+#[inline(always)]
 pub unsafe fn page_table_entry(table: u64, index: u64) -> Option<u64> {
     let at = table_entry(table, index)?;
     // SAFETY: the caller vouches for the table, so `at` is in the direct map.
@@ -205,6 +209,7 @@ pub unsafe fn page_table_entry(table: u64, index: u64) -> Option<u64> {
 /// # Safety
 /// As for [`page_table_entry`]; `value` is 0, or a user's frame with a permission code; and nobody relies
 /// on a translation that the old value gave.
+#[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {
     let at = table_entry(table, index)?;
     // SAFETY: the caller vouches for the table and the value.

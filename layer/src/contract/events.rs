@@ -36,7 +36,11 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
                 // No page, or one for which there was a page table.
                 [(Event::Palloc { tid, page }, _)] => {
                     *tid == s.before.own.cur
-                        && if s.answer.word() == MAGIC_NUMBER { *page == 0 } else { s.answer.word() == 0 && is_page(*page) }
+                        && if s.answer.word() == MAGIC_NUMBER {
+                            *page == 0
+                        } else {
+                            s.answer.word() == 0 && is_page(*page)
+                        }
                 }
                 // The page, and a page table or none (P31).
                 [(Event::Palloc { tid, page }, _), table] => {

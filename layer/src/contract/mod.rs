@@ -20,8 +20,8 @@ use crate::memory::{Access, Bytes, Chunk};
 use crate::state::Cpu;
 use crate::stuck::Stuck;
 use crate::vmx::SAVED;
-pub use events::{Logged, events};
 use domain::{Flag, Map};
+pub use events::{Logged, events};
 
 /// Arguments for any primitive; each takes what it needs.
 #[derive(Clone, Copy, Debug)]

@@ -98,6 +98,8 @@ fn any_queue<G: Geometry>() -> AnyQueue<G> {
     let holds = move |k: &[SymWord]| fifo_fact(&queued.fifo, id, &of, k[0]);
     let fact = quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), holds);
     engine(|e| e.facts.add(FactSet::new(vec![fact])));
+    // Its ends are a fact about any thread: it is looked at where one is read.
+    let _ = threads.tcb.get([any("any", NUM_PROC.into())]);
     AnyQueue {
         id,
         fifo: queue.fifo.snapshot(),
@@ -114,9 +116,7 @@ impl<G: Geometry> AnyQueue<G> {
     /// It is a queue afterwards, and of all threads but this one nobody was moved.
     fn is_queue_but_for(&self, outcome: &mut Outcome, moved: SymWord) {
         let after = self.links.0.borrow().snapshot();
-        clause(outcome, "it is a queue afterwards", &Self::bounds(), &|k| {
-            fifo_fact(&self.fifo, self.id, &after, k[0])
-        });
+        clause(outcome, "it is a queue afterwards", &Self::bounds(), &|k| fifo_fact(&self.fifo, self.id, &after, k[0]));
         clause(outcome, "nobody else is moved", &Self::bounds(), &|k| {
             let (old, new) = (self.before.tcb.get([k[0]]), after.tcb.get([k[0]]));
             k[0] == moved || (old.place == new.place && old.seq == new.seq && old.home == new.home)
@@ -268,7 +268,9 @@ fn mutual_exclusion<G: Geometry>() -> Outcome {
                 lock(q, before, by, &event).map_or(true, |after| {
                     before.holder == TOTAL_CPU
                         || before.holder == by
-                        || (after.holder == before.holder && after.budget == before.budget && after.words == before.words)
+                        || (after.holder == before.holder
+                            && after.budget == before.budget
+                            && after.words == before.words)
                 })
             });
             clause(outcome, "who keeps the lock has no more events left than before", &[], &|_| {

@@ -45,6 +45,7 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("D14", "a directory of the processor's has no identity entries"),
     ("D15.2", DEFINED),
     ("D17", DEFINED),
+    ("D19.1", MODE),
     ("D19.2", DEFINED),
     ("D19.3", DEFINED),
     ("D19.4", DEFINED),

@@ -234,6 +234,11 @@ fn know_contents(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
                 .map(|frame| (frame, ()))
                 .collect(),
         );
+        if own.vm.set_up {
+            ghost.vmcs_kind.define(|_| SlotKind::Int);
+            ghost.vmx_kind.define(|_| SlotKind::Int);
+            ghost.ept_dirs.define(|_| Defined { defined: true });
+        }
         ghost.hp_defined.define(move |[frame, _]| Defined { defined: pages.contains_key(&frame) });
         for thread in 1..NUM_PROC {
             let tcb = threads.tcb.get([thread]);

@@ -46,7 +46,15 @@ const OBLIGATIONS: [(u32, &str, &[(&str, &str)]); 20] = [
             ("tests/obligations/sessions.rs", "d04_a_page_that_was_not_had_is_an_event_too"),
         ],
     ),
-    (5, "replay determinism", &[("tests/obligations/replay.rs", "d05_d08_the_log_says_what_the_machine_has")]),
+    (
+        5,
+        "replay determinism",
+        &[
+            ("tests/obligations/replay.rs", "d05_d08_the_log_says_what_the_machine_has"),
+            ("tests/log.rs", "a_log_leads_to_where_the_machine_is"),
+            ("tests/log.rs", "every_prefix_of_a_log_has_a_meaning"),
+        ],
+    ),
     (
         6,
         "scheduler",
@@ -64,6 +72,7 @@ const OBLIGATIONS: [(u32, &str, &[(&str, &str)]); 20] = [
             ("tests/obligations/channels.rs", "d08_a_section_has_ten_events"),
             ("tests/obligations/replay.rs", "d05_d08_the_log_says_what_the_machine_has"),
             ("tests/obligations/replay.rs", "d08_a_log_with_two_holders_is_undefined"),
+            ("tests/log.rs", "each_cpu_may_count_on_the_others"),
         ],
     ),
     (

@@ -30,7 +30,7 @@ mod role {
 }
 
 /// Rounds of one that does not go on for ever.
-const ROUNDS: u32 = 200;
+const ROUNDS: u32 = 40;
 /// Pages that a worker fills and looks at again.
 const PAGES: usize = 256;
 /// Pages that are left for the stack.

@@ -10,7 +10,7 @@ use crate::archive::{Archive, WATCH};
 use crate::exit::Reason;
 use crate::lock::Lock;
 use crate::metal::com2::Line;
-use crate::metal::{idle, power, smp};
+use crate::metal::{idle, power, smp, timer};
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use layer::dump::{Counts, Out, Situation, write_own, write_shared};
@@ -26,7 +26,9 @@ static LINE: Lock<Line> = Lock::new(Line::new());
 /// How often programs have entered the kernel, and how often by system calls.
 static ENTRIES: AtomicU64 = AtomicU64::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
-/// How often a CPU comes to rest before it asks the line whether a checkpoint is wanted: asking costs more than most entries.
+/// How often CPUs have come to rest.
+static PASSES: AtomicU64 = AtomicU64::new(0);
+/// How often they do before one asks the line whether a checkpoint is wanted: asking costs more than most entries.
 const SELDOM: u64 = 64;
 
 /// The CPU that leads, or [`NOBODY`].
@@ -69,23 +71,28 @@ pub(super) fn finish() {
     LAST.store(true, SeqCst);
 }
 
-/// CPU `cpu`, which runs this, is at rest.
+/// The CPU of this state, which runs this, is at rest.
 #[inline(always)]
-pub(super) fn pass(cpu: usize, layer: &mut Cpu<'static, Metal>, rest: Rest) {
+pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
     if WATCHED.load(Relaxed) {
-        meet(cpu as u32, layer, rest);
+        meet(layer, rest);
     }
 }
 
 #[cold]
-fn meet(me: u32, layer: &mut Cpu<'static, Metal>, rest: Rest) {
+fn meet(layer: &mut Cpu<'static, Metal>, rest: Rest) {
+    let me = layer.own.cpu;
     let user = rest != Rest::Step;
-    let entries = ENTRIES.fetch_add(user.into(), Relaxed);
+    ENTRIES.fetch_add(user.into(), Relaxed);
     CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);
+    if !user {
+        // It may be about to halt, and is to look again in a while even if nothing happens.
+        timer::begin(me as usize, true);
+    }
     if LEADER.load(SeqCst) != NOBODY {
         return follow(me, layer, user);
     }
-    if LAST.load(SeqCst) || (entries.is_multiple_of(SELDOM) && is_wanted()) {
+    if LAST.load(SeqCst) || (PASSES.fetch_add(1, Relaxed).is_multiple_of(SELDOM) && is_wanted()) {
         match LEADER.compare_exchange(NOBODY, me, SeqCst, SeqCst) {
             Ok(_) => lead(me, layer, user),
             Err(_) => follow(me, layer, user),

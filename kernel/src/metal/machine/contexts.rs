@@ -34,12 +34,14 @@ impl UserContexts {
     ///
     /// # Panics
     /// When there is no such thread.
+    #[inline(always)]
     pub fn row(&self, thread: u32) -> *mut UserContext {
         assert!(thread < NUM_PROC, "there is no thread {thread}");
         // SAFETY: there are `NUM_PROC` rows.
         unsafe { self.rows.add(thread as usize) }
     }
 
+    #[inline(always)]
     fn slot(&self, [thread, slot]: [u32; 2]) -> *mut u64 {
         let row = self.row(thread);
         assert!(slot < UCTXT_SIZE, "there is no slot {slot}");
@@ -53,11 +55,13 @@ impl<D: Domain<Wide = u64>> Entries<[u32; 2], Slot<D>> for UserContexts {
         [0..NUM_PROC, 0..UCTXT_SIZE]
     }
 
+    #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Slot<D> {
         // SAFETY: `slot` gives the address of a word of the slice, which only the CPU that runs this touches.
         Slot { value: unsafe { self.slot(key).read() } }
     }
 
+    #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Slot<D>) {
         // SAFETY: as in `load`.
         unsafe { self.slot(key).write(value.value) }

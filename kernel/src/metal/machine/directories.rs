@@ -21,7 +21,8 @@ const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 
 /// exactly these entries once the thread's root is in CR3.
 ///
 /// All CPUs share this memory. A thread is at home on the CPU of the root that it descends from, and its number says
-/// which that is, so each CPU's map is about different threads; that is checked here.
+/// which that is, so each CPU's map is about different threads: that a primitive touches its own CPU's only is proved of the
+/// layer, and checked here with debug assertions.
 pub struct Directories {
     spaces: Spaces,
     root: u32,
@@ -33,12 +34,13 @@ impl Directories {
     }
 
     /// Whether the key has an entry, of a thread of this CPU.
+    #[inline(always)]
     fn has_entry(&self, [thread, index]: [u32; 2]) -> bool {
         assert!(thread < NUM_PROC && index < X64::DIRS, "there is no entry {index} of thread {thread}");
         if thread == 0 || !WINDOW.contains(&index) {
             return false;
         }
-        assert_eq!(root(thread), self.root, "thread {thread} is another CPU's");
+        debug_assert_eq!(root(thread), self.root, "thread {thread} is another CPU's");
         true
     }
 }
@@ -48,6 +50,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         [0..NUM_PROC, 0..X64::DIRS]
     }
 
+    #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Pde<D> {
         if !self.has_entry(key) {
             return Pde::Id;
@@ -57,6 +60,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         page_entry::from_directory(bits.expect("the window has entries"))
     }
 
+    #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Pde<D>) {
         let (entry, bits) = (self.has_entry(key), page_entry::directory(value));
         assert_eq!(entry, bits.is_some(), "entry {} of thread {} is {value:?}", key[1], key[0]);

@@ -35,11 +35,13 @@ static LEDGER: Once<Ledger> = Once::new();
 ///
 /// # Panics
 /// Before [`open`]: a bug.
+#[inline(always)]
 pub fn ledger() -> &'static Ledger {
     opened().expect("the ledger is opened before programs run")
 }
 
 /// The ledger, if it has been opened.
+#[inline(always)]
 pub fn opened() -> Option<&'static Ledger> {
     LEDGER.get()
 }
@@ -141,11 +143,13 @@ impl Ledger {
 
     /// Whether CPU `cpu` has nothing to do and will never have: all its programs have ended, and only they and the boot
     /// list could give it another.
+    #[inline(always)]
     pub fn is_done(&self, cpu: u32) -> bool {
         self.busy[cpu as usize].load(Ordering::Acquire) == 0
     }
 
     /// Takes note of the thread that CPU `cpu` runs.
+    #[inline(always)]
     pub fn runs(&self, cpu: u32, thread: u32) {
         self.running[cpu as usize].store(thread, Ordering::Relaxed);
     }

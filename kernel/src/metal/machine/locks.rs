@@ -1,6 +1,7 @@
 //! Locks and links, as the layer takes them.
+use super::Mailboxes;
 use super::{Metal, NoLog, Place};
-use crate::home::channels::{Blocks, Mail};
+use crate::home::channels::Blocks;
 use crate::home::rows::{self, Guard, Rows};
 use crate::home::{Nowhere, Of};
 use crate::lock::Lock;
@@ -43,12 +44,14 @@ pub struct Held<'a, T> {
 
 impl<T> Deref for Held<'_, T> {
     type Target = T;
+    #[inline(always)]
     fn deref(&self) -> &T {
         &self.object
     }
 }
 
 impl<T> DerefMut for Held<'_, T> {
+    #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         &mut self.object
     }
@@ -58,6 +61,7 @@ impl<T> DerefMut for Held<'_, T> {
 struct Bell(Option<u32>);
 
 impl Drop for Bell {
+    #[inline(always)]
     fn drop(&mut self) {
         if let Some(cpu) = self.0 {
             idle::ring(cpu as usize);
@@ -75,15 +79,19 @@ impl SharedLinks {
 }
 
 impl machine::Links<Metal> for SharedLinks {
+    #[inline(always)]
     fn next(&self, thread: u32) -> u32 {
         self.0.next.0.next(thread)
     }
+    #[inline(always)]
     fn set_next(&self, thread: u32, next: u32) {
         self.0.next.0.set_next(thread, next);
     }
+    #[inline(always)]
     fn cpu(&self, thread: u32) -> u32 {
         self.0.next.0.cpu(thread)
     }
+    #[inline(always)]
     fn set_cpu(&self, thread: u32, cpu: u32) {
         self.0.next.0.set_cpu(thread, cpu);
     }
@@ -97,7 +105,7 @@ impl machine::Links<Metal> for SharedLinks {
 pub struct SharedChannels {
     locks: &'static [Lock<()>],
     blocks: Blocks,
-    mail: Mail,
+    mail: Mailboxes,
 }
 
 impl SharedChannels {
@@ -118,10 +126,12 @@ impl SharedChannels {
 const NAME: &str = "a channel";
 
 impl machine::ChannelPool<Metal> for SharedChannels {
+    #[inline(always)]
     fn acquire(&self, by: u32, q: u32) {
         rows::kept(by, CHANNEL_RANK, NAME);
         self.locks[q as usize].hold();
     }
+    #[inline(always)]
     fn release(&self, by: u32, q: u32) {
         rows::given_back(by, CHANNEL_RANK);
         // SAFETY: the primitives that do this, 8 and 20, demand that this CPU holds the lock, and that they are only called

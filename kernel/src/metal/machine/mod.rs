@@ -8,7 +8,7 @@
 //! | `ioapic.lines` | [`Lines`] | the same, and the mask of one line in the I/O APIC |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
-//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
+//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mailboxes`] | a slice each |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
@@ -22,20 +22,24 @@
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
 pub mod checkpoint;
 mod contexts;
+#[path = "../../home/directories.rs"]
 mod directories;
 mod ledger;
 mod lines;
 mod locks;
+mod mail;
 mod place;
 pub mod run;
 pub mod serial;
 mod system;
+#[path = "../../home/frames.rs"]
 mod users;
 
 pub use contexts::UserContexts;
 pub use directories::Directories;
 pub use lines::Lines;
 pub use locks::{Locks, SharedChannels, SharedLinks};
+pub use mail::Mailboxes;
 pub use place::{Board, Place, board, set_board};
 pub use users::{PageTables, Physical};
 
@@ -199,11 +203,11 @@ impl Home<SyncChannels> for Metal {
     }
 }
 
-impl Home<Mailboxes> for Metal {
-    type Map = Of<Mail>;
-    fn home(place: Place) -> Of<Mail> {
-        let (name, bytes) = (<Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
-        Of(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0))))
+impl Home<layer::fields::Mailboxes> for Metal {
+    type Map = Of<Mailboxes>;
+    fn home(place: Place) -> Of<Mailboxes> {
+        let (name, bytes) = (<layer::fields::Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
+        Of(Mailboxes(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0)))))
     }
 }
 

@@ -50,6 +50,7 @@ static BOARD: Once<Board> = Once::new();
 ///
 /// # Panics
 /// Before [`set_board`]: a bug.
+#[inline(always)]
 pub fn board() -> &'static Board {
     BOARD.get().expect("the board is set before the layer runs")
 }
@@ -99,6 +100,7 @@ impl Board {
     ///
     /// # Panics
     /// When there is no such thread.
+    #[inline(always)]
     pub fn fpu(&self, thread: u32) -> *mut FpuArea {
         assert!(thread < NUM_PROC);
         // SAFETY: there are `NUM_PROC` areas in a row.

@@ -26,7 +26,7 @@ use syscall::next::{Next, Step};
 pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
 
 /// What a CPU owns of the layer's state, and the shared objects.
-type Layer = Cpu<'static, Metal>;
+pub type Layer = Cpu<'static, Metal>;
 
 /// What each CPU owns of the layer's state, until it begins to run and takes that for itself.
 static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
@@ -49,12 +49,21 @@ fn prepare(boot: &mut Boot) {
     }
 }
 
+/// Gives what this CPU owns to `work`, which may do with it what no kernel must: for images that try whether that is
+/// noticed. The CPU is at rest: its image's `system_call` or `entry` has been called, and has not gone on yet.
+pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Layer)) {
+    work(own(hardware));
+}
+
 /// A CPU begins to run the layer.
 fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
-    let first = entry::boot(own(hardware), 0);
-    finish(hardware, Way::Iret, first)
+    let layer = own(hardware);
+    let first = entry::boot(layer, 0);
+    ledger().runs(layer.own.cpu, layer.own.cur);
+    finish(hardware, first);
+    unreachable!("no program was there before")
 }
 
 /// What this CPU owns of the layer's state.
@@ -67,10 +76,9 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
 /// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
 #[inline(always)]
 fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
-    let number = hardware.number();
     let layer = own(hardware);
     serial::attend(layer);
-    checkpoint::pass(number, layer, rest);
+    checkpoint::pass(layer, rest);
     Saved::by_stub(context, layer)
 }
 
@@ -84,8 +92,7 @@ extern "C" fn system_call(hardware: &mut Hardware) {
     match entry::system_call(layer, saved) {
         // Nothing has switched: whatever does ends in `Next::Switch`.
         Ok(Next::ToUser(to_user)) => debug_assert_eq!(layer.own.uctxt.0.row(to_user.thread), context),
-        // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
-        other => finish(hardware, Way::Sysret, other),
+        other => finish(hardware, other),
     }
 }
 
@@ -116,43 +123,46 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         Entry::Interrupt { .. } => entry::interrupt(layer, saved),
         Entry::SystemCall => unreachable!("system calls have a hook of their own"),
     };
-    finish(hardware, Way::Iret, first)
+    finish(hardware, first);
+    // SAFETY: the program was entered by `finish`, and it is still its turn.
+    unsafe { go_on(hardware) }
 }
 
-/// Does the rest of a kernel entry, with all steps that follow from how it ended, and leaves the kernel: by `back` if the
-/// program that entered goes on.
+/// Does the rest of a kernel entry: all steps that follow from how it ended. It returns if the program that entered goes
+/// on; otherwise it enters another one.
 #[inline(never)]
-fn finish(hardware: &mut Hardware, back: Way, entry: Result<Next<Metal>, Stuck>) -> ! {
-    let (number, before) = (hardware.number(), hardware.thread());
+fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
+    let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    match entry.and_then(|next| steps(number, layer, next)) {
+    match entry.and_then(|next| steps(layer, next)) {
         Ok(thread) => {
             let context = layer.own.uctxt.0.row(thread);
-            let another = context != before.context;
-            let (thread, way) = if another {
-                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                (Thread { context, fpu: board().fpu(thread), root }, Way::Iret)
-            } else {
-                (before, back)
-            };
+            let another = context != before;
             timer::begin(number, another);
-            // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-            // `user_spaces`, and the layer maps only users' frames for ring 3.
-            unsafe { enter(hardware, thread, way) }
+            if another {
+                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
+                let thread = Thread { context, fpu: board().fpu(thread), root };
+                // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
+                // `user_spaces`, and the layer maps only users' frames for ring 3.
+                unsafe { enter(hardware, thread, Way::Iret) }
+            }
         }
         Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
     }
 }
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
-fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
+#[inline(always)]
+fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        ledger().runs(layer.own.cpu, layer.own.cur);
+        if let Next::Switch(_) = next {
+            ledger().runs(layer.own.cpu, layer.own.cur);
+        }
         match next.step(layer)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, Rest::Step);
+        checkpoint::pass(layer, Rest::Step);
     }
 }
 

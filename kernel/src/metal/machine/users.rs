@@ -1,8 +1,9 @@
 //! Users' frames, through the direct map: the processor's own page tables, and bytes of memory.
-use super::Place;
-use crate::home::{Entries, fill_each, page_entry};
+use super::{Mailboxes, Place};
+use crate::home::{Entries, Of, fill_each, page_entry};
 use crate::layout::PAGE_SIZE;
 use crate::metal::paging::{self, direct};
+use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
 use layer::fields::{Byte, Pte};
@@ -13,12 +14,14 @@ struct Window(Range<u32>);
 
 impl Window {
     /// The physical address of a frame.
+    #[inline(always)]
     fn address(&self, frame: u32) -> u64 {
         assert!(self.0.contains(&frame), "frame {frame} is no user's");
         u64::from(frame) * PAGE_SIZE
     }
 
     /// Fills a frame with one byte.
+    #[inline(always)]
     fn fill(&mut self, frame: u32, byte: u8) {
         // SAFETY: the frame is a user's, so it is in the direct map; that it is this CPU's to change, `pperm` says.
         unsafe { direct::<u8>(self.address(frame)).write_bytes(byte, PAGE_SIZE as usize) }
@@ -41,12 +44,14 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
         [self.0.0.clone(), 0..X64::ENTRIES]
     }
 
+    #[inline(always)]
     fn load(&self, [frame, index]: [u32; 2]) -> Pte<D> {
         // SAFETY: the frame is a user's, in the direct map, and holds a page table: that is proved of the layer.
         let bits = unsafe { paging::page_table_entry(self.0.address(frame), index.into()) };
         page_entry::from_page(bits.unwrap_or_else(|| panic!("a page table has no entry {index}")))
     }
 
+    #[inline(always)]
     fn store(&mut self, [frame, index]: [u32; 2], value: Pte<D>) {
         let bits = page_entry::page(value);
         // SAFETY: as in `load`; the entry gets a frame that is this CPU's data, and a present entry is never changed,
@@ -55,6 +60,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
         stored.unwrap_or_else(|| panic!("a page table has no entry {index}"));
     }
 
+    #[inline(always)]
     fn fill(&mut self, row: &[u32], value: Pte<D>) {
         match (row, value) {
             (&[frame], Pte::UnPresent) => self.0.fill(frame, 0),
@@ -78,6 +84,7 @@ impl Physical {
     ///
     /// # Panics
     /// When it reaches beyond the frame, or the frame is no user's.
+    #[inline(always)]
     pub fn bytes(&self, frame: u32, part: Range<usize>) -> &[u8] {
         assert!(part.start <= part.end && part.end <= PAGE_SIZE as usize, "{part:?} is no part of a frame");
         // SAFETY: as in `load`; the borrow of this map keeps the CPU from changing the bytes meanwhile.
@@ -88,6 +95,7 @@ impl Physical {
     ///
     /// # Panics
     /// As for [`Physical::bytes`].
+    #[inline(always)]
     pub fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
         assert!(
             offset <= PAGE_SIZE as usize && bytes.len() <= PAGE_SIZE as usize - offset,
@@ -99,6 +107,7 @@ impl Physical {
         unsafe { direct::<u8>(self.0.address(frame)).add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
     }
 
+    #[inline(always)]
     fn byte(&self, [frame, offset]: [u32; 2]) -> *mut u8 {
         assert!(u64::from(offset) < PAGE_SIZE, "a frame has no byte {offset}");
         // SAFETY: the offset stays in the frame.
@@ -111,16 +120,28 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
         [self.0.0.clone(), 0..PAGE_SIZE as u32]
     }
 
+    #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Byte<D> {
         // SAFETY: `byte` gives an address in the direct map; that the frame is this CPU's data, `pperm` says.
         Byte { value: unsafe { self.byte(key).read() }.into() }
     }
 
+    #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Byte<D>) {
         // SAFETY: as in `load`.
         unsafe { self.byte(key).write(value.value as u8) }
     }
 
+    #[inline(always)]
+    fn copy_row(&mut self, frame: u32, length: u32, source: &dyn Any, channel: u32) -> bool {
+        let Some(Of(Mailboxes(mail))) = source.downcast_ref::<Of<Mailboxes>>() else { return false };
+        let bytes = mail.bytes(channel)[..length as usize].as_ptr().cast::<u8>();
+        // SAFETY: nobody changes the bytes meanwhile, as the layer copies messages only while it holds the channel's lock.
+        self.write(frame, 0, unsafe { core::slice::from_raw_parts(bytes, length as usize) });
+        true
+    }
+
+    #[inline(always)]
     fn fill(&mut self, row: &[u32], value: Byte<D>) {
         match row {
             &[frame] => self.0.fill(frame, value.value as u8),
