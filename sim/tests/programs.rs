@@ -75,7 +75,7 @@ fn the_seed_fixes_everything() {
 #[test]
 fn the_invariant_holds_at_every_entry() {
     let built = build();
-    let list = "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 702";
+    let list = "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 1002";
     let (report, console) = show(Config { checking: Checking::Every(7), ..config(&built, list, 3) });
     assert_eq!((report.end, report.violations), (End::PowerOff, vec![]), "{console}");
 }
