@@ -3,20 +3,21 @@
 #![cfg(loom)]
 
 use kernel::doorbell::Doorbell;
+use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-/// What a CPU has: things before it, its bell, and whether an interrupt waits for it.
+/// What a CPU has: things before it, its bell, and how many interrupts were sent to it.
 struct Cpu {
     things: AtomicU32,
     bell: Doorbell,
-    interrupt: AtomicU32,
+    interrupts: AtomicU32,
 }
 
 impl Cpu {
     fn new() -> Arc<Cpu> {
-        Arc::new(Cpu { things: AtomicU32::new(0), bell: Doorbell::new(), interrupt: AtomicU32::new(0) })
+        Arc::new(Cpu { things: AtomicU32::new(0), bell: Doorbell::new(), interrupts: AtomicU32::new(0) })
     }
 
     /// Puts a thing before it.
@@ -24,17 +25,20 @@ impl Cpu {
         // Relaxed: that the owner sees it is the bell's doing.
         self.things.fetch_add(1, Ordering::Relaxed);
         if self.bell.ring() {
-            self.interrupt.store(1, Ordering::Relaxed);
+            self.interrupts.fetch_add(1, Ordering::Release);
         }
     }
 
     /// Waits until `many` things are there. A lost wake-up is a loop without an end, which loom reports.
     fn wait(&self, many: u32) {
+        let mut taken = 0;
         while self.things.load(Ordering::Relaxed) < many {
             if self.bell.may_halt() {
-                while self.interrupt.swap(0, Ordering::Relaxed) == 0 {
+                // One that was sent before the halt ends it as well.
+                while self.interrupts.load(Ordering::Acquire) == taken {
                     thread::yield_now();
                 }
+                taken += 1;
                 self.bell.wake();
             }
         }
@@ -56,7 +60,9 @@ fn no_wake_up_is_lost() {
 
 #[test]
 fn none_of_two_is_lost() {
-    loom::model(|| {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(|| {
         let cpu = Cpu::new();
         let others = [(); 2].map(|()| {
             let cpu = cpu.clone();

@@ -114,13 +114,13 @@ pub const CLASSES: &[Class] = &[
     Class {
         name: "PCreateInvariants",
         obligations: KEEPS,
-        premise: "low: the three blocks exist, which numbers of images and entry points are not",
+        premise: "low: its three blocks exist; here they are numbers of images and entry points",
         instances: &[("big_proc_create_inv", Call("proc_create"))],
     },
     Class {
         name: "VMCSSetDefaultsInvariants",
         obligations: KEEPS,
-        premise: "low: its own blocks exist, which addresses of the machine's are not",
+        premise: "low: its own blocks exist; here they are the machine's addresses",
         instances: &[("vmx_init_inv", Call("vmx_init"))],
     },
     Class {
@@ -132,19 +132,19 @@ pub const CLASSES: &[Class] = &[
     Class {
         name: "ThreadScheduleInvariants",
         obligations: KEEPS_INVARIANT,
-        premise: "low: the captured registers are well typed, that is they resume at a stage; high: any registers",
+        premise: "low: the captured registers are well typed: they resume at a stage; high: any registers",
         instances: &[("thread_yield_inv", Call("thread_yield"))],
     },
     Class {
         name: "ThreadTransferInvariants",
         obligations: KEEPS_INVARIANT,
-        premise: "low: the captured registers are well typed, that is they resume at a stage; high: any registers",
+        premise: "low: the captured registers are well typed: they resume at a stage; high: any registers",
         instances: &[("thread_sleep_inv", Call("thread_sleep"))],
     },
     Class {
         name: "VMXEnterInvariants",
         obligations: KEEPS_INVARIANT,
-        premise: "low: the captured registers are well typed, which words are; high: any registers",
+        premise: "low: the captured registers are well typed, as words are; high: any registers",
         instances: &[("vmx_run_inv", Call("vmx_run_vm"))],
     },
     Class {
@@ -186,7 +186,7 @@ pub const CLASSES: &[Class] = &[
     Class {
         name: "TrapinfoSetInvariant",
         obligations: KEEPS_INVARIANT,
-        premise: "low: what is stored is well typed, which words are; high: any value",
+        premise: "low: what is stored is well typed, as words are; high: any value",
         instances: &[("trapinfo_set_inv", Fault)],
     },
 ];

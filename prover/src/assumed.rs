@@ -110,7 +110,7 @@ impl Assumed {
         identity: Vec<Identity>,
         make: impl FnOnce() -> Vec<Quantified>,
     ) -> Rc<FactSet> {
-        self.family.sets.borrow_mut().entry((name, identity)).or_insert_with(|| FactSet::new(make())).clone()
+        self.family.sets.borrow_mut().entry((name, identity)).or_insert_with(|| FactSet::of_moved(make())).clone()
     }
 
     /// Assumes them on this path.

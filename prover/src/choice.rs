@@ -65,6 +65,8 @@ pub(crate) struct Panel {
     timeout_ms: u32,
     others: Vec<(String, Choice)>,
     disagreements: PathBuf,
+    /// The directory with what was answered before, if that counts.
+    answers: Option<PathBuf>,
 }
 
 impl Panel {
@@ -76,7 +78,14 @@ impl Panel {
             timeout_ms,
             others: others.map_or(&[][..], |others| &others.solvers).iter().map(named).collect::<Result<_, _>>()?,
             disagreements: others.map_or_else(PathBuf::new, |others| others.disagreements.clone()),
+            answers: None,
         })
+    }
+
+    /// As it is, but the one that proves is not asked what it has answered before, which is kept in the directory `answers`;
+    /// where others have a say as well, all are asked.
+    pub fn remembering(self, answers: Option<PathBuf>) -> Panel {
+        Panel { answers: answers.filter(|_| self.others.is_empty()), ..self }
     }
 
     /// What the one that proves is called.
@@ -84,8 +93,24 @@ impl Panel {
         &self.main.0
     }
 
+    /// What the answers of the one that proves depend on besides the question: its version, its program, its options.
+    fn identity(&self) -> String {
+        let (version, choice) = &self.main;
+        let program = match choice {
+            Choice::Program(program) => program.canonicalize().and_then(|file| Ok((file.metadata()?, file))).ok(),
+            Choice::Embedded => None,
+        };
+        let program = program.map(|(file, path)| (path, file.len(), file.modified().ok()));
+        format!("{version} {program:?} {}", self.timeout_ms)
+    }
+
     /// Starts them all for a proof of this name.
     pub fn start(&self, proof: &str) -> Result<Solver, SolverError> {
+        if let Some(answers) = &self.answers {
+            let (choice, timeout_ms) = (self.main.1.clone(), self.timeout_ms);
+            let file = answers.join(proof).with_extension("answers");
+            return Ok(Solver::cached(move || choice.start(timeout_ms), &self.identity(), file));
+        }
         let main = self.main.1.start(self.timeout_ms)?;
         if self.others.is_empty() {
             return Ok(main);

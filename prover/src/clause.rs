@@ -13,7 +13,8 @@ pub(crate) const EVENTS: &str = "events: those that are promised and no others";
 pub(crate) const EFFECT_OWN: &str = "effect of each event on who runs and who is ready";
 /// How clauses about the effect of events begin.
 const EFFECT: &str = "effect of each event on";
-/// The frame of the call names nothing, and no lock is taken, on any path: what the frame proves is that all is as it was.
+/// On no path does the frame of the call name anything, is a lock taken or an event logged: what the frame proves is that all
+/// is as it was.
 pub(crate) const UNCHANGED: &str = "frame: the whole state is unchanged";
 /// No call is stuck where what it requires holds.
 pub(crate) const FREE: &str = "never stuck where what it requires holds";

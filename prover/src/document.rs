@@ -83,9 +83,12 @@ impl Report {
         let _ = write!(
             page,
             "\nPrimitives that give a value only: their frame names nothing and they take no lock, so the frame shows that \
-             the whole state stays. {silent}.\n\n{HEAD}",
+             the whole state stays. {silent}.\n\n",
         );
-        self.page.silent.iter().for_each(|instance| line(page, instance));
+        for instance in &self.page.silent {
+            let status = if instance.status == Standing::Proved { "" } else { instance.status.word() };
+            let _ = writeln!(page, "{}", format!("* `{}` {status}", instance.name).trim_end());
+        }
     }
 }
 

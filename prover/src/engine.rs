@@ -11,6 +11,7 @@ use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, FRESH, Range, Term};
 use std::any::Any;
 use std::cell::RefCell;
+use std::cmp::Ordering;
 use std::panic::Location;
 use std::rc::Rc;
 
@@ -132,6 +133,10 @@ pub struct Counts {
     pub instances: u64,
     /// Questions that the solver was asked.
     pub queries: u64,
+    /// Those of them that it had answered before, and was not asked again.
+    pub remembered: u64,
+    /// Steps that it took the solver to answer, where it counts them.
+    pub steps: u64,
     /// Solvers that overran their limit and were replaced.
     pub replaced: u64,
 }
@@ -145,12 +150,19 @@ pub struct Slowest {
     pub seconds: f64,
     /// How many questions the solver was asked about it.
     pub queries: u64,
+    /// How many steps it took the solver, where it counts them: that does not depend on how busy the machine is.
+    pub steps: u64,
 }
 
 impl Slowest {
+    /// Which of two is slower: by steps, or where none are counted by time.
+    pub fn cmp(&self, other: &Slowest) -> Ordering {
+        self.steps.cmp(&other.steps).then(self.seconds.total_cmp(&other.seconds))
+    }
+
     /// The slower of two.
     pub(crate) fn of(one: Option<Slowest>, other: Option<Slowest>) -> Option<Slowest> {
-        one.into_iter().chain(other).max_by(|one, other| one.seconds.total_cmp(&other.seconds))
+        one.into_iter().chain(other).max_by(Slowest::cmp)
     }
 }
 

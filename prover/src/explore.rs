@@ -350,13 +350,13 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     if engine(|e| e.known_value(goal)) == Some(true) || facts::says(goal) {
         return true;
     }
-    let (begin, queries) = (Instant::now(), engine(|e| e.solver.queries()));
+    let begin = Instant::now();
+    let (queries, steps) = engine(|e| (e.solver.queries(), e.solver.steps()));
     let (verdict, asked) = decided(goal);
     engine(|e| {
-        let (seconds, queries) = (begin.elapsed().as_secs_f64(), e.solver.queries() - queries);
-        if e.slowest.as_ref().is_none_or(|slowest| slowest.seconds < seconds) {
-            e.slowest = Some(Slowest { clause: clause(), seconds, queries });
-        }
+        let (queries, steps) = (e.solver.queries() - queries, e.solver.steps() - steps);
+        let slow = Slowest { clause: clause(), seconds: begin.elapsed().as_secs_f64(), queries, steps };
+        e.slowest = Slowest::of(e.slowest.take(), Some(slow));
     });
     match verdict {
         Verdict::Unsat => return true,

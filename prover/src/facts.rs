@@ -5,6 +5,7 @@
 use crate::engine::{Engine, engine};
 use crate::explore::condition;
 use crate::mutant::running;
+use crate::word::SymWord;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
 use smt::term::{Arena, Name, Term};
@@ -30,6 +31,8 @@ pub(crate) struct Trigger {
 /// Facts over one version of the state, with the instances made of them so far.
 pub(crate) struct FactSet {
     pub facts: Vec<Quantified>,
+    /// They are about what others have moved.
+    is_moved: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
 }
 
@@ -52,7 +55,12 @@ pub(crate) struct Read {
 
 impl FactSet {
     pub fn new(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, memo: RefCell::default() })
+        Rc::new(FactSet { facts, is_moved: false, memo: RefCell::default() })
+    }
+
+    /// Facts about what others have moved.
+    pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
+        Rc::new(FactSet { facts, is_moved: true, memo: RefCell::default() })
     }
 }
 
@@ -444,6 +452,29 @@ pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
             e.assert_instance(instance.holds);
         }
     });
+}
+
+/// Asserts what is known of what others have moved, at each of `keys` where a goal has read it: it most likely says the same
+/// of it, and looking for the instance by models would take many questions.
+pub(crate) fn assert_moved_at(keys: &[SymWord]) {
+    let found = engine(|e| {
+        let facts = &e.facts;
+        let mut found = Vec::new();
+        for set in facts.sets.iter().filter(|set| set.is_moved) {
+            for (fact, quantified) in set.facts.iter().enumerate() {
+                let ([_], [trigger]) = (&quantified.bounds[..], &quantified.triggers[..]) else { continue };
+                for key in keys.iter().map(|key| vec![key.0]) {
+                    if trigger.maps.iter().any(|&map| facts.touched_index.contains(&(map, key.clone()))) {
+                        found.push((set.clone(), fact, key));
+                    }
+                }
+            }
+        }
+        found
+    });
+    for (set, fact, key) in found {
+        assert_at(&set, fact, &key);
+    }
 }
 
 /// Asserts every fact of the path that has one key, at `key`.

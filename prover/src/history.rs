@@ -7,7 +7,7 @@ use crate::engine::engine;
 use crate::machine::{CHANNELS, Duty, Sym, key_bounds};
 use crate::state::{State, channels_identity, threads_identity};
 use crate::word::{SymNat, SymWord};
-use domain::{Geometry, Map};
+use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
 use layer::constants::{NO_THREAD, NUM_CHAN};
 use layer::fields::{ThreadGhost, place};
@@ -165,7 +165,7 @@ impl<G: Geometry> History<G> {
     pub fn owns(&self, after: &State<G>) -> bool {
         self.past().replay().is_ok_and(|replayed| {
             let scheduler = &replayed.scheduler;
-            scheduler.current == after.own.cur && scheduler.is(QueueOf::Ready(after.own.cpu), &after.own.ready)
+            scheduler.current == running(after) && scheduler.is(QueueOf::Ready(after.own.cpu), &after.own.ready)
         })
     }
 
@@ -173,6 +173,11 @@ impl<G: Geometry> History<G> {
     pub fn logs(&self, wanted: impl FnOnce(&[(Event<Sym<G>>, Out<Sym<G>>)]) -> bool) -> bool {
         self.past().replay().is_ok_and(|replayed| wanted(&replayed.outs))
     }
+}
+
+/// Who runs on the CPU: its main thread from the beginning on, though only `sched_init` says so in its own state.
+fn running<G: Geometry>(state: &State<G>) -> SymWord {
+    if state.view().ghost.init.holds() { state.own.cur } else { state.own.cpu + 1 }
 }
 
 fn queue_of<G: Geometry>(family: u32, row: SymWord) -> QueueOf<Sym<G>> {
@@ -194,7 +199,7 @@ impl<G: Geometry> Past<G> {
         let own = &self.start.own;
         let ready = Queue::new(QueueOf::Ready(own.cpu), &own.ready);
         let mut scheduler = Positions {
-            current: own.cur,
+            current: running(&self.start),
             threads: Rc::new(self.start.threads.snapshot()),
             changed: Vec::new(),
             queues: vec![ready],

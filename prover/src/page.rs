@@ -5,7 +5,7 @@ use crate::machine::Sym;
 use crate::prove::Ground;
 use crate::report::{Part, Row, Status};
 use domain::X64;
-use layer::invariant::{Class as Facts, by_construction, facts};
+use layer::invariant::{BY_THEOREMS, Class as Facts, by_construction, facts};
 use layer::obligation::{About, CLASSES, Class, INTERNAL, Obligation, SILENT};
 use serde::Serialize;
 
@@ -100,9 +100,12 @@ pub struct Instance {
 impl Instance {
     /// The rows that show it, each once.
     pub fn rows(&self) -> Vec<&'static str> {
-        let mut rows: Vec<&str> =
-            self.obligations.iter().flat_map(|shown| &shown.proofs).map(|proof| proof.row).collect();
-        rows.dedup();
+        let mut rows = Vec::new();
+        for proof in self.obligations.iter().flat_map(|shown| &shown.proofs) {
+            if !rows.contains(&proof.row) {
+                rows.push(proof.row);
+            }
+        }
         rows
     }
 }
@@ -187,7 +190,32 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
     // The page assumes H and L; what stays as it is does so where D holds as well.
     let ground = if obligation == Obligation::Unchanged { Ground::Derived } else { Ground::High };
     let about = if clauses.is_empty() { &[] } else { about };
-    by_rows(obligation.word(), ground, about, &clauses, by_construction, rows)
+    let mut shown = by_rows(obligation.word(), ground, about, &clauses, by_construction, rows);
+    if obligation == Obligation::High {
+        for proof in &mut shown.proofs {
+            shown.status = shown.status.max(of_others(proof, rows));
+        }
+    }
+    shown
+}
+
+/// Adds to `proof` what its row proves of the clauses of H that speak of the other CPUs, which is shown where D holds; how they
+/// stand. From where D does not admit the call there is nothing that others could see.
+fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
+    let parts = rows.iter().filter(|row| row.name == proof.row).flat_map(|row| &row.parts);
+    let parts: Vec<&Part> = parts.filter(|part| part.ground == Some(Ground::Derived) && !part.unreachable).collect();
+    let mut standing = parts.iter().map(|part| Standing::of(part.status)).max().unwrap_or(Standing::Proved);
+    for clause in BY_THEOREMS.iter().map(|(number, name, _)| clause::fact(number, name)) {
+        if parts.iter().all(|part| part.clauses.contains(&clause)) {
+            if !parts.is_empty() {
+                proof.clauses.push(clause);
+            }
+        } else {
+            standing = if standing == Standing::Proved { Standing::Missing } else { standing };
+            proof.missing.push(clause);
+        }
+    }
+    standing
 }
 
 /// What the rows called `about` prove of `clauses` on `ground`.
@@ -246,9 +274,15 @@ mod tests {
         let mut all: Vec<Row> = names.into_iter().map(|name| Row::new(0, name)).collect();
         let outcome = |clauses: Vec<String>| Outcome { clauses, successful_paths: 1, ..Outcome::default() };
         let kept = || [of_facts(Facts::Low), of_facts(Facts::High), vec![clause::MODE.to_string()]].concat();
+        let others = || BY_THEOREMS.iter().map(|(number, name, _)| clause::fact(number, name)).collect::<Vec<_>>();
         for row in &mut all {
             row.add(Some(Ground::High), "x86-64", outcome(kept()), 0.0);
-            row.add(Some(Ground::Derived), "x86-64", outcome(vec![clause::UNCHANGED.to_string()]), 0.0);
+            row.add(
+                Some(Ground::Derived),
+                "x86-64",
+                outcome([vec![clause::UNCHANGED.to_string()], others()].concat()),
+                0.0,
+            );
         }
         for (name, clauses) in [(FIRST, kept()), (ALLOCATION, crate::theorems::ALLOCATED.map(str::to_string).into())] {
             let mut row = Row::new(0, name);
@@ -286,7 +320,8 @@ mod tests {
                 for (k, clause) in part.clauses.iter().enumerate() {
                     let counts = page(&all).all().any(|instance| {
                         let proofs = || instance.obligations.iter().flat_map(|shown| &shown.proofs);
-                        let ground = if clause == clause::UNCHANGED { Ground::Derived } else { Ground::High };
+                        let is_derived = clause == clause::UNCHANGED || clause.starts_with("H20 ");
+                        let ground = if is_derived { Ground::Derived } else { Ground::High };
                         part.ground.is_none_or(|of| of == ground)
                             && proofs().any(|proof| proof.row == row.name && proof.clauses.contains(clause))
                     });

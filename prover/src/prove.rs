@@ -4,6 +4,7 @@ use crate::clause;
 use crate::coverage::Coverage;
 use crate::engine::{Counts, Failure, NO_CALL, Slowest, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
+use crate::facts::assert_moved_at;
 use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::replay::{Called, Native};
 use crate::state::{State, is_part, scalars};
@@ -17,7 +18,7 @@ use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use sim::machine::Sim;
 use smt::solver::{Tally, Verdict};
-use smt::term::Range;
+use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -82,6 +83,7 @@ pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWo
     apart(|| {
         let keys = any_keys(bounds);
         let goal = goal(&|| holds(&keys));
+        assert_moved_at(&keys);
         prove(goal, || clause.to_string())
     })
 }
@@ -116,6 +118,7 @@ pub(crate) fn prove_facts<G: Geometry>(
                 return true;
             }
             assumed.assert_at(fact.number, &keys);
+            assert_moved_at(&keys);
             prove(goal, || clause.clone())
         });
         if !holds {
@@ -251,31 +254,50 @@ pub fn prove_primitive<G: Geometry>(
     let mut whole = Outcome::default();
     // Where it is called under its own name it runs; elsewhere its contract stands for it.
     engine(|e| e.proving = Some(primitive.name));
-    // No path has changed anything, as far as was seen.
-    let unchanged = Cell::new(true);
+    let mut is_changed = false;
     for &chunk in chunks {
-        let admitted = Cell::new(false);
+        let shown = Shown::default();
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
             let called = || Called::Primitive { primitive: *primitive, contract: *native, chunk };
             let native =
                 is_hosted::<G>().map(|()| Rc::new(Native { called: called(), ground, start: assumed.clone() }));
             engine(|e| e.native = native);
-            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), (&admitted, &unchanged), outcome)
+            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &shown, outcome)
         });
         // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
         if !(primitive.number == 3 && ground == Ground::Derived) {
             outcome.require_success();
-            if ground == Ground::Derived && outcome.failures.is_empty() && !admitted.get() {
-                outcome.failures.push(Failure::vacuous("what it requires can hold where it succeeds"));
+            if outcome.failures.is_empty() && !shown.admitted.get() {
+                let what = if ground == Ground::Derived { "what it requires" } else { "its premise" };
+                outcome.failures.push(Failure::vacuous(&format!("{what} can hold where it succeeds")));
             }
         }
+        is_changed |= shown.changed.get();
         whole.add(outcome);
     }
     engine(|e| (e.proving, e.native) = (None, Err(NO_CALL)));
-    if ground == Ground::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && unchanged.get() {
+    if ground == Ground::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && !is_changed {
         note(&mut whole.clauses, clause::UNCHANGED.to_string());
     }
     whole
+}
+
+/// What some path of a proof has shown.
+#[derive(Default)]
+struct Shown {
+    /// What is assumed besides the facts can hold: the premise, from H and L; what is required, from D as well.
+    admitted: Cell<bool>,
+    /// Something is no longer as it was.
+    changed: Cell<bool>,
+}
+
+impl Shown {
+    /// This path shows that what is assumed can hold if `assumed` can.
+    fn admits(&self, assumed: &[Term]) {
+        if !self.admitted.get() {
+            self.admitted.set(apart(|| check(assumed, Aim::Witness)) == Verdict::Sat);
+        }
+    }
 }
 
 fn path_of_primitive<G: Geometry>(
@@ -284,7 +306,7 @@ fn path_of_primitive<G: Geometry>(
     ground: Ground,
     chunk: Chunk,
     (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
-    (admitted, unchanged): (&Cell<bool>, &Cell<bool>),
+    shown: &Shown,
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
@@ -327,6 +349,7 @@ fn path_of_primitive<G: Geometry>(
         apart(|| {
             let premise = condition(&premise);
             engine(|e| e.suppose(premise));
+            shown.admits(&[]);
             prove_facts(&after, &moves.latest(), |fact| fact.class == Class::Low, proved)
         });
         if primitive.keeps_mode() {
@@ -336,10 +359,7 @@ fn path_of_primitive<G: Geometry>(
         }
         return;
     }
-    if !admitted.get() {
-        let requires = condition(&requires);
-        admitted.set(apart(|| check(&[requires], Aim::Witness)) == Verdict::Sat);
-    }
+    shown.admits(&[condition(&requires)]);
     // What an internal function requires holds where it is called, which is proved there.
     let suppose_required = || {
         if primitive.kind == Kind::Internal {
@@ -367,8 +387,8 @@ fn path_of_primitive<G: Geometry>(
     let promised = events::<Sym<G>>(primitive.name);
     prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
     prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
-    let is_unchanged = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
-    unchanged.set(unchanged.get() && is_unchanged());
+    let writes_nothing = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
+    shown.changed.set(shown.changed.get() || !writes_nothing() || moves.history.logged() > 0);
     apart(|| {
         suppose_required();
         prove_duties(&moves, proved);

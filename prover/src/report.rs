@@ -89,6 +89,10 @@ pub struct Row {
     pub obligations: u64,
     /// Questions that the solver was asked.
     pub queries: u64,
+    /// Those of them that it had answered before, and was not asked again.
+    pub remembered: u64,
+    /// Steps that it took the solver to answer, where it counts them.
+    pub steps: u64,
     /// Solvers that overran their limit and were replaced: where there are any, the numbers before depend on the time.
     pub replaced: u64,
     /// The obligation that took longest; nothing where the solver was asked about none.
@@ -112,6 +116,8 @@ impl Row {
             successful_paths: 0,
             obligations: 0,
             queries: 0,
+            remembered: 0,
+            steps: 0,
             replaced: 0,
             slowest: None,
             seconds: 0.0,
@@ -132,6 +138,8 @@ impl Row {
         self.successful_paths += outcome.successful_paths;
         self.obligations += outcome.counts.obligations;
         self.queries += outcome.counts.queries;
+        self.remembered += outcome.counts.remembered;
+        self.steps += outcome.counts.steps;
         self.replaced += outcome.counts.replaced;
         self.slowest = Slowest::of(self.slowest.take(), outcome.slowest);
         self.seconds += seconds;
@@ -242,7 +250,7 @@ impl Report {
     /// The row with the obligation that took longest, and that obligation.
     pub fn slowest(&self) -> Option<(&Row, &Slowest)> {
         let all = self.rows().filter_map(|row| row.slowest.as_ref().map(|slowest| (row, slowest)));
-        all.max_by(|one, other| one.1.seconds.total_cmp(&other.1.seconds))
+        all.max_by(|one, other| one.1.cmp(other.1))
     }
 
     /// The counterexamples that were replayed, as tests; one for each clause.
@@ -257,6 +265,11 @@ impl Report {
             }
         }
         tests
+    }
+
+    /// How many queries there were, and how many of them the solver had answered before.
+    pub fn queries(&self) -> (u64, u64) {
+        self.rows().fold((0, 0), |(all, known), row| (all + row.queries, known + row.remembered))
     }
 
     /// Everything that was to be proved is.

@@ -17,6 +17,7 @@ use sim::machine::Sim;
 use smt::solver::SolverError;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 use syscall::table::rows;
@@ -34,6 +35,9 @@ pub struct Options {
     pub workers: usize,
     /// Names of the primitives, entries and theorems to prove; all if there are none.
     pub wanted: Vec<String>,
+    /// The directory that keeps what the solver has answered: it is not asked the same again. Nothing where it is to be
+    /// asked everything; mutants, and other solvers, are always asked.
+    pub answers: Option<PathBuf>,
 }
 
 /// Why no proof was begun.
@@ -187,6 +191,8 @@ impl Job {
         let mut outcome = self.prove();
         engine(|e| {
             outcome.counts.queries = e.solver.queries();
+            outcome.counts.remembered = e.solver.remembered();
+            outcome.counts.steps = e.solver.steps();
             outcome.counts.replaced = e.solver.replaced();
             outcome.tallies = e.solver.tallies();
         });
@@ -242,6 +248,7 @@ pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), Suit
 pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, SuiteError> {
     let begin = Instant::now();
     let (wanted, panel) = begin_run(options)?;
+    let panel = panel.remembering(options.answers.clone());
     let jobs: Vec<Job> = wanted.iter().flat_map(|s| s.jobs()).collect();
     progress(Progress::Begin(jobs.len()));
     let results = run_jobs(&jobs, options.workers, &panel, progress);

@@ -84,3 +84,31 @@ fn solvers_that_contradict_each_other_prove_nothing() {
     assert!(outcome.failures[0].clause.ends_with(&file), "{}", outcome.failures[0].clause);
     std::fs::remove_file(file).expect("the question was written");
 }
+
+#[test]
+fn what_was_answered_before_proves_nothing_of_what_was_changed() {
+    let file = std::env::temp_dir().join(format!("cairn-{}-answers", std::process::id()));
+    let wrong = |contract: &mut Symbolic| {
+        contract.run = |cpu, _| {
+            cpu.own.cur += 1;
+            Ok(Answer::Word(cpu.own.cur))
+        };
+    };
+    let proved = |change: fn(&mut Symbolic)| {
+        let solver = Solver::cached(|| Ok(solver()), "the same each time", file.clone());
+        let Outcome { failures, counts, .. } = prove(solver, "uctx_set", Ground::High, change, |_| ());
+        (failures, counts.obligations)
+    };
+    let (failures, obligations) = proved(|_| ());
+    assert!(failures.is_empty() && obligations > 0, "{failures:?}");
+    let kept = std::fs::read(&file).expect("the answers were written");
+    let (failures, again) = proved(|_| ());
+    assert!(failures.is_empty() && again == obligations, "{failures:?}");
+    assert_eq!(std::fs::read(&file).expect("they stay"), kept, "nothing new was asked");
+
+    let (failures, _) = proved(wrong);
+    assert!(!failures.is_empty(), "what is wrong was proved");
+    let (failures, again) = proved(|_| ());
+    assert!(failures.is_empty() && again == obligations, "{failures:?}");
+    std::fs::remove_file(file).expect("the answers were written");
+}

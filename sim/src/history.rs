@@ -165,13 +165,15 @@ impl Snapshot {
     /// The objects of which a log speaks.
     pub fn objects(&self) -> Objects<'_> {
         let ready = listed(&self.own.ready, &self.threads);
+        // Its main thread from the beginning on, though only `sched_init` says so in its own state.
+        let thread = if self.own.ghost.0.init { self.own.cur } else { self.own.cpu + 1 };
         Objects {
             at: &self.at,
             pending: self.pending.iter().map(|queue| &queue.fifo).collect(),
             sleep: self.sleep.iter().map(|queue| &queue.fifo).collect(),
             channels: &self.channels,
             threads: &self.threads,
-            running: vec![Running { cpu: self.own.cpu, thread: self.own.cur, ready }],
+            running: vec![Running { cpu: self.own.cpu, thread, ready }],
             nps: self.boot.nps,
         }
     }

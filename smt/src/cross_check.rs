@@ -122,6 +122,10 @@ impl Backend for CrossCheck {
         self.main.backend.script()
     }
 
+    fn steps(&self) -> u64 {
+        self.main.backend.steps()
+    }
+
     fn replaced(&self) -> u64 {
         self.main.backend.replaced()
     }

@@ -3,6 +3,7 @@
 //! It knows nothing of the layer: it is compiled once, and fast, however often a primitive is edited.
 #![forbid(unsafe_code)]
 
+mod cache;
 mod cross_check;
 mod embedded;
 pub mod model;

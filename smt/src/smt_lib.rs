@@ -22,6 +22,8 @@ struct Scope {
 
 const PUSH: &str = "(push 1)\n";
 const LOGIC: &str = "(set-logic ALL)\n";
+/// Asks a solver that counts its steps how many it has made.
+const STEPS: &str = "(get-info :rlimit)\n";
 
 /// Which commands a solver understands besides those of SMT-LIB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -116,6 +118,10 @@ pub struct SmtLib {
     question: String,
     /// How many processes overran their limit and were replaced.
     replaced: u64,
+    /// How many steps were made, if they are counted.
+    steps: u64,
+    /// How many of them by this process.
+    made: u64,
 }
 
 impl SmtLib {
@@ -143,6 +149,8 @@ impl SmtLib {
             most: timeout_ms,
             question: String::new(),
             replaced: 0,
+            steps: 0,
+            made: 0,
         };
         solver.begin();
         Ok(solver)
@@ -159,6 +167,7 @@ impl SmtLib {
     fn replace(&mut self) -> Result<(), SolverError> {
         self.process = Process::start(&self.program)?;
         self.replaced += 1;
+        self.made = 0;
         self.text.clear();
         self.begin();
         let text = std::mem::take(&mut self.text);
@@ -232,7 +241,17 @@ impl Backend for SmtLib {
             format!("(check-sat-assuming ({}))\n", literals.join(" "))
         };
         self.text.push_str(&self.question);
+        if self.dialect == Dialect::Steps {
+            self.text.push_str(STEPS);
+        }
         let Some(answer) = self.ask()? else { return Ok(Verdict::Unknown) };
+        if self.dialect == Dialect::Steps
+            && let Some(made) = self.line()?
+        {
+            let made = parse_steps(&made).ok_or(SolverError::Nonsense(made))?;
+            self.steps += made.saturating_sub(self.made);
+            self.made = made;
+        }
         match answer.as_str() {
             "sat" => Ok(Verdict::Sat),
             "unsat" => Ok(Verdict::Unsat),
@@ -270,6 +289,10 @@ impl Backend for SmtLib {
 
     fn replaced(&self) -> u64 {
         self.replaced
+    }
+
+    fn steps(&self) -> u64 {
+        self.steps
     }
 }
 
@@ -388,6 +411,11 @@ impl SmtLib {
     }
 }
 
+/// The number of `(:rlimit number)`.
+fn parse_steps(answer: &str) -> Option<u64> {
+    answer.strip_prefix("(:rlimit ")?.strip_suffix(')')?.trim().parse().ok()
+}
+
 /// The values of `((name value) (name value) …)`; names may be applications.
 fn parse_values(answer: &str) -> Option<Vec<i128>> {
     let inner = answer.trim().strip_prefix('(')?.strip_suffix(')')?;
@@ -429,6 +457,12 @@ mod tests {
         assert_eq!(parse_values(answer), Some(vec![12, 1, u64::MAX.into()]));
         assert_eq!(parse_values("((x (- 5)))"), None);
         assert_eq!(parse_values("nonsense"), None);
+    }
+
+    #[test]
+    fn steps_are_read() {
+        assert_eq!(parse_steps("(:rlimit 1234)"), Some(1234));
+        assert_eq!(parse_steps("(error \"line 1\")"), None);
     }
 
     #[test]

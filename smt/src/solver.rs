@@ -1,4 +1,5 @@
 //! Solvers: what decides whether a conjunction has a model.
+use crate::cache::Cached;
 use crate::cross_check::CrossCheck;
 use crate::embedded::Embedded;
 use crate::smt_lib::SmtLib;
@@ -86,6 +87,16 @@ pub(crate) trait Backend: Send {
         0
     }
 
+    /// How many steps it has made, if it counts them.
+    fn steps(&self) -> u64 {
+        0
+    }
+
+    /// How many questions it has not been asked, because it had answered them before.
+    fn remembered(&self) -> u64 {
+        0
+    }
+
     /// What each solver said, if several are asked.
     fn tallies(&self) -> Vec<Tally> {
         Vec::new()
@@ -147,6 +158,16 @@ impl Solver {
         Solver::new(CrossCheck::new((main.0, main.1.backend), others, replay))
     }
 
+    /// The solver that `start` starts and `identity` describes, its version and its options; `file` keeps what it answers,
+    /// and it is started and asked where the same question is not there.
+    pub fn cached(
+        mut start: impl FnMut() -> Result<Solver, SolverError> + Send + 'static,
+        identity: &str,
+        file: PathBuf,
+    ) -> Solver {
+        Solver::new(Cached::new(Box::new(move || Ok(start()?.backend)), identity, file))
+    }
+
     /// Bounds each query from here on, by no more than what the solver was started with.
     pub fn limit(&mut self, milliseconds: u32) {
         self.backend.limit(milliseconds);
@@ -193,6 +214,16 @@ impl Solver {
     /// How many processes overran their limit and were replaced.
     pub fn replaced(&self) -> u64 {
         self.backend.replaced()
+    }
+
+    /// How many steps it has made so far; 0 where it does not count them.
+    pub fn steps(&self) -> u64 {
+        self.backend.steps()
+    }
+
+    /// Queries so far that were answered before.
+    pub fn remembered(&self) -> u64 {
+        self.backend.remembered()
     }
 
     /// What each solver said, if several are asked.

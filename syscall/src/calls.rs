@@ -5,12 +5,13 @@ use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back};
 use crate::spawn::{Parent, spawn};
 use crate::stage::{Stage, leave};
 use crate::system::{Event, System};
-use crate::unchecked::Address;
+use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error};
 use domain::Flag;
 use layer::console::cons_buf_read;
 use layer::constants::{NO_CHARACTER, PAGE_SIZE, perm};
 use layer::container::{container_get_quota, container_get_usage};
+use layer::context::uctx_get;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -20,52 +21,66 @@ use layer::thread::get_curid;
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
 /// Carries out the call that the running thread's saved registers ask for.
+///
+/// The compiler makes one function of a kernel entry and of what is inlined here. That is kept for quick calls, and what
+/// the others give has a place of its own first ([`slowly`]), so that a quick one's result need not be in memory.
 #[inline]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let number = argument(cpu, NUMBER)?;
+    // What `argument` does: here each instruction counts, and a result in a result takes some.
+    let cur = get_curid(cpu)?;
+    let number = Unchecked::new(uctx_get(cpu, cur, NUMBER.into())?);
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
         return back(cpu, Err(Error::InvalCallnr));
     };
-    match call {
-        Call::Puts => {
-            let result = puts(cpu)?;
-            back(cpu, result)
-        }
-        Call::Putc => {
-            let result = putc(cpu)?;
-            back(cpu, result)
-        }
-        Call::Getc => {
-            let result = getc(cpu)?;
-            back(cpu, result)
-        }
+    let next = match call {
         Call::GetQuota => {
             let result = get_quota(cpu)?;
-            back(cpu, result)
+            return back(cpu, result);
         }
-        Call::Spawn => {
+        Call::Send => return Ok(Next::GoOn(Stage::Send)),
+        Call::Recv => return Ok(Next::GoOn(Stage::Receive)),
+        Call::Puts => slowly(cpu, |cpu| {
+            let result = puts(cpu)?;
+            back(cpu, result)
+        })?,
+        Call::Putc => slowly(cpu, |cpu| {
+            let result = putc(cpu)?;
+            back(cpu, result)
+        })?,
+        Call::Getc => slowly(cpu, |cpu| {
+            let result = getc(cpu)?;
+            back(cpu, result)
+        })?,
+        Call::Spawn => slowly(cpu, |cpu| {
             let (image, quota) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
             spawn(cpu, Parent::Program, image, quota)
-        }
-        Call::Yield => {
+        })?,
+        Call::Yield => slowly(cpu, |cpu| {
             // Before it yields: afterwards the registers are another thread's.
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
-        }
-        Call::Send => Ok(Next::GoOn(Stage::Send)),
-        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
-        Call::Exit => {
+        })?,
+        Call::Exit => slowly(cpu, |cpu| {
             let status = argument(cpu, FIRST)?.any();
             M::report(cpu, Event::Exited { status });
             Ok(Next::GoOn(Stage::Exited))
-        }
-    }
+        })?,
+    };
+    Ok(next)
+}
+
+/// Does a call's `work`, which is not inlined.
+#[inline(never)]
+fn slowly<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    work: impl FnOnce(&mut Cpu<'_, M>) -> Result<Next<M>, Stuck>,
+) -> Result<Next<M>, Stuck> {
+    work(cpu)
 }
 
 /// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
 ///
 /// A page that the program has not touched yet is reserved first, as its own load would have done.
-#[inline(never)]
 fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let Some(address) = Address::in_window(address) else {
@@ -91,7 +106,6 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `putc(byte) -> byte`: one byte to the console, of the argument its low 8 bits.
-#[inline(never)]
 fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let byte = argument(cpu, FIRST)?.any();
     if !cpu.own.serial_exists.holds() {
@@ -108,7 +122,6 @@ fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
 }
 
 /// `getc() -> byte`: the oldest byte of the console's input that nobody has read.
-#[inline(never)]
 fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     if !cpu.own.serial_exists.holds() {
         return Ok(Err(Error::NoDevice));

@@ -52,7 +52,7 @@ fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck>
 ///
 /// # Errors
 /// Those of [`thread_yield`].
-#[inline(never)]
+#[inline]
 pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, stage)?;
     Ok(Next::Switch(thread_yield(cpu, context)?))

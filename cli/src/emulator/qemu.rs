@@ -194,3 +194,20 @@ impl Keyboard {
         connection.write_all(text.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_goes_on_as_soon_as_the_console_shows_the_next_text() {
+        let monitor = Monitor(Socket::new("monitor"));
+        let script = [("a b", Act::Type("x")), ("b", Act::Type("y")), ("c", Act::Interrupt)];
+        let mut actor = Actor { script: &script, seen: 0, monitor: &monitor, keyboard: None, kept: None };
+        let mut left = |console: &str| {
+            actor.act(console.as_bytes());
+            actor.script.len()
+        };
+        assert_eq!([left("a"), left("a "), left("a b"), left("a b."), left("a b.b c")], [3, 3, 2, 2, 0]);
+    }
+}

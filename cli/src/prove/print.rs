@@ -24,8 +24,13 @@ pub fn report(report: &Report, assumptions: bool) {
         page(&report.page);
         branches(coverage);
     }
-    if let Some((row, Slowest { clause, seconds, queries })) = report.slowest() {
-        println!("slowest obligation: {}: {clause}: {seconds:.1} s, {queries} queries", row.name);
+    if let Some((row, Slowest { clause, seconds, queries, steps })) = report.slowest() {
+        println!("slowest obligation: {}: {clause}: {seconds:.1} s, {queries} queries, {steps} steps", row.name);
+    }
+    if let (all, known @ 1..) = report.queries() {
+        println!(
+            "{known} of {all} queries were answered before (target/answers): --no-cache asks the solver all of them"
+        );
     }
     let summary = &report.summary;
     println!(

@@ -4,25 +4,36 @@
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use kernel::metal::Image;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::entry::Entry;
 use kernel::metal::machine::run::{IMAGE, meddle};
 use layer::constants::NO_THREAD;
 use layer::machine::Links;
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
-kernel::image!(Image {
-    entry: |cpu, why| {
-        if !DONE.load(Ordering::Relaxed) {
-            meddle(cpu, |layer| {
-                let (ready, links) = (&mut layer.own.ready, &layer.shared.links);
-                let main = abi::main_thread(layer.own.cpu);
-                if ready.head == main && ready.tail != main && !DONE.swap(true, Ordering::Relaxed) {
-                    links.set_next(main, NO_THREAD);
-                    ready.tail = main;
-                }
-            });
-        }
-        (IMAGE.entry)(cpu, why)
-    },
-    ..IMAGE
-});
+kernel::image!(Image { system_call, entry, ..IMAGE });
+
+extern "C" fn system_call(cpu: &mut Cpu) {
+    lose(cpu);
+    (IMAGE.system_call)(cpu)
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    lose(cpu);
+    (IMAGE.entry)(cpu, why)
+}
+
+/// Once, as soon as the main thread is the first in the queue and not the last.
+fn lose(cpu: &mut Cpu) {
+    if !DONE.load(Ordering::Relaxed) {
+        meddle(cpu, |layer| {
+            let main = layer.own.cpu + 1;
+            let (ready, links) = (&mut layer.own.ready, &layer.shared.links);
+            if ready.head == main && ready.tail != main && !DONE.swap(true, Ordering::Relaxed) {
+                links.set_next(main, NO_THREAD);
+                ready.tail = main;
+            }
+        });
+    }
+}

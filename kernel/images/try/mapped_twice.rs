@@ -6,6 +6,8 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 use domain::Map;
 use kernel::metal::Image;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::entry::Entry;
 use kernel::metal::machine::Metal;
 use kernel::metal::machine::run::{IMAGE, meddle};
 use layer::constants::ADR_LOW;
@@ -17,19 +19,28 @@ const PLACE: u32 = 511;
 
 static ENTRIES: AtomicU32 = AtomicU32::new(0);
 
-kernel::image!(Image {
-    entry: |cpu, why| {
-        if ENTRIES.fetch_add(1, Ordering::Relaxed) == ENTRY {
-            meddle(cpu, |layer| {
-                let own = &mut layer.own;
-                let entry = Map::<Metal, Directories>::get(&own.dirs, [own.cur, ADR_LOW >> 21]);
-                if let Pde::Table { frame } = entry {
-                    let page = Map::<Metal, PageTables>::get(&own.tables, [frame, 0]);
-                    Map::<Metal, PageTables>::set(&mut own.tables, [frame, PLACE], page);
-                }
-            });
-        }
-        (IMAGE.entry)(cpu, why)
-    },
-    ..IMAGE
-});
+kernel::image!(Image { system_call, entry, ..IMAGE });
+
+extern "C" fn system_call(cpu: &mut Cpu) {
+    map_again(cpu);
+    (IMAGE.system_call)(cpu)
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    map_again(cpu);
+    (IMAGE.entry)(cpu, why)
+}
+
+/// Maps the first page of the running program's image a second time.
+fn map_again(cpu: &mut Cpu) {
+    if ENTRIES.fetch_add(1, Ordering::Relaxed) == ENTRY {
+        meddle(cpu, |layer| {
+            let own = &mut layer.own;
+            let entry = Map::<Metal, Directories>::get(&own.dirs, [own.cur, ADR_LOW >> 21]);
+            if let Pde::Table { frame } = entry {
+                let page = Map::<Metal, PageTables>::get(&own.tables, [frame, 0]);
+                Map::<Metal, PageTables>::set(&mut own.tables, [frame, PLACE], page);
+            }
+        });
+    }
+}

@@ -37,8 +37,6 @@ const SEND_FIXED: u32 = 0x4000;
 const SEND_NMI: u32 = 0x4400;
 const SEND_INIT: u32 = 0x4500;
 const SEND_STARTUP: u32 = 0x4600;
-/// Destination shorthand: every CPU but this one.
-const ALL_OTHERS: u32 = 3 << 18;
 const PENDING: u32 = 1 << 12;
 /// How often a pending command is asked for again before it is given up; it takes microseconds.
 const PENDING_TRIES: u32 = 1_000_000;
@@ -147,9 +145,9 @@ impl LocalApic {
         self.read(TIMER_LEFT)
     }
 
-    /// Interrupts every other CPU, whatever it does.
-    pub fn send_nmi_to_others(self) {
-        self.command(0, SEND_NMI | ALL_OTHERS);
+    /// Interrupts the CPU with APIC number `to`, whatever it does.
+    pub fn send_nmi(self, to: u32) {
+        self.command(to, SEND_NMI);
     }
 }
 

@@ -72,7 +72,8 @@ fn begin(number: usize) -> Out {
     if others != 0
         && let Ok(apic) = LocalApic::enable()
     {
-        apic.send_nmi_to_others();
+        // One by one: CPUs that are left alone must stay so.
+        (0..smp::arrived()).filter(|&other| other != number).for_each(|other| apic.send_nmi(smp::apic(other)));
         for _ in 0..STOP_TRIES {
             if STOPPED.load(Ordering::Acquire) & others == others {
                 break;

@@ -98,6 +98,8 @@ fn any_queue<G: Geometry>() -> AnyQueue<G> {
     let holds = move |k: &[SymWord]| fifo_fact(&queued.fifo, id, &of, k[0]);
     let fact = quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), holds);
     engine(|e| e.facts.add(FactSet::new(vec![fact])));
+    // Its ends are a fact about any thread: it is looked at where one is read.
+    let _ = threads.tcb.get([any("any", NUM_PROC.into())]);
     AnyQueue {
         id,
         fifo: queue.fifo.snapshot(),

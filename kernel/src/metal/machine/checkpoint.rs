@@ -71,16 +71,17 @@ pub(super) fn finish() {
     LAST.store(true, SeqCst);
 }
 
-/// CPU `cpu`, which runs this, is at rest.
+/// The CPU of this state, which runs this, is at rest.
 #[inline(always)]
-pub(super) fn pass(cpu: usize, layer: &mut Cpu<'static, Metal>, rest: Rest) {
+pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
     if WATCHED.load(Relaxed) {
-        meet(cpu as u32, layer, rest);
+        meet(layer, rest);
     }
 }
 
 #[cold]
-fn meet(me: u32, layer: &mut Cpu<'static, Metal>, rest: Rest) {
+fn meet(layer: &mut Cpu<'static, Metal>, rest: Rest) {
+    let me = layer.own.cpu;
     let user = rest != Rest::Step;
     ENTRIES.fetch_add(user.into(), Relaxed);
     CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);

@@ -26,7 +26,7 @@ use syscall::next::{Next, Step};
 pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
 
 /// What a CPU owns of the layer's state, and the shared objects.
-type Layer = Cpu<'static, Metal>;
+pub type Layer = Cpu<'static, Metal>;
 
 /// What each CPU owns of the layer's state, until it begins to run and takes that for itself.
 static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
@@ -50,8 +50,8 @@ fn prepare(boot: &mut Boot) {
 }
 
 /// Gives what this CPU owns to `work`, which may do with it what no kernel must: for images that try whether that is
-/// noticed. The CPU is at rest: its image's `entry` has been called, and has not gone on yet.
-pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Cpu<'static, Metal>)) {
+/// noticed. The CPU is at rest: its image's `system_call` or `entry` has been called, and has not gone on yet.
+pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Layer)) {
     work(own(hardware));
 }
 
@@ -59,7 +59,9 @@ pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Cpu<'static, Metal
 fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
-    let first = entry::boot(own(hardware), 0);
+    let layer = own(hardware);
+    let first = entry::boot(layer, 0);
+    ledger().runs(layer.own.cpu, layer.own.cur);
     finish(hardware, first);
     unreachable!("no program was there before")
 }
@@ -74,10 +76,9 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
 /// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
 #[inline(always)]
 fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
-    let number = hardware.number();
     let layer = own(hardware);
     serial::attend(layer);
-    checkpoint::pass(number, layer, rest);
+    checkpoint::pass(layer, rest);
     Saved::by_stub(context, layer)
 }
 
@@ -133,7 +134,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    match entry.and_then(|next| steps(number, layer, next)) {
+    match entry.and_then(|next| steps(layer, next)) {
         Ok(thread) => {
             let context = layer.own.uctxt.0.row(thread);
             let another = context != before;
@@ -152,15 +153,16 @@ fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
 #[inline(always)]
-fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
-    let ledger = ledger();
+fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        ledger.runs(layer.own.cpu, layer.own.cur);
+        if let Next::Switch(_) = next {
+            ledger().runs(layer.own.cpu, layer.own.cur);
+        }
         match next.step(layer)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, Rest::Step);
+        checkpoint::pass(layer, Rest::Step);
     }
 }
 

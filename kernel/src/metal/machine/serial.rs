@@ -23,7 +23,7 @@ static WAITS: AtomicBool = AtomicBool::new(false);
 /// An entry of the kernel begins on the CPU whose state this is.
 #[inline]
 pub fn attend(cpu: &Cpu<'_, Metal>) {
-    if cpu.own.serial_exists && (console::has_input() || WAITS.load(Ordering::Relaxed)) {
+    if (console::has_input() || WAITS.load(Ordering::Relaxed)) && cpu.own.serial_exists {
         put(cpu.own.com1.l1);
     }
 }
