@@ -22,7 +22,6 @@
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
 pub mod checkpoint;
 mod contexts;
-#[path = "../../home/directories.rs"]
 mod directories;
 mod ledger;
 mod lines;
@@ -32,7 +31,6 @@ mod place;
 pub mod run;
 pub mod serial;
 mod system;
-#[path = "../../home/frames.rs"]
 mod users;
 
 pub use contexts::UserContexts;
