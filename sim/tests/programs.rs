@@ -90,7 +90,7 @@ fn programs_are_interrupted_anywhere() {
 fn the_invariant_holds_at_every_entry() {
     let built = build();
     for list in [
-        "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 702",
+        "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 1002",
         "0 ping-pong 96\n1 ping-pong 97\n2 ping-pong 66",
     ] {
         let (report, console) = show(Config { checking: Checking::Every(7), ..config(&built, list, 3) });

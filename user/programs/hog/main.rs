@@ -1,16 +1,33 @@
 //! Touches memory until its quota ends, and says before how much that will be: each page costs one unit,
 //! and one more for the page table of each 2 MiB region. The kernel's accounts have to agree after every
 //! page, and the page after the last has to be refused.
+//!
+//! It is an attack, too: a child of its own exhausts itself meanwhile, with a child of that where thread numbers suffice. A
+//! neighbour, which has pages of its own, takes one in each turn: whatever the others do, it gets every one.
+//!
+//! What a copy has to do is in its quota: see [`role`].
 #![no_std]
 #![no_main]
 
 use user::memory::{REGION_SIZE, take};
-use user::{println, program, quota, sys};
+use user::{image, println, program, quota, sys};
 
 program!(main);
 
+/// Number of this program.
+const SELF: u32 = image::number("hog").unwrap();
 /// Quota of the instance on CPU 0; the others have one more each, which tells them their CPU.
-const QUOTA: u32 = 700;
+const QUOTA: u32 = 1000;
+
+/// The quotas of copies.
+mod role {
+    /// Takes what is its own, a page a turn.
+    pub const NEIGHBOUR: u32 = 100;
+    /// Takes more than it has, at once.
+    pub const ATTACKER: u32 = 50;
+    /// As an attacker; and has one, if it can.
+    pub const PARENT: u32 = 150;
+}
 /// What is left of it when the counting begins, at the start of a region, however large this program is.
 const REST: u32 = 600;
 /// Pages of a region.
@@ -26,8 +43,20 @@ const NO_HEAP: u32 = 3;
 const TOO_MUCH: u32 = 4;
 
 fn main() -> Result<u32, abi::Error> {
+    match quota::quota_at_start()? {
+        role::NEIGHBOUR => return neighbour(),
+        role::ATTACKER => return attack(),
+        role::PARENT => {
+            // On most CPUs there is no number left for it.
+            let _ = sys::spawn(SELF, role::ATTACKER);
+            return attack();
+        }
+        _ => {}
+    }
     let cpu = quota::quota_at_start()?.wrapping_sub(QUOTA);
     println!("hog {cpu}: {} pages", quota::quota_at_start()?);
+    sys::spawn(SELF, role::NEIGHBOUR)?;
+    sys::spawn(SELF, role::PARENT)?;
     let mut skipped = 0;
     while sys::get_quota()? > REST {
         let Some(page) = take(1) else {
@@ -67,6 +96,34 @@ fn main() -> Result<u32, abi::Error> {
     page[0] = 1;
     println!("hog {cpu}: FAILED: {} pages", fits + 1);
     Ok(TOO_MUCH)
+}
+
+/// Takes all that there is, and one page more.
+fn attack() -> Result<u32, abi::Error> {
+    loop {
+        let Some(page) = take(1) else {
+            return Ok(NO_HEAP);
+        };
+        page[0] = 1;
+    }
+}
+
+/// Takes a page in each turn, until it has all that is its own.
+fn neighbour() -> Result<u32, abi::Error> {
+    let mut pages = 0;
+    let all = sys::get_quota()?;
+    while sys::get_quota()? > 0 {
+        let Some(page) = take(1) else {
+            return Ok(NO_HEAP);
+        };
+        page[0] = 1;
+        pages += 1;
+        if sys::get_quota()? != all - cost(pages) {
+            return Ok(ACCOUNTS_DIFFER);
+        }
+        sys::yield_now()?;
+    }
+    Ok(if pages == pages_within(all) { 0 } else { ACCOUNTS_DIFFER })
 }
 
 /// What `pages` pages from the start of a region on cost, with their page tables.

@@ -10,7 +10,7 @@ use crate::archive::{Archive, WATCH};
 use crate::exit::Reason;
 use crate::lock::Lock;
 use crate::metal::com2::Line;
-use crate::metal::{idle, power, smp, timer};
+use crate::metal::{cpu, idle, power, smp, timer};
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use layer::dump::{Counts, Out, Situation, write_own, write_shared};
@@ -81,7 +81,8 @@ pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
 
 #[cold]
 fn meet(layer: &mut Cpu<'static, Metal>, rest: Rest) {
-    let me = layer.own.cpu;
+    // Not what the state says, which is to be compared with it (H19).
+    let me = cpu::number() as u32;
     let user = rest != Rest::Step;
     ENTRIES.fetch_add(user.into(), Relaxed);
     CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);
