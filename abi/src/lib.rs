@@ -88,6 +88,43 @@ calls! {
     /// `getc() -> byte`: the oldest byte of the console's input that nobody has read, by way of the serial port of the
     /// caller's CPU.
     Getc = 34,
+    /// `thread_info(thread) -> state, image, quota, usage, children`: what a thread of the caller's CPU does, by the number of a
+    /// [`ThreadState`]; the number of its program in the boot archive, or `u32::MAX`; the pages that it may use and those that it
+    /// uses, its children's quotas included; and how many programs it has started.
+    ThreadInfo = 35,
+    /// `uptime() -> milliseconds`: how long the machine has been on, modulo 2^32.
+    Uptime = 36,
+}
+
+macro_rules! thread_states {
+    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
+        /// What a thread does.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        pub enum ThreadState { $($(#[$doc])* $name = $number,)* }
+
+        impl ThreadState {
+            /// The state with this number.
+            pub fn from_number(number: u32) -> Option<ThreadState> {
+                match number { $($number => Some(ThreadState::$name),)* _ => None }
+            }
+        }
+    };
+}
+
+thread_states! {
+    /// Its program runs when its turn comes.
+    Ready = 0,
+    /// It is the main thread of its CPU, which starts programs when its turn comes.
+    Main = 1,
+    /// Its program has ended.
+    Ended = 2,
+    /// It waits until it can send a message, or does so when its turn comes.
+    Sending = 3,
+    /// It waits for a message, or receives it when its turn comes.
+    Receiving = 4,
+    /// It runs: it is the one that asks.
+    Running = 5,
 }
 
 macro_rules! errors {
@@ -119,7 +156,7 @@ errors! {
     InvalAddr = 4,
     /// There is no channel with this number.
     InvalChid = 11,
-    /// There is no program with this number in the boot archive.
+    /// There is no program with this number in the boot archive, or no thread on the caller's CPU.
     InvalId = 12,
     /// `getc`: there is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
     NoChar = 32,

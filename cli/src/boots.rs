@@ -4,7 +4,7 @@ mod behaviours;
 
 use crate::archive;
 use crate::counts::Counts;
-use crate::emulator::{Ended, Run};
+use crate::emulator::{Ended, Run, Typing};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::job::{self, Boot, Job};
@@ -107,6 +107,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         timeout: Some(behaviour.timeout),
         gdb: false,
         show,
+        typing: &Typing::Nobody,
         watch: None,
         counted: false,
     })?;

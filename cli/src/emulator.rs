@@ -65,11 +65,24 @@ pub struct Run<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// What is typed on the console; on QEMU only.
+    pub typing: &'a Typing,
     /// How to watch it, if the boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,
     /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
     /// Bochs it always does.
     pub counted: bool,
+}
+
+/// Who types on the console, which then is the serial port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typing {
+    /// Nobody: what there is of a console only shows.
+    Nobody,
+    /// Whoever sits at this terminal, which shows the console.
+    Terminal,
+    /// These lines, one at a time when the shell's prompt appears.
+    Lines(Vec<String>),
 }
 
 /// How a run ended.

@@ -1,6 +1,6 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
-use crate::emulator::{self, Emulator, Outcome};
+use crate::emulator::{self, Emulator, Outcome, Typing};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::watch::{Watch, Watched};
@@ -11,6 +11,7 @@ use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt;
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 /// The image of the kernel.
@@ -24,6 +25,8 @@ pub struct Job {
     plan: Plan,
     /// Number of CPUs.
     cpus: u32,
+    /// Who types on the console.
+    typing: Typing,
 }
 
 /// How to boot a job.
@@ -112,7 +115,28 @@ impl Job {
             _ => archive.iter().filter(named).collect(),
         };
         let plan = Plan::new(chosen, cpus)?;
-        Ok(Job { archive, plan, cpus })
+        Ok(Job { archive, plan, cpus, typing: Typing::Nobody })
+    }
+
+    /// A machine that obeys whoever types on its console. Nothing of it is judged.
+    pub fn shell(cpus: u32, typing: Typing) -> Result<Job, Error> {
+        let archive = programs::build()?;
+        let mut plan = Plan::new(&archive[..0], cpus)?;
+        plan.boot_list = programs::SHELL_BOOT_LIST.to_owned();
+        Ok(Job { archive, plan, cpus, typing })
+    }
+
+    /// All that is typed, for a machine that has to know it from the beginning.
+    fn typed(&self) -> Result<Vec<u8>, Error> {
+        Ok(match &self.typing {
+            Typing::Nobody => Vec::new(),
+            Typing::Terminal => {
+                let mut all = Vec::new();
+                io::stdin().read_to_end(&mut all).map_err(Error::stream("read what is typed"))?;
+                all
+            }
+            Typing::Lines(lines) => lines.concat().into_bytes(),
+        })
     }
 
     /// Boots it on an emulated PC.
@@ -137,6 +161,7 @@ impl Job {
             gdb,
             show,
             counted: false,
+            typing: &self.typing,
             watch,
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
@@ -155,7 +180,7 @@ impl Job {
             seed,
             time_slice: TIME_SLICE,
             memory: Memory::default(),
-            input: Vec::new(),
+            input: self.typed()?,
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking: Checking::AtEnd,
         };

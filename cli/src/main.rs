@@ -14,6 +14,7 @@ mod new_program;
 mod prove;
 mod run;
 mod setup;
+mod shell;
 mod test;
 mod tools;
 mod watch;
@@ -40,6 +41,7 @@ enum Verb {
     NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
+    Shell(shell::Arguments),
     Test(test::Arguments),
 }
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
+        Verb::Shell(arguments) => shell::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

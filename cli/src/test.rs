@@ -5,7 +5,7 @@ mod page;
 
 use crate::boots;
 use crate::counts::Counts;
-use crate::emulator::Emulator;
+use crate::emulator::{Emulator, Typing};
 use crate::error::Error;
 use crate::job::{Boot, Job};
 use crate::{prove, setup};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, programs]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, programs, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -43,6 +43,7 @@ const STEPS: &[Step] = &[
     Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "programs", name: "programs on all machines", run: programs },
+    Step { key: "shell", name: "a session with the shell by the serial port", run: shell },
 ];
 
 /// Does it.
@@ -118,4 +119,22 @@ fn programs() -> Result<Counts, Error> {
         });
     }
     Ok(counts.into_iter().sum())
+}
+
+/// A session with the shell, typed at QEMU's serial port.
+fn shell() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  QEMU: it is not installed");
+        return Ok(Counts::SKIPPED);
+    }
+    let job = Job::shell(2, Typing::Lines(programs::session::script()))?;
+    let ran = job.booted(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
+    let mut problems = programs::session::problems(&ran.console);
+    problems.extend(ran.failure.map(|failure| failure.to_string()));
+    if problems.is_empty() {
+        println!("  passed   QEMU: the shell does what it is told");
+    } else {
+        println!("  FAILED   QEMU: {}\n{}", problems.join("; "), ran.console);
+    }
+    Ok(Counts::one(problems.is_empty()))
 }

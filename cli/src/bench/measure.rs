@@ -1,7 +1,7 @@
 //! The boots of the bench, and what their programs say.
 
 use super::rows::YIELD;
-use crate::emulator::{Emulator, Ended, Outcome, Run};
+use crate::emulator::{Emulator, Ended, Outcome, Run, Typing};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::{archive, workspace};
@@ -174,6 +174,7 @@ impl Bench {
             gdb: false,
             show: false,
             counted,
+            typing: &Typing::Nobody,
             watch: None,
         })?;
         if ended.outcome == Outcome::Ended(Reason::Done) {

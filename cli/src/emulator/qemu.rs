@@ -1,6 +1,6 @@
 //! QEMU.
 
-use super::{Ended, Outcome, Run, show, wait};
+use super::{Ended, Outcome, Run, Typing, show, wait};
 use crate::error::Error;
 use crate::tools;
 use crate::watch::Watcher;
@@ -10,10 +10,11 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command, Stdio};
+use std::process::{self, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use user::command::PROMPT;
 
 /// Runs the machine to its end.
 pub fn run(run: &Run) -> Result<Ended, Error> {
@@ -22,9 +23,10 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let watcher = run.watch.map(Watcher::new).transpose()?;
     let line = watcher.as_ref().map(Watcher::path);
     let mut child = command(run, &monitor.path, line).spawn().map_err(Error::start(tools::QEMU))?;
+    let typist = Typist::new(run.typing, child.stdin.take());
     let console = child.stdout.take().map(|stdout| {
         let live = run.show;
-        thread::spawn(move || collect(stdout, live, begin))
+        thread::spawn(move || collect(stdout, live, begin, typist))
     });
     // An NMI makes the kernel say what each CPU is doing. QEMU forgets what a connection sent once that is closed.
     let (status, timed_out) =
@@ -50,8 +52,12 @@ fn command(run: &Run, monitor: &Path, line: Option<&Path>) -> Command {
     command.args(["-M", "pc", "-cpu", "max", "-m", "2G"]);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    // The console; without port 0xE9 it would be COM1.
-    command.args(["-debugcon", "stdio", "-serial", "null"]);
+    if *run.typing == Typing::Nobody {
+        command.args(["-debugcon", "stdio", "-serial", "null"]);
+    } else {
+        // Without port 0xE9, the console is COM1.
+        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+    }
     if let Some(line) = line {
         // COM2.
         command.arg("-chardev").arg(format!("socket,id=watch,path={}", line.display()));
@@ -66,18 +72,50 @@ fn command(run: &Run, monitor: &Path, line: Option<&Path>) -> Command {
     if run.gdb {
         command.args(["-s", "-S"]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    match run.typing {
+        Typing::Nobody => command.stdin(Stdio::null()).stdout(Stdio::piped()),
+        Typing::Terminal => command.stdin(Stdio::inherit()).stdout(Stdio::inherit()),
+        Typing::Lines(_) => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
+    };
     command
 }
 
+/// Types lines at prompts.
+struct Typist {
+    lines: std::vec::IntoIter<String>,
+    keyboard: Option<ChildStdin>,
+    /// How much of the console was looked at.
+    seen: usize,
+}
+
+impl Typist {
+    fn new(typing: &Typing, keyboard: Option<ChildStdin>) -> Typist {
+        let lines = if let Typing::Lines(lines) = typing { lines.clone() } else { Vec::new() };
+        Typist { lines: lines.into_iter(), keyboard, seen: 0 }
+    }
+
+    /// The console shows all this: types a line for each prompt that is new.
+    fn look(&mut self, console: &[u8]) {
+        let find = |rest: &[u8]| rest.windows(PROMPT.len()).position(|window| window == PROMPT.as_bytes());
+        while let Some(at) = find(&console[self.seen..]) {
+            self.seen += at + PROMPT.len();
+            if let (Some(keyboard), Some(line)) = (&mut self.keyboard, self.lines.next()) {
+                // A machine that has gone reads nothing more, which its end will say.
+                let _ = keyboard.write_all(line.as_bytes()).and_then(|()| keyboard.flush());
+            }
+        }
+    }
+}
+
 /// Reads the console to its end, and says how much of it had come when.
-fn collect(mut from: impl Read, live: bool, begin: Instant) -> (String, Vec<(usize, Duration)>) {
+fn collect(mut from: impl Read, live: bool, begin: Instant, mut typist: Typist) -> (String, Vec<(usize, Duration)>) {
     let mut all = Vec::new();
     let mut arrivals = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         let bytes = &chunk[..length];
         all.extend_from_slice(bytes);
+        typist.look(&all);
         arrivals.push((all.len(), begin.elapsed()));
         if live {
             show(bytes);

@@ -128,6 +128,8 @@ impl<'a> Kernel<'a> {
                 self.console.push(first as u8);
                 Ok(0)
             }
+            // Nobody is there to talk to.
+            Some(Call::Send | Call::Recv | Call::Getc | Call::ThreadInfo | Call::Uptime) => Err(Error::InvalCallnr),
             Some(Call::GetQuota) => Ok(thread.space.quota),
             Some(Call::Spawn) => self.spawn(thread, first, second),
             Some(Call::Yield) => {
