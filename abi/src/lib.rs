@@ -12,12 +12,20 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod call;
+mod error;
+
 pub mod boot;
+pub mod page;
 pub mod refused;
 pub mod report;
+mod thread;
 pub mod watch;
 
+pub use call::{Call, Row};
+pub use error::Error;
 pub use report::Reason;
+pub use thread::ThreadState;
 
 /// Lowest user virtual address: 1 GiB (`adr_low`).
 pub const ADR_LOW: u32 = 0x4000_0000;
@@ -47,121 +55,4 @@ pub const fn main_thread(cpu: u32) -> u32 {
 /// Number of a thread's `index`-th child, from 0. Nothing is said of whether it exists.
 pub const fn child(thread: u32, index: u32) -> u32 {
     CHILDREN * thread + 1 + index
-}
-
-macro_rules! calls {
-    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// The system calls, by number.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u32)]
-        pub enum Call { $($(#[$doc])* $name = $number,)* }
-
-        impl Call {
-            /// Every call, in the order of its number.
-            pub const ALL: &[Call] = &[$(Call::$name,)*];
-        }
-    };
-}
-
-calls! {
-    /// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most
-    /// to the end of the page that `address` lies in. A page that the caller has not touched yet is reserved.
-    Puts = 0,
-    /// `spawn(image, quota) -> child`: starts program `image` of the boot archive with `quota` pages.
-    Spawn = 2,
-    /// `yield()`: lets the next ready thread of this CPU run.
-    Yield = 3,
-    /// `send(channel, address, words) -> words`: the first words of the caller's page at `address`, at most
-    /// [`MESSAGE_WORDS`], become the message of the channel, as soon as there is room for one. A page that the caller has
-    /// not touched yet is reserved.
-    Send = 8,
-    /// `recv(channel, address, words, wait) -> words`: the first words of the channel's message go to the caller's page at
-    /// `address`; the rest of it is lost. Where there is no message, the caller waits for one unless `wait` is 0. A page
-    /// that the caller has not touched yet is reserved.
-    Recv = 9,
-    /// `get_quota() -> pages`: how many pages the caller may still obtain.
-    GetQuota = 26,
-    /// `putc(byte) -> byte`: writes one byte to the console, by way of the serial port of the caller's CPU.
-    Putc = 32,
-    /// `exit(status)`: ends the caller; never returns.
-    Exit = 33,
-    /// `getc() -> byte`: the oldest byte of the console's input that nobody has read, by way of the serial port of the
-    /// caller's CPU.
-    Getc = 34,
-    /// `thread_info(thread) -> state, image, quota, usage, children`: what a thread of the caller's CPU does, by the number of a
-    /// [`ThreadState`]; the number of its program in the boot archive, or `u32::MAX`; the pages that it may use and those that it
-    /// uses, its children's quotas included; and how many programs it has started.
-    ThreadInfo = 35,
-    /// `uptime() -> milliseconds`: how long the machine has been on, modulo 2^32.
-    Uptime = 36,
-}
-
-macro_rules! thread_states {
-    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// What a thread does.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u32)]
-        pub enum ThreadState { $($(#[$doc])* $name = $number,)* }
-
-        impl ThreadState {
-            /// The state with this number.
-            pub fn from_number(number: u32) -> Option<ThreadState> {
-                match number { $($number => Some(ThreadState::$name),)* _ => None }
-            }
-        }
-    };
-}
-
-thread_states! {
-    /// Its program runs when its turn comes.
-    Ready = 0,
-    /// It is the main thread of its CPU, which starts programs when its turn comes.
-    Main = 1,
-    /// Its program has ended.
-    Ended = 2,
-    /// It waits until it can send a message, or does so when its turn comes.
-    Sending = 3,
-    /// It waits for a message, or receives it when its turn comes.
-    Receiving = 4,
-    /// It runs: it is the one that asks.
-    Running = 5,
-}
-
-macro_rules! errors {
-    ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// The result of a system call, in RAX.
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        #[repr(u32)]
-        pub enum Error { $($(#[$doc])* $name = $number,)* }
-
-        impl Error {
-            /// The error with this number.
-            pub fn from_number(number: u32) -> Option<Error> {
-                match number { $($number => Some(Error::$name),)* _ => None }
-            }
-        }
-    };
-}
-
-errors! {
-    /// Done.
-    Succ = 0,
-    /// No quota, no child slot or no thread number is left.
-    Mem = 1,
-    /// The call would have to wait, and may not.
-    Ipc = 2,
-    /// There is no system call with this number.
-    InvalCallnr = 3,
-    /// An address outside the user window, or one where no buffer can be.
-    InvalAddr = 4,
-    /// There is no channel with this number.
-    InvalChid = 11,
-    /// There is no program with this number in the boot archive, or no thread on the caller's CPU.
-    InvalId = 12,
-    /// `getc`: there is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
-    NoChar = 32,
-    /// `putc`: the serial port does not transmit.
-    SendFail = 33,
-    /// The caller's CPU has no serial port (P39).
-    NoDevice = 34,
 }

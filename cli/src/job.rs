@@ -71,6 +71,8 @@ pub struct Ran {
     pub time: Duration,
     /// What came of watching it.
     pub watched: Option<Watched>,
+    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
+    pub replayed: Option<usize>,
 }
 
 /// Why a machine ended before its programs did.
@@ -93,6 +95,7 @@ impl fmt::Display for Failure {
                     End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
                     End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
                     End::Violated => formatter.write_str("the invariant does not hold:")?,
+                    End::Diverged => formatter.write_str("the machine is not what its log says:")?,
                     End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
                 }
                 details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))
@@ -120,10 +123,7 @@ impl Job {
 
     /// A machine that obeys whoever types on its console. Nothing of it is judged.
     pub fn shell(cpus: u32, typing: Typing) -> Result<Job, Error> {
-        let archive = programs::build()?;
-        let mut plan = Plan::new(&archive[..0], cpus)?;
-        plan.boot_list = programs::SHELL_BOOT_LIST.to_owned();
-        Ok(Job { archive, plan, cpus, typing })
+        Ok(Job { typing, ..Job::of_list(programs::SHELL_BOOT_LIST.to_owned(), cpus)? })
     }
 
     /// All that is typed, for a machine that has to know it from the beginning.
@@ -137,6 +137,11 @@ impl Job {
             }
             Typing::Lines(lines) => lines.concat().into_bytes(),
         })
+    }
+
+    /// Builds all programs, and plans a run of what a boot list says, of which nothing is expected.
+    pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
+        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus, typing: Typing::Nobody })
     }
 
     /// Boots it on an emulated PC.
@@ -166,7 +171,7 @@ impl Job {
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));
-        Ok(Ran { failure, console, time, watched })
+        Ok(Ran { failure, console, time, watched, replayed: None })
     }
 
     /// Runs it on the hosted machine, with the schedule that `seed` fixes.
@@ -194,15 +199,13 @@ impl Job {
         .map_err(|error| Error::Hosted(error.to_string()))?;
         let details = match report.end {
             End::Violated => report.violations.iter().map(ToString::to_string).collect(),
+            End::Diverged => report.differences.iter().map(ToString::to_string).collect(),
             _ => report.cpus.iter().map(ToString::to_string).collect(),
         };
+        let replayed = Some(report.log.len());
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        Ok(Ran {
-            failure,
-            console: String::from_utf8_lossy(&console).into_owned(),
-            time: begin.elapsed(),
-            watched: None,
-        })
+        let console = String::from_utf8_lossy(&console).into_owned();
+        Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 
     /// What of a run was not as expected, in words; nothing if all was.
@@ -238,7 +241,7 @@ impl Ran {
     }
 
     /// A failure, with what the kernel had to say to it.
-    fn explain(&self, failure: &Failure) -> String {
+    pub fn explain(&self, failure: &Failure) -> String {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
             // Where each CPU was.
@@ -271,7 +274,7 @@ mod tests {
     use super::*;
 
     fn ran(console: &str) -> Ran {
-        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None }
+        Ran { failure: None, console: console.to_owned(), time: Duration::ZERO, watched: None, replayed: None }
     }
 
     #[test]
@@ -287,7 +290,7 @@ mod tests {
     fn a_failure_comes_with_the_kernels_report() {
         let console = "a\ncairn: kernel panic on CPU 1: oh\n  at x.rs:1:2\n".to_owned();
         let failure = Failure::Emulated(Outcome::Ended(Reason::Panic));
-        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None };
+        let ran = Ran { failure: None, console, time: Duration::ZERO, watched: None, replayed: None };
         assert_eq!(ran.explain(&failure), "kernel panic\n  cairn: kernel panic on CPU 1: oh");
         assert!(is_last_report("cairn: page fault (vector 14) in the kernel on CPU 0, error code 0x0"));
         assert!(!is_last_report("cairn: CPU 0: thread 9 (hello) exited with status 0"));

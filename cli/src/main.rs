@@ -15,6 +15,7 @@ mod prove;
 mod run;
 mod setup;
 mod shell;
+mod storm;
 mod test;
 mod tools;
 mod watch;
@@ -42,6 +43,7 @@ enum Verb {
     Prove(prove::Arguments),
     Setup(setup::Arguments),
     Shell(shell::Arguments),
+    Storm(storm::Arguments),
     Test(test::Arguments),
 }
 
@@ -56,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
         Verb::Shell(arguments) => shell::run(&arguments),
+        Verb::Storm(arguments) => storm::run(&arguments),
         Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -128,10 +128,11 @@ pub fn prove_all() -> Result<Counts, Error> {
     if !is_fresh {
         println!("  {DOCUMENT} is stale: write it again by cargo cairn prove --document {DOCUMENT}");
     }
+    print::page(&report.page);
     report.coverage.iter().for_each(print::branches);
     let rows = report.rows().map(|row| row.status == Status::Proved);
     let branches = report.coverage.iter().map(Branches::is_explained);
-    Ok(rows.chain(branches).chain([is_fresh]).map(Counts::one).sum())
+    Ok(rows.chain(branches).chain([is_fresh, report.page.is_proved()]).map(Counts::one).sum())
 }
 
 /// Writes the counterexamples that were replayed as tests.

@@ -31,8 +31,8 @@ pub struct Arguments {
     #[arg(long)]
     checked: bool,
     /// Evaluate the invariant on the running kernel, every so many seconds and at the end
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1")]
-    check: Option<f64>,
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true, value_parser = seconds)]
+    check: Option<Duration>,
     /// Wait for a debugger before the first instruction, without a time-out
     #[arg(long)]
     gdb: bool,
@@ -49,6 +49,12 @@ enum Machine {
     Bochs,
     /// The hosted machine: a plain process that needs nothing but Rust
     Sim,
+}
+
+/// Reads a time in seconds.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// Most differences that are shown.
@@ -79,11 +85,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let ran = match emulator {
         Some(emulator) => {
             let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
-            {
-                let every = arguments.check.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default());
-                let watch = every.map(|every| Watch { every, until: None });
-                job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, watch, ..Boot::QUIET })?
-            }
+            let watch = arguments.check.map(|every| Watch { every, until: None });
+            job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, watch, ..Boot::QUIET })?
         }
         None => job.hosted(arguments.seed, timeout, true)?,
     };
@@ -97,6 +100,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let seconds = ran.time.as_secs_f64();
     if problems.is_empty() {
         eprintln!("all {} programs ended as expected, after {seconds:.1} s", ran.ended());
+        if let Some(events) = ran.replayed {
+            eprintln!("replayed the log: {events} events lead to where the machine is");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("error: not as expected, after {seconds:.1} s:");

@@ -1,18 +1,19 @@
 //! Watching a booted kernel: asks it for checkpoints, and evaluates the invariant on what it tells.
 
 use crate::error::Error;
-use abi::watch::{CHECKPOINT, LAST_CHECKPOINT};
+use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
+use layer::dump::Counts;
 use sim::live::{self, Checkpoint, Dump, Pages};
 use std::env;
 use std::fmt;
 use std::fs;
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,16 @@ pub struct Watch {
     /// Time between two checkpoints.
     pub every: Duration,
     /// When the machine is told to end, after a last checkpoint.
-    pub until: Option<Duration>,
+    pub until: Option<Until>,
+}
+
+/// When it is enough.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// After so long.
+    Time(Duration),
+    /// When programs have made so many system calls; looked at at each checkpoint.
+    Calls(u64),
 }
 
 /// What came of it.
@@ -31,7 +41,7 @@ pub struct Watched {
     /// How many checkpoints there were.
     pub checkpoints: u32,
     /// How often programs had entered the kernel at the last one.
-    pub entries: u64,
+    pub counts: Counts,
     /// What pages were used for at the last one.
     pub pages: Pages,
     /// The violations of the first checkpoint that had any, and what made watching impossible, in words.
@@ -40,11 +50,11 @@ pub struct Watched {
 
 impl fmt::Display for Watched {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Watched { checkpoints, entries, pages, violations } = self;
+        let Watched { checkpoints, counts: Counts { entries, calls }, pages, violations } = self;
         let plural = if *checkpoints == 1 { "" } else { "s" };
         write!(
             formatter,
-            "{checkpoints} checkpoint{plural}, {} violations, {entries} kernel entries; ",
+            "{checkpoints} checkpoint{plural}, {} violations, {entries} kernel entries, {calls} of them system calls; ",
             violations.len()
         )?;
         write!(formatter, "{pages}")
@@ -109,17 +119,36 @@ fn failed(error: &live::Error) -> Watched {
     Watched { violations: vec![error.to_string()], ..Watched::default() }
 }
 
+/// A line of which each read waits a little, since an emulator sends byte by byte.
+struct Patient<'a>(&'a UnixStream);
+
+/// How long it waits.
+const GATHERING: Duration = Duration::from_millis(2);
+
+impl Read for Patient<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        thread::sleep(GATHERING);
+        self.0.read(buffer)
+    }
+}
+
 /// Asks for checkpoints and looks at them, until the line is closed.
 fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
-    let pending = Arc::new(AtomicBool::new(false));
+    // What is asked before the machine is ready may be lost.
+    let mut ready = [0];
+    if (&line).read_exact(&mut ready).is_err() || ready != [READY] {
+        return Watched::default();
+    }
+    let (pending, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
     let asker = line.try_clone().map(|line| {
-        let pending = Arc::clone(&pending);
-        thread::spawn(move || ask(line, watch, &pending, &ended))
+        let (pending, calls) = (Arc::clone(&pending), Arc::clone(&calls));
+        thread::spawn(move || ask(line, watch, &pending, &calls, &ended))
     });
     let mut watched = Watched::default();
-    let mut from = BufReader::with_capacity(1 << 16, &line);
+    let mut from = BufReader::with_capacity(1 << 16, Patient(&line));
     loop {
-        let found = match Dump::read(&mut from) {
+        let dump = Dump::read(&mut from);
+        let found = match dump {
             Ok(Some(dump)) => Checkpoint::of(&dump),
             Ok(None) => break,
             Err(error) => Err(error),
@@ -127,7 +156,8 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
         match found {
             Ok(found) => {
                 watched.checkpoints += 1;
-                (watched.entries, watched.pages) = (found.entries, found.pages);
+                (watched.counts, watched.pages) = (found.counts, found.pages);
+                calls.store(found.counts.calls, Ordering::Relaxed);
                 let facts = found.violations.iter().map(ToString::to_string);
                 watched.violations.extend(facts.chain(found.problems.iter().map(ToString::to_string)));
             }
@@ -148,7 +178,7 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
 }
 
 /// Asks for a checkpoint each time that it is time, until one cannot ask any more.
-fn ask(mut line: UnixStream, watch: Watch, pending: &AtomicBool, ended: &AtomicBool) {
+fn ask(mut line: UnixStream, watch: Watch, pending: &AtomicBool, calls: &AtomicU64, ended: &AtomicBool) {
     let begin = Instant::now();
     let mut last = begin;
     while !ended.load(Ordering::Relaxed) {
@@ -157,7 +187,11 @@ fn ask(mut line: UnixStream, watch: Watch, pending: &AtomicBool, ended: &AtomicB
             last = Instant::now();
             continue;
         }
-        let over = watch.until.is_some_and(|until| begin.elapsed() >= until);
+        let over = match watch.until {
+            Some(Until::Time(time)) => begin.elapsed() >= time,
+            Some(Until::Calls(most)) => calls.load(Ordering::Relaxed) >= most,
+            None => false,
+        };
         if !over && last.elapsed() < watch.every {
             continue;
         }

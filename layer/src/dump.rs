@@ -45,8 +45,10 @@ pub mod machine {
     pub const MAP: &str = "map";
     /// Of a row that is a channel: its lock is held. Left out where it is free.
     pub const HELD: &str = "held";
-    /// How often programs have entered the kernel.
+    /// How often programs have entered the kernel ([`Counts`](super::Counts)).
     pub const ENTRIES: &str = "entries";
+    /// How often by a system call.
+    pub const CALLS: &str = "calls";
 }
 
 /// A machine whose values are numbers.
@@ -180,14 +182,23 @@ impl<M: Concrete, O: Out> Visit<M> for Words<'_, '_, O> {
     }
 }
 
-/// Writes what `cpus` CPUs share, as CPU `by` sees it while all are at rest; programs have entered the kernel `entries` times.
+/// How often programs have entered the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Counts {
+    /// In whichever way.
+    pub entries: u64,
+    /// By system calls.
+    pub calls: u64,
+}
+
+/// Writes what `cpus` CPUs share, as CPU `by` sees it while all are at rest.
 /// `is_held` says of a channel whether somebody has its lock.
 pub fn write_shared<M: Concrete>(
     out: &mut impl Out,
     shared: &Shared<M>,
     by: u32,
     cpus: u32,
-    entries: u64,
+    counts: Counts,
     is_held: impl Fn(u32) -> bool,
 ) {
     let mut out = Writer(out);
@@ -195,7 +206,8 @@ pub fn write_shared<M: Concrete>(
     out.scalar(MACHINE, 0, machine::CPUS, cpus.into());
     out.scalar(MACHINE, 0, machine::NPS, shared.boot.nps.into());
     out.scalar(MACHINE, 0, machine::NORM, shared.boot.norm.into());
-    out.scalar(MACHINE, 0, machine::ENTRIES, entries);
+    out.scalar(MACHINE, 0, machine::ENTRIES, counts.entries);
+    out.scalar(MACHINE, 0, machine::CALLS, counts.calls);
     let mut table = shared.at.lock(by, 0);
     table.words(&mut Words { out: &mut out, object: <AllocTable<M> as Object<M>>::NAME, row: 0 });
     out.map::<M, Frames>(&table.frames);

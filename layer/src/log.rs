@@ -24,8 +24,27 @@ domain::data! {
         Wake { tid: Word, cv: Word },
         /// `WAKE_DIFF(tid, cv, woken, cpu2)`: the one that was woken joins the pending queue of its CPU.
         WakeDiff { tid: Word, cv: Word, woken: Word, cpu: Word },
-        /// `SPAWN(tid, child, …)`: the thread made a child and gave it so many pages.
-        Spawn { tid: Word, child: Word, quota: Word },
+        /// `SPAWN(tid, child, q, sp_ofs, code)`: the thread made a child that starts at `code`, and gave it so many pages.
+        Spawn { tid: Word, child: Word, quota: Word, sp_ofs: Word, code: Wide },
+    }
+}
+
+impl<M: Machine> Event<M> {
+    /// The thread that ran.
+    pub fn tid(&self) -> M::Word {
+        match *self {
+            Event::Palloc { tid, .. }
+            | Event::Yield { tid }
+            | Event::Wait { tid, .. }
+            | Event::Get { tid, .. }
+            | Event::Release { tid, .. }
+            | Event::Buffer { tid, .. }
+            | Event::Sleep { tid, .. }
+            | Event::Wake { tid, .. }
+            | Event::WakeDiff { tid, .. }
+            | Event::Spawn { tid, .. } => tid,
+            Event::__Domain(never, _) => match never {},
+        }
     }
 }
 

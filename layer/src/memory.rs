@@ -142,7 +142,6 @@ fn translate<M: Machine>(
 
 /// The offset in its page of an access that is aligned and stays in it.
 #[inline(always)]
-#[track_caller]
 fn aligned<M: Machine>(chunk: Chunk, a: M::Word) -> Result<M::Word, Stuck> {
     let (offset, size) = (a % PAGE_SIZE, chunk as u32);
     require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;

@@ -103,9 +103,9 @@ impl Primitive {
         self.arguments.iter().copied().filter(|name| Shape::of(name) == Shape::Word)
     }
 
-    /// Whether it belongs to the calls that end in kernel mode where they start in it.
+    /// Whether it belongs to the calls that end in kernel mode where they start in it, as internal functions do.
     pub fn keeps_mode(&self) -> bool {
-        matches!(self.kind, Kind::Plain | Kind::ProcessCreation | Kind::VmcsDefaults)
+        matches!(self.kind, Kind::Plain | Kind::ProcessCreation | Kind::VmcsDefaults | Kind::Internal)
     }
 
     /// Whether it keeps the derived invariant `number` whatever it is called with; an internal function does so where what

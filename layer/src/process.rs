@@ -114,7 +114,8 @@ pub fn proc_create<M: Machine>(
         });
         own.ac
             .set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
-        own.kctxt.set([child], Context { esp: (child + 1) * PAGE_SIZE - 4, ra: START_USER.into() });
+        let sp_ofs = (child + 1) * PAGE_SIZE - 4;
+        own.kctxt.set([child], Context { esp: sp_ofs, ra: START_USER.into() });
         // An addition: all other registers are 0, so that whatever a thread has is defined.
         own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
         own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
@@ -137,7 +138,7 @@ pub fn proc_create<M: Machine>(
         shared.links.set_cpu(child, me);
         shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
         own.ready.push(&shared.links, me, child)?;
-        own.log.push(me, Event::Spawn { tid: cur, child, quota: q });
+        own.log.push(me, Event::Spawn { tid: cur, child, quota: q, sp_ofs, code });
         Ok(child)
     })
 }

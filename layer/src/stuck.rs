@@ -14,6 +14,7 @@ macro_rules! documented {
         }
     };
 }
+pub(crate) use documented;
 
 documented! {
 /// Which precondition of a primitive did not hold.

@@ -7,6 +7,14 @@ pub(crate) const GUARD: &str = "precondition: succeeds only where it holds";
 pub(crate) const PROMISE: &str = "postcondition";
 /// A call that starts in kernel mode ends in it.
 pub(crate) const MODE: &str = "mode: kernel mode is kept";
+/// A call appends the events that it promises, tagged with its CPU, and no others.
+pub(crate) const EVENTS: &str = "events: those that are promised and no others";
+/// What this CPU owns of the scheduler is what the replay of the events says.
+pub(crate) const EFFECT_OWN: &str = "effect of each event on who runs and who is ready";
+/// How clauses about the effect of events begin.
+const EFFECT: &str = "effect of each event on";
+/// The frame of the call names nothing, and no lock is taken, on any path: what the frame proves is that all is as it was.
+pub(crate) const UNCHANGED: &str = "frame: the whole state is unchanged";
 /// No call is stuck where what it requires holds.
 pub(crate) const FREE: &str = "never stuck where what it requires holds";
 
@@ -66,6 +74,16 @@ pub(crate) fn unheld(object: &str) -> String {
 /// What holds of an object whenever its lock is free; when follows.
 pub(crate) fn by_itself(object: &str) -> String {
     format!("{object} by itself")
+}
+
+/// An object is what the replay of the events says; when follows.
+pub(crate) fn effect(object: &str) -> String {
+    format!("{EFFECT} {object}")
+}
+
+/// Whether `clause` is about the effect of events.
+pub(crate) fn is_effect(clause: &str) -> bool {
+    is_of(clause, EFFECT)
 }
 
 /// Whether `clause` is the one called `name`, with a place or a time behind it.

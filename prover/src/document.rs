@@ -1,8 +1,9 @@
 //! What is proved, as a page: made of a run, so that it promises no more than the run.
 use crate::machine::Sym;
+use crate::page::{Instance, Standing};
 use crate::report::{Report, Row, Status};
 use domain::X64;
-use layer::invariant::{Class, facts};
+use layer::invariant::{BY_THEOREMS, Class, facts};
 use std::fmt::Write;
 
 /// Any machine will do: the invariant is the same on all.
@@ -28,9 +29,14 @@ impl Report {
                 let _ = writeln!(page, "| {number} | `{}` | {} | {} |", row.name, status(row), summary(row, &clauses));
             }
         }
+        self.of_the_reference(&mut page);
         page.push_str("\n## The invariant\n\n");
         for (number, name) in &clauses {
             let _ = writeln!(page, "* {number} {name}");
+        }
+        page.push_str("\n## What others do\n\n");
+        for (number, name, says) in BY_THEOREMS {
+            let _ = writeln!(page, "* {number} {name}: {says}");
         }
         page.push_str("\n## True by construction\n\nThe types make these true; nobody needs to prove them.\n\n");
         for clause in &self.by_construction {
@@ -45,7 +51,46 @@ impl Report {
         }
         page
     }
+
+    /// What the reference's page proves, and which rows show it.
+    fn of_the_reference(&self, page: &mut String) {
+        let [instances, silent, lemmas] = self.page.summary();
+        let _ = write!(
+            page,
+            "\n## The reference's own proofs\n\n\
+             The reference's page has instances of classes, each with its obligations (section 10.1): *low*, L holds \
+             afterwards; *high*, H holds afterwards; *mode*, kernel mode is kept. {instances}. An obligation is proved if \
+             its clauses are among what the rows above prove from H and L.\n\n{HEAD}",
+        );
+        let line = |page: &mut String, instance: &Instance| {
+            let obligations = instance.obligations.iter().map(|shown| match shown.status {
+                Standing::Proved => shown.obligation.to_string(),
+                status => format!("{} ({})", shown.obligation, status.word()),
+            });
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | {} | {} | {} |",
+                instance.name,
+                instance.class,
+                obligations.collect::<Vec<_>>().join(", "),
+                instance.rows().iter().map(|row| format!("`{row}`")).collect::<Vec<_>>().join(", "),
+                instance.premise
+            );
+        };
+        self.page.instances.iter().for_each(|instance| line(page, instance));
+        let _ = write!(page, "\nLemmas of internal functions and of palloc. {lemmas}.\n\n{HEAD}");
+        self.page.lemmas.iter().for_each(|instance| line(page, instance));
+        let _ = write!(
+            page,
+            "\nPrimitives that give a value only: their frame names nothing and they take no lock, so the frame shows that \
+             the whole state stays. {silent}.\n\n{HEAD}",
+        );
+        self.page.silent.iter().for_each(|instance| line(page, instance));
+    }
 }
+
+/// The head of a table of instances.
+const HEAD: &str = "| instance | class | obligations | shown by | premise |\n| --- | --- | --- | --- | --- |\n";
 
 /// The clauses of the invariant, by number, in the order of the invariant.
 fn invariant() -> Vec<(&'static str, &'static str)> {

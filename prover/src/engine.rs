@@ -9,6 +9,7 @@ use sim::witness::Witness;
 use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, FRESH, Range, Term};
+use std::any::Any;
 use std::cell::RefCell;
 use std::panic::Location;
 use std::rc::Rc;
@@ -135,6 +136,24 @@ pub struct Counts {
     pub replaced: u64,
 }
 
+/// The obligation of a proof that took longest.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Slowest {
+    /// What was to hold.
+    pub clause: String,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// How many questions the solver was asked about it.
+    pub queries: u64,
+}
+
+impl Slowest {
+    /// The slower of two.
+    pub(crate) fn of(one: Option<Slowest>, other: Option<Slowest>) -> Option<Slowest> {
+        one.into_iter().chain(other).max_by(|one, other| one.seconds.total_cmp(&other.seconds))
+    }
+}
+
 /// One prover thread.
 pub struct Engine {
     /// Its terms.
@@ -156,6 +175,8 @@ pub struct Engine {
     pub(crate) writes: Vec<Write>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) counts: Counts,
+    /// The obligation that took longest, if the solver was asked about any.
+    pub(crate) slowest: Option<Slowest>,
     /// Branches of this path.
     pub(crate) sides: Coverage,
     /// Branches of the feasible paths of this proof.
@@ -167,6 +188,8 @@ pub struct Engine {
     pub(crate) searches: Vec<(&'static str, Option<Term>)>,
     /// The locks of the path.
     pub(crate) taken: Vec<Taken>,
+    /// The events of the path.
+    pub(crate) events: Vec<Rc<dyn Any>>,
     /// What the machine of the layer above answered on the path, question by question.
     pub(crate) answers: Vec<Said>,
     /// The way that the path takes.
@@ -243,12 +266,14 @@ impl Engine {
             writes: Vec::new(),
             failures: Vec::new(),
             counts: Counts::default(),
+            slowest: None,
             sides: Coverage::default(),
             coverage: Coverage::default(),
             arguments: Vec::new(),
             any: Vec::new(),
             searches: Vec::new(),
             taken: Vec::new(),
+            events: Vec::new(),
             answers: Vec::new(),
             walk: Walk::default(),
             again: None,

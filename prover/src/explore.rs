@@ -5,7 +5,7 @@
 //! first, so that the solver keeps what is common to a path and the next.
 use crate::coverage::Coverage;
 use crate::effects::see;
-use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Step, engine, is_proving};
+use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Slowest, Step, engine, is_proving};
 use crate::facts;
 use crate::mutant::running;
 use crate::replay::{Again, Unrun, Walk, replay, told};
@@ -14,6 +14,7 @@ use smt::term::{Node, Term};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Once;
+use std::time::Instant;
 
 /// The real `bool` behind `<`, `==`, `holds` and the tag of an enum.
 pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
@@ -349,21 +350,14 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     if engine(|e| e.known_value(goal)) == Some(true) || facts::says(goal) {
         return true;
     }
-    let not = engine(|e| e.arena.not(goal));
-    let mut asked = vec![not];
-    let mut verdict = apart(|| check(&asked, Aim::Goal));
-    if verdict == Verdict::Unknown {
-        let mut parts = Vec::new();
-        engine(|e| e.split(goal, &mut Vec::new(), &mut parts));
-        verdict = Verdict::Unsat;
-        for part in parts {
-            verdict = apart(|| check(&part, Aim::Part));
-            if verdict != Verdict::Unsat {
-                asked = part;
-                break;
-            }
+    let (begin, queries) = (Instant::now(), engine(|e| e.solver.queries()));
+    let (verdict, asked) = decided(goal);
+    engine(|e| {
+        let (seconds, queries) = (begin.elapsed().as_secs_f64(), e.solver.queries() - queries);
+        if e.slowest.as_ref().is_none_or(|slowest| slowest.seconds < seconds) {
+            e.slowest = Some(Slowest { clause: clause(), seconds, queries });
         }
-    }
+    });
     match verdict {
         Verdict::Unsat => return true,
         Verdict::Sat => refuted(&asked, clause()),
@@ -374,6 +368,25 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     }
     // What fails on a path that is walked again, and was not run, is left to other paths.
     engine(|e| e.failures.is_empty())
+}
+
+/// Whether `goal` holds: in one go or part by part; with the question whose answer it is.
+fn decided(goal: Term) -> (Verdict, Vec<Term>) {
+    let not = engine(|e| e.arena.not(goal));
+    let whole = vec![not];
+    let verdict = apart(|| check(&whole, Aim::Goal));
+    if verdict != Verdict::Unknown {
+        return (verdict, whole);
+    }
+    let mut parts = Vec::new();
+    engine(|e| e.split(goal, &mut Vec::new(), &mut parts));
+    for part in parts {
+        let verdict = apart(|| check(&part, Aim::Part));
+        if verdict != Verdict::Unsat {
+            return (verdict, part);
+        }
+    }
+    (Verdict::Unsat, whole)
 }
 
 /// What is said of a path on which the solver does not know whether it fails.
@@ -547,6 +560,7 @@ impl Engine {
         self.any.clear();
         self.searches.clear();
         self.taken.clear();
+        self.events.clear();
         self.answers.clear();
         self.walk = Walk::default();
         self.is_called = false;

@@ -6,6 +6,7 @@ use crate::effects::see_event;
 use crate::engine::engine;
 use crate::explore::{branch, condition, in_range, oblige};
 use crate::facts::{Quantified, Trigger};
+use crate::history::{self, History};
 use crate::lemma;
 use crate::map::{Identity, Origin};
 use crate::mutant::running;
@@ -23,7 +24,7 @@ use layer::invariant::{IGNORE, Keys};
 use layer::log::{Event, Log};
 use layer::machine::{ChannelPool, Links, Lock, Machine, Object, Spec, Visit};
 use layer::page_alloc::AllocTable;
-use layer::queue::{Family, Pending, Queue, Threads};
+use layer::queue::{Family, Fifo, Pending, Queue, Sleeping, Threads};
 use layer::serial::{SerialEvent, event};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -81,13 +82,14 @@ impl<T> Ghost<T> for Shown<T> {
     }
 }
 
-/// The log is not modelled: what events say is in the state of the objects that they are about.
+/// The log of every object: events are kept with the path, in the order in which they were appended.
 #[derive(Clone, Copy, Debug)]
-pub struct NoLog;
+pub struct PathLog;
 
-impl<G: Geometry> Log<Sym<G>> for NoLog {
-    fn push(&mut self, _: SymWord, event: Event<Sym<G>>) {
+impl<G: Geometry> Log<Sym<G>> for PathLog {
+    fn push(&mut self, by: SymWord, event: Event<Sym<G>>) {
         see_event(event);
+        history::log(by, event);
     }
 }
 
@@ -124,7 +126,7 @@ impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
 
 impl<G: Geometry> Machine for Sym<G> {
     type Ghost<T: 'static> = Shown<T>;
-    type Log = NoLog;
+    type Log = PathLog;
     type Lock<T: Object<Self>> = SymLock<G, T>;
     type Links = SymLinks<G>;
     type Channels = SymChannels<G>;
@@ -136,8 +138,8 @@ impl<G: Geometry> Machine for Sym<G> {
     fn ghosts<T: 'static, U: 'static>(ghost: &mut Shown<T>, other: &Shown<U>, change: impl FnOnce(&mut T, &U)) {
         change(&mut ghost.0, &other.0);
     }
-    fn log(_: Origin) -> NoLog {
-        NoLog
+    fn log(_: Origin) -> PathLog {
+        PathLog
     }
     fn store_registers(contexts: &mut <Self as Home<UserContexts>>::Map, thread: SymWord, registers: Self::Registers) {
         for (k, value) in (0..).zip(registers) {
@@ -233,8 +235,9 @@ impl<G: Geometry> Spec for Sym<G> {
     }
     #[track_caller]
     fn register(registers: &Self::Registers, slot: SymWord) -> SymWide {
-        let found = (0..).zip(registers).find(|&(k, _)| slot == k);
-        *found.expect("a slot of a user context").1
+        // One that is none of the others is the last.
+        let last = UCTXT_SIZE as usize - 1;
+        registers[(0..last).find(|&k| slot == k as u32).unwrap_or(last)]
     }
     fn serial_byte(index: SymWord, k: SymWord) -> SymWord {
         SymWord(machine_says("machine.serial.byte", Range::UpTo(255), &[index, k]))
@@ -246,6 +249,12 @@ pub(crate) struct Duty {
     pub clause: String,
     pub bounds: Vec<u64>,
     pub holds: Box<dyn Fn(&[SymWord]) -> bool>,
+}
+
+impl Duty {
+    pub fn new(clause: String, when: &str, bounds: Vec<u64>, holds: impl Fn(&[SymWord]) -> bool + 'static) -> Duty {
+        Duty { clause: format!("{clause} {when}"), bounds, holds: Box::new(holds) }
+    }
 }
 
 /// What the critical sections of a path owe.
@@ -286,8 +295,12 @@ pub(crate) struct Moves<G: Geometry> {
     pub pending: Rc<RefCell<Queue<Sym<G>>>>,
     pub me: SymWord,
     pub duties: Duties,
+    /// What was logged, if a primitive is proved.
+    pub history: History<G>,
     /// Objects whose lock was taken, by name of their field.
     pub taken: RefCell<Vec<&'static str>>,
+    /// A channel's lock was taken, and nothing says yet whose it is.
+    taking: Cell<bool>,
     /// The ids of the queues whose locks are held.
     held: RefCell<Vec<SymWord>>,
     /// What is assumed of the state that the invariant was last known of.
@@ -303,7 +316,9 @@ impl<G: Geometry> Moves<G> {
             pending: Rc::new(RefCell::new(start.pending.snapshot())),
             me: start.own.cpu,
             duties: Duties::default(),
+            history: History::new(start),
             taken: RefCell::default(),
+            taking: Cell::default(),
             held: RefCell::default(),
             latest: RefCell::new(assumed.clone()),
         })
@@ -344,7 +359,7 @@ impl<G: Geometry> Moves<G> {
     }
 
     fn duty(&self, clause: String, when: &str, bounds: Vec<u64>, holds: impl Fn(&[SymWord]) -> bool + 'static) {
-        self.duties.borrow_mut().push(Duty { clause: format!("{clause} {when}"), bounds, holds: Box::new(holds) });
+        self.duties.borrow_mut().push(Duty::new(clause, when, bounds, holds));
     }
 
     /// What this CPU did to threads and channels since the others last moved is what they may count on, and it did so only
@@ -352,6 +367,15 @@ impl<G: Geometry> Moves<G> {
     pub fn owe(&self, when: &'static str) {
         self.owe_threads(when);
         self.owe_channels(when);
+        if is_primitive() {
+            let effects = self.history.owe(&self.threads.now.borrow(), &self.channels.now.borrow(), when);
+            self.duties.borrow_mut().extend(effects);
+        }
+    }
+
+    /// The others have moved threads or channels: what is logged from here on is about these.
+    fn moved(&self) {
+        self.history.moved(self.threads.now.borrow().snapshot(), self.channels.now.borrow().snapshot());
     }
 
     fn owe_threads(&self, when: &'static str) {
@@ -484,12 +508,18 @@ impl<G: Geometry> Moves<G> {
         });
         engine(|e| e.facts.add(set));
         self.channels.renew(|| new.snapshot(), origin);
+        self.moved();
         let is_free = condition(&|| new.lock_of(q).holder == TOTAL_CPU);
         engine(|e| {
             e.learn(is_free);
             e.assume(is_free);
         });
     }
+}
+
+/// Whether it is a primitive that is proved: an entry promises no events.
+fn is_primitive() -> bool {
+    engine(|e| e.proving.is_some())
 }
 
 /// The id of the pending queue of CPU `me`.
@@ -552,6 +582,7 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
         self.0.owe("before taking a lock");
         self.0.taken.borrow_mut().push(CHANNELS);
         self.0.others_move_channels(q);
+        self.0.taking.set(true);
     }
     #[track_caller]
     fn release(&self, by: SymWord, q: SymWord) {
@@ -563,7 +594,12 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
     }
     #[track_caller]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
-        work(&mut self.0.channels.now.borrow_mut())
+        let result = work(&mut self.0.channels.now.borrow_mut());
+        // What follows is done by one who has the lock: also where it is given back on the same path.
+        if self.0.taking.replace(false) {
+            self.0.owe_channels("once taken");
+        }
+        result
     }
 }
 
@@ -719,6 +755,15 @@ pub struct SymGuard<'a, G: Geometry, T: Object<Sym<G>>> {
     row: SymWord,
     object: T,
     taken: Rc<T>,
+    /// How many events had been logged when it was taken.
+    logged: usize,
+}
+
+/// The list of an object that is a queue.
+fn fifo<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Option<&Fifo<Sym<G>>> {
+    let any: &dyn Any = object;
+    let pending = any.downcast_ref::<Queue<Sym<G>, Pending>>().map(|queue| &queue.fifo);
+    pending.or_else(|| any.downcast_ref::<Queue<Sym<G>, Sleeping>>().map(|queue| &queue.fifo))
 }
 
 impl<G: Geometry, T: Object<Sym<G>>> Deref for SymGuard<'_, G, T> {
@@ -760,6 +805,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         if moves_threads {
             moves.owe("before taking a lock");
             versions.extend(moves.others_move_threads(own.is_some()));
+            moves.moved();
         }
         let origin = next_version();
         versions.push(origin.version);
@@ -812,8 +858,11 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         engine(|e| e.facts.add(set));
         if let Some(first) = T::QUEUES {
             moves.held.borrow_mut().push(queue_id(first, row));
+            if let Some(fifo) = fifo(&*new) {
+                moves.history.locked(first, row, fifo);
+            }
         }
-        SymGuard { lock: self, row, object: new.snapshot(), taken: new }
+        SymGuard { lock: self, row, object: new.snapshot(), taken: new, logged: moves.history.logged() }
     }
 }
 
@@ -827,6 +876,16 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
             *own.object.borrow_mut() = self.object.snapshot();
         }
         let moves = &self.lock.moves;
+        if is_primitive() {
+            let any: &dyn Any = &*left;
+            let table = any.downcast_ref::<AllocTable<Sym<G>>>();
+            let duty = match (table, T::QUEUES, fifo(&*left)) {
+                (Some(table), ..) => Some(moves.history.owe_table(self.logged, self.taken.clone(), table)),
+                (None, Some(first), Some(fifo)) => Some(moves.history.owe_queue(first, self.row, fifo)),
+                _ => None,
+            };
+            moves.duties.borrow_mut().extend(duty);
+        }
         let (me, row, limits) = (moves.me, self.row, key_bounds::<G>(T::KEYS));
         let (old, new) = (self.taken.clone(), left.clone());
         let cpu_and = [&[TOTAL_CPU.into()], &*limits].concat();

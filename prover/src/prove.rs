@@ -2,7 +2,7 @@
 use crate::assumed::Assumed;
 use crate::clause;
 use crate::coverage::Coverage;
-use crate::engine::{Counts, Failure, NO_CALL, engine};
+use crate::engine::{Counts, Failure, NO_CALL, Slowest, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
 use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::replay::{Called, Native};
@@ -10,9 +10,9 @@ use crate::state::{State, is_part, scalars};
 use crate::word::{SymWide, SymWord};
 use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers};
+use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
 use layer::fields::Context;
-use layer::invariant::{Class, Fact, facts};
+use layer::invariant::{BY_THEOREMS, Class, Fact, facts};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use sim::machine::Sim;
@@ -56,6 +56,8 @@ pub struct Outcome {
     pub stuck: Vec<String>,
     /// Counts.
     pub counts: Counts,
+    /// The obligation that took longest.
+    pub slowest: Option<Slowest>,
     /// What each solver said, if several were asked.
     pub tallies: Vec<Tally>,
     /// Branches of the code that were taken.
@@ -136,6 +138,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {
         e.failures.clear();
         e.counts = Counts::default();
+        e.slowest = None;
         e.coverage = Coverage::default();
         e.strict = strict;
     });
@@ -144,6 +147,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     let mut outcome = outcome.into_inner();
     engine(|e| {
         outcome.counts = e.counts;
+        outcome.slowest = e.slowest.take();
         outcome.coverage = std::mem::take(&mut e.coverage);
         outcome.failures = std::mem::take(&mut e.failures);
     });
@@ -171,6 +175,7 @@ impl Outcome {
         self.counts.instances += part.counts.instances;
         self.successful_paths += part.successful_paths;
         self.coverage.add(&part.coverage);
+        self.slowest = Slowest::of(self.slowest.take(), part.slowest);
         for clause in part.clauses {
             note(&mut self.clauses, clause);
         }
@@ -246,6 +251,8 @@ pub fn prove_primitive<G: Geometry>(
     let mut whole = Outcome::default();
     // Where it is called under its own name it runs; elsewhere its contract stands for it.
     engine(|e| e.proving = Some(primitive.name));
+    // No path has changed anything, as far as was seen.
+    let unchanged = Cell::new(true);
     for &chunk in chunks {
         let admitted = Cell::new(false);
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
@@ -253,7 +260,7 @@ pub fn prove_primitive<G: Geometry>(
             let native =
                 is_hosted::<G>().map(|()| Rc::new(Native { called: called(), ground, start: assumed.clone() }));
             engine(|e| e.native = native);
-            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &admitted, outcome)
+            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), (&admitted, &unchanged), outcome)
         });
         // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
         if !(primitive.number == 3 && ground == Ground::Derived) {
@@ -265,6 +272,9 @@ pub fn prove_primitive<G: Geometry>(
         whole.add(outcome);
     }
     engine(|e| (e.proving, e.native) = (None, Err(NO_CALL)));
+    if ground == Ground::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && unchanged.get() {
+        note(&mut whole.clauses, clause::UNCHANGED.to_string());
+    }
     whole
 }
 
@@ -274,11 +284,13 @@ fn path_of_primitive<G: Geometry>(
     ground: Ground,
     chunk: Chunk,
     (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
-    admitted: &Cell<bool>,
+    (admitted, unchanged): (&Cell<bool>, &Cell<bool>),
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
-    if !decide(&|| (contract.premise)(&state.view(), &arguments)) {
+    let premise = || (contract.premise)(&state.view(), &arguments);
+    // H holds whatever a call is given; only L needs the premise.
+    if ground == Ground::Derived && !decide(&premise) {
         return;
     }
     let moves = Moves::new(state, assumed);
@@ -311,7 +323,12 @@ fn path_of_primitive<G: Geometry>(
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
         prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
-        prove_facts(&after, &moves.latest(), |fact| fact.class != Class::Derived, proved);
+        prove_facts(&after, &moves.latest(), |fact| fact.class == Class::High, proved);
+        apart(|| {
+            let premise = condition(&premise);
+            engine(|e| e.suppose(premise));
+            prove_facts(&after, &moves.latest(), |fact| fact.class == Class::Low, proved)
+        });
         if primitive.keeps_mode() {
             let ghost = after.view().ghost;
             let kept = || !started_in_kernel_mode() || (ghost.ikern.holds() && ghost.ihost.holds());
@@ -347,10 +364,19 @@ fn path_of_primitive<G: Geometry>(
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
         note(proved, "frame".to_string());
     }
+    let promised = events::<Sym<G>>(primitive.name);
+    prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
+    prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
+    let is_unchanged = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
+    unchanged.set(unchanged.get() && is_unchanged());
     apart(|| {
         suppose_required();
         prove_duties(&moves, proved);
     });
+    if engine(|e| e.failures.is_empty()) {
+        // What it does is what the others may count on.
+        BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
+    }
 }
 
 /// Tells the cells of a frame.

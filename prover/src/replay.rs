@@ -23,6 +23,7 @@ use layer::memory::Chunk;
 use layer::primitive::Primitive;
 use minimise::{minimised, shown};
 use settle::{Taste, Words, settle};
+use sim::history::Difference;
 use sim::machine::Sim;
 use sim::replay::{Broken, Ending, Entry, Refused, Subject};
 use sim::witness::Witness;
@@ -207,6 +208,10 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Guard => clause == clause::GUARD,
         Broken::Promise => clause == clause::PROMISE,
         Broken::Mode => clause == clause::MODE,
+        Broken::Events(_) => clause == clause::EVENTS,
+        // A log that has no meaning has no effect.
+        Broken::Effect(Difference::Entry { .. }) => clause == clause::EVENTS || clause::is_effect(clause),
+        Broken::Effect(Difference::End { .. }) => clause::is_effect(clause),
         Broken::Scalar(name, ..) => clause == clause::scalar(name),
         Broken::Leaf { field, leaf, .. } => {
             [leaf, ""].iter().any(|leaf| clause::is_of(clause, &clause::leaf(field, leaf)))

@@ -1,7 +1,8 @@
 //! What came of all proofs, as it is printed and written as JSON.
 use crate::coverage::Branches;
 use crate::emit::Test;
-use crate::engine::{Failure, Reason};
+use crate::engine::{Failure, Reason, Slowest};
+use crate::page::Page;
 use crate::prove::{Ground, Outcome};
 use serde::Serialize;
 use smt::solver::Tally;
@@ -64,6 +65,8 @@ pub struct Part {
     /// Preconditions that a caller can break.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stuck: Vec<String>,
+    /// The clauses that were proved.
+    pub clauses: Vec<String>,
     /// What does not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
@@ -88,9 +91,12 @@ pub struct Row {
     pub queries: u64,
     /// Solvers that overran their limit and were replaced: where there are any, the numbers before depend on the time.
     pub replaced: u64,
+    /// The obligation that took longest; nothing where the solver was asked about none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slowest: Option<Slowest>,
     /// Time that it took, in seconds, if its parts had been proved one after the other.
     pub seconds: f64,
-    /// The clauses that were proved.
+    /// The clauses that were proved, in any part.
     pub clauses: Vec<String>,
     /// Its parts.
     pub parts: Vec<Part>,
@@ -107,6 +113,7 @@ impl Row {
             obligations: 0,
             queries: 0,
             replaced: 0,
+            slowest: None,
             seconds: 0.0,
             clauses: Vec::new(),
             parts: Vec::new(),
@@ -126,9 +133,10 @@ impl Row {
         self.obligations += outcome.counts.obligations;
         self.queries += outcome.counts.queries;
         self.replaced += outcome.counts.replaced;
+        self.slowest = Slowest::of(self.slowest.take(), outcome.slowest);
         self.seconds += seconds;
-        for clause in outcome.clauses {
-            crate::prove::note(&mut self.clauses, clause);
+        for clause in &outcome.clauses {
+            crate::prove::note(&mut self.clauses, clause.clone());
         }
         self.parts.push(Part {
             ground,
@@ -136,6 +144,7 @@ impl Row {
             status,
             unreachable: status == Status::Proved && outcome.successful_paths == 0,
             stuck: outcome.stuck,
+            clauses: outcome.clauses,
             failures: outcome.failures,
         });
     }
@@ -209,8 +218,12 @@ pub struct Report {
     pub entries: Vec<Row>,
     /// Theorems of the layer.
     pub theorems: Vec<Row>,
+    /// What the reference's page proves.
+    pub page: Page,
     /// Clauses of the invariant that the types make true.
     pub by_construction: Vec<Clause>,
+    /// Clauses of the invariant that speak of other CPUs, and which theorems and clauses they are.
+    pub by_theorems: Vec<Clause>,
     /// What all of it stands on.
     pub assumed: Vec<Assumption>,
     /// Branches of the code, if everything was to be proved.
@@ -224,6 +237,12 @@ impl Report {
     /// Every row, in the order of the tables.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.primitives.iter().chain(&self.entries).chain(&self.theorems)
+    }
+
+    /// The row with the obligation that took longest, and that obligation.
+    pub fn slowest(&self) -> Option<(&Row, &Slowest)> {
+        let all = self.rows().filter_map(|row| row.slowest.as_ref().map(|slowest| (row, slowest)));
+        all.max_by(|one, other| one.1.seconds.total_cmp(&other.1.seconds))
     }
 
     /// The counterexamples that were replayed, as tests; one for each clause.
@@ -245,9 +264,11 @@ impl Report {
         self.rows().all(|row| row.status == Status::Proved)
     }
 
-    /// Everything that was to be proved is, and no branch is without a side that should be taken.
+    /// Everything that was to be proved is, and if that is everything, so is what the reference's page proves, and no
+    /// branch is without a side that should be taken.
     pub fn is_good(&self) -> bool {
-        self.all_proved() && self.coverage.as_ref().is_none_or(Branches::is_explained)
+        let whole = |coverage: &Branches| coverage.is_explained() && self.page.is_proved();
+        self.all_proved() && self.coverage.as_ref().is_none_or(whole)
     }
 }
 

@@ -6,10 +6,12 @@ use crate::entry::prove_entry;
 use crate::explore::catch_panics;
 use crate::machine::Sym;
 use crate::mutant::Mutation;
+use crate::page::Page;
 use crate::prove::{Ground, Outcome, prove_primitive};
 use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
 use crate::theorems::theorems;
 use domain::{Geometry, Reference, X64};
+use layer::invariant::BY_THEOREMS;
 use layer::primitive::{Kind, TABLE, primitives};
 use sim::machine::Sim;
 use smt::solver::SolverError;
@@ -330,7 +332,9 @@ fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summar
         primitives: Vec::new(),
         entries: Vec::new(),
         theorems: Vec::new(),
+        page: Page::default(),
         by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
+        by_theorems: BY_THEOREMS.iter().map(|&(name, _, says)| Clause { name, says }).collect(),
         assumed: ASSUMED.to_vec(),
         coverage,
         summary,
@@ -342,5 +346,6 @@ fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summar
             Subject::Theorem(_) => report.theorems.push(row),
         }
     }
+    report.page = Page::of(&report.rows().collect::<Vec<_>>());
     report
 }

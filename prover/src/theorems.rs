@@ -1,4 +1,7 @@
 //! What is to be proved of the layer as a whole, rather than of one primitive.
+mod allocation;
+mod replay;
+
 use crate::assumed::Assumed;
 use crate::engine::{Failure, engine};
 use crate::explore::{Aim, apart, check, goal};
@@ -25,6 +28,8 @@ use smt::term::Range;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+pub(crate) use allocation::ALLOCATED;
+
 /// A theorem of the layer.
 pub struct Theorem {
     /// Its name.
@@ -37,7 +42,7 @@ pub struct Theorem {
 
 /// Every theorem, for the page tables of geometry `G`.
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
-    vec![
+    let mut theorems = vec![
         Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
         Theorem {
             name: "facts",
@@ -90,6 +95,11 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
             prove: || stability::<G>(Moved::Channels),
         },
         Theorem {
+            name: "palloc_inv_prop",
+            says: "what palloc gives is a page that nothing maps, and no page map is changed",
+            prove: allocation::palloc_inv_prop::<G>,
+        },
+        Theorem {
             name: "isolation_of_frames",
             says: "no frame is at two places of user maps, none is both mapped and a page table, or another CPU's, or \
                    the kernel's",
@@ -107,7 +117,9 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
                    memory is that of its own thread, whoever maps it has to see to",
             prove: || isolation_of_stores::<G>(true),
         },
-    ]
+    ];
+    theorems.extend(replay::theorems::<G>());
+    theorems
 }
 
 /// One clause of a theorem: proved for all keys below `bounds`.

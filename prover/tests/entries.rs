@@ -6,19 +6,21 @@ mod common;
 mod written;
 
 use common::{enter, solver};
-use domain::{Ghost, Map};
+use domain::{Ghost, Map, Wide};
+use layer::channel::{Cv, acquire_lock_chan};
 use layer::constants::{MAX_PAGE, NO_THREAD, perm};
-use layer::fields::place;
+use layer::fields::{Context, Slot, place};
 use layer::machine::{Links, Spec};
 use layer::page_table::pt_resv;
 use layer::process::{proc_exit_user, proc_start_user};
 use layer::stuck::Stuck;
-use layer::thread::get_curid;
+use layer::thread::{get_curid, thread_sleep};
 use layer::trap::trap_get;
 use prover::{Failure, Reason, Sym};
 use sim::machine::Sim;
 use sim::replay::Entry;
 use syscall::entry;
+use syscall::message::Wake;
 use syscall::next::Next;
 use syscall::stage::Stage;
 use syscall::system::System;
@@ -154,6 +156,51 @@ bugs! {
             let waits = cpu.own.ready.head != NO_THREAD;
             let next = entry::exception(cpu, a.registers, a.reason)?;
             if waits { Err(Stuck::Queued) } else { Ok(next) }
+        };
+    };
+    a_fault_that_writes_the_registers_of_another: "page_fault" breaks "frame: uctxt", |row| {
+        row.run = |cpu, a| {
+            let next = entry::page_fault(cpu, a.registers)?;
+            cpu.own.uctxt.set([900.into(), 0.into()], Slot { value: M::Wide::constant(7) });
+            Ok(next)
+        };
+    };
+    a_call_that_loses_what_was_typed: "system_call" breaks "frame: console.len", |row| {
+        row.run = |cpu, a| {
+            let next = entry::system_call(cpu, a.registers)?;
+            let number = M::register(&a.registers, layer::constants::slot::EAX.into()).low();
+            if number == abi::Call::GetQuota as u32 {
+                cpu.own.console.len = 0.into();
+            }
+            Ok(next)
+        };
+    };
+    an_interrupt_after_which_another_stage_comes: "interrupt" breaks "postcondition", |row| {
+        row.run = |cpu, a| {
+            let cur = cpu.own.cur;
+            let next = entry::interrupt(cpu, a.registers)?;
+            cpu.own.kctxt.update([cur], |context| context.ra = (Stage::Exited as u32).into());
+            Ok(next)
+        };
+    };
+    a_thread_that_ends_where_a_program_can_wake_it: "exited" breaks "postcondition", |row| {
+        row.run = |cpu, _| {
+            let cv = Cv::<M>(5.into());
+            if cpu.own.cur == cpu.own.cpu + 1 {
+                return entry::go_on(cpu, Stage::Exited);
+            }
+            acquire_lock_chan(cpu, cv.channel())?;
+            let context = Context { esp: 0.into(), ra: (Stage::Exited as u32).into() };
+            Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
+        };
+    };
+    a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {
+        row.run = |cpu, a| {
+            let next = entry::wake_step(cpu, Wake { cv: a.wake[0], left: a.wake[1] })?;
+            if let Next::Wake(wake) = &next {
+                acquire_lock_chan(cpu, Cv::<M>(wake.cv).channel())?;
+            }
+            Ok(next)
         };
     };
     an_addition_that_overflows: "start_user" breaks "addition overflows", |row| {

@@ -12,6 +12,7 @@ use layer::vmcs::VMCS_SIZE;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use syscall::image::ParsedImage;
 
@@ -98,6 +99,8 @@ pub struct Board {
     /// What it answers instead of what is in boot archive and boot list.
     pub script: Option<script::Script>,
     state: Mutex<State>,
+    /// How many events were logged.
+    stamps: AtomicU64,
 }
 
 struct State {
@@ -144,7 +147,13 @@ impl Board {
                 ends: Vec::new(),
                 refused: 0,
             }),
+            stamps: AtomicU64::new(0),
         }
+    }
+
+    /// The stamp of the next event.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamps.fetch_add(1, Ordering::Relaxed)
     }
 
     /// A machine with this memory and nothing to run, whose console nobody reads.

@@ -8,7 +8,7 @@
 //!   program's instructions, and a seed fixes all of them;
 //! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 //!
-//! [`run()`] runs programs from boot to power-off; [`check`] evaluates the invariant at any moment; [`replay`] makes one
+//! [`run()`] runs programs from boot to power-off, and replays what was logged ([`history`], [`oracle`]); [`check`] evaluates the invariant at any moment; [`replay`] makes one
 //! call, or enters the kernel once, from a state that is given as data ([`witness`]), on a machine that answers what it is
 //! told ([`script`]); a [`session`] makes calls one after the other, as lines of JSON.
 #![forbid(unsafe_code)]
@@ -17,11 +17,13 @@ pub mod baton;
 pub mod board;
 pub mod check;
 pub mod guest;
+pub mod history;
 pub mod live;
 pub mod lock;
 pub mod log;
 pub mod machine;
 pub mod maps;
+pub mod oracle;
 pub mod replay;
 pub mod run;
 pub mod script;

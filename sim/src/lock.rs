@@ -214,6 +214,11 @@ impl SharedLinks {
     pub fn inspect(&self) -> MutexGuard<'_, Threads<Sim>> {
         open(&self.0)
     }
+
+    /// The threads, when the machine is gone.
+    pub fn into_threads(self) -> Threads<Sim> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Links<Sim> for SharedLinks {

@@ -1,18 +1,36 @@
-//! Logs that are kept.
+//! Logs that are kept, and the one order of all that they say.
+use crate::board;
 use crate::machine::Sim;
 use layer::log::{Event, Log};
 
+/// Something that happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its place among all that happened to the machine: each entry has a greater one than those before it.
+    ///
+    /// It is given under the locks of all objects that the event is about, so that its order is the order of each lock.
+    pub stamp: u64,
+    /// The CPU that did it.
+    pub cpu: u32,
+    /// What.
+    pub event: Event<Sim>,
+}
+
 /// Everything that happened to a shared object, oldest first.
 #[derive(Clone, Debug, Default)]
-pub struct Kept(
-    /// Which CPU did what.
-    pub Vec<(u32, Event<Sim>)>,
-);
+pub struct Kept(pub Vec<Entry>);
 
 impl Log<Sim> for Kept {
     fn push(&mut self, by: u32, event: Event<Sim>) {
-        self.0.push((by, event));
+        self.0.push(Entry { stamp: board::current().stamp(), cpu: by, event });
     }
+}
+
+/// Logs as one, oldest first.
+pub fn merged<'a>(logs: impl IntoIterator<Item = &'a Kept>) -> Vec<Entry> {
+    let mut all: Vec<Entry> = logs.into_iter().flat_map(|log| &log.0).copied().collect();
+    all.sort_by_key(|entry| entry.stamp);
+    all
 }
 
 /// The reference's name of an event: `WAKE_DIFF` of the variant `WakeDiff`.

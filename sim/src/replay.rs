@@ -6,13 +6,14 @@ mod others;
 pub use entry::{Entry, LOAD, WAKE};
 
 use crate::check::{Violation, check_facts};
+use crate::history::Difference;
 use crate::lock::watched;
 use crate::machine::Sim;
 use crate::snapshot::Snapshot;
 use crate::sparse::Cells;
 use crate::witness::{Witness, WitnessError};
 use frame::Frame;
-use layer::contract::{Answer, Contract, Step};
+use layer::contract::{Answer, Arguments, Contract, Step, events};
 use layer::invariant::{Class, View};
 use layer::primitive::{Primitive, primitives};
 use layer::state::Cpu;
@@ -35,6 +36,10 @@ pub enum Broken {
     Promise,
     /// The call began in kernel mode and does not end there.
     Mode,
+    /// Other events were appended than those that are promised, or none where some are.
+    Events(Vec<String>),
+    /// Something is not what the events make of it.
+    Effect(Difference),
     /// A scalar was written that the frame does not name.
     Scalar(&'static str, u64, u64),
     /// A leaf was written that the frame does not name.
@@ -132,6 +137,8 @@ impl fmt::Display for Broken {
             Broken::Guard => f.write_str("it succeeds where its precondition does not hold"),
             Broken::Promise => f.write_str("the postcondition does not hold"),
             Broken::Mode => f.write_str("kernel mode is not kept"),
+            Broken::Events(events) => write!(f, "what it logs is not what it promises: {}", events.join(", ")),
+            Broken::Effect(difference) => write!(f, "{difference}"),
             Broken::Scalar(name, before, after) => {
                 write!(f, "{name}, which the frame does not name, was {before} and is {after}")
             }
@@ -219,10 +226,15 @@ impl Subject<'_> {
         let state = witness.state_from(boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
         satisfies(&state, self.facts)?;
-        if !holds(|| (self.contract.premise)(&state.view(), &arguments)) {
+        // Where H alone is to be kept it matters for L only.
+        if self.facts == Class::Derived && !self.has_premise(&state.view(), &arguments) {
             return Err(Refused::Premise);
         }
         Ok(())
+    }
+
+    fn has_premise(&self, before: &View<'_, Sim>, arguments: &Arguments<Sim>) -> bool {
+        holds(|| (self.contract.premise)(before, arguments))
     }
 
     /// Makes the call from the state of `witness` with its arguments.
@@ -266,7 +278,8 @@ impl Subject<'_> {
         let mut broken = Vec::new();
         let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
         let kept = |number: &str| self.facts != Class::Derived || self.primitive.keeps(number, requires);
-        let violations = check_facts(&step.after, Cells::Neighbours, self.facts);
+        let facts = if self.has_premise(&step.before, step.arguments) { self.facts } else { Class::High };
+        let violations = check_facts(&step.after, Cells::Neighbours, facts);
         broken.extend(violations.into_iter().filter(|violation| kept(violation.number)).map(Broken::Fact));
         if self.facts != Class::Derived {
             if !holds(|| (self.contract.guard)(&step.before, step.arguments)) {
@@ -292,9 +305,31 @@ impl Subject<'_> {
                 broken.push(Broken::Lock(object));
             }
         }
+        broken.extend(self.logged(step, moved, after));
         broken.extend(owed(moved, after));
         broken.extend(unheld(others.since.as_ref().unwrap_or(moved), after, &others.queues));
         broken
+    }
+
+    /// What is wrong with the events of the call, and with what they make of the state that the others moved.
+    fn logged(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot) -> Vec<Broken> {
+        let log = after.logged_since(moved);
+        let shown = || Broken::Events(log.iter().map(|entry| format!("{:?}", entry.event)).collect());
+        let replayed = quietly(|| {
+            let mut replayed = moved.objects().replayed();
+            (replayed.replay(&log), replayed)
+        });
+        match replayed {
+            Ok((Ok(outs), replayed)) => {
+                let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
+                let mine = log.iter().all(|entry| entry.cpu == step.before.own.cpu);
+                let promised = mine && holds(|| events::<Sim>(self.primitive.name)(step, &logged));
+                let differences = replayed.differences(&after.objects(), &log).into_iter().map(Broken::Effect);
+                (!promised).then(shown).into_iter().chain(differences).collect()
+            }
+            Ok((Err(difference), _)) => vec![shown(), Broken::Effect(difference)],
+            Err(_) => vec![shown()],
+        }
     }
 
     /// Whether the frame speaks of an object whatever the call gives: a lock is taken also where nothing is written.

@@ -2,13 +2,13 @@
 use crate::baton::{Baton, Limit, Stop};
 use crate::board::{self, Archived, Board, Console, Memory, ProgramEnd, Start};
 use crate::check::Violation;
-use crate::lock::CHANNEL;
-use crate::log::Kept;
+use crate::history::{Difference, Objects, Replayed, Running, listed};
+use crate::log::{Entry, Kept, merged};
 use crate::machine::{Sim, shared};
 use crate::runner::{Finished, Runner, Timer};
 use crate::serial::Script;
 use layer::constants::TOTAL_CPU;
-use layer::machine::Object;
+use layer::queue::Fifo;
 use layer::state::Shared;
 use layer::stuck::Stuck;
 use std::fmt;
@@ -60,7 +60,7 @@ pub struct Config<'a> {
     pub input: Vec<u8>,
     /// How long the run may take.
     pub limit: Limit,
-    /// When to evaluate the invariant.
+    /// When to evaluate the invariant; the log is replayed at the end, unless it is never.
     pub checking: Checking,
 }
 
@@ -114,8 +114,10 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// What each CPU was doing at the end.
     pub cpus: Vec<Activity>,
-    /// What happened to each shared object, by the object's name and row; then to what each CPU owns.
-    pub logs: Vec<(&'static str, u32, Kept)>,
+    /// Everything that was logged, in the order in which it happened.
+    pub log: Vec<Entry>,
+    /// What is not as the log says, when it is replayed.
+    pub differences: Vec<Difference>,
 }
 
 /// How a run ended.
@@ -136,6 +138,8 @@ pub enum End {
     },
     /// The invariant does not hold: a bug.
     Violated,
+    /// The machine is not what its log says: a bug.
+    Diverged,
     /// The code panicked: a bug.
     Panicked {
         /// On this CPU.
@@ -214,7 +218,7 @@ pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Rep
         }
         threads.into_iter().map(|thread| thread.join().expect("a CPU catches its panics")).collect()
     });
-    Ok(report(results, &baton, &board, shared))
+    Ok(report(results, &baton, &board, shared, checking))
 }
 
 /// What the threads of the CPUs tell the one that runs the machine.
@@ -249,36 +253,73 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
     Ok(board)
 }
 
-/// Puts together what the CPUs have to say.
-fn report(results: Vec<Finished>, baton: &Baton, board: &Board, shared: Shared<Sim>) -> Report {
-    let (mut bug, mut violations, mut cpus, mut own_logs) = (None, Vec::new(), Vec::new(), Vec::new());
+/// Puts together what the CPUs have to say, and replays the log.
+fn report(
+    results: Vec<Finished>,
+    baton: &Baton,
+    board: &Arc<Board>,
+    shared: Shared<Sim>,
+    checking: Checking,
+) -> Report {
+    let (mut bug, mut violations, mut cpus) = (None, Vec::new(), Vec::new());
+    let (mut logs, mut queues) = (Vec::new(), Vec::new());
     for finished in results {
         bug = bug.or(finished.bug);
         violations.extend(finished.violations);
-        own_logs.push((OWN_LOG, finished.activity.cpu, finished.log));
+        logs.push(finished.log);
+        queues.push((finished.activity.cpu, finished.activity.thread, finished.ready));
         cpus.push(finished.activity);
     }
+    let (log, differences) = replayed(&logs, queues, board, shared, bug.is_none() && checking != Checking::Never);
     let end = match (bug, baton.stopped()) {
         (Some(bug), _) => bug,
         (None, _) if !violations.is_empty() => End::Violated,
+        (None, _) if !differences.is_empty() => End::Diverged,
         (None, Some(Stop::PowerOff)) => End::PowerOff,
         (None, Some(Stop::Deadlock)) => End::Deadlock,
         // A bug that no CPU names cannot be: what is left is that the time was up.
         (None, Some(Stop::TimeOut | Stop::Bug) | None) => End::TimeOut,
     };
-    let mut logs = Vec::new();
-    logs.extend(shared.at.into_objects().into_iter().map(|table| (name(&table), 0, table.log)));
-    logs.extend((0..).zip(shared.pending.into_objects()).map(|(row, queue)| (name(&queue), row, queue.log)));
-    logs.extend((0..).zip(shared.sleep.into_objects()).map(|(row, queue)| (name(&queue), row, queue.log)));
-    logs.push((CHANNEL, 0, shared.channels.into_channels().log));
-    logs.extend(own_logs);
-    Report { end, programs: board.ends(), refused: board.refused(), work: baton.work(), violations, cpus, logs }
+    let (programs, refused, work) = (board.ends(), board.refused(), baton.work());
+    Report { end, programs, refused, work, violations, cpus, log, differences }
 }
 
-/// What the log of what a CPU alone owns is called.
-const OWN_LOG: &str = "own";
-
-/// What a shared object is called.
-fn name<T: Object<Sim>>(_: &T) -> &'static str {
-    T::NAME
+/// The log of the machine, whose CPUs have these logs of their own and run these threads, with these ready queues; and
+/// what of the machine is not as it says, if that is wanted.
+fn replayed(
+    own: &[Kept],
+    cpus: Vec<(u32, u32, Fifo<Sim>)>,
+    board: &Arc<Board>,
+    shared: Shared<Sim>,
+    wanted: bool,
+) -> (Vec<Entry>, Vec<Difference>) {
+    let at = shared.at.into_objects();
+    let (pending, sleep) = (shared.pending.into_objects(), shared.sleep.into_objects());
+    let (channels, threads) = (shared.channels.into_channels(), shared.links.into_threads());
+    let logs = at.iter().map(|table| &table.log).chain(pending.iter().map(|queue| &queue.log));
+    let log = merged(logs.chain(sleep.iter().map(|queue| &queue.log)).chain([&channels.log]).chain(own));
+    if !wanted {
+        return (log, Vec::new());
+    }
+    let running = cpus.iter().map(|(cpu, thread, ready)| {
+        let ready = listed(ready, &threads);
+        Running { cpu: *cpu, thread: *thread, ready }
+    });
+    let found = Objects {
+        at: &at[0],
+        pending: pending.iter().map(|queue| &queue.fifo).collect(),
+        sleep: sleep.iter().map(|queue| &queue.fifo).collect(),
+        channels: &channels,
+        threads: &threads,
+        running: running.collect(),
+        nps: shared.boot.nps,
+    };
+    board::seat(Arc::clone(board), None);
+    let mut replayed = Replayed::boot();
+    board::stand_up();
+    let differences = match replayed.replay(&log) {
+        Ok(_) => replayed.differences(&found, &log),
+        Err(difference) => vec![difference],
+    };
+    (log, differences)
 }

@@ -9,6 +9,7 @@ use crate::sparse::Cells;
 use crate::user::{Departure, execute, load_registers, trap_registers};
 use crate::x86;
 use fastrand::Rng;
+use layer::queue::Fifo;
 use layer::state::{Cpu, Shared};
 use layer::stuck::Stuck;
 use std::any::Any;
@@ -68,6 +69,8 @@ pub(crate) struct Finished {
     pub activity: Activity,
     /// The log of what it alone owns.
     pub log: Kept,
+    /// Its ready queue.
+    pub ready: Fifo<Sim>,
 }
 
 impl<'m> Runner<'m> {
@@ -106,7 +109,8 @@ impl<'m> Runner<'m> {
         let running = self.programs.get(&thread).filter(|_| self.in_user);
         let rip = running.map(|program| program.registers.rip);
         let activity = Activity { cpu, thread, program, rip };
-        Finished { bug, violations: self.violations, activity, log: self.cpu.own.log }
+        let own = self.cpu.own;
+        Finished { bug, violations: self.violations, activity, log: own.log, ready: own.ready }
     }
 
     /// Boots and goes on, from kernel to user mode and back.

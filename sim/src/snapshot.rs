@@ -1,6 +1,6 @@
 //! Copies of a machine's state, to compare what was with what is and to go back to it.
 use crate::lock::CHANNEL;
-use crate::log::Kept;
+use crate::log::{Entry, Kept, merged};
 use crate::machine::Sim;
 use layer::channel::Channels;
 use layer::constants::{NUM_CV, TOTAL_CPU};
@@ -79,6 +79,15 @@ impl Snapshot {
         let sleep = (0..).zip(&self.sleep).map(|(row, queue)| (name(queue), row, &queue.log));
         let rest = [(CHANNEL, 0, &self.channels.log), ("own", self.current_cpu, &self.own.log)];
         [(name(&self.at), 0, &self.at.log)].into_iter().chain(pending).chain(sleep).chain(rest)
+    }
+
+    /// What was logged since the state was `before`, in the order in which it happened.
+    pub fn logged_since(&self, before: &Snapshot) -> Vec<Entry> {
+        let new = before.logs().zip(self.logs()).map(|((.., old), (.., new))| {
+            let known = old.0.len().min(new.0.len());
+            Kept(new.0[known..].to_vec())
+        });
+        merged(&new.collect::<Vec<_>>())
     }
 
     /// The state as facts and promises read it.

@@ -3,7 +3,7 @@
 use domain::Map;
 use layer::channel::{Channel, acquire_lock_chan, ipc_send_body, release_lock_chan};
 use layer::constants::*;
-use layer::dump::{Out, Situation, write_own, write_shared};
+use layer::dump::{Counts, Out, Situation, write_own, write_shared};
 use layer::fields::*;
 use layer::invariant::facts;
 use layer::page_alloc::palloc;
@@ -28,7 +28,7 @@ impl Out for Kept {
 /// What these CPUs tell; those of `users` execute programs.
 fn tell(shared: &Shared<Sim>, cpus: &mut [Cpu<'_, Sim>], held: Option<u32>) -> Vec<u8> {
     let mut kept = Kept(Vec::new());
-    write_shared(&mut kept, shared, 0, cpus.len() as u32, 7, |q| held == Some(q));
+    write_shared(&mut kept, shared, 0, cpus.len() as u32, Counts { entries: 7, calls: 5 }, |q| held == Some(q));
     for (number, cpu) in (0..).zip(cpus) {
         let user = !cpu.own.ghost.0.ikern;
         let map = if user { cpu.own.ghost.0.pt } else { cpu.own.cur };
@@ -84,7 +84,7 @@ fn found(corrupt: impl FnOnce(&mut [Cpu<'_, Sim>])) -> Checkpoint {
 fn a_live_machine_is_clean_and_every_page_is_accounted_for() {
     let found = found(|_| ());
     assert_eq!((&found.violations[..], &found.problems[..]), (&[][..], &[][..]));
-    assert_eq!(found.entries, 7);
+    assert_eq!(found.counts, Counts { entries: 7, calls: 5 });
     let pages = found.pages;
     assert_eq!((pages.mapped, pages.tables, pages.lost, pages.strays), (2, 2, 1, 0));
     assert_eq!((pages.total(), pages.free), (MAX_PAGE, MAX_PAGE / 2 - KERN_LOW - 5));
@@ -124,6 +124,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D4.5", |cpus| cpus[0].shared.pending.inspect(0).fifo.head = 1),
     ("D4.6", |cpus| (cpus[1].own.ready.head, cpus[1].own.ready.tail) = (NO_THREAD, NO_THREAD)),
     ("D4.6", |cpus| cpus[0].shared.links.inspect().next.update([CHILD], |link| link.cpu = 1)),
+    ("D4.7", |cpus| (cpus[0].own.ready.head, cpus[0].own.ready.tail) = (NO_THREAD, NO_THREAD)),
     ("D6.1", |cpus| cpus[0].own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
     ("D6.1", |cpus| cpus[1].own.dirs.set([OTHER, DIRECTORY + 9], Pde::Table { frame: 5 })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),

@@ -5,7 +5,7 @@ mod model;
 use domain::Map;
 use layer::channel::Channels;
 use layer::constants::*;
-use layer::contract::{Answer, Arguments, Step};
+use layer::contract::{Answer, Arguments, Step, events};
 use layer::fields::Context;
 use layer::machine::{Links, Object};
 use layer::memory::{Access, Chunk};
@@ -21,6 +21,7 @@ use proptest::test_runner::{TestCaseResult, TestRunner};
 use sim::board::{self, Board, Memory};
 use sim::check::check;
 use sim::guest::{Exit, vm_exit};
+use sim::history::Replayed;
 use sim::machine::{Sim, processor, shared};
 use sim::serial::{Script, SerialEvent};
 use sim::snapshot::Snapshot;
@@ -223,7 +224,7 @@ fn differences(cpu: &Cpu<'_, Sim>, model: &Model) -> Option<String> {
 /// One call, with everything that must hold of it; notes it in `done` if it has a behaviour.
 fn call(
     cpus: &mut [Cpu<'_, Sim>],
-    model: &mut Model,
+    (model, replayed): (&mut Model, &mut Replayed),
     rows: &Rows<Sim>,
     wish: Wish,
     done: &mut BTreeSet<&'static str>,
@@ -281,6 +282,12 @@ fn call(
     let any = [wish.dice[4].into(), wish.dice[5].into()];
     let step = Step { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
     prop_assert!((contract.promise)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
+    let log = after.logged_since(&before);
+    let outs = replayed.replay(&log).map_err(|difference| TestCaseError::fail(format!("{name}: {difference}")))?;
+    let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
+    prop_assert!(events::<Sim>(name)(&step, &logged), "{name} logs what it does not promise: {logged:x?}");
+    prop_assert!(log.iter().all(|entry| entry.cpu == wish.cpu));
+    prop_assert_eq!(replayed.differences(&after.objects(), &log), [], "after {} with {:x?}", name, arguments);
     for me in (0..TOTAL_CPU).filter(|&me| me != wish.cpu) {
         for thread in 0..NUM_PROC {
             prop_assert!(
@@ -319,9 +326,10 @@ fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static s
         sched_init(cpu, 0).expect("a good machine");
     }
     let mut model = Model::boot(memory().frames, |frame| memory().is_usable(frame), &script);
+    let mut replayed = Replayed::boot();
     let mut done = BTreeSet::new();
     for &wish in wishes {
-        call(&mut cpus, &mut model, &rows, wish, &mut done)?;
+        call(&mut cpus, (&mut model, &mut replayed), &rows, wish, &mut done)?;
     }
     for (current, cpu) in (0..).zip(&cpus) {
         prop_assert_eq!(check(cpu, current, Cells::Neighbours), []);

@@ -131,7 +131,9 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
         may(scalar, "", &[]);
     }
-    may("tcb.next", "mine", &[]);
+    if m.before.own.ready.tail != NO_THREAD {
+        may("tcb.next", "", &[m.before.own.ready.tail]);
+    }
     if cur < NUM_PROC && parent.nchildren < MAX_CHILDREN {
         let child = cur * MAX_CHILDREN + 1 + parent.nchildren;
         for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {

@@ -376,7 +376,8 @@ fn thread_info_tells_of_the_threads_of_this_cpu() {
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 1]), (0, 8 * FIRST + 1));
     let mut info = |thread: u32| {
         let (error, state) = call(&mut cpu, Call::ThreadInfo as u32, [thread]);
-        let more = [slot::R10, slot::EDX, slot::ESI, slot::EDI].map(|slot| cpu.own.uctxt.get([FIRST, slot]).value as u32);
+        let more =
+            [slot::R10, slot::EDX, slot::ESI, slot::EDI].map(|slot| cpu.own.uctxt.get([FIRST, slot]).value as u32);
         (Error::from_number(error), ThreadState::from_number(state), more)
     };
     let told = |state, more: [u32; 4]| (Some(Error::Succ), Some(state), more);

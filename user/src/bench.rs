@@ -3,14 +3,20 @@
 //! The kernel keeps the counter from programs, except on the image of the bench. What it counts is the machine's
 //! business: cycles on a processor, executed instructions on an emulator that is told to count these.
 
+use crate::channel::Page;
 use crate::println;
 use crate::sys::Registers;
+use abi::{Call, MESSAGE_WORDS};
 use core::arch::asm;
 
 /// How often each program of the bench does what it measures.
 pub const SAMPLES: usize = 200;
 /// Turns that pass before it begins: by then every program has been started.
 pub const SETTLING: usize = 8;
+/// Words of the messages that go there and back, in this order, [`SAMPLES`] times each.
+pub const MESSAGES: [u32; 2] = [1, MESSAGE_WORDS];
+/// The channel for messages to `bench-peer`, and the one for the answers.
+pub const CHANNELS: [u32; 2] = [0, 1];
 /// A child's quota says how many children it is to have: the quota's remainder by this.
 pub const CHILDREN: u32 = 16;
 
@@ -81,6 +87,18 @@ pub fn nothing() -> Stamps {
 pub unsafe fn call(registers: Registers) -> (Stamps, Registers) {
     // SAFETY: as in `syscall`, whose registers these are; the caller answers for what the kernel writes to.
     unsafe { stamped!(registers, "syscall") }
+}
+
+/// The registers that send so many words of `page` by way of a channel.
+pub fn sending(channel: u32, page: &Page, words: u32) -> Registers {
+    let values = [channel.into(), core::ptr::from_ref(page).expose_provenance() as u64, words.into(), 0, 0];
+    Registers { rax: Call::Send as u64, values }
+}
+
+/// The registers that wait for a message of at most so many words and receive it into `page`.
+pub fn receiving(channel: u32, page: &mut Page, words: u32) -> Registers {
+    let values = [channel.into(), core::ptr::from_mut(page).expose_provenance() as u64, words.into(), 1, 0];
+    Registers { rax: Call::Recv as u64, values }
 }
 
 /// A byte of memory is written to between two readings.

@@ -36,6 +36,7 @@ pub mod heap;
 pub mod image;
 pub mod launcher;
 pub mod line;
+pub mod random;
 
 #[cfg(target_arch = "x86_64")]
 pub mod channel;

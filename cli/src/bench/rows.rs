@@ -87,6 +87,55 @@ pub const OPERATIONS: &[Operation] = &[
         neighbours: &[],
     },
     Operation {
+        name: "ipc_round_trip_1",
+        says: "one word sent to a program, which sends it back: four system calls, two switches",
+        boot: Boot::Alone,
+        samples: "ipc_round_trip_1",
+        target: target(1_000, 417),
+        neighbours: &[
+            Neighbour {
+                name: "seL4 (x86-64), call and reply",
+                least: 417,
+                most: 417,
+                differs: "195 and 222, of no words in memory: two system calls that hand over the processor as well, and \
+                          registers that stay; Cairn's go through a mailbox, so that nobody need wait for the other",
+            },
+            Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "4 to 64 bytes; 32-bit, entered by a gate" },
+        ],
+    },
+    Operation {
+        name: "ipc_round_trip_1024",
+        says: "the same with 1,024 words, a page: they are copied into the mailbox and out of it, twice",
+        boot: Boot::Alone,
+        samples: "ipc_round_trip_1024",
+        target: target(9_000, 5_000),
+        neighbours: &[],
+    },
+    Operation {
+        name: "wakeup_1",
+        says: "sending one word to a program that sleeps, which is woken: while no other sleeps",
+        boot: Boot::Alone,
+        samples: WAKEUP,
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "wakeup_64",
+        says: "the same in the company of 62 threads that sleep",
+        boot: Boot::With64,
+        samples: WAKEUP,
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "wakeup_500",
+        says: "the same in the company of 498 threads that sleep",
+        boot: Boot::With500,
+        samples: WAKEUP,
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
         name: "page_fault",
         says: "a store to a page that is not there: it is allocated, filled with zeros and mapped",
         boot: Boot::Alone,
@@ -133,6 +182,8 @@ pub const OPERATIONS: &[Operation] = &[
     },
 ];
 
+/// The sending of a round trip of one word.
+const WAKEUP: &str = "wakeup";
 /// What is made of the two programs' `yield_from` and `yield_to`.
 pub const YIELD: &str = "yield";
 

@@ -1,7 +1,9 @@
 //! The report of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
-use prover::{Branches, Failure, Fate, MutantReport, Opinion, Reason, Report, Row, Status, Trial};
+use prover::{
+    Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, Row, Slowest, Standing, Status, Trial,
+};
 
 /// How many cells of a state are printed; all of them are in the JSON file.
 const MOST_CELLS: usize = 40;
@@ -17,7 +19,11 @@ pub fn report(report: &Report, assumptions: bool) {
         report.assumed.iter().for_each(|assumption| println!("  {}: {}", assumption.name, assumption.says));
     }
     if let Some(coverage) = &report.coverage {
+        page(&report.page);
         branches(coverage);
+    }
+    if let Some((row, Slowest { clause, seconds, queries })) = report.slowest() {
+        println!("slowest obligation: {}: {clause}: {seconds:.1} s, {queries} queries", row.name);
     }
     let summary = &report.summary;
     println!(
@@ -26,6 +32,16 @@ pub fn report(report: &Report, assumptions: bool) {
     );
     for Opinion { solver, decided, undecided, disagreements } in &summary.opinions {
         println!("{solver}: {decided} queries decided, {undecided} not decided, {disagreements} disagreements");
+    }
+}
+
+/// Prints how many of the reference's own theorems are proved, and which are not.
+pub fn page(page: &Page) {
+    page.summary().iter().for_each(|line| println!("{line}"));
+    for instance in page.all() {
+        for shown in instance.obligations.iter().filter(|shown| shown.status != Standing::Proved) {
+            println!("    {}: {}: {}", instance.name, shown.obligation, shown.status.word());
+        }
     }
 }
 

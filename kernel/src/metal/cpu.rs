@@ -19,6 +19,8 @@ pub struct Cpu {
     root: u64,
     number: usize,
     apic: u32,
+    /// The image's own; see [`Cpu::set_state`].
+    state: *mut (),
     /// What [`run_afresh`] goes on with.
     next: fn(&mut Cpu) -> !,
 }
@@ -52,6 +54,7 @@ impl Cpu {
             root,
             number,
             apic,
+            state: ptr::null_mut(),
             next: nothing,
         }
     }
@@ -88,6 +91,21 @@ impl Cpu {
     /// The thread that was last in ring 3.
     pub(super) fn thread(&self) -> Thread {
         Thread { context: self.context, fpu: self.fpu, root: self.root }
+    }
+
+    /// Keeps something of the image's for this CPU.
+    pub fn set_state<T>(&mut self, state: &'static mut T) {
+        self.state = ptr::from_mut(state).cast();
+    }
+
+    /// What the image keeps for this CPU.
+    ///
+    /// # Safety
+    /// [`Cpu::set_state`] was called last with a `T`.
+    #[inline(always)]
+    pub unsafe fn state<T: 'static>(&mut self) -> &mut T {
+        // SAFETY: the block has the only reference to it, and is borrowed for as long as this one lives.
+        unsafe { &mut *self.state.cast() }
     }
 
     pub(super) fn set_thread(&mut self, context: *mut UserContext, fpu: *mut FpuArea) {

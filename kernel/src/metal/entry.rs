@@ -1,7 +1,8 @@
 //! Ways into the kernel, after the stubs of entry.s.
 //!
 //! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context
-//!   and the floating-point state beside it, and the image's `entry` hook runs on the empty kernel stack.
+//!   and the floating-point state beside it, and the image's `system_call` or `entry` hook runs on the empty kernel
+//!   stack. If `system_call` returns, the same program goes on at once.
 //! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and only there.
 //! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
 //!   ring 0, where nothing may go wrong: [`report`] has the last word.
@@ -11,11 +12,12 @@
 //! above its own stack instead and never returns, so it need not know which GS it met.
 
 use super::cpu::{self, Cpu, offsets};
-use super::{image, interrupt, registers, report, tables};
+use super::{Image, image, interrupt, registers, report, tables};
 use crate::context::MXCSR_DEFAULT;
 use crate::descriptors;
 use crate::vectors;
 use core::arch::global_asm;
+use core::mem::offset_of;
 use x86_64::registers::control::Cr2;
 
 /// Why a program entered the kernel.
@@ -106,7 +108,8 @@ global_asm!(
     frame_bytes = const size_of::<Frame>(),
     mxcsr = const MXCSR_DEFAULT,
     from_gate = sym from_gate,
-    from_syscall = sym from_syscall,
+    image = sym super::CAIRN_IMAGE,
+    system_call = const offset_of!(Image, system_call),
     in_halt = sym in_halt,
     fatal = sym fatal,
 );
@@ -142,12 +145,6 @@ extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
         _ => Entry::Exception { vector, error },
     };
     (image().entry)(cpu, why)
-}
-
-/// `syscall`.
-extern "C" fn from_syscall(cpu: *mut Cpu) -> ! {
-    // SAFETY: as in `from_gate`.
-    (image().entry)(unsafe { &mut *cpu }, Entry::SystemCall)
 }
 
 /// Halts this CPU until an interrupt has come and [`interrupt::accept`] has dealt with it. It may be one that came before:

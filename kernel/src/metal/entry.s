@@ -46,6 +46,23 @@ gates:
     mov [\context + 8 * 24], r15
 .endm
 
+// Every general register but rcx, r11 and rsp, from the context at rdi.
+.macro restore_registers
+    mov rsi, [rdi + 8 * 1]
+    mov rbp, [rdi + 8 * 2]
+    mov rbx, [rdi + 8 * 4]
+    mov rdx, [rdi + 8 * 5]
+    mov rax, [rdi + 8 * 7]
+    mov r8, [rdi + 8 * 17]
+    mov r9, [rdi + 8 * 18]
+    mov r10, [rdi + 8 * 19]
+    mov r12, [rdi + 8 * 21]
+    mov r13, [rdi + 8 * 22]
+    mov r14, [rdi + 8 * 23]
+    mov r15, [rdi + 8 * 24]
+    mov rdi, [rdi + 8 * 0]
+.endm
+
 // Any other gate: from ring 3 into the thread's context.
 trap:
     test byte ptr [rsp + 8 * 3], 3
@@ -65,8 +82,7 @@ trap:
     pop qword ptr [rdi + 8 * 14]    // rflags
     pop qword ptr [rdi + 8 * 15]    // rsp
     pop qword ptr [rdi + 8 * 16]    // ss
-    lea rdx, [rip + {from_gate}]
-    jmp enter_kernel
+    jmp gate
 
 // From ring 0: an interrupt that ends a halt, or a bug.
 in_kernel:
@@ -91,6 +107,16 @@ halted:
     cli
     ret
 
+// The floating-point state into the thread's, and the state and the stack with which Rust code begins.
+.macro begin_rust
+    mov rax, gs:[{fpu}]
+    fxsave64 [rax]
+    mov rsp, gs:[{stack_top}]
+    ldmxcsr [rip + default_mxcsr]
+    mov rdi, gs:[0]
+    xor ebp, ebp                    // the back trace ends here
+.endm
+
 // `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags.
 .globl syscall_entry
 syscall_entry:
@@ -99,31 +125,35 @@ syscall_entry:
     mov rsp, gs:[{context}]
     mov [rsp + 8 * 0], rdi
     save_registers rsp
-    mov rax, gs:[{scratch}]
-    mov [rsp + 8 * 15], rax
     mov [rsp + 8 * 12], rcx
     mov [rsp + 8 * 14], r11
-    xor eax, eax
-    mov [rsp + 8 * 10], rax
-    mov [rsp + 8 * 11], rax
-    mov qword ptr [rsp + 8 * 13], {user_code}
-    mov qword ptr [rsp + 8 * 16], {user_data}
-    mov rdi, rsp
-    lea rdx, [rip + {from_syscall}]
+    mov rax, gs:[{scratch}]
+    mov [rsp + 8 * 15], rax
+    begin_rust
+    call [rip + {image} + {system_call}]
+    // It has come back, so the same program goes on.
+    mov rdi, gs:[{context}]
+    mov rsi, gs:[{fpu}]
 
-// rdi: the thread's context, already filled; rdx: the Rust function that goes on.
-enter_kernel:
+// void leave(context, fpu): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
+.globl leave_by_sysretq
+leave_by_sysretq:
+    fxrstor64 [rsi]
+    mov rcx, [rdi + 8 * 12]
+    mov r11, [rdi + 8 * 14]
+    mov rsp, [rdi + 8 * 15]
+    restore_registers
+    swapgs
+    sysretq
+
+// A gate. rdi: the thread's context, already filled.
+gate:
     mov qword ptr [rdi + 8 * 8], {user_data}
     mov qword ptr [rdi + 8 * 9], {user_data}
-    mov rax, gs:[{fpu}]
-    fxsave64 [rax]
-    mov rsp, gs:[{stack_top}]
+    begin_rust
     push 2
     popfq                           // AC, DF, TF, NT off: a gate leaves them as the program had them
-    ldmxcsr [rip + default_mxcsr]
-    mov rdi, gs:[0]
-    xor ebp, ebp                    // the back trace ends here
-    call rdx
+    call {from_gate}
     ud2
 
 // Nothing goes on after these: a report, or a stop that another CPU asked for.
@@ -162,37 +192,9 @@ leave_by_iretq:
     push qword ptr [rdi + 8 * 12]
     mov rcx, [rdi + 8 * 6]
     mov r11, [rdi + 8 * 20]
-    call restore_registers
+    restore_registers
     swapgs
     iretq
-
-// void leave(context, fpu): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
-.globl leave_by_sysretq
-leave_by_sysretq:
-    fxrstor64 [rsi]
-    mov rcx, [rdi + 8 * 12]
-    mov r11, [rdi + 8 * 14]
-    push qword ptr [rdi + 8 * 15]
-    call restore_registers
-    pop rsp
-    swapgs
-    sysretq
-
-restore_registers:
-    mov rsi, [rdi + 8 * 1]
-    mov rbp, [rdi + 8 * 2]
-    mov rbx, [rdi + 8 * 4]
-    mov rdx, [rdi + 8 * 5]
-    mov rax, [rdi + 8 * 7]
-    mov r8, [rdi + 8 * 17]
-    mov r9, [rdi + 8 * 18]
-    mov r10, [rdi + 8 * 19]
-    mov r12, [rdi + 8 * 21]
-    mov r13, [rdi + 8 * 22]
-    mov r14, [rdi + 8 * 23]
-    mov r15, [rdi + 8 * 24]
-    mov rdi, [rdi + 8 * 0]
-    ret
 
 .section .rodata
 .balign 4

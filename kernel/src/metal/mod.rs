@@ -4,8 +4,8 @@
 //!
 //! 1. `prepare`, once, on CPU 0, before any other CPU runs: build what all CPUs share.
 //! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.
-//! 3. `entry`, on every entry from ring 3, on the CPU's kernel stack, which has been reset. It never
-//!    returns either: it ends in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
+//! 3. `system_call` after a `syscall`, `entry` on every other entry from ring 3, on the CPU's kernel stack, which has
+//!    been reset. `entry` never returns either, and `system_call` need not: they end in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
 
 pub mod apic;
 pub mod boot;
@@ -38,7 +38,9 @@ pub struct Image {
     pub prepare: fn(&mut Boot),
     /// A CPU's first own code.
     pub start: fn(&mut Cpu) -> !,
-    /// What follows an entry from ring 3.
+    /// What follows a `syscall`. If it returns, the program that made it goes on, with what its context holds.
+    pub system_call: extern "C" fn(&mut Cpu),
+    /// What follows any other entry from ring 3.
     pub entry: fn(&mut Cpu, Entry) -> !,
     /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, wherever they
     /// were: it may take no lock.
@@ -50,9 +52,15 @@ impl Image {
     pub const DEFAULT: Image = Image {
         prepare: |_| {},
         start: |_| registers::halt(),
+        system_call: enter_as_any,
         entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
         describe: |_, _| Ok(()),
     };
+}
+
+/// A system call is one more entry.
+extern "C" fn enter_as_any(cpu: &mut Cpu) {
+    (image().entry)(cpu, Entry::SystemCall)
 }
 
 /// Declares the crate to be an image with these hooks (an [`Image`](crate::metal::Image)).
@@ -66,11 +74,13 @@ macro_rules! image {
     };
 }
 
+unsafe extern "Rust" {
+    /// The hooks of the image that this is linked into; see [`image`].
+    static CAIRN_IMAGE: Image;
+}
+
 /// The hooks of the image that this is linked into.
 fn image() -> &'static Image {
-    unsafe extern "Rust" {
-        static CAIRN_IMAGE: Image;
-    }
     // SAFETY: only `image!` defines the symbol, with this type, as an immutable static.
     unsafe { &CAIRN_IMAGE }
 }

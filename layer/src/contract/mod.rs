@@ -4,6 +4,7 @@
 //! (`promise`) and its frame: the cells that it may write. Everything else stays as it is. Both are proved by the same
 //! run that proves the invariant.
 mod channel;
+mod events;
 mod machine;
 mod memory;
 mod page_table;
@@ -20,6 +21,7 @@ use crate::state::Cpu;
 use crate::stuck::Stuck;
 use crate::vmx::SAVED;
 use domain::{Flag, Map};
+pub use events::{Logged, events};
 
 /// Arguments for any primitive; each takes what it needs.
 #[derive(Clone, Copy, Debug)]

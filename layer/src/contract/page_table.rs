@@ -58,7 +58,11 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
                     is_exhausted(s, n)
                 } else {
                     let lat = s.after.ghost.lat.get([page]);
-                    matches!(s.after.ghost.pperm.get([page]), FrameUse::Alloc) && lat.valid.holds() && lat.len == 0
+                    matches!(s.after.ghost.pperm.get([page]), FrameUse::Alloc)
+                        && lat.valid.holds()
+                        && lat.len == 0
+                        // The first one that was free (`first_free`).
+                        && (s.any[0] >= page || !s.after.at.frames.get([s.any[0]]).is_free())
                 }
         },
         frame: |s, may| {

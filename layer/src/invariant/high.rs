@@ -7,6 +7,10 @@ use crate::machine::Spec;
 use crate::page_table::is_user_directory;
 use domain::{Flag, Map};
 
+/// The oracle is a relation that an object states, not a part of the state.
+pub(super) const BY_CONSTRUCTION: &[(&str, &str)] =
+    &[("H20", "what other CPUs do is within rely, which no call changes")];
+
 pub(super) fn facts<M: Spec>() -> [Fact<M>; 20] {
     [
         Fact {

@@ -16,6 +16,7 @@ pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[
     ("L5", "vmcs is well typed"),
     ("L6", "vmx is well typed"),
     ("L7", "there are no trap frames in the state"),
+    ("L", "no bound on the blocks of memory matters: no value is a pointer"),
 ];
 
 pub(super) fn facts<M: Spec>() -> [Fact<M>; 1] {

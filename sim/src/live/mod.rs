@@ -13,7 +13,7 @@ use crate::check::{Violation, check};
 use crate::sparse::Cells;
 use domain::Map;
 use layer::constants::{MAX_PAGE, NUM_ID};
-use layer::dump::machine;
+use layer::dump::{Counts, machine};
 use layer::fields::kind;
 use rebuild::{Rest, rebuild};
 use std::fmt;
@@ -37,9 +37,11 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("D4.3", "a CPU that has not booted is not looked at"),
     ("D5.1", LOCKS),
     ("D5.2", LOCKS),
+    ("D5.3", LOCKS),
     ("D6.2", "what a frame is used for is what the page maps say"),
     ("D8", "the reverse map is what the page maps say"),
     ("D13", DEFINED),
+    ("D13.2", DEFINED),
     ("D14", "a directory of the processor's has no identity entries"),
     ("D15.2", DEFINED),
     ("D17", DEFINED),
@@ -56,7 +58,7 @@ const LOCKS: &str = "whose a lock is, its words do not say; that none is held at
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
     /// How often programs had entered the kernel.
-    pub entries: u64,
+    pub counts: Counts,
     /// Facts of the invariant that do not hold.
     pub violations: Vec<Violation>,
     /// What is wrong beside them.
@@ -142,13 +144,14 @@ impl Checkpoint {
     /// # Errors
     /// When the dump is no state.
     pub fn of(dump: &Dump) -> Result<Checkpoint, Error> {
-        let entries = dump.shared.machine(0, machine::ENTRIES)?;
+        let count = |name| dump.shared.machine(0, name);
+        let counts = Counts { entries: count(machine::ENTRIES)?, calls: count(machine::CALLS)? };
         rebuild(dump, |rest| {
             let facts = (0..).zip(&rest.cpus).flat_map(|(number, cpu)| check(cpu, number, Cells::Written));
             let held = rest.held.iter().map(|&channel| Problem::Held { channel });
             let strays = rest.strays.iter().min().map(|&first| Problem::Strays { first, count: rest.strays.len() });
             Checkpoint {
-                entries,
+                counts,
                 violations: facts.collect(),
                 problems: held.chain(strays).collect(),
                 pages: account(rest),

@@ -3,6 +3,7 @@ use super::difference::{Difference, difference};
 use super::show;
 use crate::board::{self, Board, Memory};
 use crate::check::{Violation, check};
+use crate::log::Entry;
 use crate::machine::{Sim, processor, shared};
 use crate::replay::{Panic, quietly};
 use crate::snapshot::Snapshot;
@@ -135,10 +136,13 @@ impl Hosted {
 /// What was appended to the logs.
 fn appended(before: &Snapshot, after: &Snapshot) -> Vec<Appended> {
     let logs = before.logs().zip(after.logs());
-    logs.flat_map(|((_, _, old), (object, row, new))| {
-        new.0[old.0.len().min(new.0.len())..].iter().map(move |&(by, event)| Appended { object, row, by, event })
-    })
-    .collect()
+    let new = logs.flat_map(|((_, _, old), (object, row, new))| {
+        let appended = &new.0[old.0.len().min(new.0.len())..];
+        appended.iter().map(move |&Entry { stamp, cpu: by, event }| (stamp, Appended { object, row, by, event }))
+    });
+    let mut all: Vec<(u64, Appended)> = new.collect();
+    all.sort_by_key(|(stamp, _)| *stamp);
+    all.into_iter().map(|(_, appended)| appended).collect()
 }
 
 impl Appended {

@@ -1,10 +1,12 @@
-//! Measures single operations: a system call, page faults, and yields to `bench-peer`, which stands before it in the queue
-//! of ready threads. Beforehand it starts as many idle programs as its quota says.
+//! Measures single operations: a system call, page faults, yields from `bench-peer`, which stands before it in the queue
+//! of ready threads, and messages to it and back. Beforehand it starts as many idle programs as its quota says.
 #![no_std]
 #![no_main]
 
 use abi::{Call, Error};
-use user::bench::{CHILDREN, SAMPLES, SETTLING, Stamps, call, nothing, print, store};
+use user::bench::{
+    CHANNELS, CHILDREN, MESSAGES, SAMPLES, SETTLING, Stamps, call, nothing, print, receiving, sending, store,
+};
 use user::sys::{Registers, spawn, yield_now};
 use user::{image, memory, program, quota};
 
@@ -22,7 +24,13 @@ const REFUSED: u32 = 1;
 const NO_HEAP: u32 = 2;
 
 fn main() -> Result<u32, Error> {
-    let (boot, quota) = (nothing().before, quota::quota_at_start()?);
+    // By itself, because what comes then touches more of the stack.
+    measure(nothing().before, quota::quota_at_start()?)
+}
+
+/// Measures everything; the first program began at `boot`, and this one has so much `quota`.
+#[inline(never)]
+fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
     print("boot", core::iter::once(boot));
     for _ in 0..quota % CHILDREN {
         spawn(IDLE, IDLE_QUOTA)?;
@@ -58,8 +66,34 @@ fn main() -> Result<u32, Error> {
         *ticks = system_call(Call::Yield).0.after;
     }
     print("yield_to", ticks.into_iter());
+
+    // Until every idle program has ended: it sleeps then.
+    for _ in 0..2 * SETTLING {
+        yield_now()?;
+    }
+    let Some(page) = memory::page() else { return Ok(NO_HEAP) };
+    let [there, back] = CHANNELS;
+    for (words, [name, sends]) in MESSAGES.into_iter().zip(NAMES) {
+        page.0[0] = words;
+        let mut sent = [0; SAMPLES];
+        for (round_trip, sent) in ticks.iter_mut().zip(&mut sent) {
+            // SAFETY: the second call writes to the page, which nothing else refers to.
+            let (to, from) = unsafe { (call(sending(there, page, words)).0, call(receiving(back, page, words))) };
+            if from.1.values[0] != u64::from(words) {
+                return Ok(REFUSED);
+            }
+            *sent = to.ticks();
+            // Two pairs of readings, of which one is taken off later.
+            *round_trip = to.ticks() + from.0.ticks() - nothing().ticks();
+        }
+        print(name, ticks.into_iter());
+        print(sends, sent.into_iter());
+    }
     Ok(0)
 }
+
+/// What is printed for the round trips, and for the sending alone: the receiver sleeps then.
+const NAMES: [[&str; 2]; 2] = [["ipc_round_trip_1", "wakeup"], ["ipc_round_trip_1024", "wakeup_1024"]];
 
 /// A system call without arguments that writes to no memory.
 fn system_call(number: Call) -> (Stamps, Registers) {

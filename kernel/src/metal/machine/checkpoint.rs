@@ -11,10 +11,9 @@ use crate::exit::Reason;
 use crate::lock::Lock;
 use crate::metal::com2::Line;
 use crate::metal::{idle, power, smp};
-use abi::watch::{CHECKPOINT, LAST_CHECKPOINT};
-use core::hint::spin_loop;
+use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use layer::dump::{Situation, write_own, write_shared};
+use layer::dump::{Counts, Out, Situation, write_own, write_shared};
 use layer::state::Cpu;
 use x86_64::registers::control::Cr3;
 
@@ -24,8 +23,9 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 static LAST: AtomicBool = AtomicBool::new(false);
 static LINE: Lock<Line> = Lock::new(Line::new());
 
-/// How often programs have entered the kernel.
+/// How often programs have entered the kernel, and how often by system calls.
 static ENTRIES: AtomicU64 = AtomicU64::new(0);
+static CALLS: AtomicU64 = AtomicU64::new(0);
 /// How often a CPU comes to rest before it asks the line whether a checkpoint is wanted: asking costs more than most entries.
 const SELDOM: u64 = 64;
 
@@ -39,10 +39,26 @@ static TURN: AtomicU32 = AtomicU32::new(NOBODY);
 /// How many checkpoints are over.
 static OVER: AtomicU32 = AtomicU32::new(0);
 
+/// Where a CPU is at rest.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Rest {
+    /// A program has executed a system call, and nothing else has happened yet.
+    Call,
+    /// It has entered the kernel in another way.
+    Trap,
+    /// Between two steps of an entry.
+    Step,
+}
+
 /// Begins to be watched, if the boot archive says so and there is a line.
 pub(super) fn open(archive: Option<&Archive<'_>>) {
     let wanted = archive.is_some_and(|archive| archive.find(WATCH).is_some());
-    WATCHED.store(wanted && LINE.lock().open(), SeqCst);
+    let mut line = LINE.lock();
+    if wanted && line.open() {
+        line.byte(READY);
+        line.flush();
+        WATCHED.store(true, SeqCst);
+    }
 }
 
 /// The last program of all has ended: the machine goes off, after a last checkpoint if it is watched.
@@ -53,22 +69,23 @@ pub(super) fn finish() {
     LAST.store(true, SeqCst);
 }
 
-/// CPU `cpu`, which runs this, is at rest; it comes from a program if `user`, otherwise it is between two steps.
+/// CPU `cpu`, which runs this, is at rest.
 #[inline(always)]
-pub(super) fn pass(cpu: usize, layer: &mut Cpu<'static, Metal>, user: bool) {
+pub(super) fn pass(cpu: usize, layer: &mut Cpu<'static, Metal>, rest: Rest) {
     if WATCHED.load(Relaxed) {
-        meet(cpu as u32, layer, user);
+        meet(cpu as u32, layer, rest);
     }
 }
 
 #[cold]
-fn meet(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
+fn meet(me: u32, layer: &mut Cpu<'static, Metal>, rest: Rest) {
+    let user = rest != Rest::Step;
     let entries = ENTRIES.fetch_add(user.into(), Relaxed);
+    CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);
     if LEADER.load(SeqCst) != NOBODY {
         return follow(me, layer, user);
     }
-    let seldom = !user || entries.is_multiple_of(SELDOM);
-    if LAST.load(SeqCst) || (seldom && is_wanted()) {
+    if LAST.load(SeqCst) || (entries.is_multiple_of(SELDOM) && is_wanted()) {
         match LEADER.compare_exchange(NOBODY, me, SeqCst, SeqCst) {
             Ok(_) => lead(me, layer, user),
             Err(_) => follow(me, layer, user),
@@ -88,20 +105,22 @@ fn is_wanted() -> bool {
 /// Gathers all CPUs, and lets each write.
 fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let cpus = smp::arrived() as u32;
-    let others = || (0..cpus).filter(|&other| other != me);
-    others().for_each(|other| idle::ring(other as usize));
-    wait_for(|| JOINED.load(SeqCst) == cpus - 1);
+    let ring_others = || (0..cpus).filter(|&other| other != me).for_each(|other| idle::ring(other as usize));
+    ring_others();
+    wait_for(me, || JOINED.load(SeqCst) == cpus - 1);
     {
         let mut line = LINE.lock();
         let channels = &layer.shared.channels;
-        write_shared(&mut *line, layer.shared, me, cpus, ENTRIES.load(SeqCst), |q| channels.is_held(q));
+        let counts = Counts { entries: ENTRIES.load(SeqCst), calls: CALLS.load(SeqCst) };
+        write_shared(&mut *line, layer.shared, me, cpus, counts, |q| channels.is_held(q));
     }
     for cpu in 0..cpus {
         if cpu == me {
             write(me, layer, user);
         } else {
             TURN.store(cpu, SeqCst);
-            wait_for(|| TURN.load(SeqCst) == NOBODY);
+            idle::ring(cpu as usize);
+            wait_for(me, || TURN.load(SeqCst) == NOBODY);
         }
     }
     if LAST.load(SeqCst) {
@@ -110,18 +129,21 @@ fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     JOINED.store(0, SeqCst);
     LEADER.store(NOBODY, SeqCst);
     OVER.fetch_add(1, SeqCst);
+    ring_others();
 }
 
 /// Waits until the checkpoint is over, and writes when it is this CPU's turn.
 ///
 /// It is not over before this CPU has joined: the leader waits for all.
 fn follow(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
-    let over = OVER.load(SeqCst);
+    let (over, leader) = (OVER.load(SeqCst), LEADER.load(SeqCst));
     JOINED.fetch_add(1, SeqCst);
-    wait_for(|| TURN.load(SeqCst) == me);
+    idle::ring(leader as usize);
+    wait_for(me, || TURN.load(SeqCst) == me);
     write(me, layer, user);
     TURN.store(NOBODY, SeqCst);
-    wait_for(|| OVER.load(SeqCst) != over);
+    idle::ring(leader as usize);
+    wait_for(me, || OVER.load(SeqCst) != over);
 }
 
 /// Writes what this CPU owns.
@@ -134,8 +156,10 @@ fn write(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     line.flush();
 }
 
-fn wait_for(condition: impl Fn() -> bool) {
+/// CPU `me`, which runs this, halts until the condition holds; whoever makes it hold rings. What else rings meanwhile is not
+/// missed: a CPU looks for threads that others have woken before it halts for want of any.
+fn wait_for(me: u32, condition: impl Fn() -> bool) {
     while !condition() {
-        spin_loop();
+        idle::rest(me as usize);
     }
 }

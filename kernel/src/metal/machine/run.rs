@@ -1,7 +1,8 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
+use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, checkpoint, processor, serial, set_board, shared};
-use crate::context::Slot;
+use super::{Metal, Saved, board, processor, serial, set_board, shared};
+use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
 use crate::metal::boot::Boot;
@@ -13,16 +14,22 @@ use crate::metal::{Image, timer};
 use crate::vectors::{self, page_fault};
 use abi::Reason;
 use core::fmt::{self, Write};
+use domain::Map;
+use layer::constants::slot;
+use layer::fields::UserContexts;
 use layer::state::{Cpu, TrapInfo};
 use layer::stuck::Stuck;
 use syscall::entry;
 use syscall::next::{Next, Step};
 
 /// The image of the kernel itself.
-pub const IMAGE: Image = Image { prepare, start, entry: enter_kernel, describe };
+pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
 
-/// What each CPU owns of the layer's state. Only that CPU takes the lock.
-static CPUS: [Lock<Option<Cpu<'static, Metal>>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
+/// What a CPU owns of the layer's state, and the shared objects.
+type Layer = Cpu<'static, Metal>;
+
+/// What each CPU owns of the layer's state, until it begins to run and takes that for itself.
+static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
 
 /// Builds the shared objects, once, and what each CPU owns.
 fn prepare(boot: &mut Boot) {
@@ -36,84 +43,116 @@ fn prepare(boot: &mut Boot) {
     }
     checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);
-    for (cpu, place) in (0..cpus).zip(&CPUS) {
-        *place.lock() = Some(processor(board, shared, cpu));
+    let layers = board.keep_each(cpus as usize, "CPUs", |cpu| processor(board, shared, cpu as u32));
+    for (layer, place) in layers.iter_mut().zip(&LAYERS) {
+        *place.lock() = Some(layer);
     }
 }
 
 /// A CPU begins to run the layer.
 fn start(hardware: &mut Hardware) -> ! {
-    work(hardware, Way::Iret, |_, layer| entry::boot(layer, 0))
+    let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
+    hardware.set_state(layer);
+    let first = entry::boot(own(hardware), 0);
+    finish(hardware, Way::Iret, first)
 }
 
-/// A program has entered the kernel.
+/// What this CPU owns of the layer's state.
+#[inline(always)]
+fn own(hardware: &mut Hardware) -> &mut Layer {
+    // SAFETY: `start` has set it, before any program ran.
+    unsafe { hardware.state() }
+}
+
+/// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
+#[inline(always)]
+fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
+    let number = hardware.number();
+    let layer = own(hardware);
+    serial::attend(layer);
+    checkpoint::pass(number, layer, rest);
+    Saved::by_stub(context, layer)
+}
+
+/// A program has made a system call.
+///
+/// Most calls end where they began: in the program, which goes on.
+extern "C" fn system_call(hardware: &mut Hardware) {
+    let context = hardware.thread().context;
+    let saved = enter_layer(hardware, context, Rest::Call);
+    let layer = own(hardware);
+    match entry::system_call(layer, saved) {
+        // Nothing has switched: whatever does ends in `Next::Switch`.
+        Ok(Next::ToUser(to_user)) => debug_assert_eq!(layer.own.uctxt.0.row(to_user.thread), context),
+        // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
+        other => finish(hardware, Way::Sysret, other),
+    }
+}
+
+/// A program has entered the kernel by a gate.
 fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     if let Entry::Interrupt { vector } = why
         && interrupt::accept(vector) == Cause::Nothing
     {
-        // SAFETY: the program was entered by `work`, and nothing has changed since.
+        // SAFETY: the program was entered by `finish`, and nothing has changed since.
         unsafe { go_on(hardware) }
     }
-    // `syscall` has destroyed RCX and R11 already, so `sysret` may do so again.
-    let way = if why == Entry::SystemCall { Way::Sysret } else { Way::Iret };
-    work(hardware, way, |hardware, layer| {
-        checkpoint::pass(hardware.number(), layer, true);
-        let saved = Saved::by_stub(hardware, layer);
-        match why {
-            Entry::SystemCall => entry::system_call(layer, saved),
-            Entry::PageFault { address, error } => {
-                assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
-                let rip = hardware.context().map_or(0, |context| context.get(Slot::Eip));
-                // What exec_load and exec_store do with a fault; here the processor is the accessor.
-                layer.own.ti = TrapInfo { addr: address, ra: rip };
-                entry::page_fault(layer, saved)
-            }
-            Entry::Exception { vector, .. } => match Reason::from_number(vector.into()) {
-                Some(reason) => entry::exception(layer, saved, reason),
-                None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
-            },
-            Entry::Interrupt { .. } => entry::interrupt(layer, saved),
+    let context = hardware.thread().context;
+    let saved = enter_layer(hardware, context, Rest::Trap);
+    let layer = own(hardware);
+    let first = match why {
+        Entry::PageFault { address, error } => {
+            assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
+            let cur = layer.own.cur;
+            let rip = Map::<Metal, UserContexts>::get(&layer.own.uctxt, [cur, slot::EIP]).value;
+            // What exec_load and exec_store do with a fault; here the processor is the accessor.
+            layer.own.ti = TrapInfo { addr: address, ra: rip };
+            entry::page_fault(layer, saved)
         }
-    })
+        Entry::Exception { vector, .. } => match Reason::from_number(vector.into()) {
+            Some(reason) => entry::exception(layer, saved, reason),
+            None => panic!("a program has raised {} (vector {vector})", vectors::name(vector)),
+        },
+        Entry::Interrupt { .. } => entry::interrupt(layer, saved),
+        Entry::SystemCall => unreachable!("system calls have a hook of their own"),
+    };
+    finish(hardware, Way::Iret, first)
 }
 
-/// Does a kernel entry, with all steps that follow from it, and leaves the kernel: by `back` if the program that
-/// entered goes on.
-fn work(
-    hardware: &mut Hardware,
-    back: Way,
-    first: impl FnOnce(&mut Hardware, &mut Cpu<'static, Metal>) -> Result<Next<Metal>, Stuck>,
-) -> ! {
-    let number = hardware.number();
-    let (thread, way) = {
-        let mut own = CPUS[number].lock();
-        let layer = own.as_mut().expect("`prepare` has made what each CPU owns");
-        let before = layer.own.cur;
-        serial::attend(layer);
-        match first(hardware, layer).and_then(|next| steps(number, layer, next)) {
-            Ok(thread) => {
+/// Does the rest of a kernel entry, with all steps that follow from how it ended, and leaves the kernel: by `back` if the
+/// program that entered goes on.
+#[inline(never)]
+fn finish(hardware: &mut Hardware, back: Way, entry: Result<Next<Metal>, Stuck>) -> ! {
+    let (number, before) = (hardware.number(), hardware.thread());
+    let layer = own(hardware);
+    match entry.and_then(|next| steps(number, layer, next)) {
+        Ok(thread) => {
+            let context = layer.own.uctxt.0.row(thread);
+            let another = context != before.context;
+            let (thread, way) = if another {
                 let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                let its = Thread { context: layer.own.uctxt.0.row(thread), fpu: board().fpu(thread), root };
-                timer::begin(number, thread != before);
-                (its, if thread == before { back } else { Way::Iret })
-            }
-            Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
+                (Thread { context, fpu: board().fpu(thread), root }, Way::Iret)
+            } else {
+                (before, back)
+            };
+            timer::begin(number, another);
+            // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
+            // `user_spaces`, and the layer maps only users' frames for ring 3.
+            unsafe { enter(hardware, thread, way) }
         }
-    };
-    // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-    // `user_spaces`, and the layer maps only users' frames for ring 3.
-    unsafe { enter(hardware, thread, way) }
+        Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
+    }
 }
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
-fn steps(number: usize, layer: &mut Cpu<'static, Metal>, mut next: Next<Metal>) -> Result<u32, Stuck> {
+fn steps(number: usize, layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
         ledger().runs(layer.own.cpu, layer.own.cur);
         match next.step(layer)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(number, layer, false);
+        checkpoint::pass(number, layer, Rest::Step);
     }
 }
 

@@ -1,0 +1,48 @@
+//! The error numbers of system calls.
+
+macro_rules! errors {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal,)*) => {
+        /// The result of a system call, in RAX.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u32)]
+        pub enum Error { $($(#[doc = $doc])+ $name = $number,)* }
+
+        impl Error {
+            /// Every error, in the order of its number.
+            pub const ALL: &[Error] = &[$(Error::$name,)*];
+
+            /// The error with this number.
+            pub fn from_number(number: u32) -> Option<Error> {
+                match number { $($number => Some(Error::$name),)* _ => None }
+            }
+
+            /// What it says.
+            pub const fn says(self) -> &'static str {
+                match self { $(Error::$name => concat!($($doc),+).trim_ascii_start(),)* }
+            }
+        }
+    };
+}
+
+errors! {
+    /// Done.
+    Succ = 0,
+    /// No quota, no child slot or no thread number is left.
+    Mem = 1,
+    /// The call would have to wait, and may not.
+    Ipc = 2,
+    /// There is no system call with this number.
+    InvalCallnr = 3,
+    /// An address outside the user window, or one where no buffer can be.
+    InvalAddr = 4,
+    /// There is no channel with this number.
+    InvalChid = 11,
+    /// There is no program with this number in the boot archive, or no thread on the caller's CPU.
+    InvalId = 12,
+    /// There is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
+    NoChar = 32,
+    /// The serial port does not transmit.
+    SendFail = 33,
+    /// The caller's CPU has no serial port (P39).
+    NoDevice = 34,
+}

@@ -1,0 +1,358 @@
+//! What a path has logged, and what its events make of the shared objects: the effect of each is the replay's.
+//!
+//! The queues of the replay are not the layer's lists. A thread is at a position of a queue; the first one is who is at the
+//! least position, and who joins gets the next one. Whom a list has first is a guess that has to be that one.
+use crate::clause;
+use crate::engine::engine;
+use crate::machine::{CHANNELS, Duty, Sym, key_bounds};
+use crate::state::{State, channels_identity, threads_identity};
+use crate::word::{SymNat, SymWord};
+use domain::{Geometry, Map};
+use layer::channel::Channels;
+use layer::constants::{NO_THREAD, NUM_CHAN};
+use layer::fields::{ThreadGhost, place};
+use layer::log::Event;
+use layer::machine::{Object, Spec};
+use layer::page_alloc::AllocTable;
+use layer::queue::{Family, Fifo, Pending, Sleeping, Threads};
+use layer::replay::{self, Out, QueueOf, Scheduler, Undefined};
+use std::any::Any;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// An event, and the CPU that it is tagged with.
+type Tagged<G> = (SymWord, Event<Sym<G>>);
+
+/// The code under proof logs this.
+pub(crate) fn log<G: Geometry>(by: SymWord, event: Event<Sym<G>>) {
+    engine(|e| e.events.push(Rc::new((by, event))));
+}
+
+/// The events of the path from the one numbered `from` on.
+fn events<G: Geometry>(from: usize) -> Vec<Tagged<G>> {
+    let event = |event: &Rc<dyn Any>| *event.downcast_ref::<Tagged<G>>().expect("a path is of one geometry");
+    engine(|e| e.events[from..].iter().map(event).collect())
+}
+
+/// What the replay goes on with, as it is when so many events have been logged.
+enum Moment<G: Geometry> {
+    /// The others have moved these, or nobody has.
+    Moved(Rc<Threads<Sym<G>>>, Rc<Channels<Sym<G>>>),
+    /// The lock of a queue was taken.
+    Locked(QueueOf<Sym<G>>, Rc<Fifo<Sym<G>>>),
+}
+
+impl<G: Geometry> Clone for Moment<G> {
+    fn clone(&self) -> Self {
+        match self {
+            Moment::Moved(threads, channels) => Moment::Moved(threads.clone(), channels.clone()),
+            Moment::Locked(queue, fifo) => Moment::Locked(*queue, fifo.clone()),
+        }
+    }
+}
+
+/// The history of a path.
+pub(crate) struct History<G: Geometry> {
+    start: Rc<State<G>>,
+    moments: RefCell<Vec<(usize, Moment<G>)>>,
+}
+
+/// What is known of a path up to some event, to be replayed.
+struct Past<G: Geometry> {
+    start: Rc<State<G>>,
+    moments: Vec<(usize, Moment<G>)>,
+    events: Vec<Tagged<G>>,
+}
+
+impl<G: Geometry> History<G> {
+    pub fn new(start: &Rc<State<G>>) -> Self {
+        let threads = Rc::new(start.threads.snapshot());
+        let moved = Moment::Moved(threads, Rc::new(start.channels.snapshot()));
+        History { start: start.clone(), moments: RefCell::new(vec![(0, moved)]) }
+    }
+
+    fn is_at(&self, moment: Moment<G>) {
+        self.moments.borrow_mut().push((self.logged(), moment));
+    }
+
+    /// How many events were logged until now.
+    pub fn logged(&self) -> usize {
+        engine(|e| e.events.len())
+    }
+
+    /// The others have moved threads or channels, which are now these.
+    pub fn moved(&self, threads: Threads<Sym<G>>, channels: Channels<Sym<G>>) {
+        self.is_at(Moment::Moved(Rc::new(threads), Rc::new(channels)));
+    }
+
+    /// The lock of a queue was taken.
+    pub fn locked(&self, family: u32, row: SymWord, fifo: &Fifo<Sym<G>>) {
+        self.is_at(Moment::Locked(queue_of(family, row), Rc::new(fifo.snapshot())));
+    }
+
+    fn past(&self) -> Past<G> {
+        Past { start: self.start.clone(), moments: self.moments.borrow().clone(), events: events(0) }
+    }
+
+    /// Threads and channels are as the events say, since the others last moved them.
+    pub fn owe(&self, threads: &Threads<Sym<G>>, channels: &Channels<Sym<G>>, when: &str) -> Vec<Duty> {
+        let past = Rc::new(self.past());
+        let Some((from, base, locks)) = past.moments.iter().rev().find_map(|(at, moment)| match moment {
+            Moment::Moved(threads, channels) => Some((*at, threads.clone(), channels.clone())),
+            Moment::Locked(..) => None,
+        }) else {
+            return Vec::new();
+        };
+        let is_silent = past.events.len() == from;
+        let mut duties = Vec::new();
+        if !is_silent || threads_identity(&base) != threads_identity(threads) {
+            let (past, now) = (past.clone(), threads.snapshot());
+            let bounds = key_bounds::<G>(Threads::<Sym<G>>::KEYS);
+            duties.push(Duty::new(clause::effect("tcb"), when, bounds, move |k| {
+                let Ok(replayed) = past.replay() else { return false };
+                let (one, other) = (replayed.scheduler.thread(k[0]), now.tcb.get([k[0]]));
+                one.place == other.place && one.home == other.home && (one.place >= NUM_CHAN || one.seq == other.seq)
+            }));
+        }
+        if !is_silent || channels_identity(&locks) != channels_identity(channels) {
+            let now = channels.snapshot();
+            let bounds = key_bounds::<G>(Channels::<Sym<G>>::KEYS);
+            duties.push(Duty::new(clause::effect(CHANNELS), when, bounds, move |k| {
+                let mut lock = locks.lock_of(k[0]);
+                for (by, event) in &past.events[from..] {
+                    match replay::lock(k[0], lock, *by, event) {
+                        Ok(next) => lock = next,
+                        Err(_) => return false,
+                    }
+                }
+                let now = now.lock_of(k[0]);
+                lock.holder == now.holder && lock.budget == now.budget && lock.words == now.words
+            }));
+        }
+        duties
+    }
+
+    /// The allocation table, whose lock was taken when so many events had been logged, is as the events since say.
+    pub fn owe_table(&self, from: usize, taken: Rc<dyn Any>, left: &AllocTable<Sym<G>>) -> Duty {
+        let (since, left) = (events::<G>(from), left.snapshot());
+        let bounds = key_bounds::<G>(AllocTable::<Sym<G>>::KEYS);
+        Duty::new(clause::effect(AllocTable::<Sym<G>>::NAME), "at unlock", bounds, move |k| {
+            let of = |table: &AllocTable<Sym<G>>| {
+                (table.frames.get([k[0]]), Sym::<G>::present(&table.owner).owners.get([k[0]]))
+            };
+            let mut entry = of(taken.downcast_ref().expect("it was the table that was taken"));
+            for (by, event) in &since {
+                match replay::frame(k[0], entry, *by, event) {
+                    Ok(next) => entry = next,
+                    Err(_) => return false,
+                }
+            }
+            let (frame, owner) = of(&left);
+            entry.0.kind == frame.kind && entry.0.alloc.0 == frame.alloc.0 && entry.1.cpu == owner.cpu
+        })
+    }
+
+    /// The queue of row `row` is as the events say, when its lock is given back.
+    pub fn owe_queue(&self, family: u32, row: SymWord, left: &Fifo<Sym<G>>) -> Duty {
+        let (past, left) = (self.past(), left.snapshot());
+        Duty::new(clause::effect("queues"), "at unlock", Vec::new(), move |_| {
+            past.replay().is_ok_and(|replayed| replayed.scheduler.is(queue_of(family, row), &left))
+        })
+    }
+
+    /// What this CPU owns is as the events say, at the end.
+    pub fn owns(&self, after: &State<G>) -> bool {
+        self.past().replay().is_ok_and(|replayed| {
+            let scheduler = &replayed.scheduler;
+            scheduler.current == after.own.cur && scheduler.is(QueueOf::Ready(after.own.cpu), &after.own.ready)
+        })
+    }
+
+    /// `wanted` holds of all that was logged, each event with what the replay says of it, and tagged with this CPU.
+    pub fn logs(&self, wanted: impl FnOnce(&[(Event<Sym<G>>, Out<Sym<G>>)]) -> bool) -> bool {
+        self.past().replay().is_ok_and(|replayed| wanted(&replayed.outs))
+    }
+}
+
+fn queue_of<G: Geometry>(family: u32, row: SymWord) -> QueueOf<Sym<G>> {
+    match family {
+        Pending::FIRST => QueueOf::Pending(row),
+        Sleeping::FIRST => QueueOf::Sleeping(row),
+        _ => unreachable!("there are two families of queues"),
+    }
+}
+
+/// A past that was replayed.
+struct Replayed<G: Geometry> {
+    scheduler: Positions<G>,
+    outs: Vec<(Event<Sym<G>>, Out<Sym<G>>)>,
+}
+
+impl<G: Geometry> Past<G> {
+    fn replay(&self) -> Result<Replayed<G>, Undefined> {
+        let own = &self.start.own;
+        let ready = Queue::new(QueueOf::Ready(own.cpu), &own.ready);
+        let mut scheduler = Positions {
+            current: own.cur,
+            threads: Rc::new(self.start.threads.snapshot()),
+            changed: Vec::new(),
+            queues: vec![ready],
+        };
+        let mut moments = self.moments.iter().peekable();
+        let mut outs = Vec::new();
+        for (number, (by, event)) in self.events.iter().enumerate() {
+            while let Some((_, moment)) = moments.next_if(|(at, _)| *at <= number) {
+                scheduler.is_at(moment);
+            }
+            if *by != own.cpu {
+                return Err(Undefined::NotRunning);
+            }
+            outs.push((*event, replay::schedule(&mut scheduler, *by, event)?));
+        }
+        moments.for_each(|(_, moment)| scheduler.is_at(moment));
+        Ok(Replayed { scheduler, outs })
+    }
+}
+
+/// A queue, by its positions.
+struct Queue<G: Geometry> {
+    of: QueueOf<Sym<G>>,
+    lo: SymNat,
+    hi: SymNat,
+    /// Who the list says is first of those that were there.
+    head: SymWord,
+    /// Who joined.
+    joined: VecDeque<SymWord>,
+}
+
+impl<G: Geometry> Queue<G> {
+    fn new(of: QueueOf<Sym<G>>, fifo: &Fifo<Sym<G>>) -> Self {
+        let span = Sym::<G>::present(&fifo.span);
+        Queue { of, lo: span.lo, hi: span.hi, head: fifo.head, joined: VecDeque::new() }
+    }
+
+    /// Its id.
+    fn id(&self) -> SymWord {
+        match self.of {
+            QueueOf::Ready(cpu) => cpu,
+            QueueOf::Pending(cpu) => cpu + Pending::FIRST,
+            QueueOf::Sleeping(cv) => cv + Sleeping::FIRST,
+        }
+    }
+}
+
+/// Where each thread is, as the replay has it.
+struct Positions<G: Geometry> {
+    /// Who runs on this CPU.
+    current: SymWord,
+    /// The threads as the others left them.
+    threads: Rc<Threads<Sym<G>>>,
+    /// What events have changed since, oldest first.
+    changed: Vec<(SymWord, ThreadGhost<Sym<G>>)>,
+    /// The queues that this CPU has, or whose locks it took.
+    queues: Vec<Queue<G>>,
+}
+
+impl<G: Geometry> Positions<G> {
+    fn is_at(&mut self, moment: &Moment<G>) {
+        match moment {
+            Moment::Moved(threads, _) => {
+                self.threads = threads.clone();
+                self.changed.clear();
+            }
+            Moment::Locked(of, fifo) => {
+                self.queues.retain(|queue| !same(queue.of, *of));
+                self.queues.push(Queue::new(*of, fifo));
+            }
+        }
+    }
+
+    fn thread(&self, thread: SymWord) -> ThreadGhost<Sym<G>> {
+        let changed = self.changed.iter().rev().find(|(key, _)| *key == thread);
+        changed.map_or_else(|| self.threads.tcb.get([thread]), |(_, changed)| *changed)
+    }
+
+    fn change(&mut self, thread: SymWord, change: impl FnOnce(&mut ThreadGhost<Sym<G>>)) {
+        let mut value = self.thread(thread);
+        change(&mut value);
+        self.changed.push((thread, value));
+    }
+
+    fn queue(&self, of: QueueOf<Sym<G>>) -> Result<usize, Undefined> {
+        self.queues.iter().position(|queue| same(queue.of, of)).ok_or(Undefined::NoQueue)
+    }
+
+    /// The queue holds the positions that `fifo` holds.
+    fn is(&self, of: QueueOf<Sym<G>>, fifo: &Fifo<Sym<G>>) -> bool {
+        let span = Sym::<G>::present(&fifo.span);
+        self.queue(of).is_ok_and(|at| self.queues[at].lo == span.lo && self.queues[at].hi == span.hi)
+    }
+}
+
+/// The same queue, as far as terms say.
+fn same<G: Geometry>(one: QueueOf<Sym<G>>, other: QueueOf<Sym<G>>) -> bool {
+    match (one, other) {
+        (QueueOf::Ready(a), QueueOf::Ready(b))
+        | (QueueOf::Pending(a), QueueOf::Pending(b))
+        | (QueueOf::Sleeping(a), QueueOf::Sleeping(b)) => a.0 == b.0,
+        _ => false,
+    }
+}
+
+impl<G: Geometry> Scheduler<Sym<G>> for Positions<G> {
+    fn running(&self, _: SymWord) -> SymWord {
+        // Every event is this CPU's.
+        self.current
+    }
+
+    fn place(&self, thread: SymWord) -> SymWord {
+        self.thread(thread).place
+    }
+
+    fn home(&self, thread: SymWord) -> SymWord {
+        self.thread(thread).home
+    }
+
+    fn spawn(&mut self, thread: SymWord, cpu: SymWord) {
+        self.change(thread, |thread| thread.home = cpu);
+    }
+
+    fn run(&mut self, _: SymWord, thread: SymWord) {
+        self.current = thread;
+        self.change(thread, |thread| thread.place = place::RUN.into());
+    }
+
+    fn push(&mut self, of: QueueOf<Sym<G>>, thread: SymWord) -> Result<(), Undefined> {
+        let at = self.queue(of)?;
+        let (id, last) = (self.queues[at].id(), self.queues[at].hi);
+        self.change(thread, |thread| (thread.place, thread.seq) = (id, last));
+        self.queues[at].hi = last + 1;
+        self.queues[at].joined.push_back(thread);
+        Ok(())
+    }
+
+    fn pop(&mut self, of: QueueOf<Sym<G>>) -> Result<Option<SymWord>, Undefined> {
+        let at = self.queue(of)?;
+        let (id, first) = (self.queues[at].id(), self.queues[at].lo);
+        // That a list without a head holds no positions is a fact about any thread: it is looked at where one is read.
+        let _ = self.threads.tcb.get([self.current]);
+        if first == self.queues[at].hi {
+            return Ok(None);
+        }
+        let head = self.queues[at].head;
+        let thread = if head != NO_THREAD {
+            self.queues[at].head = self.threads.next.get([head]).thread;
+            head
+        } else {
+            self.queues[at].joined.pop_front().ok_or(Undefined::NoQueue)?
+        };
+        let found = self.thread(thread);
+        if found.place != id || found.seq != first {
+            return Err(Undefined::NoQueue);
+        }
+        self.queues[at].lo = first + 1;
+        self.change(thread, |thread| thread.place = place::FLIGHT.into());
+        Ok(Some(thread))
+    }
+}

@@ -1,0 +1,317 @@
+//! What the reference's page proves (section 10.1), joined with what a run has proved: an obligation stands only where the
+//! rows that it is about were run, are proved, and prove each clause that it is made of.
+use crate::clause;
+use crate::machine::Sym;
+use crate::prove::Ground;
+use crate::report::{Part, Row, Status};
+use domain::X64;
+use layer::invariant::{Class as Facts, by_construction, facts};
+use layer::obligation::{About, CLASSES, Class, INTERNAL, Obligation, SILENT};
+use serde::Serialize;
+
+/// The theorem about the state before `sched_init`.
+const FIRST: &str = "init_adt";
+/// The theorem about what `palloc` gives.
+const ALLOCATION: &str = "palloc_inv_prop";
+
+/// How an obligation stands, from good to bad.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// Each clause of it is proved.
+    Proved,
+    /// A row that it is about was not run.
+    NotRun,
+    /// A row that it is about proves nothing.
+    Vacuous,
+    /// Of a row that it is about the solver does not know whether it holds.
+    Unknown,
+    /// Something of a row that it is about does not hold.
+    Failed,
+    /// A row that it is about is proved, but not all of the obligation's clauses are among what it proves.
+    Missing,
+}
+
+impl Standing {
+    /// Its word in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Proved => "proved",
+            Standing::NotRun => "not run",
+            Standing::Vacuous => "vacuous",
+            Standing::Unknown => "unknown",
+            Standing::Failed => "failed",
+            Standing::Missing => "a clause is missing",
+        }
+    }
+
+    fn of(status: Status) -> Standing {
+        match status {
+            Status::Proved => Standing::Proved,
+            Status::Vacuous => Standing::Vacuous,
+            Status::Unknown => Standing::Unknown,
+            Status::Failed => Standing::Failed,
+        }
+    }
+}
+
+/// What a row of the proof table proves of an obligation.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proof {
+    /// The row.
+    pub row: &'static str,
+    /// The clauses of it that count, those that are there.
+    pub clauses: Vec<String>,
+    /// Those that are not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// An obligation of an instance.
+#[derive(Clone, Debug, Serialize)]
+pub struct Shown {
+    /// What is to be shown.
+    pub obligation: &'static str,
+    /// Whether it is.
+    pub status: Standing,
+    /// By which rows and clauses.
+    pub proofs: Vec<Proof>,
+    /// Clauses that belong to it and that the types make true.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_construction: Vec<&'static str>,
+}
+
+/// An instance of the page.
+#[derive(Clone, Debug, Serialize)]
+pub struct Instance {
+    /// Its name on the page.
+    pub name: &'static str,
+    /// Its class.
+    pub class: &'static str,
+    /// What may be assumed for it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub premise: &'static str,
+    /// The worst of its obligations.
+    pub status: Standing,
+    /// What is to be shown of it.
+    pub obligations: Vec<Shown>,
+}
+
+impl Instance {
+    /// The rows that show it, each once.
+    pub fn rows(&self) -> Vec<&'static str> {
+        let mut rows: Vec<&str> =
+            self.obligations.iter().flat_map(|shown| &shown.proofs).map(|proof| proof.row).collect();
+        rows.dedup();
+        rows
+    }
+}
+
+/// What the page proves.
+#[derive(Clone, Default, Debug, Serialize)]
+pub struct Page {
+    /// The 41 instances, with their 108 obligations.
+    pub instances: Vec<Instance>,
+    /// The primitives that give a value only, of which the whole state is shown to stay.
+    pub silent: Vec<Instance>,
+    /// The internal functions that have lemmas of their own, and what an allocation gives.
+    pub lemmas: Vec<Instance>,
+}
+
+impl Page {
+    /// What `rows` prove of the page.
+    pub(crate) fn of(rows: &[&Row]) -> Page {
+        let of = |class: &Class| -> Vec<Instance> {
+            class.instances.iter().map(|&(name, about)| instance(class, name, about, rows)).collect()
+        };
+        let mut lemmas = of(&INTERNAL);
+        lemmas.push(allocation(rows));
+        Page { instances: CLASSES.iter().flat_map(of).collect(), silent: of(&SILENT), lemmas }
+    }
+
+    /// All of it.
+    pub fn all(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter().chain(&self.silent).chain(&self.lemmas)
+    }
+
+    /// How the instances stand, and what goes with them, in a sentence each.
+    pub fn summary(&self) -> [String; 3] {
+        let counted = |what: &str, of: &[Instance]| {
+            let all = || of.iter().flat_map(|instance| &instance.obligations);
+            let proved = all().filter(|shown| shown.status == Standing::Proved).count();
+            let how = if proved == all().count() { "all proved".to_string() } else { format!("{proved} proved") };
+            format!("{} {what}, {} obligations: {how}", of.len(), all().count())
+        };
+        [
+            counted("instances", &self.instances),
+            counted("silent primitives", &self.silent),
+            counted("lemmas", &self.lemmas),
+        ]
+    }
+
+    /// Whether all of it is proved.
+    pub fn is_proved(&self) -> bool {
+        self.all().all(|instance| instance.status == Standing::Proved)
+    }
+}
+
+/// How `instance`, which is about `about`, stands.
+fn instance(class: &Class, name: &'static str, about: About, rows: &[&Row]) -> Instance {
+    let about: &[&'static str] = match about {
+        About::State => &[FIRST],
+        About::Call(name) => &[name],
+        About::Fault => &["exec_load", "exec_store"],
+    };
+    let obligations = class.obligations.iter().map(|&obligation| shown(obligation, about, rows)).collect();
+    made(name, class.name, class.premise, obligations)
+}
+
+fn made(name: &'static str, class: &'static str, premise: &'static str, obligations: Vec<Shown>) -> Instance {
+    let status = obligations.iter().map(|shown| shown.status).max().unwrap_or(Standing::Proved);
+    Instance { name, class, premise, status, obligations }
+}
+
+fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown {
+    let constructed = |letter: char, is_bound: bool| -> Vec<&'static str> {
+        let numbers = by_construction().map(|(number, _)| number).filter(|number| number.starts_with(letter));
+        numbers.filter(|&number| !is_bound || number == "L").collect()
+    };
+    let (clauses, by_construction) = match obligation {
+        Obligation::Low | Obligation::LowAtFirst => (of_facts(Facts::Low), constructed('L', false)),
+        Obligation::High | Obligation::HighAtFirst => (of_facts(Facts::High), constructed('H', false)),
+        Obligation::Mode => (vec![clause::MODE.to_string()], Vec::new()),
+        // Nothing speaks of a bound, so that there is nothing to prove.
+        Obligation::LowMonotone => (Vec::new(), constructed('L', true)),
+        Obligation::Unchanged => (vec![clause::UNCHANGED.to_string()], Vec::new()),
+    };
+    // The page assumes H and L; what stays as it is does so where D holds as well.
+    let ground = if obligation == Obligation::Unchanged { Ground::Derived } else { Ground::High };
+    let about = if clauses.is_empty() { &[] } else { about };
+    by_rows(obligation.word(), ground, about, &clauses, by_construction, rows)
+}
+
+/// What the rows called `about` prove of `clauses` on `ground`.
+fn by_rows(
+    obligation: &'static str,
+    ground: Ground,
+    about: &[&'static str],
+    clauses: &[String],
+    by_construction: Vec<&'static str>,
+    rows: &[&Row],
+) -> Shown {
+    let mut status = Standing::Proved;
+    let mut proofs = Vec::new();
+    for &name in about {
+        let row = rows.iter().find(|row| row.name == name);
+        let parts: Vec<&Part> =
+            row.iter().flat_map(|row| &row.parts).filter(|part| part.ground.is_none_or(|of| of == ground)).collect();
+        let (there, missing): (Vec<String>, Vec<String>) = clauses
+            .iter()
+            .cloned()
+            .partition(|clause| !parts.is_empty() && parts.iter().all(|part| part.clauses.contains(clause)));
+        let of_parts = parts.iter().map(|part| Standing::of(part.status)).max().unwrap_or(Standing::NotRun);
+        let of_row = if of_parts == Standing::Proved && !missing.is_empty() { Standing::Missing } else { of_parts };
+        status = status.max(of_row);
+        proofs.push(Proof { row: name, clauses: there, missing });
+    }
+    Shown { obligation, status, proofs, by_construction }
+}
+
+/// The clauses of one part of the invariant.
+fn of_facts(class: Facts) -> Vec<String> {
+    let all = facts::<Sym<X64>>().filter(|fact| fact.class == class);
+    all.map(|fact| clause::fact(fact.number, fact.name)).collect()
+}
+
+/// The postcondition of `palloc` that the page has as a lemma.
+fn allocation(rows: &[&Row]) -> Instance {
+    let clauses = crate::theorems::ALLOCATED.map(str::to_string);
+    let shown = by_rows("postcondition", Ground::Derived, &[ALLOCATION], &clauses, Vec::new(), rows);
+    made(ALLOCATION, "lemma", "", vec![shown])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Failure, Reason};
+    use crate::prove::Outcome;
+
+    /// Rows that prove all that there is to prove, as if they had been run.
+    fn rows() -> Vec<Row> {
+        let named = |class: &Class| class.instances.iter().map(|&(_, about)| about).collect::<Vec<About>>();
+        let calls = CLASSES.iter().chain([&SILENT, &INTERNAL]).flat_map(named);
+        let mut names: Vec<&str> =
+            calls.filter_map(|about| if let About::Call(name) = about { Some(name) } else { None }).collect();
+        names.push("exec_load");
+        let mut all: Vec<Row> = names.into_iter().map(|name| Row::new(0, name)).collect();
+        let outcome = |clauses: Vec<String>| Outcome { clauses, successful_paths: 1, ..Outcome::default() };
+        let kept = || [of_facts(Facts::Low), of_facts(Facts::High), vec![clause::MODE.to_string()]].concat();
+        for row in &mut all {
+            row.add(Some(Ground::High), "x86-64", outcome(kept()), 0.0);
+            row.add(Some(Ground::Derived), "x86-64", outcome(vec![clause::UNCHANGED.to_string()]), 0.0);
+        }
+        for (name, clauses) in [(FIRST, kept()), (ALLOCATION, crate::theorems::ALLOCATED.map(str::to_string).into())] {
+            let mut row = Row::new(0, name);
+            row.add(None, "x86-64", outcome(clauses), 0.0);
+            all.push(row);
+        }
+        all
+    }
+
+    fn page(rows: &[Row]) -> Page {
+        Page::of(&rows.iter().collect::<Vec<_>>())
+    }
+
+    /// The names of instances that do not stand, with how.
+    fn broken(page: &Page) -> Vec<(&'static str, Standing)> {
+        page.all()
+            .filter(|instance| instance.status != Standing::Proved)
+            .map(|instance| (instance.name, instance.status))
+            .collect()
+    }
+
+    #[test]
+    fn what_is_proved_stands() {
+        let page = page(&rows());
+        assert_eq!(broken(&page), []);
+        let obligations: usize = page.instances.iter().map(|instance| instance.obligations.len()).sum();
+        assert_eq!((page.instances.len(), obligations, page.silent.len(), page.lemmas.len()), (41, 108, 27, 6));
+    }
+
+    #[test]
+    fn every_clause_counts() {
+        let all = rows();
+        for (i, row) in all.iter().enumerate() {
+            for (j, part) in row.parts.iter().enumerate() {
+                for (k, clause) in part.clauses.iter().enumerate() {
+                    let counts = page(&all).all().any(|instance| {
+                        let proofs = || instance.obligations.iter().flat_map(|shown| &shown.proofs);
+                        let ground = if clause == clause::UNCHANGED { Ground::Derived } else { Ground::High };
+                        part.ground.is_none_or(|of| of == ground)
+                            && proofs().any(|proof| proof.row == row.name && proof.clauses.contains(clause))
+                    });
+                    let mut without = all.clone();
+                    without[i].parts[j].clauses.remove(k);
+                    let page = page(&without);
+                    let missing = broken(&page);
+                    assert_eq!(counts, !missing.is_empty(), "{} without {clause}", row.name);
+                    assert!(missing.iter().all(|(_, status)| *status == Standing::Missing), "{missing:?}");
+                    assert_eq!(counts, !page.is_proved());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_failed_or_was_not_run_does_not_stand() {
+        let mut all = rows();
+        all.retain(|row| row.name != "palloc");
+        assert_eq!(broken(&page(&all)), [("palloc_inv", Standing::NotRun)]);
+
+        let mut all = rows();
+        let row = all.iter_mut().find(|row| row.name == "exec_load").expect("it is there");
+        let failures = vec![Failure::of("H12 valid_dirty".to_string(), Reason::Unknown)];
+        row.add(Some(Ground::High), "reference", Outcome { failures, ..Outcome::default() }, 0.0);
+        assert_eq!(broken(&page(&all)), [("trapinfo_set_inv", Standing::Unknown)]);
+    }
+}

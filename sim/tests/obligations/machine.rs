@@ -1,0 +1,67 @@
+//! Machines to test on.
+use layer::channel::{Channel, Cv, acquire_lock_chan};
+use layer::constants::{KERN_LOW, SLP_Q, TOTAL_CPU};
+use layer::fields::Context;
+use layer::process::{proc_exit_user, proc_start_user, sched_init};
+use layer::state::Cpu;
+use layer::thread::{thread_sleep, thread_yield};
+use sim::board::{self, Board, Memory};
+use sim::check::check;
+use sim::machine::{Sim, processor, shared};
+use sim::serial::Script;
+use sim::sparse::Cells;
+use std::sync::Arc;
+
+/// A CPU of a machine that lives as long as its test.
+pub type Processor = Cpu<'static, Sim>;
+
+/// A context in which nothing is of interest.
+pub const CONTEXT: Context<Sim> = Context { esp: 0, ra: 0 };
+
+/// Memory with `pages` pages for users, at the beginning of their area.
+pub fn memory(pages: u32) -> Memory {
+    Memory::all(KERN_LOW + pages)
+}
+
+/// So many CPUs of a machine, before `sched_init`.
+pub fn off(memory: Memory, cpus: u32, serial: Script) -> Vec<Processor> {
+    let mut board = Board::bare(memory);
+    board.serial = serial;
+    board::seat(Arc::new(board), None);
+    let shared = &*Box::leak(Box::new(shared()));
+    (0..cpus).map(|cpu| processor(shared, cpu)).collect()
+}
+
+/// So many CPUs of a machine, after it.
+pub fn boot(memory: Memory, cpus: u32) -> Vec<Processor> {
+    let mut cpus = off(memory, cpus, Script::default());
+    cpus.iter_mut().for_each(|cpu| sched_init(cpu, 0).expect("a good machine"));
+    cpus
+}
+
+/// The invariant holds on all of them.
+pub fn assert_invariant(cpus: &[Processor]) {
+    for (current, cpu) in (0..TOTAL_CPU).zip(cpus) {
+        assert_eq!(check(cpu, current, Cells::Neighbours), [], "on CPU {current}");
+    }
+}
+
+/// The next thread of a CPU runs.
+pub fn next(cpu: &mut Processor) -> u32 {
+    let _resume = thread_yield(cpu, CONTEXT).expect("a main thread can always yield");
+    cpu.own.cur
+}
+
+/// The running thread sleeps on a condition variable.
+pub fn sleep(cpu: &mut Processor, cv: u32) {
+    acquire_lock_chan(cpu, Channel(SLP_Q + cv)).expect("the lock is free");
+    let _resume = thread_sleep(cpu, Cv(cv), CONTEXT).expect("another thread is ready");
+}
+
+/// A program runs, makes its accesses, and comes back to the kernel.
+pub fn in_program<R>(cpu: &mut Processor, run: impl FnOnce(&mut Processor) -> R) -> R {
+    let _to_user = proc_start_user(cpu).expect("kernel mode");
+    let result = run(cpu);
+    proc_exit_user(cpu, [0; 25]).expect("user mode");
+    result
+}

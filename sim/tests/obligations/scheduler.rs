@@ -1,0 +1,155 @@
+//! D.6 and D.7: round robin, wake-up in time, and no wake-up that is lost.
+use crate::machine::{CONTEXT, Processor, assert_invariant, boot, memory, next, sleep};
+use domain::Map;
+use layer::channel::{Channel, Cv, acquire_lock_chan, release_lock_chan};
+use layer::constants::{MAX_CHILDREN, SLP_Q, TOTAL_CPU};
+use layer::process::proc_create;
+use layer::thread::{thread_sleep, thread_wakeup};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// Up to so many children of the running thread, which get no pages.
+fn children(cpu: &mut Processor, many: u32) -> Vec<u32> {
+    let left = MAX_CHILDREN - cpu.own.ac.get([cpu.own.cur]).nchildren;
+    (0..many.min(left)).map(|_| proc_create(cpu, 0, 0, 0).expect("a child number is free")).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn d06_as_many_yields_as_threads_come_round(families in prop::collection::vec(0..=MAX_CHILDREN, 1..9)) {
+        let mut cpus = boot(memory(64), 1);
+        let cpu = &mut cpus[0];
+        // Whoever runs has children, and then the next one does.
+        let mut threads = BTreeSet::from([cpu.own.cur]);
+        for many in families {
+            threads.extend(children(cpu, many));
+            next(cpu);
+        }
+        let first = cpu.own.cur;
+        let round: Vec<u32> = (0..threads.len()).map(|_| next(cpu)).collect();
+        prop_assert_eq!(round.last(), Some(&first));
+        prop_assert_eq!(round.iter().copied().collect::<BTreeSet<_>>(), threads, "each has run once");
+        let again: Vec<u32> = (0..round.len()).map(|_| next(cpu)).collect();
+        prop_assert_eq!(again, round, "and in the same order again");
+        assert_invariant(&cpus);
+    }
+
+    #[test]
+    fn d06_who_was_woken_runs_in_time(others in 1..8u32, sleepers in 1..8u32, remote in any::<bool>()) {
+        let mut cpus = boot(memory(64), 2);
+        let sleepers = sleepers.min(MAX_CHILDREN - others);
+        let main = cpus[0].own.cur;
+        children(&mut cpus[0], others);
+        let asleep = children(&mut cpus[0], sleepers);
+        // Each of them sleeps on a condition variable of its own when its turn comes, which makes the next one run.
+        next(&mut cpus[0]);
+        while cpus[0].own.cur != main {
+            match asleep.iter().position(|&thread| thread == cpus[0].own.cur) {
+                Some(cv) => sleep(&mut cpus[0], cv as u32),
+                None => drop(next(&mut cpus[0])),
+            }
+        }
+        let by = usize::from(remote);
+        for cv in 0..sleepers {
+            prop_assert_eq!(thread_wakeup(&mut cpus[by], Cv(cv)), Ok(1));
+            prop_assert_eq!(thread_wakeup(&mut cpus[by], Cv(cv)), Ok(0), "it sleeps no more");
+        }
+        let ran: Vec<u32> = (0..2 * (others + 2 * sleepers + 1)).map(|_| next(&mut cpus[0])).collect();
+        // A local one is behind those that are ready; a remote one has to be taken out of the pending queue before, one
+        // a switch, and is then behind the others and those that were taken out before it.
+        for (place, &thread) in (1..).zip(&asleep) {
+            let most = if remote { place + others + place } else { others + place };
+            let at = (1..).zip(&ran).find(|(_, ran)| **ran == thread).map(|(at, _)| at);
+            prop_assert!(at.is_some_and(|at| at <= most), "{} runs at {:?} of {:?}, not by {}", thread, at, ran, most);
+        }
+        assert_invariant(&cpus);
+    }
+}
+
+/// What a CPU does next in a story of sleepers and a waker.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Act {
+    Acquire,
+    Sleep,
+    Wake,
+    Release,
+}
+
+use Act::*;
+
+/// The condition variable.
+const CV: u32 = 3;
+
+/// Plays the scripts of all CPUs, one act after the other in the order that `order` says; gives the next acts that are
+/// possible, by CPU.
+///
+/// What the acts give is held against a list of sleepers.
+fn play(scripts: &[&[Act]], order: &[usize]) -> Vec<usize> {
+    let mut cpus = boot(memory(64), scripts.len() as u32);
+    cpus.iter_mut().for_each(|cpu| drop(children(cpu, 1)));
+    let (mut done, mut holder, mut asleep, mut woken) = (vec![0; scripts.len()], None, Vec::new(), Vec::new());
+    for &me in order {
+        let cpu = &mut cpus[me];
+        match scripts[me][done[me]] {
+            Acquire => {
+                acquire_lock_chan(cpu, Channel(SLP_Q + CV)).expect("it is free");
+                holder = Some(me);
+            }
+            Sleep => {
+                asleep.push(cpu.own.cur);
+                let _resume = thread_sleep(cpu, Cv(CV), CONTEXT).expect("a child is ready");
+                holder = None;
+            }
+            Wake => {
+                let found = if asleep.is_empty() { 0 } else { 1 };
+                assert_eq!(thread_wakeup(cpu, Cv(CV)), Ok(found), "after {order:?} of {scripts:?}");
+                woken.extend((found == 1).then(|| asleep.remove(0)));
+            }
+            Release => {
+                release_lock_chan(cpu, Channel(SLP_Q + CV)).expect("it is held");
+                holder = None;
+            }
+        }
+        done[me] += 1;
+    }
+    assert_invariant(&cpus);
+    let acts = |me: usize| scripts[me].get(done[me]);
+    let possible: Vec<usize> =
+        (0..scripts.len()).filter(|&me| acts(me).is_some_and(|&act| act != Acquire || holder.is_none())).collect();
+    if possible.is_empty() {
+        // Whoever was woken runs again, and the others do not.
+        for cpu in &mut cpus {
+            let ran: BTreeSet<u32> = (0..6).map(|_| next(cpu)).collect();
+            assert!(woken.iter().all(|thread| thread - 1 != cpu.own.cpu || ran.contains(thread)), "{order:?}");
+            assert!(asleep.iter().all(|thread| !ran.contains(thread)), "{order:?}");
+        }
+    }
+    possible
+}
+
+/// Plays the scripts in every order that the lock admits; how many there are.
+fn play_all(scripts: &[&[Act]], order: &mut Vec<usize>) -> usize {
+    let possible = play(scripts, order);
+    let ends = usize::from(possible.is_empty());
+    let further = possible.into_iter().map(|me| {
+        order.push(me);
+        let orders = play_all(scripts, order);
+        order.pop();
+        orders
+    });
+    ends + further.sum::<usize>()
+}
+
+#[test]
+fn d07_no_wake_up_is_lost_in_any_order() {
+    let under_the_lock: &[Act] = &[Acquire, Wake, Release];
+    let mut orders = 0;
+    for waker in [under_the_lock, &[Wake], &[Wake, Wake]] {
+        orders += play_all(&[&[Acquire, Sleep], waker], &mut Vec::new());
+        orders += play_all(&[&[Acquire, Sleep], waker, &[Acquire, Sleep]], &mut Vec::new());
+    }
+    orders += play_all(&[&[Acquire, Sleep], under_the_lock, under_the_lock], &mut Vec::new());
+    assert!(orders > 40 && TOTAL_CPU > 2, "{orders}");
+}

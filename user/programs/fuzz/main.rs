@@ -1,0 +1,222 @@
+//! Random system calls with random and boundary arguments, from several processes at once. What it asks for makes no sense;
+//! the kernel has to refuse it or to obey, and to go on.
+//!
+//! What a process has to do is in its quota: see [`role`].
+#![no_std]
+#![no_main]
+
+use abi::{ADR_HIGH, ADR_LOW, CHANNELS, CHILDREN, Call, Error, MESSAGE_WORDS, PAGE_SIZE};
+use user::random::Random;
+use user::sys::{self, Registers, syscall};
+use user::{image, memory, println, program, quota};
+
+program!(main);
+
+/// Number of this program.
+const SELF: u32 = image::number("fuzz").unwrap();
+
+/// Quotas at the start.
+mod role {
+    /// From here on, a helper, with the seed that is left; with less, nothing at all.
+    pub const HELPER: u32 = 128;
+    /// How many seeds a helper can have, and from which on it goes on for ever.
+    pub const HELPERS: u32 = 256;
+    pub const ENDLESS_HELPER: u32 = HELPER + HELPERS;
+    /// From here on, one that a main thread has started, with the seed that is left. It makes helpers.
+    pub const ROOT: u32 = 8192;
+    /// How many seeds it can have, and from which on it goes on for ever.
+    pub const ROOTS: u32 = 8192;
+    pub const ENDLESS_ROOT: u32 = ROOT + ROOTS;
+}
+
+/// Calls of one that does not go on for ever.
+const CALLS: u32 = 2000;
+/// Pages that one leaves alone, for its stack.
+const RESERVE: u32 = 4;
+
+/// Status: an answer was not one that there can be; the console says which.
+const FAILED: u32 = 1;
+
+/// Where a random address most often is.
+const ADDRESSES: [u32; 12] = [
+    0,
+    PAGE_SIZE - 1,
+    ADR_LOW - 1,
+    ADR_LOW,
+    ADR_LOW + PAGE_SIZE - 4,
+    memory::HEAP_LOW,
+    memory::HEAP_HIGH - 4,
+    ADR_HIGH - PAGE_SIZE,
+    ADR_HIGH - 4,
+    ADR_HIGH - 1,
+    ADR_HIGH,
+    0xFFFF_F000,
+];
+/// Other numbers at which something may change.
+const EDGES: [u32; 14] = [
+    0,
+    1,
+    2,
+    CHILDREN - 1,
+    CHILDREN,
+    CHANNELS - 1,
+    CHANNELS,
+    MESSAGE_WORDS,
+    MESSAGE_WORDS + 1,
+    PAGE_SIZE,
+    0x7FFF_FFFF,
+    0x8000_0000,
+    0xFFFF_FFFE,
+    0xFFFF_FFFF,
+];
+/// Channels on which the processes meet.
+const MEETING: u32 = 16;
+/// The stack, and what is right above the heap: nothing is received there.
+const STACK: u32 = ADR_HIGH - 256 * PAGE_SIZE;
+
+fn main() -> Result<u32, Error> {
+    let quota = quota::quota_at_start()?;
+    match quota {
+        role::ROOT.. => {
+            let endless = quota >= role::ENDLESS_ROOT;
+            let seed = quota - if endless { role::ENDLESS_ROOT } else { role::ROOT };
+            println!("fuzz: seed {seed}");
+            let mut random = Random::new(seed.into());
+            for _ in 1..CHILDREN {
+                let helper = if endless { role::ENDLESS_HELPER } else { role::HELPER };
+                sys::spawn(SELF, helper + random.below(role::HELPERS))?;
+            }
+            Ok(Fuzzer { random, waits: false, left: sys::get_quota()? }.run(endless))
+        }
+        role::HELPER.. => {
+            let endless = quota >= role::ENDLESS_HELPER;
+            let random = Random::new((quota - role::HELPER).into());
+            Ok(Fuzzer { random, waits: true, left: sys::get_quota()? }.run(endless))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// A process that makes calls.
+struct Fuzzer {
+    random: Random,
+    /// It may make calls that wait. Roots do not, so that somebody is always there who takes messages out of channels and
+    /// puts some there.
+    waits: bool,
+    /// Pages that were left when it last asked.
+    left: u32,
+}
+
+impl Fuzzer {
+    fn run(mut self, endless: bool) -> u32 {
+        let mut calls = 0;
+        while endless || calls < CALLS {
+            calls += 1;
+            if let Err((registers, answer)) = self.call() {
+                println!("fuzz: FAILED: {registers:x?} was answered with {answer:x?}");
+                return FAILED;
+            }
+            if calls % 64 == 0 && !self.look_around() {
+                return FAILED;
+            }
+        }
+        0
+    }
+
+    /// Makes a call; gives it and its answer if that is none that there can be.
+    fn call(&mut self) -> Result<(), (Registers, Registers)> {
+        let mut number = match self.random.below(16) {
+            0 => self.random.next() as u32,
+            1 => self.random.below(64),
+            _ => self.random.choose(Call::ALL) as u32,
+        };
+        // The end is for those who are done.
+        if number == Call::Exit as u32 {
+            number = Call::Yield as u32;
+        }
+        let mut arguments = [(); 5].map(|()| self.argument());
+        match Call::ALL.iter().find(|&&call| call as u32 == number) {
+            // What is printed takes long.
+            Some(Call::Puts) => arguments[1] %= 17,
+            Some(Call::Spawn) if self.random.below(4) != 0 => number = Call::GetQuota as u32,
+            Some(Call::Send | Call::Recv) => self.meet(&mut number, &mut arguments),
+            _ => {}
+        }
+        // Of registers, only the low halves count.
+        let junk = |random: &mut Random| if random.below(8) == 0 { random.next() << 32 } else { 0 };
+        let mut wide = [0; 5];
+        for (wide, argument) in wide.iter_mut().zip(arguments) {
+            *wide = u64::from(argument) | junk(&mut self.random);
+        }
+        let registers = Registers { rax: u64::from(number) | junk(&mut self.random), values: wide };
+        // SAFETY: of the calls, one writes to memory, and `meet` keeps it away from all that is this program's.
+        let answer = unsafe { syscall(registers) };
+        let known = Call::ALL.iter().any(|&call| call as u32 == number);
+        let error = u32::try_from(answer.rax).ok().and_then(Error::from_number);
+        let right = match error {
+            Some(Error::InvalCallnr) => !known,
+            Some(_) => known,
+            None => false,
+        };
+        if right { Ok(()) } else { Err((registers, answer)) }
+    }
+
+    /// Makes a message one that somebody may be waiting for, as a rule, and keeps it away from the program's own memory.
+    fn meet(&mut self, number: &mut u32, arguments: &mut [u32; 5]) {
+        if self.random.below(8) != 0 {
+            arguments[0] %= MEETING;
+        }
+        if !self.waits {
+            // One that does not wait takes a message, and then there is room for one.
+            if *number == Call::Send as u32 && self.random.below(4) != 0 {
+                *number = Call::Recv as u32;
+            }
+            if *number == Call::Send as u32 {
+                let page = memory::HEAP_HIGH - PAGE_SIZE;
+                let values = [arguments[0].into(), page.into(), 0, 0, 0];
+                // SAFETY: the call writes to a page that nothing of this program's is on.
+                unsafe { syscall(Registers { rax: Call::Recv as u64, values }) };
+            } else {
+                arguments[3] = 0;
+            }
+        } else if self.random.below(4) != 0 {
+            arguments[3] = 0;
+        }
+        let at = arguments[1];
+        let image = ADR_LOW..ADR_LOW + memory::REGION_SIZE;
+        if *number == Call::Recv as u32 && (image.contains(&at) || (STACK..ADR_HIGH).contains(&at)) {
+            arguments[1] = if self.random.below(2) == 0 { 0 } else { memory::HEAP_LOW + at % (64 * PAGE_SIZE) };
+        }
+    }
+
+    /// A number that may be an argument.
+    fn argument(&mut self) -> u32 {
+        match self.random.below(8) {
+            0 => self.random.next() as u32,
+            1 | 2 => self.random.choose(&EDGES),
+            3 => self.random.choose(&ADDRESSES),
+            4 | 5 => memory::HEAP_LOW + self.random.below(64 * PAGE_SIZE),
+            _ => self.random.below(40),
+        }
+    }
+
+    /// Touches memory, and asks how much there is; whether that is what there can be.
+    fn look_around(&mut self) -> bool {
+        match sys::get_quota() {
+            Ok(left) if left <= self.left => {
+                self.left = left;
+                if left > RESERVE
+                    && self.random.below(4) == 0
+                    && let Some(page) = memory::take(1)
+                {
+                    page[self.random.below(PAGE_SIZE) as usize] = 1;
+                }
+                true
+            }
+            other => {
+                println!("fuzz: FAILED: {} pages were left, then {other:?}", self.left);
+                false
+            }
+        }
+    }
+}
