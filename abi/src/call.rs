@@ -34,9 +34,9 @@ macro_rules! calls {
             pub const ALL: &[Call] = &[$(Call::$name,)*];
 
             /// What the table says of it.
-            pub const fn row(self) -> &'static Row {
+            pub const fn row(self) -> Row {
                 match self {
-                    $(Call::$name => &Row {
+                    $(Call::$name => Row {
                         name: $word,
                         arguments: &[$(stringify!($argument)),*],
                         result: $result,

@@ -13,7 +13,7 @@ impl fmt::Display for Page {
     fn fmt(&self, page: &mut fmt::Formatter<'_>) -> fmt::Result {
         page.write_str(
             "# System calls\n\n\
-            <!-- Made by `cargo cairn calls`: do not edit. -->\n\n\
+            <!-- Made by `cargo cairn system-calls`: do not edit. -->\n\n\
             A program executes `syscall` with the number in RAX and arguments in RBX, R10, RDX, RSI and RDI, 32 bits each.\n\
             It finds an error number in RAX and the result in RBX; RCX and R11 are destroyed, the other registers are as\n\
             they were. `user::sys` has a function for each call.\n\n\
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn the_page_is_up_to_date() {
         let page = include_str!("../../docs/system-calls.md");
-        assert!(page == Page.to_string(), "stale: `cargo cairn calls > docs/system-calls.md`");
+        assert!(page == Page.to_string(), "stale: `cargo cairn system-calls > docs/system-calls.md`");
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod behaviours;
 
 use crate::archive;
 use crate::counts::Counts;
-use crate::emulator::{Ended, Run, Typing};
+use crate::emulator::{Ended, Run};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::job::{self, Boot, Job};
@@ -98,18 +98,19 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     let image = image::path(behaviour.image, behaviour.kind);
     let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
     if behaviour.archive {
-        archive::write(&archive, &image, "", &[], false)?;
+        let built = if behaviour.boot_list.is_empty() { Vec::new() } else { programs::build()? };
+        let programs: Vec<_> = built.iter().map(|program| (program.name, program.elf.as_slice())).collect();
+        archive::write(&archive, &image, behaviour.boot_list, &programs, false)?;
     }
     let ended = behaviour.emulator.run(&Run {
-        image: &image,
         archive: behaviour.archive.then_some(&*archive),
         cpus: behaviour.cpus,
         timeout: Some(behaviour.timeout),
-        gdb: false,
+        options: behaviour.options,
+        parts: behaviour.parts,
+        script: behaviour.script,
         show,
-        typing: &Typing::Nobody,
-        watch: None,
-        counted: false,
+        ..Run::of(&image)
     })?;
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
 }
@@ -122,8 +123,8 @@ const SEEDS: Range<u64> = 1..3;
 fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let job = Job::new(&[], behaviour.cpus)?;
     let timeout = Some(behaviour.timeout);
-    let Behaviour { emulator, image, kind, .. } = *behaviour;
-    let booted = job.booted(&Boot { emulator, image, kind, timeout, show, ..Boot::QUIET })?;
+    let Behaviour { emulator, image, kind, options, .. } = *behaviour;
+    let booted = job.booted(&Boot { emulator, image, kind, timeout, options, show, ..Boot::QUIET })?;
     let problems = job.problems(&booted);
     if !problems.is_empty() {
         return Ok(Some(format!("{}\n{}", problems.join("\n"), booted.console)));

@@ -61,12 +61,18 @@ pub struct Run<'a> {
     pub cpus: u32,
     /// When to ask the machine what it is doing and to end it.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
+    /// What the machine is made of; on QEMU only.
+    pub parts: Parts<'a>,
+    /// What to do to the machine: each once the console shows the text, behind what it showed before; on QEMU only.
+    pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
-    /// What is typed on the console; on QEMU only.
-    pub typing: &'a Typing,
+    /// Whether this process's terminal is the machine's console, in both directions: COM1; on QEMU only.
+    pub terminal: bool,
     /// How to watch it, if the boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,
     /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
@@ -74,15 +80,51 @@ pub struct Run<'a> {
     pub counted: bool,
 }
 
-/// Who types on the console, which then is the serial port.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Typing {
-    /// Nobody: what there is of a console only shows.
-    Nobody,
-    /// Whoever sits at this terminal, which shows the console.
-    Terminal,
-    /// These lines, one at a time when the shell's prompt appears.
-    Lines(Vec<String>),
+impl<'a> Run<'a> {
+    /// The image on the usual machine with one CPU and nothing else.
+    pub fn of(image: &'a Path) -> Run<'a> {
+        Run {
+            image,
+            archive: None,
+            cpus: 1,
+            timeout: None,
+            options: "",
+            parts: Parts::USUAL,
+            script: &[],
+            gdb: false,
+            show: false,
+            terminal: false,
+            watch: None,
+            counted: false,
+        }
+    }
+}
+
+/// What a machine is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Its processors, as QEMU calls them.
+    pub processor: &'a str,
+    /// How much memory it has.
+    pub memory: &'a str,
+    /// How its CPUs are arranged, if not in one socket.
+    pub topology: Option<&'a str>,
+    /// More of QEMU's arguments.
+    pub more: &'a [&'a str],
+}
+
+impl Parts<'_> {
+    /// What the kernel is made for.
+    pub const USUAL: Parts<'static> = Parts { processor: "max", memory: "2G", topology: None, more: &[] };
+}
+
+/// What is done to a machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Act<'a> {
+    /// This is typed on its first serial line.
+    Type(&'a str),
+    /// It is asked what it is doing, which ends it.
+    Interrupt,
 }
 
 /// How a run ended.

@@ -1,6 +1,6 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
-use crate::emulator::{self, Emulator, Outcome, Typing};
+use crate::emulator::{self, Act, Emulator, Outcome};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::watch::{Watch, Watched};
@@ -13,6 +13,7 @@ use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
+use user::command::PROMPT;
 
 /// The image of the kernel.
 const IMAGE: &str = "cairn";
@@ -29,6 +30,17 @@ pub struct Job {
     typing: Typing,
 }
 
+/// Who types on the console.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typing {
+    /// Nobody.
+    Nobody,
+    /// Whoever sits at this terminal, which shows the console.
+    Terminal,
+    /// These lines, one whenever the shell's prompt appears.
+    Lines(Vec<String>),
+}
+
 /// How to boot a job.
 #[derive(Clone, Copy)]
 pub struct Boot<'a> {
@@ -40,6 +52,8 @@ pub struct Boot<'a> {
     pub kind: Kind,
     /// When to give up.
     pub timeout: Option<Duration>,
+    /// Boot options, as the kernel reads them.
+    pub options: &'a str,
     /// Whether to wait for a debugger.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
@@ -55,6 +69,7 @@ impl Boot<'_> {
         image: IMAGE,
         kind: Kind::Fast,
         timeout: None,
+        options: "",
         gdb: false,
         show: false,
         watch: None,
@@ -146,7 +161,7 @@ impl Job {
 
     /// Boots it on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
-        let Boot { emulator, image: name, kind, timeout, gdb, show, watch } = *boot;
+        let Boot { emulator, image: name, kind, timeout, options, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
         let image = image::path(name, kind);
         let archive = workspace::target().join("kernel").join(format!("{name}-{}.tar", self.cpus));
@@ -158,16 +173,19 @@ impl Job {
                 image.display()
             );
         }
+        let lines: &[String] = if let Typing::Lines(lines) = &self.typing { lines } else { &[] };
+        let script: Vec<_> = lines.iter().map(|line| (PROMPT, Act::Type(line))).collect();
         let run = emulator::Run {
-            image: &image,
             archive: Some(&archive),
             cpus: self.cpus,
             timeout,
+            options,
             gdb,
             show,
-            counted: false,
-            typing: &self.typing,
             watch,
+            terminal: self.typing == Typing::Terminal,
+            script: &script,
+            ..emulator::Run::of(&image)
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
         let failure = (outcome != Outcome::Ended(Reason::Done)).then_some(Failure::Emulated(outcome));

@@ -30,6 +30,9 @@ pub struct Arguments {
     /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
     #[arg(long)]
     checked: bool,
+    /// The kind of the booted kernel's locks
+    #[arg(long, value_enum)]
+    lock: Option<Lock>,
     /// Evaluate the invariant on the running kernel, every so many seconds and at the end
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true, value_parser = seconds)]
     check: Option<Duration>,
@@ -57,6 +60,24 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Lock {
+    /// Who waits in line has a number
+    Ticket,
+    /// Who waits in line looks at a word of its own (Mellor-Crummey and Scott)
+    Mcs,
+}
+
+impl Lock {
+    /// The boot option.
+    fn option(self) -> &'static str {
+        match self {
+            Lock::Ticket => "lock=ticket",
+            Lock::Mcs => "lock=mcs",
+        }
+    }
+}
+
 /// Most differences that are shown.
 const SHOWN: usize = 20;
 
@@ -70,6 +91,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     };
     if arguments.gdb && machine != Machine::Qemu {
         return Err(Error::Needs { option: "--gdb", machine: "qemu" });
+    }
+    if arguments.lock.is_some() && emulator.is_none() {
+        return Err(Error::Needs { option: "--lock", machine: "qemu or bochs" });
     }
     if arguments.checked && emulator.is_none() {
         return Err(Error::Needs { option: "--checked", machine: "qemu or bochs" });
@@ -86,7 +110,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         Some(emulator) => {
             let kind = if arguments.checked { Kind::Checked } else { Kind::Fast };
             let watch = arguments.check.map(|every| Watch { every, until: None });
-            job.booted(&Boot { emulator, kind, timeout, gdb: arguments.gdb, show: true, watch, ..Boot::QUIET })?
+            let options = arguments.lock.map_or("", Lock::option);
+            job.booted(&Boot {
+                emulator,
+                kind,
+                timeout,
+                options,
+                gdb: arguments.gdb,
+                show: true,
+                watch,
+                ..Boot::QUIET
+            })?
         }
         None => job.hosted(arguments.seed, timeout, true)?,
     };

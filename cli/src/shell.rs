@@ -1,8 +1,8 @@
 //! `cairn shell`: boots the kernel with a shell at its serial port, and connects the terminal to that.
 
-use crate::emulator::{Emulator, Typing};
+use crate::emulator::Emulator;
 use crate::error::Error;
-use crate::job::{Boot, Job};
+use crate::job::{Boot, Job, Typing};
 use std::process::ExitCode;
 use std::time::Duration;
 

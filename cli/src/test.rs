@@ -5,9 +5,9 @@ mod page;
 
 use crate::boots;
 use crate::counts::Counts;
-use crate::emulator::{Emulator, Typing};
+use crate::emulator::Emulator;
 use crate::error::Error;
-use crate::job::{Boot, Job};
+use crate::job::{Boot, Job, Typing};
 use crate::{prove, setup};
 use cargo::cargo_test;
 use std::process::ExitCode;
@@ -37,7 +37,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
-    Step { key: "loom", name: "every interleaving on the lock", run: loom },
+    Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
     Step { key: "proofs", name: "proofs", run: prove::prove_all },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
     Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
@@ -82,9 +82,9 @@ fn workspace_tests() -> Result<Counts, Error> {
     cargo_test(&["--workspace"], &[])
 }
 
-/// The lock's tests under loom, which runs them in every interleaving.
+/// The tests of locks and doorbells under loom, which runs them in every interleaving.
 fn loom() -> Result<Counts, Error> {
-    let arguments = ["--package", "kernel", "--release", "--test", "loom_lock", "--target-dir", "target/loom"];
+    let arguments = ["--package", "kernel", "--release", "--test", "loom_*", "--target-dir", "target/loom"];
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
 }
 

@@ -5,6 +5,7 @@
 
 use crate::layout::MAX_CPUS;
 use crate::record::Record;
+use core::fmt;
 use core::ops::Range;
 
 /// Why the CPUs or the interrupt controller are not known: the firmware's fault, all.
@@ -18,6 +19,17 @@ pub enum Error {
     NoMadt,
     /// The MADT lists no I/O APIC for COM1.
     NoIoApic,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Error::NoRoot => "it has no ACPI tables, which say what CPUs and interrupt controllers there are",
+            Error::Damaged => "its ACPI tables are damaged",
+            Error::NoMadt => "its ACPI tables do not say what CPUs and interrupt controllers there are (no MADT)",
+            Error::NoIoApic => "it has no I/O APIC",
+        })
+    }
 }
 
 /// APIC numbers of the CPUs that can be used, at most [`MAX_CPUS`]: first that of the CPU that the machine started with,

@@ -31,6 +31,8 @@ reasons! {
     Interrupted = 0x13, "stopped from outside";
     /// Something went wrong while a report was being written.
     ReportFault = 0x14, "exception during a report";
+    /// The kernel cannot run on this machine.
+    Refused = 0x16, "the machine was refused";
     /// An image's own check did not hold, or a program did not end as expected.
     Failed = 0x15, "a check failed";
 }

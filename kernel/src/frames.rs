@@ -1,12 +1,22 @@
 //! Kernel memory at boot: ranges of free physical memory, from which page frames are cut and never
 //! given back. Users' frames are not here: the layer hands those out.
 
-use crate::layout::PAGE_SIZE;
+use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
+use core::fmt;
 use core::ops::Range;
 
 /// Most separate free ranges; every exclusion adds at most one.
 const MAX_RANGES: usize = 32;
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Error::OutOfMemory => "too little memory below 1 GiB",
+            Error::TooManyRanges => "its memory is in too many pieces",
+        })
+    }
+}
 
 /// Why memory could not be had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,9 +42,18 @@ impl Frames {
     pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, Error> {
         let mut frames = Frames::NONE;
         for range in map.ram() {
-            frames.push(range.start.max(window.start)..range.end.min(window.end))?;
+            let range = range.start.max(window.start)..range.end.min(window.end);
+            // Memory that the firmware reports twice is there once.
+            frames.exclude(range.clone())?;
+            frames.push(range)?;
         }
+        map.others().try_for_each(|range| frames.exclude(range))?;
         Ok(frames)
+    }
+
+    /// Users' page frames: which the kernel counts, and the layer hands out.
+    pub fn of_users(map: &MemoryMap) -> Result<Frames, Error> {
+        Frames::new(map, USER_FRAMES_START..USER_FRAMES_END)
     }
 
     fn push(&mut self, range: Range<u64>) -> Result<(), Error> {
@@ -50,7 +69,8 @@ impl Frames {
         if taken.is_empty() {
             return Ok(());
         }
-        let taken = taken.start / PAGE_SIZE * PAGE_SIZE..taken.end.next_multiple_of(PAGE_SIZE);
+        let end = taken.end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX);
+        let taken = taken.start / PAGE_SIZE * PAGE_SIZE..end;
         for index in 0..self.count {
             let range = self.ranges[index].clone();
             if range.start < taken.end && taken.start < range.end {
@@ -108,6 +128,28 @@ mod tests {
         assert_eq!(frames.allocate(GIB / PAGE_SIZE, PAGE_SIZE), Err(Error::OutOfMemory));
         assert_eq!(frames.allocate(u64::MAX, PAGE_SIZE), Err(Error::OutOfMemory));
         assert_eq!(frames.allocate(1, PAGE_SIZE), Ok(KERNEL_MEMORY_START));
+    }
+
+    #[test]
+    fn what_is_claimed_twice_is_handed_out_once_or_not_at_all() {
+        let mut map = MemoryMap::default();
+        let regions = [
+            (2 << 20, 4 << 20, Kind::Ram),
+            (3 << 20, 5 << 20, Kind::Ram),
+            (0x38_0800, 0x38_1000, Kind::Acpi),
+            (0, u64::MAX, Kind::Reserved),
+        ];
+        for &(start, end, kind) in &regions[..3] {
+            map.push(Region { start, end, kind }).expect("few regions");
+        }
+        let mut frames = Frames::new(&map, KERNEL_MEMORY_START..GIB).expect("few regions");
+        assert_eq!(frames.free_bytes(), (3 << 20) - PAGE_SIZE);
+        let mut seen = std::collections::BTreeSet::new();
+        while let Ok(frame) = frames.allocate(1, PAGE_SIZE) {
+            assert!(frame != 0x38_0000 && seen.insert(frame), "{frame:#x}");
+        }
+        map.push(Region { start: regions[3].0, end: regions[3].1, kind: regions[3].2 }).expect("few regions");
+        assert_eq!(Frames::new(&map, KERNEL_MEMORY_START..GIB).map(|frames| frames.free_bytes()), Ok(0));
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub mod lock;
 pub mod memory_map;
 pub mod multiboot2;
 pub mod once;
+pub mod options;
 pub mod programs;
 pub mod pvh;
 pub mod record;

@@ -61,7 +61,8 @@ impl MemoryMap {
         &self.regions[..self.count]
     }
 
-    /// The free memory as whole pages that nothing else claims a part of.
+    /// The free memory as whole pages. Careless firmware claims parts of it for other things as well
+    /// ([`others`](MemoryMap::others)).
     pub fn ram(&self) -> impl Iterator<Item = Range<u64>> {
         self.regions()
             .iter()
@@ -82,10 +83,21 @@ impl MemoryMap {
             .any(|region| region.kind != Kind::Reserved && region.start < range.end && range.start < region.end)
     }
 
-    /// Whether all of frame `number` is free memory.
+    /// Whether all of frame `number` is free memory, and nothing else claims a part of it.
     pub fn is_ram(&self, number: u32) -> bool {
         let start = u64::from(number) * PAGE_SIZE;
         self.ram().any(|range| range.start <= start && start + PAGE_SIZE <= range.end)
+            && !self.others().any(|range| range.start < start + PAGE_SIZE && start < range.end)
+    }
+
+    /// What is not free memory.
+    pub fn others(&self) -> impl Iterator<Item = Range<u64>> {
+        self.regions().iter().filter(|region| region.kind != Kind::Ram).map(|region| region.start..region.end)
+    }
+
+    /// Bytes of free memory from 4 GiB on, which the kernel leaves alone.
+    pub fn bytes_beyond(&self) -> u64 {
+        self.ram().map(|range| range.end.saturating_sub(range.start.max(4 * GIB))).sum()
     }
 
     /// Number of the first frame behind all free memory below 4 GiB.
@@ -95,7 +107,7 @@ impl MemoryMap {
         (end / PAGE_SIZE) as u32
     }
 
-    /// The users' page frames: from 1 GiB to the end of the memory that lies there, at most to 3.75 GiB.
+    /// Users' page frames without a hole: from 1 GiB to the end of the memory that lies there, at most to 3.75 GiB.
     /// Empty where there is no memory at 1 GiB.
     pub fn user_frames(&self) -> Range<u64> {
         let end =
@@ -107,6 +119,7 @@ impl MemoryMap {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frames::Frames;
 
     fn map(regions: &[(u64, u64, Kind)]) -> MemoryMap {
         let mut map = MemoryMap::default();
@@ -143,7 +156,31 @@ mod tests {
 
     #[test]
     fn memory_above_4_gib_is_left_alone() {
-        assert_eq!(map(&[(1 << 20, 2 * GIB, Kind::Ram), (4 * GIB, 6 * GIB, Kind::Ram)]).end_frame(), 1 << 19);
+        let map = map(&[(1 << 20, 2 * GIB, Kind::Ram), (4 * GIB, 6 * GIB, Kind::Ram)]);
+        assert_eq!((map.end_frame(), map.bytes_beyond()), (1 << 19, 2 * GIB));
+    }
+
+    #[test]
+    fn holes_are_no_memory() {
+        let map = map(&[
+            (1 << 20, GIB, Kind::Ram),
+            // A hole where users' frames begin, one in between, and one that the firmware says is memory as well.
+            (GIB + 0x4000, 2 * GIB, Kind::Ram),
+            (2 * GIB + 0x3000, 3 * GIB, Kind::Ram),
+            (3 * GIB - 0x1800, 3 * GIB - 0x1000, Kind::Reserved),
+        ]);
+        let frame = |address: u64| (address / PAGE_SIZE) as u32;
+        let around = |address: u64| [-1i64, 0, 1].map(|by| map.is_ram((i64::from(frame(address)) + by) as u32));
+        assert_eq!(around(GIB), [true, false, false]);
+        assert_eq!(around(GIB + 0x4000), [false, true, true]);
+        assert_eq!(around(2 * GIB + 0x1000), [false, false, false]);
+        assert_eq!(around(3 * GIB - 0x2000), [true, false, true]);
+        let users = Frames::of_users(&map).expect("few regions");
+        assert_eq!(users.free_bytes(), 2 * GIB - 0x4000 - 0x3000 - 0x1000);
+        assert_eq!(
+            users.free_bytes() / PAGE_SIZE,
+            (frame(GIB)..frame(4 * GIB)).filter(|&n| map.is_ram(n)).count() as u64
+        );
     }
 
     #[test]

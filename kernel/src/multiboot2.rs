@@ -9,7 +9,7 @@ use multiboot2::{BootInformation, MemoryAreaType};
 pub const MAGIC: u32 = multiboot2::MAGIC;
 
 /// Reads the information; it was loaded from where it lies in physical memory, plus `offset`.
-pub fn parse(info: &BootInformation, offset: u64) -> Result<StartInfo, Error> {
+pub fn parse<'a>(info: &'a BootInformation, offset: u64) -> Result<StartInfo<'a>, Error> {
     let mut map = MemoryMap::default();
     for area in info.memory_map_tag().ok_or(Error::NoMemoryMap)?.memory_areas() {
         let kind = match area.typ() {
@@ -26,38 +26,41 @@ pub fn parse(info: &BootInformation, offset: u64) -> Result<StartInfo, Error> {
     let newer = info.rsdp_v2_tag().map(|tag| ptr::from_ref(tag).addr());
     let tag = newer.or_else(|| info.rsdp_v1_tag().map(|tag| ptr::from_ref(tag).addr()));
     let rsdp = tag.map(|tag| (tag as u64 + TAG_HEADER).wrapping_sub(offset));
-    Ok(StartInfo { map, archive, rsdp })
+    let command_line = info.command_line_tag().and_then(|tag| tag.cmdline().ok()).unwrap_or("");
+    Ok(StartInfo { map, archive, rsdp, command_line })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use multiboot2::{Builder, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag};
+    use multiboot2::{Builder, CommandLineTag, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag};
 
-    fn parse_built(builder: Builder) -> Result<StartInfo, Error> {
+    fn parse_built(builder: Builder, check: impl FnOnce(Result<StartInfo, Error>)) {
         let bytes = builder.build();
         // SAFETY: the builder gives a whole and aligned structure, which outlives this.
         let info = unsafe { BootInformation::load(ptr::from_ref(&*bytes).cast()) }.expect("the builder is right");
-        parse(&info, 0)
+        check(parse(&info, 0))
     }
 
     #[test]
     fn what_grub_says_is_read() {
         let areas = [MemoryArea::new(0, 0x9f000, 1u32), MemoryArea::new(0x10_0000, u64::MAX, 2u32)];
-        let info = parse_built(
-            Builder::new()
-                .mmap(MemoryMapTag::new(&areas))
-                .add_module(ModuleTag::new(0x20_0000, 0x20_1000, "boot.tar"))
-                .rsdpv1(RsdpV1Tag::new(*b"CAIRN ", 0, 0xf_0000)),
-        )
-        .expect("nothing is wrong with it");
-        assert_eq!(info.archive, Some(0x20_0000..0x20_1000));
-        assert_eq!(info.map.ram_bytes(), 0x9f000);
-        assert!(info.rsdp.is_some());
+        let builder = Builder::new()
+            .cmdline(CommandLineTag::new("lock=mcs"))
+            .mmap(MemoryMapTag::new(&areas))
+            .add_module(ModuleTag::new(0x20_0000, 0x20_1000, "boot.tar"))
+            .rsdpv1(RsdpV1Tag::new(*b"CAIRN ", 0, 0xf_0000));
+        parse_built(builder, |info| {
+            let info = info.expect("nothing is wrong with it");
+            assert_eq!(info.archive, Some(0x20_0000..0x20_1000));
+            assert_eq!(info.map.ram_bytes(), 0x9f000);
+            assert!(info.rsdp.is_some());
+            assert_eq!(info.command_line, "lock=mcs");
+        });
     }
 
     #[test]
     fn a_loader_without_a_memory_map_is_refused() {
-        assert_eq!(parse_built(Builder::new()).expect_err("no map"), Error::NoMemoryMap);
+        parse_built(Builder::new(), |info| assert_eq!(info.expect_err("no map"), Error::NoMemoryMap));
     }
 }

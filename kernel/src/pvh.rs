@@ -12,6 +12,8 @@ const MAGIC: u32 = 0x336e_c578;
 const INFO_BYTES: u64 = 56;
 /// Bytes of `hvm_modlist_entry`.
 const MODULE_BYTES: u64 = 32;
+/// Most bytes of a command line.
+const MOST_TEXT: u64 = 4096;
 /// Bytes of `hvm_memmap_table_entry`.
 const REGION_BYTES: u64 = 24;
 /// `XEN_HVM_MEMMAP_TYPE_RAM`.
@@ -24,8 +26,15 @@ fn known<T>(value: Option<T>) -> Result<T, Error> {
     value.ok_or(Error::Unreadable)
 }
 
+/// The text at `start`, up to its 0 byte or to what is none.
+fn text<'a>(start: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> &'a str {
+    let byte = |at: &u64| read(*at..at.checked_add(1)?)?.first().filter(|byte| byte.is_ascii() && **byte != 0).copied();
+    let end = (start..start.saturating_add(MOST_TEXT)).take_while(|at| byte(at).is_some()).count() as u64;
+    read(start..start.saturating_add(end)).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+}
+
 /// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
-pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo, Error> {
+pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, Error> {
     let record = |table: u64, index: u32, bytes: u64| {
         let start = table.checked_add(u64::from(index) * bytes).ok_or(Error::Unreadable)?;
         let end = start.checked_add(bytes).ok_or(Error::Unreadable)?;
@@ -61,7 +70,11 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
         }
     };
     let rsdp = Some(known(info.u64(32))?).filter(|&address| address != 0);
-    Ok(StartInfo { map, archive, rsdp })
+    let command_line = match known(info.u64(24))? {
+        0 => "",
+        start => text(start, &read),
+    };
+    Ok(StartInfo { map, archive, rsdp, command_line })
 }
 
 #[cfg(test)]
@@ -76,7 +89,7 @@ mod tests {
         for word in [MAGIC, 1, 0, 1] {
             bytes.extend(word.to_le_bytes());
         }
-        for word in [64u64, 0, 0xf5a40, 96, 2, 0] {
+        for word in [64u64, 144, 0xf5a40, 96, 2, 0] {
             bytes.extend(word.to_le_bytes());
         }
         for word in [0x7000_0000u64, 0x2800, 0, 0] {
@@ -85,18 +98,21 @@ mod tests {
         for word in [0u64, 0x9fc00, 1, 0x10_0000, 0x7fee_0000, 1] {
             bytes.extend(word.to_le_bytes());
         }
+        bytes.extend(b"lock=mcs\0rest");
         bytes
     }
 
-    fn parse_at_0(bytes: &[u8]) -> Result<StartInfo, Error> {
+    fn parse_at_0(bytes: &[u8]) -> Result<StartInfo<'_>, Error> {
         parse(0, |range| bytes.get(range.start as usize..range.end as usize))
     }
 
     #[test]
     fn reads_what_the_loader_wrote() {
-        let info = parse_at_0(&sample()).expect("well formed");
+        let bytes = sample();
+        let info = parse_at_0(&bytes).expect("well formed");
         assert_eq!(info.archive, Some(0x7000_0000..0x7000_2800));
         assert_eq!(info.rsdp, Some(0xf5a40));
+        assert_eq!(info.command_line, "lock=mcs");
         assert_eq!(info.map.regions().len(), 2);
         assert_eq!(info.map.regions()[1], Region { start: 0x10_0000, end: 0x7ffe_0000, kind: Kind::Ram });
     }
@@ -116,7 +132,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_panics_on_a_damaged_info(damage in proptest::collection::vec((0usize..144, any::<u8>()), 1..8)) {
+        fn never_panics_on_a_damaged_info(damage in proptest::collection::vec((0usize..157, any::<u8>()), 1..8)) {
             let mut bytes = sample();
             for (at, value) in damage {
                 bytes[at] = value;

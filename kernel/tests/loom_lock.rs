@@ -1,28 +1,33 @@
-//! Every interleaving of a few CPUs on the lock, by loom:
-//! `RUSTFLAGS="--cfg loom" cargo test -p kernel --test loom_lock --target-dir target/loom`.
+//! Every interleaving of a few CPUs on each kind of lock, by loom:
+//! `RUSTFLAGS="--cfg loom" cargo test -p kernel --release --test 'loom_*' --target-dir target/loom`.
 #![cfg(loom)]
 
-use kernel::lock::Lock;
+use kernel::lock::{Lock, Mcs, Raw, Ticket};
+use loom::model::Builder;
 use loom::{sync::Arc, thread};
 
-#[test]
-fn two_cpus_exclude_each_other() {
-    loom::model(|| {
-        let lock = Arc::new(Lock::new(0));
-        let other = {
-            let lock = lock.clone();
-            thread::spawn(move || *lock.lock() += 1)
-        };
+/// `cpus` CPUs lock once each; each of them gets the lock, alone. With three, a CPU waits in line behind one that does.
+fn all_get_it_alone<R: Raw + Send + Sync + 'static>(cpus: usize, preemptions: Option<usize>) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = preemptions;
+    builder.check(move || {
+        let lock = Arc::new(Lock::<usize, R>::new(0));
+        let others: Vec<_> = (1..cpus)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || *lock.lock() += 1)
+            })
+            .collect();
         *lock.lock() += 1;
-        other.join().expect("no panic");
-        assert_eq!(*lock.lock(), 2);
+        others.into_iter().for_each(|other| other.join().expect("no panic"));
+        assert_eq!(*lock.lock(), cpus);
     });
 }
 
-#[test]
-fn one_cpu_locks_twice_while_another_tries() {
+/// One CPU locks twice, another tries.
+fn who_tries_gets_it_alone_or_not<R: Raw + Send + Sync + 'static>() {
     loom::model(|| {
-        let lock = Arc::new(Lock::new(0));
+        let lock = Arc::new(Lock::<usize, R>::new(0));
         let other = {
             let lock = lock.clone();
             thread::spawn(move || match lock.try_lock() {
@@ -38,4 +43,34 @@ fn one_cpu_locks_twice_while_another_tries() {
         let taken = other.join().expect("no panic");
         assert_eq!(*lock.lock(), 2 + taken);
     });
+}
+
+#[test]
+fn two_cpus_and_tickets() {
+    all_get_it_alone::<Ticket>(2, None);
+}
+
+#[test]
+fn two_cpus_and_a_queue() {
+    all_get_it_alone::<Mcs>(2, None);
+}
+
+#[test]
+fn three_cpus_and_tickets() {
+    all_get_it_alone::<Ticket>(3, Some(2));
+}
+
+#[test]
+fn three_cpus_and_a_queue() {
+    all_get_it_alone::<Mcs>(3, Some(2));
+}
+
+#[test]
+fn one_cpu_tries_and_tickets() {
+    who_tries_gets_it_alone_or_not::<Ticket>();
+}
+
+#[test]
+fn one_cpu_tries_and_a_queue() {
+    who_tries_gets_it_alone_or_not::<Mcs>();
 }

@@ -264,6 +264,7 @@ pub fn serial_putc<M: Machine>(cpu: &mut Cpu<'_, M>, c: M::Word) -> Result<M::Wo
             let line_feed = c == u32::from(b'\n');
             com1.tx = [c, u32::from(b'\r').into()];
             com1.tx_len = if line_feed { 2 } else { 1 }.into();
+            M::serial_send(c);
             Ok(c)
         },
     )

@@ -19,6 +19,8 @@
 //! # be printed. {cpu} is the CPU's number, {thread} and {quota} are those of its first instance, {{ is {.
 //! # A line belongs to one CPU's instances only: it should name the CPU.
 //! lines = ["hello from CPU {cpu}"]
+//! # What they print besides, each line at any time: what belongs to programs that take turns.
+//! any_order = ["hello from a child on CPU {cpu}"]
 //!
 //! # The programs that each instance starts, and those that these start: [2, 0] is the first child of the
 //! # third child. Each has to be listed.
@@ -65,6 +67,9 @@ pub struct Start {
     /// What those on one CPU and their descendants print, in this order.
     #[serde(default)]
     pub lines: Vec<Template>,
+    /// What they print besides, each line at any time.
+    #[serde(default)]
+    pub any_order: Vec<Template>,
     /// What each of them starts.
     #[serde(default)]
     pub descendants: Vec<Descendant>,

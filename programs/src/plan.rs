@@ -16,7 +16,7 @@ pub struct Plan {
     pub(crate) ends: BTreeMap<u32, ExpectedEnd>,
 }
 
-/// The instances of one `start` on one CPU, whose lines come in a fixed order.
+/// Lines that the instances of one `start` on one CPU print in this order.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
     pub(crate) program: String,
@@ -130,8 +130,9 @@ impl Plan {
             }
         }
         if let Some(values) = first {
-            let lines = start.lines.iter().map(|line| line.fill(values)).collect();
-            self.groups.push(Group { program: program.to_owned(), cpu, lines });
+            let mut expect = |lines| self.groups.push(Group { program: program.to_owned(), cpu, lines });
+            expect(start.lines.iter().map(|line| line.fill(values)).collect());
+            start.any_order.iter().for_each(|line| expect(vec![line.fill(values)]));
         }
         Ok(())
     }

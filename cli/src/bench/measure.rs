@@ -1,7 +1,7 @@
 //! The boots of the bench, and what their programs say.
 
 use super::rows::YIELD;
-use crate::emulator::{Emulator, Ended, Outcome, Run, Typing};
+use crate::emulator::{Emulator, Ended, Outcome, Run};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::{archive, workspace};
@@ -167,15 +167,10 @@ impl Bench {
     /// Boots one machine, to its end.
     fn boot(&self, boot: Boot, counted: bool) -> Result<Ended, Error> {
         let ended = self.emulator.run(&Run {
-            image: &image::path(boot.image(), Kind::Fast),
             archive: boot.archive().as_deref(),
-            cpus: 1,
             timeout: Some(LIMIT),
-            gdb: false,
-            show: false,
             counted,
-            typing: &Typing::Nobody,
-            watch: None,
+            ..Run::of(&image::path(boot.image(), Kind::Fast))
         })?;
         if ended.outcome == Outcome::Ended(Reason::Done) {
             return Ok(ended);

@@ -1,6 +1,6 @@
 //! The table of behaviours.
 
-use crate::emulator::{Emulator, Outcome};
+use crate::emulator::{Act, Emulator, Outcome, Parts};
 use crate::image::Kind;
 use kernel::exit::Reason;
 use std::time::Duration;
@@ -21,6 +21,14 @@ pub struct Behaviour {
     pub programs: bool,
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
+    /// What the boot list starts, where it starts anything; the boot archive then holds all programs.
+    pub boot_list: &'static str,
+    /// Boot options.
+    pub options: &'static str,
+    /// What the machine is made of.
+    pub parts: Parts<'static>,
+    /// What is done to the machine, once the console shows what.
+    pub script: &'static [(&'static str, Act<'static>)],
     /// When to give up.
     pub timeout: Duration,
     /// How the run must end.
@@ -42,6 +50,10 @@ pub const USUAL: Behaviour = Behaviour {
     cpus: 1,
     programs: false,
     archive: true,
+    boot_list: "",
+    options: "",
+    parts: Parts::USUAL,
+    script: &[],
     timeout: Duration::from_secs(60),
     outcome: Outcome::Ended(Reason::Done),
     texts: &[],
@@ -65,20 +77,35 @@ const PANIC: Behaviour = Behaviour {
 const BUSY_LIMIT: Duration = Duration::from_secs(120);
 
 /// When to give up on Bochs, where GRUB alone takes several seconds.
-const BOCHS_LIMIT: Duration = Duration::from_secs(90);
+const BOCHS_LIMIT: Duration = Duration::from_secs(180);
 
 /// When a hang on Bochs counts as one.
 const BOCHS_HANG: Duration = Duration::from_secs(20);
+
+/// The kernel says why it cannot run.
+const REFUSED: Behaviour = Behaviour {
+    outcome: Outcome::Ended(Reason::Refused),
+    count: Some(("cairn: this machine is refused:", 1)),
+    ..USUAL
+};
 
 /// Every CPU runs.
 const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
 
 /// All programs run.
-const PROGRAMS: Behaviour = Behaviour { programs: true, timeout: Duration::from_secs(90), ..USUAL };
+const PROGRAMS: Behaviour = Behaviour { programs: true, timeout: BUSY_LIMIT, ..USUAL };
+
+/// More characters than the UART, the layer's UART and the layer's console keep, but for the last.
+const LONG_LINE: &str = concat!(
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\n",
+);
 
 /// The behaviours, in the order in which they are tried.
 pub const BEHAVIOURS: &[Behaviour] = &[
-    Behaviour { name: "1-cpu", cpus: 1, texts: &["cairn: 1 CPU\n", "all 1 CPUs run"], ..SMP },
+    Behaviour { name: "1-cpu", cpus: 1, texts: &["cairn: 1 CPU,", "all 1 CPUs run"], ..SMP },
     Behaviour { name: "2-cpus", cpus: 2, texts: &["cairn: 2 CPUs", "all 2 CPUs run"], ..SMP },
     Behaviour { name: "3-cpus", cpus: 3, texts: &["cairn: 3 CPUs", "all 3 CPUs run"], ..SMP },
     Behaviour { name: "4-cpus", cpus: 4, texts: &["cairn: 4 CPUs", "all 4 CPUs run"], ..SMP },
@@ -86,6 +113,91 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "6-cpus", cpus: 6, texts: &["cairn: 6 CPUs", "all 6 CPUs run"], ..SMP },
     Behaviour { name: "7-cpus", cpus: 7, texts: &["cairn: 7 CPUs", "all 7 CPUs run"], ..SMP },
     Behaviour { name: "8-cpus", cpus: 8, texts: &["cairn: 8 CPUs", "all 8 CPUs run"], ..SMP },
+    Behaviour {
+        name: "8-sockets",
+        cpus: 8,
+        parts: Parts { topology: Some("sockets=8"), ..Parts::USUAL },
+        texts: &["cairn: 8 CPUs", "all 8 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "2-sockets",
+        cpus: 8,
+        parts: Parts { topology: Some("sockets=2,cores=4"), ..Parts::USUAL },
+        texts: &["cairn: 8 CPUs", "all 8 CPUs run"],
+        ..SMP
+    },
+    // Their APIC numbers are not in a row.
+    Behaviour {
+        name: "3-cores-a-socket",
+        cpus: 6,
+        parts: Parts { topology: Some("sockets=2,cores=3"), ..Parts::USUAL },
+        texts: &["cairn: 6 CPUs", "all 6 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "12-cpus",
+        cpus: 12,
+        texts: &["cairn: 8 CPUs", "cairn: 4 more CPUs are left alone", "all 8 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "6-gib",
+        parts: Parts { memory: "6G", ..Parts::USUAL },
+        texts: &[
+            "cairn: 6143 MiB of memory, 2047 MiB of it for users",
+            "cairn: 3072 MiB of memory from 4 GiB on are left",
+        ],
+        ..USUAL
+    },
+    Behaviour {
+        name: "too-little-memory",
+        parts: Parts { memory: "512M", ..Parts::USUAL },
+        texts: &["is refused: 0 KiB of memory from 1 GiB on"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "no-64-bit-mode",
+        parts: Parts { processor: "pentium3", ..Parts::USUAL },
+        texts: &["is refused: its processor has no 64-bit mode"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "no-apic",
+        parts: Parts { processor: "max,-apic", ..Parts::USUAL },
+        texts: &["is refused: its processor lacks one of", "APIC"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "no-syscall",
+        parts: Parts { processor: "max,-syscall", ..Parts::USUAL },
+        texts: &["is refused: its processor has no syscall instruction"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "no-acpi",
+        parts: Parts { more: &["-no-acpi"], ..Parts::USUAL },
+        texts: &["is refused: it has no ACPI tables"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "unknown-option",
+        options: "lock=mcs lock=msc",
+        texts: &["is refused: there is no boot option lock=msc"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "no-protections",
+        parts: Parts { processor: "max,-nx,-smep,-smap,-umip", ..Parts::USUAL },
+        texts: &["cairn: missing: NX", "cairn: missing: SMEP", "cairn: missing: SMAP", "cairn: missing: UMIP"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "no-com1",
+        parts: Parts { more: &["-global", "isa-serial.iobase=0x9000"], ..Parts::USUAL },
+        texts: &["cairn: missing: COM1 (nothing can be typed)"],
+        ..USUAL
+    },
     Behaviour { name: "no-archive", archive: false, texts: &["cairn: no boot archive"], ..USUAL },
     Behaviour {
         name: "console",
@@ -111,6 +223,18 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         image: "try-double-fault",
         texts: &["cairn: double fault (vector 8) in the kernel on CPU 0", "rip", "try_double_fault::", "called from:"],
         count: Some(("double fault (vector", 1)),
+        ..FAULT
+    },
+    Behaviour {
+        name: "machine-check",
+        image: "try-machine-check",
+        cpus: 2,
+        texts: &[
+            "cairn: machine check (vector 18) in the kernel on CPU 0",
+            "  on CPU 0, which has lost its stack",
+            "rsp 0x0000000000000000",
+        ],
+        count: Some(("machine check (vector", 1)),
         ..FAULT
     },
     Behaviour {
@@ -193,6 +317,30 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         ..USUAL
     },
     Behaviour {
+        name: "programs-that-loop",
+        cpus: 2,
+        boot_list: "0 spin 32\n0 hello 48\n0 spin 32\n1 spin 32",
+        timeout: BUSY_LIMIT,
+        // They hold their CPUs no longer than a slice, and would never end.
+        script: &[("(hello) exited with status 0", Act::Interrupt)],
+        outcome: Outcome::Ended(Reason::Interrupted),
+        texts: &["cairn: stopped from outside", "CPU 0: ", "(spin)", "CPU 1: ", "(spin)"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "serial",
+        image: "try-serial",
+        timeout: BUSY_LIMIT,
+        script: &[
+            ("type now", Act::Type("hello, kernel\n")),
+            ("<hello, kernel>", Act::Type(LONG_LINE)),
+            ("56789>", Act::Type("bye\n")),
+        ],
+        texts: &["<hello, kernel>", "<0123456789012345678901234567890123456789", "<bye>", "0 characters were lost"],
+        count: Some(("0123456789", LONG_LINE.len() / 10)),
+        ..USUAL
+    },
+    Behaviour {
         name: "bochs-preemption",
         emulator: Emulator::Bochs,
         image: "try-preempt",
@@ -215,6 +363,25 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         cpus: 8,
         timeout: BUSY_LIMIT,
         texts: &["the token went round 8 CPUs 300 times"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "idle-mcs",
+        image: "try-idle",
+        cpus: 8,
+        options: "lock=mcs",
+        timeout: BUSY_LIMIT,
+        texts: &["8 CPUs, mcs locks", "the token went round 8 CPUs 300 times"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "bochs-idle",
+        emulator: Emulator::Bochs,
+        image: "try-idle",
+        cpus: 2,
+        options: "lock=mcs",
+        timeout: BOCHS_LIMIT,
+        texts: &["2 CPUs, mcs locks", "the token went round 2 CPUs 300 times"],
         ..USUAL
     },
     Behaviour {
@@ -256,6 +423,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
     Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },
     Behaviour { name: "programs-8-cpus", cpus: 8, ..PROGRAMS },
+    Behaviour { name: "programs-mcs", options: "lock=mcs", cpus: 8, ..PROGRAMS },
     Behaviour { name: "programs-checked", kind: Kind::Checked, cpus: 8, ..PROGRAMS },
     Behaviour { name: "dirty-memory", image: "try-dirty-memory", cpus: 2, ..PROGRAMS },
     Behaviour {

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// What GRUB does.
-const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image\n";
+/// What GRUB does first; boot options follow.
+const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image";
 /// What it does as well where there is a boot archive.
 const GRUB_MODULE: &str = "module2 /boot/archive\n";
 
@@ -129,7 +129,7 @@ fn make_disc(run: &Run, files: &Path) -> Result<(), Error> {
     fs::create_dir_all(&grub).map_err(Error::file("create", &grub))?;
     let copy = |from: &Path, name: &str| fs::copy(from, boot.join(name)).map_err(Error::file("copy", from));
     copy(run.image, "image")?;
-    let mut menu = String::from(GRUB_MENU);
+    let mut menu = format!("{GRUB_MENU} {}\n", run.options);
     if let Some(archive) = run.archive {
         copy(archive, "archive")?;
         menu += GRUB_MODULE;

@@ -1,6 +1,6 @@
 //! QEMU.
 
-use super::{Ended, Outcome, Run, Typing, show, wait};
+use super::{Act, Ended, Outcome, Parts, Run, show, wait};
 use crate::error::Error;
 use crate::tools;
 use crate::watch::Watcher;
@@ -8,30 +8,33 @@ use kernel::exit::Reason;
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{self, ChildStdin, Command, Stdio};
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use user::command::PROMPT;
 
 /// Runs the machine to its end.
 pub fn run(run: &Run) -> Result<Ended, Error> {
     let begin = Instant::now();
-    let monitor = Monitor::new();
+    let monitor = Monitor(Socket::new("monitor"));
     let watcher = run.watch.map(Watcher::new).transpose()?;
     let line = watcher.as_ref().map(Watcher::path);
-    let mut child = command(run, &monitor.path, line).spawn().map_err(Error::start(tools::QEMU))?;
-    let typist = Typist::new(run.typing, child.stdin.take());
-    let console = child.stdout.take().map(|stdout| {
-        let live = run.show;
-        thread::spawn(move || collect(stdout, live, begin, typist))
-    });
-    // An NMI makes the kernel say what each CPU is doing. QEMU forgets what a connection sent once that is closed.
-    let (status, timed_out) =
-        wait(&mut child, begin, run.timeout, |_| monitor.send("nmi\n")).map_err(Error::start(tools::QEMU))?;
-    let (console, arrivals) = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let types = run.script.iter().any(|(_, act)| matches!(act, Act::Type(_)));
+    let keyboard = types.then(Keyboard::new).transpose()?;
+    let typed = keyboard.as_ref().map(|keyboard| keyboard.socket.path.as_path());
+    let mut child = command(run, &monitor.0.path, typed, line).spawn().map_err(Error::start(tools::QEMU))?;
+    let (status, timed_out, (console, arrivals)) = thread::scope(|scope| {
+        let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
+        let console = child.stdout.take().map(|stdout| {
+            let live = run.show;
+            scope.spawn(move || collect(stdout, live, begin, |console| actor.act(console)))
+        });
+        let (status, timed_out) = wait(&mut child, begin, run.timeout, |_| monitor.interrupt())?;
+        Ok((status, timed_out, console.and_then(|reader| reader.join().ok()).unwrap_or_default()))
+    })
+    .map_err(Error::start(tools::QEMU))?;
     let outcome = match status.code() {
         _ if timed_out => Outcome::TimedOut,
         // `-no-reboot` turns a reset into a normal end.
@@ -42,111 +45,161 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     Ok(Ended { outcome, console, time: begin.elapsed(), arrivals, watched: watcher.map(Watcher::end) })
 }
 
-fn command(run: &Run, monitor: &Path, line: Option<&Path>) -> Command {
+fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>) -> Command {
     let mut command = Command::new(tools::QEMU);
     if run.counted {
         command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
     } else {
         command.args(["-accel", "tcg,thread=multi"]);
     }
-    command.args(["-M", "pc", "-cpu", "max", "-m", "2G"]);
+    let Parts { processor, memory, topology, more } = run.parts;
+    command.args(["-M", "pc", "-cpu", processor, "-m", memory]).args(more);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    if *run.typing == Typing::Nobody {
-        command.args(["-debugcon", "stdio", "-serial", "null"]);
-    } else {
-        // Without port 0xE9, the console is COM1.
-        command.args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]);
+    // The console is port 0xE9 where there is one, and COM1 otherwise.
+    if !run.terminal {
+        command.args(["-debugcon", "stdio"]);
     }
+    match typed {
+        None if run.terminal => {
+            command.args(["-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal"])
+        }
+        None => command.args(["-serial", "null"]),
+        Some(typed) => {
+            command.arg("-chardev").arg(format!("socket,id=keyboard,path={}", typed.display()));
+            command.args(["-serial", "chardev:keyboard"])
+        }
+    };
     if let Some(line) = line {
         // COM2.
         command.arg("-chardev").arg(format!("socket,id=watch,path={}", line.display()));
         command.args(["-serial", "chardev:watch"]);
     }
     command.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
-    command.args(["-smp", &run.cpus.to_string()]);
+    let arranged = topology.map(|topology| format!(",{topology}")).unwrap_or_default();
+    command.arg("-smp").arg(run.cpus.to_string() + &arranged);
     command.arg("-kernel").arg(run.image);
     if let Some(archive) = run.archive {
         command.arg("-initrd").arg(archive);
     }
+    if !run.options.is_empty() {
+        command.args(["-append", run.options]);
+    }
     if run.gdb {
         command.args(["-s", "-S"]);
     }
-    match run.typing {
-        Typing::Nobody => command.stdin(Stdio::null()).stdout(Stdio::piped()),
-        Typing::Terminal => command.stdin(Stdio::inherit()).stdout(Stdio::inherit()),
-        Typing::Lines(_) => command.stdin(Stdio::piped()).stdout(Stdio::piped()),
-    };
+    if run.terminal {
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
+    } else {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+    }
     command
 }
 
-/// Types lines at prompts.
-struct Typist {
-    lines: std::vec::IntoIter<String>,
-    keyboard: Option<ChildStdin>,
-    /// How much of the console was looked at.
-    seen: usize,
-}
-
-impl Typist {
-    fn new(typing: &Typing, keyboard: Option<ChildStdin>) -> Typist {
-        let lines = if let Typing::Lines(lines) = typing { lines.clone() } else { Vec::new() };
-        Typist { lines: lines.into_iter(), keyboard, seen: 0 }
-    }
-
-    /// The console shows all this: types a line for each prompt that is new.
-    fn look(&mut self, console: &[u8]) {
-        let find = |rest: &[u8]| rest.windows(PROMPT.len()).position(|window| window == PROMPT.as_bytes());
-        while let Some(at) = find(&console[self.seen..]) {
-            self.seen += at + PROMPT.len();
-            if let (Some(keyboard), Some(line)) = (&mut self.keyboard, self.lines.next()) {
-                // A machine that has gone reads nothing more, which its end will say.
-                let _ = keyboard.write_all(line.as_bytes()).and_then(|()| keyboard.flush());
-            }
-        }
-    }
-}
-
-/// Reads the console to its end, and says how much of it had come when.
-fn collect(mut from: impl Read, live: bool, begin: Instant, mut typist: Typist) -> (String, Vec<(usize, Duration)>) {
+/// Reads the console to its end, and says how much of it had come when; whenever more has come, `each` is told all.
+fn collect(
+    mut from: impl Read,
+    live: bool,
+    begin: Instant,
+    mut each: impl FnMut(&[u8]),
+) -> (String, Vec<(usize, Duration)>) {
     let mut all = Vec::new();
     let mut arrivals = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
         let bytes = &chunk[..length];
         all.extend_from_slice(bytes);
-        typist.look(&all);
         arrivals.push((all.len(), begin.elapsed()));
         if live {
             show(bytes);
         }
+        each(&all);
     }
     (String::from_utf8_lossy(&all).into_owned(), arrivals)
 }
 
-/// The socket of QEMU's monitor; removed when dropped.
-struct Monitor {
+/// Does to the machine what a script says.
+struct Actor<'a> {
+    /// What is left of it.
+    script: &'a [(&'a str, Act<'a>)],
+    /// How much of the console has been looked at.
+    seen: usize,
+    monitor: &'a Monitor,
+    keyboard: Option<Keyboard>,
+    /// A connection that has to last.
+    kept: Option<UnixStream>,
+}
+
+impl Actor<'_> {
+    /// Does what is to be done now that the console shows this.
+    fn act(&mut self, console: &[u8]) {
+        while let Some(&(text, act)) = self.script.first()
+            && let Some(at) = console[self.seen..].windows(text.len()).position(|window| window == text.as_bytes())
+        {
+            self.seen += at + text.len();
+            self.script = &self.script[1..];
+            match act {
+                // A machine that has ended takes nothing any more, and its end says why.
+                Act::Type(text) => drop(self.keyboard.as_mut().map(|keyboard| keyboard.type_in(text))),
+                Act::Interrupt => self.kept = self.monitor.interrupt().ok(),
+            }
+        }
+    }
+}
+
+/// The path of a socket; removed when dropped.
+struct Socket {
     path: PathBuf,
 }
 
-impl Monitor {
-    fn new() -> Monitor {
+impl Socket {
+    fn new(kind: &str) -> Socket {
         // Unique in this process and, by its number, on this machine; short, as a socket's path must be.
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("cairn-{}-{}.monitor", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Monitor { path: env::temp_dir().join(name) }
+        let name = format!("cairn-{}-{}.{kind}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Socket { path: env::temp_dir().join(name) }
     }
+}
 
-    fn send(&self, line: &str) -> io::Result<UnixStream> {
-        let mut connection = UnixStream::connect(&self.path)?;
-        connection.write_all(line.as_bytes())?;
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // QEMU removes its own too when it ends normally.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// QEMU's monitor.
+struct Monitor(Socket);
+
+impl Monitor {
+    /// An NMI makes the kernel say what each CPU is doing. QEMU forgets what a connection sent once that is closed.
+    fn interrupt(&self) -> io::Result<UnixStream> {
+        let mut connection = UnixStream::connect(&self.0.path)?;
+        connection.write_all(b"nmi\n")?;
         Ok(connection)
     }
 }
 
-impl Drop for Monitor {
-    fn drop(&mut self) {
-        // QEMU removes it too when it ends normally.
-        let _ = fs::remove_file(&self.path);
+/// The other end of the machine's first serial line.
+struct Keyboard {
+    socket: Socket,
+    listener: UnixListener,
+    connection: Option<UnixStream>,
+}
+
+impl Keyboard {
+    fn new() -> Result<Keyboard, Error> {
+        let socket = Socket::new("serial");
+        let listener = UnixListener::bind(&socket.path).map_err(Error::file("listen at", &socket.path))?;
+        Ok(Keyboard { socket, listener, connection: None })
+    }
+
+    fn type_in(&mut self, text: &str) -> io::Result<()> {
+        // QEMU has connected before the console showed anything.
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(self.listener.accept()?.0),
+        };
+        connection.write_all(text.as_bytes())
     }
 }

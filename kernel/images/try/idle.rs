@@ -34,7 +34,7 @@ static TOKEN: AtomicU32 = AtomicU32::new(0);
 fn prepare(boot: &mut Boot) {
     let cpus = boot.cpus.ids().len() as u32;
     let board = set_board(boot).expect("memory");
-    let shared = &board.keep_each(1, "shared objects", |_| shared(board))[0];
+    let shared = shared(board);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
         *place.lock() = Some(processor(board, shared, cpu));
     }

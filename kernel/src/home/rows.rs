@@ -1,4 +1,4 @@
-//! Families of shared objects, each behind a ticket lock of its own; locks are taken in the order of their ranks.
+//! Families of shared objects, each behind a lock of its own; locks are taken in the order of their ranks.
 use crate::layout::MAX_CPUS;
 use crate::lock::{self, Lock};
 use core::ops::{Deref, DerefMut};
@@ -49,14 +49,25 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-/// CPU `by` is about to take a lock, called `name`, that comes before those of all ranks.
+/// CPU `by` is about to take the lock of what is called `name`, with this `rank`, and keeps it until [`given_back`].
 ///
 /// # Panics
-/// With debug assertions, when it holds one of any rank.
-pub fn holds_nothing(by: u32, name: &str) {
+/// With debug assertions, when it holds a lock of this rank or a higher one.
+pub fn kept(by: u32, rank: u32, name: &str) {
     if cfg!(debug_assertions) {
-        let held = HELD[by as usize].load(Ordering::Relaxed);
-        assert!(held == 0, "CPU {by} takes the lock of {name} while it holds those of ranks {held:#b}");
+        let held = HELD[by as usize].fetch_or(1 << rank, Ordering::Relaxed);
+        assert!(held >> rank == 0, "CPU {by} takes the lock of {name} while it holds those of ranks {held:#b}");
+    }
+}
+
+/// CPU `by` gives back a lock of this rank.
+///
+/// # Panics
+/// With debug assertions, when it holds none.
+pub fn given_back(by: u32, rank: u32) {
+    if cfg!(debug_assertions) {
+        let held = HELD[by as usize].fetch_and(!(1 << rank), Ordering::Relaxed);
+        assert!(held >> rank & 1 == 1, "CPU {by} gives back a lock of rank {rank}; it holds those of ranks {held:#b}");
     }
 }
 
@@ -67,20 +78,15 @@ struct Rank {
 }
 
 impl Rank {
-    fn take(by: u32, rank: u32, name: &'static str) -> Rank {
-        if cfg!(debug_assertions) {
-            let held = HELD[by as usize].fetch_or(1 << rank, Ordering::Relaxed);
-            assert!(held >> rank == 0, "CPU {by} takes the lock of {name} while it holds those of ranks {held:#b}");
-        }
+    fn take(by: u32, rank: u32, name: &str) -> Rank {
+        kept(by, rank, name);
         Rank { by, rank }
     }
 }
 
 impl Drop for Rank {
     fn drop(&mut self) {
-        if cfg!(debug_assertions) {
-            HELD[self.by as usize].fetch_and(!(1 << self.rank), Ordering::Relaxed);
-        }
+        given_back(self.by, self.rank);
     }
 }
 
@@ -117,5 +123,24 @@ mod tests {
         let rows = rows();
         let _high = rows.lock(3, 1, 3, "high");
         let _low = rows.lock(3, 0, 2, "low");
+    }
+
+    #[test]
+    #[should_panic(expected = "CPU 4 takes the lock of a channel")]
+    #[cfg(debug_assertions)]
+    fn nor_one_of_the_same_rank_as_one_that_is_kept() {
+        kept(4, 1, "a channel");
+        given_back(4, 1);
+        kept(4, 1, "a channel");
+        kept(4, 1, "a channel");
+    }
+
+    #[test]
+    #[should_panic(expected = "CPU 5 gives back a lock of rank 1")]
+    #[cfg(debug_assertions)]
+    fn what_is_not_held_is_not_given_back() {
+        kept(5, 1, "a channel");
+        given_back(5, 1);
+        given_back(5, 1);
     }
 }

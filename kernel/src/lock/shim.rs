@@ -1,11 +1,11 @@
 //! What the lock is made of: the processor's own atomics, or loom's, which try every interleaving.
 
 #[cfg(not(loom))]
-pub use core::sync::atomic::{AtomicU32, Ordering};
+pub use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 #[cfg(loom)]
 pub use loom::{
     cell::{MutPtr, UnsafeCell},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU32, Ordering},
 };
 
 /// Waits a moment for another CPU.

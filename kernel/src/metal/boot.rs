@@ -3,18 +3,21 @@
 use super::apic::{self, InX2ApicMode};
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
-use super::registers::{self, Protections};
+use super::registers::{self, Missing, Protections};
 use super::timer::{self, NoTimer};
-use super::{console, image, io_apic, report, smp, tables};
+use super::{console, image, io_apic, power, report, smp, tables};
 use crate::acpi::{self, Controllers, CpuList};
 use crate::archive::{Archive, Corrupt};
+use crate::exit::{END_OF_CONSOLE, Reason};
 use crate::frames::{self, Frames};
-use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, PAGE_SIZE, USER_FRAMES_START};
+use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
+use crate::options::{self, Options};
 use crate::symbols::{self, Symbols};
-use crate::{multiboot2, pvh, start_info, vectors};
+use crate::{lock, multiboot2, pvh, start_info, vectors};
 use ::multiboot2::BootInformation;
 use core::arch::global_asm;
+use core::fmt;
 use core::ops::Range;
 use core::slice;
 
@@ -34,26 +37,70 @@ global_asm!(
     ap_stack = const smp::AP_STACK,
     ap_cpu = const smp::AP_CPU,
     ap_main = sym smp::ap_main,
+    needed = const registers::NEEDED,
+    debug_port = const console::DEBUG_PORT,
+    end_of_console = const END_OF_CONSOLE,
+    refused = const Reason::Refused as u8,
+    qemu_exit = const power::QEMU_EXIT,
+    bochs_exit = const power::BOCHS_EXIT,
+    com1 = const console::COM1,
 );
 global_asm!(include_str!("mem.s"));
 
-/// Why the machine cannot be booted.
+/// Why the kernel cannot run on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
+    /// The processor lacks something.
+    Processor(Missing),
     /// The boot loader's start info is not usable.
     StartInfo(start_info::Error),
+    /// A boot option that is none.
+    Option(options::Unknown<'static>),
     /// Kernel memory is too small or too fragmented.
     Memory(frames::Error),
+    /// There is so little memory for programs, in bytes.
+    UserMemory(u64),
     /// The boot archive is not a tar file.
     Archive(Corrupt),
-    /// The firmware's tables do not say which CPUs there are.
-    Cpus(acpi::Error),
+    /// The firmware's tables do not say which CPUs and interrupt controllers there are.
+    Controllers(acpi::Error),
     /// The firmware left the local APIC in a mode that the kernel does not drive.
     Apic(InX2ApicMode),
     /// The local APIC's timer does not run.
     Timer(NoTimer),
     /// The CPU with this APIC number does not start.
     CpuMissing(u32),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Processor(missing) => write!(formatter, "its processor has no {missing}"),
+            Error::StartInfo(error) => write!(formatter, "{error}"),
+            Error::Option(options::Unknown(word)) => write!(formatter, "there is no boot option {word}"),
+            Error::Memory(error) => write!(formatter, "{error}"),
+            Error::UserMemory(bytes) => write!(
+                formatter,
+                "{} KiB of memory from 1 GiB on, where programs live: at least {} KiB are needed",
+                bytes >> 10,
+                LEAST_USER_BYTES >> 10
+            ),
+            Error::Archive(Corrupt) => formatter.write_str("its boot archive is no tar file"),
+            Error::Controllers(error) => write!(formatter, "{error}"),
+            Error::Apic(InX2ApicMode) => formatter.write_str("its firmware left the local APIC in x2APIC mode"),
+            Error::Timer(NoTimer) => formatter.write_str("the timer of its local APIC does not run"),
+            Error::CpuMissing(id) => write!(formatter, "its CPU with APIC number {id} does not start"),
+        }
+    }
+}
+
+/// Least memory for programs: a MiB for each CPU that there may be.
+const LEAST_USER_BYTES: u64 = (MAX_CPUS as u64) << 20;
+
+/// The kernel cannot run on this machine, for this reason: says so, and ends it.
+pub(super) fn refuse(reason: impl fmt::Display) -> ! {
+    crate::say!("cairn: this machine is refused: {reason}");
+    power::leave(Reason::Refused)
 }
 
 impl From<frames::Error> for Error {
@@ -95,7 +142,7 @@ extern "C" fn start(start_info: u32, magic: u32) -> ! {
     // SAFETY: as above.
     match unsafe { set_up(start_info.into(), magic) } {
         Ok(cpu) => run_afresh(cpu, go),
-        Err(error) => panic!("cannot boot: {error:?}"),
+        Err(error) => refuse(error),
     }
 }
 
@@ -107,6 +154,9 @@ static BOOT: crate::lock::Lock<Option<Boot>> = crate::lock::Lock::new(None);
 /// # Safety
 /// Called once, by CPU 0, on the boot code's page map.
 unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error> {
+    if let Some(missing) = registers::missing() {
+        return Err(Error::Processor(missing));
+    }
     let read = |range: Range<u64>| {
         let length = range.end.checked_sub(range.start)?;
         if range.end > DIRECT_MAP_SIZE {
@@ -115,16 +165,28 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
+    let kept;
     let info = match magic {
         multiboot2::MAGIC => {
             // SAFETY: the loader says that its information is there, below 4 GiB, which the direct map covers; nothing
             // writes to it before it has been read.
             let loaded = unsafe { BootInformation::load(direct(start_info)) };
-            loaded.map_err(|_| start_info::Error::Unreadable).and_then(|info| multiboot2::parse(&info, DIRECT_MAP))
+            kept = loaded.map_err(|_| start_info::Error::Unreadable);
+            kept.as_ref().map_err(|&error| error).and_then(|info| multiboot2::parse(info, DIRECT_MAP))
         }
         _ => pvh::parse(start_info, read),
     };
     let info = info.map_err(Error::StartInfo)?;
+    let options = Options::parse(info.command_line).map_err(|options::Unknown(word)| {
+        // SAFETY: the text is in the boot loader's memory, which nothing has been put into before it is shown.
+        Error::Option(options::Unknown(unsafe { &*core::ptr::from_ref(word) }))
+    })?;
+    // SAFETY: no other CPU runs, and nothing is locked.
+    unsafe { lock::choose(options.lock) };
+    let users = Frames::of_users(&info.map)?.free_bytes();
+    if users < LEAST_USER_BYTES {
+        return Err(Error::UserMemory(users));
+    }
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
     frames.exclude(KERNEL_MEMORY_START..paging::image_parts().data.end)?;
     let archive = match info.archive {
@@ -140,7 +202,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     }
 
     let Controllers { cpus, io_apic, com1 } =
-        acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Cpus)?;
+        acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -185,7 +247,7 @@ fn keep_archive(frames: &mut Frames, bytes: &[u8]) -> Result<Archive<'static>, E
 fn go(cpu: &mut Cpu) -> ! {
     let Some(mut boot) = BOOT.lock().take() else { unreachable!("`start` has filled it") };
     if let Err(error) = smp::start_others(&mut boot) {
-        panic!("cannot boot: {error:?}");
+        refuse(error);
     }
     describe(&boot);
     (image().prepare)(&mut boot);
@@ -193,29 +255,37 @@ fn go(cpu: &mut Cpu) -> ! {
     (image().start)(cpu)
 }
 
-/// The boot report.
+/// The boot report: what there is, and what is missing.
 fn describe(boot: &Boot) {
     let cpus = boot.cpus.ids().len();
-    crate::say!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" });
+    crate::say!("cairn: {cpus} CPU{}, {} locks", if cpus == 1 { "" } else { "s" }, lock::chosen());
     if boot.cpus.left_out > 0 {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
-    let users = boot.user_frames();
+    // That there are few enough ranges was seen in `set_up`.
+    let users = Frames::of_users(&boot.memory).map_or(0, |frames| frames.free_bytes());
     crate::say!(
         "cairn: {} MiB of memory, {} MiB of it for users, {} MiB for the kernel",
         boot.memory.ram_bytes() >> 20,
-        (users.end - users.start) >> 20,
+        users >> 20,
         boot.frames.free_bytes() >> 20
     );
+    if boot.memory.bytes_beyond() > 0 {
+        crate::say!("cairn: {} MiB of memory from 4 GiB on are left alone", boot.memory.bytes_beyond() >> 20);
+    }
     let Protections { nx, smep, smap, umip } = boot.protections;
-    let on = |name, on| if on { name } else { "" };
-    crate::say!(
-        "cairn: protections: write-protected code{}{}{}{}",
-        on(", NX (no page is writable and executable)", nx),
-        on(", SMEP", smep),
-        on(", SMAP", smap),
-        on(", UMIP", umip)
-    );
+    let parts = [
+        ("NX", ", NX (no page is writable and executable)", nx),
+        ("SMEP", ", SMEP", smep),
+        ("SMAP", ", SMAP", smap),
+        ("UMIP", ", UMIP", umip),
+        ("COM1 (nothing can be typed)", "", console::has_serial(console::OWNER)),
+    ];
+    let on = parts.map(|(_, text, on)| if on { text } else { "" });
+    crate::say!("cairn: protections: write-protected code{}{}{}{}{}", on[0], on[1], on[2], on[3], on[4]);
+    for (name, ..) in parts.into_iter().filter(|(.., on)| !on) {
+        crate::say!("cairn: missing: {name}");
+    }
     match &boot.archive {
         None => crate::say!("cairn: no boot archive"),
         Some(archive) => {

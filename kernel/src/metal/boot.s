@@ -44,7 +44,27 @@ boot_directories: .skip 4096 * 4
 boot_entry:                         // ebx: physical address of the start info; eax: multiboot2's magic, if it is that
     cli
     cld
-    mov esi, eax
+    mov ebp, eax
+    mov edi, ebx
+
+    mov esi, offset no_long_mode
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb refuse
+    mov eax, 0x80000001
+    cpuid
+    bt edx, 29
+    jnc refuse
+    mov esi, offset not_needed
+    mov eax, 1
+    cpuid
+    and edx, {needed}
+    cmp edx, {needed}
+    jne refuse
+
+    mov ebx, edi
+    mov esi, ebp
     mov edi, offset boot_root
     xor eax, eax
     mov ecx, 7 * 1024
@@ -71,6 +91,45 @@ boot_entry:                         // ebx: physical address of the start info; 
     .byte 0xea                      // far jump, which Intel syntax cannot say
     .long boot_entry_64
     .word 0x08
+
+// Shows the text at esi where the console would be, and ends the machine.
+refuse:
+    lodsb
+    test al, al
+    jz 4f
+    mov bl, al
+    out {debug_port}, al
+    mov ecx, 100000
+2:  mov edx, {com1} + 5
+    in al, dx
+    test al, 0x20                   // the transmitter is empty, or there is no UART
+    jnz 3f
+    loop 2b
+3:  mov al, bl
+    mov edx, {com1}
+    out dx, al
+    jmp refuse
+4:  mov eax, {refused}
+    mov edx, {qemu_exit}
+    out dx, eax
+    mov al, {end_of_console}
+    out {debug_port}, al
+    mov al, {refused}
+    out {debug_port}, al
+    mov esi, offset shutdown
+    mov edx, {bochs_exit}
+    mov ecx, 8
+    rep outsb
+5:  cli
+    hlt
+    jmp 5b
+no_long_mode:
+    .asciz "cairn: this machine is refused: its processor has no 64-bit mode\n"
+not_needed:
+    .asciz "cairn: this machine is refused: its processor lacks one of TSC, MSR, PAE, CX8, APIC, FXSR, SSE, SSE2\n"
+shutdown:
+    .ascii "Shutdown"
+
 .code64
 boot_entry_64:
     mov ax, 0x10

@@ -10,7 +10,7 @@ use uart_16550::{BaudRate, Config, Uart16550, backend::PioBackend};
 use x86_64::instructions::port::{Port, PortReadOnly};
 
 /// COM1.
-const COM1: u16 = 0x3F8;
+pub(super) const COM1: u16 = 0x3F8;
 /// The emulators' debug port: it reads as its own number where it exists.
 pub const DEBUG_PORT: u16 = 0xE9;
 /// 115200 baud, an interrupt as soon as a byte has come.
@@ -130,6 +130,11 @@ pub fn take_input(into: &mut [u8]) -> usize {
     let count = console.input.take(into);
     HAS_INPUT.store(!console.input.is_empty(), Ordering::Relaxed);
     count
+}
+
+/// How many characters were received that nobody took in time.
+pub fn lost_input() -> u32 {
+    lock().input.lost()
 }
 
 /// The console, whoever has it; for the last report.

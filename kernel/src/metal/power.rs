@@ -6,9 +6,9 @@ use crate::exit::{END_OF_CONSOLE, Reason};
 use x86_64::instructions::port::Port;
 
 /// QEMU's `isa-debug-exit` device, as the command line places it.
-const QEMU_EXIT: u16 = 0xF4;
+pub(super) const QEMU_EXIT: u16 = 0xF4;
 /// Bochs ends when it reads "Shutdown" here.
-const BOCHS_EXIT: u16 = 0x8900;
+pub(super) const BOCHS_EXIT: u16 = 0x8900;
 /// PM1a control of the PC's chipset in QEMU; 0x2000 is "sleep now" with sleep type 0, which is off.
 const POWER_CONTROL: u16 = 0x604;
 const POWER_OFF: u16 = 0x2000;

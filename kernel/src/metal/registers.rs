@@ -2,6 +2,7 @@
 
 use crate::descriptors;
 use core::arch::asm;
+use core::fmt;
 use raw_cpuid::CpuId;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
@@ -17,6 +18,31 @@ const KERNEL_GS_BASE: u32 = 0xC000_0102;
 /// Flags that `syscall` clears: all but the fixed bit 1. Interrupts stay off, strings go upwards, and AC
 /// does not lift supervisor-mode access prevention.
 const SYSCALL_CLEARS: u64 = !2 & 0x3F_FFFF;
+
+/// What every processor must have before its first 64-bit instruction, as bits of EDX of CPUID leaf 1: TSC, MSR, PAE, CX8,
+/// APIC, FXSR, SSE, SSE2. The boot code asks for it, and for long mode.
+pub const NEEDED: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 24 | 1 << 25 | 1 << 26;
+
+/// What the processor lacks, of what the kernel cannot do without.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Missing {
+    /// `syscall` and `sysret`.
+    SystemCalls,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Missing::SystemCalls => "syscall instruction",
+        })
+    }
+}
+
+/// What this processor lacks, of what the boot code has not asked for already.
+pub fn missing() -> Option<Missing> {
+    let extended = CpuId::new().get_extended_processor_and_feature_identifiers();
+    (!extended.is_some_and(|x| x.has_syscall_sysret())).then_some(Missing::SystemCalls)
+}
 
 /// Which protections this processor has and [`protect`] has turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +91,11 @@ pub unsafe fn protect() -> Protections {
     protections
 }
 
+/// The APIC number that this CPU was given at its reset.
+pub fn apic_number() -> u32 {
+    CpuId::new().get_feature_info().map_or(0, |info| info.initial_local_apic_id().into())
+}
+
 /// Lets programs on this CPU read the time-stamp counter, which [`protect`] keeps from them: for the image of the bench.
 pub fn allow_time_stamps() {
     // SAFETY: no code of the kernel counts on what programs can read there.
@@ -75,11 +106,6 @@ pub fn allow_time_stamps() {
 pub fn time_stamp() -> u64 {
     // SAFETY: every processor with long mode has the instruction, and ring 0 may use it.
     unsafe { core::arch::x86_64::_rdtsc() }
-}
-
-/// The APIC number that this CPU was given at its reset.
-pub fn apic_number() -> u32 {
-    CpuId::new().get_feature_info().map_or(0, |info| info.initial_local_apic_id().into())
 }
 
 /// Makes `syscall` enter the kernel at `entry`.

@@ -7,7 +7,7 @@
 use super::apic::LocalApic;
 use super::console::{self, Console};
 use super::entry::Frame;
-use super::{cpu, image, paging, power, registers, smp};
+use super::{cpu, image, interrupt, paging, power, registers, smp};
 use crate::exit::Reason;
 use crate::layout::{IMAGE_BASE, MAX_CPUS};
 use crate::lock::Guard;
@@ -105,6 +105,7 @@ fn write_panic(out: &mut Out, number: usize, info: &PanicInfo, frame_pointer: u6
     if let Some(location) = info.location() {
         writeln!(out, "  at {location}")?;
     }
+    write_task(out, number)?;
     writeln!(out, "  called from:")?;
     write_trace(out, frame_pointer)
 }
@@ -124,6 +125,13 @@ pub(super) fn fatal(number: usize, frame: &'static Frame) -> ! {
     power::leave(Reason::KernelFault)
 }
 
+/// What CPU `number` was working on, if that is known.
+fn write_task(out: &mut Out, number: usize) -> fmt::Result {
+    write!(out, "  on CPU {number}")?;
+    (image().describe)(number, out)?;
+    writeln!(out)
+}
+
 fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt::Result {
     let vector = frame.vector();
     let place = if frame.from_ring_3() { "ring 3" } else { "the kernel" };
@@ -133,6 +141,7 @@ fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt
         vectors::name(vector),
         frame.error
     )?;
+    write_task(out, number)?;
     if vector == vectors::PAGE_FAULT {
         let (access, reason) = (page_fault::access(frame.error), page_fault::reason(frame.error));
         writeln!(out, "  {access} {cr2:#x}: {reason}")?;
@@ -187,7 +196,10 @@ fn write_interrupted(out: &mut Out, number: usize, frame: &Frame) -> fmt::Result
         (image().describe)(other, out)?;
         writeln!(out)?;
     }
-    Ok(())
+    match interrupt::spurious() {
+        0 => Ok(()),
+        many => writeln!(out, "  {many} interrupts came that nobody had asked for"),
+    }
 }
 
 fn write_symbol(out: &mut Out, address: u64) -> fmt::Result {

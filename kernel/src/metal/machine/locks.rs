@@ -9,10 +9,10 @@ use core::ops::{Deref, DerefMut};
 use domain::Erased;
 use layer::channel::Channels;
 use layer::constants::{MSG_Q, NUM_CHAN};
-use layer::machine::{self, Object};
+use layer::machine::{self, CHANNEL_RANK, Object};
 use layer::queue::Threads;
 
-/// A family of shared objects, each behind its ticket lock.
+/// A family of shared objects, each behind its lock.
 pub struct Locks<T: 'static>(Rows<T>);
 
 impl<T: Object<Metal>> Locks<T> {
@@ -119,11 +119,14 @@ const NAME: &str = "a channel";
 
 impl machine::ChannelPool<Metal> for SharedChannels {
     fn acquire(&self, by: u32, q: u32) {
-        rows::holds_nothing(by, NAME);
+        rows::kept(by, CHANNEL_RANK, NAME);
         self.locks[q as usize].hold();
     }
-    fn release(&self, _: u32, q: u32) {
-        self.locks[q as usize].give_back();
+    fn release(&self, by: u32, q: u32) {
+        rows::given_back(by, CHANNEL_RANK);
+        // SAFETY: the primitives that do this, 8 and 20, demand that this CPU holds the lock, and that they are only called
+        // where it does is proved.
+        unsafe { self.locks[q as usize].give_back() };
     }
     #[inline(always)]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Metal>) -> R) -> R {

@@ -274,14 +274,15 @@ nowhere!(
 /// The shared objects of this machine, at boot; it is made once.
 pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     let place = Place { board, cpu: 0 };
-    let norm = (KERN_LOW..KERN_HIGH.min(board.nps)).filter(|&frame| board.memory.is_ram(frame)).count();
+    // Boot has seen that the memory is in few enough pieces.
+    let users = crate::frames::Frames::of_users(&board.memory).map_or(0, |frames| frames.free_bytes());
     let make = |_| Shared {
         at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
         pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
         sleep: Locks::new(place, NUM_CV as usize, |_| Queue::new(place)),
         channels: SharedChannels::new(place),
         links: SharedLinks::new(Threads::boot(place)),
-        boot: Boot { nps: board.nps, norm: norm as u32 },
+        boot: Boot { nps: board.nps, norm: (users / u64::from(PAGE_SIZE)) as u32 },
     };
     &board.keep_each(1, "shared objects", make)[0]
 }

@@ -81,7 +81,7 @@ impl Board {
     ///
     /// # Panics
     /// When kernel memory is too small for what is called `name`: the machine cannot be booted.
-    pub fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
+    pub(super) fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
         // To make a value may take memory as well, so the lock must be free by then.
         let room = tables::room(&mut self.free.lock(), count);
         match room {

@@ -5,7 +5,7 @@ use super::{Metal, Saved, board, processor, serial, set_board, shared};
 use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
-use crate::metal::boot::Boot;
+use crate::metal::boot::{Boot, refuse};
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
 use crate::metal::interrupt::{self, Cause};
@@ -35,11 +35,11 @@ static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new
 fn prepare(boot: &mut Boot) {
     let board = match set_board(boot) {
         Ok(board) => board,
-        Err(error) => panic!("cannot boot: {error:?}"),
+        Err(error) => refuse(error),
     };
     let cpus = boot.cpus.ids().len() as u32;
     if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
-        panic!("cannot boot: {problem}");
+        refuse(problem);
     }
     checkpoint::open(boot.archive.as_ref());
     let shared = shared(board);

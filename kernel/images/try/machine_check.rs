@@ -1,0 +1,23 @@
+//! A machine check where there is no stack to go on with, while another CPU halts: it has a stack of its own.
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::{Image, entry};
+
+kernel::image!(Image {
+    start,
+    describe: |cpu, out| write!(out, "{}", if cpu == 0 { ", which has lost its stack" } else { "" }),
+    ..Image::DEFAULT
+});
+
+fn start(cpu: &mut Cpu) -> ! {
+    if cpu.number() == 0 {
+        // SAFETY: the gate's stub leaves for a report, which never comes back.
+        unsafe { asm!("xor esp, esp", "int 18", options(noreturn)) }
+    }
+    loop {
+        entry::wait_for_interrupt();
+    }
+}
