@@ -15,7 +15,7 @@ const SESSION: &[(&str, &[&str])] = &[
     ("run hello 1", &["refused: no quota, no child or no thread number is left"]),
     ("ps", &["THREAD", "1   0 (main) ", "shell        running ", "launcher     receiving ", "ended "]),
     // Of which a part is rubbed out.
-    ("quotas\x08", &["1 (main): ", "  9 shell: ", "    73 launcher: ", "      585 -: 48 of 48 pages"]),
+    ("quotas\x08", &["1 (main): ", "  9 shell: ", "    73 launcher: ", "      585 -: ", " of 48 pages"]),
     ("mem", &["CPU 0: ", " pages of 4 KiB, ", " free"]),
     ("uptime", &["up "]),
     ("send 7 1 0x10 3", &["sent 3 words"]),

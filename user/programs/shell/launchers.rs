@@ -10,6 +10,7 @@ const LAUNCHER: u32 = image::number("launcher").unwrap();
 
 /// A launcher that was started.
 struct Launcher {
+    thread: u32,
     requests: Channel,
     answers: Channel,
     /// Programs that it can still start.
@@ -37,22 +38,21 @@ impl Launchers {
     /// # Errors
     /// [`Error::Mem`] if none can; those of a channel.
     pub fn start(&mut self, image: u32, quota: u32) -> Result<u32, Error> {
+        if quota > QUOTA {
+            return Err(Error::Mem);
+        }
         for (index, slot) in (0..).zip(&mut self.started) {
             let launcher = match slot {
                 Some(launcher) => launcher,
                 None => {
-                    sys::spawn(LAUNCHER, QUOTA + index)?;
+                    let thread = sys::spawn(LAUNCHER, QUOTA + index)?;
                     let (requests, answers) = (Channel::open(requests(index))?, Channel::open(answers(index))?);
-                    slot.insert(Launcher { requests, answers, left: CHILDREN })
+                    slot.insert(Launcher { thread, requests, answers, left: CHILDREN })
                 }
             };
-            if launcher.left == 0 {
-                continue;
-            }
-            match launcher.start(image, quota) {
-                // Another one may have more.
-                Err(Error::Mem) if quota < QUOTA => {}
-                result => return result,
+            let info = sys::thread_info(launcher.thread)?;
+            if launcher.left > 0 && info.quota - info.usage >= quota {
+                return launcher.start(image, quota);
             }
         }
         Err(Error::Mem)
