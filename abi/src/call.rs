@@ -92,4 +92,14 @@ calls! {
     /// Gives the oldest byte of the console's input that nobody has read, by way of the serial port of the caller's CPU.
     34 Getc = "getc" () -> "byte",
     touches "the console", errors [NoChar, NoDevice];
+
+    /// Gives what a thread of the caller's CPU does, by the number of a `ThreadState`; the number of its program in the boot
+    /// archive, or 2^32 - 1; the pages that it may use, and those that it uses, its children's quotas included; and how many
+    /// programs it has started.
+    35 ThreadInfo = "thread_info" (thread) -> "state, image, quota, usage, children",
+    touches "nothing", errors [InvalId];
+
+    /// Gives for how many milliseconds the machine has been on, modulo 2^32.
+    36 Uptime = "uptime" () -> "milliseconds",
+    touches "nothing", errors [];
 }

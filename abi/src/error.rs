@@ -37,7 +37,7 @@ errors! {
     InvalAddr = 4,
     /// There is no channel with this number.
     InvalChid = 11,
-    /// There is no program with this number in the boot archive.
+    /// There is no program with this number in the boot archive, or no thread on the caller's CPU.
     InvalId = 12,
     /// There is nothing to read. (The reference gives this and the next the numbers 1 and 2, which others have.)
     NoChar = 32,

@@ -19,11 +19,13 @@ pub mod boot;
 pub mod page;
 pub mod refused;
 pub mod report;
+mod thread;
 pub mod watch;
 
 pub use call::{Call, Row};
 pub use error::Error;
 pub use report::Reason;
+pub use thread::ThreadState;
 
 /// Lowest user virtual address: 1 GiB (`adr_low`).
 pub const ADR_LOW: u32 = 0x4000_0000;

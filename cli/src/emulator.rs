@@ -71,6 +71,8 @@ pub struct Run<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
+    /// Whether this process's terminal is the machine's console, in both directions: COM1; on QEMU only.
+    pub terminal: bool,
     /// How to watch it, if the boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,
     /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
@@ -91,6 +93,7 @@ impl<'a> Run<'a> {
             script: &[],
             gdb: false,
             show: false,
+            terminal: false,
             watch: None,
             counted: false,
         }

@@ -1,6 +1,6 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
-use crate::emulator::{self, Emulator, Outcome};
+use crate::emulator::{self, Act, Emulator, Outcome};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::watch::{Watch, Watched};
@@ -11,7 +11,9 @@ use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt;
+use std::io::{self, Read};
 use std::time::{Duration, Instant};
+use user::command::PROMPT;
 
 /// The image of the kernel.
 const IMAGE: &str = "cairn";
@@ -24,6 +26,19 @@ pub struct Job {
     plan: Plan,
     /// Number of CPUs.
     cpus: u32,
+    /// Who types on the console.
+    typing: Typing,
+}
+
+/// Who types on the console.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Typing {
+    /// Nobody.
+    Nobody,
+    /// Whoever sits at this terminal, which shows the console.
+    Terminal,
+    /// These lines, one whenever the shell's prompt appears.
+    Lines(Vec<String>),
 }
 
 /// How to boot a job.
@@ -118,12 +133,30 @@ impl Job {
             _ => archive.iter().filter(named).collect(),
         };
         let plan = Plan::new(chosen, cpus)?;
-        Ok(Job { archive, plan, cpus })
+        Ok(Job { archive, plan, cpus, typing: Typing::Nobody })
+    }
+
+    /// A machine that obeys whoever types on its console. Nothing of it is judged.
+    pub fn shell(cpus: u32, typing: Typing) -> Result<Job, Error> {
+        Ok(Job { typing, ..Job::of_list(programs::SHELL_BOOT_LIST.to_owned(), cpus)? })
+    }
+
+    /// All that is typed, for a machine that has to know it from the beginning.
+    fn typed(&self) -> Result<Vec<u8>, Error> {
+        Ok(match &self.typing {
+            Typing::Nobody => Vec::new(),
+            Typing::Terminal => {
+                let mut all = Vec::new();
+                io::stdin().read_to_end(&mut all).map_err(Error::stream("read what is typed"))?;
+                all
+            }
+            Typing::Lines(lines) => lines.concat().into_bytes(),
+        })
     }
 
     /// Builds all programs, and plans a run of what a boot list says, of which nothing is expected.
     pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
-        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus })
+        Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus, typing: Typing::Nobody })
     }
 
     /// Boots it on an emulated PC.
@@ -140,6 +173,8 @@ impl Job {
                 image.display()
             );
         }
+        let lines: &[String] = if let Typing::Lines(lines) = &self.typing { lines } else { &[] };
+        let script: Vec<_> = lines.iter().map(|line| (PROMPT, Act::Type(line))).collect();
         let run = emulator::Run {
             archive: Some(&archive),
             cpus: self.cpus,
@@ -148,6 +183,8 @@ impl Job {
             gdb,
             show,
             watch,
+            terminal: self.typing == Typing::Terminal,
+            script: &script,
             ..emulator::Run::of(&image)
         };
         let emulator::Ended { outcome, console, time, watched, .. } = emulator.run(&run)?;
@@ -166,7 +203,7 @@ impl Job {
             seed,
             time_slice: TIME_SLICE,
             memory: Memory::default(),
-            input: Vec::new(),
+            input: self.typed()?,
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking,
         };

@@ -14,6 +14,7 @@ mod new_program;
 mod prove;
 mod run;
 mod setup;
+mod shell;
 mod storm;
 mod system_calls;
 mod test;
@@ -42,8 +43,9 @@ enum Verb {
     NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
     Setup(setup::Arguments),
-    SystemCalls(system_calls::Arguments),
+    Shell(shell::Arguments),
     Storm(storm::Arguments),
+    SystemCalls(system_calls::Arguments),
     Test(test::Arguments),
 }
 
@@ -57,8 +59,9 @@ fn main() -> ExitCode {
         Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
         Verb::Setup(arguments) => setup::run(&arguments),
-        Verb::SystemCalls(_) => system_calls::run(),
+        Verb::Shell(arguments) => shell::run(&arguments),
         Verb::Storm(arguments) => storm::run(&arguments),
+        Verb::SystemCalls(_) => system_calls::run(),
         Verb::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -7,7 +7,7 @@ use crate::counts::Counts;
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::image::Kind;
-use crate::job::{Boot, Job};
+use crate::job::{Boot, Job, Typing};
 use crate::storm::{Storm, What};
 use crate::watch::{Until, Watch};
 use crate::{bench, boots, prove, setup};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, storm]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, storm, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -48,6 +48,7 @@ const STEPS: &[Step] = &[
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
     Step { key: "storm", name: "the invariant on the live kernel", run: storm },
+    Step { key: "shell", name: "a session with the shell by the serial port", run: shell },
 ];
 
 /// Does it.
@@ -179,4 +180,22 @@ fn programs() -> Result<Counts, Error> {
         });
     }
     Ok(counts.into_iter().sum())
+}
+
+/// A session with the shell, typed at QEMU's serial port.
+fn shell() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  QEMU: it is not installed");
+        return Ok(Counts::SKIPPED);
+    }
+    let job = Job::shell(2, Typing::Lines(programs::session::script()))?;
+    let ran = job.booted(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
+    let mut problems = programs::session::problems(&ran.console);
+    problems.extend(ran.failure.map(|failure| failure.to_string()));
+    if problems.is_empty() {
+        println!("  passed   QEMU: the shell does what it is told");
+    } else {
+        println!("  FAILED   QEMU: {}\n{}", problems.join("; "), ran.console);
+    }
+    Ok(Counts::one(problems.is_empty()))
 }

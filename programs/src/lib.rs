@@ -31,8 +31,12 @@ pub mod build;
 pub mod check;
 pub mod manifest;
 pub mod plan;
+pub mod session;
 pub mod template;
 
 pub use build::{Program, build, usual};
 pub use check::Check;
 pub use plan::Plan;
+
+/// The boot list of a machine that obeys its console: see `user/programs/shell`.
+pub const SHELL_BOOT_LIST: &str = "0 shell 20000\n";

@@ -278,6 +278,11 @@ pub fn current() -> Arc<Board> {
     })
 }
 
+/// Milliseconds for which this thread's machine has been on: it does a million instructions, or steps of the kernel, a second.
+pub(crate) fn uptime() -> u32 {
+    baton().map_or(0, |baton| (baton.work() / 1000) as u32)
+}
+
 /// The baton of this thread's machine, if other CPUs run beside this one.
 pub(crate) fn baton() -> Option<Arc<Baton>> {
     SEAT.with_borrow(|seat| seat.as_ref()?.baton.clone())

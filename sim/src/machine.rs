@@ -16,7 +16,7 @@ use layer::serial::SerialEvent;
 use layer::state::{Boot, Cpu, IoApic, Own, Shared};
 use layer::stuck::Stuck;
 use std::cell::RefCell;
-use syscall::system::{Event, Image, ImagePage, Start, System};
+use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
 /// The hosted machine: native words, a sparse map for every field, all ghost state, the whole log.
@@ -183,6 +183,16 @@ impl System for Sim {
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
         let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
         board::current().write(&bytes);
+    }
+    fn tell(question: Question<Sim>) -> Unchecked<u32> {
+        let board = board::current();
+        if let Some(script) = &board.script {
+            return script.tell();
+        }
+        Unchecked::new(match question {
+            Question::Image { thread } => board.image_of(thread).unwrap_or(u32::MAX),
+            Question::Uptime => board::uptime(),
+        })
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
         let (board, me, thread) = (board::current(), cpu.own.cpu, cpu.own.cur);

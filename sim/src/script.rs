@@ -11,7 +11,7 @@ use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
 /// What answers say, and the greatest value of each: what is not said is 0.
-const SAYS: [(&str, u64); 10] = [
+const SAYS: [(&str, u64); 11] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),
     ("image.pages", u32::MAX as u64),
@@ -22,6 +22,7 @@ const SAYS: [(&str, u64); 10] = [
     ("has_start", 1),
     ("start.image", u32::MAX as u64),
     ("start.quota", u32::MAX as u64),
+    ("told", u32::MAX as u64),
 ];
 
 /// The name under which an answer has the bytes of a page, by their offset.
@@ -95,6 +96,11 @@ impl Script {
             image: Unchecked::new(said.says("start.image") as u32),
             quota: Unchecked::new(said.says("start.quota") as u32),
         })
+    }
+
+    /// What a program has asked for.
+    pub fn tell(&self) -> Unchecked<u32> {
+        Unchecked::new(self.next().says("told") as u32)
     }
 }
 

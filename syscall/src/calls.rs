@@ -1,16 +1,16 @@
 //! The system calls, but for `spawn`, `send` and `recv`.
 use crate::memory::{Reserved, page, reserve};
 use crate::next::Next;
-use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back};
+use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back, back_with};
 use crate::spawn::{Parent, spawn};
 use crate::stage::{Stage, leave};
-use crate::system::{Event, System};
+use crate::system::{Event, Question, System};
 use crate::unchecked::{Address, Unchecked};
-use abi::{Call, Error};
-use domain::Flag;
+use abi::{Call, Error, ThreadState};
+use domain::{Flag, Map};
 use layer::console::cons_buf_read;
-use layer::constants::{NO_CHARACTER, PAGE_SIZE, perm};
-use layer::container::{container_get_quota, container_get_usage};
+use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, perm};
+use layer::container::{container_get_nchildren, container_get_quota, container_get_usage};
 use layer::context::uctx_get;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
@@ -39,6 +39,8 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         }
         Call::Send => return Ok(Next::GoOn(Stage::Send)),
         Call::Recv => return Ok(Next::GoOn(Stage::Receive)),
+        Call::ThreadInfo => slowly(cpu, thread_info)?,
+        Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any())))?,
         Call::Puts => slowly(cpu, |cpu| {
             let result = puts(cpu)?;
             back(cpu, result)
@@ -130,6 +132,23 @@ fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let read = cons_buf_read(cpu)?;
     serial_intr_enable(cpu)?;
     Ok(if read == NO_CHARACTER { Err(Error::NoChar) } else { Ok(read) })
+}
+
+/// `thread_info(thread) -> state, image, quota, usage, children`: what a thread of this CPU does and has.
+fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let Some(thread) = argument(cpu, FIRST)?.below(NUM_PROC) else {
+        return back(cpu, Err(Error::InvalId));
+    };
+    // Those of other CPUs are not used here.
+    if !cpu.own.ac.get([thread]).used.holds() {
+        return back(cpu, Err(Error::InvalId));
+    }
+    let is_running = get_curid(cpu)? == thread;
+    let state = if is_running { (ThreadState::Running as u32).into() } else { cpu.own.kctxt.get([thread]).ra };
+    let image = M::tell(Question::Image { thread }).any();
+    let (quota, usage) = (container_get_quota(cpu, thread)?, container_get_usage(cpu, thread)?);
+    let children = container_get_nchildren(cpu, thread)?;
+    back_with(cpu, state, [image, quota, usage, children])
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.

@@ -20,6 +20,8 @@ pub(crate) const SECOND: u32 = slot::R10;
 pub(crate) const THIRD: u32 = slot::EDX;
 /// The slot of the fourth argument.
 pub(crate) const FOURTH: u32 = slot::ESI;
+/// The slot of the fifth result.
+const FIFTH: u32 = slot::EDI;
 
 /// What the caller has in `slot`.
 #[inline(always)]
@@ -40,6 +42,15 @@ pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Er
         Err(error) => error,
     };
     uctx_set(cpu, cur, NUMBER.into(), (error as u32).into())
+}
+
+/// Stores four further results, and the caller goes on.
+pub(crate) fn back_with<M: System>(cpu: &mut Cpu<'_, M>, first: M::Word, more: [M::Word; 4]) -> Result<Next<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    for (slot, value) in [SECOND, THIRD, FOURTH, FIFTH].into_iter().zip(more) {
+        uctx_set(cpu, cur, slot.into(), value)?;
+    }
+    back(cpu, Ok(first))
 }
 
 /// Stores how a call went, and the caller goes on.

@@ -1,6 +1,7 @@
 //! Stages: what a thread goes on with when it runs again.
 use crate::next::Next;
 use crate::system::System;
+use abi::ThreadState;
 use layer::channel::Cv;
 use layer::constants::PAGE_SIZE;
 use layer::fields::{Context, STAGES, START_USER};
@@ -25,6 +26,12 @@ pub enum Stage {
 }
 
 const _: () = assert!(Stage::ALL.len() == STAGES as usize);
+// What a thread that does not run does is the stage that it goes on with.
+const _: () =
+    assert!(Stage::StartUser as u32 == ThreadState::Ready as u32 && Stage::Main as u32 == ThreadState::Main as u32);
+const _: () = assert!(Stage::Exited as u32 == ThreadState::Ended as u32 && STAGES == ThreadState::Running as u32);
+const _: () = assert!(Stage::Send as u32 == ThreadState::Sending as u32);
+const _: () = assert!(Stage::Receive as u32 == ThreadState::Receiving as u32);
 
 impl Stage {
     /// Every stage, in the order of its number.

@@ -33,12 +33,27 @@ pub trait System: Machine {
     /// most the size of a page.
     fn console_write(cpu: &Cpu<'_, Self>, frame: Self::Word, offset: Self::Word, length: Self::Word);
 
+    /// Answers a question of a program that the layer cannot answer.
+    fn tell(question: Question<Self>) -> Unchecked<Self::Word>;
+
     /// Takes note of what happened to a program of CPU `cpu`, whose running thread it concerns. The machine prints
     /// the lines of [`abi::report`] and powers off when no program is left.
     fn report(cpu: &Cpu<'_, Self>, event: Event<Self>);
 
     /// CPU `cpu` has nothing to run but its main thread, and that has nothing to start.
     fn idle(cpu: Self::Word);
+}
+
+/// What programs may ask of the machine.
+#[derive(Clone, Copy, Debug)]
+pub enum Question<M: Machine> {
+    /// Which image a thread runs, by its number; `u32::MAX` if none.
+    Image {
+        /// The thread.
+        thread: M::Word,
+    },
+    /// Milliseconds since the machine was switched on, modulo 2^32.
+    Uptime,
 }
 
 /// An image of the boot archive.

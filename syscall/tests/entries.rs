@@ -2,7 +2,7 @@
 mod common;
 
 use abi::report::End;
-use abi::{Call, Error, Reason};
+use abi::{Call, Error, Reason, ThreadState};
 use common::*;
 use domain::Map;
 use layer::constants::*;
@@ -367,4 +367,39 @@ proptest! {
         frames.dedup();
         prop_assert_eq!(frames.len(), all);
     }
+}
+
+#[test]
+fn thread_info_tells_of_the_threads_of_this_cpu() {
+    let fixture = Fixture::new(&[100, FRAMES]);
+    let mut cpu = fixture.boot();
+    assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 1]), (0, 8 * FIRST + 1));
+    let mut info = |thread: u32| {
+        let (error, state) = call(&mut cpu, Call::ThreadInfo as u32, [thread]);
+        let more =
+            [slot::R10, slot::EDX, slot::ESI, slot::EDI].map(|slot| cpu.own.uctxt.get([FIRST, slot]).value as u32);
+        (Error::from_number(error), ThreadState::from_number(state), more)
+    };
+    let told = |state, more: [u32; 4]| (Some(Error::Succ), Some(state), more);
+    assert_eq!(info(FIRST), told(ThreadState::Running, [0, 100, 2 * FRAMES + 1, 1]));
+    assert_eq!(info(FIRST + 1), told(ThreadState::Ready, [0, FRAMES, FRAMES, 0]));
+    assert_eq!(info(8 * FIRST + 1), told(ThreadState::Ready, [0, FRAMES + 1, FRAMES, 0]));
+    let (error, state, [image, _, usage, children]) = info(1);
+    assert_eq!((error, state), (Some(Error::Succ), Some(ThreadState::Main)));
+    assert_eq!((image, usage, children), (u32::MAX, 100 + FRAMES, 2));
+    // Never started, another CPU's, and none.
+    for thread in [FIRST + 2, 2, 17, NUM_PROC, u32::MAX] {
+        assert_eq!(info(thread).0, Some(Error::InvalId), "{thread}");
+    }
+
+    // What a thread waits for, and that it has ended.
+    let next = begin(&mut cpu, Call::Recv as u32, [7, ADR_LOW + PAGE_SIZE, 1, 1]);
+    assert!(drive(&mut cpu, next));
+    let next = begin(&mut cpu, Call::Exit as u32, [0]);
+    assert!(drive(&mut cpu, next));
+    let me = cpu.own.cur;
+    let mut state = |thread| ThreadState::from_number(call(&mut cpu, Call::ThreadInfo as u32, [thread]).1);
+    let states = [FIRST, FIRST + 1, 8 * FIRST + 1].map(|thread| state(thread));
+    let ended = |thread| if me == thread { ThreadState::Running } else { ThreadState::Ended };
+    assert_eq!(states, [ThreadState::Receiving, ended(FIRST + 1), ended(8 * FIRST + 1)].map(Some));
 }

@@ -47,6 +47,19 @@ impl Channel {
         Ok(Channel { number, page: memory::page().ok_or(Error::Mem)? })
     }
 
+    /// The same page for another channel: it is no end of the one before any more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalChid`] if there is no such channel; nothing has changed then.
+    pub fn at(&mut self, number: u32) -> Result<&mut Channel, Error> {
+        if number >= CHANNELS {
+            return Err(Error::InvalChid);
+        }
+        self.number = number;
+        Ok(self)
+    }
+
     /// Sends a message, as soon as there is room, and returns how many words it has: of a longer one than [`WORDS`]
     /// these first ones.
     ///

@@ -68,5 +68,6 @@ macro_rules! print {
 /// that other programs print comes between.
 #[macro_export]
 macro_rules! println {
+    () => { $crate::print!("\n") };
     ($($argument:tt)*) => { $crate::console::print(core::format_args!($($argument)*), "\n") };
 }

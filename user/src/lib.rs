@@ -31,8 +31,11 @@
 //! `program`, which it sets, this library has no start-up code and links into any host program.
 #![no_std]
 
+pub mod command;
 pub mod heap;
 pub mod image;
+pub mod launcher;
+pub mod line;
 pub mod random;
 
 #[cfg(target_arch = "x86_64")]

@@ -1,7 +1,7 @@
 //! System calls: the stub, and a typed function for each call.
 
 use crate::channel::Page;
-use abi::{Call, Error};
+use abi::{Call, Error, ThreadState};
 use core::arch::asm;
 
 /// What a system call takes and gives: the registers of [`abi`]'s convention, in its order.
@@ -56,11 +56,21 @@ fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
 ///
 /// As for [`syscall`].
 unsafe fn any_call(call: Call, arguments: [u32; 4]) -> Result<u32, Error> {
+    // SAFETY: this function's own contract.
+    unsafe { all_results(call, arguments) }.map(|results| results[0])
+}
+
+/// Makes a call, and returns all its results.
+///
+/// # Safety
+///
+/// As for [`syscall`].
+unsafe fn all_results(call: Call, arguments: [u32; 4]) -> Result<[u32; 5], Error> {
     let [first, second, third, fourth] = arguments.map(u64::from);
     // SAFETY: this function's own contract.
     let answer = unsafe { syscall(Registers { rax: call as u64, values: [first, second, third, fourth, 0] }) };
     match Error::from_number(answer.rax as u32) {
-        Some(Error::Succ) => Ok(answer.values[0] as u32),
+        Some(Error::Succ) => Ok(answer.values.map(|value| value as u32)),
         Some(error) => Err(error),
         None => panic!("the kernel answered {call:?} with the unknown error number {}", answer.rax),
     }
@@ -163,6 +173,44 @@ fn address(page: *const Page) -> u32 {
 /// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
 pub fn get_quota() -> Result<u32, Error> {
     call(Call::GetQuota, 0, 0)
+}
+
+/// What the kernel says of a thread.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ThreadInfo {
+    /// What it does.
+    pub state: ThreadState,
+    /// What it runs, by its number in the boot archive: see [`image::NAMES`](crate::image::NAMES).
+    pub image: Option<u32>,
+    /// Pages that it may use.
+    pub quota: u32,
+    /// Pages that it uses, the quotas of its children included.
+    pub usage: u32,
+    /// Programs that it has started.
+    pub children: u32,
+}
+
+/// What a thread of this CPU does and has.
+///
+/// # Errors
+///
+/// [`Error::InvalId`] if this CPU has no such thread.
+pub fn thread_info(thread: u32) -> Result<ThreadInfo, Error> {
+    // SAFETY: the call writes to no memory.
+    let [state, image, quota, usage, children] = unsafe { all_results(Call::ThreadInfo, [thread, 0, 0, 0]) }?;
+    let Some(state) = ThreadState::from_number(state) else {
+        panic!("thread {thread} is in the unknown state {state}")
+    };
+    Ok(ThreadInfo { state, image: (image != u32::MAX).then_some(image), quota, usage, children })
+}
+
+/// Milliseconds since the machine was switched on, modulo 2^32.
+///
+/// # Errors
+///
+/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+pub fn uptime() -> Result<u32, Error> {
+    call(Call::Uptime, 0, 0)
 }
 
 /// Ends the program; the console shows `status`, by convention 0 for success.

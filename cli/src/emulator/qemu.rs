@@ -56,9 +56,14 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     command.args(["-M", "pc", "-cpu", processor, "-m", memory]).args(more);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    // The console; without port 0xE9 it would be COM1.
-    command.args(["-debugcon", "stdio"]);
+    // The console is port 0xE9 where there is one, and COM1 otherwise.
+    if !run.terminal {
+        command.args(["-debugcon", "stdio"]);
+    }
     match typed {
+        None if run.terminal => {
+            command.args(["-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal"])
+        }
         None => command.args(["-serial", "null"]),
         Some(typed) => {
             command.arg("-chardev").arg(format!("socket,id=keyboard,path={}", typed.display()));
@@ -83,7 +88,11 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     if run.gdb {
         command.args(["-s", "-S"]);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    if run.terminal {
+        command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
+    } else {
+        command.stdin(Stdio::null()).stdout(Stdio::piped());
+    }
     command
 }
 

@@ -3,21 +3,24 @@
 
 use super::apic::LocalApic;
 use super::interrupt::Cause;
-use super::pit;
+use super::{pit, registers};
 use crate::layout::MAX_CPUS;
 use crate::vectors;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How long a program runs before all others of its CPU have their turn, in microseconds.
 pub const SLICE: u32 = 10_000;
 
 /// How often the timer is measured: what delays a measurement makes it too long, so that the least is right.
-const MEASUREMENTS: u32 = 3;
+const MEASUREMENTS: usize = 3;
 /// How long each takes, in microseconds.
 const MEASURED: u32 = 2_000;
 
 /// Ticks of a slice. All CPUs' timers have the same clock.
 static TICKS: AtomicU32 = AtomicU32::new(0);
+
+/// Increments of the time-stamp counter in a millisecond.
+static STAMPS: AtomicU64 = AtomicU64::new(0);
 
 /// Whether the slice that the CPU's timer has measured last is over.
 static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS];
@@ -34,11 +37,15 @@ pub(super) unsafe fn calibrate(apic: LocalApic) -> Result<(), NoTimer> {
     apic.set_timer(None);
     let measure = |_| {
         apic.start_timer(u32::MAX);
+        let begin = registers::time_stamp();
         // SAFETY: the caller's obligation is the very same.
         unsafe { pit::wait(MEASURED, || false) };
-        u32::MAX - apic.timer_left()
+        (u32::MAX - apic.timer_left(), registers::time_stamp().wrapping_sub(begin))
     };
-    let least = (0..MEASUREMENTS).map(measure).min().unwrap_or(0);
+    let measured = [(); MEASUREMENTS].map(measure);
+    let least = measured.iter().map(|&(ticks, _)| ticks).min().unwrap_or(0);
+    let stamps = measured.iter().map(|&(_, stamps)| stamps).min().unwrap_or(0);
+    STAMPS.store(stamps * 1000 / u64::from(MEASURED), Ordering::Relaxed);
     let ticks = u64::from(least) * u64::from(SLICE) / u64::from(MEASURED);
     let ticks = u32::try_from(ticks).ok().filter(|&ticks| ticks > 0).ok_or(NoTimer)?;
     TICKS.store(ticks, Ordering::Relaxed);
@@ -59,6 +66,11 @@ pub fn begin(cpu: usize, another: bool) {
         OVER[cpu].store(false, Ordering::Relaxed);
         LocalApic::here().start_timer(TICKS.load(Ordering::Relaxed));
     }
+}
+
+/// Milliseconds since the machine was switched on, by the time-stamp counter, modulo 2^32.
+pub fn uptime() -> u32 {
+    (registers::time_stamp() / STAMPS.load(Ordering::Relaxed).max(1)) as u32
 }
 
 /// The timer of CPU `cpu`, which runs this, has interrupted.

@@ -134,7 +134,9 @@ impl<'a> Kernel<'a> {
                 next = Next::Yields;
                 Ok(0)
             }
-            Some(call @ (Call::Send | Call::Recv | Call::Getc)) => panic!("there is nobody to answer {call:?}"),
+            Some(call @ (Call::Send | Call::Recv | Call::Getc | Call::ThreadInfo | Call::Uptime)) => {
+                panic!("there is nobody to answer {call:?}")
+            }
             Some(Call::Exit) => return Next::Ends(End::Exited { status: first }),
         };
         let registers = &mut thread.cpu.registers;

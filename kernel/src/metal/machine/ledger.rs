@@ -148,6 +148,11 @@ impl Ledger {
         self.busy[cpu as usize].load(Ordering::Acquire) == 0
     }
 
+    /// The image number of what `thread` runs, or `u32::MAX`.
+    pub fn image_of(&self, thread: u32) -> u32 {
+        self.images.get(thread as usize).map_or(NO_PROGRAM, |image| image.load(Ordering::Relaxed))
+    }
+
     /// Takes note of the thread that CPU `cpu` runs.
     #[inline(always)]
     pub fn runs(&self, cpu: u32, thread: u32) {
@@ -157,7 +162,6 @@ impl Ledger {
     /// The thread that CPU `cpu` runs, and the name of its program, if it has one.
     pub fn running(&self, cpu: usize) -> (u32, Option<&'static str>) {
         let thread = self.running[cpu].load(Ordering::Relaxed);
-        let image = self.images.get(thread as usize).map_or(NO_PROGRAM, |image| image.load(Ordering::Relaxed));
-        (thread, self.program(image).map(|program| program.name.as_str()))
+        (thread, self.program(self.image_of(thread)).map(|program| program.name.as_str()))
     }
 }

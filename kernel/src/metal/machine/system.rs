@@ -2,10 +2,10 @@
 use super::ledger::ledger;
 use super::{Metal, Physical};
 use crate::home::Of;
-use crate::metal::{console, idle};
+use crate::metal::{console, idle, timer};
 use abi::report::End;
 use layer::state::Cpu;
-use syscall::system::{Event, Image, ImagePage, Start, System};
+use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
 impl System for Metal {
@@ -37,6 +37,13 @@ impl System for Metal {
     fn console_write(cpu: &Cpu<'_, Metal>, frame: u32, offset: u32, length: u32) {
         let (start, length) = (offset as usize, length as usize);
         console::lock().write_bytes(cpu.own.hp.0.bytes(frame, start..start + length));
+    }
+
+    fn tell(question: Question<Metal>) -> Unchecked<u32> {
+        Unchecked::new(match question {
+            Question::Image { thread } => ledger().image_of(thread),
+            Question::Uptime => timer::uptime(),
+        })
     }
 
     fn report(cpu: &Cpu<'_, Metal>, event: Event<Metal>) {

@@ -1,0 +1,81 @@
+//! Eight producers and one consumer at one channel: every value arrives once, and those of each producer in order.
+//!
+//! Who an instance is is in its quota: see [`role`].
+#![no_std]
+#![no_main]
+
+use abi::Error;
+use user::channel::Channel;
+use user::{image, println, program, quota, sys};
+
+program!(main);
+
+/// Number of this program.
+const SELF: u32 = image::number("producers").unwrap();
+
+/// The quotas.
+mod role {
+    /// The producers have this and their number.
+    pub const PRODUCER: u32 = 32;
+    /// Consumes what a producer on each of eight CPUs produces; the first one is its child.
+    pub const ACROSS: u32 = 128;
+    /// Consumes what eight children produce.
+    pub const ALONE: u32 = 512;
+}
+
+const PRODUCERS: usize = 8;
+/// Messages of each.
+const MESSAGES: u32 = 40;
+/// The channel.
+const CHANNEL: u32 = 500;
+
+fn main() -> Result<(), Error> {
+    match quota::quota_at_start()? {
+        role::ALONE => consume(PRODUCERS as u32),
+        role::ACROSS => consume(1),
+        quota => produce(quota - role::PRODUCER),
+    }
+}
+
+/// What message `turn` of a producer holds: who and which it is, and so many words that can be computed from these.
+fn message(producer: u32, turn: u32, words: &mut [u32; 64]) -> &[u32] {
+    let length = 2 + (producer + 3 * turn) as usize % (words.len() - 2);
+    words[0] = producer;
+    words[1] = turn;
+    for (word, value) in words[2..length].iter_mut().zip(1u32..) {
+        *word = producer.wrapping_mul(0x9E37_79B9) ^ turn << 8 ^ value;
+    }
+    &words[..length]
+}
+
+/// Sends its messages.
+fn produce(producer: u32) -> Result<(), Error> {
+    let mut channel = Channel::open(CHANNEL)?;
+    let mut words = [0; 64];
+    for turn in 0..MESSAGES {
+        let message = message(producer, turn, &mut words);
+        assert_eq!(channel.send(message)?, message.len());
+    }
+    Ok(())
+}
+
+/// Starts the first `children` producers, and receives what all have to send.
+fn consume(children: u32) -> Result<(), Error> {
+    for producer in 0..children {
+        sys::spawn(SELF, role::PRODUCER + producer)?;
+    }
+    let mut channel = Channel::open(CHANNEL)?;
+    let mut turns = [0; PRODUCERS];
+    let mut words = [0; 64];
+    for _ in 0..PRODUCERS as u32 * MESSAGES {
+        let received = channel.receive()?;
+        let producer = received[0];
+        let turn = &mut turns[producer as usize];
+        assert_eq!(received, message(producer, *turn, &mut words));
+        *turn += 1;
+    }
+    assert_eq!(turns, [MESSAGES; PRODUCERS]);
+    assert_eq!(channel.try_receive()?, None);
+    println!("producers: {MESSAGES} messages of each of {PRODUCERS} producers, each once and in order");
+    Ok(())
+}

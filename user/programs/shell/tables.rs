@@ -1,0 +1,82 @@
+//! What there is on this CPU.
+
+use abi::{CHILDREN, Error, THREADS, ThreadState, child};
+use user::sys::{ThreadInfo, thread_info};
+use user::{image, println};
+
+/// The threads of this CPU, by number.
+fn all() -> impl Iterator<Item = (u32, ThreadInfo)> {
+    (0..THREADS).filter_map(|thread| Some((thread, thread_info(thread).ok()?)))
+}
+
+/// The main thread of this CPU, from which all others descend.
+fn root() -> Result<u32, Error> {
+    let (mut thread, _) = all().find(|(_, info)| info.state == ThreadState::Running).ok_or(Error::InvalId)?;
+    while thread > CHILDREN {
+        thread = (thread - 1) / CHILDREN;
+    }
+    Ok(thread)
+}
+
+/// The name of what a thread runs.
+fn program(info: &ThreadInfo) -> &'static str {
+    let name = info.image.and_then(|image| image::NAMES.get(image as usize));
+    name.copied().unwrap_or(if info.state == ThreadState::Main { "(main)" } else { "-" })
+}
+
+/// Prints the threads.
+pub fn threads() -> Result<(), Error> {
+    let cpu = root()? - 1;
+    println!(
+        "{:>6} {:>3} {:<12} {:<9} {:>6} {:>6} {:>8}",
+        "THREAD", "CPU", "PROGRAM", "STATE", "QUOTA", "USE", "CHILDREN"
+    );
+    for (thread, info) in all() {
+        let ThreadInfo { state, quota, usage, children, .. } = info;
+        let (program, state) = (program(&info), word(state));
+        println!("{thread:>6} {cpu:>3} {program:<12} {state:<9} {quota:>6} {usage:>6} {children:>8}");
+    }
+    Ok(())
+}
+
+/// The word for a state.
+fn word(state: ThreadState) -> &'static str {
+    match state {
+        ThreadState::Ready => "ready",
+        ThreadState::Main => "ready",
+        ThreadState::Ended => "ended",
+        ThreadState::Sending => "sending",
+        ThreadState::Receiving => "receiving",
+        ThreadState::Running => "running",
+    }
+}
+
+/// Prints the tree of quotas.
+pub fn quotas() -> Result<(), Error> {
+    // A thread, and how many levels it is below the first.
+    let mut todo = [(0, 0); THREADS as usize / CHILDREN as usize];
+    todo[0] = (root()?, 0);
+    let mut count = 1;
+    while count > 0 {
+        count -= 1;
+        let (thread, depth) = todo[count];
+        let info = thread_info(thread)?;
+        let (program, ThreadInfo { quota, usage, children, .. }) = (program(&info), info);
+        println!("{:1$}{thread} {program}: {usage} of {quota} pages", "", 2 * depth);
+        // The last one first, so that the first one is next.
+        for index in (0..children).rev() {
+            todo[count] = (child(thread, index), depth + 1);
+            count += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Prints the pages of this CPU.
+pub fn memory() -> Result<(), Error> {
+    let root = root()?;
+    let ThreadInfo { quota, usage, .. } = thread_info(root)?;
+    let free = quota - usage;
+    println!("CPU {}: {quota} pages of 4 KiB, {usage} of them given to programs, {free} free", root - 1);
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! What can be said to the shell.
+
+use core::fmt;
+
+/// What the shell prints when it waits for a line.
+pub const PROMPT: &str = "cairn> ";
+
+/// A line, understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command<'a> {
+    /// `help`: what can be said.
+    Help,
+    /// `ps`: the threads.
+    Ps,
+    /// `run PROGRAM [QUOTA] [&]`: starts a program.
+    Run {
+        /// Its name.
+        name: &'a str,
+        /// Pages that it gets, if that is said.
+        quota: Option<u32>,
+        /// Whether the shell goes on at once.
+        background: bool,
+    },
+    /// `send CHANNEL WORD…`: sends a message.
+    Send {
+        /// The channel.
+        channel: u32,
+        /// The words of the message: numbers all.
+        words: Words<'a>,
+    },
+    /// `recv CHANNEL`: receives a message, if there is one.
+    Recv {
+        /// The channel.
+        channel: u32,
+    },
+    /// `quota`: the tree of quotas.
+    Quota,
+    /// `mem`: pages of this CPU.
+    Mem,
+    /// `uptime`: how long the machine has been on.
+    Uptime,
+    /// `halt`: ends the shell.
+    Halt,
+}
+
+/// What can be said, and what it does.
+pub const HELP: &[(&str, &str)] = &[
+    ("help", "this list"),
+    ("ps", "the threads of this CPU"),
+    ("run PROGRAM [QUOTA] [&]", "starts a program and waits for its end, unless & says not to"),
+    ("send CHANNEL WORD...", "sends a message of these numbers, as soon as there is room"),
+    ("recv CHANNEL", "receives a message, if there is one"),
+    ("quota", "the quotas of this CPU, as a tree"),
+    ("mem", "the pages of this CPU"),
+    ("uptime", "how long the machine has been on"),
+    ("halt", "switches the machine off when all programs have ended"),
+];
+
+/// Numbers, separated by spaces.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Words<'a>(&'a str);
+
+impl Words<'_> {
+    /// The numbers.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.split_ascii_whitespace().filter_map(|word| number(word).ok())
+    }
+}
+
+/// What is wrong with a line: who typed it is to blame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Problem<'a> {
+    /// There is no such command.
+    Unknown(&'a str),
+    /// The line ends too early.
+    Missing(&'static str),
+    /// Neither a decimal nor, with 0x, a hexadecimal number below 2^32.
+    NotANumber(&'a str),
+    /// One word too many.
+    Excess(&'a str),
+}
+
+impl fmt::Display for Problem<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Unknown(word) => write!(formatter, "there is no command `{word}`; try help"),
+            Problem::Missing(what) => write!(formatter, "the {what} is missing; try help"),
+            Problem::NotANumber(word) => write!(formatter, "`{word}` is not a number"),
+            Problem::Excess(word) => write!(formatter, "`{word}` is one word too many"),
+        }
+    }
+}
+
+impl<'a> Command<'a> {
+    /// Reads a line; `None` if nothing is on it.
+    ///
+    /// # Errors
+    /// See [`Problem`].
+    pub fn parse(line: &'a str) -> Result<Option<Command<'a>>, Problem<'a>> {
+        let line = line.trim();
+        let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mut words = rest.split_ascii_whitespace();
+        let mut word = |what| words.next().ok_or(Problem::Missing(what));
+        let command = match verb {
+            "" => return Ok(None),
+            "help" => Command::Help,
+            "ps" => Command::Ps,
+            "run" => {
+                let name = word("program's name")?;
+                let mut next = words.next();
+                let quota = next.filter(|&word| word != "&").map(number).transpose()?;
+                if quota.is_some() {
+                    next = words.next();
+                }
+                match next {
+                    Some(excess) if excess != "&" => return Err(Problem::Excess(excess)),
+                    _ => Command::Run { name, quota, background: next.is_some() },
+                }
+            }
+            "send" => {
+                let channel = number(word("channel's number")?)?;
+                let rest = rest.trim_start().split_once(' ').map_or("", |(_, rest)| rest);
+                words.by_ref().try_for_each(|word| number(word).map(drop))?;
+                Command::Send { channel, words: Words(rest) }
+            }
+            "recv" => Command::Recv { channel: number(word("channel's number")?)? },
+            "quota" => Command::Quota,
+            "mem" => Command::Mem,
+            "uptime" => Command::Uptime,
+            "halt" => Command::Halt,
+            _ => return Err(Problem::Unknown(verb)),
+        };
+        match words.next() {
+            Some(excess) => Err(Problem::Excess(excess)),
+            None => Ok(Some(command)),
+        }
+    }
+}
+
+/// Reads a number.
+fn number(word: &str) -> Result<u32, Problem<'_>> {
+    let number = match word.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => word.parse(),
+    };
+    number.map_err(|_| Problem::NotANumber(word))
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::{Command, HELP, Problem};
+    use std::string::ToString;
+    use std::vec::Vec;
+
+    fn run<'a>(name: &'a str, quota: Option<u32>, background: bool) -> Result<Option<Command<'a>>, Problem<'a>> {
+        Ok(Some(Command::Run { name, quota, background }))
+    }
+
+    #[test]
+    fn what_help_lists_is_understood() {
+        for (usage, _) in HELP {
+            let verb = usage.split(' ').next().unwrap();
+            assert!(!matches!(Command::parse(verb), Err(Problem::Unknown(_)) | Ok(None)), "{verb}");
+        }
+    }
+
+    #[test]
+    fn lines_with_words() {
+        assert_eq!(Command::parse("  "), Ok(None));
+        assert_eq!(Command::parse(" ps "), Ok(Some(Command::Ps)));
+        assert_eq!(Command::parse("run hello"), run("hello", None, false));
+        assert_eq!(Command::parse("run  hello 48"), run("hello", Some(48), false));
+        assert_eq!(Command::parse("run hello &"), run("hello", None, true));
+        assert_eq!(Command::parse("run hello 0x30 &"), run("hello", Some(48), true));
+        assert_eq!(Command::parse("recv 7"), Ok(Some(Command::Recv { channel: 7 })));
+        for (line, expected) in [("send 7", &[][..]), ("send  7  1 0xff 3 ", &[1, 255, 3])] {
+            let Ok(Some(Command::Send { channel: 7, words })) = Command::parse(line) else { panic!("{line}") };
+            assert_eq!(words.iter().collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        assert_eq!(Command::parse("rum hello"), Err(Problem::Unknown("rum")));
+        assert_eq!(Command::parse("run"), Err(Problem::Missing("program's name")));
+        assert_eq!(Command::parse("run hello x"), Err(Problem::NotANumber("x")));
+        assert_eq!(Command::parse("run hello 1 2"), Err(Problem::Excess("2")));
+        assert_eq!(Command::parse("run hello & &"), Err(Problem::Excess("&")));
+        assert_eq!(Command::parse("send 7 1 -1"), Err(Problem::NotANumber("-1")));
+        assert_eq!(Command::parse("send 4294967296"), Err(Problem::NotANumber("4294967296")));
+        assert_eq!(Command::parse("recv"), Err(Problem::Missing("channel's number")));
+        assert_eq!(Command::parse("ps all"), Err(Problem::Excess("all")));
+        assert_eq!(Problem::Unknown("rum").to_string(), "there is no command `rum`; try help");
+    }
+}
