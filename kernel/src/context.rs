@@ -24,23 +24,23 @@ pub enum Slot {
     Ecx = 6,
     /// RAX.
     Eax = 7,
-    /// ES; always the user data segment.
+    /// ES; the user data segment since the last gate.
     Es = 8,
-    /// DS; always the user data segment.
+    /// DS; as ES.
     Ds = 9,
-    /// Vector through which the thread entered the kernel; 0 for `syscall`.
+    /// Vector of the last gate through which the thread entered the kernel; `syscall` leaves it, and the selectors.
     Trapno = 10,
-    /// Error code of the exception; 0 where there is none.
+    /// Error code of the exception at that gate; 0 where there is none.
     Err = 11,
     /// RIP.
     Eip = 12,
-    /// CS; always the user code segment.
+    /// CS; the user code segment since the last gate.
     Cs = 13,
     /// RFLAGS.
     Eflags = 14,
     /// RSP.
     Esp = 15,
-    /// SS; always the user data segment.
+    /// SS; as ES.
     Ss = 16,
     /// R8; R9 to R15 follow.
     R8 = 17,

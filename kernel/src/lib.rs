@@ -12,6 +12,7 @@ pub mod acpi;
 pub mod archive;
 pub mod context;
 pub mod descriptors;
+pub mod direct_map;
 pub mod doorbell;
 pub mod exit;
 pub mod frames;

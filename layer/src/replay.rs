@@ -98,7 +98,7 @@ pub enum Out<M: Machine> {
 pub trait Scheduler<M: Machine> {
     /// The thread that `cpu` runs.
     fn running(&self, cpu: M::Word) -> M::Word;
-    /// Where `thread` is, if in no queue: one of [`place`].
+    /// Where `thread` is: the id of its queue, or one of [`place`].
     fn place(&self, thread: M::Word) -> M::Word;
     /// The CPU that `thread` belongs to.
     fn home(&self, thread: M::Word) -> M::Word;

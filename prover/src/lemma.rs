@@ -73,7 +73,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let moves = cpu.shared.pending.moves().clone();
     engine(|e| e.walk.called.push(primitive.name));
     let answer = match primitive.kind {
-        Kind::Schedule => Answer::Resume(Context { esp: word("esp"), ra: word("ra") }),
+        Kind::Schedule | Kind::Transfer => Answer::Resume(Context { esp: word("esp"), ra: word("ra") }),
         _ => Answer::Word(word(call.name)),
     };
     let origin = next_version();
@@ -84,6 +84,8 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     names.dedup();
     let after = before.renewed(&names, origin);
     let promise = condition(&|| (contract.promise)(&step(after.view())));
+    let never = engine(|e| e.arena.as_bool(promise)) == Some(false);
+    assert!(!never, "nothing that {} gives can satisfy its contract", primitive.name);
     moves.called(&after, origin);
     engine(|e| {
         e.learn(promise);

@@ -72,12 +72,30 @@ fn the_seed_fixes_everything() {
     }
 }
 
+/// Wherever a program is interrupted, and whoever runs meanwhile: it does what it does, and no message is lost.
+#[test]
+fn programs_are_interrupted_anywhere() {
+    let built = build();
+    let some = || built.iter().filter(|program| ["hog", "ping-pong"].contains(&program.name));
+    let plan = Plan::new(some(), 3).expect("the programs can run together");
+    for seed in 1..4 {
+        let config = Config { seed, time_slice: 60, ..config(&built, &plan.boot_list, 3) };
+        let (report, console) = show(config);
+        assert_eq!(report.end, End::PowerOff, "{:#?}\n{console}", report.cpus);
+        assert_eq!(problems(&plan, &console), [""; 0], "{console}");
+    }
+}
+
 #[test]
 fn the_invariant_holds_at_every_entry() {
     let built = build();
-    let list = "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 1002";
-    let (report, console) = show(Config { checking: Checking::Every(7), ..config(&built, list, 3) });
-    assert_eq!((report.end, report.violations), (End::PowerOff, vec![]), "{console}");
+    for list in [
+        "0 hello 48\n0 counter 48\n0 counter 49\n1 hello 49\n1 tree 401\n2 hog 1002",
+        "0 ping-pong 96\n1 ping-pong 97\n2 ping-pong 66",
+    ] {
+        let (report, console) = show(Config { checking: Checking::Every(7), ..config(&built, list, 3) });
+        assert_eq!((report.end, report.violations), (End::PowerOff, vec![]), "{console}");
+    }
 }
 
 #[test]

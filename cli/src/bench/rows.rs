@@ -44,7 +44,7 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
     Some(Target { must, aim })
 }
 
-/// The kernel of a course, of the CertiKOS family: 32-bit C, entered by a gate.
+/// The kernel of a course, of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
 /// Everything that is measured, in the order of the report.
@@ -100,7 +100,7 @@ pub const OPERATIONS: &[Operation] = &[
                 differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at once. \
                           Cairn's message goes through a mailbox, and who has to wait sleeps: four system calls",
             },
-            Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "4 to 64 bytes; 32-bit, entered by a gate" },
+            Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "32-bit; messages of 4 to 64 bytes" },
         ],
     },
     Operation {

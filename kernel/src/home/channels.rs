@@ -1,11 +1,13 @@
 //! The synchronous channels: control blocks and mailboxes, shared by all CPUs.
 //!
-//! They are atomics, so that sharing them needs no `unsafe`, and relaxed ones, which are plain moves here: a CPU touches
-//! what belongs to a channel only while it holds the channel's lock, which is proved of the layer, and the lock orders the
-//! accesses.
-use super::entries::Entries;
+//! A CPU touches what belongs to a channel only while it holds the channel's lock, which is proved of the layer, and the lock
+//! orders the accesses. Control blocks are atomics, so that sharing them needs no `unsafe`, and relaxed ones, which are plain
+//! moves here; mailboxes are plain memory, which is copied faster.
+use super::entries::{Entries, Of};
+use super::frames::Physical;
+use core::any::Any;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 use domain::Domain;
 use layer::constants::PAGE_SIZE;
 use layer::fields::{Byte, SyncChannel};
@@ -44,44 +46,76 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     }
 }
 
-/// The mailboxes of the channels, in memory of their own: a page each.
+/// The mailboxes of the channels: a page each, so that different keys are different bytes.
+///
+/// They are plain memory, copied in blocks. What makes that right is what makes the words of control blocks right: a CPU
+/// touches a mailbox only while it holds the channel's lock.
 #[derive(Clone, Copy, Debug)]
-pub struct Mail(&'static [AtomicU8]);
+pub struct Mail {
+    bytes: *mut u8,
+    channels: u32,
+}
+
+// SAFETY: the memory is the mailboxes' alone, and a mailbox is touched by one CPU at a time: that `new` demands.
+unsafe impl Send for Mail {}
+// SAFETY: as above.
+unsafe impl Sync for Mail {}
 
 impl Mail {
-    /// Mailboxes in this memory, which no other map has: whole pages.
-    pub fn new(bytes: &'static [AtomicU8]) -> Self {
-        Mail(bytes)
+    /// Mailboxes in this memory: whole pages.
+    ///
+    /// # Safety
+    /// A row of this map, or of a copy of it, is loaded from or stored to only by the CPU that holds the lock of that
+    /// channel, or by the one that boots while it is alone.
+    pub unsafe fn new(bytes: &'static mut [u8]) -> Self {
+        Mail { channels: bytes.len() as u32 / PAGE_SIZE, bytes: bytes.as_mut_ptr() }
     }
 
-    /// The bytes of a channel's mailbox.
+    /// The place of `length` bytes of a mailbox, from byte `at` on.
     ///
     /// # Panics
-    /// When there is no such channel.
+    /// When the mailbox does not have them, or does not exist.
     #[inline(always)]
-    pub fn bytes(&self, channel: u32) -> &[AtomicU8] {
-        let begin = channel as usize * PAGE_SIZE as usize;
-        &self.0[begin..begin + PAGE_SIZE as usize]
+    fn at(&self, channel: u32, at: u32, length: u32) -> *mut u8 {
+        assert!(channel < self.channels, "there is no mailbox {channel}");
+        assert!(at <= PAGE_SIZE && length <= PAGE_SIZE - at, "a mailbox has no {length} bytes from {at} on");
+        self.bytes.wrapping_add((channel * PAGE_SIZE + at) as usize)
     }
 
+    /// The first bytes of a mailbox.
+    ///
+    /// # Panics
+    /// When it has less, or does not exist.
     #[inline(always)]
-    fn byte(&self, [channel, at]: [u32; 2]) -> &AtomicU8 {
-        assert!(at < PAGE_SIZE, "a mailbox has no byte {at}");
-        &self.0[(channel * PAGE_SIZE + at) as usize]
+    pub(super) fn bytes(&self, channel: u32, length: u32) -> &[u8] {
+        // SAFETY: `at` gives so many bytes of the mailbox. Nobody changes them meanwhile: the borrow ends before this CPU
+        // gives the lock back, as the copy is made under it.
+        unsafe { core::slice::from_raw_parts(self.at(channel, 0, length), length as usize) }
     }
 }
 
 impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
     fn keys(&self) -> [Range<u32>; 2] {
-        [0..self.0.len() as u32 / PAGE_SIZE, 0..PAGE_SIZE]
+        [0..self.channels, 0..PAGE_SIZE]
     }
     #[inline(always)]
-    fn load(&self, key: [u32; 2]) -> Byte<D> {
-        Byte { value: self.byte(key).load(Ordering::Relaxed).into() }
+    fn load(&self, [channel, at]: [u32; 2]) -> Byte<D> {
+        // SAFETY: `at` gives a byte of the mailbox, whose lock this CPU holds.
+        Byte { value: unsafe { self.at(channel, at, 1).read() }.into() }
     }
     #[inline(always)]
-    fn store(&mut self, key: [u32; 2], value: Byte<D>) {
-        self.byte(key).store(value.value as u8, Ordering::Relaxed);
+    fn store(&mut self, [channel, at]: [u32; 2], value: Byte<D>) {
+        // SAFETY: as in `load`.
+        unsafe { self.at(channel, at, 1).write(value.value as u8) }
+    }
+    /// A message is sent: it is one block.
+    #[inline(always)]
+    fn copy_row(&mut self, channel: u32, length: u32, source: &dyn Any, frame: u32) -> bool {
+        let Some(Of(memory)) = source.downcast_ref::<Of<Physical>>() else { return false };
+        let message = memory.bytes(frame, 0..length as usize);
+        // SAFETY: `at` gives as many bytes of the mailbox, whose lock this CPU holds; users' frames are no kernel memory.
+        unsafe { self.at(channel, 0, length).copy_from_nonoverlapping(message.as_ptr(), message.len()) };
+        true
     }
 }
 
@@ -90,7 +124,13 @@ mod tests {
     use super::*;
     use crate::home::host::Host;
     use std::boxed::Box;
-    use std::vec::Vec;
+    use std::vec;
+
+    /// Two mailboxes.
+    fn mailboxes() -> Mail {
+        // SAFETY: the test has this memory, and no other CPU.
+        unsafe { Mail::new(vec![0; 2 * PAGE_SIZE as usize].leak()) }
+    }
 
     #[test]
     fn each_channel_has_its_own_words_and_bytes() {
@@ -105,8 +145,7 @@ mod tests {
         };
         assert_eq!([load(0), load(1), load(2)], [[0; 4], [1, 2, 3, 4], [0; 4]]);
 
-        let bytes: Vec<AtomicU8> = (0..2 * PAGE_SIZE).map(|_| AtomicU8::new(0)).collect();
-        let mut mail = Mail::new(bytes.leak());
+        let mut mail = mailboxes();
         mail.store([0, PAGE_SIZE - 1], Byte::<Host> { value: 7 });
         mail.store([1, 0], Byte::<Host> { value: 8 });
         let load = |key| Entries::<[u32; 2], Byte<Host>>::load(&mail, key).value;
@@ -114,9 +153,8 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "a mailbox has no byte 4096")]
+    #[should_panic(expected = "a mailbox has no 1 bytes from 4096 on")]
     fn a_byte_of_the_next_mailbox_is_out_of_bounds() {
-        let bytes: Vec<AtomicU8> = (0..2 * PAGE_SIZE).map(|_| AtomicU8::new(0)).collect();
-        let _: Byte<Host> = Mail::new(bytes.leak()).load([0, PAGE_SIZE]);
+        let _: Byte<Host> = mailboxes().load([0, PAGE_SIZE]);
     }
 }

@@ -62,8 +62,7 @@ pub trait Entries<K: Coordinates, V: Copy> {
         fill_each(self, row, value);
     }
 
-    /// Makes the first `length` entries of `row` those of the row `from` of the map `source`, if they can be copied as a
-    /// block from there, and says whether they were.
+    /// Makes the first `length` entries of `row` those of row `from` of `source` at once, if it knows how; whether it did.
     fn copy_row(&mut self, _row: u32, _length: u32, _source: &dyn Any, _from: u32) -> bool {
         false
     }
@@ -115,11 +114,10 @@ where
         S: Field<D, Key = [u32; 2], Val = F::Val>,
         F: Field<D, Key = [u32; 2]>,
     {
-        if self.0.copy_row(row, length, source, from) {
-            return;
-        }
-        for at in 0..length {
-            self.0.store([row, at], source.get([from, at]));
+        if !self.0.copy_row(row, length, source, from) {
+            for at in 0..length {
+                self.0.store([row, at], source.get([from, at]));
+            }
         }
     }
 

@@ -3,16 +3,19 @@
 //! The prover takes entries with different keys, and entries of different fields, for different memory. Here is what
 //! makes that true; each home's documentation has its own part of the argument.
 //!
-//! - *Arrays* ([`Array`], [`Links`](links::Links), [`Blocks`](channels::Blocks), [`Mail`](channels::Mail)) are memory that is theirs alone: each is built around a slice that
-//!   boot cut out of free kernel memory for it, and Rust's slices do not alias. They check bounds by indexing.
-//! - *The hardware's own memory* is reached through the direct map: user contexts, page directories, page tables and
-//!   the bytes of users' frames. These homes are in `metal::machine`, where only an image has them.
+//! - *Arrays* ([`Array`], [`Links`](links::Links), [`Blocks`](channels::Blocks), [`Mail`](channels::Mail)) are memory that is
+//!   theirs alone: each is built around a slice that boot cut out of free kernel memory for it, and Rust's slices do not
+//!   alias. They check bounds.
+//! - *The hardware's own memory* is reached through the direct map: page directories ([`directories`]), page tables and the
+//!   bytes of users' frames ([`frames`]). User contexts, into which the trap stubs save, are in `metal::machine`.
 //! - *Ghost fields* live [`Nowhere`].
 //!
 //! A home says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of that.
 mod array;
 pub mod channels;
+pub mod directories;
 mod entries;
+pub mod frames;
 pub mod links;
 mod nowhere;
 pub mod page_entry;

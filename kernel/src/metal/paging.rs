@@ -1,6 +1,7 @@
 //! The kernel's own page map, the direct map of physical memory, and the building blocks of users' maps.
 
 use super::registers::Protections;
+use crate::direct_map::DirectMap;
 use crate::frames::{Error, Frames};
 use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, IMAGE_BASE, PAGE_SIZE, REGION_SIZE};
 use crate::memory_map::MemoryMap;
@@ -18,10 +19,15 @@ use x86_64::{PhysAddr, VirtAddr};
 /// other root is made, and every user's root has a copy.
 const KERNEL_ENTRIES: Range<usize> = 256..512;
 
+/// The direct map.
+pub fn direct_map() -> DirectMap {
+    DirectMap::at(ptr::with_exposed_provenance_mut(DIRECT_MAP as usize))
+}
+
 /// A pointer to physical address `physical` in the direct map.
 #[inline(always)]
 pub fn direct<T>(physical: u64) -> *mut T {
-    ptr::with_exposed_provenance_mut((DIRECT_MAP + physical) as usize)
+    direct_map().pointer(physical)
 }
 
 /// Physical address ranges of the image's parts.
@@ -172,14 +178,6 @@ pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<
     Ok(spaces)
 }
 
-/// The page-directory entry of space `index` for `region` (`va >> 21`); `None` if there is no such entry.
-#[inline(always)]
-pub fn directory_entry(spaces: &Spaces, index: u64, region: u64) -> Option<u64> {
-    let at = spaces.directory_entry(index, region)?;
-    // SAFETY: `at` lies in the frames of the spaces, which hold nothing but tables.
-    Some(unsafe { direct::<u64>(at).read_volatile() })
-}
-
 /// Sets the page-directory entry of space `index` for `region`; `None` if there is no such entry.
 ///
 /// # Safety
@@ -193,21 +191,10 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
     Some(())
 }
 
-/// Entry `index` of the page table in the frame at physical address `table`.
-///
-/// # Safety
-/// `table` is a frame of memory that holds a page table.
-#[inline(always)]
-pub unsafe fn page_table_entry(table: u64, index: u64) -> Option<u64> {
-    let at = table_entry(table, index)?;
-    // SAFETY: the caller vouches for the table, so `at` is in the direct map.
-    Some(unsafe { direct::<u64>(at).read_volatile() })
-}
-
 /// Sets entry `index` of the page table in the frame at physical address `table`.
 ///
 /// # Safety
-/// As for [`page_table_entry`]; `value` is 0, or a user's frame with a permission code; and nobody relies
+/// `table` is a frame of memory that holds a page table; `value` is 0, or a user's frame with a permission code; and nobody relies
 /// on a translation that the old value gave.
 #[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {

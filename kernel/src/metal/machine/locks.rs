@@ -1,7 +1,6 @@
 //! Locks and links, as the layer takes them.
-use super::Mailboxes;
 use super::{Metal, NoLog, Place};
-use crate::home::channels::Blocks;
+use crate::home::channels::{Blocks, Mail};
 use crate::home::rows::{self, Guard, Rows};
 use crate::home::{Nowhere, Of};
 use crate::lock::Lock;
@@ -105,7 +104,7 @@ impl machine::Links<Metal> for SharedLinks {
 pub struct SharedChannels {
     locks: &'static [Lock<()>],
     blocks: Blocks,
-    mail: Mailboxes,
+    mail: Mail,
 }
 
 impl SharedChannels {

@@ -8,7 +8,7 @@
 //! | `ioapic.lines` | [`Lines`] | the same, and the mask of one line in the I/O APIC |
 //! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
-//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mailboxes`] | a slice each |
+//! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
@@ -18,35 +18,33 @@
 //! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
 //! the first seven kinds are disjoint from each other and from the last two. Those two share the users' frames: a
 //! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
-//! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked by
+//! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked, in checked builds, by
 //! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
 pub mod checkpoint;
 mod contexts;
-mod directories;
 mod ledger;
 mod lines;
 mod locks;
-mod mail;
 mod place;
 pub mod run;
 pub mod serial;
 mod system;
-mod users;
 
 pub use contexts::UserContexts;
-pub use directories::Directories;
 pub use lines::Lines;
 pub use locks::{Locks, SharedChannels, SharedLinks};
-pub use mail::Mailboxes;
 pub use place::{Board, Place, board, set_board};
-pub use users::{PageTables, Physical};
 
 use crate::context::UserContext;
 use crate::home::channels::{Blocks, Mail};
+pub use crate::home::directories::Directories;
+use crate::home::frames::Window;
+pub use crate::home::frames::{PageTables, Physical};
 use crate::home::links::Links;
 use crate::home::{Array, Nowhere, Of, zero};
 use crate::metal::console;
-use core::sync::atomic::{AtomicU8, AtomicU32};
+use crate::metal::paging::direct_map;
+use core::sync::atomic::AtomicU32;
 use domain::{Count, Data, Domain, Erased, Field, Home, Map, X64};
 use layer::constants::*;
 use layer::fields::*;
@@ -201,11 +199,13 @@ impl Home<SyncChannels> for Metal {
     }
 }
 
-impl Home<layer::fields::Mailboxes> for Metal {
-    type Map = Of<Mailboxes>;
-    fn home(place: Place) -> Of<Mailboxes> {
-        let (name, bytes) = (<layer::fields::Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
-        Of(Mailboxes(Mail::new(place.board.keep_each(bytes as usize, name, |_| AtomicU8::new(0)))))
+impl Home<Mailboxes> for Metal {
+    type Map = Of<Mail>;
+    fn home(place: Place) -> Of<Mail> {
+        let (name, bytes) = (<Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
+        let bytes = place.board.keep_each(bytes as usize, name, |_| 0);
+        // SAFETY: 19 to 24 touch only what belongs to channels whose locks their CPU holds, which is proved of the layer.
+        Of(unsafe { Mail::new(bytes) })
     }
 }
 
@@ -219,21 +219,29 @@ impl Home<layer::fields::UserContexts> for Metal {
 impl Home<layer::fields::Directories> for Metal {
     type Map = Of<Directories>;
     fn home(place: Place) -> Of<Directories> {
-        Of(Directories::new(place))
+        // SAFETY: boot has set the spaces up, in kernel memory of their own.
+        Of(unsafe { Directories::new(direct_map(), place.board.spaces, place.cpu) })
     }
+}
+
+/// Users' frames.
+fn users(place: Place) -> Window {
+    // SAFETY: the direct map has all of memory, and users' frames are nothing of the kernel's. Which CPU touches which frame
+    // is proved of the layer; a program that has one does not run while its CPU's kernel does.
+    unsafe { Window::new(direct_map(), place.board.user_frames()) }
 }
 
 impl Home<layer::fields::PageTables> for Metal {
     type Map = Of<PageTables>;
     fn home(place: Place) -> Of<PageTables> {
-        Of(PageTables::new(place))
+        Of(PageTables::new(users(place)))
     }
 }
 
 impl Home<PhysicalMemory> for Metal {
     type Map = Of<Physical>;
     fn home(place: Place) -> Of<Physical> {
-        Of(Physical::new(place))
+        Of(Physical::new(users(place)))
     }
 }
 

@@ -1,7 +1,6 @@
 //! Page directories: the ones that were set up for each thread at boot.
-use super::Place;
-use crate::home::{Entries, page_entry};
-use crate::metal::paging;
+use super::{Entries, page_entry};
+use crate::direct_map::DirectMap;
 use crate::user_space::{REGIONS, Spaces};
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
@@ -24,13 +23,26 @@ const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 
 /// which that is, so each CPU's map is about different threads: that a primitive touches its own CPU's only is proved of the
 /// layer, and checked here with debug assertions.
 pub struct Directories {
+    map: DirectMap,
     spaces: Spaces,
     root: u32,
 }
 
 impl Directories {
-    pub(super) fn new(place: Place) -> Self {
-        Directories { spaces: place.board.spaces, root: place.cpu + 1 }
+    /// The directories of CPU `cpu`'s threads among these spaces, one a thread.
+    ///
+    /// # Safety
+    /// `map` has the spaces' frames, whose tables are set up, as memory that nothing else touches but the processor and the
+    /// directories of other CPUs, for good.
+    pub unsafe fn new(map: DirectMap, spaces: Spaces, cpu: u32) -> Self {
+        Directories { map, spaces, root: cpu + 1 }
+    }
+
+    /// Where an entry is that there is.
+    #[inline]
+    fn entry(&self, [thread, index]: [u32; 2]) -> *mut u64 {
+        let at = self.spaces.directory_entry(thread.into(), index.into());
+        self.map.pointer(at.expect("the window has entries"))
     }
 
     /// Whether the key has an entry, of a thread of this CPU.
@@ -55,9 +67,8 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         if !self.has_entry(key) {
             return Pde::Id;
         }
-        let [thread, index] = key.map(u64::from);
-        let bits = paging::directory_entry(&self.spaces, thread, index);
-        page_entry::from_directory(bits.expect("the window has entries"))
+        // SAFETY: `entry` gives a word of a directory of this CPU's threads. The processor may set bits of it by itself.
+        page_entry::from_directory(unsafe { self.entry(key).read_volatile() })
     }
 
     #[inline(always)]
@@ -65,10 +76,9 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         let (entry, bits) = (self.has_entry(key), page_entry::directory(value));
         assert_eq!(entry, bits.is_some(), "entry {} of thread {} is {value:?}", key[1], key[0]);
         let Some(bits) = bits else { return };
-        let [thread, index] = key.map(u64::from);
-        // SAFETY: the frame holds a page table that the layer has filled before, for this entry alone, and a present
-        // entry is never changed: both are proved of the layer.
-        unsafe { paging::set_directory_entry(&self.spaces, thread, index, bits) }.expect("the window has entries");
+        // SAFETY: as in `load`; the frame holds a page table that the layer has filled before, for this entry alone, and a
+        // present entry is never changed: both are proved of the layer.
+        unsafe { self.entry(key).write_volatile(bits) }
     }
 
     // Of the other CPUs' threads, what they are is none of this map's business.
