@@ -9,11 +9,11 @@ impl Random {
     pub fn new(seed: u64) -> Random {
         // Neighbouring seeds shall not give similar beginnings, and no sequence begins with 0, which would stay.
         let mixed = (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        Random((mixed ^ mixed >> 31) | 1)
+        Random((mixed ^ (mixed >> 31)) | 1)
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -22,7 +22,7 @@ impl Random {
 
     /// The next number below `bound`, or 0 if that is 0.
     pub fn below(&mut self, bound: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(bound) >> 32) as u32
+        (((self.number() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// One of `choices`, of which there is at least one.
@@ -39,7 +39,7 @@ mod tests {
     fn the_seed_fixes_the_sequence() {
         let first = |seed| {
             let mut random = Random::new(seed);
-            [(); 3].map(|()| random.next())
+            [(); 3].map(|()| random.number())
         };
         assert_eq!(first(7), first(7));
         assert_ne!(first(7), first(8));

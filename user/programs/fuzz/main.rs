@@ -126,7 +126,7 @@ impl Fuzzer {
     /// Makes a call; gives it and its answer if that is none that there can be.
     fn call(&mut self) -> Result<(), (Registers, Registers)> {
         let mut number = match self.random.below(16) {
-            0 => self.random.next() as u32,
+            0 => self.random.number() as u32,
             1 => self.random.below(64),
             _ => self.random.choose(Call::ALL) as u32,
         };
@@ -143,7 +143,7 @@ impl Fuzzer {
             _ => {}
         }
         // Of registers, only the low halves count.
-        let junk = |random: &mut Random| if random.below(8) == 0 { random.next() << 32 } else { 0 };
+        let junk = |random: &mut Random| if random.below(8) == 0 { random.number() << 32 } else { 0 };
         let mut wide = [0; 5];
         for (wide, argument) in wide.iter_mut().zip(arguments) {
             *wide = u64::from(argument) | junk(&mut self.random);
@@ -192,7 +192,7 @@ impl Fuzzer {
     /// A number that may be an argument.
     fn argument(&mut self) -> u32 {
         match self.random.below(8) {
-            0 => self.random.next() as u32,
+            0 => self.random.number() as u32,
             1 | 2 => self.random.choose(&EDGES),
             3 => self.random.choose(&ADDRESSES),
             4 | 5 => memory::HEAP_LOW + self.random.below(64 * PAGE_SIZE),
