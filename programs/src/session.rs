@@ -1,6 +1,6 @@
 //! A session with the shell: what is typed, and what the console has to show for it, whichever machine it comes from.
 
-/// A line that is typed, as keys, and lines or parts of lines that the console shows before the next one, in this order.
+/// A line that is typed, as keys, and what the console shows for it.
 const SESSION: &[(&str, &[&str])] = &[
     ("help", &["run PROGRAM [QUOTA] [&]", "halt "]),
     ("nonsense", &["there is no command `nonsense`; try help"]),
@@ -36,12 +36,15 @@ pub fn problems(console: &str) -> Vec<String> {
     let mut rest = console;
     let mut problems = Vec::new();
     for (line, expected) in SESSION {
+        // What a program prints and what the shell says of it come in any order.
+        let mut end = 0;
         for text in *expected {
-            match rest.split_once(text) {
-                Some((_, after)) => rest = after,
+            match rest.find(text) {
+                Some(at) => end = end.max(at + text.len()),
                 None => problems.push(format!("after {line:?} was typed, the console does not show `{text}`")),
             }
         }
+        rest = &rest[end..];
     }
     problems
 }

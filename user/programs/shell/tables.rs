@@ -11,11 +11,16 @@ fn all() -> impl Iterator<Item = (u32, ThreadInfo)> {
 
 /// The main thread of this CPU, from which all others descend.
 fn root() -> Result<u32, Error> {
-    let (mut thread, _) = all().find(|(_, info)| info.state == ThreadState::Running).ok_or(Error::InvalId)?;
+    let (thread, _) = all().find(|(_, info)| info.state == ThreadState::Running).ok_or(Error::InvalId)?;
+    Ok(root_of(thread))
+}
+
+/// The main thread from which a thread descends.
+fn root_of(mut thread: u32) -> u32 {
     while thread > CHILDREN {
         thread = (thread - 1) / CHILDREN;
     }
-    Ok(thread)
+    thread
 }
 
 /// The name of what a thread runs.
@@ -26,12 +31,14 @@ fn program(info: &ThreadInfo) -> &'static str {
 
 /// Prints the threads.
 pub fn threads() -> Result<(), Error> {
-    let cpu = root()? - 1;
+    let root = root()?;
+    let cpu = root - 1;
     println!(
         "{:>6} {:>3} {:<12} {:<9} {:>6} {:>6} {:>8}",
         "THREAD", "CPU", "PROGRAM", "STATE", "QUOTA", "USE", "CHILDREN"
     );
-    for (thread, info) in all() {
+    // Every CPU knows the containers of all main threads.
+    for (thread, info) in all().filter(|&(thread, _)| root_of(thread) == root) {
         let ThreadInfo { state, quota, usage, children, .. } = info;
         let (program, state) = (program(&info), word(state));
         println!("{thread:>6} {cpu:>3} {program:<12} {state:<9} {quota:>6} {usage:>6} {children:>8}");
