@@ -3,7 +3,7 @@ use crate::clause;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::condition;
 use crate::machine::{Sym, next_version};
-use crate::prove::{any_keys, frame_has, frame_names, prove_facts, prove_once};
+use crate::prove::{any_keys, frame_has, frame_names, prove_facts, prove_once, settle_duties};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
@@ -48,6 +48,7 @@ pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
         chunk: Chunk::One,
         bytes: [call.words[0]; 8],
     };
+    moves.owe("before a call");
     if !engine(|e| e.replaying()) {
         let premise = || clause::premise_of(call.name);
         let required = || clause::required_by(call.name);
@@ -55,12 +56,12 @@ pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
         let holds = prove_facts(&before, &moves.latest(), |_| true, &mut Vec::new())
             && prove_once(premise, &|| (contract.premise)(&before.view(), &arguments))
             && prove_once(required, &|| (contract.requires)(&before.view(), &arguments));
+        settle_duties(moves);
         engine(|e| e.fresh = fresh);
         if !holds {
             resume_unwind(Box::new(Abandon));
         }
     }
-    moves.owe("before a call");
     Admitted { primitive, contract, arguments, before }
 }
 

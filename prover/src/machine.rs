@@ -295,6 +295,8 @@ pub(crate) struct Moves<G: Geometry> {
     pub pending: Rc<RefCell<Queue<Sym<G>>>>,
     pub me: SymWord,
     pub duties: Duties,
+    /// Clauses of duties that were proved on the way.
+    pub settled: RefCell<Vec<String>>,
     /// What was logged, if a primitive is proved.
     pub history: History<G>,
     /// Objects whose lock was taken, by name of their field.
@@ -316,6 +318,7 @@ impl<G: Geometry> Moves<G> {
             pending: Rc::new(RefCell::new(start.pending.snapshot())),
             me: start.own.cpu,
             duties: Duties::default(),
+            settled: RefCell::default(),
             history: History::new(start),
             taken: RefCell::default(),
             taking: Cell::default(),
