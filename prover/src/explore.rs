@@ -353,9 +353,10 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     let begin = Instant::now();
     let (queries, steps) = engine(|e| (e.solver.queries(), e.solver.steps()));
     let (verdict, asked) = decided(goal);
+    let clause_name = clause();
     engine(|e| {
         let (queries, steps) = (e.solver.queries() - queries, e.solver.steps() - steps);
-        let slow = Slowest { clause: clause(), seconds: begin.elapsed().as_secs_f64(), queries, steps };
+        let slow = Slowest { clause: clause_name, seconds: begin.elapsed().as_secs_f64(), queries, steps };
         e.slowest = Slowest::of(e.slowest.take(), Some(slow));
     });
     match verdict {

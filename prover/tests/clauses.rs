@@ -125,7 +125,12 @@ clauses! {
             cpu.own.ac.set([FAR.into()], Container { quota: zero, usage: zero, parent, nchildren: zero, used });
         }
     };
-    l3: "L3", |cpu| cpu.own.kctxt.update([1.into()], |context| context.ra = STAGES.into());
+    l3: "L3", |cpu| {
+        let head = cpu.own.ready.head;
+        if head < NUM_PROC {
+            cpu.own.kctxt.update([head], |context| context.ra = STAGES.into());
+        }
+    };
     d1: "D1", |cpu| cpu.own.ghost.update(|g| g.init = false.into());
     d2: "D2", |cpu| cpu.own.ghost.update(|g| g.ipt = false.into());
     d3: "D3", |cpu| cpu.own.ghost.update(|g| (g.ikern, g.ipt, g.pt) = (false.into(), false.into(), 0.into()));
@@ -150,9 +155,11 @@ clauses! {
         }
     };
     d4_7: "D4.7", |cpu| {
-        let main = cpu.own.cpu + 1;
-        if main != cpu.own.cur {
-            cpu.shared.links.update(|tcb| tcb.update([main], |t| t.place = (NUM_CHAN - 1).into()));
+        let (me, main) = (cpu.own.cpu, cpu.own.cpu + 1);
+        if cpu.own.ready.head == main {
+            let mut pending = cpu.shared.pending.lock(me, me);
+            cpu.own.ready.pop(&cpu.shared.links);
+            let _ = pending.fifo.push(&cpu.shared.links, me + MSG_Q, main);
         }
     };
     d5_1: "D5.1", |cpu| cpu.own.ghost.update(|g| g.lock.set([7.into()], LockState::Own { pulled: true.into() }));

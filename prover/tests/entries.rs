@@ -9,12 +9,12 @@ use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::channel::{Cv, acquire_lock_chan};
 use layer::constants::{MAX_PAGE, NO_THREAD, perm};
-use layer::fields::{Context, Slot, place};
+use layer::fields::{Slot, place};
 use layer::machine::{Links, Spec};
 use layer::page_table::pt_resv;
 use layer::process::{proc_exit_user, proc_start_user};
 use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_sleep};
+use layer::thread::get_curid;
 use layer::trap::trap_get;
 use prover::{Failure, Reason, Sym};
 use sim::machine::Sim;
@@ -181,17 +181,6 @@ bugs! {
             let next = entry::interrupt(cpu, a.registers)?;
             cpu.own.kctxt.update([cur], |context| context.ra = (Stage::Exited as u32).into());
             Ok(next)
-        };
-    };
-    a_thread_that_ends_where_a_program_can_wake_it: "exited" breaks "postcondition", |row| {
-        row.run = |cpu, _| {
-            let cv = Cv::<M>(5.into());
-            if cpu.own.cur == cpu.own.cpu + 1 {
-                return entry::go_on(cpu, Stage::Exited);
-            }
-            acquire_lock_chan(cpu, cv.channel())?;
-            let context = Context { esp: 0.into(), ra: (Stage::Exited as u32).into() };
-            Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
         };
     };
     a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {

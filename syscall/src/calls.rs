@@ -9,13 +9,13 @@ use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
 use layer::console::cons_buf_read;
-use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, perm};
+use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
 use layer::container::{container_get_nchildren, container_get_quota, container_get_usage};
 use layer::context::uctx_get;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
-use layer::thread::get_curid;
+use layer::thread::{get_cpu_id, get_curid};
 
 /// What a call without a transfer of control gives its caller.
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
@@ -139,8 +139,9 @@ fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let Some(thread) = argument(cpu, FIRST)?.below(NUM_PROC) else {
         return back(cpu, Err(Error::InvalId));
     };
-    // Those of other CPUs are not used here.
-    if !cpu.own.ac.get([thread]).used.holds() {
+    // Every CPU has the containers of all main threads, and the one that they descend from.
+    let is_of_others = thread <= TOTAL_CPU && thread != get_cpu_id(cpu)? + 1;
+    if is_of_others || !cpu.own.ac.get([thread]).used.holds() {
         return back(cpu, Err(Error::InvalId));
     }
     let is_running = get_curid(cpu)? == thread;

@@ -387,8 +387,8 @@ fn thread_info_tells_of_the_threads_of_this_cpu() {
     let (error, state, [image, _, usage, children]) = info(1);
     assert_eq!((error, state), (Some(Error::Succ), Some(ThreadState::Main)));
     assert_eq!((image, usage, children), (u32::MAX, 100 + FRAMES, 2));
-    // Never started, another CPU's, and none.
-    for thread in [FIRST + 2, 17, NUM_PROC, u32::MAX] {
+    // Never started, another CPU's, its main thread, no CPU's, and none.
+    for thread in [FIRST + 2, 17, 2, 0, NUM_PROC, u32::MAX] {
         assert_eq!(info(thread).0, Some(Error::InvalId), "{thread}");
     }
 

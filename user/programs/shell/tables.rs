@@ -37,8 +37,7 @@ pub fn threads() -> Result<(), Error> {
         "{:>6} {:>3} {:<12} {:<9} {:>6} {:>6} {:>8}",
         "THREAD", "CPU", "PROGRAM", "STATE", "QUOTA", "USE", "CHILDREN"
     );
-    // Every CPU knows the containers of all main threads.
-    for (thread, info) in all().filter(|&(thread, _)| root_of(thread) == root) {
+    for (thread, info) in all() {
         let ThreadInfo { state, quota, usage, children, .. } = info;
         let (program, state) = (program(&info), word(state));
         println!("{thread:>6} {cpu:>3} {program:<12} {state:<9} {quota:>6} {usage:>6} {children:>8}");
