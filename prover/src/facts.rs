@@ -93,6 +93,8 @@ const LARGE: usize = 80;
 #[derive(Default)]
 pub(crate) struct Facts {
     sets: Vec<Rc<FactSet>>,
+    /// Those that were dropped: they are known of states before.
+    dropped: Vec<Rc<FactSet>>,
     touched: Vec<Touch>,
     touched_index: FxHashSet<(Name, Vec<Term>)>,
     /// How many touches, and of which sets, have been combined up to each depth.
@@ -114,9 +116,9 @@ impl Facts {
         *self = Facts { asserted, ..Facts::default() };
     }
 
-    /// Forgets every set: what is known from here on is about another state.
+    /// Asks no set any more: what is known from here on is about another state.
     pub fn drop_sets(&mut self) {
-        self.sets.clear();
+        self.dropped.append(&mut self.sets);
         self.tried.clear();
         self.tried_order.clear();
         self.progress.clear();
@@ -477,9 +479,9 @@ pub(crate) fn assert_moved_at(keys: &[SymWord]) {
     }
 }
 
-/// Asserts every fact of the path that has one key, at `key`.
+/// Asserts every fact of the path that has one key, at `key`; those of states before as well.
 pub(crate) fn assert_all_at(key: u32) {
-    let sets = engine(|e| e.facts.sets.clone());
+    let sets = engine(|e| [&e.facts.dropped[..], &e.facts.sets[..]].concat());
     for set in sets {
         for fact in (0..set.facts.len()).filter(|&fact| matches!(set.facts[fact].bounds[..], [_])) {
             let key = engine(|e| e.arena.number(key.into()));

@@ -17,6 +17,8 @@ use sim::machine::Sim;
 
 /// A frame that can be this CPU's.
 const FRAME: u32 = KERN_LOW;
+/// The first child of container 1.
+const FIRST_CHILD: u32 = MAX_CHILDREN + 1;
 /// A thread that need not be alive.
 const FAR: u32 = 1000;
 
@@ -108,10 +110,9 @@ clauses! {
     h6_7: "H6.7", |cpu| cpu.own.ac.update([0.into()], |c| c.nchildren = 0.into());
     h6_9: "H6.9", |cpu| cpu.own.ac.update([0.into()], |c| c.usage = 0.into());
     h6_6: "H6.6", |cpu| {
-        let children = cpu.own.ac.get([1.into()]).nchildren;
-        if children < MAX_CHILDREN {
-            cpu.own.ac.update([1.into()], |c| c.nchildren += 1);
-            cpu.own.ac.update([children + MAX_CHILDREN + 1], |c| (c.quota, c.used) = (0.into(), false.into()));
+        if cpu.own.ac.get([1.into()]).nchildren == 0 {
+            cpu.own.ac.update([1.into()], |c| c.nchildren = 1.into());
+            cpu.own.ac.update([FIRST_CHILD.into()], |c| (c.quota, c.used) = (0.into(), false.into()));
         }
     };
     h6_8: "H6.8", |cpu| cpu.own.ac.update([9.into()], |c| c.parent = 0.into());

@@ -9,12 +9,12 @@ use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::channel::{Cv, acquire_lock_chan};
 use layer::constants::{MAX_PAGE, NO_THREAD, perm};
-use layer::fields::{Slot, place};
+use layer::fields::{Context, Slot, place};
 use layer::machine::{Links, Spec};
 use layer::page_table::pt_resv;
 use layer::process::{proc_exit_user, proc_start_user};
 use layer::stuck::Stuck;
-use layer::thread::get_curid;
+use layer::thread::{get_curid, thread_yield};
 use layer::trap::trap_get;
 use prover::{Failure, Reason, Sym};
 use sim::machine::Sim;
@@ -181,6 +181,12 @@ bugs! {
             let next = entry::interrupt(cpu, a.registers)?;
             cpu.own.kctxt.update([cur], |context| context.ra = (Stage::Exited as u32).into());
             Ok(next)
+        };
+    };
+    a_thread_that_ends_and_waits_for_its_turn: "exited" breaks "postcondition", |row| {
+        row.run = |cpu, _| {
+            let context = Context { esp: 0.into(), ra: (Stage::Exited as u32).into() };
+            Ok(Next::Switch(thread_yield(cpu, context)?))
         };
     };
     a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {

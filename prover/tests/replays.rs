@@ -215,8 +215,9 @@ bugs! {
     };
     a_sleeper_that_runs: Derived "thread_sleep" breaks "D4.1", |contract| {
         contract.run = |cpu, a| {
+            let sleeper = cpu.own.cur;
             let resume = thread::thread_sleep(cpu, Cv(a.words[0]), a.context)?;
-            cpu.own.cur = cpu.own.cpu + 1;
+            cpu.own.cur = sleeper;
             Ok(Answer::Resume(resume.into_context()))
         };
     };

@@ -42,8 +42,10 @@ impl fmt::Display for Violation {
     }
 }
 
-/// How many keys of one fact a violation names.
-const MOST_KEYS: usize = 16;
+/// How many keys of one fact a violation names, for as many first coordinates as [`MOST_ROWS`] says.
+const MOST_OF_A_ROW: usize = 8;
+/// Of how many rows, which are keys with the same first coordinate.
+const MOST_ROWS: usize = 16;
 
 /// Evaluates every fact on the state of one CPU, the `current` one, between two primitives.
 pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells) -> Vec<Violation> {
@@ -181,7 +183,10 @@ impl Search<'_, '_> {
         let new = || Violation { number, name, cpu, keys: Vec::new(), places: 0 };
         let found = self.found.get_or_insert_with(new);
         found.places += 1;
-        if found.keys.len() < MOST_KEYS {
+        // A row of which this many are known is completed by whoever reads them.
+        let of_row = found.keys.iter().filter(|key| key.first() == keys.first()).count();
+        let rows = found.keys.chunk_by(|one, next| one.first() == next.first()).count();
+        if of_row < MOST_OF_A_ROW && (of_row > 0 || rows < MOST_ROWS) {
             found.keys.push(keys.to_vec());
         }
     }

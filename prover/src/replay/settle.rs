@@ -462,18 +462,20 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
 /// solver would try one after the other of those that need more.
 fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
     let is = |leaves: &[&str]| leaves.iter().any(|leaf| name.ends_with(leaf));
+    // The main thread never sleeps: where another one runs it waits for its turn.
+    let main = is(&["head", "tail", "prev"]).then_some(cur);
     let (first, many) = match () {
         // Frames that can be handed out after boot.
         () if is(&["page", "frame"]) => (i128::from(KERN_LOW), 4),
         // The first children of the running thread: other threads need parents and siblings.
-        () if is(&["head", "tail", "thread", "prev"]) => (cur * i128::from(MAX_CHILDREN) + 1, 4),
+        () if is(&["cid", "head", "tail", "thread", "prev"]) => (cur * i128::from(MAX_CHILDREN) + 1, 4),
         // The first positions of a queue: between two others there are threads.
         () if is(&["lo", "hi", "seq"]) => (1, 4),
         // Asleep: who is in a queue has neighbours there.
         () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
         () => (0, 0),
     };
-    first..first + many
+    main.into_iter().chain(first..first + many)
 }
 
 /// What a leaf is at boot.
