@@ -20,7 +20,7 @@ pub enum Slot {
     Ebx = 4,
     /// RDX.
     Edx = 5,
-    /// RCX. The `syscall` instruction destroys it: it then holds RIP.
+    /// RCX, as it was at the last gate: the `syscall` instruction destroys it.
     Ecx = 6,
     /// RAX.
     Eax = 7,
@@ -48,7 +48,7 @@ pub enum Slot {
     R9 = 18,
     /// R10: argument 3 of a system call.
     R10 = 19,
-    /// R11. The `syscall` instruction destroys it: it then holds RFLAGS.
+    /// R11; as RCX.
     R11 = 20,
     /// R12.
     R12 = 21,

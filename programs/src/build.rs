@@ -16,6 +16,8 @@ pub const CODEGEN_FLAGS: &[&str] = &[
     "-Cpanic=abort",
     "-Cforce-unwind-tables=no",
     "-Crelro-level=off",
+    // Whoever is stopped can be asked how it came there.
+    "-Cforce-frame-pointers=yes",
     // Symbols stay, for whoever prints addresses; line tables would only make the archive longer.
     "-Cstrip=debuginfo",
 ];

@@ -83,12 +83,6 @@ const EXPLAINED: &[Explained] = &[
     },
     Explained {
         file: "syscall/src/memory.rs",
-        line: "if entry == 0 {",
-        never: true,
-        reason: "whoever asks for a page has reserved it before, or found it mapped",
-    },
-    Explained {
-        file: "syscall/src/memory.rs",
         line: "require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;",
         never: false,
         reason: "what a page map of this CPU maps is this CPU's data (D); entries are proved from D alone",

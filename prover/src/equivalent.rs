@@ -272,6 +272,13 @@ pub const EQUIVALENT: &[Equivalent] = &[
     },
     Equivalent {
         file: "layer/src/thread.rs",
+        line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
+        operator: Operator::Less,
+        changes: &[Change::Yes, Change::Boundary],
+        reason: "a thread that sleeps is alive, so it is at home on a CPU (D4.6)",
+    },
+    Equivalent {
+        file: "layer/src/thread.rs",
         line: "require(next < NUM_PROC, Stuck::BadThread)?;",
         operator: Operator::Less,
         changes: &[Change::Yes, Change::Boundary],

@@ -3,11 +3,13 @@
 //! A machine of the layer asks for these things by itself, without a value to ask: each thread that works for a
 //! machine is therefore [seated](seat) at its board first.
 use crate::baton::{Baton, Stop};
+use crate::machine::Sim;
 use crate::script;
 use crate::serial::Script;
 use abi::Error;
 use abi::report::{End, Ended};
 use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};
+use layer::state::Cpu;
 use layer::vmcs::VMCS_SIZE;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,6 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use syscall::image::ParsedImage;
+use syscall::trace::Trace;
 
 /// Physical memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -227,10 +230,17 @@ impl Board {
         self.state().refused += 1;
     }
 
-    /// A thread ended.
-    pub(crate) fn ended(&self, cpu: u32, thread: u32, end: End) {
+    /// The program of the thread that `layer`'s CPU runs has ended.
+    pub(crate) fn ended(&self, layer: &Cpu<'_, Sim>, end: End) {
+        let (cpu, thread) = (layer.own.cpu, layer.own.cur);
         let Some(image) = self.state().live.remove(&thread) else { return };
-        self.write_line(&Ended { cpu, thread, name: self.name(image), end }.to_string());
+        let ended = Ended { cpu, thread, name: self.name(image), end };
+        match (end, self.archive.get(image as usize)) {
+            (End::Stopped { .. }, Some(program)) => {
+                self.write_line(&format!("{ended}\n{}", Trace { cpu: layer, thread, file: &program.file }));
+            }
+            _ => self.write_line(&ended.to_string()),
+        }
         let mut state = self.state();
         state.ends.push(ProgramEnd { cpu, thread, image, end });
         state.switch_off_when_done();

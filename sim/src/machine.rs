@@ -195,12 +195,12 @@ impl System for Sim {
         })
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
-        let (board, me, thread) = (board::current(), cpu.own.cpu, cpu.own.cur);
+        let (board, me) = (board::current(), cpu.own.cpu);
         match event {
             Event::Started { child, image } => board.started(child, image),
             Event::NotStarted { image, error } => board.not_started(me, image, error),
-            Event::Exited { status } => board.ended(me, thread, End::Exited { status }),
-            Event::Stopped { reason, address, rip } => board.ended(me, thread, End::Stopped { reason, address, rip }),
+            Event::Exited { status } => board.ended(cpu, End::Exited { status }),
+            Event::Stopped { reason, address, rip } => board.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
     // An idle CPU runs its main thread again and again, and is given the baton less often.

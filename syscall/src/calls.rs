@@ -1,5 +1,5 @@
 //! The system calls, but for `spawn`, `send` and `recv`.
-use crate::memory::{Reserved, page, reserve};
+use crate::memory::own_page;
 use crate::next::Next;
 use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back, back_with};
 use crate::spawn::{Parent, spawn};
@@ -22,9 +22,8 @@ type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
 /// Carries out the call that the running thread's saved registers ask for.
 ///
-/// The compiler makes one function of a kernel entry and of what is inlined here. That is kept for quick calls, and what
-/// the others give has a place of its own first ([`slowly`]), so that a quick one's result need not be in memory.
-#[inline]
+/// The compiler makes one function of a kernel entry and of what is inlined here: that is kept for quick calls ([`slowly`]).
+#[inline(always)]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     // What `argument` does: here each instruction counts, and a result in a result takes some.
     let cur = get_curid(cpu)?;
@@ -32,43 +31,42 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
         return back(cpu, Err(Error::InvalCallnr));
     };
-    let next = match call {
+    match call {
         Call::GetQuota => {
             let result = get_quota(cpu)?;
-            return back(cpu, result);
+            back(cpu, result)
         }
-        Call::Send => return Ok(Next::GoOn(Stage::Send)),
-        Call::Recv => return Ok(Next::GoOn(Stage::Receive)),
-        Call::ThreadInfo => slowly(cpu, thread_info)?,
-        Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any())))?,
+        Call::Send => Ok(Next::GoOn(Stage::Send)),
+        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
+        Call::ThreadInfo => slowly(cpu, thread_info),
+        Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
         Call::Puts => slowly(cpu, |cpu| {
             let result = puts(cpu)?;
             back(cpu, result)
-        })?,
+        }),
         Call::Putc => slowly(cpu, |cpu| {
             let result = putc(cpu)?;
             back(cpu, result)
-        })?,
+        }),
         Call::Getc => slowly(cpu, |cpu| {
             let result = getc(cpu)?;
             back(cpu, result)
-        })?,
+        }),
         Call::Spawn => slowly(cpu, |cpu| {
             let (image, quota) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
             spawn(cpu, Parent::Program, image, quota)
-        })?,
+        }),
         Call::Yield => slowly(cpu, |cpu| {
             // Before it yields: afterwards the registers are another thread's.
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
-        })?,
+        }),
         Call::Exit => slowly(cpu, |cpu| {
             let status = argument(cpu, FIRST)?.any();
             M::report(cpu, Event::Exited { status });
             Ok(Next::GoOn(Stage::Exited))
-        })?,
-    };
-    Ok(next)
+        }),
+    }
 }
 
 /// Does a call's `work`, which is not inlined.
@@ -94,11 +92,9 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
         return Ok(Ok(length));
     }
     let cur = get_curid(cpu)?;
-    if reserve(cpu, cur, &address, perm::PTU)? == Reserved::Exhausted {
-        return Ok(Err(Error::Mem));
-    }
-    match page(cpu, cur, &address)? {
-        Some(page) if page.permission == perm::PTU || page.permission == perm::PTUR => {
+    match own_page(cpu, cur, &address)? {
+        Err(error) => Ok(Err(error)),
+        Ok(page) if page.permission == perm::PTU || page.permission == perm::PTUR => {
             M::console_write(cpu, page.frame, offset, length);
             Ok(Ok(length))
         }
@@ -153,7 +149,7 @@ fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.
-#[inline]
+#[inline(always)]
 fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?))

@@ -36,7 +36,7 @@ pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, St
 ///
 /// # Errors
 /// [`Stuck::NotUserMode`] when no program was running; none for any registers.
-#[inline]
+#[inline(always)]
 pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user2(cpu, registers)?;
     dispatch(cpu)
@@ -98,6 +98,16 @@ pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Nex
 /// None in kernel mode.
 #[inline]
 pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
+    match stage {
+        Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
+        other => go_on_in_kernel(cpu, other),
+    }
+}
+
+/// As [`go_on`], with what takes more than an instruction or two: not inlined, so that those who leave at once do not pay
+/// for its registers.
+#[inline(never)]
+fn go_on_in_kernel<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     match stage {
         Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
         Stage::Main => main_thread(cpu),

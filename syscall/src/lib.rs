@@ -24,6 +24,7 @@ pub mod spawn;
 pub mod stage;
 pub mod system;
 pub mod table;
+pub mod trace;
 pub mod unchecked;
 
 mod calls;

@@ -1,8 +1,9 @@
 //! Pages of a program, by address.
 use crate::system::System;
 use crate::unchecked::Address;
+use abi::Error;
 use domain::{Ghost, Map};
-use layer::constants::{MAGIC_NUMBER, PAGE_SIZE};
+use layer::constants::{MAGIC_NUMBER, PAGE_SIZE, perm};
 use layer::fields::FrameUse;
 use layer::page_table::{pt_read, pt_resv};
 use layer::state::Cpu;
@@ -61,4 +62,24 @@ pub(crate) fn reserve<M: System>(
     }
     let result = pt_resv(cpu, thread, address.word(), permission.into())?;
     Ok(if result == MAGIC_NUMBER { Reserved::Exhausted } else { Reserved::Fresh })
+}
+
+/// The page of thread `thread` at `address`, where a program that touches it has one: it is reserved if it is not mapped.
+/// [`Error::Mem`] where quota or memory is exhausted.
+///
+/// # Errors
+/// Those of [`page`] and [`pt_resv`].
+pub(crate) fn own_page<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    thread: M::Word,
+    address: &Address<M>,
+) -> Result<Result<Page<M>, Error>, Stuck> {
+    // Mostly it is there: one look is enough.
+    if let Some(page) = page(cpu, thread, address)? {
+        return Ok(Ok(page));
+    }
+    if reserve(cpu, thread, address, perm::PTU)? == Reserved::Exhausted {
+        return Ok(Err(Error::Mem));
+    }
+    Ok(page(cpu, thread, address)?.ok_or(Error::InvalAddr))
 }

@@ -3,7 +3,7 @@
 //! A channel has room for a message, or it has one, which its `busy` word says ([`FILLED`]; P29). Who has to wait sleeps
 //! on it, senders and receivers in one queue. Whenever the word changes, all who sleep are woken, and each begins again:
 //! so nobody sleeps while there is something for him to do, whichever of them is the first to have the lock.
-use crate::memory::{Reserved, page, reserve};
+use crate::memory::own_page;
 use crate::mode::is_kernel;
 use crate::next::Next;
 use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
@@ -100,11 +100,9 @@ fn message<M: System>(cpu: &mut Cpu<'_, M>, written: bool) -> Result<Result<Mess
         return Ok(Err(Error::InvalAddr));
     }
     let cur = get_curid(cpu)?;
-    if reserve(cpu, cur, &address, perm::PTU)? == Reserved::Exhausted {
-        return Ok(Err(Error::Mem));
-    }
-    Ok(match page(cpu, cur, &address)? {
-        Some(page) if page.permission == perm::PTU || (page.permission == perm::PTUR && !written) => {
+    Ok(match own_page(cpu, cur, &address)? {
+        Err(error) => Err(error),
+        Ok(page) if page.permission == perm::PTU || (page.permission == perm::PTUR && !written) => {
             Ok(Message { cv: Cv(channel), page: address, words })
         }
         // The kernel's pages are not for programs, nor their own constants to write.

@@ -31,7 +31,7 @@ impl Page {
 #[derive(Debug)]
 pub struct Channel {
     number: u32,
-    page: &'static mut Page,
+    pub(crate) page: &'static mut Page,
 }
 
 impl Channel {
@@ -69,6 +69,11 @@ impl Channel {
     pub fn send(&mut self, message: &[u32]) -> Result<usize, Error> {
         let words = message.len().min(WORDS);
         self.page.0[..words].copy_from_slice(&message[..words]);
+        self.send_page(words)
+    }
+
+    /// Sends the first `words` words of the channel's page as they are.
+    pub(crate) fn send_page(&mut self, words: usize) -> Result<usize, Error> {
         sys::send(self.number, self.page, words)
     }
 

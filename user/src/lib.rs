@@ -1,4 +1,4 @@
-//! What programs of Cairn are written with: the start-up code, the system calls, printing, memory, channels.
+//! What programs of Cairn are written with: the start-up code, the system calls, printing, memory, channels, locks.
 //!
 //! ```ignore
 //! #![no_std]
@@ -44,6 +44,8 @@ pub mod channel;
 pub mod console;
 #[cfg(target_arch = "x86_64")]
 pub mod memory;
+#[cfg(target_arch = "x86_64")]
+pub mod sync;
 #[cfg(target_arch = "x86_64")]
 pub mod sys;
 

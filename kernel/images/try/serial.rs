@@ -73,7 +73,7 @@ fn read(cpu: &mut Cpu<'static, Metal>) -> Result<u32, Stuck> {
         if character != NO_CHARACTER {
             return Ok(character);
         }
-        if !console::has_input() {
+        if !attention::is_any(&[Why::Input]) {
             entry::wait_for_interrupt();
         }
     }

@@ -3,6 +3,7 @@
 
 use crate::input::Input;
 use crate::lock::{Guard, Lock};
+use crate::metal::attention::{self, Why};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use uart_16550::spec::registers::{FifoTriggerLevel, IER};
@@ -41,8 +42,6 @@ static CONSOLE: Lock<Console> =
     Lock::new(Console { serial: None, input: Input::new(), debug_port: false, at_line_start: true });
 /// Whether COM1 is there.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
-/// Whether something was received that nobody has taken.
-static HAS_INPUT: AtomicBool = AtomicBool::new(false);
 
 /// Finds and sets up the devices. Before this, output goes nowhere.
 ///
@@ -115,20 +114,14 @@ pub fn receive() {
     while let Ok(byte) = serial.try_receive_byte() {
         console.input.push(byte);
     }
-    HAS_INPUT.store(!console.input.is_empty(), Ordering::Relaxed);
-}
-
-/// Whether something was received that nobody has taken.
-#[inline]
-pub fn has_input() -> bool {
-    HAS_INPUT.load(Ordering::Relaxed)
+    attention::set(Why::Input, !console.input.is_empty());
 }
 
 /// Takes the oldest characters that were received, as many as `into` has room for and there are; how many.
 pub fn take_input(into: &mut [u8]) -> usize {
     let console = &mut *lock();
     let count = console.input.take(into);
-    HAS_INPUT.store(!console.input.is_empty(), Ordering::Relaxed);
+    attention::set(Why::Input, !console.input.is_empty());
     count
 }
 

@@ -28,25 +28,31 @@ gates:
     .set vector, vector + 1
 .endr
 
-// Every general register but rdi and rsp, into the context at \context.
+// Every general register but rdi, rcx, r11 and rsp, into the context at \context.
 .macro save_registers context
     mov [\context + 8 * 1], rsi
     mov [\context + 8 * 2], rbp
     mov [\context + 8 * 4], rbx
     mov [\context + 8 * 5], rdx
-    mov [\context + 8 * 6], rcx
     mov [\context + 8 * 7], rax
     mov [\context + 8 * 17], r8
     mov [\context + 8 * 18], r9
     mov [\context + 8 * 19], r10
-    mov [\context + 8 * 20], r11
     mov [\context + 8 * 21], r12
     mov [\context + 8 * 22], r13
     mov [\context + 8 * 23], r14
     mov [\context + 8 * 24], r15
 .endm
 
-// Every general register but rcx, r11 and rsp, from the context at rdi.
+// Those that a callee keeps, rbx and rbp left out, from the context at rdi.
+.macro restore_kept
+    mov r12, [rdi + 8 * 21]
+    mov r13, [rdi + 8 * 22]
+    mov r14, [rdi + 8 * 23]
+    mov r15, [rdi + 8 * 24]
+.endm
+
+// Every other general register but rcx, r11 and rsp, from the context at rdi.
 .macro restore_registers
     mov rsi, [rdi + 8 * 1]
     mov rbp, [rdi + 8 * 2]
@@ -56,10 +62,6 @@ gates:
     mov r8, [rdi + 8 * 17]
     mov r9, [rdi + 8 * 18]
     mov r10, [rdi + 8 * 19]
-    mov r12, [rdi + 8 * 21]
-    mov r13, [rdi + 8 * 22]
-    mov r14, [rdi + 8 * 23]
-    mov r15, [rdi + 8 * 24]
     mov rdi, [rdi + 8 * 0]
 .endm
 
@@ -71,6 +73,8 @@ trap:
     mov gs:[{scratch}], rdi
     mov rdi, gs:[{context}]
     save_registers rdi
+    mov [rdi + 8 * 6], rcx
+    mov [rdi + 8 * 20], r11
     mov rax, gs:[{scratch}]
     mov [rdi + 8 * 0], rax
     pop rax                         // vector
@@ -117,7 +121,8 @@ halted:
     xor ebp, ebp                    // the back trace ends here
 .endm
 
-// `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags.
+// `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags. What the program had
+// in rcx and r11 is gone: in the context they stay as they were when it last entered by a gate.
 .globl syscall_entry
 syscall_entry:
     swapgs
@@ -131,13 +136,10 @@ syscall_entry:
     mov [rsp + 8 * 15], rax
     begin_rust
     call [rip + {image} + {system_call}]
-    // It has come back, so the same program goes on.
+    // It has come back, so the same program goes on, with what a callee keeps where it was.
     mov rdi, gs:[{context}]
     mov rsi, gs:[{fpu}]
-
-// void leave(context, fpu): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
-.globl leave_by_sysretq
-leave_by_sysretq:
+leave_as_kept:
     fxrstor64 [rsi]
     mov rcx, [rdi + 8 * 12]
     mov r11, [rdi + 8 * 14]
@@ -145,6 +147,12 @@ leave_by_sysretq:
     restore_registers
     swapgs
     sysretq
+
+// void leave(context, fpu): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
+.globl leave_by_sysretq
+leave_by_sysretq:
+    restore_kept
+    jmp leave_as_kept
 
 // A gate. rdi: the thread's context, already filled.
 gate:
@@ -192,6 +200,7 @@ leave_by_iretq:
     push qword ptr [rdi + 8 * 12]
     mov rcx, [rdi + 8 * 6]
     mov r11, [rdi + 8 * 20]
+    restore_kept
     restore_registers
     swapgs
     iretq

@@ -8,6 +8,7 @@
 //!    been reset. `entry` never returns either, and `system_call` need not: they end in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
 
 pub mod apic;
+pub mod attention;
 pub mod boot;
 pub mod com2;
 pub mod console;

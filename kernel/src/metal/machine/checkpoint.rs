@@ -9,6 +9,7 @@ use super::{Metal, board};
 use crate::archive::{Archive, WATCH};
 use crate::exit::Reason;
 use crate::lock::Lock;
+use crate::metal::attention::{self, Why};
 use crate::metal::com2::Line;
 use crate::metal::{cpu, idle, power, smp, timer};
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
@@ -17,8 +18,6 @@ use layer::dump::{Counts, Out, Situation, write_own, write_shared};
 use layer::state::Cpu;
 use x86_64::registers::control::Cr3;
 
-/// The machine is watched.
-static WATCHED: AtomicBool = AtomicBool::new(false);
 /// The next checkpoint is the last thing that the machine does.
 static LAST: AtomicBool = AtomicBool::new(false);
 static LINE: Lock<Line> = Lock::new(Line::new());
@@ -59,13 +58,13 @@ pub(super) fn open(archive: Option<&Archive<'_>>) {
     if wanted && line.open() {
         line.byte(READY);
         line.flush();
-        WATCHED.store(true, SeqCst);
+        attention::set(Why::Watched, true);
     }
 }
 
 /// The last program of all has ended: the machine goes off, after a last checkpoint if it is watched.
 pub(super) fn finish() {
-    if !WATCHED.load(SeqCst) {
+    if !attention::is_any(&[Why::Watched]) {
         power::leave(Reason::Done)
     }
     LAST.store(true, SeqCst);
@@ -74,7 +73,7 @@ pub(super) fn finish() {
 /// The CPU of this state, which runs this, is at rest.
 #[inline(always)]
 pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
-    if WATCHED.load(Relaxed) {
+    if attention::is_any(&[Why::Watched]) {
         meet(layer, rest);
     }
 }

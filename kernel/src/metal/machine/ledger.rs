@@ -1,5 +1,5 @@
 //! What there is to run and what runs: programs, boot list, and the counts that switch the machine off.
-use super::{Board, checkpoint};
+use super::{Board, Metal, checkpoint};
 use crate::archive::{Archive, BOOT_LIST};
 use crate::layout::MAX_CPUS;
 use crate::once::Once;
@@ -9,6 +9,8 @@ use abi::refused::Refused;
 use abi::report::{End, Ended};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use layer::constants::NUM_PROC;
+use layer::state::Cpu;
+use syscall::trace::Trace;
 
 /// The ledger of this machine.
 pub struct Ledger {
@@ -122,13 +124,20 @@ impl Ledger {
         say!("{}", Refused { cpu, name: self.name(image), error });
     }
 
-    /// The program of `thread`, on CPU `cpu`, has ended.
-    pub fn ended(&self, cpu: u32, thread: u32, end: End) {
+    /// The program of the thread that `layer`'s CPU runs has ended.
+    pub fn ended(&self, layer: &Cpu<'_, Metal>, end: End) {
+        let (cpu, thread) = (layer.own.cpu, layer.own.cur);
         let image = self.images[thread as usize].swap(NO_PROGRAM, Ordering::Relaxed);
         if image == NO_PROGRAM {
             return;
         }
-        say!("{}", Ended { cpu, thread, name: self.name(image), end });
+        let ended = Ended { cpu, thread, name: self.name(image), end };
+        match (end, self.program(image)) {
+            (End::Stopped { .. }, Some(program)) => {
+                say!("{ended}\n{}", Trace { cpu: layer, thread, file: program.file })
+            }
+            _ => say!("{ended}"),
+        }
         self.one_less(cpu);
     }
 

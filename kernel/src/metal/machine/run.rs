@@ -2,9 +2,9 @@
 use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
 use super::{Metal, Saved, board, processor, serial, set_board, shared};
-use crate::context::UserContext;
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
+use crate::metal::attention;
 use crate::metal::boot::{Boot, refuse};
 use crate::metal::cpu::Cpu as Hardware;
 use crate::metal::entry::Entry;
@@ -12,7 +12,7 @@ use crate::metal::interrupt::{self, Cause};
 use crate::metal::user::{Thread, Way, enter, go_on};
 use crate::metal::{Image, timer};
 use crate::vectors::{self, page_fault};
-use abi::Reason;
+use abi::{Call, Reason};
 use core::fmt::{self, Write};
 use domain::Map;
 use layer::constants::slot;
@@ -73,27 +73,54 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
     unsafe { hardware.state() }
 }
 
-/// Whatever there is to do where a program has entered the kernel; what the stub has saved of it, in `context`.
-#[inline(always)]
-fn enter_layer(hardware: &mut Hardware, context: *mut UserContext, rest: Rest) -> Saved {
-    let layer = own(hardware);
+/// Does whatever else there is to do where a program has entered the kernel.
+#[cold]
+fn see_to(layer: &mut Layer, rest: Rest) {
     serial::attend(layer);
     checkpoint::pass(layer, rest);
+}
+
+/// A program has entered the kernel: what the stub has saved of it.
+#[inline(always)]
+fn enter_layer(hardware: &mut Hardware, rest: Rest) -> Saved {
+    let context = hardware.thread().context;
+    let layer = own(hardware);
+    if attention::is_needed() {
+        see_to(layer, rest);
+    }
     Saved::by_stub(context, layer)
 }
 
 /// A program has made a system call.
 ///
-/// Most calls end where they began: in the program, which goes on.
+/// What it asks for is up to the layer. Looking at it beforehand only keeps apart the call that is over in a few instructions:
+/// for it each one counts, and no register is saved, and no result put into memory, that only others need.
 extern "C" fn system_call(hardware: &mut Hardware) {
-    let context = hardware.thread().context;
-    let saved = enter_layer(hardware, context, Rest::Call);
     let layer = own(hardware);
-    match entry::system_call(layer, saved) {
-        // Nothing has switched: whatever does ends in `Next::Switch`.
-        Ok(Next::ToUser(to_user)) => debug_assert_eq!(layer.own.uctxt.0.row(to_user.thread), context),
-        other => finish(hardware, other),
+    let number = Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value;
+    if attention::is_needed() || number as u32 != Call::GetQuota as u32 {
+        return any_call(hardware);
     }
+    let saved = Saved::by_stub(hardware.thread().context, own(hardware));
+    match entry::system_call(own(hardware), saved) {
+        Ok(Next::ToUser(_)) => {}
+        Ok(_) => unreachable!("this call ends in its program"),
+        Err(stuck) => is_stuck(stuck),
+    }
+}
+
+/// Whatever system call it is.
+#[inline(never)]
+extern "C" fn any_call(hardware: &mut Hardware) {
+    let saved = enter_layer(hardware, Rest::Call);
+    let outcome = entry::system_call(own(hardware), saved);
+    if let Ok(Next::ToUser(to_user)) = &outcome {
+        // Nothing has switched: whatever does ends in `Next::Switch`.
+        let thread = to_user.thread;
+        debug_assert_eq!(own(hardware).own.uctxt.0.row(thread), hardware.thread().context);
+        return;
+    }
+    finish(hardware, outcome);
 }
 
 /// A program has entered the kernel by a gate.
@@ -104,8 +131,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         // SAFETY: the program was entered by `finish`, and nothing has changed since.
         unsafe { go_on(hardware) }
     }
-    let context = hardware.thread().context;
-    let saved = enter_layer(hardware, context, Rest::Trap);
+    let saved = enter_layer(hardware, Rest::Trap);
     let layer = own(hardware);
     let first = match why {
         Entry::PageFault { address, error } => {
@@ -147,8 +173,15 @@ fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
                 unsafe { enter(hardware, thread, Way::Iret) }
             }
         }
-        Err(stuck) => panic!("a precondition was broken: {stuck:?} (thread {})", layer.own.cur),
+        Err(stuck) => is_stuck(stuck),
     }
+}
+
+/// An entry or a step was stuck: it is proved that none is.
+#[cold]
+#[inline(never)]
+fn is_stuck(stuck: Stuck) -> ! {
+    panic!("a precondition was broken: {stuck:?}")
 }
 
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.

@@ -3,8 +3,8 @@
 //! same whenever it asks in that entry.
 use super::Metal;
 use crate::lock::Lock;
+use crate::metal::attention::{self, Why};
 use crate::metal::console;
-use core::sync::atomic::{AtomicBool, Ordering};
 use layer::constants::SERIAL_HW_BUF_SIZE;
 use layer::serial::{SerialEvent, event};
 use layer::state::Cpu;
@@ -17,13 +17,10 @@ struct Received {
 }
 
 static NEXT: Lock<Received> = Lock::new(Received { index: 0, count: 0, bytes: [0; SERIAL_HW_BUF_SIZE as usize] });
-/// Whether something has been received that the layer has not consumed.
-static WAITS: AtomicBool = AtomicBool::new(false);
 
 /// An entry of the kernel begins on the CPU whose state this is.
-#[inline]
 pub fn attend(cpu: &Cpu<'_, Metal>) {
-    if (console::has_input() || WAITS.load(Ordering::Relaxed)) && cpu.own.serial_exists {
+    if attention::is_any(&[Why::Input, Why::Waits]) && cpu.own.serial_exists {
         put(cpu.own.com1.l1);
     }
 }
@@ -34,7 +31,7 @@ fn put(index: u32) {
     if next.count == 0 || next.index != index {
         next.index = index;
         next.count = console::take_input(&mut next.bytes);
-        WAITS.store(next.count > 0, Ordering::Relaxed);
+        attention::set(Why::Waits, next.count > 0);
     }
 }
 

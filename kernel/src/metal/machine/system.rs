@@ -47,12 +47,12 @@ impl System for Metal {
     }
 
     fn report(cpu: &Cpu<'_, Metal>, event: Event<Metal>) {
-        let (ledger, me, thread) = (ledger(), cpu.own.cpu, cpu.own.cur);
+        let (ledger, me) = (ledger(), cpu.own.cpu);
         match event {
             Event::Started { child, image } => ledger.started(me, child, image),
             Event::NotStarted { image, error } => ledger.not_started(me, image, error),
-            Event::Exited { status } => ledger.ended(me, thread, End::Exited { status }),
-            Event::Stopped { reason, address, rip } => ledger.ended(me, thread, End::Stopped { reason, address, rip }),
+            Event::Exited { status } => ledger.ended(cpu, End::Exited { status }),
+            Event::Stopped { reason, address, rip } => ledger.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
 

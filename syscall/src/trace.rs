@@ -1,0 +1,110 @@
+//! What there is to say of a program that was stopped: its registers, and the calls that led there.
+use crate::system::System;
+use core::fmt;
+use domain::{Domain, Map};
+use elf::ElfBytes;
+use elf::abi::STT_FUNC;
+use elf::endian::AnyEndian;
+use layer::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE, slot};
+use layer::page_table::pt_read;
+use layer::state::Cpu;
+use rustc_demangle::demangle;
+
+/// Registers, and the slots that they are saved in.
+const REGISTERS: [(&str, u32); 16] = [
+    ("rax", slot::EAX),
+    ("rbx", slot::EBX),
+    ("rcx", slot::ECX),
+    ("rdx", slot::EDX),
+    ("rsi", slot::ESI),
+    ("rdi", slot::EDI),
+    ("rbp", slot::EBP),
+    ("rsp", slot::ESP),
+    ("r8", slot::R10 - 2),
+    ("r9", slot::R10 - 1),
+    ("r10", slot::R10),
+    ("r11", slot::R10 + 1),
+    ("r12", slot::R10 + 2),
+    ("r13", slot::R10 + 3),
+    ("r14", slot::R10 + 4),
+    ("r15", slot::R10 + 5),
+];
+/// Registers of a line.
+const IN_A_LINE: usize = 4;
+/// How many calls are followed: a program may link its frames in a ring.
+const CALLS: usize = 16;
+
+/// Where a thread's program was when it entered the kernel last, in lines for the console that begin with `cairn: `.
+///
+/// The calls are those that the frame pointers lead to, which may be anything. Only pages of the program's own are read.
+pub struct Trace<'a, 'm, M: System> {
+    /// The CPU that runs this, and whose thread it is.
+    pub cpu: &'a Cpu<'m, M>,
+    /// The thread.
+    pub thread: M::Word,
+    /// The program's ELF file, for the names of functions.
+    pub file: &'a [u8],
+}
+
+impl<M: System + Domain<Word = u32, Wide = u64>> fmt::Display for Trace<'_, '_, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in REGISTERS.chunks(IN_A_LINE) {
+            write!(formatter, "cairn:  ")?;
+            for (name, slot) in line {
+                write!(formatter, " {name:<3} {:#018x}", self.register(*slot))?;
+            }
+            writeln!(formatter)?;
+        }
+        write!(formatter, "cairn:   in ")?;
+        self.name(formatter, self.register(slot::EIP))?;
+        let mut frame = self.register(slot::EBP);
+        for _ in 0..CALLS {
+            let (Some(next), Some(back)) = (self.word(frame), frame.checked_add(8).and_then(|at| self.word(at))) else {
+                break;
+            };
+            if back == 0 {
+                break;
+            }
+            write!(formatter, "\ncairn:   called from ")?;
+            self.name(formatter, back)?;
+            // A stack grows downwards.
+            if next <= frame {
+                break;
+            }
+            frame = next;
+        }
+        Ok(())
+    }
+}
+
+impl<M: System + Domain<Word = u32, Wide = u64>> Trace<'_, '_, M> {
+    fn register(&self, slot: u32) -> u64 {
+        self.cpu.own.uctxt.get([self.thread, slot]).value
+    }
+
+    /// The word at a virtual address of the program, if it has a page there.
+    fn word(&self, address: u64) -> Option<u64> {
+        let address = u32::try_from(address).ok().filter(|va| (ADR_LOW..ADR_HIGH).contains(va) && va % 8 == 0)?;
+        let frame = pt_read(self.cpu, self.thread, address).ok().filter(|entry| *entry != 0)? / PAGE_SIZE;
+        let byte = |k| u64::from(self.cpu.own.hp.get([frame, address % PAGE_SIZE + k]).value);
+        Some((0..8).rev().fold(0, |word, k| word << 8 | byte(k)))
+    }
+
+    /// Writes which function an address is in.
+    fn name(&self, formatter: &mut fmt::Formatter<'_>, address: u64) -> fmt::Result {
+        match symbol(self.file, address) {
+            Some((name, offset)) => write!(formatter, "{:#}+{offset:#x}", demangle(name)),
+            None => write!(formatter, "{address:#x}"),
+        }
+    }
+}
+
+/// The function of an ELF file that an address is in, and how far from its beginning.
+fn symbol(file: &[u8], address: u64) -> Option<(&str, u64)> {
+    let (symbols, names) = ElfBytes::<AnyEndian>::minimal_parse(file).ok()?.symbol_table().ok()??;
+    let holds = |start: u64, size: u64| address.checked_sub(start).filter(|offset| *offset < size);
+    let functions = symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC);
+    let (function, offset) =
+        functions.into_iter().find_map(|function| Some((function.st_name, holds(function.st_value, function.st_size)?)))?;
+    Some((names.get(function as usize).ok()?, offset))
+}

@@ -1,0 +1,220 @@
+//! Programs that wait for each other: a sleeping lock, condition variables, a bounded queue.
+//!
+//! Programs share no memory, so what a lock guards travels: it is a message, which lies in the lock's channel while nobody
+//! holds it. Who locks receives it, and sleeps until it is there; who unlocks sends it back. All of them agree on the
+//! channels' numbers, and one of them says what the lock holds at first.
+//!
+//! ```ignore
+//! // One program, and for ever:
+//! Monitor::<0>::open(40)?.begin(&[0])?;
+//! // Everybody:
+//! let mut counter = Monitor::<0>::open(40)?;
+//! counter.lock()?[0] += 1;
+//! ```
+//!
+//! A program that ends while it holds a lock has taken along what it guards: who waits for it waits for ever.
+
+use crate::channel::{Channel, WORDS};
+use abi::{CHANNELS, Error};
+use core::ops::{Deref, DerefMut};
+
+/// A sleeping lock with what it guards, up to [`WORDS`] words less one a condition, and as many condition variables.
+///
+/// It uses the channel `first` and the next one for each condition.
+#[derive(Debug)]
+pub struct Monitor<const CONDITIONS: usize> {
+    channel: Channel,
+    first: u32,
+}
+
+impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
+    /// The monitor with these channels. It takes a page of the heap.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalChid`] if there are not so many channels, [`Error::Mem`] if the heap has no page left.
+    pub fn open(first: u32) -> Result<Self, Error> {
+        if first.checked_add(CONDITIONS as u32).is_none_or(|last| last >= CHANNELS) {
+            return Err(Error::InvalChid);
+        }
+        Ok(Monitor { channel: Channel::open(first)?, first })
+    }
+
+    /// What it guards is `value` at first: of a longer one than fits, its first words. Nobody has locked it before; one
+    /// program says so, once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mem`] if the quota does not allow to use the monitor's page.
+    pub fn begin(&mut self, value: &[u32]) -> Result<(), Error> {
+        let words = value.len().min(WORDS - CONDITIONS);
+        let page = &mut self.channel.page.0;
+        page[..CONDITIONS].fill(0);
+        page[CONDITIONS..][..words].copy_from_slice(&value[..words]);
+        self.channel.send_page(CONDITIONS + words).map(drop)
+    }
+
+    /// Waits until nobody holds the lock, and holds it for as long as the guard lives.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Mem`] if the quota does not allow to use the monitor's page.
+    pub fn lock(&mut self) -> Result<Guard<'_, CONDITIONS>, Error> {
+        let words = self.channel.at(self.first)?.receive()?.len();
+        Ok(Guard { monitor: self, words })
+    }
+}
+
+/// A monitor that is held: what it guards.
+#[derive(Debug)]
+pub struct Guard<'a, const CONDITIONS: usize> {
+    monitor: &'a mut Monitor<CONDITIONS>,
+    /// Words of the message: how many wait for each condition, then what is guarded.
+    words: usize,
+}
+
+impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
+    /// Gives the lock back, sleeps until somebody has notified of `condition`, and holds the lock again. Others may have
+    /// held it in between: what was waited for is to be looked at again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalId`] if there is no such condition; the lock is held still.
+    pub fn wait(&mut self, condition: usize) -> Result<(), Error> {
+        *self.waiting(condition)? += 1;
+        let Monitor { channel, first } = &mut *self.monitor;
+        channel.at(*first)?.send_page(self.words)?;
+        channel.at(*first + 1 + condition as u32)?.receive()?;
+        self.words = channel.at(*first)?.receive()?.len();
+        Ok(())
+    }
+
+    /// Wakes one program that waits for `condition`, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Self::wait).
+    pub fn notify_one(&mut self, condition: usize) -> Result<(), Error> {
+        let waiting = self.waiting(condition)?;
+        if *waiting == 0 {
+            return Ok(());
+        }
+        *waiting -= 1;
+        let Monitor { channel, first } = &mut *self.monitor;
+        // Where the one before has not been taken yet this waits, but not for anybody who needs the lock.
+        channel.at(*first + 1 + condition as u32)?.send_page(0)?;
+        Ok(())
+    }
+
+    /// Wakes every program that waits for `condition`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`wait`](Self::wait).
+    pub fn notify_all(&mut self, condition: usize) -> Result<(), Error> {
+        while *self.waiting(condition)? > 0 {
+            self.notify_one(condition)?;
+        }
+        Ok(())
+    }
+
+    /// How many programs wait for `condition`.
+    fn waiting(&mut self, condition: usize) -> Result<&mut u32, Error> {
+        self.monitor.channel.page.0[..CONDITIONS].get_mut(condition).ok_or(Error::InvalId)
+    }
+}
+
+impl<const CONDITIONS: usize> Deref for Guard<'_, CONDITIONS> {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        &self.monitor.channel.page.0[CONDITIONS..self.words]
+    }
+}
+
+impl<const CONDITIONS: usize> DerefMut for Guard<'_, CONDITIONS> {
+    fn deref_mut(&mut self) -> &mut [u32] {
+        &mut self.monitor.channel.page.0[CONDITIONS..self.words]
+    }
+}
+
+impl<const CONDITIONS: usize> Drop for Guard<'_, CONDITIONS> {
+    fn drop(&mut self) {
+        let Monitor { channel, first } = &mut *self.monitor;
+        let sent = channel.at(*first).and_then(|channel| channel.send_page(self.words));
+        assert_eq!(
+            sent,
+            Ok(self.words),
+            "the lock's page was received into, and its channel is empty while it is held"
+        );
+    }
+}
+
+/// Somebody has put a word into the queue.
+const NOT_EMPTY: usize = 0;
+/// Somebody has taken one out.
+const NOT_FULL: usize = 1;
+/// Where the queue's oldest word is, and how many it has; the words follow.
+const HEADER: usize = 2;
+
+/// A queue of words with room for a fixed number: who finds it full, or empty, sleeps. It uses three channels.
+#[derive(Debug)]
+pub struct Queue(Monitor<2>);
+
+impl Queue {
+    /// Words that a queue can have room for.
+    pub const MOST: usize = WORDS - 2 - HEADER;
+
+    /// The queue with the channels `first` to `first + 2`. It takes a page of the heap.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Monitor::open`].
+    pub fn open(first: u32) -> Result<Queue, Error> {
+        Monitor::open(first).map(Queue)
+    }
+
+    /// The queue is empty at first, and has room for `room` words, up to [`MOST`](Self::MOST). One program says so, once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Monitor::begin`].
+    pub fn begin(&mut self, room: usize) -> Result<(), Error> {
+        self.0.begin(&[0; WORDS][..HEADER + room.min(Self::MOST)])
+    }
+
+    /// Puts a word in, as soon as there is room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Monitor::lock`].
+    pub fn put(&mut self, word: u32) -> Result<(), Error> {
+        let mut queue = self.0.lock()?;
+        let room = queue.len() - HEADER;
+        while queue[1] as usize == room {
+            queue.wait(NOT_FULL)?;
+        }
+        let at = (queue[0] + queue[1]) as usize % room;
+        queue[HEADER + at] = word;
+        queue[1] += 1;
+        queue.notify_one(NOT_EMPTY)
+    }
+
+    /// Takes the oldest word out, as soon as there is one.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Monitor::lock`].
+    pub fn take(&mut self) -> Result<u32, Error> {
+        let mut queue = self.0.lock()?;
+        let room = queue.len() - HEADER;
+        while queue[1] == 0 {
+            queue.wait(NOT_EMPTY)?;
+        }
+        let word = queue[HEADER + queue[0] as usize];
+        queue[0] = (queue[0] + 1) % room as u32;
+        queue[1] -= 1;
+        queue.notify_one(NOT_FULL)?;
+        Ok(word)
+    }
+}
