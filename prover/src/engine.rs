@@ -186,6 +186,8 @@ pub struct Engine {
     pub(crate) asserted: Vec<Vec<Term>>,
     pub(crate) writes: Vec<Write>,
     pub(crate) failures: Vec<Failure>,
+    /// Clauses that could not be decided of a mutant.
+    pub(crate) undecided: Vec<String>,
     pub(crate) counts: Counts,
     /// The obligation that took longest, if the solver was asked about any.
     pub(crate) slowest: Option<Slowest>,
@@ -277,6 +279,7 @@ impl Engine {
             asserted: vec![Vec::new()],
             writes: Vec::new(),
             failures: Vec::new(),
+            undecided: Vec::new(),
             counts: Counts::default(),
             slowest: None,
             sides: Coverage::default(),

@@ -180,13 +180,6 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: "outside the kernel the CPU is in root operation (H5) and pages (H2 and H4)",
     },
     Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "require(cpu.own.ghost.check(|g| g.dirs_defined.get([n, i]).defined.holds()), Stuck::Undefined)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "with paging on every directory entry is defined (H8.2); where paging is not known to be on, in pt_read, it is noticed",
-    },
-    Equivalent {
         file: "layer/src/queue.rs",
         line: "require(links.check(|tcb| tcb.get([thread]).place >= NUM_CHAN), Stuck::Queued)?;",
         operator: Operator::AtMost,
@@ -195,7 +188,7 @@ pub const EQUIVALENT: &[Equivalent] = &[
     },
     Equivalent {
         file: "layer/src/serial.rs",
-        line: "let asks = com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());",
+        line: "com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());",
         operator: Operator::Flag,
         changes: &[Change::Yes],
         reason: "the UART asks for interrupts from boot on (D20.1); from H alone nothing is promised of it",
@@ -229,27 +222,6 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: "on the kernel's page map the kernel runs (H3); the other flags of the line are noticed",
     },
     Equivalent {
-        file: "layer/src/queue.rs",
-        line: "require(links.check(|tcb| tcb.get([thread]).place >= NUM_CHAN), Stuck::Queued)?;",
-        operator: Operator::AtMost,
-        changes: &[Change::Boundary],
-        reason: "whoever goes to sleep runs; a new thread that is refused, proc_create notices",
-    },
-    Equivalent {
-        file: "layer/src/queue.rs",
-        line: "links.update(|tcb| tcb.update([thread], |t| t.place = place::FLIGHT.into()));",
-        operator: Operator::Write("place"),
-        changes: &[Change::Lost],
-        reason: "whoever is taken out to run has another place at once; who goes to another queue is noticed",
-    },
-    Equivalent {
-        file: "layer/src/state.rs",
-        line: "self.mode(|g| g.ikern.holds() && g.ihost.holds(), Stuck::NotKernelMode)",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "who sends or receives has been asked before; pt_read notices",
-    },
-    Equivalent {
         file: "layer/src/thread.rs",
         line: "require(cv.0 < NUM_CV, Stuck::BadChannel)?;",
         operator: Operator::Less,
@@ -269,6 +241,27 @@ pub const EQUIVALENT: &[Equivalent] = &[
         operator: Operator::Flag,
         changes: &[Change::Yes],
         reason: "a thread in a queue of this CPU is alive, so its container is in use (D12)",
+    },
+    Equivalent {
+        file: "layer/src/thread.rs",
+        line: "let spawned = |t: ThreadGhost<M>| t.place == queue;",
+        operator: Operator::Equal,
+        changes: &[Change::Yes],
+        reason: "the first thread of a sleep queue is in it, which holds of the queue by itself",
+    },
+    Equivalent {
+        file: "layer/src/thread.rs",
+        line: "require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;",
+        operator: Operator::Less,
+        changes: &[Change::Yes, Change::Boundary],
+        reason: "a queue holds threads only, which holds of it by itself",
+    },
+    Equivalent {
+        file: "layer/src/thread.rs",
+        line: "require(own.ac.get([woken]).used.holds(), Stuck::NoContainer)?;",
+        operator: Operator::Flag,
+        changes: &[Change::Yes],
+        reason: "a thread of this CPU is alive, so its container is in use (D12)",
     },
     Equivalent {
         file: "layer/src/thread.rs",

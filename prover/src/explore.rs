@@ -177,8 +177,8 @@ pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
     }
     let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.goal_depth) };
     engine(|e| {
-        let most = e.again.as_ref().map_or(u32::MAX, |_| Again::LIMIT);
-        e.solver.limit(aim.limit().min(most));
+        let is_tried = e.again.is_some() || e.mutation.is_planted();
+        e.solver.limit(aim.limit().min(if is_tried { Again::LIMIT } else { u32::MAX }));
     });
     let mut rounds = 0;
     loop {
@@ -364,6 +364,11 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
         Verdict::Sat => refuted(&asked, clause()),
         Verdict::Unknown => match engine(|e| e.again.clone()) {
             Some(again) => again.note(Unrun::Incomplete(UNDECIDED.to_string())),
+            // Another clause may well kill the mutant.
+            None if engine(|e| e.mutation.is_planted()) => {
+                engine(|e| e.undecided.push(clause()));
+                return true;
+            }
             None => engine(|e| e.fail(clause(), Reason::Unknown)),
         },
     }

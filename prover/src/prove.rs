@@ -2,7 +2,7 @@
 use crate::assumed::Assumed;
 use crate::clause;
 use crate::coverage::Coverage;
-use crate::engine::{Counts, Failure, NO_CALL, Slowest, engine};
+use crate::engine::{Counts, Failure, NO_CALL, Reason, Slowest, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
 use crate::facts::assert_moved_at;
 use crate::machine::{Moves, Sym, decide, key_bounds};
@@ -140,6 +140,7 @@ pub(crate) fn note(proved: &mut Vec<String>, clause: String) {
 pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {
         e.failures.clear();
+        e.undecided.clear();
         e.counts = Counts::default();
         e.slowest = None;
         e.coverage = Coverage::default();
@@ -153,6 +154,8 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
         outcome.slowest = e.slowest.take();
         outcome.coverage = std::mem::take(&mut e.coverage);
         outcome.failures = std::mem::take(&mut e.failures);
+        let undecided = e.undecided.drain(..).map(|clause| Failure::of(clause, Reason::Unknown));
+        outcome.failures.extend(undecided);
     });
     outcome
 }

@@ -59,6 +59,16 @@ fn every_program_does_what_its_manifest_says() {
     }
 }
 
+/// Of who is stopped, the registers are shown, and the calls that led there, by name.
+#[test]
+fn a_stopped_program_is_explained() {
+    let (_, console, _) = run(1, 1, Checking::Never);
+    let lines: Vec<&str> = console.lines().skip_while(|line| !line.contains("stopped: bad address at 0x0 ")).collect();
+    assert!(lines[1].starts_with("cairn:   rax 0x") && lines[4].starts_with("cairn:   r12 0x"), "{lines:#?}");
+    assert!(lines[5].starts_with("cairn:   in ") && lines[5].contains("::"), "{}", lines[5]);
+    assert!(lines[6].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[6]);
+}
+
 #[test]
 fn the_seed_fixes_everything() {
     let runs = [5, 5, 6].map(|seed| run(8, seed, Checking::Never));

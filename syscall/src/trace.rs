@@ -104,7 +104,8 @@ fn symbol(file: &[u8], address: u64) -> Option<(&str, u64)> {
     let (symbols, names) = ElfBytes::<AnyEndian>::minimal_parse(file).ok()?.symbol_table().ok()??;
     let holds = |start: u64, size: u64| address.checked_sub(start).filter(|offset| *offset < size);
     let functions = symbols.iter().filter(|symbol| symbol.st_symtype() == STT_FUNC);
-    let (function, offset) =
-        functions.into_iter().find_map(|function| Some((function.st_name, holds(function.st_value, function.st_size)?)))?;
+    let (function, offset) = functions
+        .into_iter()
+        .find_map(|function| Some((function.st_name, holds(function.st_value, function.st_size)?)))?;
     Some((names.get(function as usize).ok()?, offset))
 }

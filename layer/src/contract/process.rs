@@ -185,6 +185,14 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             let slot = |k: u32| s.after.own.uctxt.get([child, k.into()]).value;
             let kind = |k: u32| s.after.ghost.uctxt_kind.get([child, k.into()]);
             let kernel = s.after.own.kctxt.get([child]);
+            let given = [
+                (slot::ESP, STACK_TOP),
+                (slot::EFLAGS, FL_IF),
+                (slot::CS, USER_CODE),
+                (slot::SS, USER_DATA),
+                (slot::DS, USER_DATA),
+                (slot::ES, USER_DATA),
+            ];
             child == cur * MAX_CHILDREN + 1 + before.nchildren
                 && after.usage == before.usage + q
                 && after.nchildren == before.nchildren + 1
@@ -197,19 +205,14 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
                 && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
                 && slot(slot::EIP) == s.arguments.wide
                 && matches!(kind(slot::EIP), SlotKind::Ptr)
-                && [
-                    (slot::ESP, STACK_TOP),
-                    (slot::EFLAGS, FL_IF),
-                    (slot::CS, USER_CODE),
-                    (slot::SS, USER_DATA),
-                    (slot::DS, USER_DATA),
-                    (slot::ES, USER_DATA),
-                ]
-                .iter()
-                .all(|&(k, value)| slot(k) == M::Wide::constant(value.into()) && matches!(kind(k), SlotKind::Int))
+                && given
+                    .iter()
+                    .all(|&(k, value)| slot(k) == M::Wide::constant(value.into()) && matches!(kind(k), SlotKind::Int))
                 && (s.any[0] >= UCTXT_SIZE
                     || s.any[0] == slot::EIP
-                    || matches!(s.after.ghost.uctxt_kind.get([child, s.any[0]]), SlotKind::Int))
+                    || given.iter().any(|&(k, _)| s.any[0] == k)
+                    || (s.after.own.uctxt.get([child, s.any[0]]).value == M::Wide::constant(0)
+                        && matches!(s.after.ghost.uctxt_kind.get([child, s.any[0]]), SlotKind::Int)))
                 && s.after.own.ready.tail == child
         },
         frame: |s, may| {
