@@ -13,6 +13,7 @@ use crate::watch::{Until, Watch};
 use crate::{bench, boots, prove, setup};
 use cargo::cargo_test;
 use sim::run::Checking;
+use std::iter;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -158,13 +159,22 @@ fn storm() -> Result<Counts, Error> {
 /// How long the programs may take.
 const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
 
-/// All programs on 8 CPUs, as `cairn run` runs them.
+/// All programs on 8 CPUs, as `cairn run` runs them: the usual ones together, others by themselves.
 fn programs() -> Result<Counts, Error> {
-    let job = Job::new(&[], kernel::layout::MAX_CPUS as u32)?;
+    let built = programs::build()?;
+    let alone = built.iter().filter(|program| program.manifest.alone && !program.manifest.starts.is_empty());
+    let jobs = iter::once(Vec::new()).chain(alone.map(|program| vec![program.name.to_owned()]));
+    jobs.map(|names| everywhere(&names)).sum()
+}
+
+/// Runs programs on all machines.
+fn everywhere(names: &[String]) -> Result<Counts, Error> {
+    let job = Job::new(names, kernel::layout::MAX_CPUS as u32)?;
+    let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
     let judge = |machine: &str, ran| {
         let problems = job.problems(&ran);
         match problems.first() {
-            None => println!("  passed   {machine}: all {} programs ended as expected", ran.ended()),
+            None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
             Some(problem) => println!("  FAILED   {machine}: {problem}, and {} differences more", problems.len() - 1),
         }
         Counts::one(problems.is_empty())
