@@ -5,6 +5,7 @@
 
 use kernel::exit::Reason;
 use kernel::lock::Lock;
+use kernel::metal::attention::{self, Why};
 use kernel::metal::boot::Boot;
 use kernel::metal::cpu::Cpu as Hardware;
 use kernel::metal::machine::{Metal, processor, serial, set_board, shared};
