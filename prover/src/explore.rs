@@ -353,28 +353,28 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     let begin = Instant::now();
     let (queries, steps) = engine(|e| (e.solver.queries(), e.solver.steps()));
     let (verdict, asked) = decided(goal);
-    let clause_name = clause();
+    let clause = clause();
     engine(|e| {
         let (queries, steps) = (e.solver.queries() - queries, e.solver.steps() - steps);
-        let slow = Slowest { clause: clause_name, seconds: begin.elapsed().as_secs_f64(), queries, steps };
+        let slow = Slowest { clause: clause.clone(), seconds: begin.elapsed().as_secs_f64(), queries, steps };
         e.slowest = Slowest::of(e.slowest.take(), Some(slow));
     });
     match verdict {
         Verdict::Unsat => return true,
-        Verdict::Sat => refuted(&asked, clause()),
+        Verdict::Sat => refuted(&asked, clause),
         Verdict::Unknown => match engine(|e| e.again.clone()) {
             Some(again) => again.note(Unrun::Incomplete(UNDECIDED.to_string())),
             None if engine(|e| e.mutation.is_planted()) => {
                 // The mutant's path is that of the code up to here: if the clause cannot hold on it, it is broken.
                 if apart(|| check(&[goal], Aim::Part)) == Verdict::Unsat {
-                    engine(|e| e.fail(clause(), Reason::Vacuous));
+                    engine(|e| e.fail(clause, Reason::Vacuous));
                     return false;
                 }
                 // If not, another clause may well kill the mutant.
-                engine(|e| e.undecided.push(clause()));
+                engine(|e| e.undecided.push(clause));
                 return true;
             }
-            None => engine(|e| e.fail(clause(), Reason::Unknown)),
+            None => engine(|e| e.fail(clause, Reason::Unknown)),
         },
     }
     // What fails on a path that is walked again, and was not run, is left to other paths.

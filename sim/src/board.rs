@@ -7,7 +7,7 @@ use crate::machine::Sim;
 use crate::script;
 use crate::serial::Script;
 use abi::Error;
-use abi::report::{End, Ended};
+use abi::report::End;
 use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};
 use layer::state::Cpu;
 use layer::vmcs::VMCS_SIZE;
@@ -17,7 +17,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use syscall::image::ParsedImage;
-use syscall::trace::Trace;
+use syscall::trace::Report;
 
 /// Physical memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -234,13 +234,8 @@ impl Board {
     pub(crate) fn ended(&self, layer: &Cpu<'_, Sim>, end: End) {
         let (cpu, thread) = (layer.own.cpu, layer.own.cur);
         let Some(image) = self.state().live.remove(&thread) else { return };
-        let ended = Ended { cpu, thread, name: self.name(image), end };
-        match (end, self.archive.get(image as usize)) {
-            (End::Stopped { .. }, Some(program)) => {
-                self.write_line(&format!("{ended}\n{}", Trace { cpu: layer, thread, file: &program.file }));
-            }
-            _ => self.write_line(&ended.to_string()),
-        }
+        let file = self.archive.get(image as usize).map_or(&[][..], |program| &program.file);
+        self.write_line(&Report { cpu: layer, name: self.name(image), file, end }.to_string());
         let mut state = self.state();
         state.ends.push(ProgramEnd { cpu, thread, image, end });
         state.switch_off_when_done();

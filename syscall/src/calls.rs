@@ -69,9 +69,9 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
     }
 }
 
-/// Does a call's `work`, which is not inlined.
+/// Does `work`, which is not inlined: who is over in a few instructions does not pay for the registers that others need.
 #[inline(never)]
-fn slowly<M: System>(
+pub(crate) fn slowly<M: System>(
     cpu: &mut Cpu<'_, M>,
     work: impl FnOnce(&mut Cpu<'_, M>) -> Result<Next<M>, Stuck>,
 ) -> Result<Next<M>, Stuck> {

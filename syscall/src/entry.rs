@@ -2,7 +2,7 @@
 //!
 //! Each is one straight line that ends in a [`Next`]. None is stuck in a state that satisfies the invariant and its
 //! own condition, whatever a program has in its registers and whatever the machine answers.
-use crate::calls::dispatch;
+use crate::calls::{dispatch, slowly};
 use crate::memory::{Reserved, reserve};
 use crate::message::{ENDED, receive, send};
 use crate::next::Next;
@@ -100,20 +100,10 @@ pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Nex
 pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     match stage {
         Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
-        other => go_on_in_kernel(cpu, other),
-    }
-}
-
-/// As [`go_on`], with what takes more than an instruction or two: not inlined, so that those who leave at once do not pay
-/// for its registers.
-#[inline(never)]
-fn go_on_in_kernel<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    match stage {
-        Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
-        Stage::Main => main_thread(cpu),
-        Stage::Exited => end(cpu),
-        Stage::Send => send(cpu),
-        Stage::Receive => receive(cpu),
+        Stage::Main => slowly(cpu, main_thread),
+        Stage::Exited => slowly(cpu, end),
+        Stage::Send => slowly(cpu, send),
+        Stage::Receive => slowly(cpu, receive),
     }
 }
 

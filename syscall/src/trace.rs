@@ -1,5 +1,6 @@
-//! What there is to say of a program that was stopped: its registers, and the calls that led there.
+//! What the console shows where a program ends; of one that was stopped also its registers, and the calls that led there.
 use crate::system::System;
+use abi::report::{End, Ended};
 use core::fmt;
 use domain::{Domain, Map};
 use elf::ElfBytes;
@@ -31,31 +32,44 @@ const REGISTERS: [(&str, u32); 16] = [
 ];
 /// Registers of a line.
 const IN_A_LINE: usize = 4;
-/// How many calls are followed: a program may link its frames in a ring.
+/// How many calls are followed: a stack may be deep.
 const CALLS: usize = 16;
 
-/// Where a thread's program was when it entered the kernel last, in lines for the console that begin with `cairn: `.
+/// The end of the program that a CPU runs, in lines for the console that begin with `cairn: `.
 ///
 /// The calls are those that the frame pointers lead to, which may be anything. Only pages of the program's own are read.
-pub struct Trace<'a, 'm, M: System> {
-    /// The CPU that runs this, and whose thread it is.
+pub struct Report<'a, 'm, M: System> {
+    /// The CPU, which runs this; the program is that of its running thread.
     pub cpu: &'a Cpu<'m, M>,
-    /// The thread.
-    pub thread: M::Word,
-    /// The program's ELF file, for the names of functions.
+    /// The program's name.
+    pub name: &'a str,
+    /// Its ELF file, for the names of functions.
     pub file: &'a [u8],
+    /// How it ended.
+    pub end: End,
 }
 
-impl<M: System + Domain<Word = u32, Wide = u64>> fmt::Display for Trace<'_, '_, M> {
+impl<M: System + Domain<Word = u32, Wide = u64>> fmt::Display for Report<'_, '_, M> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let own = &self.cpu.own;
+        write!(formatter, "{}", Ended { cpu: own.cpu, thread: own.cur, name: self.name, end: self.end })?;
+        match self.end {
+            End::Exited { .. } => Ok(()),
+            End::Stopped { .. } => self.trace(formatter),
+        }
+    }
+}
+
+impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
+    /// Where the program was when it entered the kernel last.
+    fn trace(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in REGISTERS.chunks(IN_A_LINE) {
-            write!(formatter, "cairn:  ")?;
+            write!(formatter, "\ncairn:  ")?;
             for (name, slot) in line {
                 write!(formatter, " {name:<3} {:#018x}", self.register(*slot))?;
             }
-            writeln!(formatter)?;
         }
-        write!(formatter, "cairn:   in ")?;
+        write!(formatter, "\ncairn:   in ")?;
         self.name(formatter, self.register(slot::EIP))?;
         let mut frame = self.register(slot::EBP);
         for _ in 0..CALLS {
@@ -75,17 +89,15 @@ impl<M: System + Domain<Word = u32, Wide = u64>> fmt::Display for Trace<'_, '_, 
         }
         Ok(())
     }
-}
 
-impl<M: System + Domain<Word = u32, Wide = u64>> Trace<'_, '_, M> {
     fn register(&self, slot: u32) -> u64 {
-        self.cpu.own.uctxt.get([self.thread, slot]).value
+        self.cpu.own.uctxt.get([self.cpu.own.cur, slot]).value
     }
 
     /// The word at a virtual address of the program, if it has a page there.
     fn word(&self, address: u64) -> Option<u64> {
         let address = u32::try_from(address).ok().filter(|va| (ADR_LOW..ADR_HIGH).contains(va) && va % 8 == 0)?;
-        let frame = pt_read(self.cpu, self.thread, address).ok().filter(|entry| *entry != 0)? / PAGE_SIZE;
+        let frame = pt_read(self.cpu, self.cpu.own.cur, address).ok().filter(|entry| *entry != 0)? / PAGE_SIZE;
         let byte = |k| u64::from(self.cpu.own.hp.get([frame, address % PAGE_SIZE + k]).value);
         Some((0..8).rev().fold(0, |word, k| word << 8 | byte(k)))
     }

@@ -51,7 +51,7 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
         let page = &mut self.channel.page.0;
         page[..CONDITIONS].fill(0);
         page[CONDITIONS..][..words].copy_from_slice(&value[..words]);
-        self.channel.send_page(CONDITIONS + words).map(drop)
+        self.own()?.send_page(CONDITIONS + words).map(drop)
     }
 
     /// Waits until nobody holds the lock, and holds it for as long as the guard lives.
@@ -60,8 +60,18 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
     ///
     /// [`Error::Mem`] if the quota does not allow to use the monitor's page.
     pub fn lock(&mut self) -> Result<Guard<'_, CONDITIONS>, Error> {
-        let words = self.channel.at(self.first)?.receive()?.len();
+        let words = self.own()?.receive()?.len();
         Ok(Guard { monitor: self, words })
+    }
+
+    /// The lock's channel.
+    fn own(&mut self) -> Result<&mut Channel, Error> {
+        self.channel.at(self.first)
+    }
+
+    /// That of a condition.
+    fn of_condition(&mut self, condition: usize) -> Result<&mut Channel, Error> {
+        self.channel.at(self.first + 1 + condition as u32)
     }
 }
 
@@ -82,10 +92,9 @@ impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
     /// [`Error::InvalId`] if there is no such condition; the lock is held still.
     pub fn wait(&mut self, condition: usize) -> Result<(), Error> {
         *self.waiting(condition)? += 1;
-        let Monitor { channel, first } = &mut *self.monitor;
-        channel.at(*first)?.send_page(self.words)?;
-        channel.at(*first + 1 + condition as u32)?.receive()?;
-        self.words = channel.at(*first)?.receive()?.len();
+        self.monitor.own()?.send_page(self.words)?;
+        self.monitor.of_condition(condition)?.receive()?;
+        self.words = self.monitor.own()?.receive()?.len();
         Ok(())
     }
 
@@ -100,9 +109,8 @@ impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
             return Ok(());
         }
         *waiting -= 1;
-        let Monitor { channel, first } = &mut *self.monitor;
         // Where the one before has not been taken yet this waits, but not for anybody who needs the lock.
-        channel.at(*first + 1 + condition as u32)?.send_page(0)?;
+        self.monitor.of_condition(condition)?.send_page(0)?;
         Ok(())
     }
 
@@ -140,8 +148,7 @@ impl<const CONDITIONS: usize> DerefMut for Guard<'_, CONDITIONS> {
 
 impl<const CONDITIONS: usize> Drop for Guard<'_, CONDITIONS> {
     fn drop(&mut self) {
-        let Monitor { channel, first } = &mut *self.monitor;
-        let sent = channel.at(*first).and_then(|channel| channel.send_page(self.words));
+        let sent = self.monitor.own().and_then(|channel| channel.send_page(self.words));
         assert_eq!(
             sent,
             Ok(self.words),

@@ -6,11 +6,11 @@ use crate::once::Once;
 use crate::programs::{Problem, Program, Start, programs, starts};
 use crate::say;
 use abi::refused::Refused;
-use abi::report::{End, Ended};
+use abi::report::End;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use layer::constants::NUM_PROC;
 use layer::state::Cpu;
-use syscall::trace::Trace;
+use syscall::trace::Report;
 
 /// The ledger of this machine.
 pub struct Ledger {
@@ -131,13 +131,8 @@ impl Ledger {
         if image == NO_PROGRAM {
             return;
         }
-        let ended = Ended { cpu, thread, name: self.name(image), end };
-        match (end, self.program(image)) {
-            (End::Stopped { .. }, Some(program)) => {
-                say!("{ended}\n{}", Trace { cpu: layer, thread, file: program.file })
-            }
-            _ => say!("{ended}"),
-        }
+        let file = self.program(image).map_or(&[][..], |program| program.file);
+        say!("{}", Report { cpu: layer, name: self.name(image), file, end });
         self.one_less(cpu);
     }
 
