@@ -19,12 +19,12 @@ use layer::machine::{Object, Visit};
 use layer::memory::{Access, Chunk};
 use layer::page_alloc::AllocTable;
 use layer::primitive::{Kind, Primitive, TABLE, primitives};
-use layer::queue::Queue;
+use layer::queue::{Family, Pending, Queue};
 use layer::stuck::Stuck;
 use serde::Serialize;
 use sim::log::reference_name;
 use sim::machine::Sim;
-use sim::witness::Witness;
+use sim::witness::{OTHER_PENDING, Witness};
 use smt::solver::Solver;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
@@ -36,6 +36,8 @@ use std::rc::Rc;
 pub(crate) struct Seen {
     terms: BTreeSet<Term>,
     events: BTreeSet<&'static str>,
+    /// The words of rows that are no part of the state, as the lock's holder found and left them.
+    rows: Vec<(String, Term, Term)>,
 }
 
 /// The code under proof depends on these.
@@ -46,6 +48,15 @@ pub(crate) fn see(terms: &[Term]) {
                 seen.terms.extend(terms);
             }
         });
+    }
+}
+
+/// The code under proof had the lock of a row that is no part of the state.
+pub(crate) fn see_row<G: Geometry, T: Object<Sym<G>>>(taken: &T, left: &T) {
+    if is_running() && engine(|e| e.seen.is_some()) {
+        let (taken, left) = (words(T::NAME, &mut taken.snapshot()), words(T::NAME, &mut left.snapshot()));
+        let rows = taken.into_iter().zip(left).map(|((name, old), (_, new))| (name, old, new));
+        engine(|e| e.seen.as_mut().into_iter().for_each(|seen| seen.rows.extend(rows.clone())));
     }
 }
 
@@ -185,6 +196,14 @@ fn path<G: Geometry>(
             writes.insert(name, BTreeSet::new());
         }
     }
+    let mut names: BTreeSet<String> = before.into_iter().map(|(name, _)| name).collect();
+    for (name, old, new) in std::mem::take(&mut seen.rows) {
+        if old != new {
+            seen.terms.insert(new);
+            writes.insert(name.clone(), BTreeSet::new());
+        }
+        names.insert(name);
+    }
     match result {
         Ok(answer) => {
             effects.successful_paths += 1;
@@ -198,8 +217,7 @@ fn path<G: Geometry>(
             effects.stuck.insert(format!("{stuck:?}"), Stuck::says(stuck));
         }
     }
-    let scalars: BTreeSet<String> = before.into_iter().map(|(name, _)| name).collect();
-    reads(&seen.terms, &scalars, effects);
+    reads(&seen.terms, &names, effects);
 }
 
 /// A part of a value of `field` by the name of its leaf; of a variant, or where there is one part only, none.
@@ -231,7 +249,12 @@ fn merge(into: &mut Places, from: Places) {
 
 /// A name without the version of its object.
 fn base(name: &str) -> &str {
-    name.split('#').next().unwrap_or(name)
+    let name = name.split('#').next().unwrap_or(name);
+    // Another CPU's pending queue is one.
+    match name.strip_prefix(OTHER_PENDING) {
+        Some(word) if word.starts_with('.') => &name[OTHER_PENDING.len() - Pending::NAME.len()..],
+        _ => name,
+    }
 }
 
 fn is_unknown(term: Term, name: &str) -> bool {
@@ -239,7 +262,7 @@ fn is_unknown(term: Term, name: &str) -> bool {
 }
 
 /// Takes up everything of the state that `terms` are made of.
-fn reads(terms: &BTreeSet<Term>, scalars: &BTreeSet<String>, effects: &mut Effects) {
+fn reads(terms: &BTreeSet<Term>, names: &BTreeSet<String>, effects: &mut Effects) {
     engine(|e| {
         let mut work: Vec<Term> = terms.iter().copied().collect();
         let mut done = BTreeSet::new();
@@ -251,7 +274,7 @@ fn reads(terms: &BTreeSet<Term>, scalars: &BTreeSet<String>, effects: &mut Effec
             match *e.arena.node(term) {
                 Node::Var(name, _) => {
                     let name = base(e.arena.text(name));
-                    if scalars.contains(name) {
+                    if names.contains(name) {
                         effects.reads.entry(name.to_string()).or_default();
                     }
                 }
@@ -272,36 +295,46 @@ fn reads(terms: &BTreeSet<Term>, scalars: &BTreeSet<String>, effects: &mut Effec
 
 /// The values of a state that are in no map, by name.
 fn scalars<G: Geometry>(state: &State<G>) -> Vec<(String, Term)> {
-    struct Scalars(&'static str, Vec<(String, Term)>);
-    impl Scalars {
-        fn see(&mut self, name: &str, term: Term) {
-            let dot = if self.0.is_empty() { "" } else { "." };
-            self.1.push((format!("{}{dot}{name}", self.0), term));
-        }
-    }
-    impl<G: Geometry> Visit<Sym<G>> for Scalars {
-        fn word(&mut self, name: &'static str, word: &mut SymWord) {
-            self.see(name, word.0);
-        }
-        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-            self.see(name, wide.0);
-        }
-        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-            self.see(name, nat.0);
-        }
-        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-            self.see(name, flag.0);
-        }
-    }
     let mut state = state.snapshot();
     let mut scalars = Scalars("", Vec::new());
     state.own.words(&mut scalars);
-    scalars.0 = <AllocTable<Sym<G>> as Object<Sym<G>>>::NAME;
-    state.at.words(&mut scalars);
-    scalars.0 = <Queue<Sym<G>> as Object<Sym<G>>>::NAME;
-    state.pending.words(&mut scalars);
-    scalars.1.extend([("boot.nps".to_string(), state.boot.nps.0), ("boot.norm".to_string(), state.boot.norm.0)]);
-    scalars.1
+    let mut scalars = scalars.1;
+    scalars.extend(words(<AllocTable<Sym<G>> as Object<Sym<G>>>::NAME, &mut state.at));
+    scalars.extend(words(<Queue<Sym<G>> as Object<Sym<G>>>::NAME, &mut state.pending));
+    scalars.extend([("boot.nps".to_string(), state.boot.nps.0), ("boot.norm".to_string(), state.boot.norm.0)]);
+    scalars
+}
+
+/// The words of an object, by name.
+fn words<G: Geometry, T: Object<Sym<G>>>(name: &'static str, object: &mut T) -> Vec<(String, Term)> {
+    let mut words = Scalars(name, Vec::new());
+    object.words(&mut words);
+    words.1
+}
+
+/// Collects values by name, which begins with that of their object, if there is one.
+struct Scalars(&'static str, Vec<(String, Term)>);
+
+impl Scalars {
+    fn see(&mut self, name: &str, term: Term) {
+        let dot = if self.0.is_empty() { "" } else { "." };
+        self.1.push((format!("{}{dot}{name}", self.0), term));
+    }
+}
+
+impl<G: Geometry> Visit<Sym<G>> for Scalars {
+    fn word(&mut self, name: &'static str, word: &mut SymWord) {
+        self.see(name, word.0);
+    }
+    fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
+        self.see(name, wide.0);
+    }
+    fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
+        self.see(name, nat.0);
+    }
+    fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
+        self.see(name, flag.0);
+    }
 }
 
 /// The terms that a call gives.

@@ -177,8 +177,9 @@ pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
     }
     let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.goal_depth) };
     engine(|e| {
-        let is_tried = e.again.is_some() || e.mutation.is_planted();
-        e.solver.limit(aim.limit().min(if is_tried { Again::LIMIT } else { u32::MAX }));
+        let again = e.again.as_ref().map(|_| Again::LIMIT);
+        let limits = [Some(aim.limit()), again, e.mutation.limit()];
+        e.solver.limit(limits.into_iter().flatten().min().unwrap_or(u32::MAX));
     });
     let mut rounds = 0;
     loop {
@@ -364,7 +365,7 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
         Verdict::Sat => refuted(&asked, clause),
         Verdict::Unknown => match engine(|e| e.again.clone()) {
             Some(again) => again.note(Unrun::Incomplete(UNDECIDED.to_string())),
-            None if engine(|e| e.mutation.is_planted()) => {
+            None if engine(|e| e.mutation.limit().is_some()) => {
                 // The mutant's path is that of the code up to here: if the clause cannot hold on it, it is broken.
                 if apart(|| check(&[goal], Aim::Part)) == Verdict::Unsat {
                     engine(|e| e.fail(clause, Reason::Vacuous));

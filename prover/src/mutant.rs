@@ -102,7 +102,14 @@ pub(crate) struct Mutation {
     running: bool,
     /// Operators that were met, if they are wanted.
     met: Option<BTreeSet<Site>>,
-    planted: Option<Mutant>,
+    planted: Option<Planted>,
+}
+
+/// What is wrong with the code under proof, and how long one question about it may take, in milliseconds.
+#[derive(Clone, Copy)]
+struct Planted {
+    mutant: Mutant,
+    limit: u32,
 }
 
 impl Mutation {
@@ -111,14 +118,14 @@ impl Mutation {
         Mutation { met: Some(BTreeSet::new()), ..Mutation::default() }
     }
 
-    /// The code behaves like this mutant of it.
-    pub fn planted(mutant: Mutant) -> Mutation {
-        Mutation { planted: Some(mutant), ..Mutation::default() }
+    /// The code behaves like this mutant of it; one question about it takes at most so many milliseconds.
+    pub fn planted(mutant: Mutant, limit: u32) -> Mutation {
+        Mutation { planted: Some(Planted { mutant, limit }), ..Mutation::default() }
     }
 
-    /// Whether the code behaves like a mutant of it.
-    pub fn is_planted(&self) -> bool {
-        self.planted.is_some()
+    /// How long one question may take, in milliseconds, if the code behaves like a mutant of it.
+    pub fn limit(&self) -> Option<u32> {
+        self.planted.map(|planted| planted.limit)
     }
 
     /// Every mutant of the operators that were met, in the order of the source.
@@ -135,7 +142,7 @@ impl Mutation {
         if let Some(met) = &mut self.met {
             met.insert(site);
         }
-        self.planted.filter(|mutant| mutant.site == site).map(|mutant| mutant.change)
+        self.planted.map(|planted| planted.mutant).filter(|mutant| mutant.site == site).map(|mutant| mutant.change)
     }
 }
 

@@ -206,7 +206,13 @@ impl Job {
             (Outcome { failures: vec![Failure::of(clause, reason)], ..Outcome::default() }, Mutation::default())
         };
         let prove = || {
-            engine(|e| e.mutation = mutation());
+            engine(|e| {
+                e.mutation = mutation();
+                // A mutant that one question does not kill, another may, or another solver.
+                if e.mutation.limit().is_some() {
+                    e.solver.hurry();
+                }
+            });
             let outcome = self.counted();
             (outcome, engine(|e| std::mem::take(&mut e.mutation)))
         };

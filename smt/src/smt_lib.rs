@@ -83,12 +83,12 @@ impl Dialect {
     }
 
     /// How long the answer is waited for before the solver is taken for one that overlooks its bound.
-    fn patience(self, milliseconds: u32) -> Duration {
+    fn patience(self, milliseconds: u32, hurry: bool) -> Duration {
         let bound = Duration::from_millis(milliseconds.into());
         match self {
             // Steps can be slow, and the machine busy.
-            Dialect::Steps => bound * 10 + Duration::from_secs(5),
-            Dialect::Milliseconds | Dialect::Cvc5 | Dialect::Plain => bound + Duration::from_millis(500),
+            Dialect::Steps if !hurry => bound * 10 + Duration::from_secs(5),
+            _ => bound + Duration::from_millis(500),
         }
     }
 }
@@ -114,6 +114,8 @@ pub struct SmtLib {
     limit: u32,
     /// Bound on every limit.
     most: u32,
+    /// Whether its bound is one in time, though it counts steps.
+    hurry: bool,
     /// The last question.
     question: String,
     /// How many processes overran their limit and were replaced.
@@ -147,6 +149,7 @@ impl SmtLib {
             fresh: 0,
             limit: timeout_ms,
             most: timeout_ms,
+            hurry: false,
             question: String::new(),
             replaced: 0,
             steps: 0,
@@ -202,6 +205,10 @@ impl Backend for SmtLib {
             self.limit = milliseconds;
             self.text.push_str(&self.dialect.bound(milliseconds));
         }
+    }
+
+    fn hurry(&mut self) {
+        self.hurry = true;
     }
 
     fn push(&mut self) {
@@ -401,7 +408,7 @@ impl SmtLib {
     }
 
     fn line(&mut self) -> Result<Option<String>, SolverError> {
-        match self.process.line(self.dialect.patience(self.limit))? {
+        match self.process.line(self.dialect.patience(self.limit, self.hurry))? {
             Answer::Line(line) => Ok(Some(line)),
             Answer::Late => {
                 self.replace()?;

@@ -77,6 +77,10 @@ pub(crate) trait Backend: Send {
     /// Bounds each query from here on, by no more than what it was started with.
     fn limit(&mut self, milliseconds: u32);
 
+    /// From here on a process that overlooks its bound is replaced at once: what cannot be decided depends on how busy the
+    /// machine is.
+    fn hurry(&mut self) {}
+
     /// The last question, with all that is asserted, as text that SMT-LIB solvers read; if it speaks text.
     fn script(&self) -> Option<String> {
         None
@@ -204,6 +208,12 @@ impl Solver {
     /// When the solver cannot be asked any more.
     pub fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
         self.backend.model()
+    }
+
+    /// From here on no query takes much longer than its bound says, for which it is no longer the same each time what cannot
+    /// be decided.
+    pub fn hurry(&mut self) {
+        self.backend.hurry();
     }
 
     /// Queries so far.

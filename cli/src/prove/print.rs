@@ -186,7 +186,7 @@ impl Fates {
 
 /// Prints the mutants that were not noticed, and the explanations that explain nothing.
 pub fn unnoticed(report: &MutantReport) {
-    for Trial { subject, at, line, operator, change, fate } in &report.trials {
+    for Trial { subject, at, line, operator, change, fate, .. } in &report.trials {
         let what = match fate {
             Fate::Killed(..) | Fate::Explained(_) => continue,
             Fate::Survived => "survived".to_string(),

@@ -38,7 +38,7 @@ pub(crate) struct Again {
 const TRIES: usize = 4;
 
 impl Again {
-    /// How long one question takes at most, in milliseconds: another path, or of a mutant another clause, may be easier.
+    /// How long one question takes at most, in milliseconds: another path may be easier.
     pub const LIMIT: u32 = 4_000;
 
     /// Walks the way of `walk`, and asks nothing but `clause`, or everything.

@@ -1,0 +1,255 @@
+//! Locks: what they guard is as the other CPUs left it, and what is done to it is owed at the end of the critical section.
+use super::Sym;
+use super::moves::{CHANNELS, Moves, is_primitive, queue_id};
+use super::unknown::{at_version, key_bounds, next_version, quantified, unknown_object, unknown_row};
+use crate::clause;
+use crate::effects::see_row;
+use crate::engine::engine;
+use crate::explore::{condition, oblige};
+use crate::map::{Identity, Origin};
+use crate::replay::Taken;
+use crate::state::{is_part, object_identity, threads_identity};
+use crate::word::SymWord;
+use domain::Geometry;
+use layer::channel::Channels;
+use layer::constants::TOTAL_CPU;
+use layer::machine::{ChannelPool, Lock, Object};
+use layer::page_alloc::AllocTable;
+use layer::queue::{Family, Fifo, Pending, Queue, Sleeping};
+use sim::witness::OTHER_PENDING;
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
+use std::rc::Rc;
+
+/// The channels: one version of them at a time.
+pub struct SymChannels<G: Geometry>(pub(crate) Rc<Moves<G>>);
+
+impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
+    fn acquire(&self, by: SymWord, q: SymWord) {
+        assert!(by.0 == self.0.me.0, "a lock is taken for another CPU");
+        self.0.owe("before taking a lock");
+        self.0.taken.borrow_mut().push(CHANNELS);
+        self.0.others_move_channels(q);
+        self.0.taking.set(true);
+    }
+    #[track_caller]
+    fn release(&self, by: SymWord, q: SymWord) {
+        assert!(by.0 == self.0.me.0, "a lock is given back for another CPU");
+        let at = Location::caller();
+        let given_back = condition(&|| self.0.channels.now.borrow().lock_of(q).holder == TOTAL_CPU);
+        oblige(given_back, "a lock is given back that is held", at);
+        self.0.owe_channels("at release");
+    }
+    #[track_caller]
+    fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
+        let result = work(&mut self.0.channels.now.borrow_mut());
+        // What follows is done by one who has the lock: also where it is given back on the same path.
+        if self.0.taking.replace(false) {
+            self.0.owe_channels("once taken");
+        }
+        result
+    }
+}
+
+/// A family of shared objects; one row may be part of the state.
+pub struct SymLock<G: Geometry, T> {
+    own: Option<OwnRow<T>>,
+    moves: Rc<Moves<G>>,
+}
+
+/// The row of a family that is part of the state.
+struct OwnRow<T> {
+    row: SymWord,
+    object: Rc<RefCell<T>>,
+    version: Cell<Origin>,
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
+    /// The family whose row `row` is `object`, which comes from version 0 of its fields.
+    pub(crate) fn new(row: SymWord, object: Rc<RefCell<T>>, moves: Rc<Moves<G>>) -> Self {
+        SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin { version: 0 }) }), moves }
+    }
+
+    /// A family of which no row is part of the state.
+    pub(crate) fn elsewhere(moves: Rc<Moves<G>>) -> Self {
+        SymLock { own: None, moves }
+    }
+
+    /// A primitive that was called by its contract leaves `object`.
+    pub(crate) fn called(&self, object: &T, origin: Origin) {
+        if let Some(own) = &self.own {
+            *own.object.borrow_mut() = object.snapshot();
+            own.version.set(origin);
+        }
+    }
+
+    /// What the critical sections of the path have moved.
+    pub(crate) fn moves(&self) -> &Rc<Moves<G>> {
+        &self.moves
+    }
+
+    /// The object of the row that is part of the state, as this CPU left it.
+    pub(crate) fn left(&self) -> T {
+        self.own.as_ref().expect("a row is part of the state").object.borrow().snapshot()
+    }
+
+    /// The row that is part of the state, if it is this one.
+    fn own(&self, row: SymWord) -> Option<&OwnRow<T>> {
+        self.own.as_ref().filter(|own| own.row.0 == row.0)
+    }
+}
+
+/// Holds a symbolic lock.
+pub struct SymGuard<'a, G: Geometry, T: Object<Sym<G>>> {
+    lock: &'a SymLock<G, T>,
+    row: SymWord,
+    object: T,
+    taken: Rc<T>,
+    /// How many events had been logged when it was taken.
+    logged: usize,
+}
+
+/// The list of an object that is a queue.
+fn fifo<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Option<&Fifo<Sym<G>>> {
+    let any: &dyn Any = object;
+    let pending = any.downcast_ref::<Queue<Sym<G>, Pending>>().map(|queue| &queue.fifo);
+    pending.or_else(|| any.downcast_ref::<Queue<Sym<G>, Sleeping>>().map(|queue| &queue.fifo))
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> Deref for SymGuard<'_, G, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.object
+    }
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> DerefMut for SymGuard<'_, G, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.object
+    }
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
+    type Guard<'a>
+        = SymGuard<'a, G, T>
+    where
+        Self: 'a;
+
+    #[track_caller]
+    fn lock(&self, by: SymWord, row: SymWord) -> SymGuard<'_, G, T> {
+        let (moves, own) = (&self.moves, self.own(row));
+        assert!(by.0 == moves.me.0, "a lock is taken for another CPU");
+        let moves_threads = T::QUEUES.is_some();
+        moves.taken.borrow_mut().push(if moves_threads { "tcb" } else { T::NAME });
+        // As it was when the proof started: nothing of it was written, and the others have not moved it yet.
+        let mut pristine = own.is_none_or(|own| own.version.get().version == 0);
+        if moves_threads {
+            let written = engine(|e| e.writes.iter().any(|w| is_part(w.field, "tcb")));
+            pristine &= moves.threads.version.get().version == 0 && !written;
+        }
+        if pristine {
+            // Facts of the state before would burden every question about the one after.
+            engine(|e| e.facts.drop_sets());
+        }
+        let mut versions = Vec::new();
+        if moves_threads {
+            moves.owe("before taking a lock");
+            versions.extend(moves.others_move_threads(own.is_some()));
+            moves.moved();
+        }
+        let origin = next_version();
+        versions.push(origin.version);
+        engine(|e| e.taken.push(Taken { versions }));
+        let (from, old) = match own {
+            Some(own) => (own.version.replace(origin), Rc::new(own.object.borrow().snapshot())),
+            // Nothing is known of what it was before.
+            None => (origin, Rc::new(unknown_row::<G, T>(next_version(), "before"))),
+        };
+        let new = Rc::new(match own {
+            None if T::NAME == Pending::NAME => unknown_row::<G, T>(origin, OTHER_PENDING),
+            _ => unknown_object::<G, T>(origin),
+        });
+        #[cfg(test)]
+        crate::agreement::concrete::row_rests(origin, row, own.map(|_| &*old), &*new);
+        if let Some(own) = own {
+            // The invariant speaks of it as it is now.
+            *own.object.borrow_mut() = new.snapshot();
+        }
+        let threads = Rc::new(moves.threads.now.borrow().snapshot());
+        let links = moves.threads.version.get();
+        // Where the object has no fields of its own, its facts are about the threads in it.
+        let (before, after) = if moves_threads { (links, links) } else { (from, origin) };
+        if pristine {
+            moves.assume_stable(|state| {
+                if moves_threads {
+                    state.threads = threads.snapshot();
+                    state.pending = moves.pending.borrow().snapshot();
+                }
+                let object: &dyn Any = &*new;
+                if let Some(at) = object.downcast_ref::<AllocTable<Sym<G>>>() {
+                    state.at = at.snapshot();
+                }
+            });
+        }
+        let mut identity = [object_identity(&*old), object_identity(&*new), threads_identity(&threads)].concat();
+        identity.push(Identity::Value(row.0));
+        let set = moves.latest().set(T::NAME, identity, || {
+            let mut set = Vec::new();
+            if own.is_some() {
+                for version in [before, after] {
+                    let (old, new) = (old.clone(), new.clone());
+                    set.push(quantified::<G>(T::KEYS, &at_version(version), move |k| T::rely(&old, &new, by, k)));
+                }
+            }
+            let fact = new.clone();
+            set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
+            set
+        });
+        engine(|e| e.facts.add(set));
+        if let Some(first) = T::QUEUES {
+            moves.held.borrow_mut().push(queue_id(first, row));
+            if let Some(fifo) = fifo(&*new) {
+                moves.history.locked(first, row, fifo);
+            }
+        }
+        SymGuard { lock: self, row, object: new.snapshot(), taken: new, logged: moves.history.logged() }
+    }
+}
+
+impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let left = Rc::new(self.object.snapshot());
+        match self.lock.own(self.row) {
+            Some(own) => *own.object.borrow_mut() = self.object.snapshot(),
+            None => see_row::<G, T>(&self.taken, &left),
+        }
+        let moves = &self.lock.moves;
+        if is_primitive() {
+            let any: &dyn Any = &*left;
+            let table = any.downcast_ref::<AllocTable<Sym<G>>>();
+            let duty = match (table, T::QUEUES, fifo(&*left)) {
+                (Some(table), ..) => Some(moves.history.owe_table(self.logged, self.taken.clone(), table)),
+                (None, Some(first), Some(fifo)) => Some(moves.history.owe_queue(first, self.row, fifo)),
+                _ => None,
+            };
+            moves.duties.borrow_mut().extend(duty);
+        }
+        let (me, row, limits) = (moves.me, self.row, key_bounds::<G>(T::KEYS));
+        let (old, new) = (self.taken.clone(), left.clone());
+        let cpu_and = [&[TOTAL_CPU.into()], &*limits].concat();
+        moves.duty(clause::guarantee(T::NAME), "at unlock", cpu_and, move |k| {
+            k[0] == me || T::rely(&old, &new, k[0], &k[1..])
+        });
+        let threads = moves.threads.now.borrow().snapshot();
+        moves.duty(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.own_fact(row, &threads, k));
+        if T::QUEUES.is_some() {
+            moves.owe_threads("at unlock");
+            moves.held.borrow_mut().pop();
+        }
+    }
+}

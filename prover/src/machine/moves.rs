@@ -1,0 +1,358 @@
+//! What is shared on a path: how the other CPUs move it whenever a lock is taken, and what this CPU owes them.
+use super::Sym;
+use super::unknown::{at_version, key_bounds, next_version, quantified, unknown_object};
+use crate::assumed::Assumed;
+use crate::clause;
+use crate::engine::engine;
+use crate::explore::condition;
+use crate::history::History;
+use crate::map::{Identity, Origin};
+use crate::replay::Taken;
+use crate::state::{State, channels_identity, is_part, object_identity, threads_identity};
+use crate::word::SymWord;
+use domain::Geometry;
+use layer::channel::Channels;
+use layer::constants::TOTAL_CPU;
+use layer::invariant::Keys;
+use layer::machine::Object;
+use layer::queue::{Family, Pending, Queue, Threads};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Something to prove at the end of the path, for all keys: what a critical section owes the other CPUs.
+pub(crate) struct Duty {
+    pub clause: String,
+    pub bounds: Vec<u64>,
+    pub holds: Box<dyn Fn(&[SymWord]) -> bool>,
+}
+
+impl Duty {
+    pub fn new(clause: String, when: &str, bounds: Vec<u64>, holds: impl Fn(&[SymWord]) -> bool + 'static) -> Duty {
+        Duty { clause: format!("{clause} {when}"), bounds, holds: Box::new(holds) }
+    }
+}
+
+/// What the critical sections of a path owe.
+pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
+
+/// Something shared that has no lock of its own: as it is now, and as it was when the others last moved it.
+pub(crate) struct Seen<T> {
+    pub now: Rc<RefCell<T>>,
+    since: RefCell<Rc<T>>,
+    pub(super) version: Cell<Origin>,
+}
+
+impl<T> Seen<T> {
+    fn new(snapshot: impl Fn() -> T) -> Seen<T> {
+        let start = Origin { version: 0 };
+        Seen {
+            now: Rc::new(RefCell::new(snapshot())),
+            since: RefCell::new(Rc::new(snapshot())),
+            version: Cell::new(start),
+        }
+    }
+
+    /// It is as `snapshot` says, at version `origin`, and nobody has touched it since.
+    fn renew(&self, snapshot: impl Fn() -> T, origin: Origin) {
+        *self.now.borrow_mut() = snapshot();
+        *self.since.borrow_mut() = Rc::new(snapshot());
+        self.version.set(origin);
+    }
+}
+
+/// What is shared on a path: what this CPU did to it, and what the others did.
+pub(crate) struct Moves<G: Geometry> {
+    /// The state that the proof starts from, and whose invariant holds.
+    start: Rc<State<G>>,
+    pub threads: Seen<Threads<Sym<G>>>,
+    pub channels: Seen<Channels<Sym<G>>>,
+    /// This CPU's own pending queue, which others fill whenever they move threads.
+    pub pending: Rc<RefCell<Queue<Sym<G>>>>,
+    pub me: SymWord,
+    pub duties: Duties,
+    /// Clauses of duties that were proved on the way.
+    pub settled: RefCell<Vec<String>>,
+    /// What was logged, if a primitive is proved.
+    pub history: History<G>,
+    /// Objects whose lock was taken, by name of their field.
+    pub taken: RefCell<Vec<&'static str>>,
+    /// A channel's lock was taken, and nothing says yet whose it is.
+    pub(super) taking: Cell<bool>,
+    /// The ids of the queues whose locks are held.
+    pub(super) held: RefCell<Vec<SymWord>>,
+    /// What is assumed of the state that the invariant was last known of.
+    latest: RefCell<Rc<Assumed>>,
+}
+
+impl<G: Geometry> Moves<G> {
+    pub fn new(start: &Rc<State<G>>, assumed: &Rc<Assumed>) -> Rc<Self> {
+        Rc::new(Moves {
+            start: start.clone(),
+            threads: Seen::new(|| start.threads.snapshot()),
+            channels: Seen::new(|| start.channels.snapshot()),
+            pending: Rc::new(RefCell::new(start.pending.snapshot())),
+            me: start.own.cpu,
+            duties: Duties::default(),
+            settled: RefCell::default(),
+            history: History::new(start),
+            taken: RefCell::default(),
+            taking: Cell::default(),
+            held: RefCell::default(),
+            latest: RefCell::new(assumed.clone()),
+        })
+    }
+
+    /// `current_CPU_ID`.
+    pub fn current_cpu(&self) -> SymWord {
+        self.start.current_cpu
+    }
+
+    /// What is assumed of the state that the invariant was last known of.
+    pub fn latest(&self) -> Rc<Assumed> {
+        self.latest.borrow().clone()
+    }
+
+    /// The invariant is assumed of `state`. Facts of the state before would burden every question about this one.
+    fn know(&self, state: State<G>) {
+        let assumed = self.latest().of(state);
+        assumed.assume();
+        self.latest.replace(assumed);
+    }
+
+    /// A primitive that was called by its contract leaves `state`.
+    pub fn called(&self, state: &State<G>, origin: Origin) {
+        engine(|e| e.facts.drop_sets());
+        self.know(state.snapshot());
+        self.threads.renew(|| state.threads.snapshot(), origin);
+        self.channels.renew(|| state.channels.snapshot(), origin);
+        *self.pending.borrow_mut() = state.pending.snapshot();
+    }
+
+    /// Assumes the invariant of the state that the proof started from, but with what `moved` replaces in it as it is now
+    /// that the others have moved it for the first time: that the invariant is stable under their moves is proved by itself.
+    pub(super) fn assume_stable(&self, moved: impl FnOnce(&mut State<G>)) {
+        let mut state = self.start.snapshot();
+        moved(&mut state);
+        self.know(state);
+    }
+
+    pub(super) fn duty(
+        &self,
+        clause: String,
+        when: &str,
+        bounds: Vec<u64>,
+        holds: impl Fn(&[SymWord]) -> bool + 'static,
+    ) {
+        self.duties.borrow_mut().push(Duty::new(clause, when, bounds, holds));
+    }
+
+    /// What this CPU did to threads and channels since the others last moved is what they may count on, and it did so only
+    /// where it held the lock.
+    pub fn owe(&self, when: &'static str) {
+        self.owe_threads(when);
+        self.owe_channels(when);
+        if is_primitive() {
+            let effects = self.history.owe(&self.threads.now.borrow(), &self.channels.now.borrow(), when);
+            self.duties.borrow_mut().extend(effects);
+        }
+    }
+
+    /// The others have moved threads or channels: what is logged from here on is about these.
+    pub(super) fn moved(&self) {
+        self.history.moved(self.threads.now.borrow().snapshot(), self.channels.now.borrow().snapshot());
+    }
+
+    pub(super) fn owe_threads(&self, when: &'static str) {
+        let (old, new) = (self.threads.since.borrow().clone(), Rc::new(self.threads.now.borrow().snapshot()));
+        if threads_identity(&old) == threads_identity(&new) {
+            return;
+        }
+        *self.threads.since.borrow_mut() = new.clone();
+        let me = self.me;
+        let bound = key_bounds::<G>(Threads::<Sym<G>>::KEYS);
+        let cpu_and = [&[TOTAL_CPU.into()], &*bound].concat();
+        let (before, after) = (old.clone(), new.clone());
+        self.duty(clause::guarantee("tcb"), when, cpu_and, move |k| {
+            k[0] == me || Threads::rely(&before, &after, k[0], k[1])
+        });
+        let (after, held) = (new.clone(), self.held.borrow().clone());
+        self.duty(clause::unheld("tcb"), when, bound.clone(), move |k| {
+            Threads::moved_within(&old, &after, &held, k[0])
+        });
+        self.duty(clause::by_itself("tcb"), when, bound, move |k| new.own_fact(k[0]));
+    }
+
+    pub(super) fn owe_channels(&self, when: &'static str) {
+        let (old, new) = (self.channels.since.borrow().clone(), Rc::new(self.channels.now.borrow().snapshot()));
+        if channels_identity(&old) == channels_identity(&new) {
+            return;
+        }
+        *self.channels.since.borrow_mut() = new.clone();
+        let me = self.me;
+        for (keys, relation) in Relation::CHANNELS {
+            let bound = key_bounds::<G>(keys);
+            let cpu_and = [&[TOTAL_CPU.into()], &*bound].concat();
+            let (before, after) = (old.clone(), new.clone());
+            self.duty(clause::guarantee(CHANNELS), when, cpu_and, move |k| {
+                k[0] == me || relation.rely(&before, &after, k[0], &k[1..])
+            });
+            let (before, after) = (old.clone(), new.clone());
+            self.duty(clause::unheld(CHANNELS), when, bound.clone(), move |k| {
+                before.lock_of(k[0]).holder == me
+                    || after.lock_of(k[0]).holder == me
+                    || relation.unchanged(&before, &after, k)
+            });
+            let after = new.clone();
+            self.duty(clause::by_itself(CHANNELS), when, bound, move |k| relation.own_fact(&after, k));
+        }
+    }
+
+    /// The others move threads: from here on a new version of the links holds, and, unless its lock is about to be taken or
+    /// held, of this CPU's pending queue.
+    pub(super) fn others_move_threads(&self, takes_own: bool) -> Vec<u32> {
+        let origin = next_version();
+        let mut versions = vec![origin.version];
+        let old = Rc::new(self.threads.now.borrow().snapshot());
+        let new = Rc::new(Threads::homes(origin));
+        #[cfg(test)]
+        crate::agreement::concrete::threads_rest(origin, &old);
+        let (me, from) = (self.me, self.threads.version.get());
+        let held = self.held.borrow().clone();
+        let mut identity = [threads_identity(&old), threads_identity(&new)].concat();
+        identity.extend(held.iter().map(|id| Identity::Value(id.0)));
+        let set = self.latest().set("rely of threads", identity, || {
+            let mut set = Vec::new();
+            for version in [from, origin] {
+                let (old, new, held) = (old.clone(), new.clone(), held.clone());
+                set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
+                    // Nobody touches what is in a queue whose lock this CPU holds.
+                    Threads::rely(&old, &new, me, k[0]) && held.iter().all(|&id| Threads::stays(&old, &new, id, k[0]))
+                }));
+            }
+            let fact = new.clone();
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.own_fact(k[0])));
+            set
+        });
+        engine(|e| e.facts.add(set));
+        self.threads.renew(|| new.snapshot(), origin);
+        if !takes_own && !held.iter().any(|id| id.0 == own_pending(me).0) {
+            let own = next_version();
+            versions.push(own.version);
+            let pending = Rc::new(unknown_object::<G, Queue<Sym<G>>>(own));
+            #[cfg(test)]
+            crate::agreement::concrete::object_rests(own, &*self.pending.borrow());
+            self.pending_by_itself(&pending, &new);
+            *self.pending.borrow_mut() = pending.snapshot();
+        }
+        versions
+    }
+
+    /// This CPU's pending queue is one.
+    fn pending_by_itself(&self, pending: &Rc<Queue<Sym<G>>>, threads: &Rc<Threads<Sym<G>>>) {
+        let (me, version) = (self.me, self.threads.version.get());
+        let identity = [object_identity(&**pending), threads_identity(threads)].concat();
+        let set = self.latest().set("own pending queue", identity, || {
+            let (pending, threads) = (pending.clone(), threads.clone());
+            vec![quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
+                pending.own_fact(me, &threads, k)
+            })]
+        });
+        engine(|e| e.facts.add(set));
+    }
+
+    /// The others move channels, all but those whose lock this CPU holds, and the lock of `q` is free.
+    pub(super) fn others_move_channels(&self, q: SymWord) {
+        let written = engine(|e| e.writes.iter().any(|w| [CHANNELS, MAIL].iter().any(|field| is_part(w.field, field))));
+        let pristine = self.channels.version.get().version == 0 && !written;
+        if pristine {
+            engine(|e| e.facts.drop_sets());
+        }
+        let origin = next_version();
+        engine(|e| e.taken.push(Taken { versions: vec![origin.version] }));
+        let old = Rc::new(self.channels.now.borrow().snapshot());
+        let new = Rc::new(Channels::homes(origin));
+        #[cfg(test)]
+        crate::agreement::concrete::channels_rest(origin, &old);
+        if pristine {
+            self.assume_stable(|state| state.channels = new.snapshot());
+        }
+        let (me, from) = (self.me, self.channels.version.get());
+        let identity = [channels_identity(&old), channels_identity(&new)].concat();
+        let set = self.latest().set("rely of channels", identity, || {
+            let mut set = Vec::new();
+            for (keys, relation) in Relation::CHANNELS {
+                for version in [from, origin] {
+                    let (old, new) = (old.clone(), new.clone());
+                    set.push(quantified::<G>(keys, &at_version(version), move |k| relation.rely(&old, &new, me, k)));
+                }
+                let fact = new.clone();
+                set.push(quantified::<G>(keys, &at_version(origin), move |k| relation.own_fact(&fact, k)));
+            }
+            set
+        });
+        engine(|e| e.facts.add(set));
+        self.channels.renew(|| new.snapshot(), origin);
+        self.moved();
+        let is_free = condition(&|| new.lock_of(q).holder == TOTAL_CPU);
+        engine(|e| {
+            e.learn(is_free);
+            e.assume(is_free);
+        });
+    }
+}
+
+/// Whether it is a primitive that is proved: an entry promises no events.
+pub(super) fn is_primitive() -> bool {
+    engine(|e| e.proving.is_some())
+}
+
+/// The id of the pending queue of CPU `me`.
+fn own_pending(me: SymWord) -> SymWord {
+    queue_id(Pending::FIRST, me)
+}
+
+/// The id of the queue of row `row` of a family whose first one is `first`.
+pub(super) fn queue_id(first: u32, row: SymWord) -> SymWord {
+    SymWord(engine(|e| {
+        let first = e.arena.number(first.into());
+        e.arena.add(row.0, first)
+    }))
+}
+
+/// The fields of the channels: control blocks with their locks, and mailboxes.
+pub(crate) const CHANNELS: &str = "syncchpool";
+pub(crate) const MAIL: &str = "mailbox";
+
+/// What holds of channels, and between two versions of them: of their control blocks and locks, or of their messages.
+#[derive(Clone, Copy)]
+pub(crate) enum Relation {
+    Control,
+    Mail,
+}
+
+impl Relation {
+    /// Both, with where they are to be looked at.
+    pub const CHANNELS: [(Keys, Relation); 2] =
+        [(&[(CHANNELS, &[0])], Relation::Control), (&[(MAIL, &[0, 1])], Relation::Mail)];
+
+    pub fn rely<G: Geometry>(self, old: &Channels<Sym<G>>, new: &Channels<Sym<G>>, me: SymWord, k: &[SymWord]) -> bool {
+        match self {
+            Relation::Control => Channels::rely(old, new, me, k[0]),
+            Relation::Mail => Channels::mail_rely(old, new, me, k[0], k[1]),
+        }
+    }
+
+    pub fn unchanged<G: Geometry>(self, old: &Channels<Sym<G>>, new: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
+        match self {
+            Relation::Control => Channels::unchanged(old, new, k[0]),
+            Relation::Mail => Channels::same_mail(old, new, k[0], k[1]),
+        }
+    }
+
+    pub fn own_fact<G: Geometry>(self, channels: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
+        match self {
+            Relation::Control => channels.own_fact(k[0]),
+            Relation::Mail => channels.mail_fact(k[0], k[1]),
+        }
+    }
+}
