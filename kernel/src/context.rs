@@ -64,14 +64,19 @@ pub enum Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct UserContext {
-    /// The registers, indexed by [`Slot`].
+    /// The general ones, indexed by [`Slot`].
     pub slots: [u64; SLOTS],
+    /// The others.
+    pub fpu: FpuArea,
 }
 
+/// Where the stubs find the floating-point state in a context.
+pub const FPU: usize = core::mem::offset_of!(UserContext, fpu);
+
 impl UserContext {
-    /// A context whose registers are all 0.
+    /// The context in which every program starts, with general registers that are 0.
     pub const fn new() -> UserContext {
-        UserContext { slots: [0; SLOTS] }
+        UserContext { slots: [0; SLOTS], fpu: FpuArea::new() }
     }
 
     /// The register.
@@ -111,7 +116,7 @@ pub const fn is_user_rip(rip: u64) -> bool {
 ///
 /// The kernel is compiled with SSE and the prebuilt `core` uses it, so the stubs save this at every entry
 /// into the kernel and restore it at every exit.
-#[derive(Clone)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct FpuArea {
     bytes: [u8; 512],
@@ -151,7 +156,7 @@ mod tests {
                 .map(|s| s as usize),
             [0, 3, 7, 10, 12, 16, 17, 24]
         );
-        assert_eq!(core::mem::size_of::<UserContext>(), SLOTS * 8);
+        assert_eq!((core::mem::offset_of!(UserContext, slots), FPU), (0, (SLOTS * 8).next_multiple_of(16)));
     }
 
     #[test]

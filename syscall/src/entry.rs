@@ -87,7 +87,7 @@ pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Re
 ///
 /// # Errors
 /// [`Stuck::BadContext`] when there is no such stage.
-#[inline]
+#[inline(always)]
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
     go_on(cpu, Stage::of(context.into_context())?)
 }
@@ -96,7 +96,7 @@ pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Nex
 ///
 /// # Errors
 /// None in kernel mode.
-#[inline]
+#[inline(always)]
 pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     match stage {
         Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),

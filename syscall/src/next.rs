@@ -15,6 +15,7 @@ use layer::thread::Resume;
 /// What comes after a kernel entry, or after a step of one. It cannot be copied and must be used up.
 #[must_use]
 #[derive(Debug)]
+#[repr(u32)]
 pub enum Next<M: Machine> {
     /// A program goes on.
     ToUser(ToUser<M>),
@@ -35,7 +36,7 @@ impl<M: System> Next<M> {
     ///
     /// # Errors
     /// Those of the step.
-    #[inline]
+    #[inline(always)]
     pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
         Ok(Step::Kernel(match self {
             Next::ToUser(to_user) => return Ok(Step::User(to_user)),

@@ -1,5 +1,6 @@
 //! The same primitives as somebody writes them for one machine, over memory of the same layout.
-use crate::machine::{Bench, Memory, NPS, keep, words};
+use crate::machine::{BACKED, Bench, Memory, NPS, keep, words};
+use kernel::home::links::Words;
 use kernel::layout::PAGE_SIZE;
 use kernel::lock::Lock;
 use kernel::user_space::entry::{ADDRESS, PRESENT, TABLE};
@@ -7,6 +8,8 @@ use layer::constants::{KERN_LOW, MAGIC_NUMBER, MAX_PAGE, NO_THREAD, NUM_CHAN, NU
 use layer::fields::{Container, Context, Frame, kind};
 use layer::vmcs::VMCS_SIZE;
 use layer::vmx::{Place, REGISTERS};
+use std::hint::black_box;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 /// The allocation table.
@@ -56,9 +59,11 @@ pub struct Kernel {
     table: &'static Lock<Table>,
     ready: Queue,
     pending: &'static Lock<Queue>,
-    next: &'static [AtomicU32],
+    next: &'static Words,
     memory: Memory,
-    counts: &'static [[AtomicU32; 4]],
+    /// Frames that are memory: a kernel learns that when it boots.
+    frames: Range<u32>,
+    counts: &'static mut [[u32; 4]],
     mailboxes: &'static mut [u8],
     vmcs: &'static mut [u64],
     vmx: &'static mut [u64],
@@ -78,7 +83,8 @@ impl Kernel {
             pending: Box::leak(Box::new(Lock::new(Queue::EMPTY))),
             next: words(),
             memory: Memory::new(),
-            counts: keep(NUM_CHAN as usize, || [const { AtomicU32::new(0) }; 4]),
+            frames: black_box(BACKED),
+            counts: keep(NUM_CHAN as usize, || [0; 4]),
             mailboxes: keep((u64::from(NUM_CHAN) * PAGE_SIZE) as usize, || 0),
             vmcs: keep(VMCS_SIZE as usize, || 0),
             vmx: keep(VMX_SIZE as usize, || 0),
@@ -132,7 +138,7 @@ impl Kernel {
 
     /// Where a frame of memory is.
     fn frame(&self, frame: u32) -> *mut u8 {
-        assert!(crate::machine::BACKED.contains(&frame));
+        assert!(self.frames.contains(&frame));
         self.memory.map.pointer(u64::from(frame) * PAGE_SIZE)
     }
 
@@ -199,7 +205,7 @@ impl Kernel {
         let to = &mut self.mailboxes[(u64::from(q) * PAGE_SIZE) as usize..][..4 * k as usize];
         // SAFETY: the frame is a page of memory, which is no mailbox.
         unsafe { to.as_mut_ptr().copy_from_nonoverlapping(from, to.len()) };
-        self.counts[q as usize][2].store(k, Relaxed);
+        self.counts[q as usize][2] = k;
         k
     }
 

@@ -1,19 +1,18 @@
 //! A machine in a process that has the kernel's homes and locks: what the kernel's primitives cost, without its hardware.
 use domain::{Count, Data, Domain, Erased, Field, Home, X64};
 use kernel::direct_map::DirectMap;
-use kernel::home::channels::{Blocks, Mail};
+use kernel::home::channels::{Blocks, Mail, Pool};
 use kernel::home::directories::Directories;
 use kernel::home::frames::{PageTables, Physical, Window};
-use kernel::home::links::Links;
+use kernel::home::links::{Links, Words};
 use kernel::home::rows::{Guard, Rows};
-use kernel::home::{Array, Entries, Nowhere, Of, zero};
+use kernel::home::{Array, Entries, NoLog, Of, zero};
 use kernel::layout::PAGE_SIZE;
 use kernel::lock::Lock;
 use kernel::user_space::Spaces;
 use layer::channel::Channels;
 use layer::constants::*;
 use layer::fields::{self, *};
-use layer::log::{Event, Log};
 use layer::machine::{self, Machine, Object};
 use layer::page_alloc::AllocTable;
 use layer::process::sched_init;
@@ -80,8 +79,8 @@ impl Machine for Bench {
     type Ghost<T: 'static> = Erased;
     type Log = NoLog;
     type Lock<T: Object<Self>> = Locks<T>;
-    type Links = SharedLinks;
-    type Channels = SharedChannels;
+    type Links = Links;
+    type Channels = Pool;
     type Registers = [u64; UCTXT_SIZE as usize];
 
     fn ghost<T: 'static>(_: impl FnOnce() -> T) -> Erased {
@@ -109,7 +108,7 @@ impl Machine for Bench {
     fn serial_event(_: u32) -> SerialEvent<Bench> {
         SerialEvent { kind: event::NULL, count: 0 }
     }
-    fn serial_bytes(_: &mut Of<Array<Cell<Bench>>>, _: u32, _: u32, _: u32) {}
+    fn serial_bytes(_: &mut <Bench as Home<Received>>::Map, _: u32, _: u32, _: u32) {}
     fn serial_sent(_: u32) -> u32 {
         0
     }
@@ -118,39 +117,14 @@ impl Machine for Bench {
     }
 }
 
-/// The log, compiled out.
-#[derive(Clone, Copy, Debug)]
-pub struct NoLog;
+kernel::arrays!(Bench, array);
+kernel::arrays!(Bench, array, IoApicLines => Line);
+kernel::ghosts_nowhere!(Bench);
 
-impl Log<Bench> for NoLog {
-    fn push(&mut self, _: u32, _: Event<Bench>) {}
-}
-
-macro_rules! arrays {
-    ($($field:ident => $value:ident;)*) => {
-        $(impl Home<$field> for Bench {
-            type Map = Of<Array<$value<Bench>>>;
-            fn home(_: Memory) -> Self::Map {
-                Of(array::<$field, _>())
-            }
-        })*
-    };
-}
-
-arrays! {
-    Containers => Container;
-    Frames => Frame;
-    KernelContexts => Context;
-    VmxInfo => Cell;
-    IoApicLines => Line;
-    Received => Cell;
-    ConsoleInput => Cell;
-    VmcsFields => Slot;
-    VmxSlots => Slot;
-}
-
-fn array<F: Field<Bench, Key = [u32; 1], Val = V>, V: Data<Bench>>() -> Array<V> {
-    Array::new(keep(F::DIMS[0] as usize, zero::<Bench, _>))
+/// An array for a field.
+#[allow(clippy::extra_unused_type_parameters, reason = "the field says what its values are")]
+fn array<F: Field<Bench, Key = [u32; 1], Val = V>, V: Data<Bench>, const N: usize>(_: Memory) -> Array<V, N> {
+    Array::new(keep(N, zero::<Bench, _>))
 }
 
 /// User contexts.
@@ -180,55 +154,22 @@ macro_rules! homes {
 }
 
 /// Words that CPUs share.
-pub fn words() -> &'static [AtomicU32] {
-    keep(NUM_PROC as usize, || AtomicU32::new(0))
+pub fn words() -> &'static Words {
+    &keep(1, || [const { AtomicU32::new(0) }; NUM_PROC as usize])[0]
 }
 
 homes! {
     NextLinks => Links, _ => Links::new(words(), words());
-    SyncChannels => Blocks, _ => Blocks::new(keep(NUM_CHAN as usize, || [const { AtomicU32::new(0) }; 4]));
     // SAFETY: the machine has one CPU.
-    Mailboxes => Mail, _ => unsafe { Mail::new(keep((NUM_CHAN * layer::constants::PAGE_SIZE) as usize, || 0)) };
+    SyncChannels => Blocks, _ => unsafe { Blocks::new(keep(NUM_CHAN as usize, || [0; 4])) };
+    // SAFETY: as above.
+    Mailboxes => Mail, _ => unsafe { Mail::new(keep(NUM_CHAN as usize, || [0; PAGE_SIZE as usize])) };
     UserContexts => Contexts, _ => Contexts(keep(NUM_PROC as usize, || [0; UCTXT_SIZE as usize]));
     // SAFETY: the spaces' frames are the machine's own, which has one CPU; no processor walks them.
     Directories => Directories, memory => unsafe { Directories::new(memory.map, memory.spaces, 0) };
     PageTables => PageTables, memory => PageTables::new(memory.window());
     PhysicalMemory => Physical, memory => Physical::new(memory.window());
 }
-
-macro_rules! nowhere {
-    ($($field:ident),*) => {
-        $(impl Home<$field> for Bench {
-            type Map = Nowhere;
-            fn home(_: Memory) -> Nowhere {
-                Nowhere
-            }
-        })*
-    };
-}
-
-nowhere!(
-    Owners,
-    FrameUses,
-    ReverseMaps,
-    ReverseEntries,
-    DirectoriesDefined,
-    PageTableGhosts,
-    IdentityTables,
-    DefinedMemory,
-    UserContextKinds,
-    VmcsKinds,
-    VmxKinds,
-    EptDirectories,
-    EptEntries,
-    EptDefined,
-    Charges,
-    ThreadGhosts,
-    SharedMemory,
-    ChannelLocks,
-    DefinedMail,
-    LockStates
-);
 
 /// Objects behind the kernel's locks.
 pub struct Locks<T: 'static>(Rows<T>);
@@ -248,49 +189,6 @@ impl<T: Object<Bench>> machine::Lock<Bench, T> for Locks<T> {
     }
 }
 
-/// The links of the queues.
-pub struct SharedLinks(Links);
-
-impl machine::Links<Bench> for SharedLinks {
-    fn next(&self, thread: u32) -> u32 {
-        self.0.next(thread)
-    }
-    fn set_next(&self, thread: u32, next: u32) {
-        self.0.set_next(thread, next);
-    }
-    fn cpu(&self, thread: u32) -> u32 {
-        self.0.cpu(thread)
-    }
-    fn set_cpu(&self, thread: u32, cpu: u32) {
-        self.0.set_cpu(thread, cpu);
-    }
-    fn update(&self, _: impl FnOnce(&mut Nowhere)) {}
-    fn check(&self, _: impl Fn(&Nowhere) -> bool) -> bool {
-        true
-    }
-}
-
-/// The channels.
-pub struct SharedChannels {
-    locks: &'static [Lock<()>],
-    blocks: Blocks,
-    mail: Mail,
-}
-
-impl machine::ChannelPool<Bench> for SharedChannels {
-    fn acquire(&self, _: u32, q: u32) {
-        self.locks[q as usize].hold();
-    }
-    fn release(&self, _: u32, q: u32) {
-        // SAFETY: one thread makes all calls, and gives back what it has taken.
-        unsafe { self.locks[q as usize].give_back() };
-    }
-    #[inline(always)]
-    fn with<R>(&self, work: impl FnOnce(&mut Channels<Bench>) -> R) -> R {
-        work(&mut Channels { pool: Of(self.blocks), mailbox: Of(self.mail), ghost: Erased, log: NoLog })
-    }
-}
-
 /// CPU 0 of a machine, after `sched_init`.
 pub fn boot() -> Cpu<'static, Bench> {
     let memory = Memory::new();
@@ -300,8 +198,8 @@ pub fn boot() -> Cpu<'static, Bench> {
         at: Locks::new(1, || AllocTable::boot(memory, NPS)),
         pending: Locks::new(TOTAL_CPU, || Queue::new(memory)),
         sleep: Locks::new(NUM_CV, || Queue::new(memory)),
-        channels: SharedChannels { locks: keep(NUM_CHAN as usize, || Lock::new(())), blocks, mail },
-        links: SharedLinks(links),
+        channels: Pool::new(keep(NUM_CHAN as usize, || Lock::new(())), blocks, mail),
+        links,
         boot: Boot { nps: NPS, norm: NPS - KERN_LOW },
     }));
     let lines = IOAPIC_LINES;

@@ -14,9 +14,9 @@ static DONE: AtomicBool = AtomicBool::new(false);
 
 kernel::image!(Image { system_call, entry, ..IMAGE });
 
-extern "C" fn system_call(cpu: &mut Cpu) {
+extern "C" fn system_call(cpu: &mut Cpu, number: u32) {
     lose(cpu);
-    (IMAGE.system_call)(cpu)
+    (IMAGE.system_call)(cpu, number)
 }
 
 fn entry(cpu: &mut Cpu, why: Entry) -> ! {

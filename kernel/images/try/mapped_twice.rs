@@ -21,9 +21,9 @@ static ENTRIES: AtomicU32 = AtomicU32::new(0);
 
 kernel::image!(Image { system_call, entry, ..IMAGE });
 
-extern "C" fn system_call(cpu: &mut Cpu) {
+extern "C" fn system_call(cpu: &mut Cpu, number: u32) {
     map_again(cpu);
-    (IMAGE.system_call)(cpu)
+    (IMAGE.system_call)(cpu, number)
 }
 
 fn entry(cpu: &mut Cpu, why: Entry) -> ! {

@@ -1,7 +1,7 @@
 //! A user's page map with four pages, for images that try ring 3.
 
 use core::ptr;
-use kernel::context::{FpuArea, Slot, UserContext};
+use kernel::context::{Slot, UserContext};
 use kernel::layout::{GIB, PAGE_SIZE, REGION_SIZE};
 use kernel::lock::Lock;
 use kernel::metal::boot::Boot;
@@ -71,8 +71,7 @@ pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
         }
     }
     let context = ptr::from_mut(keep(&mut boot.frames, UserContext::new()).expect("memory"));
-    let fpu = ptr::from_mut(keep(&mut boot.frames, FpuArea::new()).expect("memory"));
-    Setup { thread: Thread { context, fpu, root: spaces.root(0).expect("space 0") }, table, frames: frame(1) }
+    Setup { thread: Thread { context, root: spaces.root(0).expect("space 0") }, table, frames: frame(1) }
 }
 
 impl Setup {
@@ -84,7 +83,6 @@ impl Setup {
         unsafe {
             direct::<u8>(self.frames).copy_from_nonoverlapping(code, SNIPPET);
             self.thread.context.write(UserContext::new());
-            self.thread.fpu.write(FpuArea::new());
             (*self.thread.context).set(Slot::Eip, CODE);
             (*self.thread.context).set(Slot::Esp, DATA + PAGE_SIZE);
         }

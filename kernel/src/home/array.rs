@@ -3,24 +3,27 @@ use super::entries::Entries;
 use core::ops::Range;
 use domain::{Data, Domain, Source};
 
-/// An array of values in kernel memory.
+/// An array of `N` values in kernel memory.
 ///
-/// Different keys are different elements of one slice, and the slice is the array's alone: whoever makes it gives up
-/// the only reference. An index out of bounds is a panic, never other memory.
+/// Different keys are different elements, and the memory is the array's alone: whoever makes it gives up the only
+/// reference. An index out of bounds is a panic, never other memory.
 #[derive(Debug)]
-pub struct Array<V: 'static>(&'static mut [V]);
+pub struct Array<V: 'static, const N: usize>(&'static mut [V; N]);
 
-impl<V> Array<V> {
+impl<V, const N: usize> Array<V, N> {
     /// An array in this memory.
+    ///
+    /// # Panics
+    /// When it has not exactly so many elements: a bug.
     pub fn new(entries: &'static mut [V]) -> Self {
-        Array(entries)
+        Array(entries.try_into().ok().expect("as many elements as the array has"))
     }
 }
 
-impl<V: Copy> Entries<[u32; 1], V> for Array<V> {
+impl<V: Copy, const N: usize> Entries<[u32; 1], V> for Array<V, N> {
     #[allow(clippy::single_range_in_vec_init, reason = "a range a coordinate, and there is one")]
     fn keys(&self) -> [Range<u32>; 1] {
-        [0..self.0.len() as u32]
+        [0..N as u32]
     }
 
     #[inline(always)]
@@ -32,6 +35,34 @@ impl<V: Copy> Entries<[u32; 1], V> for Array<V> {
     fn store(&mut self, [key]: [u32; 1], value: V) {
         self.0[key as usize] = value;
     }
+}
+
+/// Gives a machine's fields that are arrays their home, which `$array` makes at a place.
+#[macro_export]
+macro_rules! arrays {
+    ($machine:ty, $array:ident) => {
+        $crate::arrays!($machine, $array,
+            Containers => Container,
+            Frames => Frame,
+            KernelContexts => Context,
+            VmxInfo => Cell,
+            Received => Cell,
+            ConsoleInput => Cell,
+            VmcsFields => Slot,
+            VmxSlots => Slot
+        );
+    };
+    ($machine:ty, $array:ident, $($field:ident => $value:ident),*) => {
+        $(impl ::domain::Home<::layer::fields::$field> for $machine {
+            type Map = $crate::home::Of<$crate::home::Array<
+                ::layer::fields::$value<$machine>,
+                { <::layer::fields::$field as ::domain::Field<$machine>>::DIMS[0] as usize },
+            >>;
+            fn home(place: <$machine as ::domain::Domain>::Place) -> Self::Map {
+                $crate::home::Of($array::<::layer::fields::$field, _, _>(place))
+            }
+        })*
+    };
 }
 
 /// The value whose leaves are all 0, with which arrays begin: nothing counts as written there.
@@ -68,21 +99,20 @@ mod tests {
     use domain::Map;
     use layer::constants::NUM_ID;
     use layer::fields::{Container, Containers};
-    use std::boxed::Box;
     use std::vec;
 
-    fn array(length: u32) -> Of<Array<Container<Host>>> {
-        Of(Array::new(Box::leak(vec![zero::<Host, _>(); length as usize].into_boxed_slice())))
+    fn array<const N: usize>() -> Of<Array<Container<Host>, N>> {
+        Of(Array::new(vec![zero::<Host, _>(); N].leak()))
     }
 
-    fn get(map: &Of<Array<Container<Host>>>, key: u32) -> (u32, bool) {
+    fn get<const N: usize>(map: &Of<Array<Container<Host>, N>>, key: u32) -> (u32, bool) {
         let value = Map::<Host, Containers>::get(map, [key]);
         (value.quota, value.used)
     }
 
     #[test]
     fn entries_are_distinct() {
-        let mut map = array(NUM_ID);
+        let mut map = array::<{ NUM_ID as usize }>();
         Map::<Host, Containers>::define(&mut map, |[key]| Container { quota: key, ..zero::<Host, _>() });
         Map::<Host, Containers>::update(&mut map, [5], |container| container.used = true);
         assert!((0..NUM_ID).all(|key| get(&map, key) == (key, key == 5)));
@@ -92,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_first_is_the_least() {
-        let mut map = array(10);
+        let mut map = array::<10>();
         Map::<Host, Containers>::define(&mut map, |[key]| Container { used: key % 4 == 3, ..zero::<Host, _>() });
         let first = |from, to| Map::<Host, Containers>::first(&map, from, to, |container| container.used);
         assert_eq!([first(0, 10), first(4, 10), first(8, 10), first(0, 3)], [Some(3), Some(7), None, None]);
@@ -101,6 +131,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "out of bounds")]
     fn what_is_beyond_is_not_there() {
-        get(&array(3), 3);
+        get(&array::<3>(), 3);
     }
 }

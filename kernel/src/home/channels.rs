@@ -1,74 +1,109 @@
 //! The synchronous channels: control blocks and mailboxes, shared by all CPUs.
 //!
 //! A CPU touches what belongs to a channel only while it holds the channel's lock, which is proved of the layer, and the lock
-//! orders the accesses. Control blocks are atomics, so that sharing them needs no `unsafe`, and relaxed ones, which are plain
-//! moves here; mailboxes are plain memory, which is copied faster.
+//! orders the accesses. So both are plain memory: a message is copied as one block, and a word is changed by one store.
 use super::entries::{Entries, Of};
 use super::frames::Physical;
+use super::nowhere::NoLog;
+use super::rows;
+use crate::lock::Lock;
 use core::any::Any;
 use core::ops::Range;
-use core::sync::atomic::{AtomicU32, Ordering};
-use domain::Domain;
-use layer::constants::PAGE_SIZE;
-use layer::fields::{Byte, SyncChannel};
+use domain::{Domain, Home};
+use layer::channel::Channels;
+use layer::constants::{NUM_CHAN, PAGE_SIZE};
+use layer::fields::{Byte, Mailboxes, SyncChannel, SyncChannels};
+use layer::machine::{CHANNEL_RANK, ChannelPool, Machine};
+
+/// Memory with a row a channel, each guarded by that channel's lock.
+#[derive(Clone, Copy, Debug)]
+struct Guarded<T> {
+    rows: *mut T,
+}
+
+// SAFETY: the memory is theirs alone, and a row is touched by one CPU at a time: that `new` demands.
+unsafe impl<T: Send> Send for Guarded<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Guarded<T> {}
+
+impl<T> Guarded<T> {
+    /// These rows.
+    ///
+    /// # Panics
+    /// When there is not one for each channel: a bug.
+    ///
+    /// # Safety
+    /// A row, of this or of a copy of it, is loaded from or stored to only by the CPU that holds the lock of that channel, or
+    /// while no other CPU runs: at boot, or where all of them wait.
+    unsafe fn new(rows: &'static mut [T]) -> Self {
+        assert_eq!(rows.len(), NUM_CHAN as usize, "each channel has a row");
+        Guarded { rows: rows.as_mut_ptr() }
+    }
+
+    /// Where the row of a channel is.
+    ///
+    /// # Panics
+    /// When there is no such channel.
+    #[inline(always)]
+    fn row(&self, channel: u32) -> *mut T {
+        assert!(channel < NUM_CHAN, "there is no channel {channel}");
+        self.rows.wrapping_add(channel as usize)
+    }
+}
 
 /// The words of a control block: `to`, `senderpaddr`, `count`, `busy`.
-pub type Block = [AtomicU32; 4];
+pub type Block = [u32; 4];
 
-/// The control blocks of the channels, in memory of their own.
+/// The control blocks of the channels.
 #[derive(Clone, Copy, Debug)]
-pub struct Blocks(&'static [Block]);
+pub struct Blocks(Guarded<Block>);
 
 impl Blocks {
-    /// Blocks in this memory, which no other map has.
-    pub fn new(blocks: &'static [Block]) -> Self {
-        Blocks(blocks)
+    /// Blocks in this memory.
+    ///
+    /// # Safety
+    /// As for [`Mail::new`].
+    pub unsafe fn new(blocks: &'static mut [Block]) -> Self {
+        // SAFETY: the caller keeps to it.
+        Blocks(unsafe { Guarded::new(blocks) })
     }
 }
 
 impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     #[allow(clippy::single_range_in_vec_init, reason = "a range a coordinate, and there is one")]
     fn keys(&self) -> [Range<u32>; 1] {
-        [0..self.0.len() as u32]
+        [0..NUM_CHAN]
     }
     #[inline(always)]
     fn load(&self, [channel]: [u32; 1]) -> SyncChannel<D> {
-        let [to, senderpaddr, count, busy] =
-            self.0[channel as usize].each_ref().map(|word| word.load(Ordering::Relaxed));
+        // SAFETY: it is the row of a channel whose lock this CPU holds.
+        let [to, senderpaddr, count, busy] = unsafe { self.0.row(channel).read() };
         SyncChannel { to, senderpaddr, count, busy }
     }
     #[inline(always)]
     fn store(&mut self, [channel]: [u32; 1], value: SyncChannel<D>) {
         let SyncChannel { to, senderpaddr, count, busy } = value;
-        for (word, value) in self.0[channel as usize].iter().zip([to, senderpaddr, count, busy]) {
-            word.store(value, Ordering::Relaxed);
-        }
+        // SAFETY: as in `load`.
+        unsafe { self.0.row(channel).write([to, senderpaddr, count, busy]) }
     }
 }
 
-/// The mailboxes of the channels: a page each, so that different keys are different bytes.
-///
-/// They are plain memory, copied in blocks. What makes that right is what makes the words of control blocks right: a CPU
-/// touches a mailbox only while it holds the channel's lock.
-#[derive(Clone, Copy, Debug)]
-pub struct Mail {
-    bytes: *mut u8,
-    channels: u32,
-}
+/// A mailbox: a page, so that different keys are different bytes.
+pub type Mailbox = [u8; PAGE_SIZE as usize];
 
-// SAFETY: the memory is the mailboxes' alone, and a mailbox is touched by one CPU at a time: that `new` demands.
-unsafe impl Send for Mail {}
-// SAFETY: as above.
-unsafe impl Sync for Mail {}
+/// The mailboxes of the channels.
+#[derive(Clone, Copy, Debug)]
+pub struct Mail(Guarded<Mailbox>);
 
 impl Mail {
-    /// Mailboxes in this memory: whole pages.
+    /// Mailboxes in this memory.
     ///
     /// # Safety
     /// A row of this map, or of a copy of it, is loaded from or stored to only by the CPU that holds the lock of that
-    /// channel, or by the one that boots while it is alone.
-    pub unsafe fn new(bytes: &'static mut [u8]) -> Self {
-        Mail { channels: bytes.len() as u32 / PAGE_SIZE, bytes: bytes.as_mut_ptr() }
+    /// channel, or while no other CPU runs: at boot, or where all of them wait.
+    pub unsafe fn new(mailboxes: &'static mut [Mailbox]) -> Self {
+        // SAFETY: the caller keeps to it.
+        Mail(unsafe { Guarded::new(mailboxes) })
     }
 
     /// The place of `length` bytes of a mailbox, from byte `at` on.
@@ -77,9 +112,8 @@ impl Mail {
     /// When the mailbox does not have them, or does not exist.
     #[inline(always)]
     fn at(&self, channel: u32, at: u32, length: u32) -> *mut u8 {
-        assert!(channel < self.channels, "there is no mailbox {channel}");
         assert!(at <= PAGE_SIZE && length <= PAGE_SIZE - at, "a mailbox has no {length} bytes from {at} on");
-        self.bytes.wrapping_add((channel * PAGE_SIZE + at) as usize)
+        self.0.row(channel).cast::<u8>().wrapping_add(at as usize)
     }
 
     /// The first bytes of a mailbox.
@@ -96,7 +130,7 @@ impl Mail {
 
 impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
     fn keys(&self) -> [Range<u32>; 2] {
-        [0..self.channels, 0..PAGE_SIZE]
+        [0..NUM_CHAN, 0..PAGE_SIZE]
     }
     #[inline(always)]
     fn load(&self, [channel, at]: [u32; 2]) -> Byte<D> {
@@ -119,23 +153,68 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
     }
 }
 
+/// The channels, and their locks.
+pub struct Pool {
+    locks: &'static [Lock<()>],
+    blocks: Blocks,
+    mail: Mail,
+}
+
+/// What locks of channels are called.
+pub const LOCK: &str = "a channel";
+
+impl Pool {
+    /// Channels with these locks, one each.
+    pub fn new(locks: &'static [Lock<()>], blocks: Blocks, mail: Mail) -> Self {
+        Pool { locks, blocks, mail }
+    }
+
+    /// Whether somebody has the lock of channel `q`.
+    pub fn is_held(&self, q: u32) -> bool {
+        self.locks[q as usize].try_lock().is_none()
+    }
+}
+
+impl<M> ChannelPool<M> for Pool
+where
+    M: Machine<Log = NoLog> + Domain<Word = u32>,
+    M: Home<SyncChannels, Map = Of<Blocks>> + Home<Mailboxes, Map = Of<Mail>>,
+{
+    #[inline(always)]
+    fn acquire(&self, by: u32, q: u32) {
+        rows::kept(by, CHANNEL_RANK, LOCK);
+        self.locks[q as usize].hold();
+    }
+    #[inline(always)]
+    fn release(&self, by: u32, q: u32) {
+        rows::given_back(by, CHANNEL_RANK);
+        // SAFETY: the primitives that do this, 8 and 20, demand that this CPU holds the lock, and that they are only called
+        // where it does is proved.
+        unsafe { self.locks[q as usize].give_back() };
+    }
+    #[inline(always)]
+    fn with<R>(&self, work: impl FnOnce(&mut Channels<M>) -> R) -> R {
+        let ghost = M::ghost(|| unreachable!("without a log there is no ghost state"));
+        work(&mut Channels { pool: Of(self.blocks), mailbox: Of(self.mail), ghost, log: NoLog })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::home::host::Host;
-    use std::boxed::Box;
     use std::vec;
 
-    /// Two mailboxes.
+    /// Mailboxes.
     fn mailboxes() -> Mail {
         // SAFETY: the test has this memory, and no other CPU.
-        unsafe { Mail::new(vec![0; 2 * PAGE_SIZE as usize].leak()) }
+        unsafe { Mail::new(vec![[0; PAGE_SIZE as usize]; NUM_CHAN as usize].leak()) }
     }
 
     #[test]
     fn each_channel_has_its_own_words_and_bytes() {
-        let blocks = Box::leak(Box::new([const { [const { AtomicU32::new(0) }; 4] }; 3]));
-        let mut blocks = Blocks::new(blocks);
+        // SAFETY: the test has this memory, and no other CPU.
+        let mut blocks = unsafe { Blocks::new(vec![[0; 4]; NUM_CHAN as usize].leak()) };
         let block = |count| SyncChannel::<Host> { to: 1, senderpaddr: 2, count, busy: 4 };
         blocks.store([1], block(3));
         let load = |channel| {

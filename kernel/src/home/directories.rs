@@ -25,7 +25,7 @@ const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 
 pub struct Directories {
     map: DirectMap,
     spaces: Spaces,
-    root: u32,
+    main: u32,
 }
 
 impl Directories {
@@ -35,7 +35,16 @@ impl Directories {
     /// `map` has the spaces' frames, whose tables are set up, as memory that nothing else touches but the processor and the
     /// directories of other CPUs, for good.
     pub unsafe fn new(map: DirectMap, spaces: Spaces, cpu: u32) -> Self {
-        Directories { map, spaces, root: cpu + 1 }
+        Directories { map, spaces, main: cpu + 1 }
+    }
+
+    /// Physical address of the root of a thread's page map.
+    ///
+    /// # Panics
+    /// When there is no such thread.
+    #[inline(always)]
+    pub fn root(&self, thread: u32) -> u64 {
+        self.spaces.root(thread.into()).expect("every thread has a page map")
     }
 
     /// Where an entry is that there is.
@@ -52,7 +61,7 @@ impl Directories {
         if thread == 0 || !WINDOW.contains(&index) {
             return false;
         }
-        debug_assert_eq!(root(thread), self.root, "thread {thread} is another CPU's");
+        debug_assert_eq!(root(thread), self.main, "thread {thread} is another CPU's");
         true
     }
 }
@@ -83,7 +92,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
 
     // Of the other CPUs' threads, what they are is none of this map's business.
     fn define(&mut self, make: impl Fn([u32; 2]) -> Pde<D>) {
-        let mine = self.root;
+        let mine = self.main;
         for thread in (0..NUM_PROC).filter(|&thread| thread == 0 || root(thread) == mine) {
             (0..X64::DIRS).for_each(|index| self.store([thread, index], make([thread, index])));
         }

@@ -179,6 +179,7 @@ mod tests {
     use super::*;
     use crate::home::host::Host;
     use domain::Map;
+    use layer::constants::NUM_CHAN;
     use layer::fields::{Mailboxes, PageTables as Tables, PhysicalMemory};
     use std::boxed::Box;
     use std::vec;
@@ -198,7 +199,7 @@ mod tests {
 
     fn mail(bytes: u8) -> Of<Mail> {
         // SAFETY: the test has this memory, and no other CPU.
-        Of(unsafe { Mail::new(vec![bytes; 2 * PAGE_SIZE as usize].leak()) })
+        Of(unsafe { Mail::new(vec![[bytes; PAGE_SIZE as usize]; NUM_CHAN as usize].leak()) })
     }
 
     #[inline]

@@ -1,9 +1,12 @@
 //! The links of the thread queues.
 use super::entries::Entries;
+use super::nowhere::Nowhere;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
-use domain::Domain;
-use layer::fields::Next;
+use domain::{Domain, Home};
+use layer::constants::NUM_PROC;
+use layer::fields::{Next, ThreadGhosts};
+use layer::machine::{self, Machine};
 
 /// The thread behind each thread, and whose it is: two words a thread, in memory of their own.
 ///
@@ -11,13 +14,16 @@ use layer::fields::Next;
 /// may touch which word is the layer's business, and the lock of the queue that a thread is in orders the accesses.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
-    next: &'static [AtomicU32],
-    cpus: &'static [AtomicU32],
+    next: &'static Words,
+    cpus: &'static Words,
 }
 
+/// A word a thread.
+pub type Words = [AtomicU32; NUM_PROC as usize];
+
 impl Links {
-    /// Links in this memory, which no other map has: as many words each.
-    pub fn new(next: &'static [AtomicU32], cpus: &'static [AtomicU32]) -> Self {
+    /// Links in this memory, which no other map has.
+    pub fn new(next: &'static Words, cpus: &'static Words) -> Self {
         Links { next, cpus }
     }
 
@@ -49,7 +55,7 @@ impl Links {
 impl<D: Domain<Word = u32>> Entries<[u32; 1], Next<D>> for Links {
     #[allow(clippy::single_range_in_vec_init, reason = "a range a coordinate, and there is one")]
     fn keys(&self) -> [Range<u32>; 1] {
-        [0..self.next.len() as u32]
+        [0..NUM_PROC]
     }
     #[inline(always)]
     fn load(&self, [thread]: [u32; 1]) -> Next<D> {
@@ -62,6 +68,29 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], Next<D>> for Links {
     }
 }
 
+impl<M: Machine + Domain<Word = u32> + Home<ThreadGhosts, Map = Nowhere>> machine::Links<M> for Links {
+    #[inline(always)]
+    fn next(&self, thread: u32) -> u32 {
+        self.next(thread)
+    }
+    #[inline(always)]
+    fn set_next(&self, thread: u32, next: u32) {
+        self.set_next(thread, next);
+    }
+    #[inline(always)]
+    fn cpu(&self, thread: u32) -> u32 {
+        self.cpu(thread)
+    }
+    #[inline(always)]
+    fn set_cpu(&self, thread: u32, cpu: u32) {
+        self.set_cpu(thread, cpu);
+    }
+    fn update(&self, _: impl FnOnce(&mut Nowhere)) {}
+    fn check(&self, _: impl Fn(&Nowhere) -> bool) -> bool {
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,7 +99,7 @@ mod tests {
 
     #[test]
     fn a_link_is_one_word() {
-        let words = || Box::leak(Box::new([const { AtomicU32::new(0) }; 4]));
+        let words = || Box::leak(Box::new([const { AtomicU32::new(0) }; NUM_PROC as usize]));
         let mut links = Links::new(words(), words());
         Entries::<[u32; 1], Next<Host>>::define(&mut links, |[thread]| Next { thread: 10 + thread, cpu: thread });
         links.set_next(2, 99);

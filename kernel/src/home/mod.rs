@@ -23,7 +23,7 @@ pub mod rows;
 
 pub use array::{Array, zero};
 pub use entries::{Coordinates, Entries, Of, fill_each};
-pub use nowhere::Nowhere;
+pub use nowhere::{NoLog, Nowhere};
 
 #[cfg(test)]
 pub(crate) mod host {

@@ -1,5 +1,7 @@
 //! Ghost state, erased.
 use domain::{Domain, Field, Map};
+use layer::log::{Event, Log};
+use layer::machine::Machine;
 
 /// The home of a field of ghost state: it has no bytes and keeps nothing.
 ///
@@ -31,3 +33,50 @@ impl<D: Domain, F: Field<D>> Map<D, F> for Nowhere {
 }
 
 const _: () = assert!(size_of::<Nowhere>() == 0);
+
+/// The log, compiled out.
+#[derive(Clone, Copy, Debug)]
+pub struct NoLog;
+
+impl<M: Machine> Log<M> for NoLog {
+    fn push(&mut self, _: M::Word, _: Event<M>) {}
+}
+
+/// Gives a machine's fields of ghost state their home.
+#[macro_export]
+macro_rules! ghosts_nowhere {
+    ($machine:ty) => {
+        $crate::ghosts_nowhere!(
+            $machine,
+            Owners,
+            FrameUses,
+            ReverseMaps,
+            ReverseEntries,
+            DirectoriesDefined,
+            PageTableGhosts,
+            IdentityTables,
+            DefinedMemory,
+            UserContextKinds,
+            VmcsKinds,
+            VmxKinds,
+            EptDirectories,
+            // The kernel does not drive VT-x yet: nobody calls what writes it, and no primitive reads it.
+            EptEntries,
+            EptDefined,
+            Charges,
+            ThreadGhosts,
+            SharedMemory,
+            ChannelLocks,
+            DefinedMail,
+            LockStates
+        );
+    };
+    ($machine:ty, $($field:ident),*) => {
+        $(impl ::domain::Home<::layer::fields::$field> for $machine {
+            type Map = $crate::home::Nowhere;
+            fn home(_: <$machine as ::domain::Domain>::Place) -> Self::Map {
+                $crate::home::Nowhere
+            }
+        })*
+    };
+}

@@ -2,7 +2,7 @@
 
 use super::registers;
 use super::user::Thread;
-use crate::context::{FpuArea, UserContext};
+use crate::context::UserContext;
 use crate::stacks::Stack;
 use core::arch::asm;
 use core::mem::offset_of;
@@ -14,7 +14,6 @@ pub struct Cpu {
     this: *const Cpu,
     scratch: u64,
     context: *mut UserContext,
-    fpu: *mut FpuArea,
     stack_top: u64,
     root: u64,
     number: usize,
@@ -33,8 +32,6 @@ pub mod offsets {
     pub const SCRATCH: usize = offset_of!(Cpu, scratch);
     /// The context of the thread in ring 3.
     pub const CONTEXT: usize = offset_of!(Cpu, context);
-    /// The floating-point state of the thread in ring 3.
-    pub const FPU: usize = offset_of!(Cpu, fpu);
     /// The top of the kernel stack.
     pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
     // The stubs take the block's address from GS:0.
@@ -49,7 +46,6 @@ impl Cpu {
             this: ptr::null(),
             scratch: 0,
             context: ptr::null_mut(),
-            fpu: ptr::null_mut(),
             stack_top,
             root,
             number,
@@ -90,7 +86,7 @@ impl Cpu {
 
     /// The thread that was last in ring 3.
     pub(super) fn thread(&self) -> Thread {
-        Thread { context: self.context, fpu: self.fpu, root: self.root }
+        Thread { context: self.context, root: self.root }
     }
 
     /// Keeps something of the image's for this CPU.
@@ -108,9 +104,9 @@ impl Cpu {
         unsafe { &mut *self.state.cast() }
     }
 
-    pub(super) fn set_thread(&mut self, context: *mut UserContext, fpu: *mut FpuArea) {
+    #[inline(always)]
+    pub(super) fn set_context(&mut self, context: *mut UserContext) {
         self.context = context;
-        self.fpu = fpu;
     }
 
     /// Makes the CPU use the page map with its root at physical address `root`.

@@ -1,7 +1,7 @@
 //! Ways into the kernel, after the stubs of entry.s.
 //!
-//! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context
-//!   and the floating-point state beside it, and the image's `system_call` or `entry` hook runs on the empty kernel
+//! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context,
+//!   and the image's `system_call` or `entry` hook runs on the empty kernel
 //!   stack. If `system_call` returns, the same program goes on at once.
 //! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and only there.
 //! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
@@ -13,7 +13,7 @@
 
 use super::cpu::{self, Cpu, offsets};
 use super::{Image, image, interrupt, registers, report, tables};
-use crate::context::MXCSR_DEFAULT;
+use crate::context::{FPU, MXCSR_DEFAULT};
 use crate::descriptors;
 use crate::vectors;
 use core::arch::global_asm;
@@ -101,7 +101,7 @@ global_asm!(
     with_error_code = const vectors::WITH_ERROR_CODE,
     scratch = const offsets::SCRATCH,
     context = const offsets::CONTEXT,
-    fpu = const offsets::FPU,
+    fpu = const FPU,
     stack_top = const offsets::STACK_TOP,
     user_code = const descriptors::USER_CODE,
     user_data = const descriptors::USER_DATA,

@@ -111,10 +111,9 @@ halted:
     cli
     ret
 
-// The floating-point state into the thread's, and the state and the stack with which Rust code begins.
-.macro begin_rust
-    mov rax, gs:[{fpu}]
-    fxsave64 [rax]
+// The floating-point state into the context at \context, and the state and the stack with which Rust code begins.
+.macro begin_rust context
+    fxsave64 [\context + {fpu}]
     mov rsp, gs:[{stack_top}]
     ldmxcsr [rip + default_mxcsr]
     mov rdi, gs:[0]
@@ -132,15 +131,15 @@ syscall_entry:
     save_registers rsp
     mov [rsp + 8 * 12], rcx
     mov [rsp + 8 * 14], r11
+    mov esi, eax                    // what is asked for
     mov rax, gs:[{scratch}]
     mov [rsp + 8 * 15], rax
-    begin_rust
+    begin_rust rsp
     call [rip + {image} + {system_call}]
     // It has come back, so the same program goes on, with what a callee keeps where it was.
     mov rdi, gs:[{context}]
-    mov rsi, gs:[{fpu}]
 leave_as_kept:
-    fxrstor64 [rsi]
+    fxrstor64 [rdi + {fpu}]
     mov rcx, [rdi + 8 * 12]
     mov r11, [rdi + 8 * 14]
     mov rsp, [rdi + 8 * 15]
@@ -148,7 +147,7 @@ leave_as_kept:
     swapgs
     sysretq
 
-// void leave(context, fpu): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
+// void leave(context): to ring 3 by `sysretq`, which needs rcx and r11 for rip and rflags.
 .globl leave_by_sysretq
 leave_by_sysretq:
     restore_kept
@@ -158,7 +157,7 @@ leave_by_sysretq:
 gate:
     mov qword ptr [rdi + 8 * 8], {user_data}
     mov qword ptr [rdi + 8 * 9], {user_data}
-    begin_rust
+    begin_rust rdi
     push 2
     popfq                           // AC, DF, TF, NT off: a gate leaves them as the program had them
     call {from_gate}
@@ -189,10 +188,10 @@ fatal:
     call {fatal}
     ud2
 
-// void leave(context, fpu): to ring 3 by `iretq`, with every register from the context.
+// void leave(context): to ring 3 by `iretq`, with every register from the context.
 .globl leave_by_iretq
 leave_by_iretq:
-    fxrstor64 [rsi]
+    fxrstor64 [rdi + {fpu}]
     push {user_data}
     push qword ptr [rdi + 8 * 15]
     push qword ptr [rdi + 8 * 14]

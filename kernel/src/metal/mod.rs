@@ -39,8 +39,9 @@ pub struct Image {
     pub prepare: fn(&mut Boot),
     /// A CPU's first own code.
     pub start: fn(&mut Cpu) -> !,
-    /// What follows a `syscall`. If it returns, the program that made it goes on, with what its context holds.
-    pub system_call: extern "C" fn(&mut Cpu),
+    /// What follows a `syscall` with this number in EAX. If it returns, the program that made it goes on, with what its
+    /// context holds.
+    pub system_call: extern "C" fn(&mut Cpu, u32),
     /// What follows any other entry from ring 3.
     pub entry: fn(&mut Cpu, Entry) -> !,
     /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, wherever they
@@ -60,7 +61,7 @@ impl Image {
 }
 
 /// A system call is one more entry.
-extern "C" fn enter_as_any(cpu: &mut Cpu) {
+extern "C" fn enter_as_any(cpu: &mut Cpu, _: u32) {
     (image().entry)(cpu, Entry::SystemCall)
 }
 

@@ -3,7 +3,7 @@
 use super::cpu::{Cpu, run_afresh};
 use super::entry::Entry;
 use super::{image, tables};
-use crate::context::{FpuArea, Slot, UserContext, is_user_rip, user_flags};
+use crate::context::{Slot, UserContext, is_user_rip, user_flags};
 use crate::vectors;
 
 /// A user thread, as far as the hardware is concerned.
@@ -11,8 +11,6 @@ use crate::vectors;
 pub struct Thread {
     /// Its registers.
     pub context: *mut UserContext,
-    /// Its floating-point state.
-    pub fpu: *mut FpuArea,
     /// Physical address of the root of its page map.
     pub root: u64,
 }
@@ -44,15 +42,16 @@ pub unsafe fn go_on(cpu: &mut Cpu) -> ! {
 /// which would fault in ring 0.
 ///
 /// # Safety
-/// `thread.context` and `thread.fpu` are valid and no other CPU's until this CPU enters another thread;
+/// `thread.context` is valid and no other CPU's until this CPU enters another thread;
 /// the upper half of the page map is the kernel's, and no page that ring 3 may reach there is the
 /// kernel's own.
+#[inline(always)]
 pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
     unsafe extern "C" {
-        fn leave_by_iretq(context: *const UserContext, fpu: *const FpuArea) -> !;
-        fn leave_by_sysretq(context: *const UserContext, fpu: *const FpuArea) -> !;
+        fn leave_by_iretq(context: *const UserContext) -> !;
+        fn leave_by_sysretq(context: *const UserContext) -> !;
     }
-    cpu.set_thread(thread.context, thread.fpu);
+    cpu.set_context(thread.context);
     if cpu.root() != thread.root {
         // SAFETY: the caller vouches for the map; GS is the CPU's block in all Rust code.
         unsafe {
@@ -75,8 +74,8 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
     // and leave.
     unsafe {
         match way {
-            Way::Iret => leave_by_iretq(thread.context, thread.fpu),
-            Way::Sysret => leave_by_sysretq(thread.context, thread.fpu),
+            Way::Iret => leave_by_iretq(thread.context),
+            Way::Sysret => leave_by_sysretq(thread.context),
         }
     }
 }

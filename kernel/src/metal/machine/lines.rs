@@ -4,7 +4,7 @@ use crate::home::{Array, Entries};
 use crate::metal::{console, io_apic};
 use core::ops::Range;
 use domain::Domain;
-use layer::constants::COM1_LINE;
+use layer::constants::{COM1_LINE, IOAPIC_LINES};
 use layer::fields::Line;
 
 /// A CPU's picture of the lines.
@@ -13,12 +13,12 @@ use layer::fields::Line;
 /// to do with hardware, and all other lines are masked for good. Different keys are different elements of the array.
 #[derive(Debug)]
 pub struct Lines<D: Domain> {
-    array: Array<Line<D>>,
+    array: Array<Line<D>, { IOAPIC_LINES as usize }>,
     drives: bool,
 }
 
 impl<D: Domain<Word = u32, Flag = bool>> Lines<D> {
-    pub(super) fn new(place: Place, array: Array<Line<D>>) -> Self {
+    pub(super) fn new(place: Place, array: Array<Line<D>, { IOAPIC_LINES as usize }>) -> Self {
         Lines { array, drives: console::has_serial(place.cpu) }
     }
 }

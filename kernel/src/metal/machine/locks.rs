@@ -1,16 +1,11 @@
-//! Locks and links, as the layer takes them.
-use super::{Metal, NoLog, Place};
-use crate::home::channels::{Blocks, Mail};
-use crate::home::rows::{self, Guard, Rows};
-use crate::home::{Nowhere, Of};
+//! Locks, as the layer takes them.
+use super::{Metal, Place};
+use crate::home::rows::{Guard, Rows};
 use crate::lock::Lock;
 use crate::metal::idle;
 use core::ops::{Deref, DerefMut};
-use domain::Erased;
-use layer::channel::Channels;
-use layer::constants::{MSG_Q, NUM_CHAN};
-use layer::machine::{self, CHANNEL_RANK, Object};
-use layer::queue::Threads;
+use layer::constants::MSG_Q;
+use layer::machine::{self, Object};
 
 /// A family of shared objects, each behind its lock.
 pub struct Locks<T: 'static>(Rows<T>);
@@ -65,80 +60,5 @@ impl Drop for Bell {
         if let Some(cpu) = self.0 {
             idle::ring(cpu as usize);
         }
-    }
-}
-
-/// The links of all thread queues.
-pub struct SharedLinks(Threads<Metal>);
-
-impl SharedLinks {
-    pub(super) fn new(threads: Threads<Metal>) -> Self {
-        SharedLinks(threads)
-    }
-}
-
-impl machine::Links<Metal> for SharedLinks {
-    #[inline(always)]
-    fn next(&self, thread: u32) -> u32 {
-        self.0.next.0.next(thread)
-    }
-    #[inline(always)]
-    fn set_next(&self, thread: u32, next: u32) {
-        self.0.next.0.set_next(thread, next);
-    }
-    #[inline(always)]
-    fn cpu(&self, thread: u32) -> u32 {
-        self.0.next.0.cpu(thread)
-    }
-    #[inline(always)]
-    fn set_cpu(&self, thread: u32, cpu: u32) {
-        self.0.next.0.set_cpu(thread, cpu);
-    }
-    fn update(&self, _: impl FnOnce(&mut Nowhere)) {}
-    fn check(&self, _: impl Fn(&Nowhere) -> bool) -> bool {
-        true
-    }
-}
-
-/// The channels, and their locks.
-pub struct SharedChannels {
-    locks: &'static [Lock<()>],
-    blocks: Blocks,
-    mail: Mail,
-}
-
-impl SharedChannels {
-    /// The channels at boot.
-    pub(super) fn new(place: Place) -> Self {
-        let Channels { pool: Of(blocks), mailbox: Of(mail), .. } = Channels::<Metal>::boot(place);
-        let locks = place.board.keep_each(NUM_CHAN as usize, NAME, |_| Lock::new(()));
-        SharedChannels { locks, blocks, mail }
-    }
-
-    /// Whether somebody has the lock of channel `q`.
-    pub(super) fn is_held(&self, q: u32) -> bool {
-        self.locks[q as usize].try_lock().is_none()
-    }
-}
-
-/// What locks of channels are called.
-const NAME: &str = "a channel";
-
-impl machine::ChannelPool<Metal> for SharedChannels {
-    #[inline(always)]
-    fn acquire(&self, by: u32, q: u32) {
-        rows::kept(by, CHANNEL_RANK, NAME);
-        self.locks[q as usize].hold();
-    }
-    #[inline(always)]
-    fn release(&self, by: u32, q: u32) {
-        rows::given_back(by, CHANNEL_RANK);
-        // SAFETY: the primitives that do this, 8 and 20, demand that this CPU holds the lock, and that they are only called
-        // where it does is proved.
-        unsafe { self.locks[q as usize].give_back() };
-    }
-    #[inline(always)]
-    fn with<R>(&self, work: impl FnOnce(&mut Channels<Metal>) -> R) -> R {
-        work(&mut Channels { pool: Of(self.blocks), mailbox: Of(self.mail), ghost: Erased, log: NoLog })
     }
 }

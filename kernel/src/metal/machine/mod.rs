@@ -32,23 +32,24 @@ mod system;
 
 pub use contexts::UserContexts;
 pub use lines::Lines;
-pub use locks::{Locks, SharedChannels, SharedLinks};
+pub use locks::Locks;
 pub use place::{Board, Place, board, set_board};
 
 use crate::context::UserContext;
-use crate::home::channels::{Blocks, Mail};
+use crate::home::channels::{self, Blocks, Mail, Pool};
 pub use crate::home::directories::Directories;
 use crate::home::frames::Window;
 pub use crate::home::frames::{PageTables, Physical};
 use crate::home::links::Links;
-use crate::home::{Array, Nowhere, Of, zero};
+use crate::home::{Array, NoLog, Of, zero};
+use crate::lock::Lock;
 use crate::metal::console;
 use crate::metal::paging::direct_map;
 use core::sync::atomic::AtomicU32;
 use domain::{Count, Data, Domain, Erased, Field, Home, Map, X64};
+use layer::channel::Channels;
 use layer::constants::*;
 use layer::fields::*;
-use layer::log::{Event, Log};
 use layer::machine::{Machine, Object};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Threads};
@@ -72,8 +73,8 @@ impl Machine for Metal {
     type Ghost<T: 'static> = Erased;
     type Log = NoLog;
     type Lock<T: Object<Self>> = Locks<T>;
-    type Links = SharedLinks;
-    type Channels = SharedChannels;
+    type Links = Links;
+    type Channels = Pool;
     type Registers = Saved;
 
     fn ghost<T: 'static>(_: impl FnOnce() -> T) -> Erased {
@@ -101,7 +102,7 @@ impl Machine for Metal {
     fn serial_event(index: u32) -> SerialEvent<Metal> {
         serial::event(index)
     }
-    fn serial_bytes(rx_buf: &mut Of<Array<Cell<Metal>>>, at: u32, _: u32, count: u32) {
+    fn serial_bytes(rx_buf: &mut <Metal as Home<Received>>::Map, at: u32, _: u32, count: u32) {
         for (k, byte) in (0..count).zip(serial::bytes()) {
             let key = [(at + k) % SERIAL_HW_BUF_SIZE];
             Map::<Metal, Received>::set(rx_buf, key, Cell { value: byte.into() });
@@ -139,46 +140,18 @@ impl Saved {
     }
 }
 
-/// The log, compiled out.
-#[derive(Clone, Copy, Debug)]
-pub struct NoLog;
-
-impl Log<Metal> for NoLog {
-    fn push(&mut self, _: u32, _: Event<Metal>) {}
-}
-
-/// Gives fields of the kernel's own arrays.
-macro_rules! arrays {
-    ($($field:ident => $value:ident;)*) => {
-        $(impl Home<$field> for Metal {
-            type Map = Of<Array<$value<Metal>>>;
-            fn home(place: Place) -> Self::Map {
-                Of(array::<$field, _>(place))
-            }
-        })*
-    };
-}
-
-arrays! {
-    Containers => Container;
-    Frames => Frame;
-    KernelContexts => Context;
-    VmxInfo => Cell;
-    Received => Cell;
-    ConsoleInput => Cell;
-    VmcsFields => Slot;
-    VmxSlots => Slot;
-}
+crate::arrays!(Metal, array);
+crate::ghosts_nowhere!(Metal);
 
 /// An array for a field, in memory of its own.
-fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>>(place: Place) -> Array<V> {
-    Array::new(place.board.keep_each(F::DIMS[0] as usize, F::NAME, |_| zero::<Metal, _>()))
+fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>, const N: usize>(place: Place) -> Array<V, N> {
+    Array::new(place.board.keep_each(N, F::NAME, |_| zero::<Metal, _>()))
 }
 
 impl Home<IoApicLines> for Metal {
     type Map = Of<Lines<Metal>>;
     fn home(place: Place) -> Self::Map {
-        Of(Lines::new(place, array::<IoApicLines, _>(place)))
+        Of(Lines::new(place, array::<IoApicLines, _, _>(place)))
     }
 }
 
@@ -186,7 +159,7 @@ impl Home<NextLinks> for Metal {
     type Map = Of<Links>;
     fn home(place: Place) -> Of<Links> {
         let name = <NextLinks as Field<Metal>>::NAME;
-        let words = || place.board.keep_each(NUM_PROC as usize, name, |_| AtomicU32::new(0));
+        let words = || &place.board.keep_each(1, name, |_| [const { AtomicU32::new(0) }; NUM_PROC as usize])[0];
         Of(Links::new(words(), words()))
     }
 }
@@ -195,17 +168,20 @@ impl Home<SyncChannels> for Metal {
     type Map = Of<Blocks>;
     fn home(place: Place) -> Of<Blocks> {
         let name = <SyncChannels as Field<Metal>>::NAME;
-        Of(Blocks::new(place.board.keep_each(NUM_CHAN as usize, name, |_| [const { AtomicU32::new(0) }; 4])))
+        let blocks = place.board.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
+        // SAFETY: 19 to 24 touch only what belongs to channels whose locks their CPU holds, which is proved of the layer;
+        // who looks at all of them does so where the other CPUs wait.
+        Of(unsafe { Blocks::new(blocks) })
     }
 }
 
 impl Home<Mailboxes> for Metal {
     type Map = Of<Mail>;
     fn home(place: Place) -> Of<Mail> {
-        let (name, bytes) = (<Mailboxes as Field<Metal>>::NAME, NUM_CHAN * PAGE_SIZE);
-        let bytes = place.board.keep_each(bytes as usize, name, |_| 0);
-        // SAFETY: 19 to 24 touch only what belongs to channels whose locks their CPU holds, which is proved of the layer.
-        Of(unsafe { Mail::new(bytes) })
+        let name = <Mailboxes as Field<Metal>>::NAME;
+        let mailboxes = place.board.keep_each(NUM_CHAN as usize, name, |_| [0; PAGE_SIZE as usize]);
+        // SAFETY: as for the control blocks.
+        Of(unsafe { Mail::new(mailboxes) })
     }
 }
 
@@ -245,53 +221,20 @@ impl Home<PhysicalMemory> for Metal {
     }
 }
 
-/// Gives ghost fields no home at all.
-macro_rules! nowhere {
-    ($($field:ident),*) => {
-        $(impl Home<$field> for Metal {
-            type Map = Nowhere;
-            fn home(_: Place) -> Nowhere {
-                Nowhere
-            }
-        })*
-    };
-}
-
-nowhere!(
-    Owners,
-    FrameUses,
-    ReverseMaps,
-    ReverseEntries,
-    DirectoriesDefined,
-    PageTableGhosts,
-    IdentityTables,
-    DefinedMemory,
-    UserContextKinds,
-    VmcsKinds,
-    VmxKinds,
-    EptDirectories,
-    // The kernel does not drive VT-x yet: nobody calls what writes it, and no primitive reads it.
-    EptEntries,
-    EptDefined,
-    Charges,
-    ThreadGhosts,
-    SharedMemory,
-    ChannelLocks,
-    DefinedMail,
-    LockStates
-);
-
 /// The shared objects of this machine, at boot; it is made once.
 pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     let place = Place { board, cpu: 0 };
     // Boot has seen that the memory is in few enough pieces.
     let users = crate::frames::Frames::of_users(&board.memory).map_or(0, |frames| frames.free_bytes());
+    let Channels { pool: Of(blocks), mailbox: Of(mail), .. } = Channels::<Metal>::boot(place);
+    let locks = board.keep_each(NUM_CHAN as usize, channels::LOCK, |_| Lock::new(()));
+    let Threads { next: Of(links), .. } = Threads::<Metal>::boot(place);
     let make = |_| Shared {
         at: Locks::new(place, 1, |_| AllocTable::boot(place, board.nps)),
         pending: Locks::new(place, TOTAL_CPU as usize, |_| Queue::new(place)),
         sleep: Locks::new(place, NUM_CV as usize, |_| Queue::new(place)),
-        channels: SharedChannels::new(place),
-        links: SharedLinks::new(Threads::boot(place)),
+        channels: Pool::new(locks, blocks, mail),
+        links,
         boot: Boot { nps: board.nps, norm: (users / u64::from(PAGE_SIZE)) as u32 },
     };
     &board.keep_each(1, "shared objects", make)[0]

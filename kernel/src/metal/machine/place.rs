@@ -1,5 +1,4 @@
 //! Where maps and shared objects live: the machine's board, and the CPU whose they are.
-use crate::context::FpuArea;
 use crate::frames::{self, Frames};
 use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use crate::lock::Lock;
@@ -26,14 +25,9 @@ pub struct Board {
     pub io_apic_lines: u32,
     /// The threads' page maps, as yet without page tables; a thread's number is its map's.
     pub spaces: Spaces,
-    /// The threads' floating-point state.
-    fpu: *mut FpuArea,
     /// Kernel memory that is still free.
     free: Lock<Frames>,
 }
-
-// SAFETY: what `fpu` points to is touched by the CPU that runs the thread only, and by no code but the stubs.
-unsafe impl Sync for Board {}
 
 /// Where a map or a shared object lives: kernel memory of this machine, for this CPU.
 #[derive(Clone, Copy)]
@@ -65,13 +59,12 @@ pub fn board() -> &'static Board {
 pub fn set_board(boot: &mut Boot) -> Result<&'static Board, frames::Error> {
     let mut free = core::mem::replace(&mut boot.frames, Frames::NONE);
     let spaces = paging::user_spaces(&mut free, boot.root, NUM_PROC.into())?;
-    let fpu = tables::furnish(tables::room(&mut free, NUM_PROC as usize)?, |_| FpuArea::new()).as_mut_ptr();
     let memory = boot.memory.clone();
     let nps = memory.end_frame();
     let io_apic_lines = boot.io_apic_lines.min(IOAPIC_LINES);
     // The board itself is made of free memory, so it gets what is left afterwards.
     let nothing = Lock::new(Frames::NONE);
-    let board = tables::keep(&mut free, Board { memory, nps, io_apic_lines, spaces, fpu, free: nothing })?;
+    let board = tables::keep(&mut free, Board { memory, nps, io_apic_lines, spaces, free: nothing })?;
     *board.free.lock() = free;
     assert!(BOARD.set(board), "a machine has one board");
     Ok(board)
@@ -94,16 +87,5 @@ impl Board {
     /// Users' frames: all that the layer may hand out lie among them, and nothing of the kernel's does.
     pub(super) fn user_frames(&self) -> Range<u32> {
         KERN_LOW..KERN_HIGH.min(self.nps)
-    }
-
-    /// The floating-point state of a thread.
-    ///
-    /// # Panics
-    /// When there is no such thread.
-    #[inline(always)]
-    pub fn fpu(&self, thread: u32) -> *mut FpuArea {
-        assert!(thread < NUM_PROC);
-        // SAFETY: there are `NUM_PROC` areas in a row.
-        unsafe { self.fpu.add(thread as usize) }
     }
 }

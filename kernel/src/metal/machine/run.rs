@@ -1,7 +1,7 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::checkpoint::{self, Rest};
 use super::ledger::{self, ledger};
-use super::{Metal, Saved, board, processor, serial, set_board, shared};
+use super::{Metal, Saved, processor, serial, set_board, shared};
 use crate::layout::MAX_CPUS;
 use crate::lock::Lock;
 use crate::metal::attention;
@@ -95,10 +95,13 @@ fn enter_layer(hardware: &mut Hardware, rest: Rest) -> Saved {
 ///
 /// What it asks for is up to the layer. Looking at it beforehand only keeps apart the call that is over in a few instructions:
 /// for it each one counts, and no register is saved, and no result put into memory, that only others need.
-extern "C" fn system_call(hardware: &mut Hardware) {
-    let layer = own(hardware);
-    let number = Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value;
-    if attention::is_needed() || number as u32 != Call::GetQuota as u32 {
+extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
+    let saved_number = |hardware| {
+        let layer = own(hardware);
+        Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value as u32
+    };
+    // What was saved says the same, to the compiler as well.
+    if number != Call::GetQuota as u32 || attention::is_needed() || saved_number(hardware) != number {
         return any_call(hardware);
     }
     let saved = Saved::by_stub(hardware.thread().context, own(hardware));
@@ -156,24 +159,26 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
 
 /// Does the rest of a kernel entry: all steps that follow from how it ended. It returns if the program that entered goes
 /// on; otherwise it enters another one.
-#[inline(never)]
+#[inline(always)]
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    match entry.and_then(|next| steps(layer, next)) {
-        Ok(thread) => {
-            let context = layer.own.uctxt.0.row(thread);
-            let another = context != before;
-            timer::begin(number, another);
-            if another {
-                let root = board().spaces.root(thread.into()).expect("every thread has a page map");
-                let thread = Thread { context, fpu: board().fpu(thread), root };
-                // SAFETY: context and floating-point state are this thread's, which is this CPU's; its map was made by
-                // `user_spaces`, and the layer maps only users' frames for ring 3.
-                unsafe { enter(hardware, thread, Way::Iret) }
-            }
-        }
+    let thread = match entry {
+        Ok(next) => steps(layer, next),
+        Err(stuck) => Err(stuck),
+    };
+    let thread = match thread {
+        Ok(thread) => thread,
         Err(stuck) => is_stuck(stuck),
+    };
+    let context = layer.own.uctxt.0.row(thread);
+    let another = context != before;
+    timer::begin(number, another);
+    if another {
+        let thread = Thread { context, root: layer.own.dirs.0.root(thread) };
+        // SAFETY: the context is this thread's, which is this CPU's; its map was made by `user_spaces`, and the layer maps only
+        // users' frames for ring 3.
+        unsafe { enter(hardware, thread, Way::Iret) }
     }
 }
 
@@ -187,16 +192,36 @@ fn is_stuck(stuck: Stuck) -> ! {
 /// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
 #[inline(always)]
 fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
-    loop {
-        if let Next::Switch(_) = next {
-            ledger().runs(layer.own.cpu, layer.own.cur);
-        }
-        match next.step(layer)? {
-            Step::User(to_user) => return Ok(to_user.thread),
+    // Most often a switch to a program is all.
+    if let Next::Switch(_) = next {
+        match step(layer, next)? {
+            Step::User(to_user) | Step::Kernel(Next::ToUser(to_user)) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
         checkpoint::pass(layer, Rest::Step);
     }
+    more_steps(layer, next)
+}
+
+/// As [`steps`], whatever they are.
+#[inline(never)]
+fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
+    loop {
+        match step(layer, next)? {
+            Step::User(to_user) | Step::Kernel(Next::ToUser(to_user)) => return Ok(to_user.thread),
+            Step::Kernel(more) => next = more,
+        }
+        checkpoint::pass(layer, Rest::Step);
+    }
+}
+
+/// Takes one step.
+#[inline(always)]
+fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
+    if let Next::Switch(_) = next {
+        ledger().runs(layer.own.cpu, layer.own.cur);
+    }
+    next.step(layer)
 }
 
 /// Which thread a CPU runs, for a report.
