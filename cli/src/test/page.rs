@@ -13,6 +13,9 @@ const PAGES: &[&str] = &["docs/write-a-program.md", "docs/add-a-primitive.md"];
 /// What is not copied.
 const LEFT_OUT: &[&str] = &["target", ".git"];
 
+/// Where cargo keeps what it has built of the crates that the tree depends on: a copy does not need to build them again.
+const BUILT: &[&str] = &["deps", "build", ".fingerprint"];
+
 /// A block of a page that means something.
 #[derive(PartialEq, Eq, Debug)]
 enum Block<'a> {
@@ -119,9 +122,30 @@ fn make_copy(to: &Path) -> Result<(), Error> {
             copy(&from, &to.join(name))?;
         }
     }
+    let built = Path::new("cairn");
+    if !target.join(built).exists() {
+        for part in BUILT {
+            link(&workspace::target().join(built).join(part), &target.join(built).join(part))?;
+        }
+    }
     let tools = target.join("tools");
     if !tools.exists() && workspace::tools().exists() {
         std::os::unix::fs::symlink(workspace::tools(), &tools).map_err(Error::file("link", &tools))?;
+    }
+    Ok(())
+}
+
+/// Makes each file of `from` one of `to` as well; cargo never changes one that it has built.
+fn link(from: &Path, to: &Path) -> Result<(), Error> {
+    if !from.is_dir() {
+        return if from.exists() { fs::hard_link(from, to).map_err(Error::file("link", to)) } else { Ok(()) };
+    }
+    fs::create_dir_all(to).map_err(Error::file("create", to))?;
+    for entry in fs::read_dir(from).map_err(Error::file("read", from))? {
+        let path = entry.map_err(Error::file("read", from))?.path();
+        if let Some(name) = path.file_name() {
+            link(&path, &to.join(name))?;
+        }
     }
     Ok(())
 }
