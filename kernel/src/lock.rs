@@ -36,7 +36,6 @@ const PATIENCE: u32 = 1;
 pub trait Raw {
     /// A free lock.
     #[cfg(not(loom))]
-    #[expect(clippy::declare_interior_mutable_const, reason = "each use makes a lock of its own")]
     const FREE: Self;
 
     /// A free lock.

@@ -156,13 +156,13 @@ pub struct Slowest {
 
 impl Slowest {
     /// Which of two is slower: by steps, or where none are counted by time.
-    pub fn cmp(&self, other: &Slowest) -> Ordering {
+    pub fn compare(&self, other: &Slowest) -> Ordering {
         self.steps.cmp(&other.steps).then(self.seconds.total_cmp(&other.seconds))
     }
 
     /// The slower of two.
     pub(crate) fn of(one: Option<Slowest>, other: Option<Slowest>) -> Option<Slowest> {
-        one.into_iter().chain(other).max_by(Slowest::cmp)
+        one.into_iter().chain(other).max_by(Slowest::compare)
     }
 }
 

@@ -192,7 +192,8 @@ pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
             return verdict;
         }
         let near = (0..=depth).any(|depth| facts::assert_broken(depth, extra, false));
-        if !near && !(aim != Aim::Branch && facts::assert_broken(depth, extra, true)) {
+        let is_broken = near || (aim != Aim::Branch && facts::assert_broken(depth, extra, true));
+        if !is_broken {
             return Verdict::Sat;
         }
     }

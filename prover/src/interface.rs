@@ -250,6 +250,13 @@ mod tests {
         );
         assert_eq!(of("thread_yield").events, BTreeSet::from(["YIELD".to_string()]));
         assert!(of("thread_yield").writes.contains_key("cid") && of("thread_yield").writes.contains_key("rdy.hi"));
+        // Rows that are no part of the state: a sleep queue, and another CPU's pending queue.
+        let wakeup = of("thread_wakeup");
+        for written in ["slp.head", "slp.tail", "msg.tail", "rdy.tail"] {
+            assert!(wakeup.writes.contains_key(written), "{:?}", wakeup.writes);
+        }
+        assert!(wakeup.reads.contains_key("slp.head") && of("thread_sleep").reads.contains_key("slp.tail"));
+        assert!(!of("thread_yield").writes.keys().any(|name| name.starts_with("slp")));
         assert_eq!(of("proc_create").events, BTreeSet::from(["SPAWN".to_string()]));
         assert!(!of("pt_resv").events.is_empty() && of("pt_resv").writes.contains_key("ptpool"));
         assert_eq!(names(&of("exec_store").writes), ["HP", "HP.defined", "ti.addr", "ti.ra"]);

@@ -250,7 +250,7 @@ impl Report {
     /// The row with the obligation that took longest, and that obligation.
     pub fn slowest(&self) -> Option<(&Row, &Slowest)> {
         let all = self.rows().filter_map(|row| row.slowest.as_ref().map(|slowest| (row, slowest)));
-        all.max_by(|one, other| one.1.cmp(other.1))
+        all.max_by(|one, other| one.1.compare(other.1))
     }
 
     /// The counterexamples that were replayed, as tests; one for each clause.

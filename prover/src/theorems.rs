@@ -23,10 +23,12 @@ use layer::memory::{Access, Chunk, exec_store, guest_store};
 use layer::page_alloc::AllocTable;
 use layer::page_table::is_user_directory;
 use layer::queue::{Family, Queue, Sleeping, Threads};
+use layer::stuck::Stuck;
 use smt::solver::Verdict;
 use smt::term::Range;
 use std::cell::RefCell;
 use std::rc::Rc;
+use syscall::entry;
 
 pub(crate) use allocation::ALLOCATED;
 
@@ -44,6 +46,12 @@ pub struct Theorem {
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
     let mut theorems = vec![
         Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
+        Theorem {
+            name: "boot",
+            says: "a CPU that boots ends in kernel mode, at rest, where its main thread goes on; it is stuck only where the \
+                   machine's description is no use",
+            prove: boot::<G>,
+        },
         Theorem {
             name: "facts",
             says: "each clause of H, L and D can be broken by some state: none is true by mistake",
@@ -150,6 +158,31 @@ fn init_adt<G: Geometry>() -> Outcome {
         clause(outcome, "every sleep queue by itself", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
             sleepers.own_fact(k[0], &state.threads, &k[1..])
         });
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// What boots a CPU, from the state before `sched_init`; that the invariant holds afterwards is proved of the primitive.
+fn boot<G: Geometry>() -> Outcome {
+    let mut outcome = run_paths(true, &|outcome| {
+        let state = Rc::new(State::<G>::initial());
+        if !decide(&|| state.current_cpu < TOTAL_CPU) {
+            return;
+        }
+        let moves = Moves::new(&state, &Rc::new(Assumed::nothing()));
+        let mbi = any("mbi", 1 << 32);
+        let (result, after) = state.run(&moves, |cpu| entry::boot(cpu, mbi));
+        match result {
+            Ok(next) if premises_hold(outcome) => {
+                clause(outcome, "the main thread can go on", &[], &|_| next.holds(&after.view()));
+            }
+            Ok(_) => {}
+            Err(stuck) => {
+                let is_refused = matches!(stuck, Stuck::BadIoApic | Stuck::BadMemory);
+                clause(outcome, "stuck only where the description is no use", &[], &|_| is_refused);
+            }
+        }
     });
     outcome.require_success();
     outcome

@@ -231,6 +231,23 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
 }
 
 #[test]
+fn what_a_called_primitive_may_write_the_entry_has_to_name() {
+    fn forget<M: System + Spec>(row: &mut Row<M>) {
+        row.effect.frame = |made, may| {
+            let whole = rows::<M>().into_iter().find(|row| row.name == "interrupt").expect("an entry");
+            (whole.effect.frame)(made, &mut |name, leaf, key| {
+                if name != "kctxt" {
+                    may(name, leaf, key);
+                }
+            });
+        };
+    }
+    let failures = enter(solver(), "interrupt", forget, forget).failures;
+    let is_found = |failure: &Failure| failure.clause.starts_with("frame: kctxt");
+    assert!(failures.iter().any(is_found), "thread_yield writes it: {failures:#?}");
+}
+
+#[test]
 fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let plant = bugs::a_quota_of_the_boot_list_that_is_trusted;
     let symbolic = bugs::a_quota_of_the_boot_list_that_is_trusted;

@@ -30,6 +30,12 @@ fn what_is_right_is_proved() {
 }
 
 #[test]
+fn a_proof_says_from_what() {
+    assert_eq!([Ground::High, Ground::Derived].map(Ground::word), ["H and L", "H, L and D"]);
+}
+
+#[test]
+#[allow(clippy::impossible_comparisons, reason = "that is the point")]
 fn a_contradictory_premise_is_vacuous() {
     let change = |contract: &mut Symbolic| contract.premise = |_, a| a.words[0] < 1 && a.words[0] > 1;
     let outcome = verdict("palloc", Ground::High, change);

@@ -59,10 +59,10 @@ pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
                 return broken(1, format!("there is no CPU {}", entry.cpu));
             }
             match entry.event {
-                Event::Spawn { tid, child, .. } => {
-                    if (child.wrapping_sub(1)) / MAX_CHILDREN != tid || root_of(child) != entry.cpu {
-                        return broken(5, format!("thread {child} is no child of {tid} on CPU {}", entry.cpu));
-                    }
+                Event::Spawn { tid, child, .. }
+                    if child.wrapping_sub(1) / MAX_CHILDREN != tid || root_of(child) != entry.cpu =>
+                {
+                    return broken(5, format!("thread {child} is no child of {tid} on CPU {}", entry.cpu));
                 }
                 Event::Release { channel, count, .. } => {
                     if let Some(says) = unreceivable(&state, channel, count) {

@@ -379,7 +379,7 @@ impl<F: FnMut(&'static str, u64) -> u64> Visit<Sim> for Each<F> {
 
 /// Lets `change` replace every value of `state` that is in no map, by name.
 fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64) {
-    state.own.words(&mut Each(|name, old| change(name, old)));
+    state.own.words(&mut Each(&mut *change));
     let mut of = |object: &str, name: &str, old| change(&format!("{object}.{name}"), old);
     state.at.words(&mut Each(|name, old| of(<AllocTable<Sim> as Object<Sim>>::NAME, name, old)));
     if let Some(pending) = state.pending.get_mut(state.current_cpu as usize) {

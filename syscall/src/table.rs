@@ -1,7 +1,7 @@
 //! The table of everything that a kernel entry can do: it drives whoever enumerates them.
 //!
 //! Together the rows are closed: each ends in a [`Next`] that [holds](Next::holds), and that is the condition of the
-//! row that goes on with it. What boots a CPU is not among them: it is `sched_init`, after which the main thread runs.
+//! row that goes on with it. What boots a CPU is not among them, since it may be refused: the prover's theorem `boot` is about it.
 use crate::effect::{self, Effect};
 use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
 use crate::message::Wake;

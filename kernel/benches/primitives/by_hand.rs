@@ -197,7 +197,7 @@ impl Kernel {
         // SAFETY: they are entries of this machine's tables.
         let page = unsafe {
             let directory = self.directory_entry(self.cur, va).read_volatile();
-            assert!(directory & PRESENT != 0 && va % PAGE_SIZE as u32 == 0);
+            assert!(directory & PRESENT != 0 && va.is_multiple_of(PAGE_SIZE as u32));
             self.page_entry(directory, va).read_volatile()
         };
         assert!(page & PRESENT != 0);

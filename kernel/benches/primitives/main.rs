@@ -12,7 +12,7 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_gr
 use domain::Map;
 use layer::constants::*;
 use layer::fields::{Containers, Context, Directories, Frames, Pde};
-use layer::machine::{Links, Lock};
+use layer::machine::Lock;
 use layer::state::Cpu;
 use layer::{channel, page_alloc, page_table, process, thread, vmx};
 use machine::{Bench, NPS};

@@ -16,7 +16,7 @@ impl<V, const N: usize> Array<V, N> {
     /// # Panics
     /// When it has not exactly so many elements: a bug.
     pub fn new(entries: &'static mut [V]) -> Self {
-        Array(entries.try_into().ok().expect("as many elements as the array has"))
+        Array(entries.try_into().expect("as many elements as the array has"))
     }
 }
 
