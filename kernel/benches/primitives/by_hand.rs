@@ -4,7 +4,9 @@ use kernel::home::links::Words;
 use kernel::layout::PAGE_SIZE;
 use kernel::lock::Lock;
 use kernel::user_space::entry::{ADDRESS, PRESENT, TABLE};
-use layer::constants::{KERN_LOW, MAGIC_NUMBER, MAX_PAGE, NO_THREAD, NUM_CHAN, NUM_ID, NUM_PROC, VMX_SIZE};
+use layer::constants::{
+    ADR_HIGH, ADR_LOW, KERN_LOW, MAGIC_NUMBER, MAX_PAGE, NO_THREAD, NUM_CHAN, NUM_ID, NUM_PROC, VMX_SIZE,
+};
 use layer::fields::{Container, Context, Frame, kind};
 use layer::vmcs::VMCS_SIZE;
 use layer::vmx::{Place, REGISTERS};
@@ -131,7 +133,9 @@ impl Kernel {
         page
     }
 
+    /// The directory entry of a user's address: others are the kernel's own.
     fn directory_entry(&self, thread: u32, va: u32) -> *mut u64 {
+        assert!((ADR_LOW..ADR_HIGH).contains(&va));
         let at = self.memory.spaces.directory_entry(thread.into(), (va >> 21).into()).expect("a user address");
         self.memory.map.pointer(at)
     }

@@ -2,16 +2,20 @@
 use crate::machine::{CONTEXT, Processor, assert_invariant, boot, memory, next, sleep};
 use domain::Map;
 use layer::channel::{Channel, Cv, acquire_lock_chan, release_lock_chan};
-use layer::constants::{MAX_CHILDREN, SLP_Q, TOTAL_CPU};
+use layer::constants::{MAX_CHILDREN, NUM_PROC, SLP_Q, TOTAL_CPU};
 use layer::process::proc_create;
 use layer::thread::{thread_sleep, thread_wakeup};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Up to so many children of the running thread, which get no pages.
+/// Up to so many children of the running thread, which get no pages: no more than it can have, and than there are numbers for.
 fn children(cpu: &mut Processor, many: u32) -> Vec<u32> {
-    let left = MAX_CHILDREN - cpu.own.ac.get([cpu.own.cur]).nchildren;
-    (0..many.min(left)).map(|_| proc_create(cpu, 0, 0, 0).expect("a child number is free")).collect()
+    let cur = cpu.own.cur;
+    let has = cpu.own.ac.get([cur]).nchildren;
+    let numbers = NUM_PROC.saturating_sub(cur * MAX_CHILDREN + 1 + has);
+    (0..many.min(MAX_CHILDREN - has).min(numbers))
+        .map(|_| proc_create(cpu, 0, 0, 0).expect("a child number is free"))
+        .collect()
 }
 
 proptest! {
