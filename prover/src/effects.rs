@@ -8,18 +8,18 @@ use crate::explore::catch_panics;
 use crate::machine::{Moves, Sym};
 use crate::mutant::is_running;
 use crate::prove::{Ground, Outcome, feasible, run_proof, unknown_arguments};
-use crate::state::State;
+use crate::state::{self, State};
 use crate::suite::side_by_side;
+use crate::visit::values;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Data, Geometry, Sink, X64};
 use layer::contract::{Answer, Contract};
 use layer::fields::{FIELDS, bounds};
 use layer::log::Event;
-use layer::machine::{Object, Visit};
+use layer::machine::Object;
 use layer::memory::{Access, Chunk};
-use layer::page_alloc::AllocTable;
 use layer::primitive::{Kind, Primitive, TABLE, primitives};
-use layer::queue::{Family, Pending, Queue};
+use layer::queue::{Family, Pending};
 use layer::stuck::Stuck;
 use serde::Serialize;
 use sim::log::reference_name;
@@ -54,9 +54,12 @@ pub(crate) fn see(terms: &[Term]) {
 /// The code under proof had the lock of a row that is no part of the state.
 pub(crate) fn see_row<G: Geometry, T: Object<Sym<G>>>(taken: &T, left: &T) {
     if is_running() && engine(|e| e.seen.is_some()) {
-        let (taken, left) = (words(T::NAME, &mut taken.snapshot()), words(T::NAME, &mut left.snapshot()));
-        let rows = taken.into_iter().zip(left).map(|((name, old), (_, new))| (name, old, new));
-        engine(|e| e.seen.as_mut().into_iter().for_each(|seen| seen.rows.extend(rows.clone())));
+        let rows = words(taken).zip(words(left)).map(|((name, old), (_, new))| (name, old, new));
+        engine(|e| {
+            if let Some(seen) = &mut e.seen {
+                seen.rows.extend(rows);
+            }
+        });
     }
 }
 
@@ -295,46 +298,14 @@ fn reads(terms: &BTreeSet<Term>, names: &BTreeSet<String>, effects: &mut Effects
 
 /// The values of a state that are in no map, by name.
 fn scalars<G: Geometry>(state: &State<G>) -> Vec<(String, Term)> {
-    let mut state = state.snapshot();
-    let mut scalars = Scalars("", Vec::new());
-    state.own.words(&mut scalars);
-    let mut scalars = scalars.1;
-    scalars.extend(words(<AllocTable<Sym<G>> as Object<Sym<G>>>::NAME, &mut state.at));
-    scalars.extend(words(<Queue<Sym<G>> as Object<Sym<G>>>::NAME, &mut state.pending));
-    scalars.extend([("boot.nps".to_string(), state.boot.nps.0), ("boot.norm".to_string(), state.boot.norm.0)]);
-    scalars
+    let own = state::scalars(state).into_iter().map(|(name, term)| (name.to_string(), term));
+    let boot = [("boot.nps".to_string(), state.boot.nps.0), ("boot.norm".to_string(), state.boot.norm.0)];
+    own.chain(words(&state.at)).chain(words(&state.pending)).chain(boot).collect()
 }
 
 /// The words of an object, by name.
-fn words<G: Geometry, T: Object<Sym<G>>>(name: &'static str, object: &mut T) -> Vec<(String, Term)> {
-    let mut words = Scalars(name, Vec::new());
-    object.words(&mut words);
-    words.1
-}
-
-/// Collects values by name, which begins with that of their object, if there is one.
-struct Scalars(&'static str, Vec<(String, Term)>);
-
-impl Scalars {
-    fn see(&mut self, name: &str, term: Term) {
-        let dot = if self.0.is_empty() { "" } else { "." };
-        self.1.push((format!("{}{dot}{name}", self.0), term));
-    }
-}
-
-impl<G: Geometry> Visit<Sym<G>> for Scalars {
-    fn word(&mut self, name: &'static str, word: &mut SymWord) {
-        self.see(name, word.0);
-    }
-    fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-        self.see(name, wide.0);
-    }
-    fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-        self.see(name, nat.0);
-    }
-    fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-        self.see(name, flag.0);
-    }
+fn words<G: Geometry, T: Object<Sym<G>>>(object: &T) -> impl Iterator<Item = (String, Term)> {
+    values(object).into_iter().map(|(name, term)| (format!("{}.{name}", T::NAME), term))
 }
 
 /// The terms that a call gives.

@@ -366,7 +366,7 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
         Verdict::Sat => refuted(&asked, clause),
         Verdict::Unknown => match engine(|e| e.again.clone()) {
             Some(again) => again.note(Unrun::Incomplete(UNDECIDED.to_string())),
-            None if engine(|e| e.mutation.limit().is_some()) => {
+            None if engine(|e| e.mutation.is_planted()) => {
                 // The mutant's path is that of the code up to here: if the clause cannot hold on it, it is broken.
                 if apart(|| check(&[goal], Aim::Part)) == Verdict::Unsat {
                     engine(|e| e.fail(clause, Reason::Vacuous));

@@ -32,6 +32,7 @@ mod state;
 mod suite;
 mod system;
 mod theorems;
+mod visit;
 mod word;
 
 pub use choice::{Choice, Others};

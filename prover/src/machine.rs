@@ -6,7 +6,7 @@ mod unknown;
 
 pub use lock::{SymChannels, SymLock};
 pub(crate) use moves::{CHANNELS, Duty, Moves, Relation};
-pub(crate) use unknown::{MakeUnknown, at_version, key_bounds, next_version, quantified, unknown_object};
+pub(crate) use unknown::{at_version, key_bounds, make_unknown, next_version, quantified, unknown_object};
 
 use crate::effects::see_event;
 use crate::engine::engine;

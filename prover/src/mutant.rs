@@ -123,6 +123,11 @@ impl Mutation {
         Mutation { planted: Some(Planted { mutant, limit }), ..Mutation::default() }
     }
 
+    /// Whether the code behaves like a mutant of it.
+    pub fn is_planted(&self) -> bool {
+        self.planted.is_some()
+    }
+
     /// How long one question may take, in milliseconds, if the code behaves like a mutant of it.
     pub fn limit(&self) -> Option<u32> {
         self.planted.map(|planted| planted.limit)

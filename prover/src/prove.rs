@@ -238,7 +238,7 @@ const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry
 pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     if G::ENTRIES != <<Sim as Domain>::Geometry as Geometry>::ENTRIES {
         Err(NO_MACHINE)
-    } else if engine(|e| e.mutation.limit().is_some()) {
+    } else if engine(|e| e.mutation.is_planted()) {
         Err(MUTANT)
     } else {
         Ok(())

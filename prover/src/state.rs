@@ -1,14 +1,15 @@
 //! A symbolic state: what a proof starts from, and what it ends in.
 use crate::engine::engine;
-use crate::machine::{MakeUnknown, Moves, Sym, SymChannels, SymLinks, SymLock, unknown_object};
+use crate::machine::{Moves, Sym, SymChannels, SymLinks, SymLock, make_unknown, unknown_object};
 use crate::map::{Identity, Origin};
 use crate::mutant::running;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use crate::visit::{each, values};
+use crate::word::{SymFlag, SymWord};
 use domain::{Field, Geometry, Home};
 use layer::channel::Channels;
 use layer::fields::*;
 use layer::invariant::View;
-use layer::machine::{ChannelPool, Machine, Object, Spec, Visit};
+use layer::machine::{ChannelPool, Machine, Object, Spec};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Fifo, Queue, Threads};
 use layer::ring::Ring;
@@ -136,7 +137,7 @@ impl<G: Geometry> State<G> {
             boot: boot(),
             current_cpu: word("current_CPU_ID"),
         };
-        state.own.words(&mut MakeUnknown { origin: NOW, prefix: "", wanted: &|_| true });
+        state.own.words(&mut make_unknown(NOW, "", |_| true));
         state
     }
 
@@ -144,7 +145,7 @@ impl<G: Geometry> State<G> {
     /// part of.
     pub fn renewed(&self, names: &[&'static str], origin: Origin) -> State<G> {
         let mut state = self.snapshot();
-        state.own.words(&mut MakeUnknown { origin, prefix: "", wanted: &|name| names.contains(&name) });
+        state.own.words(&mut make_unknown(origin, "", |name| names.contains(&name)));
         each_map!([&mut] state, |name, map| if names.contains(&name) {
             map.renew(origin)
         });
@@ -186,11 +187,8 @@ impl<G: Geometry> State<G> {
     pub fn identity(&self) -> Vec<Identity> {
         let mut identity = Vec::new();
         each_map!([&] self, |_name, map| identity.push(map.identity()));
-        let mut words = ValueIdentity(&mut identity);
-        let mut state = self.snapshot();
-        state.own.words(&mut words);
-        state.at.words(&mut words);
-        state.pending.words(&mut words);
+        let values = [scalars(self), values(&self.at), values(&self.pending)].concat();
+        identity.extend(values.into_iter().map(|(_, value)| Identity::Value(value)));
         identity.extend([self.boot.nps, self.boot.norm, self.current_cpu].map(|word| Identity::Value(word.0)));
         identity
     }
@@ -271,8 +269,7 @@ impl<G: Geometry> State<G> {
 
 /// What tells a shared object from those that differ from it.
 pub(crate) fn object_identity<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Vec<Identity> {
-    let mut identity = Vec::new();
-    object.snapshot().words(&mut ValueIdentity(&mut identity));
+    let mut identity: Vec<Identity> = values(object).into_iter().map(|(_, value)| Identity::Value(value)).collect();
     let any: &dyn Any = object;
     if let Some(at) = any.downcast_ref::<AllocTable<Sym<G>>>() {
         identity.extend([at.frames.identity(), at.owner.0.owners.identity()]);
@@ -291,44 +288,11 @@ pub(crate) fn channels_identity<G: Geometry>(channels: &Channels<Sym<G>>) -> Vec
     vec![channels.pool.identity(), ghost.locks.identity(), channels.mailbox.identity(), ghost.defined.identity()]
 }
 
-/// Collects what tells values apart that are in no map.
-struct ValueIdentity<'a>(&'a mut Vec<Identity>);
-
-impl<G: Geometry> Visit<Sym<G>> for ValueIdentity<'_> {
-    fn word(&mut self, _: &'static str, word: &mut SymWord) {
-        self.0.push(Identity::Value(word.0));
-    }
-    fn wide(&mut self, _: &'static str, wide: &mut SymWide) {
-        self.0.push(Identity::Value(wide.0));
-    }
-    fn nat(&mut self, _: &'static str, nat: &mut SymNat) {
-        self.0.push(Identity::Value(nat.0));
-    }
-    fn flag(&mut self, _: &'static str, flag: &mut SymFlag) {
-        self.0.push(Identity::Value(flag.0));
-    }
-}
-
 /// The values of the state that are in no map, by name.
 pub(crate) fn scalars<G: Geometry>(state: &State<G>) -> Vec<(&'static str, Term)> {
-    struct Collect(Vec<(&'static str, Term)>);
-    impl<G: Geometry> Visit<Sym<G>> for Collect {
-        fn word(&mut self, name: &'static str, word: &mut SymWord) {
-            self.0.push((name, word.0));
-        }
-        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-            self.0.push((name, wide.0));
-        }
-        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-            self.0.push((name, nat.0));
-        }
-        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-            self.0.push((name, flag.0));
-        }
-    }
-    let mut collect = Collect(Vec::new());
-    state.snapshot().own.words(&mut collect);
-    collect.0
+    let mut scalars = Vec::new();
+    state.snapshot().own.words(&mut each(|name, _, term| scalars.push((name, *term))));
+    scalars
 }
 
 /// The field `name` is `object` or a companion of it.

@@ -209,7 +209,7 @@ impl Job {
             engine(|e| {
                 e.mutation = mutation();
                 // A mutant that one question does not kill, another may, or another solver.
-                if e.mutation.limit().is_some() {
+                if e.mutation.is_planted() {
                     e.solver.hurry();
                 }
             });

@@ -627,6 +627,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::impossible_comparisons, reason = "that is the point")]
     fn an_assumption_that_cannot_hold_is_vacuous() {
         let outcome = proved(|| {
             let mut outcome = run_proof::<X64>(Ground::Derived, &|state, _, outcome| {

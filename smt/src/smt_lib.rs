@@ -88,7 +88,9 @@ impl Dialect {
         match self {
             // Steps can be slow, and the machine busy.
             Dialect::Steps if !hurry => bound * 10 + Duration::from_secs(5),
-            _ => bound + Duration::from_millis(500),
+            Dialect::Steps | Dialect::Milliseconds | Dialect::Cvc5 | Dialect::Plain => {
+                bound + Duration::from_millis(500)
+            }
         }
     }
 }

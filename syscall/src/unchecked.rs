@@ -47,7 +47,6 @@ pub struct Address<M: Machine>(M::Word);
 impl<M: Machine> Address<M> {
     /// The address, if it lies in the user window.
     #[track_caller]
-    #[allow(clippy::manual_range_contains, reason = "a range of constants cannot be asked for a word of any domain")]
     pub fn in_window(address: Unchecked<M::Word>) -> Option<Self> {
         let va = address.any();
         (va >= ADR_LOW && va < ADR_HIGH).then_some(Address(va))

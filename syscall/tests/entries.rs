@@ -408,8 +408,8 @@ fn thread_info_tells_of_the_threads_of_this_cpu() {
     let next = begin(&mut cpu, Call::Exit as u32, [0]);
     assert!(drive(&mut cpu, next));
     let me = cpu.own.cur;
-    let mut state = |thread| ThreadState::from_number(call(&mut cpu, Call::ThreadInfo as u32, [thread]).1);
-    let states = [FIRST, FIRST + 1, 8 * FIRST + 1].map(|thread| state(thread));
+    let state = |thread| ThreadState::from_number(call(&mut cpu, Call::ThreadInfo as u32, [thread]).1);
+    let states = [FIRST, FIRST + 1, 8 * FIRST + 1].map(state);
     let ended = |thread| if me == thread { ThreadState::Running } else { ThreadState::Ended };
     assert_eq!(states, [ThreadState::Receiving, ended(FIRST + 1), ended(8 * FIRST + 1)].map(Some));
 }

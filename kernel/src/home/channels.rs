@@ -17,7 +17,7 @@ use layer::machine::{CHANNEL_RANK, ChannelPool, Machine};
 
 /// Memory with a row a channel, each guarded by that channel's lock.
 #[derive(Clone, Copy, Debug)]
-struct Guarded<T> {
+pub struct Guarded<T> {
     rows: *mut T,
 }
 
@@ -35,7 +35,7 @@ impl<T> Guarded<T> {
     /// # Safety
     /// A row, of this or of a copy of it, is loaded from or stored to only by the CPU that holds the lock of that channel, or
     /// while no other CPU runs: at boot, or where all of them wait.
-    unsafe fn new(rows: &'static mut [T]) -> Self {
+    pub unsafe fn new(rows: &'static mut [T]) -> Self {
         assert_eq!(rows.len(), NUM_CHAN as usize, "each channel has a row");
         Guarded { rows: rows.as_mut_ptr() }
     }
@@ -55,19 +55,7 @@ impl<T> Guarded<T> {
 pub type Block = [u32; 4];
 
 /// The control blocks of the channels.
-#[derive(Clone, Copy, Debug)]
-pub struct Blocks(Guarded<Block>);
-
-impl Blocks {
-    /// Blocks in this memory.
-    ///
-    /// # Safety
-    /// As for [`Mail::new`].
-    pub unsafe fn new(blocks: &'static mut [Block]) -> Self {
-        // SAFETY: the caller keeps to it.
-        Blocks(unsafe { Guarded::new(blocks) })
-    }
-}
+pub type Blocks = Guarded<Block>;
 
 impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     #[allow(clippy::single_range_in_vec_init, reason = "a range a coordinate, and there is one")]
@@ -77,14 +65,14 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     #[inline(always)]
     fn load(&self, [channel]: [u32; 1]) -> SyncChannel<D> {
         // SAFETY: it is the row of a channel whose lock this CPU holds.
-        let [to, senderpaddr, count, busy] = unsafe { self.0.row(channel).read() };
+        let [to, senderpaddr, count, busy] = unsafe { self.row(channel).read() };
         SyncChannel { to, senderpaddr, count, busy }
     }
     #[inline(always)]
     fn store(&mut self, [channel]: [u32; 1], value: SyncChannel<D>) {
         let SyncChannel { to, senderpaddr, count, busy } = value;
         // SAFETY: as in `load`.
-        unsafe { self.0.row(channel).write([to, senderpaddr, count, busy]) }
+        unsafe { self.row(channel).write([to, senderpaddr, count, busy]) }
     }
 }
 
@@ -92,20 +80,9 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
 pub type Mailbox = [u8; PAGE_SIZE as usize];
 
 /// The mailboxes of the channels.
-#[derive(Clone, Copy, Debug)]
-pub struct Mail(Guarded<Mailbox>);
+pub type Mail = Guarded<Mailbox>;
 
 impl Mail {
-    /// Mailboxes in this memory.
-    ///
-    /// # Safety
-    /// A row of this map, or of a copy of it, is loaded from or stored to only by the CPU that holds the lock of that
-    /// channel, or while no other CPU runs: at boot, or where all of them wait.
-    pub unsafe fn new(mailboxes: &'static mut [Mailbox]) -> Self {
-        // SAFETY: the caller keeps to it.
-        Mail(unsafe { Guarded::new(mailboxes) })
-    }
-
     /// The place of `length` bytes of a mailbox, from byte `at` on.
     ///
     /// # Panics
@@ -113,7 +90,7 @@ impl Mail {
     #[inline(always)]
     fn at(&self, channel: u32, at: u32, length: u32) -> *mut u8 {
         assert!(at <= PAGE_SIZE && length <= PAGE_SIZE - at, "a mailbox has no {length} bytes from {at} on");
-        self.0.row(channel).cast::<u8>().wrapping_add(at as usize)
+        self.row(channel).cast::<u8>().wrapping_add(at as usize)
     }
 
     /// The first bytes of a mailbox.

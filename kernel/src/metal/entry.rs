@@ -1,8 +1,7 @@
 //! Ways into the kernel, after the stubs of entry.s.
 //!
-//! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context,
-//!   and the image's `system_call` or `entry` hook runs on the empty kernel
-//!   stack. If `system_call` returns, the same program goes on at once.
+//! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context, and the image's
+//!   `system_call` or `entry` hook runs on the empty kernel stack. If `system_call` returns, the same program goes on at once.
 //! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and only there.
 //! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
 //!   ring 0, where nothing may go wrong: [`report`] has the last word.

@@ -4,17 +4,18 @@ use crate::explore::condition;
 use crate::machine::Sym;
 use crate::map::{Origin, SymMap};
 use crate::prove::{Outcome, run_paths};
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use crate::visit::{each, values};
+use crate::word::SymWord;
 use domain::{Field, Geometry};
 use layer::channel::Channels;
 use layer::fields::{ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts};
-use layer::machine::{Object, Visit};
+use layer::machine::Object;
 use layer::page_alloc::AllocTable;
 use layer::queue::Threads;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
 use smt::solver::{Solver, Verdict};
-use smt::term::{Arena, FRESH, Node, Range, Term};
+use smt::term::{Arena, FRESH, Node, Term};
 use std::any::Any;
 use std::cell::RefCell;
 use std::path::Path;
@@ -177,38 +178,24 @@ pub(crate) fn object_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, old: 
         rests::<G, Frames>(origin, &at.frames);
         rests::<G, Owners>(origin, &at.owner.0.owners);
     }
-    old.snapshot().words(&mut Rest { origin, object: T::NAME });
+    old.snapshot().words(&mut each(|name, range, old| {
+        let name = origin.name(&format!("{}.{name}", T::NAME));
+        let worth = u64::try_from(value(*old)).expect("no value is below 0");
+        tell(engine(|e| e.arena.var(&name, range)), worth);
+    }));
 }
 
 /// The others leave a row alone; where it is no part of the state, its words, which are unknowns in `new`, are the world's.
 pub(crate) fn row_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, row: SymWord, own: Option<&T>, new: &T) {
-    struct Words {
-        family: &'static str,
-        row: u32,
-    }
-    impl Words {
-        fn tell(&self, name: &str, term: Term) {
-            let worth = with(|c| c.world.row(self.family, self.row, name)).expect("values are known inside walk");
-            tell(term, worth);
-        }
-    }
-    impl<G: Geometry> Visit<Sym<G>> for Words {
-        fn word(&mut self, name: &'static str, word: &mut SymWord) {
-            self.tell(name, word.0);
-        }
-        fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-            self.tell(name, wide.0);
-        }
-        fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-            self.tell(name, nat.0);
-        }
-        fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-            self.tell(name, flag.0);
-        }
-    }
     match own {
         Some(old) => object_rests(origin, old),
-        None if is_known() => new.snapshot().words(&mut Words { family: T::NAME, row: known(row.0) }),
+        None if is_known() => {
+            let row = known(row.0);
+            for (name, term) in values(new) {
+                let worth = with(|c| c.world.row(T::NAME, row, name)).expect("values are known inside walk");
+                tell(term, worth);
+            }
+        }
         None => {}
     }
 }
@@ -219,35 +206,6 @@ pub(crate) fn channels_rest<G: Geometry>(origin: Origin, old: &Channels<Sym<G>>)
     rests::<G, Mailboxes>(origin, &old.mailbox);
     rests::<G, ChannelLocks>(origin, &old.ghost.0.locks);
     rests::<G, DefinedMail>(origin, &old.ghost.0.defined);
-}
-
-/// Tells what the values of an object are that are in no map.
-struct Rest {
-    origin: Origin,
-    object: &'static str,
-}
-
-impl Rest {
-    fn tell(&self, name: &str, range: Range, old: Term) {
-        let name = self.origin.name(&format!("{}.{name}", self.object));
-        let worth = u64::try_from(value(old)).expect("no value is below 0");
-        tell(engine(|e| e.arena.var(&name, range)), worth);
-    }
-}
-
-impl<G: Geometry> Visit<Sym<G>> for Rest {
-    fn word(&mut self, name: &'static str, word: &mut SymWord) {
-        self.tell(name, Range::WORD, word.0);
-    }
-    fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-        self.tell(name, Range::WIDE, wide.0);
-    }
-    fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-        self.tell(name, Range::Nat, nat.0);
-    }
-    fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-        self.tell(name, Range::Bool, flag.0);
-    }
 }
 
 /// What a leaf of a map is worth at a key.

@@ -4,12 +4,13 @@ use crate::engine::engine;
 use crate::facts::{Quantified, Trigger};
 use crate::map::Origin;
 use crate::state::is_part;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use crate::visit::each;
+use crate::word::SymWord;
 use domain::Geometry;
 use layer::fields::{FIELDS, bounds};
 use layer::invariant::{IGNORE, Keys};
 use layer::machine::{Object, Visit};
-use smt::term::{Name, Range, Term};
+use smt::term::{Name, Term};
 
 /// A version that no object has yet.
 pub(crate) fn next_version() -> Origin {
@@ -65,36 +66,19 @@ pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
     limits
 }
 
-/// Makes values that are in no map unknown, at version `origin`: those that `wanted` picks.
-pub(crate) struct MakeUnknown<'a> {
-    pub origin: Origin,
-    /// What is before their names.
-    pub prefix: &'a str,
-    pub wanted: &'a dyn Fn(&str) -> bool,
-}
-
-impl MakeUnknown<'_> {
-    fn make(&self, name: &str, range: Range, term: &mut Term) {
-        if (self.wanted)(name) {
-            let name = self.origin.name(&format!("{}{name}", self.prefix));
+/// Makes values that are in no map unknown, at version `origin`: those that `wanted` picks. `prefix` is what is before their
+/// names.
+pub(crate) fn make_unknown<G: Geometry>(
+    origin: Origin,
+    prefix: &str,
+    wanted: impl Fn(&str) -> bool,
+) -> impl Visit<Sym<G>> {
+    each(move |name, range, term| {
+        if wanted(name) {
+            let name = origin.name(&format!("{prefix}{name}"));
             *term = engine(|e| e.arena.var(&name, range));
         }
-    }
-}
-
-impl<G: Geometry> Visit<Sym<G>> for MakeUnknown<'_> {
-    fn word(&mut self, name: &'static str, word: &mut SymWord) {
-        self.make(name, Range::WORD, &mut word.0);
-    }
-    fn wide(&mut self, name: &'static str, wide: &mut SymWide) {
-        self.make(name, Range::WIDE, &mut wide.0);
-    }
-    fn nat(&mut self, name: &'static str, nat: &mut SymNat) {
-        self.make(name, Range::Nat, &mut nat.0);
-    }
-    fn flag(&mut self, name: &'static str, flag: &mut SymFlag) {
-        self.make(name, Range::Bool, &mut flag.0);
-    }
+    })
 }
 
 /// An object of which nothing is known, at version `origin`.
@@ -105,6 +89,6 @@ pub(crate) fn unknown_object<G: Geometry, T: Object<Sym<G>>>(origin: Origin) -> 
 /// As [`unknown_object`], for one whose words are called after `name`.
 pub(super) fn unknown_row<G: Geometry, T: Object<Sym<G>>>(origin: Origin, name: &str) -> T {
     let mut object = T::new(origin);
-    object.words(&mut MakeUnknown { origin, prefix: &format!("{name}."), wanted: &|_| true });
+    object.words(&mut make_unknown(origin, &format!("{name}."), |_| true));
     object
 }

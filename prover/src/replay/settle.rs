@@ -13,6 +13,7 @@ use sim::witness::{Cell, OTHER_PENDING, Values, Witness};
 use smt::solver::Verdict;
 use smt::term::{FRESH, Node, Term};
 use std::collections::BTreeMap;
+use std::iter;
 
 /// Time for a state, in milliseconds.
 const PATIENCE: u32 = 4_000;
@@ -234,7 +235,7 @@ impl Settling<'_> {
             (Some(None), _) => found.iter().map(|&frame| frame..frame + 1).collect(),
             (_, Some(&first)) if first > KERN_LOW => {
                 let last = found[found.len() - 1];
-                found.iter().map(|&frame| frame..frame + 1).chain([last..all.end.max(last + 1)]).collect()
+                found.iter().map(|&frame| frame..frame + 1).chain(iter::once(last..all.end.max(last + 1))).collect()
             }
             _ => vec![all],
         };

@@ -170,7 +170,7 @@ fn arguments_that_are_no_words() {
         Some(2)
     );
     assert_eq!(ask(&mut session, &load(2, 0))["result"], 0x0201);
-    let fault = ask(&mut session, &format!(r#"{{"call":"exec_load","args":[1,"0x5000_0000",77]}}"#));
+    let fault = ask(&mut session, r#"{"call":"exec_load","args":[1,"0x5000_0000",77]}"#);
     assert_eq!(fault["result"], json!({"fault": true}));
     assert_eq!(ask(&mut session, r#"{"state":"ti"}"#)["value"], json!({"addr": 0x5000_0000, "ra": 77}));
     ask(&mut session, r#"{"call":"proc_exit_user","args":[[10,11,12]]}"#);

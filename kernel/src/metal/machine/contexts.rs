@@ -13,7 +13,8 @@ const _: () = assert!(context::Slot::Eip as u32 == slot::EIP && context::Slot::E
 const _: () = assert!(context::Slot::Eax as u32 == slot::EAX && context::Slot::R10 as u32 == slot::R10);
 const _: () = assert!(context::Slot::Eflags as u32 == slot::EFLAGS && context::Slot::Ebx as u32 == slot::EBX);
 
-/// The user contexts of a CPU's threads: 25 words a thread, and floating-point state that is not the layer's, in a slice of kernel memory that this CPU has for itself.
+/// The user contexts of a CPU's threads: 25 words a thread, and floating-point state that is not the layer's, in a slice of
+/// kernel memory that this CPU has for itself.
 ///
 /// Different keys are different words of the slice. The stubs write the row of the program that they interrupt, and
 /// only while no other code of the CPU runs; they get its address from [`UserContexts::row`].

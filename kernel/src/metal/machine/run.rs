@@ -163,11 +163,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    let thread = match entry {
-        Ok(next) => steps(layer, next),
-        Err(stuck) => Err(stuck),
-    };
-    let thread = match thread {
+    let thread = match steps(layer, entry) {
         Ok(thread) => thread,
         Err(stuck) => is_stuck(stuck),
     };
@@ -189,13 +185,14 @@ fn is_stuck(stuck: Stuck) -> ! {
     panic!("a precondition was broken: {stuck:?}")
 }
 
-/// Takes steps until a program goes on, and says whose. A CPU that has none for ever halts in there.
+/// Takes the steps after an entry until a program goes on, and says whose. A CPU that has none for ever halts in there.
 #[inline(always)]
-fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
+fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, Stuck> {
+    let mut next = entry?;
     // Most often a switch to a program is all.
     if let Next::Switch(_) = next {
         match step(layer, next)? {
-            Step::User(to_user) | Step::Kernel(Next::ToUser(to_user)) => return Ok(to_user.thread),
+            Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
         checkpoint::pass(layer, Rest::Step);
@@ -208,20 +205,23 @@ fn steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
 fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
         match step(layer, next)? {
-            Step::User(to_user) | Step::Kernel(Next::ToUser(to_user)) => return Ok(to_user.thread),
+            Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
         checkpoint::pass(layer, Rest::Step);
     }
 }
 
-/// Takes one step.
+/// Takes one step; one that ends in a program is out of the kernel.
 #[inline(always)]
 fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
     if let Next::Switch(_) = next {
         ledger().runs(layer.own.cpu, layer.own.cur);
     }
-    next.step(layer)
+    Ok(match next.step(layer)? {
+        Step::Kernel(Next::ToUser(to_user)) => Step::User(to_user),
+        step => step,
+    })
 }
 
 /// Which thread a CPU runs, for a report.
