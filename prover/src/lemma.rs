@@ -49,7 +49,10 @@ pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
         bytes: [call.words[0]; 8],
     };
     moves.owe("before a call");
-    if !engine(|e| e.replaying()) {
+    if engine(|e| e.replaying()) {
+        // Proved when the path first came here: of what was known then, the rest of the path may know nothing.
+        moves.duties.take();
+    } else {
         let premise = || clause::premise_of(call.name);
         let required = || clause::required_by(call.name);
         let fresh = engine(|e| e.fresh);

@@ -41,7 +41,6 @@ impl<G: Geometry> System for Sym<G> {
         asked();
         flag("has_image").holds().then(|| Image {
             entry: Unchecked::new(SymWide(engine(|e| e.machine_says("image.entry", Range::WIDE)))),
-            pages: said("image.pages"),
             frames: said("image.frames"),
         })
     }

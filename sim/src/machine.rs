@@ -148,7 +148,6 @@ impl System for Sim {
         let image = &board.archive.get(index as usize)?.image;
         Some(Image {
             entry: Unchecked::new(image.entry().into()),
-            pages: Unchecked::new(image.pages()),
             frames: Unchecked::new(image.frames()),
         })
     }

@@ -11,10 +11,9 @@ use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
 /// What answers say, and the greatest value of each: what is not said is 0.
-const SAYS: [(&str, u64); 11] = [
+const SAYS: [(&str, u64); 10] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),
-    ("image.pages", u32::MAX as u64),
     ("image.frames", u32::MAX as u64),
     ("has_page", 1),
     ("page.address", u32::MAX as u64),
@@ -68,7 +67,6 @@ impl Script {
         let said = self.next();
         (said.says("has_image") != 0).then(|| Image {
             entry: Unchecked::new(said.says("image.entry")),
-            pages: Unchecked::new(said.says("image.pages") as u32),
             frames: Unchecked::new(said.says("image.frames") as u32),
         })
     }

@@ -65,12 +65,12 @@ fn the_machine_answers_what_it_is_told() {
     let start = Values::default().scalar("has_start", 1).scalar("start.image", 8).scalar("start.quota", 9);
     let image = |frames| {
         let image = Values::default().scalar("has_image", 1).scalar("image.entry", 1 << 30);
-        image.scalar("image.pages", 3).scalar("image.frames", frames)
+        image.scalar("image.frames", frames)
     };
     let main = |frames| Witness::boot(0).machine_says(start.clone()).machine_says(image(frames)).enter("main").unwrap();
     let loads = main(9);
     assert!(
-        loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, pages: 3, page: 0 })"),
+        loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, page: 0 })"),
         "{loads:?}"
     );
     assert!(loads.broken.is_empty(), "{loads:?}");
@@ -79,12 +79,10 @@ fn the_machine_answers_what_it_is_told() {
     let byte = |value| Values::default().cell("page.bytes", &[5], "value", value);
     let load = |bytes| {
         let page = Values::default().scalar("has_page", 1).scalar("page.address", 1 << 30);
-        let witness = Witness::boot(0).argument("child", 1).argument("pages", 1).argument("parent", 1);
+        let witness = Witness::boot(0).argument("child", 1).argument("parent", 1);
         witness.machine_says(page).machine_says(bytes).enter("load")
     };
-    assert!(
-        load(byte(255)).unwrap().answer.starts_with("Load(Load { parent: Main, child: 1, image: 0, pages: 1, page: 1")
-    );
+    assert!(load(byte(255)).unwrap().answer.starts_with("Load(Load { parent: Main, child: 1, image: 0, page: 1"));
     assert!(matches!(load(byte(256)), Err(Refused::Witness(WitnessError::NoSuch(_)))));
     let nonsense = Witness::boot(0).machine_says(Values::default().scalar("nonsense", 1)).enter("main");
     assert!(matches!(nonsense, Err(Refused::Witness(WitnessError::NoSuch(_)))));

@@ -1,5 +1,6 @@
 //! The system calls, but for `spawn`, `send` and `recv`.
 use crate::memory::own_page;
+use crate::message::{receive, send};
 use crate::next::Next;
 use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back, back_with};
 use crate::spawn::{Parent, spawn};
@@ -36,8 +37,8 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             let result = get_quota(cpu)?;
             back(cpu, result)
         }
-        Call::Send => Ok(Next::GoOn(Stage::Send)),
-        Call::Recv => Ok(Next::GoOn(Stage::Receive)),
+        Call::Send => slowly(cpu, send),
+        Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
         Call::Puts => slowly(cpu, |cpu| {

@@ -55,6 +55,26 @@ impl<M: System + Spec> Made<'_, M> {
         at.own.uctxt.get([self.cur(), slot.into()]).value.low()
     }
 
+    /// The channel that a call names, if it names one, with `first` for its first argument.
+    fn channel(&self, first: M::Word) -> Option<M::Word> {
+        (first < CHANNELS).then(|| first + SLP_Q)
+    }
+
+    /// The channel that a call names which is begun again: by the registers that who runs has saved.
+    fn named(&self) -> Option<M::Word> {
+        self.channel(self.register(&self.before, slot::EBX))
+    }
+
+    /// What the trap has in `slot` of its registers.
+    fn trapped(&self, slot: u32) -> M::Word {
+        M::register(&self.arguments.registers, slot.into()).low()
+    }
+
+    /// The channel that a trap names, if it names one.
+    fn called(&self) -> Option<M::Word> {
+        self.channel(self.trapped(slot::EBX))
+    }
+
     /// The call ended with this error number.
     fn ended_with(&self, error: Error) -> bool {
         self.register(&self.after, slot::EAX) == error as u32
@@ -167,34 +187,45 @@ fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
 }
 
-/// The channel that a call of who runs names, if it names one.
-fn named<M: System + Spec>(m: &Made<'_, M>) -> Option<M::Word> {
-    let channel = m.register(&m.before, slot::EBX);
-    (channel < CHANNELS).then(|| channel + SLP_Q)
-}
-
-/// A call that transfers a message: the caller's page, the channel that it names, the caller's registers.
-fn transfer<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+/// A call that transfers a message by the channel `q`, if it names one: the caller's page map and quota, the caller's
+/// registers, that channel, and whoever sleeps there.
+fn transfer<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_, M>) {
     trap(m, &mut *may);
     page_of::<M>(m.cur(), &mut *may);
     sleep(m, &mut *may);
-    if let Some(q) = named(m) {
+    if let Some(q) = q {
         channel::<M>(q, may);
     }
 }
 
-/// A transfer was made, or refused, or is begun again some day.
-fn transferred<M: System + Spec>(m: &Made<'_, M>, busy: u32, stage: Stage) -> bool {
+/// What a send by the channel `q` may write beside what every transfer may: the message.
+fn sent<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_, M>) {
+    transfer(m, q, &mut *may);
+    if let Some(q) = q {
+        may("mailbox", "", &[q]);
+        may("mailbox.defined", "", &[q]);
+    }
+}
+
+/// What a receive by the channel `q` may write beside what every transfer may: the caller's page.
+fn received<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_, M>) {
+    transfer(m, q, &mut *may);
+    for field in ["HP", "HP.defined"] {
+        may(field, "page", &[m.cur()]);
+    }
+}
+
+/// A transfer by the channel `q` was made, which leaves its `busy` word so and wakes who sleeps there, or refused, or is
+/// begun again.
+fn transferred<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, busy: u32, stage: Stage) -> bool {
+    let made = || m.ended_with(Error::Succ) && q.is_some_and(|q| m.after.channels.pool.get([q]).busy == busy);
     match m.next {
         Next::Wake(wake) => {
-            m.stays()
-                && m.ended_with(Error::Succ)
-                && named(m).is_some_and(|q| {
-                    wake.cv + SLP_Q == q && wake.left == NUM_PROC && m.after.channels.pool.get([q]).busy == busy
-                })
+            m.stays() && made() && wake.left + 2 == NUM_PROC && q.is_some_and(|q| wake.cv + SLP_Q == q)
         }
-        Next::ToUser(_) => m.stays() && !m.ended_with(Error::Succ),
+        Next::ToUser(_) => m.stays() && (!m.ended_with(Error::Succ) || made()),
         Next::Switch(_) => !m.stays() && m.saved(stage),
+        Next::GoOn(again) => m.stays() && *again == stage,
         _ => false,
     }
 }
@@ -204,9 +235,14 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
             trap(m, &mut *may);
-            let argument = |slot: u32| M::register(&m.arguments.registers, slot.into()).low();
-            let number = argument(slot::EAX);
+            let number = m.trapped(slot::EAX);
             let is = |call: Call| number == call as u32;
+            if is(Call::Send) {
+                sent(m, m.called(), &mut *may);
+            }
+            if is(Call::Recv) {
+                received(m, m.called(), &mut *may);
+            }
             if is(Call::Puts) {
                 page_of::<M>(m.cur(), &mut *may);
             }
@@ -220,16 +256,21 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 console::<M>(&mut *may);
             }
         },
-        promise: |m| match m.next {
-            Next::GoOn(stage) => {
-                let expected = [(Call::Send, Stage::Send), (Call::Recv, Stage::Receive), (Call::Exit, Stage::Exited)];
-                let number = M::register(&m.arguments.registers, slot::EAX.into()).low();
-                m.stays() && m.stored() && expected.iter().any(|(call, to)| stage == to && number == *call as u32)
+        promise: |m| {
+            let number = m.trapped(slot::EAX);
+            let is = |call: Call| number == call as u32;
+            if is(Call::Send) {
+                return transferred(m, m.called(), FILLED, Stage::Send);
             }
-            Next::ToUser(_) => m.stays(),
-            Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
-            Next::Load(_) => m.stays(),
-            Next::Wake(_) => false,
+            if is(Call::Recv) {
+                return transferred(m, m.called(), FREE, Stage::Receive);
+            }
+            match m.next {
+                Next::GoOn(stage) => m.stays() && m.stored() && *stage == Stage::Exited && is(Call::Exit),
+                Next::ToUser(_) | Next::Load(_) => m.stays(),
+                Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
+                Next::Wake(_) => false,
+            }
         },
     }
 }
@@ -299,27 +340,16 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
 /// `send`: the caller's page map and quota, and one channel with its message.
 pub(crate) fn send<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
-            transfer(m, &mut *may);
-            if let Some(q) = named(m) {
-                may("mailbox", "", &[q]);
-                may("mailbox.defined", "", &[q]);
-            }
-        },
-        promise: |m| transferred(m, FILLED, Stage::Send),
+        frame: |m, may| sent(m, m.named(), may),
+        promise: |m| transferred(m, m.named(), FILLED, Stage::Send),
     }
 }
 
 /// `receive`: the caller's page map, quota and page, and one channel.
 pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
-            transfer(m, &mut *may);
-            for field in ["HP", "HP.defined"] {
-                may(field, "page", &[m.cur()]);
-            }
-        },
-        promise: |m| transferred(m, FREE, Stage::Receive),
+        frame: |m, may| received(m, m.named(), may),
+        promise: |m| transferred(m, m.named(), FREE, Stage::Receive),
     }
 }
 

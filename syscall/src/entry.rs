@@ -7,7 +7,7 @@ use crate::memory::{Reserved, reserve};
 use crate::message::{ENDED, receive, send};
 use crate::next::Next;
 use crate::spawn::{Parent, spawn};
-use crate::stage::{Stage, leave, may_sleep, sleep};
+use crate::stage::{Stage, is_main, leave, sleep};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
@@ -129,7 +129,7 @@ fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 /// # Errors
 /// None in kernel mode.
 fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    if !may_sleep(cpu)? {
+    if is_main(cpu)? {
         return leave(cpu, Stage::Exited);
     }
     let cv = Cv(ENDED.into());

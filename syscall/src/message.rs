@@ -3,20 +3,21 @@
 //! A channel has room for a message, or it has one, which its `busy` word says ([`FILLED`]; P29). Who has to wait sleeps
 //! on it, senders and receivers in one queue. Whenever the word changes, all who sleep are woken, and each begins again:
 //! so nobody sleeps while there is something for him to do, whichever of them is the first to have the lock.
-use crate::memory::own_page;
+use crate::memory::{Reserved, reserve};
 use crate::mode::is_kernel;
 use crate::next::Next;
 use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
-use crate::stage::{Stage, may_sleep, sleep};
+use crate::stage::{Stage, is_main, sleep};
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::{CHANNELS, Error};
 use layer::channel::{
     Cv, acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
 };
-use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
+use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, PAGE_SIZE, perm};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
+use layer::page_table::pt_read;
 use layer::process::proc_start_user2;
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -43,14 +44,6 @@ pub struct Wake<M: Machine> {
     pub left: M::Word,
 }
 
-impl<M: Machine> Wake<M> {
-    /// All who sleep on `cv` now are to be woken. They are at most so many as there are threads, and who comes later is
-    /// behind them in the queue and has seen why they are woken.
-    fn all(cv: Cv<M>) -> Self {
-        Wake { cv: cv.0, left: NUM_PROC.into() }
-    }
-}
-
 impl<M: Spec> Wake<M> {
     /// What a step counts on beside the invariant: the kernel runs, and there is such a condition variable.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
@@ -62,6 +55,7 @@ impl<M: Spec> Wake<M> {
 ///
 /// # Errors
 /// None in a state in which the wake-up is [ready](Wake::ready).
+#[inline]
 pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<M>, Stuck> {
     let Wake { cv, left } = wake;
     if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
@@ -70,7 +64,19 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
     Ok(Next::Wake(Wake { cv, left: left - 1 }))
 }
 
-/// The arguments of both calls, checked.
+/// All who sleep on `cv` now are woken. They are at most so many as there are threads, and who comes later is behind them in
+/// the queue and has seen why they are woken.
+///
+/// Mostly it is nobody, or one: the first two are woken at once, and the others step by step.
+#[inline(always)]
+fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
+    match wake_step(cpu, Wake { cv: cv.0, left: NUM_PROC.into() })? {
+        Next::Wake(wake) => wake_step(cpu, wake),
+        next => Ok(next),
+    }
+}
+
+/// The arguments of both calls, checked as far as they can be without a look at the page map.
 struct Message<M: System> {
     /// The channel, by its condition variable.
     cv: Cv<M>,
@@ -80,12 +86,10 @@ struct Message<M: System> {
     words: M::Word,
 }
 
-/// Checks the arguments of the running thread, whose buffer is to be written if `written`.
-///
-/// A page that the program has not touched yet is reserved, as its own access would have done.
-/// The main thread of a CPU, which must not wait, has no arguments.
-fn message<M: System>(cpu: &mut Cpu<'_, M>, written: bool) -> Result<Result<Message<M>, Error>, Stuck> {
-    if !may_sleep(cpu)? {
+/// The arguments of the running thread. The main thread of a CPU, which must not wait, has none.
+#[inline(always)]
+fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Result<Message<M>, Error>, Stuck> {
+    if is_main(cpu)? {
         return Ok(Err(Error::Ipc));
     }
     let (channel, address) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
@@ -93,21 +97,35 @@ fn message<M: System>(cpu: &mut Cpu<'_, M>, written: bool) -> Result<Result<Mess
     let Some(channel) = channel.below(CHANNELS) else {
         return Ok(Err(Error::InvalChid));
     };
-    let Some(address) = Address::in_window(address) else {
+    let Some(page) = Address::in_window(address) else {
         return Ok(Err(Error::InvalAddr));
     };
-    if address.offset() != 0 {
+    if page.offset() != 0 {
         return Ok(Err(Error::InvalAddr));
     }
-    let cur = get_curid(cpu)?;
-    Ok(match own_page(cpu, cur, &address)? {
-        Err(error) => Err(error),
-        Ok(page) if page.permission == perm::PTU || (page.permission == perm::PTUR && !written) => {
-            Ok(Message { cv: Cv(channel), page: address, words })
-        }
+    Ok(Ok(Message { cv: Cv(channel), page, words }))
+}
+
+/// What a call does whose page is not mapped, or not for this (`is_mapped`). A page that the program has not touched yet is
+/// reserved, as its own access would have done, and the call begins again.
+#[cold]
+#[inline(never)]
+fn without_page<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    message: Message<M>,
+    is_mapped: bool,
+    stage: Stage,
+) -> Result<Next<M>, Stuck> {
+    release_lock_chan(cpu, message.cv.channel())?;
+    if is_mapped {
         // The kernel's pages are not for programs, nor their own constants to write.
-        _ => Err(Error::InvalAddr),
-    })
+        return back(cpu, Err(Error::InvalAddr));
+    }
+    let cur = get_curid(cpu)?;
+    match reserve(cpu, cur, &message.page, perm::PTU)? {
+        Reserved::Exhausted => back(cpu, Err(Error::Mem)),
+        Reserved::Fresh | Reserved::Mapped => Ok(Next::GoOn(stage)),
+    }
 }
 
 /// `send(channel, address, words) -> words`, from the beginning.
@@ -115,20 +133,26 @@ fn message<M: System>(cpu: &mut Cpu<'_, M>, written: bool) -> Result<Result<Mess
 /// # Errors
 /// None in kernel mode, for any arguments.
 pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let Message { cv, page, words } = match message(cpu, false)? {
+    let message = match message(cpu)? {
         Ok(message) => message,
         Err(error) => return back(cpu, Err(error)),
     };
-    let channel = cv.channel();
+    let channel = message.cv.channel();
     acquire_lock_chan(cpu, channel)?;
-    if get_sync_chan_busy(cpu, channel)? == FILLED {
-        return sleep(cpu, cv, Stage::Send);
+    // Under the lock: so the compiler makes one walk of this and of the copy's.
+    let cur = get_curid(cpu)?;
+    let permission = pt_read(cpu, cur, message.page.word())? % PAGE_SIZE;
+    if permission != perm::PTU && permission != perm::PTUR {
+        return without_page(cpu, message, permission != 0, Stage::Send);
     }
-    let sent = ipc_send_body(cpu, channel, page.word(), words)?;
+    if get_sync_chan_busy(cpu, channel)? == FILLED {
+        return sleep(cpu, message.cv, Stage::Send);
+    }
+    let sent = ipc_send_body(cpu, channel, message.page.word(), message.words)?;
     set_sync_chan_busy(cpu, channel, FILLED.into())?;
     release_lock_chan(cpu, channel)?;
     answer(cpu, Ok(sent))?;
-    Ok(Next::Wake(Wake::all(cv)))
+    wake_all(cpu, message.cv)
 }
 
 /// `recv(channel, address, words, wait) -> words`, from the beginning.
@@ -136,23 +160,27 @@ pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 /// # Errors
 /// None in kernel mode, for any arguments.
 pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let Message { cv, page, words } = match message(cpu, true)? {
+    let message = match message(cpu)? {
         Ok(message) => message,
         Err(error) => return back(cpu, Err(error)),
     };
-    let waits = !argument(cpu, FOURTH)?.is(0);
-    let channel = cv.channel();
+    let channel = message.cv.channel();
     acquire_lock_chan(cpu, channel)?;
+    let cur = get_curid(cpu)?;
+    let permission = pt_read(cpu, cur, message.page.word())? % PAGE_SIZE;
+    if permission != perm::PTU {
+        return without_page(cpu, message, permission != 0, Stage::Receive);
+    }
     if get_sync_chan_busy(cpu, channel)? != FILLED {
-        if waits {
-            return sleep(cpu, cv, Stage::Receive);
+        if !argument(cpu, FOURTH)?.is(0) {
+            return sleep(cpu, message.cv, Stage::Receive);
         }
         release_lock_chan(cpu, channel)?;
         return back(cpu, Err(Error::Ipc));
     }
-    let received = ipc_receive_body(cpu, channel, page.word(), words)?;
+    let received = ipc_receive_body(cpu, channel, message.page.word(), message.words)?;
     set_sync_chan_busy(cpu, channel, FREE.into())?;
     release_lock_chan(cpu, channel)?;
     answer(cpu, Ok(received))?;
-    Ok(Next::Wake(Wake::all(cv)))
+    wake_all(cpu, message.cv)
 }

@@ -15,8 +15,6 @@ use layer::thread::Resume;
 /// What comes after a kernel entry, or after a step of one. It cannot be copied and must be used up.
 #[must_use]
 #[derive(Debug)]
-// Its variants' parts are words, and so is what tells them apart.
-#[repr(u32)]
 pub enum Next<M: Machine> {
     /// A program goes on.
     ToUser(ToUser<M>),

@@ -8,7 +8,7 @@ use crate::system::{Event, Image, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
 use domain::{Flag, Map};
-use layer::constants::{MAX_CHILDREN, NUM_ID, NUM_PROC, perm};
+use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
 use layer::container::{container_can_consume, container_get_nchildren};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
@@ -19,12 +19,17 @@ use layer::thread::get_curid;
 
 /// Who wants a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, in which what else may come of an entry is told apart: `Next` has four, so that it is returned in registers.
+#[repr(u32)]
 pub enum Parent {
     /// A program, by system call: it goes on with the result in its registers.
     Program,
     /// The main thread of the CPU, by the boot list.
     Main,
 }
+
+/// Pages of the user window: an image has no more.
+const WINDOW_PAGES: u32 = (ADR_HIGH - ADR_LOW) / PAGE_SIZE;
 
 /// An image that is being loaded for a child of the running thread. It cannot be copied and must be used up.
 #[must_use]
@@ -36,8 +41,6 @@ pub struct Load<M: Machine> {
     pub child: M::Word,
     /// The image.
     pub image: M::Word,
-    /// How many pages it has.
-    pub pages: M::Word,
     /// The page to load next.
     pub page: M::Word,
 }
@@ -70,7 +73,7 @@ pub(crate) fn spawn<M: System>(
     quota: Unchecked<M::Word>,
 ) -> Result<Next<M>, Stuck> {
     let (image, quota) = (image.any(), quota.any());
-    let Some(Image { entry, pages, frames }) = M::image(image) else {
+    let Some(Image { entry, frames }) = M::image(image) else {
         return done(cpu, parent, image, Err(Error::InvalId));
     };
     // A program that begins outside the window could only fault; some processors do so in the kernel.
@@ -90,10 +93,10 @@ pub(crate) fn spawn<M: System>(
     let child = proc_create(cpu, image, entry.any(), quota)?;
     proc_create_postinit(cpu, image)?;
     M::report(cpu, Event::Started { child, image });
-    Ok(Next::Load(Load { parent, child, image, pages: pages.any(), page: 0.into() }))
+    Ok(Next::Load(Load { parent, child, image, page: 0.into() }))
 }
 
-/// Loads one page of an image.
+/// Loads one page of an image, or ends when it has no more.
 ///
 /// A failure ends the loading with an error for the parent, but not the child: nothing ends for good at this layer. The
 /// child then runs with what it has and is stopped by its first fault out of quota, window or sense. That does not
@@ -104,12 +107,12 @@ pub(crate) fn spawn<M: System>(
 /// # Errors
 /// None in a state in which the load is [ready](Load::ready).
 pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
-    let Load { parent, child, image, pages, page: index } = load;
-    if index >= pages {
-        return done(cpu, parent, image, Ok(child));
+    let Load { parent, child, image, page: index } = load;
+    if index >= WINDOW_PAGES {
+        return done(cpu, parent, image, Err(Error::InvalId));
     }
     let Some(source) = M::image_page(image, index) else {
-        return done(cpu, parent, image, Err(Error::InvalId));
+        return done(cpu, parent, image, Ok(child));
     };
     let Some(address) = Address::in_window(source.address) else {
         return done(cpu, parent, image, Err(Error::InvalAddr));
@@ -127,7 +130,7 @@ pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<
         return done(cpu, parent, image, Err(Error::InvalAddr));
     };
     M::load_page(&mut cpu.own.hp, page.frame, image, index);
-    Ok(Next::Load(Load { parent, child, image, pages, page: index + 1 }))
+    Ok(Next::Load(Load { parent, child, image, page: index + 1 }))
 }
 
 /// The parent goes on, with the child's number or the reason of the refusal.

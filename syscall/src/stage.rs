@@ -68,15 +68,15 @@ pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Nex
 /// Sleeps on `cv`, whose channel's lock is given back; woken, and when its turn comes, it goes on with `stage`.
 ///
 /// # Errors
-/// Those of [`thread_sleep`]: not for the main thread of a CPU ([`may_sleep`]).
+/// Those of [`thread_sleep`]: not for the main thread of a CPU ([`is_main`]).
 #[inline]
 pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, stage)?;
     Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
 }
 
-/// Whether the running thread may sleep: the main thread of a CPU may not, so that somebody is always ready (P34).
+/// Whether the running thread is the main thread of its CPU, which must not sleep, so that somebody is always ready (P34).
 #[inline]
-pub(crate) fn may_sleep<M: System>(cpu: &Cpu<'_, M>) -> Result<bool, Stuck> {
-    Ok(get_curid(cpu)? != get_cpu_id(cpu)? + 1)
+pub(crate) fn is_main<M: System>(cpu: &Cpu<'_, M>) -> Result<bool, Stuck> {
+    Ok(get_curid(cpu)? == get_cpu_id(cpu)? + 1)
 }

@@ -61,8 +61,6 @@ pub enum Question<M: Machine> {
 pub struct Image<M: Machine> {
     /// Address of its first instruction.
     pub entry: Unchecked<M::Wide>,
-    /// Pages of its segments.
-    pub pages: Unchecked<M::Word>,
     /// Frames that loading it takes: its pages and their page tables. The stack is not among them: a program that has
     /// no more is stopped when it first touches it.
     pub frames: Unchecked<M::Word>,

@@ -25,8 +25,8 @@ pub struct Arguments<M: System> {
     pub reason: Reason,
     /// Who waits for an image.
     pub parent: Parent,
-    /// Child, image, pages and next page of a [`Load`].
-    pub load: [M::Word; 4],
+    /// Child, image and next page of a [`Load`].
+    pub load: [M::Word; 3],
     /// Condition variable and rest of a [`Wake`].
     pub wake: [M::Word; 2],
 }
@@ -34,8 +34,8 @@ pub struct Arguments<M: System> {
 impl<M: System> Arguments<M> {
     /// The load that they speak of.
     fn load(&self) -> Load<M> {
-        let [child, image, pages, page] = self.load;
-        Load { parent: self.parent, child, image, pages, page }
+        let [child, image, page] = self.load;
+        Load { parent: self.parent, child, image, page }
     }
 
     /// The wake-up that they speak of.

@@ -76,8 +76,9 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         if !self.has_entry(key) {
             return Pde::Id;
         }
-        // SAFETY: `entry` gives a word of a directory of this CPU's threads. The processor may set bits of it by itself.
-        page_entry::from_directory(unsafe { self.entry(key).read_volatile() })
+        // SAFETY: `entry` gives a word of a directory of this CPU's threads. The processor sets by itself only bits that are
+        // left out of account, so that one look is as good as two.
+        page_entry::from_directory(unsafe { self.entry(key).read() })
     }
 
     #[inline(always)]

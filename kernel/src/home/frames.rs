@@ -73,8 +73,8 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
     #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Pte<D> {
         // SAFETY: `entry` gives a word of a frame of the window; that it holds a page table of this CPU's is proved of the
-        // layer. The processor may set bits of it by itself.
-        page_entry::from_page(unsafe { self.entry(key).read_volatile() })
+        // layer. The processor sets by itself only bits that are left out of account, so that one look is as good as two.
+        page_entry::from_page(unsafe { self.entry(key).read() })
     }
 
     #[inline(always)]

@@ -24,7 +24,7 @@ use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row, rows};
 
 /// The names of the arguments that a load has.
-pub const LOAD: [&str; 4] = ["child", "image", "pages", "page"];
+pub const LOAD: [&str; 3] = ["child", "image", "page"];
 /// The names of the arguments that a wake-up has.
 pub const WAKE: [&str; 2] = ["cv", "left"];
 
@@ -53,7 +53,7 @@ impl Witness {
             // It goes into a report, where nothing comes back from.
             reason: Reason::DivideError,
             parent: Parent::Program,
-            load: [0; 4],
+            load: [0; 3],
             wake: [0; 2],
         };
         for (name, &value) in &self.arguments {

@@ -93,8 +93,17 @@ impl Ledger {
         self.program(image).map_or("?", |program| program.name.as_str())
     }
 
-    /// The next line of the boot list for CPU `cpu`; only that CPU asks.
+    /// The next line of the boot list for CPU `cpu`; only that CPU asks, whenever its main thread runs.
+    #[inline(always)]
     pub fn next_start(&self, cpu: u32) -> Option<Start> {
+        if self.begun[cpu as usize].load(Ordering::Relaxed) > self.starts.len() {
+            return None;
+        }
+        self.look_for_start(cpu)
+    }
+
+    #[cold]
+    fn look_for_start(&self, cpu: u32) -> Option<Start> {
         let begun = &self.begun[cpu as usize];
         let before = begun.load(Ordering::Relaxed);
         let rest = self.starts.iter().enumerate().skip(before);
@@ -104,10 +113,8 @@ impl Ledger {
                 Some(start)
             }
             None => {
-                if before <= self.starts.len() {
-                    begun.store(self.starts.len() + 1, Ordering::Relaxed);
-                    self.one_less(cpu);
-                }
+                begun.store(self.starts.len() + 1, Ordering::Relaxed);
+                self.one_less(cpu);
                 None
             }
         }

@@ -13,7 +13,6 @@ impl System for Metal {
         let image = &ledger().program(index)?.image;
         Some(Image {
             entry: Unchecked::new(image.entry().into()),
-            pages: Unchecked::new(image.pages()),
             frames: Unchecked::new(image.frames()),
         })
     }
@@ -29,6 +28,7 @@ impl System for Metal {
         memory.0.write(frame, page.offset, &program.file[page.file]);
     }
 
+    #[inline(always)]
     fn next_start(cpu: u32) -> Option<Start<Metal>> {
         let start = ledger().next_start(cpu)?;
         Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
