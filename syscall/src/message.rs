@@ -70,10 +70,10 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
 /// Mostly it is nobody, or one: the first two are woken at once, and the others step by step.
 #[inline(always)]
 fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
-    match wake_step(cpu, Wake { cv: cv.0, left: NUM_PROC.into() })? {
-        Next::Wake(wake) => wake_step(cpu, wake),
-        next => Ok(next),
+    if thread_wakeup(cpu, cv)? == 0 || thread_wakeup(cpu, cv)? == 0 {
+        return Ok(Next::ToUser(proc_start_user2(cpu)?));
     }
+    Ok(Next::Wake(Wake { cv: cv.0, left: M::Word::from(NUM_PROC) - 2 }))
 }
 
 /// The arguments of both calls, checked as far as they can be without a look at the page map.
