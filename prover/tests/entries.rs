@@ -115,8 +115,8 @@ bugs! {
     };
     an_address_of_an_image_that_is_trusted: "load" breaks "what is required holds where pt_resv is called", |row| {
         row.run = |cpu, a| {
-            let [child, image, pages, page] = a.load;
-            if page < pages && let Some(source) = M::image_page(image, page) {
+            let [child, image, page] = a.load;
+            if let Some(source) = M::image_page(image, page) {
                 pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
             }
             Ok(Next::GoOn(Stage::Main))
@@ -124,7 +124,7 @@ bugs! {
     };
     bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
         row.run = |cpu, a| {
-            let [_, image, _, page] = a.load;
+            let [_, image, page] = a.load;
             if image < MAX_PAGE {
                 M::load_page(&mut cpu.own.hp, image, image, page);
                 if cpu.own.hp.get([image, 5.into()]).value == 200 {

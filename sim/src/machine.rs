@@ -146,10 +146,7 @@ impl System for Sim {
             return script.image();
         }
         let image = &board.archive.get(index as usize)?.image;
-        Some(Image {
-            entry: Unchecked::new(image.entry().into()),
-            frames: Unchecked::new(image.frames()),
-        })
+        Some(Image { entry: Unchecked::new(image.entry().into()), frames: Unchecked::new(image.frames()) })
     }
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
         let board = board::current();

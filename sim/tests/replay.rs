@@ -69,10 +69,7 @@ fn the_machine_answers_what_it_is_told() {
     };
     let main = |frames| Witness::boot(0).machine_says(start.clone()).machine_says(image(frames)).enter("main").unwrap();
     let loads = main(9);
-    assert!(
-        loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, page: 0 })"),
-        "{loads:?}"
-    );
+    assert!(loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, page: 0 })"), "{loads:?}");
     assert!(loads.broken.is_empty(), "{loads:?}");
     // More than the quota.
     assert_eq!(main(10).answer, "GoOn(Main)");

@@ -220,9 +220,7 @@ fn received<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_
 fn transferred<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, busy: u32, stage: Stage) -> bool {
     let made = || m.ended_with(Error::Succ) && q.is_some_and(|q| m.after.channels.pool.get([q]).busy == busy);
     match m.next {
-        Next::Wake(wake) => {
-            m.stays() && made() && wake.left + 2 == NUM_PROC && q.is_some_and(|q| wake.cv + SLP_Q == q)
-        }
+        Next::Wake(wake) => m.stays() && made() && wake.left + 2 == NUM_PROC && q.is_some_and(|q| wake.cv + SLP_Q == q),
         Next::ToUser(_) => m.stays() && (!m.ended_with(Error::Succ) || made()),
         Next::Switch(_) => !m.stays() && m.saved(stage),
         Next::GoOn(again) => m.stays() && *again == stage,
@@ -339,18 +337,12 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
 
 /// `send`: the caller's page map and quota, and one channel with its message.
 pub(crate) fn send<M: System + Spec>() -> Effect<M> {
-    Effect {
-        frame: |m, may| sent(m, m.named(), may),
-        promise: |m| transferred(m, m.named(), FILLED, Stage::Send),
-    }
+    Effect { frame: |m, may| sent(m, m.named(), may), promise: |m| transferred(m, m.named(), FILLED, Stage::Send) }
 }
 
 /// `receive`: the caller's page map, quota and page, and one channel.
 pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
-    Effect {
-        frame: |m, may| received(m, m.named(), may),
-        promise: |m| transferred(m, m.named(), FREE, Stage::Receive),
-    }
+    Effect { frame: |m, may| received(m, m.named(), may), promise: |m| transferred(m, m.named(), FREE, Stage::Receive) }
 }
 
 /// `wake`: the queues.

@@ -11,10 +11,7 @@ use syscall::unchecked::Unchecked;
 impl System for Metal {
     fn image(index: u32) -> Option<Image<Metal>> {
         let image = &ledger().program(index)?.image;
-        Some(Image {
-            entry: Unchecked::new(image.entry().into()),
-            frames: Unchecked::new(image.frames()),
-        })
+        Some(Image { entry: Unchecked::new(image.entry().into()), frames: Unchecked::new(image.frames()) })
     }
 
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Metal>> {
