@@ -296,13 +296,13 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         }
         ready
     };
-    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), ["system_call", "page_fault", "exception", "interrupt"]);
+    assert_eq!(ready(&mut cpu, [10, 0, 0]), ["system_call", "page_fault", "exception", "interrupt"]);
     let Next::Switch(_) = begin(&mut cpu, YIELD, [0, 0]) else { panic!("a yield switches") };
     let steps = ["start_user", "main", "exited", "send", "receive", "wake"];
-    assert_eq!(ready(&mut cpu, [10, 0, 3, 0]), [&steps[..], &["load"]].concat());
+    assert_eq!(ready(&mut cpu, [10, 0, 0]), [&steps[..], &["load"]].concat());
     // A thread that is not there, and the kernel's own.
-    assert_eq!(ready(&mut cpu, [11, 0, 3, 0]), steps);
-    assert_eq!(ready(&mut cpu, [0, 0, 3, 0]), steps);
+    assert_eq!(ready(&mut cpu, [11, 0, 0]), steps);
+    assert_eq!(ready(&mut cpu, [0, 0, 0]), steps);
 }
 
 /// What a program does.
