@@ -81,7 +81,9 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         _ => Answer::Word(word(call.name)),
     };
     let origin = next_version();
-    let any = [word("some"), word("some")];
+    // The contract holds for all: also for those that who calls speaks of.
+    let told = engine(|e| e.any.clone());
+    let any = std::array::from_fn(|k| told.get(k).map_or_else(|| word("some"), |&any| SymWord(any)));
     let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
     let named = frame_names::<G>(&|may| (contract.frame)(&step(before.view()), may));
     let mut names: Vec<_> = named.iter().map(|&(name, _)| name).collect();

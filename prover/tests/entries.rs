@@ -8,7 +8,7 @@ mod written;
 use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::channel::{Cv, acquire_lock_chan};
-use layer::constants::{MAX_PAGE, NO_THREAD, perm};
+use layer::constants::{MAX_PAGE, NO_THREAD, perm, slot};
 use layer::fields::{Context, Slot, place};
 use layer::machine::{Links, Spec};
 use layer::page_table::pt_resv;
@@ -86,7 +86,7 @@ bugs! {
     a_register_that_is_trusted: "system_call" breaks "never stuck: BadThread", |row| {
         row.run = |cpu, a| {
             let next = entry::system_call(cpu, a.registers)?;
-            let number = cpu.own.uctxt.get([cpu.own.cur, layer::constants::slot::EDI.into()]).value;
+            let number = cpu.own.uctxt.get([cpu.own.cur, slot::EDI.into()]).value;
             if number == 77 { Err(Stuck::BadThread) } else { Ok(next) }
         };
     };
@@ -188,6 +188,25 @@ bugs! {
             let context = Context { esp: 0.into(), ra: (Stage::Exited as u32).into() };
             Ok(Next::Switch(thread_yield(cpu, context)?))
         };
+    };
+    a_call_that_begins_again_for_no_reason: "send" breaks "postcondition", |row| {
+        row.run = |cpu, _| {
+            let words = cpu.own.uctxt.get([cpu.own.cur, slot::EDX.into()]).value;
+            if words == 77 { Ok(Next::GoOn(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
+        };
+    };
+    an_argument_that_is_lost_on_the_way: "receive" breaks "postcondition", |row| {
+        row.run = |cpu, _| {
+            let cur = cpu.own.cur;
+            let next = entry::go_on(cpu, Stage::Receive)?;
+            if let Next::GoOn(_) = next {
+                cpu.own.uctxt.set([cur, slot::EDX.into()], Slot { value: M::Wide::constant(5) });
+            }
+            Ok(next)
+        };
+    };
+    a_wake_up_that_is_lost: "wake" breaks "postcondition", |row| {
+        row.run = |cpu, _| Ok(Next::ToUser(proc_start_user(cpu)?));
     };
     a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| {

@@ -10,7 +10,7 @@ use crate::table::Arguments;
 use abi::{CHANNELS, Call, Error};
 use domain::{Map, Wide};
 use layer::constants::*;
-use layer::contract::Cells;
+use layer::contract::{Cells, mapped};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 
@@ -55,24 +55,23 @@ impl<M: System + Spec> Made<'_, M> {
         at.own.uctxt.get([self.cur(), slot.into()]).value.low()
     }
 
-    /// The channel that a call names, if it names one, with `first` for its first argument.
-    fn channel(&self, first: M::Word) -> Option<M::Word> {
-        (first < CHANNELS).then(|| first + SLP_Q)
+    /// What the caller had in `slot` when it made the call.
+    fn given(&self, by: By, slot: M::Word) -> M::Wide {
+        match by {
+            By::Trap => M::register(&self.arguments.registers, slot),
+            By::Stage => self.before.own.uctxt.get([self.cur(), slot]).value,
+        }
     }
 
-    /// The channel that a call names which is begun again: by the registers that who runs has saved.
-    fn named(&self) -> Option<M::Word> {
-        self.channel(self.register(&self.before, slot::EBX))
+    /// An argument of the call.
+    fn argument(&self, by: By, slot: u32) -> M::Word {
+        self.given(by, slot.into()).low()
     }
 
-    /// What the trap has in `slot` of its registers.
-    fn trapped(&self, slot: u32) -> M::Word {
-        M::register(&self.arguments.registers, slot.into()).low()
-    }
-
-    /// The channel that a trap names, if it names one.
-    fn called(&self) -> Option<M::Word> {
-        self.channel(self.trapped(slot::EBX))
+    /// The channel that the call names, if it names one.
+    fn named(&self, by: By) -> Option<M::Word> {
+        let channel = self.argument(by, slot::EBX);
+        (channel < CHANNELS).then(|| channel + SLP_Q)
     }
 
     /// The call ended with this error number.
@@ -90,12 +89,24 @@ impl<M: System + Spec> Made<'_, M> {
         self.after.own.cur == self.cur()
     }
 
-    /// The trap stored the program's registers, and nothing has changed them since.
-    fn stored(&self) -> bool {
-        self.any >= UCTXT_SIZE
-            || self.after.own.uctxt.get([self.cur(), self.any]).value
-                == M::register(&self.arguments.registers, self.any)
+    /// The caller's saved registers are those of the call: nothing has changed them.
+    fn kept(&self, by: By) -> bool {
+        self.any >= UCTXT_SIZE || self.after.own.uctxt.get([self.cur(), self.any]).value == self.given(by, self.any)
     }
+
+    /// Nobody sleeps in the queue `q`.
+    fn nobody_sleeps(&self, q: M::Word) -> bool {
+        self.any >= NUM_PROC || self.after.threads.tcb.get([self.any]).place != q
+    }
+}
+
+/// What makes a call, and so where its arguments are.
+#[derive(Clone, Copy)]
+enum By {
+    /// A trap, whose registers they are.
+    Trap,
+    /// A stage: they are among the registers that who runs has saved.
+    Stage,
 }
 
 /// The ring, and the page map in use.
@@ -187,43 +198,49 @@ fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
 }
 
-/// A call that transfers a message by the channel `q`, if it names one: the caller's page map and quota, the caller's
-/// registers, that channel, and whoever sleeps there.
-fn transfer<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_, M>) {
+/// A call that transfers a message: the caller's page map and quota, the caller's registers, the channel that it names, and
+/// whoever sleeps there.
+fn transfer<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     trap(m, &mut *may);
     page_of::<M>(m.cur(), &mut *may);
     sleep(m, &mut *may);
-    if let Some(q) = q {
+    if let Some(q) = m.named(by) {
         channel::<M>(q, may);
     }
 }
 
-/// What a send by the channel `q` may write beside what every transfer may: the message.
-fn sent<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_, M>) {
-    transfer(m, q, &mut *may);
-    if let Some(q) = q {
+/// A send: what every transfer may write, and the message.
+fn sending<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
+    transfer(m, by, &mut *may);
+    if let Some(q) = m.named(by) {
         may("mailbox", "", &[q]);
         may("mailbox.defined", "", &[q]);
     }
 }
 
-/// What a receive by the channel `q` may write beside what every transfer may: the caller's page.
-fn received<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, may: Cells<'_, M>) {
-    transfer(m, q, &mut *may);
+/// A receive: what every transfer may write, and the caller's page.
+fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
+    transfer(m, by, &mut *may);
     for field in ["HP", "HP.defined"] {
         may(field, "page", &[m.cur()]);
     }
 }
 
-/// A transfer by the channel `q` was made, which leaves its `busy` word so and wakes who sleeps there, or refused, or is
-/// begun again.
-fn transferred<M: System + Spec>(m: &Made<'_, M>, q: Option<M::Word>, busy: u32, stage: Stage) -> bool {
-    let made = || m.ended_with(Error::Succ) && q.is_some_and(|q| m.after.channels.pool.get([q]).busy == busy);
+/// A transfer was made, which leaves the channel's `busy` word so and everybody who slept there awake, now or in the steps
+/// that follow; or it was refused; or the call begins again from the same registers: when the caller was woken, or at once, with
+/// a page that was not there before.
+fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stage) -> bool {
+    let made = |q| m.ended_with(Error::Succ) && m.after.channels.pool.get([q]).busy == busy;
+    let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
     match m.next {
-        Next::Wake(wake) => m.stays() && made() && wake.left + 2 == NUM_PROC && q.is_some_and(|q| wake.cv + SLP_Q == q),
-        Next::ToUser(_) => m.stays() && (!m.ended_with(Error::Succ) || made()),
-        Next::Switch(_) => !m.stays() && m.saved(stage),
-        Next::GoOn(again) => m.stays() && *again == stage,
+        Next::Wake(wake) => {
+            m.stays() && wake.left + 2 == NUM_PROC && m.named(by).is_some_and(|q| wake.cv + SLP_Q == q && made(q))
+        }
+        Next::ToUser(_) => {
+            m.stays() && (!m.ended_with(Error::Succ) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
+        }
+        Next::Switch(_) => !m.stays() && m.saved(stage) && m.kept(by),
+        Next::GoOn(again) => m.stays() && *again == stage && m.kept(by) && !is_there(&m.before) && is_there(&m.after),
         _ => false,
     }
 }
@@ -233,13 +250,13 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
             trap(m, &mut *may);
-            let number = m.trapped(slot::EAX);
+            let number = m.argument(By::Trap, slot::EAX);
             let is = |call: Call| number == call as u32;
             if is(Call::Send) {
-                sent(m, m.called(), &mut *may);
+                sending(m, By::Trap, &mut *may);
             }
             if is(Call::Recv) {
-                received(m, m.called(), &mut *may);
+                receiving(m, By::Trap, &mut *may);
             }
             if is(Call::Puts) {
                 page_of::<M>(m.cur(), &mut *may);
@@ -255,16 +272,16 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             }
         },
         promise: |m| {
-            let number = m.trapped(slot::EAX);
+            let number = m.argument(By::Trap, slot::EAX);
             let is = |call: Call| number == call as u32;
             if is(Call::Send) {
-                return transferred(m, m.called(), FILLED, Stage::Send);
+                return transferred(m, By::Trap, FILLED, Stage::Send);
             }
             if is(Call::Recv) {
-                return transferred(m, m.called(), FREE, Stage::Receive);
+                return transferred(m, By::Trap, FREE, Stage::Receive);
             }
             match m.next {
-                Next::GoOn(stage) => m.stays() && m.stored() && *stage == Stage::Exited && is(Call::Exit),
+                Next::GoOn(stage) => m.stays() && m.kept(By::Trap) && *stage == Stage::Exited && is(Call::Exit),
                 Next::ToUser(_) | Next::Load(_) => m.stays(),
                 Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
                 Next::Wake(_) => false,
@@ -280,13 +297,13 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             page_of::<M>(m.cur(), may);
         },
-        promise: |m| m.stays() && m.stored() && matches!(m.next, Next::ToUser(_) | Next::GoOn(Stage::Exited)),
+        promise: |m| m.stays() && m.kept(By::Trap) && matches!(m.next, Next::ToUser(_) | Next::GoOn(Stage::Exited)),
     }
 }
 
 /// `exception`: nothing but the program's registers.
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
-    Effect { frame: trap, promise: |m| m.stays() && m.stored() && matches!(m.next, Next::GoOn(Stage::Exited)) }
+    Effect { frame: trap, promise: |m| m.stays() && m.kept(By::Trap) && matches!(m.next, Next::GoOn(Stage::Exited)) }
 }
 
 /// `interrupt`: who runs.
@@ -296,7 +313,7 @@ pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             switch(m, may);
         },
-        promise: |m| m.stored() && m.saved(Stage::StartUser) && matches!(m.next, Next::Switch(_)),
+        promise: |m| m.kept(By::Trap) && m.saved(Stage::StartUser) && matches!(m.next, Next::Switch(_)),
     }
 }
 
@@ -337,12 +354,15 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
 
 /// `send`: the caller's page map and quota, and one channel with its message.
 pub(crate) fn send<M: System + Spec>() -> Effect<M> {
-    Effect { frame: |m, may| sent(m, m.named(), may), promise: |m| transferred(m, m.named(), FILLED, Stage::Send) }
+    Effect { frame: |m, may| sending(m, By::Stage, may), promise: |m| transferred(m, By::Stage, FILLED, Stage::Send) }
 }
 
 /// `receive`: the caller's page map, quota and page, and one channel.
 pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
-    Effect { frame: |m, may| received(m, m.named(), may), promise: |m| transferred(m, m.named(), FREE, Stage::Receive) }
+    Effect {
+        frame: |m, may| receiving(m, By::Stage, may),
+        promise: |m| transferred(m, By::Stage, FREE, Stage::Receive),
+    }
 }
 
 /// `wake`: the queues.
@@ -361,7 +381,7 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
             let [cv, left] = m.arguments.wake;
             m.stays()
                 && match m.next {
-                    Next::ToUser(_) => true,
+                    Next::ToUser(_) => left == 0 || m.nobody_sleeps(cv + SLP_Q),
                     Next::Wake(wake) => wake.cv == cv && left > 0 && wake.left + 1 == left,
                     _ => false,
                 }

@@ -154,7 +154,7 @@ impl ParsedImage {
     }
 
     /// How many pages the segments have.
-    pub fn pages(&self) -> u32 {
+    fn pages(&self) -> u32 {
         self.segments().map(|segment| segment.pages().len() as u32).sum()
     }
 

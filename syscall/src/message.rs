@@ -80,7 +80,7 @@ fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck
 struct Message<M: System> {
     /// The channel, by its condition variable.
     cv: Cv<M>,
-    /// A page of the caller's.
+    /// Where the caller has its page, if it has one there.
     page: Address<M>,
     /// Words, as many as the caller wants.
     words: M::Word,
@@ -106,25 +106,37 @@ fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Result<Message<M>, Error>, Stu
     Ok(Ok(Message { cv: Cv(channel), page, words }))
 }
 
-/// What a call does whose page is not mapped, or not for this (`is_mapped`). A page that the program has not touched yet is
-/// reserved, as its own access would have done, and the call begins again.
+/// Takes the lock of the channel, and says which permission the caller has for its page: 0 where none is mapped.
+///
+/// Under the lock, so that the compiler makes one walk of this one and of the copy's.
+#[inline(always)]
+fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Word, Stuck> {
+    acquire_lock_chan(cpu, message.cv.channel())?;
+    let cur = get_curid(cpu)?;
+    Ok(pt_read(cpu, cur, message.page.word())? % PAGE_SIZE)
+}
+
+/// What a call does that cannot use its page with the `permission` that it has: the kernel's pages are not for programs, nor their
+/// own constants to write. A page that the program has not touched yet is reserved, as its own access would have done, and
+/// the call begins again.
 #[cold]
 #[inline(never)]
-fn without_page<M: System>(
+fn cannot_use<M: System>(
     cpu: &mut Cpu<'_, M>,
     message: Message<M>,
-    is_mapped: bool,
+    permission: M::Word,
     stage: Stage,
 ) -> Result<Next<M>, Stuck> {
     release_lock_chan(cpu, message.cv.channel())?;
-    if is_mapped {
-        // The kernel's pages are not for programs, nor their own constants to write.
+    if permission != 0 {
         return back(cpu, Err(Error::InvalAddr));
     }
     let cur = get_curid(cpu)?;
     match reserve(cpu, cur, &message.page, perm::PTU)? {
+        Reserved::Fresh => Ok(Next::GoOn(stage)),
         Reserved::Exhausted => back(cpu, Err(Error::Mem)),
-        Reserved::Fresh | Reserved::Mapped => Ok(Next::GoOn(stage)),
+        // It was not, and only this thread could have it mapped.
+        Reserved::Mapped => back(cpu, Err(Error::InvalAddr)),
     }
 }
 
@@ -137,14 +149,11 @@ pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         Ok(message) => message,
         Err(error) => return back(cpu, Err(error)),
     };
-    let channel = message.cv.channel();
-    acquire_lock_chan(cpu, channel)?;
-    // Under the lock: so the compiler makes one walk of this and of the copy's.
-    let cur = get_curid(cpu)?;
-    let permission = pt_read(cpu, cur, message.page.word())? % PAGE_SIZE;
+    let permission = enter(cpu, &message)?;
     if permission != perm::PTU && permission != perm::PTUR {
-        return without_page(cpu, message, permission != 0, Stage::Send);
+        return cannot_use(cpu, message, permission, Stage::Send);
     }
+    let channel = message.cv.channel();
     if get_sync_chan_busy(cpu, channel)? == FILLED {
         return sleep(cpu, message.cv, Stage::Send);
     }
@@ -164,13 +173,11 @@ pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck>
         Ok(message) => message,
         Err(error) => return back(cpu, Err(error)),
     };
-    let channel = message.cv.channel();
-    acquire_lock_chan(cpu, channel)?;
-    let cur = get_curid(cpu)?;
-    let permission = pt_read(cpu, cur, message.page.word())? % PAGE_SIZE;
+    let permission = enter(cpu, &message)?;
     if permission != perm::PTU {
-        return without_page(cpu, message, permission != 0, Stage::Receive);
+        return cannot_use(cpu, message, permission, Stage::Receive);
     }
+    let channel = message.cv.channel();
     if get_sync_chan_busy(cpu, channel)? != FILLED {
         if !argument(cpu, FOURTH)?.is(0) {
             return sleep(cpu, message.cv, Stage::Receive);

@@ -19,7 +19,7 @@ use layer::thread::get_curid;
 
 /// Who wants a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-// A word, in which what else may come of an entry is told apart: `Next` has four, so that it is returned in registers.
+// A word, so that `Next` is four: its variants are told apart by the values that this one does not have.
 #[repr(u32)]
 pub enum Parent {
     /// A program, by system call: it goes on with the result in its registers.
@@ -108,12 +108,12 @@ pub(crate) fn spawn<M: System>(
 /// None in a state in which the load is [ready](Load::ready).
 pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
     let Load { parent, child, image, page: index } = load;
-    if index >= WINDOW_PAGES {
-        return done(cpu, parent, image, Err(Error::InvalId));
-    }
     let Some(source) = M::image_page(image, index) else {
         return done(cpu, parent, image, Ok(child));
     };
+    if index >= WINDOW_PAGES {
+        return done(cpu, parent, image, Err(Error::InvalId));
+    }
     let Some(address) = Address::in_window(source.address) else {
         return done(cpu, parent, image, Err(Error::InvalAddr));
     };

@@ -14,7 +14,7 @@ pub trait System: Machine {
     /// Image `index` of the boot archive, if there is one.
     fn image(index: Self::Word) -> Option<Image<Self>>;
 
-    /// Page `page` of image `index`, counted over all its segments, if there is one.
+    /// Page `page` of image `index`, counted over all its segments; `None` where the image ends, or is none.
     fn image_page(index: Self::Word, page: Self::Word) -> Option<ImagePage<Self>>;
 
     /// Copies what the file has of page `page` of image `index` into `frame`, which is zero before; the bytes that

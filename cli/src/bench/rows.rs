@@ -88,7 +88,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ipc_round_trip_1",
-        says: "one word sent to a program, which sends it back: four system calls, two switches",
+        says: "one word sent to a program, which sends it back: four system calls, four switches (two by the main thread)",
         boot: Boot::Alone,
         samples: "ipc_round_trip_1",
         target: target(1_000, 417),

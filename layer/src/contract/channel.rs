@@ -65,6 +65,10 @@ pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
             let (woke, cpu) = (s.answer.word(), s.before.own.cpu);
             let (before, after) = (s.before.own.ready.tail, s.after.own.ready.tail);
             (woke == 0 || woke == 1)
+                // Nobody is left where nobody was found.
+                && (woke == 1
+                    || s.any[0] >= NUM_PROC
+                    || s.after.threads.tcb.get([s.any[0]]).place != s.arguments.words[0] + SLP_Q)
                 // A thread that became ready is the last one, and one of this CPU.
                 && (after == before
                     || (woke == 1

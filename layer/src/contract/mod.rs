@@ -22,6 +22,7 @@ use crate::stuck::Stuck;
 use crate::vmx::SAVED;
 use domain::{Flag, Map};
 pub use events::{Logged, events};
+pub use page_table::mapped;
 
 /// Arguments for any primitive; each takes what it needs.
 #[derive(Clone, Copy, Debug)]

@@ -85,7 +85,7 @@ pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
 }
 
 /// The frame and permission that the map of `n` has at `va`, after the call or before it.
-pub(super) fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
+pub fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
     match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => match v.own.tables.get([frame, ptx::<M>(va)]) {
             Pte::Valid { page, perm } => Some((page, perm)),

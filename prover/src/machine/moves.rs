@@ -19,7 +19,7 @@ use layer::queue::{Family, Pending, Queue, Threads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Something to prove at the end of the path, for all keys: what a critical section owes the other CPUs.
+/// Something to prove at the next call or at the end of the path, for all keys: what a critical section owes the other CPUs.
 pub(crate) struct Duty {
     pub clause: String,
     pub bounds: Vec<u64>,

@@ -22,6 +22,9 @@ use layer::stuck::Stuck;
 use syscall::entry;
 use syscall::next::{Next, Step};
 
+// Four words are moved as such; parts of different widths would be copied byte by byte.
+const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
+
 /// The image of the kernel itself.
 pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
 
