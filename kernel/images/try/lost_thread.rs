@@ -8,7 +8,6 @@ use kernel::metal::cpu::Cpu;
 use kernel::metal::entry::Entry;
 use kernel::metal::machine::run::{IMAGE, meddle};
 use layer::constants::NO_THREAD;
-use layer::machine::Links;
 
 static DONE: AtomicBool = AtomicBool::new(false);
 
