@@ -50,22 +50,27 @@ impl<M: System + Spec> Made<'_, M> {
         self.before.own.cur
     }
 
-    /// What who ran has in `slot` of its registers, in the state `at`.
-    fn register(&self, at: &View<'_, M>, slot: u32) -> M::Word {
-        at.own.uctxt.get([self.cur(), slot.into()]).value.low()
+    /// What who ran has in `slot` of its saved registers, in the state `at`.
+    fn register(&self, at: &View<'_, M>, slot: M::Word) -> M::Wide {
+        at.own.uctxt.get([self.cur(), slot]).value
     }
 
     /// What the caller had in `slot` when it made the call.
     fn given(&self, by: By, slot: M::Word) -> M::Wide {
         match by {
             By::Trap => M::register(&self.arguments.registers, slot),
-            By::Stage => self.before.own.uctxt.get([self.cur(), slot]).value,
+            By::Stage => self.register(&self.before, slot),
         }
     }
 
     /// An argument of the call.
     fn argument(&self, by: By, slot: u32) -> M::Word {
         self.given(by, slot.into()).low()
+    }
+
+    /// The trap asks for `call`.
+    fn asks_for(&self, call: Call) -> bool {
+        self.argument(By::Trap, slot::EAX) == call as u32
     }
 
     /// The channel that the call names, if it names one.
@@ -76,7 +81,7 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The call ended with this error number.
     fn ended_with(&self, error: Error) -> bool {
-        self.register(&self.after, slot::EAX) == error as u32
+        self.register(&self.after, slot::EAX.into()).low() == error as u32
     }
 
     /// Who ran goes on with `stage` some day.
@@ -91,7 +96,7 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The caller's saved registers are those of the call: nothing has changed them.
     fn kept(&self, by: By) -> bool {
-        self.any >= UCTXT_SIZE || self.after.own.uctxt.get([self.cur(), self.any]).value == self.given(by, self.any)
+        self.any >= UCTXT_SIZE || self.register(&self.after, self.any) == self.given(by, self.any)
     }
 
     /// Nobody sleeps in the queue `q`.
@@ -250,38 +255,34 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
             trap(m, &mut *may);
-            let number = m.argument(By::Trap, slot::EAX);
-            let is = |call: Call| number == call as u32;
-            if is(Call::Send) {
+            if m.asks_for(Call::Send) {
                 sending(m, By::Trap, &mut *may);
             }
-            if is(Call::Recv) {
+            if m.asks_for(Call::Recv) {
                 receiving(m, By::Trap, &mut *may);
             }
-            if is(Call::Puts) {
+            if m.asks_for(Call::Puts) {
                 page_of::<M>(m.cur(), &mut *may);
             }
-            if is(Call::Spawn) {
+            if m.asks_for(Call::Spawn) {
                 child(m, &mut *may);
             }
-            if is(Call::Yield) {
+            if m.asks_for(Call::Yield) {
                 switch(m, &mut *may);
             }
-            if is(Call::Putc) || is(Call::Getc) {
+            if m.asks_for(Call::Putc) || m.asks_for(Call::Getc) {
                 console::<M>(&mut *may);
             }
         },
         promise: |m| {
-            let number = m.argument(By::Trap, slot::EAX);
-            let is = |call: Call| number == call as u32;
-            if is(Call::Send) {
+            if m.asks_for(Call::Send) {
                 return transferred(m, By::Trap, FILLED, Stage::Send);
             }
-            if is(Call::Recv) {
+            if m.asks_for(Call::Recv) {
                 return transferred(m, By::Trap, FREE, Stage::Receive);
             }
             match m.next {
-                Next::GoOn(stage) => m.stays() && m.kept(By::Trap) && *stage == Stage::Exited && is(Call::Exit),
+                Next::GoOn(stage) => m.stays() && m.kept(By::Trap) && *stage == Stage::Exited && m.asks_for(Call::Exit),
                 Next::ToUser(_) | Next::Load(_) => m.stays(),
                 Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
                 Next::Wake(_) => false,

@@ -21,6 +21,7 @@ pub(crate) struct Page<M: System> {
 ///
 /// # Errors
 /// Those of [`pt_read`], and [`Stuck::FrameNotOwned`]: what is read or written by way of the page must be this CPU's.
+#[inline(always)]
 pub(crate) fn page<M: System>(
     cpu: &Cpu<'_, M>,
     thread: M::Word,

@@ -3,7 +3,7 @@
 //! A channel has room for a message, or it has one, which its `busy` word says ([`FILLED`]; P29). Who has to wait sleeps
 //! on it, senders and receivers in one queue. Whenever the word changes, all who sleep are woken, and each begins again:
 //! so nobody sleeps while there is something for him to do, whichever of them is the first to have the lock.
-use crate::memory::{Reserved, reserve};
+use crate::memory::{Reserved, page, reserve};
 use crate::mode::is_kernel;
 use crate::next::Next;
 use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
@@ -14,10 +14,9 @@ use abi::{CHANNELS, Error};
 use layer::channel::{
     Cv, acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
 };
-use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, PAGE_SIZE, perm};
+use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
-use layer::page_table::pt_read;
 use layer::process::proc_start_user2;
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -55,7 +54,6 @@ impl<M: Spec> Wake<M> {
 ///
 /// # Errors
 /// None in a state in which the wake-up is [ready](Wake::ready).
-#[inline]
 pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<M>, Stuck> {
     let Wake { cv, left } = wake;
     if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
@@ -113,7 +111,7 @@ fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Result<Message<M>, Error>, Stu
 fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Word, Stuck> {
     acquire_lock_chan(cpu, message.cv.channel())?;
     let cur = get_curid(cpu)?;
-    Ok(pt_read(cpu, cur, message.page.word())? % PAGE_SIZE)
+    Ok(page(cpu, cur, &message.page)?.map_or(0.into(), |page| page.permission))
 }
 
 /// What a call does that cannot use its page with the `permission` that it has: the kernel's pages are not for programs, nor their

@@ -102,6 +102,7 @@ impl Ledger {
         self.look_for_start(cpu)
     }
 
+    /// As [`next_start`](Ledger::next_start), for a CPU that has not asked in vain yet.
     #[cold]
     fn look_for_start(&self, cpu: u32) -> Option<Start> {
         let begun = &self.begun[cpu as usize];
