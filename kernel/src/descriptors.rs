@@ -7,7 +7,8 @@
 pub const KERNEL_CODE: u16 = 0x08;
 /// Ring 0 data; `syscall` loads SS with it ([`KERNEL_CODE`] + 8).
 pub const KERNEL_DATA: u16 = 0x10;
-/// Where 32-bit ring 3 code would be; `sysret` counts from here.
+/// The base from which `sysret` counts. The descriptor here is null: a segment of 32-bit code would let programs into
+/// compatibility mode.
 pub const USER_BASE: u16 = 0x18 | 3;
 /// Ring 3 data ([`USER_BASE`] + 8).
 pub const USER_DATA: u16 = 0x20 | 3;
@@ -15,6 +16,9 @@ pub const USER_DATA: u16 = 0x20 | 3;
 pub const USER_CODE: u16 = 0x28 | 3;
 /// The task-state segment; two entries.
 pub const TASK_STATE: u16 = 0x30;
+
+/// Limit of the descriptor table: its last byte.
+pub const LIMIT: u16 = TASK_STATE + 15;
 
 /// The STAR register: selector bases of `sysret` (bits 48 to 63) and `syscall` (32 to 47).
 pub const STAR: u64 = (USER_BASE as u64) << 48 | (KERNEL_CODE as u64) << 32;

@@ -303,7 +303,20 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["cairn: kernel panic on CPU 0: a bad message:"],
         ..USUAL
     },
-    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 43 cases passed"], ..USUAL },
+    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 136 cases passed"], ..USUAL },
+    Behaviour {
+        name: "ring-3-without-smap",
+        image: "try-ring3",
+        parts: Parts { processor: "max,-smap", ..Parts::USUAL },
+        texts: &["ring 3: all 152 cases passed"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "compatibility-mode",
+        image: "try-compat",
+        texts: &["compatibility mode: all 5 entries are refused"],
+        ..USUAL
+    },
     Behaviour {
         name: "ring-3-smp",
         image: "try-ring3-smp",

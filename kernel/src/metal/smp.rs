@@ -108,7 +108,7 @@ pub(super) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
     unsafe {
         tables::load(tables, gates);
         registers::set_gs(ptr::from_mut(cpu).addr() as u64);
-        registers::set_syscall_entry(entry::syscall_address());
+        registers::set_system_call_entries(entry::syscall_address(), entry::compatible_address());
     }
     cpu
 }

@@ -94,19 +94,20 @@ pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'sta
         task.interrupt_stack_table[index] = VirtAddr::new(top - STACK_HEADER);
     }
     let tables = keep(frames, CpuTables { segments: GlobalDescriptorTable::new(), task })?;
-    // In the order of `descriptors`; entry 3, the base of `sysret`, is 32-bit code that nobody uses.
+    // In the order of `descriptors`. `sysretq` counts from entry 3 and does not read it.
     tables.segments.append(Descriptor::kernel_code_segment());
     tables.segments.append(Descriptor::kernel_data_segment());
-    tables.segments.append(Descriptor::UserSegment(DescriptorFlags::USER_CODE32.bits()));
+    tables.segments.append(Descriptor::UserSegment(DescriptorFlags::empty().bits()));
     tables.segments.append(Descriptor::user_data_segment());
     tables.segments.append(Descriptor::user_code_segment());
     // SAFETY: the task state was moved to where it stays just now.
     let task = tables.segments.append(unsafe { Descriptor::tss_segment_unchecked(&raw const tables.task) });
     assert_eq!(task.0, descriptors::TASK_STATE, "the segments are in the order of `descriptors`");
+    assert_eq!(tables.segments.limit(), descriptors::LIMIT, "nothing lies behind them");
     Ok(tables)
 }
 
-/// Makes this CPU use the tables.
+/// Makes this CPU use the tables, and no local descriptor table: a reset leaves one that begins at address 0.
 ///
 /// # Safety
 /// They are this CPU's own, and no other CPU has loaded them.
@@ -121,6 +122,7 @@ pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
         SS::set_reg(selector(descriptors::KERNEL_DATA));
         DS::set_reg(selector(descriptors::USER_DATA));
         ES::set_reg(selector(descriptors::USER_DATA));
+        asm!("lldt {0:x}", in(reg) 0, options(nomem, nostack, preserves_flags));
         load_tss(SegmentSelector::new(descriptors::TASK_STATE >> 3, PrivilegeLevel::Ring0));
         lidt(&pointer);
     }
