@@ -24,15 +24,17 @@ pub const LIMIT: u16 = TASK_STATE + 15;
 pub const STAR: u64 = (USER_BASE as u64) << 48 | (KERNEL_CODE as u64) << 32;
 
 /// An interrupt gate (Intel SDM volume 3, figure 6-8): `handler` in ring 0 code with interrupts off, on
-/// stack `ist_index` (from 0) of the interrupt stack table; software may raise it from rings up to `ring`.
-pub const fn gate(handler: u64, ist_index: usize, ring: u8) -> [u64; 2] {
+/// stack `ist_index` (from 0) of the interrupt stack table, or on the stack that it finds; software may raise it from rings up to
+/// `ring`.
+pub const fn gate(handler: u64, ist_index: Option<usize>, ring: u8) -> [u64; 2] {
     const PRESENT_INTERRUPT_GATE: u64 = 0x8E;
     let attributes = PRESENT_INTERRUPT_GATE | (ring as u64) << 5;
-    let low = handler & 0xffff
-        | (KERNEL_CODE as u64) << 16
-        | (ist_index as u64 + 1) << 32
-        | attributes << 40
-        | (handler >> 16 & 0xffff) << 48;
+    let stack = match ist_index {
+        Some(index) => index as u64 + 1,
+        None => 0,
+    };
+    let low =
+        handler & 0xffff | (KERNEL_CODE as u64) << 16 | stack << 32 | attributes << 40 | (handler >> 16 & 0xffff) << 48;
     [low, handler >> 32]
 }
 
@@ -42,10 +44,11 @@ mod tests {
 
     #[test]
     fn a_gate_has_its_fields_where_the_manual_has_them() {
-        let [low, high] = gate(0xffff_ffff_8123_4567, 3, 3);
+        let [low, high] = gate(0xffff_ffff_8123_4567, Some(3), 3);
         assert_eq!(low, 0x8123_EE04_0008_4567);
         assert_eq!(high, 0xffff_ffff);
-        assert_eq!(gate(0, 0, 0)[0], 0x0000_8E01_0008_0000);
+        assert_eq!(gate(0, Some(0), 0)[0], 0x0000_8E01_0008_0000);
+        assert_eq!(gate(0, None, 0)[0], 0x0000_8E00_0008_0000);
     }
 
     #[test]

@@ -16,6 +16,7 @@ use super::cpu::{self, Cpu, offsets};
 use super::{Image, image, interrupt, registers, report, tables};
 use crate::context::{FPU, MXCSR_DEFAULT};
 use crate::descriptors;
+use crate::stacks::{self, Place};
 use crate::vectors;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -174,9 +175,15 @@ extern "C" fn in_halt(vector: u8) {
     interrupt::accept(vector);
 }
 
-/// The end: `frame` says where, `block` is the CPU's own.
+/// The end: `frame` says where, `block` is the CPU's own if the frame is on a stack of the interrupt stack table.
 extern "C" fn fatal(frame: &'static Frame, block: u64) -> ! {
-    // SAFETY: the block's address comes from above the interrupt stack, where `tables::build` put it.
-    unsafe { registers::set_gs(block) };
+    let place = stacks::place(core::ptr::from_ref(frame).addr() as u64);
+    // On any other stack the CPU has the early gates, and GS is right.
+    if let Some(Place::Inside(_, stack)) = place
+        && stack.ist_index().is_some()
+    {
+        // SAFETY: the block's address comes from above the interrupt stack, where `tables::build` put it.
+        unsafe { registers::set_gs(block) };
+    }
     report::fatal(cpu::number(), frame)
 }

@@ -1,5 +1,6 @@
 //! Control and model-specific registers, as the kernel sets them on every CPU.
 
+use super::machine_check;
 use crate::descriptors;
 use core::arch::asm;
 use core::fmt;
@@ -64,6 +65,8 @@ pub struct Protections {
     pub smap: bool,
     /// Programs cannot ask where the descriptor tables are.
     pub umip: bool,
+    /// An error of the processor's own is an exception. Without, it resets the machine.
+    pub machine_check: bool,
 }
 
 /// Turns on what the processor has of [`Protections`], and write protection for ring 0. Whatever else these registers could
@@ -83,6 +86,7 @@ pub unsafe fn protect() -> Protections {
         smep: features.as_ref().is_some_and(|x| x.has_smep()),
         smap: features.as_ref().is_some_and(|x| x.has_smap()),
         umip: features.as_ref().is_some_and(|x| x.has_umip()),
+        machine_check: machine_check::is_there(),
     };
     let mut efer = EferFlags::LONG_MODE_ENABLE | EferFlags::LONG_MODE_ACTIVE | EferFlags::SYSTEM_CALL_EXTENSIONS;
     efer.set(EferFlags::NO_EXECUTE_ENABLE, protections.nx);
@@ -91,8 +95,10 @@ pub unsafe fn protect() -> Protections {
         | Cr4Flags::OSXMMEXCPT_ENABLE
         | Cr4Flags::TIMESTAMP_DISABLE;
     cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, protections.smep);
+    cr4.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, protections.machine_check);
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
+    machine_check::enable();
     // SAFETY: each bit is set only where CPUID announces it; the caller vouches for the page map.
     unsafe {
         Efer::write_raw(efer.bits());
