@@ -125,6 +125,8 @@ pub enum Act<'a> {
     Type(&'a str),
     /// It is asked what it is doing, which ends it.
     Interrupt,
+    /// The emulator's monitor is given this command.
+    Monitor(&'a str),
 }
 
 /// How a run ended.

@@ -96,9 +96,10 @@ impl Default for UserContext {
     }
 }
 
-/// Flags that a program may have set: CF, PF, AF, ZF, SF, TF, DF, OF, RF, AC and ID. Everything else
-/// (I/O privilege, nested task) is the kernel's.
-pub const USER_FLAGS: u64 = 0x25_0DD5;
+/// Flags that a program may have set: CF, PF, AF, ZF, SF, TF, DF, OF, NT, RF, AC and ID: those that `popfq` of ring 3 changes, and
+/// RF. So `sysretq`, which is given what `syscall` saved, and `iretq` keep the same ones. Everything else (I/O privilege,
+/// virtual-8086 mode) is the kernel's.
+pub const USER_FLAGS: u64 = 0x25_4DD5;
 /// Bits of RFLAGS that are always set in ring 3: bit 1, and IF, since interrupts are what ends a program's slice.
 pub const FLAGS_FIXED: u64 = 0x202;
 
@@ -162,9 +163,9 @@ mod tests {
     #[test]
     fn a_program_cannot_keep_a_flag_of_the_kernels() {
         const IOPL: u64 = 3 << 12;
-        const NT: u64 = 1 << 14;
         const VM: u64 = 1 << 17;
-        assert_eq!(user_flags(!0) & (IOPL | NT | VM), 0);
+        const VIRTUAL_INTERRUPTS: u64 = 3 << 19;
+        assert_eq!(user_flags(!0) & (IOPL | VM | VIRTUAL_INTERRUPTS), 0);
         assert_eq!(user_flags(0), 0x202, "nor be without interrupts");
         assert_eq!(user_flags(0x8D5), 0xAD7);
     }

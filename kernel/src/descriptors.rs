@@ -7,7 +7,8 @@
 pub const KERNEL_CODE: u16 = 0x08;
 /// Ring 0 data; `syscall` loads SS with it ([`KERNEL_CODE`] + 8).
 pub const KERNEL_DATA: u16 = 0x10;
-/// Where 32-bit ring 3 code would be; `sysret` counts from here.
+/// The base from which `sysret` counts. The descriptor here is null: a segment of 32-bit code would let programs into
+/// compatibility mode.
 pub const USER_BASE: u16 = 0x18 | 3;
 /// Ring 3 data ([`USER_BASE`] + 8).
 pub const USER_DATA: u16 = 0x20 | 3;
@@ -16,19 +17,24 @@ pub const USER_CODE: u16 = 0x28 | 3;
 /// The task-state segment; two entries.
 pub const TASK_STATE: u16 = 0x30;
 
+/// Limit of the descriptor table: its last byte.
+pub const LIMIT: u16 = TASK_STATE + 15;
+
 /// The STAR register: selector bases of `sysret` (bits 48 to 63) and `syscall` (32 to 47).
 pub const STAR: u64 = (USER_BASE as u64) << 48 | (KERNEL_CODE as u64) << 32;
 
 /// An interrupt gate (Intel SDM volume 3, figure 6-8): `handler` in ring 0 code with interrupts off, on
-/// stack `ist_index` (from 0) of the interrupt stack table; software may raise it from rings up to `ring`.
-pub const fn gate(handler: u64, ist_index: usize, ring: u8) -> [u64; 2] {
+/// stack `ist_index` (from 0) of the interrupt stack table, or on the stack that it finds; software may raise it from rings up to
+/// `ring`.
+pub const fn gate(handler: u64, ist_index: Option<usize>, ring: u8) -> [u64; 2] {
     const PRESENT_INTERRUPT_GATE: u64 = 0x8E;
     let attributes = PRESENT_INTERRUPT_GATE | (ring as u64) << 5;
-    let low = handler & 0xffff
-        | (KERNEL_CODE as u64) << 16
-        | (ist_index as u64 + 1) << 32
-        | attributes << 40
-        | (handler >> 16 & 0xffff) << 48;
+    let stack = match ist_index {
+        Some(index) => index as u64 + 1,
+        None => 0,
+    };
+    let low =
+        handler & 0xffff | (KERNEL_CODE as u64) << 16 | stack << 32 | attributes << 40 | (handler >> 16 & 0xffff) << 48;
     [low, handler >> 32]
 }
 
@@ -38,10 +44,11 @@ mod tests {
 
     #[test]
     fn a_gate_has_its_fields_where_the_manual_has_them() {
-        let [low, high] = gate(0xffff_ffff_8123_4567, 3, 3);
+        let [low, high] = gate(0xffff_ffff_8123_4567, Some(3), 3);
         assert_eq!(low, 0x8123_EE04_0008_4567);
         assert_eq!(high, 0xffff_ffff);
-        assert_eq!(gate(0, 0, 0)[0], 0x0000_8E01_0008_0000);
+        assert_eq!(gate(0, Some(0), 0)[0], 0x0000_8E01_0008_0000);
+        assert_eq!(gate(0, None, 0)[0], 0x0000_8E00_0008_0000);
     }
 
     #[test]

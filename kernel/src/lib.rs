@@ -20,6 +20,7 @@ pub mod home;
 pub mod input;
 pub mod layout;
 pub mod lock;
+pub mod machine_check;
 pub mod memory_map;
 pub mod multiboot2;
 pub mod once;

@@ -5,6 +5,8 @@
 pub const FIRST_INTERRUPT: u8 = 32;
 /// Non-maskable interrupt.
 pub const NMI: u8 = 2;
+/// Invalid opcode.
+pub const INVALID_OPCODE: u8 = 6;
 /// Double fault.
 pub const DOUBLE_FAULT: u8 = 8;
 /// General protection.

@@ -68,6 +68,17 @@ pub const USUAL: Behaviour = Behaviour {
 const FAULT: Behaviour =
     Behaviour { outcome: Outcome::Ended(Reason::KernelFault), count: Some(("cairn: page fault", 1)), ..USUAL };
 
+/// The hardware reports an error of its own while CPU 0 is in ring 3 and the others are in the kernel.
+const MACHINE_CHECK: Behaviour =
+    Behaviour { image: "try-hang", cpus: 3, count: Some(("machine check (vector", 1)), ..FAULT };
+
+/// Before the hardware reports an error.
+const IN_RING_3: &str = "CPU 0 goes to ring 3, for ever";
+
+/// A stack overflows while a report is written on it; the image chooses it by the number of CPUs.
+const OVERFLOW: Behaviour =
+    Behaviour { image: "try-report-overflow", outcome: Outcome::Ended(Reason::ReportFault), ..USUAL };
+
 /// The kernel reports a panic, on 8 CPUs.
 const PANIC: Behaviour = Behaviour {
     cpus: 8,
@@ -191,8 +202,14 @@ pub const BEHAVIOURS: &[Behaviour] = &[
     },
     Behaviour {
         name: "no-protections",
-        parts: Parts { processor: "max,-nx,-smep,-smap,-umip", ..Parts::USUAL },
-        texts: &["cairn: missing: NX", "cairn: missing: SMEP", "cairn: missing: SMAP", "cairn: missing: UMIP"],
+        parts: Parts { processor: "max,-nx,-smep,-smap,-umip,-mce,-mca", ..Parts::USUAL },
+        texts: &[
+            "cairn: missing: NX",
+            "cairn: missing: SMEP",
+            "cairn: missing: SMAP",
+            "cairn: missing: UMIP",
+            "cairn: missing: machine checks",
+        ],
         ..USUAL
     },
     Behaviour {
@@ -235,10 +252,105 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &[
             "cairn: machine check (vector 18) in the kernel on CPU 0",
             "  on CPU 0, which has lost its stack",
+            "  no bank of this CPU holds an error",
             "rsp 0x0000000000000000",
         ],
         count: Some(("machine check (vector", 1)),
         ..FAULT
+    },
+    Behaviour {
+        name: "machine-check-in-ring-3",
+        script: &[(IN_RING_3, Act::Monitor("mce 0 0 0xbe00000000000000 0 0 0"))],
+        texts: &[
+            "cairn: machine check (vector 18) in ring 3 on CPU 0",
+            "  bank 0: status 0xbe00000000000000 (not corrected, processor context corrupt), error code 0x0, address 0x0",
+        ],
+        ..MACHINE_CHECK
+    },
+    Behaviour {
+        name: "machine-check-in-the-kernel",
+        script: &[(IN_RING_3, Act::Monitor("mce 1 3 0xbe00000000000135 5 0xabc000 7"))],
+        texts: &[
+            "cairn: machine check (vector 18) in the kernel on CPU 1",
+            "  machine-check status 0x5",
+            "  bank 3: status 0xbe00000000000135",
+            "error code 0x135, address 0xabc000, more 0x7",
+            "try_hang::spin",
+        ],
+        ..MACHINE_CHECK
+    },
+    Behaviour {
+        name: "machine-check-everywhere",
+        script: &[(IN_RING_3, Act::Monitor("mce -b 0 1 0xbe00000000000000 0 0 0"))],
+        texts: &["cairn: machine check (vector 18)", "  bank 1: status 0x"],
+        ..MACHINE_CHECK
+    },
+    Behaviour {
+        name: "double-fault-in-ring-3",
+        image: "try-double-fault-in-ring-3",
+        texts: &[
+            "cairn: double fault (vector 8) in ring 3 on CPU 0",
+            "  on CPU 0, the program of CPU 0",
+            "guard page below the trap stack of CPU 0",
+            "rip 0x0000000040000000",
+        ],
+        count: Some(("double fault (vector", 1)),
+        ..FAULT
+    },
+    Behaviour {
+        name: "nmi-in-an-entry",
+        image: "try-nmi-in-entry",
+        cpus: 3,
+        outcome: Outcome::Ended(Reason::Interrupted),
+        texts: &[
+            "cairn: stopped from outside",
+            "CPU 1: kernel at 0xffffffff80",
+            ", the last words of CPU 1",
+            "CPU 2: kernel",
+        ],
+        ..USUAL
+    },
+    Behaviour {
+        name: "overflow-of-the-kernel-stack",
+        cpus: 1,
+        texts: &["page fault in the report of CPU 0", "guard page below the kernel stack of CPU 0"],
+        ..OVERFLOW
+    },
+    Behaviour {
+        name: "overflow-of-the-double-fault-stack",
+        cpus: 2,
+        texts: &["cairn: double fault (vector 8)", "double fault in the report of CPU 0"],
+        ..OVERFLOW
+    },
+    Behaviour {
+        name: "overflow-of-the-nmi-stack",
+        cpus: 3,
+        texts: &[
+            "cairn: stopped from outside",
+            "page fault in the report of CPU 0",
+            "guard page below the NMI stack of CPU 0",
+        ],
+        ..OVERFLOW
+    },
+    Behaviour {
+        name: "overflow-of-the-machine-check-stack",
+        cpus: 4,
+        texts: &[
+            "cairn: machine check",
+            "page fault in the report of CPU 0",
+            "guard page below the machine-check stack of CPU 0",
+        ],
+        ..OVERFLOW
+    },
+    Behaviour {
+        name: "overflow-of-the-trap-stack",
+        cpus: 5,
+        texts: &[
+            "cairn: invalid opcode",
+            "page fault in the report of CPU 0",
+            "guard page below the trap stack of CPU 0",
+        ],
+        ..OVERFLOW
     },
     Behaviour {
         name: "write-text",
@@ -303,7 +415,20 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["cairn: kernel panic on CPU 0: a bad message:"],
         ..USUAL
     },
-    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 43 cases passed"], ..USUAL },
+    Behaviour { name: "ring-3", image: "try-ring3", texts: &["ring 3: all 136 cases passed"], ..USUAL },
+    Behaviour {
+        name: "ring-3-without-smap",
+        image: "try-ring3",
+        parts: Parts { processor: "max,-smap", ..Parts::USUAL },
+        texts: &["ring 3: all 152 cases passed"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "compatibility-mode",
+        image: "try-compat",
+        texts: &["compatibility mode: all 5 entries are refused"],
+        ..USUAL
+    },
     Behaviour {
         name: "ring-3-smp",
         image: "try-ring3-smp",

@@ -142,6 +142,7 @@ impl Actor<'_> {
                 // A machine that has ended takes nothing any more, and its end says why.
                 Act::Type(text) => drop(self.keyboard.as_mut().map(|keyboard| keyboard.type_in(text))),
                 Act::Interrupt => self.kept = self.monitor.interrupt().ok(),
+                Act::Monitor(command) => self.kept = self.monitor.command(command).ok(),
             }
         }
     }
@@ -172,10 +173,15 @@ impl Drop for Socket {
 struct Monitor(Socket);
 
 impl Monitor {
-    /// An NMI makes the kernel say what each CPU is doing. QEMU forgets what a connection sent once that is closed.
+    /// An NMI makes the kernel say what each CPU is doing.
     fn interrupt(&self) -> io::Result<UnixStream> {
+        self.command("nmi")
+    }
+
+    /// Gives it a command. QEMU forgets what a connection sent once that is closed.
+    fn command(&self, command: &str) -> io::Result<UnixStream> {
         let mut connection = UnixStream::connect(&self.0.path)?;
-        connection.write_all(b"nmi\n")?;
+        connection.write_all(format!("{command}\n").as_bytes())?;
         Ok(connection)
     }
 }

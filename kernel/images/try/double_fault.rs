@@ -2,33 +2,19 @@
 #![no_std]
 #![no_main]
 
+mod lost_stack;
+
 use core::ptr;
 use kernel::metal::Image;
 use kernel::metal::cpu::Cpu;
-use kernel::stacks::Stack;
-use x86_64::instructions::tables::sgdt;
-use x86_64::structures::tss::TaskStateSegment;
 
 kernel::image!(Image { start, ..Image::DEFAULT });
 
 fn start(cpu: &mut Cpu) -> ! {
-    let trap_stack = Stack::Trap.range(cpu.number());
-    // SAFETY: the task state is this CPU's own; the address put into it is that of a guard page, so that the
-    // next trap cannot push its frame. That is the end of this image.
+    // SAFETY: the report of the fault is the end of this image.
     unsafe {
-        (*task_state()).interrupt_stack_table[Stack::Trap.ist_index().unwrap_or(0)] =
-            x86_64::VirtAddr::new(trap_stack.start);
+        lost_stack::lose_trap_stack(cpu);
         ptr::null::<u64>().read_volatile();
     }
     panic!("no fault")
-}
-
-/// The task state that the GDT describes.
-fn task_state() -> *mut TaskStateSegment {
-    let segments = sgdt().base.as_ptr::<u64>();
-    let index = usize::from(kernel::descriptors::TASK_STATE >> 3);
-    // SAFETY: the two entries of the task-state segment are there on every CPU that has booted.
-    let (low, high) = unsafe { (segments.add(index).read(), segments.add(index + 1).read()) };
-    let base = low >> 16 & 0xff_ffff | low >> 56 << 24 | high << 32;
-    ptr::with_exposed_provenance_mut(base as usize)
 }

@@ -24,6 +24,7 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 0 {
         spin()
     }
+    kernel::say!("CPU 0 goes to ring 3, for ever");
     user::run(cpu, code)
 }
 

@@ -1,4 +1,5 @@
-//! A machine check where there is no stack to go on with, while another CPU halts: it has a stack of its own.
+//! A machine check at the first instruction of an entry of the kernel, where GS is the program's and there is no stack to go on
+//! with, while another CPU halts: it has a stack of its own.
 #![no_std]
 #![no_main]
 
@@ -15,7 +16,7 @@ kernel::image!(Image {
 fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() == 0 {
         // SAFETY: the gate's stub leaves for a report, which never comes back.
-        unsafe { asm!("xor esp, esp", "int 18", options(noreturn)) }
+        unsafe { asm!("swapgs", "xor esp, esp", "int 18", options(noreturn)) }
     }
     loop {
         entry::wait_for_interrupt();

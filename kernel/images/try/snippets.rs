@@ -21,11 +21,13 @@ pub struct Case {
     pub change: fn(usize, &mut UserContext),
 }
 
-const SYSCALL: Entry = Entry::SystemCall;
+/// A system call.
+pub const SYSCALL: Entry = Entry::SystemCall;
 /// `int 3` in two bytes: a way into the kernel by a gate.
-const INT: Entry = exception(BREAKPOINT, 0);
+pub const INT: Entry = exception(BREAKPOINT, 0);
 
-const fn exception(vector: u8, error: u64) -> Entry {
+/// An exception.
+pub const fn exception(vector: u8, error: u64) -> Entry {
     Entry::Exception { vector, error }
 }
 
@@ -34,7 +36,7 @@ const fn page_fault(address: u64, error: u64) -> Entry {
 }
 
 /// A case that ends with its first entry, whatever the registers hold.
-const fn one(name: &'static str, code: unsafe extern "C" fn(), entries: &'static [Entry]) -> Case {
+pub const fn one(name: &'static str, code: unsafe extern "C" fn(), entries: &'static [Entry]) -> Case {
     Case { name, code, entries, check: |_, _| true, change: |_, _| {} }
 }
 
@@ -171,7 +173,8 @@ fn demand_check(step: usize, context: &UserContext) -> bool {
     step == 0 || context.get(Slot::Eax) == 0x5A5A_5A5A_5A5A_5A5A
 }
 
-const PROTECTION: Entry = exception(GENERAL_PROTECTION, 0);
+/// General protection that has nothing to do with a selector.
+pub const PROTECTION: Entry = exception(GENERAL_PROTECTION, 0);
 
 /// All cases, in the order in which they run.
 pub const CASES: &[Case] = &[

@@ -22,6 +22,10 @@ pub const KERNEL_ONLY: u64 = GIB + 2 * PAGE_SIZE;
 #[allow(dead_code, reason = "not every image tries it")]
 pub const ABSENT: u64 = GIB + 5 * PAGE_SIZE;
 
+/// Where [`Setup::append`] puts bytes: behind every snippet.
+#[allow(dead_code, reason = "not every image uses it")]
+pub const APPENDED: u64 = CODE + SNIPPET as u64;
+
 /// Bytes of code that [`Setup::load`] copies: at least as many as any snippet has.
 const SNIPPET: usize = 512;
 
@@ -86,6 +90,13 @@ impl Setup {
             (*self.thread.context).set(Slot::Eip, CODE);
             (*self.thread.context).set(Slot::Esp, DATA + PAGE_SIZE);
         }
+    }
+
+    /// Puts bytes at [`APPENDED`].
+    #[allow(dead_code, reason = "not every image uses it")]
+    pub fn append(&mut self, bytes: &[u8]) {
+        // SAFETY: the frame is the code page's, which has room behind the snippet; the thread does not run.
+        unsafe { direct::<u8>(self.frames).add(SNIPPET).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
     }
 
     /// Maps a page, filled with `byte`, at [`ABSENT`].

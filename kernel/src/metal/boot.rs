@@ -137,8 +137,11 @@ impl Boot {
 
 /// The first Rust code, on the boot code's page map and stack.
 extern "C" fn start(start_info: u32, magic: u32) -> ! {
-    // SAFETY: this is CPU 0, once.
-    unsafe { console::init() };
+    // SAFETY: this is CPU 0, once, with the boot code's segments, whose code segment is the kernel's.
+    unsafe {
+        tables::load_early_gates();
+        console::init();
+    }
     // SAFETY: as above.
     match unsafe { set_up(start_info.into(), magic) } {
         Ok(cpu) => run_afresh(cpu, go),
@@ -273,12 +276,13 @@ fn describe(boot: &Boot) {
     if boot.memory.bytes_beyond() > 0 {
         crate::say!("cairn: {} MiB of memory from 4 GiB on are left alone", boot.memory.bytes_beyond() >> 20);
     }
-    let Protections { nx, smep, smap, umip } = boot.protections;
+    let Protections { nx, smep, smap, umip, machine_check } = boot.protections;
     let parts = [
         ("NX", ", NX (no page is writable and executable)", nx),
         ("SMEP", ", SMEP", smep),
         ("SMAP", ", SMAP", smap),
         ("UMIP", ", UMIP", umip),
+        ("machine checks (an error of the hardware's resets the machine)", "", machine_check),
         ("COM1 (nothing can be typed)", "", console::has_serial(console::OWNER)),
     ];
     let on = parts.map(|(_, text, on)| if on { text } else { "" });

@@ -2,6 +2,8 @@
 //!
 //! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context, and the image's
 //!   `system_call` or `entry` hook runs on the empty kernel stack. If `system_call` returns, the same program goes on at once.
+//! * From ring 3 in compatibility mode, by `syscall`, if ever a program could get there: the stub makes it the exception that
+//!   an invalid opcode is.
 //! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and only there.
 //! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
 //!   ring 0, where nothing may go wrong: [`report`] has the last word.
@@ -14,6 +16,7 @@ use super::cpu::{self, Cpu, offsets};
 use super::{Image, image, interrupt, registers, report, tables};
 use crate::context::{FPU, MXCSR_DEFAULT};
 use crate::descriptors;
+use crate::stacks::{self, Place};
 use crate::vectors;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -103,6 +106,7 @@ global_asm!(
     fpu = const FPU,
     stack_top = const offsets::STACK_TOP,
     user_code = const descriptors::USER_CODE,
+    invalid_opcode = const vectors::INVALID_OPCODE,
     user_data = const descriptors::USER_DATA,
     frame_bytes = const size_of::<Frame>(),
     mxcsr = const MXCSR_DEFAULT,
@@ -127,6 +131,14 @@ pub fn syscall_address() -> u64 {
         fn syscall_entry();
     }
     syscall_entry as *const () as u64
+}
+
+/// Address of the stub to which `syscall` jumps in compatibility mode.
+pub fn compatible_address() -> u64 {
+    unsafe extern "C" {
+        fn compatible_entry();
+    }
+    compatible_entry as *const () as u64
 }
 
 /// A gate, from ring 3.
@@ -163,9 +175,15 @@ extern "C" fn in_halt(vector: u8) {
     interrupt::accept(vector);
 }
 
-/// The end: `frame` says where, `block` is the CPU's own.
+/// The end: `frame` says where, `block` is the CPU's own if the frame is on a stack of the interrupt stack table.
 extern "C" fn fatal(frame: &'static Frame, block: u64) -> ! {
-    // SAFETY: the block's address comes from above the interrupt stack, where `tables::build` put it.
-    unsafe { registers::set_gs(block) };
+    let place = stacks::place(core::ptr::from_ref(frame).addr() as u64);
+    // On any other stack the CPU has the early gates, and GS is right.
+    if let Some(Place::Inside(_, stack)) = place
+        && stack.ist_index().is_some()
+    {
+        // SAFETY: the block's address comes from above the interrupt stack, where `tables::build` put it.
+        unsafe { registers::set_gs(block) };
+    }
     report::fatal(cpu::number(), frame)
 }

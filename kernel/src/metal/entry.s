@@ -153,6 +153,24 @@ leave_by_sysretq:
     restore_kept
     jmp leave_as_kept
 
+// `syscall` in compatibility mode, which no segment of ours allows: the exception that an invalid opcode is, as if its gate had
+// been used. The kernel stack is empty while a program runs, and `trap` leaves it empty. Long mode has no other entry that
+// descriptors do not describe: `sysenter` is refused by a null selector.
+.globl compatible_entry
+compatible_entry:
+    swapgs
+    mov gs:[{scratch}], rsp
+    mov rsp, gs:[{stack_top}]
+    push {user_data}
+    push qword ptr gs:[{scratch}]
+    push r11
+    push {user_code}
+    push rcx
+    push 0
+    push {invalid_opcode}
+    swapgs
+    jmp trap
+
 // A gate. rdi: the thread's context, already filled.
 gate:
     mov qword ptr [rdi + 8 * 8], {user_data}

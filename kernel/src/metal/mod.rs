@@ -18,6 +18,7 @@ pub mod idle;
 pub mod interrupt;
 pub mod io_apic;
 pub mod machine;
+pub mod machine_check;
 pub mod paging;
 pub mod pit;
 pub mod power;

@@ -1,5 +1,6 @@
 //! Control and model-specific registers, as the kernel sets them on every CPU.
 
+use super::machine_check;
 use crate::descriptors;
 use core::arch::asm;
 use core::fmt;
@@ -7,10 +8,15 @@ use raw_cpuid::CpuId;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
 
-/// `IA32_STAR`, `IA32_LSTAR`, `IA32_FMASK`.
+/// `IA32_STAR`, `IA32_LSTAR`, `IA32_CSTAR`, `IA32_FMASK`.
 const STAR: u32 = 0xC000_0081;
 const LSTAR: u32 = 0xC000_0082;
+const CSTAR: u32 = 0xC000_0083;
 const FMASK: u32 = 0xC000_0084;
+/// `IA32_SYSENTER_CS`, `IA32_SYSENTER_ESP`, `IA32_SYSENTER_EIP`.
+const SYSENTER: [u32; 3] = [0x174, 0x175, 0x176];
+/// `IA32_TSC_AUX`, which programs read by `rdpid`.
+const TSC_AUX: u32 = 0xC000_0103;
 /// `IA32_GS_BASE`, `IA32_KERNEL_GS_BASE`.
 const GS_BASE: u32 = 0xC000_0101;
 const KERNEL_GS_BASE: u32 = 0xC000_0102;
@@ -18,6 +24,9 @@ const KERNEL_GS_BASE: u32 = 0xC000_0102;
 /// Flags that `syscall` clears: all but the fixed bit 1. Interrupts stay off, strings go upwards, and AC
 /// does not lift supervisor-mode access prevention.
 const SYSCALL_CLEARS: u64 = !2 & 0x3F_FFFF;
+
+/// DR7 without a breakpoint: its fixed bit.
+const DEBUG_OFF: u64 = 1 << 10;
 
 /// What every processor must have before its first 64-bit instruction, as bits of EDX of CPUID leaf 1: TSC, MSR, PAE, CX8,
 /// APIC, FXSR, SSE, SSE2. The boot code asks for it, and for long mode.
@@ -56,11 +65,14 @@ pub struct Protections {
     pub smap: bool,
     /// Programs cannot ask where the descriptor tables are.
     pub umip: bool,
+    /// An error of the processor's own is an exception. Without, it resets the machine.
+    pub machine_check: bool,
 }
 
-/// Turns on what the processor has of [`Protections`], write protection for ring 0, and alignment checks for
-/// programs that ask for them; the time-stamp counter is kept from programs, which could not have it on a hosted machine
-/// without their runs differing.
+/// Turns on what the processor has of [`Protections`], and write protection for ring 0. Whatever else these registers could
+/// have been given by the firmware is turned off: programs read no time-stamp counter (on the hosted machine their runs
+/// would differ), no performance counter, set no base of FS or GS, and have no AVX. RFLAGS.AC means nothing to them: not
+/// every machine has alignment checks.
 ///
 /// # Safety
 /// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
@@ -74,19 +86,26 @@ pub unsafe fn protect() -> Protections {
         smep: features.as_ref().is_some_and(|x| x.has_smep()),
         smap: features.as_ref().is_some_and(|x| x.has_smap()),
         umip: features.as_ref().is_some_and(|x| x.has_umip()),
+        machine_check: machine_check::is_there(),
     };
-    let mut efer = Efer::read() | EferFlags::SYSTEM_CALL_EXTENSIONS;
+    let mut efer = EferFlags::LONG_MODE_ENABLE | EferFlags::LONG_MODE_ACTIVE | EferFlags::SYSTEM_CALL_EXTENSIONS;
     efer.set(EferFlags::NO_EXECUTE_ENABLE, protections.nx);
-    let mut cr4 = Cr4::read();
+    let mut cr4 = Cr4Flags::PHYSICAL_ADDRESS_EXTENSION
+        | Cr4Flags::OSFXSR
+        | Cr4Flags::OSXMMEXCPT_ENABLE
+        | Cr4Flags::TIMESTAMP_DISABLE;
     cr4.set(Cr4Flags::SUPERVISOR_MODE_EXECUTION_PROTECTION, protections.smep);
+    cr4.set(Cr4Flags::MACHINE_CHECK_EXCEPTION, protections.machine_check);
     cr4.set(Cr4Flags::USER_MODE_INSTRUCTION_PREVENTION, protections.umip);
-    cr4.set(Cr4Flags::TIMESTAMP_DISABLE, true);
     cr4.set(Cr4Flags::SUPERVISOR_MODE_ACCESS_PREVENTION, protections.smap);
+    machine_check::enable();
     // SAFETY: each bit is set only where CPUID announces it; the caller vouches for the page map.
     unsafe {
-        Efer::write(efer);
-        Cr4::write(cr4);
-        Cr0::write(Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::ALIGNMENT_MASK);
+        Efer::write_raw(efer.bits());
+        Cr4::write_raw(cr4.bits());
+        Cr0::write((Cr0::read() | Cr0Flags::WRITE_PROTECT) - Cr0Flags::ALIGNMENT_MASK);
+        // No breakpoint that a debugger of the firmware has left.
+        asm!("mov dr7, {}", in(reg) DEBUG_OFF, options(nomem, nostack, preserves_flags));
     }
     protections
 }
@@ -108,13 +127,24 @@ pub fn time_stamp() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// Makes `syscall` enter the kernel at `entry`.
+/// Makes `syscall` enter the kernel at `entry`, and from compatibility mode at `compatible`. `sysenter` enters nothing: with a
+/// null selector it is an exception.
 ///
 /// # Safety
-/// `entry` is the stub that saves a program's registers; the GDT has the order of [`descriptors`].
-pub unsafe fn set_syscall_entry(entry: u64) {
-    // SAFETY: every processor with long mode has these; the caller vouches for the stub and the GDT.
+/// Both are stubs that save a program's registers; the GDT has the order of [`descriptors`].
+pub unsafe fn set_system_call_entries(entry: u64, compatible: u64) {
+    let cpuid = CpuId::new();
+    let extended = cpuid.get_extended_processor_and_feature_identifiers();
+    let has_aux =
+        extended.is_some_and(|x| x.has_rdtscp()) || cpuid.get_extended_feature_info().is_some_and(|x| x.has_rdpid());
+    // SAFETY: every processor with long mode has these, but for the last, which CPUID announces; the caller vouches for the
+    // stubs and the GDT.
     unsafe {
+        SYSENTER.into_iter().for_each(|register| Msr::new(register).write(0));
+        Msr::new(CSTAR).write(compatible);
+        if has_aux {
+            Msr::new(TSC_AUX).write(0);
+        }
         Msr::new(STAR).write(descriptors::STAR);
         Msr::new(LSTAR).write(entry);
         Msr::new(FMASK).write(SYSCALL_CLEARS);

@@ -7,7 +7,7 @@
 use super::apic::LocalApic;
 use super::console::{self, Console};
 use super::entry::Frame;
-use super::{cpu, image, interrupt, paging, power, registers, smp};
+use super::{cpu, image, interrupt, machine_check, paging, power, registers, smp};
 use crate::exit::Reason;
 use crate::layout::{IMAGE_BASE, MAX_CPUS};
 use crate::lock::Guard;
@@ -18,7 +18,7 @@ use core::arch::asm;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
 
 /// Number of the CPU that reports, or [`NOBODY`].
@@ -52,7 +52,7 @@ pub(super) fn set_symbols(symbols: &'static mut Symbols<'static>) {
 fn claim(number: usize, place: Option<&'static Frame>) {
     match REPORTER.compare_exchange(NOBODY, number, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {}
-        Err(reporter) if reporter == number => power::leave(Reason::ReportFault),
+        Err(reporter) if reporter == number => fail(number, place),
         Err(_) => {
             if let (Some(frame), Some(slot)) = (place, PLACES.get(number)) {
                 // A CPU that stopped by itself is woken by the reporter's NMI: its first place is the right one.
@@ -64,6 +64,37 @@ fn claim(number: usize, place: Option<&'static Frame>) {
             registers::halt()
         }
     }
+}
+
+/// The CPU that reports has met another fault: says so in one line, unless that was what failed, and ends the machine.
+#[cold]
+fn fail(number: usize, place: Option<&'static Frame>) -> ! {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::AcqRel) {
+        let cr2 = Cr2::read_raw();
+        // SAFETY: the other CPUs have stopped or stop where they claim their report, and this one never goes back.
+        let mut console = unsafe { console::seize() };
+        console.fresh_line();
+        let _ = match place {
+            None => writeln!(console, "cairn: kernel panic in the report of CPU {number}"),
+            Some(frame) => {
+                let name = vectors::name(frame.vector());
+                writeln!(console, "cairn: {name} in the report of CPU {number}, rip {:#x}", frame.rip)
+                    .and_then(|()| write_overflow(&mut *console, frame.vector(), cr2))
+            }
+        };
+    }
+    power::leave(Reason::ReportFault)
+}
+
+/// Says which stack has overflowed, if that is why this exception came.
+fn write_overflow(out: &mut dyn Write, vector: u8, cr2: u64) -> fmt::Result {
+    if let (vectors::PAGE_FAULT | vectors::DOUBLE_FAULT, Some(Place::Guard(owner, stack))) =
+        (vector, stacks::place(cr2))
+    {
+        writeln!(out, "  that is the guard page below the {} of CPU {owner}: it overflowed", stack.text())?;
+    }
+    Ok(())
 }
 
 /// Stops all other CPUs and opens the console for CPU `number`'s report.
@@ -147,10 +178,9 @@ fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt
         let (access, reason) = (page_fault::access(frame.error), page_fault::reason(frame.error));
         writeln!(out, "  {access} {cr2:#x}: {reason}")?;
     }
-    if let (vectors::PAGE_FAULT | vectors::DOUBLE_FAULT, Some(Place::Guard(owner, stack))) =
-        (vector, stacks::place(cr2))
-    {
-        writeln!(out, "  that is the guard page below the {} of CPU {owner}: it overflowed", stack.text())?;
+    write_overflow(out, vector, cr2)?;
+    if vector == vectors::MACHINE_CHECK {
+        machine_check::describe(out)?;
     }
     write!(out, "  rip {:#018x} ", frame.rip)?;
     write_symbol(out, frame.rip)?;

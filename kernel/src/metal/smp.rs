@@ -99,7 +99,7 @@ pub(super) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root
 /// Makes the CPU that runs this use its tables and its block.
 ///
 /// # Safety
-/// The block was made for this CPU, and `registers::protect` has run on it.
+/// The block was made for this CPU.
 pub(super) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
     let NewCpu { cpu, tables } = new;
     // SAFETY: `set_gates` came before any CPU settles, and the gates live for ever.
@@ -108,7 +108,7 @@ pub(super) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
     unsafe {
         tables::load(tables, gates);
         registers::set_gs(ptr::from_mut(cpu).addr() as u64);
-        registers::set_syscall_entry(entry::syscall_address());
+        registers::set_system_call_entries(entry::syscall_address(), entry::compatible_address());
     }
     cpu
 }
@@ -180,10 +180,10 @@ pub(super) fn release_others() {
 pub(super) extern "C" fn ap_main(new: *mut NewCpu) -> ! {
     // SAFETY: the mailbox held this CPU's own, which CPU 0 has let go of.
     let new = unsafe { new.read() };
+    // SAFETY: the block is this CPU's.
+    let cpu = unsafe { settle(new) };
     // SAFETY: the kernel's page map fits CPU 0's settings, which these repeat.
     unsafe { registers::protect() };
-    // SAFETY: the block is this CPU's, and `protect` has run.
-    let cpu = unsafe { settle(new) };
     match LocalApic::enable() {
         Ok(apic) => timer::set_up(apic),
         // CPU 0 will miss this CPU and say so.

@@ -8,6 +8,7 @@ use crate::layout::PAGE_SIZE;
 use crate::stacks::Stack;
 use crate::vectors;
 use core::arch::asm;
+use core::cell::UnsafeCell;
 use core::mem::MaybeUninit;
 use core::slice;
 use x86_64::instructions::segmentation::{CS, DS, ES, SS, Segment};
@@ -59,18 +60,55 @@ pub fn furnish<T>(room: &'static mut [MaybeUninit<T>], mut make: impl FnMut(usiz
     unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast(), count) }
 }
 
+/// The gates of CPU 0 before it has stacks for them. What comes through them is reported on the stack that it meets.
+struct EarlyGates(UnsafeCell<Gates>);
+
+// SAFETY: CPU 0 alone uses them.
+unsafe impl Sync for EarlyGates {}
+
+static EARLY_GATES: EarlyGates = EarlyGates(UnsafeCell::new(Gates([[0; 2]; 256])));
+
+/// Makes this CPU use the early gates, so that what goes wrong at boot is reported.
+///
+/// # Safety
+/// This is CPU 0, once; its code segment is [`descriptors::KERNEL_CODE`], and the base of GS is 0.
+pub unsafe fn load_early_gates() {
+    // SAFETY: the caller vouches that nobody else uses them yet.
+    unsafe {
+        EARLY_GATES.0.get().write(gates_on(|_| None));
+        load_gates(&*EARLY_GATES.0.get());
+    }
+}
+
+/// Makes this CPU use the gates.
+///
+/// # Safety
+/// The stacks that they name are there.
+unsafe fn load_gates(gates: &'static Gates) {
+    let pointer = DescriptorTablePointer { limit: (size_of::<Gates>() - 1) as u16, base: VirtAddr::from_ptr(gates) };
+    // SAFETY: the gates lead to the entry stubs and live for ever; the caller vouches for the stacks.
+    unsafe { lidt(&pointer) };
+}
+
 /// Builds the gates.
 pub fn build_gates() -> Gates {
-    let mut gates = [[0; 2]; 256];
-    for (vector, slot) in (0u8..=255).zip(&mut gates) {
+    gates_on(|vector| {
         let stack = match vector {
             vectors::NMI => Stack::Nmi,
             vectors::DOUBLE_FAULT => Stack::DoubleFault,
             vectors::MACHINE_CHECK => Stack::MachineCheck,
             _ => Stack::Trap,
         };
+        stack.ist_index()
+    })
+}
+
+/// The gates, each on the stack that `stack` says.
+fn gates_on(stack: impl Fn(u8) -> Option<usize>) -> Gates {
+    let mut gates = [[0; 2]; 256];
+    for (vector, slot) in (0u8..=255).zip(&mut gates) {
         let ring = if vectors::FOR_RING_3.contains(&vector) { 3 } else { 0 };
-        *slot = gate(entry::gate_address(vector), stack.ist_index().unwrap_or(0), ring);
+        *slot = gate(entry::gate_address(vector), stack(vector), ring);
     }
     Gates(gates)
 }
@@ -94,26 +132,25 @@ pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'sta
         task.interrupt_stack_table[index] = VirtAddr::new(top - STACK_HEADER);
     }
     let tables = keep(frames, CpuTables { segments: GlobalDescriptorTable::new(), task })?;
-    // In the order of `descriptors`; entry 3, the base of `sysret`, is 32-bit code that nobody uses.
+    // In the order of `descriptors`. `sysretq` counts from entry 3 and does not read it.
     tables.segments.append(Descriptor::kernel_code_segment());
     tables.segments.append(Descriptor::kernel_data_segment());
-    tables.segments.append(Descriptor::UserSegment(DescriptorFlags::USER_CODE32.bits()));
+    tables.segments.append(Descriptor::UserSegment(DescriptorFlags::empty().bits()));
     tables.segments.append(Descriptor::user_data_segment());
     tables.segments.append(Descriptor::user_code_segment());
     // SAFETY: the task state was moved to where it stays just now.
     let task = tables.segments.append(unsafe { Descriptor::tss_segment_unchecked(&raw const tables.task) });
     assert_eq!(task.0, descriptors::TASK_STATE, "the segments are in the order of `descriptors`");
+    assert_eq!(tables.segments.limit(), descriptors::LIMIT, "nothing lies behind them");
     Ok(tables)
 }
 
-/// Makes this CPU use the tables.
+/// Makes this CPU use the tables, and no local descriptor table: a reset leaves one that begins at address 0.
 ///
 /// # Safety
 /// They are this CPU's own, and no other CPU has loaded them.
 pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
     let selector = |number: u16| SegmentSelector(number);
-    let limit = (size_of::<Gates>() - 1) as u16;
-    let pointer = DescriptorTablePointer { limit, base: VirtAddr::from_ptr(gates) };
     tables.segments.load();
     // SAFETY: the selectors are those of the segments just loaded, the gates lead to the entry stubs.
     unsafe {
@@ -121,8 +158,9 @@ pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
         SS::set_reg(selector(descriptors::KERNEL_DATA));
         DS::set_reg(selector(descriptors::USER_DATA));
         ES::set_reg(selector(descriptors::USER_DATA));
+        asm!("lldt {0:x}", in(reg) 0, options(nomem, nostack, preserves_flags));
         load_tss(SegmentSelector::new(descriptors::TASK_STATE >> 3, PrivilegeLevel::Ring0));
-        lidt(&pointer);
+        load_gates(gates);
     }
 }
 

@@ -1,0 +1,101 @@
+//! Compatibility mode, if a program could get there: the image puts a segment of 32-bit code where the kernel has a null
+//! descriptor. Whatever the program then does to enter the kernel ends the program, not the machine.
+#![no_std]
+#![no_main]
+
+mod user;
+
+use core::arch::naked_asm;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use kernel::context::Slot;
+use kernel::descriptors::USER_BASE;
+use kernel::exit::Reason;
+use kernel::lock::Lock;
+use kernel::metal::boot::Boot;
+use kernel::metal::cpu::{Cpu, run_afresh};
+use kernel::metal::entry::Entry;
+use kernel::metal::user::{Way, enter};
+use kernel::metal::{Image, power};
+use kernel::say;
+use kernel::vectors::{GENERAL_PROTECTION, INVALID_OPCODE};
+use x86_64::instructions::tables::sgdt;
+
+kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
+
+/// Present 32-bit code of ring 3 that reaches everything.
+const CODE_32: u64 = 0x00CF_FB00_0000_FFFF;
+
+/// What a program does in compatibility mode: the bytes of one instruction, and the entry that it must be. Whether there are
+/// `syscall` and `sysenter` depends on the processor's vendor; QEMU's is AMD, with both.
+const CASES: [(&str, [u8; 2], Entry); 5] = [
+    ("syscall", [0x0F, 0x05], Entry::Exception { vector: INVALID_OPCODE, error: 0 }),
+    ("sysenter", [0x0F, 0x34], Entry::Exception { vector: GENERAL_PROTECTION, error: 0 }),
+    ("int 0x80", [0xCD, 0x80], Entry::Exception { vector: GENERAL_PROTECTION, error: 0x80 << 3 | 2 }),
+    ("into", [0x90, 0xCE], Entry::Exception { vector: GENERAL_PROTECTION, error: 4 << 3 | 2 }),
+    ("hlt", [0x90, 0xF4], Entry::Exception { vector: GENERAL_PROTECTION, error: 0 }),
+];
+
+static SETUP: Lock<Option<user::Setup>> = Lock::new(None);
+static CASE: AtomicUsize = AtomicUsize::new(0);
+
+/// Jumps to the 32-bit code at RBX, with a stack, and every flag that it may set but TF. `into` wants OF.
+#[unsafe(naked)]
+unsafe extern "C" fn code() {
+    naked_asm!(
+        "mov [rsp - 16], ebx",
+        "mov word ptr [rsp - 12], {selector}",
+        "mov r12d, 0x7777",
+        "push 0x244cd5",
+        "popfq",
+        ".byte 0xff, 0x6c, 0x24, 0xf0", // jmp fword ptr [rsp - 16]
+        selector = const USER_BASE,
+    )
+}
+
+fn prepare(boot: &mut Boot) {
+    *SETUP.lock() = Some(user::set_up(boot, 0));
+}
+
+fn start(cpu: &mut Cpu) -> ! {
+    let segments = sgdt().base.as_mut_ptr::<u64>();
+    // SAFETY: the entry is there, and null; nothing of the kernel's uses it.
+    unsafe { segments.add(usize::from(USER_BASE >> 3)).write(CODE_32) };
+    next_case(cpu)
+}
+
+fn next_case(cpu: &mut Cpu) -> ! {
+    let Some((_, bytes, _)) = CASES.get(CASE.load(Ordering::Relaxed)) else {
+        say!("compatibility mode: all {} entries are refused", CASES.len());
+        power::leave(Reason::Done)
+    };
+    let thread = {
+        let mut setup = SETUP.lock();
+        let setup = setup.as_mut().expect("`prepare` has run");
+        setup.load(code);
+        setup.append(bytes);
+        setup.thread
+    };
+    // SAFETY: the context is this CPU's only one, the map was made by `user_spaces`.
+    unsafe {
+        (*thread.context).set(Slot::Ebx, user::APPENDED);
+        enter(cpu, thread, Way::Iret)
+    }
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    let (name, bytes, expected) = CASES[CASE.fetch_add(1, Ordering::Relaxed)];
+    let context = cpu.context().expect("a program was in ring 3");
+    let error = |entry| match entry {
+        // QEMU 7.2 counts half gates.
+        Entry::Exception { vector, error } => (vector, error & 7),
+        _ => (0, 0),
+    };
+    let rip = context.get(Slot::Eip) - user::APPENDED;
+    // `syscall` leaves RIP behind it; the others are faults.
+    let right = if bytes == [0x0F, 0x05] { rip == 2 } else { rip < 2 };
+    if error(why) != error(expected) || !right {
+        say!("{name}: got {why:x?}, expected {expected:x?}, at {rip:#x}");
+        power::leave(Reason::Failed)
+    }
+    run_afresh(cpu, next_case)
+}

@@ -1,0 +1,27 @@
+//! A program's fault whose handler has no stack: GS is still the program's, and the report finds the CPU nevertheless.
+#![no_std]
+#![no_main]
+
+mod lost_stack;
+mod user;
+
+use kernel::metal::Image;
+use kernel::metal::cpu::Cpu;
+
+kernel::image!(Image {
+    prepare: user::prepare,
+    start,
+    describe: |cpu, out| write!(out, ", the program of CPU {cpu}"),
+    ..Image::DEFAULT
+});
+
+#[unsafe(naked)]
+unsafe extern "C" fn code() {
+    core::arch::naked_asm!("ud2")
+}
+
+fn start(cpu: &mut Cpu) -> ! {
+    // SAFETY: the report of the program's fault is the end of this image.
+    unsafe { lost_stack::lose_trap_stack(cpu) };
+    user::run(cpu, code)
+}

@@ -1,0 +1,17 @@
+//! An NMI at the first instruction of an entry of the kernel, where GS and RSP are the program's.
+#![no_std]
+#![no_main]
+
+use core::arch::asm;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::{Image, registers};
+
+kernel::image!(Image { start, describe: |cpu, out| write!(out, ", the last words of CPU {cpu}"), ..Image::DEFAULT });
+
+fn start(cpu: &mut Cpu) -> ! {
+    if cpu.number() != 1 {
+        registers::halt()
+    }
+    // SAFETY: the gate's stub leaves for a report, which never comes back.
+    unsafe { asm!("swapgs", "mov rsp, 0x40002000", "int 2", options(noreturn)) }
+}

@@ -1,0 +1,49 @@
+//! A stack that overflows while a report is written on it. Which one depends on the number of CPUs: with one it is the kernel
+//! stack, with each more the next of those that a fatal entry of the kernel has for itself.
+#![no_std]
+#![no_main]
+
+mod lost_stack;
+
+use core::arch::asm;
+use core::hint::black_box;
+use core::ptr;
+use kernel::metal::Image;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::{registers, smp::arrived};
+use kernel::stacks::Stack;
+
+kernel::image!(Image {
+    start,
+    describe: |_, _| {
+        deeper(1);
+        Ok(())
+    },
+    ..Image::DEFAULT
+});
+
+fn start(cpu: &mut Cpu) -> ! {
+    if cpu.number() != 0 {
+        registers::halt()
+    }
+    // SAFETY: each ends in a report, which never comes back; so does the kernel stack's, a panic.
+    unsafe {
+        match Stack::ALL[arrived() - 1] {
+            Stack::Kernel => {}
+            Stack::DoubleFault => {
+                lost_stack::lose_trap_stack(cpu);
+                ptr::null::<u64>().read_volatile();
+            }
+            Stack::Nmi => asm!("int 2"),
+            Stack::MachineCheck => asm!("int 18"),
+            Stack::Trap => asm!("ud2"),
+        }
+    }
+    panic!("on the kernel stack")
+}
+
+#[expect(unconditional_recursion, reason = "this is the point")]
+fn deeper(depth: u64) -> u64 {
+    let here = black_box([depth; 16]);
+    deeper(depth + 1) + here[3]
+}
