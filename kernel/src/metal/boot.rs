@@ -10,12 +10,11 @@ use crate::acpi::{self, Controllers, CpuList};
 use crate::archive::{Archive, Corrupt};
 use crate::exit::{END_OF_CONSOLE, Reason};
 use crate::frames::{self, Frames};
-use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
+use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
 use crate::options::{self, Options};
 use crate::symbols::{self, Symbols};
 use crate::{lock, multiboot2, pvh, start_info, vectors};
-use ::multiboot2::BootInformation;
 use core::arch::global_asm;
 use core::fmt;
 use core::ops::Range;
@@ -165,15 +164,8 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
-    let kept;
     let info = match magic {
-        multiboot2::MAGIC => {
-            // SAFETY: the loader says that its information is there, below 4 GiB, which the direct map covers; nothing
-            // writes to it before it has been read.
-            let loaded = unsafe { BootInformation::load(direct(start_info)) };
-            kept = loaded.map_err(|_| start_info::Error::Unreadable);
-            kept.as_ref().map_err(|&error| error).and_then(|info| multiboot2::parse(info, DIRECT_MAP))
-        }
+        multiboot2::MAGIC => multiboot2::parse(start_info, read),
         _ => pvh::parse(start_info, read),
     };
     let info = info.map_err(Error::StartInfo)?;
