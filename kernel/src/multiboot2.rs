@@ -113,7 +113,9 @@ fn memory_map(tag: Record) -> Result<MemoryMap, Error> {
 mod tests {
     use super::*;
     use crate::record::fuzz::{damaged, read_from};
-    use multiboot2::{Builder, CommandLineTag, MaybeDynSized, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag, RsdpV2Tag};
+    use multiboot2::{
+        Builder, CommandLineTag, MaybeDynSized, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag, RsdpV2Tag,
+    };
     use proptest::prelude::*;
     use std::vec::Vec;
 

@@ -193,8 +193,15 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
     }
 
-    let Controllers { cpus, io_apic, com1 } =
+    let Controllers { cpus, io_apic, com1, is_whole } =
         acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
+    if !is_whole {
+        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
+    }
+    // What the tables say is no reason to write into memory.
+    if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
+        return Err(Error::Controllers(acpi::Error::NoIoApic));
+    }
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -272,6 +279,7 @@ fn describe(boot: &Boot) {
         ("SMAP", ", SMAP", smap),
         ("UMIP", ", UMIP", umip),
         ("COM1 (nothing can be typed)", "", console::has_serial(console::OWNER)),
+        ("COM1's line of the I/O APIC (nothing can be typed)", "", io_apic::has_com1()),
     ];
     let on = parts.map(|(_, text, on)| if on { text } else { "" });
     crate::say!("cairn: protections: write-protected code{}{}{}{}{}", on[0], on[1], on[2], on[3], on[4]);
