@@ -1,9 +1,15 @@
-//! Which CPUs and which I/O APIC there are, and how COM1 is wired to it: the multiple APIC description table (MADT) of ACPI
-//! (revision 6.5, sections 5.2.5 to 5.2.12). CPUID's topology leaves are not asked; emulators fill them as they like.
+//! The tables of ACPI (revision 6.5, section 5.2): finding those that the kernel reads. What they say is in [`madt`], which CPUs
+//! and interrupt controllers there are, and in [`clocks`].
 //!
-//! The tables are untrusted input: one that is damaged is as good as none.
+//! The tables are untrusted input: one that is damaged is as good as none, and another that says the same serves. There are
+//! several ways to a table: the root pointer of the boot loader and those in the BIOS areas, each of which may lead to a list
+//! with addresses of 64 bits (XSDT) and to one with addresses of 32 bits (RSDT).
 
-use crate::layout::MAX_CPUS;
+pub mod clocks;
+pub mod madt;
+
+pub use madt::{Controllers, CpuList, Wire, controllers};
+
 use crate::record::Record;
 use core::fmt;
 use core::ops::Range;
@@ -13,7 +19,7 @@ use core::ops::Range;
 pub enum Error {
     /// There is no root pointer.
     NoRoot,
-    /// The root pointer, or the table that it leads to, is damaged.
+    /// No root pointer leads to a list of tables that is whole.
     Damaged,
     /// There is no MADT that is whole.
     NoMadt,
@@ -32,72 +38,6 @@ impl fmt::Display for Error {
     }
 }
 
-/// APIC numbers of the CPUs that can be used, at most [`MAX_CPUS`]: first that of the CPU that the machine started with,
-/// then the others in the order of the table.
-#[derive(Clone, Copy, Debug)]
-pub struct CpuList {
-    ids: [u32; MAX_CPUS],
-    count: usize,
-    /// CPUs that the machine has beyond [`MAX_CPUS`], or that messages of an xAPIC do not reach.
-    pub left_out: usize,
-}
-
-impl CpuList {
-    /// The list that has only the CPU with this APIC number.
-    pub fn of(first: u32) -> CpuList {
-        let mut list = CpuList { ids: [0; MAX_CPUS], count: 0, left_out: 0 };
-        list.add(first);
-        list
-    }
-
-    /// The APIC numbers.
-    pub fn ids(&self) -> &[u32] {
-        &self.ids[..self.count]
-    }
-
-    /// Adds a CPU, unless it is there.
-    fn add(&mut self, id: u32) {
-        if self.ids().contains(&id) {
-            return;
-        }
-        match self.ids.get_mut(self.count).filter(|_| id < BROADCAST) {
-            Some(place) => {
-                *place = id;
-                self.count += 1;
-            }
-            None => self.left_out += 1,
-        }
-    }
-}
-
-/// The APIC number that means all CPUs; an xAPIC's messages reach those below.
-const BROADCAST: u32 = 0xFF;
-
-/// What the MADT says.
-#[derive(Clone, Copy, Debug)]
-pub struct Controllers {
-    /// The CPUs.
-    pub cpus: CpuList,
-    /// Physical address of the I/O APIC that has the line of COM1.
-    pub io_apic: u64,
-    /// That line.
-    pub com1: Wire,
-}
-
-/// How a device is wired to an I/O APIC.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Wire {
-    /// The I/O APIC's line, from 0.
-    pub line: u32,
-    /// The line is low where the device asks for an interrupt.
-    pub active_low: bool,
-    /// The device asks as long as the line is so; otherwise when it becomes so.
-    pub level: bool,
-}
-
-/// Line of COM1 on the ISA bus.
-const COM1_IRQ: u8 = 4;
-
 /// Where a PC's firmware keeps the segment of its extended data area, of which the first KiB is searched.
 const EXTENDED_DATA: u64 = 0x40E;
 const EXTENDED_DATA_BYTES: u64 = 1 << 10;
@@ -105,69 +45,84 @@ const EXTENDED_DATA_BYTES: u64 = 1 << 10;
 const BIOS_AREA: Range<u64> = 0xE_0000..0x10_0000;
 /// Where a root pointer may begin.
 const ROOT_ALIGN: u64 = 16;
-/// Bytes of a root pointer of revision 0, and the least of a later one.
+/// Bytes of a root pointer of revision 0, and how many one of revision 2 or later may have.
 const ROOT_BYTES: u64 = 20;
 const NEWER_ROOT_BYTES: u32 = 36;
-/// Bytes of every table's header, and of the MADT's own before its entries.
+const MOST_ROOT_BYTES: u32 = 4096;
+/// Bytes of every table's header, and of the longest table that is read: more than that is damage.
 const HEADER_BYTES: u32 = 36;
-const MADT_BYTES: usize = 44;
+const MOST_TABLE_BYTES: u32 = 1 << 20;
 
-/// Reads the MADT that the root pointer at physical address `root` leads to; without one, the BIOS areas are searched for
-/// it. `read` gives the bytes of a physical range, and `boot_cpu` is the APIC number of the CPU that runs this.
-pub fn controllers<'a>(
+/// What `accept` makes of a table with this signature: of the first that is whole and that it accepts. The loader says that the
+/// root pointer is at physical address `root`; those in the BIOS areas are tried as well. `read` gives the bytes of a physical
+/// range.
+///
+/// # Errors
+/// [`Error::NoMadt`] stands for a table of any signature.
+fn find<'a, T>(
+    signature: &[u8; 4],
     root: Option<u64>,
-    boot_cpu: u32,
-    read: impl Fn(Range<u64>) -> Option<&'a [u8]>,
-) -> Result<Controllers, Error> {
-    let root = root.or_else(|| search(&read)).ok_or(Error::NoRoot)?;
-    let root = root_pointer(root, &read).ok_or(Error::Damaged)?;
-    let (address, entry_bytes) = root;
-    let list = table(address, &read).ok_or(Error::Damaged)?;
-    let entries = list.0.get(HEADER_BYTES as usize..).unwrap_or(&[]).chunks_exact(entry_bytes);
-    let mut tables = entries.filter_map(|entry| match entry_bytes {
-        8 => Record(entry).u64(0),
-        _ => Record(entry).u32(0).map(u64::from),
-    });
-    let madt = tables.find_map(|address| table(address, &read).filter(|table| table.0.starts_with(b"APIC")));
-    interpret(madt.ok_or(Error::NoMadt)?, boot_cpu)
+    read: &impl Fn(Range<u64>) -> Option<&'a [u8]>,
+    mut accept: impl FnMut(Record<'a>) -> Option<T>,
+) -> Result<T, Error> {
+    let (mut has_root, mut has_list) = (root.is_some(), false);
+    for address in root.into_iter().chain(places(read)) {
+        let Some(root) = root_pointer(address, read) else { continue };
+        has_root = true;
+        for (address, kind, entry_bytes) in [(root.xsdt, b"XSDT", 8), (root.rsdt, b"RSDT", 4)] {
+            let Some(list) = table(kind, address, read) else { continue };
+            has_list = true;
+            for entry in list.0.get(HEADER_BYTES as usize..).unwrap_or(&[]).chunks_exact(entry_bytes).map(Record) {
+                let address = entry.u64(0).or(entry.u32(0).map(u64::from));
+                if let Some(found) = address.and_then(|at| table(signature, at, read)).and_then(&mut accept) {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+    Err(match (has_root, has_list) {
+        (_, true) => Error::NoMadt,
+        (true, false) => Error::Damaged,
+        (false, false) => Error::NoRoot,
+    })
 }
 
-/// The address of a root pointer in the BIOS areas.
-fn search<'a>(read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<u64> {
+/// Where in the BIOS areas a root pointer may be.
+fn places<'a>(read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> impl Iterator<Item = u64> {
     let segment = read(EXTENDED_DATA..EXTENDED_DATA + 2).and_then(|bytes| Record(bytes).u16(0));
     let extended = u64::from(segment.unwrap_or(0)) << 4;
     let places = [extended..extended + EXTENDED_DATA_BYTES, BIOS_AREA].into_iter().flatten();
-    places
-        .filter(|address| address % ROOT_ALIGN == 0)
-        .find(|&address| address != 0 && root_pointer(address, read).is_some())
+    places.filter(|address| address % ROOT_ALIGN == 0 && *address != 0)
 }
 
-/// The table that the root pointer at `address` leads to, and the bytes of each of its entries.
-fn root_pointer<'a>(address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<(u64, usize)> {
+/// The lists that a root pointer leads to; 0 is none.
+struct Root {
+    xsdt: u64,
+    rsdt: u64,
+}
+
+/// The root pointer at `address`. Where what only newer ones have is damaged, what older ones have still serves.
+fn root_pointer<'a>(address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<Root> {
     let bytes = |length: u64| read(address..address.checked_add(length)?);
     let record = Record(bytes(ROOT_BYTES)?);
     if !record.0.starts_with(b"RSD PTR ") || !sums_to_0(record.0) {
         return None;
     }
-    let older = record.u32(16)?;
     // What follows is there from revision 2 on; its length says how far the second checksum goes.
-    if record.u8(15)? >= 2 {
+    let newer = || {
+        record.u8(15).filter(|&revision| revision >= 2)?;
         let length = Record(bytes(NEWER_ROOT_BYTES.into())?).u32(20)?;
-        let newer = Record(bytes(length.max(NEWER_ROOT_BYTES).into())?);
-        if !sums_to_0(newer.0) {
-            return None;
-        }
-        if let Some(address @ 1..) = newer.u64(24) {
-            return Some((address, 8));
-        }
-    }
-    Some((older.into(), 4))
+        let length = Some(length).filter(|length| (NEWER_ROOT_BYTES..=MOST_ROOT_BYTES).contains(length))?;
+        Record(bytes(length.into()).filter(|bytes| sums_to_0(bytes))?).u64(24)
+    };
+    Some(Root { xsdt: newer().unwrap_or(0), rsdt: record.u32(16)?.into() })
 }
 
-/// The table at `address`, if it is whole.
-fn table<'a>(address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<Record<'a>> {
+/// The table at `address`, if it is whole and has this signature.
+fn table<'a>(signature: &[u8; 4], address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<Record<'a>> {
     let bytes = |length: u32| read(address..address.checked_add(length.into())?);
-    let length = Record(bytes(HEADER_BYTES)?).u32(4).filter(|&length| length >= HEADER_BYTES)?;
+    let header = Record(bytes(HEADER_BYTES).filter(|bytes| address != 0 && bytes.starts_with(signature))?);
+    let length = header.u32(4).filter(|length| (HEADER_BYTES..=MOST_TABLE_BYTES).contains(length))?;
     bytes(length).filter(|bytes| sums_to_0(bytes)).map(Record)
 }
 
@@ -175,225 +130,123 @@ fn sums_to_0(bytes: &[u8]) -> bool {
     bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte)) == 0
 }
 
-/// An entry of the MADT, of those that matter here.
-enum Entry {
-    Cpu { id: u32, flags: u32 },
-    IoApic { address: u64, first: u32 },
-    Override { bus: u8, source: u8, line: u32, flags: u16 },
-    Other,
-}
-
-/// Bit 0 of a CPU's flags: it can be used.
-const ENABLED: u32 = 1;
-
-fn entry(record: Record) -> Option<Entry> {
-    Some(match record.u8(0)? {
-        0 => Entry::Cpu { id: record.u8(3)?.into(), flags: record.u32(4)? },
-        1 => Entry::IoApic { address: record.u32(4)?.into(), first: record.u32(8)? },
-        2 => Entry::Override { bus: record.u8(2)?, source: record.u8(3)?, line: record.u32(4)?, flags: record.u16(8)? },
-        9 => Entry::Cpu { id: record.u32(4)?, flags: record.u32(8)? },
-        _ => Entry::Other,
-    })
-}
-
-/// The entries of the MADT, up to the first that is damaged.
-fn entries(madt: Record) -> impl Iterator<Item = Entry> {
-    let mut rest = madt.0.get(MADT_BYTES..).unwrap_or(&[]);
-    core::iter::from_fn(move || {
-        let length = usize::from(*rest.get(1)?).max(2);
-        let (one, others) = rest.split_at_checked(length)?;
-        rest = others;
-        entry(Record(one))
-    })
-}
-
-fn interpret(madt: Record, boot_cpu: u32) -> Result<Controllers, Error> {
-    let mut cpus = CpuList::of(boot_cpu);
-    // On the ISA bus, lines are active high and edge-triggered, and come to the line of the same number.
-    let (mut global, mut com1) = (u32::from(COM1_IRQ), Wire { line: 0, active_low: false, level: false });
-    for entry in entries(madt) {
-        match entry {
-            Entry::Cpu { id, flags } if flags & ENABLED != 0 => cpus.add(id),
-            Entry::Override { bus: 0, source: COM1_IRQ, line, flags } => {
-                global = line;
-                com1 = Wire { line: 0, active_low: flags & 0b11 == 0b11, level: flags >> 2 & 0b11 == 0b11 };
-            }
-            _ => {}
-        }
-    }
-    // Each I/O APIC has the lines from its first one to that of the next.
-    let io_apics = entries(madt).filter_map(|entry| match entry {
-        Entry::IoApic { address, first } if first <= global => Some((first, address)),
-        _ => None,
-    });
-    let (first, io_apic) = io_apics.max_by_key(|&(first, _)| first).ok_or(Error::NoIoApic)?;
-    Ok(Controllers { cpus, io_apic, com1: Wire { line: global - first, ..com1 } })
-}
+#[cfg(test)]
+mod sample;
 
 #[cfg(test)]
 mod tests {
+    use super::sample::*;
     use super::*;
+    use crate::record::fuzz::{damaged, read_from};
     use proptest::prelude::*;
-    use std::vec;
     use std::vec::Vec;
 
-    /// Where the root pointer and the tables are put.
-    const ROOT: usize = 0xE_0010;
-    const LIST: usize = 0x1000;
-    const MADT: usize = 0x2000;
-    const BYTES: usize = 0x10_0000;
-
-    fn put(memory: &mut [u8], at: usize, bytes: &[u8]) {
-        memory[at..at + bytes.len()].copy_from_slice(bytes);
-    }
-
-    /// Makes `bytes` sum to 0 by the byte at `at`.
-    fn seal(bytes: &mut [u8], at: usize) {
-        bytes[at] = 0;
-        let sum = bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
-        bytes[at] = sum.wrapping_neg();
-    }
-
-    fn table_of(signature: &[u8; 4], rest: &[u8]) -> Vec<u8> {
-        let mut table = vec![0; 36];
-        put(&mut table, 0, signature);
-        table.extend(rest);
-        let length = table.len() as u32;
-        put(&mut table, 4, &length.to_le_bytes());
-        seal(&mut table, 9);
-        table
-    }
-
-    /// A machine's memory with a root pointer of this revision and a MADT with these entries.
-    fn machine(revision: u8, entries: &[&[u8]]) -> Vec<u8> {
-        let mut memory = vec![0; BYTES];
-        let mut root = b"RSD PTR \0CAIRN ".to_vec();
-        root.push(revision);
-        root.extend((LIST as u32).to_le_bytes());
-        seal(&mut root, 8);
-        let list = if revision < 2 {
-            // What is behind it need not be 0.
-            root.extend([0x55; 16]);
-            table_of(b"RSDT", &[0x3000u32.to_le_bytes(), (MADT as u32).to_le_bytes()].concat())
-        } else {
-            root.extend(36u32.to_le_bytes());
-            root.extend((LIST as u64).to_le_bytes());
-            root.extend([0; 4]);
-            seal(&mut root, 32);
-            table_of(b"XSDT", &[0x3000u64.to_le_bytes(), (MADT as u64).to_le_bytes()].concat())
-        };
-        put(&mut memory, ROOT, &root);
-        put(&mut memory, LIST, &list);
-        put(&mut memory, 0x3000, &table_of(b"FACP", &[0; 8]));
-        put(&mut memory, MADT, &table_of(b"APIC", &[&[0; 8], &*entries.concat()].concat()));
-        memory
-    }
-
-    fn cpu(id: u8, enabled: bool) -> [u8; 8] {
-        [0, 8, 0, id, enabled.into(), 0, 0, 0]
-    }
-
-    fn x2apic_cpu(id: u32) -> Vec<u8> {
-        [&[9, 16, 0, 0], &id.to_le_bytes()[..], &1u32.to_le_bytes(), &[0; 4]].concat()
-    }
-
-    fn io_apic(address: u32, first: u32) -> Vec<u8> {
-        [&[1, 12, 0, 0], &address.to_le_bytes()[..], &first.to_le_bytes()].concat()
-    }
-
-    fn source_override(source: u8, line: u32, flags: u16) -> Vec<u8> {
-        [&[2, 10, 0, source], &line.to_le_bytes()[..], &flags.to_le_bytes()].concat()
-    }
-
-    fn read<'a>(memory: &'a [u8]) -> impl Fn(Range<u64>) -> Option<&'a [u8]> {
-        move |range| memory.get(range.start as usize..range.end as usize)
-    }
-
     fn controllers_of(memory: &[u8]) -> Result<Controllers, Error> {
-        let found = controllers(Some(ROOT as u64), 0, read(memory));
-        let searched = controllers(None, 0, read(memory));
+        let found = controllers(Some(ROOT as u64), 0, read_from(0, memory));
+        let searched = controllers(None, 0, read_from(0, memory));
         assert_eq!(found.is_ok(), searched.is_ok(), "it is found where BIOSes have it");
         found
     }
 
+    fn entries() -> Vec<Vec<u8>> {
+        [cpu(0, true).to_vec(), cpu(2, true).to_vec(), cpu(3, false).to_vec(), io_apic(0xFEC0_0000, 0)].to_vec()
+    }
+
+    /// The table at `address` has one bit changed.
+    fn with_damage(memory: &[u8], at: usize) -> Vec<u8> {
+        let mut memory = memory.to_vec();
+        memory[at] ^= 0x10;
+        memory
+    }
+
     #[test]
-    fn both_revisions_of_the_root_pointer_are_read() {
-        for revision in [0, 2] {
-            let memory = machine(revision, &[&cpu(0, true), &cpu(2, true), &cpu(3, false), &io_apic(0xFEC0_0000, 0)]);
-            let Controllers { cpus, io_apic, com1 } = controllers_of(&memory).expect("well formed");
-            assert_eq!(cpus.ids(), [0, 2], "revision {revision}");
-            assert_eq!((io_apic, com1), (0xFEC0_0000, Wire { line: 4, active_low: false, level: false }));
+    fn all_revisions_of_the_root_pointer_are_read() {
+        for revision in [0, 1, 2, 6, 255] {
+            let found = controllers_of(&machine(revision, &entries())).expect("well formed");
+            assert_eq!((found.cpus.ids(), found.is_whole), (&[0, 2][..], true), "revision {revision}");
+            assert_eq!((found.io_apic, found.com1.line), (0xFEC0_0000, 4));
         }
     }
 
     #[test]
-    fn the_cpu_that_runs_is_the_first_and_no_more_than_eight_are_used() {
-        let cpus: Vec<_> = (0..12).map(|id| cpu(id, true)).collect();
-        let mut entries: Vec<&[u8]> = cpus.iter().map(|cpu| &cpu[..]).collect();
-        let (far, io_apic) = (x2apic_cpu(0x100), io_apic(0xFEC0_0000, 0));
-        entries.extend([&far[..], &io_apic[..]]);
-        let memory = machine(0, &entries);
-        let list = controllers(Some(ROOT as u64), 9, read(&memory)).expect("well formed").cpus;
-        assert_eq!((list.ids(), list.left_out), (&[9, 0, 1, 2, 3, 4, 5, 6][..], 5));
-    }
-
-    #[test]
-    fn a_cpu_beyond_an_xapics_messages_is_left_out() {
-        let memory = machine(2, &[&x2apic_cpu(7), &x2apic_cpu(255), &cpu(7, true), &io_apic(0xFEC0_0000, 0)]);
-        let list = controllers_of(&memory).expect("well formed").cpus;
-        assert_eq!((list.ids(), list.left_out), (&[0, 7][..], 1));
-    }
-
-    #[test]
-    fn an_override_moves_the_line_of_com1() {
-        let apics = [io_apic(0xFEC0_0000, 0), io_apic(0xFEC1_0000, 24)];
-        let com1 = |entry: &[u8]| {
-            let controllers = controllers_of(&machine(0, &[&apics[1], &apics[0], entry])).expect("well formed");
-            (controllers.io_apic, controllers.com1)
-        };
-        assert_eq!(com1(&source_override(0, 2, 0)).1, Wire { line: 4, active_low: false, level: false });
-        let moved = com1(&source_override(4, 30, 0b1111));
-        assert_eq!(moved, (0xFEC1_0000, Wire { line: 6, active_low: true, level: true }));
-    }
-
-    #[test]
     fn names_what_is_wrong() {
-        let good = machine(2, &[&io_apic(0xFEC0_0000, 0)]);
-        let with = |at: usize| {
+        for (revision, entry_bytes) in [(0, 4), (2, 8)] {
+            let good = machine(revision, &entries());
+            let error = |at: usize| controllers_of(&with_damage(&good, at)).expect_err("broken");
+            let list = if revision < 2 { RSDT } else { XSDT };
+            let mut alone = good.clone();
+            alone[if revision < 2 { XSDT } else { RSDT }] = 0;
+            assert_eq!(controllers_of(&with_damage(&alone, list + 36)).expect_err("broken"), Error::Damaged);
+            assert_eq!(error(MADT + 50), Error::NoMadt, "{entry_bytes}");
+            let root = controllers(Some(ROOT as u64), 0, read_from(0, &with_damage(&good, ROOT + 9)));
+            assert_eq!(root.expect_err("broken"), Error::Damaged);
+        }
+        let nothing = std::vec![0; BYTES];
+        assert_eq!(controllers(None, 0, read_from(0, &nothing)).expect_err("nothing there"), Error::NoRoot);
+        assert_eq!(controllers_of(&machine(0, &[cpu(0, true)])).expect_err("no I/O APIC"), Error::NoIoApic);
+    }
+
+    #[test]
+    fn what_is_whole_serves_in_the_place_of_what_is_damaged() {
+        let good = machine(2, &entries());
+        // The newer part of the root pointer, its length, the list with 64 bits, and each of the other tables.
+        for at in [ROOT + 33, ROOT + 20, ROOT + 23, XSDT, XSDT + 4, XSDT + 36, FADT + 40, HPET + 40] {
+            assert!(controllers_of(&with_damage(&good, at)).is_ok(), "{at:#x}");
+        }
+        // The list with 32 bits, where the other is whole.
+        assert!(controllers_of(&with_damage(&good, RSDT + 36)).is_ok());
+        // The loader's root pointer, where firmware has another.
+        let elsewhere = controllers(Some(0x500), 0, read_from(0, &good));
+        assert!(elsewhere.is_ok());
+        // A list that leads to no table, and one that leads to nowhere or to itself, where the other is right.
+        for address in [0u64, XSDT as u64, ROOT as u64, BYTES as u64 - 4, u64::MAX - 3, 1 << 40] {
             let mut memory = good.clone();
-            memory[at] ^= 0x10;
-            controllers(Some(ROOT as u64), 0, read(&memory)).expect_err("broken")
-        };
-        assert_eq!(with(ROOT + 9), Error::Damaged);
-        assert_eq!(with(ROOT + 33), Error::Damaged);
-        assert_eq!(with(LIST + 36), Error::Damaged);
-        assert_eq!(with(MADT + 50), Error::NoMadt);
-        assert_eq!(controllers(None, 0, read(&vec![0; BYTES])).expect_err("nothing there"), Error::NoRoot);
-        assert_eq!(controllers_of(&machine(0, &[&cpu(0, true)])).expect_err("no I/O APIC"), Error::NoIoApic);
-        // Beyond COM1's line: it has none.
-        assert_eq!(controllers_of(&machine(0, &[&io_apic(0, 16)])).expect_err("not its own"), Error::NoIoApic);
+            put(&mut memory, XSDT, &table_of(b"XSDT", &address.to_le_bytes()));
+            assert!(controllers_of(&memory).is_ok(), "{address:#x}");
+        }
+        // A second table with the same signature.
+        let mut memory = with_damage(&good, MADT + 50);
+        assert!(controllers_of(&memory).is_err());
+        let second = 0x7000;
+        put(&mut memory, second, &good[MADT..MADT + 0x200]);
+        let list = [MADT, second].map(|at| (at as u64).to_le_bytes()).concat();
+        put(&mut memory, XSDT, &table_of(b"XSDT", &list));
+        assert!(controllers_of(&memory).is_ok());
+        // The first is whole and of no use.
+        put(&mut memory, MADT, &table_of(b"APIC", &[0; 8]));
+        assert!(controllers_of(&memory).is_ok());
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
         #[test]
-        fn never_panics_on_damaged_tables(
-            damage in proptest::collection::vec((prop_oneof![0usize..36, 0x1000usize..0x1040, 0x2000usize..0x2080], any::<u8>()), 1..8),
+        fn damaged_tables_are_read_or_refused(
+            tables in damaged(tables(&entries())),
+            root in damaged(root_pointer_of(2)),
             seals in any::<bool>(),
-            revision in prop_oneof![Just(0), Just(2)],
         ) {
-            let mut memory = machine(revision, &[&cpu(0, true), &io_apic(0xFEC0_0000, 0), &source_override(4, 5, 0)]);
-            for (at, value) in damage {
-                memory[if at < 36 { ROOT + at } else { at }] = value;
-            }
+            let mut memory = machine(2, &entries());
+            put(&mut memory, FIRST, &tables);
+            put(&mut memory, ROOT, &root);
             if seals {
                 // Damage that the checksums do not show.
-                let length = Record(&memory).u32(MADT + 4).map_or(0, |length| length as usize);
-                if let Some(table) = memory.get_mut(MADT..MADT.saturating_add(length)).filter(|table| table.len() > 9) {
-                    seal(table, 9);
+                memory[ROOT + 8] = 0;
+                seal(&mut memory[ROOT..ROOT + 20], 8);
+                seal(&mut memory[ROOT..ROOT + 36], 32);
+                for at in [RSDT, XSDT, MADT, FADT, HPET] {
+                    let length = Record(&memory).u32(at + 4).map_or(0, |length| length as usize);
+                    let table = memory.get_mut(at..at.saturating_add(length)).filter(|table| table.len() > 9);
+                    table.into_iter().for_each(|table| seal(table, 9));
                 }
             }
-            let _ = controllers(Some(ROOT as u64), 0, read(&memory));
-            let _ = controllers(None, 0, read(&memory));
+            for root in [Some(ROOT as u64), None] {
+                if let Ok(found) = controllers(root, 0, read_from(0, &memory)) {
+                    prop_assert!(found.io_apic != 0 && found.io_apic < 1 << 32);
+                    prop_assert!((1..=8).contains(&found.cpus.ids().len()));
+                }
+                let clocks = clocks::clocks(root, read_from(0, &memory));
+                prop_assert!(clocks.hpet.is_none_or(|at| at < 1 << 32));
+            }
         }
     }
 }

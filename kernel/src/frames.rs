@@ -2,12 +2,13 @@
 //! given back. Users' frames are not here: the layer hands those out.
 
 use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
-use crate::memory_map::MemoryMap;
+use crate::memory_map::{MAX_REGIONS, MemoryMap};
+use crate::range_set::{Full, RangeSet};
 use core::fmt;
 use core::ops::Range;
 
-/// Most separate free ranges; every exclusion adds at most one.
-const MAX_RANGES: usize = 32;
+/// Most separate free ranges: all that a memory map can have, and one more for each of some exclusions.
+const MAX_RANGES: usize = MAX_REGIONS + 64;
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,27 +28,26 @@ pub enum Error {
     TooManyRanges,
 }
 
-/// The free ranges, page-aligned and disjoint.
-#[derive(Clone, Debug)]
-pub struct Frames {
-    ranges: [Range<u64>; MAX_RANGES],
-    count: usize,
+impl From<Full> for Error {
+    fn from(Full: Full) -> Self {
+        Error::TooManyRanges
+    }
 }
+
+/// The free ranges, page-aligned.
+#[derive(Clone, Debug)]
+pub struct Frames(RangeSet<MAX_RANGES>);
 
 impl Frames {
     /// No free memory.
-    pub const NONE: Frames = Frames { ranges: [const { 0..0 }; MAX_RANGES], count: 0 };
+    pub const NONE: Frames = Frames(RangeSet::EMPTY);
 
     /// The free memory of `map` that lies in `window`.
     pub fn new(map: &MemoryMap, window: Range<u64>) -> Result<Frames, Error> {
         let mut frames = Frames::NONE;
         for range in map.ram() {
-            let range = range.start.max(window.start)..range.end.min(window.end);
-            // Memory that the firmware reports twice is there once.
-            frames.exclude(range.clone())?;
-            frames.push(range)?;
+            frames.0.insert(range.start.max(window.start)..range.end.min(window.end))?;
         }
-        map.others().try_for_each(|range| frames.exclude(range))?;
         Ok(frames)
     }
 
@@ -56,53 +56,40 @@ impl Frames {
         Frames::new(map, USER_FRAMES_START..USER_FRAMES_END)
     }
 
-    fn push(&mut self, range: Range<u64>) -> Result<(), Error> {
-        if !range.is_empty() {
-            *self.ranges.get_mut(self.count).ok_or(Error::TooManyRanges)? = range;
-            self.count += 1;
-        }
-        Ok(())
-    }
-
     /// Takes every page that `taken` touches out of the free memory.
     pub fn exclude(&mut self, taken: Range<u64>) -> Result<(), Error> {
         if taken.is_empty() {
             return Ok(());
         }
         let end = taken.end.checked_next_multiple_of(PAGE_SIZE).unwrap_or(u64::MAX);
-        let taken = taken.start / PAGE_SIZE * PAGE_SIZE..end;
-        for index in 0..self.count {
-            let range = self.ranges[index].clone();
-            if range.start < taken.end && taken.start < range.end {
-                self.ranges[index] = range.start..taken.start.max(range.start);
-                self.push(taken.end.min(range.end)..range.end)?;
-            }
-        }
-        Ok(())
+        Ok(self.0.remove(taken.start / PAGE_SIZE * PAGE_SIZE..end)?)
     }
 
     /// Physical address of `count` frames in a row that were free, aligned to `align` bytes (a power of
-    /// two, at least a page). The least such address of the first range that has room.
+    /// two, at least a page): the least such address.
     pub fn allocate(&mut self, count: u64, align: u64) -> Result<u64, Error> {
         let bytes = count.checked_mul(PAGE_SIZE).ok_or(Error::OutOfMemory)?;
         let align = align.max(PAGE_SIZE);
-        for index in 0..self.count {
-            let range = self.ranges[index].clone();
-            let start = range.start.next_multiple_of(align);
-            let Some(end) = start.checked_add(bytes).filter(|&end| end <= range.end) else {
-                continue;
-            };
-            self.ranges[index] = end..range.end;
-            // The gap that alignment left stays free; where the table is full it is lost, which is harmless.
-            let _ = self.push(range.start..start);
-            return Ok(start);
-        }
-        Err(Error::OutOfMemory)
+        let room = self.0.pieces().iter().find_map(|piece| {
+            let start = piece.start.checked_next_multiple_of(align)?;
+            let end = start.checked_add(bytes).filter(|&end| end <= piece.end)?;
+            Some((piece.start, start, end))
+        });
+        let (first, start, end) = room.ok_or(Error::OutOfMemory)?;
+        // The gap that alignment left stays free; where that were one piece too many it is lost, which is harmless.
+        self.0.remove(start..end).or_else(|Full| self.0.remove(first..end))?;
+        Ok(start)
     }
 
     /// Bytes that are still free.
     pub fn free_bytes(&self) -> u64 {
-        self.ranges[..self.count].iter().map(|range| range.end.saturating_sub(range.start)).sum()
+        self.0.len()
+    }
+
+    /// Whether the frame at physical address `start` is free.
+    #[cfg(test)]
+    pub(crate) fn has(&self, start: u64) -> bool {
+        self.0.meets(&(start..start.saturating_add(PAGE_SIZE)))
     }
 }
 

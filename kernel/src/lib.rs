@@ -27,6 +27,7 @@ pub mod once;
 pub mod options;
 pub mod programs;
 pub mod pvh;
+pub mod range_set;
 pub mod record;
 pub mod stacks;
 pub mod start_info;

@@ -1,10 +1,15 @@
 //! What physical memory there is, as the firmware reports it.
 
 use crate::layout::{GIB, PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
+use crate::range_set::{Full, RangeSet};
 use core::ops::Range;
 
-/// Most entries that a map keeps; emulated and real PCs report fewer than 32.
-pub const MAX_REGIONS: usize = 64;
+/// Most pieces of each kind that a map keeps. Regions that overlap or touch are one piece; PCs report fewer than 32 regions,
+/// and what UEFI firmware reports comes to fewer than 128 pieces.
+pub const MAX_REGIONS: usize = 128;
+
+/// End of all physical addresses: no x86-64 processor has more than 52 bits of them.
+pub const ADDRESSES_END: u64 = 1 << 52;
 
 /// What a range of physical addresses is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,46 +33,70 @@ pub struct Region {
     pub kind: Kind,
 }
 
-/// The map was longer than [`MAX_REGIONS`] (the environment's fault: no known firmware does this).
+impl Region {
+    /// The region of so many bytes from `start` on. One that would go on behind the last address ends there.
+    pub fn sized(start: u64, bytes: u64, kind: Kind) -> Region {
+        Region { start, end: start.saturating_add(bytes), kind }
+    }
+}
+
+/// The map was in more than [`MAX_REGIONS`] pieces (the environment's fault: no known firmware does this).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyRegions;
 
-/// The regions that the firmware reported, in its order.
+impl From<Full> for TooManyRegions {
+    fn from(Full: Full) -> Self {
+        TooManyRegions
+    }
+}
+
+/// What each physical address is, by all that the firmware reported, in whatever order. What is reported as free memory and as
+/// something else as well is not free; what is reported twice is there once.
 #[derive(Clone, Debug)]
 pub struct MemoryMap {
-    regions: [Region; MAX_REGIONS],
-    count: usize,
+    /// Free memory, without what is in `acpi` or `reserved`.
+    ram: RangeSet<MAX_REGIONS>,
+    acpi: RangeSet<MAX_REGIONS>,
+    reserved: RangeSet<MAX_REGIONS>,
 }
 
 impl Default for MemoryMap {
     fn default() -> Self {
-        MemoryMap { regions: [Region { start: 0, end: 0, kind: Kind::Reserved }; MAX_REGIONS], count: 0 }
+        MemoryMap { ram: RangeSet::EMPTY, acpi: RangeSet::EMPTY, reserved: RangeSet::EMPTY }
     }
 }
 
 impl MemoryMap {
-    /// Adds a region; an empty one is dropped.
+    /// Adds a region. An empty one is dropped, and so is what lies from [`ADDRESSES_END`] on.
+    ///
+    /// # Errors
+    /// [`TooManyRegions`]: the map is of no use any more.
     pub fn push(&mut self, region: Region) -> Result<(), TooManyRegions> {
-        if region.start >= region.end {
-            return Ok(());
+        let range = region.start..region.end.min(ADDRESSES_END);
+        match region.kind {
+            Kind::Ram => {
+                self.ram.insert(range)?;
+                let others = self.acpi.pieces().iter().chain(self.reserved.pieces());
+                Ok(others.cloned().try_for_each(|other| self.ram.remove(other))?)
+            }
+            Kind::Acpi => {
+                self.acpi.insert(range.clone())?;
+                Ok(self.ram.remove(range)?)
+            }
+            Kind::Reserved => {
+                self.reserved.insert(range.clone())?;
+                Ok(self.ram.remove(range)?)
+            }
         }
-        *self.regions.get_mut(self.count).ok_or(TooManyRegions)? = region;
-        self.count += 1;
-        Ok(())
     }
 
-    /// The regions.
-    pub fn regions(&self) -> &[Region] {
-        &self.regions[..self.count]
-    }
-
-    /// The free memory as whole pages. Careless firmware claims parts of it for other things as well
-    /// ([`others`](MemoryMap::others)).
+    /// The free memory as whole pages, in the order of their addresses.
     pub fn ram(&self) -> impl Iterator<Item = Range<u64>> {
-        self.regions()
+        // No address is near the end of 64 bits: rounding up does not overflow.
+        self.ram
+            .pieces()
             .iter()
-            .filter(|region| region.kind == Kind::Ram)
-            .map(|region| region.start.next_multiple_of(PAGE_SIZE)..region.end / PAGE_SIZE * PAGE_SIZE)
+            .map(|piece| piece.start.next_multiple_of(PAGE_SIZE)..piece.end / PAGE_SIZE * PAGE_SIZE)
             .filter(|range| !range.is_empty())
     }
 
@@ -76,23 +105,15 @@ impl MemoryMap {
         self.ram().map(|range| range.end - range.start).sum()
     }
 
-    /// Whether any byte of `range` is memory, so that caching it is right.
+    /// Whether any byte of `range` is memory and nothing else, so that caching it is right.
     pub fn is_memory(&self, range: Range<u64>) -> bool {
-        self.regions()
-            .iter()
-            .any(|region| region.kind != Kind::Reserved && region.start < range.end && range.start < region.end)
+        self.ram.meets(&range) || self.acpi.meets(&range)
     }
 
-    /// Whether all of frame `number` is free memory, and nothing else claims a part of it.
+    /// Whether all of frame `number` is free memory.
     pub fn is_ram(&self, number: u32) -> bool {
         let start = u64::from(number) * PAGE_SIZE;
-        self.ram().any(|range| range.start <= start && start + PAGE_SIZE <= range.end)
-            && !self.others().any(|range| range.start < start + PAGE_SIZE && start < range.end)
-    }
-
-    /// What is not free memory.
-    pub fn others(&self) -> impl Iterator<Item = Range<u64>> {
-        self.regions().iter().filter(|region| region.kind != Kind::Ram).map(|region| region.start..region.end)
+        self.ram().any(|range| range.contains(&start))
     }
 
     /// Bytes of free memory from 4 GiB on, which the kernel leaves alone.
@@ -120,6 +141,9 @@ impl MemoryMap {
 mod tests {
     use super::*;
     use crate::frames::Frames;
+    use crate::layout::KERNEL_MEMORY_START;
+    use proptest::prelude::*;
+    use std::vec::Vec;
 
     fn map(regions: &[(u64, u64, Kind)]) -> MemoryMap {
         let mut map = MemoryMap::default();
@@ -198,10 +222,98 @@ mod tests {
     #[test]
     fn an_overlong_map_is_refused() {
         let mut map = MemoryMap::default();
-        for _ in 0..MAX_REGIONS {
-            assert!(map.push(Region { start: 0, end: 1, kind: Kind::Ram }).is_ok());
+        for piece in 0..MAX_REGIONS as u64 {
+            let start = piece * 2 * PAGE_SIZE;
+            assert_eq!(map.push(Region { start, end: start + PAGE_SIZE, kind: Kind::Ram }), Ok(()));
         }
-        assert_eq!(map.push(Region { start: 0, end: 0, kind: Kind::Ram }), Ok(()));
-        assert_eq!(map.push(Region { start: 0, end: 1, kind: Kind::Ram }), Err(TooManyRegions));
+        let more = |start| Region { start, end: start + PAGE_SIZE, kind: Kind::Ram };
+        assert_eq!(map.push(Region { start: GIB, end: GIB, kind: Kind::Ram }), Ok(()));
+        assert_eq!(map.push(more(0)), Ok(()), "that is there already");
+        assert_eq!(map.push(more(GIB)), Err(TooManyRegions));
+    }
+
+    #[test]
+    fn as_many_pieces_as_the_map_holds_can_be_used() {
+        let mut map = MemoryMap::default();
+        for piece in 0..MAX_REGIONS as u64 {
+            map.push(Region::sized(GIB + piece * 2 * PAGE_SIZE, PAGE_SIZE, Kind::Ram)).expect("few regions");
+        }
+        let users = Frames::of_users(&map).expect("few ranges");
+        assert_eq!(users.free_bytes(), MAX_REGIONS as u64 * PAGE_SIZE);
+    }
+
+    #[test]
+    fn nothing_lies_behind_the_last_address() {
+        for start in [u64::MAX, u64::MAX - 1, u64::MAX - 0x7ff, u64::MAX - PAGE_SIZE + 1, ADDRESSES_END] {
+            let mut map = map(&[(0x1000, 0x2000, Kind::Ram)]);
+            map.push(Region::sized(start, PAGE_SIZE, Kind::Ram)).expect("few regions");
+            map.push(Region::sized(start, u64::MAX, Kind::Ram)).expect("few regions");
+            assert!(map.ram().eq(core::iter::once(0x1000..0x2000)), "{start:#x}");
+        }
+        let mut all = map(&[(0, u64::MAX, Kind::Ram), (0, u64::MAX, Kind::Ram)]);
+        assert_eq!((all.ram_bytes(), all.bytes_beyond()), (ADDRESSES_END, ADDRESSES_END - 4 * GIB));
+        assert_eq!(all.user_frames(), USER_FRAMES_START..USER_FRAMES_END);
+        all.push(Region::sized(0x1001, u64::MAX, Kind::Reserved)).expect("few regions");
+        assert!(all.ram().eq(core::iter::once(0..0x1000)));
+    }
+
+    /// Addresses near the ends of what matters, of pages, and of 64 bits.
+    fn an_address() -> impl Strategy<Value = u64> {
+        let near = prop_oneof![
+            Just(0),
+            Just(KERNEL_MEMORY_START),
+            Just(GIB),
+            Just(USER_FRAMES_END),
+            Just(4 * GIB),
+            Just(ADDRESSES_END),
+            Just(u64::MAX),
+        ];
+        let far = prop_oneof![-0x8000i64..0x8000, (-8i64..8).prop_map(|page| page * PAGE_SIZE as i64)];
+        (near, far).prop_map(|(near, by)| near.saturating_add_signed(by))
+    }
+
+    fn a_kind() -> impl Strategy<Value = Kind> {
+        prop_oneof![3 => Just(Kind::Ram), 1 => Just(Kind::Acpi), 1 => Just(Kind::Reserved)]
+    }
+
+    proptest! {
+        /// The model asks each report about each byte that may differ from its neighbours.
+        #[test]
+        fn a_page_is_free_if_each_byte_is_reported_free_and_as_nothing_else(
+            reports in proptest::collection::vec((an_address(), an_address(), a_kind()), 0..20),
+        ) {
+            let reports: Vec<_> = reports.into_iter().map(|(a, b, kind)| (a.min(b), a.max(b), kind)).collect();
+            let map = map(&reports);
+            let is = |byte: u64, wanted: &dyn Fn(Kind) -> bool| {
+                reports.iter().any(|&(start, end, kind)| wanted(kind) && start <= byte && byte < end)
+            };
+            let is_free = |byte: u64| is(byte, &|kind| kind == Kind::Ram) && !is(byte, &|kind| kind != Kind::Ram);
+            // Within a page, what a byte is changes only where a report begins or ends.
+            let is_free_page = |page: u64| {
+                let changes = reports.iter().flat_map(|&(start, end, _)| [start, end]);
+                let inside = changes.filter(|byte| (page..page + PAGE_SIZE).contains(byte));
+                core::iter::once(page).chain(inside).all(is_free)
+            };
+            // Likewise: pages around each change stand for all.
+            let around = |at: u64| {
+                let page = at.min(ADDRESSES_END) / PAGE_SIZE * PAGE_SIZE;
+                [-1i64, 0, 1].map(|by| page.saturating_add_signed(by * PAGE_SIZE as i64))
+            };
+            let mut pages: Vec<u64> = reports.iter().flat_map(|&(start, end, _)| [start, end]).flat_map(around).collect();
+            pages.retain(|&page| page < ADDRESSES_END);
+            let kernel = Frames::new(&map, KERNEL_MEMORY_START..GIB).expect("few ranges");
+            for page in pages {
+                let free = is_free_page(page);
+                prop_assert_eq!(map.ram().any(|range| range.contains(&page)), free, "{:#x}", page);
+                if let Ok(number) = u32::try_from(page / PAGE_SIZE) {
+                    prop_assert_eq!(map.is_ram(number), free, "{:#x}", page);
+                }
+                let in_window = (KERNEL_MEMORY_START..GIB).contains(&page);
+                prop_assert_eq!(kernel.has(page), free && in_window, "{:#x}", page);
+            }
+            prop_assert!(map.ram_bytes() <= ADDRESSES_END && map.bytes_beyond() <= map.ram_bytes());
+            prop_assert!(map.ram().all(|range| range.start % PAGE_SIZE == 0 && range.end % PAGE_SIZE == 0));
+            prop_assert!(map.user_frames().end <= USER_FRAMES_END);
+        }
     }
 }

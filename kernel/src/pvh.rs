@@ -3,7 +3,7 @@
 
 use crate::memory_map::{Kind, MemoryMap, Region};
 use crate::record::Record;
-use crate::start_info::{Error, StartInfo};
+use crate::start_info::{Error, MOST_ENTRIES, MOST_TEXT, StartInfo, command_line};
 use core::ops::Range;
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
@@ -12,8 +12,6 @@ const MAGIC: u32 = 0x336e_c578;
 const INFO_BYTES: u64 = 56;
 /// Bytes of `hvm_modlist_entry`.
 const MODULE_BYTES: u64 = 32;
-/// Most bytes of a command line.
-const MOST_TEXT: u64 = 4096;
 /// Bytes of `hvm_memmap_table_entry`.
 const REGION_BYTES: u64 = 24;
 /// `XEN_HVM_MEMMAP_TYPE_RAM`.
@@ -26,11 +24,12 @@ fn known<T>(value: Option<T>) -> Result<T, Error> {
     value.ok_or(Error::Unreadable)
 }
 
-/// The text at `start`, up to its 0 byte or to what is none.
-fn text<'a>(start: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> &'a str {
-    let byte = |at: &u64| read(*at..at.checked_add(1)?)?.first().filter(|byte| byte.is_ascii() && **byte != 0).copied();
-    let end = (start..start.saturating_add(MOST_TEXT)).take_while(|at| byte(at).is_some()).count() as u64;
-    read(start..start.saturating_add(end)).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+/// The text at `start`, up to its 0 byte.
+fn text<'a>(start: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<&'a str, Error> {
+    let is_end = |at: &u64| at.checked_add(1).and_then(|end| read(*at..end)).is_none_or(|byte| byte == [0]);
+    let length = (start..start.saturating_add(MOST_TEXT)).take_while(|at| !is_end(at)).count() as u64;
+    let end = start.saturating_add(length).checked_add(1).ok_or(Error::Unreadable)?;
+    command_line(known(read(start..end))?)
 }
 
 /// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
@@ -50,7 +49,11 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
 
     let mut map = MemoryMap::default();
     let table = known(info.u64(40))?;
-    for index in 0..known(info.u32(48))? {
+    let entries = known(info.u32(48))?;
+    if entries > MOST_ENTRIES {
+        return Err(Error::TooManyRegions);
+    }
+    for index in 0..entries {
         let entry = record(table, index, REGION_BYTES)?;
         let start = known(entry.u64(0))?;
         let kind = match known(entry.u32(16))? {
@@ -58,7 +61,7 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
             TYPE_ACPI => Kind::Acpi,
             _ => Kind::Reserved,
         };
-        map.push(Region { start, end: start.saturating_add(known(entry.u64(8))?), kind })?;
+        map.push(Region::sized(start, known(entry.u64(8))?, kind))?;
     }
 
     let archive = match known(info.u32(12))? {
@@ -72,7 +75,7 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
     let rsdp = Some(known(info.u64(32))?).filter(|&address| address != 0);
     let command_line = match known(info.u64(24))? {
         0 => "",
-        start => text(start, &read),
+        start => text(start, &read)?,
     };
     Ok(StartInfo { map, archive, rsdp, command_line })
 }
@@ -80,6 +83,7 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::fuzz::{damaged, read_from};
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -103,7 +107,7 @@ mod tests {
     }
 
     fn parse_at_0(bytes: &[u8]) -> Result<StartInfo<'_>, Error> {
-        parse(0, |range| bytes.get(range.start as usize..range.end as usize))
+        parse(0, read_from(0, bytes))
     }
 
     #[test]
@@ -113,8 +117,7 @@ mod tests {
         assert_eq!(info.archive, Some(0x7000_0000..0x7000_2800));
         assert_eq!(info.rsdp, Some(0xf5a40));
         assert_eq!(info.command_line, "lock=mcs");
-        assert_eq!(info.map.regions().len(), 2);
-        assert_eq!(info.map.regions()[1], Region { start: 0x10_0000, end: 0x7ffe_0000, kind: Kind::Ram });
+        assert!(info.map.ram().eq([0..0x9f000, 0x10_0000..0x7ffe_0000]));
     }
 
     #[test]
@@ -128,16 +131,33 @@ mod tests {
         assert_eq!(with(4, 0), Error::NoMemoryMap);
         assert_eq!(with(16, 4000), Error::Unreadable);
         assert_eq!(with(48, 3), Error::Unreadable);
+        assert_eq!(with(48, u32::MAX), Error::TooManyRegions);
+        assert_eq!(with(24, 4000), Error::Unreadable);
+        assert_eq!(with(144, 0xFF), Error::NoText);
+    }
+
+    #[test]
+    fn a_long_command_line_is_read_or_refused_but_never_cut() {
+        let with = |words: usize| {
+            let mut bytes = sample();
+            bytes.truncate(144);
+            bytes.extend(b"lock=mcs ".repeat(words));
+            bytes.push(0);
+            parse_at_0(&bytes).map(|info| info.command_line.len())
+        };
+        assert_eq!(with(700), Ok(6300));
+        assert_eq!(with(7281), Ok(65529));
+        assert_eq!(with(7282), Err(Error::LongCommandLine));
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
         #[test]
-        fn never_panics_on_a_damaged_info(damage in proptest::collection::vec((0usize..157, any::<u8>()), 1..8)) {
-            let mut bytes = sample();
-            for (at, value) in damage {
-                bytes[at] = value;
+        fn a_damaged_info_is_read_or_refused(bytes in damaged(sample())) {
+            if let Ok(info) = parse_at_0(&bytes) {
+                prop_assert!(info.map.ram_bytes() <= crate::memory_map::ADDRESSES_END);
+                prop_assert!(info.archive.is_none_or(|range| range.start <= range.end));
             }
-            let _ = parse_at_0(&bytes);
         }
     }
 }

@@ -44,3 +44,42 @@ mod tests {
         assert_eq!((record.u64(0), record.u32(usize::MAX)), (None, None));
     }
 }
+
+/// What the tests of all readers need: memory, and damage to it.
+#[cfg(test)]
+pub(crate) mod fuzz {
+    use core::ops::Range;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// Reads memory that has these bytes from physical address `base` on, and nothing elsewhere.
+    pub fn read_from<'a>(base: u64, bytes: &'a [u8]) -> impl Fn(Range<u64>) -> Option<&'a [u8]> + Clone {
+        move |range| {
+            let offset = |address: u64| address.checked_sub(base).and_then(|offset| usize::try_from(offset).ok());
+            bytes.get(offset(range.start)?..offset(range.end)?)
+        }
+    }
+
+    /// Numbers at which arithmetic ends, of so many bytes.
+    fn extreme() -> impl Strategy<Value = (u64, usize)> {
+        let near = prop_oneof![Just(0u64), Just(1 << 31), Just(1 << 32), Just(1 << 52), Just(1 << 63)];
+        (
+            (near, -9i64..9).prop_map(|(near, by)| near.wrapping_add_signed(by)),
+            prop_oneof![Just(1), Just(2), Just(4), Just(8)],
+        )
+    }
+
+    /// These bytes with some damage: bytes and numbers overwritten, by anything or by what lies at the end of a range.
+    pub fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+        let number = prop_oneof![extreme(), (any::<u64>(), 1usize..9)];
+        proptest::collection::vec((0..bytes.len(), number), 0..6).prop_map(move |damage| {
+            let mut bytes = bytes.clone();
+            for (at, (number, length)) in damage {
+                // Fields are aligned, most of them.
+                let at = if length.is_power_of_two() { at / length * length } else { at };
+                bytes[at..].iter_mut().zip(&number.to_le_bytes()[..length]).for_each(|(byte, new)| *byte = *new);
+            }
+            bytes
+        })
+    }
+}

@@ -4,6 +4,12 @@ use crate::memory_map::{MemoryMap, TooManyRegions};
 use core::fmt;
 use core::ops::Range;
 
+/// Most entries of a memory map that are read: far more than any loader writes, and few enough that a damaged length is noticed
+/// soon.
+pub const MOST_ENTRIES: u32 = 4096;
+/// Most bytes of a command line, its 0 byte included.
+pub const MOST_TEXT: u64 = 64 << 10;
+
 /// What is wrong with a start info: the boot loader's fault, all of them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
@@ -15,6 +21,10 @@ pub enum Error {
     Unreadable,
     /// The memory map is absurdly long.
     TooManyRegions,
+    /// The command line is longer than [`MOST_TEXT`] (the user's fault).
+    LongCommandLine,
+    /// The command line is not UTF-8 (the user's fault).
+    NoText,
 }
 
 impl fmt::Display for Error {
@@ -24,6 +34,8 @@ impl fmt::Display for Error {
             Error::NoMemoryMap => "its boot loader says nothing of the memory",
             Error::Unreadable => "what its boot loader says is damaged",
             Error::TooManyRegions => "its memory map is too long",
+            Error::LongCommandLine => "its boot options are longer than 64 KiB",
+            Error::NoText => "its boot options are not UTF-8",
         })
     }
 }
@@ -32,6 +44,14 @@ impl From<TooManyRegions> for Error {
     fn from(_: TooManyRegions) -> Self {
         Error::TooManyRegions
     }
+}
+
+/// The command line in these bytes: up to the first 0 byte.
+pub fn command_line(bytes: &[u8]) -> Result<&str, Error> {
+    let end = bytes.iter().position(|&byte| byte == 0);
+    let too_long = if bytes.len() as u64 >= MOST_TEXT { Error::LongCommandLine } else { Error::Unreadable };
+    let line = &bytes[..end.filter(|&end| (end as u64) < MOST_TEXT).ok_or(too_long)?];
+    str::from_utf8(line).map_err(|_| Error::NoText)
 }
 
 /// What the boot loader said.
@@ -43,6 +63,6 @@ pub struct StartInfo<'a> {
     pub archive: Option<Range<u64>>,
     /// Physical address of the ACPI root pointer; `None` if the loader found none.
     pub rsdp: Option<u64>,
-    /// The command line; as much of it as is text.
+    /// The command line.
     pub command_line: &'a str,
 }

@@ -10,12 +10,11 @@ use crate::acpi::{self, Controllers, CpuList};
 use crate::archive::{Archive, Corrupt};
 use crate::exit::{END_OF_CONSOLE, Reason};
 use crate::frames::{self, Frames};
-use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
+use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
 use crate::options::{self, Options};
 use crate::symbols::{self, Symbols};
 use crate::{lock, multiboot2, pvh, start_info, vectors};
-use ::multiboot2::BootInformation;
 use core::arch::global_asm;
 use core::fmt;
 use core::ops::Range;
@@ -168,15 +167,8 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
-    let kept;
     let info = match magic {
-        multiboot2::MAGIC => {
-            // SAFETY: the loader says that its information is there, below 4 GiB, which the direct map covers; nothing
-            // writes to it before it has been read.
-            let loaded = unsafe { BootInformation::load(direct(start_info)) };
-            kept = loaded.map_err(|_| start_info::Error::Unreadable);
-            kept.as_ref().map_err(|&error| error).and_then(|info| multiboot2::parse(info, DIRECT_MAP))
-        }
+        multiboot2::MAGIC => multiboot2::parse(start_info, read),
         _ => pvh::parse(start_info, read),
     };
     let info = info.map_err(Error::StartInfo)?;
@@ -204,8 +196,15 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
     }
 
-    let Controllers { cpus, io_apic, com1 } =
+    let Controllers { cpus, io_apic, com1, is_whole } =
         acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
+    if !is_whole {
+        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
+    }
+    // What the tables say is no reason to write into memory.
+    if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
+        return Err(Error::Controllers(acpi::Error::NoIoApic));
+    }
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -284,6 +283,7 @@ fn describe(boot: &Boot) {
         ("UMIP", ", UMIP", umip),
         ("machine checks (an error of the hardware's resets the machine)", "", machine_check),
         ("COM1 (nothing can be typed)", "", console::has_serial(console::OWNER)),
+        ("COM1's line of the I/O APIC (nothing can be typed)", "", io_apic::has_com1()),
     ];
     let on = parts.map(|(_, text, on)| if on { text } else { "" });
     crate::say!("cairn: protections: write-protected code{}{}{}{}{}", on[0], on[1], on[2], on[3], on[4]);

@@ -12,6 +12,8 @@ const WINDOW: u64 = 0x10;
 const VERSION: u32 = 1;
 /// The two registers of line 0; those of line `n` are `2 * n` further. The second has the CPU's APIC number on top.
 const FIRST_LINE: u32 = 0x10;
+/// Most lines: the number of a register has 8 bits.
+const MOST_LINES: u32 = (0x100 - FIRST_LINE) / 2;
 const MASKED: u32 = 1 << 16;
 const LEVEL: u32 = 1 << 15;
 const ACTIVE_LOW: u32 = 1 << 13;
@@ -46,23 +48,29 @@ impl IoApic {
 }
 
 /// Masks all lines of the I/O APIC whose registers are at physical address `base`, and wires `com1` to this vector of the CPU
-/// with this APIC number, masked as well. How many lines there are.
+/// with this APIC number, masked as well, if there is such a line. How many lines there are.
 ///
 /// # Safety
 /// There is an I/O APIC, in the direct map, and nobody else uses it.
 pub unsafe fn set_up(base: u64, com1: Wire, vector: u8, apic: u32) -> u32 {
     let Wire { line, active_low, level } = com1;
     let how = if active_low { ACTIVE_LOW } else { 0 } | if level { LEVEL } else { 0 };
-    let register = FIRST_LINE + 2 * line;
-    let io_apic = IoApic { registers: base, com1: (register, u32::from(vector) | how) };
-    let lines = (io_apic.read(VERSION) >> 16 & 0xFF) + 1;
+    let mut io_apic = IoApic { registers: base, com1: (0, u32::from(vector) | how) };
+    let lines = ((io_apic.read(VERSION) >> 16 & 0xFF) + 1).min(MOST_LINES);
     (0..lines).for_each(|line| io_apic.write(FIRST_LINE + 2 * line, MASKED));
+    // The tables may name any line: what is computed of it is in range only now.
     if line < lines {
-        io_apic.write(register + 1, apic << 24);
-        io_apic.write(register, io_apic.com1.1 | MASKED);
+        io_apic.com1.0 = FIRST_LINE + 2 * line;
+        io_apic.write(io_apic.com1.0 + 1, apic << 24);
+        io_apic.write(io_apic.com1.0, io_apic.com1.1 | MASKED);
         *IO_APIC.lock() = Some(io_apic);
     }
     lines
+}
+
+/// Whether COM1 is wired to the I/O APIC.
+pub fn has_com1() -> bool {
+    IO_APIC.lock().is_some()
 }
 
 /// Lets COM1 interrupt, or masks its line.
