@@ -5,6 +5,7 @@ use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Cells of a chunk: as many as a page table has entries.
 const CHUNK: u64 = 512;
@@ -25,6 +26,31 @@ pub struct Sparse<F: Field<Sim>> {
     rest: Rest<F>,
     /// Long rows that were filled since the definition, by position, the latest last: what absent chunks have there.
     fills: Vec<(Range<u64>, F::Val)>,
+    clock: Clock,
+}
+
+/// Gives a number to each change of a map. No two changes of any maps have the same number.
+///
+/// A number is the clock's own in the upper half and a count in the lower one. A map and its copy change differently, so
+/// a copy has a clock of its own.
+struct Clock(u64);
+
+impl Clock {
+    /// A clock that no other map has.
+    fn new() -> Self {
+        static CLOCKS: AtomicU64 = AtomicU64::new(1);
+        Clock(CLOCKS.fetch_add(1, Ordering::Relaxed) << 32)
+    }
+
+    /// The number of the change that is made now.
+    fn tick(&mut self) -> u64 {
+        // A clock whose count is used up is replaced.
+        if self.0 as u32 == u32::MAX {
+            *self = Clock::new();
+        }
+        self.0 += 1;
+        self.0
+    }
 }
 
 /// What the cells are that were not written.
@@ -39,6 +65,8 @@ enum Rest<F: Field<Sim>> {
 #[derive(Clone)]
 struct Chunk<V> {
     number: u64,
+    /// The number of the last change of its cells, or of the making of the chunk.
+    stamp: u64,
     cells: Box<[V]>,
     /// Which of them were written one by one, or at an end of a filled row: a bit each.
     written: [u64; CHUNK as usize / 64],
@@ -69,6 +97,7 @@ impl<F: Field<Sim>> Clone for Sparse<F> {
             last: self.last.clone(),
             rest: self.rest.clone(),
             fills: self.fills.clone(),
+            clock: Clock::new(),
         }
     }
 }
@@ -112,6 +141,7 @@ impl<F: Field<Sim>> Sparse<F> {
             last: Cell::new(NOWHERE),
             rest: Rest::Zero,
             fills: Vec::new(),
+            clock: Clock::new(),
         }
     }
 
@@ -213,12 +243,32 @@ impl<F: Field<Sim>> Sparse<F> {
                 None => F::Val::decode(&mut Zero),
             };
             let cells = (number * CHUNK..(number + 1) * CHUNK).map(value).collect();
-            self.chunks.push(Arc::new(Chunk { number, cells, written: Default::default() }));
+            self.chunks.push(Arc::new(Chunk { number, stamp: 0, cells, written: Default::default() }));
             let place = self.chunks.len() - 1;
             self.places.insert(number, place);
             place
         });
-        Arc::make_mut(&mut self.chunks[place])
+        let chunk = Arc::make_mut(&mut self.chunks[place]);
+        chunk.stamp = self.clock.tick();
+        chunk
+    }
+
+    /// A number that is another one after any change of a cell of this chunk: the cells that `position` is among.
+    ///
+    /// `None` where there is no chunk, because no cell of it was ever written.
+    fn chunk_stamp(&self, position: u64) -> Option<u64> {
+        self.place(position / CHUNK).map(|place| self.chunks[place].stamp)
+    }
+
+    /// Two numbers of which at least one is another after any change of the `length` cells from `key` on, at most
+    /// [`CHUNK`] of them. `None` where some of them were never written: nothing can be concluded then.
+    ///
+    /// A copy of the map has the same numbers as long as the cells are the same.
+    #[track_caller]
+    pub(crate) fn stamps(&self, key: F::Key, length: u64) -> Option<[u64; 2]> {
+        assert!(1 <= length && length <= CHUNK, "{length} cells have more than two stamps");
+        let first = Self::position(key.words());
+        Some([self.chunk_stamp(first)?, self.chunk_stamp(first + length - 1)?])
     }
 
     /// Forgets all chunks.
@@ -338,6 +388,39 @@ mod tests {
         assert_eq!(frames.get([6]).kind, 0);
         assert_eq!(frames.first(0, 9, |frame| frame.kind == 2), Some(2));
         assert_eq!(frames.first(3, 5, |frame| frame.kind == 2), None);
+    }
+
+    #[test]
+    fn every_change_of_a_cell_changes_its_stamps() {
+        type Change = fn(&mut Sparse<PhysicalMemory>);
+        let changes: [(&str, Change); 6] = [
+            ("set", |memory| memory.set([7, 511], Byte { value: 1 })),
+            ("update", |memory| memory.update([7, 512], |byte| byte.value = 1)),
+            ("fill", |memory| memory.fill(&[7], Byte { value: 0 })),
+            ("long fill", |memory| memory.fill(&[], Byte { value: 0 })),
+            ("define", |memory| memory.define(|_| Byte { value: 1 })),
+            ("copy", |memory| {
+                let source = memory.clone();
+                memory.copy_first::<PhysicalMemory, _>(7, 1024, &source, 8)
+            }),
+        ];
+        let stamps = |memory: &Sparse<PhysicalMemory>| memory.stamps([7, 505], 15);
+        for (name, change) in changes {
+            let mut memory = Sparse::<PhysicalMemory>::new();
+            assert_eq!(stamps(&memory), None);
+            memory.fill(&[7], Byte { value: 0 });
+            let mut copy = memory.clone();
+            let before = stamps(&memory);
+            assert!(before.is_some() && before == stamps(&copy), "{name}");
+            memory.set([7, 1024], Byte { value: 1 });
+            memory.set([8, 0], Byte { value: 1 });
+            assert_eq!(stamps(&memory), before, "{name}: cells elsewhere do not matter");
+            change(&mut memory);
+            change(&mut copy);
+            assert!(stamps(&memory) != before && stamps(&copy) != before, "{name}");
+            // What the two have become may differ, so their stamps do.
+            assert!(stamps(&memory).is_none() || stamps(&memory) != stamps(&copy), "{name}");
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! User mode: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 use crate::machine::Sim;
-use crate::x86::{self, Bus, Gpr, Registers, Size, Step, Trap};
+use crate::x86::{self, Bus, CodeStamp, Gpr, Registers, Size, Step, Trap};
 use abi::Reason;
 use domain::Map;
 use layer::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
+use layer::fields::{Pde, Pte};
 use layer::memory::{Access, Chunk, exec_load, exec_store};
+use layer::page_table::{pdx, ptx};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 
@@ -28,7 +30,7 @@ pub enum Departure {
 /// # Errors
 /// Those of the accessors: a bug.
 pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Result<(u64, Option<Departure>), Stuck> {
-    let mut space = AddressSpace { cpu, rip: 0 };
+    let mut space = AddressSpace { cpu, rip: 0, code: None };
     for executed in 0..most {
         space.rip = program.registers.rip;
         let departure = match program.step(&mut space) {
@@ -49,6 +51,8 @@ struct AddressSpace<'a, 'm> {
     cpu: &'a mut Cpu<'m, Sim>,
     /// Where the instruction is that is being executed.
     rip: u64,
+    /// The page that code was executed on last, and its frame: page maps do not change while a program executes.
+    code: Option<(u64, u32)>,
 }
 
 /// Why an access was not made.
@@ -86,6 +90,16 @@ impl AddressSpace<'_, '_> {
     fn bytes(&mut self, address: u64, size: Size) -> Result<[u32; 8], Refusal> {
         done(exec_load(self.cpu, chunk(size), address, self.rip)?)
     }
+
+    /// The frame that the page map of the running program has at an address, if any.
+    fn frame(&self, address: u32) -> Option<u32> {
+        let own = &self.cpu.own;
+        let Pde::Table { frame: table } = own.dirs.get([own.cur, pdx::<Sim>(address)]) else { return None };
+        match own.tables.get([table, ptx::<Sim>(address)]) {
+            Pte::Valid { page, .. } => Some(page),
+            Pte::UnPresent => None,
+        }
+    }
 }
 
 impl Bus for AddressSpace<'_, '_> {
@@ -106,6 +120,21 @@ impl Bus for AddressSpace<'_, '_> {
             count += size.bytes() as usize;
         }
         Ok(count)
+    }
+
+    fn code_stamp(&mut self, address: u64, length: u64) -> Result<Option<CodeStamp>, Refusal> {
+        let page = address / u64::from(PAGE_SIZE);
+        let frame = match self.code {
+            Some((at, frame)) if at == page => frame,
+            _ => {
+                // Faults where a fetch does.
+                self.bytes(address, Size::Byte)?;
+                let Some(frame) = self.frame(address as u32) else { return Ok(None) };
+                self.code = Some((page, frame));
+                frame
+            }
+        };
+        Ok(self.cpu.own.hp.stamps([frame, address as u32 % PAGE_SIZE], length))
     }
 
     fn load(&mut self, address: u64, size: Size) -> Result<u64, Refusal> {

@@ -1,6 +1,6 @@
 //! One page of memory at any address, which can be told to refuse.
 
-use sim::x86::{Bus, Size};
+use sim::x86::{Bus, CodeStamp, Size};
 use std::collections::HashSet;
 
 /// An access that was refused.
@@ -49,6 +49,11 @@ impl Bus for Scratch {
         buffer.fill(0x90);
         buffer[..self.code.len()].copy_from_slice(&self.code);
         Ok(buffer.len())
+    }
+
+    fn code_stamp(&mut self, _address: u64, _length: u64) -> Result<Option<CodeStamp>, Refused> {
+        // Each instruction is executed once.
+        Ok(None)
     }
 
     fn load(&mut self, address: u64, size: Size) -> Result<u64, Refused> {

@@ -1,6 +1,6 @@
 //! An address space in a table of pages.
 
-use sim::x86::{Bus, Size};
+use sim::x86::{Bus, CodeStamp, Size};
 use std::collections::{HashMap, HashSet};
 
 const PAGE: u64 = abi::PAGE_SIZE as u64;
@@ -79,6 +79,13 @@ impl Bus for Space {
         let count = bytes.len().min(buffer.len());
         buffer[..count].copy_from_slice(&bytes[..count]);
         Ok(count)
+    }
+
+    fn code_stamp(&mut self, address: u64, length: u64) -> Result<Option<CodeStamp>, Fault> {
+        // The bytes stand for themselves: there are 15 at most.
+        let bytes = &self.rest_of_page(address)?[..length as usize];
+        let value = bytes.iter().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
+        Ok(Some([value as u64, (value >> 64) as u64]))
     }
 
     fn load(&mut self, address: u64, size: Size) -> Result<u64, Fault> {
