@@ -4,6 +4,7 @@ use self::Sign::{File, Program};
 use crate::emulator::bochs;
 use crate::error::Error;
 use crate::{tools, workspace};
+use prover::Choice;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -156,8 +157,7 @@ pub fn z3(directory: &Path) -> PathBuf {
 }
 
 fn version(binary: &Path) -> Option<String> {
-    let output = Command::new(binary).arg("--version").stdin(Stdio::null()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    Choice::Program(binary.to_owned()).version().ok()
 }
 
 fn remove(directory: &Path) -> Result<(), Error> {

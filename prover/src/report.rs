@@ -198,6 +198,9 @@ pub struct Opinion {
     pub undecided: u64,
     /// Queries that it decided otherwise than the one that proves.
     pub disagreements: u64,
+    /// Why it was not asked to the end in some proof, if so: it died or did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
 }
 
 impl Opinion {
@@ -207,12 +210,15 @@ impl Opinion {
             let known = opinions.iter().position(|opinion| opinion.solver == tally.solver);
             let at = known.unwrap_or_else(|| {
                 let solver = tally.solver.clone();
-                opinions.push(Opinion { solver, decided: 0, undecided: 0, disagreements: 0 });
+                opinions.push(Opinion { solver, decided: 0, undecided: 0, disagreements: 0, lost: None });
                 opinions.len() - 1
             });
             opinions[at].decided += tally.decided;
             opinions[at].undecided += tally.undecided;
             opinions[at].disagreements += tally.disagreements;
+            if opinions[at].lost.is_none() {
+                opinions[at].lost.clone_from(&tally.lost);
+            }
         }
     }
 }
