@@ -102,4 +102,14 @@ calls! {
     /// Gives for how many milliseconds the machine has been on, modulo 2^32.
     36 Uptime = "uptime" () -> "milliseconds",
     touches "nothing", errors [];
+
+    /// Gives what a child passed when it ended, and 2^32 - 1 of one that was killed; what it was given is the caller's again, and
+    /// its number is free.
+    37 Wait = "wait" (child) -> "status",
+    touches "the child, the caller's quota", errors [InvalId, Ipc];
+
+    /// Ends a child.
+    38 Kill = "kill" (child) -> "",
+    touches "the child, and whoever sleeps on the same channel", errors [InvalId];
+
 }

@@ -65,6 +65,10 @@ pub trait Map<D: Domain, F: Field<D>> {
     fn first(&self, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
     where
         F: Field<D, Key = [D::Word; 1]>;
+    /// The least `i` in `from..to` whose value in the row `row` satisfies `wanted`.
+    fn first_of(&self, row: D::Word, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
+    where
+        F: Field<D, Key = [D::Word; 2]>;
 }
 
 /// Which map type a machine gives to a field: one blanket implementation hosted and one symbolically, one by

@@ -1,10 +1,10 @@
 //! Resource containers: primitives 13 to 16.
-use crate::constants::NUM_ID;
-use crate::fields::Container;
+use crate::constants::{MAX_CHILDREN, NUM_ID};
+use crate::fields::{Charge, Container, Containers};
 use crate::machine::Machine;
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
-use domain::{Flag, Map};
+use domain::{Flag, Home, Map, Nat};
 
 /// The container `i`, which must be in use.
 #[inline(always)]
@@ -52,4 +52,30 @@ pub fn container_get_usage<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M
 pub fn container_can_consume<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, n: M::Word) -> Result<M::Word, Stuck> {
     let container = used(cpu, i)?;
     Ok(if n <= container.quota - container.usage { 1.into() } else { 0.into() })
+}
+
+/// The sum of the children's quotas of container `i`.
+#[track_caller]
+pub(crate) fn children_quota<M: Machine>(
+    ac: &<M as Home<Containers>>::Map,
+    i: M::Word,
+    container: Container<M>,
+) -> M::Nat {
+    let mut sum = M::Nat::zero();
+    for k in 0..MAX_CHILDREN {
+        let child = i * MAX_CHILDREN + 1 + k;
+        // Beyond the last id there is none.
+        if container.nchildren <= k || child >= NUM_ID {
+            break;
+        }
+        sum = sum + M::Nat::from(ac.get([child]).quota);
+    }
+    sum
+}
+
+/// What container `i` uses is what it was charged for itself, and its children's quotas (D10).
+#[track_caller]
+pub(crate) fn is_accounted<M: Machine>(ac: &<M as Home<Containers>>::Map, i: M::Word, charge: Charge<M>) -> bool {
+    let container = ac.get([i]);
+    M::Nat::from(container.usage) == M::Nat::from(charge.pages) + children_quota::<M>(ac, i, container)
 }

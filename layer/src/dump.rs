@@ -249,6 +249,7 @@ pub fn write_own<M: Concrete>(out: &mut impl Out, own: &mut Own<M>, Situation { 
     own.words(&mut Words { out: &mut out, object: OWN, row: cpu });
     out.map::<M, Containers>(&own.ac);
     out.map::<M, KernelContexts>(&own.kctxt);
+    out.map::<M, Processes>(&own.proc);
     out.map::<M, VmxInfo>(&own.vmxinfo);
     out.map::<M, VmcsFields>(&own.vmcs);
     out.map::<M, VmxSlots>(&own.vmx);

@@ -42,6 +42,15 @@ domain::data! {
         valid: Flag,
         /// Length of the list of places.
         len: Word,
+        /// The container that it is charged to, while it is this CPU's: an addition.
+        payer: Word,
+        /// Its place among the frames that are charged to that container.
+        seat: Word,
+    }
+    /// A frame that is charged to a container, by its place among them: what makes the count of them more than a number.
+    pub struct Seat {
+        /// The frame.
+        frame: Word,
     }
     /// A place where a frame is mapped.
     pub struct ReverseEntry {
@@ -107,6 +116,13 @@ domain::data! {
         /// Where to go on: the number of a stage, below [`STAGES`].
         ra: Word,
     }
+    /// The process of a thread: an addition.
+    pub struct Process {
+        /// One of [`process`].
+        state: Word,
+        /// What it passed when it ended.
+        status: Word,
+    }
     /// A slot of a user context or of the VMX structure, or a field of a VM control structure.
     pub struct Slot {
         /// The register.
@@ -123,8 +139,8 @@ domain::data! {
     }
     /// Pages charged to a container for itself.
     pub struct Charge {
-        /// Successful allocations.
-        pages: Nat,
+        /// Allocations that succeeded and have not been given back.
+        pages: Word,
     }
     /// What every CPU may have to know of a thread.
     pub struct Next {
@@ -204,6 +220,16 @@ pub mod kind {
     pub const NORM: u32 = 2;
 }
 
+/// States of a process.
+pub mod process {
+    /// It has not ended.
+    pub const LIVE: u32 = 0;
+    /// It has ended, and its parent has not asked how.
+    pub const GONE: u32 = 1;
+    /// It has ended and has nothing: there can be another.
+    pub const VACANT: u32 = 2;
+}
+
 /// Where a thread is, if it is in no queue.
 pub mod place {
     use crate::constants::NUM_CHAN;
@@ -211,8 +237,10 @@ pub mod place {
     pub const DEAD: u32 = NUM_CHAN;
     /// Its CPU runs it.
     pub const RUN: u32 = NUM_CHAN + 1;
+    /// Its process has ended: it is alive, and runs again when its parent makes another process of it.
+    pub const GONE: u32 = NUM_CHAN + 2;
     /// Taken out of one queue, on its way to another.
-    pub const FLIGHT: u32 = NUM_CHAN + 2;
+    pub const FLIGHT: u32 = NUM_CHAN + 3;
 }
 
 /// Stages: what a saved context can go on with. Which code each one is, the layer above says.
@@ -274,12 +302,16 @@ field_table! {
     DefinedMemory "HP.defined" [MAX_PAGE, PAGE_SIZE] => Defined;
     /// Saved kernel contexts.
     KernelContexts "kctxt" [NUM_PROC] => Context;
+    /// Which processes have ended, and how.
+    Processes "proc" [NUM_PROC] => Process;
     /// Saved user contexts.
     UserContexts "uctxt" [NUM_PROC, UCTXT_SIZE] => Slot;
     /// What the specification knows of them.
     UserContextKinds "uctxt.kind" [NUM_PROC, UCTXT_SIZE] => SlotKind;
     /// Pages charged to each container.
     Charges "AC.charged" [NUM_ID] => Charge;
+    /// Which they are.
+    Seats "AC.seats" [NUM_ID, u32::MAX] => Seat;
     /// Links of the thread queues.
     NextLinks "tcb.next" [NUM_PROC] => Next;
     /// What the specification knows of threads.

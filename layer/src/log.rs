@@ -6,6 +6,8 @@ domain::data! {
     pub enum Event {
         /// `PALLOC(tid, page)`: the running thread was handed out a page, or 0.
         Palloc { tid: Word, page: Word },
+        /// `PFREE(tid, page)`: the running thread gave a page back: an addition of the layer above.
+        Pfree { tid: Word, page: Word },
         /// `YIELD(tid)`: the thread yielded.
         Yield { tid: Word },
         /// `Lock(id, WAIT(tid, n))`: the thread waits for the lock of a channel, for a section of so many events.
@@ -20,6 +22,10 @@ domain::data! {
         /// `SLEEP(tid, cv, pool)`: the thread sleeps on a condition variable and gives the lock of its channel back, whose
         /// control block is this.
         Sleep { tid: Word, cv: Word, to: Word, senderpaddr: Word, count: Word, busy: Word },
+        /// `EXIT(tid)`: the thread's process has ended: an addition of the layer above.
+        Exit { tid: Word },
+        /// `RESPAWN(tid, child, q)`: the thread made another process of a child whose process had ended.
+        Respawn { tid: Word, child: Word, quota: Word },
         /// `WAKE(tid, cv)`: the first thread that sleeps on a condition variable is woken, if there is one.
         Wake { tid: Word, cv: Word },
         /// `WAKE_DIFF(tid, cv, woken, cpu2)`: the one that was woken joins the pending queue of its CPU.
@@ -34,6 +40,9 @@ impl<M: Machine> Event<M> {
     pub fn tid(&self) -> M::Word {
         match *self {
             Event::Palloc { tid, .. }
+            | Event::Pfree { tid, .. }
+            | Event::Exit { tid }
+            | Event::Respawn { tid, .. }
             | Event::Yield { tid }
             | Event::Wait { tid, .. }
             | Event::Get { tid, .. }

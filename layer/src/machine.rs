@@ -87,6 +87,11 @@ pub trait Machine: Homes {
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 
+    /// Nothing is mapped any more at `va` of the page map of one of this CPU's threads, nor is a page table that was there:
+    /// what the processor remembers of it is void. Until then it may still be used, and the frame is nobody else's.
+    #[inline]
+    fn unmapped(_va: Self::Word) {}
+
     /// A primitive is called, and runs.
     ///
     /// The prover, which proves each primitive by itself, goes on with what the contract of `call` says instead, and

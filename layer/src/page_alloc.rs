@@ -1,5 +1,6 @@
 //! The page allocator: the allocation table and primitive 2.
 use crate::constants::*;
+use crate::container::is_accounted;
 use crate::fields::*;
 use crate::invariant::Keys;
 use crate::log::{Event, Log};
@@ -13,7 +14,7 @@ use domain::{Flag, Ghost, Home, Map};
 pub struct AllocTable<M: Machine> {
     /// Every frame.
     pub frames: <M as Home<Frames>>::Map,
-    /// No frame below it is free; nothing is ever given back at this layer.
+    /// No frame below it is free.
     pub cursor: M::Word,
     /// Who was given which frame.
     pub owner: M::Ghost<AllocGhost<M>>,
@@ -95,10 +96,9 @@ impl<M: Machine> Object<M> for AllocTable<M> {
         let (before, after) = (old.frames.get([p]), new.frames.get([p]));
         let owner_before = M::present(&old.owner).owners.get([p]).cpu;
         let owner_after = M::present(&new.owner).owners.get([p]).cpu;
-        // Kinds never change, nothing is given back, and nobody else takes or gives frames in my name.
-        before.kind == after.kind
-            && (!before.alloc.holds() || (after.alloc.holds() && owner_before == owner_after))
-            && (before.alloc.holds() || owner_after != me)
+        // Kinds never change; what is mine stays mine, and nothing else becomes mine: others may take what is free, and
+        // give back what is theirs.
+        before.kind == after.kind && (owner_before == me) == (owner_after == me)
     }
 
     fn own_fact(&self, _: M::Word, _: &Threads<M>, key: &[M::Word]) -> bool
@@ -134,7 +134,7 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
     let mut table = cpu.shared.at.lock(own.cpu, 0.into());
     let found = if container.usage < container.quota {
         let found = table.frames.first(table.cursor, own.nps, Frame::is_free);
-        // Nothing is ever given back: below what was just found, and anywhere when nothing was, it is useless to look again.
+        // Below what was just found, and anywhere when nothing was, it is useless to look again until something is given back.
         table.cursor = match found {
             Some(page) => page + 1,
             None => table.cursor.max(own.nps),
@@ -153,10 +153,68 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
     table.log.push(own.cpu, Event::Palloc { tid: own.cur, page });
     drop(table);
     own.ghost.update(|ghost| {
+        let seat = ghost.charged.get([n]).pages;
         ghost.pperm.set([page], FrameUse::Alloc);
-        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into() });
-        ghost.charged.update([n], |charge| charge.pages = charge.pages + 1);
+        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into(), payer: n, seat });
+        ghost.seats.set([n, seat], Seat { frame: page });
+        ghost.charged.set([n], Charge { pages: seat + 1 });
     });
     own.ac.update([n], |container| container.usage += 1);
     Ok(page)
+}
+
+/// 65 `pfree(n, page)`: a page of container `n` that nothing maps is given back: it is free, and `n` may have another.
+///
+/// An addition of the layer above, where the reference gives nothing back. Its contents are nobody's business from here on.
+/// Appends `PFREE(cur, page)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`]; [`Stuck::NoContainer`] when `n` is not in use; [`Stuck::BadFrame`];
+/// [`Stuck::FrameNotOwned`] when the page is not this CPU's data or not charged to `n`; [`Stuck::AlreadyMapped`] when it is
+/// mapped; [`Stuck::NotAccounted`].
+#[inline]
+pub fn pfree<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let own = &mut cpu.own;
+    require(n < NUM_ID && own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
+    require(page > 0 && page < own.nps, Stuck::BadFrame)?;
+    let charged = |lat: ReverseMap<M>| lat.payer == n;
+    require(
+        own.ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc) && charged(g.lat.get([page]))),
+        Stuck::FrameNotOwned,
+    )?;
+    require(own.ghost.check(|g| g.lat.get([page]).len == 0), Stuck::AlreadyMapped)?;
+    give_back(cpu, n, page)
+}
+
+/// A frame that is charged to container `n`, and nothing uses any more, is free.
+///
+/// # Errors
+/// [`Stuck::NotAccounted`].
+#[inline(always)]
+#[track_caller]
+pub(crate) fn give_back<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::Word) -> Result<(), Stuck> {
+    let own = &mut cpu.own;
+    require(own.ghost.check(|g| is_accounted::<M>(&own.ac, n, g.charged.get([n]))), Stuck::NotAccounted)?;
+    let mut table = cpu.shared.at.lock(own.cpu, 0.into());
+    table.frames.update([page], |frame| frame.alloc = false.into());
+    table.owner.update(|ghost| ghost.owners.set([page], Owner { cpu: TOTAL_CPU.into() }));
+    table.cursor = table.cursor.min(page);
+    table.log.push(own.cpu, Event::Pfree { tid: own.cur, page });
+    drop(table);
+    own.ghost.update(|ghost| {
+        // The last one of the container's takes its seat.
+        let seat = ghost.lat.get([page]).seat;
+        let last = ghost.charged.get([n]).pages - 1;
+        let moved = ghost.seats.get([n, last]).frame;
+        ghost.seats.set([n, seat], Seat { frame: moved });
+        ghost.lat.update([moved], |lat| lat.seat = seat);
+        ghost.charged.set([n], Charge { pages: last });
+        ghost.pperm.set([page], FrameUse::Undef);
+        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into(), payer: 0.into(), seat: 0.into() });
+        ghost.hp_defined.fill(&[page], Defined { defined: false.into() });
+    });
+    own.ac.update([n], |container| container.usage -= 1);
+    Ok(())
 }

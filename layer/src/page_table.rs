@@ -9,7 +9,7 @@ use crate::context::is_mine;
 use crate::contract::Answer;
 use crate::fields::*;
 use crate::machine::Machine;
-use crate::page_alloc::palloc;
+use crate::page_alloc::{give_back, palloc};
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Geometry, Ghost, Map};
@@ -270,7 +270,121 @@ pub fn pt_insert_pte<M: Machine>(
         let slot = g.lat.get([page]).len;
         g.tables.set([frame, j], PteGhost { defined: true.into(), slot });
         g.lat_entry.set([page, slot], ReverseEntry { thread: n, directory: i, index: j });
-        g.lat.set([page], ReverseMap { valid: true.into(), len: slot + 1 });
+        g.lat.update([page], |lat| lat.len = slot + 1);
     });
     Ok(())
+}
+
+/// 66 `pt_rmv(n, va) -> page`: the page of thread `n` at `va` is unmapped and given back; 0 where nothing is mapped.
+///
+/// An addition of the layer above: the inverse of [`pt_resv`], but for the page table. Appends `PFREE(cur, page)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
+/// [`Stuck::NoTable`] for the identity map, [`Stuck::NoContainer`], [`Stuck::FrameNotOwned`], [`Stuck::TooManyMappings`] when it is
+/// mapped elsewhere too, [`Stuck::NotAccounted`].
+#[inline]
+pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    pt_arg(cpu, n, va)?;
+    cpu.require_init()?;
+    let (i, j) = (pdx::<M>(va), ptx::<M>(va));
+    let frame = match directory(cpu, n, i)? {
+        Pde::Id => return Err(Stuck::NoTable),
+        Pde::UnPresent => return Ok(0.into()),
+        Pde::Table { frame } => frame,
+    };
+    let Pte::Valid { page, .. } = entry(cpu, n, i, frame, j)? else {
+        return Ok(0.into());
+    };
+    require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
+    require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
+    let ghost = &mut cpu.own.ghost;
+    require(
+        ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc) && g.lat.get([page]).payer == n),
+        Stuck::FrameNotOwned,
+    )?;
+    require(ghost.check(|g| g.lat.get([page]).len == 1), Stuck::TooManyMappings)?;
+    cpu.own.tables.set([frame, j], Pte::UnPresent);
+    cpu.own.ghost.update(|g| {
+        g.tables.set([frame, j], PteGhost { defined: true.into(), slot: 0.into() });
+        g.lat.update([page], |lat| lat.len = 0.into());
+    });
+    M::unmapped(va);
+    give_back(cpu, n, page)?;
+    Ok(page)
+}
+
+/// 67 `pt_free_pde(n, va) -> va`: the page table of thread `n` for `va` is given back, if it maps nothing, and the answer is 0, as
+/// where there is none; otherwise the answer is an address that it maps: the first one from `va` on, if there is one.
+///
+/// An addition of the layer above: the inverse of [`pt_alloc_pde`]. Appends `PFREE(cur, frame)`.
+///
+/// # Errors
+/// As for [`pt_rmv`].
+#[inline]
+pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    pt_arg(cpu, n, va)?;
+    cpu.require_init()?;
+    let (i, j) = (pdx::<M>(va), ptx::<M>(va));
+    let frame = match directory(cpu, n, i)? {
+        Pde::Id => return Err(Stuck::NoTable),
+        Pde::UnPresent => return Ok(0.into()),
+        Pde::Table { frame } => frame,
+    };
+    require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
+    require(frame > 0 && frame < cpu.own.nps, Stuck::BadFrame)?;
+    require(
+        cpu.own.ghost.check(|g| {
+            matches!(g.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+                && g.lat.get([frame]).payer == n
+                && g.lat.get([frame]).len == 0
+        }),
+        Stuck::FrameNotTable,
+    )?;
+    let tables = &cpu.own.tables;
+    let behind = tables.first_of(frame, j, M::Geometry::ENTRIES.into(), Pte::is_present);
+    let mapped = match behind {
+        None => tables.first_of(frame, 0.into(), j, Pte::is_present),
+        found => found,
+    };
+    if let Some(j) = mapped {
+        return Ok(i * M::Geometry::REGION + j * PAGE_SIZE);
+    }
+    cpu.own.dirs.set([n, i], Pde::UnPresent);
+    M::unmapped(va);
+    give_back(cpu, n, frame)?;
+    Ok(0.into())
+}
+
+impl<M: Machine> Pte<M> {
+    /// It maps a page.
+    fn is_present(self) -> bool {
+        matches!(self, Pte::Valid { .. })
+    }
+}
+
+impl<M: Machine> Pde<M> {
+    /// It has a page table.
+    fn is_table(self) -> bool {
+        matches!(self, Pde::Table { .. })
+    }
+}
+
+/// 68 `pt_next_pde(n, va) -> va`: the first address from `va` on for which thread `n` has a page table; 0 where there is none.
+///
+/// An addition of the layer above.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`].
+#[inline]
+pub fn pt_next_pde<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    pt_arg(cpu, n, va)?;
+    cpu.require_init()?;
+    let from = pdx::<M>(va);
+    let end = KERN_HIGH / M::Geometry::ENTRIES;
+    Ok(match cpu.own.dirs.first_of(n, from, end.into(), Pde::is_table) {
+        Some(i) if i == from => va,
+        Some(i) => i * M::Geometry::REGION,
+        None => 0.into(),
+    })
 }

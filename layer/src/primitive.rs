@@ -112,7 +112,7 @@ impl Primitive {
     /// it requires holds, and leaves to its caller that the page which it maps has contents (D17): no contract can say
     /// of an argument that every byte is defined.
     pub fn keeps(&self, number: &str, requires: impl FnOnce() -> bool) -> bool {
-        self.kind != Kind::Internal || (number != "D17" && requires())
+        self.kind != Kind::Internal || (number != "D17" && number != "D22.4" && requires())
     }
 }
 
@@ -208,6 +208,16 @@ table! {
     62 proc_exit_user ExitUser (registers) -> "";
     63 proc_start_user2 StartUser () -> "user context";
     64 proc_exit_user2 ExitUser (registers) -> "";
+    65 pfree Plain (n, page) -> "";
+    66 pt_rmv Plain (n, va) -> "page or 0";
+    67 pt_free_pde Plain (n, va) -> "address or 0";
+    68 pt_next_pde Plain (n, va) -> "address or 0";
+    69 proc_reap Plain (child) -> "status";
+    70 thread_exit Transfer (status, rs) -> "";
+    71 proc_first Plain (state) -> "child or 0";
+    72 proc_recreate ProcessCreation (child, code, q) -> "";
+    73 proc_state Plain (child) -> "state";
+    74 proc_condemn Plain (child, rs) -> "";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
     0 guest_load GuestAccessor (chunk, address) -> "bytes";

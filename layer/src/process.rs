@@ -6,9 +6,10 @@ use crate::fields::*;
 use crate::log::{Event, Log};
 use crate::machine::{Links, Machine};
 use crate::page_table::is_user_directory;
-use crate::state::{Cpu, IoApic};
+use crate::state::{Cpu, IoApic, Own};
 use crate::stuck::{Stuck, require};
-use domain::{Flag, Ghost, Map, Nat, Wide};
+use crate::thread::{Resume, run_next};
+use domain::{Flag, Ghost, Map, Wide};
 
 /// 9 `sched_init(mbi)`: turns paging on and sets up everything that this CPU owns (reference, section 6.2). The
 /// argument is ignored.
@@ -72,8 +73,13 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
             valid: true.into(),
             perm: if is_user_directory::<M>(i) { perm::PTK } else { perm::PTKG }.into(),
         });
-        g.lat.define(move |[p]| ReverseMap { valid: (p < boot.nps).into(), len: 0.into() });
-        g.charged.define(|_| Charge { pages: M::Nat::zero() });
+        g.lat.define(move |[p]| ReverseMap {
+            valid: (p < boot.nps).into(),
+            len: 0.into(),
+            payer: 0.into(),
+            seat: 0.into(),
+        });
+        g.charged.define(|_| Charge { pages: 0.into() });
         g.smspool.define(|_| Offer { status: 0.into(), seen: true.into(), address: 0.into() });
     });
     Ok(())
@@ -114,26 +120,10 @@ pub fn proc_create<M: Machine>(
         });
         own.ac
             .set([child], Container { quota: q, usage: 0.into(), parent: cur, nchildren: 0.into(), used: true.into() });
-        let sp_ofs = (child + 1) * PAGE_SIZE - 4;
-        own.kctxt.set([child], Context { esp: sp_ofs, ra: START_USER.into() });
-        // An addition: all other registers are 0, so that whatever a thread has is defined.
-        own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
-        own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
-        for (k, value) in [
-            (slot::SS, USER_DATA),
-            (slot::ES, USER_DATA),
-            (slot::DS, USER_DATA),
-            (slot::CS, USER_CODE),
-            (slot::ESP, STACK_TOP),
-            (slot::EFLAGS, FL_IF),
-        ] {
-            own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
-        }
-        own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
+        let sp_ofs = begin_at(own, child, code);
         let me = own.cpu;
         own.ghost.update(|g| {
-            g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr);
-            g.charged.set([child], Charge { pages: M::Nat::zero() });
+            g.charged.set([child], Charge { pages: 0.into() });
         });
         shared.links.set_cpu(child, me);
         shared.links.update(|tcb| tcb.update([child], |t| t.home = me));
@@ -141,6 +131,30 @@ pub fn proc_create<M: Machine>(
         own.log.push(me, Event::Spawn { tid: cur, child, quota: q, sp_ofs, code });
         Ok(child)
     })
+}
+
+/// Contexts with which `thread` begins at `code`, in user mode; gives the position of its kernel stack.
+#[inline(always)]
+#[track_caller]
+fn begin_at<M: Machine>(own: &mut Own<M>, child: M::Word, code: M::Wide) -> M::Word {
+    let sp_ofs = (child + 1) * PAGE_SIZE - 4;
+    own.kctxt.set([child], Context { esp: sp_ofs, ra: START_USER.into() });
+    // An addition: all other registers are 0, so that whatever a thread has is defined.
+    own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
+    own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
+    for (k, value) in [
+        (slot::SS, USER_DATA),
+        (slot::ES, USER_DATA),
+        (slot::DS, USER_DATA),
+        (slot::CS, USER_CODE),
+        (slot::ESP, STACK_TOP),
+        (slot::EFLAGS, FL_IF),
+    ] {
+        own.uctxt.set([child, k.into()], Slot { value: M::Wide::constant(value.into()) });
+    }
+    own.uctxt.set([child, slot::EIP.into()], Slot { value: code });
+    own.ghost.update(|g| g.uctxt_kind.set([child, slot::EIP.into()], SlotKind::Ptr));
+    sp_ofs
 }
 
 /// 58 `proc_create_postinit(elf_id)`: called right after [`proc_create`]; does nothing (P16).
@@ -151,6 +165,149 @@ pub fn proc_create<M: Machine>(
 pub fn proc_create_postinit<M: Machine>(cpu: &mut Cpu<'_, M>, _elf_id: M::Word) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
     cpu.require_init()
+}
+
+/// 69 `proc_reap(child) -> status`: the process of a child of the running thread has ended and uses nothing: what it was given
+/// goes back, as if it had never been, and there can be another. What it passed when it ended.
+///
+/// An addition of the layer above: the inverse of giving a child quota.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`] when it is no child of the running thread,
+/// [`Stuck::ChildUsed`] when its process has not ended, or something is left.
+#[inline]
+pub fn proc_reap<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let own = &mut cpu.own;
+    require(is_child(own, child), Stuck::NoChild)?;
+    let (container, process) = (own.ac.get([child]), own.proc.get([child]));
+    require(process.state == process::GONE && container.usage == 0, Stuck::ChildUsed)?;
+    own.ac.update([child], |container| container.quota = 0.into());
+    own.ac.update([container.parent], |parent| parent.usage -= container.quota);
+    own.proc.update([child], |process| process.state = process::VACANT.into());
+    Ok(process.status)
+}
+
+/// A container in use, and a child of the running thread's.
+#[inline(always)]
+#[track_caller]
+fn is_child<M: Machine>(own: &Own<M>, child: M::Word) -> bool {
+    child > TOTAL_CPU && child < NUM_PROC && {
+        let container = own.ac.get([child]);
+        container.used.holds() && container.parent == own.cur
+    }
+}
+
+/// 73 `proc_state(child) -> state`: what has become of a child of the running thread, and 1 more; 0 of all others.
+///
+/// An addition of the layer above.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
+#[inline]
+pub fn proc_state<M: Machine>(cpu: &Cpu<'_, M>, child: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    Ok(if is_child(&cpu.own, child) { cpu.own.proc.get([child]).state + 1 } else { 0.into() })
+}
+
+/// 74 `proc_condemn(child, rs)`: a child of the running thread that has not ended goes on with `rs`, wherever it is, when it runs
+/// again.
+///
+/// An addition of the layer above. It stays where it is: whoever sleeps is to be woken.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`], [`Stuck::ChildUsed`] when its process has ended.
+#[inline]
+pub fn proc_condemn<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, rs: Context<M>) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let own = &mut cpu.own;
+    require(is_child(own, child), Stuck::NoChild)?;
+    require(own.proc.get([child]).state == process::LIVE, Stuck::ChildUsed)?;
+    own.kctxt.set([child], rs);
+    Ok(())
+}
+
+/// 70 `thread_exit(status, rs)`: the running thread's process ends; the first thread of the ready queue runs. It is in no queue, and
+/// nobody's but its parent's, who may ask for `status`.
+///
+/// An addition of the layer above. What it has, it keeps: whoever ends gives back first. Appends `EXIT(cur)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::MainSleeps`] (P34: somebody is always ready),
+/// [`Stuck::NoContainer`], [`Stuck::NotSpawned`], [`Stuck::NothingReady`], [`Stuck::BadContext`].
+#[inline]
+pub fn thread_exit<M: Machine>(cpu: &mut Cpu<'_, M>, status: M::Word, rs: Context<M>) -> Result<Resume<M>, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let (own, shared) = (&mut cpu.own, cpu.shared);
+    let cur = own.cur;
+    require(cur > TOTAL_CPU, Stuck::MainSleeps)?;
+    require(own.ac.get([cur]).used.holds(), Stuck::NoContainer)?;
+    // The main thread is alive, and so it is ready: what holds of it is looked at where it is.
+    let main = own.cpu + 1;
+    require(shared.links.check(|tcb| tcb.get([main]).place != place::DEAD), Stuck::NotSpawned)?;
+    require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
+    own.proc.set([cur], Process { state: process::GONE.into(), status });
+    shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::GONE.into()));
+    own.log.push(own.cpu, Event::Exit { tid: cur });
+    run_next(own, shared, rs)
+}
+
+/// 71 `proc_first(state) -> child`: the first child of the running thread whose process is gone (1) or vacant (2); 0 where there is
+/// none.
+///
+/// An addition of the layer above.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`].
+#[inline]
+pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Word, Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let own = &cpu.own;
+    let container = own.ac.get([own.cur]);
+    require(container.used.holds(), Stuck::NoContainer)?;
+    let from = own.cur * MAX_CHILDREN + 1;
+    let end = (from + container.nchildren).min(NUM_PROC.into());
+    let wanted: fn(Process<M>) -> bool = if state == process::GONE {
+        |process| process.state == process::GONE
+    } else {
+        |process| process.state == process::VACANT
+    };
+    Ok(own.proc.first(from, end, wanted).unwrap_or(0.into()))
+}
+
+/// 72 `proc_recreate(child, code, q)`: another process of a child of the running thread whose process has ended and has given
+/// everything back: ready to start at `code`, with `q` pages of its parent's quota.
+///
+/// An addition of the layer above. Appends `RESPAWN(cur, child, q)`.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] when it is no child of the running
+/// thread, [`Stuck::ChildUsed`] when its process has not ended or has something, [`Stuck::NoQuota`], [`Stuck::Queued`].
+#[inline]
+pub fn proc_recreate<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, code: M::Wide, q: M::Word) -> Result<(), Stuck> {
+    cpu.require_hkpt()?;
+    cpu.require_init()?;
+    let (own, shared) = (&mut cpu.own, cpu.shared);
+    let cur = own.cur;
+    let container = own.ac.get([cur]);
+    require(container.used.holds(), Stuck::NoContainer)?;
+    require(is_child(own, child), Stuck::NoChild)?;
+    require(own.proc.get([child]).state == process::VACANT && own.ac.get([child]).quota == 0, Stuck::ChildUsed)?;
+    require(q <= container.quota - container.usage, Stuck::NoQuota)?;
+    require(shared.links.check(|tcb| tcb.get([child]).place == place::GONE), Stuck::Queued)?;
+
+    own.ac.update([cur], |parent| parent.usage += q);
+    own.ac.update([child], |container| container.quota = q);
+    own.proc.set([child], Process { state: process::LIVE.into(), status: 0.into() });
+    begin_at(own, child, code);
+    own.ready.push(&shared.links, own.cpu, child)?;
+    own.log.push(own.cpu, Event::Respawn { tid: cur, child, quota: q });
+    Ok(())
 }
 
 /// The running thread goes on in user mode, with its saved user context.

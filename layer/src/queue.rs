@@ -209,7 +209,7 @@ impl<M: Spec> Threads<M> {
                 after.place == place::DEAD || after.home != me
             }
         } else if before.home == me {
-            if before.place == me || before.place == place::RUN {
+            if before.place == me || before.place == place::RUN || before.place == place::GONE {
                 unchanged()
             } else if before.place == me + MSG_Q {
                 // Whoever wakes threads of mine appends them; only I take them.

@@ -8,6 +8,7 @@ use crate::fields::{ChannelLock, Frame, Owner, SyncChannel, place};
 use crate::log::Event;
 use crate::machine::Machine;
 use crate::stuck::documented;
+use domain::Flag;
 
 documented! {
 /// Why a log has no meaning: what one of its events needs is not so.
@@ -17,8 +18,12 @@ pub enum Undefined {
     NotRunning,
     /// The page that is handed out is not free.
     NotFree,
+    /// The page that is given back is not this CPU's.
+    NotGiven,
     /// The child is alive already, or no thread.
     Alive,
+    /// The child's process has not ended, or it is another CPU's.
+    NotGone,
     /// There is no such queue, or who logs does not have it.
     NoQueue,
     /// No thread is ready to run in place of the one that sleeps.
@@ -41,7 +46,8 @@ fn need(holds: bool, or: Undefined) -> Result<(), Undefined> {
 /// What the step of `replay_AT` makes of frame `p`: what the allocation table says of it, and whose it is.
 ///
 /// # Errors
-/// [`Undefined::NotFree`] for an event that hands this frame out.
+/// [`Undefined::NotFree`] for an event that hands this frame out, [`Undefined::NotGiven`] for one that gives it back, where it is
+/// not this CPU's.
 pub fn frame<M: Machine>(
     p: M::Word,
     (before, owner): (Frame<M>, Owner<M>),
@@ -52,6 +58,10 @@ pub fn frame<M: Machine>(
         Event::Palloc { page, .. } if page != 0 && page == p => {
             need(before.is_free(), Undefined::NotFree)?;
             Ok((Frame { alloc: true.into(), ..before }, Owner { cpu }))
+        }
+        Event::Pfree { page, .. } if page == p => {
+            need(before.alloc.holds() && owner.cpu == cpu, Undefined::NotGiven)?;
+            Ok((Frame { alloc: false.into(), ..before }, Owner { cpu: TOTAL_CPU.into() }))
         }
         _ => Ok((before, owner)),
     }
@@ -104,6 +114,8 @@ pub trait Scheduler<M: Machine> {
     fn home(&self, thread: M::Word) -> M::Word;
     /// `thread` is alive, and belongs to `cpu`.
     fn spawn(&mut self, thread: M::Word, cpu: M::Word);
+    /// The process of `thread` has ended.
+    fn end(&mut self, thread: M::Word);
     /// `cpu` runs `thread`.
     fn run(&mut self, cpu: M::Word, thread: M::Word);
     /// `thread` is the last one of the queue.
@@ -150,6 +162,18 @@ pub fn schedule<M: Machine>(s: &mut impl Scheduler<M>, cpu: M::Word, event: &Eve
             let next = s.pop(QueueOf::Ready(cpu))?.ok_or(Undefined::NothingReady)?;
             s.run(cpu, next);
             Ok(Out::RunId(next))
+        }
+        Event::Exit { tid } => {
+            s.end(tid);
+            let next = s.pop(QueueOf::Ready(cpu))?.ok_or(Undefined::NothingReady)?;
+            s.run(cpu, next);
+            Ok(Out::RunId(next))
+        }
+        Event::Respawn { child, .. } => {
+            let is_gone = child < NUM_PROC && s.place(child) == place::GONE && s.home(child) == cpu;
+            need(is_gone, Undefined::NotGone)?;
+            s.push(QueueOf::Ready(cpu), child)?;
+            Ok(Out::Spawned)
         }
         Event::Wake { cv, .. } => match s.pop(QueueOf::Sleeping(cv))? {
             None => Ok(Out::WakeNone),

@@ -10,7 +10,7 @@ use crate::queue::{Fifo, Queue, Sleeping};
 use crate::ring::Ring;
 use crate::serial::Serial;
 use crate::stuck::{Stuck, require};
-use domain::{Flag, Ghost, Home, Map, Nat, Wide};
+use domain::{Flag, Ghost, Home, Map, Wide};
 
 /// What one CPU owns.
 pub struct Own<M: Machine> {
@@ -48,6 +48,8 @@ pub struct Own<M: Machine> {
     pub hp: <M as Home<PhysicalMemory>>::Map,
     /// Saved kernel contexts.
     pub kctxt: <M as Home<KernelContexts>>::Map,
+    /// Which processes have ended, and how.
+    pub proc: <M as Home<Processes>>::Map,
     /// Saved user contexts.
     pub uctxt: <M as Home<UserContexts>>::Map,
     /// VMX capability words.
@@ -112,6 +114,8 @@ pub struct OwnGhost<M: Machine> {
     pub ept_defined: <M as Home<EptDefined>>::Map,
     /// Pages charged to containers.
     pub charged: <M as Home<Charges>>::Map,
+    /// Which they are.
+    pub seats: <M as Home<Seats>>::Map,
     /// Offers of shared memory.
     pub smspool: <M as Home<SharedMemory>>::Map,
     /// The locks that this CPU holds.
@@ -280,6 +284,8 @@ impl<M: Machine> Own<M> {
             nchildren: 0.into(),
             used: false.into(),
         });
+        let mut proc = <M as Home<Processes>>::home(place);
+        proc.define(|_| Process { state: 0.into(), status: 0.into() });
         let mut vmxinfo = <M as Home<VmxInfo>>::home(place);
         vmxinfo.define(|_| Cell { value: 0.into() });
         let mut rx_buf = <M as Home<Received>>::home(place);
@@ -304,6 +310,7 @@ impl<M: Machine> Own<M> {
             tables: <M as Home<PageTables>>::home(place),
             hp: <M as Home<PhysicalMemory>>::home(place),
             kctxt: <M as Home<KernelContexts>>::home(place),
+            proc,
             uctxt: <M as Home<UserContexts>>::home(place),
             vmxinfo,
             vm: Vm { revision: 0.into(), abort: 0.into(), set_up: false.into() },
@@ -340,6 +347,7 @@ impl<M: Spec> Own<M> {
             tables: self.tables.clone(),
             hp: self.hp.clone(),
             kctxt: self.kctxt.clone(),
+            proc: self.proc.clone(),
             uctxt: self.uctxt.clone(),
             vmxinfo: self.vmxinfo.clone(),
             vm: self.vm,
@@ -370,6 +378,7 @@ impl<M: Spec> Own<M> {
                 ept_dirs: ghost.ept_dirs.clone(),
                 ept_defined: ghost.ept_defined.clone(),
                 charged: ghost.charged.clone(),
+                seats: ghost.seats.clone(),
                 smspool: ghost.smspool.clone(),
                 lock: ghost.lock.clone(),
                 section: ghost.section,
@@ -422,7 +431,7 @@ impl<M: Machine> OwnGhost<M> {
     fn init_adt(place: M::Place) -> Self {
         let mut ghost = Self::homes(place);
         ghost.pperm.define(|_| FrameUse::Undef);
-        ghost.lat.define(|_| ReverseMap { valid: false.into(), len: 0.into() });
+        ghost.lat.define(|_| ReverseMap { valid: false.into(), len: 0.into(), payer: 0.into(), seat: 0.into() });
         ghost.dirs_defined.define(|_| Defined { defined: false.into() });
         ghost.tables.define(|_| PteGhost { defined: false.into(), slot: 0.into() });
         ghost.idpde.define(|_| IdentityEntry { valid: false.into(), perm: 0.into() });
@@ -432,7 +441,7 @@ impl<M: Machine> OwnGhost<M> {
         ghost.vmx_kind.define(|_| SlotKind::Undef);
         ghost.ept_dirs.define(|_| Defined { defined: false.into() });
         ghost.ept_defined.define(|_| Defined { defined: false.into() });
-        ghost.charged.define(|_| Charge { pages: Nat::zero() });
+        ghost.charged.define(|_| Charge { pages: 0.into() });
         ghost.lock.define(|_| LockState::Free);
         ghost
     }
@@ -460,6 +469,7 @@ impl<M: Machine> OwnGhost<M> {
             ept_dirs: <M as Home<EptDirectories>>::home(place),
             ept_defined: <M as Home<EptDefined>>::home(place),
             charged: <M as Home<Charges>>::home(place),
+            seats: <M as Home<Seats>>::home(place),
             smspool: <M as Home<SharedMemory>>::home(place),
             lock: <M as Home<LockStates>>::home(place),
             section: NO_CHANNEL.into(),

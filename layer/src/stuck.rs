@@ -65,6 +65,8 @@ pub enum Stuck {
     Undefined,
     /// The frame is not this CPU's as data.
     FrameNotOwned,
+    /// What the container uses is not what it was charged for itself and its children.
+    NotAccounted,
     /// The frame is not the page table of this directory entry.
     FrameNotTable,
     /// The reverse map knows nothing of the frame.

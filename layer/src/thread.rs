@@ -147,7 +147,7 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
 
 /// The running thread, which is in a queue, goes on with `rs` some day; the first one of the ready queue runs.
 #[inline(always)]
-fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
+pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     own.kctxt.set([own.cur], rs);
     let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
     require(next < NUM_PROC, Stuck::BadThread)?;

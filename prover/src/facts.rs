@@ -33,6 +33,8 @@ pub(crate) struct FactSet {
     pub facts: Vec<Quantified>,
     /// They are about what others have moved.
     is_moved: bool,
+    /// They are about maps as they were at some moment, which stays true whatever happens to the state.
+    lasts: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
 }
 
@@ -55,12 +57,17 @@ pub(crate) struct Read {
 
 impl FactSet {
     pub fn new(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, memo: RefCell::default() })
+        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default() })
+    }
+
+    /// What a search of a map has found.
+    pub fn of_search(facts: Vec<Quantified>) -> Rc<FactSet> {
+        Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default() })
     }
 
     /// Facts about what others have moved.
     pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: true, memo: RefCell::default() })
+        Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default() })
     }
 }
 
@@ -118,7 +125,9 @@ impl Facts {
 
     /// Asks no set any more: what is known from here on is about another state.
     pub fn drop_sets(&mut self) {
-        self.dropped.append(&mut self.sets);
+        let (lasting, mut dropped) = std::mem::take(&mut self.sets).into_iter().partition(|set| set.lasts);
+        self.sets = lasting;
+        self.dropped.append(&mut dropped);
         self.tried.clear();
         self.tried_order.clear();
         self.progress.clear();

@@ -323,6 +323,10 @@ impl<G: Geometry> Scheduler<Sym<G>> for Positions<G> {
         self.change(thread, |thread| thread.home = cpu);
     }
 
+    fn end(&mut self, thread: SymWord) {
+        self.change(thread, |thread| thread.place = place::GONE.into());
+    }
+
     fn run(&mut self, _: SymWord, thread: SymWord) {
         self.current = thread;
         self.change(thread, |thread| thread.place = place::RUN.into());

@@ -497,41 +497,63 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     where
         F: Field<Sym<G>, Key = [SymWord; 1]>,
     {
+        self.search(&[], from, to, wanted)
+    }
+
+    #[track_caller]
+    fn first_of(&self, row: SymWord, from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord>
+    where
+        F: Field<Sym<G>, Key = [SymWord; 2]>,
+    {
+        self.key(&[row], Location::caller());
+        self.search(&[row.0], from, to, wanted)
+    }
+}
+
+impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
+    /// The least `i` in `from..to` whose value in `row`, which is all of the key but the last word, satisfies `wanted`.
+    #[track_caller]
+    fn search(&self, row: &[Term], from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord> {
         let at = Location::caller();
+        let row = row.to_vec();
+        let last = row.len();
         let from = match change(Operator::First, at) {
             Some(_) => from + 1,
             None => from,
         };
         // Every key that is looked at is within bounds, also when none is found.
         let bounded = engine(|e| {
-            let bound = e.arena.number(F::DIMS[0].into());
+            let bound = e.arena.number(F::DIMS[last].into());
             let (within, empty) = (e.arena.le(to.0, bound), e.arena.le(to.0, from.0));
             e.arena.or(within, empty)
         });
         oblige(bounded, &format!("search of {} out of bounds", F::NAME), at);
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
+        let key = move |i: Term| [&*row, &[i]].concat();
         #[cfg(test)]
-        crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&[i], at).0));
+        crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&key(i), at).0));
         see(&[from.0, to.0]);
         if engine(|e| e.seen.is_some()) {
             // What is looked at is what the condition looks at.
-            condition(&|| wanted(self.load(&[place], at).0));
+            condition(&|| wanted(self.load(&key(place), at).0));
         }
         let found = branch(found, at);
         let (map, here) = (self.clone(), self.clone());
-        let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&[i], at).0);
+        let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&key(i), at).0);
+        let satisfies = Rc::new(satisfies);
+        let satisfies_here = satisfies.clone();
         let end = if found { place } else { to.0 };
         // Below what was found, or anywhere if nothing was, no key satisfies.
         let none_before = Quantified {
-            triggers: map.triggers(),
-            bounds: vec![F::DIMS[0].into()],
+            triggers: map.triggers(last),
+            bounds: vec![F::DIMS[last].into()],
             holds: Box::new(move |key| {
                 let i = SymWord(key[0]);
                 i < from || i >= SymWord(end) || !satisfies(&map, i.0)
             }),
         };
         engine(|e| {
-            e.facts.add(FactSet::new(vec![none_before]));
+            e.facts.add(FactSet::of_search(vec![none_before]));
             e.searches.push((F::NAME, found.then_some(place)));
         });
         if !found {
@@ -540,7 +562,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
         let there = running(false, || {
             condition(&move || {
                 let i = SymWord(place);
-                i >= from && i < to && satisfies(&here, i.0)
+                i >= from && i < to && satisfies_here(&here, i.0)
             })
         });
         engine(|e| {
@@ -555,10 +577,11 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
 }
 
 impl<G, F> SymMap<G, F> {
-    /// Where facts about this map are to be looked at: reads of the unknown maps under it.
-    fn triggers(&self) -> Vec<Trigger> {
+    /// Where facts about the coordinate `last` of this map are to be looked at: reads of the unknown maps under it.
+    fn triggers(&self, last: usize) -> Vec<Trigger> {
         let maps = self.sources();
-        if maps.is_empty() { Vec::new() } else { vec![Trigger { maps, keys: vec![Some(0)] }] }
+        let keys = (0..=last).map(|at| (at == last).then_some(0)).collect();
+        if maps.is_empty() { Vec::new() } else { vec![Trigger { maps, keys }] }
     }
 
     /// What tells this map from those that hold other values.

@@ -59,7 +59,7 @@ macro_rules! each_map {
     ([$($borrow:tt)*] $state:ident, |$name:ident, $map:ident| $work:expr) => {
         each_map!(@ [$($borrow)*] $state, $name, $map, $work,
             (Containers own.ac) (Directories own.dirs) (PageTables own.tables) (PhysicalMemory own.hp)
-            (KernelContexts own.kctxt) (UserContexts own.uctxt) (VmxInfo own.vmxinfo) (IoApicLines own.lines)
+            (KernelContexts own.kctxt) (Processes own.proc) (UserContexts own.uctxt) (VmxInfo own.vmxinfo) (IoApicLines own.lines)
             (Received own.rx_buf) (ConsoleInput own.cons_buf)
             (VmcsFields own.vmcs) (VmxSlots own.vmx) (EptEntries own.ept)
             (VmcsKinds own.ghost.0.vmcs_kind) (VmxKinds own.ghost.0.vmx_kind)
@@ -67,7 +67,7 @@ macro_rules! each_map {
             (FrameUses own.ghost.0.pperm) (ReverseMaps own.ghost.0.lat) (ReverseEntries own.ghost.0.lat_entry)
             (DirectoriesDefined own.ghost.0.dirs_defined) (PageTableGhosts own.ghost.0.tables)
             (IdentityTables own.ghost.0.idpde) (DefinedMemory own.ghost.0.hp_defined)
-            (UserContextKinds own.ghost.0.uctxt_kind) (Charges own.ghost.0.charged)
+            (UserContextKinds own.ghost.0.uctxt_kind) (Charges own.ghost.0.charged) (Seats own.ghost.0.seats)
             (SharedMemory own.ghost.0.smspool) (LockStates own.ghost.0.lock) (SyncChannels channels.pool)
             (ChannelLocks channels.ghost.0.locks) (Mailboxes channels.mailbox) (DefinedMail channels.ghost.0.defined) (Frames at.frames) (Owners at.owner.0.owners)
             (NextLinks threads.next) (ThreadGhosts threads.tcb))
@@ -107,6 +107,7 @@ impl<G: Geometry> State<G> {
             tables: home::<G, PageTables>(),
             hp: home::<G, PhysicalMemory>(),
             kctxt: home::<G, KernelContexts>(),
+            proc: home::<G, Processes>(),
             uctxt: home::<G, UserContexts>(),
             vmxinfo: home::<G, VmxInfo>(),
             vm: Vm { revision: zero(), abort: zero(), set_up: off() },

@@ -81,8 +81,10 @@ fn palloc<M: Spec>(
     drop(table);
     own.ghost.update(|ghost| {
         ghost.pperm.set([page], FrameUse::Alloc);
-        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into() });
-        ghost.charged.update([n], |charge| charge.pages = charge.pages + 1);
+        let seat = ghost.charged.get([n]).pages;
+        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into(), payer: n, seat });
+        ghost.seats.set([n, seat], Seat { frame: page });
+        ghost.charged.set([n], Charge { pages: seat + 1 });
     });
     own.ac.update([n], |container| container.usage += 1);
     Ok(Answer::Word(page))

@@ -242,6 +242,18 @@ impl Board {
     }
 }
 
+impl Board {
+    /// The program of `thread` was killed.
+    pub(crate) fn killed(&self, cpu: u32, thread: u32) {
+        let Some(image) = self.state().live.remove(&thread) else { return };
+        let end = End::Exited { status: u32::MAX };
+        self.write_line(&abi::report::Ended { cpu, thread, name: self.name(image), end }.to_string());
+        let mut state = self.state();
+        state.ends.push(ProgramEnd { cpu, thread, image, end });
+        state.switch_off_when_done();
+    }
+}
+
 impl State {
     /// Switches the machine off when nothing runs and nothing is left to start.
     fn switch_off_when_done(&self) {

@@ -261,6 +261,13 @@ impl Replayed {
                 self.frames.set([page], frame);
                 self.owners.set([page], owner);
             }
+            Event::Pfree { page, .. } => {
+                let before = (self.frames.get([page]), self.owners.get([page]));
+                let (frame, owner) = replay::frame(page, before, *cpu, event).map_err(Flaw::Undefined)?;
+                self.cursor = self.cursor.min(page);
+                self.frames.set([page], frame);
+                self.owners.set([page], owner);
+            }
             Event::Wait { channel: q, .. }
             | Event::Get { channel: q, .. }
             | Event::Buffer { channel: q, .. }
@@ -349,7 +356,7 @@ impl Place {
     /// Whether an event is about it.
     fn is_of(self, event: &Event<Sim>) -> bool {
         match (self, *event) {
-            (Place::Frame(p), Event::Palloc { page, .. }) => page == p,
+            (Place::Frame(p), Event::Palloc { page, .. } | Event::Pfree { page, .. }) => page == p,
             (Place::Thread(t), Event::Spawn { child, .. }) if child == t => true,
             (Place::Thread(t), Event::WakeDiff { woken, .. }) if woken == t => true,
             (Place::Thread(t), Event::Yield { tid } | Event::Sleep { tid, .. }) => tid == t,
@@ -412,6 +419,10 @@ impl Scheduler<Sim> for Positions {
 
     fn spawn(&mut self, thread: u32, cpu: u32) {
         self.threads[thread as usize].1 = cpu;
+    }
+
+    fn end(&mut self, thread: u32) {
+        self.threads[thread as usize].0 = place::GONE;
     }
 
     fn run(&mut self, cpu: u32, thread: u32) {

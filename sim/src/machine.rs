@@ -196,6 +196,7 @@ impl System for Sim {
             Event::Started { child, image } => board.started(child, image),
             Event::NotStarted { image, error } => board.not_started(me, image, error),
             Event::Exited { status } => board.ended(cpu, End::Exited { status }),
+            Event::Killed { child } => board.killed(cpu.own.cpu, child),
             Event::Stopped { reason, address, rip } => board.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }

@@ -22,7 +22,7 @@ macro_rules! each_map {
         each_map!(@ [$($borrow)*] $state, $visit,
             (own.ac) (at.frames) (at.owner.0.owners) (own.ghost.0.pperm) (own.ghost.0.lat) (own.ghost.0.lat_entry)
             (own.dirs) (own.ghost.0.dirs_defined) (own.tables) (own.ghost.0.tables) (own.ghost.0.idpde) (own.hp)
-            (own.ghost.0.hp_defined) (own.kctxt) (own.uctxt) (own.ghost.0.uctxt_kind) (own.ghost.0.charged)
+            (own.ghost.0.hp_defined) (own.kctxt) (own.proc) (own.uctxt) (own.ghost.0.uctxt_kind) (own.ghost.0.charged) (own.ghost.0.seats)
             (threads.next) (threads.tcb) (own.vmxinfo) (own.vmcs) (own.ghost.0.vmcs_kind) (own.vmx)
             (own.ghost.0.vmx_kind) (own.ghost.0.ept_dirs) (own.ept) (own.ghost.0.ept_defined) (own.lines) (own.ghost.0.smspool)
             (own.ghost.0.lock) (channels.pool) (channels.ghost.0.locks) (channels.mailbox) (channels.ghost.0.defined)

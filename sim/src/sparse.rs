@@ -308,6 +308,13 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
     {
         (from..to).find(|&i| wanted(self.get([i])))
     }
+
+    fn first_of(&self, row: u32, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>
+    where
+        F: Field<Sim, Key = [u32; 2]>,
+    {
+        (from..to).find(|&i| wanted(self.get([row, i])))
+    }
 }
 
 #[cfg(test)]

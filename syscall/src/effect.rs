@@ -2,7 +2,7 @@
 //!
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write, whatever happens on the way, and
 //! a postcondition. Both are proved where the entry is; what other CPUs do meanwhile is theirs.
-use crate::message::{ENDED, FILLED, FREE};
+use crate::message::{FILLED, FREE};
 use crate::next::Next;
 use crate::stage::Stage;
 use crate::system::System;
@@ -11,6 +11,7 @@ use abi::{CHANNELS, Call, Error};
 use domain::{Map, Wide};
 use layer::constants::*;
 use layer::contract::{Cells, mapped};
+use layer::fields::process::LIVE;
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 
@@ -137,6 +138,7 @@ fn trap<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
 fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[thread]);
     may("AC.charged", "", &[thread]);
+    may("AC.seats", "", &[thread]);
     may("ptpool", "", &[thread]);
     may("ptpool.defined", "", &[thread]);
     for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {
@@ -169,6 +171,10 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
     if m.before.own.ready.tail != NO_THREAD {
         may("tcb.next", "", &[m.before.own.ready.tail]);
+    }
+    // Or one whose process had ended.
+    for field in ["AC", "kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
+        may(field, "ended", &[cur]);
     }
     if cur < NUM_PROC && parent.nchildren < MAX_CHILDREN {
         let child = cur * MAX_CHILDREN + 1 + parent.nchildren;
@@ -267,6 +273,12 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Spawn) {
                 child(m, &mut *may);
             }
+            if m.asks_for(Call::Wait) {
+                waiting(m, &mut *may);
+            }
+            if m.asks_for(Call::Kill) {
+                killing(m, &mut *may);
+            }
             if m.asks_for(Call::Yield) {
                 switch(m, &mut *may);
             }
@@ -285,7 +297,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 Next::GoOn(stage) => m.stays() && m.kept(By::Trap) && *stage == Stage::Exited && m.asks_for(Call::Exit),
                 Next::ToUser(_) | Next::Load(_) => m.stays(),
                 Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
-                Next::Wake(_) => false,
+                Next::Wake(_) => m.stays() && m.asks_for(Call::Kill),
             }
         },
     }
@@ -338,18 +350,63 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `exited`: the thread sleeps on the channel that no program can name.
+/// `exited`: what the thread was charged, its registers, its children that have ended, and who runs.
 pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
-            sleep(m, &mut *may);
-            channel::<M>((ENDED + SLP_Q).into(), may);
+            let cur = m.cur();
+            switch(m, &mut *may);
+            registers::<M>(cur, &mut *may);
+            may("AC", "usage", &[cur]);
+            may("AC.charged", "", &[cur]);
+            may("AC.seats", "", &[cur]);
+            may("ptpool", "", &[cur]);
+            may("proc", "", &[cur]);
+            may("AT.cursor", "", &[]);
+            for field in ["AT", "AT.owner", "pperm", "LAT", "pt", "pt.ghost", "HP.defined"] {
+                may(field, "paid", &[cur]);
+            }
+            for field in ["AC", "proc"] {
+                may(field, "ended", &[cur]);
+            }
         },
-        promise: |m| {
-            m.saved(Stage::Exited)
-                && matches!(m.next, Next::Switch(_))
-                && (m.cur() == m.before.own.cpu + 1 || m.after.threads.tcb.get([m.cur()]).place == ENDED + SLP_Q)
+        promise: |m| match m.next {
+            Next::GoOn(stage) => m.stays() && *stage == Stage::Exited,
+            Next::Switch(_) => {
+                m.saved(Stage::Exited)
+                    && (m.cur() == m.before.own.cpu + 1 || {
+                        // It is gone with nothing; or its children have something.
+                        let after = m.after.own.ac.get([m.cur()]);
+                        if m.after.own.proc.get([m.cur()]).state != LIVE {
+                            after.usage == 0 && m.after.ghost.charged.get([m.cur()]).pages == 0
+                        } else {
+                            after.usage != 0
+                        }
+                    })
+            }
+            _ => false,
         },
+    }
+}
+
+/// `wait`: a child that has ended, and the caller's quota.
+fn waiting<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    may("AC", "usage", &[m.cur()]);
+    for field in ["AC", "proc"] {
+        may(field, "ended", &[m.cur()]);
+    }
+}
+
+/// `kill`: a child's contexts, and whoever sleeps where it may.
+fn killing<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    for field in ["kctxt", "uctxt", "uctxt.kind"] {
+        may(field, "child", &[m.cur()]);
+    }
+    for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
+        may(scalar, "", &[]);
+    }
+    for field in ["tcb", "tcb.next"] {
+        may(field, "", &[]);
     }
 }
 

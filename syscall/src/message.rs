@@ -67,7 +67,7 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
 ///
 /// Mostly it is nobody, or one: the first two are woken at once, and the others step by step.
 #[inline(always)]
-fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
+pub(crate) fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
     if thread_wakeup(cpu, cv)? == 0 || thread_wakeup(cpu, cv)? == 0 {
         return Ok(Next::ToUser(proc_start_user2(cpu)?));
     }

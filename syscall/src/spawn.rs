@@ -10,9 +10,10 @@ use abi::Error;
 use domain::{Flag, Map};
 use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
 use layer::container::{container_can_consume, container_get_nchildren};
+use layer::fields::process::VACANT;
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
-use layer::process::{proc_create, proc_create_postinit};
+use layer::process::{proc_create, proc_create_postinit, proc_first, proc_recreate};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::get_curid;
@@ -81,16 +82,21 @@ pub(crate) fn spawn<M: System>(
         return done(cpu, parent, image, Err(Error::InvalId));
     }
     let cur = get_curid(cpu)?;
-    if container_can_consume(cpu, cur, quota)? == 0
-        || container_get_nchildren(cpu, cur)? >= MAX_CHILDREN
-        // Conservative: refused already if the last possible child's number would be out of range.
-        || cur * MAX_CHILDREN + 1 + MAX_CHILDREN > NUM_ID
-        // Before a child's number is taken, which would not come back.
-        || frames.any() > quota
-    {
+    if container_can_consume(cpu, cur, quota)? == 0 || frames.any() > quota {
         return done(cpu, parent, image, Err(Error::Mem));
     }
-    let child = proc_create(cpu, image, entry.any(), quota)?;
+    let vacant = proc_first(cpu, VACANT.into())?;
+    let child = if vacant != 0 {
+        proc_recreate(cpu, vacant, entry.any(), quota)?;
+        vacant
+    } else if container_get_nchildren(cpu, cur)? >= MAX_CHILDREN
+        // Conservative: refused already if the last possible child's number would be out of range.
+        || cur * MAX_CHILDREN + 1 + MAX_CHILDREN > NUM_ID
+    {
+        return done(cpu, parent, image, Err(Error::Mem));
+    } else {
+        proc_create(cpu, image, entry.any(), quota)?
+    };
     proc_create_postinit(cpu, image)?;
     M::report(cpu, Event::Started { child, image });
     Ok(Next::Load(Load { parent, child, image, page: 0.into() }))

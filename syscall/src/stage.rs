@@ -17,7 +17,7 @@ pub enum Stage {
     StartUser = START_USER,
     /// It is the main thread of its CPU: starts programs, then lets others run.
     Main = 1,
-    /// Its program has ended, for good: threads do not go away (P44), so it sleeps for ever.
+    /// Its program has ended: it gives everything back, and is gone.
     Exited = 2,
     /// It sends a message, from the beginning: its arguments are in its registers.
     Send = 3,
@@ -49,7 +49,7 @@ impl Stage {
 
 /// What the running thread saves when it goes on with `stage` some day.
 #[inline]
-fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck> {
+pub(crate) fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck> {
     let cur = get_curid(cpu)?;
     // Nothing of a kernel stack survives a switch, so its position is always that of an empty one.
     Ok(Context { esp: (cur + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() })

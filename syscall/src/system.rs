@@ -106,6 +106,11 @@ pub enum Event<M: Machine> {
         /// What it passed.
         status: M::Word,
     },
+    /// The running thread has killed a child.
+    Killed {
+        /// Its thread number.
+        child: M::Word,
+    },
     /// The running thread was stopped.
     Stopped {
         /// Why.

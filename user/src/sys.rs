@@ -204,6 +204,22 @@ pub fn thread_info(thread: u32) -> Result<ThreadInfo, Error> {
     Ok(ThreadInfo { state, image: (image != u32::MAX).then_some(image), quota, usage, children })
 }
 
+/// What a child passed when it ended; what it was given comes back.
+///
+/// # Errors
+/// [`Error::InvalId`] if it is no child of the caller's that runs or has ended, [`Error::Ipc`] if it has not ended.
+pub fn wait(child: u32) -> Result<u32, Error> {
+    call(Call::Wait, child, 0)
+}
+
+/// Ends a child.
+///
+/// # Errors
+/// [`Error::InvalId`] if it is no child of the caller's that runs.
+pub fn kill(child: u32) -> Result<(), Error> {
+    call(Call::Kill, child, 0).map(drop)
+}
+
 /// Milliseconds since the machine was switched on, modulo 2^32.
 ///
 /// # Errors

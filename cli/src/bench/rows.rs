@@ -180,6 +180,30 @@ pub const OPERATIONS: &[Operation] = &[
         target: None,
         neighbours: &[],
     },
+    Operation {
+        name: "pfree",
+        says: "a page is given back",
+        boot: Boot::Palloc,
+        samples: "pfree",
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "palloc_near",
+        says: "palloc of a page that was given back, all others taken",
+        boot: Boot::Palloc,
+        samples: "palloc_near",
+        target: None,
+        neighbours: &[],
+    },
+    Operation {
+        name: "palloc_far",
+        says: "palloc of the last page, behind all that are taken, after one before them was given back",
+        boot: Boot::Palloc,
+        samples: "palloc_far",
+        target: None,
+        neighbours: &[],
+    },
 ];
 
 /// The sending of a round trip of one word.

@@ -6,7 +6,7 @@ use kernel::home::directories::Directories;
 use kernel::home::frames::{PageTables, Physical, Window};
 use kernel::home::links::{Links, Words};
 use kernel::home::rows::{Guard, Rows};
-use kernel::home::{Array, Entries, NoLog, Of, zero};
+use kernel::home::{Allocation, Array, Entries, FreeFrames, NoLog, Of, zero};
 use kernel::layout::PAGE_SIZE;
 use kernel::lock::Lock;
 use kernel::user_space::Spaces;
@@ -125,6 +125,13 @@ kernel::ghosts_nowhere!(Bench);
 #[allow(clippy::extra_unused_type_parameters, reason = "the field says what its values are")]
 fn array<F: Field<Bench, Key = [u32; 1], Val = V>, V: Data<Bench>, const N: usize>(_: Memory) -> Array<V, N> {
     Array::new(keep(N, zero::<Bench, _>))
+}
+
+impl Home<Frames> for Bench {
+    type Map = Of<Allocation<Bench>>;
+    fn home(place: Memory) -> Self::Map {
+        Of(Allocation::new(array::<Frames, _, _>(place), &mut keep(1, || FreeFrames::NONE)[0]))
+    }
 }
 
 /// User contexts.

@@ -13,7 +13,7 @@ use kernel::metal::registers::time_stamp;
 use kernel::metal::{Image, power};
 use kernel::say;
 use layer::constants::TOTAL_CPU;
-use layer::page_alloc::palloc;
+use layer::page_alloc::{palloc, pfree};
 use layer::process::sched_init;
 use layer::state::Cpu;
 
@@ -34,15 +34,45 @@ fn start(_: &mut Hardware) -> ! {
     let overhead = measured(|| 0).0;
     say!("bench: overhead {overhead} 1");
     // The first page is found behind all frames of the kernel's, where nobody looks again.
-    assert!(take(&mut cpu, 1).1 > 0, "a page is free");
+    let first_page = take(&mut cpu, 1).1;
+    assert!(first_page > 0, "a page is free");
     let mut first = [0; SAMPLES];
     first.fill_with(|| take(&mut cpu, 1).0);
     let (mut last, mut taken) = ([0; SAMPLES], SAMPLES + 1);
+    let mut final_page = 0;
     for container in (1..=TOTAL_CPU).chain([0]) {
-        while let (ticks, 1..) = take(&mut cpu, container) {
+        while let (ticks, page @ 1..) = take(&mut cpu, container) {
             last[taken % SAMPLES] = ticks;
             taken += 1;
+            final_page = page;
         }
+    }
+    // Pages of container 0 are the last ones, those of container 1 the first.
+    let low = first_page + 100;
+    let give = |cpu: &mut Cpu<'static, Metal>, container, page| {
+        measured(|| {
+            pfree(cpu, black_box(container), black_box(page)).expect("a page of its own");
+            0
+        })
+        .0
+    };
+    let mut freed = [0; SAMPLES];
+    freed.fill_with(|| {
+        let ticks = give(&mut cpu, 1, low);
+        assert_eq!(take(&mut cpu, 1).1, low);
+        ticks
+    });
+    freed.iter().for_each(|ticks| say!("bench: pfree {ticks} 1"));
+    let payer_of_last = TOTAL_CPU;
+    for _ in 0..SAMPLES {
+        give(&mut cpu, payer_of_last, final_page);
+        give(&mut cpu, 1, low);
+        let (near, page) = take(&mut cpu, 1);
+        assert_eq!(page, low);
+        let (far, page) = take(&mut cpu, payer_of_last);
+        assert_eq!(page, final_page);
+        say!("bench: palloc_near {near} 1");
+        say!("bench: palloc_far {far} 1");
     }
     assert_eq!(taken, shared.boot.norm as usize, "every page was taken");
     first.iter().for_each(|ticks| say!("bench: palloc_empty {ticks} 1"));

@@ -43,8 +43,8 @@ macro_rules! arrays {
     ($machine:ty, $array:ident) => {
         $crate::arrays!($machine, $array,
             Containers => Container,
-            Frames => Frame,
             KernelContexts => Context,
+            Processes => Process,
             VmxInfo => Cell,
             Received => Cell,
             ConsoleInput => Cell,

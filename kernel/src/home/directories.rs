@@ -91,6 +91,20 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         unsafe { self.entry(key).write_volatile(bits) }
     }
 
+    fn search_row(&self, thread: u32, from: u32, to: u32, wanted: fn(Pde<D>) -> bool) -> Option<Option<u32>> {
+        if thread == 0 || from < WINDOW.start || to > WINDOW.end {
+            return None;
+        }
+        // The directories of a thread lie in a row.
+        let first = self.entry([thread, WINDOW.start]);
+        let nothing = wanted(Pde::UnPresent);
+        Some((from..to).find(|&index| {
+            // SAFETY: as in `load`.
+            let bits = unsafe { first.wrapping_add((index - WINDOW.start) as usize).read() };
+            if bits == 0 { nothing } else { wanted(page_entry::from_directory(bits)) }
+        }))
+    }
+
     // Of the other CPUs' threads, what they are is none of this map's business.
     fn define(&mut self, make: impl Fn([u32; 2]) -> Pde<D>) {
         let mine = self.main;

@@ -57,6 +57,18 @@ pub trait Entries<K: Coordinates, V: Copy> {
     /// Replaces the entry at `key`.
     fn store(&mut self, key: K, value: V);
 
+    /// The least key in `from..to` whose value is wanted, where it knows how to find that faster than by looking at each.
+    #[inline(always)]
+    fn search(&self, _from: u32, _to: u32, _wanted: fn(V) -> bool) -> Option<Option<u32>> {
+        None
+    }
+
+    /// As `search`, within a row.
+    #[inline(always)]
+    fn search_row(&self, _row: u32, _from: u32, _to: u32, _wanted: fn(V) -> bool) -> Option<Option<u32>> {
+        None
+    }
+
     /// Replaces every entry whose key starts with `row`.
     fn fill(&mut self, row: &[u32], value: V) {
         fill_each(self, row, value);
@@ -121,11 +133,25 @@ where
         }
     }
 
+    #[inline(always)]
     fn first(&self, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>
     where
         F: Field<D, Key = [u32; 1]>,
     {
+        if let Some(found) = self.0.search(from, to, wanted) {
+            return found;
+        }
         (from..to).find(|&key| wanted(self.0.load([key])))
+    }
+
+    fn first_of(&self, row: u32, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>
+    where
+        F: Field<D, Key = [u32; 2]>,
+    {
+        if let Some(found) = self.0.search_row(row, from, to, wanted) {
+            return found;
+        }
+        (from..to).find(|&key| wanted(self.0.load([row, key])))
     }
 }
 

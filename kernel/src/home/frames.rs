@@ -86,6 +86,18 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
     }
 
     #[inline(always)]
+    fn search_row(&self, frame: u32, from: u32, to: u32, wanted: fn(Pte<D>) -> bool) -> Option<Option<u32>> {
+        assert!(to <= X64::ENTRIES, "a page table has no entry {to}");
+        let nothing = wanted(Pte::UnPresent);
+        let table = self.0.at::<u64>(frame);
+        Some((from..to).find(|&index| {
+            // SAFETY: as in `load`.
+            let bits = unsafe { table.wrapping_add(index as usize).read() };
+            if bits == 0 { nothing } else { wanted(page_entry::from_page(bits)) }
+        }))
+    }
+
+    #[inline(always)]
     fn fill(&mut self, row: &[u32], value: Pte<D>) {
         match (row, value) {
             (&[frame], Pte::UnPresent) => self.0.fill(frame, 0),

@@ -5,12 +5,13 @@
 //!
 //! - *Arrays* ([`Array`], [`Links`](links::Links), [`Blocks`](channels::Blocks), [`Mail`](channels::Mail)) are memory that is
 //!   theirs alone: each is built around a slice that boot cut out of free kernel memory for it, and Rust's slices do not
-//!   alias. They check bounds.
+//!   alias. They check bounds. The allocation table ([`Allocation`]) is an array that also keeps which frames are free in bits.
 //! - *The hardware's own memory* is reached through the direct map: page directories ([`directories`]), page tables and the
 //!   bytes of users' frames ([`frames`]). User contexts, into which the trap stubs save, are in `metal::machine`.
 //! - *Ghost fields* live [`Nowhere`].
 //!
 //! A home says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of that.
+mod allocation;
 mod array;
 pub mod channels;
 pub mod directories;
@@ -21,6 +22,7 @@ mod nowhere;
 pub mod page_entry;
 pub mod rows;
 
+pub use allocation::{Allocation, FreeFrames};
 pub use array::{Array, zero};
 pub use entries::{Coordinates, Entries, Of, fill_each};
 pub use nowhere::{NoLog, Nowhere};

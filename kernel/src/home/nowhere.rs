@@ -30,6 +30,12 @@ impl<D: Domain, F: Field<D>> Map<D, F> for Nowhere {
     {
         None
     }
+    fn first_of(&self, _: D::Word, _: D::Word, _: D::Word, _: fn(F::Val) -> bool) -> Option<D::Word>
+    where
+        F: Field<D, Key = [D::Word; 2]>,
+    {
+        None
+    }
 }
 
 const _: () = assert!(size_of::<Nowhere>() == 0);
@@ -64,6 +70,7 @@ macro_rules! ghosts_nowhere {
             EptEntries,
             EptDefined,
             Charges,
+            Seats,
             ThreadGhosts,
             SharedMemory,
             ChannelLocks,

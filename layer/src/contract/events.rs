@@ -2,9 +2,10 @@
 use super::Step;
 use super::page_table::mapped;
 use crate::constants::*;
-use crate::fields::SyncChannel;
+use crate::fields::{Pde, SyncChannel};
 use crate::log::Event;
 use crate::machine::Spec;
+use crate::page_table::pdx;
 use crate::replay::Out;
 use domain::Map;
 
@@ -19,6 +20,38 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
     match name {
         "palloc" | "ptAllocPDE" => |s, log| match log {
             [one] => hands_out(s, one, s.answer.word()),
+            _ => false,
+        },
+        "pfree" => |s, log| match log {
+            [(Event::Pfree { tid, page }, _)] => *tid == s.before.own.cur && *page == s.arguments.words[1],
+            _ => false,
+        },
+        "pt_free_pde" => |s, log| {
+            let [n, va, ..] = s.arguments.words;
+            match (log, s.before.own.dirs.get([n, pdx::<M>(va)])) {
+                ([], Pde::Table { .. }) => s.answer.word() != 0,
+                ([], _) => true,
+                ([(Event::Pfree { tid, page }, _)], Pde::Table { frame }) => {
+                    *tid == s.before.own.cur && *page == frame && s.answer.word() == 0
+                }
+                _ => false,
+            }
+        },
+        "pt_rmv" => |s, log| match log {
+            [] => s.answer.word() == 0,
+            [(Event::Pfree { tid, page }, _)] => {
+                *tid == s.before.own.cur && *page == s.answer.word() && s.answer.word() != 0
+            }
+            _ => false,
+        },
+        "thread_exit" => |s, log| match log {
+            [(Event::Exit { tid }, Out::RunId(next))] => *tid == s.before.own.cur && *next == s.after.own.cur,
+            _ => false,
+        },
+        "proc_recreate" => |s, log| match log {
+            [(Event::Respawn { tid, child, quota }, Out::Spawned)] => {
+                *tid == s.before.own.cur && *child == s.arguments.words[0] && *quota == s.arguments.words[1]
+            }
             _ => false,
         },
         "ptInsert" => |s, log| match log {

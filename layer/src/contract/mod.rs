@@ -108,7 +108,8 @@ pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as do
 /// Whether the cells of a field that a frame calls by a leaf and the beginning of a key have this leaf and key.
 ///
 /// `fresh`: all of a frame that was nobody's at `start`; `mine`: all of a thread that was this CPU's; `table`: all of a frame
-/// that was a page table of the thread in the key; `page`: all of one that was mapped for that thread.
+/// that was a page table of the thread in the key; `page`: all of one that was mapped for that thread; `paid`: all of one that
+/// was charged to it; `ended`: all of a child of it whose process had ended.
 pub fn covers<M: Spec>(start: &View<'_, M>, (named, begin): (&str, &[M::Word]), leaf: &str, key: &[M::Word]) -> bool {
     let first = |holds: &dyn Fn(M::Word) -> bool| key.first().is_some_and(|&first| holds(first));
     match named {
@@ -121,6 +122,19 @@ pub fn covers<M: Spec>(start: &View<'_, M>, (named, begin): (&str, &[M::Word]), 
             let listed = start.ghost.lat.get([frame]).len > 0;
             listed && start.ghost.lat_entry.get([frame, 0.into()]).thread == begin[0]
         }),
+        "paid" => first(&|frame| {
+            !matches!(start.ghost.pperm.get([frame]), FrameUse::Undef) && start.ghost.lat.get([frame]).payer == begin[0]
+        }),
+        "ended" => first(&|thread| {
+            thread < NUM_PROC
+                && start.own.proc.get([thread]).state != crate::fields::process::LIVE
+                && start.own.ac.get([thread]).parent == begin[0]
+        }),
+        "child" => first(&|thread| {
+            thread < NUM_PROC
+                && start.own.ac.get([thread]).used.holds()
+                && start.own.ac.get([thread]).parent == begin[0]
+        }),
         _ => {
             (named.is_empty() || named == leaf)
                 && begin.len() <= key.len()
@@ -131,7 +145,7 @@ pub fn covers<M: Spec>(start: &View<'_, M>, (named, begin): (&str, &[M::Word]), 
 
 /// Whether a frame's word in place of a leaf is none of a field's: all leaves are meant.
 pub fn means_all(named: &str) -> bool {
-    matches!(named, "" | "fresh" | "mine" | "table" | "page")
+    matches!(named, "" | "fresh" | "mine" | "table" | "page" | "paid" | "ended" | "child")
 }
 
 /// A primitive's code, promise and frame.

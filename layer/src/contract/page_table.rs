@@ -4,12 +4,13 @@ use super::{
     of_my_thread, silent,
 };
 use crate::constants::*;
+use crate::container::is_accounted;
 use crate::fields::*;
 use crate::invariant::View;
 use crate::machine::Spec;
 use crate::page_table::{is_permission, pdx, ptx};
 use crate::{page_alloc, page_table};
-use domain::{Flag, Map};
+use domain::{Flag, Geometry, Map};
 
 /// Frame `page` was obtained and charged to container `n`; nothing where `page` is 0.
 fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
@@ -34,6 +35,7 @@ fn is_exhausted<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
 fn allocation<M: Spec>(n: M::Word, page: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[n]);
     may("AC.charged", "", &[n]);
+    may("AC.seats", "", &[n]);
     may("AT", "alloc", &[page]);
     may("AT.owner", "", &[page]);
     may("pperm", "", &[page]);
@@ -70,6 +72,51 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
                 allocation::<M>(s.arguments.words[0], s.answer.word(), may)
             }
         },
+    }
+}
+
+/// Frame `page`, which was charged to container `n`, is free.
+fn given_back<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
+    let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
+    after.usage + 1 == before.usage
+        && after.quota == before.quota
+        && s.after.at.frames.get([page]).is_free()
+        && matches!(s.after.ghost.pperm.get([page]), FrameUse::Undef)
+        && !matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
+}
+
+/// What giving back a page of container `n` may write.
+fn return_of<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word, may: Cells<'_, M>) {
+    allocation::<M>(n, page, &mut *may);
+    may("AT.cursor", "", &[]);
+    may("HP.defined", "", &[page]);
+    // The page that takes its seat.
+    let last = s.before.ghost.charged.get([n]).pages;
+    if last > 0 {
+        may("LAT", "seat", &[s.before.ghost.seats.get([n, last - 1]).frame]);
+    }
+}
+
+pub(crate) fn pfree<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_alloc::pfree(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
+        premise: |_, _| true,
+        guard: |v, a| {
+            let [n, page, ..] = a.words;
+            can_allocate(v, a)
+                && page > 0
+                && page < v.own.nps
+                && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
+                && v.ghost.lat.get([page]).payer == n
+                && v.ghost.lat.get([page]).len == 0
+                && is_accounted::<M>(&v.own.ac, n, v.ghost.charged.get([n]))
+        },
+        requires: |v, a| {
+            let [n, page, ..] = a.words;
+            of_container(v, a) && is_data(v, page) && v.ghost.lat.get([page]).payer == n
+        },
+        promise: |s| given_back(s, s.arguments.words[0], s.arguments.words[1]),
+        frame: |s, may| return_of(s, s.arguments.words[0], s.arguments.words[1], may),
     }
 }
 
@@ -194,6 +241,7 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             let [n, va, ..] = s.arguments.words;
             may("AC", "usage", &[n]);
             may("AC.charged", "", &[n]);
+            may("AC.seats", "", &[n]);
             may("ptpool", "", &[n, pdx::<M>(va)]);
             may("ptpool.defined", "", &[n, pdx::<M>(va)]);
             // Frames that were not this CPU's before: nobody could read them.
@@ -324,6 +372,7 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             let [n, va, page, _] = s.arguments.words;
             may("AC", "usage", &[n]);
             may("AC.charged", "", &[n]);
+            may("AC.seats", "", &[n]);
             may("ptpool", "", &[n, pdx::<M>(va)]);
             may("ptpool.defined", "", &[n, pdx::<M>(va)]);
             for field in ["AT", "AT.owner", "pperm", "LAT", "pt", "pt.ghost", "HP.defined"] {
@@ -337,4 +386,108 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             }
         },
     }
+}
+
+pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_table::pt_rmv(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        premise: |_, _| true,
+        guard: |v, a| {
+            let [n, va, ..] = a.words;
+            is_pt_arg(v, a)
+                && v.ghost.init.holds()
+                && is_defined(v, n, va)
+                && !matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Id)
+                && mapped(v, n, va).is_none_or(|(page, _)| {
+                    page > 0
+                        && page < v.own.nps
+                        && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
+                        && v.ghost.lat.get([page]).payer == n
+                        && v.ghost.lat.get([page]).len == 1
+                        && is_accounted::<M>(&v.own.ac, n, v.ghost.charged.get([n]))
+                })
+        },
+        requires: can_map,
+        promise: |s| {
+            let [n, va, ..] = s.arguments.words;
+            mapped(&s.after, n, va).is_none()
+                && match mapped(&s.before, n, va) {
+                    Some((page, _)) => s.answer.word() == page && page != 0 && given_back(s, n, page),
+                    None => s.answer.word() == 0,
+                }
+        },
+        frame: |s, may| {
+            let [n, va, ..] = s.arguments.words;
+            if let (Some((page, _)), Pde::Table { frame }) =
+                (mapped(&s.before, n, va), s.before.own.dirs.get([n, pdx::<M>(va)]))
+            {
+                return_of(s, n, page, &mut *may);
+                may("pt", "", &[frame, ptx::<M>(va)]);
+                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+            }
+        },
+    }
+}
+
+pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_table::pt_free_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        premise: |_, _| true,
+        guard: |v, a| {
+            let [n, va, ..] = a.words;
+            let i = pdx::<M>(va);
+            is_pt_arg(v, a)
+                && v.ghost.init.holds()
+                && v.ghost.dirs_defined.get([n, i]).defined.holds()
+                && match v.own.dirs.get([n, i]) {
+                    Pde::Id => false,
+                    Pde::UnPresent => true,
+                    Pde::Table { frame } => {
+                        frame > 0
+                            && frame < v.own.nps
+                            && matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+                            && v.ghost.lat.get([frame]).payer == n
+                    }
+                }
+        },
+        requires: can_map,
+        promise: |s| {
+            let ([n, va, ..], left) = (s.arguments.words, s.answer.word());
+            let i = pdx::<M>(va);
+            if left != 0 {
+                return pdx::<M>(left) == i && in_window::<M>(left) && mapped(&s.before, n, left).is_some();
+            }
+            matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
+                && match s.before.own.dirs.get([n, i]) {
+                    Pde::Table { frame } => {
+                        given_back(s, n, frame)
+                            && (s.any[0] >= <M::Geometry as domain::Geometry>::ENTRIES
+                                || matches!(s.before.own.tables.get([frame, s.any[0]]), Pte::UnPresent))
+                    }
+                    _ => true,
+                }
+        },
+        frame: |s, may| {
+            let [n, va, ..] = s.arguments.words;
+            if let (Pde::Table { frame }, true) = (s.before.own.dirs.get([n, pdx::<M>(va)]), s.answer.word() == 0) {
+                return_of(s, n, frame, &mut *may);
+                may("ptpool", "", &[n, pdx::<M>(va)]);
+            }
+        },
+    }
+}
+
+pub(crate) fn pt_next_pde<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| page_table::pt_next_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        |v, a| is_pt_arg(v, a) && v.ghost.init.holds(),
+        can_map,
+        |s| {
+            let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
+            let has_table = |i| matches!(s.before.own.dirs.get([n, i]), Pde::Table { .. });
+            let end = if next == 0 { M::Word::from(KERN_HIGH / M::Geometry::ENTRIES) } else { pdx::<M>(next) };
+            (next == 0 || (next >= va && in_window::<M>(next) && has_table(pdx::<M>(next))))
+                && (any < pdx::<M>(va) || any >= end || !has_table(any))
+        },
+    )
 }

@@ -1,6 +1,7 @@
 //! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
 use super::{Answer, Contract, hk, hkpt_init, in_kernel, in_program};
 use crate::constants::*;
+use crate::fields::process::{GONE, LIVE, VACANT};
 use crate::fields::*;
 use crate::invariant::View;
 use crate::machine::Spec;
@@ -291,4 +292,193 @@ pub(crate) fn proc_start_user2<M: Spec>() -> Contract<M> {
 
 pub(crate) fn proc_exit_user2<M: Spec>() -> Contract<M> {
     Contract { run: |cpu, a| process::proc_exit_user2(cpu, a.registers).map(|()| Answer::Unit), ..proc_exit_user() }
+}
+
+pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| process::proc_reap(cpu, a.words[0]).map(Answer::Word),
+        premise: |_, _| true,
+        guard: |v, a| hkpt_init(v, a) && can_reap(v, a.words[0]),
+        requires: |v, a| in_kernel(v, a) && can_reap(v, a.words[0]),
+        promise: |s| {
+            let child = s.arguments.words[0];
+            let (before, after) = (s.before.own.ac.get([child]), s.after.own.ac.get([child]));
+            let [parent, now] = [&s.before, &s.after].map(|v| v.own.ac.get([v.own.cur]));
+            s.answer.word() == s.before.own.proc.get([child]).status
+                && s.after.own.proc.get([child]).state == VACANT
+                && after.quota == 0
+                && after.usage == 0
+                && after.used.holds()
+                && now.usage + before.quota == parent.usage
+                && now.quota == parent.quota
+                && now.nchildren == parent.nchildren
+        },
+        frame: |s, may| {
+            let child = s.arguments.words[0];
+            may("AC", "quota", &[child]);
+            may("AC", "usage", &[s.before.own.cur]);
+            may("proc", "state", &[child]);
+        },
+    }
+}
+
+/// A child of the running thread.
+fn is_my_child<M: Spec>(v: &View<'_, M>, child: M::Word) -> bool {
+    is_child(v, child) && v.own.ac.get([child]).parent == v.own.cur
+}
+
+fn can_reap<M: Spec>(v: &View<'_, M>, child: M::Word) -> bool {
+    is_my_child(v, child) && v.own.proc.get([child]).state == GONE && v.own.ac.get([child]).usage == 0
+}
+
+pub(crate) fn proc_state<M: Spec>() -> Contract<M> {
+    super::silent(
+        |cpu, a| process::proc_state(cpu, a.words[0]).map(Answer::Word),
+        hkpt_init,
+        in_kernel,
+        |s| {
+            let child = s.arguments.words[0];
+            if is_my_child(&s.before, child) {
+                s.answer.word() == s.before.own.proc.get([child]).state + 1
+            } else {
+                s.answer.word() == 0
+            }
+        },
+    )
+}
+
+pub(crate) fn proc_condemn<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| process::proc_condemn(cpu, a.words[0], a.context).map(|()| Answer::Unit),
+        premise: |_, a| a.context.ra < STAGES,
+        guard: |v, a| hkpt_init(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE,
+        requires: |v, a| in_kernel(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE,
+        promise: |s| s.after.own.kctxt.get([s.arguments.words[0]]).ra == s.arguments.context.ra,
+        frame: |s, may| may("kctxt", "", &[s.arguments.words[0]]),
+    }
+}
+
+/// A container in use that is no root.
+fn is_child<M: Spec>(v: &View<'_, M>, i: M::Word) -> bool {
+    i > TOTAL_CPU && i < NUM_ID && v.own.ac.get([i]).used.holds()
+}
+
+pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| {
+            process::thread_exit(cpu, a.words[0], a.context).map(|resume| Answer::Resume(resume.into_context()))
+        },
+        premise: |_, a| a.context.ra < STAGES,
+        guard: |v, a| {
+            let cur = v.own.cur;
+            hkpt_init(v, a) && cur > TOTAL_CPU && v.own.ac.get([cur]).used.holds() && v.own.ready.head != NO_THREAD
+        },
+        requires: |v, a| in_kernel(v, a) && v.own.cur > TOTAL_CPU,
+        promise: |s| {
+            let Answer::Resume(resume) = s.answer else { return false };
+            let (ended, next) = (s.before.own.cur, s.after.own.cur);
+            let process = s.after.own.proc.get([ended]);
+            process.state == GONE
+                && process.status == s.arguments.words[0]
+                && s.after.own.kctxt.get([ended]).ra == s.arguments.context.ra
+                && s.after.threads.tcb.get([ended]).place == place::GONE
+                && next == s.before.own.ready.head
+                && s.after.threads.tcb.get([next]).place == place::RUN
+                && resume.ra == s.after.own.kctxt.get([next]).ra
+                && resume.esp == s.after.own.kctxt.get([next]).esp
+        },
+        frame: |s, may| {
+            let cur = s.before.own.cur;
+            may("cid", "", &[]);
+            may("kctxt", "", &[cur]);
+            may("proc", "", &[cur]);
+            for scalar in ["rdy.head", "rdy.tail", "rdy.lo"] {
+                may(scalar, "", &[]);
+            }
+            for field in ["tcb", "tcb.next"] {
+                may(field, "mine", &[]);
+            }
+        },
+    }
+}
+
+/// `child` is a child of the running thread, whose process has ended and has nothing; and `q` pages are left for another.
+fn is_vacant<M: Spec>(v: &View<'_, M>, child: M::Word, q: M::Word) -> bool {
+    let cur = v.own.ac.get([v.own.cur]);
+    is_child(v, child)
+        && v.own.ac.get([child]).parent == v.own.cur
+        && v.own.ac.get([child]).quota == 0
+        && v.own.proc.get([child]).state == VACANT
+        && q <= cur.quota - cur.usage
+}
+
+pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| process::proc_recreate(cpu, a.words[0], a.wide, a.words[1]).map(|()| Answer::Unit),
+        premise: |_, _| true,
+        guard: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds() && is_vacant(v, a.words[0], a.words[1]),
+        requires: |v, a| in_kernel(v, a) && is_vacant(v, a.words[0], a.words[1]),
+        promise: |s| {
+            let ([child, q, ..], cur) = (s.arguments.words, s.before.own.cur);
+            let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
+            let made = s.after.own.ac.get([child]);
+            let kernel = s.after.own.kctxt.get([child]);
+            let slot = |k: u32| s.after.own.uctxt.get([child, k.into()]).value;
+            after.usage == before.usage + q
+                && after.nchildren == before.nchildren
+                && made.used.holds()
+                && made.quota == q
+                && made.usage == 0
+                && made.parent == cur
+                && kernel.ra == START_USER
+                && slot(slot::EIP) == s.arguments.wide
+                && slot(slot::ESP) == M::Wide::constant(STACK_TOP.into())
+                && slot(slot::EFLAGS) == M::Wide::constant(FL_IF.into())
+                && s.after.own.ready.tail == child
+                && s.after.own.proc.get([child]).state == LIVE
+                && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
+                // It begins with nothing of the one before: no page, no page table, no register.
+                && (s.any[0] >= <M::Geometry as domain::Geometry>::DIRS
+                    || !matches!(s.after.own.dirs.get([child, s.any[0]]), Pde::Table { .. }))
+                && s.after.ghost.charged.get([child]).pages == 0
+                && (s.any[0] >= UCTXT_SIZE
+                    || [slot::EIP, slot::ESP, slot::EFLAGS, slot::CS, slot::SS, slot::DS, slot::ES]
+                        .iter()
+                        .any(|&k| s.any[0] == k)
+                    || s.after.own.uctxt.get([child, s.any[0]]).value == M::Wide::constant(0))
+        },
+        frame: |s, may| {
+            let (cur, child) = (s.before.own.cur, s.arguments.words[0]);
+            may("AC", "usage", &[cur]);
+            may("AC", "quota", &[child]);
+            for field in ["kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
+                may(field, "", &[child]);
+            }
+            if s.before.own.ready.tail != NO_THREAD {
+                may("tcb.next", "", &[s.before.own.ready.tail]);
+            }
+            for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
+                may(scalar, "", &[]);
+            }
+        },
+    }
+}
+
+pub(crate) fn proc_first<M: Spec>() -> Contract<M> {
+    super::silent(
+        |cpu, a| process::proc_first(cpu, a.words[0]).map(Answer::Word),
+        |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds(),
+        in_kernel,
+        |s| {
+            let (state, child, any) = (s.arguments.words[0], s.answer.word(), s.any[0]);
+            let is = |child| {
+                let now = s.before.own.proc.get([child]).state;
+                if state == GONE { now == GONE } else { now == VACANT }
+            };
+            if child != 0 {
+                return is_my_child(&s.before, child) && is(child);
+            }
+            !is_my_child(&s.before, any) || !is(any)
+        },
+    )
 }

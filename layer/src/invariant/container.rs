@@ -4,9 +4,10 @@
 use super::Class::High;
 use super::{Fact, View};
 use crate::constants::*;
+use crate::container::children_quota;
 use crate::fields::Container;
 use crate::machine::Spec;
-use domain::{Flag, Map, Nat};
+use domain::{Flag, Map};
 
 /// Clauses that the representation makes true: a container's children have the ids `8i+1 .. 8i+1+nchildren`, so there
 /// are no duplicates (10) and the ids are in range (13); the key is in range (1), and a quota is a word (3).
@@ -42,7 +43,8 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 9] {
         clause!("H6.7", "child of its parent", |v, i, c| {
             i == 0 || (c.parent < NUM_ID && (i - 1) % MAX_CHILDREN < v.own.ac.get([c.parent]).nchildren)
         }),
-        clause!("H6.9", "children's quotas within usage", |v, i, c| children_quota(v, i, c) <= M::Nat::from(c.usage)),
+        clause!("H6.9", "children's quotas within usage", |v, i, c| children_quota::<M>(&v.own.ac, i, c)
+            <= M::Nat::from(c.usage)),
         Fact {
             number: "H6.6",
             name: "children in use",
@@ -71,19 +73,4 @@ fn is_child<M: Spec>(v: &View<'_, M>, j: M::Word) -> bool {
         let parent = v.own.ac.get([(j - 1) / MAX_CHILDREN]);
         parent.used.holds() && (j - 1) % MAX_CHILDREN < parent.nchildren
     }
-}
-
-/// The sum of the children's quotas of container `i`.
-#[track_caller]
-pub(super) fn children_quota<M: Spec>(v: &View<'_, M>, i: M::Word, container: Container<M>) -> M::Nat {
-    let mut sum = M::Nat::zero();
-    for k in 0..MAX_CHILDREN {
-        let child = i * MAX_CHILDREN + 1 + k;
-        // Beyond the last id there is none.
-        if container.nchildren <= k || child >= NUM_ID {
-            break;
-        }
-        sum = sum + M::Nat::from(v.own.ac.get([child]).quota);
-    }
-    sum
 }

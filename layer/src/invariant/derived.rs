@@ -1,9 +1,9 @@
 //! D1 and following: what holds as well (reference, sections 5.8 and 10.2), and what "never stuck" needs.
 use super::Class::Derived;
-use super::container::children_quota;
 use super::{Fact, IGNORE};
 use crate::channel::Channels;
 use crate::constants::*;
+use crate::container::is_accounted;
 use crate::fields::*;
 use crate::machine::{Object, Spec};
 use crate::page_table::is_user_directory;
@@ -13,7 +13,7 @@ use domain::{Flag, Map};
 /// Clauses that the representation makes true.
 pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[("D16", "a channel is as its last holder left it")];
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 28] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 36] {
     [
         Fact {
             number: "D1",
@@ -242,9 +242,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 28] {
             keys: &[("AC", &[0])],
             holds: |v, k| {
                 let container = v.own.ac.get([k[0]]);
-                !container.used.holds()
-                    || M::Nat::from(container.usage)
-                        == v.ghost.charged.get([k[0]]).pages + children_quota(v, k[0], container)
+                !container.used.holds() || is_accounted::<M>(&v.own.ac, k[0], v.ghost.charged.get([k[0]]))
             },
         },
         Fact {
@@ -336,6 +334,90 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 28] {
             holds: |v, k| {
                 let lat = v.ghost.lat.get([k[0]]);
                 !(v.ghost.init.holds() && lat.valid.holds()) || lat.len <= 1
+            },
+        },
+        Fact {
+            number: "D23.1",
+            name: "a thread is gone where its process has ended",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| {
+                !v.is_mine(k[0])
+                    || (v.own.proc.get([k[0]]).state != process::LIVE)
+                        == (v.threads.tcb.get([k[0]]).place == place::GONE)
+            },
+        },
+        Fact {
+            number: "D23.2",
+            name: "only threads alive have ended",
+            class: Derived,
+            keys: &[("tcb", &[0])],
+            holds: |v, k| v.is_mine(k[0]) || v.own.proc.get([k[0]]).state == process::LIVE,
+        },
+        Fact {
+            number: "D23.4",
+            name: "a process is live, gone or vacant",
+            class: Derived,
+            keys: &[("proc", &[0])],
+            holds: |v, k| v.own.proc.get([k[0]]).state <= process::VACANT,
+        },
+        Fact {
+            number: "D23.3",
+            name: "who is vacant has nothing",
+            class: Derived,
+            keys: &[("proc", &[0])],
+            holds: |v, k| v.own.proc.get([k[0]]).state != process::VACANT || v.own.ac.get([k[0]]).quota == 0,
+        },
+        Fact {
+            number: "D22.1",
+            name: "owned frames are charged",
+            class: Derived,
+            keys: &[("pperm", &[0])],
+            holds: |v, k| {
+                matches!(v.ghost.pperm.get([k[0]]), FrameUse::Undef) || {
+                    let lat = v.ghost.lat.get([k[0]]);
+                    lat.payer < NUM_ID
+                        && v.own.ac.get([lat.payer]).used.holds()
+                        && lat.seat < v.ghost.charged.get([lat.payer]).pages
+                        && v.ghost.seats.get([lat.payer, lat.seat]).frame == k[0]
+                }
+            },
+        },
+        Fact {
+            number: "D22.2",
+            name: "charged frames are owned",
+            class: Derived,
+            keys: &[("AC.seats", &[0, 1])],
+            holds: |v, k| {
+                k[1] >= v.ghost.charged.get([k[0]]).pages || {
+                    let frame = v.ghost.seats.get([k[0], k[1]]).frame;
+                    frame < MAX_PAGE && !matches!(v.ghost.pperm.get([frame]), FrameUse::Undef) && {
+                        let lat = v.ghost.lat.get([frame]);
+                        lat.payer == k[0] && lat.seat == k[1]
+                    }
+                }
+            },
+        },
+        Fact {
+            number: "D22.3",
+            name: "a page table is charged to its thread",
+            class: Derived,
+            keys: &[("pperm", &[0])],
+            holds: |v, k| match v.ghost.pperm.get([k[0]]) {
+                FrameUse::Hide { thread, .. } => v.ghost.lat.get([k[0]]).payer == thread,
+                _ => true,
+            },
+        },
+        Fact {
+            number: "D22.4",
+            name: "a mapped page is charged to its thread",
+            class: Derived,
+            keys: &[("pt", &[0, 1])],
+            holds: |v, k| match (v.ghost.pperm.get([k[0]]), v.own.tables.get([k[0], k[1]])) {
+                (FrameUse::Hide { thread, .. }, Pte::Valid { page, .. }) => {
+                    page < MAX_PAGE && v.ghost.lat.get([page]).payer == thread
+                }
+                _ => true,
             },
         },
     ]

@@ -196,6 +196,8 @@ fn one_place<G: Geometry>() -> Outcome {
             !view.is_mine(k[0])
                 || if thread.place == place::RUN {
                     k[0] == state.own.cur
+                } else if thread.place == place::GONE {
+                    state.own.proc.get([k[0]]).state != layer::fields::process::LIVE
                 } else if thread.place == state.own.cpu {
                     is_listed(&state.own.ready, &state.threads, k[0])
                 } else if thread.place == state.own.cpu + MSG_Q {

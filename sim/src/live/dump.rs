@@ -209,7 +209,7 @@ impl Part {
         if self.scalar(OWN, cpu, "CPU_ID").is_none() {
             return Err(Error::Missing { object: OWN, name: "CPU_ID".to_owned() });
         }
-        self.put_rows(state, &["AC", "kctxt"])
+        self.put_rows(state, &["AC", "kctxt", "proc"])
     }
 
     /// Puts the rows into `state`, among which there must be those of `needed`.

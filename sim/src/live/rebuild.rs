@@ -14,7 +14,7 @@ use layer::fields::*;
 use layer::page_table::is_user_directory;
 use layer::process::sched_init;
 use layer::queue::{Fifo, root};
-use layer::state::{Boot, Cpu, Shared};
+use layer::state::{Boot, Cpu, OwnGhost, Shared};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -84,6 +84,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
     let mut threads = shared.links.inspect();
     for thread in 1..NUM_PROC {
         let home = root(thread) - 1;
+        let is_gone = cpus.get(home as usize).is_some_and(|cpu| cpu.own.proc.get([thread]).state != process::LIVE);
         let alive = match cpus.get(home as usize) {
             Some(cpu) => cpu.own.ac.get([thread]).used,
             // The main thread of a CPU that the machine does not have.
@@ -91,6 +92,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
         };
         // A thread that is alive and nowhere stays on its way, which no thread may be.
         let place = match alive {
+            true if is_gone => place::GONE,
             true if thread > TOTAL_CPU || (home as usize) < cpus.len() => place::FLIGHT,
             true => place::RUN,
             false => place::DEAD,
@@ -157,15 +159,23 @@ fn walk_page_maps(rest: &mut Rest<'_>) {
                     ghost.pperm.set([page], FrameUse::Alloc);
                     rest.uses.entry(page).or_insert(Use { cpu: number, table: false });
                 }
-                let ReverseMap { valid, len: slot } = ghost.lat.get([page]);
-                ghost.lat.set([page], ReverseMap { valid, len: slot + 1 });
+                let slot = ghost.lat.get([page]).len;
+                ghost.lat.update([page], |lat| lat.len = slot + 1);
                 ghost.lat_entry.set([page, slot], ReverseEntry { thread, directory, index });
                 ghost.tables.set([frame, index], PteGhost { defined: true, slot });
-                ghost.charged.update([thread], |charge| charge.pages = charge.pages + 1);
+                charge(ghost, thread, page);
             }
-            ghost.charged.update([thread], |charge| charge.pages = charge.pages + 1);
+            charge(ghost, thread, frame);
         }
     }
+}
+
+/// A frame is charged to a container.
+fn charge(ghost: &mut OwnGhost<Sim>, payer: u32, frame: u32) {
+    let seat = ghost.charged.get([payer]).pages;
+    ghost.lat.update([frame], |lat| (lat.payer, lat.seat) = (payer, seat));
+    ghost.seats.set([payer, seat], Seat { frame });
+    ghost.charged.set([payer], Charge { pages: seat + 1 });
 }
 
 /// Directory entries of a page map, and entries of a page table.
@@ -194,12 +204,12 @@ fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
             let quotas: u64 =
                 children.filter(|&child| child < NUM_ID).map(|child| u64::from(cpu.own.ac.get([child]).quota)).sum();
             let ghost = &mut cpu.own.ghost.0;
-            while u64::from(container.usage) > quotas + ghost.charged.get([id]).pages.0
+            while u64::from(container.usage) > quotas + u64::from(ghost.charged.get([id]).pages)
                 && let Some(frame) = loose.pop()
             {
                 table.owner.0.owners.set([frame], Owner { cpu: number });
                 ghost.pperm.set([frame], FrameUse::Alloc);
-                ghost.charged.update([id], |charge| charge.pages = charge.pages + 1);
+                charge(ghost, id, frame);
                 rest.lost[id as usize] += 1;
             }
         }

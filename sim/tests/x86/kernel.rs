@@ -134,7 +134,15 @@ impl<'a> Kernel<'a> {
                 next = Next::Yields;
                 Ok(0)
             }
-            Some(call @ (Call::Send | Call::Recv | Call::Getc | Call::ThreadInfo | Call::Uptime)) => {
+            Some(
+                call @ (Call::Send
+                | Call::Recv
+                | Call::Getc
+                | Call::ThreadInfo
+                | Call::Uptime
+                | Call::Wait
+                | Call::Kill),
+            ) => {
                 panic!("there is nobody to answer {call:?}")
             }
             Some(Call::Exit) => return Next::Ends(End::Exited { status: first }),

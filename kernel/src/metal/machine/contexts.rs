@@ -1,7 +1,7 @@
 //! User contexts: the array into which the trap stubs save.
 use super::Place;
 use crate::context::{self, SLOTS, UserContext};
-use crate::home::Entries;
+use crate::home::{Entries, fill_each};
 use core::ops::Range;
 use domain::Domain;
 use layer::constants::{NUM_PROC, UCTXT_SIZE, slot};
@@ -60,6 +60,15 @@ impl<D: Domain<Wide = u64>> Entries<[u32; 2], Slot<D>> for UserContexts {
     fn load(&self, key: [u32; 2]) -> Slot<D> {
         // SAFETY: `slot` gives the address of a word of the slice, which only the CPU that runs this touches.
         Slot { value: unsafe { self.slot(key).read() } }
+    }
+
+    // Whoever begins with all registers 0 has nothing of whoever had the number before: not what is no slot either.
+    fn fill(&mut self, row: &[u32], value: Slot<D>) {
+        if let &[thread] = row {
+            // SAFETY: as in `load`, of the whole row.
+            unsafe { self.row(thread).write(UserContext::new()) };
+        }
+        fill_each(self, row, value);
     }
 
     #[inline(always)]

@@ -144,6 +144,16 @@ impl Ledger {
         self.one_less(cpu);
     }
 
+    /// The program of `thread` was killed.
+    pub fn killed(&self, cpu: u32, thread: u32) {
+        let image = self.images[thread as usize].swap(NO_PROGRAM, Ordering::Relaxed);
+        if image != NO_PROGRAM {
+            let end = End::Exited { status: u32::MAX };
+            say!("{}", abi::report::Ended { cpu, thread, name: self.name(image), end });
+            self.one_less(cpu);
+        }
+    }
+
     /// CPU `cpu` has one thing less to do. The last one of all switches the machine off.
     fn one_less(&self, cpu: u32) {
         if self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel) == 1

@@ -41,7 +41,7 @@ pub use crate::home::directories::Directories;
 use crate::home::frames::Window;
 pub use crate::home::frames::{PageTables, Physical};
 use crate::home::links::Links;
-use crate::home::{Array, NoLog, Of, zero};
+use crate::home::{Allocation, Array, FreeFrames, NoLog, Of, zero};
 use crate::lock::Lock;
 use crate::metal::console;
 use crate::metal::paging::direct_map;
@@ -115,6 +115,9 @@ impl Machine for Metal {
     fn serial_send(character: u32) {
         console::lock().write_bytes(&[character as u8]);
     }
+    fn unmapped(va: u32) {
+        x86_64::instructions::tlb::flush(x86_64::VirtAddr::new(va.into()));
+    }
     fn usable(frame: u32) -> bool {
         board().memory.is_ram(frame)
     }
@@ -142,6 +145,14 @@ impl Saved {
 
 crate::arrays!(Metal, array);
 crate::ghosts_nowhere!(Metal);
+
+impl Home<Frames> for Metal {
+    type Map = Of<Allocation<Metal>>;
+    fn home(place: Place) -> Self::Map {
+        let free = &mut place.board.keep_each(1, "free frames", |_| FreeFrames::NONE)[0];
+        Of(Allocation::new(array::<Frames, _, _>(place), free))
+    }
+}
 
 /// An array for a field, in memory of its own.
 fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>, const N: usize>(place: Place) -> Array<V, N> {

@@ -166,12 +166,14 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
+    // Who runs again after another may be another process with the same number: nothing that is left in registers is its.
+    let stayed = matches!(entry, Ok(Next::ToUser(_)));
     let thread = match steps(layer, entry) {
         Ok(thread) => thread,
         Err(stuck) => is_stuck(stuck),
     };
     let context = layer.own.uctxt.0.row(thread);
-    let another = context != before;
+    let another = !stayed || context != before;
     timer::begin(number, another);
     if another {
         let thread = Thread { context, root: layer.own.dirs.0.root(thread) };

@@ -49,6 +49,7 @@ impl System for Metal {
             Event::Started { child, image } => ledger.started(me, child, image),
             Event::NotStarted { image, error } => ledger.not_started(me, image, error),
             Event::Exited { status } => ledger.ended(cpu, End::Exited { status }),
+            Event::Killed { child } => ledger.killed(me, child),
             Event::Stopped { reason, address, rip } => ledger.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
