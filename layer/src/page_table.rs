@@ -219,7 +219,7 @@ pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
 /// The permission of a page in a user's map: any but the global one, which outlives a change of page maps in the TLB.
 #[track_caller]
 pub(crate) fn is_users_permission<M: Machine>(code: M::Word) -> bool {
-    is_permission::<M>(code) && code != perm::PTKG
+    code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK
 }
 
 /// Internal `ptAllocPDE`: makes an empty page table for the directory entry of `va` of thread `n`.

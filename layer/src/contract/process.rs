@@ -1,5 +1,5 @@
 //! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
-use super::{Answer, Contract, hk, hkpt_init, in_kernel, in_program};
+use super::{Answer, Contract, Step, hk, hkpt_init, in_kernel, in_program};
 use crate::constants::*;
 use crate::fields::process::{GONE, LIVE, VACANT};
 use crate::fields::*;
