@@ -1,7 +1,6 @@
 //! Which solvers are asked.
 use smt::solver::{EMBEDDED, Solver, SolverError};
 use std::path::PathBuf;
-use std::process::Command;
 
 /// A solver.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,15 +12,13 @@ pub enum Choice {
 }
 
 impl Choice {
-    /// Its name and version, such as `z3 5.4.0`.
+    /// Its name and version, such as `z3 5.4.0`; the name of its file where it does not say so.
     ///
     /// # Errors
-    /// When it does not start.
+    /// When it does not start, or does not end in time.
     pub fn version(&self) -> Result<String, SolverError> {
         let Choice::Program(program) = self else { return Ok(EMBEDDED.to_string()) };
-        let name = program.to_string_lossy().into_owned();
-        let output = Command::new(program).arg("--version").output().map_err(|e| SolverError::Start(name, e))?;
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = Solver::version(&program.to_string_lossy())?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let version = |name: &str, rest: &[&str]| {
             let at = rest.iter().position(|&word| word == "version")?;
@@ -30,7 +27,7 @@ impl Choice {
         Ok(match words[..] {
             // "This is cvc5 version 1.0.3 …".
             ["This", "is", name, ref rest @ ..] | [name, ref rest @ ..] => version(name, rest),
-            [] => None,
+            [] => Some(program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()),
         }
         .unwrap_or_else(|| text.trim().to_string()))
     }
@@ -70,9 +67,13 @@ pub(crate) struct Panel {
 }
 
 impl Panel {
-    /// `main`, with a bound on one query in milliseconds, and `others`.
+    /// `main`, with a bound on one query in milliseconds, and `others`, each of which answers.
     pub fn new(main: &Choice, timeout_ms: u32, others: Option<&Others>) -> Result<Panel, SolverError> {
-        let named = |choice: &Choice| Ok((choice.version()?, choice.clone()));
+        let named = |choice: &Choice| {
+            let version = choice.version()?;
+            choice.start(timeout_ms)?.probe()?;
+            Ok((version, choice.clone()))
+        };
         Ok(Panel {
             main: named(main)?,
             timeout_ms,

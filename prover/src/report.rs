@@ -15,9 +15,11 @@ pub enum Status {
     Proved,
     /// No path succeeds, so nothing is proved.
     Vacuous,
-    /// The solver does not know, died or ran out of time, another contradicts it, there are too many paths, what it
-    /// found does not fail on the hosted machine, or a contract admits more than its primitive.
+    /// The solver does not know or ran out of time, there are too many paths, what it found does not fail on the hosted
+    /// machine, or a contract admits more than its primitive.
     Unknown,
+    /// The solver died, did not answer, answered with an error or with what is no answer, or another contradicts it.
+    Solver,
     /// Something does not hold, or the code panicked.
     Failed,
 }
@@ -29,6 +31,7 @@ impl Status {
             Status::Proved => "proved",
             Status::Vacuous => "vacuous",
             Status::Unknown => "unknown",
+            Status::Solver => "solver failed",
             Status::Failed => "failed",
         }
     }
@@ -37,12 +40,8 @@ impl Status {
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
-            Reason::Unknown
-            | Reason::Fuel
-            | Reason::Solver
-            | Reason::Disagreement
-            | Reason::NotReplayed
-            | Reason::Contract => Status::Unknown,
+            Reason::Solver | Reason::Disagreement => Status::Solver,
+            Reason::Unknown | Reason::Fuel | Reason::NotReplayed | Reason::Contract => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
@@ -176,6 +175,8 @@ pub struct Summary {
     pub failed: usize,
     /// Rows about which the solver does not know.
     pub unknown: usize,
+    /// Rows of which a solver died, did not answer, or was contradicted.
+    pub solver_failed: usize,
     /// Rows that prove nothing because no path succeeds.
     pub vacuous: usize,
     /// Time from beginning to end, in seconds.
@@ -198,6 +199,9 @@ pub struct Opinion {
     pub undecided: u64,
     /// Queries that it decided otherwise than the one that proves.
     pub disagreements: u64,
+    /// Why it was not asked to the end in some proof, if so: it died or did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
 }
 
 impl Opinion {
@@ -207,12 +211,15 @@ impl Opinion {
             let known = opinions.iter().position(|opinion| opinion.solver == tally.solver);
             let at = known.unwrap_or_else(|| {
                 let solver = tally.solver.clone();
-                opinions.push(Opinion { solver, decided: 0, undecided: 0, disagreements: 0 });
+                opinions.push(Opinion { solver, decided: 0, undecided: 0, disagreements: 0, lost: None });
                 opinions.len() - 1
             });
             opinions[at].decided += tally.decided;
             opinions[at].undecided += tally.undecided;
             opinions[at].disagreements += tally.disagreements;
+            if opinions[at].lost.is_none() {
+                opinions[at].lost.clone_from(&tally.lost);
+            }
         }
     }
 }
@@ -322,6 +329,12 @@ pub const ASSUMED: &[Assumption] = &[
         says: "its premise: the captured context resumes at one of the stages; every caller of syscall/ is proved to \
                pass one",
         watched: "the proofs of the entries, where thread_yield is called",
+    },
+    Assumption {
+        name: "pt_resv",
+        says: "its premise, from D: the permission is not that of a global page (259), which the reference accepts and no \
+               user's page has (D7); every caller of syscall/ is proved to ask for another",
+        watched: "the proofs of the entries, where pt_resv is called",
     },
     Assumption {
         name: "answers",

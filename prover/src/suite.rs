@@ -45,7 +45,7 @@ pub struct Options {
 pub enum SuiteError {
     /// There is nothing of that name.
     NoSuchName(String),
-    /// The solver could not be asked for its version.
+    /// A solver does not say who it is, or does not answer.
     Solver(SolverError),
 }
 
@@ -250,7 +250,7 @@ pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), Suit
 /// Runs the proofs that are wanted.
 ///
 /// # Errors
-/// When a name is none, or the solver does not start.
+/// When a name is none, or a solver does not answer.
 pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, SuiteError> {
     let begin = Instant::now();
     let (wanted, panel) = begin_run(options)?;
@@ -333,6 +333,7 @@ fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seco
         proved: count(Status::Proved),
         failed: count(Status::Failed),
         unknown: count(Status::Unknown),
+        solver_failed: count(Status::Solver),
         vacuous: count(Status::Vacuous),
         seconds,
         solver,

@@ -7,14 +7,13 @@ use std::path::PathBuf;
 /// One of the solvers.
 struct Voice {
     backend: Box<dyn Backend>,
+    /// What it said, and whether it can still be asked.
     tally: Tally,
-    /// It can still be asked: it did not die.
-    asked: bool,
 }
 
 impl Voice {
     fn new(name: String, backend: Box<dyn Backend>) -> Voice {
-        Voice { backend, tally: Tally::new(name), asked: true }
+        Voice { backend, tally: Tally::new(name) }
     }
 
     fn count(&mut self, verdict: Verdict) {
@@ -55,7 +54,7 @@ impl CrossCheck {
 
     /// Those that can still be asked.
     fn voices(&mut self) -> impl Iterator<Item = &mut Voice> {
-        std::iter::once(&mut self.main).chain(self.others.iter_mut().filter(|voice| voice.asked))
+        std::iter::once(&mut self.main).chain(self.others.iter_mut().filter(|voice| voice.tally.lost.is_none()))
     }
 
     /// Writes the last question to a file.
@@ -92,10 +91,14 @@ impl Backend for CrossCheck {
         self.main.count(verdict);
         let mut contradicted = None;
         for other in &mut self.others {
-            // The proof does without one that died.
-            let answer = if other.asked { other.backend.check(arena, extra).ok() } else { None };
-            other.asked = answer.is_some();
-            let said = answer.unwrap_or(Verdict::Unknown);
+            // The proof does without one that died or is silent.
+            let said = match other.tally.lost {
+                None => other.backend.check(arena, extra).unwrap_or_else(|error| {
+                    other.tally.lost = Some(error.to_string());
+                    Verdict::Unknown
+                }),
+                Some(_) => Verdict::Unknown,
+            };
             other.count(said);
             if matches!((verdict, said), (Verdict::Sat, Verdict::Unsat) | (Verdict::Unsat, Verdict::Sat)) {
                 other.tally.disagreements += 1;
@@ -148,7 +151,7 @@ mod tests {
     }
 
     fn tally(solver: &str, decided: u64, undecided: u64, disagreements: u64) -> Tally {
-        Tally { solver: solver.to_string(), decided, undecided, disagreements }
+        Tally { decided, undecided, disagreements, ..Tally::new(solver.to_string()) }
     }
 
     #[test]
@@ -179,6 +182,9 @@ mod tests {
             assert_eq!(solver.check(&arena, &[]).expect("the main one answers"), Verdict::Sat);
             solver.push();
         }
-        assert_eq!(solver.tallies(), [tally("embedded", 2, 0, 0), tally("other", 0, 2, 0)]);
+        let [main, mut other] = <[Tally; 2]>::try_from(solver.tallies()).expect("there are two");
+        let lost = other.lost.take().expect("it says why it is not asked");
+        assert!(lost.contains("dies.sh` died"), "{lost}");
+        assert_eq!([main, other], [tally("embedded", 2, 0, 0), tally("other", 0, 2, 0)]);
     }
 }

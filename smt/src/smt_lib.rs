@@ -4,8 +4,8 @@ use crate::term::{Arena, Node, Range, Term};
 use process::{Answer, Process};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt::{Arguments, Write as _};
-use std::io;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 mod process;
 
@@ -95,8 +95,32 @@ impl Dialect {
     }
 }
 
-/// How long a solver may take for saying who it is.
+/// How long a solver may take for saying who it is, and for the first question, in which nothing is asserted.
 const START: Duration = Duration::from_secs(10);
+
+/// So many questions in a row that are not answered in time, with their models, are taken for silence: whoever overlooks its
+/// bound in one question answers the next, since it was started anew.
+const SILENCE: u32 = 3;
+/// So many are too many, in a row or not.
+const REPLACEMENTS: u64 = 20;
+
+/// How an answer begins that is an error.
+const ERROR: &str = "(error";
+
+/// What `program` prints when it is asked for its version.
+///
+/// # Errors
+/// See [`Process::output`].
+pub fn version(program: &str) -> Result<String, SolverError> {
+    Process::output(program, &["--version"], START)
+}
+
+/// Starts `program` as a reader of SMT-LIB.
+fn start(program: &str) -> Result<Process, SolverError> {
+    // cvc5 reads from a pipe unasked.
+    let is_cvc5 = Path::new(program).file_name().is_some_and(|name| name.to_string_lossy().contains("cvc5"));
+    Process::start(program, if is_cvc5 { &["--lang=smt2", "--incremental"] } else { &["-in", "-smt2"] })
+}
 
 /// A solver process that reads SMT-LIB, with a stack of assertions.
 pub struct SmtLib {
@@ -120,6 +144,14 @@ pub struct SmtLib {
     hurry: bool,
     /// The last question.
     question: String,
+    /// How long a process may take for its first answer.
+    beginning: Duration,
+    /// When the question has to be answered.
+    until: Instant,
+    /// How many questions in a row were not answered in time.
+    late: u32,
+    /// The process has said what was not expected: what it says next might belong to that.
+    out_of_step: bool,
     /// How many processes overran their limit and were replaced.
     replaced: u64,
     /// How many steps were made, if they are counted.
@@ -131,11 +163,18 @@ pub struct SmtLib {
 impl SmtLib {
     /// Starts `program`, with a bound on one query: milliseconds, or as many steps as take about as long.
     pub fn start(program: &str, timeout_ms: u32) -> Result<SmtLib, SolverError> {
-        let mut process = Process::start(program)?;
-        process.send("(get-info :name)\n(get-info :version)\n")?;
-        let mut says = || match process.line(START)? {
+        SmtLib::start_within(program, timeout_ms, START)
+    }
+
+    /// The same, with `beginning` instead of [`START`].
+    fn start_within(program: &str, timeout_ms: u32, beginning: Duration) -> Result<SmtLib, SolverError> {
+        let mut process = start(program)?;
+        process.send("(get-info :name)\n(get-info :version)\n".to_string());
+        let until = Instant::now() + beginning;
+        let mut says = || match process.line(until)? {
+            Answer::Line(line) if line.starts_with(ERROR) => Err(SolverError::Refused(program.to_string(), line)),
             Answer::Line(line) => Ok(line),
-            Answer::Late => Err(SolverError::Died(io::ErrorKind::TimedOut.into())),
+            Answer::Late => Err(SolverError::Silent(program.to_string(), beginning)),
         };
         let dialect = Dialect::of(&says()?, &says()?);
         let mut solver = SmtLib {
@@ -153,6 +192,10 @@ impl SmtLib {
             most: timeout_ms,
             hurry: false,
             question: String::new(),
+            beginning,
+            until,
+            late: 0,
+            out_of_step: false,
             replaced: 0,
             steps: 0,
             made: 0,
@@ -170,9 +213,10 @@ impl SmtLib {
 
     /// Replaces the process by one that was told the same.
     fn replace(&mut self) -> Result<(), SolverError> {
-        self.process = Process::start(&self.program)?;
+        self.process = start(&self.program)?;
         self.replaced += 1;
         self.made = 0;
+        self.out_of_step = false;
         self.text.clear();
         self.begin();
         let text = std::mem::take(&mut self.text);
@@ -249,23 +293,27 @@ impl Backend for SmtLib {
         } else {
             format!("(check-sat-assuming ({}))\n", literals.join(" "))
         };
-        self.text.push_str(&self.question);
-        if self.dialect == Dialect::Steps {
-            self.text.push_str(STEPS);
-        }
-        let Some(answer) = self.ask()? else { return Ok(Verdict::Unknown) };
+        let steps = if self.dialect == Dialect::Steps { STEPS } else { "" };
+        let Some(answer) = self.ask(&format!("{}{steps}", self.question))? else { return Ok(Verdict::Unknown) };
         if self.dialect == Dialect::Steps
             && let Some(made) = self.line()?
         {
-            let made = parse_steps(&made).ok_or(SolverError::Nonsense(made))?;
+            let made = parse_steps(&made).ok_or_else(|| self.nonsense(made))?;
             self.steps += made.saturating_sub(self.made);
             self.made = made;
         }
         match answer.as_str() {
+            // Its model may be asked for.
             "sat" => Ok(Verdict::Sat),
-            "unsat" => Ok(Verdict::Unsat),
-            "unknown" | "timeout" => Ok(Verdict::Unknown),
-            _ => Err(SolverError::Nonsense(answer)),
+            "unsat" => {
+                self.late = 0;
+                Ok(Verdict::Unsat)
+            }
+            "unknown" | "timeout" => {
+                self.late = 0;
+                Ok(Verdict::Unknown)
+            }
+            _ => Err(self.nonsense(answer)),
         }
     }
 
@@ -273,23 +321,36 @@ impl Backend for SmtLib {
         if self.leaves.is_empty() {
             return Ok(Some(Vec::new()));
         }
-        self.text.push_str("(get-value (");
-        for leaf in &self.leaves {
-            self.text.push_str(&self.names[leaf]);
-            self.text.push(' ');
-        }
-        self.text.push_str("))\n");
-        let Some(mut answer) = self.ask()? else { return Ok(None) };
-        while answer.matches('(').count() > answer.matches(')').count() {
+        let names: Vec<&str> = self.leaves.iter().map(|leaf| self.names[leaf].as_str()).collect();
+        let question = format!("(get-value ({}))\n", names.join(" "));
+        let Some(mut answer) = self.ask(&question)? else { return Ok(None) };
+        let open = |text: &str| text.matches('(').count() as i64 - text.matches(')').count() as i64;
+        let mut depth = open(&answer);
+        while depth > 0 {
             let Some(line) = self.line()? else { return Ok(None) };
+            depth += open(&line);
             answer.push(' ');
             answer.push_str(&line);
         }
-        let values = parse_values(&answer).ok_or_else(|| SolverError::Nonsense(answer.clone()))?;
-        if values.len() != self.leaves.len() {
-            return Err(SolverError::Nonsense(answer));
+        match parse_values(&answer) {
+            Some(values) if values.len() == self.leaves.len() => {
+                self.late = 0;
+                Ok(Some(self.leaves.iter().copied().zip(values).collect()))
+            }
+            _ => Err(self.nonsense(answer)),
         }
-        Ok(Some(self.leaves.iter().copied().zip(values).collect()))
+    }
+
+    fn probe(&mut self) -> Result<(), SolverError> {
+        self.text.push_str("(check-sat)\n");
+        self.process.send(std::mem::take(&mut self.text));
+        self.until = Instant::now() + self.beginning;
+        match self.process.line(self.until)? {
+            Answer::Line(line) if line == "sat" => Ok(()),
+            Answer::Line(line) if line.starts_with(ERROR) => Err(self.refused(line)),
+            Answer::Line(line) => Err(self.nonsense(line)),
+            Answer::Late => Err(SolverError::Silent(self.program.clone(), self.beginning)),
+        }
     }
 
     fn script(&self) -> Option<String> {
@@ -403,20 +464,57 @@ impl SmtLib {
         }
     }
 
-    /// Sends what is to be said; the first line of the answer, or nothing if it does not come in time.
-    fn ask(&mut self) -> Result<Option<String>, SolverError> {
-        self.process.send(&std::mem::take(&mut self.text))?;
+    /// Sends what is to be said and then `question`; the first line of the answer, or nothing if it does not come in time.
+    fn ask(&mut self, question: &str) -> Result<Option<String>, SolverError> {
+        if self.out_of_step {
+            self.replace()?;
+        }
+        self.text.push_str(question);
+        self.process.send(std::mem::take(&mut self.text));
+        self.until = Instant::now() + self.dialect.patience(self.limit, self.hurry);
         self.line()
     }
 
+    /// The next line of the answer, or nothing if it does not come in time; then the process was replaced.
     fn line(&mut self) -> Result<Option<String>, SolverError> {
-        match self.process.line(self.dialect.patience(self.limit, self.hurry))? {
-            Answer::Line(line) => Ok(Some(line)),
-            Answer::Late => {
+        match self.process.line(self.until) {
+            Ok(Answer::Line(line)) if line.starts_with(ERROR) => Err(self.refused(line)),
+            Ok(Answer::Line(line)) => Ok(Some(line)),
+            Ok(Answer::Late) => {
+                self.late += 1;
+                // In a hurry the bound is so short that silence means nothing.
+                if (self.late >= SILENCE || self.replaced >= REPLACEMENTS) && !self.hurry {
+                    self.out_of_step = true;
+                    let patience = self.dialect.patience(self.limit, self.hurry);
+                    return Err(SolverError::Silent(self.program.clone(), patience));
+                }
                 self.replace()?;
                 Ok(None)
             }
+            Err(error) => {
+                self.out_of_step = true;
+                Err(error)
+            }
         }
+    }
+
+    /// That the answer was an error, whose first line is `line`.
+    fn refused(&mut self, mut line: String) -> SolverError {
+        self.out_of_step = true;
+        // Its text may go on over lines; a quote in it is doubled.
+        while line.matches('"').count() % 2 == 1
+            && let Ok(Answer::Line(more)) = self.process.line(self.until)
+        {
+            line.push(' ');
+            line.push_str(&more);
+        }
+        SolverError::Refused(self.program.clone(), line)
+    }
+
+    /// That the answer was none.
+    fn nonsense(&mut self, answer: String) -> SolverError {
+        self.out_of_step = true;
+        SolverError::Nonsense(self.program.clone(), answer)
     }
 }
 
@@ -477,10 +575,10 @@ mod tests {
     #[test]
     fn what_is_no_solver_is_reported_as_what_it_is() {
         assert!(matches!(SmtLib::start("no-such-solver", 1000), Err(SolverError::Start(..))));
-        assert!(matches!(SmtLib::start("true", 1000), Err(SolverError::Died(_))));
+        assert!(matches!(SmtLib::start("true", 1000), Err(SolverError::Died(..))));
         let ask = |program| SmtLib::start(program, 1000).expect("starts").check(&Arena::default(), &[]);
-        assert!(matches!(ask("tests/solvers/dies.sh"), Err(SolverError::Died(_))));
-        assert!(matches!(ask("tests/solvers/rubbish.sh"), Err(SolverError::Nonsense(_))));
+        assert!(matches!(ask("tests/solvers/dies.sh"), Err(SolverError::Died(..))));
+        assert!(matches!(ask("tests/solvers/rubbish.sh"), Err(SolverError::Nonsense(..))));
     }
 
     #[test]
@@ -491,12 +589,108 @@ mod tests {
         assert_eq!(Dialect::of("(:name \"yices\")", "(:version \"2.6.4\")"), Dialect::Plain);
     }
 
+    /// A solver of this name in `tests/solvers`, with 10 ms for a question.
+    fn impostor(name: &str) -> Result<SmtLib, SolverError> {
+        SmtLib::start(&format!("tests/solvers/{name}.sh"), 10)
+    }
+
     #[test]
-    fn a_solver_that_never_answers_is_replaced_and_its_answer_is_unknown() {
-        let mut solver = SmtLib::start("tests/solvers/sleeper.sh", 10).expect("starts");
+    fn a_solver_that_never_answers_is_replaced_and_its_answer_is_unknown_until_it_is_given_up() {
+        let mut solver = impostor("sleeper").expect("starts");
         let arena = Arena::default();
         assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
         assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
         assert_eq!(solver.replaced, 2);
+        let error = solver.check(&arena, &[]).expect_err("is given up").to_string();
+        assert!(error.contains("sleeper.sh` did not answer within 0.5 s"), "{error}");
+    }
+
+    #[test]
+    fn whoever_is_late_now_and_then_is_not_given_up() {
+        let mut solver = impostor("hesitates").expect("starts");
+        let arena = Arena::default();
+        for _ in 0..2 * SILENCE {
+            // What it is asked last it answers; then it was started anew.
+            assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Unsat);
+            assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
+        }
+    }
+
+    #[test]
+    fn whoever_gives_no_models_is_given_up() {
+        let mut solver = impostor("tires").expect("starts");
+        let mut arena = Arena::default();
+        let (x, three) = (arena.var("x", Range::WORD), arena.number(3));
+        let less = arena.lt(x, three);
+        solver.assert(&arena, less);
+        for _ in 1..SILENCE {
+            assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
+            assert_eq!(solver.model().expect("is replaced"), None);
+        }
+        assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
+        assert!(matches!(solver.model(), Err(SolverError::Silent(..))));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_solver_that_does_not_read_or_does_not_say_who_it_is() {
+        for name in ["mute", "half_a_line", "dribbles"] {
+            let answer = SmtLib::start_within(&format!("tests/solvers/{name}.sh"), 10, Duration::from_millis(500));
+            assert!(matches!(answer, Err(SolverError::Silent(..))), "{name}");
+        }
+        let error = impostor("refuses").err().expect("it does not say who it is").to_string();
+        assert!(error.contains("unsupported info") && error.contains("refuses.sh"), "{error}");
+        // More than fits into a pipe, in both directions.
+        for name in ["reads_nothing", "floods", "closes_its_input"] {
+            let mut solver = impostor(name).expect("it says who it is");
+            solver.text = "(echo \"much\")\n".repeat(1 << 17);
+            let answer = solver.check(&Arena::default(), &[]);
+            match name {
+                "reads_nothing" => assert_eq!(answer.expect("is replaced"), Verdict::Unknown),
+                "floods" => assert!(matches!(answer, Err(SolverError::Nonsense(..))), "{answer:?}"),
+                _ => assert!(matches!(answer, Err(SolverError::Died(..))), "{answer:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_version_has_a_deadline() {
+        let hangs = Process::output("tests/solvers/mute.sh", &["--version"], Duration::from_millis(100));
+        assert!(matches!(hangs, Err(SolverError::Silent(..))));
+        // It reads its input, which is empty.
+        let ends = Process::output("tests/solvers/liar.sh", &["--version"], START);
+        assert_eq!(ends.expect("it ends"), "");
+    }
+
+    #[test]
+    fn an_error_is_reported_as_one_and_the_conversation_goes_on() {
+        let mut solver = impostor("complains").expect("starts");
+        let mut arena = Arena::default();
+        let error = solver.check(&arena, &[]).expect_err("it complains").to_string();
+        assert!(error.contains("out (of memory\"\", it says") && error.contains("complains.sh"), "{error}");
+        // Its answer to the question before, which comes behind the error, is not taken for one to the next.
+        let x = arena.var("x", Range::WORD);
+        let word = arena.number(3);
+        let less = arena.lt(x, word);
+        solver.assert(&arena, less);
+        assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
+        // A model that it does not give is an error as well, and not an answer that is waited for.
+        assert!(matches!(solver.model(), Err(SolverError::Refused(..))));
+        assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
+    }
+
+    #[test]
+    fn a_solver_is_probed() {
+        for (name, says) in [
+            ("sleeper", "did not answer within 0.5 s"),
+            ("liar", "answered `unsat`, which is no answer"),
+            ("dies", "died"),
+        ] {
+            let mut solver = impostor(name).expect("starts");
+            if name == "sleeper" {
+                solver.beginning = Duration::from_millis(500);
+            }
+            let error = solver.probe().expect_err("it does not answer").to_string();
+            assert!(error.contains(says), "{name}: {error}");
+        }
     }
 }

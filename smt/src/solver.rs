@@ -2,10 +2,11 @@
 use crate::cache::Cached;
 use crate::cross_check::CrossCheck;
 use crate::embedded::Embedded;
-use crate::smt_lib::SmtLib;
+use crate::smt_lib::{self, SmtLib};
 use crate::term::{Arena, Term};
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What a solver says of a conjunction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,10 +24,14 @@ pub enum Verdict {
 pub enum SolverError {
     /// It could not be started.
     Start(String, io::Error),
-    /// It ended or closed its pipe.
-    Died(io::Error),
-    /// It answered something that is no answer.
-    Nonsense(String),
+    /// It, of this name, ended or closed a pipe.
+    Died(String, io::Error),
+    /// It, of this name, did not answer within this time, however often it was started again.
+    Silent(String, Duration),
+    /// It, of this name, answered with an error, which says this.
+    Refused(String, String),
+    /// It, of this name, answered something that is no answer.
+    Nonsense(String, String),
     /// One found a model where another says that there is none.
     Disagreement {
         /// What the main solver says.
@@ -42,8 +47,16 @@ impl std::fmt::Display for SolverError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             SolverError::Start(program, error) => write!(f, "cannot start the solver `{program}`: {error}"),
-            SolverError::Died(error) => write!(f, "the solver died: {error}"),
-            SolverError::Nonsense(answer) => write!(f, "the solver answered `{answer}`"),
+            SolverError::Died(program, error) => write!(f, "the solver `{program}` died: {error}"),
+            SolverError::Silent(program, limit) => {
+                write!(f, "the solver `{program}` did not answer within {:.1} s", limit.as_secs_f64())
+            }
+            SolverError::Refused(program, error) => {
+                write!(f, "the solver `{program}` answered with an error: {}", shorten(error))
+            }
+            SolverError::Nonsense(program, answer) => {
+                write!(f, "the solver `{program}` answered `{}`, which is no answer", shorten(answer))
+            }
             SolverError::Disagreement { main, other, replay } => {
                 write!(f, "{} says {:?}, {} says {:?}: ", main.0, main.1, other.0, other.1)?;
                 match replay {
@@ -56,6 +69,17 @@ impl std::fmt::Display for SolverError {
 }
 
 impl std::error::Error for SolverError {}
+
+/// Characters of an answer that a message shows.
+const SHOWN: usize = 200;
+
+/// The beginning of an answer, which may be of any length.
+fn shorten(answer: &str) -> String {
+    match answer.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &answer[..end]),
+        None => answer.to_string(),
+    }
+}
 
 /// A stack of assertions, and something that decides them.
 pub(crate) trait Backend: Send {
@@ -80,6 +104,11 @@ pub(crate) trait Backend: Send {
     /// From here on a process that overlooks its bound is replaced at once: what cannot be decided depends on how busy the
     /// machine is.
     fn hurry(&mut self) {}
+
+    /// Whether it answers at all.
+    fn probe(&mut self) -> Result<(), SolverError> {
+        Ok(())
+    }
 
     /// The last question, with all that is asserted, as text that SMT-LIB solvers read; if it speaks text.
     fn script(&self) -> Option<String> {
@@ -118,12 +147,14 @@ pub struct Tally {
     pub undecided: u64,
     /// How many it decided otherwise than the main solver.
     pub disagreements: u64,
+    /// Why it is not asked any more, if it is not.
+    pub lost: Option<String>,
 }
 
 impl Tally {
     /// That of a solver that was asked nothing yet.
     pub fn new(solver: String) -> Tally {
-        Tally { solver, decided: 0, undecided: 0, disagreements: 0 }
+        Tally { solver, decided: 0, undecided: 0, disagreements: 0, lost: None }
     }
 }
 
@@ -148,6 +179,23 @@ impl Solver {
     /// When it does not start or does not say who it is.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
         SmtLib::start(program, timeout_ms).map(Solver::new)
+    }
+
+    /// What `program` prints when it is asked for its version.
+    ///
+    /// # Errors
+    /// When it does not start, or does not end in time.
+    pub fn version(program: &str) -> Result<String, SolverError> {
+        smt_lib::version(program)
+    }
+
+    /// Asks it something that it has to be able to answer at once, so that a program that is no solver is found before
+    /// much depends on it.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn probe(&mut self) -> Result<(), SolverError> {
+        self.backend.probe()
     }
 
     /// The solver that needs nothing installed, with a bound on one query: as many steps as take about `timeout_ms`.

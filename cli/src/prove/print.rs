@@ -33,12 +33,19 @@ pub fn report(report: &Report, assumptions: bool) {
         );
     }
     let summary = &report.summary;
+    let without = match summary.solver_failed {
+        0 => String::new(),
+        rows => format!("{rows} whose solver failed, "),
+    };
     println!(
-        "{} proved, {} failed, {} unknown, {} vacuous in {:.1} s ({})",
+        "{} proved, {} failed, {without}{} unknown, {} vacuous in {:.1} s ({})",
         summary.proved, summary.failed, summary.unknown, summary.vacuous, summary.seconds, summary.solver
     );
-    for Opinion { solver, decided, undecided, disagreements } in &summary.opinions {
+    for Opinion { solver, decided, undecided, disagreements, lost } in &summary.opinions {
         println!("{solver}: {decided} queries decided, {undecided} not decided, {disagreements} disagreements");
+        if let Some(lost) = lost {
+            println!("  it was not asked to the end: {lost}");
+        }
     }
 }
 

@@ -1,0 +1,4 @@
+#!/bin/sh
+# A program that begins an answer.
+printf '(:name'
+exec sleep 1000
