@@ -87,7 +87,7 @@ calls! {
 
     /// Ends the caller; never returns.
     33 Exit = "exit" (status) -> "",
-    touches "who runs on this CPU, the queue of programs that have ended", errors [];
+    touches "the caller's page map and quota, its children, and who runs on this CPU", errors [];
 
     /// Gives the oldest byte of the console's input that nobody has read, by way of the serial port of the caller's CPU.
     34 Getc = "getc" () -> "byte",
@@ -103,13 +103,13 @@ calls! {
     36 Uptime = "uptime" () -> "milliseconds",
     touches "nothing", errors [];
 
-    /// Gives what a child passed when it ended, and 2^32 - 1 of one that was killed; what it was given is the caller's again, and
-    /// its number is free.
-    37 Wait = "wait" (child) -> "status",
-    touches "the child, the caller's quota", errors [InvalId, Ipc];
+    /// Gives the number of a child that has ended, what it passed, and the number of a `Cause`; of child `child`, or of any where it
+    /// is 0. What it was given is the caller's again, and the caller can start another. Where the child has not ended, the
+    /// caller waits until it has unless `wait` is 0. A child has ended when all that descend from it have.
+    37 Wait = "wait" (child, wait) -> "child, status, cause",
+    touches "the child, the caller's quota, who runs on this CPU", errors [InvalId, Ipc];
 
-    /// Ends a child.
+    /// Ends a child and all that descend from it. It takes their turns to end: `wait` says when they have.
     38 Kill = "kill" (child) -> "",
     touches "the child, and whoever sleeps on the same channel", errors [InvalId];
-
 }

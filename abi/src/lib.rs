@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod cause;
 mod error;
 
 pub mod boot;
@@ -23,6 +24,7 @@ mod thread;
 pub mod watch;
 
 pub use call::{Call, Row};
+pub use cause::Cause;
 pub use error::Error;
 pub use report::Reason;
 pub use thread::ThreadState;
@@ -35,21 +37,26 @@ pub const ADR_HIGH: u32 = 0xF000_0000;
 pub const STACK_TOP: u32 = ADR_HIGH;
 /// Bytes of a page.
 pub const PAGE_SIZE: u32 = 4096;
-/// Programs that one program can start, ever (`max_children`).
+/// Children that one program can have at a time (`max_children`): those that it has not waited for.
 pub const CHILDREN: u32 = 8;
 /// Threads have numbers below this (`num_proc`). The k-th child of thread t, from 0, is `8 * t + 1 + k`;
 /// a thread whose eighth child would have no number cannot start any.
 pub const THREADS: u32 = 1024;
 
-/// Channels have numbers below this. A sleep queue belongs to each; that of the last one that there is, which no program
-/// can name, is where programs stay that have ended (P44 of the reference).
-pub const CHANNELS: u32 = 1023;
+/// Channels have numbers below this. A sleep queue belongs to each; those of the last ones that there are, one for each CPU, which
+/// no program can name, are where parents wait for their children.
+pub const CHANNELS: u32 = 1016;
 /// Words of a message, at most.
 pub const MESSAGE_WORDS: u32 = 1024;
 
 /// Number of the main thread of a CPU, which starts what [`boot`] lists.
 pub const fn main_thread(cpu: u32) -> u32 {
     cpu + 1
+}
+
+/// Number of the thread whose child has this number, if there is one: main threads are no thread's children.
+pub const fn parent(thread: u32) -> Option<u32> {
+    if thread > CHILDREN { Some((thread - 1) / CHILDREN) } else { None }
 }
 
 /// Number of a thread's `index`-th child, from 0. Nothing is said of whether it exists.

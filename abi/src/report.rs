@@ -4,6 +4,7 @@
 //! ```text
 //! cairn: CPU 3: thread 40 (wild) stopped: divide error at 0x40000123 (rip 0x40000123)
 //! cairn: CPU 0: thread 9 (hello) exited with status 0
+//! cairn: CPU 0: thread 10 (hello) killed
 //! ```
 
 use core::fmt;
@@ -101,6 +102,8 @@ pub enum End {
         /// Address of the instruction, as the processor reports it.
         rip: u64,
     },
+    /// Its parent, or who its parent descends from, killed it.
+    Killed,
 }
 
 /// A program's end, as one line of the console (without the line feed).
@@ -125,6 +128,7 @@ impl fmt::Display for Ended<'_> {
             End::Stopped { reason, address, rip } => {
                 write!(formatter, "stopped: {reason} at {address:#x} (rip {rip:#x})")
             }
+            End::Killed => formatter.write_str("killed"),
         }
     }
 }
@@ -138,6 +142,7 @@ impl<'a> Ended<'a> {
         let (name, rest) = rest.split_once(") ")?;
         let end = match rest.strip_prefix("exited with status ") {
             Some(status) => End::Exited { status: status.parse().ok()? },
+            None if rest == "killed" => End::Killed,
             None => {
                 let (reason, rest) = rest.strip_prefix("stopped: ")?.split_once(" at ")?;
                 let (address, rip) = rest.strip_suffix(')')?.split_once(" (rip ")?;
@@ -177,7 +182,7 @@ mod tests {
     fn what_is_written_can_be_read() {
         let exited = End::Exited { status: u32::MAX };
         let ends = Reason::ALL.iter().map(|&reason| End::Stopped { reason, address: u64::MAX, rip: 0x4000_0123 });
-        for end in ends.chain([exited]) {
+        for end in ends.chain([exited, End::Killed]) {
             let ended = Ended { cpu: 7, thread: 1023, name: "wild", end };
             assert_eq!(Ended::parse(&ended.to_string()), Some(ended));
         }

@@ -27,6 +27,8 @@ thread_states! {
     Sending = 3,
     /// It waits for a message, or receives it when its turn comes.
     Receiving = 4,
+    /// It waits until a child has ended, or looks for one when its turn comes.
+    Waiting = 5,
     /// It runs: it is the one that asks.
-    Running = 5,
+    Running = 6,
 }

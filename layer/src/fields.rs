@@ -122,6 +122,8 @@ domain::data! {
         state: Word,
         /// What it passed when it ended.
         status: Word,
+        /// Why it ended: a number of the layer above.
+        cause: Word,
     }
     /// A slot of a user context or of the VMX structure, or a field of a VM control structure.
     pub struct Slot {
@@ -244,7 +246,7 @@ pub mod place {
 }
 
 /// Stages: what a saved context can go on with. Which code each one is, the layer above says.
-pub const STAGES: u32 = 5;
+pub const STAGES: u32 = 6;
 /// The stage of a new thread: `proc_start_user`.
 pub const START_USER: u32 = 0;
 

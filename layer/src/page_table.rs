@@ -294,33 +294,36 @@ pub fn pt_insert_pte<M: Machine>(
 /// mapped elsewhere too, [`Stuck::NotAccounted`].
 #[inline]
 pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
-    pt_arg(cpu, n, va)?;
-    cpu.require_init()?;
-    let (i, j) = (pdx::<M>(va), ptx::<M>(va));
-    let frame = match directory(cpu, n, i)? {
-        Pde::Id => return Err(Stuck::NoTable),
-        Pde::UnPresent => return Ok(0.into()),
-        Pde::Table { frame } => frame,
-    };
-    let Pte::Valid { page, .. } = entry(cpu, n, i, frame, j)? else {
-        return Ok(0.into());
-    };
-    require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
-    require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
-    let ghost = &mut cpu.own.ghost;
-    require(
-        ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc) && g.lat.get([page]).payer == n),
-        Stuck::FrameNotOwned,
-    )?;
-    require(ghost.check(|g| g.lat.get([page]).len == 1), Stuck::TooManyMappings)?;
-    cpu.own.tables.set([frame, j], Pte::UnPresent);
-    cpu.own.ghost.update(|g| {
-        g.tables.set([frame, j], PteGhost { defined: true.into(), slot: 0.into() });
-        g.lat.update([page], |lat| lat.len = 0.into());
-    });
-    M::unmapped(va);
-    give_back(cpu, n, page)?;
-    Ok(page)
+    let call = || Call::new("pt_rmv", [n, va]);
+    M::call(cpu, call, Answer::word, |cpu| {
+        pt_arg(cpu, n, va)?;
+        cpu.require_init()?;
+        let (i, j) = (pdx::<M>(va), ptx::<M>(va));
+        let frame = match directory(cpu, n, i)? {
+            Pde::Id => return Err(Stuck::NoTable),
+            Pde::UnPresent => return Ok(0.into()),
+            Pde::Table { frame } => frame,
+        };
+        let Pte::Valid { page, .. } = entry(cpu, n, i, frame, j)? else {
+            return Ok(0.into());
+        };
+        require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
+        require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
+        let ghost = &mut cpu.own.ghost;
+        require(
+            ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc) && g.lat.get([page]).payer == n),
+            Stuck::FrameNotOwned,
+        )?;
+        require(ghost.check(|g| g.lat.get([page]).len == 1), Stuck::TooManyMappings)?;
+        cpu.own.tables.set([frame, j], Pte::UnPresent);
+        cpu.own.ghost.update(|g| {
+            g.tables.set([frame, j], PteGhost { defined: true.into(), slot: 0.into() });
+            g.lat.update([page], |lat| lat.len = 0.into());
+        });
+        M::unmapped(va);
+        give_back(cpu, n, page)?;
+        Ok(page)
+    })
 }
 
 /// 67 `pt_free_pde(n, va) -> va`: the page table of thread `n` for `va` is given back, if it maps nothing, and the answer is 0, as
@@ -332,6 +335,47 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
 /// As for [`pt_rmv`].
 #[inline]
 pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    let call = || Call::new("pt_free_pde", [n, va]);
+    M::call(cpu, call, Answer::word, |cpu| {
+        pt_arg(cpu, n, va)?;
+        cpu.require_init()?;
+        let i = pdx::<M>(va);
+        let frame = match directory(cpu, n, i)? {
+            Pde::Id => return Err(Stuck::NoTable),
+            Pde::UnPresent => return Ok(0.into()),
+            Pde::Table { frame } => frame,
+        };
+        require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
+        require(frame > 0 && frame < cpu.own.nps, Stuck::BadFrame)?;
+        require(
+            cpu.own.ghost.check(|g| {
+                matches!(g.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+                    && g.lat.get([frame]).payer == n
+                    && g.lat.get([frame]).len == 0
+            }),
+            Stuck::FrameNotTable,
+        )?;
+        let mapped = pt_next_pte(cpu, n, va)?;
+        if mapped != 0 {
+            return Ok(mapped);
+        }
+        cpu.own.dirs.set([n, i], Pde::UnPresent);
+        M::unmapped(va);
+        give_back(cpu, n, frame)?;
+        Ok(0.into())
+    })
+}
+
+/// 75 `pt_next_pte(n, va) -> va`: an address that the page table of thread `n` for `va` maps: the first one from `va` on, or else the
+/// first one of all; 0 where it maps none, and where there is no page table.
+///
+/// An addition of the layer above.
+///
+/// # Errors
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
+/// [`Stuck::NoTable`] for the identity map, [`Stuck::FrameNotTable`].
+#[inline]
+pub fn pt_next_pte<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     pt_arg(cpu, n, va)?;
     cpu.require_init()?;
     let (i, j) = (pdx::<M>(va), ptx::<M>(va));
@@ -340,29 +384,15 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
         Pde::UnPresent => return Ok(0.into()),
         Pde::Table { frame } => frame,
     };
-    require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
-    require(frame > 0 && frame < cpu.own.nps, Stuck::BadFrame)?;
-    require(
-        cpu.own.ghost.check(|g| {
-            matches!(g.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
-                && g.lat.get([frame]).payer == n
-                && g.lat.get([frame]).len == 0
-        }),
-        Stuck::FrameNotTable,
-    )?;
+    let is_table = |use_| matches!(use_, FrameUse::Hide { thread, index } if thread == n && index == i);
+    require(cpu.own.ghost.check(|g| frame < MAX_PAGE && is_table(g.pperm.get([frame]))), Stuck::FrameNotTable)?;
     let tables = &cpu.own.tables;
     let behind = tables.first_of(frame, j, M::Geometry::ENTRIES.into(), Pte::is_present);
     let mapped = match behind {
         None => tables.first_of(frame, 0.into(), j, Pte::is_present),
         found => found,
     };
-    if let Some(j) = mapped {
-        return Ok(i * M::Geometry::REGION + j * PAGE_SIZE);
-    }
-    cpu.own.dirs.set([n, i], Pde::UnPresent);
-    M::unmapped(va);
-    give_back(cpu, n, frame)?;
-    Ok(0.into())
+    Ok(mapped.map_or(0.into(), |j| i * M::Geometry::REGION + j * PAGE_SIZE))
 }
 
 impl<M: Machine> Pte<M> {

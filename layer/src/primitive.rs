@@ -213,11 +213,12 @@ table! {
     67 pt_free_pde Plain (n, va) -> "address or 0";
     68 pt_next_pde Plain (n, va) -> "address or 0";
     69 proc_reap Plain (child) -> "status";
-    70 thread_exit Transfer (status, rs) -> "";
+    70 thread_exit Transfer (status, cause, rs) -> "";
     71 proc_first Plain (state) -> "child or 0";
     72 proc_recreate ProcessCreation (child, code, q) -> "";
     73 proc_state Plain (child) -> "state";
     74 proc_condemn Plain (child, rs) -> "";
+    75 pt_next_pte Plain (n, va) -> "address or 0";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
     0 guest_load GuestAccessor (chunk, address) -> "bytes";

@@ -174,19 +174,31 @@ pub fn proc_create_postinit<M: Machine>(cpu: &mut Cpu<'_, M>, _elf_id: M::Word) 
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`] when it is no child of the running thread,
-/// [`Stuck::ChildUsed`] when its process has not ended, or something is left.
+/// [`Stuck::NotEnded`] when its process has not ended, [`Stuck::StillUsed`] when it uses something.
 #[inline]
 pub fn proc_reap<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word) -> Result<M::Word, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    let own = &mut cpu.own;
-    require(is_child(own, child), Stuck::NoChild)?;
-    let (container, process) = (own.ac.get([child]), own.proc.get([child]));
-    require(process.state == process::GONE && container.usage == 0, Stuck::ChildUsed)?;
-    own.ac.update([child], |container| container.quota = 0.into());
+    let call = || Call::new("proc_reap", [child]);
+    M::call(cpu, call, Answer::word, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        let own = &mut cpu.own;
+        require(is_child(own, child), Stuck::NoChild)?;
+        let (container, process) = (own.ac.get([child]), own.proc.get([child]));
+        require(process.state == process::GONE, Stuck::NotEnded)?;
+        require(container.usage == 0, Stuck::StillUsed)?;
+        take_back_quota(own, child);
+        own.proc.update([child], |process| process.state = process::VACANT.into());
+        Ok(process.status)
+    })
+}
+
+/// The quota of container `i`, which uses nothing, goes back to its parent.
+#[inline(always)]
+#[track_caller]
+fn take_back_quota<M: Machine>(own: &mut Own<M>, i: M::Word) {
+    let container = own.ac.get([i]);
+    own.ac.update([i], |container| container.quota = 0.into());
     own.ac.update([container.parent], |parent| parent.usage -= container.quota);
-    own.proc.update([child], |process| process.state = process::VACANT.into());
-    Ok(process.status)
 }
 
 /// A container in use, and a child of the running thread's.
@@ -218,46 +230,64 @@ pub fn proc_state<M: Machine>(cpu: &Cpu<'_, M>, child: M::Word) -> Result<M::Wor
 /// An addition of the layer above. It stays where it is: whoever sleeps is to be woken.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`], [`Stuck::ChildUsed`] when its process has ended.
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`], [`Stuck::NotLive`] when its process has ended.
 #[inline]
 pub fn proc_condemn<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, rs: Context<M>) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
     cpu.require_init()?;
     let own = &mut cpu.own;
     require(is_child(own, child), Stuck::NoChild)?;
-    require(own.proc.get([child]).state == process::LIVE, Stuck::ChildUsed)?;
+    require(own.proc.get([child]).state == process::LIVE, Stuck::NotLive)?;
     own.kctxt.set([child], rs);
     Ok(())
 }
 
-/// 70 `thread_exit(status, rs)`: the running thread's process ends; the first thread of the ready queue runs. It is in no queue, and
-/// nobody's but its parent's, who may ask for `status`.
+/// 70 `thread_exit(status, cause, rs)`: the process of the running thread, which uses nothing any more, ends; the first thread of the
+/// ready queue runs. The thread is in no queue from here on.
 ///
-/// An addition of the layer above. What it has, it keeps: whoever ends gives back first. Appends `EXIT(cur)`.
+/// An addition of the layer above. Its parent may ask for `status` and `cause`, and gets its quota back when it does
+/// ([`proc_reap`]). The main thread of a CPU asks for nothing: its children's quota goes back at once. Appends `EXIT(cur)`.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::MainSleeps`] (P34: somebody is always ready),
-/// [`Stuck::NoContainer`], [`Stuck::NotSpawned`], [`Stuck::NothingReady`], [`Stuck::BadContext`].
+/// [`Stuck::NoContainer`], [`Stuck::StillUsed`] when it uses something, [`Stuck::NotSpawned`], [`Stuck::NothingReady`],
+/// [`Stuck::BadContext`].
 #[inline]
-pub fn thread_exit<M: Machine>(cpu: &mut Cpu<'_, M>, status: M::Word, rs: Context<M>) -> Result<Resume<M>, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    let (own, shared) = (&mut cpu.own, cpu.shared);
-    let cur = own.cur;
-    require(cur > TOTAL_CPU, Stuck::MainSleeps)?;
-    require(own.ac.get([cur]).used.holds(), Stuck::NoContainer)?;
-    // The main thread is alive, and so it is ready: what holds of it is looked at where it is.
-    let main = own.cpu + 1;
-    require(shared.links.check(|tcb| tcb.get([main]).place != place::DEAD), Stuck::NotSpawned)?;
-    require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
-    own.proc.set([cur], Process { state: process::GONE.into(), status });
-    shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::GONE.into()));
-    own.log.push(own.cpu, Event::Exit { tid: cur });
-    run_next(own, shared, rs)
+pub fn thread_exit<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    status: M::Word,
+    cause: M::Word,
+    rs: Context<M>,
+) -> Result<Resume<M>, Stuck> {
+    let call = || Call { context: rs, ..Call::new("thread_exit", [status, cause]) };
+    M::call(cpu, call, Resume::of, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        let (own, shared) = (&mut cpu.own, cpu.shared);
+        let cur = own.cur;
+        require(cur > TOTAL_CPU, Stuck::MainSleeps)?;
+        let container = own.ac.get([cur]);
+        require(container.used.holds(), Stuck::NoContainer)?;
+        require(container.usage == 0, Stuck::StillUsed)?;
+        // The main thread is alive, and so it is ready: what holds of it is looked at where it is.
+        let main = own.cpu + 1;
+        require(shared.links.check(|tcb| tcb.get([main]).place != place::DEAD), Stuck::NotSpawned)?;
+        require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
+        let state = if container.parent <= TOTAL_CPU {
+            take_back_quota(own, cur);
+            process::VACANT
+        } else {
+            process::GONE
+        };
+        own.proc.set([cur], Process { state: state.into(), status, cause });
+        shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::GONE.into()));
+        own.log.push(own.cpu, Event::Exit { tid: cur });
+        run_next(own, shared, rs)
+    })
 }
 
-/// 71 `proc_first(state) -> child`: the first child of the running thread whose process is gone (1) or vacant (2); 0 where there is
-/// none.
+/// 71 `proc_first(state) -> child`: the first child of the running thread whose process is live (0), gone (1) or vacant (any other
+/// number); 0 where there is none.
 ///
 /// An addition of the layer above.
 ///
@@ -272,7 +302,9 @@ pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Wor
     require(container.used.holds(), Stuck::NoContainer)?;
     let from = own.cur * MAX_CHILDREN + 1;
     let end = (from + container.nchildren).min(NUM_PROC.into());
-    let wanted: fn(Process<M>) -> bool = if state == process::GONE {
+    let wanted: fn(Process<M>) -> bool = if state == process::LIVE {
+        |process| process.state == process::LIVE
+    } else if state == process::GONE {
         |process| process.state == process::GONE
     } else {
         |process| process.state == process::VACANT
@@ -287,7 +319,7 @@ pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Wor
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] when it is no child of the running
-/// thread, [`Stuck::ChildUsed`] when its process has not ended or has something, [`Stuck::NoQuota`], [`Stuck::Queued`].
+/// thread, [`Stuck::NotEnded`] when its process has not ended or has not been reaped, [`Stuck::NoQuota`], [`Stuck::Queued`].
 #[inline]
 pub fn proc_recreate<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, code: M::Wide, q: M::Word) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
@@ -297,13 +329,13 @@ pub fn proc_recreate<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, code: M::
     let container = own.ac.get([cur]);
     require(container.used.holds(), Stuck::NoContainer)?;
     require(is_child(own, child), Stuck::NoChild)?;
-    require(own.proc.get([child]).state == process::VACANT && own.ac.get([child]).quota == 0, Stuck::ChildUsed)?;
+    require(own.proc.get([child]).state == process::VACANT && own.ac.get([child]).quota == 0, Stuck::NotEnded)?;
     require(q <= container.quota - container.usage, Stuck::NoQuota)?;
     require(shared.links.check(|tcb| tcb.get([child]).place == place::GONE), Stuck::Queued)?;
 
     own.ac.update([cur], |parent| parent.usage += q);
     own.ac.update([child], |container| container.quota = q);
-    own.proc.set([child], Process { state: process::LIVE.into(), status: 0.into() });
+    own.proc.set([child], Process { state: process::LIVE.into(), status: 0.into(), cause: 0.into() });
     begin_at(own, child, code);
     own.ready.push(&shared.links, own.cpu, child)?;
     own.log.push(own.cpu, Event::Respawn { tid: cur, child, quota: q });

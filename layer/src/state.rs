@@ -285,7 +285,7 @@ impl<M: Machine> Own<M> {
             used: false.into(),
         });
         let mut proc = <M as Home<Processes>>::home(place);
-        proc.define(|_| Process { state: 0.into(), status: 0.into() });
+        proc.define(|_| Process { state: process::LIVE.into(), status: 0.into(), cause: 0.into() });
         let mut vmxinfo = <M as Home<VmxInfo>>::home(place);
         vmxinfo.define(|_| Cell { value: 0.into() });
         let mut rx_buf = <M as Home<Received>>::home(place);

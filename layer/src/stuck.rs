@@ -65,6 +65,12 @@ pub enum Stuck {
     Undefined,
     /// The frame is not this CPU's as data.
     FrameNotOwned,
+    /// The process has not ended, or its parent has not asked how.
+    NotEnded,
+    /// The process has ended.
+    NotLive,
+    /// The process that ends, or has ended, uses pages or has given quota away.
+    StillUsed,
     /// What the container uses is not what it was charged for itself and its children.
     NotAccounted,
     /// The frame is not the page table of this directory entry.

@@ -18,6 +18,11 @@ use domain::{Flag, Ghost, Map};
 pub struct Resume<M: Machine>(Context<M>);
 
 impl<M: Machine> Resume<M> {
+    /// What a primitive answers that ends in a switch.
+    pub(crate) fn of(answer: &Answer<M>) -> Self {
+        Resume(answer.context())
+    }
+
     /// Uses it up.
     pub fn into_context(self) -> Context<M> {
         self.0
@@ -80,26 +85,21 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
 #[inline]
 pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     let call = || Call { context: rs, ..Call::new("thread_yield", []) };
-    M::call(
-        cpu,
-        call,
-        |answer| Resume(answer.context()),
-        |cpu| {
-            cpu.require_hkpt()?;
-            cpu.require_init()?;
-            let (own, shared) = (&mut cpu.own, cpu.shared);
-            require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
-            let mut pending = shared.pending.lock(own.cpu, own.cpu);
-            if let Some(drained) = pending.fifo.pop(&shared.links) {
-                require(own.ac.get([drained]).used.holds(), Stuck::NoContainer)?;
-                own.ready.push(&shared.links, own.cpu, drained)?;
-            }
-            pending.log.push(own.cpu, Event::Yield { tid: own.cur });
-            drop(pending);
-            own.ready.push(&shared.links, own.cpu, own.cur)?;
-            run_next(own, shared, rs)
-        },
-    )
+    M::call(cpu, call, Resume::of, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        let (own, shared) = (&mut cpu.own, cpu.shared);
+        require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
+        let mut pending = shared.pending.lock(own.cpu, own.cpu);
+        if let Some(drained) = pending.fifo.pop(&shared.links) {
+            require(own.ac.get([drained]).used.holds(), Stuck::NoContainer)?;
+            own.ready.push(&shared.links, own.cpu, drained)?;
+        }
+        pending.log.push(own.cpu, Event::Yield { tid: own.cur });
+        drop(pending);
+        own.ready.push(&shared.links, own.cpu, own.cur)?;
+        run_next(own, shared, rs)
+    })
 }
 
 /// 8 `thread_sleep(cv)`: the running thread sleeps on `cv` and gives the lock of its channel back, at once; the first
@@ -114,35 +114,30 @@ pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<
 #[inline]
 pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     let call = || Call { context: rs, ..Call::new("thread_sleep", [cv.0]) };
-    M::call(
-        cpu,
-        call,
-        |answer| Resume(answer.context()),
-        |cpu| {
-            cpu.require_hkpt()?;
-            cpu.require_init()?;
-            require(cv.0 < NUM_CV, Stuck::BadChannel)?;
-            require(cpu.own.cur > 0, Stuck::BadThread)?;
-            require(cpu.own.cur != cpu.own.cpu + 1, Stuck::MainSleeps)?;
-            let channel = cv.channel();
-            require_held(cpu, channel)?;
-            require_budget(cpu, channel, 2)?;
-            let (own, shared) = (&mut cpu.own, cpu.shared);
-            require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
-            require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
-            let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
-            sleepers.fifo.push(&shared.links, channel.0, own.cur)?;
-            shared.channels.with(|channels| {
-                let SyncChannel { to, senderpaddr, count, busy } = channels.pool.get([channel.0]);
-                sleepers.log.push(own.cpu, Event::Sleep { tid: own.cur, cv: cv.0, to, senderpaddr, count, busy });
-                channels.given_back(channel);
-            });
-            drop(sleepers);
-            own.ghost.update(|g| g.leave(channel));
-            shared.channels.release(own.cpu, channel.0);
-            run_next(own, shared, rs)
-        },
-    )
+    M::call(cpu, call, Resume::of, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        require(cv.0 < NUM_CV, Stuck::BadChannel)?;
+        require(cpu.own.cur > 0, Stuck::BadThread)?;
+        require(cpu.own.cur != cpu.own.cpu + 1, Stuck::MainSleeps)?;
+        let channel = cv.channel();
+        require_held(cpu, channel)?;
+        require_budget(cpu, channel, 2)?;
+        let (own, shared) = (&mut cpu.own, cpu.shared);
+        require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
+        require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
+        let mut sleepers = shared.sleep.lock(own.cpu, cv.0);
+        sleepers.fifo.push(&shared.links, channel.0, own.cur)?;
+        shared.channels.with(|channels| {
+            let SyncChannel { to, senderpaddr, count, busy } = channels.pool.get([channel.0]);
+            sleepers.log.push(own.cpu, Event::Sleep { tid: own.cur, cv: cv.0, to, senderpaddr, count, busy });
+            channels.given_back(channel);
+        });
+        drop(sleepers);
+        own.ghost.update(|g| g.leave(channel));
+        shared.channels.release(own.cpu, channel.0);
+        run_next(own, shared, rs)
+    })
 }
 
 /// The running thread, which is in a queue, goes on with `rs` some day; the first one of the ready queue runs.

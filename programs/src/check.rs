@@ -3,7 +3,7 @@
 use crate::manifest::End;
 use crate::plan::{ExpectedEnd, Group, Plan};
 use abi::report::{self, Ended};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What the console still has to show.
 ///
@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 pub struct Check {
     groups: Vec<(Group, VecDeque<String>)>,
     ends: BTreeMap<u32, ExpectedEnd>,
+    ancestors: BTreeSet<u32>,
 }
 
 /// A difference between what is expected and what the console shows.
@@ -95,6 +96,7 @@ fn describe(end: &report::End) -> String {
     match end {
         report::End::Exited { status } => format!("exited with status {status}"),
         report::End::Stopped { reason, address, .. } => format!("was stopped: {reason} at {address:#x}"),
+        report::End::Killed => "was killed".to_owned(),
     }
 }
 
@@ -104,6 +106,7 @@ fn describe_expected(expected: &ExpectedEnd) -> String {
         End::Exited(status) => format!("exit with status {status}"),
         End::Stopped { reason, at: Some(at) } => format!("a stop by '{reason}' at {at:#x}"),
         End::Stopped { reason, at: None } => format!("a stop by '{reason}'"),
+        End::Killed => "a kill".to_owned(),
     };
     format!("{end} of {}", expected.program)
 }
@@ -115,6 +118,7 @@ fn fits(expected: End, end: report::End) -> bool {
         (End::Stopped { reason: expected, at }, report::End::Stopped { reason, address, .. }) => {
             expected == reason && at.is_none_or(|at| at == address)
         }
+        (End::Killed, report::End::Killed) => true,
         _ => false,
     }
 }
@@ -123,7 +127,7 @@ impl Check {
     /// Expects what a plan does.
     pub fn new(plan: &Plan) -> Check {
         let groups = plan.groups.iter().map(|group| (group.clone(), group.lines.clone().into()));
-        Check { groups: groups.collect(), ends: plan.ends.clone() }
+        Check { groups: groups.collect(), ends: plan.ends.clone(), ancestors: plan.ancestors.clone() }
     }
 
     /// Takes note of a line of the console, without its line feed.
@@ -151,6 +155,7 @@ impl Check {
         let Ended { cpu, thread, name, end } = *ended;
         let program = name.to_owned();
         match self.ends.remove(&thread) {
+            None if self.is_below_ancestor(thread) => Ok(()),
             None => Err(Problem::End { cpu, thread, program, end }),
             Some(expected) if expected.cpu == cpu && expected.program == name && fits(expected.end, end) => Ok(()),
             Some(expected) => {
@@ -158,6 +163,17 @@ impl Check {
                 Err(Problem::WrongEnd { cpu, thread, program, end, expected })
             }
         }
+    }
+
+    /// Whether a thread descends from one of whose descendants nothing is expected.
+    fn is_below_ancestor(&self, mut thread: u32) -> bool {
+        while let Some(parent) = abi::parent(thread) {
+            thread = parent;
+            if self.ancestors.contains(&thread) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether everything that was expected has come.

@@ -14,6 +14,7 @@
 //! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
 //! end = { exited = 0 }            # how each instance ends; or:
 //! # end = { stopped = "bad address", at = "0x0" }   # a text of `abi::Reason`; `at` may be left out
+//! # end = { killed = true }
 //!
 //! # What the instances on one CPU and their descendants print, whole lines, in this order. Nothing else may
 //! # be printed. {cpu} is the CPU's number, {thread} and {quota} are those of its first instance, {{ is {.
@@ -25,6 +26,8 @@
 //! # The programs that each instance starts, and those that these start: [2, 0] is the first child of the
 //! # third child. Each has to be listed.
 //! descendants = [{ path = [0], end = { exited = 7 } }]
+//! # Or they start any number of programs, and nothing is expected of how these end; false if left out.
+//! any_descendants = true
 //! ```
 //!
 //! A program without `start` is only ever started by others.
@@ -73,6 +76,9 @@ pub struct Start {
     /// What each of them starts.
     #[serde(default)]
     pub descendants: Vec<Descendant>,
+    /// They start any number of others, which end anyhow.
+    #[serde(default)]
+    pub any_descendants: bool,
 }
 
 /// A program that an instance starts, directly or not.
@@ -189,6 +195,8 @@ pub enum End {
         /// The address that the console names, if it matters.
         at: Option<u64>,
     },
+    /// Killed.
+    Killed,
 }
 
 /// An expected end as manifests have it.
@@ -198,12 +206,14 @@ struct WrittenEnd {
     exited: Option<u32>,
     stopped: Option<String>,
     at: Option<String>,
+    #[serde(default)]
+    killed: bool,
 }
 
 /// What can be wrong with an expected end.
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
 enum EndError {
-    #[error("an end is {{ exited = STATUS }} or {{ stopped = REASON, at = \"0x...\" }}")]
+    #[error("an end is {{ exited = STATUS }}, {{ stopped = REASON, at = \"0x...\" }} or {{ killed = true }}")]
     Shape,
     #[error("there is no reason '{0}'; the reasons are: {reasons}", reasons = reasons())]
     Reason(String),
@@ -221,12 +231,13 @@ impl TryFrom<WrittenEnd> for End {
 
     fn try_from(written: WrittenEnd) -> Result<End, EndError> {
         match written {
-            WrittenEnd { exited: Some(status), stopped: None, at: None } => Ok(End::Exited(status)),
-            WrittenEnd { exited: None, stopped: Some(text), at } => {
+            WrittenEnd { exited: Some(status), stopped: None, at: None, killed: false } => Ok(End::Exited(status)),
+            WrittenEnd { exited: None, stopped: Some(text), at, killed: false } => {
                 let reason = Reason::from_text(&text).ok_or(EndError::Reason(text))?;
                 let at = at.map(|text| address(&text).ok_or(EndError::Address(text))).transpose()?;
                 Ok(End::Stopped { reason, at })
             }
+            WrittenEnd { exited: None, stopped: None, at: None, killed: true } => Ok(End::Killed),
             _ => Err(EndError::Shape),
         }
     }

@@ -14,6 +14,8 @@ pub struct Plan {
     pub pages: Vec<u64>,
     pub(crate) groups: Vec<Group>,
     pub(crate) ends: BTreeMap<u32, ExpectedEnd>,
+    /// Threads of whose descendants nothing is expected.
+    pub(crate) ancestors: BTreeSet<u32>,
 }
 
 /// Lines that the instances of one `start` on one CPU print in this order.
@@ -80,7 +82,7 @@ impl Plan {
     /// See [`Error`].
     pub fn new<'a>(programs: impl IntoIterator<Item = &'a Program> + Clone, cpus: u32) -> Result<Plan, Error> {
         let boot_list = "# CPU IMAGE QUOTA\n".to_owned();
-        let mut plan = Plan { boot_list, pages: Vec::new(), groups: Vec::new(), ends: BTreeMap::new() };
+        let mut plan = Plan { boot_list, ..Plan::unjudged(String::new()) };
         for cpu in 0..cpus {
             let mut slots = 0..abi::CHILDREN;
             plan.pages.push(0);
@@ -97,7 +99,8 @@ impl Plan {
 
     /// A run of what a boot list says, of which nothing is expected.
     pub fn unjudged(boot_list: String) -> Plan {
-        Plan { boot_list, pages: Vec::new(), groups: Vec::new(), ends: BTreeMap::new() }
+        let (ends, ancestors) = (BTreeMap::new(), BTreeSet::new());
+        Plan { boot_list, pages: Vec::new(), groups: Vec::new(), ends, ancestors }
     }
 
     /// Adds the instances of one `start` on one CPU, in the next slots of its main thread.
@@ -119,6 +122,9 @@ impl Plan {
             self.pages[cpu as usize] += u64::from(quota);
 
             self.expect(cpu, program, thread, start.end);
+            if start.any_descendants {
+                self.ancestors.insert(thread);
+            }
             for descendant in &start.descendants {
                 let Some(thread) = follow(thread, &descendant.path) else {
                     return Err(path_error(program, &descendant.path));

@@ -230,7 +230,7 @@ bugs! {
     };
     a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| {
-            let next = entry::wake_step(cpu, Wake { cv: a.wake[0], left: a.wake[1] })?;
+            let next = entry::wake_step(cpu, Wake { cv: a.wake[0], left: a.wake[1], then: Stage::StartUser })?;
             if let Next::Wake(wake) = &next {
                 acquire_lock_chan(cpu, Cv::<M>(wake.cv).channel())?;
             }

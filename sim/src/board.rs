@@ -246,7 +246,7 @@ impl Board {
     /// The program of `thread` was killed.
     pub(crate) fn killed(&self, cpu: u32, thread: u32) {
         let Some(image) = self.state().live.remove(&thread) else { return };
-        let end = End::Exited { status: u32::MAX };
+        let end = End::Killed;
         self.write_line(&abi::report::Ended { cpu, thread, name: self.name(image), end }.to_string());
         let mut state = self.state();
         state.ends.push(ProgramEnd { cpu, thread, image, end });

@@ -200,6 +200,9 @@ impl System for Sim {
             Event::Stopped { reason, address, rip } => board.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
+    // Between any two steps others may run, and devices are looked at.
+    fn take_interrupts(_: u32) {}
+
     // An idle CPU runs its main thread again and again, and is given the baton less often.
     fn idle(_: u32) {
         board::current().idle();

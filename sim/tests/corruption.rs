@@ -141,11 +141,11 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D22.2", |cpu| cpu.own.ghost.0.seats.set([CHILD, 2], Seat { frame: LOOSE + 1 })),
     ("D22.3", |cpu| cpu.own.ghost.0.lat.update([TABLE], |lat| lat.payer = 1)),
     ("D22.4", |cpu| cpu.own.ghost.0.lat.update([PAGE], |lat| lat.payer = 1)),
-    ("D23.1", |cpu| cpu.own.proc.set([CHILD], Process { state: process::GONE, status: 0 })),
+    ("D23.1", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::GONE)),
     ("D23.1", |cpu| cpu.shared.links.inspect().tcb.update([CHILD], |thread| thread.place = place::GONE)),
-    ("D23.2", |cpu| cpu.own.proc.set([700], Process { state: process::GONE, status: 0 })),
-    ("D23.3", |cpu| cpu.own.proc.set([CHILD], Process { state: process::VACANT, status: 0 })),
-    ("D23.4", |cpu| cpu.own.proc.set([CHILD], Process { state: 3, status: 0 })),
+    ("D23.2", |cpu| cpu.own.proc.update([700], |process| process.state = process::GONE)),
+    ("D23.3", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::VACANT)),
+    ("D23.4", |cpu| cpu.own.proc.update([CHILD], |process| process.state = 3)),
 ];
 
 /// Numbers of the facts that a corrupted CPU 0 breaks.

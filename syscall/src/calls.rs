@@ -1,22 +1,19 @@
 //! The system calls, but for `spawn`, `send` and `recv`.
 use crate::memory::own_page;
-use crate::message::{receive, send, wake_all};
+use crate::message::{receive, send};
 use crate::next::Next;
+use crate::process::{exit, kill};
 use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back, back_with};
 use crate::spawn::{Parent, spawn};
 use crate::stage::{Stage, leave};
-use crate::system::{Event, Question, System};
+use crate::system::{Question, System};
 use crate::unchecked::{Address, Unchecked};
-use abi::{CHANNELS, Call, Error, ThreadState};
+use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
-use layer::channel::Cv;
 use layer::console::cons_buf_read;
 use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
 use layer::container::{container_get_nchildren, container_get_quota, container_get_usage};
-use layer::context::{uctx_get, uctx_set};
-use layer::fields::Context;
-use layer::fields::process::{GONE, LIVE};
-use layer::process::{proc_condemn, proc_reap, proc_state};
+use layer::context::uctx_get;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -44,10 +41,8 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Send => slowly(cpu, send),
         Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
-        Call::Wait => slowly(cpu, |cpu| {
-            let result = wait(cpu)?;
-            back(cpu, result)
-        }),
+        // Its arguments are in the saved registers, where the stage looks for them.
+        Call::Wait => Ok(Next::GoOn(Stage::Wait)),
         Call::Kill => slowly(cpu, kill),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
         Call::Puts => slowly(cpu, |cpu| {
@@ -71,11 +66,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
         }
-        Call::Exit => slowly(cpu, |cpu| {
-            let status = argument(cpu, FIRST)?.any();
-            M::report(cpu, Event::Exited { status });
-            Ok(Next::GoOn(Stage::Exited))
-        }),
+        Call::Exit => slowly(cpu, exit),
     }
 }
 
@@ -156,51 +147,6 @@ fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let (quota, usage) = (container_get_quota(cpu, thread)?, container_get_usage(cpu, thread)?);
     let children = container_get_nchildren(cpu, thread)?;
     back_with(cpu, state, [image, quota, usage, children])
-}
-
-/// `wait(child) -> status`: what a child passed when it ended; what it was given goes back to the caller.
-fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
-    let child = argument(cpu, FIRST)?.any();
-    let state = proc_state(cpu, child)?;
-    if state == LIVE + 1 {
-        return Ok(Err(Error::Ipc));
-    }
-    if state != GONE + 1 {
-        return Ok(Err(Error::InvalId));
-    }
-    if container_get_usage(cpu, child)? != 0 {
-        return Ok(Err(Error::Ipc));
-    }
-    Ok(Ok(proc_reap(cpu, child)?))
-}
-
-/// What a process passes that is killed.
-pub const KILLED: u32 = u32::MAX;
-
-/// `kill(child)`: a child ends, wherever it is.
-///
-/// It goes on with its end when it runs again. Where it may sleep, all are woken, and the others begin again.
-fn kill<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let child = argument(cpu, FIRST)?.any();
-    if proc_state(cpu, child)? != LIVE + 1 {
-        return back(cpu, Err(Error::InvalId));
-    }
-    let stage = cpu.own.kctxt.get([child]).ra;
-    if stage == Stage::Exited as u32 {
-        return back(cpu, Ok(0.into()));
-    }
-    let channel = Unchecked::<M::Word>::new(uctx_get(cpu, child, FIRST.into())?).below(CHANNELS);
-    uctx_set(cpu, child, FIRST.into(), KILLED.into())?;
-    let context = Context { esp: (child + 1) * PAGE_SIZE - 4, ra: (Stage::Exited as u32).into() };
-    proc_condemn(cpu, child, context)?;
-    M::report(cpu, Event::Killed { child });
-    match channel {
-        Some(channel) if stage == Stage::Send as u32 || stage == Stage::Receive as u32 => {
-            answer(cpu, Ok(0.into()))?;
-            wake_all(cpu, Cv(channel))
-        }
-        _ => back(cpu, Ok(0.into())),
-    }
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.

@@ -7,11 +7,11 @@ use crate::next::Next;
 use crate::stage::Stage;
 use crate::system::System;
 use crate::table::Arguments;
-use abi::{CHANNELS, Call, Error};
+use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
 use layer::constants::*;
 use layer::contract::{Cells, mapped};
-use layer::fields::process::LIVE;
+use layer::fields::process::{GONE, LIVE, VACANT};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 
@@ -98,6 +98,18 @@ impl<M: System + Spec> Made<'_, M> {
     /// The caller's saved registers are those of the call: nothing has changed them.
     fn kept(&self, by: By) -> bool {
         self.any >= UCTXT_SIZE || self.register(&self.after, self.any) == self.given(by, self.any)
+    }
+
+    /// Who ran begins to end, and its parent will be told this.
+    fn ends(&self, status: M::Word, cause: Cause) -> bool {
+        let has = |slot: u32, value: M::Word| self.register(&self.after, slot.into()).low() == value;
+        has(slot::EBX, status) && has(slot::EDX, cause.number().into())
+    }
+
+    /// Who ran begins to end because the kernel stops it.
+    fn is_stopped(&self) -> bool {
+        let cause = self.register(&self.after, slot::EDX.into()).low();
+        cause != Cause::Exited.number() && cause != Cause::Killed.number()
     }
 
     /// Nobody sleeps in the queue `q`.
@@ -245,7 +257,10 @@ fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stag
     let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
     match m.next {
         Next::Wake(wake) => {
-            m.stays() && wake.left + 2 == NUM_PROC && m.named(by).is_some_and(|q| wake.cv + SLP_Q == q && made(q))
+            m.stays()
+                && wake.left + 2 == NUM_PROC
+                && wake.then == Stage::StartUser
+                && m.named(by).is_some_and(|q| wake.cv + SLP_Q == q && made(q))
         }
         Next::ToUser(_) => {
             m.stays() && (!m.ended_with(Error::Succ) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
@@ -273,9 +288,6 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Spawn) {
                 child(m, &mut *may);
             }
-            if m.asks_for(Call::Wait) {
-                waiting(m, &mut *may);
-            }
             if m.asks_for(Call::Kill) {
                 killing(m, &mut *may);
             }
@@ -294,10 +306,21 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 return transferred(m, By::Trap, FREE, Stage::Receive);
             }
             match m.next {
-                Next::GoOn(stage) => m.stays() && m.kept(By::Trap) && *stage == Stage::Exited && m.asks_for(Call::Exit),
+                Next::GoOn(Stage::Exited) => {
+                    m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
+                }
+                Next::GoOn(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
+                Next::GoOn(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m),
+                Next::GoOn(_) => false,
                 Next::ToUser(_) | Next::Load(_) => m.stays(),
                 Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
-                Next::Wake(_) => m.stays() && m.asks_for(Call::Kill),
+                Next::Wake(wake) => {
+                    m.stays()
+                        && m.asks_for(Call::Kill)
+                        && kills(m)
+                        && wake.then == Stage::StartUser
+                        && wake.left == NUM_PROC
+                }
             }
         },
     }
@@ -310,13 +333,17 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             page_of::<M>(m.cur(), may);
         },
-        promise: |m| m.stays() && m.kept(By::Trap) && matches!(m.next, Next::ToUser(_) | Next::GoOn(Stage::Exited)),
+        promise: |m| match m.next {
+            Next::ToUser(_) => m.stays() && m.kept(By::Trap),
+            Next::GoOn(Stage::Exited) => m.stays() && m.is_stopped(),
+            _ => false,
+        },
     }
 }
 
 /// `exception`: nothing but the program's registers.
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
-    Effect { frame: trap, promise: |m| m.stays() && m.kept(By::Trap) && matches!(m.next, Next::GoOn(Stage::Exited)) }
+    Effect { frame: trap, promise: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::GoOn(Stage::Exited)) }
 }
 
 /// `interrupt`: who runs.
@@ -350,12 +377,12 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `exited`: what the thread was charged, its registers, its children that have ended, and who runs.
+/// `exited`: what the thread was charged, its registers, its children, and who runs.
 pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
             let cur = m.cur();
-            switch(m, &mut *may);
+            sleep_for_children(m, &mut *may);
             registers::<M>(cur, &mut *may);
             may("AC", "usage", &[cur]);
             may("AC.charged", "", &[cur]);
@@ -369,45 +396,88 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             for field in ["AC", "proc"] {
                 may(field, "ended", &[cur]);
             }
+            for field in ["kctxt", "uctxt", "uctxt.kind"] {
+                may(field, "child", &[cur]);
+            }
+            // Its quota, where it reaps itself.
+            let parent = m.before.own.ac.get([cur]).parent;
+            if parent <= TOTAL_CPU {
+                may("AC", "quota", &[cur]);
+                may("AC", "usage", &[parent]);
+            }
         },
         promise: |m| match m.next {
             Next::GoOn(stage) => m.stays() && *stage == Stage::Exited,
+            Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC,
             Next::Switch(_) => {
-                m.saved(Stage::Exited)
-                    && (m.cur() == m.before.own.cpu + 1 || {
-                        // It is gone with nothing; or its children have something.
-                        let after = m.after.own.ac.get([m.cur()]);
-                        if m.after.own.proc.get([m.cur()]).state != LIVE {
-                            after.usage == 0 && m.after.ghost.charged.get([m.cur()]).pages == 0
-                        } else {
-                            after.usage != 0
-                        }
-                    })
+                let after = m.after.own.ac.get([m.cur()]);
+                let is_gone = m.after.own.proc.get([m.cur()]).state != LIVE;
+                // Who is gone uses nothing.
+                m.saved(Stage::Exited) && (!is_gone || after.usage == 0)
             }
             _ => false,
         },
     }
 }
 
-/// `wait`: a child that has ended, and the caller's quota.
-fn waiting<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    may("AC", "usage", &[m.cur()]);
-    for field in ["AC", "proc"] {
-        may(field, "ended", &[m.cur()]);
+/// Who ran sleeps where parents wait for their children, or leaves the CPU.
+fn sleep_for_children<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
+    sleep(m, &mut *may);
+    channel::<M>(m.before.own.cpu + CHANNELS + SLP_Q, may);
+}
+
+/// `wait`: a child that has ended, the caller's quota and registers, and who runs.
+pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
+    Effect {
+        frame: |m, may| {
+            mode::<M>(&mut *may);
+            registers::<M>(m.cur(), &mut *may);
+            sleep_for_children(m, &mut *may);
+            may("AC", "usage", &[m.cur()]);
+            for field in ["AC", "proc"] {
+                may(field, "ended", &[m.cur()]);
+            }
+        },
+        promise: |m| match m.next {
+            Next::ToUser(_) => m.stays() && (!m.ended_with(Error::Succ) || has_reaped(m)),
+            Next::Switch(_) => !m.stays() && m.saved(Stage::Wait) && m.kept(By::Stage),
+            _ => false,
+        },
     }
 }
 
-/// `kill`: a child's contexts, and whoever sleeps where it may.
+/// The caller was told of a child that had ended, and that child has nothing any more.
+fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let told = |slot: u32| m.register(&m.after, slot.into()).low();
+    let (child, named) = (told(slot::EBX), m.argument(By::Stage, slot::EBX));
+    child < NUM_PROC && (named == 0 || child == named) && {
+        let (before, after) = (m.before.own.proc.get([child]), m.after.own.proc.get([child]));
+        let [quota, left] = [&m.before, &m.after].map(|v| v.own.ac.get([child]).quota);
+        let [usage, now] = [&m.before, &m.after].map(|v| v.own.ac.get([m.cur()]).usage);
+        before.state == GONE
+            && after.state == VACANT
+            && told(slot::R10) == before.status
+            && told(slot::EDX) == before.cause
+            && left == 0
+            && now + quota == usage
+    }
+}
+
+/// `kill`: a child's contexts.
 fn killing<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     for field in ["kctxt", "uctxt", "uctxt.kind"] {
         may(field, "child", &[m.cur()]);
     }
-    for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-        may(scalar, "", &[]);
-    }
-    for field in ["tcb", "tcb.next"] {
-        may(field, "", &[]);
-    }
+}
+
+/// The caller has killed the child that it named: it goes on with its end, and kills its children in it.
+fn kills<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let child = m.argument(By::Trap, slot::EBX);
+    child < NUM_PROC
+        && m.ended_with(Error::Succ)
+        && m.before.own.proc.get([child]).state == LIVE
+        && m.after.own.kctxt.get([child]).ra == Stage::Exited as u32
+        && m.after.own.uctxt.get([child, slot::ESI.into()]).value.low() == 0
 }
 
 /// `send`: the caller's page map and quota, and one channel with its message.
@@ -427,7 +497,6 @@ pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
 pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |_, may| {
-            mode::<M>(&mut *may);
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
                 may(scalar, "", &[]);
             }
@@ -436,11 +505,12 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
             }
         },
         promise: |m| {
-            let [cv, left] = m.arguments.wake;
+            let [cv, left, then] = m.arguments.wake;
+            let then = |stage| if then == 0 { stage == Stage::StartUser } else { stage == Stage::Exited };
             m.stays()
                 && match m.next {
-                    Next::ToUser(_) => left == 0 || m.nobody_sleeps(cv + SLP_Q),
-                    Next::Wake(wake) => wake.cv == cv && left > 0 && wake.left + 1 == left,
+                    Next::GoOn(stage) => then(*stage) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
+                    Next::Wake(wake) => then(wake.then) && wake.cv == cv && left > 0 && wake.left + 1 == left,
                     _ => false,
                 }
         },

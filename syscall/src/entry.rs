@@ -6,25 +6,19 @@ use crate::calls::{dispatch, slowly};
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
 use crate::next::Next;
-use crate::registers::{FIRST, SECOND, argument};
+use crate::process::{end, stop, stop_at_fault, wait};
 use crate::spawn::{Parent, spawn};
-use crate::stage::{Stage, is_main, leave, saved};
-use crate::system::{Event, System};
+use crate::stage::{Stage, leave};
+use crate::system::System;
 use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
 use domain::Map;
-use layer::constants::{ADR_LOW, perm, slot};
-use layer::container::container_get_usage;
-use layer::context::uctx_set;
-use layer::fields::process::GONE;
-use layer::page_table::{pt_free_pde, pt_next_pde, pt_rmv};
-use layer::process::{
-    proc_exit_user, proc_exit_user2, proc_first, proc_reap, proc_start_user, sched_init, thread_exit,
-};
+use layer::constants::{perm, slot};
+use layer::process::{proc_exit_user, proc_exit_user2, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::{Resume, get_cpu_id, get_curid};
-use layer::trap::{trap_get, trap_set};
+use layer::trap::trap_get;
 
 pub use crate::message::wake_step;
 pub use crate::spawn::load_step;
@@ -110,6 +104,7 @@ pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, S
         Stage::Exited => slowly(cpu, end),
         Stage::Send => slowly(cpu, send),
         Stage::Receive => slowly(cpu, receive),
+        Stage::Wait => slowly(cpu, wait),
     }
 }
 
@@ -128,57 +123,4 @@ fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         M::idle(me);
     }
     Ok(next)
-}
-
-/// The running thread's program has ended: it gives back a page or a page table, of those that are left the first, and goes on with
-/// that; then it is gone. What its children have it gets back when they have ended, for which it waits.
-///
-/// How far it has come is in its registers, which no program needs any more.
-///
-/// # Errors
-/// None in kernel mode.
-fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    if is_main(cpu)? {
-        return leave(cpu, Stage::Exited);
-    }
-    let cur = get_curid(cpu)?;
-    let child = proc_first(cpu, GONE.into())?;
-    if child != 0 && container_get_usage(cpu, child)? == 0 {
-        proc_reap(cpu, child)?;
-        return Ok(Next::GoOn(Stage::Exited));
-    }
-    let from = Address::<M>::in_window(argument(cpu, SECOND)?).map_or(ADR_LOW.into(), |address| address.word());
-    let at = pt_next_pde(cpu, cur, from)?;
-    if at != 0 {
-        let mapped = pt_free_pde(cpu, cur, at)?;
-        if mapped != 0 {
-            pt_rmv(cpu, cur, mapped)?;
-        }
-        uctx_set(cpu, cur, SECOND.into(), if mapped != 0 { mapped } else { at })?;
-        return Ok(Next::GoOn(Stage::Exited));
-    }
-    if from != ADR_LOW {
-        // Once more from the beginning: where it began, nothing says.
-        uctx_set(cpu, cur, SECOND.into(), ADR_LOW.into())?;
-        return Ok(Next::GoOn(Stage::Exited));
-    }
-    if container_get_usage(cpu, cur)? != 0 {
-        // Its children use the rest.
-        return leave(cpu, Stage::Exited);
-    }
-    let status = argument(cpu, FIRST)?.any();
-    let context = saved(cpu, Stage::Exited)?;
-    Ok(Next::Switch(thread_exit(cpu, status, context)?))
-}
-
-/// Stops the running program at the fault in `ti`.
-fn stop_at_fault<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason) -> Result<Next<M>, Stuck> {
-    let (address, rip) = (trap_get(cpu)?, trap_set(cpu)?);
-    stop(cpu, reason, address, rip)
-}
-
-/// Stops the running program; all others go on.
-fn stop<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason, address: M::Wide, rip: M::Wide) -> Result<Next<M>, Stuck> {
-    M::report(cpu, Event::Stopped { reason, address, rip });
-    Ok(Next::GoOn(Stage::Exited))
 }

@@ -29,4 +29,5 @@ pub mod unchecked;
 
 mod calls;
 mod memory;
+mod process;
 mod registers;

@@ -28,10 +28,7 @@ pub(crate) const FREE: u32 = 0;
 /// for a sender (1), is never seen: who finds room fills it before it gives the lock back.
 pub(crate) const FILLED: u32 = 2;
 
-/// The condition variable on which programs sleep that have ended: no program can name its channel (P44).
-pub(crate) const ENDED: u32 = NUM_CV - 1;
-
-const _: () = assert!(CHANNELS <= ENDED && abi::MESSAGE_WORDS == MAX_WORDS);
+const _: () = assert!(abi::MESSAGE_WORDS == MAX_WORDS);
 
 /// Those who sleep on a condition variable are being woken. It cannot be copied and must be used up.
 #[must_use]
@@ -41,6 +38,8 @@ pub struct Wake<M: Machine> {
     pub cv: M::Word,
     /// How many of them there can be left.
     pub left: M::Word,
+    /// What the running thread goes on with.
+    pub then: Stage,
 }
 
 impl<M: Spec> Wake<M> {
@@ -50,16 +49,16 @@ impl<M: Spec> Wake<M> {
     }
 }
 
-/// Wakes one thread; when there is none left, the running thread's program goes on.
+/// Wakes one thread; when there is none left, the running thread goes on.
 ///
 /// # Errors
 /// None in a state in which the wake-up is [ready](Wake::ready).
 pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<M>, Stuck> {
-    let Wake { cv, left } = wake;
+    let Wake { cv, left, then } = wake;
     if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
-        return Ok(Next::ToUser(proc_start_user2(cpu)?));
+        return Ok(Next::GoOn(then));
     }
-    Ok(Next::Wake(Wake { cv, left: left - 1 }))
+    Ok(Next::Wake(Wake { cv, left: left - 1, then }))
 }
 
 /// All who sleep on `cv` now are woken. They are at most so many as there are threads, and who comes later is behind them in
@@ -67,11 +66,11 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
 ///
 /// Mostly it is nobody, or one: the first two are woken at once, and the others step by step.
 #[inline(always)]
-pub(crate) fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
+fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
     if thread_wakeup(cpu, cv)? == 0 || thread_wakeup(cpu, cv)? == 0 {
         return Ok(Next::ToUser(proc_start_user2(cpu)?));
     }
-    Ok(Next::Wake(Wake { cv: cv.0, left: M::Word::from(NUM_PROC) - 2 }))
+    Ok(Next::Wake(Wake { cv: cv.0, left: M::Word::from(NUM_PROC) - 2, then: Stage::StartUser }))
 }
 
 /// The arguments of both calls, checked as far as they can be without a look at the page map.

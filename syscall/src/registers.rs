@@ -21,7 +21,7 @@ pub(crate) const THIRD: u32 = slot::EDX;
 /// The slot of the fourth argument.
 pub(crate) const FOURTH: u32 = slot::ESI;
 /// The slot of the fifth result.
-const FIFTH: u32 = slot::EDI;
+pub(crate) const FIFTH: u32 = slot::EDI;
 
 /// What the caller has in `slot`.
 #[inline(always)]

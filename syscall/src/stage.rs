@@ -23,6 +23,8 @@ pub enum Stage {
     Send = 3,
     /// It receives a message, from the beginning.
     Receive = 4,
+    /// It waits for a child, from the beginning.
+    Wait = 5,
 }
 
 const _: () = assert!(Stage::ALL.len() == STAGES as usize);
@@ -32,10 +34,12 @@ const _: () =
 const _: () = assert!(Stage::Exited as u32 == ThreadState::Ended as u32 && STAGES == ThreadState::Running as u32);
 const _: () = assert!(Stage::Send as u32 == ThreadState::Sending as u32);
 const _: () = assert!(Stage::Receive as u32 == ThreadState::Receiving as u32);
+const _: () = assert!(Stage::Wait as u32 == ThreadState::Waiting as u32);
 
 impl Stage {
     /// Every stage, in the order of its number.
-    pub const ALL: [Stage; 5] = [Stage::StartUser, Stage::Main, Stage::Exited, Stage::Send, Stage::Receive];
+    pub const ALL: [Stage; 6] =
+        [Stage::StartUser, Stage::Main, Stage::Exited, Stage::Send, Stage::Receive, Stage::Wait];
 
     /// The stage that a saved context goes on with.
     ///

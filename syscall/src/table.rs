@@ -27,8 +27,8 @@ pub struct Arguments<M: System> {
     pub parent: Parent,
     /// Child, image and next page of a [`Load`].
     pub load: [M::Word; 3],
-    /// Condition variable and rest of a [`Wake`].
-    pub wake: [M::Word; 2],
+    /// Condition variable and rest of a [`Wake`], and whether the running thread goes on in its program afterwards (0) or ends.
+    pub wake: [M::Word; 3],
 }
 
 impl<M: System> Arguments<M> {
@@ -40,8 +40,8 @@ impl<M: System> Arguments<M> {
 
     /// The wake-up that they speak of.
     fn wake(&self) -> Wake<M> {
-        let [cv, left] = self.wake;
-        Wake { cv, left }
+        let [cv, left, then] = self.wake;
+        Wake { cv, left, then: if then == 0 { Stage::StartUser } else { Stage::Exited } }
     }
 }
 
@@ -69,7 +69,7 @@ impl<M: System + Spec> Clone for Row<M> {
 impl<M: System + Spec> Copy for Row<M> {}
 
 /// Every entry and every step.
-pub fn rows<M: System + Spec>() -> [Row<M>; 11] {
+pub fn rows<M: System + Spec>() -> [Row<M>; 12] {
     let trap = |name, run: Run<M>, effect| Row { name, ready: |v, _| is_user(v), run, effect };
     let step = |name, run: Run<M>, effect| Row { name, ready: |v, _| is_kernel(v), run, effect };
     [
@@ -82,6 +82,7 @@ pub fn rows<M: System + Spec>() -> [Row<M>; 11] {
         step("exited", |cpu, _| go_on(cpu, Stage::Exited), effect::exited()),
         step("send", |cpu, _| go_on(cpu, Stage::Send), effect::send()),
         step("receive", |cpu, _| go_on(cpu, Stage::Receive), effect::receive()),
+        step("wait", |cpu, _| go_on(cpu, Stage::Wait), effect::wait()),
         Row { ready: |v, a| a.wake().ready(v), ..step("wake", |cpu, a| wake_step(cpu, a.wake()), effect::wake()) },
         Row { ready: |v, a| a.load().ready(v), ..step("load", |cpu, a| load_step(cpu, a.load()), effect::load()) },
     ]

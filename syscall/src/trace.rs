@@ -54,7 +54,7 @@ impl<M: System + Domain<Word = u32, Wide = u64>> fmt::Display for Report<'_, '_,
         let own = &self.cpu.own;
         write!(formatter, "{}", Ended { cpu: own.cpu, thread: own.cur, name: self.name, end: self.end })?;
         match self.end {
-            End::Exited { .. } => Ok(()),
+            End::Exited { .. } | End::Killed => Ok(()),
             End::Stopped { .. } => self.trace(formatter),
         }
     }

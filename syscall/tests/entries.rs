@@ -280,7 +280,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         reason: Reason::DivideError,
         parent: Parent::Program,
         load,
-        wake: [5, 3],
+        wake: [5, 3, 0],
     };
     let ready = |cpu: &mut Cpu<'_, Sim>, load| {
         let mut ready = Vec::new();
@@ -298,7 +298,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     };
     assert_eq!(ready(&mut cpu, [10, 0, 0]), ["system_call", "page_fault", "exception", "interrupt"]);
     let Next::Switch(_) = begin(&mut cpu, YIELD, [0, 0]) else { panic!("a yield switches") };
-    let steps = ["start_user", "main", "exited", "send", "receive", "wake"];
+    let steps = ["start_user", "main", "exited", "send", "receive", "wait", "wake"];
     assert_eq!(ready(&mut cpu, [10, 0, 0]), [&steps[..], &["load"]].concat());
     // A thread that is not there, and the kernel's own.
     assert_eq!(ready(&mut cpu, [11, 0, 0]), steps);

@@ -1,7 +1,7 @@
 //! System calls: the stub, and a typed function for each call.
 
 use crate::channel::Page;
-use abi::{Call, Error, ThreadState};
+use abi::{Call, Cause, Error, ThreadState};
 use core::arch::asm;
 
 /// What a system call takes and gives: the registers of [`abi`]'s convention, in its order.
@@ -186,7 +186,7 @@ pub struct ThreadInfo {
     pub quota: u32,
     /// Pages that it uses, the quotas of its children included.
     pub usage: u32,
-    /// Programs that it has started.
+    /// Children that it has had at a time, at most.
     pub children: u32,
 }
 
@@ -204,18 +204,61 @@ pub fn thread_info(thread: u32) -> Result<ThreadInfo, Error> {
     Ok(ThreadInfo { state, image: (image != u32::MAX).then_some(image), quota, usage, children })
 }
 
-/// What a child passed when it ended; what it was given comes back.
-///
-/// # Errors
-/// [`Error::InvalId`] if it is no child of the caller's that runs or has ended, [`Error::Ipc`] if it has not ended.
-pub fn wait(child: u32) -> Result<u32, Error> {
-    call(Call::Wait, child, 0)
+/// How a child has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// Its thread number, which the next child may have.
+    pub child: u32,
+    /// What it passed, where it called `exit`.
+    pub status: u32,
+    /// Why it ended.
+    pub cause: Cause,
 }
 
-/// Ends a child.
+/// Waits until `child` has ended, and all that descend from it. What it was given is the caller's again.
 ///
 /// # Errors
-/// [`Error::InvalId`] if it is no child of the caller's that runs.
+/// [`Error::InvalId`] if it is no child of the caller's, or one that was waited for.
+pub fn wait(child: u32) -> Result<Ended, Error> {
+    // 0, which the kernel takes for any, is nobody's child.
+    if child == 0 { Err(Error::InvalId) } else { wait_for(child, true) }
+}
+
+/// As [`wait`], but never waits: [`Error::Ipc`] if the child has not ended.
+///
+/// # Errors
+/// Those of [`wait`], and [`Error::Ipc`].
+pub fn try_wait(child: u32) -> Result<Ended, Error> {
+    if child == 0 { Err(Error::InvalId) } else { wait_for(child, false) }
+}
+
+/// Waits until some child has ended.
+///
+/// # Errors
+/// [`Error::InvalId`] if the caller has no child left.
+pub fn wait_any() -> Result<Ended, Error> {
+    wait_for(0, true)
+}
+
+/// As [`wait_any`], but never waits.
+///
+/// # Errors
+/// Those of [`wait_any`], and [`Error::Ipc`] if no child has ended.
+pub fn try_wait_any() -> Result<Ended, Error> {
+    wait_for(0, false)
+}
+
+fn wait_for(child: u32, wait: bool) -> Result<Ended, Error> {
+    // SAFETY: the call writes to no memory.
+    let [child, status, cause, ..] = unsafe { all_results(Call::Wait, [child, wait.into(), 0, 0]) }?;
+    let Some(cause) = Cause::from_number(cause) else { panic!("child {child} ended for the unknown cause {cause}") };
+    Ok(Ended { child, status, cause })
+}
+
+/// Ends a child, wherever it is, and all that descend from it. It has ended when [`wait`] says so.
+///
+/// # Errors
+/// [`Error::InvalId`] if it is no child of the caller's, or has ended.
 pub fn kill(child: u32) -> Result<(), Error> {
     call(Call::Kill, child, 0).map(drop)
 }

@@ -4,7 +4,8 @@
 //!   `system_call` or `entry` hook runs on the empty kernel stack. If `system_call` returns, the same program goes on at once.
 //! * From ring 3 in compatibility mode, by `syscall`, if ever a program could get there: the stub makes it the exception that
 //!   an invalid opcode is.
-//! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and only there.
+//! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and where a CPU that works on in the kernel lets
+//!   those in that wait ([`take_interrupts`]), and only there.
 //! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
 //!   ring 0, where nothing may go wrong: [`report`] has the last word.
 //!
@@ -170,7 +171,17 @@ pub fn wait_for_interrupt() {
     unsafe { stub() }
 }
 
-/// An interrupt has ended a halt.
+/// Lets in the interrupts that wait: [`interrupt::accept`] deals with each.
+pub fn take_interrupts() {
+    unsafe extern "C" {
+        #[link_name = "take_interrupts"]
+        fn stub();
+    }
+    // SAFETY: as in `wait_for_interrupt`.
+    unsafe { stub() }
+}
+
+/// An interrupt has ended a halt, or was let in.
 extern "C" fn in_halt(vector: u8) {
     interrupt::accept(vector);
 }

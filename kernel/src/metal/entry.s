@@ -1,6 +1,6 @@
 // Ways into the kernel and out of it. See entry.rs for who may come here when.
 //
-// Interrupts are off throughout, but for the halt of an idle CPU. Every gate switches to a stack of the interrupt stack table, whose top
+// Interrupts are off throughout, but for the halt of an idle CPU and where they are let in. Every gate switches to a stack of the interrupt stack table, whose top
 // 16 bytes hold the address of the CPU's block: a stack of that table knows its CPU whatever GS holds.
 
 // What a gate's stub leaves on the stack: vector, error code, then what the processor pushed: rip, cs,
@@ -88,14 +88,18 @@ trap:
     pop qword ptr [rdi + 8 * 16]    // ss
     jmp gate
 
-// From ring 0: an interrupt that ends a halt, or a bug.
+// From ring 0: an interrupt that ends a halt or that is let in, or a bug.
 in_kernel:
     push rax
     lea rax, [rip + halted]
     cmp [rsp + 8 * 3], rax
+    je from_call
+    lea rax, [rip + taken]
+    cmp [rsp + 8 * 3], rax
+from_call:
     pop rax
     jne fatal
-    pop rdi                         // vector; of a halt, a caller's registers are all that matters
+    pop rdi                         // vector; of a call, a caller's registers are all that matters
     movzx edi, dil                  // the error code below keeps the stack aligned for the call
     call {in_halt}
     add rsp, 8
@@ -108,6 +112,16 @@ wait_for_interrupt:
     sti
     hlt
 halted:
+    cli
+    ret
+
+// void take(): lets interrupts in that wait, one behind the other, and goes on. The processor looks for them only after the
+// instruction behind `sti`, and there each of them comes back to.
+.globl take_interrupts
+take_interrupts:
+    sti
+    nop
+taken:
     cli
     ret
 

@@ -82,7 +82,19 @@ fn given_back<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
         && after.quota == before.quota
         && s.after.at.frames.get([page]).is_free()
         && matches!(s.after.ghost.pperm.get([page]), FrameUse::Undef)
-        && !matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
+        && is_paid(&s.before, n, page)
+        && takes_seat(s, n).is_some_and(|last| is_paid(&s.before, n, last))
+}
+
+/// Frame `page` is charged to container `n`.
+fn is_paid<M: Spec>(v: &View<'_, M>, n: M::Word, page: M::Word) -> bool {
+    !matches!(v.ghost.pperm.get([page]), FrameUse::Undef) && v.ghost.lat.get([page]).payer == n
+}
+
+/// The frame that takes the seat of one that container `n` gives back: the last one that is charged to it.
+fn takes_seat<M: Spec>(s: &Step<'_, M>, n: M::Word) -> Option<M::Word> {
+    let pages = s.before.ghost.charged.get([n]).pages;
+    (pages > 0).then(|| s.before.ghost.seats.get([n, pages - 1]).frame)
 }
 
 /// What giving back a page of container `n` may write.
@@ -90,10 +102,8 @@ fn return_of<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word, may: Cells<'_,
     allocation::<M>(n, page, &mut *may);
     may("AT.cursor", "", &[]);
     may("HP.defined", "", &[page]);
-    // The page that takes its seat.
-    let last = s.before.ghost.charged.get([n]).pages;
-    if last > 0 {
-        may("LAT", "seat", &[s.before.ghost.seats.get([n, last - 1]).frame]);
+    if let Some(last) = takes_seat(s, n) {
+        may("LAT", "seat", &[last]);
     }
 }
 
@@ -414,7 +424,15 @@ pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
             let [n, va, ..] = s.arguments.words;
             mapped(&s.after, n, va).is_none()
                 && match mapped(&s.before, n, va) {
-                    Some((page, _)) => s.answer.word() == page && page != 0 && given_back(s, n, page),
+                    Some((page, _)) => {
+                        s.answer.word() == page
+                            && page != 0
+                            && given_back(s, n, page)
+                            && match s.before.own.dirs.get([n, pdx::<M>(va)]) {
+                                Pde::Table { frame } => is_paid(&s.before, n, frame),
+                                _ => false,
+                            }
+                    }
                     None => s.answer.word() == 0,
                 }
         },
@@ -477,6 +495,41 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
             }
         },
     }
+}
+
+pub(crate) fn pt_next_pte<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| page_table::pt_next_pte(cpu, a.words[0], a.words[1]).map(Answer::Word),
+        |v, a| {
+            let [n, va, ..] = a.words;
+            let i = pdx::<M>(va);
+            is_pt_arg(v, a)
+                && v.ghost.init.holds()
+                && v.ghost.dirs_defined.get([n, i]).defined.holds()
+                && match v.own.dirs.get([n, i]) {
+                    Pde::Id => false,
+                    Pde::UnPresent => true,
+                    Pde::Table { frame } => {
+                        frame < MAX_PAGE
+                            && matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+                    }
+                }
+        },
+        can_map,
+        |s| {
+            let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
+            let i = pdx::<M>(va);
+            if next != 0 {
+                return pdx::<M>(next) == i && in_window::<M>(next) && mapped(&s.before, n, next).is_some();
+            }
+            match s.before.own.dirs.get([n, i]) {
+                Pde::Table { frame } => {
+                    any >= M::Geometry::ENTRIES || matches!(s.before.own.tables.get([frame, any]), Pte::UnPresent)
+                }
+                _ => true,
+            }
+        },
+    )
 }
 
 pub(crate) fn pt_next_pde<M: Spec>() -> Contract<M> {

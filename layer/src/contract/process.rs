@@ -311,16 +311,11 @@ pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
         requires: |v, a| in_kernel(v, a) && can_reap(v, a.words[0]),
         promise: |s| {
             let child = s.arguments.words[0];
-            let (before, after) = (s.before.own.ac.get([child]), s.after.own.ac.get([child]));
-            let [parent, now] = [&s.before, &s.after].map(|v| v.own.ac.get([v.own.cur]));
-            s.answer.word() == s.before.own.proc.get([child]).status
+            is_my_child(&s.before, child)
+                && s.before.own.proc.get([child]).state == GONE
+                && s.answer.word() == s.before.own.proc.get([child]).status
                 && s.after.own.proc.get([child]).state == VACANT
-                && after.quota == 0
-                && after.usage == 0
-                && after.used.holds()
-                && now.usage + before.quota == parent.usage
-                && now.quota == parent.quota
-                && now.nchildren == parent.nchildren
+                && is_reaped(s, child)
         },
         frame: |s, may| {
             let child = s.arguments.words[0];
@@ -329,6 +324,25 @@ pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
             may("proc", "state", &[child]);
         },
     }
+}
+
+/// It is as if the process of container `i` had never been: its parent has its quota, no frame is charged to it, and its page map
+/// has no page table.
+fn is_reaped<M: Spec>(s: &Step<'_, M>, i: M::Word) -> bool {
+    let (before, after) = (s.before.own.ac.get([i]), s.after.own.ac.get([i]));
+    let [parent, now] = [&s.before, &s.after].map(|v| v.own.ac.get([before.parent]));
+    after.quota == 0
+        && after.usage == 0
+        && after.used.holds()
+        && now.usage + before.quota == parent.usage
+        && now.quota == parent.quota
+        && now.nchildren == parent.nchildren
+        && s.after.ghost.charged.get([i]).pages == 0
+        && (s.any[0] >= MAX_PAGE
+            || matches!(s.after.ghost.pperm.get([s.any[0]]), FrameUse::Undef)
+            || s.after.ghost.lat.get([s.any[0]]).payer != i)
+        && (s.any[1] >= <M::Geometry as domain::Geometry>::DIRS
+            || !matches!(s.after.own.dirs.get([i, s.any[1]]), Pde::Table { .. }))
 }
 
 /// A child of the running thread.
@@ -375,20 +389,29 @@ fn is_child<M: Spec>(v: &View<'_, M>, i: M::Word) -> bool {
 pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| {
-            process::thread_exit(cpu, a.words[0], a.context).map(|resume| Answer::Resume(resume.into_context()))
+            process::thread_exit(cpu, a.words[0], a.words[1], a.context)
+                .map(|resume| Answer::Resume(resume.into_context()))
         },
         premise: |_, a| a.context.ra < STAGES,
         guard: |v, a| {
             let cur = v.own.cur;
-            hkpt_init(v, a) && cur > TOTAL_CPU && v.own.ac.get([cur]).used.holds() && v.own.ready.head != NO_THREAD
+            let container = v.own.ac.get([cur]);
+            hkpt_init(v, a)
+                && cur > TOTAL_CPU
+                && container.used.holds()
+                && container.usage == 0
+                && v.own.ready.head != NO_THREAD
         },
-        requires: |v, a| in_kernel(v, a) && v.own.cur > TOTAL_CPU,
+        requires: |v, a| in_kernel(v, a) && v.own.cur > TOTAL_CPU && v.own.ac.get([v.own.cur]).usage == 0,
         promise: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (ended, next) = (s.before.own.cur, s.after.own.cur);
             let process = s.after.own.proc.get([ended]);
-            process.state == GONE
+            let reaps_itself = s.before.own.ac.get([ended]).parent <= TOTAL_CPU;
+            (if reaps_itself { process.state == VACANT && is_reaped(s, ended) } else { process.state == GONE })
                 && process.status == s.arguments.words[0]
+                && process.cause == s.arguments.words[1]
+                && s.after.own.ac.get([ended]).usage == 0
                 && s.after.own.kctxt.get([ended]).ra == s.arguments.context.ra
                 && s.after.threads.tcb.get([ended]).place == place::GONE
                 && next == s.before.own.ready.head
@@ -401,6 +424,11 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
             may("cid", "", &[]);
             may("kctxt", "", &[cur]);
             may("proc", "", &[cur]);
+            let parent = s.before.own.ac.get([cur]).parent;
+            if parent <= TOTAL_CPU {
+                may("AC", "quota", &[cur]);
+                may("AC", "usage", &[parent]);
+            }
             for scalar in ["rdy.head", "rdy.tail", "rdy.lo"] {
                 may(scalar, "", &[]);
             }
@@ -481,7 +509,7 @@ pub(crate) fn proc_first<M: Spec>() -> Contract<M> {
             let (state, child, any) = (s.arguments.words[0], s.answer.word(), s.any[0]);
             let is = |child| {
                 let now = s.before.own.proc.get([child]).state;
-                if state == GONE { now == GONE } else { now == VACANT }
+                if state == LIVE || state == GONE { now == state } else { now == VACANT }
             };
             if child != 0 {
                 return is_my_child(&s.before, child) && is(child);

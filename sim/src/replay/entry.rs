@@ -26,7 +26,7 @@ use syscall::table::{Arguments, Row, rows};
 /// The names of the arguments that a load has.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];
 /// The names of the arguments that a wake-up has.
-pub const WAKE: [&str; 2] = ["cv", "left"];
+pub const WAKE: [&str; 3] = ["cv", "left", "then"];
 
 /// An entry to be made: it counts on the whole invariant, and is to keep it.
 #[derive(Clone, Copy)]
@@ -54,7 +54,7 @@ impl Witness {
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 3],
-            wake: [0; 2],
+            wake: [0; 3],
         };
         for (name, &value) in &self.arguments {
             let none = || WitnessError::NoSuch(name.clone());

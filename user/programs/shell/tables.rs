@@ -53,6 +53,7 @@ fn word(state: ThreadState) -> &'static str {
         ThreadState::Ended => "ended",
         ThreadState::Sending => "sending",
         ThreadState::Receiving => "receiving",
+        ThreadState::Waiting => "waiting",
         ThreadState::Running => "running",
     }
 }

@@ -148,7 +148,7 @@ impl Ledger {
     pub fn killed(&self, cpu: u32, thread: u32) {
         let image = self.images[thread as usize].swap(NO_PROGRAM, Ordering::Relaxed);
         if image != NO_PROGRAM {
-            let end = End::Exited { status: u32::MAX };
+            let end = End::Killed;
             say!("{}", abi::report::Ended { cpu, thread, name: self.name(image), end });
             self.one_less(cpu);
         }

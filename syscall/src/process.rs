@@ -1,0 +1,280 @@
+//! How processes end: `exit`, `wait`, `kill`, and the steps in which an ended process gives everything back.
+//!
+//! The steps of an ended process are a stage, [`Stage::Exited`]. Each gives back one page or one page table, or reaps one child.
+//! How far it has come is in the process's saved registers ([`mod@progress`]), which its program needs no more. Nothing relies on
+//! them: whatever they hold, no step is stuck, and a process is gone only when it uses nothing.
+//!
+//! Who waits for a child sleeps on the condition variable of its CPU that programs cannot name ([`ended`]). Whoever is about to be
+//! gone wakes all who sleep there, and each looks again. A parent and its children are on one CPU, and nothing of that CPU comes
+//! between the wake-up and the end, so no end is missed.
+//!
+//! A child that is killed goes on with its end when it runs again. It is on the killer's CPU, so it does not run meanwhile: it
+//! is ready, pending or asleep. One that sleeps is woken with all others on its channel, which begin again. No lock is lost, since
+//! threads are switched only where they hold none. The end of a killed process kills its children, and so on.
+use crate::message::Wake;
+use crate::next::Next;
+use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back};
+use crate::stage::{Stage, is_main, leave, saved, sleep};
+use crate::system::{Event, System};
+use crate::unchecked::{Address, Unchecked};
+use abi::{CHANNELS, Cause, Error, Reason};
+use domain::{Map, Wide};
+use layer::channel::{Cv, acquire_lock_chan};
+use layer::constants::{ADR_LOW, MAX_CHILDREN, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::container::container_get_usage;
+use layer::context::{uctx_get, uctx_set};
+use layer::fields::Context;
+use layer::fields::process::{GONE, LIVE};
+use layer::page_table::{pt_free_pde, pt_next_pde, pt_next_pte, pt_rmv};
+use layer::process::{proc_condemn, proc_first, proc_reap, proc_state, thread_exit};
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use layer::thread::{get_cpu_id, get_curid};
+use layer::trap::{trap_get, trap_set};
+
+const _: () = assert!(CHANNELS + TOTAL_CPU <= NUM_CV, "each CPU has a condition variable that programs cannot name");
+
+/// What an ended process has in its saved registers.
+mod progress {
+    use super::*;
+
+    /// What its parent is told.
+    pub const STATUS: u32 = FIRST;
+    /// The number of a [`Cause`].
+    pub const CAUSE: u32 = THIRD;
+    /// Where in its page map it has come to; [`DONE`] when it has been through.
+    pub const ADDRESS: u32 = SECOND;
+    /// Its page map is empty.
+    pub const DONE: u32 = 0;
+    /// Which child it kills next; `MAX_CHILDREN` where it kills none.
+    pub const CHILD: u32 = FOURTH;
+    /// Steps until others have their turn.
+    pub const STEPS: u32 = FIFTH;
+    /// [`TOLD`] when those who wait have been woken.
+    pub const ANNOUNCED: u32 = NUMBER;
+    /// See [`ANNOUNCED`].
+    pub const TOLD: u32 = 1;
+}
+
+/// Steps of an end that one kernel entry makes; then interrupts and the other threads have their turn.
+pub const STEPS_AT_ONCE: u32 = 64;
+
+/// The condition variable on which this CPU's threads sleep that wait for a child.
+#[inline]
+fn ended<M: System>(cpu: &Cpu<'_, M>) -> Result<Cv<M>, Stuck> {
+    Ok(Cv(get_cpu_id(cpu)? + CHANNELS))
+}
+
+/// The running thread sleeps until a process of this CPU has ended, and goes on with `stage`.
+fn sleep_until_one_ends<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
+    let cv = ended(cpu)?;
+    acquire_lock_chan(cpu, cv.channel())?;
+    sleep(cpu, cv, stage)
+}
+
+/// The process of `thread` is to end, and goes on with [`Stage::Exited`]; with its children where it is `killed`.
+fn begin_end<M: System>(cpu: &mut Cpu<'_, M>, thread: M::Word, (status, cause): (M::Word, Cause)) -> Result<(), Stuck> {
+    let child = if cause == Cause::Killed { 0 } else { MAX_CHILDREN };
+    for (slot, value) in [
+        (progress::STATUS, status),
+        (progress::CAUSE, cause.number().into()),
+        (progress::ADDRESS, ADR_LOW.into()),
+        (progress::CHILD, child.into()),
+        (progress::STEPS, STEPS_AT_ONCE.into()),
+        (progress::ANNOUNCED, 0.into()),
+    ] {
+        uctx_set(cpu, thread, slot.into(), value)?;
+    }
+    Ok(())
+}
+
+/// `exit(status)`: the caller ends.
+pub(crate) fn exit<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let status = argument(cpu, FIRST)?.any();
+    M::report(cpu, Event::Exited { status });
+    let cur = get_curid(cpu)?;
+    begin_end(cpu, cur, (status, Cause::Exited))?;
+    Ok(Next::GoOn(Stage::Exited))
+}
+
+/// Stops the running program at the fault in `ti`.
+pub(crate) fn stop_at_fault<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason) -> Result<Next<M>, Stuck> {
+    let (address, rip) = (trap_get(cpu)?, trap_set(cpu)?);
+    stop(cpu, reason, address, rip)
+}
+
+/// Stops the running program; all others go on. Its parent is told the low half of `address` as its status.
+pub(crate) fn stop<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    reason: Reason,
+    address: M::Wide,
+    rip: M::Wide,
+) -> Result<Next<M>, Stuck> {
+    M::report(cpu, Event::Stopped { reason, address, rip });
+    let cur = get_curid(cpu)?;
+    begin_end(cpu, cur, (address.low(), Cause::Stopped(reason)))?;
+    Ok(Next::GoOn(Stage::Exited))
+}
+
+/// `wait(child, wait) -> child, status, cause`, from the beginning: how a child has ended, or any child where `child` is 0. What
+/// it was given is the caller's again.
+///
+/// # Errors
+/// None in kernel mode, for any arguments.
+pub(crate) fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    // It must not sleep (P34), and has no children to ask for: they reap themselves.
+    if is_main(cpu)? {
+        return back(cpu, Err(Error::InvalId));
+    }
+    let named = argument(cpu, FIRST)?.any();
+    let is_any = named == 0;
+    let gone = child_that_is(cpu, named, is_any, GONE)?;
+    if gone != 0 && container_get_usage(cpu, gone)? == 0 {
+        let cause = cpu.own.proc.get([gone]).cause;
+        let status = proc_reap(cpu, gone)?;
+        let cur = get_curid(cpu)?;
+        uctx_set(cpu, cur, SECOND.into(), status)?;
+        uctx_set(cpu, cur, THIRD.into(), cause)?;
+        return back(cpu, Ok(gone));
+    }
+    if child_that_is(cpu, named, is_any, LIVE)? == 0 {
+        return back(cpu, Err(Error::InvalId));
+    }
+    if argument(cpu, SECOND)?.is(0) {
+        return back(cpu, Err(Error::Ipc));
+    }
+    sleep_until_one_ends(cpu, Stage::Wait)
+}
+
+/// The child `named` of the running thread, or the first one where it may be any, if its process is in `state`; otherwise 0.
+fn child_that_is<M: System>(cpu: &Cpu<'_, M>, named: M::Word, is_any: bool, state: u32) -> Result<M::Word, Stuck> {
+    if is_any {
+        return proc_first(cpu, state.into());
+    }
+    Ok(if proc_state(cpu, named)? == state + 1 { named } else { 0.into() })
+}
+
+/// `kill(child)`: a child ends, wherever it is, and with it all that descend from it.
+///
+/// # Errors
+/// None in kernel mode, for any argument.
+pub(crate) fn kill<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let child = argument(cpu, FIRST)?.any();
+    if proc_state(cpu, child)? != LIVE + 1 {
+        return back(cpu, Err(Error::InvalId));
+    }
+    answer(cpu, Ok(0.into()))?;
+    condemn(cpu, child, Stage::StartUser)
+}
+
+/// Kills `child`, a child of the running thread that has not ended; then the running thread goes on with `then`.
+fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Result<Next<M>, Stuck> {
+    let stage = cpu.own.kctxt.get([child]).ra;
+    let transfers = stage == Stage::Send as u32 || stage == Stage::Receive as u32;
+    // Where it sleeps, if it does.
+    let cv = if transfers {
+        Unchecked::<M::Word>::new(uctx_get(cpu, child, FIRST.into())?).below(CHANNELS).map(Cv)
+    } else if stage == Stage::Wait as u32 || stage == Stage::Exited as u32 {
+        Some(ended(cpu)?)
+    } else {
+        None
+    };
+    if stage == Stage::Exited as u32 {
+        // It has ended already, and waits for its children: now it kills them.
+        uctx_set(cpu, child, progress::CHILD.into(), 0.into())?;
+    } else {
+        begin_end(cpu, child, (0.into(), Cause::Killed))?;
+        let context = Context { esp: (child + 1) * PAGE_SIZE - 4, ra: (Stage::Exited as u32).into() };
+        proc_condemn(cpu, child, context)?;
+    }
+    M::report(cpu, Event::Killed { child });
+    Ok(match cv {
+        Some(cv) => Next::Wake(Wake { cv: cv.0, left: NUM_PROC.into(), then }),
+        None => Next::GoOn(then),
+    })
+}
+
+/// One step of the end of the running thread's process.
+///
+/// It lasts until all its children have ended: what they use is charged to it as well.
+///
+/// # Errors
+/// None in kernel mode.
+pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    if is_main(cpu)? {
+        return leave(cpu, Stage::Exited);
+    }
+    let cur = get_curid(cpu)?;
+    // Between the wake-up and the end nobody else has a turn.
+    let is_announced = argument(cpu, progress::ANNOUNCED)?.is(progress::TOLD);
+    if !is_announced {
+        let left = argument(cpu, progress::STEPS)?.at_most(STEPS_AT_ONCE.into());
+        if left == 0 {
+            uctx_set(cpu, cur, progress::STEPS.into(), STEPS_AT_ONCE.into())?;
+            M::take_interrupts(get_cpu_id(cpu)?);
+            return leave(cpu, Stage::Exited);
+        }
+        uctx_set(cpu, cur, progress::STEPS.into(), left - 1)?;
+    }
+    if let Some(k) = argument(cpu, progress::CHILD)?.below(MAX_CHILDREN) {
+        uctx_set(cpu, cur, progress::CHILD.into(), k + 1)?;
+        let child = cur * MAX_CHILDREN + 1 + k;
+        if proc_state(cpu, child)? == LIVE + 1 {
+            return condemn(cpu, child, Stage::Exited);
+        }
+        return Ok(Next::GoOn(Stage::Exited));
+    }
+    let gone = proc_first(cpu, GONE.into())?;
+    if gone != 0 && container_get_usage(cpu, gone)? == 0 {
+        proc_reap(cpu, gone)?;
+        return Ok(Next::GoOn(Stage::Exited));
+    }
+    let has_child = proc_first(cpu, LIVE.into())? != 0;
+    if container_get_usage(cpu, cur)? == 0 && !has_child {
+        return be_gone(cpu, is_announced);
+    }
+    if has_child && argument(cpu, progress::ADDRESS)?.is(progress::DONE) {
+        return sleep_until_one_ends(cpu, Stage::Exited);
+    }
+    give_back_next(cpu, has_child)
+}
+
+/// The first page or page table from where it has come to is given back; when there is none, its children are waited for.
+fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Next<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    let reached = argument(cpu, progress::ADDRESS)?;
+    let from = Address::<M>::in_window(reached).map_or(ADR_LOW.into(), |address| address.word());
+    let at = pt_next_pde(cpu, cur, from)?;
+    if at != 0 {
+        let mapped = pt_next_pte(cpu, cur, at)?;
+        if mapped != 0 {
+            pt_rmv(cpu, cur, mapped)?;
+        } else {
+            pt_free_pde(cpu, cur, at)?;
+        }
+        uctx_set(cpu, cur, progress::ADDRESS.into(), if mapped != 0 { mapped } else { at })?;
+        return Ok(Next::GoOn(Stage::Exited));
+    }
+    if from != ADR_LOW {
+        // Once more from the beginning: nothing says that it began there.
+        uctx_set(cpu, cur, progress::ADDRESS.into(), ADR_LOW.into())?;
+        return Ok(Next::GoOn(Stage::Exited));
+    }
+    uctx_set(cpu, cur, progress::ADDRESS.into(), progress::DONE.into())?;
+    if has_child {
+        return sleep_until_one_ends(cpu, Stage::Exited);
+    }
+    leave(cpu, Stage::Exited)
+}
+
+/// The running thread's process uses nothing any more: those who wait are told, then it is gone.
+fn be_gone<M: System>(cpu: &mut Cpu<'_, M>, is_announced: bool) -> Result<Next<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    if !is_announced {
+        uctx_set(cpu, cur, progress::ANNOUNCED.into(), progress::TOLD.into())?;
+        return Ok(Next::Wake(Wake { cv: ended(cpu)?.0, left: NUM_PROC.into(), then: Stage::Exited }));
+    }
+    let (status, cause) = (argument(cpu, progress::STATUS)?.any(), argument(cpu, progress::CAUSE)?.any());
+    let context = saved(cpu, Stage::Exited)?;
+    Ok(Next::Switch(thread_exit(cpu, status, cause, context)?))
+}
