@@ -59,6 +59,8 @@ pub enum Error {
     Memory(frames::Error),
     /// There is so little memory for programs, in bytes.
     UserMemory(u64),
+    /// The boot archive, of so many bytes, does not fit into kernel memory.
+    LargeArchive(u64),
     /// The boot archive is not a tar file.
     Archive(Corrupt),
     /// The firmware's tables do not say which CPUs and interrupt controllers there are.
@@ -84,6 +86,9 @@ impl fmt::Display for Error {
                 bytes >> 10,
                 LEAST_USER_BYTES >> 10
             ),
+            Error::LargeArchive(bytes) => {
+                write!(formatter, "its boot archive of {} MiB does not fit into the memory below 1 GiB", bytes.div_ceil(1 << 20))
+            }
             Error::Archive(Corrupt) => formatter.write_str("its boot archive is no tar file"),
             Error::Controllers(error) => write!(formatter, "{error}"),
             Error::Apic(InX2ApicMode) => formatter.write_str("its firmware left the local APIC in x2APIC mode"),
@@ -179,20 +184,6 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     if users < LEAST_USER_BYTES {
         return Err(Error::UserMemory(users));
     }
-    let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
-    frames.exclude(KERNEL_MEMORY_START..paging::image_parts().data.end)?;
-    let archive = match info.archive {
-        None => None,
-        Some(range) => {
-            frames.exclude(range.clone())?;
-            let bytes = read(range).ok_or(Error::StartInfo(start_info::Error::Unreadable))?;
-            Some(keep_archive(&mut frames, bytes)?)
-        }
-    };
-    if let Some(text) = archive.as_ref().and_then(|archive| archive.find_text(symbols::FILE)) {
-        report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
-    }
-
     let Controllers { cpus, io_apic, com1, is_whole } =
         acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
     if !is_whole {
@@ -202,6 +193,24 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
         return Err(Error::Controllers(acpi::Error::NoIoApic));
     }
+    // Up to here, nothing is written to memory but to the image's own, so that nothing that the boot loader handed over is
+    // overwritten before it is read. All but the archive has been read now.
+    let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
+    let image = KERNEL_MEMORY_START..paging::image_parts().data.end;
+    frames.exclude(image.clone())?;
+    let archive = match info.archive {
+        None => None,
+        Some(range) => {
+            let bytes = read(range.clone()).filter(|_| range.start >= image.end || range.end <= image.start);
+            let bytes = bytes.ok_or(Error::StartInfo(start_info::Error::Unreadable))?;
+            frames.exclude(range.clone())?;
+            Some(keep_archive(&mut frames, range, bytes)?)
+        }
+    };
+    if let Some(text) = archive.as_ref().and_then(|archive| archive.find_text(symbols::FILE)) {
+        report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
+    }
+
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -230,16 +239,22 @@ fn frame(address: u64) -> x86_64::structures::paging::PhysFrame {
     x86_64::structures::paging::PhysFrame::containing_address(x86_64::PhysAddr::new(address))
 }
 
-/// Copies the archive to kernel memory: the boot loader may have put it among the users' frames.
-fn keep_archive(frames: &mut Frames, bytes: &[u8]) -> Result<Archive<'static>, Error> {
-    let length = bytes.len();
-    let at = frames.allocate((length as u64).div_ceil(PAGE_SIZE), PAGE_SIZE)?;
-    // SAFETY: the frames were free, so they do not overlap the source; they are never given back.
-    let copy = unsafe {
-        direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
-        slice::from_raw_parts(direct::<u8>(at), length)
+/// The archive, whose bytes are at `range`, which `frames` leaves out. Where that is not kernel memory it is copied there: the
+/// boot loader may have put it among the users' frames.
+fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) -> Result<Archive<'static>, Error> {
+    let kept = if range.start >= KERNEL_MEMORY_START && range.end <= USER_FRAMES_START {
+        bytes
+    } else {
+        let length = bytes.len();
+        let count = (length as u64).div_ceil(PAGE_SIZE);
+        let at = frames.allocate(count, PAGE_SIZE).map_err(|_| Error::LargeArchive(length as u64))?;
+        // SAFETY: the frames were free, so they do not overlap the source; they are never given back.
+        unsafe {
+            direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
+            slice::from_raw_parts(direct::<u8>(at), length)
+        }
     };
-    Archive::new(copy).map_err(Error::Archive)
+    Archive::new(kept).map_err(Error::Archive)
 }
 
 /// On CPU 0's own stack: brings up the others, reports, and hands over to the image.
