@@ -10,6 +10,7 @@
 pub mod apic;
 pub mod attention;
 pub mod boot;
+pub mod clock;
 pub mod com2;
 pub mod console;
 pub mod cpu;
@@ -19,7 +20,6 @@ pub mod interrupt;
 pub mod io_apic;
 pub mod machine;
 pub mod paging;
-pub mod pit;
 pub mod power;
 pub mod registers;
 pub mod report;
