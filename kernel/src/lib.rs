@@ -10,6 +10,8 @@
 
 pub mod acpi;
 pub mod archive;
+pub mod arrival;
+pub mod clock;
 pub mod context;
 pub mod descriptors;
 pub mod direct_map;

@@ -71,7 +71,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     let vector = match why {
         Entry::SystemCall => {
             assert_eq!(before, 1, "the thread that loops calls nothing");
-            LocalApic::here().send(cpu.apic(), vectors::TIMER);
+            LocalApic::here().send(cpu.apic(), vectors::TIMER).expect("the APIC delivers it");
             run(cpu, 0)
         }
         Entry::Interrupt { vector } => vector,

@@ -15,7 +15,7 @@ fn start(cpu: &mut Cpu) -> ! {
     let apic = LocalApic::here();
     for vector in [vectors::FIRST_LINE, vectors::TIMER - 1, vectors::SPURIOUS] {
         let before = interrupt::spurious();
-        apic.send(cpu.apic(), vector);
+        apic.send(cpu.apic(), vector).expect("the APIC delivers it");
         for _ in 0..1000 {
             assert_eq!(interrupt::spurious(), before, "no interrupt comes while the CPU works");
         }

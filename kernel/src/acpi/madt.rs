@@ -30,7 +30,7 @@ impl CpuList {
     }
 
     /// Adds a CPU, unless it is there.
-    fn add(&mut self, id: u32) {
+    pub(crate) fn add(&mut self, id: u32) {
         if self.ids().contains(&id) {
             return;
         }

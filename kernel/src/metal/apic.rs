@@ -2,7 +2,9 @@
 //! kernel knows in it).
 
 use super::paging::direct;
+use crate::layout::DIRECT_MAP_SIZE;
 use crate::vectors;
+use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::instructions::port::Port;
 use x86_64::registers::model_specific::Msr;
@@ -44,10 +46,33 @@ const PENDING_TRIES: u32 = 1_000_000;
 /// Physical address of the registers; each CPU finds its own APIC there. 0 before the first [`LocalApic::enable`].
 static REGISTERS: AtomicU64 = AtomicU64::new(0);
 
-/// The firmware left the local APIC in x2APIC mode, which the kernel does not drive (the environment's
-/// fault).
+/// Why the kernel cannot drive the local APIC as the firmware left it (the environment's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct InX2ApicMode;
+pub enum Unusable {
+    /// It is in x2APIC mode.
+    InX2ApicMode,
+    /// Its registers are where the direct map does not reach.
+    OutOfReach,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Unusable::InX2ApicMode => "its firmware left the local APIC in x2APIC mode",
+            Unusable::OutOfReach => "its firmware put the local APIC above 4 GiB",
+        })
+    }
+}
+
+/// The local APIC has not delivered a message to another CPU (the machine's fault).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Undelivered;
+
+impl fmt::Display for Undelivered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("its local APIC does not deliver messages to other CPUs")
+    }
+}
 
 /// The local APIC of the CPU that uses it.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +82,14 @@ pub struct LocalApic {
 
 impl LocalApic {
     /// This CPU's APIC, with all its inputs masked but the one through which NMIs come.
-    pub fn enable() -> Result<LocalApic, InX2ApicMode> {
+    pub fn enable() -> Result<LocalApic, Unusable> {
         // SAFETY: reading this register, which every processor with an APIC has, has no effect.
         let base = unsafe { Msr::new(APIC_BASE).read() };
         if base & X2APIC_MODE != 0 {
-            return Err(InX2ApicMode);
+            return Err(Unusable::InX2ApicMode);
+        }
+        if base & ADDRESS >= DIRECT_MAP_SIZE {
+            return Err(Unusable::OutOfReach);
         }
         let apic = LocalApic { registers: base & ADDRESS };
         REGISTERS.store(apic.registers, Ordering::Relaxed);
@@ -93,32 +121,29 @@ impl LocalApic {
         self.read(ID) >> 24
     }
 
-    fn command(self, to: u32, command: u32) {
+    fn command(self, to: u32, command: u32) -> Result<(), Undelivered> {
         self.write(COMMAND_HIGH, to << 24);
         self.write(COMMAND_LOW, command);
-        for _ in 0..PENDING_TRIES {
-            if self.read(COMMAND_LOW) & PENDING == 0 {
-                break;
-            }
-        }
+        let delivered = (0..PENDING_TRIES).any(|_| self.read(COMMAND_LOW) & PENDING == 0);
+        delivered.then_some(()).ok_or(Undelivered)
     }
 
     /// Puts the CPU with APIC number `to` into its wait for a start-up message.
-    pub fn send_init(self, to: u32) {
-        self.command(to, SEND_INIT);
+    pub fn send_init(self, to: u32) -> Result<(), Undelivered> {
+        self.command(to, SEND_INIT)
     }
 
     /// Starts the waiting CPU with APIC number `to` in real mode at `page`.
     ///
     /// # Safety
     /// `page` is page-aligned, below 1 MiB, and holds code that is ready for that CPU.
-    pub unsafe fn send_startup(self, to: u32, page: u64) {
-        self.command(to, SEND_STARTUP | (page >> 12) as u32);
+    pub unsafe fn send_startup(self, to: u32, page: u64) -> Result<(), Undelivered> {
+        self.command(to, SEND_STARTUP | (page >> 12) as u32)
     }
 
     /// Interrupts the CPU with APIC number `to` with this vector, as soon as it lets interrupts in.
-    pub fn send(self, to: u32, vector: u8) {
-        self.command(to, SEND_FIXED | u32::from(vector));
+    pub fn send(self, to: u32, vector: u8) -> Result<(), Undelivered> {
+        self.command(to, SEND_FIXED | u32::from(vector))
     }
 
     /// The interrupt that this CPU is in has been dealt with: others may come.
@@ -146,8 +171,8 @@ impl LocalApic {
     }
 
     /// Interrupts the CPU with APIC number `to`, whatever it does.
-    pub fn send_nmi(self, to: u32) {
-        self.command(to, SEND_NMI);
+    pub fn send_nmi(self, to: u32) -> Result<(), Undelivered> {
+        self.command(to, SEND_NMI)
     }
 }
 

@@ -1,10 +1,11 @@
 //! From the boot code to the image's hooks, on CPU 0.
 
-use super::apic::{self, InX2ApicMode};
+use super::apic::{self, Unusable};
+use super::clock::Clock;
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
 use super::registers::{self, Missing, Protections};
-use super::timer::{self, NoTimer};
+use super::timer;
 use super::{console, image, io_apic, power, report, smp, tables};
 use crate::acpi::{self, Controllers, CpuList};
 use crate::archive::{Archive, Corrupt};
@@ -59,16 +60,18 @@ pub enum Error {
     Memory(frames::Error),
     /// There is so little memory for programs, in bytes.
     UserMemory(u64),
+    /// The boot archive, of so many bytes, does not fit into kernel memory.
+    LargeArchive(u64),
     /// The boot archive is not a tar file.
     Archive(Corrupt),
     /// The firmware's tables do not say which CPUs and interrupt controllers there are.
     Controllers(acpi::Error),
-    /// The firmware left the local APIC in a mode that the kernel does not drive.
-    Apic(InX2ApicMode),
-    /// The local APIC's timer does not run.
-    Timer(NoTimer),
-    /// The CPU with this APIC number does not start.
-    CpuMissing(u32),
+    /// The firmware left the local APIC as the kernel cannot drive it.
+    Apic(Unusable),
+    /// Nothing runs at a known speed.
+    NoClock,
+    /// Time slices cannot be measured.
+    Timer(timer::Error),
 }
 
 impl fmt::Display for Error {
@@ -84,11 +87,17 @@ impl fmt::Display for Error {
                 bytes >> 10,
                 LEAST_USER_BYTES >> 10
             ),
+            Error::LargeArchive(bytes) => {
+                write!(formatter, "its boot archive of {} MiB does not fit into the memory below 1 GiB", bytes.div_ceil(1 << 20))
+            }
             Error::Archive(Corrupt) => formatter.write_str("its boot archive is no tar file"),
             Error::Controllers(error) => write!(formatter, "{error}"),
-            Error::Apic(InX2ApicMode) => formatter.write_str("its firmware left the local APIC in x2APIC mode"),
-            Error::Timer(NoTimer) => formatter.write_str("the timer of its local APIC does not run"),
-            Error::CpuMissing(id) => write!(formatter, "its CPU with APIC number {id} does not start"),
+            Error::Apic(error) => write!(formatter, "{error}"),
+            Error::NoClock => formatter.write_str(
+                "it has no clock that time slices could be measured by: no ACPI power-management timer, no HPET and no 8254 \
+                 interval timer runs, and CPUID does not say how fast the time-stamp counter is",
+            ),
+            Error::Timer(error) => write!(formatter, "{error}"),
         }
     }
 }
@@ -117,8 +126,10 @@ pub struct Boot {
     pub frames: Frames,
     /// The boot archive, if the boot loader brought one.
     pub archive: Option<Archive<'static>>,
-    /// The CPUs.
+    /// The CPUs that run.
     pub cpus: CpuList,
+    /// What time is measured by.
+    pub clock: Clock,
     /// Lines of the I/O APIC.
     pub io_apic_lines: u32,
     /// Which protections are on.
@@ -182,20 +193,6 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     if users < LEAST_USER_BYTES {
         return Err(Error::UserMemory(users));
     }
-    let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
-    frames.exclude(KERNEL_MEMORY_START..paging::image_parts().data.end)?;
-    let archive = match info.archive {
-        None => None,
-        Some(range) => {
-            frames.exclude(range.clone())?;
-            let bytes = read(range).ok_or(Error::StartInfo(start_info::Error::Unreadable))?;
-            Some(keep_archive(&mut frames, bytes)?)
-        }
-    };
-    if let Some(text) = archive.as_ref().and_then(|archive| archive.find_text(symbols::FILE)) {
-        report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
-    }
-
     let Controllers { cpus, io_apic, com1, is_whole } =
         acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
     if !is_whole {
@@ -205,6 +202,27 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
         return Err(Error::Controllers(acpi::Error::NoIoApic));
     }
+    let mut clocks = acpi::clocks::clocks(info.rsdp, read);
+    clocks.hpet = clocks.hpet.filter(|&hpet| !info.map.is_memory(hpet..hpet + PAGE_SIZE));
+
+    // Up to here, nothing is written to memory but to the image's own, so that nothing that the boot loader handed over is
+    // overwritten before it is read. All but the archive has been read now.
+    let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
+    let image = KERNEL_MEMORY_START..paging::image_parts().data.end;
+    frames.exclude(image.clone())?;
+    let archive = match info.archive {
+        None => None,
+        Some(range) => {
+            let bytes = read(range.clone()).filter(|_| range.start >= image.end || range.end <= image.start);
+            let bytes = bytes.ok_or(Error::StartInfo(start_info::Error::Unreadable))?;
+            frames.exclude(range.clone())?;
+            Some(keep_archive(&mut frames, range, bytes)?)
+        }
+    };
+    if let Some(text) = archive.as_ref().and_then(|archive| archive.find_text(symbols::FILE)) {
+        report::set_symbols(tables::keep(&mut frames, Symbols::new(text))?);
+    }
+
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
     // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
@@ -215,8 +233,10 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
 
     apic::mask_legacy_controllers();
     let apic = apic::LocalApic::enable().map_err(Error::Apic)?;
-    // SAFETY: nothing but boot uses the interval timer, and no other CPU runs.
-    unsafe { timer::calibrate(apic) }.map_err(Error::Timer)?;
+    // SAFETY: `clocks` has no HPET where there is memory, so that the new map has its registers uncached; nothing but boot uses
+    // clocks, and no other CPU runs.
+    let clock = unsafe { Clock::find(clocks) }.ok_or(Error::NoClock)?;
+    timer::calibrate(apic, clock).map_err(Error::Timer)?;
     timer::set_up(apic);
     smp::set_gates(tables::keep(&mut frames, tables::build_gates())?);
     // SAFETY: CPU 0's stacks are mapped, and nobody is on them yet.
@@ -225,7 +245,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     let cpu = unsafe { smp::settle(cpu) };
     // SAFETY: the firmware says that there is an I/O APIC, and no other CPU runs.
     let io_apic_lines = unsafe { io_apic::set_up(io_apic, com1, vectors::COM1, apic.id()) };
-    *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, io_apic_lines, protections, root });
+    *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, clock, io_apic_lines, protections, root });
     Ok(cpu)
 }
 
@@ -233,16 +253,22 @@ fn frame(address: u64) -> x86_64::structures::paging::PhysFrame {
     x86_64::structures::paging::PhysFrame::containing_address(x86_64::PhysAddr::new(address))
 }
 
-/// Copies the archive to kernel memory: the boot loader may have put it among the users' frames.
-fn keep_archive(frames: &mut Frames, bytes: &[u8]) -> Result<Archive<'static>, Error> {
-    let length = bytes.len();
-    let at = frames.allocate((length as u64).div_ceil(PAGE_SIZE), PAGE_SIZE)?;
-    // SAFETY: the frames were free, so they do not overlap the source; they are never given back.
-    let copy = unsafe {
-        direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
-        slice::from_raw_parts(direct::<u8>(at), length)
+/// The archive, whose bytes are at `range`, which `frames` leaves out. Where that is not kernel memory it is copied there: the
+/// boot loader may have put it among the users' frames.
+fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) -> Result<Archive<'static>, Error> {
+    let kept = if range.start >= KERNEL_MEMORY_START && range.end <= USER_FRAMES_START {
+        bytes
+    } else {
+        let length = bytes.len();
+        let count = (length as u64).div_ceil(PAGE_SIZE);
+        let at = frames.allocate(count, PAGE_SIZE).map_err(|_| Error::LargeArchive(length as u64))?;
+        // SAFETY: the frames were free, so they do not overlap the source; they are never given back.
+        unsafe {
+            direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
+            slice::from_raw_parts(direct::<u8>(at), length)
+        }
     };
-    Archive::new(copy).map_err(Error::Archive)
+    Archive::new(kept).map_err(Error::Archive)
 }
 
 /// On CPU 0's own stack: brings up the others, reports, and hands over to the image.
@@ -264,6 +290,7 @@ fn describe(boot: &Boot) {
     if boot.cpus.left_out > 0 {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
+    crate::say!("cairn: time is measured by {}", boot.clock);
     // That there are few enough ranges was seen in `set_up`.
     let users = Frames::of_users(&boot.memory).map_or(0, |frames| frames.free_bytes());
     crate::say!(

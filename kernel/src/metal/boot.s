@@ -192,6 +192,10 @@ ap_code_end:
 // Takes over the settings of CPU 0 and the stack that it prepared. One CPU at a time runs this.
 .section .text
 ap_high:
+    xor edi, edi
+    xchg rdi, [rip + {ap_start} + {ap_cpu}] // indivisible: a CPU that comes too late, or twice, finds nothing
+    test rdi, rdi
+    jz 2f
     mov ecx, {efer}
     mov eax, [rip + {ap_start} + {ap_efer}]
     xor edx, edx
@@ -199,10 +203,12 @@ ap_high:
     mov rax, [rip + {ap_start} + {ap_root}]
     mov cr3, rax
     mov rsp, [rip + {ap_start} + {ap_stack}]
-    mov rdi, [rip + {ap_start} + {ap_cpu}]
     xor ebp, ebp
     call {ap_main}
     ud2
+2:  cli
+    hlt
+    jmp 2b
 
 .section .bss
 .balign 16

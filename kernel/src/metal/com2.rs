@@ -1,6 +1,8 @@
 //! COM2: the line to whoever watches the machine ([`machine::checkpoint`](super::machine::checkpoint)). Nothing of the layer's
 //! or a program's ever goes there.
 
+use super::boot::refuse;
+use super::timer;
 use core::arch::asm;
 use layer::dump::Out;
 use x86_64::instructions::port::Port;
@@ -26,6 +28,8 @@ const READY: u8 = 3;
 
 /// Bytes that the transmitter takes at a time.
 const ROOM: usize = 16;
+/// How long the transmitter may take for them, in milliseconds: whoever listens to it may have other things to do.
+const PATIENCE: u32 = 60_000;
 
 /// The line.
 pub struct Line {
@@ -70,9 +74,14 @@ impl Line {
         (self.status() & RECEIVED != 0).then(|| unsafe { Port::<u8>::new(DATA).read() })
     }
 
-    /// Sends what waits.
+    /// Sends what waits. Where the transmitter takes nothing for [`PATIENCE`], the machine ends: whoever watches it would take
+    /// what is missing for a fault of the kernel.
     pub fn flush(&mut self) {
+        let begin = timer::uptime();
         while self.status() & EMPTY == 0 {
+            if timer::uptime().wrapping_sub(begin) > PATIENCE {
+                refuse("its COM2, over which it is watched, takes no bytes");
+            }
             core::hint::spin_loop();
         }
         // SAFETY: COM2's own port; the bytes are this line's, and the transmitter has room for so many.

@@ -25,6 +25,9 @@ const CONFIG: Config = Config {
 /// 87 microseconds, a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
 
+/// Most bytes that are taken out of COM1 at a time: more than any UART holds. A broken one may claim for ever that it has some.
+const MOST_RECEIVED: u32 = 4096;
+
 /// The CPU whose device COM1 is: its interrupts go there.
 pub const OWNER: u32 = 0;
 
@@ -34,12 +37,19 @@ pub struct Console {
     /// What COM1 has received.
     input: Input,
     debug_port: bool,
+    /// How often COM1's transmitter is tried with the next byte.
+    tries: u32,
     /// Whether the last byte ended a line.
     at_line_start: bool,
 }
 
-static CONSOLE: Lock<Console> =
-    Lock::new(Console { serial: None, input: Input::new(), debug_port: false, at_line_start: true });
+static CONSOLE: Lock<Console> = Lock::new(Console {
+    serial: None,
+    input: Input::new(),
+    debug_port: false,
+    tries: TRANSMIT_TRIES,
+    at_line_start: true,
+});
 /// Whether COM1 is there.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 
@@ -66,9 +76,9 @@ impl Console {
                 unsafe { Port::new(DEBUG_PORT).write(byte) };
             } else if let Some(serial) = &mut self.serial {
                 if byte == b'\n' {
-                    send(serial, b'\r');
+                    self.tries = send(serial, b'\r', self.tries);
                 }
-                send(serial, byte);
+                self.tries = send(serial, byte, self.tries);
             }
             self.at_line_start = byte == b'\n';
         }
@@ -82,12 +92,11 @@ impl Console {
     }
 }
 
-fn send(serial: &mut Uart16550<PioBackend>, byte: u8) {
-    for _ in 0..TRANSMIT_TRIES {
-        if serial.try_send_byte(byte).is_ok() {
-            return;
-        }
-    }
+/// Sends a byte, unless the transmitter takes none within so many tries; how many it gets for the next. One that has taken none is
+/// not waited for again until it has taken one, so that a line that is stuck does not hold up the kernel.
+fn send(serial: &mut Uart16550<PioBackend>, byte: u8, tries: u32) -> u32 {
+    let sent = (0..tries).any(|_| serial.try_send_byte(byte).is_ok());
+    if sent { TRANSMIT_TRIES } else { 1 }
 }
 
 impl Write for Console {
@@ -111,7 +120,8 @@ pub fn has_serial(cpu: u32) -> bool {
 pub fn receive() {
     let console = &mut *lock();
     let Some(serial) = &mut console.serial else { return };
-    while let Ok(byte) = serial.try_receive_byte() {
+    for _ in 0..MOST_RECEIVED {
+        let Ok(byte) = serial.try_receive_byte() else { break };
         console.input.push(byte);
     }
     attention::set(Why::Input, !console.input.is_empty());

@@ -1,6 +1,7 @@
 //! Idle CPUs halt, and are woken by whoever puts something before them.
 
 use super::apic::LocalApic;
+use super::boot::refuse;
 use super::{entry, smp};
 use crate::doorbell::Doorbell;
 use crate::layout::MAX_CPUS;
@@ -24,8 +25,11 @@ pub fn rest(cpu: usize) {
 
 /// Something is there for CPU `cpu`, which is another: it is woken if it halts.
 pub fn ring(cpu: usize) {
-    if BELLS[cpu].ring() {
-        LocalApic::here().send(smp::apic(cpu), vectors::WAKE);
+    if BELLS[cpu].ring()
+        && let Err(undelivered) = LocalApic::here().send(smp::apic(cpu), vectors::WAKE)
+    {
+        // That CPU would sleep for good.
+        refuse(undelivered)
     }
 }
 

@@ -10,6 +10,7 @@
 pub mod apic;
 pub mod attention;
 pub mod boot;
+pub mod clock;
 pub mod com2;
 pub mod console;
 pub mod cpu;
@@ -20,7 +21,6 @@ pub mod io_apic;
 pub mod machine;
 pub mod machine_check;
 pub mod paging;
-pub mod pit;
 pub mod power;
 pub mod registers;
 pub mod report;

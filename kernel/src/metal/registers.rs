@@ -127,6 +127,15 @@ pub fn time_stamp() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
+/// How often the time-stamp counter counts in a second, if CPUID says so (leaves 0x15 and 0x16).
+pub fn time_stamp_hertz() -> Option<u64> {
+    let cpuid = CpuId::new();
+    let exact = cpuid.get_tsc_info().and_then(|info| info.tsc_frequency());
+    // The base frequency is the counter's, as exact as a number of MHz can be.
+    let base = cpuid.get_processor_frequency_info().map(|info| u64::from(info.processor_base_frequency()) * 1_000_000);
+    exact.or(base).filter(|&hertz| hertz > 0)
+}
+
 /// Makes `syscall` enter the kernel at `entry`, and from compatibility mode at `compatible`. `sysenter` enters nothing: with a
 /// null selector it is an exception.
 ///

@@ -104,7 +104,10 @@ fn begin(number: usize) -> Out {
         && let Ok(apic) = LocalApic::enable()
     {
         // One by one: CPUs that are left alone must stay so.
-        (0..smp::arrived()).filter(|&other| other != number).for_each(|other| apic.send_nmi(smp::apic(other)));
+        // A CPU that cannot be told is waited for below, as long as for one that does not listen.
+        for other in (0..smp::arrived()).filter(|&other| other != number) {
+            let _ = apic.send_nmi(smp::apic(other));
+        }
         for _ in 0..STOP_TRIES {
             if STOPPED.load(Ordering::Acquire) & others == others {
                 break;

@@ -1,14 +1,19 @@
 //! Starting the other CPUs, one after the other, by INIT and start-up messages.
 
-use super::apic::LocalApic;
+use super::apic::{LocalApic, Undelivered};
 use super::boot::{Boot, Error};
+use super::clock::Clock;
 use super::cpu::Cpu;
 use super::paging::direct;
 use super::tables::{self, CpuTables, Gates};
-use super::{entry, image, pit, registers, timer};
+use super::{entry, image, registers, timer};
+use crate::acpi::CpuList;
+use crate::arrival::Arrival;
+use crate::clock::Stopped;
 use crate::frames::Frames;
 use crate::layout::MAX_CPUS;
 use core::cell::UnsafeCell;
+use core::fmt;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
@@ -24,7 +29,8 @@ pub struct ApStart {
     efer: u64,
     root: u64,
     stack: u64,
-    cpu: *mut NewCpu,
+    /// Its own, until it has taken it.
+    cpu: AtomicPtr<NewCpu>,
 }
 
 /// Offsets of the fields of [`ApStart`].
@@ -40,12 +46,15 @@ pub const AP_CPU: usize = offset_of!(ApStart, cpu);
 #[repr(transparent)]
 pub struct Mailbox(UnsafeCell<ApStart>);
 
-// SAFETY: CPU 0 writes it while no other CPU is starting; a starting CPU only reads it.
+// SAFETY: CPU 0 writes it while no other CPU is starting; a starting CPU only reads it, but for `cpu`, which is atomic.
 unsafe impl Sync for Mailbox {}
 
 /// What the next CPU to start will find.
-pub static AP_START: Mailbox = Mailbox(UnsafeCell::new(ApStart { efer: 0, root: 0, stack: 0, cpu: ptr::null_mut() }));
+pub static AP_START: Mailbox =
+    Mailbox(UnsafeCell::new(ApStart { efer: 0, root: 0, stack: 0, cpu: AtomicPtr::new(ptr::null_mut()) }));
 
+/// The CPU that is being started.
+static ARRIVAL: Arrival = Arrival::new();
 /// CPUs that have arrived, CPU 0 among them.
 static ARRIVED: AtomicUsize = AtomicUsize::new(1);
 /// Whether the image's `prepare` has finished.
@@ -81,6 +90,8 @@ pub(super) fn set_gates(gates: &'static mut Gates) {
 pub struct NewCpu {
     cpu: &'static mut Cpu,
     tables: &'static CpuTables,
+    /// Which attempt to start a CPU this is; see [`Arrival`].
+    attempt: u32,
 }
 
 /// Makes the block and tables of CPU `number`.
@@ -93,7 +104,7 @@ pub(super) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root
     let block = cpu.fix();
     // SAFETY: the caller vouches for the stacks.
     let tables = unsafe { tables::build(frames, number, block) }?;
-    Ok(NewCpu { cpu, tables })
+    Ok(NewCpu { cpu, tables, attempt: 0 })
 }
 
 /// Makes the CPU that runs this use its tables and its block.
@@ -101,7 +112,7 @@ pub(super) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root
 /// # Safety
 /// The block was made for this CPU.
 pub(super) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
-    let NewCpu { cpu, tables } = new;
+    let NewCpu { cpu, tables, .. } = new;
     // SAFETY: `set_gates` came before any CPU settles, and the gates live for ever.
     let gates = unsafe { &*GATES.load(Ordering::Acquire) };
     // SAFETY: the tables are this CPU's; the block lives for ever; the stub and the GDT fit each other.
@@ -113,17 +124,56 @@ pub(super) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
     cpu
 }
 
-/// Starts every CPU of the list but this one.
+/// Why a CPU does not run.
+enum NotStarted {
+    /// It has not come.
+    Silent,
+    /// It could not be told to.
+    Undelivered,
+    /// How long it takes could not be measured.
+    Clock(Stopped),
+}
+
+impl From<Undelivered> for NotStarted {
+    fn from(Undelivered: Undelivered) -> Self {
+        NotStarted::Undelivered
+    }
+}
+
+impl fmt::Display for NotStarted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NotStarted::Silent => formatter.write_str("it does not start"),
+            NotStarted::Undelivered => formatter.write_str("the local APIC does not deliver messages to it"),
+            NotStarted::Clock(stopped) => write!(formatter, "{stopped}"),
+        }
+    }
+}
+
+/// Starts every CPU of the list but this one. Afterwards the list has those that run: the machine goes on without the others,
+/// and says so.
 pub(super) fn start_others(boot: &mut Boot) -> Result<(), Error> {
     let apic = LocalApic::enable().map_err(Error::Apic)?;
     copy_start_code();
-    let others = boot.cpus;
-    let others = others.ids().iter().copied().filter(|&id| id != apic.id());
-    for (number, id) in (1..).zip(others) {
-        // SAFETY: the stacks of all CPUs in the list are mapped, and CPU `number` does not run yet.
+    let wanted = boot.cpus;
+    let mut running = CpuList::of(apic.id());
+    running.left_out = wanted.left_out;
+    let others = wanted.ids().iter().copied().filter(|&id| id != apic.id());
+    for (attempt, id) in (1..).zip(others) {
+        let number = running.ids().len();
+        // SAFETY: the stacks of all CPUs in the list are mapped, and CPU `number` does not run: if another was to be that one, it
+        // was stopped.
         let new = unsafe { new_cpu(&mut boot.frames, number, id, boot.root) }?;
-        start(apic, id, tables::keep(&mut boot.frames, new)?, boot.root)?;
+        let new = tables::keep(&mut boot.frames, NewCpu { attempt, ..new })?;
+        match start(apic, boot.clock, id, new, boot.root) {
+            Ok(()) => {
+                running.add(id);
+                ARRIVED.store(running.ids().len(), Ordering::Release);
+            }
+            Err(reason) => crate::say!("cairn: the CPU with APIC number {id} is left alone: {reason}"),
+        }
     }
+    boot.cpus = running;
     Ok(())
 }
 
@@ -139,33 +189,46 @@ fn copy_start_code() {
     unsafe { direct::<u8>(START_PAGE).copy_from_nonoverlapping(code, length) };
 }
 
-fn start(apic: LocalApic, id: u32, new: &'static mut NewCpu, root: u64) -> Result<(), Error> {
-    let before = arrived();
-    let number = new.cpu.number();
+/// Starts the CPU with APIC number `id`. If that fails, it is made to wait for a start-up message, which never comes.
+fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root: u64) -> Result<(), NotStarted> {
+    let attempt = new.attempt;
     let start = ApStart {
         efer: Efer::read_raw() & !EFER_ACTIVE,
         root,
-        stack: crate::stacks::Stack::Kernel.range(number).end,
-        cpu: ptr::from_mut(new),
+        stack: crate::stacks::Stack::Kernel.range(new.cpu.number()).end,
+        cpu: AtomicPtr::new(ptr::from_mut(new)),
     };
-    // SAFETY: no CPU is starting now, so nobody reads the mailbox.
+    // SAFETY: no CPU is starting now, so nobody reads the mailbox: one that comes too late looks at `cpu` alone, and finds null
+    // or is stopped.
     unsafe { AP_START.0.get().write(start) };
-    apic.send_init(id);
-    // SAFETY: only CPU 0 uses the timer, and it does one thing at a time.
-    unsafe { pit::wait(INIT_DELAY, || false) };
+    ARRIVAL.expect(attempt);
+    let called = call(apic, clock, id);
+    if ARRIVAL.give_up(attempt) {
+        // SAFETY: `cpu` is atomic.
+        unsafe { &(*AP_START.0.get()).cpu }.store(ptr::null_mut(), Ordering::Release);
+        // Whether that message arrives or not, the CPU is left alone.
+        let _ = apic.send_init(id);
+        return Err(called.err().unwrap_or(NotStarted::Silent));
+    }
+    Ok(())
+}
+
+/// Sends the messages that start the CPU with APIC number `id`, and waits until it has arrived, or long enough.
+fn call(apic: LocalApic, clock: Clock, id: u32) -> Result<(), NotStarted> {
+    apic.send_init(id)?;
+    clock.wait(INIT_DELAY, || false).map_err(NotStarted::Clock)?;
     for step in 0..STEPS {
         // The second message, which the manuals ask for, is for CPUs that missed the first.
         if step < 2 {
             // SAFETY: the code at `START_PAGE` is complete and finds everything in the mailbox.
-            unsafe { apic.send_startup(id, START_PAGE) };
+            unsafe { apic.send_startup(id, START_PAGE) }?;
         }
-        // SAFETY: as above.
-        unsafe { pit::wait(STEP, || arrived() > before) };
-        if arrived() > before {
-            return Ok(());
+        clock.wait(STEP, || ARRIVAL.has_arrived()).map_err(NotStarted::Clock)?;
+        if ARRIVAL.has_arrived() {
+            break;
         }
     }
-    Err(Error::CpuMissing(id))
+    Ok(())
 }
 
 /// `LMA` of EFER, which the processor sets itself.
@@ -178,18 +241,21 @@ pub(super) fn release_others() {
 
 /// An application CPU's first Rust code, on its own stack and the kernel's page map.
 pub(super) extern "C" fn ap_main(new: *mut NewCpu) -> ! {
-    // SAFETY: the mailbox held this CPU's own, which CPU 0 has let go of.
+    // SAFETY: the mailbox held this CPU's own, which CPU 0 has let go of, and which nobody else has taken out of it.
     let new = unsafe { new.read() };
+    let attempt = new.attempt;
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { settle(new) };
     // SAFETY: the kernel's page map fits CPU 0's settings, which these repeat.
     unsafe { registers::protect() };
     match LocalApic::enable() {
-        Ok(apic) => timer::set_up(apic),
+        Ok(apic) if apic.id() == cpu.apic() => timer::set_up(apic),
         // CPU 0 will miss this CPU and say so.
-        Err(_) => registers::halt(),
+        _ => registers::halt(),
     }
-    ARRIVED.fetch_add(1, Ordering::Release);
+    if !ARRIVAL.arrive(attempt) {
+        registers::halt();
+    }
     while !RELEASED.load(Ordering::Acquire) {
         core::hint::spin_loop();
     }

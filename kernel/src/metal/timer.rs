@@ -2,10 +2,13 @@
 //! a slice that ends there ends the program's first instruction afterwards.
 
 use super::apic::LocalApic;
+use super::clock::Clock;
 use super::interrupt::Cause;
-use super::{pit, registers};
+use super::registers;
+use crate::clock::Stopped;
 use crate::layout::MAX_CPUS;
 use crate::vectors;
+use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How long a program runs before all others of its CPU have their turn, in microseconds.
@@ -25,29 +28,38 @@ static STAMPS: AtomicU64 = AtomicU64::new(0);
 /// Whether the slice that the CPU's timer has measured last is over.
 static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS];
 
-/// The local APIC's timer does not run (the machine's fault).
+/// Why the timers cannot be set (the machine's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NoTimer;
+pub enum Error {
+    /// The local APIC's timer does not run.
+    NoTimer,
+    /// The clock by which it is measured has stopped.
+    Clock(Stopped),
+}
 
-/// Finds out how fast the timers run, by the one clock whose frequency every PC shares.
-///
-/// # Safety
-/// As for [`pit::wait`].
-pub(super) unsafe fn calibrate(apic: LocalApic) -> Result<(), NoTimer> {
+impl fmt::Display for Error {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::NoTimer => formatter.write_str("the timer of its local APIC does not run"),
+            Error::Clock(stopped) => write!(formatter, "{stopped}"),
+        }
+    }
+}
+
+/// Finds out how fast the timers run, by this clock.
+pub(super) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), Error> {
     apic.set_timer(None);
-    let measure = |_| {
+    let (mut least, mut stamps) = (u32::MAX, u64::MAX);
+    for _ in 0..MEASUREMENTS {
         apic.start_timer(u32::MAX);
         let begin = registers::time_stamp();
-        // SAFETY: the caller's obligation is the very same.
-        unsafe { pit::wait(MEASURED, || false) };
-        (u32::MAX - apic.timer_left(), registers::time_stamp().wrapping_sub(begin))
-    };
-    let measured = [(); MEASUREMENTS].map(measure);
-    let least = measured.iter().map(|&(ticks, _)| ticks).min().unwrap_or(0);
-    let stamps = measured.iter().map(|&(_, stamps)| stamps).min().unwrap_or(0);
-    STAMPS.store(stamps * 1000 / u64::from(MEASURED), Ordering::Relaxed);
+        clock.wait(MEASURED, || false).map_err(Error::Clock)?;
+        least = least.min(u32::MAX - apic.timer_left());
+        stamps = stamps.min(registers::time_stamp().wrapping_sub(begin));
+    }
+    STAMPS.store(stamps.saturating_mul(1000) / u64::from(MEASURED), Ordering::Relaxed);
     let ticks = u64::from(least) * u64::from(SLICE) / u64::from(MEASURED);
-    let ticks = u32::try_from(ticks).ok().filter(|&ticks| ticks > 0).ok_or(NoTimer)?;
+    let ticks = u32::try_from(ticks).ok().filter(|&ticks| ticks > 0).ok_or(Error::NoTimer)?;
     TICKS.store(ticks, Ordering::Relaxed);
     apic.start_timer(0);
     Ok(())

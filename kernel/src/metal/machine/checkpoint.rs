@@ -54,11 +54,16 @@ pub(super) enum Rest {
 /// Begins to be watched, if the boot archive says so and there is a line.
 pub(super) fn open(archive: Option<&Archive<'_>>) {
     let wanted = archive.is_some_and(|archive| archive.find(WATCH).is_some());
+    if !wanted {
+        return;
+    }
     let mut line = LINE.lock();
-    if wanted && line.open() {
+    if line.open() {
         line.byte(READY);
         line.flush();
         attention::set(Why::Watched, true);
+    } else {
+        crate::say!("cairn: missing: COM2 (nobody can watch)");
     }
 }
 

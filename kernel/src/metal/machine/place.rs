@@ -3,7 +3,7 @@ use crate::frames::{self, Frames};
 use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use crate::lock::Lock;
 use crate::memory_map::MemoryMap;
-use crate::metal::boot::Boot;
+use crate::metal::boot::{Boot, refuse};
 use crate::metal::paging;
 use crate::metal::tables;
 use crate::once::Once;
@@ -73,14 +73,13 @@ pub fn set_board(boot: &mut Boot) -> Result<&'static Board, frames::Error> {
 impl Board {
     /// `count` values in kernel memory of their own, for good.
     ///
-    /// # Panics
-    /// When kernel memory is too small for what is called `name`: the machine cannot be booted.
+    /// Where kernel memory is too small for what is called `name`, the machine is refused.
     pub(super) fn keep_each<T>(&self, count: usize, name: &str, make: impl FnMut(usize) -> T) -> &'static mut [T] {
         // To make a value may take memory as well, so the lock must be free by then.
         let room = tables::room(&mut self.free.lock(), count);
         match room {
             Ok(room) => tables::furnish(room, make),
-            Err(error) => panic!("cannot boot: no kernel memory for {name}: {error:?}"),
+            Err(error) => refuse(format_args!("no memory for {name}: {error}")),
         }
     }
 
