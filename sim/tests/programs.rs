@@ -65,8 +65,9 @@ fn a_stopped_program_is_explained() {
     let (_, console, _) = run(1, 1, Checking::Never);
     let lines: Vec<&str> = console.lines().skip_while(|line| !line.contains("stopped: bad address at 0x0 ")).collect();
     assert!(lines[1].starts_with("cairn:   rax 0x") && lines[4].starts_with("cairn:   r12 0x"), "{lines:#?}");
-    assert!(lines[5].starts_with("cairn:   in ") && lines[5].contains("::"), "{}", lines[5]);
-    assert!(lines[6].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[6]);
+    assert!(lines[5].starts_with("cairn:   rflags 0x") && lines[5].ends_with(" pages used"), "{}", lines[5]);
+    assert!(lines[6].starts_with("cairn:   in ") && lines[6].contains("::"), "{}", lines[6]);
+    assert!(lines[7].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[7]);
 }
 
 #[test]

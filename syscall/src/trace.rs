@@ -1,4 +1,5 @@
-//! What the console shows where a program ends; of one that was stopped also its registers, and the calls that led there.
+//! What the console shows where a program ends; of one that was stopped also its registers and flags, the pages that it
+//! used, and the calls that led there.
 use crate::system::System;
 use abi::report::{End, Ended};
 use core::fmt;
@@ -32,6 +33,8 @@ const REGISTERS: [(&str, u32); 16] = [
 ];
 /// Registers of a line.
 const IN_A_LINE: usize = 4;
+/// The flag that exceptions set for the instruction to be tried again, on some processors: not the program's.
+const RESUME: u64 = 1 << 16;
 /// How many calls are followed: a stack may be deep.
 const CALLS: usize = 16;
 
@@ -69,6 +72,9 @@ impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
                 write!(formatter, " {name:<3} {:#018x}", self.register(*slot))?;
             }
         }
+        let own = &self.cpu.own;
+        let (flags, account) = (self.register(slot::EFLAGS) & !RESUME, own.ac.get([own.cur]));
+        write!(formatter, "\ncairn:   rflags {flags:#x}, {} of {} pages used", account.usage, account.quota)?;
         write!(formatter, "\ncairn:   in ")?;
         self.name(formatter, self.register(slot::EIP))?;
         let mut frame = self.register(slot::EBP);

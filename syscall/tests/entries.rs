@@ -258,7 +258,9 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
             ["r8", "r9", "r10", "r11"],
             ["r12", "r13", "r14", "r15"],
         ];
-        let report = format!("{line}\n{}cairn:   in 0x0\n", names.map(zeros).concat());
+        let used = cpu.own.ac.get([FIRST]).usage;
+        let account = format!("cairn:   rflags 0x0, {used} of {FRAMES} pages used\n");
+        let report = format!("{line}\n{}{account}cairn:   in 0x0\n", names.map(zeros).concat());
         assert_eq!(String::from_utf8(fixture.console()).unwrap(), report);
     }
     let fixture = Fixture::new(&[FRAMES, 10]);

@@ -1,28 +1,33 @@
 //! Fetching and decoding, with a cache.
 
-use super::memory::{Bus, is_canonical};
+use super::memory::{Bus, CodeStamp, is_canonical};
 use super::{Result, Trap};
 use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
-use std::collections::HashSet;
 
 /// The longest instruction, in bytes.
 const LONGEST: usize = 15;
 /// Instructions that the cache holds, each in the slot that its address determines.
 const SLOTS: usize = 1 << 12;
-/// Log2 of the bytes that a store invalidates at once.
-const PAGE_SHIFT: u32 = 12;
+/// Bytes of a page.
+const PAGE: u64 = 4096;
 
-/// Decoded instructions, by address. Each holds as long as nobody has stored to its page.
+/// Decoded instructions, by address. Each holds as long as the memory says that its bytes are the same: that is asked
+/// at each use, so it does not matter who writes code, or maps it, or where.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     /// Empty until the first instruction.
-    slots: Vec<Instruction>,
-    /// Pages with a byte of a decoded instruction.
-    pages: HashSet<u64>,
-    /// The pages lie from `low` to below `high`, so that a store elsewhere need not look them up.
-    low: u64,
-    high: u64,
+    slots: Vec<Decoded>,
 }
+
+/// A decoded instruction, and what stood for its bytes when they were fetched.
+#[derive(Clone, Copy, Debug, Default)]
+struct Decoded {
+    instruction: Instruction,
+    stamps: Stamps,
+}
+
+/// The stamps of an instruction's bytes: of those on the page where it begins, and of those on the next page, if any.
+type Stamps = (Option<CodeStamp>, Option<CodeStamp>);
 
 impl Clone for Cache {
     /// Empty: what it would hold can be decoded again.
@@ -35,42 +40,42 @@ impl Cache {
     /// The instruction at `rip`.
     pub(super) fn decode<B: Bus>(&mut self, rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
         let slot = rip as usize % SLOTS;
-        if let Some(&instruction) = self.slots.get(slot)
+        if let Some(Decoded { instruction, stamps: kept }) = self.slots.get(slot)
             && instruction.ip() == rip
             && instruction.len() != 0
+            && let (Some(_), second) = kept
+            && (second.is_some() || !crosses(instruction))
+            && stamps(instruction, bus)? == *kept
         {
-            return Ok(instruction);
+            return Ok(*instruction);
         }
         let instruction = fetch(rip, bus)?;
         if self.slots.is_empty() {
-            self.slots = vec![Instruction::default(); SLOTS];
-            (self.low, self.high) = (u64::MAX, 0);
+            self.slots = vec![Decoded::default(); SLOTS];
         }
-        self.slots[slot] = instruction;
-        let last = rip + (instruction.len() as u64 - 1);
-        for page in rip >> PAGE_SHIFT..=last >> PAGE_SHIFT {
-            self.pages.insert(page);
-            self.low = self.low.min(page << PAGE_SHIFT);
-            self.high = self.high.max((page + 1) << PAGE_SHIFT);
-        }
+        let stamps = stamps(&instruction, bus)?;
+        self.slots[slot] = Decoded { instruction, stamps };
         Ok(instruction)
     }
+}
 
-    /// Forgets everything.
-    pub(super) fn clear(&mut self) {
-        *self = Cache::default();
-    }
+/// How many of an instruction's bytes lie on the page where it begins.
+fn on_first_page(instruction: &Instruction) -> u64 {
+    (PAGE - instruction.ip() % PAGE).min(instruction.len() as u64)
+}
 
-    /// Forgets everything if a store touches a page with decoded instructions.
-    pub(super) fn stored(&mut self, address: u64, bytes: u64) {
-        let last = address + (bytes - 1);
-        if address < self.high && last >= self.low {
-            let pages = [address >> PAGE_SHIFT, last >> PAGE_SHIFT];
-            if pages.iter().any(|page| self.pages.contains(page)) {
-                self.clear();
-            }
-        }
-    }
+/// Whether an instruction lies on two pages.
+fn crosses(instruction: &Instruction) -> bool {
+    on_first_page(instruction) < instruction.len() as u64
+}
+
+/// The stamps of an instruction's bytes as they are now.
+fn stamps<B: Bus>(instruction: &Instruction, bus: &mut B) -> Result<Stamps, B::Fault> {
+    let (address, first) = (instruction.ip(), on_first_page(instruction));
+    let mut stamp = |address, length| bus.code_stamp(address, length).map_err(Trap::Fault);
+    let rest = instruction.len() as u64 - first;
+    let on_first = stamp(address, first)?;
+    Ok((on_first, if rest == 0 { None } else { stamp(address + first, rest)? }))
 }
 
 /// Fetches as much as the instruction at `rip` needs, and decodes it.
@@ -102,7 +107,8 @@ fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
 
 /// Decodes the instruction that begins with these bytes.
 fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderError> {
-    let mut decoder = Decoder::with_ip(64, bytes, rip, DecoderOptions::NONE);
+    // Reserved for hints, of which the processor knows none: prefetching, memory protection, control-flow enforcement.
+    let mut decoder = Decoder::with_ip(64, bytes, rip, DecoderOptions::FORCE_RESERVED_NOP);
     let instruction = decoder.decode();
     match decoder.last_error() {
         DecoderError::None => Ok(instruction),
@@ -135,9 +141,44 @@ mod tests {
         let mut clone = cpu.clone();
         steps(&mut clone, &mut memory, 2);
         assert_eq!(memory.fetches, 4);
-        cpu.forget_code();
-        steps(&mut cpu, &mut memory, 2);
-        assert_eq!(memory.fetches, 6);
+    }
+
+    #[test]
+    fn code_that_somebody_else_has_changed_is_decoded_again() {
+        let (mut cpu, mut memory) = machine(|a| a.mov(eax, 1));
+        steps(&mut cpu, &mut memory, 1);
+        // The kernel stores a message there.
+        memory.write(CODE, &[0xB8, 2]);
+        cpu.registers.rip = CODE;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rax], 2);
+        // Another page is mapped there.
+        memory.map(CODE);
+        memory.write(CODE, &[0xB8, 3]);
+        cpu.registers.rip = CODE;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rax], 3);
+        // The page is unmapped.
+        memory.pages.remove(&(CODE / 4096));
+        cpu.registers.rip = CODE;
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(CODE)));
+    }
+
+    #[test]
+    fn the_second_page_of_an_instruction_may_change_too() {
+        let (mut cpu, mut memory) = machine(|a| a.nop());
+        let end = DATA + 4096;
+        memory.write(end - 2, &[0xB8, 1]);
+        memory.map(end);
+        cpu.registers.rip = end - 2;
+        steps(&mut cpu, &mut memory, 1);
+        memory.write(end, &[1]);
+        cpu.registers.rip = end - 2;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rax], 0x101);
+        memory.pages.remove(&(end / 4096));
+        cpu.registers.rip = end - 2;
+        refuses(&mut cpu, &mut memory, Trap::Fault(Fault(end)));
     }
 
     #[test]
@@ -179,8 +220,8 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_instruction() {
-        // An opcode that does not exist; `lock nop`; `vzeroupper`, as there is no AVX.
-        for code in [&[0x06][..], &[0xF0, 0x90], &[0xC5, 0xF8, 0x77]] {
+        // An opcode that does not exist; `lock nop`; `vzeroupper` and `vaddps`, as AVX is not enabled.
+        for code in [&[0x06][..], &[0xF0, 0x90], &[0xC5, 0xF8, 0x77], &[0xC5, 0xF0, 0x58, 0xC2]] {
             let (mut cpu, mut memory) = machine_with(code);
             refuses(&mut cpu, &mut memory, Trap::InvalidOpcode);
         }

@@ -1,14 +1,13 @@
 //! Which group executes an instruction.
 
-use super::decode::Cache;
 use super::memory::{Bus, Size};
 use super::registers::Gpr::{R11, Rcx};
 use super::registers::Registers;
-use super::registers::rflags::{CF, DF, ONE, RF, ZF};
+use super::registers::rflags::{CF, DF, OF, ONE, RF, ZF};
 use super::string::Operation;
 use super::{Result, Step, Trap};
 use super::{alu, bits, flags, shift};
-use iced_x86::{Code, Instruction, Mnemonic, Register};
+use iced_x86::{Code, EncodingKind, Instruction, Mnemonic, Register};
 
 /// An instruction being executed. Whatever can fail comes before whatever changes registers or memory.
 pub(super) struct Execution<'a, B> {
@@ -16,8 +15,6 @@ pub(super) struct Execution<'a, B> {
     pub(super) registers: &'a mut Registers,
     /// The program's memory.
     pub(super) bus: &'a mut B,
-    /// The decoded instructions that a store may invalidate.
-    pub(super) cache: &'a mut Cache,
     /// The instruction.
     pub(super) instruction: Instruction,
     /// RIP after the instruction: behind it, unless it jumps.
@@ -32,6 +29,11 @@ impl<B: Bus> Execution<'_, B> {
                 self.registers[Rcx] = self.next;
                 self.registers[R11] = self.registers.rflags & !RF | ONE;
                 return Ok(Step::SystemCall);
+            }
+            // The other vectors are the kernel's.
+            Mnemonic::Int if self.instruction.immediate8() == 3 => {
+                self.registers.rip = self.next;
+                return Err(Trap::Breakpoint);
             }
             Mnemonic::Int3 => {
                 self.registers.rip = self.next;
@@ -160,12 +162,18 @@ impl<B: Bus> Execution<'_, B> {
             Cld => self.change_flags(DF, 0),
             Std => self.change_flags(DF, DF),
 
-            Nop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2
+            Adcx => self.add_with(CF),
+            Adox => self.add_with(OF),
+            Movbe => self.copy_swapped(),
+
+            Clflush | Clflushopt | Clwb => self.touch(),
+            Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2
             | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
             Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdmsr | Wrmsr | Rdpmc | Lgdt
             | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg | Swapgs | Sysret | Sysretq | Sysexit
             | Sysexitq | Sysenter | Int => self.privileged(),
+            _ if self.instruction.code().encoding() == EncodingKind::VEX => self.vex(),
             _ => self.sse(),
         }
     }
@@ -195,6 +203,12 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
+    /// What works on a line of the cache has no effect that a program could see, but needs the right to load from there.
+    fn touch(&mut self) -> Result<(), B::Fault> {
+        let address = self.address()?;
+        self.load(address, Size::Byte).map(drop)
+    }
+
     /// Executes an SSE instruction, or none.
     fn sse(&mut self) -> Result<(), B::Fault> {
         let mnemonic = self.instruction.mnemonic();
@@ -213,6 +227,6 @@ impl<B: Bus> Execution<'_, B> {
         if let Some(result) = self.sse_convert(mnemonic) {
             return result;
         }
-        self.unimplemented()
+        if self.is_absent() { Err(Trap::InvalidOpcode) } else { self.unimplemented() }
     }
 }

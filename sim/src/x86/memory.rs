@@ -49,6 +49,9 @@ impl Size {
     }
 }
 
+/// What stands for some bytes of code: see [`Bus::code_stamp`].
+pub type CodeStamp = [u64; 2];
+
 /// The memory that a program sees: an address space.
 ///
 /// Loads and stores are naturally aligned, so none crosses a page. Addresses are canonical.
@@ -63,6 +66,17 @@ pub trait Bus {
     ///
     /// If there is nothing to execute at `address`.
     fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> core::result::Result<usize, Self::Fault>;
+
+    /// What stands for the `length` bytes from `address` on as code: the same stamp later means that the program may
+    /// execute these addresses and that the same bytes are there, whoever has written, mapped or unmapped what in
+    /// between. `None` means that nothing is known, so that the bytes have to be fetched.
+    ///
+    /// The bytes are 1 to 15 and lie in one page.
+    ///
+    /// # Errors
+    ///
+    /// As of [`fetch`](Self::fetch) at `address`.
+    fn code_stamp(&mut self, address: u64, length: u64) -> core::result::Result<Option<CodeStamp>, Self::Fault>;
 
     /// The value at `address`, little-endian, zero-extended.
     ///

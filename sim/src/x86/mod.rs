@@ -1,14 +1,17 @@
 //! An interpreter for x86-64 programs in user mode, over any memory.
 //!
 //! [`Cpu::step`] executes one instruction. Every fetch, load and store goes to a [`Bus`], in naturally
-//! aligned pieces of 1, 2, 4 or 8 bytes. What a program can do that ends in the kernel is a [`Step`] or a
+//! aligned pieces of 1, 2, 4 or 8 bytes. Decoded instructions are kept, and the bus is asked at each use whether
+//! the bytes are still the same ([`Bus::code_stamp`]). What a program can do that ends in the kernel is a [`Step`] or a
 //! [`Trap`], and exact: after a trap the registers and the memory are those before the instruction, except
 //! where its documentation says otherwise, so the instruction can be executed again.
 //!
 //! # What it knows
 //!
 //! The general instructions and SSE up to SSE2, which is all that code for the baseline x86-64 uses, and
-//! BMI1's `tzcnt`, `lzcnt` and `popcnt`. There is no AVX: its encodings are invalid opcodes. The bases of
+//! `lzcnt`, `popcnt`, BMI1, BMI2, ADX and `movbe`. The kernel does not enable AVX: its encodings are invalid opcodes. The
+//! processor is otherwise the one that QEMU emulates: an instruction that it does not have is an invalid opcode, too
+//! (`absent`). The bases of
 //! FS and GS are 0. An instruction that processors have and this interpreter does not is a
 //! [`Trap::Unimplemented`], never a wrong result; so is everything whose result would depend on the
 //! processor's model or on time (`cpuid`, `rdtsc`), and floating-point arithmetic under an MXCSR that
@@ -23,8 +26,10 @@
 //! operands; `decode` the cache; `dispatch` says which group each mnemonic belongs to; the rest is one file
 //! a group.
 
+mod absent;
 mod alu;
 mod bits;
+mod bmi;
 mod branch;
 mod decode;
 mod dispatch;
@@ -48,7 +53,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use memory::{Bus, Size};
+pub use memory::{Bus, CodeStamp, Size};
 pub use registers::{Gpr, INITIAL_MXCSR, Registers, rflags};
 
 use decode::Cache;
@@ -95,6 +100,8 @@ pub enum Trap<F> {
     GeneralProtection,
     /// A non-canonical address used with RSP or RBP.
     StackFault,
+    /// A misaligned access while the program has set AC.
+    AlignmentCheck,
     /// The interpreter does not know this instruction, or not under the present MXCSR.
     Unimplemented {
         /// Its mnemonic.
@@ -116,6 +123,7 @@ impl<F> Trap<F> {
             Trap::InvalidOpcode => abi::Reason::InvalidOpcode,
             Trap::GeneralProtection => abi::Reason::GeneralProtection,
             Trap::StackFault => abi::Reason::StackFault,
+            Trap::AlignmentCheck => abi::Reason::AlignmentCheck,
             Trap::Unimplemented { .. } => abi::Reason::Unimplemented,
         })
     }
@@ -141,18 +149,11 @@ impl Cpu {
         let mut execution = Execution {
             registers: &mut self.registers,
             bus,
-            cache: &mut self.cache,
             next: instruction.next_ip(),
             instruction,
         };
         let step = execution.run()?;
         self.registers.rip = execution.next;
         if tracing && step == Step::Next { Err(Trap::Debug) } else { Ok(step) }
-    }
-
-    /// Forgets all decoded instructions: to be called when somebody else has changed this address space.
-    /// What the program itself stores, the processor sees.
-    pub fn forget_code(&mut self) {
-        self.cache.clear();
     }
 }

@@ -3,6 +3,7 @@
 use super::dispatch::Execution;
 use super::memory::{self, Bus, Size, is_canonical};
 use super::registers::Registers;
+use super::registers::rflags::AC;
 use super::{Result, Trap};
 use iced_x86::{OpKind, Register};
 
@@ -98,29 +99,43 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
+    /// The trap of an access that is not aligned, where the program has asked for it. The manuals leave open whether 16
+    /// bytes that lie at a multiple of 8 are aligned.
+    pub(super) fn check_alignment(&self, address: u64, bytes: u64) -> Result<(), B::Fault> {
+        if !self.registers.flag(AC) || address.is_multiple_of(bytes) {
+            Ok(())
+        } else if bytes == 16 && address.is_multiple_of(8) {
+            self.unimplemented()
+        } else {
+            Err(Trap::AlignmentCheck)
+        }
+    }
+
     /// Loads from an address of the program, at any alignment.
     pub(super) fn load(&mut self, address: u64, size: Size) -> Result<u64, B::Fault> {
         self.check_canonical(address, size.bytes())?;
+        self.check_alignment(address, size.bytes())?;
         memory::load(self.bus, address, size.bytes()).map(|value| value as u64)
     }
 
     /// Stores to an address of the program, at any alignment.
     pub(super) fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), B::Fault> {
         self.check_canonical(address, size.bytes())?;
-        self.cache.stored(address, size.bytes());
+        self.check_alignment(address, size.bytes())?;
         memory::store(self.bus, address, size.bytes(), value.into())
     }
 
     /// Stores 16 bytes to an address of the program, at any alignment.
     pub(super) fn store_wide(&mut self, address: u64, value: u128) -> Result<(), B::Fault> {
         self.check_canonical(address, 16)?;
-        self.cache.stored(address, 16);
+        self.check_alignment(address, 16)?;
         memory::store(self.bus, address, 16, value)
     }
 
     /// Loads 16 bytes from an address of the program, at any alignment.
     pub(super) fn load_wide(&mut self, address: u64) -> Result<u128, B::Fault> {
         self.check_canonical(address, 16)?;
+        self.check_alignment(address, 16)?;
         memory::load(self.bus, address, 16)
     }
 

@@ -31,7 +31,7 @@ pub mod rflags {
     pub const NT: u64 = 1 << 14;
     /// Resume flag, which `pushf` and `syscall` store as zero.
     pub const RF: u64 = 1 << 16;
-    /// Alignment check: without effect while CR0.AM is clear.
+    /// Alignment check: a misaligned access traps, since the kernel has set CR0.AM.
     pub const AC: u64 = 1 << 18;
     /// Whether a program can change it tells that `cpuid` exists.
     pub const ID: u64 = 1 << 21;

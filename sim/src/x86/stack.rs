@@ -13,7 +13,7 @@ impl<B: Bus> Execution<'_, B> {
         if !is_canonical(address, size.bytes()) {
             return Err(Trap::StackFault);
         }
-        self.cache.stored(address, size.bytes());
+        self.check_alignment(address, size.bytes())?;
         memory::store(self.bus, address, size.bytes(), value.into())
     }
 
@@ -22,6 +22,7 @@ impl<B: Bus> Execution<'_, B> {
         if !is_canonical(address, size.bytes()) {
             return Err(Trap::StackFault);
         }
+        self.check_alignment(address, size.bytes())?;
         memory::load(self.bus, address, size.bytes()).map(|value| value as u64)
     }
 

@@ -5,7 +5,7 @@ use super::dispatch::Execution;
 use super::flags;
 use super::memory::{Bus, Size};
 use super::registers::Gpr::{self, Rcx, Rdi, Rsi};
-use super::registers::rflags::{DF, STATUS, ZF};
+use super::registers::rflags::{DF, STATUS, TF, ZF};
 use iced_x86::{Instruction, OpKind, Register};
 
 /// Repetitions in one step; after these the instruction begins anew, as after an interrupt.
@@ -57,7 +57,9 @@ impl<B: Bus> Execution<'_, B> {
             return self.element(operation, size, mask);
         }
         let stop_at_zero_flag = self.instruction.has_repne_prefix();
-        for _ in 0..REPETITIONS {
+        // Under the trap flag each repetition traps, with RIP at the instruction unless it was the last.
+        let most = if self.registers.flag(TF) { 1 } else { REPETITIONS };
+        for _ in 0..most {
             let count = self.registers[Rcx] & mask;
             if count == 0 {
                 return Ok(());
@@ -133,7 +135,7 @@ impl<B: Bus> Execution<'_, B> {
 mod tests {
     use super::REPETITIONS;
     use crate::x86::testing::{CODE, DATA, Fault, machine, steps};
-    use crate::x86::{Gpr, Trap};
+    use crate::x86::{Gpr, Trap, rflags};
 
     #[test]
     fn a_fault_keeps_the_repetitions_before_it() {
@@ -162,6 +164,31 @@ mod tests {
         steps(&mut cpu, &mut memory, 1);
         assert_eq!(cpu.registers.rip, CODE + 2);
         assert_eq!(cpu.registers[Gpr::Rcx], 0);
+    }
+
+    #[test]
+    fn the_trap_flag_traps_after_each_repetition() {
+        let (mut cpu, mut memory) = machine(|a| a.rep().stosb());
+        cpu.registers[Gpr::Rdi] = DATA;
+        cpu.registers[Gpr::Rcx] = 2;
+        cpu.registers.rflags |= rflags::TF;
+        for (count, rip) in [(1, CODE), (0, CODE + 2)] {
+            assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
+            assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (count, rip));
+        }
+        // None is due: one trap, behind the instruction.
+        cpu.registers.rip = CODE;
+        assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
+        assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (0, CODE + 2));
+        // A comparison that ends the repetition is behind it, too.
+        let (mut cpu, mut memory) = machine(|a| a.repe().cmpsb());
+        memory.write(DATA, b"ab");
+        cpu.registers[Gpr::Rsi] = DATA;
+        cpu.registers[Gpr::Rdi] = DATA + 1;
+        cpu.registers[Gpr::Rcx] = 9;
+        cpu.registers.rflags |= rflags::TF;
+        assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
+        assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (8, CODE + 2));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the unit tests share: a few pages of memory and a way to run assembled code in them.
 
-use super::{Bus, Cpu, Gpr, Registers, Size, Step, Trap};
+use super::{Bus, CodeStamp, Cpu, Gpr, Registers, Size, Step, Trap};
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
 use std::collections::BTreeMap;
@@ -51,6 +51,12 @@ impl Memory {
     }
 }
 
+/// Up to 15 bytes of code as their own stamp.
+fn bytes_as_stamp(bytes: &[u8]) -> CodeStamp {
+    let value = bytes.iter().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
+    [value as u64, (value >> 64) as u64]
+}
+
 impl Bus for Memory {
     type Fault = Fault;
 
@@ -60,6 +66,10 @@ impl Bus for Memory {
         let count = bytes.len().min(buffer.len());
         buffer[..count].copy_from_slice(&bytes[..count]);
         Ok(count)
+    }
+
+    fn code_stamp(&mut self, address: u64, length: u64) -> Result<Option<CodeStamp>, Fault> {
+        Ok(Some(bytes_as_stamp(&self.rest(address)?[..length as usize])))
     }
 
     fn load(&mut self, address: u64, size: Size) -> Result<u64, Fault> {

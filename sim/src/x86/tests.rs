@@ -24,6 +24,68 @@ fn breakpoints_are_behind_their_instruction() {
 }
 
 #[test]
+fn an_interrupt_by_software_is_a_breakpoint_or_refused() {
+    for vector in 0..=255 {
+        let (mut cpu, mut memory) = machine_with(&[0xCD, vector]);
+        if vector == 3 {
+            assert_eq!(cpu.step(&mut memory), Err(Trap::Breakpoint));
+            assert_eq!(cpu.registers.rip, CODE + 2);
+        } else {
+            refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+        }
+    }
+    // `into` has no encoding in 64-bit mode.
+    let (mut cpu, mut memory) = machine_with(&[0xCE]);
+    refuses(&mut cpu, &mut memory, Trap::InvalidOpcode);
+}
+
+#[test]
+fn hints_that_the_processor_does_not_know_do_nothing() {
+    let mut hints: Vec<Vec<u8>> = (0x18..=0x1F).map(|opcode| vec![0x0F, opcode, 0xC8]).collect();
+    // `rdsspq rax`, `endbr64`, `endbr32`; `cldemote` and `bndldx` of what is not there.
+    hints.extend([vec![0xF3, 0x48, 0x0F, 0x1E, 0xC8], vec![0xF3, 0x0F, 0x1E, 0xFA], vec![0xF3, 0x0F, 0x1E, 0xFB]]);
+    hints.extend([vec![0x0F, 0x1C, 0x00], vec![0x0F, 0x1A, 0x00]]);
+    for code in hints {
+        let (mut cpu, mut memory) = machine_with(&code);
+        let before = cpu.registers.gpr;
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!((cpu.registers.gpr, cpu.registers.rip), (before, CODE + code.len() as u64), "{code:x?}");
+    }
+}
+
+#[test]
+fn instructions_that_the_processor_does_not_have() {
+    // `rdseed eax`, `rdpid rax`, `sha1msg1 xmm0, xmm1`, `xtest`, `vaddps` of AVX-512.
+    let codes: [&[u8]; 5] = [
+        &[0x0F, 0xC7, 0xF8],
+        &[0xF3, 0x0F, 0xC7, 0xF8],
+        &[0x0F, 0x38, 0xC9, 0xC1],
+        &[0x0F, 0x01, 0xD6],
+        &[0x62, 0xF1, 0x74, 0x48, 0x58, 0xC2],
+    ];
+    for code in codes {
+        let (mut cpu, mut memory) = machine_with(code);
+        refuses(&mut cpu, &mut memory, Trap::InvalidOpcode);
+    }
+}
+
+#[test]
+fn alignment_is_checked_where_the_program_asks() {
+    let (mut cpu, mut memory) = machine(|a| a.mov(eax, dword_ptr(rbx)));
+    cpu.registers[Gpr::Rbx] = DATA + 2;
+    steps(&mut cpu, &mut memory, 1);
+    cpu.registers.rip = CODE;
+    cpu.registers.rflags |= rflags::AC;
+    refuses(&mut cpu, &mut memory, Trap::AlignmentCheck);
+    cpu.registers[Gpr::Rbx] = DATA + 4;
+    steps(&mut cpu, &mut memory, 1);
+    let (mut cpu, mut memory) = machine(|a| a.push(rax));
+    cpu.registers[Gpr::Rsp] = DATA + 9;
+    cpu.registers.rflags |= rflags::AC;
+    refuses(&mut cpu, &mut memory, Trap::AlignmentCheck);
+}
+
+#[test]
 fn divisions_that_have_no_quotient() {
     type Divide = fn(&mut CodeAssembler) -> Result<(), iced_x86::IcedError>;
     let divisions: [(Divide, u64, u64, u64); 4] = [
