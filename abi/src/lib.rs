@@ -14,6 +14,7 @@
 
 mod call;
 mod error;
+mod memory_functions;
 
 pub mod boot;
 pub mod page;

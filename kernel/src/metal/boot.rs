@@ -45,7 +45,16 @@ global_asm!(
     bochs_exit = const power::BOCHS_EXIT,
     com1 = const console::COM1,
 );
-global_asm!(include_str!("mem.s"));
+abi::memory_functions!("");
+global_asm!(
+    // The prebuilt core refers to these two for unwinding, which never happens in an image.
+    ".pushsection .text",
+    ".globl rust_eh_personality, _Unwind_Resume",
+    "rust_eh_personality:",
+    "_Unwind_Resume:",
+    "ud2",
+    ".popsection",
+);
 
 /// Why the kernel cannot run on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
