@@ -65,7 +65,8 @@ pub struct Run<'a> {
     pub options: &'a str,
     /// What the machine is made of; on QEMU only.
     pub parts: Parts<'a>,
-    /// What to do to the machine: each once the console shows the text, behind what it showed before; on QEMU only.
+    /// What to do to the machine: each once the console shows the text, behind what it showed before, and at once where the
+    /// text is empty; on QEMU only.
     pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,

@@ -29,7 +29,7 @@ pub struct Behaviour {
     pub options: &'static str,
     /// What the machine is made of.
     pub parts: Parts<'static>,
-    /// What is done to the machine, once the console shows what.
+    /// What is done to the machine, once the console shows what; before it runs where that is nothing.
     pub script: &'static [(&'static str, Act<'static>)],
     /// When to give up.
     pub timeout: Duration,
@@ -341,6 +341,15 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         ],
         texts: &["<hello, kernel>", "<0123456789012345678901234567890123456789", "<bye>", "0 characters were lost"],
         count: Some(("0123456789", LONG_LINE.len() / 10)),
+        ..USUAL
+    },
+    // More than a FIFO holds, and typed while the firmware still runs.
+    Behaviour {
+        name: "typed-before-boot",
+        image: "try-serial",
+        timeout: BUSY_LIMIT,
+        script: &[("", Act::Type("typed before the kernel ran\n")), ("kernel ran>", Act::Type("bye\n"))],
+        texts: &["type now", "<typed before the kernel ran>", "<bye>", "0 characters were lost"],
         ..USUAL
     },
     Behaviour {

@@ -4,23 +4,15 @@
 use crate::input::Input;
 use crate::lock::{Guard, Lock};
 use crate::metal::attention::{self, Why};
+use crate::metal::uart::{Interrupts, Uart};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
-use uart_16550::spec::registers::{FifoTriggerLevel, IER};
-use uart_16550::{BaudRate, Config, Uart16550, backend::PioBackend};
 use x86_64::instructions::port::{Port, PortReadOnly};
 
 /// COM1.
 pub(super) const COM1: u16 = 0x3F8;
 /// The emulators' debug port: it reads as its own number where it exists.
 pub const DEBUG_PORT: u16 = 0xE9;
-/// 115200 baud, an interrupt as soon as a byte has come.
-const CONFIG: Config = Config {
-    baud_rate: BaudRate::Baud115200,
-    interrupts: IER::DATA_READY,
-    fifo_trigger_level: Some(FifoTriggerLevel::One),
-    ..Config::DEFAULT
-};
 /// How often a full transmitter is asked again before a byte is given up; a byte at 115200 baud takes
 /// 87 microseconds, a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
@@ -30,7 +22,7 @@ pub const OWNER: u32 = 0;
 
 /// The devices behind the console.
 pub struct Console {
-    serial: Option<Uart16550<PioBackend>>,
+    serial: Option<Uart>,
     /// What COM1 has received.
     input: Input,
     debug_port: bool,
@@ -43,17 +35,16 @@ static CONSOLE: Lock<Console> =
 /// Whether COM1 is there.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 
-/// Finds and sets up the devices. Before this, output goes nowhere.
+/// Finds and sets up the devices. Before this, output goes nowhere; what was typed before is kept.
 ///
 /// # Safety
 /// Called once, by CPU 0; nothing else uses COM1.
 pub unsafe fn init() {
-    let mut console = CONSOLE.lock();
+    let console = &mut *CONSOLE.lock();
     // SAFETY: reading this port has no effect on a PC, whether an emulator's device is there or not.
     console.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
     // SAFETY: the caller leaves the ports of COM1 to the console.
-    console.serial =
-        unsafe { Uart16550::new_port(COM1) }.ok().and_then(|mut serial| serial.init(CONFIG).ok().map(|()| serial));
+    console.serial = unsafe { Uart::open(COM1, Interrupts::Received, |byte| console.input.push(byte)) };
     HAS_SERIAL.store(console.serial.is_some(), Ordering::Relaxed);
 }
 
@@ -82,11 +73,9 @@ impl Console {
     }
 }
 
-fn send(serial: &mut Uart16550<PioBackend>, byte: u8) {
-    for _ in 0..TRANSMIT_TRIES {
-        if serial.try_send_byte(byte).is_ok() {
-            return;
-        }
+fn send(serial: &mut Uart, byte: u8) {
+    if (0..TRANSMIT_TRIES).any(|_| serial.has_room()) {
+        serial.send(&[byte]);
     }
 }
 
@@ -111,7 +100,7 @@ pub fn has_serial(cpu: u32) -> bool {
 pub fn receive() {
     let console = &mut *lock();
     let Some(serial) = &mut console.serial else { return };
-    while let Ok(byte) = serial.try_receive_byte() {
+    while let Some(byte) = serial.receive() {
         console.input.push(byte);
     }
     attention::set(Why::Input, !console.input.is_empty());
