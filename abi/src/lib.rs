@@ -17,6 +17,7 @@ mod error;
 mod memory_functions;
 
 pub mod boot;
+pub mod console;
 pub mod page;
 pub mod refused;
 pub mod report;

@@ -1,10 +1,11 @@
 //! QEMU.
 
-use super::{Act, Ended, Outcome, POLL, Parts, Run, show, wait};
+use super::{Act, Ended, Outcome, POLL, Parts, Run, Shown, wait};
 use crate::error::Error;
 use crate::tools;
 use crate::watch::Watcher;
 use kernel::exit::Reason;
+use programs::transcript::Controls;
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -28,11 +29,13 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let (status, timed_out, (console, arrivals)) = thread::scope(|scope| {
         let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
         let console = child.stdout.take().map(|stdout| {
-            let live = run.show;
+            // At a terminal, the console is to be obeyed.
+            let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
+            let shown = Shown::new(controls, run.show || run.terminal);
             scope.spawn(move || {
                 // What the script begins with at once.
                 actor.act(&[]);
-                collect(stdout, live, begin, |console| actor.act(console))
+                collect(stdout, shown, begin, |console| actor.act(console))
             })
         });
         let (status, timed_out) = wait(&mut child, begin, run.timeout, |_| monitor.interrupt())?;
@@ -92,34 +95,25 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     if run.gdb {
         command.args(["-s", "-S"]);
     }
-    if run.terminal {
-        command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
-    } else {
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-    }
+    command.stdin(if run.terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
     command
 }
 
 /// Reads the console to its end, and says how much of it had come when; whenever more has come, `each` is told all.
 fn collect(
     mut from: impl Read,
-    live: bool,
+    mut shown: Shown,
     begin: Instant,
     mut each: impl FnMut(&[u8]),
 ) -> (String, Vec<(usize, Duration)>) {
-    let mut all = Vec::new();
     let mut arrivals = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
-        let bytes = &chunk[..length];
-        all.extend_from_slice(bytes);
-        arrivals.push((all.len(), begin.elapsed()));
-        if live {
-            show(bytes);
-        }
-        each(&all);
+        shown.push(&chunk[..length]);
+        arrivals.push((shown.text().len(), begin.elapsed()));
+        each(shown.text().as_bytes());
     }
-    (String::from_utf8_lossy(&all).into_owned(), arrivals)
+    (shown.finish(), arrivals)
 }
 
 /// Does to the machine what a script says.

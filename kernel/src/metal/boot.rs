@@ -8,7 +8,7 @@ use super::timer::{self, NoTimer};
 use super::{console, image, io_apic, power, report, smp, tables};
 use crate::acpi::{self, Controllers, CpuList};
 use crate::archive::{Archive, Corrupt};
-use crate::exit::{END_OF_CONSOLE, Reason};
+use crate::exit::Reason;
 use crate::frames::{self, Frames};
 use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
@@ -39,7 +39,8 @@ global_asm!(
     ap_main = sym smp::ap_main,
     needed = const registers::NEEDED,
     debug_port = const console::DEBUG_PORT,
-    end_of_console = const END_OF_CONSOLE,
+    escape = const abi::console::ESCAPE,
+    end = const abi::console::END,
     refused = const Reason::Refused as u8,
     qemu_exit = const power::QEMU_EXIT,
     bochs_exit = const power::BOCHS_EXIT,

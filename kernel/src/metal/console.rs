@@ -1,10 +1,12 @@
 //! The console: port 0xE9 where an emulator has it, since a byte costs it next to nothing; otherwise COM1. One lock
-//! around both, held for a whole message, so that messages of different CPUs never mix.
+//! around both, held for a whole message, so that messages of different CPUs never mix. What travels there is described in
+//! [`abi::console`].
 
 use crate::input::Input;
 use crate::lock::{Guard, Lock};
 use crate::metal::attention::{self, Why};
 use crate::metal::uart::{Interrupts, Uart};
+use abi::console::{Encoder, Speaker};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use x86_64::instructions::port::{Port, PortReadOnly};
@@ -20,18 +22,24 @@ const TRANSMIT_TRIES: u32 = 100_000;
 /// The CPU whose device COM1 is: its interrupts go there.
 pub const OWNER: u32 = 0;
 
-/// The devices behind the console.
+/// The console, and what COM1 has received.
 pub struct Console {
-    serial: Option<Uart>,
-    /// What COM1 has received.
+    encoder: Encoder,
+    output: Output,
     input: Input,
-    debug_port: bool,
-    /// Whether the last byte ended a line.
-    at_line_start: bool,
 }
 
-static CONSOLE: Lock<Console> =
-    Lock::new(Console { serial: None, input: Input::new(), debug_port: false, at_line_start: true });
+/// The devices that show the console.
+struct Output {
+    serial: Option<Uart>,
+    debug_port: bool,
+}
+
+static CONSOLE: Lock<Console> = Lock::new(Console {
+    encoder: Encoder::new(),
+    output: Output { serial: None, debug_port: false },
+    input: Input::new(),
+});
 /// Whether COM1 is there.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 
@@ -40,35 +48,41 @@ static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 /// # Safety
 /// Called once, by CPU 0; nothing else uses COM1.
 pub unsafe fn init() {
-    let console = &mut *CONSOLE.lock();
+    let Console { output, input, .. } = &mut *CONSOLE.lock();
     // SAFETY: reading this port has no effect on a PC, whether an emulator's device is there or not.
-    console.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
+    output.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
     // SAFETY: the caller leaves the ports of COM1 to the console.
-    console.serial = unsafe { Uart::open(COM1, Interrupts::Received, |byte| console.input.push(byte)) };
-    HAS_SERIAL.store(console.serial.is_some(), Ordering::Relaxed);
+    output.serial = unsafe { Uart::open(COM1, Interrupts::Received, |byte| input.push(byte)) };
+    HAS_SERIAL.store(output.serial.is_some(), Ordering::Relaxed);
 }
 
 impl Console {
-    /// Writes bytes as they are; a line feed gets its carriage return on the serial line.
-    pub fn write_bytes(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.debug_port {
-                // SAFETY: `init` has seen the emulator's device at this port; it takes any byte.
-                unsafe { Port::new(DEBUG_PORT).write(byte) };
-            } else if let Some(serial) = &mut self.serial {
-                if byte == b'\n' {
-                    send(serial, b'\r');
-                }
-                send(serial, byte);
-            }
-            self.at_line_start = byte == b'\n';
-        }
+    /// Writes what a program prints.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.say(Speaker::Program, bytes);
     }
 
-    /// Begins a new line unless one has just begun.
-    pub fn fresh_line(&mut self) {
-        if !self.at_line_start {
-            self.write_bytes(b"\n");
+    /// Begins a line, wherever whoever wrote last was stopped.
+    pub fn restart(&mut self) {
+        self.encoder.restart(|byte| self.output.write(byte));
+    }
+
+    fn say(&mut self, speaker: Speaker, bytes: &[u8]) {
+        self.encoder.write(speaker, bytes, |byte| self.output.write(byte));
+    }
+}
+
+impl Output {
+    /// Writes a byte; a line feed gets its carriage return on the serial line.
+    fn write(&mut self, byte: u8) {
+        if self.debug_port {
+            // SAFETY: `init` has seen the emulator's device at this port; it takes any byte.
+            unsafe { Port::new(DEBUG_PORT).write(byte) };
+        } else if let Some(serial) = &mut self.serial {
+            if byte == b'\n' {
+                send(serial, b'\r');
+            }
+            send(serial, byte);
         }
     }
 }
@@ -79,9 +93,10 @@ fn send(serial: &mut Uart, byte: u8) {
     }
 }
 
+/// What the kernel says.
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.write_bytes(text.as_bytes());
+        self.say(Speaker::Kernel, text.as_bytes());
         Ok(())
     }
 }
@@ -99,7 +114,7 @@ pub fn has_serial(cpu: u32) -> bool {
 /// Takes what COM1 has received out of it, so that its next interrupt can come.
 pub fn receive() {
     let console = &mut *lock();
-    let Some(serial) = &mut console.serial else { return };
+    let Some(serial) = &mut console.output.serial else { return };
     while let Some(byte) = serial.receive() {
         console.input.push(byte);
     }
