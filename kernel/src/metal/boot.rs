@@ -7,7 +7,7 @@ use super::registers::{self, Missing, Protections};
 use super::timer::{self, NoTimer};
 use super::{console, image, io_apic, power, report, smp, tables};
 use crate::acpi::{self, Controllers, CpuList};
-use crate::archive::{Archive, Corrupt};
+use crate::archive::{Archive, Unusable};
 use crate::exit::Reason;
 use crate::frames::{self, Frames};
 use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
@@ -70,8 +70,8 @@ pub enum Error {
     Memory(frames::Error),
     /// There is so little memory for programs, in bytes.
     UserMemory(u64),
-    /// The boot archive is not a tar file.
-    Archive(Corrupt),
+    /// The boot archive cannot be used.
+    Archive(Unusable<'static>),
     /// The firmware's tables do not say which CPUs and interrupt controllers there are.
     Controllers(acpi::Error),
     /// The firmware left the local APIC in a mode that the kernel does not drive.
@@ -95,7 +95,7 @@ impl fmt::Display for Error {
                 bytes >> 10,
                 LEAST_USER_BYTES >> 10
             ),
-            Error::Archive(Corrupt) => formatter.write_str("its boot archive is no tar file"),
+            Error::Archive(unusable) => write!(formatter, "its boot archive cannot be used: {unusable}"),
             Error::Controllers(error) => write!(formatter, "{error}"),
             Error::Apic(InX2ApicMode) => formatter.write_str("its firmware left the local APIC in x2APIC mode"),
             Error::Timer(NoTimer) => formatter.write_str("the timer of its local APIC does not run"),
@@ -300,7 +300,7 @@ fn describe(boot: &Boot) {
         None => crate::say!("cairn: no boot archive"),
         Some(archive) => {
             for file in archive.files() {
-                crate::say!("cairn: boot archive: {} ({} bytes)", file.name().as_str(), file.data().len());
+                crate::say!("cairn: boot archive: {} ({} bytes)", file.name, file.data.len());
             }
         }
     }
