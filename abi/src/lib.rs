@@ -15,8 +15,10 @@
 mod call;
 mod cause;
 mod error;
+mod memory_functions;
 
 pub mod boot;
+pub mod console;
 pub mod page;
 pub mod refused;
 pub mod report;

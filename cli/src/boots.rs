@@ -98,8 +98,8 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     if !behaviour.broken.is_empty() {
         return try_watching(behaviour, show);
     }
-    if behaviour.programs {
-        return try_programs(behaviour, show);
+    if let Some(names) = behaviour.programs {
+        return try_programs(behaviour, names, show);
     }
     let image = image::path(behaviour.image, behaviour.kind);
     let archive = workspace::target().join("kernel").join(format!("{}.tar", behaviour.name));
@@ -139,10 +139,11 @@ fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
 /// Schedules of the hosted machine with which a boot is compared.
 const SEEDS: Range<u64> = 1..3;
 
-/// Boots the kernel with all programs: each must do what its manifest says, and all must print what they print on the
-/// hosted machine, whatever its schedule.
-fn try_programs(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
-    let job = Job::new(&[], behaviour.cpus)?;
+/// Boots the kernel with the programs of these names, or the usual ones: each must do what its manifest says, and all must
+/// print what they print on the hosted machine, whatever its schedule.
+fn try_programs(behaviour: &Behaviour, names: &[&str], show: bool) -> std::result::Result<Option<String>, Error> {
+    let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+    let job = Job::new(&names, behaviour.cpus)?;
     let timeout = Some(behaviour.timeout);
     let Behaviour { emulator, image, kind, options, .. } = *behaviour;
     let booted = job.booted(&Boot { emulator, image, kind, timeout, options, show, ..Boot::QUIET })?;

@@ -7,6 +7,8 @@ use crate::error::Error;
 use crate::tools;
 use crate::watch::{Watch, Watched};
 use kernel::exit::Reason;
+use programs::Transcript;
+use programs::transcript::Controls;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
@@ -65,7 +67,8 @@ pub struct Run<'a> {
     pub options: &'a str,
     /// What the machine is made of; on QEMU only.
     pub parts: Parts<'a>,
-    /// What to do to the machine: each once the console shows the text, behind what it showed before; on QEMU only.
+    /// What to do to the machine: each once the console shows the text, behind what it showed before, and at once where the
+    /// text is empty; on QEMU only.
     pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,
@@ -210,9 +213,49 @@ fn wait<T>(
     Ok((child.wait()?, true))
 }
 
-/// Shows bytes of the console on the terminal.
-pub fn show(bytes: &[u8]) {
-    let mut out = io::stdout().lock();
-    // Whoever closed our output does not want to see the console.
-    let _ = out.write_all(bytes).and_then(|()| out.flush());
+/// The console of a machine that runs: its text so far, which is shown on the terminal where that is wanted.
+pub struct Shown {
+    transcript: Transcript,
+    live: bool,
+}
+
+impl Shown {
+    /// Nothing yet.
+    pub fn new(controls: Controls, live: bool) -> Shown {
+        Shown { transcript: Transcript::new(controls), live }
+    }
+
+    /// Takes what has come.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let before = self.text().len();
+        self.transcript.push(bytes);
+        self.show(before);
+    }
+
+    /// The text so far.
+    pub fn text(&self) -> &str {
+        self.transcript.text()
+    }
+
+    /// Why the image has ended the machine, if it has said so.
+    pub fn reason(&self) -> Option<Reason> {
+        self.transcript.end().and_then(Reason::from_code)
+    }
+
+    /// Nothing comes any more: the text.
+    pub fn finish(mut self) -> String {
+        let before = self.text().len();
+        self.transcript.finish();
+        self.show(before);
+        self.transcript.into_text()
+    }
+
+    fn show(&self, before: usize) {
+        let new = &self.text()[before..];
+        if self.live && !new.is_empty() {
+            let mut out = io::stdout().lock();
+            // Whoever closed our output does not want to see the console.
+            let _ = out.write_all(new.as_bytes()).and_then(|()| out.flush());
+        }
+    }
 }

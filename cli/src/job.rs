@@ -1,11 +1,12 @@
 //! A job: programs to run, on whichever machine, and what is expected of them.
 
-use crate::emulator::{self, Act, Emulator, Outcome};
+use crate::emulator::{self, Act, Emulator, Outcome, Shown};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::watch::{Watch, Watched};
 use crate::{archive, workspace};
 use kernel::exit::Reason;
+use programs::transcript::Controls;
 use programs::{Check, Plan, Program};
 use sim::baton::Limit;
 use sim::board::Memory;
@@ -141,6 +142,11 @@ impl Job {
         Ok(Job { typing, ..Job::of_list(programs::SHELL_BOOT_LIST.to_owned(), cpus)? })
     }
 
+    /// What becomes of control characters on the console: whoever sits at it sees them obeyed.
+    fn controls(&self) -> Controls {
+        if self.typing == Typing::Terminal { Controls::Kept } else { Controls::Escaped }
+    }
+
     /// All that is typed, for a machine that has to know it from the beginning.
     fn typed(&self) -> Result<Vec<u8>, Error> {
         Ok(match &self.typing {
@@ -207,14 +213,8 @@ impl Job {
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking,
         };
-        let mut console = Vec::new();
-        let report = sim::run(config, |bytes| {
-            console.extend_from_slice(bytes);
-            if show {
-                emulator::show(bytes);
-            }
-        })
-        .map_err(|error| Error::Hosted(error.to_string()))?;
+        let mut console = Shown::new(self.controls(), show);
+        let report = sim::run(config, |bytes| console.push(bytes)).map_err(|error| Error::Hosted(error.to_string()))?;
         let details = match report.end {
             End::Violated => report.violations.iter().map(ToString::to_string).collect(),
             End::Diverged => report.differences.iter().map(ToString::to_string).collect(),
@@ -222,7 +222,7 @@ impl Job {
         };
         let replayed = Some(report.log.len());
         let failure = (report.end != End::PowerOff).then_some(Failure::Hosted(report.end, details));
-        let console = String::from_utf8_lossy(&console).into_owned();
+        let console = console.finish();
         Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 

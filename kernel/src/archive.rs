@@ -1,118 +1,247 @@
-//! The boot archive: a ustar file that the boot loader puts into memory, with `boot.txt`, the image's
-//! symbols and the programs.
+//! The boot archive: a tar file that the boot loader puts into memory, with `boot.txt`, the image's symbols and the programs.
+//!
+//! `tar -cf boot.tar -C DIRECTORY .` makes one. Of what such a file may contain beside files with short names, directories and
+//! remarks about files (pax headers) are passed over; everything else is refused, with the entry's name, because a program
+//! that is silently not there is harder to find.
 
-use tar_no_std::{ArchiveEntry, TarArchiveRef};
+mod pax;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+use pax::Remarks;
+use tar_no_std::{CorruptDataError, TarArchiveRef};
 
 /// Name of the boot list in the archive: which programs to start.
 pub const BOOT_LIST: &str = "boot.txt";
 /// Name of a file whose presence says that somebody watches the machine; what it holds does not matter.
 pub const WATCH: &str = "watch.txt";
 
-/// The archive is not a tar file: whoever built it is to blame.
+/// Bytes of a header, and what the size of a file is rounded up to.
+const BLOCK: usize = 512;
+/// Bytes of a file's name, at most.
+const NAME: usize = 100;
+/// Where a header says which type its entry has.
+const TYPE: usize = 156;
+
+/// Why an archive cannot be used: whoever built it is to blame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Corrupt;
+pub struct Unusable<'a> {
+    /// The name of the entry that is the reason, as far as it can be read; empty if it is none of them.
+    pub entry: &'a [u8],
+    /// The reason.
+    pub why: Why,
+}
+
+/// What is wrong with an archive or an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// It is no tar file, or it is damaged.
+    Corrupt(CorruptDataError),
+    /// The name is longer than 100 bytes.
+    LongName,
+    /// The name is no text, or has control characters.
+    Unprintable,
+    /// It refers to another file.
+    Link,
+    /// It is a device, or a pipe.
+    Special,
+    /// Holes of the file are left out.
+    Sparse,
+    /// It is larger than a header can say.
+    TooLarge,
+    /// A file before it has the same name.
+    Twice,
+    /// Its pax header cannot be read, or says of all entries what is so of one.
+    BadRemarks,
+    /// Its type is none that is known here.
+    UnknownType(u8),
+}
+
+impl fmt::Display for Unusable<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.entry.is_empty() {
+            write!(formatter, "{}: ", self.entry.escape_ascii())?;
+        }
+        match self.why {
+            Why::Corrupt(error) => write!(formatter, "{error}"),
+            Why::LongName => write!(formatter, "its name is longer than {NAME} bytes"),
+            Why::Unprintable => formatter.write_str("its name is not printable text"),
+            Why::Link => formatter.write_str("it is a link; tar --dereference --hard-dereference puts files there"),
+            Why::Special => formatter.write_str("it is no file and no directory"),
+            Why::Sparse => formatter.write_str("it is stored without its holes; leave tar's --sparse out"),
+            Why::TooLarge => formatter.write_str("its size is not written as octal digits, so it is too large"),
+            Why::Twice => formatter.write_str("there are two files of this name"),
+            Why::BadRemarks => formatter.write_str("its pax header is damaged"),
+            Why::UnknownType(kind) => {
+                write!(formatter, "its type is '{}', which is not known here", kind.escape_ascii())
+            }
+        }
+    }
+}
+
+impl core::error::Error for Unusable<'_> {}
 
 /// The archive.
 #[derive(Clone, Debug)]
 pub struct Archive<'a> {
+    bytes: &'a [u8],
     tar: TarArchiveRef<'a>,
 }
 
 /// A file of the archive.
-#[derive(Debug)]
-pub struct File<'a>(ArchiveEntry<'a>);
-
-impl<'a> File<'a> {
-    /// Its name; empty if it is not text.
-    pub fn name(&self) -> Name {
-        Name(self.0.filename())
-    }
-
-    /// Its contents.
-    pub fn data(&self) -> &'a [u8] {
-        self.0.data()
-    }
-}
-
-/// The name of a file, at most 256 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Name(tar_no_std::TarFormatString<256>);
-
-impl Name {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str().unwrap_or("")
-    }
+pub struct File<'a> {
+    /// Its name, printable, without a `./` before it.
+    pub name: &'a str,
+    /// Its contents.
+    pub data: &'a [u8],
 }
 
 impl<'a> Archive<'a> {
     /// Checks the archive from its first to its last header.
-    pub fn new(bytes: &'a [u8]) -> Result<Archive<'a>, Corrupt> {
-        Ok(Archive { tar: TarArchiveRef::new(bytes).map_err(|_| Corrupt)? })
+    ///
+    /// # Errors
+    /// When there is anything in it that [`Why`] lists.
+    pub fn new(bytes: &'a [u8]) -> Result<Archive<'a>, Unusable<'a>> {
+        let tar = TarArchiveRef::new(bytes).map_err(|error| explain(bytes, error))?;
+        let archive = Archive { bytes, tar };
+        for entry in archive.entries() {
+            let file = entry?;
+            // The first one of a name is the one that is found.
+            if archive.find(file.name).map(<[u8]>::as_ptr) != Some(file.data.as_ptr()) {
+                return Err(Unusable { entry: file.name.as_bytes(), why: Why::Twice });
+            }
+        }
+        Ok(archive)
     }
 
     /// The files, in their order.
-    pub fn files(&self) -> impl Iterator<Item = File<'a>> {
-        self.tar.entries().map(File)
+    pub fn files(&self) -> impl Iterator<Item = File<'a>> + use<'a> {
+        self.entries().filter_map(Result::ok)
     }
 
     /// Contents of the first file of this name.
     pub fn find(&self, name: &str) -> Option<&'a [u8]> {
-        self.files().find(|file| file.name().as_str() == name).map(|file| file.data())
+        self.files().find(|file| file.name == name).map(|file| file.data)
     }
 
     /// Contents of the first file of this name, if it is text.
     pub fn find_text(&self, name: &str) -> Option<&'a str> {
         core::str::from_utf8(self.find(name)?).ok()
     }
+
+    /// The files, and what cannot be used.
+    fn entries(&self) -> impl Iterator<Item = Result<File<'a>, Unusable<'a>>> + use<'a> {
+        let bytes = self.bytes;
+        // What pax headers say of the entry that follows.
+        let mut remarks = Remarks::default();
+        self.tar.headers().filter_map(move |(index, _)| entry(bytes, index, &mut remarks).transpose())
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use std::vec::Vec;
-
-    fn sample() -> Vec<u8> {
-        let mut builder = tar::Builder::new(Vec::new());
-        for (name, data) in [("boot.txt", &b"program hello\n"[..]), ("hello", &[7; 1000]), ("empty", &[])] {
-            let mut header = tar::Header::new_ustar();
-            header.set_size(data.len() as u64);
-            header.set_mode(0o644);
-            builder.append_data(&mut header, name, data).expect("writing to memory");
+/// The entry whose header is block `index`, of which `remarks` were made before it; none if it is no file.
+fn entry<'a>(bytes: &'a [u8], index: usize, remarks: &mut Remarks<'a>) -> Result<Option<File<'a>>, Unusable<'a>> {
+    let header = &bytes[index * BLOCK..][..BLOCK];
+    let kind = header[TYPE];
+    if matches!(kind, b'x' | b'g') {
+        let unusable = |why| Unusable { entry: name_of(header), why };
+        let records = payload(bytes, index).ok_or(unusable(Why::TooLarge))?;
+        remarks.read(records).map_err(unusable)?;
+        // One that is about all entries says nothing of any of them that matters.
+        if kind == b'g' && *remarks != Remarks::default() {
+            return Err(unusable(Why::BadRemarks));
         }
-        builder.into_inner().expect("writing to memory")
+        return Ok(None);
     }
-
-    #[test]
-    fn finds_files() {
-        let bytes = sample();
-        let archive = Archive::new(&bytes).expect("a tar file");
-        assert_eq!(archive.find_text("boot.txt"), Some("program hello\n"));
-        assert_eq!(archive.find("hello").map(<[u8]>::len), Some(1000));
-        assert_eq!(archive.find("empty"), Some(&[][..]));
-        assert_eq!(archive.find("absent"), None);
-        assert_eq!(archive.files().count(), 3);
+    let Remarks { path, size, sparse } = core::mem::take(remarks);
+    let name = without_dot(path.unwrap_or(name_of(header)));
+    let unusable = |why| Err(Unusable { entry: name, why });
+    match kind {
+        b'1' | b'2' => return unusable(Why::Link),
+        b'3' | b'4' | b'6' => return unusable(Why::Special),
+        b'5' => return Ok(None),
+        // Before there was a type for directories, the slash said so.
+        _ if name.ends_with(b"/") => return Ok(None),
+        _ => {}
     }
-
-    #[test]
-    fn refuses_what_is_not_an_archive() {
-        assert_eq!(Archive::new(&[]).err(), Some(Corrupt));
-        assert_eq!(Archive::new(&[1; 2048]).err(), Some(Corrupt));
+    if path.is_none() && has_prefix(header) || name.len() > NAME {
+        return unusable(Why::LongName);
     }
+    if sparse {
+        return unusable(Why::Sparse);
+    }
+    let data = payload(bytes, index).filter(|data| size.is_none_or(|size| size == data.len() as u64));
+    let Some(data) = data else { return unusable(Why::TooLarge) };
+    match core::str::from_utf8(name) {
+        Ok(name) if !name.is_empty() && !name.contains(char::is_control) => Ok(Some(File { name, data })),
+        _ => unusable(Why::Unprintable),
+    }
+}
 
-    proptest! {
-        #[test]
-        fn never_panics_on_a_damaged_archive(damage in proptest::collection::vec((0usize..4096, any::<u8>()), 1..6)) {
-            let mut bytes = sample();
-            for (at, value) in damage {
-                bytes[at] = value;
-            }
-            if let Ok(archive) = Archive::new(&bytes) {
-                for file in archive.files() {
-                    let _ = (file.name().as_str().len(), file.data().len());
-                }
-            }
+/// What to say about an archive that cannot be read to its end.
+fn explain(bytes: &[u8], error: CorruptDataError) -> Unusable<'_> {
+    use CorruptDataError::*;
+    let index = match error {
+        InvalidChecksum { block_index }
+        | InvalidTypeFlag { block_index }
+        | InvalidPayloadSize { block_index }
+        | PayloadExtendsBeyondArchive { block_index } => block_index,
+        EmptyArchive | InvalidBlockSize | TooShort { .. } | MissingTerminator => {
+            return Unusable { entry: &[], why: Why::Corrupt(error) };
+        }
+    };
+    let Some(header) = bytes.chunks_exact(BLOCK).nth(index) else {
+        return Unusable { entry: &[], why: Why::Corrupt(error) };
+    };
+    let mut entry = without_dot(name_of(header));
+    let why = match (error, header[TYPE]) {
+        // Two headers for one entry: that of a long name, whose contents are the name, comes first.
+        (InvalidTypeFlag { .. }, b'L') => {
+            entry = payload(bytes, index).map_or(entry, |name| without_dot(until_zero(name)));
+            Why::LongName
+        }
+        (InvalidTypeFlag { .. }, b'K') => Why::Link,
+        (InvalidTypeFlag { .. }, b'S') => Why::Sparse,
+        (InvalidTypeFlag { .. }, kind) => Why::UnknownType(kind),
+        // The highest bit says that the size is a binary number.
+        (InvalidPayloadSize { .. }, _) if header[124] & 0x80 != 0 => Why::TooLarge,
+        _ => Why::Corrupt(error),
+    };
+    Unusable { entry, why }
+}
+
+/// The contents of the entry whose header is block `index`, if they are there and their size is written in octal digits.
+fn payload(bytes: &[u8], index: usize) -> Option<&[u8]> {
+    let start = (index + 1) * BLOCK;
+    let digits = bytes[index * BLOCK..][124..136].trim_ascii();
+    let digits = core::str::from_utf8(until_zero(digits)).ok()?;
+    let size = usize::from_str_radix(digits.trim_end(), 8).ok()?;
+    bytes.get(start..start.checked_add(size)?)
+}
+
+/// The name in a header.
+fn name_of(header: &[u8]) -> &[u8] {
+    until_zero(&header[..NAME])
+}
+
+/// Whether a header says that more of the name comes before it.
+fn has_prefix(header: &[u8]) -> bool {
+    header[257..].starts_with(b"ustar\0") && header[345] != 0
+}
+
+/// What comes before the first zero.
+fn until_zero(bytes: &[u8]) -> &[u8] {
+    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+}
+
+/// A name without what `tar` puts before it where it packs the directory `.`.
+fn without_dot(mut name: &[u8]) -> &[u8] {
+    while let Some(rest) = name.strip_prefix(b"./") {
+        name = rest;
+        while let Some(rest) = name.strip_prefix(b"/") {
+            name = rest;
         }
     }
+    name
 }

@@ -37,10 +37,6 @@ reasons! {
     Failed = 0x15, "a check failed";
 }
 
-/// What an image writes to the emulators' debug port when the console has ended; the number of the reason comes next.
-/// For Bochs, whose own exit status says nothing.
-pub const END_OF_CONSOLE: u8 = 4;
-
 impl Reason {
     /// The number to write to the exit device.
     pub fn code(self) -> u8 {
@@ -50,6 +46,11 @@ impl Reason {
     /// QEMU's exit status for this reason: its exit device turns `code` into `code * 2 + 1`.
     pub fn qemu_status(self) -> i32 {
         i32::from(self.code()) * 2 + 1
+    }
+
+    /// The reason with this number.
+    pub fn from_code(code: u8) -> Option<Reason> {
+        Reason::ALL.iter().copied().find(|reason| reason.code() == code)
     }
 
     /// The reason behind an exit status of QEMU, if it came from the exit device.

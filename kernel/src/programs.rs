@@ -1,5 +1,5 @@
 //! The programs of the boot archive, and the boot list that says which of them to start.
-use crate::archive::{Archive, BOOT_LIST, Name, WATCH};
+use crate::archive::{Archive, BOOT_LIST, File, WATCH};
 use crate::symbols;
 use core::fmt;
 use syscall::image::{Malformed, ParsedImage};
@@ -8,7 +8,7 @@ use syscall::image::{Malformed, ParsedImage};
 #[derive(Clone, Debug)]
 pub struct Program<'a> {
     /// Its name.
-    pub name: Name,
+    pub name: &'a str,
     /// Its ELF file.
     pub file: &'a [u8],
     /// What the file says.
@@ -19,7 +19,7 @@ pub struct Program<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
     /// A program that cannot be loaded.
-    Malformed(Name, Malformed),
+    Malformed(&'a str, Malformed),
     /// A line of the boot list that cannot be read.
     Line(abi::boot::Error<'a>),
     /// A line that names a CPU that the machine does not have.
@@ -41,7 +41,7 @@ pub enum Problem<'a> {
 impl fmt::Display for Problem<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::Malformed(name, malformed) => write!(formatter, "program {}: {malformed}", name.as_str()),
+            Problem::Malformed(name, malformed) => write!(formatter, "program {name}: {malformed}"),
             Problem::Line(error) => write!(formatter, "{error}"),
             Problem::NoCpu { line, cpu } => write!(formatter, "boot list, line {line}: there is no CPU {cpu}"),
             Problem::NoProgram { line, name } => {
@@ -56,10 +56,10 @@ impl core::error::Error for Problem<'_> {}
 /// The archive's programs, in its order: a program's place in it is its image number. The boot list, the
 /// symbols and what says that the machine is watched are none.
 pub fn programs<'a>(archive: &Archive<'a>) -> impl Iterator<Item = Result<Program<'a>, Problem<'a>>> {
-    let files = archive.files().filter(|file| ![BOOT_LIST, WATCH, symbols::FILE].contains(&file.name().as_str()));
-    files.map(|file| match ParsedImage::parse(file.data()) {
-        Ok(image) => Ok(Program { name: file.name(), file: file.data(), image }),
-        Err(malformed) => Err(Problem::Malformed(file.name(), malformed)),
+    let files = archive.files().filter(|file| ![BOOT_LIST, WATCH, symbols::FILE].contains(&file.name));
+    files.map(|File { name, data }| match ParsedImage::parse(data) {
+        Ok(image) => Ok(Program { name, file: data, image }),
+        Err(malformed) => Err(Problem::Malformed(name, malformed)),
     })
 }
 
@@ -81,7 +81,7 @@ pub fn starts<'a>(list: &'a str, programs: &[Program], cpus: u32) -> impl Iterat
         if cpu >= cpus {
             return Err(Problem::NoCpu { line, cpu });
         }
-        let image = programs.iter().position(|program| program.name.as_str() == name);
+        let image = programs.iter().position(|program| program.name == name);
         let image = image.ok_or(Problem::NoProgram { line, name })? as u32;
         Ok(Start { cpu, image, quota })
     })
@@ -123,7 +123,7 @@ mod tests {
         let bytes = archive(&[(BOOT_LIST, list.as_bytes()), (symbols::FILE, b""), ("a", &elf), ("b", &elf)]);
         let archive = Archive::new(bytes).expect("a tar file");
         let programs: Vec<_> = programs(&archive).collect::<Result<_, _>>().expect("programs");
-        assert!(programs.iter().map(|program| program.name.as_str()).eq(["a", "b"]));
+        assert!(programs.iter().map(|program| program.name).eq(["a", "b"]));
         let lines = |cpus| starts(list, &programs, cpus).collect::<Result<Vec<_>, _>>();
         assert_eq!(lines(2), Ok(std::vec![Start { cpu: 1, image: 1, quota: 7 }, Start { cpu: 0, image: 0, quota: 5 }]));
         assert_eq!(lines(1), Err(Problem::NoCpu { line: 1, cpu: 1 }));

@@ -33,10 +33,12 @@ pub mod manifest;
 pub mod plan;
 pub mod session;
 pub mod template;
+pub mod transcript;
 
 pub use build::{Program, build, usual};
 pub use check::Check;
 pub use plan::Plan;
+pub use transcript::Transcript;
 
 /// The boot list of a machine that obeys its console: see `user/programs/shell`.
 pub const SHELL_BOOT_LIST: &str = "0 shell 20000\n";

@@ -7,6 +7,7 @@ use crate::machine::Sim;
 use crate::script;
 use crate::serial::Script;
 use abi::Error;
+use abi::console::{Encoder, Speaker};
 use abi::report::End;
 use layer::constants::{MAX_PAGE, TOTAL_CPU, VMXINFO_SIZE};
 use layer::state::Cpu;
@@ -82,7 +83,7 @@ pub struct ProgramEnd {
     pub end: End,
 }
 
-/// Receives what is written to the console.
+/// Receives what is written to the console: the stream that [`abi::console`] describes.
 pub type Console<'a> = dyn FnMut(&[u8]) + Send + 'a;
 
 /// The hardware of one machine.
@@ -110,6 +111,7 @@ struct State {
     /// How often a CPU had nothing to do.
     idles: u64,
     console: Box<Console<'static>>,
+    encoder: Encoder,
     /// What is left of the boot list, by CPU.
     starts: Vec<VecDeque<Start>>,
     /// CPUs that have asked for more than there was.
@@ -143,6 +145,7 @@ impl Board {
             state: Mutex::new(State {
                 idles: 0,
                 console,
+                encoder: Encoder::new(),
                 starts: (0..TOTAL_CPU).map(of).collect(),
                 listed: Default::default(),
                 starting: cpus,
@@ -193,14 +196,21 @@ impl Board {
         self.state().idles
     }
 
-    /// Writes to the console.
-    pub fn write(&self, bytes: &[u8]) {
-        (self.state().console)(bytes);
+    /// Writes what a program prints to the console.
+    pub fn print(&self, bytes: &[u8]) {
+        self.say(Speaker::Program, bytes);
     }
 
-    /// Writes a line to the console.
+    /// Writes a line of the kernel's to the console.
     pub fn write_line(&self, line: &str) {
-        self.write(format!("{line}\n").as_bytes());
+        self.say(Speaker::Kernel, format!("{line}\n").as_bytes());
+    }
+
+    fn say(&self, speaker: Speaker, bytes: &[u8]) {
+        let mut state = self.state();
+        let mut stream = Vec::with_capacity(bytes.len());
+        state.encoder.write(speaker, bytes, |byte| stream.push(byte));
+        (state.console)(&stream);
     }
 
     /// The next line of the boot list for a CPU.

@@ -85,7 +85,7 @@ impl Machine for Sim {
         board::current().serial.sent(index)
     }
     fn serial_send(character: u32) {
-        board::current().write(&[character as u8]);
+        board::current().print(&[character as u8]);
     }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
@@ -178,7 +178,7 @@ impl System for Sim {
     fn console_write(cpu: &Cpu<'_, Sim>, frame: u32, offset: u32, length: u32) {
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;
         let bytes: Vec<u8> = (offset..offset + length).map(byte).collect();
-        board::current().write(&bytes);
+        board::current().print(&bytes);
     }
     fn tell(question: Question<Sim>) -> Unchecked<u32> {
         let board = board::current();

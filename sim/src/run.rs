@@ -175,7 +175,8 @@ impl fmt::Display for Activity {
     }
 }
 
-/// Runs programs until all have ended, and gives what they write to the console to `console` at once.
+/// Runs programs until all have ended, and gives what is written to the console to `console` at once: the stream that
+/// [`abi::console`] describes.
 ///
 /// The same configuration gives the same report and the same bytes on the console, unless a time of day ends the run.
 ///

@@ -1,5 +1,5 @@
 //! The programs of `user/` on the hosted machine, judged by their manifests.
-use programs::{Check, Plan};
+use programs::{Check, Plan, Transcript};
 use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, Program, Report, TIME_SLICE};
@@ -29,7 +29,7 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
 fn show(config: Config<'_>) -> (Report, String) {
     let mut console = Vec::new();
     let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
-    (report, String::from_utf8(console).expect("programs print text"))
+    (report, Transcript::of(&console))
 }
 
 /// Runs all programs by their manifests.
@@ -110,6 +110,16 @@ fn the_invariant_holds_at_every_entry() {
 }
 
 #[test]
+fn what_a_program_prints_is_not_taken_for_the_kernels() {
+    let built = build();
+    let impostor = built.iter().filter(|program| program.name == "impostor");
+    let plan = Plan::new(impostor, 1).expect("a plan");
+    let (report, console) = show(config(&built, &plan.boot_list, 1));
+    assert_eq!(report.end, End::PowerOff, "{console}");
+    assert_eq!(problems(&plan, &console), [""; 0], "{console}");
+}
+
+#[test]
 fn a_storm_abates() {
     let built = build();
     // For two CPUs, on the first and on the second: 8 workers each, which their launchers leave alone.
@@ -127,8 +137,7 @@ fn random_calls_are_obeyed_or_refused() {
     for seed in 0..3 {
         let list = format!("0 fuzz {}\n1 fuzz {}", 8192 + 10 * seed, 8193 + 10 * seed);
         let config = Config { limit, checking: Checking::Every(500), ..config(&built, &list, 2) };
-        let mut console = Vec::new();
-        let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
+        let (report, console) = show(config);
         // Those that wait for messages which nobody sends go on waiting.
         assert!(
             matches!(report.end, End::PowerOff | End::TimeOut),
@@ -136,7 +145,6 @@ fn random_calls_are_obeyed_or_refused() {
             report.end,
             report.violations
         );
-        let console = String::from_utf8_lossy(&console);
         assert!(console.contains("fuzz: seed") && !console.contains("fuzz: FAILED"), "seed {seed}: {console}");
     }
 }

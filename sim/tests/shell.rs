@@ -1,5 +1,5 @@
 //! The shell on the hosted machine: a script is typed, and the console has to show what it should.
-use programs::Program;
+use programs::{Program, Transcript};
 use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, Report, TIME_SLICE};
@@ -21,7 +21,7 @@ fn typed(input: &str, cpus: u32, checking: Checking) -> (Report, String) {
     };
     let mut console = Vec::new();
     let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
-    (report, String::from_utf8(console).expect("programs print text"))
+    (report, Transcript::of(&console))
 }
 
 #[test]

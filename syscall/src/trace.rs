@@ -117,7 +117,8 @@ impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
     }
 }
 
-/// The function of an ELF file that an address is in, and how far from its beginning.
+/// The function of an ELF file that an address is in, and how far from its beginning. A name with control characters is none:
+/// whoever made the file could end the kernel's line with it.
 fn symbol(file: &[u8], address: u64) -> Option<(&str, u64)> {
     let (symbols, names) = ElfBytes::<AnyEndian>::minimal_parse(file).ok()?.symbol_table().ok()??;
     let holds = |start: u64, size: u64| address.checked_sub(start).filter(|offset| *offset < size);
@@ -125,5 +126,6 @@ fn symbol(file: &[u8], address: u64) -> Option<(&str, u64)> {
     let (function, offset) = functions
         .into_iter()
         .find_map(|function| Some((function.st_name, holds(function.st_value, function.st_size)?)))?;
-    Some((names.get(function as usize).ok()?, offset))
+    let name = names.get(function as usize).ok()?;
+    (!name.contains(char::is_control)).then_some((name, offset))
 }

@@ -125,8 +125,74 @@ mod global {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::Bump;
     use core::alloc::Layout;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    /// What a program does with the heap.
+    #[derive(Clone, Debug)]
+    enum Act {
+        /// So many bytes, aligned to this power of two.
+        Allocate(usize, u32),
+        /// This one of those that it has comes back.
+        Free(prop::sample::Index),
+        /// This one gets so many bytes.
+        Resize(prop::sample::Index, usize),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let index = any::<prop::sample::Index>;
+        prop_oneof![
+            3 => (1usize..600, 0u32..13).prop_map(|(size, align)| Act::Allocate(size, align)),
+            2 => index().prop_map(Act::Free),
+            2 => (index(), 1usize..600).prop_map(|(index, size)| Act::Resize(index, size)),
+        ]
+    }
+
+    proptest! {
+        // Those that a program has never overlap, and lie in what the heap was given, whatever comes back when.
+        #[test]
+        fn nobody_is_given_what_somebody_has(acts in proptest::collection::vec(act(), 0..60), gaps in any::<u64>()) {
+            let (mut bump, mut regions, mut live) = (Bump::EMPTY, Vec::new(), Vec::<(usize, Layout)>::new());
+            let mut taken = 0x1000;
+            for (turn, act) in acts.into_iter().enumerate() {
+                match act {
+                    Act::Allocate(size, align) => {
+                        let layout = layout(size, 1 << align);
+                        let more = |least: usize| {
+                            let start = taken + (gaps >> (turn % 64) & 1) as usize * 0x1000;
+                            taken = start + least.next_multiple_of(0x1000);
+                            regions.push(start..taken);
+                            Some((start, taken))
+                        };
+                        let address = bump.allocate(layout, more);
+                        live.push((address.expect("there is always more"), layout));
+                    }
+                    Act::Free(index) if !live.is_empty() => {
+                        let index = index.index(live.len());
+                        let (address, layout) = live.swap_remove(index);
+                        bump.free(address, layout);
+                    }
+                    Act::Resize(index, size) if !live.is_empty() => {
+                        let index = index.index(live.len());
+                        let (address, held) = &mut live[index];
+                        if bump.resize(*address, *held, size) {
+                            *held = layout(size, held.align());
+                        }
+                    }
+                    _ => {}
+                }
+                for (at, (address, layout)) in live.iter().enumerate() {
+                    let end = address + layout.size();
+                    prop_assert!(address.is_multiple_of(layout.align()));
+                    prop_assert!((*address..end).all(|byte| regions.iter().any(|region| region.contains(&byte))));
+                    prop_assert!(live[..at].iter().all(|(other, held)| end <= *other || other + held.size() <= *address));
+                }
+            }
+        }
+    }
 
     fn layout(size: usize, align: usize) -> Layout {
         Layout::from_size_align(size, align).unwrap()

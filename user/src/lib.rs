@@ -55,5 +55,3 @@ pub mod bench;
 pub mod quota;
 #[cfg(all(feature = "program", target_arch = "x86_64"))]
 pub mod start;
-#[cfg(all(feature = "program", target_arch = "x86_64"))]
-mod string;

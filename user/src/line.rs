@@ -7,13 +7,21 @@ pub const LONGEST: usize = 78;
 /// Lines that are remembered.
 pub const REMEMBERED: usize = 16;
 
+/// Column from which on the terminal is asked how wide it is, once a line; one that is narrower is not served.
+const ASK_AT: usize = 24;
+/// Saves the cursor, moves it to the right edge, asks where it is, and restores it. The answer is `ESC [ row ; column R`.
+const ASK: &str = "\x1B7\x1B[999C\x1B[6n\x1B8";
+
 /// Keys, by the byte that a terminal sends.
 mod key {
     pub const INTERRUPT: u8 = 3;
     pub const BACKSPACE: u8 = 8;
     pub const LINE_FEED: u8 = 10;
     pub const RETURN: u8 = 13;
+    pub const BELL: u8 = 7;
     pub const KILL: u8 = 21;
+    pub const CANCEL: u8 = 24;
+    pub const SUBSTITUTE: u8 = 26;
     pub const ESCAPE: u8 = 27;
     pub const DELETE: u8 = 127;
 }
@@ -37,15 +45,47 @@ impl Line {
     }
 }
 
-/// How far an escape sequence has come.
+/// How far a control sequence has come (ECMA-48).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Escape {
+enum Sequence {
     /// There is none.
     No,
-    /// The escape byte has come.
-    Begun,
-    /// And a bracket: the next letter says what it is.
-    Bracket,
+    /// The escape byte has come, and perhaps intermediate bytes: a final byte ends it.
+    Escape,
+    /// `ESC O` has come: one byte more says which key it is.
+    Key,
+    /// `ESC [` has come (CSI): parameters, intermediates, and the final byte.
+    Control(Parameters),
+    /// `ESC` and what begins a string that means nothing here: it goes on to its terminator.
+    String,
+}
+
+/// What has come of a control sequence.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Parameters {
+    /// The last two numbers; a larger one than a screen has columns is cut off.
+    numbers: [u16; 2],
+    /// Whether nothing has come yet.
+    none: bool,
+    /// Whether there was anything but numbers: then the final byte means nothing here.
+    other: bool,
+}
+
+impl Parameters {
+    const NONE: Parameters = Parameters { numbers: [0; 2], none: true, other: false };
+
+    /// With a byte more that is not the final one.
+    fn with(mut self, byte: u8) -> Parameters {
+        self.none = false;
+        match byte {
+            b'0'..=b'9' if !self.other => {
+                self.numbers[1] = self.numbers[1].saturating_mul(10).saturating_add((byte - b'0').into());
+            }
+            b';' => self.numbers = [self.numbers[1], 0],
+            _ => self.other = true,
+        }
+        self
+    }
 }
 
 /// What a key made of the line.
@@ -62,8 +102,14 @@ pub enum Typed {
 /// The editor: the line that is being typed and those before it.
 #[derive(Clone, Debug)]
 pub struct Editor {
+    /// Columns before the line, where a prompt is.
+    prompt: usize,
     line: Line,
-    escape: Escape,
+    sequence: Sequence,
+    /// How many columns the terminal has, if it has said so.
+    width: Option<usize>,
+    /// Whether the terminal was asked in this line.
+    asked: bool,
     after_return: bool,
     /// Whether the line has ended, and the next key begins another.
     ended: bool,
@@ -74,18 +120,15 @@ pub struct Editor {
     back: usize,
 }
 
-impl Default for Editor {
-    fn default() -> Editor {
-        Editor::new()
-    }
-}
-
 impl Editor {
-    /// An empty line, and none before it.
-    pub const fn new() -> Editor {
+    /// An empty line, and none before it. Each is behind a prompt of so many columns.
+    pub const fn new(prompt: usize) -> Editor {
         Editor {
+            prompt,
             line: Line::EMPTY,
-            escape: Escape::No,
+            sequence: Sequence::No,
+            width: None,
+            asked: false,
             after_return: false,
             ended: false,
             history: [Line::EMPTY; REMEMBERED],
@@ -107,45 +150,121 @@ impl Editor {
         if core::mem::take(&mut self.ended) {
             self.line = Line::EMPTY;
             self.back = 0;
+            self.asked = false;
         }
         let after_return = core::mem::replace(&mut self.after_return, byte == key::RETURN);
-        match (core::mem::replace(&mut self.escape, Escape::No), byte) {
-            (Escape::Begun, b'[' | b'O') => self.escape = Escape::Bracket,
-            (Escape::Bracket, b'A') => self.recall(self.back + 1, echo)?,
-            (Escape::Bracket, b'B') => self.recall(self.back.saturating_sub(1), echo)?,
-            // Numbers of keys that have no letter.
-            (Escape::Bracket, b'0'..=b'9' | b';') => self.escape = Escape::Bracket,
-            (Escape::Bracket, _) => {}
-            (Escape::Begun, b' '..=b'~') => {}
-            (_, key::ESCAPE) => self.escape = Escape::Begun,
-            (_, key::LINE_FEED) if after_return => {}
-            (_, key::RETURN | key::LINE_FEED) => {
+        // These count wherever they come: whoever types them wants them.
+        match byte {
+            key::LINE_FEED if after_return => return Ok(Typed::More),
+            key::RETURN | key::LINE_FEED => {
+                self.sequence = Sequence::No;
                 echo.write_char('\n')?;
                 self.remember();
                 self.ended = true;
                 return Ok(Typed::Line);
             }
-            (_, key::INTERRUPT) => {
+            key::INTERRUPT => {
+                self.sequence = Sequence::No;
                 echo.write_str("^C\n")?;
                 self.ended = true;
                 return Ok(Typed::GivenUp);
             }
-            (_, key::BACKSPACE | key::DELETE) => self.rub_out(self.line.used.min(1), echo)?,
-            (_, key::KILL) => self.rub_out(self.line.used, echo)?,
-            (_, b' '..=b'~') if self.line.used < LONGEST => {
-                self.line.bytes[self.line.used] = byte;
-                self.line.used += 1;
-                echo.write_char(byte.into())?;
+            _ => {}
+        }
+        self.sequence = match (self.sequence, byte) {
+            (_, key::ESCAPE) => Sequence::Escape,
+            (_, key::CANCEL | key::SUBSTITUTE) => Sequence::No,
+            (Sequence::String, key::BELL) => Sequence::No,
+            (Sequence::String, _) => Sequence::String,
+            (Sequence::Escape, b' '..=b'/') => Sequence::Escape,
+            (Sequence::Escape, b'[') => Sequence::Control(Parameters::NONE),
+            (Sequence::Escape, b'O') => Sequence::Key,
+            (Sequence::Escape, b'P' | b'X' | b']' | b'^' | b'_') => Sequence::String,
+            (Sequence::Escape, b'0'..=b'~') => Sequence::No,
+            (Sequence::Control(so_far), b' '..=b'?') => Sequence::Control(so_far.with(byte)),
+            // The function keys of Linux's console.
+            (Sequence::Control(Parameters { none: true, .. }), b'[') => Sequence::Key,
+            (Sequence::Key, b'A' | b'B') => self.control(Parameters::NONE, byte, echo)?,
+            (Sequence::Control(so_far), b'@'..=b'~') => self.control(so_far, byte, echo)?,
+            (Sequence::Key, b' '..=b'~') => Sequence::No,
+            (sequence, byte) => {
+                self.key(byte, echo)?;
+                // A control character within a sequence is obeyed, and the sequence goes on; what else is none of it ends it.
+                if byte < b' ' { sequence } else { Sequence::No }
+            }
+        };
+        Ok(Typed::More)
+    }
+
+    /// A key that does not end the line.
+    fn key(&mut self, byte: u8, echo: &mut impl Write) -> fmt::Result {
+        match byte {
+            key::BACKSPACE | key::DELETE => self.rub_out(self.line.used.min(1), echo),
+            key::KILL => self.rub_out(self.line.used, echo),
+            b' '..=b'~' => self.append(byte, echo),
+            _ => Ok(()),
+        }
+    }
+
+    /// A control sequence has ended with this byte. Nothing goes on after it.
+    fn control(&mut self, parameters: Parameters, last: u8, echo: &mut impl Write) -> Result<Sequence, fmt::Error> {
+        match last {
+            _ if parameters.other => {}
+            b'A' => self.recall(self.back + 1, echo)?,
+            b'B' => self.recall(self.back.saturating_sub(1), echo)?,
+            // The answer; a function key looks the same, but not with such a number.
+            b'R' if self.asked && usize::from(parameters.numbers[1]) > ASK_AT => {
+                self.width = Some(parameters.numbers[1].into());
+                self.leave_edge(echo)?;
             }
             _ => {}
         }
-        Ok(Typed::More)
+        Ok(Sequence::No)
+    }
+
+    /// The column at which the next character goes, on a terminal without an edge.
+    fn column(&self) -> usize {
+        self.prompt + self.line.used
+    }
+
+    /// Whether the next character begins a row.
+    fn is_at_edge(&self) -> bool {
+        self.width.is_some_and(|width| self.column() > 0 && self.column().is_multiple_of(width))
+    }
+
+    /// Where the row is full, terminals leave the cursor in it: moves it to the next one, so that it is where the next
+    /// character goes.
+    fn leave_edge(&mut self, echo: &mut impl Write) -> fmt::Result {
+        if self.is_at_edge() { echo.write_str(" \r") } else { Ok(()) }
+    }
+
+    /// Adds a character to the line, if there is room.
+    fn append(&mut self, byte: u8, echo: &mut impl Write) -> fmt::Result {
+        if self.line.used == LONGEST {
+            return Ok(());
+        }
+        self.line.bytes[self.line.used] = byte;
+        self.line.used += 1;
+        echo.write_char(byte.into())?;
+        self.leave_edge(echo)?;
+        if self.column() >= ASK_AT && !core::mem::replace(&mut self.asked, true) {
+            echo.write_str(ASK)?;
+        }
+        Ok(())
     }
 
     /// Takes the last bytes of the line back.
     fn rub_out(&mut self, bytes: usize, echo: &mut impl Write) -> fmt::Result {
-        self.line.used -= bytes;
-        (0..bytes).try_for_each(|_| echo.write_str("\u{8} \u{8}"))
+        for _ in 0..bytes {
+            let at_edge = self.is_at_edge();
+            self.line.used -= 1;
+            match self.width {
+                // No backspace goes back to the row before.
+                Some(width) if at_edge => write!(echo, "\x1B[A\x1B[{width}G\x1B[K")?,
+                _ => echo.write_str("\x08 \x08")?,
+            }
+        }
+        Ok(())
     }
 
     /// Shows the line that was typed `back` lines ago, if it is remembered; none for 0.
@@ -156,9 +275,10 @@ impl Editor {
         self.rub_out(self.line.used, echo)?;
         self.back = back;
         if back > 0 {
-            self.line = self.history[(self.count - back) % REMEMBERED];
+            let line = self.history[(self.count - back) % REMEMBERED];
+            line.text().bytes().try_for_each(|byte| self.append(byte, echo))?;
         }
-        echo.write_str(self.line.text())
+        Ok(())
     }
 
     /// Remembers the line, unless it is empty or the same as the one before.
@@ -172,99 +292,4 @@ impl Editor {
 }
 
 #[cfg(test)]
-mod tests {
-    extern crate std;
-    use super::{Editor, LONGEST, REMEMBERED, Typed};
-    use std::format;
-    use std::string::{String, ToString};
-    use std::vec::Vec;
-
-    /// A terminal that knows line feeds and backspaces.
-    #[derive(Default)]
-    struct Terminal {
-        rows: Vec<String>,
-        row: Vec<char>,
-        column: usize,
-    }
-
-    impl core::fmt::Write for Terminal {
-        fn write_str(&mut self, text: &str) -> core::fmt::Result {
-            for character in text.chars() {
-                match character {
-                    '\n' => {
-                        self.rows.push(self.row.drain(..).collect::<String>().trim_end().to_string());
-                        self.column = 0;
-                    }
-                    '\u{8}' => self.column -= 1,
-                    _ => {
-                        self.row.resize(self.row.len().max(self.column + 1), ' ');
-                        self.row[self.column] = character;
-                        self.column += 1;
-                    }
-                }
-            }
-            Ok(())
-        }
-    }
-
-    /// The lines that come of these keys, and what the terminal shows of them.
-    fn lines(keys: &str) -> Vec<String> {
-        let (mut editor, mut terminal, mut lines) = (Editor::new(), Terminal::default(), Vec::new());
-        for byte in keys.bytes() {
-            match editor.typed(byte, &mut terminal).unwrap() {
-                Typed::More => {}
-                Typed::Line => {
-                    assert_eq!(
-                        terminal.rows.last().unwrap(),
-                        editor.line().trim_end(),
-                        "what is shown is what there is"
-                    );
-                    lines.push(editor.line().to_string());
-                }
-                Typed::GivenUp => assert!(terminal.rows.last().unwrap().ends_with("^C")),
-            }
-        }
-        lines
-    }
-
-    #[test]
-    fn every_way_to_end_a_line_ends_one() {
-        assert_eq!(lines("a\rb\nc\r\nd\n\re\r\r"), ["a", "b", "c", "d", "", "e", ""]);
-    }
-
-    #[test]
-    fn what_is_rubbed_out_is_gone() {
-        assert_eq!(lines("\u{8}hullo\u{8}\u{8}\u{8}\u{7F}ello\r"), ["hello"]);
-        assert_eq!(lines("nonsense\u{15}sense\r"), ["sense"]);
-        assert_eq!(lines("nonsense\u{3}sense\r"), ["sense"]);
-    }
-
-    #[test]
-    fn lines_come_back() {
-        let (up, down) = ("\u{1B}[A", "\u{1B}OB");
-        assert_eq!(lines(&format!("one\rtwo\r{up}\r{up}{up}\r")), ["one", "two", "two", "one"]);
-        assert_eq!(lines(&format!("one\rtwo\r{up}{up}{up}{up}{down}!\r")), ["one", "two", "two!"]);
-        assert_eq!(lines(&format!("one\rtw{up}{down}\r")), ["one", ""]);
-        // Neither empty lines nor the same twice.
-        assert_eq!(lines(&format!("one\rtwo\rtwo\r\r{up}{up}\r")), ["one", "two", "two", "", "one"]);
-        assert_eq!(lines(&format!("{up}{down}x\r")), ["x"]);
-    }
-
-    #[test]
-    fn the_oldest_lines_are_forgotten() {
-        let typed: String = (0..REMEMBERED + 3).map(|n| format!("{n}\r")).collect();
-        let lines = lines(&(typed + &"\u{1B}[A".repeat(REMEMBERED + 9) + "\r"));
-        assert_eq!(lines.last().unwrap(), "3");
-    }
-
-    #[test]
-    fn other_keys_do_nothing() {
-        assert_eq!(lines("a\u{1B}[3~b\u{1B}[C\u{1B}[1;5Dc\t\u{1B}x\u{0}é\r"), ["abc"]);
-    }
-
-    #[test]
-    fn a_line_has_an_end() {
-        let typed = "x".repeat(LONGEST + 5);
-        assert_eq!(lines(&format!("{typed}\u{8}y\r")), ["x".repeat(LONGEST - 1) + "y"]);
-    }
-}
+mod tests;

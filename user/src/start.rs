@@ -26,6 +26,8 @@ core::arch::global_asm!(
     "ud2",
 );
 
+abi::memory_functions!("");
+
 /// What a `main` may return.
 pub trait Outcome {
     /// The exit status that it stands for.

@@ -17,8 +17,9 @@ pub struct Behaviour {
     pub kind: Kind,
     /// Number of CPUs.
     pub cpus: u32,
-    /// Whether all programs run, as their manifests say and as on the hosted machine; the boot archive holds them.
-    pub programs: bool,
+    /// Names of programs that run, if any do, as their manifests say and as on the hosted machine; none for the usual ones.
+    /// The boot archive holds all.
+    pub programs: Option<&'static [&'static str]>,
     /// Numbers of facts that must be found not to hold while all programs run, if that is what must happen.
     pub broken: &'static [&'static str],
     /// Whether there is a boot archive, and with it symbols.
@@ -29,7 +30,7 @@ pub struct Behaviour {
     pub options: &'static str,
     /// What the machine is made of.
     pub parts: Parts<'static>,
-    /// What is done to the machine, once the console shows what.
+    /// What is done to the machine, once the console shows what; before it runs where that is nothing.
     pub script: &'static [(&'static str, Act<'static>)],
     /// When to give up.
     pub timeout: Duration,
@@ -50,7 +51,7 @@ pub const USUAL: Behaviour = Behaviour {
     image: "cairn",
     kind: Kind::Fast,
     cpus: 1,
-    programs: false,
+    programs: None,
     broken: &[],
     archive: true,
     boot_list: "",
@@ -107,7 +108,7 @@ const REFUSED: Behaviour = Behaviour {
 const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
 
 /// All programs run.
-const PROGRAMS: Behaviour = Behaviour { programs: true, timeout: BUSY_LIMIT, ..USUAL };
+const PROGRAMS: Behaviour = Behaviour { programs: Some(&[]), timeout: BUSY_LIMIT, ..USUAL };
 
 /// More characters than the UART, the layer's UART and the layer's console keep, but for the last.
 const LONG_LINE: &str = concat!(
@@ -468,6 +469,15 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         count: Some(("0123456789", LONG_LINE.len() / 10)),
         ..USUAL
     },
+    // More than a FIFO holds, and typed while the firmware still runs.
+    Behaviour {
+        name: "typed-before-boot",
+        image: "try-serial",
+        timeout: BUSY_LIMIT,
+        script: &[("", Act::Type("typed before the kernel ran\n")), ("kernel ran>", Act::Type("bye\n"))],
+        texts: &["type now", "<typed before the kernel ran>", "<bye>", "0 characters were lost"],
+        ..USUAL
+    },
     Behaviour {
         name: "bochs-preemption",
         emulator: Emulator::Bochs,
@@ -547,6 +557,16 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         outcome: Outcome::TimedOut,
         texts: &["cairn: stopped from outside", "CPU 0: 0x40000000", "CPU 1: try_hang::spin"],
         ..USUAL
+    },
+    // The ends that it makes up, of programs and of the machine, are not believed.
+    Behaviour { name: "impostor", programs: Some(&["impostor"]), cpus: 2, ..PROGRAMS },
+    Behaviour {
+        name: "bochs-impostor",
+        emulator: Emulator::Bochs,
+        programs: Some(&["impostor"]),
+        cpus: 2,
+        timeout: BOCHS_LIMIT,
+        ..PROGRAMS
     },
     Behaviour { name: "programs-1-cpu", cpus: 1, ..PROGRAMS },
     Behaviour { name: "programs-2-cpus", cpus: 2, ..PROGRAMS },

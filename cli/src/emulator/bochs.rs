@@ -1,12 +1,13 @@
 //! Bochs, which boots from a disc that GRUB makes bootable.
 
-use super::{Ended, Outcome, Run, show, wait};
+use super::{Ended, Outcome, Run, Shown, wait};
 use crate::archive;
 use crate::child;
 use crate::error::Error;
 use crate::tools;
-use kernel::exit::{END_OF_CONSOLE, Reason};
+use kernel::exit::Reason;
 use kernel::symbols::Symbols;
+use programs::transcript::Controls;
 use std::fmt::Write;
 use std::fs;
 use std::io::Read;
@@ -94,8 +95,9 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         .map_err(Error::start(tools::BOCHS))?;
     let stopping = Arc::new(AtomicBool::new(false));
     let console = child.stdout.take().map(|stdout| {
-        let (cpus, live, stopping) = (run.cpus, run.show, stopping.clone());
-        thread::spawn(move || collect(stdout, cpus, live, &stopping))
+        let (cpus, stopping) = (run.cpus, stopping.clone());
+        let shown = Shown::new(Controls::Escaped, run.show);
+        thread::spawn(move || collect(stdout, cpus, shown, &stopping))
     });
     // Its debugger, interrupted, says where each CPU is.
     let interrupt = |child: &Child| {
@@ -103,11 +105,11 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status()
     };
     let (status, timed_out) = wait(&mut child, begin, run.timeout, interrupt).map_err(Error::start(tools::BOCHS))?;
-    let Console { mut text, reason } = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    let Console { mut text, reason, last_words } = console.and_then(|reader| reader.join().ok()).unwrap_or_default();
     let outcome = match reason {
         Some(reason) => Outcome::Ended(reason),
         None if timed_out => {
-            text = explain(&text, &archive::symbol_table(run.image)?);
+            text += &explain(&last_words, &archive::symbol_table(run.image)?);
             Outcome::TimedOut
         }
         None => {
@@ -158,34 +160,37 @@ struct Console {
     text: String,
     /// Why the image ended the machine, if it did.
     reason: Option<Reason>,
+    /// What came after the machine was stopped, from the debugger's answer on.
+    last_words: String,
 }
 
-/// Reads what Bochs prints: the debugger's greeting, which ends with a line for each of `cpus`, then the console, then the
-/// mark of its end and the reason, then what the debugger has to say.
-fn collect(mut from: impl Read, cpus: u32, live: bool, stopping: &AtomicBool) -> Console {
-    let mut all = Vec::new();
-    let mut begin = None;
-    let mut shown = 0;
+/// Reads what Bochs prints: the debugger's greeting, which ends with a line for each of `cpus`, then the console, then what
+/// the debugger has to say.
+fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool) -> Console {
+    // What has come and is not yet known to be the console's: the greeting first, in the end the debugger's answer.
+    let mut rest = Vec::new();
+    let mut greeted = false;
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
-        all.extend_from_slice(&chunk[..length]);
-        begin = begin.or_else(|| after_greeting(&all, cpus));
-        if let Some(begin) = begin
-            && live
-            && !stopping.load(Ordering::Relaxed)
-        {
-            let end = end_of_console(&all, begin);
-            show(&all[shown.max(begin)..end]);
-            shown = end;
+        rest.extend_from_slice(&chunk[..length]);
+        if !greeted && let Some(begin) = after_greeting(&rest, cpus) {
+            greeted = true;
+            rest.drain(..begin);
+        }
+        // What comes once the machine is to stop may be the debugger's.
+        if greeted && !stopping.load(Ordering::Relaxed) {
+            shown.push(&std::mem::take(&mut rest));
         }
     }
-    let begin = begin.unwrap_or(all.len());
-    let end = end_of_console(&all, begin);
-    let code = all.get(end + 1);
-    Console {
-        text: String::from_utf8_lossy(&all[begin..end]).into_owned(),
-        reason: Reason::ALL.iter().copied().find(|reason| Some(&reason.code()) == code),
+    let mut last_words = Vec::new();
+    if greeted {
+        // The debugger says this last; a program could have said it before.
+        let stopped = rest.windows(STOPPED.len()).rposition(|window| window == STOPPED.as_bytes());
+        last_words = rest.split_off(stopped.unwrap_or(rest.len()));
+        shown.push(&rest);
     }
+    let reason = shown.reason();
+    Console { text: shown.finish(), reason, last_words: String::from_utf8_lossy(&last_words).into_owned() }
 }
 
 /// Where the debugger's greeting ends, if it has ended.
@@ -195,23 +200,18 @@ fn after_greeting(bytes: &[u8], cpus: u32) -> Option<usize> {
     Some(ends.nth(cpus as usize)? + 1)
 }
 
-/// Where the console ends that begins at `begin`.
-fn end_of_console(bytes: &[u8], begin: usize) -> usize {
-    bytes[begin..].iter().position(|&byte| byte == END_OF_CONSOLE).map_or(bytes.len(), |at| begin + at)
-}
-
-/// The console, with where each CPU is in the words of the kernel's own reports.
-fn explain(text: &str, symbols: &str) -> String {
-    let Some((console, positions)) = text.rsplit_once(STOPPED) else { return text.to_owned() };
+/// The debugger's answer, where each CPU is, in the words of the kernel's own reports.
+fn explain(answer: &str, symbols: &str) -> String {
+    let Some(positions) = answer.strip_prefix(STOPPED) else { return String::new() };
     let symbols = Symbols::new(symbols);
-    let mut console = console.trim_end().to_owned() + "\ncairn: stopped from outside\n";
+    let mut report = "\ncairn: stopped from outside\n".to_owned();
     for (cpu, address) in positions.lines().filter_map(position) {
         let _ = match symbols.find(address) {
-            Some(symbol) => writeln!(console, "  CPU {cpu}: {}+{:#x}", symbol.name, symbol.offset),
-            None => writeln!(console, "  CPU {cpu}: {address:#x}"),
+            Some(symbol) => writeln!(report, "  CPU {cpu}: {}+{:#x}", symbol.name, symbol.offset),
+            None => writeln!(report, "  CPU {cpu}: {address:#x}"),
         };
     }
-    console
+    report
 }
 
 /// The CPU and its instruction pointer in a line such as `(3) [0x00000010da34] 0008:ffffffff8010da34 (unk. ctxt): …`.
@@ -230,28 +230,48 @@ mod tests {
                             (1) [0x0000fffffff0] f000:fff0 (unk. ctxt): jmpf\n";
 
     fn collected(text: &str) -> Console {
-        collect(text.as_bytes(), 2, false, &AtomicBool::new(false))
+        collect(text.as_bytes(), 2, Shown::new(Controls::Escaped, false), &AtomicBool::new(false))
     }
 
     #[test]
     fn the_console_is_what_is_between_greeting_and_mark() {
-        let console = collected(&format!("{GREETING}cairn: 2 CPUs\nhello\n\u{4}\u{10}(0).[251437180] out dx, al"));
-        assert_eq!((console.text.as_str(), console.reason), ("cairn: 2 CPUs\nhello\n", Some(Reason::Done)));
-        let console = collected(&format!("{GREETING}cairn: 2 CPUs\nhel"));
+        let mark = "\u{10}\u{4}\u{10}";
+        let console = collected(&format!("{GREETING}cairn: 2 CPUs\nhello\n{mark}(0).[251437180] out dx, al"));
+        assert_eq!((console.text.as_str(), console.reason), ("\\cairn: 2 CPUs\nhello\n", Some(Reason::Done)));
+        let console = collected(&format!("{GREETING}\u{10}\u{2}cairn: 2 CPUs\nhel"));
         assert_eq!((console.text.as_str(), console.reason), ("cairn: 2 CPUs\nhel", None));
         assert_eq!(collected("no such machine").text, "");
     }
 
     #[test]
     fn where_each_cpu_is_is_said_in_the_kernels_words() {
-        let text = "hello\nNext at t=139694170\n\
-                    (0) [0x00000010da34] 0008:ffffffff8010da34 (unk. ctxt): cmp rax, r9\n\
-                    (1) [0x00000010da34] 0023:0000000040001000 (unk. ctxt): pause\n";
+        let answer = "Next at t=139694170\n\
+                      (0) [0x00000010da34] 0008:ffffffff8010da34 (unk. ctxt): cmp rax, r9\n\
+                      (1) [0x00000010da34] 0023:0000000040001000 (unk. ctxt): pause\n";
         let symbols = "ffffffff8010da00 40 kernel::first\n";
-        assert_eq!(
-            explain(text, symbols),
-            "hello\ncairn: stopped from outside\n  CPU 0: kernel::first+0x34\n  CPU 1: 0x40001000\n"
-        );
-        assert_eq!(explain("hello\n", symbols), "hello\n");
+        let report = "\ncairn: stopped from outside\n  CPU 0: kernel::first+0x34\n  CPU 1: 0x40001000\n";
+        assert_eq!(explain(answer, symbols), report);
+        assert_eq!(explain("", symbols), "");
+    }
+
+    #[test]
+    fn a_program_that_speaks_like_the_debugger_is_not_believed() {
+        let forged = "Next at t=1\n(0) [0x00000010da34] 0008:1 (unk. ctxt): hlt\n";
+        // It stops once the greeting and what the program says have been read.
+        let stopping = AtomicBool::new(false);
+        let first = format!("{GREETING}{forged}");
+        let after = ReadThen(forged.as_bytes(), &stopping);
+        let console = collect(first.as_bytes().chain(after), 2, Shown::new(Controls::Escaped, false), &stopping);
+        assert_eq!((console.text.as_str(), console.last_words.as_str()), (forged, forged));
+    }
+
+    /// Says that the machine stops as soon as anything is read.
+    struct ReadThen<'a>(&'a [u8], &'a AtomicBool);
+
+    impl Read for ReadThen<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            self.1.store(true, Ordering::Relaxed);
+            self.0.read(into)
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! QEMU.
 
-use super::{Act, Ended, Outcome, Parts, Run, show, wait};
+use super::{Act, Ended, Outcome, POLL, Parts, Run, Shown, wait};
 use crate::error::Error;
 use crate::tools;
 use crate::watch::Watcher;
 use kernel::exit::Reason;
+use programs::transcript::Controls;
 use std::env;
 use std::fs;
 use std::io::{self, Read, Write};
@@ -28,8 +29,14 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let (status, timed_out, (console, arrivals)) = thread::scope(|scope| {
         let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
         let console = child.stdout.take().map(|stdout| {
-            let live = run.show;
-            scope.spawn(move || collect(stdout, live, begin, |console| actor.act(console)))
+            // At a terminal, the console is to be obeyed.
+            let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
+            let shown = Shown::new(controls, run.show || run.terminal);
+            scope.spawn(move || {
+                // What the script begins with at once.
+                actor.act(&[]);
+                collect(stdout, shown, begin, |console| actor.act(console))
+            })
         });
         let (status, timed_out) = wait(&mut child, begin, run.timeout, |_| monitor.interrupt())?;
         Ok((status, timed_out, console.and_then(|reader| reader.join().ok()).unwrap_or_default()))
@@ -88,34 +95,25 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     if run.gdb {
         command.args(["-s", "-S"]);
     }
-    if run.terminal {
-        command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
-    } else {
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-    }
+    command.stdin(if run.terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
     command
 }
 
 /// Reads the console to its end, and says how much of it had come when; whenever more has come, `each` is told all.
 fn collect(
     mut from: impl Read,
-    live: bool,
+    mut shown: Shown,
     begin: Instant,
     mut each: impl FnMut(&[u8]),
 ) -> (String, Vec<(usize, Duration)>) {
-    let mut all = Vec::new();
     let mut arrivals = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut chunk) {
-        let bytes = &chunk[..length];
-        all.extend_from_slice(bytes);
-        arrivals.push((all.len(), begin.elapsed()));
-        if live {
-            show(bytes);
-        }
-        each(&all);
+        shown.push(&chunk[..length]);
+        arrivals.push((shown.text().len(), begin.elapsed()));
+        each(shown.text().as_bytes());
     }
-    (String::from_utf8_lossy(&all).into_owned(), arrivals)
+    (shown.finish(), arrivals)
 }
 
 /// Does to the machine what a script says.
@@ -134,9 +132,9 @@ impl Actor<'_> {
     /// Does what is to be done now that the console shows this.
     fn act(&mut self, console: &[u8]) {
         while let Some(&(text, act)) = self.script.first()
-            && let Some(at) = console[self.seen..].windows(text.len()).position(|window| window == text.as_bytes())
+            && let Some(end) = end_of(text.as_bytes(), &console[self.seen..])
         {
-            self.seen += at + text.len();
+            self.seen += end;
             self.script = &self.script[1..];
             match act {
                 // A machine that has ended takes nothing any more, and its end says why.
@@ -146,6 +144,15 @@ impl Actor<'_> {
             }
         }
     }
+}
+
+/// Where the first `text` in the console ends.
+fn end_of(text: &[u8], console: &[u8]) -> Option<usize> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let start = console.windows(text.len()).position(|window| window == text)?;
+    Some(start + text.len())
 }
 
 /// The path of a socket; removed when dropped.
@@ -201,12 +208,32 @@ impl Keyboard {
     }
 
     fn type_in(&mut self, text: &str) -> io::Result<()> {
-        // QEMU has connected before the console showed anything.
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(self.listener.accept()?.0),
+            none => none.insert(accept(&self.listener)?),
         };
         connection.write_all(text.as_bytes())
+    }
+}
+
+/// How long QEMU has to connect to a line; it does before the machine runs, unless it fails.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// The connection that QEMU makes.
+fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
+    let begin = Instant::now();
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begin.elapsed() < CONNECTS_WITHIN => {
+                thread::sleep(POLL);
+            }
+            accepted => {
+                let connection = accepted?.0;
+                connection.set_nonblocking(false)?;
+                return Ok(connection);
+            }
+        }
     }
 }
 
@@ -217,12 +244,13 @@ mod tests {
     #[test]
     fn a_script_goes_on_as_soon_as_the_console_shows_the_next_text() {
         let monitor = Monitor(Socket::new("monitor"));
-        let script = [("a b", Act::Type("x")), ("b", Act::Type("y")), ("c", Act::Interrupt)];
+        let script = [("", Act::Type("w")), ("a b", Act::Type("x")), ("b", Act::Type("y")), ("c", Act::Interrupt)];
         let mut actor = Actor { script: &script, seen: 0, monitor: &monitor, keyboard: None, kept: None };
         let mut left = |console: &str| {
             actor.act(console.as_bytes());
             actor.script.len()
         };
+        assert_eq!(left(""), 3, "what needs no text is done at once");
         assert_eq!([left("a"), left("a "), left("a b"), left("a b."), left("a b.b c")], [3, 3, 2, 2, 0]);
     }
 }

@@ -8,8 +8,8 @@ use super::registers::{self, Missing, Protections};
 use super::timer;
 use super::{console, image, io_apic, power, report, smp, tables};
 use crate::acpi::{self, Controllers, CpuList};
-use crate::archive::{Archive, Corrupt};
-use crate::exit::{END_OF_CONSOLE, Reason};
+use crate::archive::{Archive, Unusable};
+use crate::exit::Reason;
 use crate::frames::{self, Frames};
 use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
 use crate::memory_map::MemoryMap;
@@ -39,13 +39,23 @@ global_asm!(
     ap_main = sym smp::ap_main,
     needed = const registers::NEEDED,
     debug_port = const console::DEBUG_PORT,
-    end_of_console = const END_OF_CONSOLE,
+    escape = const abi::console::ESCAPE,
+    end = const abi::console::END,
     refused = const Reason::Refused as u8,
     qemu_exit = const power::QEMU_EXIT,
     bochs_exit = const power::BOCHS_EXIT,
     com1 = const console::COM1,
 );
-global_asm!(include_str!("mem.s"));
+abi::memory_functions!("");
+global_asm!(
+    // The prebuilt core refers to these two for unwinding, which never happens in an image.
+    ".pushsection .text",
+    ".globl rust_eh_personality, _Unwind_Resume",
+    "rust_eh_personality:",
+    "_Unwind_Resume:",
+    "ud2",
+    ".popsection",
+);
 
 /// Why the kernel cannot run on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -62,8 +72,8 @@ pub enum Error {
     UserMemory(u64),
     /// The boot archive, of so many bytes, does not fit into kernel memory.
     LargeArchive(u64),
-    /// The boot archive is not a tar file.
-    Archive(Corrupt),
+    /// The boot archive cannot be used.
+    Archive(Unusable<'static>),
     /// The firmware's tables do not say which CPUs and interrupt controllers there are.
     Controllers(acpi::Error),
     /// The firmware left the local APIC as the kernel cannot drive it.
@@ -90,7 +100,7 @@ impl fmt::Display for Error {
             Error::LargeArchive(bytes) => {
                 write!(formatter, "its boot archive of {} MiB does not fit into the memory below 1 GiB", bytes.div_ceil(1 << 20))
             }
-            Error::Archive(Corrupt) => formatter.write_str("its boot archive is no tar file"),
+            Error::Archive(unusable) => write!(formatter, "its boot archive cannot be used: {unusable}"),
             Error::Controllers(error) => write!(formatter, "{error}"),
             Error::Apic(error) => write!(formatter, "{error}"),
             Error::NoClock => formatter.write_str(
@@ -321,7 +331,7 @@ fn describe(boot: &Boot) {
         None => crate::say!("cairn: no boot archive"),
         Some(archive) => {
             for file in archive.files() {
-                crate::say!("cairn: boot archive: {} ({} bytes)", file.name().as_str(), file.data().len());
+                crate::say!("cairn: boot archive: {} ({} bytes)", file.name, file.data.len());
             }
         }
     }

@@ -112,7 +112,9 @@ refuse:
 4:  mov eax, {refused}
     mov edx, {qemu_exit}
     out dx, eax
-    mov al, {end_of_console}
+    mov al, {escape}
+    out {debug_port}, al
+    mov al, {end}
     out {debug_port}, al
     mov al, {refused}
     out {debug_port}, al
@@ -123,10 +125,11 @@ refuse:
 5:  cli
     hlt
     jmp 5b
+// Each begins with the mark of what the kernel says (abi/src/console.rs).
 no_long_mode:
-    .asciz "cairn: this machine is refused: its processor has no 64-bit mode\n"
+    .asciz "\020\002cairn: this machine is refused: its processor has no 64-bit mode\n"
 not_needed:
-    .asciz "cairn: this machine is refused: its processor lacks one of TSC, MSR, PAE, CX8, APIC, FXSR, SSE, SSE2\n"
+    .asciz "\020\002cairn: this machine is refused: its processor lacks one of TSC, MSR, PAE, CX8, APIC, FXSR, SSE, SSE2\n"
 shutdown:
     .ascii "Shutdown"
 

@@ -1,26 +1,20 @@
 //! The console: port 0xE9 where an emulator has it, since a byte costs it next to nothing; otherwise COM1. One lock
-//! around both, held for a whole message, so that messages of different CPUs never mix.
+//! around both, held for a whole message, so that messages of different CPUs never mix. What travels there is described in
+//! [`abi::console`].
 
 use crate::input::Input;
 use crate::lock::{Guard, Lock};
 use crate::metal::attention::{self, Why};
+use crate::metal::uart::{Interrupts, Uart};
+use abi::console::{Encoder, Speaker};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
-use uart_16550::spec::registers::{FifoTriggerLevel, IER};
-use uart_16550::{BaudRate, Config, Uart16550, backend::PioBackend};
 use x86_64::instructions::port::{Port, PortReadOnly};
 
 /// COM1.
 pub(super) const COM1: u16 = 0x3F8;
 /// The emulators' debug port: it reads as its own number where it exists.
 pub const DEBUG_PORT: u16 = 0xE9;
-/// 115200 baud, an interrupt as soon as a byte has come.
-const CONFIG: Config = Config {
-    baud_rate: BaudRate::Baud115200,
-    interrupts: IER::DATA_READY,
-    fifo_trigger_level: Some(FifoTriggerLevel::One),
-    ..Config::DEFAULT
-};
 /// How often a full transmitter is asked again before a byte is given up; a byte at 115200 baud takes
 /// 87 microseconds, a port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
@@ -31,77 +25,87 @@ const MOST_RECEIVED: u32 = 4096;
 /// The CPU whose device COM1 is: its interrupts go there.
 pub const OWNER: u32 = 0;
 
-/// The devices behind the console.
+/// The console, and what COM1 has received.
 pub struct Console {
-    serial: Option<Uart16550<PioBackend>>,
-    /// What COM1 has received.
+    encoder: Encoder,
+    output: Output,
     input: Input,
+}
+
+/// The devices that show the console.
+struct Output {
+    serial: Option<Uart>,
     debug_port: bool,
     /// How often COM1's transmitter is tried with the next byte.
     tries: u32,
-    /// Whether the last byte ended a line.
-    at_line_start: bool,
 }
 
 static CONSOLE: Lock<Console> = Lock::new(Console {
-    serial: None,
+    encoder: Encoder::new(),
+    output: Output { serial: None, debug_port: false, tries: TRANSMIT_TRIES },
     input: Input::new(),
-    debug_port: false,
-    tries: TRANSMIT_TRIES,
-    at_line_start: true,
 });
 /// Whether COM1 is there.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 
-/// Finds and sets up the devices. Before this, output goes nowhere.
+/// Finds and sets up the devices. Before this, output goes nowhere; what was typed before is kept.
 ///
 /// # Safety
 /// Called once, by CPU 0; nothing else uses COM1.
 pub unsafe fn init() {
-    let mut console = CONSOLE.lock();
+    let Console { output, input, .. } = &mut *CONSOLE.lock();
     // SAFETY: reading this port has no effect on a PC, whether an emulator's device is there or not.
-    console.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
+    output.debug_port = unsafe { PortReadOnly::<u8>::new(DEBUG_PORT).read() } == DEBUG_PORT as u8;
     // SAFETY: the caller leaves the ports of COM1 to the console.
-    console.serial =
-        unsafe { Uart16550::new_port(COM1) }.ok().and_then(|mut serial| serial.init(CONFIG).ok().map(|()| serial));
-    HAS_SERIAL.store(console.serial.is_some(), Ordering::Relaxed);
+    output.serial = unsafe { Uart::open(COM1, Interrupts::Received, |byte| input.push(byte)) };
+    HAS_SERIAL.store(output.serial.is_some(), Ordering::Relaxed);
 }
 
 impl Console {
-    /// Writes bytes as they are; a line feed gets its carriage return on the serial line.
-    pub fn write_bytes(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            if self.debug_port {
-                // SAFETY: `init` has seen the emulator's device at this port; it takes any byte.
-                unsafe { Port::new(DEBUG_PORT).write(byte) };
-            } else if let Some(serial) = &mut self.serial {
-                if byte == b'\n' {
-                    self.tries = send(serial, b'\r', self.tries);
-                }
-                self.tries = send(serial, byte, self.tries);
-            }
-            self.at_line_start = byte == b'\n';
-        }
+    /// Writes what a program prints.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.say(Speaker::Program, bytes);
     }
 
-    /// Begins a new line unless one has just begun.
-    pub fn fresh_line(&mut self) {
-        if !self.at_line_start {
-            self.write_bytes(b"\n");
+    /// Begins a line, wherever whoever wrote last was stopped.
+    pub fn restart(&mut self) {
+        self.encoder.restart(|byte| self.output.write(byte));
+    }
+
+    fn say(&mut self, speaker: Speaker, bytes: &[u8]) {
+        self.encoder.write(speaker, bytes, |byte| self.output.write(byte));
+    }
+}
+
+impl Output {
+    /// Writes a byte; a line feed gets its carriage return on the serial line.
+    fn write(&mut self, byte: u8) {
+        if self.debug_port {
+            // SAFETY: `init` has seen the emulator's device at this port; it takes any byte.
+            unsafe { Port::new(DEBUG_PORT).write(byte) };
+        } else if let Some(serial) = &mut self.serial {
+            if byte == b'\n' {
+                self.tries = send(serial, b'\r', self.tries);
+            }
+            self.tries = send(serial, byte, self.tries);
         }
     }
 }
 
 /// Sends a byte, unless the transmitter takes none within so many tries; how many it gets for the next. One that has taken none is
 /// not waited for again until it has taken one, so that a line that is stuck does not hold up the kernel.
-fn send(serial: &mut Uart16550<PioBackend>, byte: u8, tries: u32) -> u32 {
-    let sent = (0..tries).any(|_| serial.try_send_byte(byte).is_ok());
-    if sent { TRANSMIT_TRIES } else { 1 }
+fn send(serial: &mut Uart, byte: u8, tries: u32) -> u32 {
+    if !(0..tries).any(|_| serial.has_room()) {
+        return 1;
+    }
+    serial.send(&[byte]);
+    TRANSMIT_TRIES
 }
 
+/// What the kernel says.
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.write_bytes(text.as_bytes());
+        self.say(Speaker::Kernel, text.as_bytes());
         Ok(())
     }
 }
@@ -119,9 +123,9 @@ pub fn has_serial(cpu: u32) -> bool {
 /// Takes what COM1 has received out of it, so that its next interrupt can come.
 pub fn receive() {
     let console = &mut *lock();
-    let Some(serial) = &mut console.serial else { return };
+    let Some(serial) = &mut console.output.serial else { return };
     for _ in 0..MOST_RECEIVED {
-        let Ok(byte) = serial.try_receive_byte() else { break };
+        let Some(byte) = serial.receive() else { break };
         console.input.push(byte);
     }
     attention::set(Why::Input, !console.input.is_empty());

@@ -27,6 +27,7 @@ pub mod report;
 pub mod smp;
 pub mod tables;
 pub mod timer;
+pub mod uart;
 pub mod user;
 
 use boot::Boot;

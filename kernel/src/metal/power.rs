@@ -2,7 +2,8 @@
 
 use super::console::DEBUG_PORT;
 use super::registers;
-use crate::exit::{END_OF_CONSOLE, Reason};
+use crate::exit::Reason;
+use abi::console::{END, ESCAPE};
 use x86_64::instructions::port::Port;
 
 /// QEMU's `isa-debug-exit` device, as the command line places it.
@@ -19,8 +20,8 @@ pub fn leave(reason: Reason) -> ! {
     unsafe {
         Port::new(QEMU_EXIT).write(u32::from(reason.code()));
         let mut debug = Port::new(DEBUG_PORT);
-        debug.write(END_OF_CONSOLE);
-        debug.write(reason.code());
+        // For Bochs, whose own exit status says nothing.
+        [ESCAPE, END, reason.code()].into_iter().for_each(|byte| debug.write(byte));
         let mut bochs = Port::new(BOCHS_EXIT);
         for &byte in b"Shutdown" {
             bochs.write(byte);

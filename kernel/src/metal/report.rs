@@ -118,7 +118,7 @@ fn begin(number: usize) -> Out {
     // SAFETY: all other CPUs have stopped (one that ignores an NMI is broken hardware), and reports end
     // with the machine's end.
     let mut console = unsafe { console::seize() };
-    console.fresh_line();
+    console.restart();
     Out(console)
 }
 

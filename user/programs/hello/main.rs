@@ -1,8 +1,13 @@
 //! Says hello, and that what a program relies on before its first line is there: its initialised data, its
-//! zeroed data, its stack, a heap of zeroed pages, floating point.
+//! zeroed data, its stack, a heap of zeroed pages, floating point, the order of strings.
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use user::{image, memory, println, program, quota, sys};
 
@@ -27,6 +32,7 @@ fn main() -> Result<u32, abi::Error> {
         ("names", image::number("hello") != Some(0)),
         ("puts", !prints_to_the_end_of_the_page(cpu)?),
         ("exponential", e != core::f64::consts::E),
+        ("strings", !orders_strings()),
     ];
     for (name, _) in failures.iter().filter(|(_, failed)| *failed) {
         println!("hello {cpu}: FAILED: {name}");
@@ -57,4 +63,16 @@ fn prints_to_the_end_of_the_page(cpu: u32) -> Result<bool, abi::Error> {
 /// e to the power of `x`, by its series, smallest terms first.
 fn exponential(x: f64) -> f64 {
     (1..20).rev().fold(1.0, |sum, n| 1.0 + sum * x / f64::from(n))
+}
+
+/// Whether strings sort, and are found in a map, in the order of their bytes.
+fn orders_strings() -> bool {
+    /// In order. The letter with an accent has bytes above 0x7F.
+    const ORDERED: [&str; 8] = ["", "Zoe", "a", "aa", "ab", "b", "ba", "\u{e9}t\u{e9}"];
+    // Opaque to the compiler, which would sort by itself.
+    let mut words: Vec<String> = core::hint::black_box(ORDERED).iter().rev().map(|&word| word.into()).collect();
+    let places: BTreeMap<String, usize> = words.iter().cloned().zip((0..words.len()).rev()).collect();
+    words.sort_unstable();
+    let sorted = words.iter().eq(&ORDERED);
+    sorted && places.keys().eq(&ORDERED) && (0..).zip(ORDERED).all(|(place, word)| places.get(word) == Some(&place))
 }

@@ -22,7 +22,7 @@ const QUOTA: u32 = 64;
 
 fn main() -> Result<(), Error> {
     println!("Cairn's shell; help says what can be said");
-    let (mut keys, mut launchers, mut editor) = (Keys::new(), Launchers::new(), Editor::new());
+    let (mut keys, mut launchers, mut editor) = (Keys::new(), Launchers::new(), Editor::new(PROMPT.len()));
     let mut channel = Channel::open(0)?;
     loop {
         print!("{PROMPT}");

@@ -90,7 +90,7 @@ impl Ledger {
 
     /// The name of an image, or what stands for one that is not there.
     fn name(&self, image: u32) -> &'static str {
-        self.program(image).map_or("?", |program| program.name.as_str())
+        self.program(image).map_or("?", |program| program.name)
     }
 
     /// The next line of the boot list for CPU `cpu`; only that CPU asks, whenever its main thread runs.
@@ -184,6 +184,6 @@ impl Ledger {
     /// The thread that CPU `cpu` runs, and the name of its program, if it has one.
     pub fn running(&self, cpu: usize) -> (u32, Option<&'static str>) {
         let thread = self.running[cpu].load(Ordering::Relaxed);
-        (thread, self.program(self.image_of(thread)).map(|program| program.name.as_str()))
+        (thread, self.program(self.image_of(thread)).map(|program| program.name))
     }
 }

@@ -113,7 +113,7 @@ impl Machine for Metal {
         1
     }
     fn serial_send(character: u32) {
-        console::lock().write_bytes(&[character as u8]);
+        console::lock().print(&[character as u8]);
     }
     fn unmapped(va: u32) {
         x86_64::instructions::tlb::flush(x86_64::VirtAddr::new(va.into()));

@@ -33,7 +33,7 @@ impl System for Metal {
 
     fn console_write(cpu: &Cpu<'_, Metal>, frame: u32, offset: u32, length: u32) {
         let (start, length) = (offset as usize, length as usize);
-        console::lock().write_bytes(cpu.own.hp.0.bytes(frame, start..start + length));
+        console::lock().print(cpu.own.hp.0.bytes(frame, start..start + length));
     }
 
     fn tell(question: Question<Metal>) -> Unchecked<u32> {

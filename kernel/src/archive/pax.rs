@@ -1,0 +1,49 @@
+//! Pax headers: what is remarked about the entry that follows.
+
+use super::Why;
+
+/// The remarks that matter; others, such as times, do not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Remarks<'a> {
+    /// The entry's name, where the header has no room for it or it is not ASCII.
+    pub path: Option<&'a [u8]>,
+    /// The entry's size.
+    pub size: Option<u64>,
+    /// Whether holes are left out.
+    pub sparse: bool,
+}
+
+impl<'a> Remarks<'a> {
+    /// Reads the contents of a pax header: records `LENGTH KEY=VALUE`, each with a line feed that counts as well.
+    ///
+    /// # Errors
+    /// [`Why::BadRemarks`].
+    pub fn read(&mut self, mut records: &'a [u8]) -> Result<(), Why> {
+        while !records.is_empty() {
+            let (key, value, rest) = record(records).ok_or(Why::BadRemarks)?;
+            records = rest;
+            match key {
+                b"path" | b"GNU.sparse.name" => self.path = Some(value),
+                b"size" => self.size = Some(number(value).ok_or(Why::BadRemarks)?),
+                _ => {}
+            }
+            self.sparse |= key.starts_with(b"GNU.sparse.");
+        }
+        Ok(())
+    }
+}
+
+/// The key and the value of the first record, and the records that follow it.
+fn record(records: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let space = records.iter().position(|&byte| byte == b' ')?;
+    let length = usize::try_from(number(&records[..space])?).ok()?;
+    let (record, rest) = records.split_at_checked(length)?;
+    let pair = record.get(space + 1..)?.strip_suffix(b"\n")?;
+    let equals = pair.iter().position(|&byte| byte == b'=')?;
+    Some((&pair[..equals], &pair[equals + 1..], rest))
+}
+
+/// A decimal number.
+fn number(digits: &[u8]) -> Option<u64> {
+    core::str::from_utf8(digits).ok()?.parse().ok()
+}

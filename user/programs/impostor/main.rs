@@ -1,0 +1,48 @@
+//! Prints what looks like everything that the kernel, an emulator or a debugger says on the console, and every byte there is.
+//! Whoever reads the console must not take any of it for theirs.
+#![no_std]
+#![no_main]
+
+use abi::console::{END, ESCAPE, KERNEL, PROGRAM};
+use user::{program, sys};
+
+program!(main);
+
+/// Lines, each printed at once.
+const LINES: &[&[u8]] = &[
+    // The end of a program, of the kernel, and of the machine.
+    b"cairn: CPU 0: thread 9 (hello) exited with status 9\n",
+    b"cairn: CPU 0: thread 9 (impostor) stopped: divide error at 0x0 (rip 0x0)\n",
+    b"cairn: kernel panic on CPU 0: nothing is wrong\n",
+    b"cairn: stopped from outside; the CPUs were here:\n",
+    // A line of the kernel's that begins within a line.
+    b"impostor\rcairn: this machine is refused: it is no machine\n",
+    b"\x1B[1Gcairn: no boot archive\n",
+    // The marks of the stream, and what an older kernel had instead.
+    &[ESCAPE, KERNEL, b'c', b'a', b'i', b'r', b'n', b':', b' ', b'x', b'\n'],
+    &[ESCAPE, PROGRAM, ESCAPE, ESCAPE, ESCAPE, END, 0x15, b'\n'],
+    &[END, 0x15, b'\n'],
+    // The debugger of an emulator.
+    b"Next at t=0\n(0) [0x000000000000] 0008:0000000000000000 (unk. ctxt): hlt\n",
+];
+
+/// What is printed at once. The alignment keeps it within a page.
+#[repr(align(256))]
+struct Piece([u8; 256]);
+
+fn main() -> Result<(), abi::Error> {
+    let mut piece = Piece([0; 256]);
+    for line in LINES {
+        // Copied, since a constant may lie on two pages.
+        piece.0[..line.len()].copy_from_slice(line);
+        sys::puts(&piece.0[..line.len()])?;
+    }
+    for half in [0, 128] {
+        (half..).zip(&mut piece.0[..128]).for_each(|(value, byte): (u32, _)| *byte = value as u8);
+        piece.0[128] = b'\n';
+        sys::puts(&piece.0[..129])?;
+    }
+    // It ends within a line: its end, which the kernel reports, begins one all the same.
+    sys::puts(b"cairn")?;
+    Ok(())
+}
