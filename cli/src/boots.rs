@@ -13,6 +13,7 @@ use crate::workspace;
 use behaviours::{BEHAVIOURS, Behaviour};
 use sim::run::Checking;
 use std::fmt;
+use std::fs;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -107,6 +108,10 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         let built = if behaviour.boot_list.is_empty() { Vec::new() } else { programs::build()? };
         let programs: Vec<_> = built.iter().map(|program| (program.name, program.elf.as_slice())).collect();
         archive::write(&archive, &image, behaviour.boot_list, &programs, false)?;
+        // Behind its end, an archive may have zeros.
+        let file = fs::OpenOptions::new().append(true).open(&archive).map_err(Error::file("open", &archive))?;
+        let length = file.metadata().map_err(Error::file("read", &archive))?.len() + behaviour.padding;
+        file.set_len(length).map_err(Error::file("write", &archive))?;
     }
     let ended = behaviour.emulator.run(&Run {
         archive: behaviour.archive.then_some(&*archive),

@@ -65,7 +65,7 @@ pub struct Run<'a> {
     pub timeout: Option<Duration>,
     /// Boot options, as the kernel reads them.
     pub options: &'a str,
-    /// What the machine is made of; on QEMU only.
+    /// What the machine is made of; on QEMU only, but for what is said otherwise.
     pub parts: Parts<'a>,
     /// What to do to the machine: each once the console shows the text, behind what it showed before, and at once where the
     /// text is empty; on QEMU only.
@@ -106,6 +106,8 @@ impl<'a> Run<'a> {
 /// What a machine is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
+    /// What kind of machine it is, as QEMU calls it.
+    pub machine: &'a str,
     /// Its processors, as QEMU calls them.
     pub processor: &'a str,
     /// How much memory it has.
@@ -114,11 +116,14 @@ pub struct Parts<'a> {
     pub topology: Option<&'a str>,
     /// More of QEMU's arguments.
     pub more: &'a [&'a str],
+    /// Bytes of text that GRUB hands over with the boot archive; on Bochs only.
+    pub module_text: usize,
 }
 
 impl Parts<'_> {
     /// What the kernel is made for.
-    pub const USUAL: Parts<'static> = Parts { processor: "max", memory: "2G", topology: None, more: &[] };
+    pub const USUAL: Parts<'static> =
+        Parts { machine: "pc", processor: "max", memory: "2G", topology: None, more: &[], module_text: 0 };
 }
 
 /// What is done to a machine.

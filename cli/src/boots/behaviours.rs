@@ -24,6 +24,8 @@ pub struct Behaviour {
     pub broken: &'static [&'static str],
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
+    /// Bytes without meaning at the end of the boot archive.
+    pub padding: u64,
     /// What the boot list starts, where it starts anything; the boot archive then holds all programs.
     pub boot_list: &'static str,
     /// Boot options.
@@ -54,6 +56,7 @@ pub const USUAL: Behaviour = Behaviour {
     programs: None,
     broken: &[],
     archive: true,
+    padding: 0,
     boot_list: "",
     options: "",
     parts: Parts::USUAL,
@@ -194,6 +197,67 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         parts: Parts { more: &["-no-acpi"], ..Parts::USUAL },
         texts: &["is refused: it has no ACPI tables"],
         ..REFUSED
+    },
+    // Without one of the clocks that PCs have; without all of them; and machines that are no PC of the usual kind.
+    Behaviour {
+        name: "no-interval-timer",
+        cpus: 8,
+        parts: Parts { machine: "pc,pit=off", ..Parts::USUAL },
+        texts: &["cairn: 8 CPUs", "time is measured by the ACPI power-management timer", "all 8 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "no-hpet",
+        cpus: 2,
+        parts: Parts { machine: "pc,hpet=off", ..Parts::USUAL },
+        texts: &["cairn: 2 CPUs", "all 2 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "q35",
+        cpus: 2,
+        parts: Parts { machine: "q35", ..Parts::USUAL },
+        texts: &["cairn: 2 CPUs", "all 2 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "only-the-interval-timer",
+        cpus: 8,
+        parts: Parts { machine: "microvm", ..Parts::USUAL },
+        texts: &["cairn: 8 CPUs", "time is measured by the 8254 interval timer", "all 8 CPUs run"],
+        ..SMP
+    },
+    Behaviour {
+        name: "no-clock",
+        parts: Parts { machine: "microvm,pit=off,pic=off,rtc=off,isa-serial=on", ..Parts::USUAL },
+        texts: &["is refused: it has no clock that time slices could be measured by"],
+        ..REFUSED
+    },
+    Behaviour {
+        name: "preemption-by-another-clock",
+        image: "try-preempt",
+        cpus: 8,
+        parts: Parts { machine: "pc,pit=off", ..Parts::USUAL },
+        timeout: BUSY_LIMIT,
+        texts: &["20 slices have ended on each of 8 CPUs"],
+        ..USUAL
+    },
+    // What the loader hands over lies where a copy of the archive would go.
+    Behaviour {
+        name: "large-archive",
+        padding: 200 << 20,
+        timeout: BUSY_LIMIT,
+        texts: &["cairn: boot archive: symbols"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "bochs-long-module-text",
+        emulator: Emulator::Bochs,
+        padding: 6 << 20,
+        parts: Parts { module_text: 6_000, ..Parts::USUAL },
+        timeout: BOCHS_LIMIT,
+        texts: &["cairn: 1 CPU", "cairn: boot archive: symbols"],
+        ..USUAL
     },
     Behaviour {
         name: "unknown-option",

@@ -21,7 +21,9 @@ use std::time::{Duration, Instant};
 /// What GRUB does first; boot options follow.
 const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image";
 /// What it does as well where there is a boot archive.
-const GRUB_MODULE: &str = "module2 /boot/archive\n";
+const GRUB_MODULE: &str = "module2 /boot/archive ";
+/// What it hands over with the archive, if anything: this, again and again.
+const MODULE_WORD: &str = "word ";
 
 /// How long making the disc may take.
 const GRUB_LIMIT: Duration = Duration::from_secs(300);
@@ -139,6 +141,8 @@ fn make_disc(run: &Run, files: &Path) -> Result<(), Error> {
     if let Some(archive) = run.archive {
         copy(archive, "archive")?;
         menu += GRUB_MODULE;
+        menu += &MODULE_WORD.repeat(run.parts.module_text / MODULE_WORD.len());
+        menu += "\n";
     }
     write(&grub.join("grub.cfg"), &(menu + "boot\n"))?;
     let mut grub = Command::new(tools::GRUB_IMAGE);

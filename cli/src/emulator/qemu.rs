@@ -59,8 +59,8 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     } else {
         command.args(["-accel", "tcg,thread=multi"]);
     }
-    let Parts { processor, memory, topology, more } = run.parts;
-    command.args(["-M", "pc", "-cpu", processor, "-m", memory]).args(more);
+    let Parts { machine, processor, memory, topology, more, .. } = run.parts;
+    command.args(["-M", machine, "-cpu", processor, "-m", memory]).args(more);
     command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
     command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     // The console is port 0xE9 where there is one, and COM1 otherwise.
