@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// Show the layer: fresh (none) and passed through (64 primitives, two accessors)
+/// Show the layer: fresh (what ends processes) and passed through (64 primitives, two accessors)
 ///
 /// What each primitive reads, writes and logs, and how it can be stuck, is found by running it symbolically over all its
 /// paths; what is proved of it, by proving everything. A primitive that is not written yet is shown as missing. The exit

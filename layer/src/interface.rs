@@ -1,9 +1,6 @@
 //! The layer's interface, as the reference lists it: nothing fresh, 64 primitives and two accessors passed through
 //! (section 10.1). What is written of it is in [`primitive::TABLE`](crate::primitive::TABLE).
 
-/// The primitives that this layer makes itself: none, as it is the topmost of the thread layers.
-pub const FRESH: [&str; 0] = [];
-
 /// Primitives that are about the same object.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {

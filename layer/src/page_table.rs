@@ -9,7 +9,7 @@ use crate::context::is_mine;
 use crate::contract::Answer;
 use crate::fields::*;
 use crate::machine::Machine;
-use crate::page_alloc::{give_back, palloc};
+use crate::page_alloc::{give_back, palloc, pfree};
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Geometry, Ghost, Map};
@@ -323,6 +323,30 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
         M::unmapped(va);
         give_back(cpu, n, page)?;
         Ok(page)
+    })
+}
+
+/// 76 `pt_reserve(n, va, perm) -> u32`: as [`pt_resv`], but where the page was had and its page table was not, the page is given back.
+///
+/// An addition of the layer above: [`MAGIC_NUMBER`] says that nothing has changed (P31). Appends what [`pt_resv`] does, and
+/// `PFREE(cur, page)` for a page that is given back.
+///
+/// # Errors
+/// Those of [`pt_resv`], and of [`pfree`].
+#[inline]
+pub fn pt_reserve<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: M::Word) -> Result<M::Word, Stuck> {
+    let call = || Call::new("pt_reserve", [n, va, perm]);
+    M::call(cpu, call, Answer::word, |cpu| {
+        let page = palloc(cpu, n)?;
+        if page == 0 {
+            return Ok(MAGIC_NUMBER.into());
+        }
+        fill_zero(cpu, page);
+        let made = pt_insert(cpu, n, va, page, perm)?;
+        if made == MAGIC_NUMBER {
+            pfree(cpu, n, page)?;
+        }
+        Ok(made)
     })
 }
 

@@ -92,7 +92,15 @@ pub struct Primitive {
     pub result: &'static str,
 }
 
+/// The last number of the reference's primitives; those behind it are fresh ones of this layer.
+pub const PASSED_THROUGH: u32 = 64;
+
 impl Primitive {
+    /// Whether it is none of the reference's: what this layer adds to those, for processes that end.
+    pub fn is_fresh(&self) -> bool {
+        self.number > PASSED_THROUGH
+    }
+
     /// Whether it is an access to memory, of some size.
     pub fn is_access(&self) -> bool {
         matches!(self.kind, Kind::Accessor | Kind::GuestAccessor)
@@ -219,6 +227,7 @@ table! {
     73 proc_state Plain (child) -> "state";
     74 proc_condemn Plain (child, rs) -> "";
     75 pt_next_pte Plain (n, va) -> "address or 0";
+    76 pt_reserve Plain (n, va, perm) -> "0, page table or MagicNumber";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
     0 guest_load GuestAccessor (chunk, address) -> "bytes";

@@ -151,6 +151,7 @@ fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[thread]);
     may("AC.charged", "", &[thread]);
     may("AC.seats", "", &[thread]);
+    may("AT.cursor", "", &[]);
     may("ptpool", "", &[thread]);
     may("ptpool.defined", "", &[thread]);
     for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {

@@ -5,7 +5,7 @@ use abi::Error;
 use domain::{Ghost, Map};
 use layer::constants::{MAGIC_NUMBER, PAGE_SIZE, perm};
 use layer::fields::FrameUse;
-use layer::page_table::{pt_read, pt_resv};
+use layer::page_table::{pt_read, pt_reserve};
 use layer::state::Cpu;
 use layer::stuck::{Stuck, require};
 
@@ -50,18 +50,18 @@ pub(crate) enum Reserved {
 /// Maps a fresh page of zeros at `address` of thread `thread`, unless one is mapped there.
 ///
 /// # Errors
-/// Those of [`pt_read`] and [`pt_resv`].
+/// Those of [`pt_read`] and [`pt_reserve`].
 pub(crate) fn reserve<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,
     address: &Address<M>,
     permission: u32,
 ) -> Result<Reserved, Stuck> {
-    // pt_resv is stuck on a mapped page (P41).
+    // pt_reserve is stuck on a mapped page (P41).
     if pt_read(cpu, thread, address.word())? != 0 {
         return Ok(Reserved::Mapped);
     }
-    let result = pt_resv(cpu, thread, address.word(), permission.into())?;
+    let result = pt_reserve(cpu, thread, address.word(), permission.into())?;
     Ok(if result == MAGIC_NUMBER { Reserved::Exhausted } else { Reserved::Fresh })
 }
 
@@ -69,7 +69,7 @@ pub(crate) fn reserve<M: System>(
 /// [`Error::Mem`] where quota or memory is exhausted.
 ///
 /// # Errors
-/// Those of [`page`] and [`pt_resv`].
+/// Those of [`page`] and [`pt_reserve`].
 pub(crate) fn own_page<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,

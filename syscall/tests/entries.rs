@@ -6,7 +6,7 @@ use abi::{Call, Error, Reason, ThreadState};
 use common::*;
 use domain::Map;
 use layer::constants::*;
-use layer::fields::{Pde, Pte};
+use layer::fields::{Pde, Pte, process};
 use layer::memory::{Access, Chunk, exec_load, exec_store};
 use layer::state::Cpu;
 use proptest::prelude::*;
@@ -17,6 +17,7 @@ use sim::sparse::Cells;
 use syscall::entry;
 use syscall::next::Next;
 use syscall::spawn::Parent;
+use syscall::stage::Stage;
 use syscall::table::{Arguments, rows};
 
 const PUTS: u32 = Call::Puts as u32;
@@ -85,7 +86,7 @@ fn putc_writes_a_byte_and_unknown_calls_are_refused() {
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Putc as u32, [0x1234, 0]), (0, 0x34));
     assert_eq!(fixture.console(), [0x34]);
-    for number in [1, 4, 37, 1000, u32::MAX] {
+    for number in [1, 4, 39, 1000, u32::MAX] {
         assert_eq!(call(&mut cpu, number, [5, 6]), refused(Error::InvalCallnr, 5));
     }
 }
@@ -317,7 +318,7 @@ enum Deed {
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
-    let number = prop_oneof![8 => prop::sample::select(vec![0u64, 2, 2, 3, 8, 8, 8, 9, 9, 9, 26, 32, 34]), 1 => Just(33), 1 => any::<u64>()];
+    let number = prop_oneof![8 => prop::sample::select(vec![0u64, 2, 2, 3, 8, 8, 8, 9, 9, 9, 26, 32, 34, 37, 37, 38]), 1 => Just(33), 1 => any::<u64>()];
     let low = u64::from(ADR_LOW);
     let address = prop_oneof![4 => low..low + 20_000, 4 => (0..5u64).prop_map(move |page| low + 4096 * page), 1 => (low - 9)..(low + (3 << 30)), 1 => any::<u64>()];
     let value = prop_oneof![2 => Just(0u64), 2 => 0..60u64, 2 => address.clone(), 1 => any::<u64>()];
@@ -373,7 +374,12 @@ proptest! {
                 frames.push(page);
             }
         }
-        prop_assert!(frames.len() >= 3 * 4, "the programs that began have their images");
+        let is_ended = |thread: u32| cpu.own.proc.get([thread]).state != process::LIVE;
+        let begun = (FIRST..FIRST + 3).filter(|&thread| !is_ended(thread) && cpu.own.kctxt.get([thread]).ra != Stage::Exited as u32);
+        prop_assert!(frames.len() >= begun.count() * 4, "the programs that began have their images");
+        for thread in (FIRST..NUM_PROC).filter(|&thread| is_ended(thread)) {
+            prop_assert_eq!((thread, cpu.own.ac.get([thread]).usage), (thread, 0), "who has ended has nothing");
+        }
         let all = frames.len();
         frames.sort_unstable();
         frames.dedup();

@@ -25,7 +25,7 @@ pub fn page(interface: &Interface) -> String {
         &mut body,
         format_args!(
             "<p class=formula>PBThread = fresh <b>{}</b> ⊕ passthrough <b>64 primitives, two accessors</b></p></header>",
-            if interface.fresh.is_empty() { "∅" } else { "…" }
+            interface.fresh.join(", ")
         ),
     );
     body.push_str(CONTROLS);

@@ -86,6 +86,17 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
                 _ => false,
             }
         },
+        "pt_reserve" => |s, log| match log {
+            // The page, no page table, and the page again.
+            [
+                (Event::Palloc { tid, page }, _),
+                (Event::Palloc { page: table, .. }, _),
+                (Event::Pfree { page: back, .. }, _),
+            ] => {
+                *tid == s.before.own.cur && s.answer.word() == MAGIC_NUMBER && *page != 0 && *table == 0 && page == back
+            }
+            _ => events("pt_resv")(s, log),
+        },
         "proc_create" => |s, log| match log {
             [(Event::Spawn { tid, child, quota, sp_ofs, code }, Out::Spawned)] => {
                 *tid == s.before.own.cur

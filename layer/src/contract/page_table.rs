@@ -497,6 +497,26 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
     }
 }
 
+pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_table::pt_reserve(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
+        promise: |s| {
+            if s.answer.word() == MAGIC_NUMBER {
+                // Nothing is charged.
+                let n = s.arguments.words[0];
+                return s.after.own.ac.get([n]).usage == s.before.own.ac.get([n]).usage;
+            }
+            (pt_resv::<M>().promise)(s)
+        },
+        frame: |s, may| {
+            (pt_resv::<M>().frame)(s, &mut *may);
+            // Where a page is given back, frames above it may have been looked at for its page table.
+            may("AT.cursor", "", &[]);
+        },
+        ..pt_resv()
+    }
+}
+
 pub(crate) fn pt_next_pte<M: Spec>() -> Contract<M> {
     silent(
         |cpu, a| page_table::pt_next_pte(cpu, a.words[0], a.words[1]).map(Answer::Word),
