@@ -7,6 +7,7 @@ mod call;
 mod counts;
 mod emulator;
 mod error;
+mod fuzz_x86;
 mod image;
 mod job;
 mod layer;
@@ -39,6 +40,8 @@ enum Verb {
     Bench(bench::Arguments),
     Boots(boots::Arguments),
     Call(call::Arguments),
+    #[command(name = "fuzz-x86")]
+    FuzzX86(fuzz_x86::Arguments),
     Layer(layer::Arguments),
     NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
+        Verb::FuzzX86(arguments) => fuzz_x86::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),
         Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),
