@@ -3,6 +3,15 @@
 
 use iced_x86::{Instruction, OpKind};
 
+/// Prefixes: of operands and segments, `lock`, repetition, REX.
+const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
+
+/// Why bytes are not executed, if they are not, whether they are an instruction or not.
+pub fn stops_the_emulator(bytes: &[u8]) -> Option<&'static str> {
+    let opcode = bytes.iter().find(|byte| !PREFIXES.contains(byte) && !(0x40..0x50).contains(*byte));
+    (opcode == Some(&0xF1)).then_some("`int1`: QEMU 7.2 stops the whole machine for a debugger that is not there")
+}
+
 /// Why an instruction is not compared, if it is not.
 pub fn differs(instruction: &Instruction) -> Option<&'static str> {
     let kinds = (0..instruction.op_count()).map(|operand| instruction.op_kind(operand));

@@ -163,6 +163,9 @@ fn random_bytes(random: &mut Random) -> Candidate {
 /// Tries a candidate in `memory`. Of random bytes only the first instruction is kept.
 fn attempt(candidate: &mut Candidate, at: u64, memory: &mut [u8]) -> Tried {
     let (bytes, case, state) = candidate;
+    if known::stops_the_emulator(case.as_ref().map_or(bytes, |case| &case.bytes)).is_some() {
+        return Tried::Unfit;
+    }
     if bytes.ends_with(&[0x0F, 0x05]) && case.is_none() {
         return Tried::Ends;
     }
