@@ -66,6 +66,9 @@ pub enum Error {
     /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),
+    /// A random program cannot be encoded (us).
+    #[error("cannot encode a random program: {0}")]
+    Encode(String),
     /// There is one solver only, and a second was asked for (the environment).
     #[error("there is no second solver; `cargo cairn setup` installs z3")]
     NoOtherSolver,

@@ -8,6 +8,7 @@ mod child;
 mod counts;
 mod emulator;
 mod error;
+mod fuzz_x86;
 mod image;
 mod job;
 mod layer;
@@ -40,6 +41,8 @@ enum Verb {
     Bench(bench::Arguments),
     Boots(boots::Arguments),
     Call(call::Arguments),
+    #[command(name = "fuzz-x86")]
+    FuzzX86(fuzz_x86::Arguments),
     Layer(layer::Arguments),
     NewProgram(new_program::Arguments),
     Prove(prove::Arguments),
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Verb::Bench(arguments) => bench::run(&arguments),
         Verb::Boots(arguments) => boots::run(&arguments),
         Verb::Call(arguments) => call::run(&arguments),
+        Verb::FuzzX86(arguments) => fuzz_x86::run(&arguments),
         Verb::Layer(arguments) => layer::run(&arguments),
         Verb::NewProgram(arguments) => new_program::run(&arguments),
         Verb::Prove(arguments) => prove::run(&arguments),

@@ -2,8 +2,6 @@
 // Each test uses a part of it.
 #![allow(dead_code)]
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-pub mod generate;
 pub mod kernel;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod native;

@@ -3,6 +3,8 @@
 //! The arena lies below 2 GiB, so that the code around the instruction reaches everything by absolute
 //! addresses and needs no register. It holds, by pages: code, the registers, scratch memory.
 
+use fuzz_x86::context::{self, State};
+use fuzz_x86::generate::SCRATCH_SIZE;
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 use std::cell::Cell;
@@ -14,19 +16,11 @@ const PAGE: usize = 4096;
 const STATE: usize = PAGE;
 /// Offset of the scratch memory.
 const SCRATCH: usize = 2 * PAGE;
-/// Bytes of scratch memory.
-pub const SCRATCH_SIZE: usize = 1024;
 
-/// Registers before and after an instruction.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+/// The registers of the program, and what is kept of the test's own.
 #[repr(C)]
-pub struct State {
-    /// General registers by their number in instructions.
-    pub gpr: [u64; 16],
-    /// SSE registers.
-    pub xmm: [u128; 16],
-    /// Flags.
-    pub rflags: u64,
+struct Place {
+    state: State,
     /// The test's own stack pointer while the instruction runs.
     host_rsp: u64,
 }
@@ -142,8 +136,8 @@ impl Arena {
         // around the instruction saves and restores what a call has to preserve.
         unsafe {
             std::ptr::copy_nonoverlapping(code.as_ptr(), self.base, length);
-            let place = self.base.add(STATE).cast::<State>();
-            place.write(*state);
+            let place = self.base.add(STATE).cast::<Place>();
+            place.write(Place { state: *state, host_rsp: 0 });
             SIGNAL.set(0);
             RESUME.set(self.code() + instruction.len() as u64);
             let enter: extern "C" fn() = std::mem::transmute(self.base);
@@ -153,47 +147,26 @@ impl Arena {
                 0 => Outcome::Done,
                 signal => Outcome::Signal(signal),
             };
-            (place.read(), outcome)
+            (place.read().state, outcome)
         }
     }
 }
 
 /// The code that loads the registers from `state`, and the code that stores them there.
 fn surroundings(state: u64) -> Result<(Vec<u8>, Vec<u8>), IcedError> {
-    const GPR: [AsmRegister64; 16] = [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
-    const XMM: [AsmRegisterXmm; 16] =
-        [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
     const PRESERVED: [AsmRegister64; 6] = [rbx, rbp, r12, r13, r14, r15];
-    let gpr = |index: usize| state + (std::mem::offset_of!(State, gpr) + 8 * index) as u64;
-    let sse = |index: usize| state + (std::mem::offset_of!(State, xmm) + 16 * index) as u64;
-    let flags = state + std::mem::offset_of!(State, rflags) as u64;
-    let host = state + std::mem::offset_of!(State, host_rsp) as u64;
+    let host = state + std::mem::offset_of!(Place, host_rsp) as u64;
 
     let mut before = CodeAssembler::new(64)?;
     for register in PRESERVED {
         before.push(register)?;
     }
     before.mov(qword_ptr(host), rsp)?;
-    for (index, register) in XMM.into_iter().enumerate() {
-        before.movups(register, xmmword_ptr(sse(index)))?;
-    }
-    before.mov(rsp, flags)?;
-    before.popfq()?;
-    for (index, register) in GPR.into_iter().enumerate() {
-        before.mov(register, qword_ptr(gpr(index)))?;
-    }
+    context::load(&mut before, state)?;
 
     let mut after = CodeAssembler::new(64)?;
-    for (index, register) in GPR.into_iter().enumerate() {
-        after.mov(qword_ptr(gpr(index)), register)?;
-    }
-    after.mov(rsp, flags + 8)?;
-    after.pushfq()?;
-    for (index, register) in XMM.into_iter().enumerate() {
-        after.movups(xmmword_ptr(sse(index)), register)?;
-    }
+    context::store(&mut after, state)?;
     after.mov(rsp, qword_ptr(host))?;
-    after.cld()?;
     for register in PRESERVED.into_iter().rev() {
         after.pop(register)?;
     }

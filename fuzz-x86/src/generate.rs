@@ -1,8 +1,11 @@
 //! Random instructions of a given encoding, with registers and memory to go with them.
 
-use super::native::{SCRATCH_SIZE, State};
+use crate::context::State;
 use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind, OpKind, Register};
 use sim::x86::{Gpr, rflags};
+
+/// Bytes of the memory that instructions work on.
+pub const SCRATCH_SIZE: usize = 1024;
 
 /// Random numbers, the same in every run.
 pub struct Random(u64);
@@ -90,6 +93,7 @@ impl Random {
 }
 
 /// An instruction, with what it runs on.
+#[derive(Clone, Debug)]
 pub struct Case {
     /// The instruction, as generated.
     pub instruction: Instruction,
@@ -170,8 +174,8 @@ fn register(kind: OpCodeOperandKind, random: &mut Random) -> Option<Register> {
     let (first, count) = match kind {
         r8_reg | r8_opcode | r8_or_mem => (Register::AL, 20),
         r16_reg | r16_rm | r16_opcode | r16_or_mem => (Register::AX, 16),
-        r32_reg | r32_rm | r32_opcode | r32_or_mem => (Register::EAX, 16),
-        r64_reg | r64_rm | r64_opcode | r64_or_mem => (Register::RAX, 16),
+        r32_reg | r32_rm | r32_opcode | r32_vvvv | r32_or_mem => (Register::EAX, 16),
+        r64_reg | r64_rm | r64_opcode | r64_vvvv | r64_or_mem => (Register::RAX, 16),
         xmm_reg | xmm_rm | xmm_or_mem => (Register::XMM0, 16),
         al => return Some(Register::AL),
         cl => return Some(Register::CL),

@@ -1,0 +1,104 @@
+//! Many programs for one boot.
+
+use crate::generate::Random;
+use crate::program::{Program, launcher};
+use abi::CHILDREN;
+use iced_x86::IcedError;
+use sim::baton::Limit;
+use sim::board::Memory;
+use sim::run::{Checking, Config, TIME_SLICE};
+use std::fmt::Write;
+use std::time::Instant;
+
+/// CPUs of the machines.
+pub const CPUS: u32 = 8;
+/// Launchers of a CPU: its main thread can start so many.
+const LAUNCHERS: usize = CHILDREN as usize;
+/// Programs of a launcher.
+const PROGRAMS: usize = CHILDREN as usize;
+/// Programs of a boot, at most.
+pub const MOST: usize = CPUS as usize * LAUNCHERS * PROGRAMS;
+/// Pages of a program: for its code and data, two page tables, and what it touches by chance.
+const QUOTA: u32 = 24;
+/// Pages of a launcher: those that it gives away, and its own.
+const LAUNCHER_QUOTA: u32 = QUOTA * PROGRAMS as u32 + 8;
+
+/// What a boot is made of.
+pub struct Batch {
+    /// The programs.
+    pub programs: Vec<Program>,
+    /// Names and ELF files of the boot archive.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// The boot list.
+    pub boot_list: String,
+}
+
+/// The name of program `index`.
+pub fn name(index: usize) -> String {
+    format!("p{index}")
+}
+
+impl Batch {
+    /// A boot of these programs, at most [`MOST`].
+    ///
+    /// # Errors
+    /// If their code cannot be encoded.
+    pub fn new(programs: Vec<Program>) -> Result<Batch, IcedError> {
+        assert!(programs.len() <= MOST, "{} programs are too many for a boot", programs.len());
+        let (mut files, mut boot_list) = (Vec::new(), String::new());
+        for (index, program) in programs.iter().enumerate() {
+            files.push((name(index), program.elf()?));
+        }
+        for (number, first) in (0..programs.len()).step_by(PROGRAMS).enumerate() {
+            let count = PROGRAMS.min(programs.len() - first);
+            files.push((format!("launch{number}"), launcher(first, count, QUOTA)?));
+            let _ = writeln!(boot_list, "{} launch{number} {LAUNCHER_QUOTA}", number % CPUS as usize);
+        }
+        Ok(Batch { programs, files, boot_list })
+    }
+
+    /// Random programs.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn random(count: usize, random: &mut Random) -> Result<Batch, IcedError> {
+        Batch::new((0..count).map(|_| Program::random(random)).collect::<Result<_, _>>()?)
+    }
+
+    /// Each step of these programs as a program of its own.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn of_single_steps<'a>(programs: impl Iterator<Item = &'a Program>) -> Result<Vec<Batch>, IcedError> {
+        let single = |program: &'a Program| {
+            program.steps.iter().map(|step| Program { steps: vec![step.clone()], scratch: program.scratch.clone() })
+        };
+        let all: Vec<Program> = programs.flat_map(single).collect();
+        all.chunks(MOST).map(|programs| Batch::new(programs.to_vec())).collect()
+    }
+
+    /// Runs it on the hosted machine, until then at most, and gives what the console shows.
+    ///
+    /// # Errors
+    /// If the machine refuses it: a bug of this module.
+    pub fn hosted(&self, until: Option<Instant>) -> Result<String, String> {
+        let program = |(name, elf): &(String, Vec<u8>)| sim::run::Program { name: name.clone(), elf: elf.clone() };
+        let config = Config {
+            programs: self.files.iter().map(program).collect(),
+            boot_list: &self.boot_list,
+            cpus: CPUS,
+            seed: 1,
+            time_slice: TIME_SLICE,
+            memory: Memory::default(),
+            input: Vec::new(),
+            limit: Limit { work: None, until },
+            checking: Checking::Never,
+        };
+        let mut console = Vec::new();
+        let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).map_err(|error| error.to_string())?;
+        match report.end {
+            sim::run::End::PowerOff | sim::run::End::TimeOut => Ok(String::from_utf8_lossy(&console).into_owned()),
+            end => Err(format!("{end:?}")),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What emulators are known to do otherwise than the processors' manuals say, or than another vendor's processors do: such
+//! instructions are not compared. docs/fuzz-x86.md has the list in words.
+
+use iced_x86::{Instruction, OpKind};
+
+/// Prefixes: of operands and segments, `lock`, repetition, REX.
+const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
+
+/// Why bytes are not executed, if they are not, whether they are an instruction or not.
+pub fn stops_the_emulator(bytes: &[u8]) -> Option<&'static str> {
+    let opcode = bytes.iter().find(|byte| !PREFIXES.contains(byte) && !(0x40..0x50).contains(*byte));
+    (opcode == Some(&0xF1)).then_some("`int1`: QEMU 7.2 stops the whole machine for a debugger that is not there")
+}
+
+/// Why an instruction is not compared, if it is not.
+pub fn differs(instruction: &Instruction) -> Option<&'static str> {
+    let kinds = (0..instruction.op_count()).map(|operand| instruction.op_kind(operand));
+    for kind in kinds {
+        if matches!(kind, OpKind::NearBranch16) {
+            return Some(
+                "a near branch with an operand-size prefix: Intel's processors ignore the prefix, AMD's do not",
+            );
+        }
+    }
+    None
+}

@@ -1,0 +1,193 @@
+//! A program: steps, each with registers of its own to begin with, and what makes their results visible.
+//!
+//! The kernel shows the registers of a program that it stops. A step that is stopped ends its program, and shows them so. What
+//! a step that is not stopped leaves in registers is stored; after the last one a digest of all that, and of the memory that
+//! the steps worked on, is put into R15, the other registers and the flags are those of the last step, and the program
+//! executes `ud2`.
+
+use crate::context::{self, STATE_SIZE, State};
+use crate::generate::SCRATCH_SIZE;
+use iced_x86::IcedError;
+use iced_x86::code_asm::*;
+use sim::x86::rflags;
+
+/// Steps of a program, at most: their results are on one page.
+pub const STEPS: usize = 8;
+/// Address of the code: a slot a step, and one behind the last for the end.
+const TEXT: u64 = abi::ADR_LOW as u64;
+/// Bytes of a slot.
+const SLOT: u64 = 768;
+/// Address of the memory that steps work on.
+pub const SCRATCH: u64 = TEXT + 0x1_0000;
+/// Address of the registers that steps begin with.
+const STATES: u64 = SCRATCH + abi::PAGE_SIZE as u64;
+/// Address of the registers that steps end with.
+const RESULTS: u64 = STATES + abi::PAGE_SIZE as u64;
+/// Where the digest is kept while registers are loaded.
+const DIGEST: u64 = RESULTS + abi::PAGE_SIZE as u64 - 8;
+
+/// One or a few instructions that go straight on to what follows, unless they are stopped.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The instructions.
+    pub bytes: Vec<u8>,
+    /// The registers before them.
+    pub state: State,
+    /// The flags that are defined after them, of [`rflags::STATUS`].
+    pub defined: u64,
+}
+
+/// A program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What it does.
+    pub steps: Vec<Step>,
+    /// The memory that it works on, at the beginning.
+    pub scratch: Vec<u8>,
+}
+
+/// Address of the registers of step `index` at its beginning.
+fn state(index: usize) -> u64 {
+    STATES + (index * STATE_SIZE) as u64
+}
+
+/// Address of the registers of step `index` at its end.
+fn result(index: usize) -> u64 {
+    RESULTS + (index * STATE_SIZE) as u64
+}
+
+/// The slot of step `index`.
+fn slot(index: usize) -> u64 {
+    TEXT + index as u64 * SLOT
+}
+
+/// The code that loads the registers of step `index`.
+fn before(index: usize) -> Result<Vec<u8>, IcedError> {
+    let mut code = CodeAssembler::new(64)?;
+    context::load(&mut code, state(index))?;
+    code.assemble(slot(index))
+}
+
+/// Where the instructions of step `index` are.
+///
+/// # Errors
+/// If the code before them cannot be encoded.
+pub fn place(index: usize) -> Result<u64, IcedError> {
+    Ok(slot(index) + before(index)?.len() as u64)
+}
+
+impl Program {
+    /// Where its last step ends, if nothing stops it before: the address of its `ud2`.
+    ///
+    /// # Errors
+    /// If its code cannot be encoded.
+    pub fn end(&self) -> Result<u64, IcedError> {
+        Ok(slot(self.steps.len()) + self.epilogue()?.len() as u64 - 2)
+    }
+
+    /// The code of step `index`.
+    fn step(&self, index: usize) -> Result<Vec<u8>, IcedError> {
+        let step = &self.steps[index];
+        let mut code = before(index)?;
+        code.extend(&step.bytes);
+        let mut after = CodeAssembler::new(64)?;
+        context::store(&mut after, result(index))?;
+        let other = rflags::IF | rflags::ONE | rflags::NT | rflags::AC | rflags::ID | rflags::DF;
+        after.and(qword_ptr(context::flags(result(index))), (step.defined | other) as i32)?;
+        after.jmp(slot(index + 1))?;
+        code.extend(after.assemble(slot(index) + code.len() as u64)?);
+        assert!(code.len() as u64 <= SLOT, "a step of {} bytes is too long", step.bytes.len());
+        code.resize(SLOT as usize, 0x90);
+        Ok(code)
+    }
+
+    /// The code after the last step.
+    fn epilogue(&self) -> Result<Vec<u8>, IcedError> {
+        let mut code = CodeAssembler::new(64)?;
+        code.xor(r15d, r15d)?;
+        let parts = [(RESULTS, self.steps.len() * STATE_SIZE), (SCRATCH, SCRATCH_SIZE)];
+        for (address, bytes) in parts {
+            let mut next = code.create_label();
+            code.mov(esi, address as i32)?;
+            code.mov(ecx, (bytes / 8) as i32)?;
+            code.set_label(&mut next)?;
+            code.rol(r15, 7)?;
+            code.add(r15, qword_ptr(rsi))?;
+            code.add(rsi, 8)?;
+            code.dec(ecx)?;
+            code.jnz(next)?;
+        }
+        code.mov(qword_ptr(DIGEST), r15)?;
+        context::load_general(&mut code, result(self.steps.len() - 1))?;
+        code.mov(r15, qword_ptr(DIGEST))?;
+        code.ud2()?;
+        code.assemble(slot(self.steps.len()))
+    }
+
+    /// As an ELF file.
+    ///
+    /// # Errors
+    /// If its code cannot be encoded.
+    pub fn elf(&self) -> Result<Vec<u8>, IcedError> {
+        let mut text = Vec::new();
+        for index in 0..self.steps.len() {
+            text.extend(self.step(index)?);
+        }
+        text.extend(self.epilogue()?);
+        let mut data = self.scratch.clone();
+        data.resize((STATES - SCRATCH) as usize, 0);
+        self.steps.iter().for_each(|step| data.extend(step.state.to_bytes()));
+        let bytes = RESULTS + u64::from(abi::PAGE_SIZE) - SCRATCH;
+        Ok(elf(TEXT, &[(TEXT, 5, &text, text.len() as u64), (SCRATCH, 6, &data, bytes)]))
+    }
+}
+
+/// A program that starts `count` others, images `first` and following, each with `quota` pages, and ends with the first
+/// error, or 0.
+///
+/// # Errors
+/// If its code cannot be encoded.
+pub fn launcher(first: usize, count: usize, quota: u32) -> Result<Vec<u8>, IcedError> {
+    let mut code = CodeAssembler::new(64)?;
+    let mut end = code.create_label();
+    for image in first..first + count {
+        code.mov(eax, abi::Call::Spawn as u32)?;
+        code.mov(ebx, image as u32)?;
+        code.mov(r10d, quota)?;
+        code.syscall()?;
+        code.test(eax, eax)?;
+        code.jnz(end)?;
+    }
+    code.set_label(&mut end)?;
+    code.mov(ebx, eax)?;
+    code.mov(eax, abi::Call::Exit as u32)?;
+    code.syscall()?;
+    let text = code.assemble(TEXT)?;
+    Ok(elf(TEXT, &[(TEXT, 5, &text, text.len() as u64)]))
+}
+
+/// An ELF file with these segments: address, flags, bytes in the file, size in memory.
+fn elf(entry: u64, segments: &[(u64, u32, &[u8], u64)]) -> Vec<u8> {
+    const HEADER: u64 = 64;
+    const PROGRAM_HEADER: u64 = 56;
+    let mut file = vec![0x7F, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    // ET_EXEC, EM_X86_64, EV_CURRENT; no section headers.
+    file.extend([2, 0, 62, 0, 1, 0, 0, 0]);
+    file.extend(entry.to_le_bytes());
+    file.extend(HEADER.to_le_bytes());
+    file.extend([0; 8 + 4]);
+    let sizes = [HEADER, PROGRAM_HEADER, segments.len() as u64, 64, 0, 0];
+    sizes.iter().for_each(|&size| file.extend((size as u16).to_le_bytes()));
+    let mut offset = HEADER + PROGRAM_HEADER * segments.len() as u64;
+    for &(address, flags, bytes, size) in segments {
+        // PT_LOAD.
+        file.extend(1u32.to_le_bytes());
+        file.extend(flags.to_le_bytes());
+        for word in [offset, address, address, bytes.len() as u64, size, 1] {
+            file.extend(word.to_le_bytes());
+        }
+        offset += bytes.len() as u64;
+    }
+    segments.iter().for_each(|(_, _, bytes, _)| file.extend(*bytes));
+    file
+}

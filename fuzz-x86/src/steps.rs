@@ -1,0 +1,214 @@
+//! Random steps.
+
+use crate::context::State;
+use crate::generate::{self, Case, Random, SCRATCH_SIZE};
+use crate::known;
+use crate::program::{Program, SCRATCH, STEPS, Step, place};
+use crate::space::Space;
+use crate::undefined::{defined_flags, has_undefined_result};
+use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, IcedError, Instruction, Mnemonic};
+use sim::x86::{Cpu, Gpr, Registers, Trap, rflags};
+use std::sync::LazyLock;
+
+/// All encodings that 64-bit mode has, but those that only other vendors have or that would leave the step.
+static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
+    let excluded = [Mnemonic::Syscall, Mnemonic::Ldmxcsr, Mnemonic::Stmxcsr];
+    let kinds = [EncodingKind::Legacy, EncodingKind::VEX];
+    Code::values()
+        .filter(|code| {
+            let info = code.op_code();
+            info.is_instruction()
+                && info.mode64()
+                && kinds.contains(&info.encoding())
+                && !excluded.contains(&info.mnemonic())
+        })
+        .collect()
+});
+
+/// What became of a step that was tried.
+enum Tried {
+    /// It goes on to the next.
+    Done,
+    /// It ends its program, or the kernel has a say in it.
+    Ends,
+    /// It is none that can be compared.
+    Unfit,
+}
+
+impl Program {
+    /// A random program.
+    ///
+    /// # Errors
+    /// If its code cannot be encoded.
+    pub fn random(random: &mut Random) -> Result<Program, IcedError> {
+        loop {
+            let uniform = random.one_in(3).then(|| random.below(2) as u8);
+            let scratch: Vec<u8> = (0..SCRATCH_SIZE).map(|_| uniform.unwrap_or(random.next() as u8)).collect();
+            let (mut steps, mut memory) = (Vec::new(), scratch.clone());
+            for _ in 0..8 * STEPS {
+                let index = steps.len();
+                if index == STEPS {
+                    break;
+                }
+                let at = place(index)?;
+                let Some(mut case) = random_case(at, random) else { continue };
+                let before = memory.clone();
+                let tried = attempt(&mut case, at, &mut memory);
+                let defined = case.1.as_ref().map_or(rflags::STATUS, |case| defined_flags(case) & rflags::STATUS);
+                let step = Step { bytes: case.0, state: case.2, defined };
+                match tried {
+                    Tried::Done => steps.push(step),
+                    // The others would not be seen.
+                    Tried::Ends if index == 0 => return Ok(Program { steps: vec![step], scratch }),
+                    Tried::Ends | Tried::Unfit => memory = before,
+                }
+            }
+            if !steps.is_empty() {
+                return Ok(Program { steps, scratch });
+            }
+        }
+    }
+}
+
+/// Instructions, the one of them whose undefined flags matter, and registers.
+type Candidate = (Vec<u8>, Option<Case>, State);
+
+fn random_case(at: u64, random: &mut Random) -> Option<Candidate> {
+    match random.below(16) {
+        0 => Some(system_call(random)),
+        1 => traced(at, random),
+        2..5 => Some(random_bytes(random)),
+        _ => {
+            let case = generated(at, random)?;
+            Some((case.bytes.clone(), Some(case.clone()), case.state))
+        }
+    }
+}
+
+/// A random instruction of a random encoding.
+fn generated(at: u64, random: &mut Random) -> Option<Case> {
+    let code = CODES[random.below(CODES.len() as u64) as usize];
+    generate::case(code, at, SCRATCH, random)
+}
+
+/// Registers of which some point to the scratch memory.
+fn registers(random: &mut Random) -> State {
+    let mut state = State::default();
+    let near = |random: &mut Random| SCRATCH + SCRATCH_SIZE as u64 / 2 + random.below(64);
+    for register in &mut state.gpr {
+        *register = if random.one_in(2) { near(random) } else { random.value() };
+    }
+    state.gpr[Gpr::Rsp as usize] = near(random) & !7;
+    state.xmm.iter_mut().for_each(|register| *register = u128::from(random.value()) << 64 | u128::from(random.value()));
+    state.rflags = random.next() & (rflags::STATUS | rflags::DF) | rflags::IF | rflags::ONE;
+    state
+}
+
+/// `push flags`, `popfq`: leaves what it pushed below the stack pointer.
+fn set_flags(flags: u64) -> Vec<u8> {
+    let mut bytes = vec![0x68];
+    bytes.extend((flags as u32).to_le_bytes());
+    bytes.push(0x9D);
+    bytes
+}
+
+/// Random flags, all that a program can set and some that it cannot, before a system call that does little.
+fn system_call(random: &mut Random) -> Candidate {
+    let harmless = [abi::Call::GetQuota as u32, abi::Call::Yield as u32, abi::Call::ThreadInfo as u32];
+    let number = match random.below(4) {
+        0 => 37 + random.below(1000) as u32,
+        1 => random.next() as u32 | 1 << 31,
+        _ => harmless[random.below(3) as usize],
+    };
+    let mut bytes = vec![0xB8];
+    bytes.extend(number.to_le_bytes());
+    bytes.extend(set_flags(random.next() & 0x3F_FFFF & !(1 << 31)));
+    bytes.extend([0x0F, 0x05]);
+    let mut state = registers(random);
+    // The kernel's answer to a thread's number must not depend on what else runs.
+    state.gpr[Gpr::Rbx as usize] = u64::MAX;
+    (bytes, None, state)
+}
+
+/// A random instruction under the trap flag.
+fn traced(at: u64, random: &mut Random) -> Option<Candidate> {
+    let flags = random.next() & rflags::STATUS | rflags::TF | rflags::IF | rflags::ONE;
+    let mut bytes = set_flags(flags);
+    let mut case = generated(at + bytes.len() as u64, random)?;
+    case.state.gpr[Gpr::Rsp as usize] &= !7;
+    bytes.extend(&case.bytes);
+    let state = case.state;
+    Some((bytes, Some(case), state))
+}
+
+/// Bytes that look like an instruction, and need not be one.
+fn random_bytes(random: &mut Random) -> Candidate {
+    const PREFIXES: [u8; 12] = [0x66, 0x67, 0xF2, 0xF3, 0xF0, 0x2E, 0x36, 0x3E, 0x26, 0x64, 0x65, 0x48];
+    let mut bytes = Vec::new();
+    while random.one_in(3) && bytes.len() < 4 {
+        bytes.push(PREFIXES[random.below(12) as usize]);
+    }
+    if random.one_in(3) {
+        bytes.push(0x40 | random.below(16) as u8);
+    }
+    if random.one_in(2) {
+        bytes.push(0x0F);
+    }
+    while bytes.len() < 15 {
+        bytes.push(random.next() as u8);
+    }
+    (bytes, None, registers(random))
+}
+
+/// Tries a candidate in `memory`. Of random bytes only the first instruction is kept.
+fn attempt(candidate: &mut Candidate, at: u64, memory: &mut [u8]) -> Tried {
+    let (bytes, case, state) = candidate;
+    if known::stops_the_emulator(case.as_ref().map_or(bytes, |case| &case.bytes)).is_some() {
+        return Tried::Unfit;
+    }
+    if bytes.ends_with(&[0x0F, 0x05]) && case.is_none() {
+        return Tried::Ends;
+    }
+    let mut cpu =
+        Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
+    if case.is_none() {
+        let instruction = Decoder::with_ip(64, bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
+        if !instruction.is_invalid() {
+            bytes.truncate(instruction.len());
+            *case = Some(Case { instruction, bytes: bytes.clone(), state: *state });
+        }
+    }
+    if case.as_ref().is_some_and(|case| has_undefined_result(case) || known::differs(&case.instruction).is_some()) {
+        return Tried::Unfit;
+    }
+    let end = at + bytes.len() as u64;
+    // Behind an instruction that takes more than there is.
+    let code = [&bytes[..], &[0x90; 15]].concat();
+    let mut space = Space { scratch: memory, at, code: &code };
+    for _ in 0..64 {
+        match cpu.step(&mut space) {
+            Ok(sim::x86::Step::Next) if cpu.registers.rip == end => return Tried::Done,
+            Ok(sim::x86::Step::Next) if at <= cpu.registers.rip && cpu.registers.rip < end => {}
+            // It went elsewhere, or is a system call of the random kind.
+            Ok(_) => return Tried::Unfit,
+            Err(Trap::AlignmentCheck) => return Tried::Unfit,
+            Err(_) => return Tried::Ends,
+        }
+    }
+    Tried::Unfit
+}
+
+/// The instructions of some bytes at an address, in words.
+pub(crate) fn disassembled(bytes: &[u8], at: u64) -> String {
+    let mut formatter = iced_x86::FastFormatter::new();
+    let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::FORCE_RESERVED_NOP);
+    let (mut text, mut instruction) = (String::new(), Instruction::default());
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        if !text.is_empty() {
+            text.push_str("; ");
+        }
+        formatter.format(&instruction, &mut text);
+    }
+    text
+}
