@@ -15,9 +15,11 @@ pub enum Status {
     Proved,
     /// No path succeeds, so nothing is proved.
     Vacuous,
-    /// The solver does not know, died or ran out of time, another contradicts it, there are too many paths, what it
-    /// found does not fail on the hosted machine, or a contract admits more than its primitive.
+    /// The solver does not know or ran out of time, there are too many paths, what it found does not fail on the hosted
+    /// machine, or a contract admits more than its primitive.
     Unknown,
+    /// The solver died, did not answer, answered with an error or with what is no answer, or another contradicts it.
+    Solver,
     /// Something does not hold, or the code panicked.
     Failed,
 }
@@ -29,6 +31,7 @@ impl Status {
             Status::Proved => "proved",
             Status::Vacuous => "vacuous",
             Status::Unknown => "unknown",
+            Status::Solver => "solver failed",
             Status::Failed => "failed",
         }
     }
@@ -37,12 +40,8 @@ impl Status {
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
-            Reason::Unknown
-            | Reason::Fuel
-            | Reason::Solver
-            | Reason::Disagreement
-            | Reason::NotReplayed
-            | Reason::Contract => Status::Unknown,
+            Reason::Solver | Reason::Disagreement => Status::Solver,
+            Reason::Unknown | Reason::Fuel | Reason::NotReplayed | Reason::Contract => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)
@@ -176,6 +175,8 @@ pub struct Summary {
     pub failed: usize,
     /// Rows about which the solver does not know.
     pub unknown: usize,
+    /// Rows of which a solver died, did not answer, or was contradicted.
+    pub solver_failed: usize,
     /// Rows that prove nothing because no path succeeds.
     pub vacuous: usize,
     /// Time from beginning to end, in seconds.

@@ -333,6 +333,7 @@ fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seco
         proved: count(Status::Proved),
         failed: count(Status::Failed),
         unknown: count(Status::Unknown),
+        solver_failed: count(Status::Solver),
         vacuous: count(Status::Vacuous),
         seconds,
         solver,

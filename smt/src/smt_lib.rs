@@ -98,9 +98,11 @@ impl Dialect {
 /// How long a solver may take for saying who it is, and for the first question, in which nothing is asserted.
 const START: Duration = Duration::from_secs(10);
 
-/// So many questions in a row that are not answered in time are taken for silence: whoever overlooks its bound in one
-/// question answers the next, since it was started anew.
+/// So many questions in a row that are not answered in time, with their models, are taken for silence: whoever overlooks its
+/// bound in one question answers the next, since it was started anew.
 const SILENCE: u32 = 3;
+/// So many are too many, in a row or not.
+const REPLACEMENTS: u64 = 20;
 
 /// How an answer begins that is an error.
 const ERROR: &str = "(error";
@@ -301,9 +303,16 @@ impl Backend for SmtLib {
             self.made = made;
         }
         match answer.as_str() {
+            // Its model may be asked for.
             "sat" => Ok(Verdict::Sat),
-            "unsat" => Ok(Verdict::Unsat),
-            "unknown" | "timeout" => Ok(Verdict::Unknown),
+            "unsat" => {
+                self.late = 0;
+                Ok(Verdict::Unsat)
+            }
+            "unknown" | "timeout" => {
+                self.late = 0;
+                Ok(Verdict::Unknown)
+            }
             _ => Err(self.nonsense(answer)),
         }
     }
@@ -325,6 +334,7 @@ impl Backend for SmtLib {
         }
         match parse_values(&answer) {
             Some(values) if values.len() == self.leaves.len() => {
+                self.late = 0;
                 Ok(Some(self.leaves.iter().copied().zip(values).collect()))
             }
             _ => Err(self.nonsense(answer)),
@@ -462,11 +472,7 @@ impl SmtLib {
         self.text.push_str(question);
         self.process.send(std::mem::take(&mut self.text));
         self.until = Instant::now() + self.dialect.patience(self.limit, self.hurry);
-        let line = self.line()?;
-        if line.is_some() {
-            self.late = 0;
-        }
-        Ok(line)
+        self.line()
     }
 
     /// The next line of the answer, or nothing if it does not come in time; then the process was replaced.
@@ -477,7 +483,7 @@ impl SmtLib {
             Ok(Answer::Late) => {
                 self.late += 1;
                 // In a hurry the bound is so short that silence means nothing.
-                if self.late >= SILENCE && !self.hurry {
+                if (self.late >= SILENCE || self.replaced >= REPLACEMENTS) && !self.hurry {
                     self.out_of_step = true;
                     let patience = self.dialect.patience(self.limit, self.hurry);
                     return Err(SolverError::Silent(self.program.clone(), patience));
@@ -608,6 +614,21 @@ mod tests {
             assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Unsat);
             assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
         }
+    }
+
+    #[test]
+    fn whoever_gives_no_models_is_given_up() {
+        let mut solver = impostor("tires").expect("starts");
+        let mut arena = Arena::default();
+        let (x, three) = (arena.var("x", Range::WORD), arena.number(3));
+        let less = arena.lt(x, three);
+        solver.assert(&arena, less);
+        for _ in 1..SILENCE {
+            assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
+            assert_eq!(solver.model().expect("is replaced"), None);
+        }
+        assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
+        assert!(matches!(solver.model(), Err(SolverError::Silent(..))));
     }
 
     #[test]

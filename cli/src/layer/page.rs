@@ -11,7 +11,7 @@ pub fn page(interface: &Interface) -> String {
     let mut body = String::new();
     put(&mut body, format_args!("<header><h1>The PBThread layer</h1><p>{}.</p>", escape(&summary(interface))));
     if let Some(proofs) = &interface.proofs {
-        let open = proofs.failed + proofs.unknown + proofs.vacuous;
+        let open = proofs.failed + proofs.unknown + proofs.solver_failed + proofs.vacuous;
         let says = if open == 0 { "nothing is open".to_string() } else { format!("{open} are NOT proved") };
         put(
             &mut body,

@@ -33,8 +33,12 @@ pub fn report(report: &Report, assumptions: bool) {
         );
     }
     let summary = &report.summary;
+    let without = match summary.solver_failed {
+        0 => String::new(),
+        rows => format!("{rows} whose solver failed, "),
+    };
     println!(
-        "{} proved, {} failed, {} unknown, {} vacuous in {:.1} s ({})",
+        "{} proved, {} failed, {without}{} unknown, {} vacuous in {:.1} s ({})",
         summary.proved, summary.failed, summary.unknown, summary.vacuous, summary.seconds, summary.solver
     );
     for Opinion { solver, decided, undecided, disagreements, lost } in &summary.opinions {
