@@ -4,6 +4,7 @@ use crate::emulator::Emulator;
 use crate::new_program::NameError;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why a verb could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,14 @@ pub enum Error {
         program: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// A program that was started did not answer or end in time (the program, or a machine that is too busy).
+    #[error("{program} did not answer within {:.1} s, and was killed", limit.as_secs_f64())]
+    Late {
+        /// The program, with what it was to do.
+        program: String,
+        /// How long was waited for it.
+        limit: Duration,
     },
     /// A program that was started failed (its output has been shown).
     #[error("{program} failed")]

@@ -5,16 +5,16 @@
 //! macros, which run on the host, do not see them; and the output has a target directory of its own, so
 //! that plain builds and image builds do not undo each other.
 
+use crate::child;
 use crate::error::Error;
 use crate::workspace;
 use object::{Object, ObjectSegment};
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
 /// The target: the host's own, so that nothing but Rust need be installed.
@@ -87,8 +87,7 @@ pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
         .arg(kind.directory())
         .env("CARGO_ENCODED_RUSTFLAGS", kind.flags())
         .env_remove("RUSTFLAGS")
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped());
+        .stdin(Stdio::null());
     match images {
         Images::One(name) => command.args(["--bin", name]),
         Images::All => command.arg("--bins"),
@@ -112,17 +111,12 @@ pub fn size(name: &str, kind: Kind) -> Result<u64, Error> {
 /// Runs a command and keeps what it writes to its standard error until it has taken long or failed.
 fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Error> {
     let begin = Instant::now();
-    let mut child = command.spawn().map_err(Error::start(program))?;
-    let (sender, lines) = mpsc::channel();
-    if let Some(stderr) = child.stderr.take() {
-        thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    break;
-                }
-            }
-        });
-    }
+    let (stderr, writer) = io::pipe().map_err(Error::start(program))?;
+    let mut child = command.stderr(writer).spawn().map_err(Error::start(program))?;
+    // It holds the pipe's other end.
+    drop(command);
+    let lines = child::lines(stderr);
+    let mut last = begin;
     let mut kept = Vec::new();
     let mut shown = false;
     let mut show = |kept: &mut Vec<String>| {
@@ -135,7 +129,13 @@ fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Err
     loop {
         let left = PATIENCE.saturating_sub(begin.elapsed());
         match lines.recv_timeout(if left.is_zero() { Duration::from_millis(100) } else { left }) {
-            Ok(line) => kept.push(line),
+            Ok(line) => {
+                last = Instant::now();
+                kept.push(line);
+            }
+            Err(RecvTimeoutError::Timeout) if last.elapsed() >= child::LIMIT => {
+                return Err(child::late(&mut child, &format!("{program}, {doing},"), child::LIMIT));
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -143,7 +143,7 @@ fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Err
             show(&mut kept);
         }
     }
-    let status = child.wait().map_err(Error::start(program))?;
+    let status = child::wait(&mut child, program, child::LIMIT)?;
     if status.success() {
         return Ok(());
     }

@@ -4,6 +4,7 @@ mod archive;
 mod bench;
 mod boots;
 mod call;
+mod child;
 mod counts;
 mod emulator;
 mod error;

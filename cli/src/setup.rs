@@ -1,6 +1,7 @@
 //! `cairn setup`: installs what is missing, and nothing else.
 
 use self::Sign::{File, Program};
+use crate::child;
 use crate::emulator::bochs;
 use crate::error::Error;
 use crate::{tools, workspace};
@@ -8,7 +9,7 @@ use prover::Choice;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 
 /// Install what is missing: the emulators, by apt, and the pinned solver, into target/tools
 ///
@@ -165,7 +166,7 @@ fn remove(directory: &Path) -> Result<(), Error> {
 }
 
 fn execute(command: &mut Command, name: &str) -> Result<(), Error> {
-    let status = command.stdin(Stdio::null()).status().map_err(Error::start(name))?;
+    let status = child::status(command, name, child::LIMIT)?;
     if status.success() { Ok(()) } else { Err(Error::Failed { program: name.to_owned() }) }
 }
 

@@ -5,7 +5,9 @@ use std::env;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
+use wait_timeout::ChildExt;
 
 /// Codegen flags of a program; its link arguments are in `user/build.rs`.
 pub const CODEGEN_FLAGS: &[&str] = &[
@@ -24,6 +26,9 @@ pub const CODEGEN_FLAGS: &[&str] = &[
 
 /// The target that programs are built for: the host's own triple.
 pub const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// How long cargo may take.
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// A built program.
 #[derive(Clone, Debug)]
@@ -47,6 +52,9 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// Cargo did not end in time.
+    #[error("building the programs: cargo did not end within {} s, and was killed", LIMIT.as_secs())]
+    Late,
     /// The programs do not compile; cargo has said why on standard error.
     #[error("building the programs failed ({0})")]
     Failed(ExitStatus),
@@ -111,8 +119,20 @@ fn compile() -> Result<PathBuf, Error> {
     let root = workspace();
     let target_directory = root.join("target/user");
     let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-    let status =
-        command(&cargo, &root, &target_directory).status().map_err(|source| Error::NoCargo { cargo, source })?;
+    let begun = command(&cargo, &root, &target_directory).stdin(Stdio::null()).spawn();
+    let ended = begun.and_then(|mut child| {
+        let ended = child.wait_timeout(LIMIT)?;
+        if ended.is_none() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(ended)
+    });
+    let status = match ended {
+        Ok(Some(status)) => status,
+        Ok(None) => return Err(Error::Late),
+        Err(source) => return Err(Error::NoCargo { cargo, source }),
+    };
     if !status.success() {
         return Err(Error::Failed(status));
     }

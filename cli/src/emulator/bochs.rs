@@ -2,6 +2,7 @@
 
 use super::{Ended, Outcome, Run, show, wait};
 use crate::archive;
+use crate::child;
 use crate::error::Error;
 use crate::tools;
 use kernel::exit::{END_OF_CONSOLE, Reason};
@@ -14,12 +15,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What GRUB does first; boot options follow.
 const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image";
 /// What it does as well where there is a boot archive.
 const GRUB_MODULE: &str = "module2 /boot/archive\n";
+
+/// How long making the disc may take.
+const GRUB_LIMIT: Duration = Duration::from_secs(300);
 
 /// What the debugger, without which Debian's Bochs does not come, is told.
 const DEBUGGER: &str = "c\nquit\n";
@@ -135,12 +139,8 @@ fn make_disc(run: &Run, files: &Path) -> Result<(), Error> {
         menu += GRUB_MODULE;
     }
     write(&grub.join("grub.cfg"), &(menu + "boot\n"))?;
-    let made = Command::new(tools::GRUB_IMAGE)
-        .current_dir(files)
-        .args(["-o", "disc", "tree"])
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::start(tools::GRUB_IMAGE))?;
+    let mut grub = Command::new(tools::GRUB_IMAGE);
+    let made = child::output(grub.current_dir(files).args(["-o", "disc", "tree"]), tools::GRUB_IMAGE, GRUB_LIMIT)?;
     if made.status.success() {
         return Ok(());
     }

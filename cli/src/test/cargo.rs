@@ -1,10 +1,11 @@
 //! `cargo test`, counted.
 
+use crate::child;
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::workspace;
 use std::env;
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::process::{Command, Stdio};
 
 /// Runs `cargo test` with these arguments and environment variables, and counts. Output is shown where tests failed.
@@ -22,7 +23,8 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
     };
     let (reader, mut child) = begin().map_err(Error::start(&cargo))?;
     let mut tally = Tally::default();
-    for line in BufReader::new(reader).lines().map_while(Result::ok) {
+    let lines = child::lines(reader);
+    while let Some(line) = child::line(&lines, &mut child, "cargo test", child::LIMIT)? {
         if let Some((name, counts)) = tally.line(&line) {
             println!("  {name}: {counts}");
             if counts.failed > 0 {
@@ -30,7 +32,7 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
             }
         }
     }
-    let status = child.wait().map_err(Error::start(&cargo))?;
+    let status = child::wait(&mut child, "cargo test", child::LIMIT)?;
     // What does not compile has no tests that could fail.
     if !status.success() && tally.counts.failed == 0 {
         tally.show();

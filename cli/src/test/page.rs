@@ -1,11 +1,12 @@
 //! Following the pages of docs/ that say how to do something, word for word, on a copy of the tree.
 
+use crate::child;
 use crate::counts::Counts;
 use crate::error::Error;
 use crate::workspace;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// The pages.
 const PAGES: &[&str] = &["docs/write-a-program.md", "docs/add-a-primitive.md"];
@@ -190,13 +191,9 @@ fn edit(tree: &Path, file: &str, change: impl FnOnce(&str) -> Option<String>) ->
 fn execute(tree: &Path, command: &str) -> Result<(bool, String), Error> {
     let mut words = command.split_whitespace();
     let program = words.next().unwrap_or_default();
-    let output = Command::new(program)
-        .args(words)
-        .current_dir(tree)
-        .env_remove("CARGO_TARGET_DIR")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(Error::start(program))?;
+    let mut run = Command::new(program);
+    run.args(words).current_dir(tree).env_remove("CARGO_TARGET_DIR");
+    let output = child::output(&mut run, command, child::LIMIT)?;
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
     Ok((output.status.success(), text))
 }
