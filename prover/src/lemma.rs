@@ -107,7 +107,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
                 let leaf = if means_all(named) { "" } else { named };
                 let key = any_keys(&bounds.iter().map(|&bound| bound.into()).collect::<Vec<u64>>());
                 let has = |name: &str, other: &str, begin: &[SymWord]| {
-                    name == field && other == named && covers(&made.before, (other, begin), leaf, &key)
+                    name == field && other == named && covers([&made.before, &made.after], (other, begin), leaf, &key)
                 };
                 let changes = condition(&|| frame_has::<G>(&frame, &has));
                 Write { field, key: key.iter().map(|word| word.0).collect(), leaf, changes, at }

@@ -466,7 +466,7 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
     for write in engine(|e| e.writes.clone()) {
         let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
         let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
-            field == write.field && covers(&before.view(), (leaf, key), write.leaf, &written)
+            field == write.field && covers([&before.view(), &after.view()], (leaf, key), write.leaf, &written)
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= apart(|| {

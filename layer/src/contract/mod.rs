@@ -107,20 +107,31 @@ pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as do
 
 /// Whether the cells of a field that a frame calls by a leaf and the beginning of a key have this leaf and key.
 ///
-/// `fresh`: all of a frame that was nobody's at `start`; `mine`: all of a thread that was this CPU's; `table`: all of a frame
-/// that was a page table of the thread in the key; `page`: all of one that was mapped for that thread; `paid`: all of one that
+/// `fresh`: all of a frame that was not this CPU's at the start and is at the end, so that frames of the kernel and of other
+/// CPUs are none; `mine`: all of a thread that was this CPU's; `table`: all of a frame that was a page table of the thread in
+/// the key; `page`: all of a frame of this CPU's data that was mapped for that thread; `paid`: all of one that
 /// was charged to it; `ended`: all of a child of it whose process had ended.
-pub fn covers<M: Spec>(start: &View<'_, M>, (named, begin): (&str, &[M::Word]), leaf: &str, key: &[M::Word]) -> bool {
+pub fn covers<M: Spec>(
+    [start, end]: [&View<'_, M>; 2],
+    (named, begin): (&str, &[M::Word]),
+    leaf: &str,
+    key: &[M::Word],
+) -> bool {
     let first = |holds: &dyn Fn(M::Word) -> bool| key.first().is_some_and(|&first| holds(first));
     match named {
-        "fresh" => first(&|frame| matches!(start.ghost.pperm.get([frame]), FrameUse::Undef)),
+        "fresh" => first(&|frame| {
+            let is_mine = |view: &View<'_, M>| !matches!(view.ghost.pperm.get([frame]), FrameUse::Undef);
+            !is_mine(start) && is_mine(end)
+        }),
         "mine" => first(&|thread| start.is_mine(thread)),
         "table" => first(
             &|frame| matches!(start.ghost.pperm.get([frame]), FrameUse::Hide { thread, .. } if thread == begin[0]),
         ),
         "page" => first(&|frame| {
             let listed = start.ghost.lat.get([frame]).len > 0;
-            listed && start.ghost.lat_entry.get([frame, 0.into()]).thread == begin[0]
+            matches!(start.ghost.pperm.get([frame]), FrameUse::Alloc)
+                && listed
+                && start.ghost.lat_entry.get([frame, 0.into()]).thread == begin[0]
         }),
         "paid" => first(&|frame| {
             !matches!(start.ghost.pperm.get([frame]), FrameUse::Undef) && start.ghost.lat.get([frame]).payer == begin[0]

@@ -57,7 +57,7 @@ impl Frame {
         struct Compare<'a> {
             before: std::vec::IntoIter<&'a dyn Any>,
             frame: &'a Frame,
-            start: &'a View<'a, Sim>,
+            ends: [&'a View<'a, Sim>; 2],
             broken: Vec<Broken>,
         }
         impl Look<'_> for Compare<'_> {
@@ -78,7 +78,7 @@ impl Frame {
                     }
                     let value = |of: &[(&'static str, u64)], leaf: &str| of.iter().find(|l| l.0 == leaf).map(|l| l.1);
                     for &(leaf, _) in new.iter().filter(|leaf| !old.contains(leaf)) {
-                        if !self.frame.has(F::NAME, leaf, key.words(), self.start) {
+                        if !self.frame.has(F::NAME, leaf, key.words(), self.ends) {
                             let (key, values) = (key.words().to_vec(), [value(&old, leaf), value(&new, leaf)]);
                             self.broken.push(Broken::Leaf { field: F::NAME, key, leaf, values });
                             named += 1;
@@ -89,14 +89,14 @@ impl Frame {
         }
         let mut maps = Maps(Vec::new());
         look(before, &mut maps);
-        let mut compare = Compare { before: maps.0.into_iter(), frame: self, start, broken: Vec::new() };
+        let mut compare = Compare { before: maps.0.into_iter(), frame: self, ends: [start, after], broken: Vec::new() };
         look(after, &mut compare);
         compare.broken
     }
 
     /// Whether it has this leaf.
-    fn has(&self, field: &str, leaf: &str, key: &[u32], start: &View<'_, Sim>) -> bool {
+    fn has(&self, field: &str, leaf: &str, key: &[u32], ends: [&View<'_, Sim>; 2]) -> bool {
         let cells = self.0.iter().filter(|entry| entry.0 == field);
-        cells.into_iter().any(|(_, named, begin)| covers(start, (named, begin), leaf, key))
+        cells.into_iter().any(|(_, named, begin)| covers(ends, (named, begin), leaf, key))
     }
 }
