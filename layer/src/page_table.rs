@@ -134,6 +134,9 @@ fn entry<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word, frame: M::Word, j
 
 /// 5 `pt_resv(n, va, perm) -> u32`: maps a fresh page, filled with zeros (P37), at `va` of thread `n`.
 ///
+/// As in the reference, every code is accepted. No caller in the kernel asks for a global page, 259: that is the premise of its
+/// contract, which is proved wherever it is called.
+///
 /// Gives 0; the frame number of the page table where one had to be made; [`MAGIC_NUMBER`] when quota or memory is
 /// exhausted. If the page was had but its page table was not, the page stays charged and unmapped (P31).
 ///
@@ -211,6 +214,12 @@ pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
     M::decide(|| {
         code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK || code == perm::PTKG
     })
+}
+
+/// The permission of a page in a user's map: any but the global one, which outlives a change of page maps in the TLB.
+#[track_caller]
+pub(crate) fn is_users_permission<M: Machine>(code: M::Word) -> bool {
+    code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK
 }
 
 /// Internal `ptAllocPDE`: makes an empty page table for the directory entry of `va` of thread `n`.

@@ -331,6 +331,12 @@ pub const ASSUMED: &[Assumption] = &[
         watched: "the proofs of the entries, where thread_yield is called",
     },
     Assumption {
+        name: "pt_resv",
+        says: "its premise, from D: the permission is not that of a global page (259), which the reference accepts and no \
+               user's page has (D7); every caller of syscall/ is proved to ask for another",
+        watched: "the proofs of the entries, where pt_resv is called",
+    },
+    Assumption {
         name: "answers",
         says: "the boot archive and the boot list are arbitrary; reports and the console change nothing",
         watched: "`sim/tests`: the checker evaluates the invariant after runs with every program",

@@ -187,6 +187,22 @@ clauses! {
     d6_2: "D6.2", |cpu| cpu.own.ghost.update(|g| {
         g.pperm.set([5.into()], FrameUse::Hide { thread: 0.into(), index: 0.into() });
     });
+    d6_3: "D6.3", |cpu| {
+        // A table that is owned as it should be, of a thread that is not alive.
+        let (child, table): (M::Word, M::Word) = (FAR.into(), FRAME.into());
+        let is_dead = cpu.shared.links.check(|tcb| tcb.get([child]).place == place::DEAD);
+        let has_it = cpu.own.ghost.check(|g| {
+            matches!(g.pperm.get([table]), FrameUse::Hide { thread, index } if thread == 1 && index == window::<M>())
+                && g.lat.get([table]).payer == 1
+        });
+        if is_dead && has_it {
+            cpu.own.dirs.set([1.into(), window::<M>()], Pde::UnPresent);
+            cpu.own.dirs.set([child, window::<M>()], Pde::Table { frame: table });
+            cpu.own.ghost.update(|g| {
+                g.pperm.set([table], FrameUse::Hide { thread: child, index: window::<M>() });
+            });
+        }
+    };
     d7: "D7", |cpu| cpu.own.tables.set([FRAME.into(), 0.into()], Pte::Valid { page: 0.into(), perm: perm::PTU.into() });
     d8: "D8", |cpu| cpu.own.ghost.update(|g| {
         if matches!(g.pperm.get([FRAME.into()]), FrameUse::Alloc) {

@@ -9,9 +9,9 @@ use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::channel::{Cv, acquire_lock_chan};
 use layer::constants::{MAX_PAGE, NO_THREAD, perm, slot};
-use layer::fields::{Context, Slot, place};
+use layer::fields::{Byte, Context, Slot, place};
 use layer::machine::{Links, Spec};
-use layer::page_table::pt_resv;
+use layer::page_table::{pt_read, pt_resv};
 use layer::process::{proc_exit_user, proc_start_user};
 use layer::stuck::Stuck;
 use layer::thread::{get_curid, thread_yield};
@@ -99,6 +99,26 @@ bugs! {
             let cur = get_curid(cpu)?;
             pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
             Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
+    };
+    a_page_that_is_global: "page_fault" breaks "the premise holds where pt_resv is called", |row| {
+        row.run = |cpu, a| {
+            proc_exit_user(cpu, a.registers)?;
+            let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
+                return Ok(Next::GoOn(Stage::Main));
+            };
+            let cur = get_curid(cpu)?;
+            if pt_read(cpu, cur, address.word())? == 0 {
+                pt_resv(cpu, cur, address.word(), perm::PTKG.into())?;
+            }
+            Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
+    };
+    a_fault_that_writes_a_frame_of_the_kernel: "page_fault" breaks "frame: HP.value", |row| {
+        row.run = |cpu, a| {
+            let next = entry::page_fault(cpu, a.registers)?;
+            cpu.own.hp.set([7.into(), 0.into()], Byte { value: 7.into() });
+            Ok(next)
         };
     };
     a_page_table_that_is_not_charged: "page_fault" breaks "D10", |row| {

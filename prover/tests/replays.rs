@@ -10,12 +10,14 @@ mod written;
 use common::{Symbolic, prove, solver};
 use domain::{Flag, Ghost, Map};
 use layer::channel::{self, Channel, Cv};
-use layer::constants::{CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, perm};
+use layer::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, perm};
 use layer::contract::{Answer, Contract};
-use layer::fields::{Byte, FrameUse, LockState, Pte, place};
+use layer::fields::process::{LIVE, VACANT};
+use layer::fields::{Byte, FrameUse, LockState, Pde, Pte, place};
 use layer::invariant::Class;
 use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::primitive::primitives;
+use layer::stuck::Stuck;
 use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
 use prover::{Failure, Ground, Reason};
 use sim::machine::Sim;
@@ -227,6 +229,54 @@ bugs! {
             page_table::pt_resv(cpu, n, va, perm::PTU.into()).map(Answer::Word)
         };
     };
+    a_frame_of_the_kernel_that_is_overwritten: Derived "pt_resv" breaks "frame: HP.value", |contract| {
+        contract.run = |cpu, a| {
+            let [n, va, perm, _] = a.words;
+            let table = page_table::pt_resv(cpu, n, va, perm)?;
+            cpu.own.hp.fill(&[7.into()], Byte { value: 0.into() });
+            Ok(Answer::Word(table))
+        };
+    };
+    a_table_of_another_cpu_that_is_cleared: Derived "pt_resv" breaks "frame: pt.", |contract| {
+        contract.run = |cpu, a| {
+            let [n, va, perm, _] = a.words;
+            let table = page_table::pt_resv(cpu, n, va, perm)?;
+            cpu.own.tables.fill(&[7.into()], Pte::UnPresent);
+            Ok(Answer::Word(table))
+        };
+    };
+    a_permission_that_is_none: Derived "pt_resv" breaks "D7", |contract| {
+        contract.run = |cpu, a| {
+            let [n, va, perm, _] = a.words;
+            let table = page_table::pt_resv(cpu, n, va, perm)?;
+            if let Pde::Table { frame } = cpu.own.dirs.get([n, page_table::pdx::<M>(va)]) {
+                let entry = [frame, page_table::ptx::<M>(va)];
+                if let Pte::Valid { page, .. } = cpu.own.tables.get(entry) {
+                    cpu.own.tables.set(entry, Pte::Valid { page, perm: 13.into() });
+                }
+            }
+            Ok(Answer::Word(table))
+        };
+    };
+    // The primitive accepts it, as the reference does: that nobody asks for it is its premise.
+    a_page_that_is_global: Derived "pt_resv" breaks "D7", |contract| contract.premise = |_, _| true;
+    a_child_that_begins_with_memory: Derived "proc_create" breaks "postcondition", |contract| {
+        contract.run = |cpu, a| {
+            let child = process::proc_create(cpu, a.words[0], a.wide, a.words[1])?;
+            page_table::pt_alloc_pde(cpu, child, ADR_LOW.into())?;
+            Ok(Answer::Word(child))
+        };
+    };
+    a_page_table_that_outlives_its_process: Derived "proc_reap" breaks "D6.3", |contract| {
+        contract.run = |cpu, a| {
+            let child = a.words[0];
+            if process::proc_state(cpu, child)? <= LIVE + 1 {
+                return Err(Stuck::ChildUsed);
+            }
+            cpu.own.proc.update([child], |process| process.state = VACANT.into());
+            Ok(Answer::Word(0.into()))
+        };
+    };
     half_of_an_entry: Derived "pt_read" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
             let entry = page_table::pt_read(cpu, a.words[0], a.words[1])?;
@@ -237,7 +287,7 @@ bugs! {
         contract.run = |cpu, a| {
             let [n, va, ..] = a.words;
             let entry = page_table::pt_read(cpu, n, va)?;
-            if let layer::fields::Pde::Table { frame } = cpu.own.dirs.get([n, page_table::pdx::<M>(va)])
+            if let Pde::Table { frame } = cpu.own.dirs.get([n, page_table::pdx::<M>(va)])
                 && entry != 0
             {
                 cpu.own.tables.set([frame, page_table::ptx::<M>(va)], Pte::UnPresent);

@@ -126,8 +126,12 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D4.6", |cpus| cpus[0].shared.links.inspect().next.update([CHILD], |link| link.cpu = 1)),
     ("D4.7", |cpus| (cpus[0].own.ready.head, cpus[0].own.ready.tail) = (NO_THREAD, NO_THREAD)),
     ("D6.1", |cpus| cpus[0].own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
+    // A page table of a thread that is not alive.
+    ("D6.3", |cpus| cpus[0].own.dirs.set([8 * CHILD + 3, DIRECTORY], Pde::Table { frame: LOOSE + 50 })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 1000 })),
+    ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 13 })),
+    ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: perm::PTKG })),
     // A page of another CPU's.
     ("D9", |cpus| cpus[1].own.tables.set([OTHER_TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
     ("D10", |cpus| cpus[0].own.ac.update([CHILD], |child| child.usage -= 2)),

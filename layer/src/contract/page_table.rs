@@ -8,7 +8,7 @@ use crate::container::is_accounted;
 use crate::fields::*;
 use crate::invariant::View;
 use crate::machine::Spec;
-use crate::page_table::{is_permission, pdx, ptx};
+use crate::page_table::{is_permission, is_users_permission, pdx, ptx};
 use crate::{page_alloc, page_table};
 use domain::{Flag, Geometry, Map};
 
@@ -208,7 +208,9 @@ fn is_data<M: Spec>(v: &View<'_, M>, page: M::Word) -> bool {
 pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_resv(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
-        premise: |_, _| true,
+        // A deviation: the reference grants nothing of the code, and all of them are accepted. From H and L that is all the
+        // same; for D7, that no user's page is global, whoever calls it says that it asks for none.
+        premise: |_, a| a.words[2] != perm::PTKG,
         // Whether the page can be mapped is asked once there is one.
         guard: can_allocate,
         requires: |v, a| {
@@ -244,7 +246,7 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             may("AC.seats", "", &[n]);
             may("ptpool", "", &[n, pdx::<M>(va)]);
             may("ptpool.defined", "", &[n, pdx::<M>(va)]);
-            // Frames that were not this CPU's before: nobody could read them.
+            // Frames that were not this CPU's before and are now: nobody could read them.
             for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {
                 may(field, "fresh", &[]);
             }
@@ -280,7 +282,7 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
             let [n, va, page, perm] = a.words;
             can_map(v, a)
                 && is_data(v, page)
-                && is_permission::<M>(perm)
+                && is_users_permission::<M>(perm)
                 && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { .. })
                 && mapped(v, n, va).is_none()
         },
@@ -358,7 +360,7 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
         },
         requires: |v, a| {
             let [n, va, page, perm] = a.words;
-            can_map(v, a) && is_data(v, page) && is_permission::<M>(perm) && mapped(v, n, va).is_none()
+            can_map(v, a) && is_data(v, page) && is_users_permission::<M>(perm) && mapped(v, n, va).is_none()
         },
         promise: |s| {
             let [n, va, page, perm] = s.arguments.words;

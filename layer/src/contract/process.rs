@@ -1,5 +1,5 @@
 //! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
-use super::{Answer, Contract, hk, hkpt_init, in_kernel, in_program};
+use super::{Answer, Contract, Step, hk, hkpt_init, in_kernel, in_program};
 use crate::constants::*;
 use crate::fields::process::{GONE, LIVE, VACANT};
 use crate::fields::*;
@@ -157,6 +157,14 @@ fn is_set_up<M: Spec>(lapic: &Lapic<M>, max_lvt: M::Word) -> bool {
         && lapic.tpr == 0
 }
 
+/// Thread `n` has no memory: no entry of its user directories names a page table. Said of any of them.
+fn has_no_memory<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
+    let i = s.any[0];
+    i >= <M::Geometry as domain::Geometry>::DIRS
+        || !is_user_directory::<M>(i)
+        || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
+}
+
 /// The running thread can have one more child.
 fn has_child_left<M: Spec>(v: &View<'_, M>) -> bool {
     let (cur, c) = (v.own.cur, v.own.ac.get([v.own.cur]));
@@ -215,6 +223,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
                     || (s.after.own.uctxt.get([child, s.any[0]]).value == M::Wide::constant(0)
                         && matches!(s.after.ghost.uctxt_kind.get([child, s.any[0]]), SlotKind::Int)))
                 && s.after.own.ready.tail == child
+                && has_no_memory(s, child)
         },
         frame: |s, may| {
             let (cur, child) = (s.before.own.cur, s.answer.word());
@@ -438,8 +447,7 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
                 && s.after.own.proc.get([child]).state == LIVE
                 && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
                 // It begins with nothing of the one before: no page, no page table, no register.
-                && (s.any[0] >= <M::Geometry as domain::Geometry>::DIRS
-                    || !matches!(s.after.own.dirs.get([child, s.any[0]]), Pde::Table { .. }))
+                && has_no_memory(s, child)
                 && s.after.ghost.charged.get([child]).pages == 0
                 && (s.any[0] >= UCTXT_SIZE
                     || [slot::EIP, slot::ESP, slot::EFLAGS, slot::CS, slot::SS, slot::DS, slot::ES]

@@ -6,14 +6,14 @@ use crate::constants::*;
 use crate::container::is_accounted;
 use crate::fields::*;
 use crate::machine::{Object, Spec};
-use crate::page_table::is_user_directory;
+use crate::page_table::{is_user_directory, is_users_permission};
 use crate::queue::fifo_fact;
 use domain::{Flag, Map};
 
 /// Clauses that the representation makes true.
 pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[("D16", "a channel is as its last holder left it")];
 
-pub(super) fn facts<M: Spec>() -> [Fact<M>; 36] {
+pub(super) fn facts<M: Spec>() -> [Fact<M>; 37] {
     [
         Fact {
             number: "D1",
@@ -178,6 +178,18 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 36] {
             },
         },
         Fact {
+            number: "D6.3",
+            name: "only threads with a process have page tables",
+            class: Derived,
+            keys: &[("ptpool", &[0, 1])],
+            holds: |v, k| {
+                !v.ghost.init.holds()
+                    || !is_user_directory::<M>(k[1])
+                    || (v.is_mine(k[0]) && v.own.proc.get([k[0]]).state != process::VACANT)
+                    || !matches!(v.own.dirs.get([k[0], k[1]]), Pde::Table { .. })
+            },
+        },
+        Fact {
             number: "D7",
             name: "mapped pages are owned and listed",
             class: Derived,
@@ -187,7 +199,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 36] {
                     page != 0
                         && page < v.own.nps
                         && page < MAX_PAGE
-                        && perm <= perm::PTKG
+                        && is_users_permission::<M>(perm)
                         && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc)
                         && {
                             let slot = v.ghost.tables.get([k[0], k[1]]).slot;
