@@ -24,7 +24,7 @@ pub enum Standing {
     NotRun,
     /// A row that it is about proves nothing.
     Vacuous,
-    /// Of a row that it is about the solver does not know whether it holds.
+    /// Of a row that it is about the solver does not know whether it holds, or failed.
     Unknown,
     /// Something of a row that it is about does not hold.
     Failed,
@@ -49,7 +49,7 @@ impl Standing {
         match status {
             Status::Proved => Standing::Proved,
             Status::Vacuous => Standing::Vacuous,
-            Status::Unknown => Standing::Unknown,
+            Status::Unknown | Status::Solver => Standing::Unknown,
             Status::Failed => Standing::Failed,
         }
     }
