@@ -28,6 +28,8 @@ pub mod entry {
     /// G: survives a change of page map. The kernel leaves CR4.PGE off, since the layer's code 259 sets
     /// this bit in user maps, where it would let one process see another's translation.
     pub const GLOBAL: u64 = 1 << 8;
+    /// XD or NX: no fetch. Reserved where the processor has no such bit.
+    pub const NO_EXECUTE: u64 = 1 << 63;
     /// The physical address.
     pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
     /// An entry that leads to a table: rights are the page-table entry's business.

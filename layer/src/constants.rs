@@ -140,9 +140,9 @@ pub mod perm {
     pub const PTP: u32 = 1;
     /// Present, writable, kernel (`PTK(false)`).
     pub const PTK: u32 = 3;
-    /// Present, user, read-only: the extension of P42 (`PTUR`).
+    /// Present, user, read-only and executable: the extension of P42 (`PTUR`).
     pub const PTUR: u32 = 5;
-    /// Present, writable, user (`PTU`).
+    /// Present, writable and not executable, user (`PTU`).
     pub const PTU: u32 = 7;
     /// Present, writable, kernel, global (`PTK(true)`).
     pub const PTKG: u32 = 259;

@@ -4,13 +4,14 @@
 //! The reference has one accessor that looks which mode the CPU is in. That is ghost state, which cannot decide what runs:
 //! so [`guest_load`] and [`guest_store`] are functions of their own.
 //!
-//! Hosted, every fetch, load and store of the interpreter is one of these. On the metal the MMU does what they say.
+//! The reference's accessors know no fetch; [`exec_fetch`] is an addition. Hosted, every fetch, load and store of the interpreter is
+//! one of these. On the metal the MMU does what they say.
 //! An access is naturally aligned and stays in its page: whoever executes instructions splits others first.
 use crate::constants::*;
 use crate::ept::nested;
 use crate::fields::*;
 use crate::machine::Machine;
-use crate::page_table::{Walk, walk};
+use crate::page_table::{Walk, is_executable, walk};
 use crate::state::{Cpu, TrapInfo};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Map, Wide};
@@ -51,6 +52,7 @@ pub enum Access<T> {
 enum Intent {
     Load,
     Store,
+    Fetch,
 }
 
 /// Loads `chunk` bytes at address `a`; `ra` is where the instruction is.
@@ -65,6 +67,24 @@ pub fn exec_load<M: Machine>(
     ra: M::Wide,
 ) -> Result<Access<Bytes<M>>, Stuck> {
     let Some((page, offset)) = translate(cpu, chunk, a, Intent::Load)? else {
+        return Ok(page_fault(cpu, a, ra));
+    };
+    Ok(Access::Done(load(cpu, chunk, page, offset)))
+}
+
+/// Loads `chunk` bytes at address `a` to execute them: [`exec_load`], but from a page that is executable alone. It asks the state
+/// nothing else.
+///
+/// # Errors
+/// As for [`exec_load`].
+#[inline]
+pub fn exec_fetch<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    ra: M::Wide,
+) -> Result<Access<Bytes<M>>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Fetch)? else {
         return Ok(page_fault(cpu, a, ra));
     };
     Ok(Access::Done(load(cpu, chunk, page, offset)))
@@ -120,7 +140,8 @@ fn store<M: Machine>(
 /// Frame and offset of an access of the running program, or `None` where it faults.
 ///
 /// It faults where nothing is mapped (P20: also where there is no page table), on the kernel's identity map, on a
-/// page that is the kernel's, and on a store to a read-only page (P21, P42), as the hardware does.
+/// page that is the kernel's, on a store to a read-only page (P21, P42), and on a fetch from a page that is not executable, as
+/// the hardware does.
 #[inline(always)]
 fn translate<M: Machine>(
     cpu: &Cpu<'_, M>,
@@ -136,7 +157,11 @@ fn translate<M: Machine>(
     let Walk::Mapped { page, perm } = walk(cpu, own.cur, a)? else {
         return Ok(None);
     };
-    let allowed = perm == perm::PTU || (perm == perm::PTUR && intent == Intent::Load);
+    let allowed = match intent {
+        Intent::Load => perm == perm::PTU || perm == perm::PTUR,
+        Intent::Store => perm == perm::PTU,
+        Intent::Fetch => is_executable::<M>(perm),
+    };
     Ok(allowed.then_some((page, offset)))
 }
 

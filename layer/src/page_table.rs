@@ -12,7 +12,7 @@ use crate::machine::Machine;
 use crate::page_alloc::{give_back, palloc, pfree};
 use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
-use domain::{Flag, Geometry, Ghost, Map};
+use domain::{Domain, Flag, Geometry, Ghost, Map};
 
 /// Directory index of a virtual address (`PDX`).
 #[inline(always)]
@@ -220,6 +220,13 @@ pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
 #[track_caller]
 pub(crate) fn is_users_permission<M: Machine>(code: M::Word) -> bool {
     code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK
+}
+
+/// Whether programs may execute the pages of a permission code. A user's page is writable or executable, never both; the kernel's
+/// pages are not for programs.
+#[inline(always)]
+pub fn is_executable<D: Domain>(code: D::Word) -> bool {
+    code == perm::PTUR
 }
 
 /// Internal `ptAllocPDE`: makes an empty page table for the directory entry of `va` of thread `n`.

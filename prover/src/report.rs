@@ -313,10 +313,10 @@ pub const ASSUMED: &[Assumption] = &[
     },
     Assumption {
         name: "memory",
-        says: "homes of different fields do not alias; page tables are walked by the hardware as exec_load and \
-               exec_store say",
+        says: "homes of different fields do not alias; page tables are walked by the hardware as exec_load, \
+               exec_store and exec_fetch say",
         watched: "the boots `programs-*` and `dirty-memory`: booted, every program prints what it prints on the hosted \
-                  machine, where each access is an exec_load or exec_store",
+                  machine, where each access is one of these",
     },
     Assumption {
         name: "locks",

@@ -48,6 +48,8 @@ pub(crate) struct Runner<'m> {
     cpu: Cpu<'m, Sim>,
     /// The processor as each program of this CPU sees it: what a user context does not have is here, too.
     programs: BTreeMap<u32, x86::Cpu>,
+    /// Whose program was the last to run.
+    last: Option<u32>,
     /// Whether a program runs.
     in_user: bool,
     /// How often the kernel was entered.
@@ -85,7 +87,7 @@ impl<'m> Runner<'m> {
     ) -> Self {
         let cpu = processor(shared, cpu);
         let (programs, violations) = (BTreeMap::new(), Vec::new());
-        Runner { cpu, programs, in_user: false, entries: 0, violations, baton, board, timer, checking }
+        Runner { cpu, programs, last: None, in_user: false, entries: 0, violations, baton, board, timer, checking }
     }
 
     /// Runs until the machine is stopped.
@@ -140,6 +142,9 @@ impl<'m> Runner<'m> {
         let me = self.cpu.own.cpu;
         let program = self.programs.entry(thread).or_default();
         load_registers(&self.cpu, thread, &mut program.registers);
+        if self.last.replace(thread) != Some(thread) {
+            program.reset_segments();
+        }
         self.in_user = true;
         let departure = loop {
             let (executed, departure) = execute(&mut self.cpu, program, SLICE.min(self.timer.left))?;
@@ -169,9 +174,16 @@ impl<'m> Runner<'m> {
         }
         let registers = trap_registers(&program.registers, departure);
         Ok(Some(match departure {
-            Departure::SystemCall => entry::system_call(&mut self.cpu, registers)?,
+            Departure::SystemCall => {
+                let next = entry::system_call(&mut self.cpu, registers)?;
+                // The kernel goes back by `sysret` where nothing else follows from the call.
+                if let Next::ToUser(_) = next {
+                    program.return_by_sysret();
+                }
+                next
+            }
             Departure::PageFault => entry::page_fault(&mut self.cpu, registers)?,
-            Departure::Exception(reason) => entry::exception(&mut self.cpu, registers, reason)?,
+            Departure::Exception { reason, .. } => entry::exception(&mut self.cpu, registers, reason)?,
             Departure::Interrupt => entry::interrupt(&mut self.cpu, registers)?,
         }))
     }

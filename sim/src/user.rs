@@ -5,7 +5,7 @@ use abi::Reason;
 use domain::Map;
 use layer::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
 use layer::fields::{Pde, Pte};
-use layer::memory::{Access, Chunk, exec_load, exec_store};
+use layer::memory::{Access, Chunk, exec_fetch, exec_load, exec_store};
 use layer::page_table::{pdx, ptx};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -18,7 +18,12 @@ pub enum Departure {
     /// It faulted; the address is in `ti`.
     PageFault,
     /// It raised another exception.
-    Exception(Reason),
+    Exception {
+        /// Which.
+        reason: Reason,
+        /// The error code that came with it.
+        error: u64,
+    },
     /// Its time slice is over.
     Interrupt,
 }
@@ -39,7 +44,10 @@ pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Res
             Err(Trap::Fault(Refusal::PageFault)) => Departure::PageFault,
             Err(Trap::Fault(Refusal::Stuck(stuck))) => return Err(stuck),
             // Everything but a fault has a reason.
-            Err(trap) => Departure::Exception(trap.reason().unwrap_or(Reason::Unimplemented)),
+            Err(trap) => {
+                let reason = trap.reason().unwrap_or(Reason::Unimplemented);
+                Departure::Exception { reason, error: trap.error_code() }
+            }
         };
         return Ok((executed + 1, Some(departure)));
     }
@@ -113,7 +121,7 @@ impl Bus for AddressSpace<'_, '_> {
             let at = address + count as u64;
             let fits = |size: &Size| at.is_multiple_of(size.bytes()) && size.bytes() as usize <= available - count;
             let size = [Size::Quad, Size::Double, Size::Word].into_iter().find(fits).unwrap_or(Size::Byte);
-            let bytes = self.bytes(at, size)?;
+            let bytes = done(exec_fetch(self.cpu, chunk(size), at, self.rip)?)?;
             for (to, byte) in buffer[count..].iter_mut().zip(&bytes[..size.bytes() as usize]) {
                 *to = *byte as u8;
             }
@@ -128,7 +136,7 @@ impl Bus for AddressSpace<'_, '_> {
             Some((at, frame)) if at == page => frame,
             _ => {
                 // Faults where a fetch does.
-                self.bytes(address, Size::Byte)?;
+                done(exec_fetch(self.cpu, Chunk::One, address, self.rip)?)?;
                 let Some(frame) = self.frame(address as u32) else { return Ok(None) };
                 self.code = Some((page, frame));
                 frame
@@ -193,10 +201,12 @@ pub fn trap_registers(registers: &Registers, departure: Departure) -> [u64; UCTX
     let number = match departure {
         Departure::SystemCall => SYSTEM_CALL_VECTOR,
         Departure::PageFault => PAGE_FAULT_VECTOR,
-        Departure::Exception(reason) => reason as u64,
+        Departure::Exception { reason, .. } => reason as u64,
         Departure::Interrupt => TIMER_VECTOR,
     };
+    let error = if let Departure::Exception { error, .. } = departure { error } else { 0 };
     let others = [
+        (slot::ERR, error),
         (slot::OESP, registers[Gpr::Rsp]),
         (slot::ES, USER_DATA.into()),
         (slot::DS, USER_DATA.into()),

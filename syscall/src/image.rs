@@ -7,7 +7,7 @@ use core::fmt;
 use core::ops::Range;
 use domain::{Geometry, X64};
 use elf::ElfBytes;
-use elf::abi::{ELFOSABI_NONE, EM_X86_64, ET_EXEC, PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS};
+use elf::abi::{ELFOSABI_NONE, EM_X86_64, ET_EXEC, PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS};
 use elf::endian::AnyEndian;
 use elf::file::Class;
 use elf::segment::ProgramHeader;
@@ -33,6 +33,8 @@ pub enum Malformed {
     SegmentFile,
     /// A segment reaches out of the user window.
     SegmentAddress,
+    /// A segment is both writable and executable, which no page can be.
+    SegmentRights,
     /// Two segments share a page.
     SegmentOverlap,
     /// The entry point is in no segment.
@@ -48,6 +50,7 @@ impl fmt::Display for Malformed {
             Malformed::SegmentCount => "no segment, or too many segments to load",
             Malformed::SegmentFile => "a segment whose bytes are not in the file",
             Malformed::SegmentAddress => "a segment outside the user window",
+            Malformed::SegmentRights => "a segment that is both writable and executable",
             Malformed::SegmentOverlap => "two segments on one page",
             Malformed::Entry => "an entry point outside every segment",
         })
@@ -65,7 +68,7 @@ pub struct Segment {
     pub size: u32,
     /// Where its first bytes are in the file; the file has at most `size` of them, the others are 0.
     pub file: FileRange,
-    /// Whether the program may write to it.
+    /// Whether the program may write to it; otherwise it may execute it.
     pub writable: bool,
 }
 
@@ -189,6 +192,9 @@ fn segment(header: &ProgramHeader, length: usize) -> Result<Segment, Malformed> 
     let end = header.p_vaddr.checked_add(header.p_memsz).ok_or(Malformed::SegmentAddress)?;
     if !window.contains(&header.p_vaddr) || !window.contains(&end) {
         return Err(Malformed::SegmentAddress);
+    }
+    if header.p_flags & (PF_W | PF_X) == PF_W | PF_X {
+        return Err(Malformed::SegmentRights);
     }
     let file_end = header.p_offset.checked_add(header.p_filesz).ok_or(Malformed::SegmentFile)?;
     if header.p_filesz > header.p_memsz || file_end > length as u64 {

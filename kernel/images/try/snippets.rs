@@ -72,6 +72,7 @@ snippets! {
     load_absent (absent = ABSENT): "mov rax, [{absent} + 0x7000]", "ud2";
     store_absent (absent = ABSENT): "mov [{absent} + 0x7008], rax", "ud2";
     fetch_absent (absent = ABSENT): "mov eax, {absent} + 0x7000", "jmp rax", "ud2";
+    fetch_data (data = DATA): "mov eax, {data}", "mov byte ptr [rax], 0xc3", "call rax", "ud2";
     load_null: "xor eax, eax", "mov rax, [rax]", "ud2";
     store_code (code = CODE): "mov eax, {code}", "mov byte ptr [rax], 1", "ud2";
     load_kernel_only (page = KERNEL_ONLY): "mov eax, {page}", "mov rax, [rax]", "ud2";
@@ -195,6 +196,7 @@ pub const CASES: &[Case] = &[
     one("load from an absent page", load_absent, &[page_fault(ABSENT + 0x7000, 4)]),
     one("store to an absent page", store_absent, &[page_fault(ABSENT + 0x7008, 6)]),
     one("fetch from an absent page", fetch_absent, &[page_fault(ABSENT + 0x7000, 0x14)]),
+    one("fetch from a data page", fetch_data, &[page_fault(DATA, 0x15)]),
     one("load from null", load_null, &[page_fault(0, 4)]),
     one("store to its own code", store_code, &[page_fault(CODE, 7)]),
     one("load from a page of the kernel", load_kernel_only, &[page_fault(KERNEL_ONLY, 5)]),

@@ -6,10 +6,13 @@ use kernel::layout::{GIB, PAGE_SIZE, REGION_SIZE};
 use kernel::lock::Lock;
 use kernel::metal::boot::Boot;
 use kernel::metal::cpu::Cpu;
+use kernel::metal::machine::Metal;
 use kernel::metal::paging::{self, direct};
 use kernel::metal::tables::keep;
 use kernel::metal::user::{Thread, Way, enter};
 use kernel::user_space::entry::TABLE;
+use layer::constants::perm;
+use layer::fields::Pte;
 
 /// A page with the layer's permission code 5: code.
 pub const CODE: u64 = GIB;
@@ -61,6 +64,11 @@ pub fn run(cpu: &mut Cpu, code: unsafe extern "C" fn()) -> ! {
 /// Frames that one page map uses.
 const FRAMES: u64 = 8;
 
+/// The kernel's page-table entry for a frame with one of the layer's permission codes.
+fn page_entry(frame: u64, perm: u32) -> u64 {
+    kernel::home::page_entry::page::<Metal>(Pte::Valid { page: (frame / PAGE_SIZE) as u32, perm })
+}
+
 /// Makes page map number `number`, in users' frames of its own.
 pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
     let spaces = paging::user_spaces(&mut boot.frames, boot.root, 1).expect("memory for one space");
@@ -70,8 +78,8 @@ pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
     unsafe {
         direct::<u8>(table).write_bytes(0, PAGE_SIZE as usize);
         paging::set_directory_entry(&spaces, 0, GIB / REGION_SIZE, table | TABLE).expect("a region of the window");
-        for (index, permission) in [(0, 5), (1, 7), (2, 3)] {
-            paging::set_page_table_entry(table, index, frame(1 + index) | permission).expect("an entry");
+        for (index, permission) in [(0, perm::PTUR), (1, perm::PTU), (2, perm::PTK)] {
+            paging::set_page_table_entry(table, index, page_entry(frame(1 + index), permission)).expect("an entry");
         }
     }
     let context = ptr::from_mut(keep(&mut boot.frames, UserContext::new()).expect("memory"));
@@ -106,7 +114,8 @@ impl Setup {
         // SAFETY: the frame is a user's and free; the entry was not present.
         unsafe {
             direct::<u8>(frame).write_bytes(byte, PAGE_SIZE as usize);
-            paging::set_page_table_entry(self.table, (ABSENT - GIB) / PAGE_SIZE, frame | 7).expect("an entry");
+            let entry = page_entry(frame, perm::PTU);
+            paging::set_page_table_entry(self.table, (ABSENT - GIB) / PAGE_SIZE, entry).expect("an entry");
         }
     }
 }

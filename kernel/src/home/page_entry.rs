@@ -1,14 +1,16 @@
 //! Entries of page tables and page directories, between the layer's terms and the processor's bits.
 //!
 //! The layer's permission codes are the processor's bits (P, R/W, U/S and G), so encoding loses nothing and decoding
-//! ignores what the processor sets by itself (accessed, dirty).
+//! ignores what the processor sets by itself (accessed, dirty). The bit that forbids fetches follows from the code.
 use crate::layout::PAGE_SIZE;
-use crate::user_space::entry::{ADDRESS, GLOBAL, PRESENT, TABLE, USER, WRITABLE};
+use crate::user_space::entry::{ADDRESS, GLOBAL, NO_EXECUTE, PRESENT, TABLE, USER, WRITABLE};
+use core::sync::atomic::{AtomicU64, Ordering};
 use domain::Domain;
 use layer::constants::perm;
 use layer::fields::{Pde, Pte};
+use layer::page_table::is_executable;
 
-/// The bits that a permission code may have.
+/// The bits that a permission code has.
 const PERMISSION: u64 = PRESENT | WRITABLE | USER | GLOBAL;
 
 // The codes are these bits, all with P.
@@ -21,6 +23,37 @@ const _: () = {
         index += 1;
     }
 };
+
+/// The bits of an entry beside its frame, by permission code, for all codes but the largest; 0 where there is no such code. Without
+/// [`NO_EXECUTE`], until it is known that the processor can forbid fetches.
+static BITS: [AtomicU64; 8] = {
+    let mut bits = [const { AtomicU64::new(0) }; 8];
+    let codes = [perm::PTP, perm::PTK, perm::PTUR, perm::PTU];
+    let mut index = 0;
+    while index < codes.len() {
+        bits[codes[index] as usize] = AtomicU64::new(codes[index] as u64);
+        index += 1;
+    }
+    bits
+};
+
+/// The processor can forbid fetches: entries that are made from here on do, where the page is not executable.
+pub fn forbid_fetches<D: Domain<Word = u32>>() {
+    for (code, bits) in (0..).zip(&BITS) {
+        if bits.load(Ordering::Relaxed) != 0 && !is_executable::<D>(code) {
+            bits.fetch_or(NO_EXECUTE, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The bits of the largest code, 0 for any other that is not in [`BITS`].
+#[cold]
+fn global_bits(code: u32) -> u64 {
+    match code {
+        perm::PTKG => BITS[perm::PTK as usize].load(Ordering::Relaxed) | GLOBAL,
+        _ => 0,
+    }
+}
 
 /// The frame that an entry points to.
 #[inline(always)]
@@ -35,9 +68,9 @@ fn frame(bits: u64) -> u32 {
 #[inline(always)]
 pub fn page<D: Domain<Word = u32>>(entry: Pte<D>) -> u64 {
     let Pte::Valid { page, perm } = entry else { return 0 };
-    let perm = u64::from(perm);
-    assert!(perm & PRESENT != 0 && perm & !PERMISSION == 0, "{perm} is no page permission");
-    u64::from(page) * PAGE_SIZE | perm
+    let bits = BITS.get(perm as usize).map_or_else(|| global_bits(perm), |bits| bits.load(Ordering::Relaxed));
+    assert!(bits != 0, "{perm} is no page permission");
+    u64::from(page) * PAGE_SIZE | bits
 }
 
 /// The page-table entry that has these bits.
@@ -99,8 +132,16 @@ mod tests {
     }
 
     #[test]
-    fn a_user_page_that_is_read_only_is_so_to_the_processor() {
-        assert_eq!(page::<Host>(Pte::Valid { page: 2, perm: perm::PTUR }), 0x2005);
+    fn a_users_page_is_writable_or_executable() {
+        forbid_fetches::<Host>();
+        let bits = |perm| page::<Host>(Pte::Valid { page: 2, perm });
+        assert_eq!(bits(perm::PTUR), 0x2005);
+        assert_eq!(bits(perm::PTU), 0x2007 | 1 << 63);
+        for code in CODES {
+            assert!(bits(code) & (WRITABLE | NO_EXECUTE) != WRITABLE);
+            let Pte::Valid { page, perm } = from_page::<Host>(bits(code)) else { panic!("it is present") };
+            assert_eq!((page, perm), (2, code));
+        }
     }
 
     #[test]

@@ -314,7 +314,7 @@ fn describe(boot: &Boot) {
     }
     let Protections { nx, smep, smap, umip, machine_check } = boot.protections;
     let parts = [
-        ("NX", ", NX (no page is writable and executable)", nx),
+        ("NX (data can be executed)", ", NX (no page is writable and executable)", nx),
         ("SMEP", ", SMEP", smep),
         ("SMAP", ", SMAP", smap),
         ("UMIP", ", UMIP", umip),

@@ -15,7 +15,7 @@
 
 use super::cpu::{self, Cpu, offsets};
 use super::{Image, image, interrupt, registers, report, tables};
-use crate::context::{FPU, MXCSR_DEFAULT};
+use crate::context::{FPU, MXCSR_DEFAULT, Slot};
 use crate::descriptors;
 use crate::stacks::{self, Place};
 use crate::vectors;
@@ -147,10 +147,9 @@ extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
     // SAFETY: the stub passes the CPU's own block; whatever else referred to it ended when the program
     // went to ring 3.
     let cpu = unsafe { &mut *cpu };
-    let (vector, error) = cpu.context().map_or((0, 0), |context| {
-        use crate::context::Slot;
-        (context.get(Slot::Trapno) as u8, context.get(Slot::Err))
-    });
+    // SAFETY: the stub has just saved the program's registers there.
+    let context = unsafe { &*cpu.thread().context };
+    let (vector, error) = (context.get(Slot::Trapno) as u8, context.get(Slot::Err));
     let why = match vector {
         vectors::PAGE_FAULT => Entry::PageFault { address: Cr2::read_raw(), error },
         vectors::FIRST_INTERRUPT.. => Entry::Interrupt { vector },

@@ -1,8 +1,10 @@
 //! The kernel's own page map, the direct map of physical memory, and the building blocks of users' maps.
 
+use super::machine::Metal;
 use super::registers::Protections;
 use crate::direct_map::DirectMap;
 use crate::frames::{Error, Frames};
+use crate::home::page_entry;
 use crate::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, IMAGE_BASE, PAGE_SIZE, REGION_SIZE};
 use crate::memory_map::MemoryMap;
 use crate::stacks::Stack;
@@ -117,6 +119,9 @@ pub unsafe fn build(
     let mut builder = Builder { map, tables: Tables(frames) };
 
     let read = PageTableFlags::PRESENT;
+    if protections.nx {
+        page_entry::forbid_fetches::<Metal>();
+    }
     let never_run = if protections.nx { PageTableFlags::NO_EXECUTE } else { PageTableFlags::empty() };
     let constant = read | never_run;
     let data = read | PageTableFlags::WRITABLE | never_run;
@@ -194,7 +199,7 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
 /// Sets entry `index` of the page table in the frame at physical address `table`.
 ///
 /// # Safety
-/// `table` is a frame of memory that holds a page table; `value` is 0, or a user's frame with a permission code; and nobody relies
+/// `table` is a frame of memory that holds a page table; `value` is 0, or what [`page_entry::page`] makes of a user's frame; and nobody relies
 /// on a translation that the old value gave.
 #[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {

@@ -69,10 +69,9 @@ pub struct Protections {
     pub machine_check: bool,
 }
 
-/// Turns on what the processor has of [`Protections`], and write protection for ring 0. Whatever else these registers could
-/// have been given by the firmware is turned off: programs read no time-stamp counter (on the hosted machine their runs
-/// would differ), no performance counter, set no base of FS or GS, and have no AVX. RFLAGS.AC means nothing to them: not
-/// every machine has alignment checks.
+/// Turns on what the processor has of [`Protections`], write protection for ring 0, and alignment checks for programs that ask
+/// for them. Whatever else these registers could have been given by the firmware is turned off: programs read no time-stamp
+/// counter (on the hosted machine their runs would differ), no performance counter, set no base of FS or GS, and have no AVX.
 ///
 /// # Safety
 /// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
@@ -103,7 +102,7 @@ pub unsafe fn protect() -> Protections {
     unsafe {
         Efer::write_raw(efer.bits());
         Cr4::write_raw(cr4.bits());
-        Cr0::write((Cr0::read() | Cr0Flags::WRITE_PROTECT) - Cr0Flags::ALIGNMENT_MASK);
+        Cr0::write(Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::ALIGNMENT_MASK);
         // No breakpoint that a debugger of the firmware has left.
         asm!("mov dr7, {}", in(reg) DEBUG_OFF, options(nomem, nostack, preserves_flags));
     }

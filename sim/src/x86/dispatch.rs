@@ -116,7 +116,11 @@ impl<B: Bus> Execution<'_, B> {
             Bswap => self.swap_bytes(),
 
             Push if self.has_plain_operand() => self.push(),
+            Push => self.push_segment(),
             Pop if self.has_plain_operand() => self.pop(),
+            Pop => self.pop_segment(),
+            Lss | Lfs | Lgs => self.load_far_pointer(),
+            Lar | Lsl | Verr | Verw => self.ask_about_selector(),
             Pushfq => self.push_flags(Size::Quad),
             Pushf => self.push_flags(Size::Word),
             Popfq => self.pop_flags(Size::Quad),
@@ -124,6 +128,10 @@ impl<B: Bus> Execution<'_, B> {
             Enter => self.enter(),
             Leave => self.leave(),
 
+            Jmp if self.is_far() => self.jump_far(),
+            Call if self.is_far() => self.call_far(),
+            Retf => self.return_far(),
+            Iret | Iretd | Iretq => self.return_from_interrupt(),
             Jmp | Ja | Jae | Jb | Jbe | Je | Jg | Jge | Jl | Jle | Jne | Jno | Jnp | Jns | Jo | Jp | Js => {
                 self.jump_if(self.condition())
             }
@@ -170,20 +178,29 @@ impl<B: Bus> Execution<'_, B> {
             Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2
             | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
+            // As on AMD's processors, which have them in other modes only; Intel's have a general-protection exception.
+            Sysenter | Sysexit | Sysexitq => Err(Trap::InvalidOpcode),
+            // What the kernel has not switched on, and what is invalid outside ring 0 or the modes of virtual machines.
+            Rdfsbase | Rdgsbase | Wrfsbase | Wrgsbase | Xgetbv | Xsetbv | Xsave | Xsave64 | Xsavec | Xsavec64
+            | Xsaveopt | Xsaveopt64 | Xsaves | Xsaves64 | Xrstor | Xrstor64 | Xrstors | Xrstors64 | Rdpkru | Wrpkru
+            | Clac | Stac | Rsm | Monitor | Mwait | Vmcall | Vmmcall | Vmlaunch | Vmresume | Vmxoff | Vmrun
+            | Vmload | Vmsave | Stgi | Clgi | Skinit | Invlpga => Err(Trap::InvalidOpcode),
             Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdmsr | Wrmsr | Rdpmc | Lgdt
-            | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg | Swapgs | Sysret | Sysretq | Sysexit
-            | Sysexitq | Sysenter | Int => self.privileged(),
+            | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg | Swapgs | Sysret | Sysretq | Rdtsc | Rdtscp
+            | Sgdt | Sidt | Sldt | Str | Smsw | Int => self.privileged(),
             _ if self.instruction.code().encoding() == EncodingKind::VEX => self.vex(),
             _ => self.sse(),
         }
     }
 
-    /// `mov` and `movzx`, but for registers that only the kernel may use and those that the interpreter
-    /// does not have.
+    /// `mov` and `movzx`, but for registers that only the kernel may use.
     fn ordinary_copy(&mut self) -> Result<(), B::Fault> {
         let system = |register: Register| register.is_cr() || register.is_dr() || register.is_tr();
         if system(self.instruction.op0_register()) || system(self.instruction.op1_register()) {
             return self.privileged();
+        }
+        if self.is_segment(0) || self.is_segment(1) {
+            return self.copy_segment();
         }
         self.copy()
     }

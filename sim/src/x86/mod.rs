@@ -14,7 +14,7 @@
 //! (`absent`). The bases of
 //! FS and GS are 0. An instruction that processors have and this interpreter does not is a
 //! [`Trap::Unimplemented`], never a wrong result; so is everything whose result would depend on the
-//! processor's model or on time (`cpuid`, `rdtsc`), and floating-point arithmetic under an MXCSR that
+//! processor's model (`cpuid`), and floating-point arithmetic under an MXCSR that
 //! unmasks exceptions or changes rounding.
 //!
 //! Where the architecture leaves a flag undefined, the interpreter always gives the same value, which a
@@ -38,6 +38,7 @@ mod memory;
 mod multiply;
 mod operand;
 mod registers;
+mod segment;
 mod shift;
 mod sse_convert;
 mod sse_float;
@@ -55,6 +56,7 @@ mod tests;
 
 pub use memory::{Bus, CodeStamp, Size};
 pub use registers::{Gpr, INITIAL_MXCSR, Registers, rflags};
+pub use segment::Segments;
 
 use decode::Cache;
 use dispatch::Execution;
@@ -69,6 +71,8 @@ pub struct Cpu {
     /// What programs see of it.
     pub registers: Registers,
     cache: Cache,
+    /// Whether `sysret` has set the trap flag: the trap comes before anything is executed.
+    traps_at_once: bool,
 }
 
 /// What came of an instruction that did not trap.
@@ -90,7 +94,7 @@ pub enum Trap<F> {
     /// A division by zero, or a quotient too large.
     DivideError,
     /// The trap flag was set when the instruction began, or it was `int1`. RIP is behind the instruction,
-    /// which has completed.
+    /// which has completed. Or `sysret` has set the flag, and RIP is where it went.
     Debug,
     /// `int3`; RIP is behind it.
     Breakpoint,
@@ -98,6 +102,8 @@ pub enum Trap<F> {
     InvalidOpcode,
     /// A privileged instruction, a non-canonical address, a misaligned SSE operand.
     GeneralProtection,
+    /// A segment that is none of a program's: general protection whose error code is the selector without its low two bits.
+    BadSelector(u16),
     /// A non-canonical address used with RSP or RBP.
     StackFault,
     /// A misaligned access while the program has set AC.
@@ -121,11 +127,19 @@ impl<F> Trap<F> {
             Trap::Debug => abi::Reason::Debug,
             Trap::Breakpoint => abi::Reason::Breakpoint,
             Trap::InvalidOpcode => abi::Reason::InvalidOpcode,
-            Trap::GeneralProtection => abi::Reason::GeneralProtection,
+            Trap::GeneralProtection | Trap::BadSelector(_) => abi::Reason::GeneralProtection,
             Trap::StackFault => abi::Reason::StackFault,
             Trap::AlignmentCheck => abi::Reason::AlignmentCheck,
             Trap::Unimplemented { .. } => abi::Reason::Unimplemented,
         })
+    }
+
+    /// The error code that comes with it.
+    pub fn error_code(&self) -> u64 {
+        match self {
+            Trap::BadSelector(selector) => (*selector).into(),
+            _ => 0,
+        }
     }
 }
 
@@ -135,7 +149,18 @@ type Result<T, F> = core::result::Result<T, Trap<F>>;
 impl Cpu {
     /// A processor with these registers.
     pub fn new(registers: Registers) -> Self {
-        Cpu { registers, cache: Cache::default() }
+        Cpu { registers, ..Cpu::default() }
+    }
+
+    /// The kernel goes back to the program by `sysret`. With the trap flag that traps at once, unlike `iret`, behind which one
+    /// instruction is executed.
+    pub fn return_by_sysret(&mut self) {
+        self.traps_at_once = self.registers.flag(rflags::TF);
+    }
+
+    /// Another program has run on this program's CPU.
+    pub fn reset_segments(&mut self) {
+        self.registers.segments = Segments::default();
     }
 
     /// Executes the instruction at RIP.
@@ -144,6 +169,9 @@ impl Cpu {
     ///
     /// See [`Trap`].
     pub fn step<B: Bus>(&mut self, bus: &mut B) -> Result<Step, B::Fault> {
+        if core::mem::take(&mut self.traps_at_once) {
+            return Err(Trap::Debug);
+        }
         let instruction = self.cache.decode(self.registers.rip, bus)?;
         let tracing = self.registers.rflags & rflags::TF != 0;
         let mut execution = Execution {
@@ -153,7 +181,8 @@ impl Cpu {
             instruction,
         };
         let step = execution.run()?;
+        let traps = tracing && step == Step::Next && !execution.loads_stack_segment();
         self.registers.rip = execution.next;
-        if tracing && step == Step::Next { Err(Trap::Debug) } else { Ok(step) }
+        if traps { Err(Trap::Debug) } else { Ok(step) }
     }
 }

@@ -1,5 +1,6 @@
 //! The registers of a program.
 
+use super::segment::Segments;
 use iced_x86::Register;
 
 /// MXCSR at a program's start: all exceptions masked, round to nearest.
@@ -73,6 +74,8 @@ pub struct Registers {
     pub rip: u64,
     /// Flags, with the bits of [`rflags`].
     pub rflags: u64,
+    /// Selectors.
+    pub segments: Segments,
     /// SSE registers; lane 0 in the low bits.
     pub xmm: [u128; 16],
     /// SSE control and status.
@@ -89,6 +92,7 @@ impl Default for Registers {
             gpr: [0; 16],
             rip: 0,
             rflags: rflags::IF | rflags::ONE,
+            segments: Segments::default(),
             xmm: [0; 16],
             mxcsr: INITIAL_MXCSR,
             mxcsr_flags_unknown: false,

@@ -18,7 +18,7 @@ impl<B: Bus> Execution<'_, B> {
     }
 
     /// Loads from the stack.
-    fn load_at(&mut self, address: u64, size: Size) -> Result<u64, B::Fault> {
+    pub(super) fn load_at(&mut self, address: u64, size: Size) -> Result<u64, B::Fault> {
         if !is_canonical(address, size.bytes()) {
             return Err(Trap::StackFault);
         }
@@ -109,7 +109,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Whether `push` or `pop` has an operand that the interpreter knows: no segment register.
+    /// Whether `push` or `pop` has an operand that is no segment register.
     pub(super) fn has_plain_operand(&self) -> bool {
         self.instruction.op0_kind() != OpKind::Register
             || self.instruction.op0_register().is_gpr()

@@ -121,16 +121,69 @@ fn privileged_instructions() {
     }
 }
 
+/// Instructions of other modes, and those that the kernel has not switched on: the image `ring3` asks the processor the same.
+#[test]
+fn what_programs_do_not_have() {
+    let invalid: [&[u8]; 17] = [
+        &[0x0F, 0x34],
+        &[0x0F, 0x35],
+        &[0x48, 0x0F, 0x35],
+        &[0xCE],
+        &[0x9A, 0, 0, 0, 0x40, 0x1B, 0],
+        &[0x17],
+        &[0x8E, 0xC8],
+        &[0xF3, 0x48, 0x0F, 0xAE, 0xC0],
+        &[0xF3, 0x48, 0x0F, 0xAE, 0xD8],
+        &[0x0F, 0x01, 0xD0],
+        &[0x0F, 0x01, 0xD1],
+        &[0x0F, 0xAE, 0x64, 0x24, 0xC0],
+        &[0x0F, 0x01, 0xC1],
+        &[0x0F, 0x01, 0xD8],
+        &[0x0F, 0x01, 0xCA],
+        &[0x0F, 0x01, 0xEE],
+        &[0x0F, 0xAA],
+    ];
+    for code in invalid {
+        let (mut cpu, mut memory) = machine_with(code);
+        refuses(&mut cpu, &mut memory, Trap::InvalidOpcode);
+    }
+    let refused: [&[u8]; 9] = [
+        &[0x0F, 0x31],
+        &[0x0F, 0x01, 0xF9],
+        &[0x0F, 0x33],
+        &[0x0F, 0x01, 0x44, 0x24, 0xF0],
+        &[0x0F, 0x01, 0x4C, 0x24, 0xF0],
+        &[0x0F, 0x00, 0xC0],
+        &[0x0F, 0x00, 0xC8],
+        &[0x0F, 0x01, 0xE0],
+        &[0x0F, 0x23, 0xF8],
+    ];
+    for code in refused {
+        let (mut cpu, mut memory) = machine_with(code);
+        refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+    }
+}
+
+#[test]
+fn sysret_with_the_trap_flag_traps_at_once() {
+    let (mut cpu, mut memory) = machine(|a| a.nop());
+    cpu.registers.rflags |= rflags::TF;
+    cpu.return_by_sysret();
+    assert_eq!((cpu.step(&mut memory), cpu.registers.rip), (Err(Trap::Debug), CODE));
+    assert_eq!((cpu.step(&mut memory), cpu.registers.rip), (Err(Trap::Debug), CODE + 1));
+    cpu.registers.rflags &= !rflags::TF;
+    cpu.registers.rip = CODE;
+    cpu.return_by_sysret();
+    steps(&mut cpu, &mut memory, 1);
+}
+
 #[test]
 fn what_is_not_implemented_says_so() {
     for (code, mnemonic) in [
         (&[0x0F, 0xA2][..], Mnemonic::Cpuid),
-        (&[0x0F, 0x31], Mnemonic::Rdtsc),
         (&[0xD9, 0xC0], Mnemonic::Fld),
         (&[0x0F, 0xFC, 0xC1], Mnemonic::Paddb),
         (&[0x66, 0x0F, 0x38, 0x00, 0xC1], Mnemonic::Pshufb),
-        (&[0x8C, 0xD8], Mnemonic::Mov),
-        (&[0x0F, 0xA0], Mnemonic::Push),
     ] {
         let (mut cpu, mut memory) = machine_with(code);
         refuses(&mut cpu, &mut memory, Trap::Unimplemented { mnemonic, rip: CODE });

@@ -75,6 +75,10 @@ impl Bus for Space {
     type Fault = Fault;
 
     fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> Result<usize, Fault> {
+        // What is writable is not executable.
+        if self.pages.get(&(address / PAGE)).is_some_and(|page| page.writable) {
+            return Err(Fault { address, mapped: true });
+        }
         let bytes = self.rest_of_page(address)?;
         let count = bytes.len().min(buffer.len());
         buffer[..count].copy_from_slice(&bytes[..count]);

@@ -9,6 +9,8 @@ use std::vec::Vec;
 const PT_NOTE: u32 = 4;
 const R: u32 = 4;
 const RW: u32 = 6;
+const RX: u32 = 5;
+const RWX: u32 = 7;
 
 const LOW: u64 = ADR_LOW as u64;
 const PAGE: u64 = PAGE_SIZE as u64;
@@ -88,6 +90,10 @@ fn what_is_wrong_is_named() {
     assert!(parse(&many[..SEGMENTS]).is_ok());
     assert_eq!(parse(&many), Err(Malformed::SegmentCount));
     assert_eq!(parse(&[(PT_LOAD, R, LOW, 5, 4)]), Err(Malformed::SegmentFile));
+    assert!(parse(&[(PT_LOAD, RX, LOW, 4, 4)]).is_ok());
+    for rights in [RWX, RWX & !R] {
+        assert_eq!(parse(&[text, (PT_LOAD, rights, LOW + PAGE, 4, 4)]), Err(Malformed::SegmentRights));
+    }
     assert_eq!(ParsedImage::parse(&good[..good.len() - 1]), Err(Malformed::SegmentFile));
     let high = u64::from(ADR_HIGH);
     assert!(parse(&[text, (PT_LOAD, R, high - 1, 0, 1)]).is_ok());

@@ -99,4 +99,10 @@ acts! {
     "raises its own privilege": "pushfq", "or qword ptr [rsp], 0x3000", "popfq", "cli";
     "overflows its stack": "2:", "push rax", "jmp 2b";
     "fills memory": "mov edi, 0x90000000", "mov rcx, -1", "cld", "rep stosb";
+
+    // Data that is to be code, and code of another mode.
+    "executes its heap": "mov eax, 0x90000000", "mov byte ptr [rax], 0xC3", "call rax";
+    "executes its stack": "push 0xC3", "call rsp";
+    "enters compatibility mode": "sub rsp, 16", "mov dword ptr [rsp], 0x40000000", "mov word ptr [rsp + 4], 0x1B",
+        ".byte 0xFF, 0x2C, 0x24";
 }
