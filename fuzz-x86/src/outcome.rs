@@ -88,7 +88,7 @@ pub fn compare(batch: &Batch, hosted: &str, booted: &str) -> Comparison {
 fn reason(outcome: &Outcome) -> Option<Reason> {
     match outcome.end {
         End::Stopped { reason, .. } => Some(reason),
-        End::Exited { .. } => None,
+        End::Exited { .. } | End::Killed => None,
     }
 }
 
@@ -124,6 +124,7 @@ fn difference(program: &Program, ours: &Outcome, theirs: &Outcome) -> Option<Str
 fn shown(end: End) -> String {
     match end {
         End::Exited { status } => format!("exit with {status}"),
+        End::Killed => "killed".to_owned(),
         End::Stopped { reason, address, rip } => format!("{reason} at {address:#x} (rip {rip:#x})"),
     }
 }

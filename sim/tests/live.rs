@@ -115,6 +115,9 @@ const CORRUPTIONS: &[Corruption] = &[
     // The processor uses another page map than that of the running thread.
     ("D3", |cpus| cpus[0].own.ghost.0.pt = 1),
     ("D4.1", |cpus| cpus[0].own.cur = 700),
+    ("D23.2", |cpus| cpus[0].own.proc.update([700], |process| process.state = process::GONE)),
+    ("D23.3", |cpus| cpus[0].own.proc.update([CHILD], |process| process.state = process::VACANT)),
+    ("D23.4", |cpus| cpus[0].own.proc.update([CHILD], |process| process.state = 3)),
     ("D4.2", |cpus| cpus[1].own.cur = 1),
     // Links that are lost, lead in a circle, or to a thread of another queue.
     ("D4.4", |cpus| cpus[0].own.ready.head = CHILD),

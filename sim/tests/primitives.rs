@@ -77,14 +77,16 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     ];
     let channels: Vec<usize> = channels.map(row).into();
     let console = console_rows();
-    let whichever = 0..primitives::<Sim>().len();
+    // The model is the reference's: of what this layer adds it knows nothing.
+    let rows = primitives::<Sim>();
+    let whichever: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].0.is_fresh()).collect();
     let row = prop_oneof![
         3 => prop::sample::select(often),
         2 => prop::sample::select(modes),
         4 => prop::sample::select(guest),
         4 => prop::sample::select(channels),
         2 => prop::sample::select(console),
-        4 => whichever
+        4 => prop::sample::select(whichever)
     ];
     (0..cpus, row, any::<[u8; 6]>()).prop_map(|(cpu, row, dice)| Wish { cpu, row, dice })
 }
@@ -370,7 +372,7 @@ fn these_sequences_reach_every_primitive() {
         done.extend(run(&wishes, 2, script).unwrap());
     }
     let rows = primitives::<Sim>();
-    let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal);
+    let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal && !row.is_fresh());
     let missing: Vec<_> = called.map(|(row, _)| row.name).filter(|name| !done.contains(name)).collect();
     // The one is never defined in a state that satisfies D2, the other has run before.
     assert_eq!(missing, ["set_pt", "sched_init"]);

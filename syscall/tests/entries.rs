@@ -17,7 +17,6 @@ use sim::sparse::Cells;
 use syscall::entry;
 use syscall::next::Next;
 use syscall::spawn::Parent;
-use syscall::stage::Stage;
 use syscall::table::{Arguments, rows};
 
 const PUTS: u32 = Call::Puts as u32;
@@ -375,7 +374,8 @@ proptest! {
             }
         }
         let is_ended = |thread: u32| cpu.own.proc.get([thread]).state != process::LIVE;
-        let begun = (FIRST..FIRST + 3).filter(|&thread| !is_ended(thread) && cpu.own.kctxt.get([thread]).ra != Stage::Exited as u32);
+        let ends = fixture.board.ends();
+        let begun = (FIRST..FIRST + 3).filter(|&thread| ends.iter().all(|end| end.thread != thread));
         prop_assert!(frames.len() >= begun.count() * 4, "the programs that began have their images");
         for thread in (FIRST..NUM_PROC).filter(|&thread| is_ended(thread)) {
             prop_assert_eq!((thread, cpu.own.ac.get([thread]).usage), (thread, 0), "who has ended has nothing");

@@ -12,7 +12,8 @@
 //! counter.lock()?[0] += 1;
 //! ```
 //!
-//! A program that ends while it holds a lock has taken along what it guards: who waits for it waits for ever.
+//! A program that ends or is killed while it holds a lock has taken along what it guards: who waits for it waits for ever.
+//! Messages that lie in channels stay there, whoever sent them.
 
 use crate::channel::{Channel, WORDS};
 use abi::{CHANNELS, Error};

@@ -40,6 +40,11 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("D5.3", LOCKS),
     ("D6.2", "what a frame is used for is what the page maps say"),
     ("D8", "the reverse map is what the page maps say"),
+    ("D22.1", PAYERS),
+    ("D22.2", PAYERS),
+    ("D22.3", PAYERS),
+    ("D22.4", PAYERS),
+    ("D23.1", "who has ended is in no queue: that is what the processes say"),
     ("D13", DEFINED),
     ("D13.2", DEFINED),
     ("D14", "a directory of the processor's has no identity entries"),
@@ -52,6 +57,7 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("D21", MODE),
 ];
 const MODE: &str = "the mode is where the CPU was met";
+const PAYERS: &str = "who pays for a frame is what the page maps and the counts say";
 const DEFINED: &str = "real memory always holds something";
 const LOCKS: &str = "whose a lock is, its words do not say; that none is held at rest is looked at";
 

@@ -102,7 +102,9 @@ fn a_call_says_what_it_gave_changed_and_logged() {
                 {"field": format!("AT[{KERN_LOW}].alloc"), "old": false, "new": true},
                 {"field": format!("AT.owner[{KERN_LOW}]"), "old": 8, "new": 1},
                 {"field": format!("pperm[{KERN_LOW}]"), "old": "Undef", "new": "Alloc"},
+                {"field": format!("LAT[{KERN_LOW}].payer"), "old": 0, "new": 2},
                 {"field": "AC.charged[2]", "old": 0, "new": 1},
+                {"field": "AC.seats[2][0]", "old": 0, "new": KERN_LOW},
             ],
             "events": [{"object": "AT", "row": 0, "by": 1, "event": "PALLOC", "tid": 2, "page": KERN_LOW}],
         })

@@ -210,7 +210,6 @@ impl<B: Bus> Execution<'_, B> {
         if !is_canonical(top, bytes) {
             return Err(Trap::StackFault);
         }
-        self.cache.stored(top, bytes);
         memory::store(self.bus, top, bytes, back)?;
         self.registers[Rsp] = top;
         self.next = offset;

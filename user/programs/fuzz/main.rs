@@ -140,6 +140,8 @@ impl Fuzzer {
             Some(Call::Puts) => arguments[1] %= 17,
             Some(Call::Spawn) if self.random.below(4) != 0 => number = Call::GetQuota as u32,
             Some(Call::Send | Call::Recv) => self.meet(&mut number, &mut arguments),
+            // Roots do not wait.
+            Some(Call::Wait) if !self.waits => arguments[1] = 0,
             _ => {}
         }
         // Of registers, only the low halves count.
@@ -158,6 +160,13 @@ impl Fuzzer {
             Some(_) => known,
             None => false,
         };
+        // What a child was given comes back.
+        if number == Call::Wait as u32
+            && error == Some(Error::Succ)
+            && let Ok(left) = sys::get_quota()
+        {
+            self.left = left;
+        }
         if right { Ok(()) } else { Err((registers, answer)) }
     }
 
