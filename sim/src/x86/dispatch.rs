@@ -167,8 +167,8 @@ impl<B: Bus> Execution<'_, B> {
             Movbe => self.copy_swapped(),
 
             Clflush | Clflushopt | Clwb => self.touch(),
-            Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2
-            | Prefetchw | Wait => self.nothing(),
+            Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1
+            | Prefetcht2 | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
             Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdmsr | Wrmsr | Rdpmc | Lgdt
             | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg | Swapgs | Sysret | Sysretq | Sysexit

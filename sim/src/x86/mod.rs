@@ -146,12 +146,7 @@ impl Cpu {
     pub fn step<B: Bus>(&mut self, bus: &mut B) -> Result<Step, B::Fault> {
         let instruction = self.cache.decode(self.registers.rip, bus)?;
         let tracing = self.registers.rflags & rflags::TF != 0;
-        let mut execution = Execution {
-            registers: &mut self.registers,
-            bus,
-            next: instruction.next_ip(),
-            instruction,
-        };
+        let mut execution = Execution { registers: &mut self.registers, bus, next: instruction.next_ip(), instruction };
         let step = execution.run()?;
         self.registers.rip = execution.next;
         if tracing && step == Step::Next { Err(Trap::Debug) } else { Ok(step) }
