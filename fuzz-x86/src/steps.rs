@@ -45,12 +45,13 @@ impl Program {
             let uniform = random.one_in(3).then(|| random.below(2) as u8);
             let scratch: Vec<u8> = (0..SCRATCH_SIZE).map(|_| uniform.unwrap_or(random.next() as u8)).collect();
             let (mut steps, mut memory) = (Vec::new(), scratch.clone());
+            let places = (0..STEPS).map(place).collect::<Result<Vec<_>, _>>()?;
             for _ in 0..8 * STEPS {
                 let index = steps.len();
                 if index == STEPS {
                     break;
                 }
-                let at = place(index)?;
+                let at = places[index];
                 let Some(mut case) = random_case(at, random) else { continue };
                 let before = memory.clone();
                 let tried = attempt(&mut case, at, &mut memory);

@@ -175,8 +175,8 @@ impl<B: Bus> Execution<'_, B> {
             Movbe => self.copy_swapped(),
 
             Clflush | Clflushopt | Clwb => self.touch(),
-            Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1 | Prefetcht2
-            | Prefetchw | Wait => self.nothing(),
+            Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1
+            | Prefetcht2 | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
             // As on AMD's processors, which have them in other modes only; Intel's have a general-protection exception.
             Sysenter | Sysexit | Sysexitq => Err(Trap::InvalidOpcode),

@@ -174,12 +174,7 @@ impl Cpu {
         }
         let instruction = self.cache.decode(self.registers.rip, bus)?;
         let tracing = self.registers.rflags & rflags::TF != 0;
-        let mut execution = Execution {
-            registers: &mut self.registers,
-            bus,
-            next: instruction.next_ip(),
-            instruction,
-        };
+        let mut execution = Execution { registers: &mut self.registers, bus, next: instruction.next_ip(), instruction };
         let step = execution.run()?;
         let traps = tracing && step == Step::Next && !execution.loads_stack_segment();
         self.registers.rip = execution.next;
