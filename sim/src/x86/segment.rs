@@ -9,7 +9,11 @@ use super::registers::Gpr::Rsp;
 use super::registers::rflags::{NT, POPPED, ZF};
 use super::{Result, Trap};
 use iced_x86::{Code, Mnemonic, Register};
-use layer::constants::{USER_CODE, USER_DATA};
+
+/// Selectors of a program's code and data, as `kernel/src/descriptors.rs` has them. The layer's constants are the reference's,
+/// whose code segment is another.
+const USER_CODE: u16 = 0x28 | 3;
+const USER_DATA: u16 = 0x20 | 3;
 
 /// The selectors in the segment registers that a program can change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,7 +25,7 @@ pub struct Segments {
 impl Default for Segments {
     /// What every program finds at its start, and after another program has run on its CPU.
     fn default() -> Self {
-        Segments { data: [USER_DATA as u16; 4] }
+        Segments { data: [USER_DATA; 4] }
     }
 }
 
@@ -34,8 +38,8 @@ impl Segments {
     /// The selector in a segment register.
     fn get(&self, register: Register) -> Option<u16> {
         match register {
-            Register::CS => Some(USER_CODE as u16),
-            Register::SS => Some(USER_DATA as u16),
+            Register::CS => Some(USER_CODE),
+            Register::SS => Some(USER_DATA),
             _ => Segments::place(register).map(|place| self.data[place]),
         }
     }
@@ -60,8 +64,8 @@ impl Segment {
     fn of(selector: u16) -> Segment {
         match index(selector) {
             0 => Segment::Null,
-            code if code == index(USER_CODE as u16) => Segment::Code,
-            data if data == index(USER_DATA as u16) => Segment::Data,
+            code if code == index(USER_CODE) => Segment::Code,
+            data if data == index(USER_DATA) => Segment::Data,
             _ => Segment::Refused,
         }
     }
