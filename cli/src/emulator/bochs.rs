@@ -28,9 +28,6 @@ const MODULE_WORD: &str = "word ";
 /// How long making the disc may take.
 const GRUB_LIMIT: Duration = Duration::from_secs(300);
 
-/// How long making the disc may take.
-const GRUB_LIMIT: Duration = Duration::from_secs(300);
-
 /// What the debugger, without which Debian's Bochs does not come, is told.
 const DEBUGGER: &str = "c\nquit\n";
 
