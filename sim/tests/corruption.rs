@@ -101,7 +101,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D6.2", |cpu| cpu.own.ghost.0.pperm.set([LOOSE], FrameUse::Hide { thread: CHILD, index: DIRECTORY })),
     ("D7", |cpu| cpu.own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),
     ("D6.3", |cpu| cpu.own.dirs.set([700, DIRECTORY], Pde::Table { frame: LOOSE })),
-    ("D6.3", |cpu| cpu.own.proc.set([CHILD], Process { state: process::VACANT, status: 0 })),
+    ("D6.3", |cpu| cpu.own.proc.set([CHILD], Process { state: process::VACANT, status: 0, cause: 0 })),
     ("D7", |cpu| cpu.own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 13 })),
     ("D7", |cpu| cpu.own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: perm::PTKG })),
     ("D7", |cpu| cpu.own.tables.set([TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),

@@ -161,7 +161,7 @@ fn the_interpreter_agrees_with_the_processor() {
     let mut compared: BTreeMap<Mnemonic, usize> = BTreeMap::new();
     let (mut unknown, mut absent) = (BTreeSet::new(), BTreeSet::new());
     let mut failures = Vec::new();
-    for code in codes().filter(|code| is_available(code)) {
+    for code in codes().filter(|&code| is_available(code)) {
         let mut done = 0;
         for _ in 0..4 * CASES {
             if done == CASES {

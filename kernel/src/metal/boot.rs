@@ -1,6 +1,6 @@
 //! From the boot code to the image's hooks, on CPU 0.
 
-use super::apic::{self, Unusable};
+use super::apic;
 use super::clock::Clock;
 use super::cpu::{Cpu, run_afresh};
 use super::paging::{self, direct};
@@ -8,7 +8,7 @@ use super::registers::{self, Missing, Protections};
 use super::timer;
 use super::{console, image, io_apic, power, report, smp, tables};
 use crate::acpi::{self, Controllers, CpuList};
-use crate::archive::{Archive, Unusable};
+use crate::archive::{self, Archive};
 use crate::exit::Reason;
 use crate::frames::{self, Frames};
 use crate::layout::{DIRECT_MAP_SIZE, KERNEL_MEMORY_START, MAX_CPUS, PAGE_SIZE, USER_FRAMES_START};
@@ -73,11 +73,11 @@ pub enum Error {
     /// The boot archive, of so many bytes, does not fit into kernel memory.
     LargeArchive(u64),
     /// The boot archive cannot be used.
-    Archive(Unusable<'static>),
+    Archive(archive::Unusable<'static>),
     /// The firmware's tables do not say which CPUs and interrupt controllers there are.
     Controllers(acpi::Error),
     /// The firmware left the local APIC as the kernel cannot drive it.
-    Apic(Unusable),
+    Apic(apic::Unusable),
     /// Nothing runs at a known speed.
     NoClock,
     /// Time slices cannot be measured.

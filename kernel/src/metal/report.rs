@@ -74,7 +74,7 @@ fn fail(number: usize, place: Option<&'static Frame>) -> ! {
         let cr2 = Cr2::read_raw();
         // SAFETY: the other CPUs have stopped or stop where they claim their report, and this one never goes back.
         let mut console = unsafe { console::seize() };
-        console.fresh_line();
+        console.restart();
         let _ = match place {
             None => writeln!(console, "cairn: kernel panic in the report of CPU {number}"),
             Some(frame) => {
