@@ -10,7 +10,7 @@ use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
 use layer::constants::*;
-use layer::contract::{Cells, mapped};
+use layer::contract::{Cells, NEW_FRAME, mapped};
 use layer::fields::process::{GONE, LIVE, VACANT};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
@@ -146,7 +146,7 @@ fn trap<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     registers::<M>(m.cur(), may);
 }
 
-/// A page of `thread`: its own page map and quota, and frames that were nobody's.
+/// A page of `thread`: its own page map and quota, and frames that become its own, or are given back at once.
 fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[thread]);
     may("AC.charged", "", &[thread]);
@@ -154,8 +154,9 @@ fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     may("AT.cursor", "", &[]);
     may("ptpool", "", &[thread]);
     may("ptpool.defined", "", &[thread]);
-    for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {
+    for field in NEW_FRAME {
         may(field, "fresh", &[]);
+        may(field, "returned", &[]);
     }
     for field in ["pt", "pt.ghost"] {
         may(field, "table", &[thread]);

@@ -12,7 +12,7 @@ mod process;
 mod serial;
 mod vmx;
 
-use crate::constants::{NUM_ID, NUM_PROC};
+use crate::constants::{MAX_PAGE, NUM_ID, NUM_PROC};
 use crate::fields::{Context, FrameUse};
 use crate::invariant::View;
 use crate::machine::{Machine, Spec};
@@ -22,7 +22,7 @@ use crate::stuck::Stuck;
 use crate::vmx::SAVED;
 use domain::{Flag, Map};
 pub use events::{Logged, events};
-pub use page_table::mapped;
+pub use page_table::{NEW_FRAME, mapped};
 
 /// Arguments for any primitive; each takes what it needs.
 #[derive(Clone, Copy, Debug)]
@@ -108,7 +108,8 @@ pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as do
 /// Whether the cells of a field that a frame calls by a leaf and the beginning of a key have this leaf and key.
 ///
 /// `fresh`: all of a frame that was not this CPU's at the start and is at the end, so that frames of the kernel and of other
-/// CPUs are none; `mine`: all of a thread that was this CPU's; `table`: all of a frame that was a page table of the thread in
+/// CPUs are none; `returned`: all of a frame that programs may use and that nobody has at the end, so that it was taken and given
+/// back, or was free throughout; `mine`: all of a thread that was this CPU's; `table`: all of a frame that was a page table of the thread in
 /// the key; `page`: all of a frame of this CPU's data that was mapped for that thread; `paid`: all of one that
 /// was charged to it; `ended`: all of a child of it whose process had ended.
 pub fn covers<M: Spec>(
@@ -122,6 +123,9 @@ pub fn covers<M: Spec>(
         "fresh" => first(&|frame| {
             let is_mine = |view: &View<'_, M>| !matches!(view.ghost.pperm.get([frame]), FrameUse::Undef);
             !is_mine(start) && is_mine(end)
+        }),
+        "returned" => first(&|frame| {
+            matches!(start.ghost.pperm.get([frame]), FrameUse::Undef) && frame < MAX_PAGE && end.at.frames.get([frame]).is_free()
         }),
         "mine" => first(&|thread| start.is_mine(thread)),
         "table" => first(
@@ -156,7 +160,7 @@ pub fn covers<M: Spec>(
 
 /// Whether a frame's word in place of a leaf is none of a field's: all leaves are meant.
 pub fn means_all(named: &str) -> bool {
-    matches!(named, "" | "fresh" | "mine" | "table" | "page" | "paid" | "ended" | "child")
+    matches!(named, "" | "fresh" | "returned" | "mine" | "table" | "page" | "paid" | "ended" | "child")
 }
 
 /// A primitive's code, promise and frame.

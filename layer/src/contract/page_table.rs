@@ -257,7 +257,7 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             may("ptpool", "", &[n, pdx::<M>(va)]);
             may("ptpool.defined", "", &[n, pdx::<M>(va)]);
             // Frames that were not this CPU's before and are now: nobody could read them.
-            for field in ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"] {
+            for field in NEW_FRAME {
                 may(field, "fresh", &[]);
             }
             // In a page table that was there, one entry.
@@ -497,6 +497,10 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
     }
 }
 
+/// What is written of a frame that becomes a page or a page table.
+pub const NEW_FRAME: [&str; 9] =
+    ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"];
+
 pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_reserve(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
@@ -512,6 +516,9 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
             (pt_resv::<M>().frame)(s, &mut *may);
             // Where a page is given back, frames above it may have been looked at for its page table.
             may("AT.cursor", "", &[]);
+            for field in NEW_FRAME {
+                may(field, "returned", &[]);
+            }
         },
         ..pt_resv()
     }
