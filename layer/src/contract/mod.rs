@@ -125,7 +125,9 @@ pub fn covers<M: Spec>(
             !is_mine(start) && is_mine(end)
         }),
         "returned" => first(&|frame| {
-            matches!(start.ghost.pperm.get([frame]), FrameUse::Undef) && frame < MAX_PAGE && end.at.frames.get([frame]).is_free()
+            matches!(start.ghost.pperm.get([frame]), FrameUse::Undef)
+                && frame < MAX_PAGE
+                && end.at.frames.get([frame]).is_free()
         }),
         "mine" => first(&|thread| start.is_mine(thread)),
         "table" => first(

@@ -498,8 +498,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
 }
 
 /// What is written of a frame that becomes a page or a page table.
-pub const NEW_FRAME: [&str; 9] =
-    ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"];
+pub const NEW_FRAME: [&str; 9] = ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"];
 
 pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
     Contract {
