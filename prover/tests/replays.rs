@@ -233,15 +233,15 @@ bugs! {
         contract.run = |cpu, a| {
             let [n, va, perm, _] = a.words;
             let table = page_table::pt_resv(cpu, n, va, perm)?;
-            cpu.own.hp.fill(&[7.into()], Byte { value: 0.into() });
+            cpu.own.hp.set([7.into(), 0.into()], Byte { value: 7.into() });
             Ok(Answer::Word(table))
         };
     };
-    a_table_of_another_cpu_that_is_cleared: Derived "pt_resv" breaks "frame: pt.", |contract| {
+    a_table_of_another_cpu_that_is_changed: Derived "pt_resv" breaks "frame: pt.", |contract| {
         contract.run = |cpu, a| {
             let [n, va, perm, _] = a.words;
             let table = page_table::pt_resv(cpu, n, va, perm)?;
-            cpu.own.tables.fill(&[7.into()], Pte::UnPresent);
+            cpu.own.tables.set([7.into(), 0.into()], Pte::Valid { page: 7.into(), perm: perm::PTU.into() });
             Ok(Answer::Word(table))
         };
     };
@@ -265,6 +265,12 @@ bugs! {
             let child = process::proc_create(cpu, a.words[0], a.wide, a.words[1])?;
             page_table::pt_alloc_pde(cpu, child, ADR_LOW.into())?;
             Ok(Answer::Word(child))
+        };
+        // Even if it may write all that this takes.
+        contract.frame = |_, may| {
+            for name in EVERYTHING {
+                may(name, "", &[]);
+            }
         };
     };
     a_page_table_that_outlives_its_process: Derived "proc_reap" breaks "D6.3", |contract| {
@@ -361,6 +367,49 @@ bugs! {
     the_place_instead_of_the_address: Derived "trap_get" breaks "postcondition", |contract| {
         contract.run = |cpu, _| trap::trap_set(cpu).map(Answer::Wide);
     };
+}
+
+/// What making a child and giving it a page table writes.
+const EVERYTHING: [&str; 21] = [
+    "AC",
+    "AC.charged",
+    "AC.seats",
+    "AT",
+    "AT.owner",
+    "AT.cursor",
+    "LAT",
+    "pperm",
+    "pt",
+    "pt.ghost",
+    "HP.defined",
+    "ptpool",
+    "ptpool.defined",
+    "kctxt",
+    "uctxt",
+    "uctxt.kind",
+    "tcb",
+    "tcb.next",
+    "rdy.head",
+    "rdy.tail",
+    "rdy.hi",
+];
+
+#[test]
+fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {
+    let plant = |contract: &mut Symbolic| {
+        contract.run = |cpu, a| {
+            let [n, va, perm, _] = a.words;
+            let table = page_table::pt_resv(cpu, n, va, perm)?;
+            cpu.own.hp.fill(&[7.into()], Byte { value: 0.into() });
+            cpu.own.tables.fill(&[7.into()], Pte::UnPresent);
+            Ok(Answer::Word(table))
+        };
+    };
+    // What is zeroed may have been zero: the counterexample need not run.
+    let failures = prove(solver(), "pt_resv", Ground::Derived, plant, |_| ()).failures;
+    for clause in ["frame: HP.value", "frame: pt."] {
+        assert!(failures.iter().any(|failure| failure.clause.starts_with(clause)), "not `{clause}` but {failures:#?}");
+    }
 }
 
 #[test]
