@@ -25,6 +25,9 @@ static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
         .collect()
 });
 
+/// The instruction `syscall`.
+pub(crate) const SYSCALL: [u8; 2] = [0x0F, 0x05];
+
 /// What became of a step that was tried.
 enum Tried {
     /// It goes on to the next.
@@ -124,7 +127,7 @@ fn system_call(random: &mut Random) -> Candidate {
     let mut bytes = vec![0xB8];
     bytes.extend(number.to_le_bytes());
     bytes.extend(set_flags(random.next() & 0x3F_FFFF & !(1 << 31)));
-    bytes.extend([0x0F, 0x05]);
+    bytes.extend(SYSCALL);
     let mut state = registers(random);
     // The kernel's answer to a thread's number must not depend on what else runs.
     state.gpr[Gpr::Rbx as usize] = u64::MAX;
@@ -167,7 +170,7 @@ fn attempt(candidate: &mut Candidate, at: u64, memory: &mut [u8]) -> Tried {
     if known::stops_the_emulator(case.as_ref().map_or(bytes, |case| &case.bytes)).is_some() {
         return Tried::Unfit;
     }
-    if bytes.ends_with(&[0x0F, 0x05]) && case.is_none() {
+    if bytes.ends_with(&SYSCALL) && case.is_none() {
         return Tried::Ends;
     }
     let mut cpu =

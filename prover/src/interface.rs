@@ -233,7 +233,10 @@ mod tests {
         }
 
         let palloc = of("palloc");
-        assert_eq!(names(&palloc.writes), ["AC", "AC.charged", "AT", "AT.cursor", "AT.owner", "LAT", "pperm"]);
+        assert_eq!(
+            names(&palloc.writes),
+            ["AC", "AC.charged", "AC.seats", "AT", "AT.cursor", "AT.owner", "LAT", "pperm"]
+        );
         assert_eq!(palloc.writes["AC"], BTreeSet::from(["usage".to_string()]));
         assert_eq!(palloc.writes["AT"], BTreeSet::from(["alloc".to_string()]));
         assert_eq!((&palloc.events, &palloc.locks), (&BTreeSet::from(["PALLOC".to_string()]), &BTreeSet::from(["AT"])));

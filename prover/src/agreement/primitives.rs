@@ -349,6 +349,8 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let console = ["serial_intr_disable", "serial_intr_disable", "serial_intr_enable", "serial_env_step", "cons_intr"];
     let console = [&console[..], &["serial_putc", "cons_buf_read", "sti"]].concat();
     let console: Vec<usize> = console.into_iter().map(row).collect();
+    let ends =
+        ["thread_exit", "thread_exit", "proc_reap", "proc_recreate", "proc_condemn", "thread_yield"].map(row).to_vec();
     let whichever = 0..primitives::<Sim>().len();
     let row = prop_oneof![
         7 => prop::sample::select(channels),
@@ -357,6 +359,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         4 => prop::sample::select(modes),
         6 => prop::sample::select(guest),
         4 => prop::sample::select(console),
+        8 => prop::sample::select(ends),
         7 => whichever
     ];
     let tamper = prop_oneof![4 => Just(None), 1 => (0..TAMPERS).prop_map(Some)];
@@ -446,6 +449,9 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
     };
     let chunk = Chunk::ALL[f as usize % 4];
     let aligned = if c % 7 == 0 { va } else { va - va % chunk as u32 };
+    let is_child =
+        |thread: &u32| own.ac.get([*thread]).used && own.ac.get([*thread]).parent == own.cur && *thread != own.cur;
+    let children: Vec<u32> = (0..NUM_PROC).filter(is_child).collect();
     let data: Vec<u32> = own.ghost.0.pperm.keys(Cells::Written).into_iter().map(|[frame]| frame).collect();
     let left = state.own.ac.get([thread.min(NUM_ID - 1)]);
     let end = |by: u32| pick(&ENDS, by);
@@ -479,6 +485,7 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
             let first = if row.words().next() == Some("q") { SLP_Q } else { 0 };
             if g % 8 == 0 { end(h) } else { first + cv }
         }
+        (_, "child") if c % 8 != 0 && !children.is_empty() => pick(&children, d),
         (_, "n" | "i") => thread,
         (_, "va") => va,
         (_, "perm") => pick(&[perm::PTU, perm::PTU, perm::PTUR, perm::PTK, perm::PTP, perm::PTKG, 2, 8], f),
