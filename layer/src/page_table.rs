@@ -211,12 +211,11 @@ fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), S
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
-    M::decide(|| {
-        code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK || code == perm::PTKG
-    })
+    M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)
 }
 
 /// The permission of a page in a user's map: any but the global one, which outlives a change of page maps in the TLB.
+#[inline(always)]
 #[track_caller]
 pub(crate) fn is_users_permission<M: Machine>(code: M::Word) -> bool {
     code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK

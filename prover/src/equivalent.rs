@@ -104,6 +104,13 @@ pub const EQUIVALENT: &[Equivalent] = &[
     },
     Equivalent {
         file: "layer/src/page_table.rs",
+        line: "M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)",
+        operator: Operator::Equal,
+        changes: &[Change::No],
+        reason: "nobody asks for a global page: that is the premise (a test of the hosted machine asks for one)",
+    },
+    Equivalent {
+        file: "layer/src/page_table.rs",
         line: "pt_arg(cpu, n, va)?;",
         operator: Operator::AtMost,
         changes: &[Change::Yes],

@@ -203,9 +203,9 @@ bugs! {
             Ok(next)
         };
     };
-    a_thread_that_ends_and_waits_for_its_turn: "exited" breaks "postcondition", |row| {
+    a_thread_that_ends_and_runs_on: "exited" breaks "postcondition", |row| {
         row.run = |cpu, _| {
-            let context = Context { esp: 0.into(), ra: (Stage::Exited as u32).into() };
+            let context = Context { esp: 0.into(), ra: (Stage::StartUser as u32).into() };
             Ok(Next::Switch(thread_yield(cpu, context)?))
         };
     };
@@ -230,7 +230,9 @@ bugs! {
     };
     a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| {
-            let next = entry::wake_step(cpu, Wake { cv: a.wake[0], left: a.wake[1], then: Stage::StartUser })?;
+            let [cv, left, then] = a.wake;
+            let then = if then == 0 { Stage::StartUser } else { Stage::Exited };
+            let next = entry::wake_step(cpu, Wake { cv, left, then })?;
             if let Next::Wake(wake) = &next {
                 acquire_lock_chan(cpu, Cv::<M>(wake.cv).channel())?;
             }
@@ -266,7 +268,7 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
     let failure = counterexample(&Bug { entry: "page_fault", clause: "never stuck", symbolic: plant, hosted: plant });
     assert_eq!(failure.reason, Reason::Contract, "{failure:#?}");
     assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
-    assert!(failure.ending.contains("pt_resv"), "{}", failure.ending);
+    assert!(failure.ending.contains("pt_reserve"), "{}", failure.ending);
 }
 
 #[test]

@@ -98,6 +98,7 @@ const OBLIGATIONS: [(u32, &str, &[(&str, &str)]); 20] = [
         &[
             ("tests/obligations/access.rs", "d11_what_is_stored_is_loaded"),
             ("tests/obligations/access.rs", "d11_addresses_that_no_program_has_fault"),
+            ("tests/obligations/access.rs", "d11_a_global_page_is_no_programs"),
         ],
     ),
     (12, "isolation", &[("tests/obligations/access.rs", "d12_no_program_changes_what_another_one_loads")]),
