@@ -10,7 +10,7 @@ use layer::fields::*;
 use layer::invariant::{View, facts};
 use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::page_table::pdx;
-use layer::state::Cpu;
+use layer::state::{Cpu, OwnGhost};
 use layer::thread;
 use prover::Ground;
 use sim::machine::Sim;
@@ -35,6 +35,17 @@ fn initialised<M: Spec>(v: &View<'_, M>) -> bool {
 /// It has not.
 fn booting<M: Spec>(v: &View<'_, M>) -> bool {
     !initialised(v)
+}
+
+/// `table` is the page table of the first directory of thread 1's window.
+fn is_table_of_1<M: Spec>(ghost: &OwnGhost<M>, table: M::Word) -> bool {
+    matches!(ghost.pperm.get([table]), FrameUse::Hide { thread, index } if thread == 1 && index == window::<M>())
+}
+
+/// Entry `index` of `table`, which is thread 1's, is the only one that maps `page`.
+fn is_mapped<M: Spec>(cpu: &Cpu<'_, M>, table: M::Word, page: M::Word, index: M::Word) -> bool {
+    matches!(cpu.own.tables.get([table, index]), Pte::Valid { page: mapped, .. } if mapped == page)
+        && cpu.own.ghost.check(|g| is_table_of_1(g, table) && g.lat.get([page]).len == 1)
 }
 
 /// For each clause what breaks it after `get_CPU_ID`, which itself changes nothing.
@@ -210,7 +221,13 @@ clauses! {
         }
     });
     d9: "D9", |cpu| cpu.own.ghost.update(|g| g.pperm.set([5.into()], FrameUse::Alloc));
-    d10: "D10", |cpu| cpu.own.ghost.update(|g| g.charged.update([1.into()], |c| c.pages = c.pages + 1));
+    d10: "D10", |cpu| {
+        // The usage and not the charge: D22 says of each page that is charged which one it is.
+        let container = cpu.own.ac.get([1.into()]);
+        if container.usage < container.quota {
+            cpu.own.ac.update([1.into()], |c| c.usage += 1);
+        }
+    };
     d11: "D11", |cpu| {
         let mut table = cpu.shared.at.lock(cpu.own.cpu, 0.into());
         table.frames.update([5.into()], |frame| frame.kind = kind::NORM.into());
@@ -241,9 +258,12 @@ clauses! {
     d15_2: "D15.2", |cpu| cpu.shared.channels.with(|channels| {
         channels.ghost.update(|ghost| ghost.defined.set([SLP_Q.into(), 5.into()], Defined { defined: false.into() }));
     });
-    d17: "D17", |cpu| cpu.own.ghost.update(|g| {
-        g.hp_defined.set([FRAME.into(), 6.into()], Defined { defined: false.into() });
-    });
+    d17: "D17", |cpu| {
+        let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
+        if is_mapped(cpu, table, page, index) {
+            cpu.own.ghost.update(|g| g.hp_defined.set([page, 6.into()], Defined { defined: false.into() }));
+        }
+    };
     d18: "D18", |cpu| {
         // Mapped twice, and listed twice: nothing else is wrong with it.
         let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
@@ -259,6 +279,72 @@ clauses! {
                 let entry = ReverseEntry { thread: 1.into(), directory: window::<M>(), index };
                 g.lat_entry.set([page, 1.into()], entry);
                 g.tables.set([table, index], PteGhost { defined: true.into(), slot: 1.into() });
+            });
+        }
+    };
+    d23_1: "D23.1", |cpu| {
+        let cur = cpu.own.cur;
+        cpu.own.proc.update([cur], |p| p.state = process::GONE.into());
+    };
+    d23_2: "D23.2", |cpu| cpu.own.proc.update([0.into()], |p| p.state = process::GONE.into());
+    d23_4: "D23.4", |cpu| {
+        if cpu.own.proc.get([9.into()]).state == process::GONE {
+            cpu.own.proc.update([9.into()], |p| p.state = (process::VACANT + 1).into());
+        }
+    };
+    d23_3: "D23.3", |cpu| {
+        // The parent is charged for it: nothing is wrong with the sums.
+        let parent = cpu.own.ac.get([1.into()]);
+        if parent.usage < parent.quota && cpu.own.proc.get([9.into()]).state == process::VACANT {
+            cpu.own.ac.update([1.into()], |c| c.usage += 1);
+            cpu.own.ac.update([9.into()], |c| c.quota += 1);
+        }
+    };
+    d22_1: "D22.1", |cpu| cpu.own.ghost.update(|g| {
+        if matches!(g.pperm.get([FRAME.into()]), FrameUse::Alloc) {
+            g.lat.update([FRAME.into()], |lat| lat.payer = NUM_ID.into());
+        }
+    });
+    d22_2: "D22.2", |cpu| {
+        // One page more is charged and used, and it is no page.
+        let container = cpu.own.ac.get([1.into()]);
+        if container.usage < container.quota && cpu.own.ghost.check(|g| g.charged.get([1.into()]).pages == 0) {
+            cpu.own.ac.update([1.into()], |c| c.usage += 1);
+            cpu.own.ghost.update(|g| g.charged.update([1.into()], |c| c.pages = 1.into()));
+        }
+    };
+    d22_3: "D22.3", |cpu| {
+        // A page that another container pays becomes an empty page table of thread 1.
+        let table: M::Word = FRAME.into();
+        let is_anothers = cpu.own.ghost.check(|g| {
+            let lat = g.lat.get([table]);
+            matches!(g.pperm.get([table]), FrameUse::Alloc) && lat.len == 0 && lat.payer == 9
+        });
+        let has_process = cpu.own.proc.get([1.into()]).state != process::VACANT;
+        if is_anothers && has_process && matches!(cpu.own.dirs.get([1.into(), window::<M>()]), Pde::UnPresent) {
+            cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: table });
+            cpu.own.tables.fill(&[table], Pte::UnPresent);
+            cpu.own.ghost.update(|g| {
+                g.tables.fill(&[table], PteGhost { defined: true.into(), slot: 0.into() });
+                g.pperm.set([table], FrameUse::Hide { thread: 1.into(), index: window::<M>() });
+            });
+        }
+    };
+    d22_4: "D22.4", |cpu| {
+        // A page that another container pays is mapped for thread 1: nothing else is wrong with it.
+        let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
+        let can = cpu.own.ghost.check(|g| {
+            let lat = g.lat.get([page]);
+            is_table_of_1(g, table) && matches!(g.pperm.get([page]), FrameUse::Alloc) && lat.len == 0 && lat.payer == 9
+        });
+        if can && matches!(cpu.own.tables.get([table, index]), Pte::UnPresent) {
+            cpu.own.tables.set([table, index], Pte::Valid { page, perm: perm::PTU.into() });
+            cpu.own.ghost.update(|g| {
+                g.lat.update([page], |lat| lat.len = 1.into());
+                let entry = ReverseEntry { thread: 1.into(), directory: window::<M>(), index };
+                g.lat_entry.set([page, 0.into()], entry);
+                g.tables.set([table, index], PteGhost { defined: true.into(), slot: 0.into() });
+                g.hp_defined.fill(&[page], Defined { defined: true.into() });
             });
         }
     };
