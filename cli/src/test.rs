@@ -10,7 +10,7 @@ use crate::image::Kind;
 use crate::job::{Boot, Job, Typing};
 use crate::storm::{Storm, What};
 use crate::watch::{Until, Watch};
-use crate::{bench, boots, fuzz_x86, prove, setup};
+use crate::{bench, boots, prove, setup};
 use cargo::cargo_test;
 use sim::run::Checking;
 use std::iter;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, fuzz-x86, bench, programs, storm, shell]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, storm, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -46,7 +46,6 @@ const STEPS: &[Step] = &[
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
     Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
-    Step { key: "fuzz-x86", name: "random programs on QEMU and hosted", run: fuzz },
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
     Step { key: "storm", name: "the invariant on the live kernel", run: storm },
@@ -99,15 +98,6 @@ fn loom() -> Result<Counts, Error> {
 fn try_boots() -> Result<Counts, Error> {
     let verdicts = boots::try_all(|_| true, false, |verdict| println!("  {verdict}"))?;
     Ok(verdicts.iter().map(|verdict| verdict.result.counts()).sum())
-}
-
-/// One boot of random programs, as `cairn fuzz-x86` runs them.
-fn fuzz() -> Result<Counts, Error> {
-    if !Emulator::Qemu.is_there() {
-        println!("  skipped  {}: it is not installed", Emulator::Qemu);
-        return Ok(Counts::SKIPPED);
-    }
-    fuzz_x86::fuzz(fuzz_x86::PROGRAMS, 1, |text| println!("  {text}"))
 }
 
 /// What the bench's JSON has to have.

@@ -5,7 +5,7 @@ use crate::outcome::Outcome;
 use crate::program::Program;
 use abi::Reason;
 use abi::report::End;
-use iced_x86::{Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
 
 /// Prefixes: of operands and segments, `lock`, repetition, REX.
 const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
@@ -25,6 +25,13 @@ pub fn differs(instruction: &Instruction) -> Option<&'static str> {
         }
         Mnemonic::Rdrand | Mnemonic::Rdseed => return Some("random numbers are no two times the same"),
         _ => {}
+    }
+    let aliases =
+        [Code::Test_rm8_imm8_F6r1, Code::Test_rm16_imm16_F7r1, Code::Test_rm32_imm32_F7r1, Code::Test_rm64_imm32_F7r1];
+    if aliases.contains(&instruction.code()) {
+        return Some(
+            "QEMU 7.2 takes the second encoding of `test` with a constant (F6 /1, F7 /1) for an invalid opcode",
+        );
     }
     let kinds = (0..instruction.op_count()).map(|operand| instruction.op_kind(operand));
     for kind in kinds {
