@@ -293,11 +293,12 @@ clauses! {
         }
     };
     d23_3: "D23.3", |cpu| {
-        // The parent is charged for it: nothing is wrong with the sums.
+        // The parent, which has nothing else, is charged for it: nothing is wrong with the sums.
         let parent = cpu.own.ac.get([1.into()]);
-        if parent.usage < parent.quota && cpu.own.proc.get([9.into()]).state == process::VACANT {
-            cpu.own.ac.update([1.into()], |c| c.usage += 1);
-            cpu.own.ac.update([9.into()], |c| c.quota += 1);
+        let has_nothing = parent.nchildren == 1 && parent.usage == 0 && parent.quota > 0;
+        if has_nothing && cpu.own.proc.get([9.into()]).state == process::VACANT {
+            cpu.own.ac.update([1.into()], |c| c.usage = 1.into());
+            cpu.own.ac.update([9.into()], |c| c.quota = 1.into());
         }
     };
     d22_1: "D22.1", |cpu| cpu.own.ghost.update(|g| {
@@ -306,30 +307,25 @@ clauses! {
         }
     });
     d22_2: "D22.2", |cpu| {
-        // One page more is charged and used, and it is no page.
+        // A page is charged and used, and there is none.
         let container = cpu.own.ac.get([1.into()]);
-        if container.usage < container.quota && cpu.own.ghost.check(|g| g.charged.get([1.into()]).pages == 0) {
-            cpu.own.ac.update([1.into()], |c| c.usage += 1);
+        if container.nchildren == 0 && container.usage == 0 && container.quota > 0 {
+            cpu.own.ac.update([1.into()], |c| c.usage = 1.into());
             cpu.own.ghost.update(|g| g.charged.update([1.into()], |c| c.pages = 1.into()));
         }
     };
-    d22_3: "D22.3", |cpu| {
-        // A page that another container pays becomes an empty page table of thread 1.
-        let table: M::Word = FRAME.into();
-        let is_anothers = cpu.own.ghost.check(|g| {
-            let lat = g.lat.get([table]);
-            matches!(g.pperm.get([table]), FrameUse::Alloc) && lat.len == 0 && lat.payer == 9
-        });
-        let has_process = cpu.own.proc.get([1.into()]).state != process::VACANT;
-        if is_anothers && has_process && matches!(cpu.own.dirs.get([1.into(), window::<M>()]), Pde::UnPresent) {
-            cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: table });
-            cpu.own.tables.fill(&[table], Pte::UnPresent);
-            cpu.own.ghost.update(|g| {
-                g.tables.fill(&[table], PteGhost { defined: true.into(), slot: 0.into() });
-                g.pperm.set([table], FrameUse::Hide { thread: 1.into(), index: window::<M>() });
-            });
+    d22_3: "D22.3", |cpu| cpu.own.ghost.update(|g| {
+        // A page table of thread 1 and a page of another container are charged to each other's containers.
+        let (table, page): (M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into());
+        let (of_table, of_page) = (g.lat.get([table]), g.lat.get([page]));
+        let is_anothers = matches!(g.pperm.get([page]), FrameUse::Alloc) && of_page.len == 0 && of_page.payer == 9;
+        if is_table_of_1(g, table) && is_anothers {
+            g.lat.update([table], |lat| (lat.payer, lat.seat) = (of_page.payer, of_page.seat));
+            g.lat.update([page], |lat| (lat.payer, lat.seat) = (of_table.payer, of_table.seat));
+            g.seats.set([of_page.payer, of_page.seat], Seat { frame: table });
+            g.seats.set([of_table.payer, of_table.seat], Seat { frame: page });
         }
-    };
+    });
     d22_4: "D22.4", |cpu| {
         // A page that another container pays is mapped for thread 1: nothing else is wrong with it.
         let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());

@@ -472,6 +472,8 @@ fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + u
         () if is(&["cid", "head", "tail", "thread", "prev"]) => (cur * i128::from(MAX_CHILDREN) + 1, 4),
         // The first positions of a queue: between two others there are threads.
         () if is(&["lo", "hi", "seq"]) => (1, 4),
+        // Each page that is charged is a frame, and each child a thread.
+        () if is(&[":pages", ":usage", ":nchildren"]) => (1, 4),
         // Asleep: who is in a queue has neighbours there.
         () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
         () => (0, 0),
