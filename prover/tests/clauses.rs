@@ -292,13 +292,10 @@ clauses! {
             cpu.own.proc.update([9.into()], |p| p.state = (process::VACANT + 1).into());
         }
     };
-    d23_3: "D23.3", |cpu| {
-        // The parent, which has nothing else, is charged for it: nothing is wrong with the sums.
-        let parent = cpu.own.ac.get([1.into()]);
-        let has_nothing = parent.nchildren == 1 && parent.usage == 0 && parent.quota > 0;
-        if has_nothing && cpu.own.proc.get([9.into()]).state == process::VACANT {
-            cpu.own.ac.update([1.into()], |c| c.usage = 1.into());
-            cpu.own.ac.update([9.into()], |c| c.quota = 1.into());
+    // Who keeps its quota may keep its page tables, which D6.3 says first; a quota from nowhere breaks the sums of H6.9.
+    d23_3: "D23.3" as "D6.3", |cpu| {
+        if cpu.own.proc.get([9.into()]).state == process::GONE && cpu.own.ac.get([9.into()]).quota > 0 {
+            cpu.own.proc.update([9.into()], |p| p.state = process::VACANT.into());
         }
     };
     d22_1: "D22.1", |cpu| cpu.own.ghost.update(|g| {
@@ -307,11 +304,9 @@ clauses! {
         }
     });
     d22_2: "D22.2", |cpu| {
-        // A page is charged and used, and there is none.
-        let container = cpu.own.ac.get([1.into()]);
-        if container.nchildren == 0 && container.usage == 0 && container.quota > 0 {
-            cpu.own.ac.update([1.into()], |c| c.usage = 1.into());
-            cpu.own.ghost.update(|g| g.charged.update([1.into()], |c| c.pages = 1.into()));
+        // D10 says nothing of the charges of a container that is not in use.
+        if !cpu.own.ac.get([FAR.into()]).used.holds() {
+            cpu.own.ghost.update(|g| g.charged.update([FAR.into()], |c| c.pages = 1.into()));
         }
     };
     d22_3: "D22.3", |cpu| cpu.own.ghost.update(|g| {
