@@ -306,7 +306,10 @@ clauses! {
     d22_2: "D22.2", |cpu| {
         // D10 says nothing of the charges of a container that is not in use.
         if !cpu.own.ac.get([FAR.into()]).used.holds() {
-            cpu.own.ghost.update(|g| g.charged.update([FAR.into()], |c| c.pages = 1.into()));
+            cpu.own.ghost.update(|g| {
+                g.charged.update([FAR.into()], |c| c.pages = 1.into());
+                g.seats.set([FAR.into(), 0.into()], Seat { frame: FRAME.into() });
+            });
         }
     };
     d22_3: "D22.3", |cpu| cpu.own.ghost.update(|g| {
@@ -314,7 +317,7 @@ clauses! {
         let (table, page): (M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into());
         let (of_table, of_page) = (g.lat.get([table]), g.lat.get([page]));
         let is_anothers = matches!(g.pperm.get([page]), FrameUse::Alloc) && of_page.len == 0 && of_page.payer == 9;
-        if is_table_of_1(g, table) && is_anothers {
+        if is_table_of_1(g, table) && of_table.seat == 0 && is_anothers && of_page.seat == 0 {
             g.lat.update([table], |lat| (lat.payer, lat.seat) = (of_page.payer, of_page.seat));
             g.lat.update([page], |lat| (lat.payer, lat.seat) = (of_table.payer, of_table.seat));
             g.seats.set([of_page.payer, of_page.seat], Seat { frame: table });
