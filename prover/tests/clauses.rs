@@ -292,12 +292,10 @@ clauses! {
             cpu.own.proc.update([9.into()], |p| p.state = (process::VACANT + 1).into());
         }
     };
-    d23_3: "D23.3", |cpu| {
-        // The parent is charged for it: nothing is wrong with the sums.
-        let parent = cpu.own.ac.get([1.into()]);
-        if parent.usage < parent.quota && cpu.own.proc.get([9.into()]).state == process::VACANT {
-            cpu.own.ac.update([1.into()], |c| c.usage += 1);
-            cpu.own.ac.update([9.into()], |c| c.quota += 1);
+    // Who keeps its quota may keep its page tables, which D6.3 says first; a quota from nowhere breaks the sums of H6.9.
+    d23_3: "D23.3" as "D6.3", |cpu| {
+        if cpu.own.proc.get([9.into()]).state == process::GONE && cpu.own.ac.get([9.into()]).quota > 0 {
+            cpu.own.proc.update([9.into()], |p| p.state = process::VACANT.into());
         }
     };
     d22_1: "D22.1", |cpu| cpu.own.ghost.update(|g| {
@@ -306,30 +304,26 @@ clauses! {
         }
     });
     d22_2: "D22.2", |cpu| {
-        // One page more is charged and used, and it is no page.
-        let container = cpu.own.ac.get([1.into()]);
-        if container.usage < container.quota && cpu.own.ghost.check(|g| g.charged.get([1.into()]).pages == 0) {
-            cpu.own.ac.update([1.into()], |c| c.usage += 1);
-            cpu.own.ghost.update(|g| g.charged.update([1.into()], |c| c.pages = 1.into()));
-        }
-    };
-    d22_3: "D22.3", |cpu| {
-        // A page that another container pays becomes an empty page table of thread 1.
-        let table: M::Word = FRAME.into();
-        let is_anothers = cpu.own.ghost.check(|g| {
-            let lat = g.lat.get([table]);
-            matches!(g.pperm.get([table]), FrameUse::Alloc) && lat.len == 0 && lat.payer == 9
-        });
-        let has_process = cpu.own.proc.get([1.into()]).state != process::VACANT;
-        if is_anothers && has_process && matches!(cpu.own.dirs.get([1.into(), window::<M>()]), Pde::UnPresent) {
-            cpu.own.dirs.set([1.into(), window::<M>()], Pde::Table { frame: table });
-            cpu.own.tables.fill(&[table], Pte::UnPresent);
+        // D10 says nothing of the charges of a container that is not in use.
+        if !cpu.own.ac.get([FAR.into()]).used.holds() {
             cpu.own.ghost.update(|g| {
-                g.tables.fill(&[table], PteGhost { defined: true.into(), slot: 0.into() });
-                g.pperm.set([table], FrameUse::Hide { thread: 1.into(), index: window::<M>() });
+                g.charged.update([FAR.into()], |c| c.pages = 1.into());
+                g.seats.set([FAR.into(), 0.into()], Seat { frame: FRAME.into() });
             });
         }
     };
+    d22_3: "D22.3", |cpu| cpu.own.ghost.update(|g| {
+        // A page table of thread 1 and a page of another container are charged to each other's containers.
+        let (table, page): (M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into());
+        let (of_table, of_page) = (g.lat.get([table]), g.lat.get([page]));
+        let is_anothers = matches!(g.pperm.get([page]), FrameUse::Alloc) && of_page.len == 0 && of_page.payer == 9;
+        if is_table_of_1(g, table) && of_table.seat == 0 && is_anothers && of_page.seat == 0 {
+            g.lat.update([table], |lat| (lat.payer, lat.seat) = (of_page.payer, of_page.seat));
+            g.lat.update([page], |lat| (lat.payer, lat.seat) = (of_table.payer, of_table.seat));
+            g.seats.set([of_page.payer, of_page.seat], Seat { frame: table });
+            g.seats.set([of_table.payer, of_table.seat], Seat { frame: page });
+        }
+    });
     d22_4: "D22.4", |cpu| {
         // A page that another container pays is mapped for thread 1: nothing else is wrong with it.
         let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());

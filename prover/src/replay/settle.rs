@@ -474,8 +474,9 @@ fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + u
         () if is(&["lo", "hi", "seq"]) => (1, 4),
         // Charged to the running thread: each charge of another needs a frame of its own.
         () if is(&[":payer"]) => (cur, 1),
-        // Few frames on an account: each needs a seat, and each seat a frame.
-        () if is(&[":pages", ":usage", ":seat"]) => (0, 6),
+        // Each page that is charged is a frame with a seat, and each child a thread.
+        () if is(&[":pages", ":usage", ":nchildren"]) => (1, 4),
+        () if is(&[":seat"]) => (0, 4),
         // Asleep: who is in a queue has neighbours there.
         () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
         () => (0, 0),
