@@ -86,7 +86,7 @@ pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts
     Ok(Counts { passed: alike, failed: different, ..Counts::default() })
 }
 
-/// Does it.
+/// Runs the programs that were asked for; the exit status is 0 if none of them differs.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if !Emulator::Qemu.is_there() {
         return Err(Error::NotInstalled(Emulator::Qemu));

@@ -69,7 +69,7 @@ fn is_canonical(address: u64) -> bool {
     (address as i64) << 16 >> 16 == address as i64
 }
 
-/// Whether the first instruction of some bytes has a `lock` prefix.
+/// Whether there is a `lock` prefix: before the first instruction, which may be none that can be decoded, or before a later one.
 fn is_locked(bytes: &[u8]) -> bool {
     let prefixes = bytes.iter().take_while(|byte| PREFIXES.contains(byte) || (0x40..0x50).contains(*byte));
     let mut prefixes = prefixes.copied();
