@@ -12,7 +12,7 @@ pub enum Command<'a> {
     Help,
     /// `ps`: the threads.
     Ps,
-    /// `run PROGRAM [QUOTA] [&]`: starts a program.
+    /// `run [-q PAGES] PROGRAM [&]`: starts a program.
     Run {
         /// Its name.
         name: &'a str,
@@ -20,6 +20,23 @@ pub enum Command<'a> {
         quota: Option<u32>,
         /// Whether the shell goes on at once.
         background: bool,
+    },
+    /// `kill THREAD`: ends a program of the background.
+    Kill {
+        /// Its thread number.
+        thread: u32,
+    },
+    /// `wait [THREAD]`: waits for programs of the background.
+    Wait {
+        /// The thread number of one; all of them where nothing is said.
+        thread: Option<u32>,
+    },
+    /// `repeat COUNT COMMAND`: obeys a command so many times.
+    Repeat {
+        /// How often.
+        count: u32,
+        /// The command: a line of its own.
+        line: &'a str,
     },
     /// `send CHANNEL WORD…`: sends a message.
     Send {
@@ -47,7 +64,10 @@ pub enum Command<'a> {
 pub const HELP: &[(&str, &str)] = &[
     ("help", "this list"),
     ("ps", "the threads of this CPU"),
-    ("run PROGRAM [QUOTA] [&]", "starts a program and waits for its end, unless & says not to"),
+    ("run [-q PAGES] PROGRAM [&]", "starts a program and waits for its end, unless & says not to; Ctrl-C kills it"),
+    ("kill THREAD", "ends a program of the background and all that descend from it"),
+    ("wait [THREAD]", "waits for the end of a program of the background, or of all; Ctrl-C stops the waiting"),
+    ("repeat COUNT COMMAND", "obeys a command so many times, or until Ctrl-C"),
     ("send CHANNEL WORD...", "sends a message of these numbers, as soon as there is room"),
     ("recv CHANNEL", "receives a message, if there is one"),
     ("quota", "the quotas of this CPU, as a tree"),
@@ -106,16 +126,24 @@ impl<'a> Command<'a> {
             "help" => Command::Help,
             "ps" => Command::Ps,
             "run" => {
-                let name = word("program's name")?;
-                let mut next = words.next();
-                let quota = next.filter(|&word| word != "&").map(number).transpose()?;
-                if quota.is_some() {
-                    next = words.next();
+                let mut name = word("program's name")?;
+                let mut quota = None;
+                if name == "-q" {
+                    quota = Some(number(word("number of pages")?)?);
+                    name = word("program's name")?;
                 }
-                match next {
+                match words.next() {
                     Some(excess) if excess != "&" => return Err(Problem::Excess(excess)),
-                    _ => Command::Run { name, quota, background: next.is_some() },
+                    next => Command::Run { name, quota, background: next.is_some() },
                 }
+            }
+            "kill" => Command::Kill { thread: number(word("thread's number")?)? },
+            "wait" => Command::Wait { thread: words.next().map(number).transpose()? },
+            "repeat" => {
+                let count = number(word("count")?)?;
+                word("command")?;
+                let (_, line) = rest.trim_start().split_once(' ').unwrap_or_default();
+                return Ok(Some(Command::Repeat { count, line }));
             }
             "send" => {
                 let channel = number(word("channel's number")?)?;
@@ -170,9 +198,14 @@ mod tests {
         assert_eq!(Command::parse("  "), Ok(None));
         assert_eq!(Command::parse(" ps "), Ok(Some(Command::Ps)));
         assert_eq!(Command::parse("run hello"), run("hello", None, false));
-        assert_eq!(Command::parse("run  hello 48"), run("hello", Some(48), false));
+        assert_eq!(Command::parse("run  -q 48 hello"), run("hello", Some(48), false));
         assert_eq!(Command::parse("run hello &"), run("hello", None, true));
-        assert_eq!(Command::parse("run hello 0x30 &"), run("hello", Some(48), true));
+        assert_eq!(Command::parse("run -q 0x30 hello &"), run("hello", Some(48), true));
+        assert_eq!(Command::parse("kill 73"), Ok(Some(Command::Kill { thread: 73 })));
+        assert_eq!(Command::parse("wait"), Ok(Some(Command::Wait { thread: None })));
+        assert_eq!(Command::parse("wait 73"), Ok(Some(Command::Wait { thread: Some(73) })));
+        let repeat = Command::Repeat { count: 3, line: "run hello &" };
+        assert_eq!(Command::parse("repeat  3 run hello & "), Ok(Some(repeat)));
         assert_eq!(Command::parse("recv 7"), Ok(Some(Command::Recv { channel: 7 })));
         for (line, expected) in [("send 7", &[][..]), ("send  7  1 0xff 3 ", &[1, 255, 3])] {
             let Ok(Some(Command::Send { channel: 7, words })) = Command::parse(line) else { panic!("{line}") };
@@ -184,9 +217,16 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(Command::parse("rum hello"), Err(Problem::Unknown("rum")));
         assert_eq!(Command::parse("run"), Err(Problem::Missing("program's name")));
-        assert_eq!(Command::parse("run hello x"), Err(Problem::NotANumber("x")));
-        assert_eq!(Command::parse("run hello 1 2"), Err(Problem::Excess("2")));
+        assert_eq!(Command::parse("run -q x hello"), Err(Problem::NotANumber("x")));
+        assert_eq!(Command::parse("run -q 1"), Err(Problem::Missing("program's name")));
+        assert_eq!(Command::parse("run -q"), Err(Problem::Missing("number of pages")));
+        assert_eq!(Command::parse("run hello 2"), Err(Problem::Excess("2")));
         assert_eq!(Command::parse("run hello & &"), Err(Problem::Excess("&")));
+        assert_eq!(Command::parse("kill"), Err(Problem::Missing("thread's number")));
+        assert_eq!(Command::parse("wait for"), Err(Problem::NotANumber("for")));
+        assert_eq!(Command::parse("wait 1 2"), Err(Problem::Excess("2")));
+        assert_eq!(Command::parse("repeat ps"), Err(Problem::NotANumber("ps")));
+        assert_eq!(Command::parse("repeat 3"), Err(Problem::Missing("command")));
         assert_eq!(Command::parse("send 7 1 -1"), Err(Problem::NotANumber("-1")));
         assert_eq!(Command::parse("send 4294967296"), Err(Problem::NotANumber("4294967296")));
         assert_eq!(Command::parse("recv"), Err(Problem::Missing("channel's number")));

@@ -34,7 +34,6 @@
 pub mod command;
 pub mod heap;
 pub mod image;
-pub mod launcher;
 pub mod line;
 pub mod random;
 
