@@ -8,26 +8,34 @@ const RETURN: &str = "\r";
 const SESSION: &[(&str, &[&str])] = &[
     // What is typed at once is interrupted at the first chance: these come before whatever runs in the foreground to its end.
     ("run spin\r\x03", &["^C", "(spin) killed", "spin (73) was killed"]),
-    // It has children, which wait for messages, and waits for them: its quota says so.
-    ("run -q 2080 reuse\r\x03", &["^C", "(reuse) killed", "reuse (73) was killed"]),
+    // It has children, which wait for messages, and waits for them.
+    ("run -q 2048 reuse waits\r\x03", &["^C", "(reuse) killed", "reuse (73) was killed"]),
     ("repeat 9 wait\r\x03", &["^C"]),
-    ("help", &["run [-q PAGES] PROGRAM [&]", "halt "]),
+    ("help", &["run [-q PAGES] PROGRAM [ARGUMENT...] [&]", "halt "]),
     ("nonsense", &["there is no command `nonsense`; try help"]),
     ("run nonsense", &["refused: there is no such program"]),
-    // 48 pages are what tells it that it is on CPU 0.
-    ("run -q 48 hello", &["hello from CPU 0", "(hello) exited with status 0", "hello (73) exited with status 0"]),
+    (
+        "run hello a  b&",
+        &[
+            "hello from CPU 0",
+            "I was told `a`",
+            "I was told `b&`",
+            "hello 0: e is about",
+            "hello (73) exited with status 0",
+        ],
+    ),
     // The line before again.
-    ("\x1B[A", &["run -q 48 hello", "hello from CPU 0", "hello (73) exited with status 0"]),
+    ("\x1B[A", &["run hello a  b&", "hello from CPU 0", "hello (73) exited with status 0"]),
     ("run -q 1 hello", &["refused: no quota, no child or no thread number is left"]),
     ("run spin &", &["thread 73 runs spin"]),
-    ("run -q 2080 reuse &", &["thread 74 runs reuse"]),
+    ("run -q 2048 reuse waits &", &["thread 74 runs reuse"]),
     ("run -q 48 counter &", &["thread 75 runs counter"]),
     ("wait 75", &["counter 0.0: turn 5", "counter (75) exited with status 0"]),
     ("ps", &["THREAD", "1   0 (main) ", "9   0 shell        running ", "73   0 spin ", "74   0 reuse        waiting "]),
     // Of which a part is rubbed out.
     (
         "quotas\x08",
-        &["1 (main): ", "  9 shell: ", "    73 spin: ", "    74 reuse: ", "      593 reuse: ", " of 2080 pages"],
+        &["1 (main): ", "  9 shell: ", "    73 spin: ", "    74 reuse: ", "      593 reuse: ", " of 2048 pages"],
     ),
     ("kill 7", &["refused: there is no such program"]),
     ("kill 73", &[]),

@@ -122,9 +122,9 @@ fn what_a_program_prints_is_not_taken_for_the_kernels() {
 #[test]
 fn a_storm_abates() {
     let built = build();
-    // For two CPUs, on the first and on the second: 8 workers each, which their launchers leave alone.
-    let (report, console) =
-        show(Config { checking: Checking::AtEnd, ..config(&built, "0 storm 12289\n1 storm 12297", 2) });
+    // On each of two CPUs 8 workers, and who starts them.
+    let list = "0 storm 12288 launch 2\n1 storm 12288 launch 2";
+    let (report, console) = show(Config { checking: Checking::AtEnd, ..config(&built, list, 2) });
     assert_eq!(report.end, End::PowerOff, "{console}");
     assert_eq!(report.programs.len(), 18);
     assert!(report.programs.iter().all(|program| program.end == abi::report::End::Exited { status: 0 }), "{console}");
@@ -135,7 +135,7 @@ fn random_calls_are_obeyed_or_refused() {
     let built = build();
     let limit = Limit { work: Some(4_000_000), until: None };
     for seed in 0..3 {
-        let list = format!("0 fuzz {}\n1 fuzz {}", 8192 + 10 * seed, 8193 + 10 * seed);
+        let list = format!("0 fuzz 8192 root {}\n1 fuzz 8192 root {}", 10 * seed, 1 + 10 * seed);
         let config = Config { limit, checking: Checking::Every(500), ..config(&built, &list, 2) };
         let (report, console) = show(config);
         // Those that wait for messages which nobody sends go on waiting.

@@ -63,7 +63,7 @@ fn eight_programs_at_a_time_and_no_more() {
 
 #[test]
 fn an_interrupt_stops_waiting_and_repeating_but_nothing_in_the_background() {
-    let script = "run spin &\rwait 73\r\x03repeat 9 run -q 2080 reuse\r\x03ps\rkill 73\rwait\rhalt\r";
+    let script = "run spin &\rwait 73\r\x03repeat 9 run -q 2048 reuse waits\r\x03ps\rkill 73\rwait\rhalt\r";
     let (report, console) = typed(script, 1, Checking::Never);
     assert_eq!(report.end, End::PowerOff, "{console}");
     assert_eq!(console.matches("reuse (74) was killed\n").count(), 1, "{console}");

@@ -1,5 +1,6 @@
 //! What can be said to the shell.
 
+use abi::boot::Words;
 use core::fmt;
 
 /// What the shell prints when it waits for a line.
@@ -12,10 +13,12 @@ pub enum Command<'a> {
     Help,
     /// `ps`: the threads.
     Ps,
-    /// `run [-q PAGES] PROGRAM [&]`: starts a program.
+    /// `run [-q PAGES] PROGRAM [ARGUMENT...] [&]`: starts a program.
     Run {
         /// Its name.
         name: &'a str,
+        /// Its arguments.
+        arguments: Words<'a>,
         /// Pages that it gets, if that is said.
         quota: Option<u32>,
         /// Whether the shell goes on at once.
@@ -43,7 +46,7 @@ pub enum Command<'a> {
         /// The channel.
         channel: u32,
         /// The words of the message: numbers all.
-        words: Words<'a>,
+        words: Numbers<'a>,
     },
     /// `recv CHANNEL`: receives a message, if there is one.
     Recv {
@@ -64,7 +67,10 @@ pub enum Command<'a> {
 pub const HELP: &[(&str, &str)] = &[
     ("help", "this list"),
     ("ps", "the threads of this CPU"),
-    ("run [-q PAGES] PROGRAM [&]", "starts a program and waits for its end, unless & says not to; Ctrl-C kills it"),
+    (
+        "run [-q PAGES] PROGRAM [ARGUMENT...] [&]",
+        "starts a program and waits for its end, unless & says not to; Ctrl-C kills it",
+    ),
     ("kill THREAD", "ends a program of the background and all that descend from it"),
     ("wait [THREAD]", "waits for the end of a program of the background, or of all; Ctrl-C stops the waiting"),
     ("repeat COUNT COMMAND", "obeys a command so many times, or until Ctrl-C"),
@@ -78,12 +84,12 @@ pub const HELP: &[(&str, &str)] = &[
 
 /// Numbers, separated by spaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Words<'a>(&'a str);
+pub struct Numbers<'a>(Words<'a>);
 
-impl Words<'_> {
+impl Numbers<'_> {
     /// The numbers.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        self.0.split_ascii_whitespace().filter_map(|word| number(word).ok())
+        self.0.iter().filter_map(|word| number(word).ok())
     }
 }
 
@@ -126,30 +132,32 @@ impl<'a> Command<'a> {
             "help" => Command::Help,
             "ps" => Command::Ps,
             "run" => {
-                let mut name = word("program's name")?;
+                let (mut name, mut rest) = first_of(rest);
                 let mut quota = None;
                 if name == "-q" {
-                    quota = Some(number(word("number of pages")?)?);
-                    name = word("program's name")?;
+                    let (pages, after) = first_of(rest);
+                    let pages = if pages.is_empty() { Err(Problem::Missing("number of pages")) } else { number(pages) };
+                    quota = Some(pages?);
+                    (name, rest) = first_of(after);
                 }
-                match words.next() {
-                    Some(excess) if excess != "&" => return Err(Problem::Excess(excess)),
-                    next => Command::Run { name, quota, background: next.is_some() },
+                if name.is_empty() {
+                    return Err(Problem::Missing("program's name"));
                 }
+                let before = rest.strip_suffix('&').filter(|before| before.is_empty() || before.ends_with(' '));
+                let arguments = Words::of(before.unwrap_or(rest));
+                return Ok(Some(Command::Run { name, arguments, quota, background: before.is_some() }));
             }
             "kill" => Command::Kill { thread: number(word("thread's number")?)? },
             "wait" => Command::Wait { thread: words.next().map(number).transpose()? },
             "repeat" => {
                 let count = number(word("count")?)?;
                 word("command")?;
-                let (_, line) = rest.trim_start().split_once(' ').unwrap_or_default();
-                return Ok(Some(Command::Repeat { count, line }));
+                return Ok(Some(Command::Repeat { count, line: first_of(rest).1 }));
             }
             "send" => {
                 let channel = number(word("channel's number")?)?;
-                let rest = rest.trim_start().split_once(' ').map_or("", |(_, rest)| rest);
                 words.by_ref().try_for_each(|word| number(word).map(drop))?;
-                Command::Send { channel, words: Words(rest) }
+                Command::Send { channel, words: Numbers(Words::of(first_of(rest).1)) }
             }
             "recv" => Command::Recv { channel: number(word("channel's number")?)? },
             "quota" => Command::Quota,
@@ -165,6 +173,12 @@ impl<'a> Command<'a> {
     }
 }
 
+/// The first word of a text, and what follows it.
+fn first_of(text: &str) -> (&str, &str) {
+    let (first, rest) = text.trim_start().split_once(' ').unwrap_or((text.trim_start(), ""));
+    (first, rest.trim_start())
+}
+
 /// Reads a number.
 fn number(word: &str) -> Result<u32, Problem<'_>> {
     let number = match word.strip_prefix("0x") {
@@ -177,12 +191,25 @@ fn number(word: &str) -> Result<u32, Problem<'_>> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Command, HELP, Problem};
+    use super::{Command, HELP, Problem, Words};
     use std::string::ToString;
     use std::vec::Vec;
 
     fn run<'a>(name: &'a str, quota: Option<u32>, background: bool) -> Result<Option<Command<'a>>, Problem<'a>> {
-        Ok(Some(Command::Run { name, quota, background }))
+        Ok(Some(Command::Run { name, arguments: Words::default(), quota, background }))
+    }
+
+    #[test]
+    fn a_program_gets_the_words_behind_its_name() {
+        for (line, expected, is_background) in [
+            ("run hello a  b& c", &["a", "b&", "c"][..], false),
+            ("run -q 9 hello -q 7 &", &["-q", "7"], true),
+            ("run hello & &", &["&"], true),
+            ("run hello x&", &["x&"], false),
+        ] {
+            let Ok(Some(Command::Run { arguments, background, .. })) = Command::parse(line) else { panic!("{line}") };
+            assert!(arguments.iter().eq(expected.iter().copied()) && background == is_background, "{line}");
+        }
     }
 
     #[test]
@@ -220,8 +247,6 @@ mod tests {
         assert_eq!(Command::parse("run -q x hello"), Err(Problem::NotANumber("x")));
         assert_eq!(Command::parse("run -q 1"), Err(Problem::Missing("program's name")));
         assert_eq!(Command::parse("run -q"), Err(Problem::Missing("number of pages")));
-        assert_eq!(Command::parse("run hello 2"), Err(Problem::Excess("2")));
-        assert_eq!(Command::parse("run hello & &"), Err(Problem::Excess("&")));
         assert_eq!(Command::parse("kill"), Err(Problem::Missing("thread's number")));
         assert_eq!(Command::parse("wait for"), Err(Problem::NotANumber("for")));
         assert_eq!(Command::parse("wait 1 2"), Err(Problem::Excess("2")));

@@ -1,9 +1,11 @@
 //! The programs that this shell has started and not waited for.
 
 use crate::keys::Keys;
+use abi::boot::Words;
 use abi::{CHILDREN, Cause, Error};
+use user::line::LONGEST;
 use user::sys::{self, Ended};
-use user::{image, println};
+use user::{args, image, println};
 
 /// A program that was started and not waited for.
 #[derive(Clone, Copy)]
@@ -33,11 +35,13 @@ impl Jobs {
     /// Starts a program, and returns its thread number.
     ///
     /// # Errors
-    /// Those of [`sys::spawn`], and [`Error::InvalId`] if there is no such program.
-    pub fn start(&mut self, name: &str, quota: u32) -> Result<u32, Error> {
+    /// Those of [`args::spawn`], and [`Error::InvalId`] if there is no such program.
+    pub fn start(&mut self, name: &str, quota: u32, arguments: Words) -> Result<u32, Error> {
         let image = image::number(name).ok_or(Error::InvalId)?;
         let slot = self.0.iter_mut().find(|slot| slot.is_none()).ok_or(Error::Mem)?;
-        let thread = sys::spawn(image, quota)?;
+        let mut all = [""; LONGEST / 2];
+        let count = all.iter_mut().zip(arguments.iter()).map(|(to, argument)| *to = argument).count();
+        let thread = args::spawn(image, quota, &all[..count])?;
         *slot = Some(Job { thread, name: image::NAMES[image as usize] });
         Ok(thread)
     }

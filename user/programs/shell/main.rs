@@ -15,7 +15,7 @@ use abi::Error;
 use jobs::{Jobs, Waited};
 use keys::Keys;
 use user::channel::{Channel, WORDS};
-use user::command::{Command, HELP, PROMPT, Words};
+use user::command::{Command, HELP, Numbers, PROMPT};
 use user::line::{Editor, Typed};
 use user::{print, println, program, sys};
 
@@ -85,13 +85,13 @@ impl Shell {
             }
         };
         match command {
-            Command::Help => HELP.iter().for_each(|(usage, about)| println!("{usage:<26} {about}")),
+            Command::Help => HELP.iter().for_each(|(usage, about)| println!("{usage:<42} {about}")),
             Command::Ps => tables::threads()?,
             Command::Quota => tables::quotas()?,
             Command::Mem => tables::memory()?,
             Command::Uptime => sys::uptime().map(|ms| println!("up {}.{:03} s", ms / 1000, ms % 1000))?,
-            Command::Run { name, quota, background } => {
-                let thread = self.jobs.start(name, quota.unwrap_or(QUOTA))?;
+            Command::Run { name, arguments, quota, background } => {
+                let thread = self.jobs.start(name, quota.unwrap_or(QUOTA), arguments)?;
                 if background {
                     println!("thread {thread} runs {name}");
                 } else {
@@ -163,7 +163,7 @@ fn reason(error: Error) -> &'static str {
 }
 
 /// Sends a message.
-fn send(channel: &mut Channel, words: Words) -> Result<(), Error> {
+fn send(channel: &mut Channel, words: Numbers) -> Result<(), Error> {
     let mut message = [0; WORDS];
     let mut count = 0;
     for (to, word) in message.iter_mut().zip(words.iter()) {

@@ -1,7 +1,7 @@
 //! What there is on this CPU.
 
-use abi::{CHILDREN, Error, THREADS, ThreadState, child, parent};
-use user::sys::{ThreadInfo, thread_info};
+use abi::{CHILDREN, Error, THREADS, ThreadState, child, main_thread};
+use user::sys::{ThreadInfo, thread_info, who_am_i};
 use user::{image, println};
 
 /// The threads of this CPU, by number.
@@ -15,18 +15,9 @@ fn process(thread: u32) -> Option<ThreadInfo> {
     thread_info(thread).ok().filter(|info| info.state != ThreadState::Ended || info.quota > 0)
 }
 
-/// The thread that asks.
-fn me() -> Result<(u32, ThreadInfo), Error> {
-    all().find(|(_, info)| info.state == ThreadState::Running).ok_or(Error::InvalId)
-}
-
 /// The main thread of this CPU, from which all others descend.
 fn root() -> Result<u32, Error> {
-    let (mut thread, _) = me()?;
-    while let Some(parent) = parent(thread) {
-        thread = parent;
-    }
-    Ok(thread)
+    Ok(main_thread(who_am_i()?.cpu))
 }
 
 /// The name of what a thread runs.
@@ -92,7 +83,7 @@ pub fn memory() -> Result<(), Error> {
     let ThreadInfo { quota, usage, .. } = thread_info(root)?;
     let free = quota - usage;
     println!("CPU {}: {quota} pages of 4 KiB, {usage} of them given to programs, {free} free", root - 1);
-    let (_, ThreadInfo { quota, usage, .. }) = me()?;
+    let ThreadInfo { quota, usage, .. } = thread_info(who_am_i()?.thread)?;
     println!("shell: {quota} of them, {usage} used, {} free for programs that it starts", quota - usage);
     Ok(())
 }
