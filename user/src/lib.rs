@@ -47,6 +47,8 @@ pub mod console;
 #[cfg(target_arch = "x86_64")]
 pub mod memory;
 #[cfg(target_arch = "x86_64")]
+pub mod poison;
+#[cfg(target_arch = "x86_64")]
 pub mod sync;
 #[cfg(target_arch = "x86_64")]
 pub mod sys;
