@@ -81,7 +81,7 @@ fn interpret(case: &Case, scratch: &mut Scratch) -> Option<(Registers, Outcome)>
         Ok(Step::SystemCall) => panic!("system calls are excluded"),
         Err(Trap::DivideError) => Outcome::Signal(libc::SIGFPE),
         Err(Trap::InvalidOpcode) => Outcome::Signal(libc::SIGILL),
-        Err(Trap::GeneralProtection | Trap::Fault(_)) => Outcome::Signal(libc::SIGSEGV),
+        Err(Trap::GeneralProtection | Trap::BadSelector(_) | Trap::Fault(_)) => Outcome::Signal(libc::SIGSEGV),
         Err(Trap::StackFault) => Outcome::Signal(libc::SIGBUS),
         Err(Trap::Unimplemented { .. }) => return None,
         Err(trap) => panic!("{trap:?}"),
