@@ -67,7 +67,8 @@ fn a_stopped_program_is_explained() {
     assert!(lines[1].starts_with("cairn:   rax 0x") && lines[4].starts_with("cairn:   r12 0x"), "{lines:#?}");
     assert!(lines[5].starts_with("cairn:   rflags 0x") && lines[5].ends_with(" pages used"), "{}", lines[5]);
     assert!(lines[6].starts_with("cairn:   in ") && lines[6].contains("::"), "{}", lines[6]);
-    assert!(lines[7].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[7]);
+    assert!(lines[7].starts_with("cairn:   called from wild::act+0x"), "{}", lines[7]);
+    assert!(lines[8].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[8]);
 }
 
 #[test]
