@@ -1,16 +1,40 @@
 //! The boot list, `boot.txt` of the boot archive: what each CPU's main thread starts, in this order.
 //!
-//! A line says `CPU IMAGE QUOTA`, separated by spaces or tabs: a CPU's number, a program's name, and the
-//! number of pages that the program may use. Empty lines and everything from a `#` on are ignored.
+//! A line says `CPU IMAGE QUOTA ARGUMENT...`, separated by spaces or tabs: a CPU's number, a program's name, the
+//! number of pages that the program may use, and the program's [arguments](crate::arguments), if it has any. Empty lines and
+//! everything from a `#` on are ignored.
 //!
 //! ```
-//! let list = "# CPU IMAGE QUOTA\n0 hello 40\n1 hello 42 # the second\n";
+//! let list = "# CPU IMAGE QUOTA ARGUMENT...\n0 hello 40\n1 hello 42 kindly # the second\n";
 //! let starts: Result<Vec<_>, _> = abi::boot::parse(list).collect();
 //! let starts = starts.unwrap();
 //! assert_eq!((starts[1].cpu, starts[1].image, starts[1].quota), (1, "hello", 42));
+//! assert!(starts[1].arguments.iter().eq(["kindly"]));
 //! ```
 
+use crate::arguments::{self, TooLong};
 use core::fmt;
+
+/// The arguments of a line: words.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Words<'a>(&'a str);
+
+impl<'a> Words<'a> {
+    /// The words of a text: whatever spaces and tabs separate.
+    pub const fn of(text: &'a str) -> Words<'a> {
+        Words(text)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// The words, first to last.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> + Clone {
+        self.0.split_ascii_whitespace()
+    }
+}
 
 /// One line of the boot list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,6 +45,8 @@ pub struct Start<'a> {
     pub image: &'a str,
     /// Pages that the program gets.
     pub quota: u32,
+    /// Its arguments.
+    pub arguments: Words<'a>,
     /// Number of the line, from 1, for messages.
     pub line: u32,
 }
@@ -41,8 +67,8 @@ pub enum Problem<'a> {
     Missing(Field),
     /// A word that should be a number from 0 to 2^32-1.
     NotANumber(Field, &'a str),
-    /// A word after the third.
-    Excess(&'a str),
+    /// The arguments do not fit on a page.
+    Arguments(TooLong),
 }
 
 /// The words of a line.
@@ -72,9 +98,9 @@ impl fmt::Display for Error<'_> {
         match self.problem {
             Problem::Missing(field) => write!(formatter, "the {field} is missing")?,
             Problem::NotANumber(field, word) => write!(formatter, "the {field} '{word}' is not a number")?,
-            Problem::Excess(word) => write!(formatter, "'{word}' is one word too many")?,
+            Problem::Arguments(problem) => write!(formatter, "{problem}")?,
         }
-        formatter.write_str("; a line is CPU IMAGE QUOTA")
+        formatter.write_str("; a line is CPU IMAGE QUOTA ARGUMENT...")
     }
 }
 
@@ -83,23 +109,28 @@ impl core::error::Error for Error<'_> {}
 /// Reads a boot list, line by line.
 pub fn parse(list: &str) -> impl Iterator<Item = Result<Start<'_>, Error<'_>>> {
     (1..).zip(list.lines()).filter_map(|(line, text)| {
-        let text = text.split('#').next().unwrap_or_default();
-        let mut words = text.split_ascii_whitespace().peekable();
-        words.peek()?;
-        Some(start(line, words).map_err(|problem| Error { line, problem }))
+        let text = text.split('#').next().unwrap_or_default().trim_ascii();
+        if text.is_empty() {
+            return None;
+        }
+        Some(start(line, text).map_err(|problem| Error { line, problem }))
     })
 }
 
-/// Reads the words of one line.
-fn start<'a>(line: u32, mut words: impl Iterator<Item = &'a str>) -> Result<Start<'a>, Problem<'a>> {
-    let mut word = |field| words.next().ok_or(Problem::Missing(field));
+/// Reads one line, which is not empty.
+fn start(line: u32, text: &str) -> Result<Start<'_>, Problem<'_>> {
+    let mut rest = text;
+    let mut word = |field| {
+        let (word, after) = rest.split_once([' ', '\t']).unwrap_or((rest, ""));
+        rest = after.trim_ascii_start();
+        if word.is_empty() { Err(Problem::Missing(field)) } else { Ok(word) }
+    };
     let cpu = number(Field::Cpu, word(Field::Cpu)?)?;
     let image = word(Field::Image)?;
     let quota = number(Field::Quota, word(Field::Quota)?)?;
-    match words.next() {
-        None => Ok(Start { cpu, image, quota, line }),
-        Some(excess) => Err(Problem::Excess(excess)),
-    }
+    let arguments = Words(rest);
+    arguments::write(arguments.iter(), |_, _| ()).map_err(Problem::Arguments)?;
+    Ok(Start { cpu, image, quota, arguments, line })
 }
 
 /// Reads a decimal number.
@@ -110,7 +141,7 @@ fn number(field: Field, word: &str) -> Result<u32, Problem<'_>> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Error, Field, Problem, Start, parse};
+    use super::{Error, Field, Problem, Start, TooLong, Words, parse};
     use std::string::ToString;
     use std::vec::Vec;
 
@@ -120,12 +151,15 @@ mod tests {
 
     #[test]
     fn lines_comments_and_blanks() {
-        let list = "# a list\n\n0 hello 40\r\n  7\ttree  4294967295 # all\n";
+        let list = "# a list\n\n0 hello 40\r\n  7\ttree  4294967295 # all\n1 a 2 b  c\td # e\n";
+        let none = Words::default();
         let expected = [
-            Start { cpu: 0, image: "hello", quota: 40, line: 3 },
-            Start { cpu: 7, image: "tree", quota: u32::MAX, line: 4 },
+            Start { cpu: 0, image: "hello", quota: 40, arguments: none, line: 3 },
+            Start { cpu: 7, image: "tree", quota: u32::MAX, arguments: none, line: 4 },
+            Start { cpu: 1, image: "a", quota: 2, arguments: Words::of("b  c\td"), line: 5 },
         ];
         assert_eq!(read(list), Ok(expected.to_vec()));
+        assert!(expected[0].arguments.is_empty() && expected[2].arguments.iter().eq(["b", "c", "d"]));
         assert_eq!(read(""), Ok(Vec::new()));
     }
 
@@ -136,8 +170,9 @@ mod tests {
         assert_eq!(read("0 hello # 3"), error(1, Problem::Missing(Field::Quota)));
         assert_eq!(read("\n-1 hello 3"), error(2, Problem::NotANumber(Field::Cpu, "-1")));
         assert_eq!(read("0 hello 4294967296"), error(1, Problem::NotANumber(Field::Quota, "4294967296")));
-        assert_eq!(read("0 hello 3 4"), error(1, Problem::Excess("4")));
+        let long = std::format!("0 hello 3 {}", "x ".repeat(2000));
+        assert_eq!(read(&long), error(1, Problem::Arguments(TooLong)));
         let message = read("0 hello 3x").unwrap_err().to_string();
-        assert_eq!(message, "boot list, line 1: the quota '3x' is not a number; a line is CPU IMAGE QUOTA");
+        assert_eq!(message, "boot list, line 1: the quota '3x' is not a number; a line is CPU IMAGE QUOTA ARGUMENT...");
     }
 }

@@ -57,8 +57,10 @@ calls! {
     touches "the caller's page map and quota, if a page is reserved", errors [InvalAddr, Mem];
 
     /// Starts program `image` of the boot archive with `quota` pages of the caller's own, and gives the child's thread number.
-    2 Spawn = "spawn" (image, quota) -> "child",
-    touches "the child, the caller's quota and its count of children, the ready queue", errors [InvalId, Mem];
+    /// The caller's page at `arguments` is copied for the child, which has it read-only at `abi::arguments::ARGUMENTS` and pays
+    /// for it; where `arguments` is 0, it has none.
+    2 Spawn = "spawn" (image, quota, arguments) -> "child",
+    touches "the child, the caller's quota and its count of children, the ready queue", errors [InvalId, InvalAddr, Mem];
 
     /// Lets the next ready thread of this CPU run.
     3 Yield = "yield" () -> "",
@@ -112,4 +114,8 @@ calls! {
     /// Ends a child and all that descend from it. It takes their turns to end: `wait` says when they have.
     38 Kill = "kill" (child) -> "",
     touches "the child, and whoever sleeps on the same channel", errors [InvalId];
+
+    /// Gives the caller's thread number, that of its CPU, and that of its parent's thread.
+    39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",
+    touches "nothing", errors [];
 }

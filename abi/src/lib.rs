@@ -17,6 +17,7 @@ mod cause;
 mod error;
 mod memory_functions;
 
+pub mod arguments;
 pub mod boot;
 pub mod console;
 pub mod page;

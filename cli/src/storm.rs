@@ -82,9 +82,9 @@ pub struct Storm {
     pub show: bool,
 }
 
-/// Quotas that say to the programs that they are to go on for ever, and how many numbers above that say something:
-/// `role::ENDLESS_LAUNCHER` of `user/programs/storm`, `role::ENDLESS_ROOT` of `user/programs/fuzz`.
-const ENDLESS: u32 = 16384;
+/// Pages of what a main thread starts.
+const QUOTA: u32 = 16384;
+/// Seeds are below this.
 const SEEDS: u32 = 8192;
 /// How long the machine may take to boot, and to a checkpoint, beside all else.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -96,11 +96,10 @@ impl Storm {
     fn boot_list(&self) -> String {
         let mut list = String::new();
         for cpu in 0..self.cpus {
-            let (name, code) = match self.what {
-                What::Storm => ("storm", self.cpus - 1 + 8 * cpu),
-                What::Fuzz => ("fuzz", self.seed + cpu),
+            let _ = match self.what {
+                What::Storm => writeln!(list, "{cpu} storm {QUOTA} launch {} endless", self.cpus),
+                What::Fuzz => writeln!(list, "{cpu} fuzz {QUOTA} root {} endless", self.seed + cpu),
             };
-            let _ = writeln!(list, "{cpu} {name} {}", ENDLESS + code);
         }
         list
     }

@@ -7,7 +7,7 @@ use crate::counts::Counts;
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::image::Kind;
-use crate::job::{Boot, Job, Typing};
+use crate::job::{Boot, Job, Ran, Typing};
 use crate::storm::{Storm, What};
 use crate::watch::{Until, Watch};
 use crate::{bench, boots, prove, setup};
@@ -49,7 +49,7 @@ const STEPS: &[Step] = &[
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
     Step { key: "storm", name: "the invariant on the live kernel", run: storm },
-    Step { key: "shell", name: "a session with the shell by the serial port", run: shell },
+    Step { key: "shell", name: "a session with the shell", run: shell },
 ];
 
 /// Does it.
@@ -192,20 +192,25 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
     Ok(counts.into_iter().sum())
 }
 
-/// A session with the shell, typed at QEMU's serial port.
+/// A session with the shell: what it answers on the hosted machine, and at QEMU's serial port.
 fn shell() -> Result<Counts, Error> {
-    if !Emulator::Qemu.is_there() {
-        println!("  skipped  QEMU: it is not installed");
-        return Ok(Counts::SKIPPED);
-    }
     let job = Job::shell(2, Typing::Lines(programs::session::script()))?;
-    let ran = job.booted(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
-    let mut problems = programs::session::problems(&ran.console);
-    problems.extend(ran.failure.map(|failure| failure.to_string()));
-    if problems.is_empty() {
-        println!("  passed   QEMU: the shell does what it is told");
+    let judge = |machine: &str, ran: Ran| {
+        let mut problems = programs::session::problems(&ran.console);
+        problems.extend(ran.failure.map(|failure| failure.to_string()));
+        if problems.is_empty() {
+            println!("  passed   {machine}: the shell does what it is told");
+        } else {
+            println!("  FAILED   {machine}: {}\n{}", problems.join("; "), ran.console);
+        }
+        Counts::one(problems.is_empty())
+    };
+    let hosted = judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?);
+    let emulated = if Emulator::Qemu.is_there() {
+        judge("QEMU", job.booted(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?)
     } else {
-        println!("  FAILED   QEMU: {}\n{}", problems.join("; "), ran.console);
-    }
-    Ok(Counts::one(problems.is_empty()))
+        println!("  skipped  QEMU: it is not installed");
+        Counts::SKIPPED
+    };
+    Ok([hosted, emulated].into_iter().sum())
 }

@@ -61,6 +61,10 @@ pub trait Map<D: Domain, F: Field<D>> {
         M: Map<D, S> + 'static,
         S: Field<D, Key = [D::Word; 2], Val = F::Val>,
         F: Field<D, Key = [D::Word; 2]>;
+    /// The first `length` entries of `row` become those of the row `from` of this map.
+    fn copy_within(&mut self, row: D::Word, length: D::Word, from: D::Word)
+    where
+        F: Field<D, Key = [D::Word; 2]>;
     /// The least `i` in `from..to` whose value satisfies `wanted`.
     fn first(&self, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
     where

@@ -154,6 +154,8 @@ pub fn launcher(first: usize, count: usize, quota: u32) -> Result<Vec<u8>, IcedE
         code.mov(eax, abi::Call::Spawn as u32)?;
         code.mov(ebx, image as u32)?;
         code.mov(r10d, quota)?;
+        // No arguments.
+        code.xor(edx, edx)?;
         code.syscall()?;
         code.test(eax, eax)?;
         code.jnz(end)?;

@@ -1,6 +1,7 @@
 //! The programs of the boot archive, and the boot list that says which of them to start.
 use crate::archive::{Archive, BOOT_LIST, File, WATCH};
 use crate::symbols;
+use abi::boot::Words;
 use core::fmt;
 use syscall::image::{Malformed, ParsedImage};
 
@@ -65,25 +66,31 @@ pub fn programs<'a>(archive: &Archive<'a>) -> impl Iterator<Item = Result<Progra
 
 /// A line of the boot list that can be obeyed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Start {
+pub struct Start<'a> {
     /// The CPU whose main thread starts the program.
     pub cpu: u32,
     /// The program's image number.
     pub image: u32,
     /// Pages that it gets.
     pub quota: u32,
+    /// Its arguments.
+    pub arguments: Words<'a>,
 }
 
 /// The lines of a boot list for a machine with these programs and so many CPUs.
-pub fn starts<'a>(list: &'a str, programs: &[Program], cpus: u32) -> impl Iterator<Item = Result<Start, Problem<'a>>> {
+pub fn starts<'a>(
+    list: &'a str,
+    programs: &[Program],
+    cpus: u32,
+) -> impl Iterator<Item = Result<Start<'a>, Problem<'a>>> {
     abi::boot::parse(list).map(move |line| {
-        let abi::boot::Start { cpu, image: name, quota, line } = line.map_err(Problem::Line)?;
+        let abi::boot::Start { cpu, image: name, quota, arguments, line } = line.map_err(Problem::Line)?;
         if cpu >= cpus {
             return Err(Problem::NoCpu { line, cpu });
         }
         let image = programs.iter().position(|program| program.name == name);
         let image = image.ok_or(Problem::NoProgram { line, name })? as u32;
-        Ok(Start { cpu, image, quota })
+        Ok(Start { cpu, image, quota, arguments })
     })
 }
 
@@ -125,7 +132,9 @@ mod tests {
         let programs: Vec<_> = programs(&archive).collect::<Result<_, _>>().expect("programs");
         assert!(programs.iter().map(|program| program.name).eq(["a", "b"]));
         let lines = |cpus| starts(list, &programs, cpus).collect::<Result<Vec<_>, _>>();
-        assert_eq!(lines(2), Ok(std::vec![Start { cpu: 1, image: 1, quota: 7 }, Start { cpu: 0, image: 0, quota: 5 }]));
+        let arguments = Words::default();
+        let first = Start { cpu: 1, image: 1, quota: 7, arguments };
+        assert_eq!(lines(2), Ok(std::vec![first, Start { cpu: 0, image: 0, quota: 5, arguments }]));
         assert_eq!(lines(1), Err(Problem::NoCpu { line: 1, cpu: 1 }));
         let unknown = starts("0 c 5", &programs, 1).next();
         assert_eq!(unknown, Some(Err(Problem::NoProgram { line: 1, name: "c" })));

@@ -8,7 +8,7 @@ use crate::fields::*;
 use crate::invariant::Keys;
 use crate::log::{Event, Log};
 use crate::machine::{ChannelPool, Machine, Spec};
-use crate::page_table::mapping;
+use crate::page_copy::data_frame;
 use crate::state::{Cpu, OwnGhost};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map};
@@ -301,15 +301,11 @@ pub fn set_sync_chan_busy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, v: M:
     Ok(())
 }
 
-/// The frame of the running thread's page at `va`, the beginning of a page (`kernel_pa`), and its permission: this CPU's
-/// own data.
+/// As [`data_frame`], of the running thread (`kernel_pa`).
 #[inline(always)]
 #[track_caller]
 fn message_frame<M: Machine>(cpu: &Cpu<'_, M>, va: M::Word) -> Result<(M::Word, M::Word), Stuck> {
-    let (frame, perm) = mapping(cpu, cpu.own.cur, va)?.ok_or(Stuck::NotMapped)?;
-    require(va % PAGE_SIZE == 0, Stuck::Misaligned)?;
-    require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
-    Ok((frame, perm))
+    data_frame(cpu, cpu.own.cur, va)
 }
 
 /// Internal `page_copy`: the first `k` words of the running thread's page at `va` become the message of channel `q`.

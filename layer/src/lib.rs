@@ -33,6 +33,7 @@ pub mod machine;
 pub mod memory;
 pub mod obligation;
 pub mod page_alloc;
+pub mod page_copy;
 pub mod page_table;
 pub mod primitive;
 pub mod process;

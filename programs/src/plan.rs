@@ -51,6 +51,14 @@ pub enum Error {
         /// The CPU.
         cpu: u32,
     },
+    /// An argument that a boot list cannot have.
+    #[error("{program}: the argument '{argument}' is empty, or has spaces or a '#' in it")]
+    Argument {
+        /// The program.
+        program: String,
+        /// The argument.
+        argument: String,
+    },
     /// Two groups are expected to print the same line: nobody could say whose it is.
     #[error("{program} on CPU {cpu}: the line '{line}' is also expected of others")]
     Ambiguous {
@@ -81,7 +89,7 @@ impl Plan {
     ///
     /// See [`Error`].
     pub fn new<'a>(programs: impl IntoIterator<Item = &'a Program> + Clone, cpus: u32) -> Result<Plan, Error> {
-        let boot_list = "# CPU IMAGE QUOTA\n".to_owned();
+        let boot_list = "# CPU IMAGE QUOTA ARGUMENT...\n".to_owned();
         let mut plan = Plan { boot_list, ..Plan::unjudged(String::new()) };
         for cpu in 0..cpus {
             let mut slots = 0..abi::CHILDREN;
@@ -117,8 +125,17 @@ impl Plan {
             let quota = start.quota.of(cpu, instance);
             let quota = quota.ok_or_else(|| Error::Quota { program: program.to_owned(), cpu })?;
             let thread = abi::child(abi::main_thread(cpu), slot);
-            first.get_or_insert(Values { cpu, thread, quota });
-            writeln!(self.boot_list, "{cpu} {program} {quota}").expect("strings grow");
+            let values = Values { cpu, thread, quota };
+            first.get_or_insert(values);
+            let mut line = format!("{cpu} {program} {quota}");
+            for argument in &start.arguments {
+                let argument = argument.fill(values);
+                if argument.is_empty() || argument.contains(|c: char| c.is_whitespace() || c == '#') {
+                    return Err(Error::Argument { program: program.to_owned(), argument });
+                }
+                line += &format!(" {argument}");
+            }
+            writeln!(self.boot_list, "{line}").expect("strings grow");
             self.pages[cpu as usize] += u64::from(quota);
 
             self.expect(cpu, program, thread, start.end);

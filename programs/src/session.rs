@@ -1,22 +1,52 @@
 //! A session with the shell: what is typed, and what the console has to show for it, whichever machine it comes from.
 
-/// A line that is typed, as keys, and what the console shows for it.
+/// Ctrl-C, and what a terminal sends for the key that ends a line.
+const INTERRUPT: &str = "\x03";
+const RETURN: &str = "\r";
+
+/// A line that is typed, as keys, and what the console shows for it. What is behind an [`INTERRUPT`] ends by itself.
 const SESSION: &[(&str, &[&str])] = &[
-    ("help", &["run PROGRAM [QUOTA] [&]", "halt "]),
+    // What is typed at once is interrupted at the first chance: these come before whatever runs in the foreground to its end.
+    ("run spin\r\x03", &["^C", "(spin) killed", "spin (73) was killed"]),
+    // It has children, which wait for messages, and waits for them.
+    ("run -q 2048 reuse waits\r\x03", &["^C", "(reuse) killed", "reuse (73) was killed"]),
+    ("repeat 9 wait\r\x03", &["^C"]),
+    ("help", &["run [-q PAGES] PROGRAM [ARGUMENT...] [&]", "halt "]),
     ("nonsense", &["there is no command `nonsense`; try help"]),
     ("run nonsense", &["refused: there is no such program"]),
-    // 48 pages are what tells it that it is on CPU 0.
-    ("run hello 48", &["runs hello; 63 children are left", "hello from CPU 0", "(hello) exited with status 0"]),
-    // The line before again.
     (
-        "\x1B[A",
-        &["run hello 48", "runs hello; 62 children are left", "hello from CPU 0", "(hello) exited with status 0"],
+        "run hello a  b&",
+        &[
+            "hello from CPU 0",
+            "I was told `a`",
+            "I was told `b&`",
+            "hello 0: e is about",
+            "hello (73) exited with status 0",
+        ],
     ),
-    ("run hello 1", &["refused: no quota, no child or no thread number is left"]),
-    ("ps", &["THREAD", "1   0 (main) ", "shell        running ", "launcher     receiving ", "ended "]),
+    // The line before again.
+    ("\x1B[A", &["run hello a  b&", "hello from CPU 0", "hello (73) exited with status 0"]),
+    ("run -q 1 hello", &["refused: no quota, no child or no thread number is left"]),
+    ("run spin &", &["thread 73 runs spin"]),
+    ("run -q 2048 reuse waits &", &["thread 74 runs reuse"]),
+    ("run -q 48 counter &", &["thread 75 runs counter"]),
+    ("wait 75", &["counter 0.0: turn 5", "counter (75) exited with status 0"]),
+    ("ps", &["THREAD", "1   0 (main) ", "9   0 shell        running ", "73   0 spin ", "74   0 reuse        waiting "]),
     // Of which a part is rubbed out.
-    ("quotas\x08", &["1 (main): ", "  9 shell: ", "    73 launcher: ", "      585 -: ", " of 48 pages"]),
-    ("mem", &["CPU 0: ", " pages of 4 KiB, ", " free"]),
+    (
+        "quotas\x08",
+        &["1 (main): ", "  9 shell: ", "    73 spin: ", "    74 reuse: ", "      593 reuse: ", " of 2048 pages"],
+    ),
+    ("kill 7", &["refused: there is no such program"]),
+    ("kill 73", &[]),
+    ("kill 74", &[]),
+    ("wait", &["spin (73) was killed", "reuse (74) was killed"]),
+    ("wait 73", &["refused: there is no such program"]),
+    ("mem", &["CPU 0: ", " pages of 4 KiB, ", " free", "shell: ", " used, "]),
+    ("repeat 200 run -q 48 counter", &["counter 0.0: turn 1", "counter (73) exited with status 0"]),
+    ("ps", &["THREAD", "9   0 shell "]),
+    // As before: see `problems`.
+    ("mem", &["shell: "]),
     ("uptime", &["up "]),
     ("send 7 1 0x10 3", &["sent 3 words"]),
     ("recv 7", &["3 words: 1 16 3"]),
@@ -28,10 +58,11 @@ const SESSION: &[(&str, &[&str])] = &[
 
 /// The keys of the session, line by line. Each line is for the shell's next [prompt](user::command::PROMPT).
 pub fn script() -> Vec<String> {
-    SESSION.iter().map(|(line, _)| format!("{line}\r")).collect()
+    let typed = |line: &str| if line.ends_with(INTERRUPT) { line.to_owned() } else { format!("{line}{RETURN}") };
+    SESSION.iter().map(|(line, _)| typed(line)).collect()
 }
 
-/// What of the session the console does not show.
+/// What of the session the console does not show; and whether the shell has as many pages whenever it is asked.
 pub fn problems(console: &str) -> Vec<String> {
     let mut rest = console;
     let mut problems = Vec::new();
@@ -45,6 +76,11 @@ pub fn problems(console: &str) -> Vec<String> {
             }
         }
         rest = &rest[end..];
+    }
+    let mut pages: Vec<&str> = console.lines().filter(|line| line.starts_with("shell: ")).collect();
+    pages.dedup();
+    if let [before, after, ..] = pages[..] {
+        problems.push(format!("programs have come and gone, and pages with them: `{before}`, then `{after}`"));
     }
     problems
 }
@@ -62,5 +98,7 @@ mod tests {
             let others = [&lines[..missing], &lines[missing + 1..]].concat();
             assert!(!problems(&others.join("\n")).is_empty(), "{}", lines[missing]);
         }
+        let leak = [&lines[..], &["shell: 20000 of them, 15 used"]].concat();
+        assert_eq!(problems(&leak.join("\n")).len(), 1);
     }
 }

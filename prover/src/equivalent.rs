@@ -33,6 +33,13 @@ pub const EQUIVALENT: &[Equivalent] = &[
         reason: "the running thread is one (H18)",
     },
     Equivalent {
+        file: "layer/src/page_copy.rs",
+        line: "let (source, _) = data_frame(cpu, cpu.own.cur, from)?;",
+        operator: Operator::Less,
+        changes: &[Change::Boundary],
+        reason: "the running thread is one (H18)",
+    },
+    Equivalent {
         file: "layer/src/channel.rs",
         line: "require(k <= MAX_WORDS && cpu.shared.channels.with(|c| c.ghost.check(holds_it)), Stuck::BadMessage)?;",
         operator: Operator::AtMost,

@@ -493,6 +493,15 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     }
 
     #[track_caller]
+    fn copy_within(&mut self, row: SymWord, length: SymWord, from: SymWord)
+    where
+        F: Field<Sym<G>, Key = [SymWord; 2]>,
+    {
+        let source = self.clone();
+        self.copy_first::<F, Self>(row, length, &source, from);
+    }
+
+    #[track_caller]
     fn first(&self, from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord>
     where
         F: Field<Sym<G>, Key = [SymWord; 1]>,

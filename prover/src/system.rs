@@ -42,6 +42,7 @@ impl<G: Geometry> System for Sym<G> {
         flag("has_image").holds().then(|| Image {
             entry: Unchecked::new(SymWide(engine(|e| e.machine_says("image.entry", Range::WIDE)))),
             frames: said("image.frames"),
+            has_room: flag("image.has_room"),
         })
     }
 
@@ -61,6 +62,18 @@ impl<G: Geometry> System for Sym<G> {
     fn next_start(_: SymWord) -> Option<Start<Self>> {
         asked();
         flag("has_start").holds().then(|| Start { image: said("start.image"), quota: said("start.quota") })
+    }
+
+    #[track_caller]
+    fn has_arguments(_: SymWord) -> SymFlag {
+        asked();
+        flag("has_arguments")
+    }
+
+    #[track_caller]
+    fn load_arguments(memory: &mut SymMap<G, PhysicalMemory>, frame: SymWord, _: SymWord) {
+        let bytes = memory.forget(&[frame]);
+        engine(|e| e.answers.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
     }
 
     fn console_write(_: &Cpu<'_, Self>, _: SymWord, _: SymWord, _: SymWord) {}

@@ -60,7 +60,7 @@ pub struct Archived {
 }
 
 /// A line of the boot list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Start {
     /// The CPU.
     pub cpu: u32,
@@ -68,6 +68,8 @@ pub struct Start {
     pub image: u32,
     /// Pages that it gets.
     pub quota: u32,
+    /// Its arguments, as the boot list has them.
+    pub arguments: String,
 }
 
 /// How a program ended.
@@ -114,6 +116,8 @@ struct State {
     encoder: Encoder,
     /// What is left of the boot list, by CPU.
     starts: Vec<VecDeque<Start>>,
+    /// The arguments of the line that each CPU was given last.
+    arguments: Vec<String>,
     /// CPUs that have asked for more than there was.
     listed: [bool; TOTAL_CPU as usize],
     /// How many CPUs have not.
@@ -133,7 +137,7 @@ impl Board {
         starts: &[Start],
         console: Box<Console<'static>>,
     ) -> Self {
-        let of = |cpu| starts.iter().copied().filter(|start| start.cpu == cpu).collect();
+        let of = |cpu| starts.iter().filter(|start| start.cpu == cpu).cloned().collect();
         Board {
             memory,
             archive,
@@ -147,6 +151,7 @@ impl Board {
                 console,
                 encoder: Encoder::new(),
                 starts: (0..TOTAL_CPU).map(of).collect(),
+                arguments: vec![String::new(); TOTAL_CPU as usize],
                 listed: Default::default(),
                 starting: cpus,
                 live: BTreeMap::new(),
@@ -217,11 +222,17 @@ impl Board {
     pub(crate) fn next_start(&self, cpu: u32) -> Option<Start> {
         let mut state = self.state();
         let start = state.starts[cpu as usize].pop_front();
+        state.arguments[cpu as usize] = start.as_ref().map(|start| start.arguments.clone()).unwrap_or_default();
         if start.is_none() && !std::mem::replace(&mut state.listed[cpu as usize], true) {
             state.starting -= 1;
             state.switch_off_when_done();
         }
         start
+    }
+
+    /// The arguments of the line that a CPU was given last.
+    pub(crate) fn arguments(&self, cpu: u32) -> String {
+        self.state().arguments[cpu as usize].clone()
     }
 
     /// A CPU has nothing to do.

@@ -3,6 +3,7 @@ use crate::board;
 use crate::lock::{Rows, SharedChannels, SharedLinks};
 use crate::log::Kept;
 use crate::sparse::Sparse;
+use abi::boot::Words;
 use abi::report::End;
 use domain::{Count, Domain, Field, Home, Map, Present, X64};
 use layer::call::{Call, Give};
@@ -146,7 +147,11 @@ impl System for Sim {
             return script.image();
         }
         let image = &board.archive.get(index as usize)?.image;
-        Some(Image { entry: Unchecked::new(image.entry().into()), frames: Unchecked::new(image.frames()) })
+        Some(Image {
+            entry: Unchecked::new(image.entry().into()),
+            frames: Unchecked::new(image.frames()),
+            has_room: image.has_room_for_arguments(),
+        })
     }
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
         let board = board::current();
@@ -174,6 +179,26 @@ impl System for Sim {
         }
         let start = board.next_start(cpu)?;
         Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
+    }
+    fn has_arguments(cpu: u32) -> bool {
+        let board = board::current();
+        match &board.script {
+            Some(script) => script.has_arguments(),
+            None => !board.arguments(cpu).is_empty(),
+        }
+    }
+    fn load_arguments(memory: &mut Sparse<PhysicalMemory>, frame: u32, cpu: u32) {
+        let board = board::current();
+        if let Some(script) = &board.script {
+            return script.load_page(memory, frame);
+        }
+        let arguments = board.arguments(cpu);
+        let laid_out = abi::arguments::write(Words::of(&arguments).iter(), |at, bytes| {
+            for (offset, &byte) in (at as u32..).zip(bytes) {
+                memory.set([frame, offset], Byte { value: byte.into() });
+            }
+        });
+        laid_out.expect("the boot list was read");
     }
     fn console_write(cpu: &Cpu<'_, Sim>, frame: u32, offset: u32, length: u32) {
         let byte = |at| cpu.own.hp.get([frame, at]).value as u8;

@@ -240,13 +240,14 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
     };
     let archive = config.programs.into_iter().map(archived).collect::<Result<Vec<_>, _>>()?;
     let start = |line: Result<abi::boot::Start<'a>, _>| {
-        let abi::boot::Start { cpu, image: name, quota, line } = line.map_err(Error::BootList)?;
+        let abi::boot::Start { cpu, image: name, quota, arguments, line } = line.map_err(Error::BootList)?;
         if cpu >= cpus {
             return Err(Error::NoCpu { line, cpu });
         }
         let image = archive.iter().position(|program| program.name == name);
         let image = image.ok_or(Error::NoProgram { line, name })? as u32;
-        Ok(Start { cpu, image, quota })
+        let arguments = arguments.iter().collect::<Vec<_>>().join(" ");
+        Ok(Start { cpu, image, quota, arguments })
     };
     let starts = abi::boot::parse(config.boot_list).map(start).collect::<Result<Vec<_>, _>>()?;
     let mut board = Board::new(config.memory, archive, cpus, &starts, console);

@@ -120,12 +120,13 @@ impl<'m> Runner<'m> {
         let me = self.cpu.own.cpu;
         let mut next = entry::boot(&mut self.cpu, 0)?;
         while self.baton.stopped().is_none() {
+            // Whoever runs next has a turn of its own, also where the timer itself has ended the one before.
+            if matches!(next, Next::Switch(_)) {
+                self.timer.begin();
+            }
             next = match next.step(&mut self.cpu)? {
                 Step::Kernel(next) => {
                     self.baton.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
-                    if matches!(next, Next::Switch(_)) {
-                        self.timer.begin();
-                    }
                     next
                 }
                 Step::User(to_user) => match self.user_mode(to_user.thread)? {

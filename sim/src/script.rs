@@ -11,16 +11,18 @@ use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
 /// What answers say, and the greatest value of each: what is not said is 0.
-const SAYS: [(&str, u64); 10] = [
+const SAYS: [(&str, u64); 12] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),
     ("image.frames", u32::MAX as u64),
+    ("image.has_room", 1),
     ("has_page", 1),
     ("page.address", u32::MAX as u64),
     ("page.writable", 1),
     ("has_start", 1),
     ("start.image", u32::MAX as u64),
     ("start.quota", u32::MAX as u64),
+    ("has_arguments", 1),
     ("told", u32::MAX as u64),
 ];
 
@@ -68,6 +70,7 @@ impl Script {
         (said.says("has_image") != 0).then(|| Image {
             entry: Unchecked::new(said.says("image.entry")),
             frames: Unchecked::new(said.says("image.frames") as u32),
+            has_room: said.says("image.has_room") != 0,
         })
     }
 
@@ -94,6 +97,11 @@ impl Script {
             image: Unchecked::new(said.says("start.image") as u32),
             quota: Unchecked::new(said.says("start.quota") as u32),
         })
+    }
+
+    /// Whether that line has arguments. They are answered as a page of an image is.
+    pub fn has_arguments(&self) -> bool {
+        self.next().says("has_arguments") != 0
     }
 
     /// What a program has asked for.

@@ -352,6 +352,16 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
         }
     }
 
+    #[track_caller]
+    fn copy_within(&mut self, row: u32, length: u32, from: u32)
+    where
+        F: Field<Sim, Key = [u32; 2]>,
+    {
+        for at in 0..length {
+            self.set([row, at], self.get([from, at]));
+        }
+    }
+
     fn first(&self, from: u32, to: u32, wanted: fn(F::Val) -> bool) -> Option<u32>
     where
         F: Field<Sim, Key = [u32; 1]>,

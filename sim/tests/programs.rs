@@ -67,7 +67,8 @@ fn a_stopped_program_is_explained() {
     assert!(lines[1].starts_with("cairn:   rax 0x") && lines[4].starts_with("cairn:   r12 0x"), "{lines:#?}");
     assert!(lines[5].starts_with("cairn:   rflags 0x") && lines[5].ends_with(" pages used"), "{}", lines[5]);
     assert!(lines[6].starts_with("cairn:   in ") && lines[6].contains("::"), "{}", lines[6]);
-    assert!(lines[7].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[7]);
+    assert!(lines[7].starts_with("cairn:   called from wild::act+0x"), "{}", lines[7]);
+    assert!(lines[8].starts_with("cairn:   called from user::start::run+0x"), "{}", lines[8]);
 }
 
 #[test]
@@ -122,9 +123,9 @@ fn what_a_program_prints_is_not_taken_for_the_kernels() {
 #[test]
 fn a_storm_abates() {
     let built = build();
-    // For two CPUs, on the first and on the second: 8 workers each, which their launchers leave alone.
-    let (report, console) =
-        show(Config { checking: Checking::AtEnd, ..config(&built, "0 storm 12289\n1 storm 12297", 2) });
+    // On each of two CPUs 8 workers, and who starts them.
+    let list = "0 storm 12288 launch 2\n1 storm 12288 launch 2";
+    let (report, console) = show(Config { checking: Checking::AtEnd, ..config(&built, list, 2) });
     assert_eq!(report.end, End::PowerOff, "{console}");
     assert_eq!(report.programs.len(), 18);
     assert!(report.programs.iter().all(|program| program.end == abi::report::End::Exited { status: 0 }), "{console}");
@@ -135,7 +136,7 @@ fn random_calls_are_obeyed_or_refused() {
     let built = build();
     let limit = Limit { work: Some(4_000_000), until: None };
     for seed in 0..3 {
-        let list = format!("0 fuzz {}\n1 fuzz {}", 8192 + 10 * seed, 8193 + 10 * seed);
+        let list = format!("0 fuzz 8192 root {}\n1 fuzz 8192 root {}", 10 * seed, 1 + 10 * seed);
         let config = Config { limit, checking: Checking::Every(500), ..config(&built, &list, 2) };
         let (report, console) = show(config);
         // Those that wait for messages which nobody sends go on waiting.

@@ -3,7 +3,7 @@ use crate::memory::own_page;
 use crate::message::{receive, send};
 use crate::next::Next;
 use crate::process::{exit, kill};
-use crate::registers::{FIRST, NUMBER, SECOND, answer, argument, back, back_with};
+use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with};
 use crate::spawn::{Parent, spawn};
 use crate::stage::{Stage, leave};
 use crate::system::{Question, System};
@@ -13,7 +13,7 @@ use domain::{Flag, Map};
 use layer::console::cons_buf_read;
 use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
 use layer::container::{container_get_nchildren, container_get_quota, container_get_usage};
-use layer::context::uctx_get;
+use layer::context::{uctx_get, uctx_set};
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -44,6 +44,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         // Its arguments are in the saved registers, where the stage looks for them.
         Call::Wait => Ok(Next::GoOn(Stage::Wait)),
         Call::Kill => slowly(cpu, kill),
+        Call::WhoAmI => slowly(cpu, who_am_i),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
         Call::Puts => slowly(cpu, |cpu| {
             let result = puts(cpu)?;
@@ -147,6 +148,15 @@ fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let (quota, usage) = (container_get_quota(cpu, thread)?, container_get_usage(cpu, thread)?);
     let children = container_get_nchildren(cpu, thread)?;
     back_with(cpu, state, [image, quota, usage, children])
+}
+
+/// `who_am_i() -> thread, cpu, parent`: the caller's thread, its CPU, and its parent's thread.
+fn who_am_i<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    let (me, parent) = (get_cpu_id(cpu)?, cpu.own.ac.get([cur]).parent);
+    uctx_set(cpu, cur, SECOND.into(), me)?;
+    uctx_set(cpu, cur, THIRD.into(), parent)?;
+    back(cpu, Ok(cur))
 }
 
 /// `get_quota() -> pages`: how many pages the caller may still obtain.

@@ -2,6 +2,7 @@
 //!
 //! A file that parses can be loaded: its segments lie in the user window, none shares a page with another, and its
 //! entry point is in one of them.
+use abi::arguments::ARGUMENTS;
 use abi::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
 use core::fmt;
 use core::ops::Range;
@@ -172,6 +173,11 @@ impl ParsedImage {
             rest -= pages.len() as u32;
         }
         None
+    }
+
+    /// Whether none of its pages is where a program's arguments are.
+    pub fn has_room_for_arguments(&self) -> bool {
+        self.segments().all(|segment| !segment.pages().contains(&(ARGUMENTS / PAGE_SIZE)))
     }
 
     /// Frames that loading it takes: its pages, and a page table for each 2 MiB that they lie in.

@@ -1,22 +1,24 @@
 //! `spawn`: a child is created at once, its image is loaded a page a step (reference, section 8.5).
-use crate::memory::{Reserved, page, reserve};
+use crate::memory::{Reserved, page, page_at, reserve, reserve_at};
 use crate::mode::is_kernel;
 use crate::next::Next;
-use crate::registers::back;
-use crate::stage::Stage;
+use crate::registers::{THIRD, argument, back};
+use crate::stage::{Stage, is_main};
 use crate::system::{Event, Image, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
+use abi::arguments::ARGUMENTS;
 use domain::{Flag, Map};
 use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
 use layer::container::{container_can_consume, container_get_nchildren};
 use layer::fields::process::VACANT;
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
+use layer::page_copy::page_copy_to;
 use layer::process::{proc_create, proc_create_postinit, proc_first, proc_recreate};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
-use layer::thread::get_curid;
+use layer::thread::{get_cpu_id, get_curid};
 
 /// Who wants a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,9 +62,10 @@ impl<M: Spec> Load<M> {
 /// Creates a child of the running thread for `image`, with `quota` pages of the running thread's own, and begins to
 /// load the image.
 ///
-/// Refused with [`Error::InvalId`] when the boot archive has no such image, with [`Error::Mem`] when the quota is more
-/// than is left or less than the image needs, and when the running thread has had all its children or their numbers
-/// would be out of range. A refusal changes nothing.
+/// Refused with [`Error::InvalId`] when the boot archive has no such image, with [`Error::InvalAddr`] when the arguments are
+/// no page of the running thread's own or the image has a page where they would be, with [`Error::Mem`] when the quota is more than is left or less than the image and the
+/// arguments need, and when the running thread has had all its children or their numbers would be out of range. A refusal
+/// changes nothing.
 ///
 /// # Errors
 /// None for any image and quota.
@@ -74,7 +77,7 @@ pub(crate) fn spawn<M: System>(
     quota: Unchecked<M::Word>,
 ) -> Result<Next<M>, Stuck> {
     let (image, quota) = (image.any(), quota.any());
-    let Some(Image { entry, frames }) = M::image(image) else {
+    let Some(Image { entry, frames, has_room }) = M::image(image) else {
         return done(cpu, parent, image, Err(Error::InvalId));
     };
     // A program that begins outside the window could only fault; some processors do so in the kernel.
@@ -82,7 +85,12 @@ pub(crate) fn spawn<M: System>(
         return done(cpu, parent, image, Err(Error::InvalId));
     }
     let cur = get_curid(cpu)?;
-    if container_can_consume(cpu, cur, quota)? == 0 || frames.any() > quota {
+    let is_given = is_given(cpu, parent)?;
+    if is_given && (!has_room.holds() || parent == Parent::Program && source(cpu)?.is_none()) {
+        return done(cpu, parent, image, Err(Error::InvalAddr));
+    }
+    let more = if is_given { ARGUMENTS_FRAMES } else { 0 };
+    if container_can_consume(cpu, cur, quota)? == 0 || quota < more || frames.any() > quota - more {
         return done(cpu, parent, image, Err(Error::Mem));
     }
     let vacant = proc_first(cpu, VACANT.into())?;
@@ -102,7 +110,58 @@ pub(crate) fn spawn<M: System>(
     Ok(Next::Load(Load { parent, child, image, page: 0.into() }))
 }
 
-/// Loads one page of an image, or ends when it has no more.
+/// Frames that arguments take: their page, and its page table where the image has none there.
+const ARGUMENTS_FRAMES: u32 = 2;
+
+/// Whether the child of the running thread is to have arguments.
+fn is_given<M: System>(cpu: &Cpu<'_, M>, parent: Parent) -> Result<bool, Stuck> {
+    Ok(match parent {
+        // The main thread has no registers of a program, and makes no calls.
+        Parent::Program => !is_main(cpu)? && !argument(cpu, THIRD)?.is(0),
+        Parent::Main => M::has_arguments(get_cpu_id(cpu)?).holds(),
+    })
+}
+
+/// Where the running program has laid out the arguments of a child, if that is a page that it can read.
+fn source<M: System>(cpu: &Cpu<'_, M>) -> Result<Option<Address<M>>, Stuck> {
+    let Some(address) = Address::in_window(argument(cpu, THIRD)?) else { return Ok(None) };
+    if address.offset() != 0 {
+        return Ok(None);
+    }
+    let page = page(cpu, get_curid(cpu)?, &address)?;
+    let is_users = |permission: M::Word| permission == perm::PTU || permission == perm::PTUR;
+    Ok(page.filter(|page| is_users(page.permission)).map(|_| address))
+}
+
+/// The child has all pages of its image: it gets its arguments, if there are any, on a page that it can read and not write. As
+/// all such pages are, it is executable.
+fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
+    let Load { parent, child, image, .. } = load;
+    if !is_given(cpu, parent)? {
+        return done(cpu, parent, image, Ok(child));
+    }
+    match reserve_at(cpu, child, ARGUMENTS.into(), perm::PTUR)? {
+        Reserved::Fresh => {}
+        Reserved::Mapped => return done(cpu, parent, image, Err(Error::InvalAddr)),
+        Reserved::Exhausted => return done(cpu, parent, image, Err(Error::Mem)),
+    }
+    let Some(page) = page_at(cpu, child, ARGUMENTS.into())? else {
+        return done(cpu, parent, image, Err(Error::InvalAddr));
+    };
+    match parent {
+        Parent::Program => {
+            let Some(from) = source(cpu)? else { return done(cpu, parent, image, Err(Error::InvalAddr)) };
+            page_copy_to(cpu, child, ARGUMENTS.into(), from.word())?;
+        }
+        Parent::Main => {
+            let me = get_cpu_id(cpu)?;
+            M::load_arguments(&mut cpu.own.hp, page.frame, me);
+        }
+    }
+    done(cpu, parent, image, Ok(child))
+}
+
+/// Loads one page of an image, or gives the child its arguments and ends when it has no more.
 ///
 /// A failure ends the loading with an error for the parent, but not the child: nothing ends for good at this layer. The
 /// child then runs with what it has and is stopped by its first fault out of quota, window or sense. That does not
@@ -115,7 +174,7 @@ pub(crate) fn spawn<M: System>(
 pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
     let Load { parent, child, image, page: index } = load;
     let Some(source) = M::image_page(image, index) else {
-        return done(cpu, parent, image, Ok(child));
+        return give_arguments(cpu, load);
     };
     if index >= WINDOW_PAGES {
         return done(cpu, parent, image, Err(Error::InvalId));

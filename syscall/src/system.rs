@@ -29,6 +29,12 @@ pub trait System: Machine {
     /// What the main thread of CPU `cpu` is to start next, by the boot list. Each is given once.
     fn next_start(cpu: Self::Word) -> Option<Start<Self>>;
 
+    /// Whether the line of the boot list that CPU `cpu` was given last has arguments.
+    fn has_arguments(cpu: Self::Word) -> Self::Flag;
+
+    /// Lays out these arguments in `frame`, which is zero before ([`abi::arguments`]). No other frame changes.
+    fn load_arguments(memory: &mut <Self as Home<PhysicalMemory>>::Map, frame: Self::Word, cpu: Self::Word);
+
     /// Writes `length` bytes of `frame`, from byte `offset` on, to the console in one piece: `offset + length` is at
     /// most the size of a page.
     fn console_write(cpu: &Cpu<'_, Self>, frame: Self::Word, offset: Self::Word, length: Self::Word);
@@ -67,6 +73,8 @@ pub struct Image<M: Machine> {
     /// Frames that loading it takes: its pages and their page tables. The stack is not among them: a program that has
     /// no more is stopped when it first touches it.
     pub frames: Unchecked<M::Word>,
+    /// Whether it leaves the page free where a program's arguments are.
+    pub has_room: M::Flag,
 }
 
 /// A page of an image.

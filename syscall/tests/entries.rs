@@ -86,7 +86,7 @@ fn putc_writes_a_byte_and_unknown_calls_are_refused() {
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Putc as u32, [0x1234, 0]), (0, 0x34));
     assert_eq!(fixture.console(), [0x34]);
-    for number in [1, 4, 39, 1000, u32::MAX] {
+    for number in [1, 4, 40, 1000, u32::MAX] {
         assert_eq!(call(&mut cpu, number, [5, 6]), refused(Error::InvalCallnr, 5));
     }
 }
@@ -152,6 +152,34 @@ fn spawn_refuses_numbers_that_do_not_exist() {
     }
     assert_eq!(parents, [9, 73, 585]);
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES]), refused(Error::Mem, 0));
+}
+
+#[test]
+fn spawn_takes_arguments_from_a_page_of_the_callers_own() {
+    let fixture = Fixture::new(&[100]);
+    let mut cpu = fixture.boot();
+    let left = call(&mut cpu, QUOTA, [0, 0]);
+    // The image's data.
+    let page = ADR_LOW + 4096;
+    for wrong in [1, ADR_LOW - 4096, page + 4, 0x5000_0000, ADR_HIGH] {
+        assert_eq!(call(&mut cpu, SPAWN, [0, 50, wrong]), refused(Error::InvalAddr, 0), "{wrong:#x}");
+    }
+    // The page of arguments, and room for its page table.
+    assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 1, page]), refused(Error::Mem, 0));
+    assert_eq!(call(&mut cpu, QUOTA, [0, 0]), left);
+    assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 2, page]), (0, 73));
+    assert_eq!(cpu.own.ac.get([73]).usage, FRAMES + 1);
+    // Its text.
+    assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 2, ADR_LOW]), (0, 74));
+}
+
+#[test]
+fn a_program_is_told_who_it_is() {
+    let fixture = Fixture::new(&[FRAMES]);
+    let mut cpu = fixture.boot();
+    assert_eq!(call(&mut cpu, Call::WhoAmI as u32, [7, 7]), (0, FIRST));
+    let told = [slot::R10, slot::EDX].map(|slot| cpu.own.uctxt.get([FIRST, slot]).value as u32);
+    assert_eq!(told, [0, abi::main_thread(0)]);
 }
 
 #[test]

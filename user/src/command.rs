@@ -1,5 +1,6 @@
 //! What can be said to the shell.
 
+use abi::boot::Words;
 use core::fmt;
 
 /// What the shell prints when it waits for a line.
@@ -12,21 +13,40 @@ pub enum Command<'a> {
     Help,
     /// `ps`: the threads.
     Ps,
-    /// `run PROGRAM [QUOTA] [&]`: starts a program.
+    /// `run [-q PAGES] PROGRAM [ARGUMENT...] [&]`: starts a program.
     Run {
         /// Its name.
         name: &'a str,
+        /// Its arguments.
+        arguments: Words<'a>,
         /// Pages that it gets, if that is said.
         quota: Option<u32>,
         /// Whether the shell goes on at once.
         background: bool,
+    },
+    /// `kill THREAD`: ends a program of the background.
+    Kill {
+        /// Its thread number.
+        thread: u32,
+    },
+    /// `wait [THREAD]`: waits for programs of the background.
+    Wait {
+        /// The thread number of one; all of them where nothing is said.
+        thread: Option<u32>,
+    },
+    /// `repeat COUNT COMMAND`: obeys a command so many times.
+    Repeat {
+        /// How often.
+        count: u32,
+        /// The command: a line of its own.
+        line: &'a str,
     },
     /// `send CHANNEL WORD…`: sends a message.
     Send {
         /// The channel.
         channel: u32,
         /// The words of the message: numbers all.
-        words: Words<'a>,
+        words: Numbers<'a>,
     },
     /// `recv CHANNEL`: receives a message, if there is one.
     Recv {
@@ -47,7 +67,13 @@ pub enum Command<'a> {
 pub const HELP: &[(&str, &str)] = &[
     ("help", "this list"),
     ("ps", "the threads of this CPU"),
-    ("run PROGRAM [QUOTA] [&]", "starts a program and waits for its end, unless & says not to"),
+    (
+        "run [-q PAGES] PROGRAM [ARGUMENT...] [&]",
+        "starts a program and waits for its end, unless & says not to; Ctrl-C kills it",
+    ),
+    ("kill THREAD", "ends a program of the background and all that descend from it"),
+    ("wait [THREAD]", "waits for the end of a program of the background, or of all; Ctrl-C stops the waiting"),
+    ("repeat COUNT COMMAND", "obeys a command so many times, or until Ctrl-C"),
     ("send CHANNEL WORD...", "sends a message of these numbers, as soon as there is room"),
     ("recv CHANNEL", "receives a message, if there is one"),
     ("quota", "the quotas of this CPU, as a tree"),
@@ -58,12 +84,12 @@ pub const HELP: &[(&str, &str)] = &[
 
 /// Numbers, separated by spaces.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Words<'a>(&'a str);
+pub struct Numbers<'a>(Words<'a>);
 
-impl Words<'_> {
+impl Numbers<'_> {
     /// The numbers.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
-        self.0.split_ascii_whitespace().filter_map(|word| number(word).ok())
+        self.0.iter().filter_map(|word| number(word).ok())
     }
 }
 
@@ -106,22 +132,32 @@ impl<'a> Command<'a> {
             "help" => Command::Help,
             "ps" => Command::Ps,
             "run" => {
-                let name = word("program's name")?;
-                let mut next = words.next();
-                let quota = next.filter(|&word| word != "&").map(number).transpose()?;
-                if quota.is_some() {
-                    next = words.next();
+                let (mut name, mut rest) = first_of(rest);
+                let mut quota = None;
+                if name == "-q" {
+                    let (pages, after) = first_of(rest);
+                    let pages = if pages.is_empty() { Err(Problem::Missing("number of pages")) } else { number(pages) };
+                    quota = Some(pages?);
+                    (name, rest) = first_of(after);
                 }
-                match next {
-                    Some(excess) if excess != "&" => return Err(Problem::Excess(excess)),
-                    _ => Command::Run { name, quota, background: next.is_some() },
+                if name.is_empty() {
+                    return Err(Problem::Missing("program's name"));
                 }
+                let before = rest.strip_suffix('&').filter(|before| before.is_empty() || before.ends_with(' '));
+                let arguments = Words::of(before.unwrap_or(rest));
+                return Ok(Some(Command::Run { name, arguments, quota, background: before.is_some() }));
+            }
+            "kill" => Command::Kill { thread: number(word("thread's number")?)? },
+            "wait" => Command::Wait { thread: words.next().map(number).transpose()? },
+            "repeat" => {
+                let count = number(word("count")?)?;
+                word("command")?;
+                return Ok(Some(Command::Repeat { count, line: first_of(rest).1 }));
             }
             "send" => {
                 let channel = number(word("channel's number")?)?;
-                let rest = rest.trim_start().split_once(' ').map_or("", |(_, rest)| rest);
                 words.by_ref().try_for_each(|word| number(word).map(drop))?;
-                Command::Send { channel, words: Words(rest) }
+                Command::Send { channel, words: Numbers(Words::of(first_of(rest).1)) }
             }
             "recv" => Command::Recv { channel: number(word("channel's number")?)? },
             "quota" => Command::Quota,
@@ -137,6 +173,12 @@ impl<'a> Command<'a> {
     }
 }
 
+/// The first word of a text, and what follows it.
+fn first_of(text: &str) -> (&str, &str) {
+    let (first, rest) = text.trim_start().split_once(' ').unwrap_or((text.trim_start(), ""));
+    (first, rest.trim_start())
+}
+
 /// Reads a number.
 fn number(word: &str) -> Result<u32, Problem<'_>> {
     let number = match word.strip_prefix("0x") {
@@ -149,12 +191,25 @@ fn number(word: &str) -> Result<u32, Problem<'_>> {
 #[cfg(test)]
 mod tests {
     extern crate std;
-    use super::{Command, HELP, Problem};
+    use super::{Command, HELP, Problem, Words};
     use std::string::ToString;
     use std::vec::Vec;
 
     fn run<'a>(name: &'a str, quota: Option<u32>, background: bool) -> Result<Option<Command<'a>>, Problem<'a>> {
-        Ok(Some(Command::Run { name, quota, background }))
+        Ok(Some(Command::Run { name, arguments: Words::default(), quota, background }))
+    }
+
+    #[test]
+    fn a_program_gets_the_words_behind_its_name() {
+        for (line, expected, is_background) in [
+            ("run hello a  b& c", &["a", "b&", "c"][..], false),
+            ("run -q 9 hello -q 7 &", &["-q", "7"], true),
+            ("run hello & &", &["&"], true),
+            ("run hello x&", &["x&"], false),
+        ] {
+            let Ok(Some(Command::Run { arguments, background, .. })) = Command::parse(line) else { panic!("{line}") };
+            assert!(arguments.iter().eq(expected.iter().copied()) && background == is_background, "{line}");
+        }
     }
 
     #[test]
@@ -170,9 +225,14 @@ mod tests {
         assert_eq!(Command::parse("  "), Ok(None));
         assert_eq!(Command::parse(" ps "), Ok(Some(Command::Ps)));
         assert_eq!(Command::parse("run hello"), run("hello", None, false));
-        assert_eq!(Command::parse("run  hello 48"), run("hello", Some(48), false));
+        assert_eq!(Command::parse("run  -q 48 hello"), run("hello", Some(48), false));
         assert_eq!(Command::parse("run hello &"), run("hello", None, true));
-        assert_eq!(Command::parse("run hello 0x30 &"), run("hello", Some(48), true));
+        assert_eq!(Command::parse("run -q 0x30 hello &"), run("hello", Some(48), true));
+        assert_eq!(Command::parse("kill 73"), Ok(Some(Command::Kill { thread: 73 })));
+        assert_eq!(Command::parse("wait"), Ok(Some(Command::Wait { thread: None })));
+        assert_eq!(Command::parse("wait 73"), Ok(Some(Command::Wait { thread: Some(73) })));
+        let repeat = Command::Repeat { count: 3, line: "run hello &" };
+        assert_eq!(Command::parse("repeat  3 run hello & "), Ok(Some(repeat)));
         assert_eq!(Command::parse("recv 7"), Ok(Some(Command::Recv { channel: 7 })));
         for (line, expected) in [("send 7", &[][..]), ("send  7  1 0xff 3 ", &[1, 255, 3])] {
             let Ok(Some(Command::Send { channel: 7, words })) = Command::parse(line) else { panic!("{line}") };
@@ -184,9 +244,14 @@ mod tests {
     fn what_is_wrong_is_named() {
         assert_eq!(Command::parse("rum hello"), Err(Problem::Unknown("rum")));
         assert_eq!(Command::parse("run"), Err(Problem::Missing("program's name")));
-        assert_eq!(Command::parse("run hello x"), Err(Problem::NotANumber("x")));
-        assert_eq!(Command::parse("run hello 1 2"), Err(Problem::Excess("2")));
-        assert_eq!(Command::parse("run hello & &"), Err(Problem::Excess("&")));
+        assert_eq!(Command::parse("run -q x hello"), Err(Problem::NotANumber("x")));
+        assert_eq!(Command::parse("run -q 1"), Err(Problem::Missing("program's name")));
+        assert_eq!(Command::parse("run -q"), Err(Problem::Missing("number of pages")));
+        assert_eq!(Command::parse("kill"), Err(Problem::Missing("thread's number")));
+        assert_eq!(Command::parse("wait for"), Err(Problem::NotANumber("for")));
+        assert_eq!(Command::parse("wait 1 2"), Err(Problem::Excess("2")));
+        assert_eq!(Command::parse("repeat ps"), Err(Problem::NotANumber("ps")));
+        assert_eq!(Command::parse("repeat 3"), Err(Problem::Missing("command")));
         assert_eq!(Command::parse("send 7 1 -1"), Err(Problem::NotANumber("-1")));
         assert_eq!(Command::parse("send 4294967296"), Err(Problem::NotANumber("4294967296")));
         assert_eq!(Command::parse("recv"), Err(Problem::Missing("channel's number")));

@@ -3,8 +3,8 @@
 use crate::memory::REGION_SIZE;
 use abi::{Error, PAGE_SIZE};
 
-/// Pages that the kernel had charged to this program when its `main` began: those of its image and their
-/// page table, and the first page of the stack with its own.
+/// Pages that the kernel had charged to this program when its `main` began, if it has no arguments: those of its image and
+/// their page table, and the first page of the stack with its own.
 pub fn frames_at_start() -> u32 {
     image_frames() + 2
 }
@@ -41,14 +41,12 @@ fn segments() -> [(u32, u32); 3] {
     ]
 }
 
-/// The quota that this program was spawned with, which is all that a parent can tell its child.
-///
-/// To be called at the beginning of `main`, before the program touches memory of its own or spawns: it adds
-/// what was charged until then to what is left.
+/// The quota that this program was spawned with.
 ///
 /// # Errors
 ///
-/// Those of [`get_quota`](crate::sys::get_quota).
+/// Those of [`who_am_i`](crate::sys::who_am_i).
 pub fn quota_at_start() -> Result<u32, Error> {
-    Ok(crate::sys::get_quota()? + frames_at_start())
+    let me = crate::sys::who_am_i()?.thread;
+    Ok(crate::sys::thread_info(me)?.quota)
 }

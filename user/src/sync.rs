@@ -12,8 +12,10 @@
 //! counter.lock()?[0] += 1;
 //! ```
 //!
-//! A program that ends or is killed while it holds a lock has taken along what it guards: who waits for it waits for ever.
-//! Messages that lie in channels stay there, whoever sent them.
+//! A program that ends or is killed while it holds a lock of this module has taken along what it guards: who waits for it
+//! waits for ever. One that is killed while it waits for a lock or a condition has taken nothing along; but who waits for a
+//! condition is counted, so that one notification may be for nobody, and lies in the condition's channel. Messages that lie
+//! in channels stay there, whoever sent them. A lock that outlives its holders is in [`poison`](crate::poison).
 
 use crate::channel::{Channel, WORDS};
 use abi::{CHANNELS, Error};

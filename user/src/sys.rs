@@ -1,7 +1,7 @@
 //! System calls: the stub, and a typed function for each call.
 
 use crate::channel::Page;
-use abi::{Call, Cause, Error, ThreadState};
+use abi::{Call, Cause, Error, PAGE_SIZE, ThreadState};
 use core::arch::asm;
 
 /// What a system call takes and gives: the registers of [`abi`]'s convention, in its order.
@@ -122,6 +122,40 @@ pub fn getc() -> Result<Option<u8>, Error> {
 ///   its children would exceed [`abi::THREADS`]. The caller's quota and children are as before.
 pub fn spawn(image: u32, quota: u32) -> Result<u32, Error> {
     call(Call::Spawn, image, quota)
+}
+
+/// As [`spawn`], with a page of arguments for the program: see [`abi::arguments`]. Its quota pays for the copy that it gets.
+///
+/// # Errors
+///
+/// Those of [`spawn`], and [`Error::InvalAddr`] if `page` does not begin where a page does, or the image has a page where its
+/// arguments would be.
+pub fn spawn_with(image: u32, quota: u32, page: &[u8; PAGE_SIZE as usize]) -> Result<u32, Error> {
+    let address = page.as_ptr().expose_provenance() as u32;
+    // SAFETY: the call reads the page, and writes to no memory of the caller's.
+    unsafe { any_call(Call::Spawn, [image, quota, address, 0]) }
+}
+
+/// Who a program is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Identity {
+    /// Its thread's number.
+    pub thread: u32,
+    /// Its CPU.
+    pub cpu: u32,
+    /// The number of its parent's thread.
+    pub parent: u32,
+}
+
+/// Who the caller is.
+///
+/// # Errors
+///
+/// None of its own: [`Error::InvalCallnr`] if the kernel has no such call.
+pub fn who_am_i() -> Result<Identity, Error> {
+    // SAFETY: the call writes to no memory.
+    let [thread, cpu, parent, ..] = unsafe { all_results(Call::WhoAmI, [0; 4]) }?;
+    Ok(Identity { thread, cpu, parent })
 }
 
 /// Lets every other ready thread of this CPU run once.

@@ -79,6 +79,11 @@ pub trait Entries<K: Coordinates, V: Copy> {
         false
     }
 
+    /// Makes the first `length` entries of `row` those of row `from` at once, if it knows how; whether it did.
+    fn copy_own_row(&mut self, _row: u32, _length: u32, _from: u32) -> bool {
+        false
+    }
+
     /// Replaces every entry by what `make` says of its key.
     fn define(&mut self, make: impl Fn(K) -> V) {
         K::each(self.keys(), |key| self.store(key, make(key)));
@@ -129,6 +134,18 @@ where
         if !self.0.copy_row(row, length, source, from) {
             for at in 0..length {
                 self.0.store([row, at], source.get([from, at]));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn copy_within(&mut self, row: u32, length: u32, from: u32)
+    where
+        F: Field<D, Key = [u32; 2]>,
+    {
+        if !self.0.copy_own_row(row, length, from) {
+            for at in 0..length {
+                self.0.store([row, at], self.0.load([from, at]));
             }
         }
     }

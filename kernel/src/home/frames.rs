@@ -184,6 +184,15 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
         self.write(frame, 0, mail.bytes(channel, length));
         true
     }
+
+    /// A program's arguments come from its parent: they are one block.
+    #[inline]
+    fn copy_own_row(&mut self, frame: u32, length: u32, from: u32) -> bool {
+        assert!(u64::from(length) <= PAGE_SIZE, "{length} bytes are more than a frame");
+        // SAFETY: both frames are the window's, whole, as `at` checks; that they are this CPU's data, `pperm` says.
+        unsafe { self.0.at::<u8>(frame).copy_from(self.0.at::<u8>(from), length as usize) };
+        true
+    }
 }
 
 #[cfg(test)]
@@ -242,6 +251,16 @@ mod tests {
         Map::<Host, Mailboxes>::copy_first::<PhysicalMemory, _>(&mut boxes, 0, PAGE_SIZE as u32, &memory, 9);
         let mailed = |key| Map::<Host, Mailboxes>::get(&boxes, key).value;
         assert_eq!([[0, 6], [0, 4095], [1, 0], [1, 6]].map(mailed), [77, 5, 1, 77]);
+    }
+
+    #[test]
+    fn a_frame_is_copied_to_another_and_nothing_beside_it() {
+        let mut memory = Of(Physical::new(window()));
+        Map::<Host, PhysicalMemory>::fill(&mut memory, &[9], Byte { value: 5 });
+        Map::<Host, PhysicalMemory>::set(&mut memory, [9, 6], Byte { value: 77 });
+        Map::<Host, PhysicalMemory>::copy_within(&mut memory, 8, 8, 9);
+        assert_eq!([5, 6, 7, 8].map(|at| byte(&memory, [8, at])), [5, 77, 5, 0]);
+        assert_eq!([[7, 4095], [9, 6], [9, 0]].map(|key| byte(&memory, key)), [0, 77, 5]);
     }
 
     #[test]

@@ -24,6 +24,11 @@ impl<D: Domain, F: Field<D>> Map<D, F> for Nowhere {
         F: Field<D, Key = [D::Word; 2]>,
     {
     }
+    fn copy_within(&mut self, _: D::Word, _: D::Word, _: D::Word)
+    where
+        F: Field<D, Key = [D::Word; 2]>,
+    {
+    }
     fn first(&self, _: D::Word, _: D::Word, _: fn(F::Val) -> bool) -> Option<D::Word>
     where
         F: Field<D, Key = [D::Word; 1]>,

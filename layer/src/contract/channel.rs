@@ -1,5 +1,6 @@
 //! Contracts of channels, sleep and wake-up: 6, 8, 19 to 24 and the internal functions of 23 and 24.
-use super::page_table::{can_read, mapped};
+use super::page_copy::has_data_page;
+use super::page_table::mapped;
 use super::{Answer, Arguments, Cells, Contract, Step, hkpt, hkpt_init, in_kernel, silent};
 use crate::channel::{self, Channel, Cv};
 use crate::constants::*;
@@ -212,12 +213,7 @@ pub(crate) fn set_sync_chan_busy<M: Spec>() -> Contract<M> {
 
 /// The running thread has a page of its own at `va`, the beginning of a page.
 fn has_page<M: Spec>(v: &View<'_, M>, va: M::Word) -> bool {
-    can_read(v, v.own.cur, va)
-        && va % PAGE_SIZE == 0
-        && match mapped(v, v.own.cur, va) {
-            Some((page, _)) => page < MAX_PAGE && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc),
-            None => false,
-        }
+    has_data_page(v, v.own.cur, va)
 }
 
 /// As [`has_page`], and a program may write it.

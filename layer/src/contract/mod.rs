@@ -7,6 +7,7 @@ mod channel;
 mod events;
 mod machine;
 mod memory;
+mod page_copy;
 mod page_table;
 mod process;
 mod serial;
@@ -221,6 +222,7 @@ pub(crate) mod contracts {
     pub(crate) use super::channel::*;
     pub(crate) use super::machine::*;
     pub(crate) use super::memory::*;
+    pub(crate) use super::page_copy::*;
     pub(crate) use super::page_table::*;
     pub(crate) use super::process::*;
     pub(crate) use super::serial::*;

@@ -342,6 +342,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
         "ipc_receive_body",
         "page_copy",
         "page_copy_back",
+        "page_copy_to",
         "thread_sleep",
         "thread_wakeup",
     ];
@@ -476,7 +477,10 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
         ("ipc_send_body" | "ipc_receive_body", "n") | ("page_copy" | "page_copy_back", "k") => {
             pick(&[0, 1, 2, 1024, 1025, end(h)], f)
         }
-        ("ipc_send_body" | "ipc_receive_body" | "page_copy" | "page_copy_back", "va") if c % 4 != 0 => {
+        ("ipc_send_body" | "ipc_receive_body" | "page_copy" | "page_copy_back", "va")
+        | ("page_copy_to", "va" | "from")
+            if c % 4 != 0 =>
+        {
             let pages = if mapped.is_empty() { &sensible[..] } else { &mapped };
             pick(pages, d) * PAGE_SIZE
         }

@@ -14,6 +14,8 @@ use std::collections::VecDeque;
 struct Thread {
     number: u32,
     image: u32,
+    /// Pages that it was given.
+    quota: u32,
     cpu: Cpu,
     space: Space,
     children: u32,
@@ -45,7 +47,11 @@ impl<'a> Kernel<'a> {
                 let image = image.expect("the program exists") as u32;
                 let number = abi::child(abi::main_thread(cpu), children);
                 children += 1;
-                let thread = kernel.load(image, number, start.quota);
+                let mut page = vec![0; abi::PAGE_SIZE as usize];
+                let put = |at: usize, bytes: &[u8]| page[at..][..bytes.len()].copy_from_slice(bytes);
+                abi::arguments::write(start.arguments.iter(), put).expect("the list is good");
+                let arguments = (!start.arguments.is_empty()).then_some(&page[..]);
+                let thread = kernel.load(image, number, start.quota, arguments);
                 kernel.ready.push_back(thread.expect("the quota covers the image"));
             }
         }
@@ -67,8 +73,9 @@ impl<'a> Kernel<'a> {
         String::from_utf8(self.console).expect("programs print text")
     }
 
-    /// Loads a program; `None` if the quota does not cover its pages.
-    fn load(&self, image: u32, number: u32, quota: u32) -> Option<Thread> {
+    /// Loads a program, with a page of arguments or none; `None` if the quota does not cover its pages and, with arguments, two
+    /// more.
+    fn load(&self, image: u32, number: u32, quota: u32, arguments: Option<&[u8]>) -> Option<Thread> {
         let bytes = &self.programs[image as usize].elf;
         let file = ElfBytes::<LittleEndian>::minimal_parse(bytes).expect("a program is an ELF file");
         let mut space = Space::new(quota);
@@ -90,9 +97,16 @@ impl<'a> Kernel<'a> {
                 to[..count].copy_from_slice(&rest[..count]);
             }
         }
+        if let Some(arguments) = arguments {
+            let address = abi::arguments::ARGUMENTS.into();
+            if space.quota < 2 || !space.map(address, false) {
+                return None;
+            }
+            space.page_mut(address).expect("just mapped").copy_from_slice(arguments);
+        }
         let mut registers = Registers { rip: file.ehdr.e_entry, ..Registers::default() };
         registers[Rsp] = abi::STACK_TOP.into();
-        Some(Thread { number, image, cpu: Cpu::new(registers), space, children: 0 })
+        Some(Thread { number, image, quota, cpu: Cpu::new(registers), space, children: 0 })
     }
 
     /// Runs a thread until it yields or ends.
@@ -129,20 +143,26 @@ impl<'a> Kernel<'a> {
                 Ok(0)
             }
             Some(Call::GetQuota) => Ok(thread.space.quota),
-            Some(Call::Spawn) => self.spawn(thread, first, second),
+            Some(Call::Spawn) => self.spawn(thread, first, second, arguments[2]),
+            Some(Call::WhoAmI) => {
+                let parent = abi::parent(thread.number).expect("main threads run no programs");
+                let registers = &mut thread.cpu.registers;
+                (registers[R10], registers[Rdx]) = (self.cpu.into(), parent.into());
+                Ok(thread.number)
+            }
+            Some(Call::ThreadInfo) => {
+                assert_eq!(first, thread.number, "a program may ask about itself");
+                let usage = thread.quota - thread.space.quota;
+                let registers = &mut thread.cpu.registers;
+                (registers[R10], registers[Rdx]) = (thread.image.into(), thread.quota.into());
+                (registers[Rsi], registers[Rdi]) = (usage.into(), thread.children.into());
+                Ok(abi::ThreadState::Running as u32)
+            }
             Some(Call::Yield) => {
                 next = Next::Yields;
                 Ok(0)
             }
-            Some(
-                call @ (Call::Send
-                | Call::Recv
-                | Call::Getc
-                | Call::ThreadInfo
-                | Call::Uptime
-                | Call::Wait
-                | Call::Kill),
-            ) => {
+            Some(call @ (Call::Send | Call::Recv | Call::Getc | Call::Uptime | Call::Wait | Call::Kill)) => {
                 panic!("there is nobody to answer {call:?}")
             }
             Some(Call::Exit) => return Next::Ends(End::Exited { status: first }),
@@ -174,16 +194,22 @@ impl<'a> Kernel<'a> {
         Ok(bytes.len() as u32)
     }
 
-    fn spawn(&mut self, thread: &mut Thread, image: u32, quota: u32) -> Result<u32, Error> {
+    fn spawn(&mut self, thread: &mut Thread, image: u32, quota: u32, arguments: u32) -> Result<u32, Error> {
         if image as usize >= self.programs.len() {
             return Err(Error::InvalId);
         }
+        let is_window = (abi::ADR_LOW..abi::ADR_HIGH).contains(&arguments);
+        let page = match arguments {
+            0 => None,
+            _ if !is_window || arguments % abi::PAGE_SIZE != 0 => return Err(Error::InvalAddr),
+            _ => Some(thread.space.rest_of_page(arguments.into()).map_err(|_| Error::InvalAddr)?.to_vec()),
+        };
         let has_numbers = abi::child(thread.number, abi::CHILDREN) <= abi::THREADS;
         if quota > thread.space.quota || thread.children == abi::CHILDREN || !has_numbers {
             return Err(Error::Mem);
         }
         let number = abi::child(thread.number, thread.children);
-        let child = self.load(image, number, quota).ok_or(Error::Mem)?;
+        let child = self.load(image, number, quota, page.as_deref()).ok_or(Error::Mem)?;
         thread.space.quota -= quota;
         thread.children += 1;
         self.ready.push_back(child);

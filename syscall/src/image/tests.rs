@@ -48,10 +48,12 @@ fn frames_count_each_page_table_once() {
     let region = 512 * PAGE;
     let across = parse(&[(PT_LOAD, RW, LOW, 0, 2 * region + 1)]).unwrap();
     assert_eq!(across.frames(), 1025 + 3);
+    assert!(!across.has_room_for_arguments());
     let neighbours = parse(&[(PT_LOAD, R, LOW, 1, 1), (PT_LOAD, RW, LOW + region - PAGE, 0, 2 * PAGE)]).unwrap();
     assert_eq!(neighbours.frames(), 3 + 2);
     let apart = parse(&[(PT_LOAD, R, LOW, 1, 1), (PT_LOAD, RW, u64::from(ADR_HIGH) - 2 * PAGE, 0, 2 * PAGE)]).unwrap();
     assert_eq!(apart.frames(), 3 + 2);
+    assert!(apart.has_room_for_arguments() && !neighbours.has_room_for_arguments());
 }
 
 /// The file with the numbers of its header in the other byte order, which it says that they have.

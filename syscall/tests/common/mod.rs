@@ -45,7 +45,8 @@ impl Fixture {
         let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
         let image = ParsedImage::parse(&file).unwrap();
         let archive = vec![Archived { name: "image".to_owned(), file, image }];
-        let starts: Vec<_> = quotas.iter().map(|&quota| Start { cpu: 0, image: 0, quota }).collect();
+        let starts: Vec<_> =
+            quotas.iter().map(|&quota| Start { cpu: 0, image: 0, quota, arguments: String::new() }).collect();
         let console = Arc::new(Mutex::new(Vec::new()));
         let to = Arc::clone(&console);
         let write = move |bytes: &[u8]| to.lock().unwrap().extend_from_slice(bytes);

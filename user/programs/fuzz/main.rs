@@ -1,33 +1,29 @@
 //! Random system calls with random and boundary arguments, from several processes at once. What it asks for makes no sense;
 //! the kernel has to refuse it or to obey, and to go on.
 //!
-//! What a process has to do is in its quota: see [`role`].
+//! One that a main thread has started is told `root` and a seed; it makes helpers, which are told `helper` and a seed. Who is told
+//! `endless` as well goes on for ever. Who is told nothing ends.
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 use abi::{ADR_HIGH, ADR_LOW, CHANNELS, CHILDREN, Call, Error, MESSAGE_WORDS, PAGE_SIZE};
+use alloc::string::ToString;
 use user::random::Random;
 use user::sys::{self, Registers, syscall};
-use user::{image, memory, println, program, quota};
+use user::{args, image, memory, println, program};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("fuzz").unwrap();
 
-/// Quotas at the start.
-mod role {
-    /// From here on, a helper, with the seed that is left; with less, nothing at all.
-    pub const HELPER: u32 = 128;
-    /// How many seeds a helper can have, and from which on it goes on for ever.
-    pub const HELPERS: u32 = 256;
-    pub const ENDLESS_HELPER: u32 = HELPER + HELPERS;
-    /// From here on, one that a main thread has started, with the seed that is left. It makes helpers.
-    pub const ROOT: u32 = 8192;
-    /// How many seeds it can have, and from which on it goes on for ever.
-    pub const ROOTS: u32 = 8192;
-    pub const ENDLESS_ROOT: u32 = ROOT + ROOTS;
-}
+/// What one is told that is to go on for ever.
+const ENDLESS: &str = "endless";
+/// Pages of a helper, at least, and how many more it may have.
+const QUOTA: u32 = 128;
+const MORE: u32 = 256;
 
 /// Calls of one that does not go on for ever.
 const CALLS: u32 = 2000;
@@ -75,23 +71,21 @@ const MEETING: u32 = 16;
 const STACK: u32 = ADR_HIGH - 256 * PAGE_SIZE;
 
 fn main() -> Result<u32, Error> {
-    let quota = quota::quota_at_start()?;
-    match quota {
-        role::ROOT.. => {
-            let endless = quota >= role::ENDLESS_ROOT;
-            let seed = quota - if endless { role::ENDLESS_ROOT } else { role::ROOT };
+    let mut args = args();
+    let (role, seed) = (args.next(), args.next().and_then(|seed| seed.parse().ok()));
+    let endless = args.next() == Some(ENDLESS);
+    match (role, seed) {
+        (Some("root"), Some(seed)) => {
             println!("fuzz: seed {seed}");
-            let mut random = Random::new(seed.into());
+            let mut random = Random::new(seed);
             for _ in 1..CHILDREN {
-                let helper = if endless { role::ENDLESS_HELPER } else { role::HELPER };
-                sys::spawn(SELF, helper + random.below(role::HELPERS))?;
+                let arguments = ["helper", &random.below(u32::MAX).to_string(), ENDLESS];
+                args::spawn(SELF, QUOTA + random.below(MORE), &arguments[..if endless { 3 } else { 2 }])?;
             }
             Ok(Fuzzer { random, waits: false, left: sys::get_quota()? }.run(endless))
         }
-        role::HELPER.. => {
-            let endless = quota >= role::ENDLESS_HELPER;
-            let random = Random::new((quota - role::HELPER).into());
-            Ok(Fuzzer { random, waits: true, left: sys::get_quota()? }.run(endless))
+        (Some("helper"), Some(seed)) => {
+            Ok(Fuzzer { random: Random::new(seed), waits: true, left: sys::get_quota()? }.run(endless))
         }
         _ => Ok(0),
     }
@@ -139,6 +133,8 @@ impl Fuzzer {
             // What is printed takes long.
             Some(Call::Puts) => arguments[1] %= 17,
             Some(Call::Spawn) if self.random.below(4) != 0 => number = Call::GetQuota as u32,
+            // Few addresses are those of pages.
+            Some(Call::Spawn) if self.random.below(4) != 0 => arguments[2] = 0,
             Some(Call::Send | Call::Recv) => self.meet(&mut number, &mut arguments),
             // Roots do not wait.
             Some(Call::Wait) if !self.waits => arguments[1] = 0,

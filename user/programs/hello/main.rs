@@ -1,5 +1,5 @@
 //! Says hello, and that what a program relies on before its first line is there: its initialised data, its
-//! zeroed data, its stack, a heap of zeroed pages, floating point, the order of strings.
+//! zeroed data, its arguments, its stack, a heap of zeroed pages, floating point, the order of strings.
 #![no_std]
 #![no_main]
 
@@ -9,12 +9,9 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
-use user::{image, memory, println, program, quota, sys};
+use user::{args, image, memory, println, program, sys};
 
 program!(main);
-
-/// Quota of the instance on CPU 0; the others have one more each, which tells them their CPU.
-const QUOTA: u32 = 48;
 
 /// Lies in `.data`.
 static INITIALISED: AtomicU32 = AtomicU32::new(0xCA12);
@@ -22,8 +19,9 @@ static INITIALISED: AtomicU32 = AtomicU32::new(0xCA12);
 static ZEROED: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
 
 fn main() -> Result<u32, abi::Error> {
-    let cpu = quota::quota_at_start()?.wrapping_sub(QUOTA);
+    let cpu = sys::who_am_i()?.cpu;
     println!("hello from CPU {cpu}");
+    args().for_each(|argument| println!("hello {cpu}: I was told `{argument}`"));
     // Opaque to the compiler, which would compute the rest itself.
     let e = exponential(core::hint::black_box(1.0));
     let failures = [

@@ -5,29 +5,33 @@
 //! It is an attack, too: a child of its own exhausts itself meanwhile, with a child of that where thread numbers suffice. A
 //! neighbour, which has pages of its own, takes one in each turn: whatever the others do, it gets every one.
 //!
-//! What a copy has to do is in its quota: see [`role`].
+//! A copy is told what it has to do: see [`role`].
 #![no_std]
 #![no_main]
 
 use user::memory::{REGION_SIZE, take};
-use user::{image, println, program, quota, sys};
+use user::{args, image, println, program, quota, sys};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("hog").unwrap();
-/// Quota of the instance on CPU 0; the others have one more each, which tells them their CPU.
-const QUOTA: u32 = 1000;
 
-/// The quotas of copies.
+/// What copies are told, and their quotas.
 mod role {
     /// Takes what is its own, a page a turn.
-    pub const NEIGHBOUR: u32 = 100;
+    pub const NEIGHBOUR: (&str, u32) = ("neighbour", 100);
     /// Takes more than it has, at once.
-    pub const ATTACKER: u32 = 50;
+    pub const ATTACKER: (&str, u32) = ("attacker", 50);
     /// As an attacker; and has one, if it can.
-    pub const PARENT: u32 = 150;
+    pub const PARENT: (&str, u32) = ("parent", 150);
 }
+
+/// Starts a copy.
+fn start((role, quota): (&str, u32)) -> Result<u32, abi::Error> {
+    args::spawn(SELF, quota, &[role])
+}
+
 /// What is left of it when the counting begins, at the start of a region, however large this program is.
 const REST: u32 = 600;
 /// Pages of a region.
@@ -43,20 +47,20 @@ const NO_HEAP: u32 = 3;
 const TOO_MUCH: u32 = 4;
 
 fn main() -> Result<u32, abi::Error> {
-    match quota::quota_at_start()? {
-        role::NEIGHBOUR => return neighbour(),
-        role::ATTACKER => return attack(),
-        role::PARENT => {
-            // On most CPUs there is no number left for it.
-            let _ = sys::spawn(SELF, role::ATTACKER);
-            return attack();
+    if let Some(role) = args().next() {
+        if role == role::NEIGHBOUR.0 {
+            return neighbour();
         }
-        _ => {}
+        if role == role::PARENT.0 {
+            // On most CPUs there is no number left for it.
+            let _ = start(role::ATTACKER);
+        }
+        return attack();
     }
-    let cpu = quota::quota_at_start()?.wrapping_sub(QUOTA);
+    let cpu = sys::who_am_i()?.cpu;
     println!("hog {cpu}: {} pages", quota::quota_at_start()?);
-    sys::spawn(SELF, role::NEIGHBOUR)?;
-    sys::spawn(SELF, role::PARENT)?;
+    start(role::NEIGHBOUR)?;
+    start(role::PARENT)?;
     let mut skipped = 0;
     while sys::get_quota()? > REST {
         let Some(page) = take(1) else {

@@ -1,28 +1,21 @@
 //! Eight workers that share a counter and fill a small queue, and one who empties it: nothing is counted or taken twice, and
 //! nobody sleeps for ever.
 //!
-//! Who an instance is is in its quota: see [`role`].
+//! A worker is told `work`. Who waits for all of them is told how many of them are its children.
 #![no_std]
 #![no_main]
 
 use abi::Error;
 use user::sync::{Monitor, Queue};
-use user::{image, println, program, quota, sys};
+use user::{args, image, println, program, sys};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("monitor").unwrap();
 
-/// The quotas.
-mod role {
-    /// The workers have this and their number.
-    pub const WORKER: u32 = 32;
-    /// Waits for a worker on each of eight CPUs; the first one is its child.
-    pub const ACROSS: u32 = 128;
-    /// Waits for eight children.
-    pub const ALONE: u32 = 512;
-}
+/// Pages of a worker.
+const QUOTA: u32 = 33;
 
 const WORKERS: u32 = 8;
 /// How often each of them counts.
@@ -35,10 +28,9 @@ const QUEUE: u32 = 512;
 const ROOM: usize = 3;
 
 fn main() -> Result<(), Error> {
-    match quota::quota_at_start()? {
-        role::ALONE => gather(WORKERS),
-        role::ACROSS => gather(1),
-        _ => work(),
+    match args().next().and_then(|children| children.parse().ok()) {
+        Some(children) => gather(children),
+        None => work(),
     }
 }
 
@@ -61,8 +53,8 @@ fn work() -> Result<(), Error> {
 
 /// Starts the first `children` workers, and takes out what all have put in.
 fn gather(children: u32) -> Result<(), Error> {
-    for worker in 0..children {
-        sys::spawn(SELF, role::WORKER + worker)?;
+    for _ in 0..children {
+        args::spawn(SELF, QUOTA, &["work"])?;
     }
     let (mut counter, mut queue) = (Monitor::<0>::open(COUNTER)?, Queue::open(QUEUE)?);
     counter.begin(&[0])?;

@@ -1,27 +1,20 @@
 //! Sends messages that come back, each word one more: from a child of its own, then from another CPU.
 //!
-//! What an instance has to do is in its quota: see [`role`].
+//! A child is told `child`, and who is to play with the other CPU, too, `together`.
 #![no_std]
 #![no_main]
 
 use abi::Error;
 use user::channel::{Channel, WORDS};
-use user::{image, println, program, quota, sys};
+use user::{args, image, println, program, sys};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("ping-pong").unwrap();
 
-/// The quotas of the instances on CPU 0. Each further CPU has one more, which tells an instance its CPU.
-mod role {
-    /// Sends back what its parent sends.
-    pub const CHILD: u32 = 32;
-    /// Plays with its child.
-    pub const ALONE: u32 = 64;
-    /// Plays with its child, then with the other CPU.
-    pub const TOGETHER: u32 = 96;
-}
+/// Pages of a child.
+const QUOTA: u32 = 33;
 
 /// Words of the messages of a round: few, many, as many as there can be, and none.
 const LENGTHS: [usize; 5] = [1, 2, 333, WORDS, 0];
@@ -31,21 +24,21 @@ const ROUNDS: u32 = 10;
 const ACROSS: u32 = 1000;
 
 fn main() -> Result<(), Error> {
-    match quota::quota_at_start()? {
-        quota if quota < role::ALONE => pong(2 * (quota - role::CHILD)),
-        quota if quota < role::TOGETHER => with_child(quota - role::ALONE),
-        quota => {
-            let cpu = quota - role::TOGETHER;
-            with_child(cpu)?;
-            if cpu == 0 {
-                ping(ACROSS)?
-            } else {
-                pong(ACROSS)?
-            }
-            println!("ping-pong {cpu}: {} messages were exchanged with the other CPU", games());
-            Ok(())
-        }
+    let cpu = sys::who_am_i()?.cpu;
+    let role = args().next();
+    if role == Some("child") {
+        return pong(2 * cpu);
     }
+    with_child(cpu)?;
+    if role == Some("together") {
+        if cpu == 0 {
+            ping(ACROSS)?
+        } else {
+            pong(ACROSS)?
+        }
+        println!("ping-pong {cpu}: {} messages were exchanged with the other CPU", games());
+    }
+    Ok(())
 }
 
 /// Messages of a game.
@@ -55,7 +48,7 @@ fn games() -> u32 {
 
 /// Plays with a child, on two channels of this CPU's own.
 fn with_child(cpu: u32) -> Result<(), Error> {
-    sys::spawn(SELF, role::CHILD + cpu)?;
+    args::spawn(SELF, QUOTA, &["child"])?;
     ping(2 * cpu)?;
     println!("ping-pong {cpu}: {} messages came back from the child", games());
     Ok(())

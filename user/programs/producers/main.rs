@@ -1,27 +1,23 @@
 //! Eight producers and one consumer at one channel: every value arrives once, and those of each producer in order.
 //!
-//! Who an instance is is in its quota: see [`role`].
+//! A producer is told `produce` and its number, the consumer `consume` and how many producers are its children.
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 use abi::Error;
+use alloc::string::ToString;
 use user::channel::Channel;
-use user::{image, println, program, quota, sys};
+use user::{args, image, println, program};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("producers").unwrap();
 
-/// The quotas.
-mod role {
-    /// The producers have this and their number.
-    pub const PRODUCER: u32 = 32;
-    /// Consumes what a producer on each of eight CPUs produces; the first one is its child.
-    pub const ACROSS: u32 = 128;
-    /// Consumes what eight children produce.
-    pub const ALONE: u32 = 512;
-}
+/// Pages of a producer.
+const QUOTA: u32 = 33;
 
 const PRODUCERS: usize = 8;
 /// Messages of each.
@@ -30,10 +26,11 @@ const MESSAGES: u32 = 40;
 const CHANNEL: u32 = 500;
 
 fn main() -> Result<(), Error> {
-    match quota::quota_at_start()? {
-        role::ALONE => consume(PRODUCERS as u32),
-        role::ACROSS => consume(1),
-        quota => produce(quota - role::PRODUCER),
+    let mut args = args();
+    match (args.next(), args.next().and_then(|number| number.parse().ok())) {
+        (Some("produce"), Some(producer)) => produce(producer),
+        (Some("consume"), Some(children)) => consume(children),
+        _ => Err(Error::InvalId),
     }
 }
 
@@ -62,7 +59,7 @@ fn produce(producer: u32) -> Result<(), Error> {
 /// Starts the first `children` producers, and receives what all have to send.
 fn consume(children: u32) -> Result<(), Error> {
     for producer in 0..children {
-        sys::spawn(SELF, role::PRODUCER + producer)?;
+        args::spawn(SELF, QUOTA, &["produce", &producer.to_string()])?;
     }
     let mut channel = Channel::open(CHANNEL)?;
     let mut turns = [0; PRODUCERS];

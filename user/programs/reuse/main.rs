@@ -7,7 +7,7 @@
 
 use abi::{CHILDREN, Cause, Error, PAGE_SIZE, Reason};
 use user::channel::Channel;
-use user::{image, memory, println, program, quota, sys};
+use user::{args, image, memory, println, program, sys};
 
 program!(main);
 
@@ -18,9 +18,8 @@ const PAGES: u32 = 64;
 /// The channel on which nobody sends, but for the CPU's number.
 const CHANNEL: u32 = 100;
 
-/// What a child does. It knows by its quota, which is [`QUOTA`] and this.
+/// What a child does: it is told the role's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
 enum Role {
     /// It fills pages and ends.
     Fills,
@@ -39,23 +38,38 @@ enum Role {
 use Role::{Faults, Fills, Leaves, Receives, Spins, Waits};
 
 const ROLES: [Role; 6] = [Fills, Receives, Spins, Faults, Waits, Leaves];
-/// Quota of a child; a power of two, so that its role is what is beyond. Its CPU is the next digit.
+
+impl Role {
+    fn name(self) -> &'static str {
+        match self {
+            Fills => "fills",
+            Receives => "receives",
+            Spins => "spins",
+            Faults => "faults",
+            Waits => "waits",
+            Leaves => "leaves",
+        }
+    }
+}
+
+/// Pages of a child.
 const QUOTA: u32 = 256;
-/// Quota of a child that has children.
+/// Pages of a child that has children.
 const LARGE: u32 = 2048;
 
-fn quota_of(role: Role, cpu: u32) -> u32 {
-    let base = if matches!(role, Waits | Leaves) { LARGE } else { QUOTA };
-    base + 8 * role as u32 + cpu
+/// Starts a child.
+fn start(role: Role) -> Result<u32, Error> {
+    args::spawn(SELF, if matches!(role, Waits | Leaves) { LARGE } else { QUOTA }, &[role.name()])
 }
 
 fn main() -> Result<u32, Error> {
-    let quota = quota::quota_at_start()?;
-    if quota >= 4 * LARGE {
-        return parent(quota % 8);
-    }
-    let cpu = quota % 8;
-    match ROLES[(quota % QUOTA / 8) as usize] {
+    let cpu = sys::who_am_i()?.cpu;
+    let Some(name) = args().next() else { return parent(cpu) };
+    let Some(role) = ROLES.into_iter().find(|role| role.name() == name) else {
+        println!("reuse on CPU {cpu}: there is no role `{name}`");
+        return Ok(4);
+    };
+    match role {
         Fills => fill(),
         Receives => Channel::open(CHANNEL + cpu)?.receive().map(|_| 1),
         Spins => loop {
@@ -68,9 +82,9 @@ fn main() -> Result<u32, Error> {
             unsafe { (8 as *const u32).read_volatile() };
             Ok(1)
         }
-        role @ (Waits | Leaves) => {
+        Waits | Leaves => {
             for _ in 0..3 {
-                sys::spawn(SELF, quota_of(Receives, cpu))?;
+                start(Receives)?;
             }
             if role == Waits { sys::wait_any().map(|_| 1) } else { Ok(9) }
         }
@@ -89,6 +103,8 @@ fn fill() -> Result<u32, Error> {
 }
 
 fn parent(cpu: u32) -> Result<u32, Error> {
+    // The first start takes pages of the stack, for the arguments.
+    sys::wait(start(Fills)?)?;
     let before = sys::get_quota()?;
     for round in 0..ROUNDS {
         // Every 16th time eight at a time, in an order of its own.
@@ -100,7 +116,7 @@ fn parent(cpu: u32) -> Result<u32, Error> {
         };
         let mut children = [0; CHILDREN as usize];
         for (k, child) in (0..many).zip(&mut children) {
-            *child = sys::spawn(SELF, quota_of(role(k), cpu))?;
+            *child = start(role(k))?;
             // It sleeps by then, or it is about to, or it has ended.
             (0..round % 5).try_for_each(|_| sys::yield_now())?;
         }

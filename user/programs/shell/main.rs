@@ -1,17 +1,21 @@
 //! Obeys what is typed on the console: programs, threads, quotas, messages. It has to run on the CPU with the serial port.
+//!
+//! The console has one stream of keys. While a program runs in the foreground the shell takes all of them: Ctrl-C kills the
+//! program with all that descend from it, other keys are kept for the next line. A program that reads the console itself
+//! takes keys away from the shell, Ctrl-C included, which is its own business then: as in Unix where a program has put its
+//! terminal into raw mode.
 #![no_std]
 #![no_main]
 
+mod jobs;
 mod keys;
-mod launchers;
 mod tables;
 
-use abi::{Error, ThreadState};
+use abi::Error;
+use jobs::{Jobs, Waited};
 use keys::Keys;
-use launchers::Launchers;
 use user::channel::{Channel, WORDS};
-use user::command::{Command, HELP, PROMPT, Words};
-use user::image;
+use user::command::{Command, HELP, Numbers, PROMPT};
 use user::line::{Editor, Typed};
 use user::{print, println, program, sys};
 
@@ -22,41 +26,103 @@ const QUOTA: u32 = 64;
 
 fn main() -> Result<(), Error> {
     println!("Cairn's shell; help says what can be said");
-    let (mut keys, mut launchers, mut editor) = (Keys::new(), Launchers::new(), Editor::new(PROMPT.len()));
-    let mut channel = Channel::open(0)?;
+    let mut shell = Shell { keys: Keys::new(), jobs: Jobs::new(), channel: Channel::open(0)? };
+    let mut editor = Editor::new(PROMPT.len());
     loop {
+        shell.jobs.report();
         print!("{PROMPT}");
-        while !ends_line(&mut editor, keys.next()?) {}
-        let command = match Command::parse(editor.line()) {
-            Ok(Some(command)) => command,
-            Ok(None) => continue,
-            Err(problem) => {
-                println!("{problem}");
-                continue;
-            }
-        };
-        let obeyed = match command {
-            Command::Help => {
-                HELP.iter().for_each(|(usage, about)| println!("{usage:<24} {about}"));
-                Ok(())
-            }
-            Command::Ps => tables::threads(),
-            Command::Quota => tables::quotas(),
-            Command::Mem => tables::memory(),
-            Command::Uptime => sys::uptime().map(|ms| println!("up {}.{:03} s", ms / 1000, ms % 1000)),
-            Command::Run { name, quota, background } => {
-                run(name, quota.unwrap_or(QUOTA), background, &mut launchers, &mut keys)
-            }
-            Command::Send { channel: number, words } => channel.at(number).and_then(|channel| send(channel, words)),
-            Command::Recv { channel: number } => channel.at(number).and_then(receive),
-            Command::Halt => break,
-        };
-        if let Err(error) = obeyed {
-            println!("refused: {}", reason(error));
+        while !ends_line(&mut editor, shell.keys.next()?) {}
+        match shell.obey(editor.line()) {
+            Ok(Then::GoOn | Then::Stop) => {}
+            Ok(Then::Halt) => break,
+            Err(error) => println!("refused: {}", reason(error)),
         }
     }
     println!("the machine goes off when all programs have ended");
-    launchers.end()
+    Ok(())
+}
+
+/// What it works with.
+struct Shell {
+    keys: Keys,
+    jobs: Jobs,
+    /// A page for messages.
+    channel: Channel,
+}
+
+/// What follows a command that was obeyed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// The next command.
+    GoOn,
+    /// The next line: no command is repeated any more.
+    Stop,
+    /// The end.
+    Halt,
+}
+
+impl From<Waited> for Then {
+    fn from(waited: Waited) -> Then {
+        match waited {
+            Waited::Ended => Then::GoOn,
+            Waited::Interrupted => Then::Stop,
+        }
+    }
+}
+
+impl Shell {
+    /// Obeys a line.
+    ///
+    /// # Errors
+    /// Those of the calls that the command makes.
+    fn obey(&mut self, line: &str) -> Result<Then, Error> {
+        let command = match Command::parse(line) {
+            Ok(Some(command)) => command,
+            Ok(None) => return Ok(Then::GoOn),
+            Err(problem) => {
+                println!("{problem}");
+                return Ok(Then::Stop);
+            }
+        };
+        match command {
+            Command::Help => HELP.iter().for_each(|(usage, about)| println!("{usage:<42} {about}")),
+            Command::Ps => tables::threads()?,
+            Command::Quota => tables::quotas()?,
+            Command::Mem => tables::memory()?,
+            Command::Uptime => sys::uptime().map(|ms| println!("up {}.{:03} s", ms / 1000, ms % 1000))?,
+            Command::Run { name, arguments, quota, background } => {
+                let thread = self.jobs.start(name, quota.unwrap_or(QUOTA), arguments)?;
+                if background {
+                    println!("thread {thread} runs {name}");
+                } else {
+                    return self.jobs.run_to_end(thread, &mut self.keys).map(Then::from);
+                }
+            }
+            Command::Kill { thread } => sys::kill(thread)?,
+            Command::Wait { thread } => return self.jobs.wait(thread, &mut self.keys).map(Then::from),
+            Command::Repeat { count, line } => return self.repeat(count, line),
+            Command::Send { channel, words } => send(self.channel.at(channel)?, words)?,
+            Command::Recv { channel } => receive(self.channel.at(channel)?)?,
+            Command::Halt => return Ok(Then::Halt),
+        }
+        Ok(Then::GoOn)
+    }
+
+    /// Obeys a line so many times, or until it is refused or interrupted.
+    fn repeat(&mut self, count: u32, line: &str) -> Result<Then, Error> {
+        for _ in 0..count {
+            let then = self.obey(line)?;
+            if then != Then::GoOn {
+                return Ok(then);
+            }
+            if self.keys.interrupted()? {
+                println!("^C");
+                return Ok(Then::Stop);
+            }
+            self.jobs.report();
+        }
+        Ok(Then::GoOn)
+    }
 }
 
 /// Takes a key; whether it ended a line that is to be obeyed, if only an empty one.
@@ -96,25 +162,8 @@ fn reason(error: Error) -> &'static str {
     }
 }
 
-/// Starts a program and, unless it is to stay in the background, waits for its end or for an interrupt.
-fn run(name: &str, quota: u32, background: bool, launchers: &mut Launchers, keys: &mut Keys) -> Result<(), Error> {
-    let thread = launchers.start(image::number(name).ok_or(Error::InvalId)?, quota)?;
-    println!("thread {thread} runs {name}; {} children are left", launchers.left());
-    if background {
-        return Ok(());
-    }
-    while sys::thread_info(thread)?.state != ThreadState::Ended {
-        if keys.interrupted()? {
-            println!("^C: {name} goes on in the background");
-            break;
-        }
-        sys::yield_now()?;
-    }
-    Ok(())
-}
-
 /// Sends a message.
-fn send(channel: &mut Channel, words: Words) -> Result<(), Error> {
+fn send(channel: &mut Channel, words: Numbers) -> Result<(), Error> {
     let mut message = [0; WORDS];
     let mut count = 0;
     for (to, word) in message.iter_mut().zip(words.iter()) {

@@ -1,26 +1,23 @@
 //! What there is on this CPU.
 
-use abi::{CHILDREN, Error, THREADS, ThreadState, child};
-use user::sys::{ThreadInfo, thread_info};
+use abi::{CHILDREN, Error, THREADS, ThreadState, child, main_thread};
+use user::sys::{ThreadInfo, thread_info, who_am_i};
 use user::{image, println};
 
 /// The threads of this CPU, by number.
 fn all() -> impl Iterator<Item = (u32, ThreadInfo)> {
-    (0..THREADS).filter_map(|thread| Some((thread, thread_info(thread).ok()?)))
+    (0..THREADS).filter_map(|thread| Some((thread, process(thread)?)))
+}
+
+/// What the kernel says of a thread, if it has a process: the number of one that has ended and was waited for is free.
+fn process(thread: u32) -> Option<ThreadInfo> {
+    // What such a process was given is its parent's again.
+    thread_info(thread).ok().filter(|info| info.state != ThreadState::Ended || info.quota > 0)
 }
 
 /// The main thread of this CPU, from which all others descend.
 fn root() -> Result<u32, Error> {
-    let (thread, _) = all().find(|(_, info)| info.state == ThreadState::Running).ok_or(Error::InvalId)?;
-    Ok(root_of(thread))
-}
-
-/// The main thread from which a thread descends.
-fn root_of(mut thread: u32) -> u32 {
-    while thread > CHILDREN {
-        thread = (thread - 1) / CHILDREN;
-    }
-    thread
+    Ok(main_thread(who_am_i()?.cpu))
 }
 
 /// The name of what a thread runs.
@@ -39,6 +36,7 @@ pub fn threads() -> Result<(), Error> {
     );
     for (thread, info) in all() {
         let ThreadInfo { state, quota, usage, children, .. } = info;
+        let children = (0..children).filter(|&index| process(child(thread, index)).is_some()).count();
         let (program, state) = (program(&info), word(state));
         println!("{thread:>6} {cpu:>3} {program:<12} {state:<9} {quota:>6} {usage:>6} {children:>8}");
     }
@@ -67,7 +65,7 @@ pub fn quotas() -> Result<(), Error> {
     while count > 0 {
         count -= 1;
         let (thread, depth) = todo[count];
-        let info = thread_info(thread)?;
+        let Some(info) = process(thread) else { continue };
         let (program, ThreadInfo { quota, usage, children, .. }) = (program(&info), info);
         println!("{:1$}{thread} {program}: {usage} of {quota} pages", "", 2 * depth);
         // The last one first, so that the first one is next.
@@ -79,11 +77,13 @@ pub fn quotas() -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints the pages of this CPU.
+/// Prints the pages of this CPU, and those of the shell, from which all that it starts has its own.
 pub fn memory() -> Result<(), Error> {
     let root = root()?;
     let ThreadInfo { quota, usage, .. } = thread_info(root)?;
     let free = quota - usage;
     println!("CPU {}: {quota} pages of 4 KiB, {usage} of them given to programs, {free} free", root - 1);
+    let ThreadInfo { quota, usage, .. } = thread_info(who_am_i()?.thread)?;
+    println!("shell: {quota} of them, {usage} used, {} free for programs that it starts", quota - usage);
     Ok(())
 }

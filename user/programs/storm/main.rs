@@ -1,34 +1,31 @@
 //! A storm: on each CPU eight processes that fault, yield, ask, are refused, and send messages around a ring of all CPUs;
-//! each checks whatever it computes. A launcher makes them, since a parent has eight children ever, and is the eighth's
-//! parent like the first's.
+//! each checks whatever it computes. A launcher makes the eight of a CPU.
 //!
-//! What a process has to do is in its quota: see [`role`].
+//! A launcher is told `launch`, for how many CPUs, and `endless` where the storm is to go on for ever; a worker `work`, for how
+//! many CPUs, which of the eight it is, and the same.
 #![no_std]
 #![no_main]
 
+extern crate alloc;
+
 use abi::{CHILDREN, Error, PAGE_SIZE};
+use alloc::string::ToString;
 use core::fmt;
 use user::channel::{Channel, WORDS};
 use user::memory::REGION_SIZE;
 use user::random::Random;
-use user::{image, memory, println, program, quota, sys};
+use user::{args, image, memory, println, program, quota, sys};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("storm").unwrap();
 
-/// Quotas at the start. What is above one of these says for how many CPUs (less one, times 1), on which (times 8), and, of a
-/// worker, which of the eight (times 64).
-mod role {
-    /// A worker that makes so many rounds as there are to be, and one that goes on for ever.
-    pub const WORKER: u32 = 512;
-    pub const ENDLESS_WORKER: u32 = 1024;
-    /// One that makes eight of them, and ends.
-    pub const LAUNCHER: u32 = 12288;
-    pub const ENDLESS_LAUNCHER: u32 = 16384;
-}
+/// Pages of a worker.
+const QUOTA: u32 = 1100;
 
+/// What one is told that is to go on for ever.
+const ENDLESS: &str = "endless";
 /// Rounds of one that does not go on for ever.
 const ROUNDS: u32 = 40;
 /// Pages that a worker fills and looks at again.
@@ -42,24 +39,27 @@ const RINGS: u32 = 512;
 const FAILED: u32 = 1;
 
 fn main() -> Result<u32, Error> {
-    let quota = quota::quota_at_start()?;
-    if quota >= role::LAUNCHER {
-        let endless = quota >= role::ENDLESS_LAUNCHER;
-        let (launcher, worker) = match endless {
-            true => (role::ENDLESS_LAUNCHER, role::ENDLESS_WORKER),
-            false => (role::LAUNCHER, role::WORKER),
-        };
-        for index in 0..CHILDREN {
-            sys::spawn(SELF, worker + (quota - launcher) % 64 + 64 * index)?;
-        }
-        return Ok(0);
+    let (role, endless) = (args().next(), args().last() == Some(ENDLESS));
+    let mut numbers = args().skip(1).map_while(|number| number.parse().ok());
+    match (role, numbers.next(), numbers.next()) {
+        (Some("launch"), Some(cpus), None) => launch(cpus, endless).map(|()| 0),
+        (Some("work"), Some(cpus), Some(index)) => work(cpus, index, endless),
+        _ => Ok(FAILED),
     }
-    if quota < role::WORKER {
-        return Ok(FAILED);
+}
+
+/// Starts the workers of this CPU.
+fn launch(cpus: u32, endless: bool) -> Result<(), Error> {
+    for index in 0..CHILDREN {
+        let arguments = ["work", &cpus.to_string(), &index.to_string(), ENDLESS];
+        args::spawn(SELF, QUOTA, &arguments[..if endless { 4 } else { 3 }])?;
     }
-    let endless = quota >= role::ENDLESS_WORKER;
-    let code = quota - if endless { role::ENDLESS_WORKER } else { role::WORKER };
-    let (cpus, cpu, index) = (code % 8 + 1, code / 8 % 8, code / 64);
+    Ok(())
+}
+
+/// Is worker `index` of this CPU.
+fn work(cpus: u32, index: u32, endless: bool) -> Result<u32, Error> {
+    let cpu = sys::who_am_i()?.cpu;
     Ok(match Worker::new(cpus, cpu, index).and_then(|mut worker| worker.work(endless)) {
         Ok(()) => 0,
         Err(failure) => {

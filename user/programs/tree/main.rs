@@ -1,52 +1,48 @@
 //! Starts copies of itself until every limit refuses: the quota, the eight children that a parent can have,
 //! the thread numbers. Each refusal has to be the right error and to cost nothing.
 //!
-//! What a copy has to do is in what its quota leaves it with: see [`role`].
+//! A copy is told what it has to do: see [`role`].
 #![no_std]
 #![no_main]
 
 use abi::{CHILDREN, Error, THREADS};
-use user::{image, println, program, quota, sys};
+use user::{args, image, println, program, quota, sys};
 
 program!(main);
 
 /// Number of this program.
 const SELF: u32 = image::number("tree").unwrap();
-/// Quota of the instance on CPU 0; the others have one more each, which tells them their CPU.
-const QUOTA: u32 = 400;
 
 /// Status of a leaf, so that its end differs from a mere success.
 const LEAF_STATUS: u32 = 7;
 /// Status: something was not as expected; the console says what.
 const FAILED: u32 = 1;
 
-/// What the copies have left at their start, and what they do.
+/// What the copies are told, and the pages that they have left at their start.
 mod role {
     /// Ends at once.
-    pub const LEAF: u32 = 3;
+    pub const LEAF: (&str, u32) = ("leaf", 3);
     /// Has quota, but a number so high that its children would have none.
-    pub const NUMBERLESS: u32 = 100;
+    pub const NUMBERLESS: (&str, u32) = ("numberless", 100);
 
     /// Gives all it has to one leaf.
-    pub fn poor() -> u32 {
-        user::quota::frames_at_start() + LEAF
+    pub fn poor() -> (&'static str, u32) {
+        ("poor", user::quota::frames_at_start() + 16)
     }
 }
 
 fn main() -> Result<u32, Error> {
-    let outcome = match sys::get_quota()? {
-        role::LEAF => return Ok(LEAF_STATUS),
-        role::NUMBERLESS => numberless(),
-        rest if rest == role::poor() => poor(),
-        _ => root(quota::quota_at_start()?.wrapping_sub(QUOTA)),
+    let outcome = match args().next() {
+        Some("leaf") => expect_quota(role::LEAF.1).map(|()| LEAF_STATUS),
+        Some("numberless") => numberless().map(|()| 0),
+        Some("poor") => poor().map(|()| 0),
+        Some("last leaf") => Ok(LEAF_STATUS),
+        _ => root(sys::who_am_i()?.cpu).map(|()| 0),
     };
-    Ok(match outcome {
-        Ok(()) => 0,
-        Err(failure) => {
-            println!("tree: FAILED: {failure:?}");
-            FAILED
-        }
-    })
+    Ok(outcome.unwrap_or_else(|failure| {
+        println!("tree: FAILED: {failure:?}");
+        FAILED
+    }))
 }
 
 /// What was not as expected.
@@ -77,14 +73,25 @@ fn left() -> Result<u32, Failure> {
     sys::get_quota().map_err(|error| Failure::Unexpected { what: "get_quota", got: Err(error) })
 }
 
-/// Starts a copy that will have `left` pages at its start.
-fn start(left: u32) -> Result<u32, Failure> {
-    let child = sys::spawn(SELF, quota::frames_at_start() + left);
+/// Pages of a copy that will have `left` ones at its start: one more has its arguments.
+fn quota_with(left: u32) -> u32 {
+    quota::frames_at_start() + 1 + left
+}
+
+/// Starts a copy that will have so many pages left at its start.
+fn start((role, left): (&str, u32)) -> Result<u32, Failure> {
+    let child = args::spawn(SELF, quota_with(left), &[role]);
     child.map_err(|error| Failure::Unexpected { what: "a copy that fits", got: Err(error) })
+}
+
+/// Tries to start a copy with arguments and without quota, which takes the stack's pages for the arguments that come later.
+fn warm_up() -> Result<(), Failure> {
+    expect("arguments and nothing", args::spawn(SELF, 0, &["leaf"]), Err(Error::Mem))
 }
 
 /// The instance that a main thread has started.
 fn root(cpu: u32) -> Result<(), Failure> {
+    warm_up()?;
     let mut quota = left()?;
     let image = quota::image_frames();
 
@@ -95,6 +102,8 @@ fn root(cpu: u32) -> Result<(), Failure> {
     expect("more than there can be", sys::spawn(SELF, u32::MAX), Err(Error::Mem))?;
     expect("less than the image takes", sys::spawn(SELF, image - 1), Err(Error::Mem))?;
     expect("nothing", sys::spawn(SELF, 0), Err(Error::Mem))?;
+    // Arguments take a page, and are thought to take a page table.
+    expect("no page for the arguments", args::spawn(SELF, image + 1, &["leaf"]), Err(Error::Mem))?;
     expect_quota(quota)?;
     println!("tree {cpu}: refusals cost nothing");
 
@@ -115,7 +124,7 @@ fn root(cpu: u32) -> Result<(), Failure> {
             _ => role::LEAF,
         };
         let child = start(rest)?;
-        quota -= quota::frames_at_start() + rest;
+        quota -= quota_with(rest.1);
         follow(&mut newest, child)?;
         expect_quota(quota)?;
     }
@@ -140,14 +149,16 @@ fn follow(newest: &mut Option<u32>, child: u32) -> Result<(), Failure> {
 fn numberless() -> Result<(), Failure> {
     let image = quota::image_frames();
     expect("a child without a number", sys::spawn(SELF, image), Err(Error::Mem))?;
-    expect_quota(role::NUMBERLESS)
+    expect_quota(role::NUMBERLESS.1)
 }
 
 /// A copy that gives all it has to one child.
 fn poor() -> Result<(), Failure> {
+    warm_up()?;
     let all = left()?;
     expect("one page too many", sys::spawn(SELF, all + 1), Err(Error::Mem))?;
-    start(role::LEAF)?;
+    let child = args::spawn(SELF, all, &["last leaf"]);
+    child.map_err(|error| Failure::Unexpected { what: "a copy that gets everything", got: Err(error) })?;
     expect_quota(0)?;
     expect("a child without a page", sys::spawn(SELF, quota::image_frames()), Err(Error::Mem))
 }

@@ -32,16 +32,13 @@ macro_rules! acts {
 /// Overwrites the page that the parent has at the same address with a value that the parent does not have.
 fn mark_memory() {
     if let Some(page) = take(1) {
-        // The first acts have no page to spare: they leave memory alone.
-        if user::sys::get_quota().is_ok_and(|quota| quota > 2) {
-            page.fill(0xEE);
-        }
+        page.fill(0xEE);
     }
 }
 
 /// The window's bounds, its text and other places, for the assembly below.
 const _: () = assert!(abi::ADR_LOW == 0x4000_0000 && abi::ADR_HIGH == 0xF000_0000);
-const _: () = assert!(HEAP_LOW == 0x8000_0000);
+const _: () = assert!(HEAP_LOW == 0x8000_0000 && abi::arguments::ARGUMENTS == 0x401F_F000);
 
 acts! {
     // Addresses that are not the program's.
@@ -105,4 +102,7 @@ acts! {
     "executes its stack": "push 0xC3", "call rsp";
     "enters compatibility mode": "sub rsp, 16", "mov dword ptr [rsp], 0x40000000", "mov word ptr [rsp + 4], 0x1B",
         ".byte 0xFF, 0x2C, 0x24";
+
+    // What its parent has given it.
+    "writes its arguments": "mov eax, 0x401FF000", "mov byte ptr [rax], 0";
 }

@@ -2,16 +2,21 @@
 //! program, each in a copy of its own. Meanwhile it keeps a page of memory and the values of its registers,
 //! which nothing that the copies do may change.
 //!
-//! What a copy has to do is in what its quota leaves it with: see [`role`].
+//! A copy is told `act` and which one, or `group` and which one: the parent of eight acts. Who is told `all` starts the groups,
+//! and who is told nothing the first eight acts.
 #![no_std]
 #![no_main]
 
 mod acts;
 mod refusals;
 
+extern crate alloc;
+
 use abi::{CHILDREN, Error};
 use acts::ACTS;
-use user::{image, memory, println, program, quota, sys};
+use alloc::string::ToString;
+use core::ops::Range;
+use user::{args, image, memory, println, program, quota, sys};
 
 program!(main);
 
@@ -23,46 +28,35 @@ const FAILED: u32 = 1;
 /// Status: an act had no consequence.
 const SURVIVED: u32 = 2;
 
-/// Quotas at the start.
-mod grant {
-    /// For all acts, through copies that start eight each.
-    pub const ALL: u32 = 3200;
-    /// For the first eight acts, on CPU 0; each further CPU has one more.
-    pub const FEW: u32 = 1300;
-}
+/// Pages that an act has left at its start, and a group beside what it gives to its acts.
+const REST: u32 = 16;
 
-/// What copies have left at their start, and what they do. The first act's range ends where the next begins.
-mod role {
-    /// From here on, an act, for the instance on CPU 0.
-    pub const ACT: u32 = 1;
-    /// From here on, eight acts for each CPU.
-    pub const ACT_OF_CPU: u32 = 64;
-    /// From here on, a group: the parent of eight acts.
-    pub const GROUP: u32 = 500;
-    /// From here on, an instance that a main thread has started.
-    pub const ROOT: u32 = 1000;
+/// Pages of an act: its own, its arguments, and what it has left.
+fn quota_of_act() -> u32 {
+    quota::frames_at_start() + 1 + REST
 }
 
 fn main() -> Result<u32, Error> {
-    let rest = sys::get_quota()?;
-    match rest {
-        role::ROOT.. => root(quota::quota_at_start()?),
-        role::GROUP.. => {
-            let first = (rest - role::GROUP) * CHILDREN;
-            let count = CHILDREN.min((ACTS.len() as u32).saturating_sub(first));
-            start_all((first..first + count).map(|act| role::ACT + act)).map(|()| 0)
-        }
-        role::ACT_OF_CPU.. => {
-            let code = rest - role::ACT_OF_CPU;
-            Ok(act(code / CHILDREN, code % CHILDREN))
-        }
-        _ => Ok(act(0, rest - role::ACT)),
+    let mut args = args();
+    let (role, number) = (args.next(), args.next().and_then(|number| number.parse().ok()));
+    match (role, number) {
+        (Some("act"), Some(number)) => Ok(act(sys::who_am_i()?.cpu, number)),
+        (Some("group"), Some(group)) => start_group(group).map(|()| 0),
+        (Some("all"), None) => root(true),
+        _ => root(false),
     }
 }
 
+/// Starts eight acts, or those that are left.
+fn start_group(group: u32) -> Result<(), Error> {
+    let first = group * CHILDREN;
+    let count = CHILDREN.min((ACTS.len() as u32).saturating_sub(first));
+    start_all("act", first..first + count, quota_of_act())
+}
+
 /// The instance that a main thread has started.
-fn root(quota: u32) -> Result<u32, Error> {
-    let cpu = if quota == grant::ALL { 0 } else { quota.wrapping_sub(grant::FEW) };
+fn root(all: bool) -> Result<u32, Error> {
+    let cpu = sys::who_am_i()?.cpu;
     let Some(page) = memory::take(1) else {
         return Ok(FAILED);
     };
@@ -72,10 +66,11 @@ fn root(quota: u32) -> Result<u32, Error> {
     println!("wild {cpu}: {failures} system calls wrongly answered");
     page.fill(cpu as u8);
 
-    if quota == grant::ALL {
-        start_all((0..(ACTS.len() as u32).div_ceil(CHILDREN)).map(|group| role::GROUP + group))?;
+    if all {
+        let quota = (CHILDREN + 1) * quota_of_act();
+        start_all("group", 0..(ACTS.len() as u32).div_ceil(CHILDREN), quota)?;
     } else {
-        start_all((0..CHILDREN).map(|act| role::ACT_OF_CPU + CHILDREN * cpu + act))?;
+        start_group(0)?;
     }
     // Each lets every copy have a turn: groups in the first, acts in the second.
     for _ in 0..3 {
@@ -86,9 +81,9 @@ fn root(quota: u32) -> Result<u32, Error> {
     Ok(if failures == 0 && unchanged { 0 } else { FAILED })
 }
 
-/// Starts copies that will have so much left.
-fn start_all(mut rests: impl Iterator<Item = u32>) -> Result<(), Error> {
-    rests.try_for_each(|rest| sys::spawn(SELF, quota::frames_at_start() + rest).map(drop))
+/// Starts copies with this role and these numbers.
+fn start_all(role: &str, mut numbers: Range<u32>, quota: u32) -> Result<(), Error> {
+    numbers.try_for_each(|number| args::spawn(SELF, quota, &[role, &number.to_string()]).map(drop))
 }
 
 /// Does what should end this program.

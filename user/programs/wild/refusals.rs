@@ -1,5 +1,6 @@
 //! System calls that the kernel has to refuse with an error number, or to answer in spite of their looks.
 
+use crate::SELF;
 use abi::{Call, Error, PAGE_SIZE};
 use user::sys::{self, Registers};
 use user::{memory, println};
@@ -49,6 +50,14 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     check("puts at", untouched.into(), puts(untouched, 0) == Error::Succ as u64);
 
     let quota = sys::get_quota()?;
+    // Arguments are a page of the program's own that it has touched.
+    let mapped = page.as_ptr() as u32;
+    for address in FOREIGN[1..].iter().copied().chain([mapped + 1, mapped + 4, untouched]) {
+        let values = [SELF.into(), 64, address.into(), 0, 0];
+        let right = call(Call::Spawn as u64, values).rax == Error::InvalAddr as u64;
+        check("spawn with arguments at", address.into(), right);
+    }
+    check("what refusals cost", 0, sys::get_quota()? == quota);
     let answer = call(JUNK | Call::GetQuota as u64, [JUNK; 5]);
     let right = answer.rax == Error::Succ as u64 && answer.values[0] == quota.into();
     check("a number with junk above", JUNK, right);

@@ -5,6 +5,7 @@ use crate::layout::MAX_CPUS;
 use crate::once::Once;
 use crate::programs::{Problem, Program, Start, programs, starts};
 use crate::say;
+use abi::boot::Words;
 use abi::refused::Refused;
 use abi::report::End;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -15,7 +16,7 @@ use syscall::trace::Report;
 /// The ledger of this machine.
 pub struct Ledger {
     programs: &'static [Program<'static>],
-    starts: &'static [Start],
+    starts: &'static [Start<'static>],
     /// How far each CPU has come in `starts`; beyond the end once it has asked in vain.
     begun: [AtomicUsize; MAX_CPUS],
     /// For each CPU: its programs that have not ended, and one as long as it has lines of the boot list left.
@@ -95,7 +96,7 @@ impl Ledger {
 
     /// The next line of the boot list for CPU `cpu`; only that CPU asks, whenever its main thread runs.
     #[inline(always)]
-    pub fn next_start(&self, cpu: u32) -> Option<Start> {
+    pub fn next_start(&self, cpu: u32) -> Option<Start<'static>> {
         if self.begun[cpu as usize].load(Ordering::Relaxed) > self.starts.len() {
             return None;
         }
@@ -104,7 +105,7 @@ impl Ledger {
 
     /// As [`next_start`](Ledger::next_start), for a CPU that has not asked in vain yet.
     #[cold]
-    fn look_for_start(&self, cpu: u32) -> Option<Start> {
+    fn look_for_start(&self, cpu: u32) -> Option<Start<'static>> {
         let begun = &self.begun[cpu as usize];
         let before = begun.load(Ordering::Relaxed);
         let rest = self.starts.iter().enumerate().skip(before);
@@ -119,6 +120,13 @@ impl Ledger {
                 None
             }
         }
+    }
+
+    /// The arguments of the line that CPU `cpu` was given last.
+    pub fn arguments(&self, cpu: u32) -> Words<'static> {
+        let begun = self.begun[cpu as usize].load(Ordering::Relaxed);
+        let last = begun.checked_sub(1).and_then(|last| self.starts.get(last));
+        last.map_or_else(Words::default, |start| start.arguments)
     }
 
     /// CPU `cpu` has started `thread`.

@@ -11,7 +11,11 @@ use syscall::unchecked::Unchecked;
 impl System for Metal {
     fn image(index: u32) -> Option<Image<Metal>> {
         let image = &ledger().program(index)?.image;
-        Some(Image { entry: Unchecked::new(image.entry().into()), frames: Unchecked::new(image.frames()) })
+        Some(Image {
+            entry: Unchecked::new(image.entry().into()),
+            frames: Unchecked::new(image.frames()),
+            has_room: image.has_room_for_arguments(),
+        })
     }
 
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Metal>> {
@@ -29,6 +33,15 @@ impl System for Metal {
     fn next_start(cpu: u32) -> Option<Start<Metal>> {
         let start = ledger().next_start(cpu)?;
         Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
+    }
+
+    fn has_arguments(cpu: u32) -> bool {
+        !ledger().arguments(cpu).is_empty()
+    }
+
+    fn load_arguments(memory: &mut Of<Physical>, frame: u32, cpu: u32) {
+        let put = |at, bytes: &[u8]| memory.0.write(frame, at, bytes);
+        abi::arguments::write(ledger().arguments(cpu).iter(), put).expect("the boot list was read");
     }
 
     fn console_write(cpu: &Cpu<'_, Metal>, frame: u32, offset: u32, length: u32) {

@@ -1,0 +1,53 @@
+//! Contracts of pages that are copied between page maps: 77.
+use super::page_table::{can_read, mapped};
+use super::{Answer, Contract, hk_init, in_kernel};
+use crate::constants::*;
+use crate::fields::*;
+use crate::invariant::View;
+use crate::machine::Spec;
+use crate::page_copy;
+use domain::{Flag, Map};
+
+/// Thread `n` has a page of its own at `va`, the beginning of a page.
+pub(super) fn has_data_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
+    can_read(v, n, va)
+        && va % PAGE_SIZE == 0
+        && match mapped(v, n, va) {
+            Some((page, _)) => page < MAX_PAGE && matches!(v.ghost.pperm.get([page]), FrameUse::Alloc),
+            None => false,
+        }
+}
+
+pub(crate) fn page_copy_to<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| page_copy::page_copy_to(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
+        premise: |_, _| true,
+        guard: |v, a| {
+            let [n, va, from, _] = a.words;
+            hk_init(v, a) && has_data_page(v, n, va) && has_data_page(v, v.own.cur, from)
+        },
+        requires: |v, a| {
+            let [n, va, from, _] = a.words;
+            in_kernel(v, a) && has_data_page(v, n, va) && has_data_page(v, v.own.cur, from)
+        },
+        promise: |s| {
+            let ([n, va, from, _], byte) = (s.arguments.words, s.any[0]);
+            let pages = (mapped(&s.before, n, va), mapped(&s.before, s.before.own.cur, from));
+            match pages {
+                (Some((target, _)), Some((source, _))) => {
+                    byte >= PAGE_SIZE
+                        || s.after.own.hp.get([target, byte]).value == s.before.own.hp.get([source, byte]).value
+                            && s.after.ghost.hp_defined.get([target, byte]).defined.holds()
+                                == s.before.ghost.hp_defined.get([source, byte]).defined.holds()
+                }
+                _ => false,
+            }
+        },
+        frame: |s, may| {
+            if let Some((target, _)) = mapped(&s.before, s.arguments.words[0], s.arguments.words[1]) {
+                may("HP", "", &[target]);
+                may("HP.defined", "", &[target]);
+            }
+        },
+    }
+}

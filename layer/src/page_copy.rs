@@ -1,0 +1,34 @@
+//! Pages that are copied from one thread's page map to another's.
+use crate::constants::PAGE_SIZE;
+use crate::fields::FrameUse;
+use crate::machine::Machine;
+use crate::page_table::mapping;
+use crate::state::Cpu;
+use crate::stuck::{Stuck, require};
+use domain::{Ghost, Map};
+
+/// The frame of thread `n`'s page at `va`, the beginning of a page, and its permission: this CPU's own data.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn data_frame<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(M::Word, M::Word), Stuck> {
+    let (frame, perm) = mapping(cpu, n, va)?.ok_or(Stuck::NotMapped)?;
+    require(va % PAGE_SIZE == 0, Stuck::Misaligned)?;
+    require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
+    Ok((frame, perm))
+}
+
+/// 77 `page_copy_to(n, va, from)`: the page of thread `n` at `va` becomes as the running thread's page at `from`.
+///
+/// An addition of the layer above: so a program gets its arguments. Thread `n` need not be allowed to write the page.
+///
+/// # Errors
+/// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of
+/// [`pt_read`](crate::page_table::pt_read), of either page.
+#[inline]
+pub fn page_copy_to<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, from: M::Word) -> Result<(), Stuck> {
+    let (target, _) = data_frame(cpu, n, va)?;
+    let (source, _) = data_frame(cpu, cpu.own.cur, from)?;
+    cpu.own.hp.copy_within(target, PAGE_SIZE.into(), source);
+    cpu.own.ghost.update(|g| g.hp_defined.copy_within(target, PAGE_SIZE.into(), source));
+    Ok(())
+}
