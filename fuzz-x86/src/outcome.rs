@@ -63,6 +63,18 @@ pub struct Comparison {
     pub unimplemented: usize,
     /// Programs that differ, by their index, with what differs.
     pub different: Vec<(usize, String)>,
+    /// Programs that did not end on both machines, by their index, with how they ended.
+    pub unended: Vec<(usize, String)>,
+}
+
+impl Comparison {
+    /// Adds what came of another comparison.
+    pub fn add(&mut self, other: Comparison) {
+        self.alike += other.alike;
+        self.unimplemented += other.unimplemented;
+        self.different.extend(other.different);
+        self.unended.extend(other.unended);
+    }
 }
 
 /// Compares what the two consoles of a batch show.
@@ -77,9 +89,10 @@ pub fn compare(batch: &Batch, hosted: &str, booted: &str) -> Comparison {
                 None if reason(ours) == Some(Reason::Unimplemented) => comparison.unimplemented += 1,
                 None => comparison.alike += 1,
             },
-            (None, None) => comparison.different.push((index, "it ended on neither machine".into())),
-            (None, Some(_)) => comparison.different.push((index, "it did not end on the hosted machine".into())),
-            (Some(_), None) => comparison.different.push((index, "it ended on the hosted machine only".into())),
+            (ours, theirs) => {
+                let words = |end: Option<&Outcome>| end.map_or("not ended".to_owned(), |outcome| shown(outcome.end));
+                comparison.unended.push((index, format!("{}, hosted: {}", words(theirs), words(ours))));
+            }
         }
     }
     comparison

@@ -1,7 +1,7 @@
 //! Random steps.
 
 use crate::context::State;
-use crate::generate::{self, Case, Random, SCRATCH_SIZE};
+use crate::generate::{self, Case, Random, SCRATCH_SIZE, Scratch};
 use crate::known;
 use crate::program::{Program, SCRATCH, STEPS, Step, place};
 use crate::space::Space;
@@ -28,6 +28,12 @@ static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
 /// The instruction `syscall`.
 pub(crate) const SYSCALL: [u8; 2] = [0x0F, 0x05];
 
+/// `int3`.
+const INT3: u8 = 0xCC;
+
+/// Bytes of an instruction, at most.
+const LONGEST: usize = 15;
+
 /// What became of a step that was tried.
 enum Tried {
     /// It goes on to the next.
@@ -39,6 +45,20 @@ enum Tried {
 }
 
 impl Program {
+    /// Each step as a program of its own, with the memory that the steps before it leave.
+    pub fn single_steps(&self) -> Vec<Program> {
+        let mut scratch = self.scratch.clone();
+        let single = |(index, step): (usize, &Step)| {
+            let program = Program { steps: vec![step.clone()], scratch: scratch.clone() };
+            // All but the last go on to the next, or they would not be followed by one.
+            if let Ok(at) = place(index) {
+                execute(&step.bytes, &step.state, at, &mut scratch);
+            }
+            program
+        };
+        self.steps.iter().enumerate().map(single).collect()
+    }
+
     /// A random program.
     ///
     /// # Errors
@@ -158,7 +178,7 @@ fn random_bytes(random: &mut Random) -> Candidate {
     if random.one_in(2) {
         bytes.push(0x0F);
     }
-    while bytes.len() < 15 {
+    while bytes.len() < LONGEST {
         bytes.push(random.next() as u8);
     }
     (bytes, None, registers(random))
@@ -167,27 +187,39 @@ fn random_bytes(random: &mut Random) -> Candidate {
 /// Tries a candidate in `memory`. Of random bytes only the first instruction is kept.
 fn attempt(candidate: &mut Candidate, at: u64, memory: &mut [u8]) -> Tried {
     let (bytes, case, state) = candidate;
-    if known::stops_the_emulator(case.as_ref().map_or(bytes, |case| &case.bytes)).is_some() {
-        return Tried::Unfit;
-    }
     if bytes.ends_with(&SYSCALL) && case.is_none() {
         return Tried::Ends;
     }
-    let mut cpu =
-        Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
     if case.is_none() {
         let instruction = Decoder::with_ip(64, bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
-        if !instruction.is_invalid() {
-            bytes.truncate(instruction.len());
+        bytes.truncate(instruction.len());
+        if instruction.is_invalid() {
+            // A processor that knows it stops behind it all the same.
+            bytes.resize(LONGEST, INT3);
+        } else {
             *case = Some(Case { instruction, bytes: bytes.clone(), state: *state });
         }
     }
-    if case.as_ref().is_some_and(|case| has_undefined_result(case) || known::differs(&case.instruction).is_some()) {
+    let scratch = Scratch { at: SCRATCH, bytes: memory };
+    let differs = |case: &Case| {
+        has_undefined_result(case, scratch)
+            || known::bytes_differ(&case.bytes).is_some()
+            || known::differs(&case.instruction, &case.bytes).is_some()
+            || known::numbers_differ(case, scratch).is_some()
+    };
+    if case.as_ref().map_or_else(|| known::bytes_differ(bytes).is_some(), differs) {
         return Tried::Unfit;
     }
+    execute(bytes, state, at, memory)
+}
+
+/// Executes the bytes of a step.
+fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
+    let mut cpu =
+        Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
     let end = at + bytes.len() as u64;
     // Behind an instruction that takes more than there is.
-    let code = [&bytes[..], &[0x90; 15]].concat();
+    let code = [bytes, &[0x90; LONGEST]].concat();
     let mut space = Space { scratch: memory, at, code: &code };
     for _ in 0..64 {
         match cpu.step(&mut space) {

@@ -5,7 +5,7 @@
 mod x86;
 
 use fuzz_x86::context::State;
-use fuzz_x86::generate::{self, Case, Random};
+use fuzz_x86::generate::{self, Case, Random, Scratch as Memory};
 use fuzz_x86::undefined::{defined_flags, has_undefined_result};
 use iced_x86::{Code, CpuidFeature, EncodingKind, FlowControl, Mnemonic};
 use sim::x86::{Cpu, INITIAL_MXCSR, Registers, Step, Trap, rflags};
@@ -198,7 +198,7 @@ fn the_interpreter_agrees_with_the_processor() {
             // SAFETY: the excluded instructions are those that do not fall through or change what must not
             // change; the interpreter has just run this one within the scratch memory.
             let (state, their_outcome) = unsafe { arena.execute(&case.bytes, &case.state) };
-            if has_undefined_result(&case) {
+            if has_undefined_result(&case, Memory { at: address, bytes: &scratch.bytes }) {
                 continue;
             }
             let ours = (&registers, outcome, &scratch.bytes[..]);

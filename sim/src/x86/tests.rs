@@ -195,10 +195,34 @@ fn addresses_outside_the_canonical_ones() {
     let (mut cpu, mut memory) = machine(|a| a.mov(rax, qword_ptr(rbx)));
     cpu.registers[Gpr::Rbx] = (1 << 47) - 4;
     refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
-    cpu.registers[Gpr::Rbx] = u64::MAX;
-    refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
     cpu.registers.rip = 1 << 47;
     refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+}
+
+#[test]
+fn an_access_across_the_last_address_goes_on_at_the_first() {
+    let (mut cpu, mut memory) = machine(|a| a.mov(rax, qword_ptr(rbx)));
+    cpu.registers[Gpr::Rbx] = u64::MAX - 1;
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(u64::MAX - 1)));
+    let (mut cpu, mut memory) = machine(|a| a.push(rax));
+    cpu.registers[Gpr::Rsp] = 4;
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(4u64.wrapping_sub(8))));
+}
+
+#[test]
+fn the_stack_segment_is_that_of_rsp_and_rbp() {
+    for (code, trap) in [
+        // mov rax, [rbp]; and with the prefix of DS.
+        (&[0x48, 0x8B, 0x45, 0x00][..], Trap::StackFault),
+        (&[0x3E, 0x48, 0x8B, 0x45, 0x00], Trap::StackFault),
+        // mov rax, fs:[rbp]; mov rax, ss:[rbx].
+        (&[0x64, 0x48, 0x8B, 0x45, 0x00], Trap::GeneralProtection),
+        (&[0x36, 0x48, 0x8B, 0x03], Trap::GeneralProtection),
+    ] {
+        let (mut cpu, mut memory) = machine_with(code);
+        (cpu.registers[Gpr::Rbp], cpu.registers[Gpr::Rbx]) = (1 << 47, 1 << 47);
+        refuses(&mut cpu, &mut memory, trap);
+    }
 }
 
 #[test]
