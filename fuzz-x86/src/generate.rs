@@ -112,6 +112,14 @@ pub struct Scratch<'a> {
     pub bytes: &'a [u8],
 }
 
+impl Scratch<'_> {
+    /// Up to 16 bytes at an address, if it lies in this memory.
+    pub fn load(self, address: u64) -> Option<u128> {
+        let bytes = self.bytes.get(usize::try_from(address.wrapping_sub(self.at)).ok()?..)?;
+        Some(bytes.iter().take(16).rev().fold(0, |value, &byte| value << 8 | u128::from(byte)))
+    }
+}
+
 impl Case {
     /// The value of an operand before the instruction: of a register, or of up to 16 bytes of memory.
     pub fn operand(&self, operand: u32, scratch: Scratch) -> Option<u128> {
@@ -123,8 +131,7 @@ impl Case {
         }
         let value = |register: Register, _, _| Some(if register.is_segment_register() { 0 } else { general(register) });
         let address = instruction.virtual_address(operand, 0, value)?;
-        let bytes = scratch.bytes.get(usize::try_from(address.wrapping_sub(scratch.at)).ok()?..)?;
-        Some(bytes.iter().take(16).rev().fold(0, |value, &byte| value << 8 | u128::from(byte)))
+        scratch.load(address)
     }
 }
 

@@ -7,6 +7,10 @@ use crate::program::Program;
 use abi::Reason;
 use abi::report::End;
 use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, Instruction, Mnemonic, OpKind};
+use sim::x86::Gpr;
+
+/// The flag of virtual-8086 mode.
+const VM: u64 = 1 << 17;
 
 /// Prefixes: of operands and segments, `lock`, repetition.
 const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
@@ -54,11 +58,25 @@ pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
         [0x0F, 0xAE, 0xE8..=0xFF, ..] if [0x66, 0xF2, 0xF3].into_iter().any(|prefix| encoding.has(prefix)) => {
             Some("QEMU 7.2 takes what has the opcode of a fence, and a prefix, for the fence")
         }
-        [0x0F, 0x20..=0x23, ..] if Decoder::new(64, bytes, DecoderOptions::NONE).decode().is_invalid() => {
+        [0x0F, 0x0F, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 loads the operand before it sees that there is no such instruction of 3DNow!")
+        }
+        [0x0F, 0x78 | 0xE7, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 takes registers and memory alike where there is an instruction for one of them only")
+        }
+        [0x0F, 0xBA, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 loads the operand before it sees that there is no such bit test")
+        }
+        [0x0F, 0xC3, ..] if is_invalid(bytes) => Some("QEMU 7.2 ignores prefixes of `movnti` that make it none"),
+        [0x0F, 0x20..=0x23, ..] if is_invalid(bytes) => {
             Some("QEMU 7.2 looks at the privilege before it looks whether there is such a control or debug register")
         }
         _ => None,
     }
+}
+
+fn is_invalid(bytes: &[u8]) -> bool {
+    Decoder::new(64, bytes, DecoderOptions::NONE).decode().is_invalid()
 }
 
 /// Why an instruction with these bytes is not compared, if it is not.
@@ -72,6 +90,11 @@ pub fn differs(instruction: &Instruction, bytes: &[u8]) -> Option<&'static str> 
             return Some("QEMU 7.2 makes a carry, and flags, of the upper halves of the registers");
         }
         Mnemonic::Xsetbv => return Some("QEMU 7.2 looks at the privilege before it looks at CR4.OSXSAVE"),
+        Mnemonic::Shld | Mnemonic::Shrd
+            if instruction.op2_kind() == OpKind::Immediate8 && instruction.is_ip_rel_memory_operand() =>
+        {
+            return Some("QEMU 7.2 forgets the byte of the count when it computes an address relative to RIP");
+        }
         Mnemonic::Rdrand | Mnemonic::Rdseed => return Some("random numbers are no two times the same"),
         _ => {}
     }
@@ -81,6 +104,9 @@ pub fn differs(instruction: &Instruction, bytes: &[u8]) -> Option<&'static str> 
         return Some(
             "QEMU 7.2 takes the second encoding of `test` with a constant (F6 /1, F7 /1) for an invalid opcode",
         );
+    }
+    if matches!(instruction.code(), Code::Lss_r64_m1664 | Code::Lfs_r64_m1664 | Code::Lgs_r64_m1664) {
+        return Some("a far pointer of 10 bytes: Intel's processors load it, AMD's load one of 6 bytes");
     }
     if is_near_branch(instruction) && Encoding::of(bytes).has(0x66) {
         return Some("a near branch with an operand-size prefix: Intel's processors ignore the prefix, AMD's do not");
@@ -100,14 +126,18 @@ fn is_near_branch(instruction: &Instruction) -> bool {
         || instruction.mnemonic() == Mnemonic::Ret
 }
 
-/// Why the numbers that an instruction works on are not compared, if they are not.
-pub fn numbers_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
+/// Why what an instruction works on is not compared, if it is not.
+pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
     let instruction = &case.instruction;
     let bits = match instruction.mnemonic() {
         Mnemonic::Addps | Mnemonic::Subps | Mnemonic::Mulps | Mnemonic::Divps => 32,
         Mnemonic::Addss | Mnemonic::Subss | Mnemonic::Mulss | Mnemonic::Divss => 32,
         Mnemonic::Addpd | Mnemonic::Subpd | Mnemonic::Mulpd | Mnemonic::Divpd => 64,
         Mnemonic::Addsd | Mnemonic::Subsd | Mnemonic::Mulsd | Mnemonic::Divsd => 64,
+        Mnemonic::Iretd => {
+            let flags = scratch.load(case.state.gpr[Gpr::Rsp as usize].wrapping_add(8))? as u64;
+            return (flags & VM != 0).then_some("QEMU 7.2 goes to virtual-8086 mode, which 64-bit mode does not have");
+        }
         _ => return None,
     };
     let is_nan = |lane: u128| match bits {
@@ -143,6 +173,13 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
         }
         _ => None,
     }
+}
+
+/// Why an instruction that faults in memory is not compared, if it is not.
+pub fn fault_differs(bytes: &[u8]) -> Option<&'static str> {
+    let mut instructions = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter();
+    let is_locked = |it: Instruction| it.has_lock_prefix() || it.mnemonic() == Mnemonic::Xchg;
+    instructions.any(is_locked).then_some("QEMU 7.2 loses the flags where a locked access faults")
 }
 
 fn is_canonical(address: u64) -> bool {

@@ -226,6 +226,17 @@ fn the_stack_segment_is_that_of_rsp_and_rbp() {
 }
 
 #[test]
+fn a_pause_of_r8_is_an_exchange() {
+    for (code, exchanged) in [(&[0xF3, 0x90][..], false), (&[0xF3, 0x48, 0x90], false), (&[0xF3, 0x49, 0x90], true)] {
+        let (mut cpu, mut memory) = machine_with(code);
+        (cpu.registers[Gpr::Rax], cpu.registers[Gpr::R8]) = (1, 2);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rax], if exchanged { 2 } else { 1 });
+        assert_eq!(cpu.registers.rip, CODE + code.len() as u64);
+    }
+}
+
+#[test]
 fn an_access_across_pages_faults_where_the_second_begins() {
     let end = DATA + 4096;
     let (mut cpu, mut memory) = machine(|a| a.add(qword_ptr(rbx), rax));
