@@ -73,6 +73,14 @@ impl Batch {
         Batch::new((0..count).map(|_| Program::random(random)).collect::<Result<_, _>>()?)
     }
 
+    /// `int n` for every `n`.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn of_interrupts() -> Result<Batch, IcedError> {
+        Batch::new((0..=u8::MAX).map(Program::interrupt).collect())
+    }
+
     /// Each step of these programs as a program of its own.
     ///
     /// # Errors

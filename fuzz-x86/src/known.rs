@@ -50,6 +50,11 @@ pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
     if encoding.prefixes.iter().any(is_rex) && encoding.prefixes.last().is_some_and(|last| !is_rex(last)) {
         return Some("QEMU 7.2 obeys a REX prefix that is not the last prefix");
     }
+    if encoding.has(0xF0) && is_invalid(bytes) {
+        return Some(
+            "QEMU 7.2 executes some instructions that cannot be locked as if they were not, branches among them",
+        );
+    }
     match *encoding.rest {
         [0xF1, ..] => Some("`int1`: QEMU 7.2 stops the whole machine for a debugger that is not there"),
         [0xC6 | 0xC7 | 0x8F, modrm, ..] if middle(modrm) != 0 => {
@@ -64,10 +69,12 @@ pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
         [0x0F, 0x78 | 0xE7, ..] if is_invalid(bytes) => {
             Some("QEMU 7.2 takes registers and memory alike where there is an instruction for one of them only")
         }
-        [0x0F, 0xBA, ..] if is_invalid(bytes) => {
-            Some("QEMU 7.2 loads the operand before it sees that there is no such bit test")
+        [0x0F, 0xBA, ..] | [0xFE | 0xFF, ..] if is_invalid(bytes) => Some(
+            "QEMU 7.2 loads the operand before it sees that there is no such instruction in the groups of 0F BA, FE, and FF",
+        ),
+        [0x0F, 0x77 | 0xC3, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 ignores prefixes of `emms` and `movnti` that make them none")
         }
-        [0x0F, 0xC3, ..] if is_invalid(bytes) => Some("QEMU 7.2 ignores prefixes of `movnti` that make it none"),
         [0x0F, 0x20..=0x23, ..] if is_invalid(bytes) => {
             Some("QEMU 7.2 looks at the privilege before it looks whether there is such a control or debug register")
         }
@@ -159,7 +166,9 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
         return None;
     };
     match (ours, theirs) {
-        (Reason::GeneralProtection, Reason::GeneralProtection) if !is_canonical(target) && is_canonical(rip) => {
+        (Reason::GeneralProtection, Reason::GeneralProtection | Reason::Debug)
+            if !is_canonical(target) && is_canonical(rip) =>
+        {
             Some("QEMU 7.2 goes to an address that is not canonical, and has the exception there")
         }
         (Reason::StackFault, Reason::GeneralProtection) if rip == target => {
@@ -167,9 +176,6 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
         }
         (Reason::GeneralProtection, _) if program.steps.iter().any(|step| has_wide_memory(&step.bytes)) => {
             Some("QEMU 7.2 does not ask of every SSE instruction that its operand in memory is aligned")
-        }
-        (Reason::InvalidOpcode, _) if program.steps.iter().any(|step| is_locked(&step.bytes)) => {
-            Some("QEMU 7.2 does not refuse `lock` before every instruction that cannot be locked")
         }
         _ => None,
     }
@@ -184,12 +190,6 @@ pub fn fault_differs(bytes: &[u8]) -> Option<&'static str> {
 
 fn is_canonical(address: u64) -> bool {
     (address as i64) << 16 >> 16 == address as i64
-}
-
-/// Whether there is a `lock` prefix: before the first instruction, which may be none that can be decoded, or before a later one.
-fn is_locked(bytes: &[u8]) -> bool {
-    Encoding::of(bytes).has(0xF0)
-        || Decoder::new(64, bytes, DecoderOptions::NONE).into_iter().any(|instruction| instruction.has_lock_prefix())
 }
 
 /// Whether the last instruction is one of SSE with 16 bytes in memory.

@@ -43,7 +43,7 @@ enum Tried {
     Done,
     /// It ends its program, or the kernel has a say in it.
     Ends,
-    /// The same, by an access to other memory than there is here.
+    /// The same, by an access to memory that is not there.
     Faults,
     /// It is none that can be compared.
     Unfit,
@@ -66,6 +66,14 @@ impl Program {
             program
         };
         self.steps.iter().enumerate().map(single).collect()
+    }
+
+    /// A program that executes `int vector`.
+    pub fn interrupt(vector: u8) -> Program {
+        const INT: u8 = 0xCD;
+        let state = State { rflags: rflags::IF | rflags::ONE, ..State::default() };
+        let step = Step { bytes: vec![INT, vector], state, defined: rflags::STATUS };
+        Program { steps: vec![step], scratch: vec![0; SCRATCH_SIZE] }
     }
 
     /// A random program.
@@ -238,7 +246,7 @@ fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
             // It went elsewhere, or is a system call of the random kind.
             Ok(_) => return Tried::Unfit,
             Err(Trap::AlignmentCheck) => return Tried::Unfit,
-            Err(Trap::Fault(_)) => return Tried::Faults,
+            Err(Trap::Fault(_) | Trap::GeneralProtection | Trap::StackFault) => return Tried::Faults,
             Err(_) => return Tried::Ends,
         }
     }

@@ -31,7 +31,11 @@ fn an_interrupt_by_software_is_a_breakpoint_or_refused() {
             assert_eq!(cpu.step(&mut memory), Err(Trap::Breakpoint));
             assert_eq!(cpu.registers.rip, CODE + 2);
         } else {
-            refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+            let trap = Trap::ClosedGate(vector);
+            // SDM volume 3, 6.13: the index of the gate from bit 3 on, bit 1 for the interrupt descriptor table.
+            assert_eq!(trap.error_code(), 8 * u64::from(vector) + 2);
+            assert_eq!(trap.reason(), Some(abi::Reason::GeneralProtection));
+            refuses(&mut cpu, &mut memory, trap);
         }
     }
     // `into` has no encoding in 64-bit mode.
@@ -105,14 +109,16 @@ fn divisions_that_have_no_quotient() {
 
 #[test]
 fn privileged_instructions() {
-    let codes: [&[u8]; 8] = [
+    let codes: [&[u8]; 9] = [
         &[0xF4],
         &[0xFA],
         &[0xEC],
         &[0x0F, 0x20, 0xD8],
         &[0x0F, 0x22, 0xC0],
         &[0x0F, 0x30],
-        &[0xCD, 0x80],
+        // `wbinvd`, `wbnoinvd`, `sysretq`.
+        &[0x0F, 0x09],
+        &[0xF3, 0x0F, 0x09],
         &[0x48, 0x0F, 0x07],
     ];
     for code in codes {
@@ -197,6 +203,13 @@ fn addresses_outside_the_canonical_ones() {
     refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
     cpu.registers.rip = 1 << 47;
     refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+}
+
+#[test]
+fn of_two_strings_that_cannot_be_compared_the_second_faults() {
+    let (mut cpu, mut memory) = machine(|a| a.cmpsb());
+    (cpu.registers[Gpr::Rsi], cpu.registers[Gpr::Rdi]) = (1 << 47, DATA + 4096);
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(DATA + 4096)));
 }
 
 #[test]
