@@ -110,6 +110,21 @@ pub trait Machine: Homes {
         run(cpu)
     }
 
+    /// As [`call`](Machine::call), of a primitive that changes nothing.
+    ///
+    /// # Errors
+    /// Those of `run`.
+    #[inline(always)]
+    #[track_caller]
+    fn ask<R>(
+        cpu: &Cpu<'_, Self>,
+        _call: impl FnOnce() -> Call<Self>,
+        _give: Give<Self, R>,
+        run: impl FnOnce(&Cpu<'_, Self>) -> Result<R, Stuck>,
+    ) -> Result<R, Stuck> {
+        run(cpu)
+    }
+
     /// Makes `round` until it breaks, `most` times at most; what it leaves for the next round is in the CPU.
     ///
     /// The prover, which cannot walk every round, makes one that begins in any state that satisfies what

@@ -385,7 +385,7 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
             }),
             Stuck::FrameNotTable,
         )?;
-        let mapped = pt_next_pte(cpu, n, va)?;
+        let mapped = next_mapped(cpu, n, va)?;
         if mapped != 0 {
             return Ok(mapped);
         }
@@ -406,6 +406,14 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
 /// [`Stuck::NoTable`] for the identity map, [`Stuck::FrameNotTable`].
 #[inline]
 pub fn pt_next_pte<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    let call = || Call::new("pt_next_pte", [n, va]);
+    M::ask(cpu, call, Answer::word, |cpu| next_mapped(cpu, n, va))
+}
+
+/// [`pt_next_pte`] itself: whoever has to know that no entry at all is left looks at all of them.
+#[inline(always)]
+#[track_caller]
+fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     pt_arg(cpu, n, va)?;
     cpu.require_init()?;
     let (i, j) = (pdx::<M>(va), ptx::<M>(va));
@@ -447,13 +455,16 @@ impl<M: Machine> Pde<M> {
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`].
 #[inline]
 pub fn pt_next_pde<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
-    pt_arg(cpu, n, va)?;
-    cpu.require_init()?;
-    let from = pdx::<M>(va);
-    let end = KERN_HIGH / M::Geometry::ENTRIES;
-    Ok(match cpu.own.dirs.first_of(n, from, end.into(), Pde::is_table) {
-        Some(i) if i == from => va,
-        Some(i) => i * M::Geometry::REGION,
-        None => 0.into(),
+    let call = || Call::new("pt_next_pde", [n, va]);
+    M::ask(cpu, call, Answer::word, |cpu| {
+        pt_arg(cpu, n, va)?;
+        cpu.require_init()?;
+        let from = pdx::<M>(va);
+        let end = KERN_HIGH / M::Geometry::ENTRIES;
+        Ok(match cpu.own.dirs.first_of(n, from, end.into(), Pde::is_table) {
+            Some(i) if i == from => va,
+            Some(i) => i * M::Geometry::REGION,
+            None => 0.into(),
+        })
     })
 }

@@ -219,9 +219,12 @@ fn is_child<M: Machine>(own: &Own<M>, child: M::Word) -> bool {
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
 #[inline]
 pub fn proc_state<M: Machine>(cpu: &Cpu<'_, M>, child: M::Word) -> Result<M::Word, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    Ok(if is_child(&cpu.own, child) { cpu.own.proc.get([child]).state + 1 } else { 0.into() })
+    let call = || Call::new("proc_state", [child]);
+    M::ask(cpu, call, Answer::word, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        Ok(if is_child(&cpu.own, child) { cpu.own.proc.get([child]).state + 1 } else { 0.into() })
+    })
 }
 
 /// 74 `proc_condemn(child, rs)`: a child of the running thread that has not ended goes on with `rs`, wherever it is, when it runs
@@ -295,21 +298,24 @@ pub fn thread_exit<M: Machine>(
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`].
 #[inline]
 pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Word, Stuck> {
-    cpu.require_hkpt()?;
-    cpu.require_init()?;
-    let own = &cpu.own;
-    let container = own.ac.get([own.cur]);
-    require(container.used.holds(), Stuck::NoContainer)?;
-    let from = own.cur * MAX_CHILDREN + 1;
-    let end = (from + container.nchildren).min(NUM_PROC.into());
-    let wanted: fn(Process<M>) -> bool = if state == process::LIVE {
-        |process| process.state == process::LIVE
-    } else if state == process::GONE {
-        |process| process.state == process::GONE
-    } else {
-        |process| process.state == process::VACANT
-    };
-    Ok(own.proc.first(from, end, wanted).unwrap_or(0.into()))
+    let call = || Call::new("proc_first", [state]);
+    M::ask(cpu, call, Answer::word, |cpu| {
+        cpu.require_hkpt()?;
+        cpu.require_init()?;
+        let own = &cpu.own;
+        let container = own.ac.get([own.cur]);
+        require(container.used.holds(), Stuck::NoContainer)?;
+        let from = own.cur * MAX_CHILDREN + 1;
+        let end = (from + container.nchildren).min(NUM_PROC.into());
+        let wanted: fn(Process<M>) -> bool = if state == process::LIVE {
+            |process| process.state == process::LIVE
+        } else if state == process::GONE {
+            |process| process.state == process::GONE
+        } else {
+            |process| process.state == process::VACANT
+        };
+        Ok(own.proc.first(from, end, wanted).unwrap_or(0.into()))
+    })
 }
 
 /// 72 `proc_recreate(child, code, q)`: another process of a child of the running thread whose process has ended and has given

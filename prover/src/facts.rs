@@ -488,6 +488,25 @@ pub(crate) fn assert_moved_at(keys: &[SymWord]) {
     }
 }
 
+/// Where `required` is large, such as a sum: asserts the instances that speak of its cells and hardly anything else, whatever the
+/// model says. Large ones come last otherwise ([`Engine::nearest_broken`]), after many questions.
+pub(crate) fn assert_like_large(required: Term) {
+    if !engine(|e| e.arena.is_larger(required, LARGE)) {
+        return;
+    }
+    instantiate(0);
+    engine(|e| {
+        let cells: FxHashSet<Term> = e.arena.cells(required).iter().copied().collect();
+        let candidates: Vec<Term> = e.facts.candidates.iter().map(|candidate| candidate.holds).collect();
+        for holds in candidates {
+            let strange = e.arena.cells(holds).iter().filter(|cell| !cells.contains(cell)).count();
+            if strange <= 1 && !e.facts.asserted.contains(&holds) {
+                e.assert_instance(holds);
+            }
+        }
+    });
+}
+
 /// Asserts every fact of the path that has one key, at `key`; those of states before as well.
 pub(crate) fn assert_all_at(key: u32) {
     let sets = engine(|e| [&e.facts.dropped[..], &e.facts.sets[..]].concat());

@@ -30,13 +30,12 @@ fn word(name: &str) -> SymWord {
     SymWord(engine(|e| e.unknown(name, Range::WORD)))
 }
 
-/// Proves that the invariant and what the primitive requires hold where `call` is made.
-pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
-    let moves = cpu.shared.pending.moves();
+/// `call` where it is made, with the state as it is there.
+fn made_here<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
     let rows = primitives::<Sym<G>>();
     let (primitive, contract) =
         rows.into_iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
-    let before = State::of(cpu, moves.current_cpu());
+    let before = State::of(cpu, cpu.shared.pending.moves().current_cpu());
     // What no primitive takes that is called so is any of its words.
     let arguments = Arguments {
         words: call.words,
@@ -48,24 +47,84 @@ pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
         chunk: Chunk::One,
         bytes: [call.words[0]; 8],
     };
+    Admitted { primitive, contract, arguments, before }
+}
+
+impl<G: Geometry> Admitted<G> {
+    /// Whether the invariant, the premise and what the primitive requires are proved to hold.
+    fn is_proved(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
+        let Admitted { primitive, contract, arguments, before } = self;
+        let premise = || clause::premise_of(primitive.name);
+        let required = || clause::required_by(primitive.name);
+        let latest = cpu.shared.pending.moves().latest();
+        prove_facts(before, &latest, |_| true, &mut Vec::new())
+            && prove_once(premise, &|| (contract.premise)(&before.view(), arguments))
+            && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
+    }
+}
+
+/// Proves that the invariant and what the primitive requires hold where `call` is made.
+pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
+    let moves = cpu.shared.pending.moves();
+    let admitted = made_here(cpu, call);
     moves.owe("before a call");
     if engine(|e| e.replaying()) {
         // Proved when the path first came here: of what was known then, the rest of the path may know nothing.
         moves.duties.take();
     } else {
-        let premise = || clause::premise_of(call.name);
-        let required = || clause::required_by(call.name);
         let fresh = engine(|e| e.fresh);
-        let holds = prove_facts(&before, &moves.latest(), |_| true, &mut Vec::new())
-            && prove_once(premise, &|| (contract.premise)(&before.view(), &arguments))
-            && prove_once(required, &|| (contract.requires)(&before.view(), &arguments));
+        let holds = admitted.is_proved(cpu);
         settle_duties(moves);
         engine(|e| e.fresh = fresh);
         if !holds {
             resume_unwind(Box::new(Abandon));
         }
     }
-    Admitted { primitive, contract, arguments, before }
+    admitted
+}
+
+/// As [`admit`], of a call that changes nothing: what is pending stays pending, since the call havocs nothing.
+pub(crate) fn admit_question<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
+    let admitted = made_here(cpu, call);
+    if !engine(|e| e.replaying()) {
+        let fresh = engine(|e| e.fresh);
+        let holds = admitted.is_proved(cpu);
+        engine(|e| e.fresh = fresh);
+        if !holds {
+            resume_unwind(Box::new(Abandon));
+        }
+    }
+    admitted
+}
+
+/// What `call`, which changes nothing, gives: a word of which its promise is all that is known.
+pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
+    let Admitted { primitive, contract, arguments, before } = admit_question(cpu, call);
+    engine(|e| e.walk.called.push(primitive.name));
+    let answer = Answer::Word(word(primitive.name));
+    let step =
+        Step { before: before.view(), after: before.view(), arguments: &arguments, answer: &answer, any: told() };
+    let names = frame_names::<G>(&|may| (contract.frame)(&step, may));
+    assert!(names.is_empty(), "{} may write {names:?}, and is called as if it wrote nothing", primitive.name);
+    assume_promise(primitive.name, &|| (contract.promise)(&step));
+    answer
+}
+
+/// The words for which a promise holds that holds for all: those that whoever calls speaks of.
+fn told() -> [SymWord; 2] {
+    let told = engine(|e| e.any.clone());
+    std::array::from_fn(|k| told.get(k).map_or_else(|| word("some"), |&any| SymWord(any)))
+}
+
+/// What the primitive `name` promises holds from here on.
+fn assume_promise(name: &str, promise: &dyn Fn() -> bool) {
+    let promise = condition(promise);
+    let never = engine(|e| e.arena.as_bool(promise)) == Some(false);
+    assert!(!never, "nothing that {name} gives can satisfy its contract");
+    engine(|e| {
+        e.learn(promise);
+        e.assume(promise);
+    });
 }
 
 /// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards
@@ -81,22 +140,14 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         _ => Answer::Word(word(call.name)),
     };
     let origin = next_version();
-    // The contract holds for all: also for those that who calls speaks of.
-    let told = engine(|e| e.any.clone());
-    let any = std::array::from_fn(|k| told.get(k).map_or_else(|| word("some"), |&any| SymWord(any)));
+    let any = told();
     let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
     let named = frame_names::<G>(&|may| (contract.frame)(&step(before.view()), may));
     let mut names: Vec<_> = named.iter().map(|&(name, _)| name).collect();
     names.dedup();
     let after = before.renewed(&names, origin);
-    let promise = condition(&|| (contract.promise)(&step(after.view())));
-    let never = engine(|e| e.arena.as_bool(promise)) == Some(false);
-    assert!(!never, "nothing that {} gives can satisfy its contract", primitive.name);
     moves.called(&after, origin);
-    engine(|e| {
-        e.learn(promise);
-        e.assume(promise);
-    });
+    assume_promise(primitive.name, &|| (contract.promise)(&step(after.view())));
     // Whatever the call may write, whoever calls it may write: its frame is compared with this as well.
     let made = step(after.view());
     let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&made, may);

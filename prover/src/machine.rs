@@ -207,6 +207,28 @@ impl<G: Geometry> Machine for Sym<G> {
     }
 
     #[track_caller]
+    fn ask<R>(
+        cpu: &Cpu<'_, Self>,
+        call: impl FnOnce() -> Call<Self>,
+        give: Give<Self, R>,
+        run: impl FnOnce(&Cpu<'_, Self>) -> Result<R, Stuck>,
+    ) -> Result<R, Stuck> {
+        let call = call();
+        let (is_proved, again, is_called) = engine(|e| (e.proving == Some(call.name), e.again.is_some(), e.is_called));
+        if is_proved || is_called {
+            run(cpu)
+        } else if again {
+            running(false, || lemma::admit_question(cpu, &call));
+            let outer = engine(|e| std::mem::replace(&mut e.is_called, true));
+            let result = run(cpu);
+            engine(|e| e.is_called = outer);
+            result
+        } else {
+            Ok(give(&running(false, || lemma::answer(cpu, &call))))
+        }
+    }
+
+    #[track_caller]
     fn repeat(
         cpu: &mut Cpu<'_, Self>,
         name: &'static str,

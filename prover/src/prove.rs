@@ -4,7 +4,7 @@ use crate::clause;
 use crate::coverage::Coverage;
 use crate::engine::{Counts, Failure, NO_CALL, Reason, Slowest, engine};
 use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
-use crate::facts::assert_moved_at;
+use crate::facts::{assert_like_large, assert_moved_at};
 use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::replay::{Called, Native};
 use crate::state::{State, is_part, scalars};
@@ -16,6 +16,7 @@ use layer::fields::Context;
 use layer::invariant::{BY_THEOREMS, Class, Fact, facts};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
+use layer::stuck::Stuck;
 use sim::machine::Sim;
 use smt::solver::{Tally, Verdict};
 use smt::term::{Range, Term};
@@ -285,6 +286,19 @@ pub fn prove_primitive<G: Geometry>(
     whole
 }
 
+/// Whether it is proved that a state from which the path that was just walked gets stuck does not have what is required.
+fn is_free_of(stuck: Stuck, requires: &dyn Fn() -> bool) -> bool {
+    // The precondition that was broken last is what the proof is about.
+    let broken = engine(|e| e.path.last().map(|step| step.holds));
+    apart(|| {
+        let goal = goal(&|| !requires());
+        if let Some(broken) = broken {
+            assert_like_large(broken);
+        }
+        prove(goal, || clause::free_of(stuck))
+    })
+}
+
 /// What some path of a proof has shown.
 #[derive(Default)]
 struct Shown {
@@ -334,7 +348,7 @@ fn path_of_primitive<G: Geometry>(
         Err(stuck) => {
             note(&mut outcome.stuck, format!("{stuck:?}"));
             cover(feasible);
-            if ground == Ground::Derived && prove_once(|| clause::free_of(stuck), &|| !requires()) {
+            if ground == Ground::Derived && is_free_of(stuck, &requires) {
                 note(&mut outcome.clauses, clause::FREE.to_string());
             }
             return;

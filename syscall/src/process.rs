@@ -205,17 +205,16 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         return leave(cpu, Stage::Exited);
     }
     let cur = get_curid(cpu)?;
-    // Between the wake-up and the end nobody else has a turn.
-    let is_announced = argument(cpu, progress::ANNOUNCED)?.is(progress::TOLD);
-    if !is_announced {
-        let left = argument(cpu, progress::STEPS)?.at_most(STEPS_AT_ONCE.into());
-        if left == 0 {
-            uctx_set(cpu, cur, progress::STEPS.into(), STEPS_AT_ONCE.into())?;
-            M::take_interrupts(get_cpu_id(cpu)?);
-            return leave(cpu, Stage::Exited);
-        }
-        uctx_set(cpu, cur, progress::STEPS.into(), left - 1)?;
+    if argument(cpu, progress::ANNOUNCED)?.is(progress::TOLD) {
+        return be_gone(cpu);
     }
+    let left = argument(cpu, progress::STEPS)?.at_most(STEPS_AT_ONCE.into());
+    if left == 0 {
+        uctx_set(cpu, cur, progress::STEPS.into(), STEPS_AT_ONCE.into())?;
+        M::take_interrupts(get_cpu_id(cpu)?);
+        return leave(cpu, Stage::Exited);
+    }
+    uctx_set(cpu, cur, progress::STEPS.into(), left - 1)?;
     if let Some(k) = argument(cpu, progress::CHILD)?.below(MAX_CHILDREN) {
         uctx_set(cpu, cur, progress::CHILD.into(), k + 1)?;
         let child = cur * MAX_CHILDREN + 1 + k;
@@ -231,7 +230,7 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     }
     let has_child = proc_first(cpu, LIVE.into())? != 0;
     if container_get_usage(cpu, cur)? == 0 && !has_child {
-        return be_gone(cpu, is_announced);
+        return announce(cpu);
     }
     if has_child && argument(cpu, progress::ADDRESS)?.is(progress::DONE) {
         return sleep_until_one_ends(cpu, Stage::Exited);
@@ -268,11 +267,19 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
 }
 
 /// The running thread's process uses nothing any more: those who wait are told, then it is gone.
-fn be_gone<M: System>(cpu: &mut Cpu<'_, M>, is_announced: bool) -> Result<Next<M>, Stuck> {
+fn announce<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
-    if !is_announced {
-        uctx_set(cpu, cur, progress::ANNOUNCED.into(), progress::TOLD.into())?;
-        return Ok(Next::Wake(Wake { cv: ended(cpu)?.0, left: NUM_PROC.into(), then: Stage::Exited }));
+    uctx_set(cpu, cur, progress::ANNOUNCED.into(), progress::TOLD.into())?;
+    Ok(Next::Wake(Wake { cv: ended(cpu)?.0, left: NUM_PROC.into(), then: Stage::Exited }))
+}
+
+/// Those who wait have been told. Nobody else has had a turn since, so the process still uses nothing, and is gone.
+fn be_gone<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
+    let cur = get_curid(cpu)?;
+    if container_get_usage(cpu, cur)? != 0 || proc_first(cpu, LIVE.into())? != 0 {
+        // Nothing relies on what is in the registers: the end goes on.
+        uctx_set(cpu, cur, progress::ANNOUNCED.into(), 0.into())?;
+        return Ok(Next::GoOn(Stage::Exited));
     }
     let (status, cause) = (argument(cpu, progress::STATUS)?.any(), argument(cpu, progress::CAUSE)?.any());
     let context = saved(cpu, Stage::Exited)?;

@@ -37,7 +37,7 @@ impl<W: Word> Unchecked<W> {
     /// The value, but at most `limit`.
     #[track_caller]
     pub fn at_most(self, limit: W) -> W {
-        if self.0 <= limit { self.0 } else { limit }
+        self.0.min(limit)
     }
 }
 

@@ -17,6 +17,7 @@ use sim::sparse::Cells;
 use syscall::entry;
 use syscall::next::Next;
 use syscall::spawn::Parent;
+use syscall::stage::Stage;
 use syscall::table::{Arguments, rows};
 
 const PUTS: u32 = Call::Puts as u32;
@@ -258,8 +259,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
             ["r8", "r9", "r10", "r11"],
             ["r12", "r13", "r14", "r15"],
         ];
-        let used = cpu.own.ac.get([FIRST]).usage;
-        let account = format!("cairn:   rflags 0x0, {used} of {FRAMES} pages used\n");
+        let account = format!("cairn:   rflags 0x0, {FRAMES} of {FRAMES} pages used\n");
         let report = format!("{line}\n{}{account}cairn:   in 0x0\n", names.map(zeros).concat());
         assert_eq!(String::from_utf8(fixture.console()).unwrap(), report);
     }
@@ -374,9 +374,13 @@ proptest! {
             }
         }
         let is_ended = |thread: u32| cpu.own.proc.get([thread]).state != process::LIVE;
-        let ends = fixture.board.ends();
-        let begun = (FIRST..FIRST + 3).filter(|&thread| ends.iter().all(|end| end.thread != thread));
-        prop_assert!(frames.len() >= begun.count() * 4, "the programs that began have their images");
+        // Children of the main thread, from the boot list, that have not begun to end.
+        let lives = |thread: u32| {
+            let is_ending = thread != cpu.own.cur && cpu.own.kctxt.get([thread]).ra == Stage::Exited as u32;
+            cpu.own.ac.get([thread]).used && !is_ended(thread) && !is_ending
+        };
+        let alive = (FIRST..FIRST + 5).filter(|&thread| lives(thread)).count();
+        prop_assert!(frames.len() >= alive * 3, "the programs that are alive have their images of three pages");
         for thread in (FIRST..NUM_PROC).filter(|&thread| is_ended(thread)) {
             prop_assert_eq!((thread, cpu.own.ac.get([thread]).usage), (thread, 0), "who has ended has nothing");
         }

@@ -5,6 +5,7 @@
 mod executable;
 
 use abi::Error;
+use abi::console::{Decoder, Said};
 use domain::Map;
 use executable::{PT_LOAD, executable};
 use layer::constants::*;
@@ -29,6 +30,7 @@ pub const FIRST: u32 = 9;
 pub struct Fixture {
     pub board: Arc<Board>,
     console: Arc<Mutex<Vec<u8>>>,
+    decoder: Mutex<Decoder>,
     pub shared: Shared<Sim>,
 }
 
@@ -52,7 +54,7 @@ impl Fixture {
         board.serial = serial;
         let board = Arc::new(board);
         board::seat(Arc::clone(&board), None);
-        Fixture { board, console, shared: shared() }
+        Fixture { board, console, decoder: Mutex::default(), shared: shared() }
     }
 
     /// CPU 0, booted, until its first program runs.
@@ -63,9 +65,16 @@ impl Fixture {
         cpu
     }
 
-    /// What was written to the console since the last call.
+    /// What was written to the console since the last call, without the marks that say who speaks.
     pub fn console(&self) -> Vec<u8> {
-        std::mem::take(&mut self.console.lock().unwrap())
+        let stream = std::mem::take(&mut *self.console.lock().unwrap());
+        let mut decoder = self.decoder.lock().unwrap();
+        let said = stream.into_iter().filter_map(|byte| decoder.push(byte));
+        said.map(|said| match said {
+            Said::Byte(_, byte) => byte,
+            Said::End(code) => panic!("the machine ended: {code}"),
+        })
+        .collect()
     }
 }
 
