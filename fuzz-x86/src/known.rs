@@ -199,3 +199,41 @@ fn has_wide_memory(bytes: &[u8]) -> bool {
         instruction.code().encoding() == EncodingKind::Legacy && instruction.memory_size().size() == 16
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_known_and_their_neighbours() {
+        let known: [&[u8]; 12] = [
+            // A REX prefix with another prefix behind it; `int1`; C7 /4, C6 /7, 8F /2.
+            &[0x48, 0x2E, 0xB5, 0x93],
+            &[0x66, 0xF1],
+            &[0x36, 0xC7, 0x26],
+            &[0xC6, 0xF8],
+            &[0x8F, 0x14, 0x24],
+            // `umonitor rcx`, `incsspq rbp`; `lock jb`.
+            &[0xF3, 0x0F, 0xAE, 0xF1],
+            &[0xF3, 0x48, 0x0F, 0xAE, 0xED],
+            &[0xF0, 0x72, 0xB3],
+            // No bit test, no instruction of FF, no control register, no `emms`.
+            &[0x0F, 0xBA, 0x55, 0x00, 0x00],
+            &[0xFF, 0x3D, 0, 0, 0, 0],
+            &[0x0F, 0x22, 0xCA],
+            &[0xF2, 0x0F, 0x77],
+        ];
+        let compared: [&[u8]; 8] = [
+            &[0x2E, 0x48, 0xB5, 0x93],
+            &[0xCC],
+            &[0xC7, 0x06, 0, 0, 0, 0],
+            &[0x8F, 0x04, 0x24],
+            &[0x0F, 0xAE, 0xF1],
+            &[0xF0, 0x01, 0x07],
+            &[0x0F, 0xBA, 0x25, 0, 0, 0, 0, 1],
+            &[0x0F, 0x22, 0xD8],
+        ];
+        known.iter().for_each(|bytes| assert!(bytes_differ(bytes).is_some(), "{bytes:02x?}"));
+        compared.iter().for_each(|bytes| assert_eq!(bytes_differ(bytes), None, "{bytes:02x?}"));
+    }
+}
