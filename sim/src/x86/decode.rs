@@ -122,7 +122,7 @@ fn pause_or_exchange(pause: Instruction, bytes: &[u8]) -> Instruction {
     const REPEAT: u8 = 0xF3;
     const DATA_SEGMENT: u8 = 0x3E;
     let bytes = &bytes[..pause.len()];
-    if !bytes.iter().nth_back(1).is_some_and(|rex| rex & 0xF1 == 0x41) {
+    if bytes.iter().nth_back(1).is_none_or(|rex| rex & 0xF1 != 0x41) {
         return pause;
     }
     // A prefix of the same length that has no meaning here.
