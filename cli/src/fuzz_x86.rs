@@ -5,20 +5,21 @@ use crate::emulator::{Emulator, Outcome, Parts, Run};
 use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::{archive, workspace};
-use fuzz_x86::batch::{Batch, CPUS, MOST};
+use fuzz_x86::batch::{Batch, CPUS, MOST, name};
 use fuzz_x86::generate::Random;
 use fuzz_x86::outcome::{Comparison, compare, explained};
 use kernel::exit::Reason;
+use sim::run::End;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Programs of a boot: as many as one boot has room for.
 pub const PROGRAMS: usize = MOST;
 /// How long a boot may take, on a host that has other things to do.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(60);
 /// The machine: with SMAP, QEMU 7.2 faults where `retf` and `iretq` of a program read its stack.
 const PARTS: Parts = Parts { processor: "max,-smap", ..Parts::USUAL };
-/// Differences that are explained; the others are counted.
+/// Programs that are shown of those of a boot that differ; the others are counted.
 const SHOWN: usize = 20;
 
 /// Run random programs on the kernel and on the hosted machine, and compare how they end
@@ -32,8 +33,19 @@ pub struct Arguments {
     seed: u64,
 }
 
+/// What came of a boot.
+struct Booted {
+    /// How the programs ended.
+    comparison: Comparison,
+    /// How the machines ended, in a line; and what a machine showed last, if it did not come to its end.
+    machines: String,
+}
+
+/// Lines of a console that are shown if its machine did not come to its end.
+const LAST_LINES: usize = 14;
+
 /// Runs one batch on both machines.
-fn run_batch(batch: &Batch) -> Result<Comparison, Error> {
+fn run_batch(batch: &Batch) -> Result<Booted, Error> {
     image::build(Images::One("cairn"), Kind::Fast)?;
     let image = image::path("cairn", Kind::Fast);
     let path = workspace::target().join("kernel").join("fuzz-x86.tar");
@@ -41,49 +53,69 @@ fn run_batch(batch: &Batch) -> Result<Comparison, Error> {
     archive::write(&path, &image, &batch.boot_list, &files, false)?;
     let run = Run { archive: Some(&path), cpus: CPUS, timeout: Some(LIMIT), parts: PARTS, ..Run::of(&image) };
     let booted = Emulator::Qemu.run(&run)?;
-    let hosted = batch.hosted(Some(Instant::now() + LIMIT)).map_err(Error::Hosted)?;
-    let mut comparison = compare(batch, &hosted, &booted.console);
-    // Where a program has not ended, the machine has not either, and the program says more.
-    if booted.outcome != Outcome::Ended(Reason::Done) && comparison.different.is_empty() {
-        comparison.different.push((0, format!("the machine: {}", booted.outcome)));
+    let begin = Instant::now();
+    let hosted = batch.hosted(Some(begin + LIMIT)).map_err(Error::Hosted)?;
+    let mut machines = format!(
+        "{}: {} in {:.1} s; hosted machine: {:?} in {:.1} s",
+        Emulator::Qemu,
+        booted.outcome,
+        booted.time.as_secs_f64(),
+        hosted.end,
+        begin.elapsed().as_secs_f64()
+    );
+    // A machine comes to its end when all programs have ended.
+    let booted_to_the_end = booted.outcome == Outcome::Ended(Reason::Done);
+    for (to_the_end, console) in [(booted_to_the_end, &booted.console), (hosted.end == End::PowerOff, &hosted.console)]
+    {
+        if !to_the_end {
+            let lines: Vec<&str> = console.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_LINES)..];
+            last.iter().for_each(|line| machines.extend(["\n    ", line]));
+        }
     }
-    Ok(comparison)
+    Ok(Booted { comparison: compare(batch, &hosted.console, &booted.console), machines })
 }
 
-/// Compares `count` programs that `seed` fixes, and tells `say` what differs.
+/// Shows the programs that differ, and of those that did not end first those that a machine names in its last words.
+fn show(batch: &Batch, booted: &Booted, say: &mut impl FnMut(&str)) {
+    let Booted { comparison, machines } = booted;
+    let is_named = |index: usize| machines.contains(&format!("({})", name(index)));
+    let (named, others): (Vec<_>, Vec<_>) = comparison.unended.iter().partition(|(index, _)| is_named(*index));
+    for (index, difference) in comparison.different.iter().chain(named).chain(others).take(SHOWN) {
+        say(&format!("program {index}: {difference}\n{}", explained(&batch.programs[*index])));
+    }
+}
+
+/// Compares the programs that try every interrupt vector, and `count` programs that `seed` fixes; tells `say` how the machines
+/// ended and what differs.
 pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts, Error> {
     let encode = |error: fuzz_x86::EncodeError| Error::Encode(error.to_string());
-    let (mut alike, mut unimplemented, mut different) = (0, 0, 0);
+    let mut total = Comparison::default();
+    let mut try_all = |what: &str, batch: &Batch| {
+        let booted = run_batch(batch)?;
+        say(&format!("{what}, {} programs: {}", batch.programs.len(), booted.machines));
+        show(batch, &booted, &mut say);
+        Ok::<_, Error>(booted.comparison)
+    };
+    total.add(try_all("interrupts", &Batch::of_interrupts().map_err(encode)?)?);
     for (number, first) in (0u64..).zip((0..count).step_by(PROGRAMS)) {
-        let mut random = Random::new(seed.wrapping_add(number));
-        let batch = Batch::random(PROGRAMS.min(count - first), &mut random).map_err(encode)?;
-        let found = run_batch(&batch)?;
-        (alike, unimplemented) = (alike + found.alike, unimplemented + found.unimplemented);
-        different += found.different.len();
+        let seed = seed.wrapping_add(number);
+        let batch = Batch::random(PROGRAMS.min(count - first), &mut Random::new(seed)).map_err(encode)?;
+        let found = try_all(&format!("seed {seed}"), &batch)?;
         // Each step by itself is the smallest program there is.
-        let long = found.different.iter().map(|(index, _)| &batch.programs[*index]).filter(|it| it.steps.len() > 1);
-        let mut explained_by_a_step = false;
-        for single in Batch::of_single_steps(long).map_err(encode)? {
-            for (index, difference) in run_batch(&single)?.different.iter().take(SHOWN) {
-                say(&format!("{difference}\n{}", explained(&single.programs[*index])));
-                explained_by_a_step = true;
-            }
+        let long = found.different.iter().map(|(index, _)| &batch.programs[*index]);
+        for steps in Batch::of_single_steps(long.filter(|program| program.steps.len() > 1)).map_err(encode)? {
+            try_all(&format!("seed {seed}, steps of programs that differ"), &steps)?;
         }
-        for (index, difference) in found.different.iter().take(SHOWN) {
-            let program = &batch.programs[*index];
-            if program.steps.len() == 1 || !explained_by_a_step {
-                say(&format!(
-                    "seed {}, program {index}: {difference}\n{}",
-                    seed.wrapping_add(number),
-                    explained(program)
-                ));
-            }
-        }
+        total.add(found);
     }
+    let Comparison { alike, unimplemented, different, unended } = &total;
+    let (different, unended) = (different.len(), unended.len());
     say(&format!(
-        "{alike} programs end alike, {different} do not; {unimplemented} use what the hosted machine does not know"
+        "{alike} programs end alike, {different} do not, {unended} did not end on both machines; \
+         {unimplemented} use what the hosted machine does not know"
     ));
-    Ok(Counts { passed: alike, failed: different, ..Counts::default() })
+    Ok(Counts { passed: *alike, failed: different + unended, ..Counts::default() })
 }
 
 /// Runs the programs that were asked for; the exit status is 0 if none of them differs.

@@ -10,7 +10,7 @@ use crate::image::Kind;
 use crate::job::{Boot, Job, Ran, Typing};
 use crate::storm::{Storm, What};
 use crate::watch::{Until, Watch};
-use crate::{bench, boots, prove, setup};
+use crate::{bench, boots, fuzz_x86, prove, setup};
 use cargo::cargo_test;
 use sim::run::Checking;
 use std::iter;
@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, storm, shell]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -48,6 +48,7 @@ const STEPS: &[Step] = &[
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
+    Step { key: "fuzz-x86", name: "random programs, on QEMU and hosted", run: random_programs },
     Step { key: "storm", name: "the invariant on the live kernel", run: storm },
     Step { key: "shell", name: "a session with the shell", run: shell },
 ];
@@ -131,6 +132,23 @@ fn bench() -> Result<Counts, Error> {
     missing.iter().for_each(|name| println!("  FAILED   there is no row {name}"));
     report.differ.iter().for_each(|name| println!("  FAILED   two runs differ in {name}"));
     Ok(Counts::one(missing.is_empty() && report.differ.is_empty()))
+}
+
+/// How many random programs are compared, and which.
+const RANDOM_PROGRAMS: (usize, u64) = (1024, 1);
+
+/// Random programs end alike on QEMU and on the hosted machine, as `cairn fuzz-x86` compares them.
+fn random_programs() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok(Counts::SKIPPED);
+    }
+    let (count, seed) = RANDOM_PROGRAMS;
+    let counts = fuzz_x86::fuzz(count, seed, |text| println!("  {}", text.trim_end().replace('\n', "\n  ")))?;
+    if counts.failed > 0 {
+        println!("  FAILED   again by `cargo cairn fuzz-x86 --count {count} --seed {seed}`");
+    }
+    Ok(counts)
 }
 
 /// How long the kernel is kept busy, by each of what keeps it busy.

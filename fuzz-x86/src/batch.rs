@@ -6,7 +6,7 @@ use abi::CHILDREN;
 use iced_x86::IcedError;
 use sim::baton::Limit;
 use sim::board::Memory;
-use sim::run::{Checking, Config, TIME_SLICE};
+use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -31,6 +31,14 @@ pub struct Batch {
     pub files: Vec<(String, Vec<u8>)>,
     /// The boot list.
     pub boot_list: String,
+}
+
+/// A run on the hosted machine.
+pub struct Hosted {
+    /// What the console shows.
+    pub console: String,
+    /// How it ended: by powering off, when all programs have ended.
+    pub end: End,
 }
 
 /// The name of program `index`.
@@ -65,23 +73,28 @@ impl Batch {
         Batch::new((0..count).map(|_| Program::random(random)).collect::<Result<_, _>>()?)
     }
 
+    /// `int n` for every `n`.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn of_interrupts() -> Result<Batch, IcedError> {
+        Batch::new((0..=u8::MAX).map(Program::interrupt).collect())
+    }
+
     /// Each step of these programs as a program of its own.
     ///
     /// # Errors
     /// As for [`new`](Self::new).
     pub fn of_single_steps<'a>(programs: impl Iterator<Item = &'a Program>) -> Result<Vec<Batch>, IcedError> {
-        let single = |program: &'a Program| {
-            program.steps.iter().map(|step| Program { steps: vec![step.clone()], scratch: program.scratch.clone() })
-        };
-        let all: Vec<Program> = programs.flat_map(single).collect();
+        let all: Vec<Program> = programs.flat_map(Program::single_steps).collect();
         all.chunks(MOST).map(|programs| Batch::new(programs.to_vec())).collect()
     }
 
-    /// Runs it on the hosted machine, until then at most, and gives what the console shows.
+    /// Runs it on the hosted machine, until then at most.
     ///
     /// # Errors
     /// If the machine refuses it: a bug of this module.
-    pub fn hosted(&self, until: Option<Instant>) -> Result<String, String> {
+    pub fn hosted(&self, until: Option<Instant>) -> Result<Hosted, String> {
         let program = |(name, elf): &(String, Vec<u8>)| sim::run::Program { name: name.clone(), elf: elf.clone() };
         let config = Config {
             programs: self.files.iter().map(program).collect(),
@@ -96,9 +109,6 @@ impl Batch {
         };
         let mut console = Vec::new();
         let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).map_err(|error| error.to_string())?;
-        match report.end {
-            sim::run::End::PowerOff | sim::run::End::TimeOut => Ok(String::from_utf8_lossy(&console).into_owned()),
-            end => Err(format!("{end:?}")),
-        }
+        Ok(Hosted { console: String::from_utf8_lossy(&console).into_owned(), end: report.end })
     }
 }

@@ -36,7 +36,7 @@ impl State {
 }
 
 /// Address of a general register of the state at `state`.
-fn general(state: u64, index: usize) -> u64 {
+pub fn general(state: u64, index: usize) -> u64 {
     state + (offset_of!(State, gpr) + 8 * index) as u64
 }
 

@@ -103,6 +103,38 @@ pub struct Case {
     pub state: State,
 }
 
+/// The memory that an instruction works on, before it.
+#[derive(Clone, Copy)]
+pub struct Scratch<'a> {
+    /// Its address.
+    pub at: u64,
+    /// What it holds.
+    pub bytes: &'a [u8],
+}
+
+impl Scratch<'_> {
+    /// Up to 16 bytes at an address, if it lies in this memory.
+    pub fn load(self, address: u64) -> Option<u128> {
+        let bytes = self.bytes.get(usize::try_from(address.wrapping_sub(self.at)).ok()?..)?;
+        Some(bytes.iter().take(16).rev().fold(0, |value, &byte| value << 8 | u128::from(byte)))
+    }
+}
+
+impl Case {
+    /// The value of an operand before the instruction: of a register, or of up to 16 bytes of memory.
+    pub fn operand(&self, operand: u32, scratch: Scratch) -> Option<u128> {
+        let instruction = &self.instruction;
+        let general = |register: Register| self.state.gpr[register.full_register().number()];
+        if instruction.op_kind(operand) == OpKind::Register {
+            let register = instruction.op_register(operand);
+            return Some(if register.is_xmm() { self.state.xmm[register.number()] } else { general(register).into() });
+        }
+        let value = |register: Register, _, _| Some(if register.is_segment_register() { 0 } else { general(register) });
+        let address = instruction.virtual_address(operand, 0, value)?;
+        scratch.load(address)
+    }
+}
+
 /// A random instruction of this encoding at `rip`, whose memory operands lie in the middle of the memory at
 /// `scratch`; `None` if the encoding takes something that this module does not generate.
 pub fn case(code: Code, rip: u64, scratch: u64, random: &mut Random) -> Option<Case> {

@@ -1,27 +1,106 @@
 //! What emulators are known to do otherwise than the processors' manuals say, or than another vendor's processors do: such
 //! instructions are not compared. docs/fuzz-x86.md has the list in words.
 
+use crate::generate::{Case, Scratch};
 use crate::outcome::Outcome;
 use crate::program::Program;
 use abi::Reason;
 use abi::report::End;
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind};
+use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, Instruction, Mnemonic, OpKind};
+use sim::x86::Gpr;
 
-/// Prefixes: of operands and segments, `lock`, repetition, REX.
+/// The flag of virtual-8086 mode.
+const VM: u64 = 1 << 17;
+
+/// Prefixes: of operands and segments, `lock`, repetition.
 const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
 
-/// Why bytes are not executed, if they are not, whether they are an instruction or not.
-pub fn stops_the_emulator(bytes: &[u8]) -> Option<&'static str> {
-    let opcode = bytes.iter().find(|byte| !PREFIXES.contains(byte) && !(0x40..0x50).contains(*byte));
-    (opcode == Some(&0xF1)).then_some("`int1`: QEMU 7.2 stops the whole machine for a debugger that is not there")
+/// The bytes of an instruction, or of what is none.
+struct Encoding<'a> {
+    /// Its prefixes, REX among them.
+    prefixes: &'a [u8],
+    /// Its opcode, and what follows.
+    rest: &'a [u8],
 }
 
-/// Why an instruction is not compared, if it is not.
-pub fn differs(instruction: &Instruction) -> Option<&'static str> {
+impl Encoding<'_> {
+    fn of(bytes: &[u8]) -> Encoding<'_> {
+        let is_prefix = |byte: &u8| PREFIXES.contains(byte) || is_rex(byte);
+        let (prefixes, rest) = bytes.split_at(bytes.iter().take_while(|byte| is_prefix(byte)).count());
+        Encoding { prefixes, rest }
+    }
+
+    fn has(&self, prefix: u8) -> bool {
+        self.prefixes.contains(&prefix)
+    }
+}
+
+fn is_rex(byte: &u8) -> bool {
+    (0x40..0x50).contains(byte)
+}
+
+/// The middle bits of a ModRM byte.
+fn middle(modrm: u8) -> u8 {
+    modrm >> 3 & 7
+}
+
+/// Why bytes are not executed, if they are not, whether they are an instruction or not.
+pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
+    let encoding = Encoding::of(bytes);
+    if encoding.prefixes.iter().any(is_rex) && encoding.prefixes.last().is_some_and(|last| !is_rex(last)) {
+        return Some("QEMU 7.2 obeys a REX prefix that is not the last prefix");
+    }
+    if encoding.has(0xF0) && is_invalid(bytes) {
+        return Some(
+            "QEMU 7.2 executes some instructions that cannot be locked as if they were not, branches among them",
+        );
+    }
+    match *encoding.rest {
+        [0xF1, ..] => Some("`int1`: QEMU 7.2 stops the whole machine for a debugger that is not there"),
+        [0xC6 | 0xC7 | 0x8F, modrm, ..] if middle(modrm) != 0 => {
+            Some("QEMU 7.2 ignores the middle bits of ModRM in the groups of C6, C7, and 8F")
+        }
+        [0x0F, 0xAE, 0xE8..=0xFF, ..] if [0x66, 0xF2, 0xF3].into_iter().any(|prefix| encoding.has(prefix)) => {
+            Some("QEMU 7.2 takes what has the opcode of a fence, and a prefix, for the fence")
+        }
+        [0x0F, 0x0F, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 loads the operand before it sees that there is no such instruction of 3DNow!")
+        }
+        [0x0F, 0x78 | 0xE7, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 takes registers and memory alike where there is an instruction for one of them only")
+        }
+        [0x0F, 0xBA, ..] | [0xFE | 0xFF, ..] if is_invalid(bytes) => Some(
+            "QEMU 7.2 loads the operand before it sees that there is no such instruction in the groups of 0F BA, FE, and FF",
+        ),
+        [0x0F, 0x77 | 0xC3, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 ignores prefixes of `emms` and `movnti` that make them none")
+        }
+        [0x0F, 0x20..=0x23, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 looks at the privilege before it looks whether there is such a control or debug register")
+        }
+        _ => None,
+    }
+}
+
+fn is_invalid(bytes: &[u8]) -> bool {
+    Decoder::new(64, bytes, DecoderOptions::NONE).decode().is_invalid()
+}
+
+/// Why an instruction with these bytes is not compared, if it is not.
+pub fn differs(instruction: &Instruction, bytes: &[u8]) -> Option<&'static str> {
     match instruction.mnemonic() {
         Mnemonic::Blsi | Mnemonic::Blsr | Mnemonic::Blsmsk => return Some("QEMU 7.2 gives a wrong CF"),
         Mnemonic::Reservednop if instruction.op0_kind() == OpKind::Register => {
             return Some("QEMU 7.2 takes some hints with a register for invalid opcodes");
+        }
+        Mnemonic::Adcx | Mnemonic::Adox if instruction.op0_register().size() == 4 => {
+            return Some("QEMU 7.2 makes a carry, and flags, of the upper halves of the registers");
+        }
+        Mnemonic::Xsetbv => return Some("QEMU 7.2 looks at the privilege before it looks at CR4.OSXSAVE"),
+        Mnemonic::Shld | Mnemonic::Shrd
+            if instruction.op2_kind() == OpKind::Immediate8 && instruction.is_ip_rel_memory_operand() =>
+        {
+            return Some("QEMU 7.2 forgets the byte of the count when it computes an address relative to RIP");
         }
         Mnemonic::Rdrand | Mnemonic::Rdseed => return Some("random numbers are no two times the same"),
         _ => {}
@@ -33,15 +112,50 @@ pub fn differs(instruction: &Instruction) -> Option<&'static str> {
             "QEMU 7.2 takes the second encoding of `test` with a constant (F6 /1, F7 /1) for an invalid opcode",
         );
     }
-    let kinds = (0..instruction.op_count()).map(|operand| instruction.op_kind(operand));
-    for kind in kinds {
-        if matches!(kind, OpKind::NearBranch16) {
-            return Some(
-                "a near branch with an operand-size prefix: Intel's processors ignore the prefix, AMD's do not",
-            );
-        }
+    if matches!(instruction.code(), Code::Lss_r64_m1664 | Code::Lfs_r64_m1664 | Code::Lgs_r64_m1664) {
+        return Some("a far pointer of 10 bytes: Intel's processors load it, AMD's load one of 6 bytes");
+    }
+    if is_near_branch(instruction) && Encoding::of(bytes).has(0x66) {
+        return Some("a near branch with an operand-size prefix: Intel's processors ignore the prefix, AMD's do not");
     }
     None
+}
+
+fn is_near_branch(instruction: &Instruction) -> bool {
+    instruction.is_jcc_short_or_near()
+        || instruction.is_jmp_short_or_near()
+        || instruction.is_jmp_near_indirect()
+        || instruction.is_call_near()
+        || instruction.is_call_near_indirect()
+        || instruction.is_jcx_short()
+        || instruction.is_loop()
+        || instruction.is_loopcc()
+        || instruction.mnemonic() == Mnemonic::Ret
+}
+
+/// Why what an instruction works on is not compared, if it is not.
+pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
+    let instruction = &case.instruction;
+    let bits = match instruction.mnemonic() {
+        Mnemonic::Addps | Mnemonic::Subps | Mnemonic::Mulps | Mnemonic::Divps => 32,
+        Mnemonic::Addss | Mnemonic::Subss | Mnemonic::Mulss | Mnemonic::Divss => 32,
+        Mnemonic::Addpd | Mnemonic::Subpd | Mnemonic::Mulpd | Mnemonic::Divpd => 64,
+        Mnemonic::Addsd | Mnemonic::Subsd | Mnemonic::Mulsd | Mnemonic::Divsd => 64,
+        Mnemonic::Iretd => {
+            let flags = scratch.load(case.state.gpr[Gpr::Rsp as usize].wrapping_add(8))? as u64;
+            return (flags & VM != 0).then_some("QEMU 7.2 goes to virtual-8086 mode, which 64-bit mode does not have");
+        }
+        _ => return None,
+    };
+    let is_nan = |lane: u128| match bits {
+        32 => f32::from_bits(lane as u32).is_nan(),
+        _ => f64::from_bits(lane as u64).is_nan(),
+    };
+    let (first, second) = (case.operand(0, scratch)?, case.operand(1, scratch)?);
+    let mut lanes = (0..128).step_by(bits).map(|shift| (first >> shift, second >> shift));
+    lanes
+        .any(|(first, second)| is_nan(first) && is_nan(second))
+        .then_some("QEMU 7.2 chooses of two NaNs the one with the larger significand, as x87 does")
 }
 
 /// Why two ends of a program differ, if the emulator or the architecture is known to be the reason.
@@ -52,27 +166,74 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
         return None;
     };
     match (ours, theirs) {
-        (Reason::GeneralProtection, Reason::GeneralProtection) if !is_canonical(target) && is_canonical(rip) => {
+        (Reason::GeneralProtection, Reason::GeneralProtection | Reason::Debug)
+            if !is_canonical(target) && is_canonical(rip) =>
+        {
             Some("QEMU 7.2 goes to an address that is not canonical, and has the exception there")
         }
         (Reason::StackFault, Reason::GeneralProtection) if rip == target => {
             Some("QEMU 7.2 gives #GP for an address in the stack segment that is not canonical")
         }
-        (Reason::InvalidOpcode, _) if program.steps.iter().any(|step| is_locked(&step.bytes)) => {
-            Some("QEMU 7.2 does not refuse `lock` before every instruction that cannot be locked")
+        (Reason::GeneralProtection, _) if program.steps.iter().any(|step| has_wide_memory(&step.bytes)) => {
+            Some("QEMU 7.2 does not ask of every SSE instruction that its operand in memory is aligned")
         }
         _ => None,
     }
+}
+
+/// Why an instruction that faults in memory is not compared, if it is not.
+pub fn fault_differs(bytes: &[u8]) -> Option<&'static str> {
+    let mut instructions = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter();
+    let is_locked = |it: Instruction| it.has_lock_prefix() || it.mnemonic() == Mnemonic::Xchg;
+    instructions.any(is_locked).then_some("QEMU 7.2 loses the flags where a locked access faults")
 }
 
 fn is_canonical(address: u64) -> bool {
     (address as i64) << 16 >> 16 == address as i64
 }
 
-/// Whether there is a `lock` prefix: before the first instruction, which may be none that can be decoded, or before a later one.
-fn is_locked(bytes: &[u8]) -> bool {
-    let prefixes = bytes.iter().take_while(|byte| PREFIXES.contains(byte) || (0x40..0x50).contains(*byte));
-    let mut prefixes = prefixes.copied();
-    prefixes.any(|byte| byte == 0xF0)
-        || Decoder::new(64, bytes, DecoderOptions::NONE).into_iter().any(|instruction| instruction.has_lock_prefix())
+/// Whether the last instruction is one of SSE with 16 bytes in memory.
+fn has_wide_memory(bytes: &[u8]) -> bool {
+    let last = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter().last();
+    last.is_some_and(|instruction| {
+        instruction.code().encoding() == EncodingKind::Legacy && instruction.memory_size().size() == 16
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_are_known_and_their_neighbours() {
+        let known: [&[u8]; 12] = [
+            // A REX prefix with another prefix behind it; `int1`; C7 /4, C6 /7, 8F /2.
+            &[0x48, 0x2E, 0xB5, 0x93],
+            &[0x66, 0xF1],
+            &[0x36, 0xC7, 0x26],
+            &[0xC6, 0xF8],
+            &[0x8F, 0x14, 0x24],
+            // `umonitor rcx`, `incsspq rbp`; `lock jb`.
+            &[0xF3, 0x0F, 0xAE, 0xF1],
+            &[0xF3, 0x48, 0x0F, 0xAE, 0xED],
+            &[0xF0, 0x72, 0xB3],
+            // No bit test, no instruction of FF, no control register, no `emms`.
+            &[0x0F, 0xBA, 0x55, 0x00, 0x00],
+            &[0xFF, 0x3D, 0, 0, 0, 0],
+            &[0x0F, 0x22, 0xCA],
+            &[0xF2, 0x0F, 0x77],
+        ];
+        let compared: [&[u8]; 8] = [
+            &[0x2E, 0x48, 0xB5, 0x93],
+            &[0xCC],
+            &[0xC7, 0x06, 0, 0, 0, 0],
+            &[0x8F, 0x04, 0x24],
+            &[0x0F, 0xAE, 0xF1],
+            &[0xF0, 0x01, 0x07],
+            &[0x0F, 0xBA, 0x25, 0, 0, 0, 0, 1],
+            &[0x0F, 0x22, 0xD8],
+        ];
+        known.iter().for_each(|bytes| assert!(bytes_differ(bytes).is_some(), "{bytes:02x?}"));
+        compared.iter().for_each(|bytes| assert_eq!(bytes_differ(bytes), None, "{bytes:02x?}"));
+    }
 }

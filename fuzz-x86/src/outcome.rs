@@ -3,7 +3,7 @@
 use crate::batch::{Batch, name};
 use crate::known;
 use crate::program::{Program, place};
-use crate::steps::{SYSCALL, disassembled};
+use crate::steps::{NOP, SYSCALL, disassembled};
 use abi::Reason;
 use abi::report::{End, Ended};
 use sim::x86::rflags;
@@ -63,6 +63,18 @@ pub struct Comparison {
     pub unimplemented: usize,
     /// Programs that differ, by their index, with what differs.
     pub different: Vec<(usize, String)>,
+    /// Programs that did not end on both machines, by their index, with how they ended.
+    pub unended: Vec<(usize, String)>,
+}
+
+impl Comparison {
+    /// Adds what came of another comparison.
+    pub fn add(&mut self, other: Comparison) {
+        self.alike += other.alike;
+        self.unimplemented += other.unimplemented;
+        self.different.extend(other.different);
+        self.unended.extend(other.unended);
+    }
 }
 
 /// Compares what the two consoles of a batch show.
@@ -77,9 +89,10 @@ pub fn compare(batch: &Batch, hosted: &str, booted: &str) -> Comparison {
                 None if reason(ours) == Some(Reason::Unimplemented) => comparison.unimplemented += 1,
                 None => comparison.alike += 1,
             },
-            (None, None) => comparison.different.push((index, "it ended on neither machine".into())),
-            (None, Some(_)) => comparison.different.push((index, "it did not end on the hosted machine".into())),
-            (Some(_), None) => comparison.different.push((index, "it ended on the hosted machine only".into())),
+            (ours, theirs) => {
+                let words = |end: Option<&Outcome>| end.map_or("not ended".to_owned(), |outcome| shown(outcome.end));
+                comparison.unended.push((index, format!("{}, hosted: {}", words(theirs), words(ours))));
+            }
         }
     }
     comparison
@@ -110,13 +123,14 @@ fn difference(program: &Program, ours: &Outcome, theirs: &Outcome) -> Option<Str
         let _ = write!(text, "{}, hosted: {}", shown(theirs.end), shown(ours.end));
     }
     let last = program.steps.last().map_or(rflags::STATUS, |step| step.defined);
+    let defined = !rflags::STATUS | last;
     let calls = program.steps.iter().any(|step| step.bytes.ends_with(&SYSCALL));
     for ((name, ours), (_, theirs)) in ours.registers.iter().zip(&theirs.registers) {
         // The convention of system calls leaves these open.
         if calls && matches!(name.as_str(), "rcx" | "r11") {
             continue;
         }
-        let mask = if name == "rflags" { !rflags::STATUS | last } else { u64::MAX };
+        let mask = if name == "rflags" { defined } else { u64::MAX };
         if ours & mask != theirs & mask {
             let separator = if text.is_empty() { "" } else { "; " };
             let what = if name == "r15" { "r15 (or SSE registers, or memory)" } else { name };
@@ -141,7 +155,7 @@ fn shown(end: End) -> String {
 /// A program in words: the instructions of each step, and the registers that it begins with.
 pub fn explained(program: &Program) -> String {
     let mut text = String::new();
-    for (index, step) in program.steps.iter().enumerate() {
+    for (index, step) in program.steps.iter().enumerate().filter(|(_, step)| step.bytes != [NOP]) {
         let at = place(index).unwrap_or(0);
         let _ = writeln!(text, "  {at:#x}: {:02x?} {}", step.bytes, disassembled(&step.bytes, at));
         let _ = writeln!(text, "    gpr {:x?} rflags {:#x}", step.state.gpr, step.state.rflags);

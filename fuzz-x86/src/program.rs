@@ -7,9 +7,10 @@
 
 use crate::context::{self, STATE_SIZE, State};
 use crate::generate::SCRATCH_SIZE;
+use crate::steps::SYSCALL;
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
-use sim::x86::rflags;
+use sim::x86::{Gpr, rflags};
 
 /// Steps of a program, at most: their results are on one page.
 pub const STEPS: usize = 8;
@@ -94,6 +95,12 @@ impl Program {
         context::store(&mut after, result(index))?;
         let other = rflags::IF | rflags::ONE | rflags::NT | rflags::AC | rflags::ID | rflags::DF;
         after.and(qword_ptr(context::flags(result(index))), (step.defined | other) as i32)?;
+        if step.bytes.ends_with(&SYSCALL) {
+            // The convention of system calls leaves these open.
+            for register in [Gpr::Rcx, Gpr::R11] {
+                after.mov(qword_ptr(context::general(result(index), register as usize)), 0)?;
+            }
+        }
         after.jmp(slot(index + 1))?;
         code.extend(after.assemble(slot(index) + code.len() as u64)?);
         assert!(code.len() as u64 <= SLOT, "a step of {} bytes is too long", step.bytes.len());

@@ -1,7 +1,7 @@
 //! Random steps.
 
 use crate::context::State;
-use crate::generate::{self, Case, Random, SCRATCH_SIZE};
+use crate::generate::{self, Case, Random, SCRATCH_SIZE, Scratch};
 use crate::known;
 use crate::program::{Program, SCRATCH, STEPS, Step, place};
 use crate::space::Space;
@@ -28,17 +28,54 @@ static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
 /// The instruction `syscall`.
 pub(crate) const SYSCALL: [u8; 2] = [0x0F, 0x05];
 
+/// `int3`.
+const INT3: u8 = 0xCC;
+
+/// `nop`.
+pub(crate) const NOP: u8 = 0x90;
+
+/// Bytes of an instruction, at most.
+const LONGEST: usize = 15;
+
 /// What became of a step that was tried.
 enum Tried {
     /// It goes on to the next.
     Done,
     /// It ends its program, or the kernel has a say in it.
     Ends,
+    /// The same, by an access to memory that is not there.
+    Faults,
     /// It is none that can be compared.
     Unfit,
 }
 
 impl Program {
+    /// Each step in a program of its own, at the same address and with the memory that the steps before it leave; steps that
+    /// do nothing take their place.
+    pub fn single_steps(&self) -> Vec<Program> {
+        let mut scratch = self.scratch.clone();
+        let single = |(index, step): (usize, &Step)| {
+            let nothing = Step { bytes: vec![NOP], state: step.state, defined: rflags::STATUS };
+            let mut steps = vec![nothing; index];
+            steps.push(step.clone());
+            let program = Program { steps, scratch: scratch.clone() };
+            // All but the last go on to the next, or they would not be followed by one.
+            if let Ok(at) = place(index) {
+                execute(&step.bytes, &step.state, at, &mut scratch);
+            }
+            program
+        };
+        self.steps.iter().enumerate().map(single).collect()
+    }
+
+    /// A program that executes `int vector`.
+    pub fn interrupt(vector: u8) -> Program {
+        const INT: u8 = 0xCD;
+        let state = State { rflags: rflags::IF | rflags::ONE, ..State::default() };
+        let step = Step { bytes: vec![INT, vector], state, defined: rflags::STATUS };
+        Program { steps: vec![step], scratch: vec![0; SCRATCH_SIZE] }
+    }
+
     /// A random program.
     ///
     /// # Errors
@@ -55,16 +92,16 @@ impl Program {
                     break;
                 }
                 let at = places[index];
-                let Some(mut case) = random_case(at, random) else { continue };
+                let Some(case) = random_case(at, random) else { continue };
                 let before = memory.clone();
-                let tried = attempt(&mut case, at, &mut memory);
+                let tried = attempt(&case, at, &mut memory);
                 let defined = case.1.as_ref().map_or(rflags::STATUS, |case| defined_flags(case) & rflags::STATUS);
                 let step = Step { bytes: case.0, state: case.2, defined };
                 match tried {
                     Tried::Done => steps.push(step),
                     // The others would not be seen.
-                    Tried::Ends if index == 0 => return Ok(Program { steps: vec![step], scratch }),
-                    Tried::Ends | Tried::Unfit => memory = before,
+                    Tried::Ends | Tried::Faults if index == 0 => return Ok(Program { steps: vec![step], scratch }),
+                    Tried::Ends | Tried::Faults | Tried::Unfit => memory = before,
                 }
             }
             if !steps.is_empty() {
@@ -81,7 +118,7 @@ fn random_case(at: u64, random: &mut Random) -> Option<Candidate> {
     match random.below(16) {
         0 => Some(system_call(random)),
         1 => traced(at, random),
-        2..5 => Some(random_bytes(random)),
+        2..5 => Some(random_bytes(at, random)),
         _ => {
             let case = generated(at, random)?;
             Some((case.bytes.clone(), Some(case.clone()), case.state))
@@ -145,8 +182,8 @@ fn traced(at: u64, random: &mut Random) -> Option<Candidate> {
     Some((bytes, Some(case), state))
 }
 
-/// Bytes that look like an instruction, and need not be one.
-fn random_bytes(random: &mut Random) -> Candidate {
+/// An instruction that begins with random bytes; or such bytes that are none.
+fn random_bytes(at: u64, random: &mut Random) -> Candidate {
     const PREFIXES: [u8; 12] = [0x66, 0x67, 0xF2, 0xF3, 0xF0, 0x2E, 0x36, 0x3E, 0x26, 0x64, 0x65, 0x48];
     let mut bytes = Vec::new();
     while random.one_in(3) && bytes.len() < 4 {
@@ -158,36 +195,49 @@ fn random_bytes(random: &mut Random) -> Candidate {
     if random.one_in(2) {
         bytes.push(0x0F);
     }
-    while bytes.len() < 15 {
+    while bytes.len() < LONGEST {
         bytes.push(random.next() as u8);
     }
-    (bytes, None, registers(random))
+    let state = registers(random);
+    let instruction = Decoder::with_ip(64, &bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
+    bytes.truncate(instruction.len());
+    if instruction.is_invalid() {
+        // A processor that knows it stops behind it all the same.
+        bytes.resize(LONGEST, INT3);
+        return (bytes, None, state);
+    }
+    (bytes.clone(), Some(Case { instruction, bytes, state }), state)
 }
 
-/// Tries a candidate in `memory`. Of random bytes only the first instruction is kept.
-fn attempt(candidate: &mut Candidate, at: u64, memory: &mut [u8]) -> Tried {
+/// Tries a candidate in `memory`.
+fn attempt(candidate: &Candidate, at: u64, memory: &mut [u8]) -> Tried {
     let (bytes, case, state) = candidate;
-    if known::stops_the_emulator(case.as_ref().map_or(bytes, |case| &case.bytes)).is_some() {
-        return Tried::Unfit;
-    }
     if bytes.ends_with(&SYSCALL) && case.is_none() {
         return Tried::Ends;
     }
-    let mut cpu =
-        Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
-    if case.is_none() {
-        let instruction = Decoder::with_ip(64, bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
-        if !instruction.is_invalid() {
-            bytes.truncate(instruction.len());
-            *case = Some(Case { instruction, bytes: bytes.clone(), state: *state });
-        }
-    }
-    if case.as_ref().is_some_and(|case| has_undefined_result(case) || known::differs(&case.instruction).is_some()) {
+    let scratch = Scratch { at: SCRATCH, bytes: memory };
+    let differs = |case: &Case| {
+        has_undefined_result(case, scratch)
+            || known::bytes_differ(&case.bytes).is_some()
+            || known::differs(&case.instruction, &case.bytes).is_some()
+            || known::values_differ(case, scratch).is_some()
+    };
+    if case.as_ref().map_or_else(|| known::bytes_differ(bytes).is_some(), differs) {
         return Tried::Unfit;
     }
+    match execute(bytes, state, at, memory) {
+        Tried::Faults if known::fault_differs(bytes).is_some() => Tried::Unfit,
+        tried => tried,
+    }
+}
+
+/// Executes the bytes of a step.
+fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
+    let mut cpu =
+        Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
     let end = at + bytes.len() as u64;
     // Behind an instruction that takes more than there is.
-    let code = [&bytes[..], &[0x90; 15]].concat();
+    let code = [bytes, &[NOP; LONGEST]].concat();
     let mut space = Space { scratch: memory, at, code: &code };
     for _ in 0..64 {
         match cpu.step(&mut space) {
@@ -196,6 +246,7 @@ fn attempt(candidate: &mut Candidate, at: u64, memory: &mut [u8]) -> Tried {
             // It went elsewhere, or is a system call of the random kind.
             Ok(_) => return Tried::Unfit,
             Err(Trap::AlignmentCheck) => return Tried::Unfit,
+            Err(Trap::Fault(_) | Trap::GeneralProtection | Trap::StackFault) => return Tried::Faults,
             Err(_) => return Tried::Ends,
         }
     }

@@ -1,6 +1,6 @@
 //! What the architecture leaves open after an instruction (Intel SDM volume 2, "Flags Affected").
 
-use crate::generate::Case;
+use crate::generate::{Case, Scratch};
 use iced_x86::{Instruction, Mnemonic, OpKind, RflagsBits};
 use sim::x86::rflags;
 
@@ -52,13 +52,18 @@ fn operand_bits(instruction: &Instruction) -> u64 {
 }
 
 /// Whether the architecture leaves the result itself open.
-pub fn has_undefined_result(case: &Case) -> bool {
+pub fn has_undefined_result(case: &Case, scratch: Scratch) -> bool {
     let instruction = &case.instruction;
     let count = || match instruction.op2_kind() {
         OpKind::Register => case.state.gpr[1],
         _ => instruction.immediate(2),
     };
-    matches!(instruction.mnemonic(), Mnemonic::Shld | Mnemonic::Shrd)
-        && operand_bits(instruction) == 16
-        && count() & 31 > 16
+    match instruction.mnemonic() {
+        Mnemonic::Shld | Mnemonic::Shrd => operand_bits(instruction) == 16 && count() & 31 > 16,
+        // Without a bit to find, the register stays as it is; but of some processors its upper half is cleared.
+        Mnemonic::Bsf | Mnemonic::Bsr => {
+            operand_bits(instruction) == 32 && case.operand(1, scratch).is_some_and(|value| value as u32 == 0)
+        }
+        _ => false,
+    }
 }

@@ -7,8 +7,11 @@ pub const LONGEST: usize = 78;
 /// Lines that are remembered.
 pub const REMEMBERED: usize = 16;
 
-/// Column from which on the terminal is asked how wide it is, once a line; one that is narrower is not served.
-const ASK_AT: usize = 24;
+/// Column from which on the terminal is asked how wide it is, once a line. On one that is narrower, what is taken back before it was
+/// asked for the first time is right in the line, but may stay on the screen.
+///
+/// The key F3 with modifiers looks like an answer in the first row, in a column up to 16: see [`is_answer`].
+const ASK_AT: usize = 17;
 /// Saves the cursor, moves it to the right edge, asks where it is, and restores it. The answer is `ESC [ row ; column R`.
 const ASK: &str = "\x1B7\x1B[999C\x1B[6n\x1B8";
 
@@ -86,6 +89,12 @@ impl Parameters {
         }
         self
     }
+}
+
+/// Whether a row and a column are an answer, and no F3 with modifiers, which is `ESC [ 1 ; m R` with m from 2 to 16: a line that has
+/// reached column [`ASK_AT`] is in a column behind these, or in a later row.
+fn is_answer([row, column]: [u16; 2]) -> bool {
+    row > 1 && column > 1 || usize::from(column) >= ASK_AT
 }
 
 /// What a key made of the line.
@@ -212,8 +221,7 @@ impl Editor {
             _ if parameters.other => {}
             b'A' => self.recall(self.back + 1, echo)?,
             b'B' => self.recall(self.back.saturating_sub(1), echo)?,
-            // The answer; a function key looks the same, but not with such a number.
-            b'R' if self.asked && usize::from(parameters.numbers[1]) > ASK_AT => {
+            b'R' if self.asked && is_answer(parameters.numbers) => {
                 self.width = Some(parameters.numbers[1].into());
                 self.leave_edge(echo)?;
             }

@@ -198,7 +198,9 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["is refused: it has no ACPI tables"],
         ..REFUSED
     },
-    // Without one of the clocks that PCs have; without all of them; and machines that are no PC of the usual kind.
+    // Without one of the clocks that PCs have; without all of them; and machines that are no PC of the usual kind. The HPET and
+    // the time-stamp counter are no clock on any of QEMU's machines: those that have an HPET have the power-management timer,
+    // which is preferred, and no emulated processor says by CPUID how fast its counter is.
     Behaviour {
         name: "no-interval-timer",
         cpus: 8,

@@ -2,7 +2,7 @@
 
 use super::memory::{Bus, CodeStamp, is_canonical};
 use super::{Result, Trap};
-use iced_x86::{Decoder, DecoderError, DecoderOptions, Instruction};
+use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// The longest instruction, in bytes.
 const LONGEST: usize = 15;
@@ -111,9 +111,23 @@ fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderEr
     let mut decoder = Decoder::with_ip(64, bytes, rip, DecoderOptions::FORCE_RESERVED_NOP);
     let instruction = decoder.decode();
     match decoder.last_error() {
+        DecoderError::None if instruction.code() == Code::Pause => Ok(pause_or_exchange(instruction, bytes)),
         DecoderError::None => Ok(instruction),
         error => Err(error),
     }
+}
+
+/// `pause` is F3 90, but with REX.B in between it is `xchg r8, rax`, of which processors ignore the F3 and the decoder does not.
+fn pause_or_exchange(pause: Instruction, bytes: &[u8]) -> Instruction {
+    const REPEAT: u8 = 0xF3;
+    const DATA_SEGMENT: u8 = 0x3E;
+    let bytes = &bytes[..pause.len()];
+    if bytes.iter().nth_back(1).is_none_or(|rex| rex & 0xF1 != 0x41) {
+        return pause;
+    }
+    // A prefix of the same length that has no meaning here.
+    let bytes: Vec<u8> = bytes.iter().map(|&byte| if byte == REPEAT { DATA_SEGMENT } else { byte }).collect();
+    Decoder::with_ip(64, &bytes, pause.ip(), DecoderOptions::NONE).decode()
 }
 
 /// Whether what makes these bytes no instruction is that it would be longer than they are, to which the

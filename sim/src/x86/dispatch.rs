@@ -35,6 +35,7 @@ impl<B: Bus> Execution<'_, B> {
                 self.registers.rip = self.next;
                 return Err(Trap::Breakpoint);
             }
+            Mnemonic::Int => return Err(Trap::ClosedGate(self.instruction.immediate8())),
             Mnemonic::Int3 => {
                 self.registers.rip = self.next;
                 return Err(Trap::Breakpoint);
@@ -186,8 +187,8 @@ impl<B: Bus> Execution<'_, B> {
             | Clac | Stac | Rsm | Monitor | Mwait | Vmcall | Vmmcall | Vmlaunch | Vmresume | Vmxoff | Vmrun
             | Vmload | Vmsave | Stgi | Clgi | Skinit | Invlpga => Err(Trap::InvalidOpcode),
             Hlt | Cli | Sti | In | Out | Insb | Insw | Insd | Outsb | Outsw | Outsd | Rdmsr | Wrmsr | Rdpmc | Lgdt
-            | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Invlpg | Swapgs | Sysret | Sysretq | Rdtsc | Rdtscp
-            | Sgdt | Sidt | Sldt | Str | Smsw | Int => self.privileged(),
+            | Lidt | Lldt | Ltr | Lmsw | Clts | Invd | Wbinvd | Wbnoinvd | Invlpg | Swapgs | Sysret | Sysretq
+            | Rdtsc | Rdtscp | Sgdt | Sidt | Sldt | Str | Smsw => self.privileged(),
             _ if self.instruction.code().encoding() == EncodingKind::VEX => self.vex(),
             _ => self.sse(),
         }

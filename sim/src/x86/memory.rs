@@ -113,7 +113,7 @@ fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
     let mut offset = 0;
     core::iter::from_fn(move || {
         let rest = bytes - offset;
-        let fits = |size: &Size| size.bytes() <= rest && (address + offset).is_multiple_of(size.bytes());
+        let fits = |size: &Size| size.bytes() <= rest && address.wrapping_add(offset).is_multiple_of(size.bytes());
         let sizes = [Size::Quad, Size::Double, Size::Word, Size::Byte];
         // None fits only where nothing is left.
         let size = sizes.into_iter().find(fits)?;
@@ -123,14 +123,10 @@ fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
     })
 }
 
-/// Whether all of an access lies in one half of the canonical addresses.
+/// Whether each byte of an access of up to 16 bytes is at a canonical address. Behind the last address comes address 0.
 pub(super) fn is_canonical(address: u64, bytes: u64) -> bool {
-    const LOW_END: u64 = 1 << 47;
-    const HIGH_START: u64 = !(LOW_END - 1);
-    match address.checked_add(bytes - 1) {
-        Some(last) => last < LOW_END || address >= HIGH_START,
-        None => false,
-    }
+    let is_sign_extended = |address: u64| (address as i64) << 16 >> 16 == address as i64;
+    is_sign_extended(address) && is_sign_extended(address.wrapping_add(bytes - 1))
 }
 
 /// Loads up to 16 bytes at any alignment. The address is canonical.
@@ -140,7 +136,7 @@ pub(super) fn load<B: Bus>(bus: &mut B, address: u64, bytes: u64) -> Result<u128
     }
     let mut value = 0;
     for Piece { offset, size } in pieces(address, bytes) {
-        let part = bus.load(address + offset, size).map_err(Trap::Fault)?;
+        let part = bus.load(address.wrapping_add(offset), size).map_err(Trap::Fault)?;
         value |= u128::from(part) << (8 * offset);
     }
     Ok(value)
@@ -149,7 +145,7 @@ pub(super) fn load<B: Bus>(bus: &mut B, address: u64, bytes: u64) -> Result<u128
 /// Whether a store of up to 16 bytes at any alignment would succeed. The address is canonical.
 pub(super) fn probe<B: Bus>(bus: &mut B, address: u64, bytes: u64) -> Result<(), B::Fault> {
     pieces(address, bytes)
-        .try_for_each(|Piece { offset, size }| bus.probe_store(address + offset, size))
+        .try_for_each(|Piece { offset, size }| bus.probe_store(address.wrapping_add(offset), size))
         .map_err(Trap::Fault)
 }
 
@@ -161,7 +157,7 @@ pub(super) fn store<B: Bus>(bus: &mut B, address: u64, bytes: u64, value: u128) 
     probe(bus, address, bytes)?;
     for Piece { offset, size } in pieces(address, bytes) {
         let part = (value >> (8 * offset)) as u64 & size.mask();
-        bus.store(address + offset, size, part).map_err(Trap::Fault)?;
+        bus.store(address.wrapping_add(offset), size, part).map_err(Trap::Fault)?;
     }
     Ok(())
 }
@@ -202,6 +198,6 @@ mod tests {
         assert!(is_canonical(0, 1) && is_canonical(0x7FFF_FFFF_FFFF, 1));
         assert!(!is_canonical(0x7FFF_FFFF_FFFF, 2) && !is_canonical(0x8000_0000_0000, 1));
         assert!(!is_canonical(0xFFFF_7FFF_FFFF_FFFF, 2) && is_canonical(0xFFFF_8000_0000_0000, 1));
-        assert!(is_canonical(u64::MAX, 1) && !is_canonical(u64::MAX, 2));
+        assert!(is_canonical(u64::MAX, 1) && is_canonical(u64::MAX, 2));
     }
 }

@@ -104,6 +104,8 @@ pub enum Trap<F> {
     GeneralProtection,
     /// A segment that is none of a program's: general protection whose error code is the selector without its low two bits.
     BadSelector(u16),
+    /// `int n` to a gate that is not for programs: general protection whose error code names the gate.
+    ClosedGate(u8),
     /// A non-canonical address used with RSP or RBP.
     StackFault,
     /// A misaligned access while the program has set AC.
@@ -127,7 +129,7 @@ impl<F> Trap<F> {
             Trap::Debug => abi::Reason::Debug,
             Trap::Breakpoint => abi::Reason::Breakpoint,
             Trap::InvalidOpcode => abi::Reason::InvalidOpcode,
-            Trap::GeneralProtection | Trap::BadSelector(_) => abi::Reason::GeneralProtection,
+            Trap::GeneralProtection | Trap::BadSelector(_) | Trap::ClosedGate(_) => abi::Reason::GeneralProtection,
             Trap::StackFault => abi::Reason::StackFault,
             Trap::AlignmentCheck => abi::Reason::AlignmentCheck,
             Trap::Unimplemented { .. } => abi::Reason::Unimplemented,
@@ -138,6 +140,8 @@ impl<F> Trap<F> {
     pub fn error_code(&self) -> u64 {
         match self {
             Trap::BadSelector(selector) => (*selector).into(),
+            // The gate's index in a table, and that the table is the interrupt descriptor table.
+            Trap::ClosedGate(vector) => u64::from(*vector) << 3 | 2,
             _ => 0,
         }
     }

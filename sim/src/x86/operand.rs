@@ -88,11 +88,13 @@ impl<B: Bus> Execution<'_, B> {
         Ok(if narrow { address & 0xFFFF_FFFF } else { address })
     }
 
-    /// The trap of a non-canonical access by the memory operand.
+    /// The trap of a non-canonical access by the memory operand. Of the prefixes that name a segment those of FS and GS count.
     fn check_canonical(&self, address: u64, bytes: u64) -> Result<(), B::Fault> {
         if is_canonical(address, bytes) {
             Ok(())
-        } else if self.instruction.memory_segment() == Register::SS {
+        } else if matches!(self.instruction.memory_base(), Register::RSP | Register::RBP)
+            && !matches!(self.instruction.segment_prefix(), Register::FS | Register::GS)
+        {
             Err(Trap::StackFault)
         } else {
             Err(Trap::GeneralProtection)

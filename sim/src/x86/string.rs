@@ -100,11 +100,12 @@ impl<B: Bus> Execution<'_, B> {
                 self.set_register(accumulator, value)?;
             }
             Operation::Compare | Operation::Scan => {
+                // The manuals do not say which one faults first; AMD's processors and QEMU begin with the second.
+                let b = self.load(to, size)?;
                 let a = match operation {
                     Operation::Compare => self.load(from, size)?,
                     _ => self.register(accumulator)?,
                 };
-                let b = self.load(to, size)?;
                 let (_, flags) = flags::subtract(a, b, false, size);
                 self.registers.set_flags(STATUS, flags);
             }

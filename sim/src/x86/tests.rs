@@ -31,7 +31,11 @@ fn an_interrupt_by_software_is_a_breakpoint_or_refused() {
             assert_eq!(cpu.step(&mut memory), Err(Trap::Breakpoint));
             assert_eq!(cpu.registers.rip, CODE + 2);
         } else {
-            refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+            let trap = Trap::ClosedGate(vector);
+            // SDM volume 3, 6.13: the index of the gate from bit 3 on, bit 1 for the interrupt descriptor table.
+            assert_eq!(trap.error_code(), 8 * u64::from(vector) + 2);
+            assert_eq!(trap.reason(), Some(abi::Reason::GeneralProtection));
+            refuses(&mut cpu, &mut memory, trap);
         }
     }
     // `into` has no encoding in 64-bit mode.
@@ -105,14 +109,16 @@ fn divisions_that_have_no_quotient() {
 
 #[test]
 fn privileged_instructions() {
-    let codes: [&[u8]; 8] = [
+    let codes: [&[u8]; 9] = [
         &[0xF4],
         &[0xFA],
         &[0xEC],
         &[0x0F, 0x20, 0xD8],
         &[0x0F, 0x22, 0xC0],
         &[0x0F, 0x30],
-        &[0xCD, 0x80],
+        // `wbinvd`, `wbnoinvd`, `sysretq`.
+        &[0x0F, 0x09],
+        &[0xF3, 0x0F, 0x09],
         &[0x48, 0x0F, 0x07],
     ];
     for code in codes {
@@ -195,10 +201,52 @@ fn addresses_outside_the_canonical_ones() {
     let (mut cpu, mut memory) = machine(|a| a.mov(rax, qword_ptr(rbx)));
     cpu.registers[Gpr::Rbx] = (1 << 47) - 4;
     refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
-    cpu.registers[Gpr::Rbx] = u64::MAX;
-    refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
     cpu.registers.rip = 1 << 47;
     refuses(&mut cpu, &mut memory, Trap::GeneralProtection);
+}
+
+#[test]
+fn of_two_strings_that_cannot_be_compared_the_second_faults() {
+    let (mut cpu, mut memory) = machine(|a| a.cmpsb());
+    (cpu.registers[Gpr::Rsi], cpu.registers[Gpr::Rdi]) = (1 << 47, DATA + 4096);
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(DATA + 4096)));
+}
+
+#[test]
+fn an_access_across_the_last_address_goes_on_at_the_first() {
+    let (mut cpu, mut memory) = machine(|a| a.mov(rax, qword_ptr(rbx)));
+    cpu.registers[Gpr::Rbx] = u64::MAX - 1;
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(u64::MAX - 1)));
+    let (mut cpu, mut memory) = machine(|a| a.push(rax));
+    cpu.registers[Gpr::Rsp] = 4;
+    refuses(&mut cpu, &mut memory, Trap::Fault(Fault(4u64.wrapping_sub(8))));
+}
+
+#[test]
+fn the_stack_segment_is_that_of_rsp_and_rbp() {
+    for (code, trap) in [
+        // mov rax, [rbp]; and with the prefix of DS.
+        (&[0x48, 0x8B, 0x45, 0x00][..], Trap::StackFault),
+        (&[0x3E, 0x48, 0x8B, 0x45, 0x00], Trap::StackFault),
+        // mov rax, fs:[rbp]; mov rax, ss:[rbx].
+        (&[0x64, 0x48, 0x8B, 0x45, 0x00], Trap::GeneralProtection),
+        (&[0x36, 0x48, 0x8B, 0x03], Trap::GeneralProtection),
+    ] {
+        let (mut cpu, mut memory) = machine_with(code);
+        (cpu.registers[Gpr::Rbp], cpu.registers[Gpr::Rbx]) = (1 << 47, 1 << 47);
+        refuses(&mut cpu, &mut memory, trap);
+    }
+}
+
+#[test]
+fn a_pause_of_r8_is_an_exchange() {
+    for (code, exchanged) in [(&[0xF3, 0x90][..], false), (&[0xF3, 0x48, 0x90], false), (&[0xF3, 0x49, 0x90], true)] {
+        let (mut cpu, mut memory) = machine_with(code);
+        (cpu.registers[Gpr::Rax], cpu.registers[Gpr::R8]) = (1, 2);
+        steps(&mut cpu, &mut memory, 1);
+        assert_eq!(cpu.registers[Gpr::Rax], if exchanged { 2 } else { 1 });
+        assert_eq!(cpu.registers.rip, CODE + code.len() as u64);
+    }
 }
 
 #[test]

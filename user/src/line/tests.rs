@@ -96,6 +96,10 @@ fn expect_shown(editor: &Editor, terminal: &Terminal, columns: usize) {
     if !terminal.answers.is_empty() {
         return;
     }
+    if editor.width.is_none() && columns < ASK_AT {
+        assert!(editor.column() < ASK_AT, "the answer was not understood");
+        return;
+    }
     let text = String::from(PROMPT) + editor.line();
     let mut expected: Vec<String> =
         text.as_bytes().chunks(columns).map(|row| String::from_utf8(row.to_vec()).unwrap()).collect();
@@ -189,9 +193,22 @@ fn return_and_interrupt_count_within_a_sequence() {
     assert_eq!(lines("ab\u{1B}[1\u{8};2cd\r"), ["ad"]);
 }
 
+/// Columns of the narrowest terminal that has enough rows for the longest line.
+const NARROWEST: usize = (LONGEST + PROMPT.len()) / (ROWS as usize - 2) + 1;
+
+#[test]
+fn a_function_key_is_no_answer() {
+    // F3 with every modifier, typed where the terminal has been asked and before: what is behind it is as it would be without.
+    for modifiers in 2..=16 {
+        let keys = "x".repeat(ASK_AT) + &format!("\u{1B}[1;{modifiers}R") + &"x".repeat(30) + &"\u{8}".repeat(40);
+        let mut terminal = Terminal::new(20);
+        typed_at(&mut terminal, keys.as_bytes(), |editor, terminal| expect_shown(editor, terminal, 20));
+    }
+}
+
 #[test]
 fn a_line_that_reaches_the_edge_is_rubbed_out() {
-    for columns in ASK_AT + 1..LONGEST + PROMPT.len() + 2 {
+    for columns in NARROWEST..LONGEST + PROMPT.len() + 2 {
         let keys = "x".repeat(LONGEST) + &"\u{8}".repeat(LONGEST) + "y";
         let mut terminal = Terminal::new(columns as u16);
         typed_at(&mut terminal, keys.as_bytes(), |editor, terminal| expect_shown(editor, terminal, columns));
@@ -238,7 +255,7 @@ proptest! {
 
     #[test]
     fn whatever_is_edited_is_shown(
-        columns in ASK_AT + 1..100,
+        columns in NARROWEST..100,
         keys in proptest::collection::vec(prop_oneof![
             8 => (b' '..=b'~').prop_map(|key| std::vec![key]),
             2 => (1usize..60).prop_map(|many| std::vec![b'x'; many]),
@@ -251,6 +268,9 @@ proptest! {
         ], 0..40),
     ) {
         let mut terminal = Terminal::new(columns as u16);
-        typed_at(&mut terminal, &keys.concat(), |editor, terminal| expect_shown(editor, terminal, columns));
+        // A line that makes a narrow terminal known.
+        let known = if columns < ASK_AT { "x".repeat(ASK_AT) + "\r" } else { String::new() };
+        let keys = [known.into_bytes(), keys.concat()].concat();
+        typed_at(&mut terminal, &keys, |editor, terminal| expect_shown(editor, terminal, columns));
     }
 }
