@@ -163,11 +163,11 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next
 
 /// Loads one page of an image, or gives the child its arguments and ends when it has no more.
 ///
-/// A failure ends the loading with an error for the parent, but not the child: nothing ends for good at this layer. The
-/// child then runs with what it has and is stopped by its first fault out of quota, window or sense. That does not
-/// happen with an archive that was checked ([`ParsedImage`](crate::image::ParsedImage)): pages lie in the window, none
-/// twice; the quota covers [`Image::frames`], since a fresh child has used nothing; and memory lasts as long as
-/// quotas do, because the quotas of all roots add up to the frames that there are.
+/// A failure ends the loading with an error for the parent. The child runs with what it has all the same, and is stopped by its
+/// first fault out of quota, window or sense; the parent may wait for it then, or kill it. That does not happen with an archive
+/// that was checked ([`ParsedImage`](crate::image::ParsedImage)): pages lie in the window, none twice; the quota covers
+/// [`Image::frames`], since a fresh child has used nothing; and memory lasts as long as quotas do, because the quotas of all
+/// roots add up to the frames that there are.
 ///
 /// # Errors
 /// None in a state in which the load is [ready](Load::ready).
