@@ -16,7 +16,8 @@ use std::time::Duration;
 /// Keep the booted kernel busy, and evaluate the invariant on it all the while
 ///
 /// `storm` is 8 processes a CPU that fault, yield, are refused and send messages around a ring of all CPUs, and check what
-/// they compute; `fuzz` is as many that make random system calls. The exit status is 0 if the kernel went on, the invariant
+/// they compute; `fuzz` is as many that make random system calls; `life` starts children without end on each CPU, which end, are
+/// stopped, or are killed, and asks whether everything has come back. The exit status is 0 if the kernel went on, the invariant
 /// held at each checkpoint, and no process saw anything wrong.
 #[derive(clap::Args)]
 pub struct Arguments {
@@ -53,14 +54,20 @@ pub enum What {
     Storm,
     /// Processes that make no sense.
     Fuzz,
+    /// Processes that end.
+    Life,
 }
 
 impl What {
+    /// Everything.
+    pub const ALL: [What; 3] = [What::Storm, What::Fuzz, What::Life];
+
     /// What a process says that has seen something wrong. Those that `fuzz` starts have every reason to complain.
     fn complaint(self) -> &'static str {
         match self {
             What::Storm => ": FAILED: ",
             What::Fuzz => "fuzz: FAILED: ",
+            What::Life => "reuse on CPU",
         }
     }
 }
@@ -99,6 +106,7 @@ impl Storm {
             let _ = match self.what {
                 What::Storm => writeln!(list, "{cpu} storm {QUOTA} launch {} endless", self.cpus),
                 What::Fuzz => writeln!(list, "{cpu} fuzz {QUOTA} root {} endless", self.seed + cpu),
+                What::Life => writeln!(list, "{cpu} reuse {QUOTA} endless"),
             };
         }
         list
@@ -161,7 +169,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         println!("{watched}");
     }
     if problems.is_empty() {
-        println!("all was well for {:.1} s", ran.time.as_secs_f64());
+        println!("all was well for {:.1} s; {} processes have ended", ran.time.as_secs_f64(), ran.ended());
         return Ok(ExitCode::SUCCESS);
     }
     println!("error: not as it should be, after {:.1} s:", ran.time.as_secs_f64());
@@ -188,10 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn quotas_say_who_does_what() {
+    fn arguments_say_who_does_what() {
         let storm = Storm { what: What::Storm, cpus: 2, seed: 3, watch: WATCH, kind: Kind::Fast, show: false };
-        assert_eq!(storm.boot_list(), "0 storm 16385\n1 storm 16393\n");
-        assert_eq!(Storm { what: What::Fuzz, ..storm }.boot_list(), "0 fuzz 16387\n1 fuzz 16388\n");
+        assert_eq!(storm.boot_list(), "0 storm 16384 launch 2 endless\n1 storm 16384 launch 2 endless\n");
+        let fuzz = Storm { what: What::Fuzz, ..storm };
+        assert_eq!(fuzz.boot_list(), "0 fuzz 16384 root 3 endless\n1 fuzz 16384 root 4 endless\n");
+        assert_eq!(Storm { what: What::Life, ..storm }.boot_list(), "0 reuse 16384 endless\n1 reuse 16384 endless\n");
     }
 
     #[test]

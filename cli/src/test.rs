@@ -154,11 +154,11 @@ fn random_programs() -> Result<Counts, Error> {
 /// How long the kernel is kept busy, by each of what keeps it busy.
 const STORM: Duration = Duration::from_secs(5);
 
-/// Storm and fuzzer for some seconds, as `cairn storm` runs them.
+/// Everything that keeps the kernel busy, for some seconds each, as `cairn storm` runs them.
 fn storm() -> Result<Counts, Error> {
     if !Emulator::Qemu.is_there() {
         println!("  skipped  {}: it is not installed", Emulator::Qemu);
-        return Ok([What::Storm, What::Fuzz].map(|_| Counts::SKIPPED).into_iter().sum());
+        return Ok(What::ALL.map(|_| Counts::SKIPPED).into_iter().sum());
     }
     let try_one = |what| {
         let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
@@ -171,7 +171,7 @@ fn storm() -> Result<Counts, Error> {
         }
         Ok(Counts::one(problems.is_empty()))
     };
-    [What::Storm, What::Fuzz].into_iter().map(try_one).sum()
+    What::ALL.into_iter().map(try_one).sum()
 }
 
 /// How long the programs may take.

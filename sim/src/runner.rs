@@ -8,7 +8,9 @@ use crate::run::{Activity, Checking, End};
 use crate::sparse::Cells;
 use crate::user::{Departure, execute, load_registers, trap_registers};
 use crate::x86;
+use domain::Map;
 use fastrand::Rng;
+use layer::fields::process;
 use layer::queue::Fifo;
 use layer::state::{Cpu, Shared};
 use layer::stuck::Stuck;
@@ -124,7 +126,13 @@ impl<'m> Runner<'m> {
             if matches!(next, Next::Switch(_)) {
                 self.timer.begin();
             }
-            next = match next.step(&mut self.cpu)? {
+            let running = self.cpu.own.cur;
+            let step = next.step(&mut self.cpu)?;
+            // Whoever has its number next begins with registers of its own; the general ones are in the user context.
+            if self.cpu.own.proc.get([running]).state != process::LIVE {
+                self.programs.remove(&running);
+            }
+            next = match step {
                 Step::Kernel(next) => {
                     self.baton.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
                     next

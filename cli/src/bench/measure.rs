@@ -20,13 +20,15 @@ pub enum Boot {
     With64,
     /// 500 threads.
     With500,
+    /// A program whose children end.
+    Life,
     /// No program: the kernel's own measurement of `palloc`.
     Palloc,
 }
 
 impl Boot {
     /// Every one.
-    pub const ALL: [Boot; 4] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Palloc];
+    pub const ALL: [Boot; 5] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Palloc];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Boot {
             Boot::Alone => "alone",
             Boot::With64 => "with 64 threads",
             Boot::With500 => "with 500 threads",
+            Boot::Life => "of processes that end",
             Boot::Palloc => "of palloc",
         }
     }
@@ -46,18 +49,21 @@ impl Boot {
         }
     }
 
-    /// Quotas of the instances of `bench-tree`, which say how many children each has, and of `bench`, which comes last so
+    /// The boot list: instances of `bench-tree`, whose quotas say how many children each has, and `bench`, which comes last so
     /// that all others are there when it measures; see the programs. `None` where no program runs.
-    fn quotas(self) -> Option<(Vec<u32>, u32)> {
-        match self {
+    fn list(self) -> Option<String> {
+        let (trees, bench) = match self {
             // Beside the main thread, `bench` and `bench-peer`:
-            Boot::Alone => Some((vec![], QUOTA)),
+            Boot::Alone => (vec![], QUOTA),
             // 6 * (1 + 8) + (1 + 6) = 61 threads.
-            Boot::With64 => Some(([[NODE + 8; 6].as_slice(), &[NODE + 6]].concat(), QUOTA)),
+            Boot::With64 => ([[NODE + 8; 6].as_slice(), &[NODE + 6]].concat(), QUOTA),
             // 7 * (1 + 8) and 54 * 8 whose parents' numbers admit children, and 2 = 497 threads.
-            Boot::With500 => Some((vec![9 * (NODE + 8); 7], QUOTA + 2)),
-            Boot::Palloc => None,
-        }
+            Boot::With500 => (vec![9 * (NODE + 8); 7], QUOTA + 2),
+            Boot::Life => return Some(format!("0 bench-life {QUOTA}\n")),
+            Boot::Palloc => return None,
+        };
+        let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
+        Some(format!("{trees}0 bench {bench}\n"))
     }
 
     /// How many programs must end.
@@ -67,6 +73,8 @@ impl Boot {
             // The main thread runs none.
             Boot::With64 => 64 - 1,
             Boot::With500 => 500 - 1,
+            // Itself, and one child; then 20 times each a child that ends, two that are killed, and one with its 8 children.
+            Boot::Life => 2 + 20 * (1 + 2 + 9),
             Boot::Palloc => 0,
         }
     }
@@ -116,9 +124,7 @@ impl Bench {
             image::build(Images::One(image), Kind::Fast)?;
         }
         for boot in Boot::ALL {
-            if let (Some(path), Some((trees, bench_quota))) = (boot.archive(), boot.quotas()) {
-                let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
-                let list = format!("{trees}0 bench {bench_quota}\n");
+            if let (Some(path), Some(list)) = (boot.archive(), boot.list()) {
                 let files: Vec<_> = bench.programs.iter().map(|(name, elf)| (*name, elf.as_slice())).collect();
                 archive::write(&path, &image::path(boot.image(), Kind::Fast), &list, &files, false)?;
             }
@@ -183,7 +189,7 @@ impl Bench {
 impl Boot {
     /// Where its archive is, if it has one.
     fn archive(self) -> Option<PathBuf> {
-        self.quotas()?;
+        self.list()?;
         Some(workspace::target().join("kernel").join(format!("bench-{self:?}.tar").to_lowercase()))
     }
 }
