@@ -73,8 +73,8 @@ impl Boot {
             // The main thread runs none.
             Boot::With64 => 64 - 1,
             Boot::With500 => 500 - 1,
-            // Itself, and one child; then 20 times each a child that ends, two that are killed, and one with its 8 children.
-            Boot::Life => 2 + 20 * (1 + 2 + 9),
+            // Itself, and one child; then 200 times each a child that ends, two that are killed, and one with its 8 children.
+            Boot::Life => 2 + 200 * (1 + 2 + 9),
             Boot::Palloc => 0,
         }
     }

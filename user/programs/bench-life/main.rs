@@ -3,7 +3,7 @@
 #![no_main]
 
 use abi::{CHILDREN, Error, PAGE_SIZE};
-use user::bench::{nothing, print};
+use user::bench::{SAMPLES, nothing, print};
 use user::channel::Channel;
 use user::{args, image, memory, program, sys};
 
@@ -17,8 +17,6 @@ const QUOTA: u32 = 128;
 const LARGE: u32 = 512;
 /// Quota of a child that only sleeps.
 const SMALL: u32 = 32;
-/// How often each is measured.
-const SAMPLES: usize = 20;
 /// On this channel nobody sends.
 const NEVER: u32 = 10;
 
