@@ -204,7 +204,7 @@ pub(crate) fn give_back<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::W
     table.log.push(own.cpu, Event::Pfree { tid: own.cur, page });
     drop(table);
     own.ghost.update(|ghost| {
-        // The last one of the container's takes its seat.
+        // The last one of the container's takes its seat. Who had paid for a frame that is free means nothing.
         let seat = ghost.lat.get([page]).seat;
         let last = ghost.charged.get([n]).pages - 1;
         let moved = ghost.seats.get([n, last]).frame;
@@ -212,7 +212,6 @@ pub(crate) fn give_back<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::W
         ghost.lat.update([moved], |lat| lat.seat = seat);
         ghost.charged.set([n], Charge { pages: last });
         ghost.pperm.set([page], FrameUse::Undef);
-        ghost.lat.set([page], ReverseMap { valid: true.into(), len: 0.into(), payer: 0.into(), seat: 0.into() });
         ghost.hp_defined.fill(&[page], Defined { defined: false.into() });
     });
     own.ac.update([n], |container| container.usage -= 1);

@@ -64,7 +64,9 @@ pub fn script() -> Vec<String> {
 
 /// What of the session the console does not show; and whether the shell has as many pages whenever it is asked.
 pub fn problems(console: &str) -> Vec<String> {
-    let mut rest = console;
+    // The editor asks the terminal how wide it is; no terminal shows the question.
+    let console = console.replace(&user::line::ASK.replace('\x1B', "\\u{1b}"), "");
+    let mut rest = &console[..];
     let mut problems = Vec::new();
     for (line, expected) in SESSION {
         // What a program prints and what the shell says of it come in any order.

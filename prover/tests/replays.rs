@@ -10,10 +10,10 @@ mod written;
 use common::{Symbolic, prove, solver};
 use domain::{Flag, Ghost, Map};
 use layer::channel::{self, Channel, Cv};
-use layer::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, perm};
+use layer::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm};
 use layer::contract::{Answer, Contract};
 use layer::fields::process::{LIVE, VACANT};
-use layer::fields::{Byte, FrameUse, LockState, Pde, Pte, place};
+use layer::fields::{Byte, Container, FrameUse, LockState, Pde, Pte, place};
 use layer::invariant::Class;
 use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::primitive::primitives;
@@ -276,7 +276,9 @@ bugs! {
     a_page_table_that_outlives_its_process: Derived "proc_reap" breaks "D6.3", |contract| {
         contract.run = |cpu, a| {
             let child = a.words[0];
-            if process::proc_state(cpu, child)? <= LIVE + 1 {
+            let is_mine = |container: Container<M>| container.used.holds() && container.parent == cpu.own.cur;
+            let is_child = child > TOTAL_CPU && child < NUM_PROC && is_mine(cpu.own.ac.get([child]));
+            if !is_child || cpu.own.proc.get([child]).state == LIVE {
                 return Err(Stuck::ChildUsed);
             }
             cpu.own.proc.update([child], |process| process.state = VACANT.into());

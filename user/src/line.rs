@@ -13,7 +13,7 @@ pub const REMEMBERED: usize = 16;
 /// The key F3 with modifiers looks like an answer in the first row, in a column up to 16: see [`is_answer`].
 const ASK_AT: usize = 17;
 /// Saves the cursor, moves it to the right edge, asks where it is, and restores it. The answer is `ESC [ row ; column R`.
-const ASK: &str = "\x1B7\x1B[999C\x1B[6n\x1B8";
+pub const ASK: &str = "\x1B7\x1B[999C\x1B[6n\x1B8";
 
 /// Keys, by the byte that a terminal sends.
 mod key {
