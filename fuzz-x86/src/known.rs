@@ -63,6 +63,9 @@ pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
         [0x0F, 0xAE, 0xE8..=0xFF, ..] if [0x66, 0xF2, 0xF3].into_iter().any(|prefix| encoding.has(prefix)) => {
             Some("QEMU 7.2 takes what has the opcode of a fence, and a prefix, for the fence")
         }
+        [0x0F, 0xAE, ..] if is_invalid(bytes) => {
+            Some("QEMU 7.2 ignores prefixes of `stmxcsr` and its neighbours that make them none")
+        }
         [0x0F, 0x0F, ..] if is_invalid(bytes) => {
             Some("QEMU 7.2 loads the operand before it sees that there is no such instruction of 3DNow!")
         }
@@ -177,6 +180,9 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
         (Reason::GeneralProtection, _) if program.steps.iter().any(|step| has_wide_memory(&step.bytes)) => {
             Some("QEMU 7.2 does not ask of every SSE instruction that its operand in memory is aligned")
         }
+        (Reason::GeneralProtection, _) if program.steps.iter().any(|step| loads_mxcsr(&step.bytes)) => {
+            Some("QEMU 7.2 does not refuse reserved bits of MXCSR")
+        }
         _ => None,
     }
 }
@@ -192,12 +198,19 @@ fn is_canonical(address: u64) -> bool {
     (address as i64) << 16 >> 16 == address as i64
 }
 
+/// The last instruction.
+fn last(bytes: &[u8]) -> Option<Instruction> {
+    Decoder::new(64, bytes, DecoderOptions::NONE).into_iter().last()
+}
+
 /// Whether the last instruction is one of SSE with 16 bytes in memory.
 fn has_wide_memory(bytes: &[u8]) -> bool {
-    let last = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter().last();
-    last.is_some_and(|instruction| {
-        instruction.code().encoding() == EncodingKind::Legacy && instruction.memory_size().size() == 16
-    })
+    last(bytes).is_some_and(|it| it.code().encoding() == EncodingKind::Legacy && it.memory_size().size() == 16)
+}
+
+/// Whether the last instruction loads MXCSR.
+fn loads_mxcsr(bytes: &[u8]) -> bool {
+    last(bytes).is_some_and(|it| it.mnemonic() == Mnemonic::Ldmxcsr)
 }
 
 #[cfg(test)]
@@ -206,7 +219,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_known_and_their_neighbours() {
-        let known: [&[u8]; 12] = [
+        let known: [&[u8]; 13] = [
             // A REX prefix with another prefix behind it; `int1`; C7 /4, C6 /7, 8F /2.
             &[0x48, 0x2E, 0xB5, 0x93],
             &[0x66, 0xF1],
@@ -222,8 +235,11 @@ mod tests {
             &[0xFF, 0x3D, 0, 0, 0, 0],
             &[0x0F, 0x22, 0xCA],
             &[0xF2, 0x0F, 0x77],
+            // No `stmxcsr`.
+            &[0xF3, 0x45, 0x0F, 0xAE, 0x9B, 0, 0, 0, 0],
         ];
-        let compared: [&[u8]; 8] = [
+        let compared: [&[u8]; 9] = [
+            &[0x0F, 0xAE, 0x5C, 0x24, 0x08],
             &[0x2E, 0x48, 0xB5, 0x93],
             &[0xCC],
             &[0xC7, 0x06, 0, 0, 0, 0],
