@@ -449,6 +449,11 @@ pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
     }
 }
 
+/// `va` is where a page of the user window begins that thread `n` has.
+fn is_mapped_page<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
+    va % PAGE_SIZE == 0 && in_window::<M>(va) && mapped(&s.before, n, va).is_some()
+}
+
 pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_free_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
@@ -475,7 +480,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
             let ([n, va, ..], left) = (s.arguments.words, s.answer.word());
             let i = pdx::<M>(va);
             if left != 0 {
-                return pdx::<M>(left) == i && in_window::<M>(left) && mapped(&s.before, n, left).is_some();
+                return is_mapped_page(s, n, left) && pdx::<M>(left) == i;
             }
             matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
                 && match s.before.own.dirs.get([n, i]) {
@@ -546,7 +551,7 @@ pub(crate) fn pt_next_pte<M: Spec>() -> Contract<M> {
             let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
             let i = pdx::<M>(va);
             if next != 0 {
-                return pdx::<M>(next) == i && in_window::<M>(next) && mapped(&s.before, n, next).is_some();
+                return is_mapped_page(s, n, next) && pdx::<M>(next) == i;
             }
             match s.before.own.dirs.get([n, i]) {
                 Pde::Table { frame } => {
@@ -567,7 +572,9 @@ pub(crate) fn pt_next_pde<M: Spec>() -> Contract<M> {
             let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
             let has_table = |i| matches!(s.before.own.dirs.get([n, i]), Pde::Table { .. });
             let end = if next == 0 { M::Word::from(KERN_HIGH / M::Geometry::ENTRIES) } else { pdx::<M>(next) };
-            (next == 0 || (next >= va && in_window::<M>(next) && has_table(pdx::<M>(next))))
+            // The address that was given, or where a page table begins.
+            let is_first = next == va || next % M::Geometry::REGION == 0;
+            (next == 0 || (next >= va && is_first && in_window::<M>(next) && has_table(pdx::<M>(next))))
                 && (any < pdx::<M>(va) || any >= end || !has_table(any))
         },
     )
