@@ -27,20 +27,7 @@ pub(crate) fn page<M: System>(
     thread: M::Word,
     address: &Address<M>,
 ) -> Result<Option<Page<M>>, Stuck> {
-    page_at(cpu, thread, address.word())
-}
-
-/// As [`page`], at an address that need not be a program's.
-///
-/// # Errors
-/// Those of [`page`].
-#[inline(always)]
-pub(crate) fn page_at<M: System>(
-    cpu: &Cpu<'_, M>,
-    thread: M::Word,
-    address: M::Word,
-) -> Result<Option<Page<M>>, Stuck> {
-    let entry = pt_read(cpu, thread, address)?;
+    let entry = pt_read(cpu, thread, address.word())?;
     if entry == 0 {
         return Ok(None);
     }
@@ -70,24 +57,11 @@ pub(crate) fn reserve<M: System>(
     address: &Address<M>,
     permission: u32,
 ) -> Result<Reserved, Stuck> {
-    reserve_at(cpu, thread, address.word(), permission)
-}
-
-/// As [`reserve`], at an address of the window that no program has named.
-///
-/// # Errors
-/// Those of [`reserve`].
-pub(crate) fn reserve_at<M: System>(
-    cpu: &mut Cpu<'_, M>,
-    thread: M::Word,
-    address: M::Word,
-    permission: u32,
-) -> Result<Reserved, Stuck> {
     // pt_reserve is stuck on a mapped page (P41).
-    if pt_read(cpu, thread, address)? != 0 {
+    if pt_read(cpu, thread, address.word())? != 0 {
         return Ok(Reserved::Mapped);
     }
-    let result = pt_reserve(cpu, thread, address, permission.into())?;
+    let result = pt_reserve(cpu, thread, address.word(), permission.into())?;
     Ok(if result == MAGIC_NUMBER { Reserved::Exhausted } else { Reserved::Fresh })
 }
 

@@ -1,5 +1,5 @@
 //! `spawn`: a child is created at once, its image is loaded a page a step (reference, section 8.5).
-use crate::memory::{Reserved, page, page_at, reserve, reserve_at};
+use crate::memory::{Reserved, page, reserve};
 use crate::mode::is_kernel;
 use crate::next::Next;
 use crate::registers::{THIRD, argument, back};
@@ -7,7 +7,6 @@ use crate::stage::{Stage, is_main};
 use crate::system::{Event, Image, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
-use abi::arguments::ARGUMENTS;
 use domain::{Flag, Map};
 use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
 use layer::container::{container_can_consume, container_get_nchildren};
@@ -63,9 +62,9 @@ impl<M: Spec> Load<M> {
 /// load the image.
 ///
 /// Refused with [`Error::InvalId`] when the boot archive has no such image, with [`Error::InvalAddr`] when the arguments are
-/// no page of the running thread's own or the image has a page where they would be, with [`Error::Mem`] when the quota is more than is left or less than the image and the
-/// arguments need, and when the running thread has had all its children or their numbers would be out of range. A refusal
-/// changes nothing.
+/// no page of the running thread's own or the image has a page where they would be, with [`Error::Mem`] when the quota is more
+/// than is left or less than the image and the arguments need, and when the running thread has had all its children or their
+/// numbers would be out of range. A refusal changes nothing.
 ///
 /// # Errors
 /// None for any image and quota.
@@ -140,18 +139,19 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next
     if !is_given(cpu, parent)? {
         return done(cpu, parent, image, Ok(child));
     }
-    match reserve_at(cpu, child, ARGUMENTS.into(), perm::PTUR)? {
+    let address = Address::of_arguments();
+    match reserve(cpu, child, &address, perm::PTUR)? {
         Reserved::Fresh => {}
         Reserved::Mapped => return done(cpu, parent, image, Err(Error::InvalAddr)),
         Reserved::Exhausted => return done(cpu, parent, image, Err(Error::Mem)),
     }
-    let Some(page) = page_at(cpu, child, ARGUMENTS.into())? else {
+    let Some(page) = page(cpu, child, &address)? else {
         return done(cpu, parent, image, Err(Error::InvalAddr));
     };
     match parent {
         Parent::Program => {
             let Some(from) = source(cpu)? else { return done(cpu, parent, image, Err(Error::InvalAddr)) };
-            page_copy_to(cpu, child, ARGUMENTS.into(), from.word())?;
+            page_copy_to(cpu, child, address.word(), from.word())?;
         }
         Parent::Main => {
             let me = get_cpu_id(cpu)?;

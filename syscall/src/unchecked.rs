@@ -1,4 +1,5 @@
 //! Values that nobody has checked yet.
+use abi::arguments::ARGUMENTS;
 use domain::{Wide, Word};
 use layer::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
 use layer::machine::Machine;
@@ -56,6 +57,12 @@ impl<M: Machine> Address<M> {
     #[track_caller]
     pub fn in_window_wide(address: Unchecked<M::Wide>) -> Option<Self> {
         Self::in_window(Unchecked(address.any().narrow()?))
+    }
+
+    /// Where a program has its arguments.
+    pub fn of_arguments() -> Self {
+        const { assert!(ADR_LOW <= ARGUMENTS && ARGUMENTS < ADR_HIGH) };
+        Address(ARGUMENTS.into())
     }
 
     /// The word.
