@@ -63,38 +63,36 @@ impl<G: Geometry> Admitted<G> {
     }
 }
 
-/// Proves that the invariant and what the primitive requires hold where `call` is made.
-pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
-    let moves = cpu.shared.pending.moves();
-    let admitted = made_here(cpu, call);
-    moves.owe("before a call");
-    if engine(|e| e.replaying()) {
-        // Proved when the path first came here: of what was known then, the rest of the path may know nothing.
-        moves.duties.take();
-    } else {
+/// Proves that the invariant and what the primitive requires hold where `call` is made, and then whatever `settle` proves. A
+/// path that comes here again does not: it was proved when the path first came here.
+fn admitted<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>, settle: impl FnOnce()) -> Admitted<G> {
+    let made = made_here(cpu, call);
+    if !engine(|e| e.replaying()) {
         let fresh = engine(|e| e.fresh);
-        let holds = admitted.is_proved(cpu);
-        settle_duties(moves);
+        let holds = made.is_proved(cpu);
+        settle();
         engine(|e| e.fresh = fresh);
         if !holds {
             resume_unwind(Box::new(Abandon));
         }
     }
+    made
+}
+
+/// Proves that the invariant and what the primitive requires hold where `call` is made. Pending guarantees are discharged,
+/// because the call havocs what they speak of.
+pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
+    let moves = cpu.shared.pending.moves();
+    moves.owe("before a call");
+    let admitted = admitted(cpu, call, || settle_duties(moves));
+    // Of what was known when the path first came here, the rest of the path may know nothing.
+    moves.duties.take();
     admitted
 }
 
-/// As [`admit`], of a call that changes nothing: what is pending stays pending, since the call havocs nothing.
+/// As [`admit`], of a call that changes nothing: pending guarantees stay pending.
 pub(crate) fn admit_question<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
-    let admitted = made_here(cpu, call);
-    if !engine(|e| e.replaying()) {
-        let fresh = engine(|e| e.fresh);
-        let holds = admitted.is_proved(cpu);
-        engine(|e| e.fresh = fresh);
-        if !holds {
-            resume_unwind(Box::new(Abandon));
-        }
-    }
-    admitted
+    admitted(cpu, call, || ())
 }
 
 /// What `call`, which changes nothing, gives: a word of which its promise is all that is known.
@@ -110,7 +108,7 @@ pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) ->
     answer
 }
 
-/// The words for which a promise holds that holds for all: those that whoever calls speaks of.
+/// The words at which a contract's promise is assumed, which holds for all words: those that the promise under proof speaks of.
 fn told() -> [SymWord; 2] {
     let told = engine(|e| e.any.clone());
     std::array::from_fn(|k| told.get(k).map_or_else(|| word("some"), |&any| SymWord(any)))

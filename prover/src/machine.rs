@@ -192,17 +192,13 @@ impl<G: Geometry> Machine for Sym<G> {
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
-        let (is_proved, again, is_called) = engine(|e| (e.proving == Some(call.name), e.again.is_some(), e.is_called));
-        if is_proved || is_called {
-            run(cpu)
-        } else if again {
-            running(false, || lemma::admit(cpu, &call));
-            engine(|e| e.is_called = true);
-            let result = run(cpu);
-            engine(|e| e.is_called = false);
-            result
-        } else {
-            Ok(give(&running(false, || lemma::apply(cpu, &call))))
+        match Way::of(call.name) {
+            Way::Runs => run(cpu),
+            Way::RunsAgain => {
+                running(false, || lemma::admit(cpu, &call));
+                run_called(|| run(cpu))
+            }
+            Way::Contract => Ok(give(&running(false, || lemma::apply(cpu, &call)))),
         }
     }
 
@@ -214,17 +210,13 @@ impl<G: Geometry> Machine for Sym<G> {
         run: impl FnOnce(&Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
-        let (is_proved, again, is_called) = engine(|e| (e.proving == Some(call.name), e.again.is_some(), e.is_called));
-        if is_proved || is_called {
-            run(cpu)
-        } else if again {
-            running(false, || lemma::admit_question(cpu, &call));
-            let outer = engine(|e| std::mem::replace(&mut e.is_called, true));
-            let result = run(cpu);
-            engine(|e| e.is_called = outer);
-            result
-        } else {
-            Ok(give(&running(false, || lemma::answer(cpu, &call))))
+        match Way::of(call.name) {
+            Way::Runs => run(cpu),
+            Way::RunsAgain => {
+                running(false, || lemma::admit_question(cpu, &call));
+                run_called(|| run(cpu))
+            }
+            Way::Contract => Ok(give(&running(false, || lemma::answer(cpu, &call)))),
         }
     }
 
@@ -239,6 +231,39 @@ impl<G: Geometry> Machine for Sym<G> {
         let rule = rules.iter().find(|rule| rule.name == name).expect("loops name a rule of the layer");
         rounds::repeat(cpu, rule, most, &round)
     }
+}
+
+/// How a call of a primitive goes on.
+enum Way {
+    /// The primitive runs: it is the one that is being proved, or one that runs calls it.
+    Runs,
+    /// What it requires is proved, and it runs: the path of a failure is walked again.
+    RunsAgain,
+    /// Its contract stands for it.
+    Contract,
+}
+
+impl Way {
+    /// How a call of the primitive `name` goes on.
+    fn of(name: &str) -> Way {
+        engine(|e| {
+            if e.proving == Some(name) || e.is_called {
+                Way::Runs
+            } else if e.again.is_some() {
+                Way::RunsAgain
+            } else {
+                Way::Contract
+            }
+        })
+    }
+}
+
+/// Runs a primitive that was called, and with it those that it calls.
+fn run_called<R>(run: impl FnOnce() -> R) -> R {
+    engine(|e| e.is_called = true);
+    let result = run();
+    engine(|e| e.is_called = false);
+    result
 }
 
 /// What the machine answers at a key: anything, but the same each time.
