@@ -44,6 +44,11 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
     Some(Target { must, aim })
 }
 
+/// An operation without a limit and without neighbours, which its programs call so as well.
+const fn figure(name: &'static str, says: &'static str, boot: Boot) -> Operation {
+    Operation { name, says, boot, samples: name, target: None, neighbours: &[] }
+}
+
 /// The kernel of a course, of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
@@ -164,78 +169,31 @@ pub const OPERATIONS: &[Operation] = &[
         target: target(20_000, 8_000),
         neighbours: &[],
     },
-    Operation {
-        name: "spawn_to_wait_100",
-        says: "a child is started, stores to 100 pages and exits, until its parent has waited for it",
-        boot: Boot::Life,
-        samples: "spawn_to_wait_100",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "kill_1",
-        says: "a child that sleeps and has no pages but its own is killed, until its parent has waited for it",
-        boot: Boot::Life,
-        samples: "kill_1",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "kill_100",
-        says: "the same of a child with 100 pages more",
-        boot: Boot::Life,
-        samples: "kill_100",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "kill_9",
-        says: "the same of a child with 8 children, all asleep",
-        boot: Boot::Life,
-        samples: "kill_9",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "palloc_empty",
-        says: "the primitive palloc by itself, in the kernel: with one page taken, and 199 more",
-        boot: Boot::Palloc,
-        samples: "palloc_empty",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "palloc_full",
-        says: "the same for the last 200 pages: in the end, with all but one taken",
-        boot: Boot::Palloc,
-        samples: "palloc_full",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "pfree",
-        says: "a page is given back",
-        boot: Boot::Palloc,
-        samples: "pfree",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "palloc_near",
-        says: "palloc of a page that was given back, all others taken",
-        boot: Boot::Palloc,
-        samples: "palloc_near",
-        target: None,
-        neighbours: &[],
-    },
-    Operation {
-        name: "palloc_far",
-        says: "palloc of the last page, behind all that are taken, after one before them was given back",
-        boot: Boot::Palloc,
-        samples: "palloc_far",
-        target: None,
-        neighbours: &[],
-    },
+    figure(
+        "spawn_to_wait_100",
+        "a child is started, stores to 100 pages and exits, until its parent has waited for it",
+        Boot::Life,
+    ),
+    figure(
+        "kill_1",
+        "a child that sleeps and has no pages but its own is killed, until its parent has waited for it",
+        Boot::Life,
+    ),
+    figure("kill_100", "the same of a child with 100 pages more", Boot::Life),
+    figure("kill_9", "the same of a child with 8 children, all asleep", Boot::Life),
+    figure(
+        "palloc_empty",
+        "the primitive palloc by itself, in the kernel: with one page taken, and 199 more",
+        Boot::Palloc,
+    ),
+    figure("palloc_full", "the same for the last 200 pages: in the end, with all but one taken", Boot::Palloc),
+    figure("pfree", "a page is given back", Boot::Palloc),
+    figure("palloc_near", "palloc of a page that was given back, all others taken", Boot::Palloc),
+    figure(
+        "palloc_far",
+        "palloc of the last page, behind all that are taken, after one before them was given back",
+        Boot::Palloc,
+    ),
 ];
 
 /// The sending of a round trip of one word.
