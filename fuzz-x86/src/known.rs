@@ -7,7 +7,7 @@ use crate::program::Program;
 use abi::Reason;
 use abi::report::End;
 use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, Instruction, Mnemonic, OpKind};
-use sim::x86::Gpr;
+use sim::x86::{Gpr, is_canonical};
 
 /// The flag of virtual-8086 mode.
 const VM: u64 = 1 << 17;
@@ -170,7 +170,7 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
     };
     match (ours, theirs) {
         (Reason::GeneralProtection, Reason::GeneralProtection | Reason::Debug)
-            if !is_canonical(target) && is_canonical(rip) =>
+            if !is_canonical(target, 1) && is_canonical(rip, 1) =>
         {
             Some("QEMU 7.2 goes to an address that is not canonical, and has the exception there")
         }
@@ -192,10 +192,6 @@ pub fn fault_differs(bytes: &[u8]) -> Option<&'static str> {
     let mut instructions = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter();
     let is_locked = |it: Instruction| it.has_lock_prefix() || it.mnemonic() == Mnemonic::Xchg;
     instructions.any(is_locked).then_some("QEMU 7.2 loses the flags where a locked access faults")
-}
-
-fn is_canonical(address: u64) -> bool {
-    (address as i64) << 16 >> 16 == address as i64
 }
 
 /// The last instruction.

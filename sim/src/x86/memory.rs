@@ -124,7 +124,7 @@ fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
 }
 
 /// Whether each byte of an access of up to 16 bytes is at a canonical address. Behind the last address comes address 0.
-pub(super) fn is_canonical(address: u64, bytes: u64) -> bool {
+pub fn is_canonical(address: u64, bytes: u64) -> bool {
     let is_sign_extended = |address: u64| (address as i64) << 16 >> 16 == address as i64;
     is_sign_extended(address) && is_sign_extended(address.wrapping_add(bytes - 1))
 }

@@ -54,7 +54,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use memory::{Bus, CodeStamp, Size};
+pub use memory::{Bus, CodeStamp, Size, is_canonical};
 pub use registers::{Gpr, INITIAL_MXCSR, Registers, rflags};
 pub use segment::Segments;
 
