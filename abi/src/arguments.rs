@@ -1,4 +1,4 @@
-//! A program's arguments: strings on a page of its own, which whoever starts it fills.
+//! A program's arguments: strings on a page of its own, which its parent has filled.
 //!
 //! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, and then bytes: how many
 //! arguments there are; how many bytes each of them has; the bytes of all of them, one after the other, each UTF-8. What
@@ -35,10 +35,10 @@ impl fmt::Display for TooLong {
 
 impl core::error::Error for TooLong {}
 
-/// Lays out a page with these arguments: `put` is told which bytes are where in it. Bytes that it is not told of are 0.
+/// Lays out a page with these arguments: `put(at, bytes)` stores `bytes` in it from byte `at` on. All other bytes of the page are 0.
 ///
 /// # Errors
-/// [`TooLong`]; `put` was told nothing then.
+/// [`TooLong`]; `put` was not called then.
 pub fn write<'a>(
     arguments: impl IntoIterator<Item = &'a str> + Clone,
     mut put: impl FnMut(usize, &[u8]),

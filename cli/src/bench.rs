@@ -38,7 +38,7 @@ enum Machine {
     Bochs,
 }
 
-/// Does it.
+/// Measures, and prints the figures.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let emulator = match arguments.machine {
         Machine::Qemu => Emulator::Qemu,

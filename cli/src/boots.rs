@@ -193,7 +193,7 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
         .map(|line| format!("the console shows a broken line `{line}`"))
 }
 
-/// Does it.
+/// Boots the images, and prints what each did.
 pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     if arguments.list {
         BEHAVIOURS.iter().for_each(|behaviour| println!("{}", behaviour.name));

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 #[command(verbatim_doc_comment)]
 pub struct Arguments {}
 
-/// Does it.
+/// Makes the calls that are typed, until there are no more.
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     let mut session = Session::new();
     if io::stdin().is_terminal() && io::stdout().is_terminal() {

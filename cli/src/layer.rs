@@ -28,7 +28,7 @@ pub struct Arguments {
     no_proofs: bool,
 }
 
-/// Does it.
+/// Prints the layer, or writes its page.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let begin = Instant::now();
     let effects = prover::effects(prove::cores());

@@ -101,7 +101,7 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-/// Does it.
+/// Makes the program's files, and says what comes next.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let name = &arguments.name;
     make(&workspace::root(), name)?;

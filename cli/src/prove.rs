@@ -83,7 +83,7 @@ impl Default for Arguments {
     }
 }
 
-/// Does it.
+/// Proves what is wanted, or tries its mutants, and prints the report.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.mutants {
         let report = try_mutants(arguments)?;

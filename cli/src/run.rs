@@ -86,7 +86,7 @@ impl Lock {
 /// Most differences that are shown.
 const SHOWN: usize = 20;
 
-/// Does it.
+/// Runs the programs, and judges how they ended.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let machine = arguments.machine.unwrap_or_else(choose);
     let emulator = match machine {

@@ -71,7 +71,7 @@ const Z3_VERSION: &str = "5.4.0";
 const Z3_WHEEL: &str =
     "z3-solver==5.4.0.0 --hash=sha256:0549ffad554178a59480ba41b5279cfbb27053ed5a2da269ae1a48214d5db34b\n";
 
-/// Does it.
+/// Installs what is missing.
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     Ok(if set_up()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -23,7 +23,7 @@ pub struct Arguments {
     timeout: u64,
 }
 
-/// Does it.
+/// Boots the shell at this terminal.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if !arguments.hosted && !Emulator::Qemu.is_there() {
         return Err(Error::NotInstalled(Emulator::Qemu));

@@ -153,7 +153,7 @@ impl Storm {
 /// Most problems that are shown.
 const SHOWN: usize = 20;
 
-/// Does it.
+/// Keeps the kernel busy, and prints what was seen.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let Arguments { what, seconds, calls, every, cpus, seed, checked, show } = *arguments;
     if !Emulator::Qemu.is_there() {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-/// Does it.
+/// Prints the page of the system calls.
 pub fn run() -> Result<ExitCode, Error> {
     print!("{}", abi::page::Page);
     Ok(ExitCode::SUCCESS)

@@ -53,7 +53,7 @@ const STEPS: &[Step] = &[
     Step { key: "shell", name: "a session with the shell", run: shell },
 ];
 
-/// Does it.
+/// Runs the steps that are wanted, and prints what they give.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(name) = arguments.steps.iter().find(|name| STEPS.iter().all(|step| step.key != **name)) {
         let known: Vec<&str> = STEPS.iter().map(|step| step.key).collect();

@@ -410,7 +410,8 @@ pub fn pt_next_pte<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Res
     M::ask(cpu, call, Answer::word, |cpu| next_mapped(cpu, n, va))
 }
 
-/// [`pt_next_pte`] itself: whoever has to know that no entry at all is left looks at all of them.
+/// The body of [`pt_next_pte`]. [`pt_free_pde`] calls it and not the primitive: its proof needs of every entry that it maps nothing,
+/// and the contract of the primitive is assumed for one entry only.
 #[inline(always)]
 #[track_caller]
 fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {

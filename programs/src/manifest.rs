@@ -12,7 +12,7 @@
 //! machine = { least = 2, most = 7 }  # only on a machine with so many CPUs; on any if left out
 //! count = 2                       # instances on each CPU; 1 if left out
 //! quota = { base = 64, cpu = 2, instance = 1 }  # pages: base + 2 * CPU + 1 * instance; or one number
-//! arguments = ["worker", "{cpu}"] # what it is told; placeholders as in `lines`; nothing if left out
+//! arguments = ["worker", "{cpu}"] # of the program; placeholders as in `lines`; none if left out
 //! end = { exited = 0 }            # how each instance ends; or:
 //! # end = { stopped = "bad address", at = "0x0" }   # a text of `abi::Reason`; `at` may be left out
 //! # end = { killed = true }
@@ -66,7 +66,7 @@ pub struct Start {
     pub count: u32,
     /// Pages that each may use.
     pub quota: Quota,
-    /// What each is told.
+    /// The arguments of each.
     #[serde(default)]
     pub arguments: Vec<Template>,
     /// How each ends.

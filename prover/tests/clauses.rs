@@ -71,6 +71,7 @@ macro_rules! clauses {
                     }
                     Ok(Answer::Word(answer))
                 };
+                // Nothing that is derived has to be proved of other states.
                 contract.premise = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
             })*
         }

@@ -54,7 +54,7 @@ pub struct Row<M: System + Spec> {
     pub name: &'static str,
     /// What it counts on beside the invariant.
     pub ready: fn(&View<'_, M>, &Arguments<M>) -> bool,
-    /// Does it.
+    /// Its code.
     pub run: Run<M>,
     /// What it may touch, and what it promises.
     pub effect: Effect<M>,

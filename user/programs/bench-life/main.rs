@@ -1,4 +1,5 @@
-//! Measures how processes end. It starts children of its own kind: each is told what it does, and touches pages beforehand.
+//! Measures how processes end. Its children run the same program; their argument says what they do: touch pages, sleep, or have
+//! children themselves.
 #![no_std]
 #![no_main]
 

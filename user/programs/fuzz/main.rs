@@ -1,8 +1,8 @@
 //! Random system calls with random and boundary arguments, from several processes at once. What it asks for makes no sense;
 //! the kernel has to refuse it or to obey, and to go on.
 //!
-//! One that a main thread has started is told `root` and a seed; it makes helpers, which are told `helper` and a seed. Who is told
-//! `endless` as well goes on for ever. Who is told nothing ends.
+//! Arguments: `root SEED` for one that a main thread has started, and that starts helpers; `helper SEED` for these. With `endless`
+//! behind them it goes on for ever, without any it ends at once.
 #![no_std]
 #![no_main]
 
@@ -19,7 +19,7 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("fuzz").unwrap();
 
-/// What one is told that is to go on for ever.
+/// The argument of one that goes on for ever.
 const ENDLESS: &str = "endless";
 /// Pages of a helper, at least, and how many more it may have.
 const QUOTA: u32 = 128;

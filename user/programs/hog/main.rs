@@ -5,7 +5,7 @@
 //! It is an attack, too: a child of its own exhausts itself meanwhile, with a child of that where thread numbers suffice. A
 //! neighbour, which has pages of its own, takes one in each turn: whatever the others do, it gets every one.
 //!
-//! A copy is told what it has to do: see [`role`].
+//! The argument of a copy says what it has to do: see [`role`].
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Starts thousands of children, one after the other and eight at a time, and gets everything back.
 //!
 //! Some children fill pages and end, some wait for a message that never comes, some never end, some have children themselves:
-//! those are killed, with all that descend from them. Who is told `endless` never stops; a child is told its role.
+//! those are killed, with all that descend from them. With the argument `endless` it never stops; the argument of a child is its role.
 #![no_std]
 #![no_main]
 
@@ -18,7 +18,7 @@ const PAGES: u32 = 64;
 /// The channel on which nobody sends, but for the CPU's number.
 const CHANNEL: u32 = 100;
 
-/// What a child does: it is told the role's name.
+/// What a child does; its argument is the role's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// It fills pages and ends.

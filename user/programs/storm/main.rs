@@ -1,8 +1,8 @@
 //! A storm: on each CPU eight processes that fault, yield, ask, are refused, and send messages around a ring of all CPUs;
 //! each checks whatever it computes. A launcher makes the eight of a CPU.
 //!
-//! A launcher is told `launch`, for how many CPUs, and `endless` where the storm is to go on for ever; a worker `work`, for how
-//! many CPUs, which of the eight it is, and the same.
+//! Arguments: `launch CPUS` for a launcher, `work CPUS NUMBER` for a worker, which is one of eight; and `endless` behind them where
+//! the storm is to go on for ever.
 #![no_std]
 #![no_main]
 
@@ -24,7 +24,7 @@ const SELF: u32 = image::number("storm").unwrap();
 /// Pages of a worker.
 const QUOTA: u32 = 1100;
 
-/// What one is told that is to go on for ever.
+/// The argument of one that goes on for ever.
 const ENDLESS: &str = "endless";
 /// Rounds of one that does not go on for ever.
 const ROUNDS: u32 = 40;

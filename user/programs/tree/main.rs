@@ -1,7 +1,7 @@
 //! Starts copies of itself until every limit refuses: the quota, the eight children that a parent can have,
 //! the thread numbers. Each refusal has to be the right error and to cost nothing.
 //!
-//! A copy is told what it has to do: see [`role`].
+//! The argument of a copy says what it has to do: see [`role`].
 #![no_std]
 #![no_main]
 

@@ -9,7 +9,7 @@ use user::memory::{HEAP_LOW, take};
 pub struct Act {
     /// What it is, for the console.
     pub name: &'static str,
-    /// Does it.
+    /// The code of the act.
     pub perform: fn(),
 }
 
