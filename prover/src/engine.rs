@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use sim::witness::Witness;
 use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
-use smt::term::{Arena, FRESH, Range, Term};
+use smt::term::{Arena, FRESH, Name, Range, Term};
 use std::any::Any;
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -170,6 +170,8 @@ impl Slowest {
 pub struct Engine {
     /// Its terms.
     pub arena: Arena,
+    /// What the leaves of unknown maps are called.
+    pub(crate) leaves: FxHashMap<(Name, &'static str), Name>,
     pub(crate) solver: Solver,
     pub(crate) prefix: Vec<Decision>,
     pub(crate) decisions: Vec<Decision>,
@@ -265,6 +267,7 @@ impl Engine {
     fn new(solver: Solver) -> Engine {
         Engine {
             arena: Arena::default(),
+            leaves: FxHashMap::default(),
             solver,
             prefix: Vec::new(),
             decisions: Vec::new(),

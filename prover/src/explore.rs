@@ -12,6 +12,7 @@ use crate::replay::{Again, Unrun, Walk, replay, told};
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
 use std::cell::RefCell;
+use std::fmt::Arguments;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Once;
 use std::time::Instant;
@@ -124,9 +125,9 @@ impl Engine {
         if let Some(value) = self.arena.as_bool(condition) {
             return Some(value);
         }
-        let not = self.arena.not(condition);
-        for merge in self.merges.iter().rev() {
-            for &(term, value) in &merge.taken {
+        if self.merges.iter().any(|merge| !merge.taken.is_empty()) {
+            let not = self.arena.not(condition);
+            for &(term, value) in self.merges.iter().rev().flat_map(|merge| &merge.taken) {
                 if term == condition {
                     return Some(value);
                 }
@@ -318,7 +319,7 @@ pub(crate) fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'sta
 /// What must hold here: no overflow, index in bounds.
 ///
 /// Inside a merged condition it makes the condition false; where going out of range counts as stuck, the path ends.
-pub(crate) fn oblige(holds: Term, what: &str, at: &'static Location<'static>) {
+pub(crate) fn oblige(holds: Term, what: Arguments<'_>, at: &'static Location<'static>) {
     let (known, merging, strict) = engine(|e| (e.known_value(holds), !e.merges.is_empty(), e.strict));
     if known == Some(true) {
         return;

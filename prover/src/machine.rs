@@ -295,7 +295,7 @@ fn check_ghost(code: &dyn Fn() -> bool) -> bool {
     let stays = in_range(&|| {
         code();
     });
-    oblige(stays, "a check goes out of range", Location::caller());
+    oblige(stays, format_args!("a check goes out of range"), Location::caller());
     decide(code)
 }
 

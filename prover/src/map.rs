@@ -77,10 +77,17 @@ impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
 }
 
 /// The leaf of a map at a key.
-fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
+fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
     match node {
         Node::Unknown { map, text } => engine(|e| {
-            let function = e.arena.name(&format!("{text}:{leaf}"));
+            let function = match e.leaves.get(&(*map, leaf)) {
+                Some(&function) => function,
+                None => {
+                    let function = e.arena.name(&format!("{text}:{leaf}"));
+                    e.leaves.insert((*map, leaf), function);
+                    function
+                }
+            };
             let term = e.arena.app(function, range, key.to_vec());
             e.facts.read(*map, key, term);
             term
@@ -209,7 +216,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
                 let bound = e.arena.number(bound.into());
                 e.arena.lt(word, bound)
             });
-            oblige(within, &format!("index of {} out of bounds", F::NAME), at);
+            oblige(within, format_args!("index of {} out of bounds", F::NAME), at);
         }
         key
     }
@@ -258,7 +265,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             let size = e.arena.number(size);
             e.arena.le(many.0, size)
         });
-        oblige(within, &format!("more than all of {} is copied", E::NAME), place);
+        oblige(within, format_args!("more than all of {} is copied", E::NAME), place);
         let (sources, from) = (from.sources(), from.clone());
         let entry = move |number: Term| {
             let key = engine(|e| {
@@ -326,7 +333,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             let size = e.arena.number(size.into());
             e.arena.le(many.0, size)
         });
-        oblige(within, &format!("more than all of {} is written", F::NAME), place);
+        oblige(within, format_args!("more than all of {} is written", F::NAME), place);
         if change(Operator::Write(""), place).is_some() {
             return;
         }
@@ -350,7 +357,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
 
     /// The leaf at a key.
     #[cfg(test)]
-    pub(crate) fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
+    pub(crate) fn leaf(&self, leaf: &'static str, key: &[Term]) -> Term {
         read(&self.node, leaf, self.range_of(leaf).unwrap_or(Range::WIDE), key)
     }
 
@@ -439,7 +446,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
             }
             exact
         });
-        oblige(exact, &format!("definition of {} goes out of range", F::NAME), at);
+        oblige(exact, format_args!("definition of {} goes out of range", F::NAME), at);
         if change(Operator::Write(""), at).is_some() {
             return;
         }
@@ -470,7 +477,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
                 let bound = e.arena.number(bound.into());
                 e.arena.le(length.0, bound)
             });
-            oblige(within, &format!("copy from {} to {} out of bounds", S::NAME, F::NAME), at);
+            oblige(within, format_args!("copy from {} to {} out of bounds", S::NAME, F::NAME), at);
         }
         if change(Operator::Write(""), at).is_some() {
             return;
@@ -536,7 +543,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             let (within, empty) = (e.arena.le(to.0, bound), e.arena.le(to.0, from.0));
             e.arena.or(within, empty)
         });
-        oblige(bounded, &format!("search of {} out of bounds", F::NAME), at);
+        oblige(bounded, format_args!("search of {} out of bounds", F::NAME), at);
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
         let key = move |i: Term| [&*row, &[i]].concat();
         #[cfg(test)]

@@ -150,7 +150,7 @@ fn add(a: Term, b: Term) -> SymWord {
             let rest = arena.sub(most, b);
             arena.le(a, rest)
         });
-        oblige(fits, "addition overflows", at);
+        oblige(fits, format_args!("addition overflows"), at);
         make(|arena| arena.add(a, b))
     };
     SymWord(compute(Operator::Add, a, sum, at))
@@ -160,7 +160,7 @@ fn add(a: Term, b: Term) -> SymWord {
 fn sub(a: Term, b: Term) -> SymWord {
     let at = Location::caller();
     let difference = || {
-        oblige(make(|arena| arena.le(b, a)), "subtraction underflows", at);
+        oblige(make(|arena| arena.le(b, a)), format_args!("subtraction underflows"), at);
         make(|arena| arena.sub(a, b))
     };
     SymWord(compute(Operator::Subtract, a, difference, at))
@@ -208,7 +208,7 @@ impl Mul<u32> for SymWord {
         let product = || {
             if let Some(most) = u32::MAX.checked_div(factor) {
                 let most = number(most.into());
-                oblige(make(|arena| arena.le(self.0, most)), "product overflows", at);
+                oblige(make(|arena| arena.le(self.0, most)), format_args!("product overflows"), at);
             }
             make(|arena| arena.mul(self.0, factor.into()))
         };

@@ -39,7 +39,7 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
         assert!(by.0 == self.0.me.0, "a lock is given back for another CPU");
         let at = Location::caller();
         let given_back = condition(&|| self.0.channels.now.borrow().lock_of(q).holder == TOTAL_CPU);
-        oblige(given_back, "a lock is given back that is held", at);
+        oblige(given_back, format_args!("a lock is given back that is held"), at);
         self.0.owe_channels("at release");
     }
     #[track_caller]
