@@ -344,7 +344,7 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
             g.tables.set([frame, j], PteGhost { defined: true.into(), slot: 0.into() });
             g.lat.update([page], |lat| lat.len = 0.into());
         });
-        M::unmapped(cpu.own.cpu, va);
+        M::unmapped(cpu, va);
         give_back(cpu, n, page)?;
         Ok(page)
     })
@@ -408,7 +408,7 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
             return Ok(mapped);
         }
         cpu.own.dirs.set([n, i], Pde::UnPresent);
-        M::unmapped(cpu.own.cpu, va);
+        M::unmapped(cpu, va);
         give_back(cpu, n, frame)?;
         Ok(0.into())
     })

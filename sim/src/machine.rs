@@ -92,7 +92,7 @@ impl Machine for Sim {
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
     }
-    fn unmapped(cpu: u32, va: u32) {
+    fn unmapped(cpu: &Cpu<'_, Sim>, va: u32) {
         if !board::current().forgets_flushes {
             tlb::invalidate(cpu, va);
         }

@@ -158,7 +158,7 @@ impl<'m> Runner<'m> {
         let program = self.programs.entry(thread).or_default();
         load_registers(&self.cpu, thread, &mut program.registers);
         if self.last.replace(thread) != Some(thread) {
-            tlb::load_root(me);
+            tlb::load_root(me, thread);
             program.reset_segments();
         }
         self.in_user = true;

@@ -5,18 +5,19 @@
 //! manual, volume 3, 4.10.4):
 //!
 //! - everything, where the root of a page map is loaded: the kernel uses neither PCIDs nor global pages;
-//! - the page of an address and all page tables, at `invlpg`, which is [`unmapped`](layer::machine::Machine::unmapped);
+//! - the page of an address and all page tables, at `invlpg`, which is [`unmapped`](layer::machine::Machine::unmapped); but
+//!   a processor may walk the page map at any time, so that what is still there is remembered again at once;
 //! - the page and the page table of an address, where an access to it has faulted.
 //!
 //! What is absent is not remembered. An access that a remembered page forbids faults, also where the page map has come to allow it:
 //! processors may look once more, and need not. The kernel never changes a permission, so no program can tell.
 //!
-//! Unlike a processor it never looks at a page map before a program makes it, and sets no bit in it. A walk by a remembered page
+//! Unlike a processor it does not look at pages that no program has touched, and sets no bit in page tables. A walk by a remembered page
 //! table that is none any more is [`Stuck::FrameNotTable`](layer::stuck::Stuck::FrameNotTable), whatever is in the frame; and a
 //! frame that is given back while a CPU remembers it is a [`Stale`] translation, used or not.
 use crate::check::Violation;
 use crate::machine::Sim;
-use domain::{Domain, Geometry};
+use domain::{Domain, Geometry, Map};
 use layer::constants::{PAGE_SIZE, TOTAL_CPU};
 use layer::fields::{Pde, Pte};
 use layer::page_table::{Walk, directory, entry, pdx, ptx};
@@ -28,6 +29,8 @@ use std::cell::RefCell;
 /// What one processor remembers.
 #[derive(Default)]
 pub(crate) struct Tlb {
+    /// Whose page map it uses.
+    thread: u32,
     /// By page number: the frame that is there, and its permission code.
     pages: FxHashMap<u32, (u32, u32)>,
     /// At how many pages each frame is remembered.
@@ -53,6 +56,7 @@ impl Tlb {
     /// # Errors
     /// The ownership checks of page tables.
     pub(crate) fn walk(&mut self, cpu: &Cpu<'_, Sim>, thread: u32, address: u32) -> Result<Walk<Sim>, Stuck> {
+        self.thread = thread;
         if let Some(&(page, perm)) = self.pages.get(&(address / PAGE_SIZE)) {
             return Ok(Walk::Mapped { page, perm });
         }
@@ -80,12 +84,24 @@ impl Tlb {
         self.tables.remove(&pdx::<Sim>(address));
     }
 
-    fn forget_page(&mut self, address: u32) {
-        if let Some((frame, _)) = self.pages.remove(&(address / PAGE_SIZE))
-            && let Some(count) = self.reached.get_mut(&frame)
-        {
+    /// `invlpg` of an address; then it looks again at what it has forgotten.
+    fn invalidate(&mut self, cpu: &Cpu<'_, Sim>, address: u32) {
+        let dirs = &cpu.own.dirs;
+        let is_there = |index, table| matches!(dirs.get([self.thread, index]), Pde::Table { frame } if frame == table);
+        self.tables.retain(|&index, &mut table| is_there(index, table));
+        if self.forget_page(address) {
+            // What comes of it is remembered; that it cannot be made is nothing to a processor.
+            let _ = self.walk(cpu, self.thread, address);
+        }
+    }
+
+    /// Whether it was remembered.
+    fn forget_page(&mut self, address: u32) -> bool {
+        let Some((frame, _)) = self.pages.remove(&(address / PAGE_SIZE)) else { return false };
+        if let Some(count) = self.reached.get_mut(&frame) {
             *count -= 1;
         }
+        true
     }
 
     /// An address at which a frame is remembered, if it is.
@@ -124,17 +140,14 @@ pub(crate) fn switch_on(cpu: u32) {
     of(cpu, |tlb| *tlb = Tlb::default());
 }
 
-/// The root of a page map is loaded on CPU `cpu`.
-pub fn load_root(cpu: u32) {
-    of(cpu, |tlb| *tlb = Tlb { stale: tlb.stale, ..Tlb::default() });
+/// The root of the page map of `thread` is loaded on CPU `cpu`.
+pub fn load_root(cpu: u32, thread: u32) {
+    of(cpu, |tlb| *tlb = Tlb { thread, stale: tlb.stale, ..Tlb::default() });
 }
 
-/// `invlpg` of an address on CPU `cpu`.
-pub(crate) fn invalidate(cpu: u32, address: u32) {
-    of(cpu, |tlb| {
-        tlb.forget_page(address);
-        tlb.tables.clear();
-    });
+/// `invlpg` of an address.
+pub(crate) fn invalidate(cpu: &Cpu<'_, Sim>, address: u32) {
+    of(cpu.own.cpu, |tlb| tlb.invalidate(cpu, address));
 }
 
 /// CPU `cpu` has given a frame back.

@@ -34,11 +34,16 @@ struct Machine {
     acts: [u64; 3],
 }
 
+/// From now on the kernel forgets to flush, or does not.
+fn seat(forgets_flushes: bool) {
+    let mut board = Board::bare(Memory::all(KERN_LOW + 8 * 100));
+    board.forgets_flushes = forgets_flushes;
+    board::seat(Arc::new(board), None);
+}
+
 impl Machine {
     fn new(forgets_flushes: bool) -> Machine {
-        let mut board = Board::bare(Memory::all(KERN_LOW + 8 * 100));
-        board.forgets_flushes = forgets_flushes;
-        board::seat(Arc::new(board), None);
+        seat(forgets_flushes);
         let mut cpu = processor(Box::leak(Box::new(shared())), 0);
         sched_init(&mut cpu, 0).unwrap();
         assert_eq!(proc_create(&mut cpu, 0, CODE.into(), 40), Ok(CHILD));
@@ -201,12 +206,26 @@ fn a_permission_is_remembered_until_the_address_is_flushed_or_faults() {
     assert_eq!([machine.store(DATA, 5), machine.store(DATA, 5)], [Ok(false), Ok(true)]);
 }
 
+/// A processor may walk a page map whenever it likes: what is there when it is flushed is remembered again.
+#[test]
+fn a_page_table_needs_a_flush_of_its_own() {
+    for forgets in [false, true] {
+        let mut machine = Machine::new(false);
+        let table = pt_resv(&mut machine.cpu, CHILD, FAR, perm::PTU).unwrap();
+        assert_eq!(machine.load(FAR), Ok(Some(0)));
+        pt_rmv(&mut machine.cpu, CHILD, FAR).unwrap();
+        seat(forgets);
+        assert_eq!(pt_free_pde(&mut machine.cpu, CHILD, FAR), Ok(0));
+        assert_eq!(tlb::stale(0).map(|stale| (stale.frame, stale.address)), forgets.then_some((table, FAR)));
+    }
+}
+
 #[test]
 fn the_load_of_a_root_makes_a_processor_forget() {
     let mut machine = Machine::new(true);
     machine.map(DATA, perm::PTU, &[1]);
     assert_eq!(machine.load(DATA), Ok(Some(1)));
-    tlb::load_root(0);
+    tlb::load_root(0, CHILD);
     machine.unmap_and_keep(DATA);
     assert_eq!((machine.load(DATA), tlb::stale(0)), (Ok(None), None));
 }

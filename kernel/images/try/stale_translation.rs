@@ -33,12 +33,15 @@ kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 type Layer = Cpu<'static, Metal>;
 
 /// Where things are: the program, its stack, two pages of data, a page of code, a page that has a page table to itself.
+///
+/// An emulator keeps translations by the low bits of the page number. Those that are tried differ there from the frames in use,
+/// which the kernel reaches by the direct map: otherwise it would push out what is looked for.
 const PROGRAM: u32 = ADR_LOW;
 const STACK: u32 = STACK_TOP - PAGE_SIZE as u32;
-const DATA: u32 = ADR_LOW + 0x1000;
-const OTHER: u32 = ADR_LOW + 0x2000;
-const CODE: u32 = ADR_LOW + 0x3000;
-const ALONE: u32 = ADR_LOW + 0x4000_0000;
+const DATA: u32 = ADR_LOW + 0x18_0000;
+const OTHER: u32 = ADR_LOW + 0x18_1000;
+const CODE: u32 = ADR_LOW + 0x18_2000;
+const ALONE: u32 = ADR_LOW + 0x4018_3000;
 
 /// Thread number of the process: the first child of CPU 0's main thread, which is 1.
 const CHILD: u32 = 9;
