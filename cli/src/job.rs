@@ -212,6 +212,7 @@ impl Job {
             input: self.typed()?,
             limit: Limit { work: None, until: timeout.map(|timeout| begin + timeout) },
             checking,
+            forgets_flushes: false,
         };
         let mut console = Shown::new(self.controls(), show);
         let report = sim::run(config, |bytes| console.push(bytes)).map_err(|error| Error::Hosted(error.to_string()))?;

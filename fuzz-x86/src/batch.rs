@@ -106,6 +106,7 @@ impl Batch {
             input: Vec::new(),
             limit: Limit { work: None, until },
             checking: Checking::Never,
+            forgets_flushes: false,
         };
         let mut console = Vec::new();
         let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).map_err(|error| error.to_string())?;

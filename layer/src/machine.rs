@@ -87,10 +87,11 @@ pub trait Machine: Homes {
     /// Whether a usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 
-    /// Nothing is mapped any more at `va` of the page map of one of this CPU's threads, nor is a page table that was there:
-    /// what the processor remembers of it is void. Until then it may still be used, and the frame is nobody else's.
+    /// Nothing is mapped any more at `va` of the page map of one of this CPU's threads, or the page table for `va` is gone: the
+    /// processor forgets what it remembers of `va`, and of all page tables. Before that it may still use
+    /// what it remembers, so that the frame must not be free yet.
     #[inline]
-    fn unmapped(_va: Self::Word) {}
+    fn unmapped(_cpu: &Cpu<'_, Self>, _va: Self::Word) {}
 
     /// A primitive is called, and runs.
     ///

@@ -7,6 +7,9 @@
 //! The reference's accessors know no fetch; [`exec_fetch`] is an addition. Hosted, every fetch, load and store of the interpreter is
 //! one of these. On the metal the MMU does what they say.
 //! An access is naturally aligned and stays in its page: whoever executes instructions splits others first.
+//!
+//! Each accessor of programs walks the page map ([`by_tables`]). A variant with `_by` takes the translation from elsewhere: from
+//! what the processor of the hosted machine remembers.
 use crate::constants::*;
 use crate::ept::nested;
 use crate::fields::*;
@@ -66,7 +69,22 @@ pub fn exec_load<M: Machine>(
     a: M::Wide,
     ra: M::Wide,
 ) -> Result<Access<Bytes<M>>, Stuck> {
-    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Load)? else {
+    exec_load_by(cpu, chunk, a, ra, by_tables)
+}
+
+/// [`exec_load`] where `walk` says what is at an address.
+///
+/// # Errors
+/// As for [`exec_load`], and those of `walk`.
+#[inline]
+pub fn exec_load_by<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    ra: M::Wide,
+    walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
+) -> Result<Access<Bytes<M>>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Load, walk)? else {
         return Ok(page_fault(cpu, a, ra));
     };
     Ok(Access::Done(load(cpu, chunk, page, offset)))
@@ -84,7 +102,22 @@ pub fn exec_fetch<M: Machine>(
     a: M::Wide,
     ra: M::Wide,
 ) -> Result<Access<Bytes<M>>, Stuck> {
-    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Fetch)? else {
+    exec_fetch_by(cpu, chunk, a, ra, by_tables)
+}
+
+/// [`exec_fetch`] where `walk` says what is at an address.
+///
+/// # Errors
+/// As for [`exec_fetch`], and those of `walk`.
+#[inline]
+pub fn exec_fetch_by<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    ra: M::Wide,
+    walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
+) -> Result<Access<Bytes<M>>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Fetch, walk)? else {
         return Ok(page_fault(cpu, a, ra));
     };
     Ok(Access::Done(load(cpu, chunk, page, offset)))
@@ -102,7 +135,23 @@ pub fn exec_store<M: Machine>(
     bytes: Bytes<M>,
     ra: M::Wide,
 ) -> Result<Access<()>, Stuck> {
-    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Store)? else {
+    exec_store_by(cpu, chunk, a, bytes, ra, by_tables)
+}
+
+/// [`exec_store`] where `walk` says what is at an address.
+///
+/// # Errors
+/// As for [`exec_store`], and those of `walk`.
+#[inline]
+pub fn exec_store_by<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    bytes: Bytes<M>,
+    ra: M::Wide,
+    walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
+) -> Result<Access<()>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Store, walk)? else {
         return Ok(page_fault(cpu, a, ra));
     };
     store(cpu, chunk, page, offset, bytes).map(Access::Done)
@@ -137,6 +186,15 @@ fn store<M: Machine>(
     Ok(())
 }
 
+/// What the page map of thread `n` says of `va`: what a processor finds that remembers nothing.
+///
+/// # Errors
+/// The ownership checks of page tables.
+#[inline(always)]
+pub fn by_tables<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<Walk<M>, Stuck> {
+    walk(cpu, n, va)
+}
+
 /// Frame and offset of an access of the running program, or `None` where it faults.
 ///
 /// It faults where nothing is mapped (P20: also where there is no page table), on the kernel's identity map, on a
@@ -148,6 +206,7 @@ fn translate<M: Machine>(
     chunk: Chunk,
     a: M::Wide,
     intent: Intent,
+    walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
 ) -> Result<Option<(M::Word, M::Word)>, Stuck> {
     let own = &cpu.own;
     require(own.ghost.check(|g| g.ihost.holds() && g.pg.holds() && !g.ikern.holds()), Stuck::NotUserMode)?;

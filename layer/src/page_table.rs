@@ -85,13 +85,19 @@ pub(crate) fn mapping<M: Machine>(
 }
 
 /// What a page map says of an address.
-pub(crate) enum Walk<M: Machine> {
+#[derive(Clone, Copy, Debug)]
+pub enum Walk<M: Machine> {
     /// The kernel's identity map covers it.
     Identity,
     /// Nothing is mapped.
     Absent,
-    /// A frame, with a permission.
-    Mapped { page: M::Word, perm: M::Word },
+    /// A page.
+    Mapped {
+        /// Its frame.
+        page: M::Word,
+        /// Its permission code.
+        perm: M::Word,
+    },
 }
 
 /// Walks the page map of thread `n` for the address `va`.
@@ -109,18 +115,30 @@ pub(crate) fn walk<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Res
     })
 }
 
-/// Directory entry `i` of thread `n`, which must have been written.
+/// Directory entry `i` of thread `n`, which must have been written: the first half of a walk.
+///
+/// # Errors
+/// [`Stuck::Undefined`].
 #[inline(always)]
 #[track_caller]
-fn directory<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word) -> Result<Pde<M>, Stuck> {
+pub fn directory<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word) -> Result<Pde<M>, Stuck> {
     require(cpu.own.ghost.check(|g| g.dirs_defined.get([n, i]).defined.holds()), Stuck::Undefined)?;
     Ok(cpu.own.dirs.get([n, i]))
 }
 
-/// Entry `j` of the page table in `frame`, which must be that of directory entry `i` of thread `n`.
+/// Entry `j` of the page table in `frame`, which must be that of directory entry `i` of thread `n`: the second half of a walk.
+///
+/// # Errors
+/// [`Stuck::FrameNotTable`], [`Stuck::Undefined`].
 #[inline(always)]
 #[track_caller]
-fn entry<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word, frame: M::Word, j: M::Word) -> Result<Pte<M>, Stuck> {
+pub fn entry<M: Machine>(
+    cpu: &Cpu<'_, M>,
+    n: M::Word,
+    i: M::Word,
+    frame: M::Word,
+    j: M::Word,
+) -> Result<Pte<M>, Stuck> {
     require(
         cpu.own.ghost.check(|g| {
             frame < MAX_PAGE
@@ -326,7 +344,7 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
             g.tables.set([frame, j], PteGhost { defined: true.into(), slot: 0.into() });
             g.lat.update([page], |lat| lat.len = 0.into());
         });
-        M::unmapped(va);
+        M::unmapped(cpu, va);
         give_back(cpu, n, page)?;
         Ok(page)
     })
@@ -390,7 +408,7 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
             return Ok(mapped);
         }
         cpu.own.dirs.set([n, i], Pde::UnPresent);
-        M::unmapped(va);
+        M::unmapped(cpu, va);
         give_back(cpu, n, frame)?;
         Ok(0.into())
     })

@@ -104,6 +104,8 @@ pub struct Board {
     pub serial: Script,
     /// What it answers instead of what is in boot archive and boot list.
     pub script: Option<script::Script>,
+    /// A planted bug: the kernel forgets to flush what the processor remembers of pages that it unmaps.
+    pub forgets_flushes: bool,
     state: Mutex<State>,
     /// How many events were logged.
     stamps: AtomicU64,
@@ -146,6 +148,7 @@ impl Board {
             msr: BTreeMap::new(),
             serial: Script::default(),
             script: None,
+            forgets_flushes: false,
             state: Mutex::new(State {
                 idles: 0,
                 console,

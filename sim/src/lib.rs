@@ -6,7 +6,8 @@
 //! - [`board`]: memory, boot archive and console, for everything that a machine of the layer asks by itself;
 //! - [`baton`]: which CPU runs; a switch happens only where a lock is about to be taken and after a slice of a
 //!   program's instructions, and a seed fixes all of them;
-//! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer.
+//! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer;
+//! - [`tlb`]: what a processor remembers of page maps, until the kernel makes it forget.
 //!
 //! [`run()`] runs programs from boot to power-off, and replays what was logged ([`history`], [`oracle`]); [`check`] evaluates the invariant at any moment; [`replay`] makes one
 //! call, or enters the kernel once, from a state that is given as data ([`witness`]), on a machine that answers what it is
@@ -31,6 +32,7 @@ pub mod serial;
 pub mod session;
 pub mod snapshot;
 pub mod sparse;
+pub mod tlb;
 pub mod user;
 pub mod witness;
 pub mod x86;

@@ -1,6 +1,7 @@
 //! Logs that are kept, and the one order of all that they say.
 use crate::board;
 use crate::machine::Sim;
+use crate::tlb;
 use layer::log::{Event, Log};
 
 /// Something that happened.
@@ -22,6 +23,9 @@ pub struct Kept(pub Vec<Entry>);
 
 impl Log<Sim> for Kept {
     fn push(&mut self, by: u32, event: Event<Sim>) {
+        if let Event::Pfree { page, .. } = event {
+            tlb::freed(by, page);
+        }
         self.0.push(Entry { stamp: board::current().stamp(), cpu: by, event });
     }
 }

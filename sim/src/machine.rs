@@ -3,6 +3,7 @@ use crate::board;
 use crate::lock::{Rows, SharedChannels, SharedLinks};
 use crate::log::Kept;
 use crate::sparse::Sparse;
+use crate::tlb;
 use abi::boot::Words;
 use abi::report::End;
 use domain::{Count, Domain, Field, Home, Map, Present, X64};
@@ -90,6 +91,11 @@ impl Machine for Sim {
     }
     fn usable(frame: u32) -> bool {
         board::current().memory.is_usable(frame)
+    }
+    fn unmapped(cpu: &Cpu<'_, Sim>, va: u32) {
+        if !board::current().forgets_flushes {
+            tlb::invalidate(cpu, va);
+        }
     }
 
     fn call<R>(
@@ -251,6 +257,7 @@ pub fn shared() -> Shared<Sim> {
 
 /// CPU `cpu` before `sched_init`, with an I/O APIC of 24 lines.
 pub fn processor(shared: &Shared<Sim>, cpu: u32) -> Cpu<'_, Sim> {
+    tlb::switch_on(cpu);
     let lines = IOAPIC_LINES;
     let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
     Cpu { own: Own::init_adt((), cpu, ioapic), shared }

@@ -62,6 +62,8 @@ pub struct Config<'a> {
     pub limit: Limit,
     /// When to evaluate the invariant; the log is replayed at the end, unless it is never.
     pub checking: Checking,
+    /// Whether [`Board::forgets_flushes`]: a planted bug.
+    pub forgets_flushes: bool,
 }
 
 /// What is wrong with a [`Config`]: the caller's fault.
@@ -252,6 +254,7 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
     let starts = abi::boot::parse(config.boot_list).map(start).collect::<Result<Vec<_>, _>>()?;
     let mut board = Board::new(config.memory, archive, cpus, &starts, console);
     board.serial = Script::of_input(&config.input);
+    board.forgets_flushes = config.forgets_flushes;
     Ok(board)
 }
 

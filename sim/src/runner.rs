@@ -6,6 +6,7 @@ use crate::log::Kept;
 use crate::machine::{Sim, processor};
 use crate::run::{Activity, Checking, End};
 use crate::sparse::Cells;
+use crate::tlb;
 use crate::user::{Departure, execute, load_registers, trap_registers};
 use crate::x86;
 use domain::Map;
@@ -128,6 +129,11 @@ impl<'m> Runner<'m> {
             }
             let running = self.cpu.own.cur;
             let step = next.step(&mut self.cpu)?;
+            if let Some(stale) = tlb::stale(me) {
+                self.violations.push(stale.violation(me));
+                self.baton.stop(Stop::Bug);
+                return Ok(());
+            }
             // Whoever has its number next begins with registers of its own; the general ones are in the user context.
             if self.cpu.own.proc.get([running]).state != process::LIVE {
                 self.programs.remove(&running);
@@ -152,6 +158,7 @@ impl<'m> Runner<'m> {
         let program = self.programs.entry(thread).or_default();
         load_registers(&self.cpu, thread, &mut program.registers);
         if self.last.replace(thread) != Some(thread) {
+            tlb::load_root(me, thread);
             program.reset_segments();
         }
         self.in_user = true;

@@ -1,12 +1,12 @@
 //! User mode: a program's instructions, every fetch, load and store of which is an accessor of the layer.
 use crate::machine::Sim;
+use crate::tlb::{self, Tlb};
 use crate::x86::{self, Bus, CodeStamp, Gpr, Registers, Size, Step, Trap};
 use abi::Reason;
 use domain::Map;
 use layer::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
-use layer::fields::{Pde, Pte};
-use layer::memory::{Access, Chunk, exec_fetch, exec_load, exec_store};
-use layer::page_table::{pdx, ptx};
+use layer::memory::{Access, Chunk, exec_fetch_by, exec_load_by, exec_store_by};
+use layer::page_table::Walk;
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 
@@ -35,7 +35,17 @@ pub enum Departure {
 /// # Errors
 /// Those of the accessors: a bug.
 pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Result<(u64, Option<Departure>), Stuck> {
-    let mut space = AddressSpace { cpu, rip: 0, code: None };
+    tlb::of(cpu.own.cpu, |tlb| execute_with(cpu, tlb, program, most))
+}
+
+/// [`execute`], on a processor that remembers what is in `tlb`.
+fn execute_with(
+    cpu: &mut Cpu<'_, Sim>,
+    tlb: &mut Tlb,
+    program: &mut x86::Cpu,
+    most: u64,
+) -> Result<(u64, Option<Departure>), Stuck> {
+    let mut space = AddressSpace { cpu, tlb, rip: 0, code: None };
     for executed in 0..most {
         space.rip = program.registers.rip;
         let departure = match program.step(&mut space) {
@@ -57,9 +67,11 @@ pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Res
 /// The memory of the running program.
 struct AddressSpace<'a, 'm> {
     cpu: &'a mut Cpu<'m, Sim>,
+    /// What the processor remembers.
+    tlb: &'a mut Tlb,
     /// Where the instruction is that is being executed.
     rip: u64,
-    /// The page that code was executed on last, and its frame: page maps do not change while a program executes.
+    /// The page that code was executed on last, and its frame: nothing is forgotten while a program executes.
     code: Option<(u64, u32)>,
 }
 
@@ -85,28 +97,37 @@ fn chunk(size: Size) -> Chunk {
     }
 }
 
-/// What was done, unless it faulted.
-fn done<T>(access: Access<T>) -> Result<T, Refusal> {
-    match access {
-        Access::Done(value) => Ok(value),
-        Access::Fault => Err(Refusal::PageFault),
-    }
-}
-
 impl AddressSpace<'_, '_> {
+    /// What was done at an address, unless it faulted.
+    fn done<T>(&mut self, address: u64, access: Access<T>) -> Result<T, Refusal> {
+        match access {
+            Access::Done(value) => Ok(value),
+            Access::Fault => {
+                if let Ok(address) = u32::try_from(address) {
+                    self.tlb.faulted(address);
+                }
+                Err(Refusal::PageFault)
+            }
+        }
+    }
+
     /// Loads a naturally aligned piece.
     fn bytes(&mut self, address: u64, size: Size) -> Result<[u32; 8], Refusal> {
-        done(exec_load(self.cpu, chunk(size), address, self.rip)?)
+        let access = exec_load_by(self.cpu, chunk(size), address, self.rip, |cpu, n, va| self.tlb.walk(cpu, n, va))?;
+        self.done(address, access)
     }
 
-    /// The frame that the page map of the running program has at an address, if any.
-    fn frame(&self, address: u32) -> Option<u32> {
-        let own = &self.cpu.own;
-        let Pde::Table { frame: table } = own.dirs.get([own.cur, pdx::<Sim>(address)]) else { return None };
-        match own.tables.get([table, ptx::<Sim>(address)]) {
-            Pte::Valid { page, .. } => Some(page),
-            Pte::UnPresent => None,
-        }
+    /// Loads a naturally aligned piece to execute it.
+    fn code(&mut self, address: u64, chunk: Chunk) -> Result<[u32; 8], Refusal> {
+        let access = exec_fetch_by(self.cpu, chunk, address, self.rip, |cpu, n, va| self.tlb.walk(cpu, n, va))?;
+        self.done(address, access)
+    }
+
+    /// Stores a naturally aligned piece.
+    fn put(&mut self, address: u64, size: Size, bytes: [u32; 8]) -> Result<(), Refusal> {
+        let access =
+            exec_store_by(self.cpu, chunk(size), address, bytes, self.rip, |cpu, n, va| self.tlb.walk(cpu, n, va))?;
+        self.done(address, access)
     }
 }
 
@@ -121,7 +142,7 @@ impl Bus for AddressSpace<'_, '_> {
             let at = address + count as u64;
             let fits = |size: &Size| at.is_multiple_of(size.bytes()) && size.bytes() as usize <= available - count;
             let size = [Size::Quad, Size::Double, Size::Word].into_iter().find(fits).unwrap_or(Size::Byte);
-            let bytes = done(exec_fetch(self.cpu, chunk(size), at, self.rip)?)?;
+            let bytes = self.code(at, chunk(size))?;
             for (to, byte) in buffer[count..].iter_mut().zip(&bytes[..size.bytes() as usize]) {
                 *to = *byte as u8;
             }
@@ -136,8 +157,11 @@ impl Bus for AddressSpace<'_, '_> {
             Some((at, frame)) if at == page => frame,
             _ => {
                 // Faults where a fetch does.
-                done(exec_fetch(self.cpu, Chunk::One, address, self.rip)?)?;
-                let Some(frame) = self.frame(address as u32) else { return Ok(None) };
+                self.code(address, Chunk::One)?;
+                let Walk::Mapped { page: frame, .. } = self.tlb.walk(self.cpu, self.cpu.own.cur, address as u32)?
+                else {
+                    return Ok(None);
+                };
                 self.code = Some((page, frame));
                 frame
             }
@@ -151,14 +175,13 @@ impl Bus for AddressSpace<'_, '_> {
     }
 
     fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Refusal> {
-        let bytes = value.to_le_bytes().map(u32::from);
-        done(exec_store(self.cpu, chunk(size), address, bytes, self.rip)?)
+        self.put(address, size, value.to_le_bytes().map(u32::from))
     }
 
     fn probe_store(&mut self, address: u64, size: Size) -> Result<(), Refusal> {
         // To store what is there changes nothing, and fails as any store to that place.
         let bytes = self.bytes(address, size)?;
-        done(exec_store(self.cpu, chunk(size), address, bytes, self.rip)?)
+        self.put(address, size, bytes)
     }
 }
 

@@ -22,6 +22,7 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
         input: Vec::new(),
         limit: Limit { work: Some(200_000_000), until: None },
         checking: Checking::Never,
+        forgets_flushes: false,
     }
 }
 

@@ -18,6 +18,7 @@ fn typed(input: &str, cpus: u32, checking: Checking) -> (Report, String) {
         input: input.as_bytes().to_vec(),
         limit: Limit { work: Some(100_000_000), until: None },
         checking,
+        forgets_flushes: false,
     };
     let mut console = Vec::new();
     let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");

@@ -595,6 +595,20 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         ..USUAL
     },
     Behaviour {
+        name: "stale-translations",
+        image: "try-stale-translation",
+        texts: &["stale translations: 14 tries, none was used"],
+        ..USUAL
+    },
+    Behaviour {
+        name: "bochs-stale-translations",
+        emulator: Emulator::Bochs,
+        image: "try-stale-translation",
+        timeout: BOCHS_LIMIT,
+        texts: &["stale translations: 14 tries, none was used"],
+        ..USUAL
+    },
+    Behaviour {
         name: "smap",
         image: "try-smap",
         texts: &["error code 0x1", "load from 0x40001000: its page forbids it", "try_smap::entry"],

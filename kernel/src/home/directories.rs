@@ -86,8 +86,9 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         let (entry, bits) = (self.has_entry(key), page_entry::directory(value));
         assert_eq!(entry, bits.is_some(), "entry {} of thread {} is {value:?}", key[1], key[0]);
         let Some(bits) = bits else { return };
-        // SAFETY: as in `load`; the frame holds a page table that the layer has filled before, for this entry alone, and a
-        // present entry is never changed: both are proved of the layer.
+        // SAFETY: as in `load`. The entry gets a frame that holds a page table that the layer has filled before, for this entry alone,
+        // or becomes absent; then the layer has the processor forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md
+        // says why that is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 

@@ -80,8 +80,8 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
     #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Pte<D>) {
         let bits = page_entry::page(value);
-        // SAFETY: as in `load`; the entry gets a frame that is this CPU's data, and a present entry is never changed,
-        // so that no translation becomes invalid: both are proved of the layer.
+        // SAFETY: as in `load`. The entry gets a frame that is this CPU's data, or becomes absent; then the layer has the processor
+        // forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md says why that is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 

@@ -52,6 +52,9 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
         fn leave_by_sysretq(context: *const UserContext) -> !;
     }
     cpu.set_context(thread.context);
+    // The next process of the same number has the same root. What the processor remembered of the pages of the one before, it forgot
+    // when they were unmapped. Nothing is left in segment registers either: only a program gives a number again (the main thread has
+    // started its whole boot list before any program runs), and between the two it has run, with another root.
     if cpu.root() != thread.root {
         // SAFETY: the caller vouches for the map; GS is the CPU's block in all Rust code.
         unsafe {

@@ -1,4 +1,4 @@
-//! Looks for what the process left that had the same number before: in its registers, its heap, and its stack.
+//! Looks for what the process left that had the same number before: in its registers, segments included, its heap, and its stack.
 //!
 //! The parent starts children in pairs. The first of a pair fills everything that it has and ends, in one way or another. The second
 //! gets the same number, and must find nothing of it.
@@ -25,11 +25,15 @@ const GENERAL: [&str; 12] = ["rax", "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10
 /// The sixteen XMM registers, in halves.
 const XMM: usize = 32;
 
-/// The registers at the start: the general ones, the XMM registers, MXCSR.
-static AT_START: [AtomicU64; GENERAL.len() + XMM + 1] = [const { AtomicU64::new(0) }; _];
-/// Where the XMM registers are in it, in bytes, and MXCSR.
+/// The segment registers that a program can load, and SS, which a program starts with in all of them.
+const SEGMENTS: [&str; 5] = ["ds", "es", "fs", "gs", "ss"];
+
+/// The registers at the start: the general ones, the XMM registers, MXCSR, the segment registers.
+static AT_START: [AtomicU64; GENERAL.len() + XMM + 1 + SEGMENTS.len()] = [const { AtomicU64::new(0) }; _];
+/// Where the XMM registers are in it, in bytes, MXCSR, and the segment registers.
 const XMM_AT: usize = 8 * GENERAL.len();
 const MXCSR_AT: usize = XMM_AT + 8 * XMM;
+const SEGMENTS_AT: usize = MXCSR_AT + 8;
 /// MXCSR after reset, and what the first of a pair makes of it: denormals are zeros.
 const MXCSR: u32 = 0x1F80;
 const OTHER_MXCSR: u32 = 0x1FC0;
@@ -68,11 +72,22 @@ global_asm!(
     "movups [rip + {at} + {xmm} + 224], xmm14",
     "movups [rip + {at} + {xmm} + 240], xmm15",
     "stmxcsr [rip + {at} + {mxcsr}]",
+    "mov eax, ds",
+    "mov [rip + {at} + {segments} + 0], rax",
+    "mov eax, es",
+    "mov [rip + {at} + {segments} + 8], rax",
+    "mov eax, fs",
+    "mov [rip + {at} + {segments} + 16], rax",
+    "mov eax, gs",
+    "mov [rip + {at} + {segments} + 24], rax",
+    "mov eax, ss",
+    "mov [rip + {at} + {segments} + 32], rax",
     "jmp {begin}",
     ".popsection",
     at = sym AT_START,
     xmm = const XMM_AT,
     mxcsr = const MXCSR_AT,
+    segments = const SEGMENTS_AT,
     begin = sym begin,
 );
 
@@ -136,6 +151,9 @@ fn fill(how: &str) -> Result<u32, Error> {
             "movups xmm11, xmm0", "movups xmm12, xmm0", "movups xmm13, xmm0", "movups xmm14, xmm0", "movups xmm15, xmm0",
             // Whichever registers the operands have are among those that are filled, so the choice is made with what is on the stack.
             "push {end}",
+            "push 0",
+            "mov ds, [rsp]", "mov es, [rsp]", "mov fs, [rsp]", "mov gs, [rsp]",
+            "add rsp, 8",
             "mov rcx, [{block}]",
             "mov rbx, rcx", "mov rdx, rcx", "mov rsi, rcx", "mov rdi, rcx", "mov rbp, rcx", "mov r8, rcx", "mov r9, rcx",
             "mov r10, rcx", "mov r11, rcx", "mov r12, rcx", "mov r13, rcx", "mov r14, rcx", "mov r15, rcx", "mov rax, rcx",
@@ -180,6 +198,11 @@ fn look() -> Result<u32, Error> {
     if at_start(GENERAL.len() + XMM) != MXCSR.into() {
         println!("residue: FAILED: MXCSR is {:#x} at the start", at_start(GENERAL.len() + XMM));
         return Ok(3);
+    }
+    let segment = |at: usize| at_start(SEGMENTS_AT / 8 + at);
+    if let Some(at) = (0..SEGMENTS.len()).find(|&at| segment(at) != segment(SEGMENTS.len() - 1)) {
+        println!("residue: FAILED: {} is {:#x} at the start", SEGMENTS[at], segment(at));
+        return Ok(7);
     }
     let Some(pages) = memory::take(PAGES) else { return Ok(4) };
     if pages.iter().any(|&byte| byte != 0) {

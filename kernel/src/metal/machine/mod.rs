@@ -115,7 +115,7 @@ impl Machine for Metal {
     fn serial_send(character: u32) {
         console::lock().print(&[character as u8]);
     }
-    fn unmapped(va: u32) {
+    fn unmapped(_: &Cpu<'_, Metal>, va: u32) {
         x86_64::instructions::tlb::flush(x86_64::VirtAddr::new(va.into()));
     }
     fn usable(frame: u32) -> bool {
