@@ -46,6 +46,8 @@ pub struct Image {
     pub system_call: extern "C" fn(&mut Cpu, u32),
     /// What follows any other entry from ring 3.
     pub entry: fn(&mut Cpu, Entry) -> !,
+    /// What follows where a CPU has let interrupts in while it was in the kernel, and keeps them out again.
+    pub let_in: fn(),
     /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, wherever they
     /// were: it may take no lock.
     pub describe: fn(usize, &mut dyn Write) -> fmt::Result,
@@ -58,6 +60,7 @@ impl Image {
         start: |_| registers::halt(),
         system_call: enter_as_any,
         entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
+        let_in: || {},
         describe: |_, _| Ok(()),
     };
 }

@@ -2,7 +2,7 @@
 use super::ledger::ledger;
 use super::{Metal, Physical};
 use crate::home::Of;
-use crate::metal::{console, entry, idle, timer};
+use crate::metal::{console, idle, timer};
 use abi::report::End;
 use layer::state::Cpu;
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
@@ -65,10 +65,6 @@ impl System for Metal {
             Event::Killed { child } => ledger.killed(me, child),
             Event::Stopped { reason, address, rip } => ledger.ended(cpu, End::Stopped { reason, address, rip }),
         }
-    }
-
-    fn take_interrupts(_: u32) {
-        entry::take_interrupts();
     }
 
     fn idle(cpu: u32) {
