@@ -6,6 +6,7 @@
 //! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.
 //! 3. `system_call` after a `syscall`, `entry` on every other entry from ring 3, on the CPU's kernel stack, which has
 //!    been reset. `entry` never returns either, and `system_call` need not: they end in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
+//! 4. `let_in`, wherever the kernel has let interrupts in on its way, and keeps them out again.
 
 pub mod apic;
 pub mod attention;

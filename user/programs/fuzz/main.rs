@@ -38,8 +38,9 @@ const TOLD: u32 = 16;
 
 /// Calls of one that does not go on for ever.
 const CALLS: u32 = 2000;
-/// Pages that one leaves alone, for its stack.
+/// Pages that a helper leaves alone, for its stack, and that a root does, for its helpers.
 const RESERVE: u32 = 4;
+const ROOT_RESERVE: u32 = CHILDREN * (QUOTA + MORE);
 
 /// Status: an answer was not one that there can be; the console says which.
 const FAILED: u32 = 1;
@@ -157,6 +158,10 @@ impl Fuzzer {
             number = Call::Yield as u32;
         }
         let mut arguments = [(); 5].map(|()| self.argument());
+        if number == Call::Spawn as u32 && !self.waits && arguments[1] <= self.left {
+            // It goes on for ever, so it does not give away all that it has.
+            arguments[1] %= QUOTA + MORE;
+        }
         match Call::ALL.iter().find(|&&call| call as u32 == number) {
             // What is printed takes long.
             Some(Call::Puts) => arguments[1] %= 17,
@@ -246,7 +251,7 @@ impl Fuzzer {
         match sys::get_quota() {
             Ok(left) if left <= self.left => {
                 self.left = left;
-                if left > RESERVE
+                if left > if self.waits { RESERVE } else { ROOT_RESERVE }
                     && self.random.below(4) == 0
                     && let Some(page) = memory::take(1)
                 {

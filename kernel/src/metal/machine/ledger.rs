@@ -8,7 +8,7 @@ use crate::say;
 use abi::boot::Words;
 use abi::refused::Refused;
 use abi::report::End;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use layer::constants::NUM_PROC;
 use layer::state::Cpu;
 use syscall::trace::Report;
@@ -21,7 +21,9 @@ pub struct Ledger {
     begun: [AtomicUsize; MAX_CPUS],
     /// For each CPU: its programs that have not ended, and one as long as it has lines of the boot list left.
     busy: [AtomicU32; MAX_CPUS],
-    /// CPUs that are busy.
+    /// Whether each CPU has come to its end: it was not busy, and had nothing to run.
+    rests: [AtomicBool; MAX_CPUS],
+    /// CPUs that have not.
     busy_cpus: AtomicU32,
     /// The image number of each thread that runs a program, [`NO_PROGRAM`] for all others.
     images: &'static [AtomicU32],
@@ -73,6 +75,7 @@ pub fn open(board: &'static Board, archive: Option<Archive<'static>>, cpus: u32)
         starts,
         begun: [const { AtomicUsize::new(0) }; MAX_CPUS],
         busy: [const { AtomicU32::new(1) }; MAX_CPUS],
+        rests: [const { AtomicBool::new(false) }; MAX_CPUS],
         busy_cpus: AtomicU32::new(cpus),
         images: board.keep_each(NUM_PROC as usize, "image numbers", |_| AtomicU32::new(NO_PROGRAM)),
         running: [const { AtomicU32::new(0) }; MAX_CPUS],
@@ -162,9 +165,16 @@ impl Ledger {
         }
     }
 
-    /// CPU `cpu` has one thing less to do. The last one of all switches the machine off.
+    /// CPU `cpu` has one thing less to do.
     fn one_less(&self, cpu: u32) {
-        if self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel) == 1
+        self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// CPU `cpu`, which runs this, has nothing to run. If it has nothing to do either, all its programs have ended and have given
+    /// back what they had. The last CPU of which that is so switches the machine off.
+    pub fn rests(&self, cpu: u32) {
+        if self.is_done(cpu)
+            && !self.rests[cpu as usize].swap(true, Ordering::Relaxed)
             && self.busy_cpus.fetch_sub(1, Ordering::AcqRel) == 1
         {
             checkpoint::finish()

@@ -68,6 +68,7 @@ impl System for Metal {
     }
 
     fn idle(cpu: u32) {
+        ledger().rests(cpu);
         idle::rest(cpu as usize);
     }
 }
