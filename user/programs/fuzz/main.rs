@@ -34,7 +34,7 @@ const HELPERS: usize = CHILDREN as usize - 1;
 /// Of so many exits that come over a helper, it makes one.
 const EXITS: u32 = 16;
 /// How many children a root kills and waits for before it says how many they were.
-const TOLD: u32 = 16;
+const TOLD: u32 = 4;
 
 /// Calls of one that does not go on for ever.
 const CALLS: u32 = 2000;
