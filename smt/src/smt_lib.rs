@@ -1,6 +1,6 @@
 //! Solvers in processes of their own: SMT-LIB text over a pipe.
 use crate::solver::{Backend, SolverError, Verdict};
-use crate::term::{Arena, Node, Range, Term};
+use crate::term::{Arena, Name, Node, Range, Term};
 use process::{Answer, Process};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::fmt::{Arguments, Write as _};
@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 mod process;
 
-/// What was defined in a scope, and goes with it.
+/// What was asserted in a scope, and goes with it.
 #[derive(Default)]
 struct Scope {
-    names: Vec<Term>,
-    functions: Vec<crate::term::Name>,
+    bounded: Vec<Term>,
     guards: Vec<Term>,
     leaves: usize,
     /// What was said in it, to say it again to another process.
@@ -21,7 +20,9 @@ struct Scope {
 }
 
 const PUSH: &str = "(push 1)\n";
-const LOGIC: &str = "(set-logic ALL)\n";
+/// Declarations and definitions outlive the scope in which they are made: a term is defined once in a process, however
+/// many scopes speak of it.
+const LOGIC: &str = "(set-option :global-declarations true)\n(set-logic ALL)\n";
 /// Asks a solver that counts its steps how many it has made.
 const STEPS: &str = "(get-info :rlimit)\n";
 
@@ -104,6 +105,10 @@ const SILENCE: u32 = 3;
 /// So many are too many, in a row or not.
 const REPLACEMENTS: u64 = 20;
 
+/// Text of at most so many bytes is written where it is used instead of being defined, unless it is used more than once: a
+/// definition costs a solver more than reading the text again.
+const LONGEST_INLINE: usize = 120;
+
 /// How an answer begins that is an error.
 const ERROR: &str = "(error";
 
@@ -129,12 +134,19 @@ pub struct SmtLib {
     dialect: Dialect,
     /// Text not yet sent.
     text: String,
-    /// What terms are called in the open scopes.
+    /// What terms are called that were defined.
     names: FxHashMap<Term, String>,
-    /// Variables and applications, in the order of their definition.
+    /// Variables and functions that were declared. The same name may stand for a number here and a truth value there.
+    declared: FxHashSet<(Name, bool)>,
+    /// What was declared and defined, to say it again to another process.
+    definitions: String,
+    /// Terms whose variables and applications are in their ranges, by what is asserted in the open scopes.
+    bounded: FxHashSet<Term>,
+    /// Variables and applications in what is asserted, in the order in which they were met.
     leaves: Vec<Term>,
-    functions: FxHashSet<crate::term::Name>,
     guards: FxHashMap<Term, String>,
+    /// How often each term occurs in what is being said.
+    uses: FxHashMap<Term, u32>,
     scopes: Vec<Scope>,
     fresh: u64,
     limit: u32,
@@ -183,9 +195,12 @@ impl SmtLib {
             dialect,
             text: String::new(),
             names: FxHashMap::default(),
+            declared: FxHashSet::default(),
+            definitions: String::new(),
+            bounded: FxHashSet::default(),
             leaves: Vec::new(),
-            functions: FxHashSet::default(),
             guards: FxHashMap::default(),
+            uses: FxHashMap::default(),
             scopes: vec![Scope::default()],
             fresh: 0,
             limit: timeout_ms,
@@ -224,8 +239,9 @@ impl SmtLib {
         Ok(())
     }
 
-    /// `text`, and what is said in the open scopes.
+    /// `text`, and what is defined and said in the open scopes.
     fn scopes_text(&self, mut text: String) -> String {
+        text.push_str(&self.definitions);
         for (depth, scope) in self.scopes.iter().enumerate() {
             if depth > 0 {
                 text.push_str(PUSH);
@@ -241,6 +257,13 @@ impl SmtLib {
         let from = scope.text.len();
         let _ = writeln!(scope.text, "{text}");
         self.text.push_str(&scope.text[from..]);
+    }
+
+    /// Declares or defines something, for good.
+    fn declare(&mut self, text: Arguments) {
+        let from = self.definitions.len();
+        let _ = writeln!(self.definitions, "{text}");
+        self.text.push_str(&self.definitions[from..]);
     }
 }
 
@@ -265,11 +288,8 @@ impl Backend for SmtLib {
     fn pop(&mut self, scopes: usize) {
         for _ in 0..scopes {
             let scope = self.scopes.pop().expect("as many scopes are closed as were opened");
-            for term in scope.names {
-                self.names.remove(&term);
-            }
-            for name in scope.functions {
-                self.functions.remove(&name);
+            for term in scope.bounded {
+                self.bounded.remove(&term);
             }
             for term in scope.guards {
                 self.guards.remove(&term);
@@ -282,8 +302,8 @@ impl Backend for SmtLib {
     }
 
     fn assert(&mut self, arena: &Arena, term: Term) {
-        let name = self.define(arena, term);
-        self.say(format_args!("(assert {name})"));
+        let text = self.speak_of(arena, term);
+        self.say(format_args!("(assert {text})"));
     }
 
     fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
@@ -376,11 +396,6 @@ impl SmtLib {
         format!("{prefix}{}", self.fresh)
     }
 
-    fn call(&mut self, term: Term, name: &str) {
-        self.names.insert(term, name.to_string());
-        self.scope().names.push(term);
-    }
-
     /// A literal that stands for `term` in the open scopes.
     fn guard(&mut self, arena: &Arena, term: Term) -> String {
         if let Node::Not(inner) = *arena.node(term) {
@@ -389,69 +404,112 @@ impl SmtLib {
         if let Some(guard) = self.guards.get(&term) {
             return guard.clone();
         }
-        let name = self.define(arena, term);
+        let text = self.speak_of(arena, term);
         let guard = self.fresh("g");
-        self.say(format_args!("(declare-const {guard} Bool)(assert (= {guard} {name}))"));
+        self.declare(format_args!("(declare-const {guard} Bool)"));
+        self.say(format_args!("(assert (= {guard} {text}))"));
         self.guards.insert(term, guard.clone());
         self.scope().guards.push(term);
         guard
     }
 
-    /// The name of `term`, defined on first use.
-    fn define(&mut self, arena: &Arena, term: Term) -> String {
+    /// `term` as text. What it consists of is defined, and its variables and applications are bounded in the open scopes.
+    fn speak_of(&mut self, arena: &Arena, term: Term) -> String {
+        self.uses.clear();
+        let leaves = self.leaves.len();
+        self.visit(arena, term);
+        for at in leaves..self.leaves.len() {
+            let leaf = self.leaves[at];
+            let name = self.text_of(arena, leaf);
+            if let Node::Var(_, range) | Node::App(_, range, _) = *arena.node(leaf) {
+                self.bound(&name, range);
+            }
+        }
+        self.text_of(arena, term)
+    }
+
+    /// Counts how often the parts of `term` occur that have no names, and finds the leaves that are not bounded yet.
+    fn visit(&mut self, arena: &Arena, term: Term) {
+        let node = arena.node(term);
+        if matches!(node, Node::Const(_) | Node::Bool(_)) {
+            return;
+        }
+        if let Some(uses) = self.uses.get_mut(&term) {
+            *uses += 1;
+            return;
+        }
+        let is_bounded = !self.bounded.insert(term);
+        if is_bounded && self.names.contains_key(&term) {
+            return;
+        }
+        self.uses.insert(term, 1);
+        node.parts().for_each(|part| self.visit(arena, part));
+        if !is_bounded {
+            self.scope().bounded.push(term);
+            if matches!(node, Node::Var(..) | Node::App(..)) {
+                self.leaves.push(term);
+            }
+        }
+    }
+
+    /// What `term` is written as: its name, or its text where that is short and occurs once.
+    fn text_of(&mut self, arena: &Arena, term: Term) -> String {
         if let Some(name) = self.names.get(&term) {
             return name.clone();
         }
         let sort = if arena.is_bool(term) { "Bool" } else { "Int" };
-        let mut leaf = None;
         let body = match arena.node(term) {
             Node::Const(value) => return value.to_string(),
             Node::Bool(value) => return value.to_string(),
             Node::Var(name, range) => {
-                let text = format!("|{}|", arena.text(*name));
-                self.say(format_args!("(declare-const {text} {sort})"));
-                self.leaves.push(term);
-                self.bound(&text, *range);
-                self.call(term, &text);
-                return text;
+                let symbol = self.symbol(arena, *name, *range, 0);
+                self.names.insert(term, symbol.clone());
+                return symbol;
             }
             Node::App(name, range, arguments) => {
-                let function = format!("|{}|", arena.text(*name));
-                if self.functions.insert(*name) {
-                    self.scope().functions.push(*name);
-                    let domain = vec!["Int"; arguments.len()].join(" ");
-                    self.say(format_args!("(declare-fun {function} ({domain}) {sort})"));
-                }
-                let arguments: Vec<String> = arguments.iter().map(|&a| self.define(arena, a)).collect();
-                leaf = Some(*range);
+                let function = self.symbol(arena, *name, *range, arguments.len());
+                let arguments: Vec<String> = arguments.iter().map(|&a| self.text_of(arena, a)).collect();
                 format!("({function} {})", arguments.join(" "))
             }
             &Node::Add(a, b) => self.binary(arena, "+", a, b),
             &Node::Sub(a, b) => self.binary(arena, "-", a, b),
-            &Node::MulC(a, c) => format!("(* {c} {})", self.define(arena, a)),
-            &Node::DivC(a, c) => format!("(div {} {c})", self.define(arena, a)),
-            &Node::RemC(a, c) => format!("(mod {} {c})", self.define(arena, a)),
+            &Node::MulC(a, c) => format!("(* {c} {})", self.text_of(arena, a)),
+            &Node::DivC(a, c) => format!("(div {} {c})", self.text_of(arena, a)),
+            &Node::RemC(a, c) => format!("(mod {} {c})", self.text_of(arena, a)),
             &Node::Ite(c, a, b) => {
-                let (c, a, b) = (self.define(arena, c), self.define(arena, a), self.define(arena, b));
+                let (c, a, b) = (self.text_of(arena, c), self.text_of(arena, a), self.text_of(arena, b));
                 format!("(ite {c} {a} {b})")
             }
             &Node::Eq(a, b) => self.binary(arena, "=", a, b),
             &Node::Lt(a, b) => self.binary(arena, "<", a, b),
             &Node::And(a, b) => self.binary(arena, "and", a, b),
-            &Node::Not(a) => format!("(not {})", self.define(arena, a)),
+            &Node::Not(a) => format!("(not {})", self.text_of(arena, a)),
         };
-        let name = self.fresh("t");
-        self.say(format_args!("(define-fun {name} () {sort} {body})"));
-        if let Some(range) = leaf {
-            self.leaves.push(term);
-            self.bound(&name, range);
+        let is_leaf = matches!(arena.node(term), Node::App(..));
+        let is_once = self.uses.get(&term).is_none_or(|&uses| uses == 1);
+        if !is_leaf && is_once && body.len() <= LONGEST_INLINE {
+            return body;
         }
-        self.call(term, &name);
+        let name = self.fresh("t");
+        self.declare(format_args!("(define-fun {name} () {sort} {body})"));
+        self.names.insert(term, name.clone());
         name
     }
 
+    /// The symbol of a variable, or of a function with so many `arguments`; it is declared on first use.
+    fn symbol(&mut self, arena: &Arena, name: Name, range: Range, arguments: usize) -> String {
+        let is_bool = matches!(range, Range::Bool);
+        let (mark, sort) = if is_bool { ("?", "Bool") } else { ("", "Int") };
+        let symbol = format!("|{}{mark}|", arena.text(name));
+        if self.declared.insert((name, is_bool)) {
+            let domain = vec!["Int"; arguments].join(" ");
+            self.declare(format_args!("(declare-fun {symbol} ({domain}) {sort})"));
+        }
+        symbol
+    }
+
     fn binary(&mut self, arena: &Arena, operator: &str, a: Term, b: Term) -> String {
-        let (a, b) = (self.define(arena, a), self.define(arena, b));
+        let (a, b) = (self.text_of(arena, a), self.text_of(arena, b));
         format!("({operator} {a} {b})")
     }
 

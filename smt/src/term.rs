@@ -56,6 +56,22 @@ pub enum Node {
     And(Term, Term),
 }
 
+impl Node {
+    /// The terms that it is built of.
+    pub fn parts(&self) -> impl Iterator<Item = Term> {
+        let (fixed, listed): ([Option<Term>; 3], &[Term]) = match self {
+            Node::Const(_) | Node::Bool(_) | Node::Var(..) => ([None; 3], &[]),
+            Node::App(_, _, arguments) => ([None; 3], arguments),
+            &Node::MulC(a, _) | &Node::DivC(a, _) | &Node::RemC(a, _) | &Node::Not(a) => ([Some(a), None, None], &[]),
+            &Node::Add(a, b) | &Node::Sub(a, b) | &Node::Eq(a, b) | &Node::Lt(a, b) | &Node::And(a, b) => {
+                ([Some(a), Some(b), None], &[])
+            }
+            &Node::Ite(c, a, b) => ([Some(c), Some(a), Some(b)], &[]),
+        };
+        fixed.into_iter().flatten().chain(listed.iter().copied())
+    }
+}
+
 /// All terms of one prover thread.
 #[derive(Default)]
 pub struct Arena {
