@@ -21,9 +21,7 @@ pub struct Ledger {
     begun: [AtomicUsize; MAX_CPUS],
     /// For each CPU: its programs that have not ended, and one as long as it has lines of the boot list left.
     busy: [AtomicU32; MAX_CPUS],
-    /// Whether each CPU has come to its end: it was not busy, and had nothing to run.
-    rests: [AtomicBool; MAX_CPUS],
-    /// CPUs that have not.
+    /// CPUs that do not rest yet.
     busy_cpus: AtomicU32,
     /// The image number of each thread that runs a program, [`NO_PROGRAM`] for all others.
     images: &'static [AtomicU32],
@@ -35,6 +33,9 @@ pub struct Ledger {
 const NO_PROGRAM: u32 = u32::MAX;
 
 static LEDGER: Once<Ledger> = Once::new();
+
+/// Whether each CPU has come to its end: it was not busy, and had nothing to run.
+static RESTS: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// The ledger.
 ///
@@ -75,7 +76,6 @@ pub fn open(board: &'static Board, archive: Option<Archive<'static>>, cpus: u32)
         starts,
         begun: [const { AtomicUsize::new(0) }; MAX_CPUS],
         busy: [const { AtomicU32::new(1) }; MAX_CPUS],
-        rests: [const { AtomicBool::new(false) }; MAX_CPUS],
         busy_cpus: AtomicU32::new(cpus),
         images: board.keep_each(NUM_PROC as usize, "image numbers", |_| AtomicU32::new(NO_PROGRAM)),
         running: [const { AtomicU32::new(0) }; MAX_CPUS],
@@ -108,6 +108,7 @@ impl Ledger {
 
     /// As [`next_start`](Ledger::next_start), for a CPU that has not asked in vain yet.
     #[cold]
+    #[inline(never)]
     fn look_for_start(&self, cpu: u32) -> Option<Start<'static>> {
         let begun = &self.begun[cpu as usize];
         let before = begun.load(Ordering::Relaxed);
@@ -172,9 +173,10 @@ impl Ledger {
 
     /// CPU `cpu`, which runs this, has nothing to run. If it has nothing to do either, all its programs have ended and have given
     /// back what they had. The last CPU of which that is so switches the machine off.
+    #[inline(never)]
     pub fn rests(&self, cpu: u32) {
         if self.is_done(cpu)
-            && !self.rests[cpu as usize].swap(true, Ordering::Relaxed)
+            && !RESTS[cpu as usize].swap(true, Ordering::Relaxed)
             && self.busy_cpus.fetch_sub(1, Ordering::AcqRel) == 1
         {
             checkpoint::finish()
