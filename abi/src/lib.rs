@@ -20,6 +20,7 @@ mod memory_functions;
 pub mod arguments;
 pub mod boot;
 pub mod console;
+pub mod latency;
 pub mod page;
 pub mod refused;
 pub mod report;

@@ -17,6 +17,16 @@ pub struct Refused<'a> {
     pub error: Error,
 }
 
+/// What stands between the program's name and the reason.
+const NOT_STARTED: &str = " not started: ";
+
+impl Refused<'_> {
+    /// Whether a line of the console is one of these.
+    pub fn is_line(line: &str) -> bool {
+        line.starts_with("cairn: CPU ") && line.contains(NOT_STARTED)
+    }
+}
+
 impl fmt::Display for Refused<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let reason = match self.error {
@@ -26,7 +36,7 @@ impl fmt::Display for Refused<'_> {
             // Spawning gives none of these.
             _ => "no reason",
         };
-        write!(formatter, "cairn: CPU {}: {} not started: {reason}", self.cpu, self.name)
+        write!(formatter, "cairn: CPU {}: {}{NOT_STARTED}{reason}", self.cpu, self.name)
     }
 }
 
@@ -41,5 +51,7 @@ mod tests {
     fn the_line_reads_as_documented() {
         let line = Refused { cpu: 3, name: "hog", error: Error::Mem }.to_string();
         assert_eq!(line, "cairn: CPU 3: hog not started: no quota, child slot or thread number left");
+        assert!(Refused::is_line(&line));
+        assert!(!Refused::is_line("cairn: CPU 3: thread 40 (hog) killed") && !Refused::is_line("hog not started: no"));
     }
 }

@@ -57,6 +57,9 @@ pub enum Error {
         /// What the reader said.
         source: object::Error,
     },
+    /// The number of processes was given for a storm in which none need end (the user).
+    #[error("`--processes` is about processes that end: say `storm life --processes NUMBER`")]
+    OnlyOfLife,
     /// The programs cannot be built.
     #[error(transparent)]
     Programs(#[from] programs::build::Error),

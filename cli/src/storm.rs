@@ -1,14 +1,20 @@
 //! `cairn storm`: keeps every CPU of the booted kernel busy with programs that never end, and evaluates the invariant on
 //! it all the while.
 
+mod lives;
+
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::image::Kind;
 use crate::job::{Boot, Job, Ran};
 use crate::run::seconds;
 use crate::watch::{Until, Watch};
+use abi::CHILDREN;
+use abi::refused::Refused;
 use abi::report::{End, Ended};
 use clap::ValueEnum;
+use lives::Lives;
+use sim::live::Pages;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -16,9 +22,9 @@ use std::time::Duration;
 /// Keep the booted kernel busy, and evaluate the invariant on it all the while
 ///
 /// `storm` is 8 processes a CPU that fault, yield, are refused and send messages around a ring of all CPUs, and check what
-/// they compute; `fuzz` is as many that make random system calls; `life` starts children without end on each CPU, which end, are
-/// stopped, or are killed, and asks whether everything has come back. The exit status is 0 if the kernel went on, the invariant
-/// held at each checkpoint, and no process saw anything wrong.
+/// they compute; `fuzz` is as many that make random system calls, and kill and wait for each other; `life` starts children without
+/// end on each CPU, which end, are stopped, or are killed, and asks whether everything has come back. The exit status is 0 if
+/// the kernel went on, the invariant held at each checkpoint, no process saw anything wrong, and none ended that should go on.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// What to run
@@ -30,6 +36,9 @@ pub struct Arguments {
     /// Until so many system calls were made, however long it takes
     #[arg(long, value_name = "NUMBER", conflicts_with = "seconds")]
     calls: Option<u64>,
+    /// Of `life`: until so many children have ended; then all pages must be free as before
+    #[arg(long, value_name = "NUMBER", conflicts_with_all = ["seconds", "calls"], value_parser = clap::value_parser!(u32).range(1..))]
+    processes: Option<u32>,
     /// Time between two checkpoints
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     every: Duration,
@@ -65,9 +74,8 @@ impl What {
     /// What a process says that has seen something wrong. Those that `fuzz` starts have every reason to complain.
     fn complaint(self) -> &'static str {
         match self {
-            What::Storm => ": FAILED: ",
+            What::Storm | What::Life => ": FAILED: ",
             What::Fuzz => "fuzz: FAILED: ",
-            What::Life => "reuse on CPU",
         }
     }
 }
@@ -81,6 +89,8 @@ pub struct Storm {
     pub cpus: u32,
     /// See [`Arguments::seed`].
     pub seed: u32,
+    /// See [`Arguments::processes`].
+    pub processes: Option<u32>,
     /// See [`Watch`].
     pub watch: Watch,
     /// Which checks the kernel contains.
@@ -97,6 +107,8 @@ const SEEDS: u32 = 8192;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// So long a call may take, on average over all CPUs.
 const CALL_LIMIT: Duration = Duration::from_millis(1);
+/// So long a process may take, on average over all CPUs.
+const PROCESS_LIMIT: Duration = Duration::from_millis(100);
 
 impl Storm {
     /// The programs that main threads start.
@@ -106,7 +118,12 @@ impl Storm {
             let _ = match self.what {
                 What::Storm => writeln!(list, "{cpu} storm {QUOTA} launch {} endless", self.cpus),
                 What::Fuzz => writeln!(list, "{cpu} fuzz {QUOTA} root {} endless", self.seed + cpu),
-                What::Life => writeln!(list, "{cpu} reuse {QUOTA} endless"),
+                What::Life => match self.processes {
+                    Some(processes) => {
+                        writeln!(list, "{cpu} reuse {QUOTA} processes {}", processes.div_ceil(self.cpus))
+                    }
+                    None => writeln!(list, "{cpu} reuse {QUOTA} endless"),
+                },
             };
         }
         list
@@ -118,7 +135,7 @@ impl Storm {
         let time = match self.watch.until {
             Some(Until::Time(time)) => time,
             Some(Until::Calls(calls)) => CALL_LIMIT.saturating_mul(u32::try_from(calls).unwrap_or(u32::MAX)),
-            None => Duration::ZERO,
+            None => PROCESS_LIMIT.saturating_mul(self.processes.unwrap_or_default()),
         };
         let (kind, show, watch) = (self.kind, self.show, Some(self.watch));
         let ran = job.booted(&Boot { kind, timeout: Some(time + PATIENCE), show, watch, ..Boot::QUIET })?;
@@ -130,12 +147,13 @@ impl Storm {
     fn problems(&self, ran: &Ran) -> Vec<String> {
         let mut problems: Vec<String> = ran.failure.iter().map(|failure| ran.explain(failure)).collect();
         for line in ran.console.lines() {
-            let ended = Ended::parse(line).filter(|ended| self.what == What::Storm && ended.name == "storm");
-            // Launchers end when they are done.
-            if line.contains(self.what.complaint()) || ended.is_some_and(|ended| ended.end != End::Exited { status: 0 })
-            {
+            let should_go_on = Ended::parse(line).is_some_and(|ended| self.should_go_on(&ended));
+            if line.contains(self.what.complaint()) || Refused::is_line(line) || should_go_on {
                 problems.push(line.to_owned());
             }
+        }
+        if self.what == What::Fuzz {
+            problems.extend(Lives::of(&ran.console).lacks().iter().map(|what| format!("there were no {what}")));
         }
         match &ran.watched {
             None => problems.push("nobody watched the machine".to_owned()),
@@ -144,10 +162,34 @@ impl Storm {
                 if watched.checkpoints == 0 && problems.is_empty() {
                     problems.push("there was no checkpoint".to_owned());
                 }
+                let Pages { mapped, tables, lost, strays, .. } = watched.pages;
+                if self.processes.is_some() && mapped + tables + lost + strays > 0 {
+                    problems.push(format!("not all pages have come back: {}", watched.pages));
+                }
             }
+        }
+        let done = ran.console.lines().filter(|line| line.ends_with(" processes, 0 pages missing")).count();
+        if self.processes.is_some() && done < self.cpus as usize {
+            problems.push(format!("on {done} of {} CPUs all quota has come back", self.cpus));
         }
         problems
     }
+
+    /// Whether this process has ended, or so, though it should go on.
+    fn should_go_on(&self, ended: &Ended) -> bool {
+        let is_good = ended.end == End::Exited { status: 0 };
+        match self.what {
+            // Launchers end when they are done.
+            What::Storm => ended.name == "storm" && !(is_first(ended.thread) && is_good),
+            What::Fuzz => is_first(ended.thread),
+            What::Life => is_first(ended.thread) && !(self.processes.is_some() && is_good),
+        }
+    }
+}
+
+/// Whether a main thread has started this thread: the children of thread n are those from 8n + 1 on.
+fn is_first(thread: u32) -> bool {
+    (1..=kernel::layout::MAX_CPUS as u32).contains(&(thread.saturating_sub(1) / CHILDREN))
 }
 
 /// Most problems that are shown.
@@ -155,21 +197,32 @@ const SHOWN: usize = 20;
 
 /// Keeps the kernel busy, and prints what was seen.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
-    let Arguments { what, seconds, calls, every, cpus, seed, checked, show } = *arguments;
+    let Arguments { what, seconds, calls, processes, every, cpus, seed, checked, show } = *arguments;
     if !Emulator::Qemu.is_there() {
         return Err(Error::NotInstalled(Emulator::Qemu));
     }
+    if processes.is_some() && what != What::Life {
+        return Err(Error::OnlyOfLife);
+    }
     let kind = if checked { Kind::Checked } else { Kind::Fast };
-    let until = Some(calls.map_or(Until::Time(seconds), Until::Calls));
+    // The last process of all switches the machine off.
+    let until = processes.is_none().then_some(calls.map_or(Until::Time(seconds), Until::Calls));
     if what == What::Fuzz {
         eprintln!("the seed is {seed}");
     }
-    let (ran, problems) = Storm { what, cpus, seed, watch: Watch { every, until }, kind, show }.run()?;
+    let (ran, problems) = Storm { what, cpus, seed, processes, watch: Watch { every, until }, kind, show }.run()?;
     if let Some(watched) = &ran.watched {
         println!("{watched}");
     }
+    if what == What::Fuzz {
+        println!("{}", Lives::of(&ran.console));
+    }
     if problems.is_empty() {
-        println!("all was well for {:.1} s; {} processes have ended", ran.time.as_secs_f64(), ran.ended());
+        let (seconds, ended) = (ran.time.as_secs_f64(), ran.ended());
+        println!(
+            "all was well for {seconds:.1} s; {ended} processes have ended, {:.0} a second",
+            ended as f64 / seconds
+        );
         return Ok(ExitCode::SUCCESS);
     }
     println!("error: not as it should be, after {:.1} s:", ran.time.as_secs_f64());
@@ -188,20 +241,30 @@ mod tests {
     use crate::watch::Watched;
     use kernel::exit::Reason;
 
-    const WATCH: Watch = Watch { every: Duration::from_secs(1), until: None };
+    const STORM: Storm = Storm {
+        what: What::Storm,
+        cpus: 2,
+        seed: 3,
+        processes: None,
+        watch: Watch { every: Duration::from_secs(1), until: None },
+        kind: Kind::Fast,
+        show: false,
+    };
 
     fn problems(what: What, console: &str, failure: Option<Failure>, watched: Option<Watched>) -> Vec<String> {
-        let storm = Storm { what, cpus: 2, seed: 3, watch: WATCH, kind: Kind::Fast, show: false };
+        let storm = Storm { what, ..STORM };
         storm.problems(&Ran { failure, console: console.to_owned(), time: Duration::ZERO, watched, replayed: None })
     }
 
     #[test]
     fn arguments_say_who_does_what() {
-        let storm = Storm { what: What::Storm, cpus: 2, seed: 3, watch: WATCH, kind: Kind::Fast, show: false };
+        let storm = STORM;
         assert_eq!(storm.boot_list(), "0 storm 16384 launch 2 endless\n1 storm 16384 launch 2 endless\n");
         let fuzz = Storm { what: What::Fuzz, ..storm };
         assert_eq!(fuzz.boot_list(), "0 fuzz 16384 root 3 endless\n1 fuzz 16384 root 4 endless\n");
         assert_eq!(Storm { what: What::Life, ..storm }.boot_list(), "0 reuse 16384 endless\n1 reuse 16384 endless\n");
+        let ending = Storm { what: What::Life, processes: Some(9), ..storm };
+        assert_eq!(ending.boot_list(), "0 reuse 16384 processes 5\n1 reuse 16384 processes 5\n");
     }
 
     #[test]
@@ -212,14 +275,40 @@ mod tests {
         assert_eq!(storm("storm 1.2: FAILED: oh\n").len(), 1);
         let stopped = "cairn: CPU 0: thread 9 (storm) stopped: divide error at 0x1 (rip 0x1)\n";
         assert_eq!(storm(stopped).len(), 1);
+        // One that should go on.
+        assert_eq!(storm("cairn: CPU 0: thread 73 (storm) exited with status 0\n").len(), 1);
+        assert_eq!(storm("cairn: CPU 0: storm not started: no such program\n").len(), 1);
         // What programs come to that nobody has asked for is none of the fuzzer's business.
-        assert_eq!(problems(What::Fuzz, stopped, None, watched()), [""; 0]);
-        assert_eq!(problems(What::Fuzz, "hog 3: FAILED: oh\n", None, watched()), [""; 0]);
-        assert_eq!(problems(What::Fuzz, "rubbish fuzz: FAILED: oh\n", None, watched()).len(), 1);
-        assert_eq!(problems(What::Fuzz, "", None, None).len(), 1);
-        assert_eq!(problems(What::Fuzz, "", None, Some(Watched::default())).len(), 1);
+        let lives =
+            "fuzz on CPU 1: 1 kills, 1 waits, 1 refusals\ncairn: CPU 0: thread 73 (fuzz) exited with status 1\n";
+        let fuzz = |line: &str| problems(What::Fuzz, &format!("{lives}{line}"), None, watched());
+        assert_eq!(fuzz("cairn: CPU 0: thread 73 (fuzz) stopped: divide error at 0x1 (rip 0x1)\n"), [""; 0]);
+        assert_eq!(fuzz("hog 3: FAILED: oh\n"), [""; 0]);
+        assert_eq!(fuzz("rubbish fuzz: FAILED: oh\n").len(), 1);
+        // A root goes on.
+        assert_eq!(fuzz("cairn: CPU 0: thread 9 (fuzz) stopped: out of quota at 0x1 (rip 0x1)\n").len(), 1);
+        assert_eq!(problems(What::Fuzz, "", None, watched()).len(), 4);
+        // Of the processes that end, only those count that main threads have started.
+        let life = |line: &str| problems(What::Life, line, None, watched());
+        assert_eq!(life("cairn: CPU 1: thread 81 (reuse) stopped: bad address at 0x8 (rip 0x1)\n"), [""; 0]);
+        assert_eq!(life("cairn: CPU 1: thread 17 (reuse) stopped: bad address at 0x8 (rip 0x1)\n").len(), 1);
+        assert_eq!(life("cairn: CPU 1: thread 17 (reuse) exited with status 0\n").len(), 1);
+        assert_eq!(life("reuse on CPU 0: FAILED: oh\n").len(), 1);
+        assert_eq!(problems(What::Life, "", None, None).len(), 1);
+        assert_eq!(problems(What::Life, "", None, Some(Watched::default())).len(), 1);
         let violated = Watched { checkpoints: 1, violations: vec!["D18".to_owned()], ..Watched::default() };
         assert_eq!(problems(What::Storm, "", None, Some(violated)), ["D18"]);
+        let ending = |console: &str, pages| {
+            let watched = Some(Watched { checkpoints: 1, pages, ..Watched::default() });
+            let storm = Storm { what: What::Life, processes: Some(9), ..STORM };
+            let console = console.to_owned();
+            storm.problems(&Ran { failure: None, console, time: Duration::ZERO, watched, replayed: None })
+        };
+        let said = "reuse on CPU 0: 5 processes, 0 pages missing\ncairn: CPU 0: thread 9 (reuse) exited with status 0\n\
+                    reuse on CPU 1: 5 processes, 0 pages missing\ncairn: CPU 1: thread 17 (reuse) exited with status 0\n";
+        assert_eq!(ending(said, Pages { free: 7, kernel: 1, ..Pages::default() }), [""; 0]);
+        assert_eq!(ending(said, Pages { mapped: 1, ..Pages::default() }).len(), 1);
+        assert_eq!(ending("reuse on CPU 0: 5 processes, 0 pages missing\n", Pages::default()).len(), 1);
         let panic = Failure::Emulated(Outcome::Ended(Reason::Panic));
         assert_eq!(problems(What::Storm, "", Some(panic), watched()).len(), 1);
     }

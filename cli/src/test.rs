@@ -163,7 +163,8 @@ fn storm() -> Result<Counts, Error> {
     let try_one = |what| {
         let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
         let cpus = kernel::layout::MAX_CPUS as u32;
-        let (ran, problems) = Storm { what, cpus, seed: 1, watch, kind: Kind::Checked, show: false }.run()?;
+        let (ran, problems) =
+            Storm { what, cpus, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
         match (problems.first(), ran.watched) {
             (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} problems more", problems.len() - 1),
             (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),

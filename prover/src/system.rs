@@ -86,7 +86,5 @@ impl<G: Geometry> System for Sym<G> {
 
     fn report(_: &Cpu<'_, Self>, _: Event<Self>) {}
 
-    fn take_interrupts(_: SymWord) {}
-
     fn idle(_: SymWord) {}
 }

@@ -232,7 +232,6 @@ impl System for Sim {
         }
     }
     // Between any two steps others may run, and devices are looked at.
-    fn take_interrupts(_: u32) {}
 
     // An idle CPU runs its main thread again and again, and is given the baton less often.
     fn idle(_: u32) {

@@ -21,6 +21,7 @@ use layer::thread::{Resume, get_cpu_id, get_curid};
 use layer::trap::trap_get;
 
 pub use crate::message::wake_step;
+pub use crate::process::STEPS_AT_ONCE;
 pub use crate::spawn::load_step;
 
 /// A CPU begins: its state is set up, then its main thread runs.

@@ -56,7 +56,8 @@ mod progress {
     pub const TOLD: u32 = 1;
 }
 
-/// Steps of an end that one kernel entry makes; then interrupts and the other threads have their turn.
+/// Steps of an end that a thread makes in one go; then the other threads have their turn. And steps of any kind that a CPU makes in
+/// the kernel before it lets interrupts in.
 pub const STEPS_AT_ONCE: u32 = 64;
 
 /// The condition variable on which this CPU's threads sleep that wait for a child.
@@ -211,7 +212,6 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let left = argument(cpu, progress::STEPS)?.at_most(STEPS_AT_ONCE.into());
     if left == 0 {
         uctx_set(cpu, cur, progress::STEPS.into(), STEPS_AT_ONCE.into())?;
-        M::take_interrupts(get_cpu_id(cpu)?);
         return leave(cpu, Stage::Exited);
     }
     uctx_set(cpu, cur, progress::STEPS.into(), left - 1)?;

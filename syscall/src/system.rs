@@ -46,9 +46,6 @@ pub trait System: Machine {
     /// the lines of [`abi::report`] and powers off when no program is left.
     fn report(cpu: &Cpu<'_, Self>, event: Event<Self>);
 
-    /// CPU `cpu` works on in the kernel, and has done so for long: interrupts that wait for it come now.
-    fn take_interrupts(cpu: Self::Word);
-
     /// CPU `cpu` has nothing to run but its main thread, and that has nothing to start.
     fn idle(cpu: Self::Word);
 }

@@ -197,6 +197,7 @@ mod tests {
         let report = Report {
             rows: vec![row("null_syscall", 77), row("palloc_full", 4_321)],
             machine: "QEMU".to_owned(),
+            longest: Vec::new(),
             differ: vec![],
             overhead: 7,
             image_bytes: 1 << 18,

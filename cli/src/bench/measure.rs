@@ -22,13 +22,15 @@ pub enum Boot {
     With500,
     /// A program whose children end.
     Life,
+    /// A program that makes the kernel work long, in the company of many that sleep.
+    Latency,
     /// No program: the kernel's own measurement of `palloc`.
     Palloc,
 }
 
 impl Boot {
     /// Every one.
-    pub const ALL: [Boot; 5] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Palloc];
+    pub const ALL: [Boot; 6] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Latency, Boot::Palloc];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -37,6 +39,7 @@ impl Boot {
             Boot::With64 => "with 64 threads",
             Boot::With500 => "with 500 threads",
             Boot::Life => "of processes that end",
+            Boot::Latency => "of long entries",
             Boot::Palloc => "of palloc",
         }
     }
@@ -45,6 +48,7 @@ impl Boot {
     fn image(self) -> &'static str {
         match self {
             Boot::Palloc => "bench-palloc",
+            Boot::Latency => "bench-latency",
             _ => PROGRAMS_IMAGE,
         }
     }
@@ -60,10 +64,23 @@ impl Boot {
             // 7 * (1 + 8) and 54 * 8 whose parents' numbers admit children, and 2 = 497 threads.
             Boot::With500 => (vec![9 * (NODE + 8); 7], QUOTA + 2),
             Boot::Life => return Some(format!("0 bench-life {QUOTA}\n")),
+            Boot::Latency => {
+                let sleepers = format!("0 bench-latency {SLEEPERS} sleepers\n").repeat(7);
+                return Some(format!("0 bench-latency {}\n{sleepers}", 8 * QUOTA));
+            }
             Boot::Palloc => return None,
         };
         let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
         Some(format!("{trees}0 bench {bench}\n"))
+    }
+
+    /// Least number of measurements of an operation.
+    pub fn least(self) -> usize {
+        match self {
+            // Each is the longest of very many.
+            Boot::Latency => 3,
+            _ => 100,
+        }
     }
 
     /// How many programs must end.
@@ -75,6 +92,9 @@ impl Boot {
             Boot::With500 => 500 - 1,
             // Itself, and one child; then 200 times each a child that ends, two that are killed, and one with its 8 children.
             Boot::Life => 2 + 200 * (1 + 2 + 9),
+            // Itself, 3 times each the large image, three with many pages, and 8 with 8 children; then those that sleep: of the 56
+            // children of the first 7, 46 have numbers that admit children.
+            Boot::Latency => 1 + 3 * (1 + 3 + 72) + 7 + 56 + 46 * 8,
             Boot::Palloc => 0,
         }
     }
@@ -84,12 +104,16 @@ impl Boot {
 const PROGRAMS_IMAGE: &str = "bench";
 /// Pages for an instance of `bench-tree` with idle children, a multiple of 16; their number is added.
 const NODE: u32 = 112;
+/// Pages for an instance of `bench-latency` whose children, and theirs, sleep.
+const SLEEPERS: u32 = 2_600;
 /// Pages for `bench`, a multiple of 16.
 const QUOTA: u32 = 1024;
 /// When to give up a boot.
 const LIMIT: Duration = Duration::from_secs(300);
 /// What a line with a measurement begins with.
 const MARK: &str = "bench: ";
+/// What a line begins with that says during what an interrupt waited longest.
+const LONGEST: &str = "longest: ";
 /// What the readings cost, which is taken off all others.
 const OVERHEAD: &str = "overhead";
 /// When the first program began.
@@ -104,6 +128,8 @@ pub struct Measured {
     pub samples: BTreeMap<Boot, Samples>,
     /// What the readings of the counter cost, in instructions.
     pub overhead: u64,
+    /// During what interrupts waited longest, as the programs say it.
+    pub longest: Vec<String>,
     /// Instructions from power-on to the first program's first reading.
     pub boot: u64,
 }
@@ -120,7 +146,7 @@ impl Bench {
     /// Builds everything.
     pub fn build(emulator: Emulator) -> Result<Bench, Error> {
         let bench = Bench { emulator, programs: programs::build::build_bench()? };
-        for image in [PROGRAMS_IMAGE, Boot::Palloc.image()] {
+        for image in [PROGRAMS_IMAGE, Boot::Latency.image(), Boot::Palloc.image()] {
             image::build(Images::One(image), Kind::Fast)?;
         }
         for boot in Boot::ALL {
@@ -135,17 +161,23 @@ impl Bench {
     /// Boots every machine.
     pub fn run(&self) -> Result<Measured, Error> {
         let mut samples = BTreeMap::new();
-        let (mut overhead, mut began) = (0, 0);
+        let (mut overhead, mut began, mut longest) = (0, 0, Vec::new());
         for boot in Boot::ALL {
             let ended = self.boot(boot, true)?;
             let wrong = |problem: String| Error::Bench { boot: boot.name(), problem };
             let mut read = read(&ended.console).map_err(wrong)?;
+            longest.extend(ended.console.lines().filter_map(|line| line.strip_prefix(LONGEST)).map(str::to_owned));
             let programs = ended.console.lines().filter(|line| ProgramEnded::parse(line).is_some()).count();
             if programs != boot.programs() {
                 return Err(wrong(format!("{programs} programs ended, instead of {}", boot.programs())));
             }
             if boot == Boot::Alone {
                 began = read.remove(BOOT).and_then(|boot| boot.first().copied()).unwrap_or_default();
+            }
+            // There, the image has read the counter.
+            if boot == Boot::Latency {
+                samples.insert(boot, read);
+                continue;
             }
             let own = read.remove(OVERHEAD).and_then(|costs| constant(&costs));
             let own = own.ok_or_else(|| wrong("what the readings cost is not constant".to_owned()))?;
@@ -155,7 +187,7 @@ impl Bench {
             read.values_mut().flatten().for_each(|ticks| *ticks = ticks.saturating_sub(own));
             samples.insert(boot, read);
         }
-        Ok(Measured { samples, overhead, boot: began })
+        Ok(Measured { samples, overhead, longest, boot: began })
     }
 
     /// Seconds from the start of the emulator until a program's first words are here; it does not count instructions

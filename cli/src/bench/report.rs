@@ -32,6 +32,8 @@ pub struct Report {
     pub rows: Vec<Row>,
     /// Where.
     pub machine: String,
+    /// During what interrupts waited longest, line by line.
+    pub longest: Vec<String>,
     /// Operations of which two runs did not give the same figures.
     pub differ: Vec<&'static str>,
     /// What a pair of readings costs; it has been taken off.
@@ -43,9 +45,6 @@ pub struct Report {
     /// Seconds from the emulator's start until a program's first words were here; on QEMU without counting.
     pub boot_seconds: Option<f64>,
 }
-
-/// Least number of measurements of an operation.
-const LEAST: usize = 100;
 
 impl Row {
     /// The figures of an operation, from its measurements.
@@ -74,6 +73,7 @@ impl Report {
         let mut report = Report {
             rows: Vec::new(),
             machine: bench.emulator.to_string(),
+            longest: first.longest.clone(),
             differ: Vec::new(),
             overhead: first.overhead,
             image_bytes: bench.image_bytes()?,
@@ -84,7 +84,7 @@ impl Report {
             let samples = |measured: &'_ Measured| measured.samples[&operation.boot].get(operation.samples).cloned();
             let samples = [first, second].map(|measured| samples(measured).unwrap_or_default());
             let wrong = |problem| Error::Bench { boot: operation.boot.name(), problem };
-            if samples[0].len() < LEAST {
+            if samples[0].len() < operation.boot.least() {
                 return Err(wrong(format!("{} was measured {} times", operation.name, samples[0].len())));
             }
             report.rows.extend(Row::new(operation, &samples[0]));
@@ -161,6 +161,8 @@ impl fmt::Display for Report {
             table.column_mut(column).expect("there are eight").set_cell_alignment(comfy_table::CellAlignment::Right);
         }
         writeln!(formatter, "{}\n", table.trim_fmt())?;
+        writeln!(formatter, "the longest waits of interrupts, with the entry that made them wait:")?;
+        self.longest.iter().try_for_each(|line| writeln!(formatter, "  {line}"))?;
         write!(formatter, "{}", self.notes().join("\n"))
     }
 }

@@ -1,6 +1,7 @@
 //! The table of what is measured.
 
 use super::measure::Boot;
+use syscall::entry::STEPS_AT_ONCE;
 
 /// An operation that is measured.
 pub struct Operation {
@@ -47,6 +48,13 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
 /// An operation without a limit and without neighbours, which its programs call so as well.
 const fn figure(name: &'static str, says: &'static str, boot: Boot) -> Operation {
     Operation { name, says, boot, samples: name, target: None, neighbours: &[] }
+}
+
+/// The longest that an interrupt waits while a program makes the kernel do something of which a step takes `step` instructions:
+/// after [`STEPS_AT_ONCE`] steps the kernel lets interrupts in.
+const fn latency(name: &'static str, step: u64, says: &'static str) -> Operation {
+    let most = STEPS_AT_ONCE as u64 * step;
+    Operation { target: target(most, most), ..figure(name, says, Boot::Latency) }
 }
 
 /// The kernel of a course, of the CertiKOS family, in 32-bit C.
@@ -181,6 +189,17 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     figure("kill_100", "the same of a child with 100 pages more", Boot::Life),
     figure("kill_9", "the same of a child with 8 children, all asleep", Boot::Life),
+    latency("latency_puts", 500, "the longest that an interrupt waits: a page is written to the console, in one step"),
+    latency("latency_spawn", 1_200, "the same: an image of 490 pages is loaded, a page a step"),
+    latency(
+        "latency_exit",
+        2_000,
+        "the same: a program exits that has 1,100 pages and 104 page tables, one of them a step",
+    ),
+    latency("latency_fault", 2_000, "the same: it is stopped by a fault, and its functions are looked up"),
+    latency("latency_kill", 2_000, "the same: it is killed while it sleeps"),
+    latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
+    latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
     figure(
         "palloc_empty",
         "the primitive palloc by itself, in the kernel: with one page taken, and 199 more",

@@ -98,12 +98,9 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         }
         // The directories of a thread lie in a row.
         let first = self.entry([thread, WINDOW.start]);
-        let nothing = wanted(Pde::UnPresent);
-        Some((from..to).find(|&index| {
-            // SAFETY: as in `load`.
-            let bits = unsafe { first.wrapping_add((index - WINDOW.start) as usize).read() };
-            if bits == 0 { nothing } else { wanted(page_entry::from_directory(bits)) }
-        }))
+        // SAFETY: as in `load`.
+        let read = |index| unsafe { first.wrapping_add((index - WINDOW.start) as usize).read() };
+        Some(page_entry::first_of(from..to, read, |bits| wanted(page_entry::from_directory(bits))))
     }
 
     // Of the other CPUs' threads, what they are is none of this map's business.

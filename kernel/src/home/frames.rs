@@ -88,13 +88,10 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
     #[inline(always)]
     fn search_row(&self, frame: u32, from: u32, to: u32, wanted: fn(Pte<D>) -> bool) -> Option<Option<u32>> {
         assert!(to <= X64::ENTRIES, "a page table has no entry {to}");
-        let nothing = wanted(Pte::UnPresent);
         let table = self.0.at::<u64>(frame);
-        Some((from..to).find(|&index| {
-            // SAFETY: as in `load`.
-            let bits = unsafe { table.wrapping_add(index as usize).read() };
-            if bits == 0 { nothing } else { wanted(page_entry::from_page(bits)) }
-        }))
+        // SAFETY: as in `load`.
+        let read = |index: u32| unsafe { table.wrapping_add(index as usize).read() };
+        Some(page_entry::first_of(from..to, read, |bits| wanted(page_entry::from_page(bits))))
     }
 
     #[inline(always)]

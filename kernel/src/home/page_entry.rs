@@ -4,6 +4,7 @@
 //! ignores what the processor sets by itself (accessed, dirty). The bit that forbids fetches follows from the code.
 use crate::layout::PAGE_SIZE;
 use crate::user_space::entry::{ADDRESS, GLOBAL, NO_EXECUTE, PRESENT, TABLE, USER, WRITABLE};
+use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use domain::Domain;
 use layer::constants::perm;
@@ -53,6 +54,31 @@ fn global_bits(code: u32) -> u64 {
         perm::PTKG => BITS[perm::PTK as usize].load(Ordering::Relaxed) | GLOBAL,
         _ => 0,
     }
+}
+
+/// Entries that [`first_of`] looks at together.
+const BLOCK: u32 = 16;
+
+/// The first entry of `range` that `wanted` accepts, by what `read` finds there. Most entries are 0: where that is none to be
+/// found, a block of them is passed over with one comparison.
+#[inline(always)]
+pub fn first_of(range: Range<u32>, read: impl Fn(u32) -> u64, wanted: impl Fn(u64) -> bool) -> Option<u32> {
+    let is_found = |&index: &u32| wanted(read(index));
+    // Often it is the first.
+    let first = range.clone().next().filter(is_found);
+    if first.is_some() || wanted(0) {
+        return first.or_else(|| range.clone().find(is_found));
+    }
+    let mut index = range.start;
+    while range.end.saturating_sub(index) >= BLOCK {
+        if (0..BLOCK).fold(0, |all, at| all | read(index + at)) != 0
+            && let Some(found) = (index..index + BLOCK).find(is_found)
+        {
+            return Some(found);
+        }
+        index += BLOCK;
+    }
+    (index..range.end).find(is_found)
 }
 
 /// The frame that an entry points to.
@@ -119,6 +145,19 @@ mod tests {
             let bits = directory::<Host>(Pde::Table { frame: number }).expect("it has bits");
             let Pde::Table { frame } = from_directory::<Host>(bits | used) else { panic!("it is present") };
             prop_assert_eq!(frame, number);
+        }
+
+        #[test]
+        fn the_first_of_a_row_is_found_where_a_plain_search_finds_it(
+            entries in proptest::collection::vec(prop_oneof![9 => Just(0), 1 => 0u64..4], 0..100),
+            from in 0..110u32,
+            to in 0..100u32,
+            least in 0..4u64,
+            most in 0..4u64,
+        ) {
+            let range = from..to.min(entries.len() as u32);
+            let (read, wanted) = (|index: u32| entries[index as usize], |bits| bits >= least && bits <= most);
+            prop_assert_eq!(first_of(range.clone(), read, wanted), range.clone().find(|&index| wanted(read(index))));
         }
     }
 

@@ -168,6 +168,7 @@ pub fn wait_for_interrupt() {
     // SAFETY: the stub returns with interrupts off, as they were; what runs meanwhile, `in_halt`, is called with a caller's
     // registers saved, since this is a call, and on a stack of its own.
     unsafe { stub() }
+    (image().let_in)();
 }
 
 /// Lets in the interrupts that wait: [`interrupt::accept`] deals with each.
@@ -178,6 +179,7 @@ pub fn take_interrupts() {
     }
     // SAFETY: as in `wait_for_interrupt`.
     unsafe { stub() }
+    (image().let_in)();
 }
 
 /// An interrupt has ended a halt, or was let in.

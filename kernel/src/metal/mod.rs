@@ -6,6 +6,7 @@
 //! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.
 //! 3. `system_call` after a `syscall`, `entry` on every other entry from ring 3, on the CPU's kernel stack, which has
 //!    been reset. `entry` never returns either, and `system_call` need not: they end in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
+//! 4. `let_in`, wherever the kernel has let interrupts in on its way, and keeps them out again.
 
 pub mod apic;
 pub mod attention;
@@ -46,6 +47,8 @@ pub struct Image {
     pub system_call: extern "C" fn(&mut Cpu, u32),
     /// What follows any other entry from ring 3.
     pub entry: fn(&mut Cpu, Entry) -> !,
+    /// What follows where a CPU has let interrupts in while it was in the kernel, and keeps them out again.
+    pub let_in: fn(),
     /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, wherever they
     /// were: it may take no lock.
     pub describe: fn(usize, &mut dyn Write) -> fmt::Result,
@@ -58,6 +61,7 @@ impl Image {
         start: |_| registers::halt(),
         system_call: enter_as_any,
         entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
+        let_in: || {},
         describe: |_, _| Ok(()),
     };
 }

@@ -1,5 +1,6 @@
 //! Random system calls with random and boundary arguments, from several processes at once. What it asks for makes no sense;
-//! the kernel has to refuse it or to obey, and to go on.
+//! the kernel has to refuse it or to obey, and to go on. They kill and wait for whom they may and whom they may not, helpers exit
+//! whenever it comes over them, and a root starts others for those that have ended.
 //!
 //! Arguments: `root SEED` for one that a main thread has started, and that starts helpers; `helper SEED` for these. With `endless`
 //! behind them it goes on for ever, without any it ends at once.
@@ -8,8 +9,11 @@
 
 extern crate alloc;
 
+mod family;
+
 use abi::{ADR_HIGH, ADR_LOW, CHANNELS, CHILDREN, Call, Error, MESSAGE_WORDS, PAGE_SIZE};
 use alloc::string::ToString;
+use family::Family;
 use user::random::Random;
 use user::sys::{self, Registers, syscall};
 use user::{args, image, memory, println, program};
@@ -25,10 +29,18 @@ const ENDLESS: &str = "endless";
 const QUOTA: u32 = 128;
 const MORE: u32 = 256;
 
+/// Helpers of a root.
+const HELPERS: usize = CHILDREN as usize - 1;
+/// Of so many exits that come over a helper, it makes one.
+const EXITS: u32 = 16;
+/// How many children a root kills and waits for before it says how many they were.
+const TOLD: u32 = 4;
+
 /// Calls of one that does not go on for ever.
 const CALLS: u32 = 2000;
-/// Pages that one leaves alone, for its stack.
+/// Pages that a helper leaves alone, for its stack, and that a root does, for its helpers.
 const RESERVE: u32 = 4;
+const ROOT_RESERVE: u32 = CHILDREN * (QUOTA + MORE);
 
 /// Status: an answer was not one that there can be; the console says which.
 const FAILED: u32 = 1;
@@ -74,19 +86,14 @@ fn main() -> Result<u32, Error> {
     let mut args = args();
     let (role, seed) = (args.next(), args.next().and_then(|seed| seed.parse().ok()));
     let endless = args.next() == Some(ENDLESS);
-    match (role, seed) {
-        (Some("root"), Some(seed)) => {
+    let Some(seed) = seed else { return Ok(0) };
+    let (random, family, left) = (Random::new(seed), Family::new(sys::who_am_i()?), sys::get_quota()?);
+    match role {
+        Some("root") => {
             println!("fuzz: seed {seed}");
-            let mut random = Random::new(seed);
-            for _ in 1..CHILDREN {
-                let arguments = ["helper", &random.below(u32::MAX).to_string(), ENDLESS];
-                args::spawn(SELF, QUOTA + random.below(MORE), &arguments[..if endless { 3 } else { 2 }])?;
-            }
-            Ok(Fuzzer { random, waits: false, left: sys::get_quota()? }.run(endless))
+            Ok(Fuzzer { random, waits: false, left, family, told: 0 }.run(endless))
         }
-        (Some("helper"), Some(seed)) => {
-            Ok(Fuzzer { random: Random::new(seed), waits: true, left: sys::get_quota()? }.run(endless))
-        }
+        Some("helper") => Ok(Fuzzer { random, waits: true, left, family, told: 0 }.run(endless)),
         _ => Ok(0),
     }
 }
@@ -99,12 +106,18 @@ struct Fuzzer {
     waits: bool,
     /// Pages that were left when it last asked.
     left: u32,
+    family: Family,
+    /// How often it had killed and waited when it last said so.
+    told: u32,
 }
 
 impl Fuzzer {
     fn run(mut self, endless: bool) -> u32 {
         let mut calls = 0;
         while endless || calls < CALLS {
+            if !self.waits && calls % 64 == 0 {
+                self.start_helpers(endless);
+            }
             calls += 1;
             if let Err((registers, answer)) = self.call() {
                 println!("fuzz: FAILED: {registers:x?} was answered with {answer:x?}");
@@ -117,6 +130,22 @@ impl Fuzzer {
         0
     }
 
+    /// Starts helpers where there are too few, and says how many children have ended.
+    fn start_helpers(&mut self, endless: bool) {
+        while self.family.helpers() < HELPERS {
+            let arguments = ["helper", &self.random.below(u32::MAX).to_string(), ENDLESS];
+            let quota = QUOTA + self.random.below(MORE);
+            // Others may have taken their places, or what they need: until those have ended.
+            let Ok(child) = args::spawn(SELF, quota, &arguments[..if endless { 3 } else { 2 }]) else { break };
+            self.family.add(child, true);
+        }
+        let Family { kills, waits, refusals, .. } = self.family;
+        if kills + waits >= self.told + TOLD {
+            self.told = kills + waits;
+            println!("fuzz on CPU {}: {kills} kills, {waits} waits, {refusals} refusals", self.family.cpu());
+        }
+    }
+
     /// Makes a call; gives it and its answer if that is none that there can be.
     fn call(&mut self) -> Result<(), (Registers, Registers)> {
         let mut number = match self.random.below(16) {
@@ -124,11 +153,15 @@ impl Fuzzer {
             1 => self.random.below(64),
             _ => self.random.choose(Call::ALL) as u32,
         };
-        // The end is for those who are done.
-        if number == Call::Exit as u32 {
+        // A root goes on.
+        if number == Call::Exit as u32 && (!self.waits || self.random.below(EXITS) != 0) {
             number = Call::Yield as u32;
         }
         let mut arguments = [(); 5].map(|()| self.argument());
+        if number == Call::Spawn as u32 && !self.waits && arguments[1] <= self.left {
+            // It goes on for ever, so it does not give away all that it has.
+            arguments[1] %= QUOTA + MORE;
+        }
         match Call::ALL.iter().find(|&&call| call as u32 == number) {
             // What is printed takes long.
             Some(Call::Puts) => arguments[1] %= 17,
@@ -136,8 +169,14 @@ impl Fuzzer {
             // Few addresses are those of pages.
             Some(Call::Spawn) if self.random.below(4) != 0 => arguments[2] = 0,
             Some(Call::Send | Call::Recv) => self.meet(&mut number, &mut arguments),
-            // Roots do not wait.
-            Some(Call::Wait) if !self.waits => arguments[1] = 0,
+            Some(Call::Kill) => arguments[0] = self.family.name(&mut self.random, false),
+            Some(Call::Wait) => {
+                arguments[0] = self.family.name(&mut self.random, true);
+                // Roots do not wait, and helpers seldom: most of their children have no reason to end.
+                if !self.waits || self.random.below(4) != 0 {
+                    arguments[1] = 0;
+                }
+            }
             _ => {}
         }
         // Of registers, only the low halves count.
@@ -149,12 +188,14 @@ impl Fuzzer {
         let registers = Registers { rax: u64::from(number) | junk(&mut self.random), values: wide };
         // SAFETY: of the calls, one writes to memory, and `meet` keeps it away from all that is this program's.
         let answer = unsafe { syscall(registers) };
-        let known = Call::ALL.iter().any(|&call| call as u32 == number);
         let error = u32::try_from(answer.rax).ok().and_then(Error::from_number);
-        let right = match error {
-            Some(Error::InvalCallnr) => !known,
-            Some(_) => known,
-            None => false,
+        let call = Call::ALL.iter().copied().find(|&call| call as u32 == number);
+        let right = match (error, call) {
+            (Some(error), Some(call)) => {
+                error != Error::InvalCallnr && self.family.judge(call, [arguments[0], arguments[1]], error, answer)
+            }
+            (error, None) => error == Some(Error::InvalCallnr),
+            (None, _) => false,
         };
         // What a child was given comes back.
         if number == Call::Wait as u32
@@ -210,7 +251,7 @@ impl Fuzzer {
         match sys::get_quota() {
             Ok(left) if left <= self.left => {
                 self.left = left;
-                if left > RESERVE
+                if left > if self.waits { RESERVE } else { ROOT_RESERVE }
                     && self.random.below(4) == 0
                     && let Some(page) = memory::take(1)
                 {

@@ -1,7 +1,8 @@
 //! Starts thousands of children, one after the other and eight at a time, and gets everything back.
 //!
 //! Some children fill pages and end, some wait for a message that never comes, some never end, some have children themselves:
-//! those are killed, with all that descend from them. With the argument `endless` it never stops; the argument of a child is its role.
+//! those are killed, with all that descend from them. With the argument `endless` it never stops, with `processes NUMBER` when so many
+//! of its children have ended; the argument of a child is its role.
 #![no_std]
 #![no_main]
 
@@ -65,9 +66,12 @@ fn start(role: Role) -> Result<u32, Error> {
 fn main() -> Result<u32, Error> {
     let cpu = sys::who_am_i()?.cpu;
     let name = match args().next() {
-        None => return parent(cpu, ROUNDS),
-        // Nobody lives to see that many.
-        Some("endless") => return parent(cpu, u32::MAX),
+        None => return parent(cpu, Until::Rounds(ROUNDS)),
+        Some("endless") => return parent(cpu, Until::Never),
+        Some("processes") => {
+            let number = args().nth(1).and_then(|number| number.parse().ok());
+            return parent(cpu, number.map_or(Until::Never, Until::Processes));
+        }
         Some(name) => name,
     };
     let Some(role) = ROLES.into_iter().find(|role| role.name() == name) else {
@@ -79,7 +83,7 @@ fn main() -> Result<u32, Error> {
         Receives => Channel::open(CHANNEL + cpu)?.receive().map(|_| 1),
         Spins => loop {
             // Some machines interrupt it before it gives way.
-            (0..100_000).for_each(|_| core::hint::spin_loop());
+            (0..1_000).for_each(|_| core::hint::spin_loop());
             sys::yield_now()?;
         },
         Faults => {
@@ -107,11 +111,30 @@ fn fill() -> Result<u32, Error> {
     Ok(7)
 }
 
-fn parent(cpu: u32, rounds: u32) -> Result<u32, Error> {
+/// When it is enough.
+#[derive(Clone, Copy)]
+enum Until {
+    /// After so many rounds.
+    Rounds(u32),
+    /// When so many children have ended.
+    Processes(u32),
+    Never,
+}
+
+fn parent(cpu: u32, until: Until) -> Result<u32, Error> {
     // The first start takes pages of the stack, for the arguments.
     sys::wait(start(Fills)?)?;
     let before = sys::get_quota()?;
-    for round in 0..rounds {
+    let (mut round, mut processes) = (0, 0);
+    loop {
+        let is_enough = match until {
+            Until::Rounds(rounds) => round >= rounds,
+            Until::Processes(number) => processes >= number,
+            Until::Never => false,
+        };
+        if is_enough {
+            break;
+        }
         // Every 16th time eight at a time, in an order of its own.
         let many = if round % 16 == 15 { CHILDREN } else { 1 };
         let role = |k: u32| match ROLES[((round / 16 * 5 + round + 7 * k) % ROLES.len() as u32) as usize] {
@@ -122,6 +145,8 @@ fn parent(cpu: u32, rounds: u32) -> Result<u32, Error> {
         let mut children = [0; CHILDREN as usize];
         for (k, child) in (0..many).zip(&mut children) {
             *child = start(role(k))?;
+            // Not those that a child has: it may be killed before it has had all.
+            processes += 1;
             // It sleeps by then, or it is about to, or it has ended.
             (0..round % 5).try_for_each(|_| sys::yield_now())?;
         }
@@ -149,11 +174,16 @@ fn parent(cpu: u32, rounds: u32) -> Result<u32, Error> {
             println!("reuse on CPU {cpu}: FAILED: {left} pages are left of {before} after round {round}");
             return Ok(3);
         }
+        round += 1;
     }
     if sys::wait_any() != Err(Error::InvalId) {
         println!("reuse on CPU {cpu}: FAILED: there is a child left");
         return Ok(3);
     }
-    println!("reuse on CPU {cpu}: {rounds} rounds, {} pages missing", before - sys::get_quota()?);
+    let missing = before - sys::get_quota()?;
+    match until {
+        Until::Processes(_) => println!("reuse on CPU {cpu}: {processes} processes, {missing} pages missing"),
+        _ => println!("reuse on CPU {cpu}: {round} rounds, {missing} pages missing"),
+    }
     Ok(0)
 }

@@ -67,7 +67,7 @@ pub(super) fn open(archive: Option<&Archive<'_>>) {
     }
 }
 
-/// The last program of all has ended: the machine goes off, after a last checkpoint if it is watched.
+/// The last program of all has ended, and nothing is left of it: the machine goes off, after a last checkpoint if it is watched.
 pub(super) fn finish() {
     if !attention::is_any(&[Why::Watched]) {
         power::leave(Reason::Done)

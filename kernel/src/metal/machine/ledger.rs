@@ -8,7 +8,7 @@ use crate::say;
 use abi::boot::Words;
 use abi::refused::Refused;
 use abi::report::End;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use layer::constants::NUM_PROC;
 use layer::state::Cpu;
 use syscall::trace::Report;
@@ -21,7 +21,7 @@ pub struct Ledger {
     begun: [AtomicUsize; MAX_CPUS],
     /// For each CPU: its programs that have not ended, and one as long as it has lines of the boot list left.
     busy: [AtomicU32; MAX_CPUS],
-    /// CPUs that are busy.
+    /// CPUs that do not rest yet.
     busy_cpus: AtomicU32,
     /// The image number of each thread that runs a program, [`NO_PROGRAM`] for all others.
     images: &'static [AtomicU32],
@@ -33,6 +33,9 @@ pub struct Ledger {
 const NO_PROGRAM: u32 = u32::MAX;
 
 static LEDGER: Once<Ledger> = Once::new();
+
+/// Whether each CPU has come to its end: it was not busy, and had nothing to run.
+static RESTS: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// The ledger.
 ///
@@ -105,6 +108,7 @@ impl Ledger {
 
     /// As [`next_start`](Ledger::next_start), for a CPU that has not asked in vain yet.
     #[cold]
+    #[inline(never)]
     fn look_for_start(&self, cpu: u32) -> Option<Start<'static>> {
         let begun = &self.begun[cpu as usize];
         let before = begun.load(Ordering::Relaxed);
@@ -162,9 +166,17 @@ impl Ledger {
         }
     }
 
-    /// CPU `cpu` has one thing less to do. The last one of all switches the machine off.
+    /// CPU `cpu` has one thing less to do.
     fn one_less(&self, cpu: u32) {
-        if self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel) == 1
+        self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// CPU `cpu`, which runs this, has nothing to run. If it has nothing to do either, all its programs have ended and have given
+    /// back what they had. The last CPU of which that is so switches the machine off.
+    #[inline(never)]
+    pub fn rests(&self, cpu: u32) {
+        if self.is_done(cpu)
+            && !RESTS[cpu as usize].swap(true, Ordering::Relaxed)
             && self.busy_cpus.fetch_sub(1, Ordering::AcqRel) == 1
         {
             checkpoint::finish()

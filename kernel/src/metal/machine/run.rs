@@ -7,7 +7,7 @@ use crate::lock::Lock;
 use crate::metal::attention;
 use crate::metal::boot::{Boot, refuse};
 use crate::metal::cpu::Cpu as Hardware;
-use crate::metal::entry::Entry;
+use crate::metal::entry::{Entry, take_interrupts};
 use crate::metal::interrupt::{self, Cause};
 use crate::metal::user::{Thread, Way, enter, go_on};
 use crate::metal::{Image, timer};
@@ -19,14 +19,14 @@ use layer::constants::slot;
 use layer::fields::UserContexts;
 use layer::state::{Cpu, TrapInfo};
 use layer::stuck::Stuck;
-use syscall::entry;
+use syscall::entry::{self, STEPS_AT_ONCE};
 use syscall::next::{Next, Step};
 
 // Four words are moved as such; parts of different widths would be copied byte by byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
 
 /// The image of the kernel itself.
-pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe };
+pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe, ..Image::DEFAULT };
 
 /// What a CPU owns of the layer's state, and the shared objects.
 pub type Layer = Cpu<'static, Metal>;
@@ -205,15 +205,19 @@ fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, St
     more_steps(layer, next)
 }
 
-/// As [`steps`], whatever they are.
+/// As [`steps`], whatever they are. Each step is bounded, and between two of them no lock is held: so no interrupt waits longer
+/// than for [`STEPS_AT_ONCE`] of them, however many there are.
 #[inline(never)]
 fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
-        match step(layer, next)? {
-            Step::User(to_user) => return Ok(to_user.thread),
-            Step::Kernel(more) => next = more,
+        for _ in 0..STEPS_AT_ONCE {
+            match step(layer, next)? {
+                Step::User(to_user) => return Ok(to_user.thread),
+                Step::Kernel(more) => next = more,
+            }
+            checkpoint::pass(layer, Rest::Step);
         }
-        checkpoint::pass(layer, Rest::Step);
+        take_interrupts();
     }
 }
 

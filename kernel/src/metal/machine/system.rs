@@ -1,8 +1,8 @@
 //! The kernel's machine, as the layer above sees it: boot archive, console, ends of programs.
-use super::ledger::ledger;
+use super::ledger::{self, ledger};
 use super::{Metal, Physical};
 use crate::home::Of;
-use crate::metal::{console, entry, idle, timer};
+use crate::metal::{console, idle, timer};
 use abi::report::End;
 use layer::state::Cpu;
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
@@ -67,11 +67,11 @@ impl System for Metal {
         }
     }
 
-    fn take_interrupts(_: u32) {
-        entry::take_interrupts();
-    }
-
     fn idle(cpu: u32) {
+        // Images that try how CPUs halt have none.
+        if let Some(ledger) = ledger::opened() {
+            ledger.rests(cpu);
+        }
         idle::rest(cpu as usize);
     }
 }

@@ -1,0 +1,107 @@
+//! The kernel, measured: how long an interrupt waits that comes where the kernel begins to keep interrupts out.
+//!
+//! The image raises such an interrupt for its own CPU whenever a program has entered the kernel, and whenever the kernel has let
+//! interrupts in on its way and keeps them out again. It comes in ring 3, or where they are let in next. A program may ask
+//! which was the longest time since it asked last ([`abi::latency`]), and may read the time-stamp counter. There is one CPU.
+#![no_std]
+#![no_main]
+
+use abi::latency::{CALL, EXCEPTION, INTERRUPT, LONGEST, PAGE_FAULT};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use kernel::context::Slot;
+use kernel::metal::apic::LocalApic;
+use kernel::metal::cpu::Cpu;
+use kernel::metal::entry::Entry;
+use kernel::metal::machine::run::IMAGE;
+use kernel::metal::user::go_on;
+use kernel::metal::{Image, registers};
+
+kernel::image!(Image { start, system_call, entry, let_in, ..IMAGE });
+
+/// The vector of the interrupt that is raised. It comes before any other.
+const PROBE: u8 = 0xEF;
+
+/// When it was raised, by the time-stamp counter.
+static RAISED: AtomicU64 = AtomicU64::new(0);
+/// Whether it has not come yet.
+static IS_PENDING: AtomicBool = AtomicBool::new(false);
+/// The entry during which it was raised: what it was, which one of these, and how often interrupts were let in before.
+static ENTRY: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+/// The longest time that it has waited, and the entry during which that was.
+static LONGEST_WAIT: AtomicU64 = AtomicU64::new(0);
+static LONGEST_ENTRY: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+
+fn start(cpu: &mut Cpu) -> ! {
+    registers::allow_time_stamps();
+    (IMAGE.start)(cpu)
+}
+
+/// From here on the kernel keeps interrupts out.
+fn begin() {
+    let apic = LocalApic::here();
+    IS_PENDING.store(true, Relaxed);
+    apic.send(apic.id(), PROBE).expect("the APIC delivers it");
+    RAISED.store(registers::time_stamp(), Relaxed);
+}
+
+/// The interrupt has come.
+fn end() {
+    let waited = registers::time_stamp() - RAISED.load(Relaxed);
+    IS_PENDING.store(false, Relaxed);
+    if waited > LONGEST_WAIT.load(Relaxed) {
+        LONGEST_WAIT.store(waited, Relaxed);
+        for (longest, entry) in LONGEST_ENTRY.iter().zip(&ENTRY) {
+            longest.store(entry.load(Relaxed), Relaxed);
+        }
+    }
+}
+
+/// A program has entered the kernel.
+fn entered(kind: u32, which: u32) {
+    for (place, value) in ENTRY.iter().zip([kind, which, 0]) {
+        place.store(value, Relaxed);
+    }
+    begin();
+}
+
+/// The kernel has let interrupts in.
+fn let_in() {
+    // A CPU that starts has raised none.
+    if IS_PENDING.load(Relaxed) {
+        // It has come before this, and the kernel has taken it for one that nobody asked for.
+        end();
+    }
+    ENTRY[2].fetch_add(1, Relaxed);
+    begin();
+}
+
+extern "C" fn system_call(cpu: &mut Cpu, number: u32) {
+    if number != LONGEST {
+        entered(CALL, number);
+        return (IMAGE.system_call)(cpu, number);
+    }
+    let context = cpu.context().expect("a program has made the call");
+    let [kind, which, times] = LONGEST_ENTRY.each_ref().map(|place| u64::from(place.load(Relaxed)));
+    let waited = LONGEST_WAIT.swap(0, Relaxed);
+    for (slot, value) in
+        [(Slot::Eax, 0), (Slot::Ebx, waited), (Slot::R10, kind), (Slot::Edx, which), (Slot::Esi, times)]
+    {
+        context.set(slot, value);
+    }
+}
+
+fn entry(cpu: &mut Cpu, why: Entry) -> ! {
+    match why {
+        Entry::Interrupt { vector: PROBE } => {
+            end();
+            LocalApic::here().end_of_interrupt();
+            // SAFETY: the kernel entered the program, and nothing has changed since.
+            unsafe { go_on(cpu) }
+        }
+        Entry::Interrupt { vector } => entered(INTERRUPT, vector.into()),
+        Entry::PageFault { .. } => entered(PAGE_FAULT, 0),
+        Entry::Exception { vector, .. } => entered(EXCEPTION, vector.into()),
+        Entry::SystemCall => unreachable!("system calls have a hook of their own"),
+    }
+    (IMAGE.entry)(cpu, why)
+}

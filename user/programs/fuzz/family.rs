@@ -1,0 +1,117 @@
+//! Whom a process is related to, and what it may therefore be told when it kills and waits.
+
+use abi::{CHILDREN, Call, Cause, Error, Reason, THREADS};
+use user::random::Random;
+use user::sys::{Identity, Registers};
+
+/// A child that has not been waited for.
+#[derive(Clone, Copy)]
+struct Child {
+    thread: u32,
+    /// It is a helper, which has reasons of its own to exit, but none to be stopped.
+    is_helper: bool,
+    /// It was killed, and may have ended before that.
+    is_killed: bool,
+}
+
+/// A process, its children, and what has become of those.
+pub struct Family {
+    me: Identity,
+    children: [Option<Child>; CHILDREN as usize],
+    /// Children that were killed.
+    pub kills: u32,
+    /// Children that were waited for.
+    pub waits: u32,
+    /// Calls that named nobody whom the caller may kill or wait for.
+    pub refusals: u32,
+}
+
+impl Family {
+    /// Nobody has children yet.
+    pub fn new(me: Identity) -> Family {
+        Family { me, children: [None; CHILDREN as usize], kills: 0, waits: 0, refusals: 0 }
+    }
+
+    /// A child was started.
+    pub fn add(&mut self, thread: u32, is_helper: bool) {
+        if let Some(place) = self.children.iter_mut().find(|place| place.is_none()) {
+            *place = Some(Child { thread, is_helper, is_killed: false });
+        }
+    }
+
+    /// How many children are helpers.
+    pub fn helpers(&self) -> usize {
+        self.children.iter().flatten().filter(|child| child.is_helper).count()
+    }
+
+    /// The CPU.
+    pub fn cpu(&self) -> u32 {
+        self.me.cpu
+    }
+
+    /// A thread's number: mostly of a child or, where it may name `any` of them, 0; otherwise of the process itself, its parent,
+    /// or a stranger.
+    pub fn name(&self, random: &mut Random, any: bool) -> u32 {
+        match random.below(8) {
+            0..=1 if any => 0,
+            0..=3 => match self.children[random.below(CHILDREN) as usize] {
+                Some(child) => child.thread,
+                None => self.me.thread * CHILDREN + 1 + random.below(CHILDREN),
+            },
+            4 => self.me.thread,
+            5 => self.me.parent,
+            _ => random.below(THREADS),
+        }
+    }
+
+    fn find(&mut self, thread: u32) -> Option<&mut Option<Child>> {
+        self.children.iter_mut().find(|place| place.is_some_and(|child| child.thread == thread))
+    }
+
+    /// Takes note of how a call of these went; whether that is how it can go.
+    pub fn judge(&mut self, call: Call, asked: [u32; 2], error: Error, answer: Registers) -> bool {
+        let [named, waits] = asked;
+        let [first, status, cause, ..] = answer.values.map(|value| value as u32);
+        match (call, error) {
+            (Call::Spawn, Error::Succ) => {
+                self.add(first, false);
+                true
+            }
+            (Call::Kill, Error::Succ) => {
+                self.kills += 1;
+                let child = self.find(named).and_then(|place| place.as_mut());
+                child.map(|child| child.is_killed = true).is_some()
+            }
+            // It may have ended.
+            (Call::Kill, error) => {
+                self.refusals += 1;
+                error == Error::InvalId
+            }
+            (Call::Wait, Error::Succ) => {
+                self.waits += 1;
+                let child = self.find(first).and_then(Option::take);
+                (named == 0 || named == first) && child.is_some_and(|child| child.may_end(cause, status))
+            }
+            (Call::Wait, error) => {
+                let is_there =
+                    if named == 0 { self.children.iter().any(Option::is_some) } else { self.find(named).is_some() };
+                self.refusals += u32::from(!is_there);
+                if is_there { error == Error::Ipc && waits == 0 } else { error == Error::InvalId }
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Child {
+    /// Whether it may have ended so.
+    fn may_end(self, cause: u32, status: u32) -> bool {
+        match Cause::from_number(cause) {
+            Some(Cause::Killed) => self.is_killed && status == 0,
+            // Its calls may use up what it has.
+            Some(Cause::Stopped(reason)) => !self.is_helper || reason == Reason::OutOfQuota,
+            Some(Cause::Exited) => true,
+            None => false,
+        }
+    }
+}
