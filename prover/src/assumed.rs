@@ -1,17 +1,18 @@
 //! What is assumed of a state: the facts of the invariant, and what others may have done.
 use crate::engine::engine;
 use crate::explore::condition;
-use crate::facts::{FactSet, Quantified, assert_at};
+use crate::facts::{FactSet, Instances, Kin, Quantified, assert_at};
 use crate::machine::{Sym, quantified};
 use crate::map::Identity;
 use crate::mutant::running;
 use crate::prove::Ground;
-use crate::state::{State, is_part};
+use crate::state::{State, StateIdentity, is_part};
 use crate::word::SymWord;
 use domain::Geometry;
 use layer::invariant::facts;
 use rustc_hash::FxHashMap;
 use smt::term::Term;
+use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -30,7 +31,11 @@ pub(crate) struct Assumed {
 /// What was made of the states and objects of all paths of one proof: most paths meet the same ones.
 #[derive(Default)]
 struct Family {
-    states: RefCell<FxHashMap<Vec<Identity>, Rc<Assumed>>>,
+    states: RefCell<FxHashMap<StateIdentity, Rc<Assumed>>>,
+    /// The instances of their facts.
+    instances: Rc<Instances>,
+    /// The states whose maps are told apart by their addresses.
+    kept: RefCell<Vec<Rc<dyn Any>>>,
     sets: RefCell<FxHashMap<(&'static str, Vec<Identity>), Rc<FactSet>>>,
 }
 
@@ -71,12 +76,16 @@ impl Assumed {
                 quantifieds.push(quantified::<G>(fact.keys, &maps, move |k| (fact.holds)(&view.view(), k)));
             }
         }
+        family.kept.borrow_mut().push(state.clone());
+        let identity = state.identity();
         let state = state.clone();
         let at = move |number: &str, keys: &[SymWord]| {
             let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
             Some(untouched(|| condition(&|| (fact.holds)(&state.view(), keys))))
         };
-        Rc::new(Assumed { scalars, set: FactSet::new(quantifieds), numbers, at: Box::new(at), ground, family })
+        let kin = Kin { state: identity, numbers: numbers.clone(), instances: family.instances.clone() };
+        let set = FactSet::of_state(quantifieds, kin);
+        Rc::new(Assumed { scalars, set, numbers, at: Box::new(at), ground, family })
     }
 
     /// No facts.

@@ -4,7 +4,9 @@
 //! fields that it speaks of, and asserted only where the solver's model breaks it: few instances are ever needed.
 use crate::engine::{Engine, engine};
 use crate::explore::condition;
+use crate::map::Identity;
 use crate::mutant::running;
+use crate::state::StateIdentity;
 use crate::word::SymWord;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
@@ -36,6 +38,44 @@ pub(crate) struct FactSet {
     /// They are about maps as they were at some moment, which stays true whatever happens to the state.
     lasts: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
+    /// Where these are the facts of a state: what they share with those of other states.
+    kin: Option<Kin>,
+}
+
+/// The facts of one state among those of many.
+pub(crate) struct Kin {
+    pub state: StateIdentity,
+    /// The facts of the set, by number.
+    pub numbers: Vec<&'static str>,
+    pub instances: Rc<Instances>,
+}
+
+/// The same fact, of states with the same values besides their maps, at the same keys.
+type Place = (&'static str, Vec<Term>, Vec<Term>);
+
+/// Instances that were made for many states: most of the maps that a fact consults are the same in most of them.
+#[derive(Default)]
+pub(crate) struct Instances(RefCell<FxHashMap<Place, Vec<(Consulted, Rc<Instance>)>>>);
+
+/// The maps that were read, as they were.
+type Consulted = Vec<(&'static str, Identity)>;
+
+impl Kin {
+    fn place(&self, fact: usize, keys: &[Term]) -> Place {
+        (self.numbers[fact], keys.to_vec(), self.state.values.clone())
+    }
+
+    /// The instance that was made for a state in which the maps that it consulted are those of this state.
+    fn instance(&self, fact: usize, keys: &[Term]) -> Option<Rc<Instance>> {
+        let instances = self.instances.0.borrow();
+        let mut made = instances.get(&self.place(fact, keys))?.iter();
+        let (_, instance) = made.find(|(consulted, _)| consulted.iter().all(|map| self.state.maps.contains(map)))?;
+        Some(instance.clone())
+    }
+
+    fn keep(&self, fact: usize, keys: &[Term], consulted: Consulted, instance: Rc<Instance>) {
+        self.instances.0.borrow_mut().entry(self.place(fact, keys)).or_default().push((consulted, instance));
+    }
 }
 
 struct Instance {
@@ -57,17 +97,22 @@ pub(crate) struct Read {
 
 impl FactSet {
     pub fn new(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default() })
+        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), kin: None })
+    }
+
+    /// The facts of a state.
+    pub fn of_state(facts: Vec<Quantified>, kin: Kin) -> Rc<FactSet> {
+        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), kin: Some(kin) })
     }
 
     /// What a search of a map has found.
     pub fn of_search(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default() })
+        Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default(), kin: None })
     }
 
     /// Facts about what others have moved.
     pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default() })
+        Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default(), kin: None })
     }
 }
 
@@ -115,6 +160,8 @@ pub(crate) struct Facts {
     read_index: FxHashSet<Term>,
     /// While an instance is made: its reads.
     recording: Option<Vec<Read>>,
+    /// While an instance of a state's fact is made: the maps that it consults.
+    pub consulted: Option<Consulted>,
 }
 
 impl Facts {
@@ -185,6 +232,16 @@ impl Facts {
                 }
             }
             None => self.touch(read, 0),
+        }
+    }
+
+    /// The map `name`, which is this one now, is read.
+    pub fn consult(&mut self, name: &'static str, identity: impl FnOnce() -> Identity) {
+        if let Some(consulted) = &mut self.consulted {
+            let map = (name, identity());
+            if !consulted.contains(&map) {
+                consulted.push(map);
+            }
         }
     }
 
@@ -333,8 +390,13 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     if let Some(instance) = set.memo.borrow().get(&(fact, keys.clone())) {
         return instance.clone();
     }
+    if let Some(instance) = set.kin.as_ref().and_then(|kin| kin.instance(fact, &keys)) {
+        set.memo.borrow_mut().insert((fact, keys), instance.clone());
+        return instance;
+    }
     let quantified = &set.facts[fact];
     let (outer, hidden) = engine(|e| {
+        e.facts.consulted = Some(Vec::new());
         let outer = e.facts.record();
         (outer, std::mem::replace(&mut e.hide_path, true))
     });
@@ -343,6 +405,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     let instance = engine(|e| {
         e.merges = merges;
         e.hide_path = hidden;
+        let consulted = e.facts.consulted.take().unwrap_or_default();
         let mut reads = e.facts.recorded(outer);
         reads.retain(|read| !e.arena.is_computed(&read.key));
         let mut holds = holds;
@@ -353,7 +416,11 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
         }
         let clauses = if e.arena.as_bool(holds) == Some(true) { Vec::new() } else { e.conjuncts(holds) };
         let clauses = clauses.into_iter().map(|clause| (clause, e.arena.is_larger(clause, LARGE))).collect();
-        Rc::new(Instance { holds, clauses, reads })
+        let instance = Rc::new(Instance { holds, clauses, reads });
+        if let Some(kin) = &set.kin {
+            kin.keep(fact, &keys, consulted, instance.clone());
+        }
+        instance
     });
     set.memo.borrow_mut().insert((fact, keys), instance.clone());
     instance

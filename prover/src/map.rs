@@ -117,7 +117,10 @@ fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
             }
         }
         Node::Define { make, .. } => {
+            // What the definition reads is part of it.
+            let consulted = engine(|e| e.facts.consulted.take());
             let leaves = make(key);
+            engine(|e| e.facts.consulted = consulted);
             match leaves.iter().find(|l| l.0 == leaf) {
                 Some(&(_, value)) => value,
                 // A leaf of a variant that the definition never gives: any value will do.
@@ -222,6 +225,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
     }
 
     fn load(&self, key: &[Term], at: &'static Location<'static>) -> (F::Val, Leaves) {
+        engine(|e| e.facts.consult(F::NAME, || self.identity()));
         let mut decoder = Decoder { node: &self.node, key, at, got: Leaves::new() };
         let value = F::Val::decode(&mut decoder);
         (value, decoder.got)

@@ -185,13 +185,12 @@ impl<G: Geometry> State<G> {
     }
 
     /// What tells this state from those that differ from it.
-    pub fn identity(&self) -> Vec<Identity> {
-        let mut identity = Vec::new();
-        each_map!([&] self, |_name, map| identity.push(map.identity()));
+    pub fn identity(&self) -> StateIdentity {
+        let mut maps = Vec::new();
+        each_map!([&] self, |name, map| maps.push((name, map.identity())));
         let values = [scalars(self), values(&self.at), values(&self.pending)].concat();
-        identity.extend(values.into_iter().map(|(_, value)| Identity::Value(value)));
-        identity.extend([self.boot.nps, self.boot.norm, self.current_cpu].map(|word| Identity::Value(word.0)));
-        identity
+        let words = [self.boot.nps, self.boot.norm, self.current_cpu].map(|word| word.0);
+        StateIdentity { maps, values: values.into_iter().map(|(_, value)| value).chain(words).collect() }
     }
 
     /// The state of a CPU before `sched_init`, and the shared objects as they were built (`init_adt`).
@@ -266,6 +265,15 @@ impl<G: Geometry> State<G> {
             current_cpu,
         }
     }
+}
+
+/// What tells a state from those that differ from it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct StateIdentity {
+    /// Its maps, by the names of their fields.
+    pub maps: Vec<(&'static str, Identity)>,
+    /// What is in no map.
+    pub values: Vec<Term>,
 }
 
 /// What tells a shared object from those that differ from it.
