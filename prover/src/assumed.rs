@@ -1,7 +1,7 @@
 //! What is assumed of a state: the facts of the invariant, and what others may have done.
 use crate::engine::engine;
 use crate::explore::condition;
-use crate::facts::{FactSet, Instances, Kin, Quantified, assert_at};
+use crate::facts::{FactSet, Instances, OfState, Quantified, assert_at};
 use crate::machine::{Sym, quantified};
 use crate::map::Identity;
 use crate::mutant::running;
@@ -83,8 +83,8 @@ impl Assumed {
             let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
             Some(untouched(|| condition(&|| (fact.holds)(&state.view(), keys))))
         };
-        let kin = Kin { state: identity, numbers: numbers.clone(), instances: family.instances.clone() };
-        let set = FactSet::of_state(quantifieds, kin);
+        let of_state = OfState { state: identity, numbers: numbers.clone(), instances: family.instances.clone() };
+        let set = FactSet::of_state(quantifieds, of_state);
         Rc::new(Assumed { scalars, set, numbers, at: Box::new(at), ground, family })
     }
 

@@ -39,11 +39,11 @@ pub(crate) struct FactSet {
     lasts: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
     /// Where these are the facts of a state: what they share with those of other states.
-    kin: Option<Kin>,
+    of_state: Option<OfState>,
 }
 
 /// The facts of one state among those of many.
-pub(crate) struct Kin {
+pub(crate) struct OfState {
     pub state: StateIdentity,
     /// The facts of the set, by number.
     pub numbers: Vec<&'static str>,
@@ -60,7 +60,7 @@ pub(crate) struct Instances(RefCell<FxHashMap<Place, Vec<(Consulted, Rc<Instance
 /// The maps that were read, as they were.
 type Consulted = Vec<(&'static str, Identity)>;
 
-impl Kin {
+impl OfState {
     fn place(&self, fact: usize, keys: &[Term]) -> Place {
         (self.numbers[fact], keys.to_vec(), self.state.values.clone())
     }
@@ -97,22 +97,22 @@ pub(crate) struct Read {
 
 impl FactSet {
     pub fn new(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), kin: None })
+        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: None })
     }
 
     /// The facts of a state.
-    pub fn of_state(facts: Vec<Quantified>, kin: Kin) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), kin: Some(kin) })
+    pub fn of_state(facts: Vec<Quantified>, state: OfState) -> Rc<FactSet> {
+        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: Some(state) })
     }
 
     /// What a search of a map has found.
     pub fn of_search(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default(), kin: None })
+        Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default(), of_state: None })
     }
 
     /// Facts about what others have moved.
     pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default(), kin: None })
+        Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default(), of_state: None })
     }
 }
 
@@ -390,7 +390,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     if let Some(instance) = set.memo.borrow().get(&(fact, keys.clone())) {
         return instance.clone();
     }
-    if let Some(instance) = set.kin.as_ref().and_then(|kin| kin.instance(fact, &keys)) {
+    if let Some(instance) = set.of_state.as_ref().and_then(|state| state.instance(fact, &keys)) {
         set.memo.borrow_mut().insert((fact, keys), instance.clone());
         return instance;
     }
@@ -417,8 +417,8 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
         let clauses = if e.arena.as_bool(holds) == Some(true) { Vec::new() } else { e.conjuncts(holds) };
         let clauses = clauses.into_iter().map(|clause| (clause, e.arena.is_larger(clause, LARGE))).collect();
         let instance = Rc::new(Instance { holds, clauses, reads });
-        if let Some(kin) = &set.kin {
-            kin.keep(fact, &keys, consulted, instance.clone());
+        if let Some(state) = &set.of_state {
+            state.keep(fact, &keys, consulted, instance.clone());
         }
         instance
     });

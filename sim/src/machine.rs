@@ -231,7 +231,6 @@ impl System for Sim {
             Event::Stopped { reason, address, rip } => board.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
-    // Between any two steps others may run, and devices are looked at.
 
     // An idle CPU runs its main thread again and again, and is given the baton less often.
     fn idle(_: u32) {

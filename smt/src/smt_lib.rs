@@ -718,6 +718,41 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shared_is_defined_once_and_bounded_in_every_scope() {
+        let mut solver = impostor("hesitates").expect("starts");
+        let mut arena = Arena::default();
+        let (name, x) = (arena.name("f"), arena.var("x", Range::WORD));
+        let cell = arena.app(name, Range::UpTo(7), vec![x]);
+        let (sum, three) = (arena.add(x, cell), arena.number(3));
+        let (shared, other) = (arena.lt(sum, three), arena.eq(sum, three));
+        let both = arena.or(shared, other);
+        for _ in 0..2 {
+            solver.push();
+            solver.assert(&arena, both);
+            let said = &solver.scopes.last().expect("it is open").text;
+            assert_eq!(said.matches("(assert (and (<= 0 ").count(), 2, "{said}");
+            assert_eq!(said.matches(|c| c == '+').count(), 0, "the sum has a name: {said}");
+            solver.pop(1);
+        }
+        let defined = &solver.definitions;
+        assert_eq!(defined.matches("(+ ").count(), 1, "{defined}");
+        assert_eq!(defined.matches("(declare-fun |x| () Int)").count(), 1, "{defined}");
+        assert_eq!(defined.matches("(declare-fun |f| (Int) Int)").count(), 1, "{defined}");
+    }
+
+    #[test]
+    fn a_name_may_stand_for_a_number_here_and_a_truth_value_there() {
+        let mut solver = impostor("hesitates").expect("starts");
+        let mut arena = Arena::default();
+        let (number, truth, three) = (arena.var("x", Range::WORD), arena.var("x", Range::Bool), arena.number(3));
+        let less = arena.lt(number, three);
+        solver.assert(&arena, less);
+        solver.assert(&arena, truth);
+        let script = solver.script().expect("it speaks text");
+        assert!(script.contains("(assert (< |x| 3))") && script.contains("(assert |x?|)"), "{script}");
+    }
+
+    #[test]
     fn a_version_has_a_deadline() {
         let hangs = Process::output("tests/solvers/mute.sh", &["--version"], Duration::from_millis(100));
         assert!(matches!(hangs, Err(SolverError::Silent(..))));
