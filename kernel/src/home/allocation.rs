@@ -1,7 +1,7 @@
-//! The home of the allocation table: an array, and beside it a bit for each frame that is free.
+//! The storage of the allocation table: an array, and a bit for each frame that says whether the frame is free.
 //!
-//! The bits have three levels, so that the lowest free frame is found in a few steps wherever it is. They repeat what the
-//! array says: whoever stores an entry stores its bit, and nothing else does.
+//! The bits have three levels, so the lowest free frame is found in a few steps wherever it is. They repeat what the
+//! array says: storing an entry also stores its bit, and nothing else changes a bit.
 use super::{Array, Entries};
 use core::ops::Range;
 use domain::Domain;
@@ -18,7 +18,8 @@ const TOP_WORDS: usize = MIDDLE_WORDS / BITS as usize;
 const _: () =
     assert!(TOP_WORDS * (BITS * BITS * BITS) as usize == MAX_PAGE as usize, "each level is made of whole words");
 
-/// Which frames are free: a bit for each frame, for each word of these that is not 0, and for each word of those.
+/// Which frames are free: a bit for each frame, a bit for each word of these that is not 0, and a bit for each word of
+/// those.
 #[derive(Debug)]
 pub struct FreeFrames {
     frames: [u64; FRAME_WORDS],
@@ -26,7 +27,7 @@ pub struct FreeFrames {
     top: [u64; TOP_WORDS],
 }
 
-/// The word with bit `bit` set, if `to`, or cleared.
+/// `word` with bit `bit` set if `to` is true, else cleared.
 #[inline(always)]
 fn with(word: u64, bit: usize, to: bool) -> u64 {
     let mask = 1 << (bit % BITS as usize);
@@ -46,7 +47,7 @@ impl FreeFrames {
     pub const NONE: FreeFrames =
         FreeFrames { frames: [0; FRAME_WORDS], middle: [0; MIDDLE_WORDS], top: [0; TOP_WORDS] };
 
-    /// Notes whether frame `p` is free.
+    /// Records whether frame `p` is free.
     #[inline(always)]
     fn set(&mut self, p: u32, free: bool) {
         let word = (p / BITS) as usize;
@@ -58,7 +59,7 @@ impl FreeFrames {
         }
     }
 
-    /// The word `word` of the frames has become 0, or is no longer: the levels above follow.
+    /// Updates the levels above the word `word` of the frames, which has become 0 or is no longer 0.
     #[cold]
     fn carry(&mut self, word: usize) {
         let middle = word / BITS as usize;
@@ -100,7 +101,7 @@ pub struct Allocation<D: Domain + 'static> {
 }
 
 impl<D: Domain> Allocation<D> {
-    /// A table in these memories, which are its alone. They agree from when every entry is defined.
+    /// A table in this memory, which nothing else uses. The bits agree with the array once every entry is defined.
     pub fn new(table: Array<Frame<D>, { MAX_PAGE as usize }>, free: &'static mut FreeFrames) -> Self {
         Allocation { table, free }
     }
@@ -132,7 +133,7 @@ impl<D: Domain<Word = u32, Flag = bool>> Entries<[u32; 1], Frame<D>> for Allocat
     #[inline(always)]
     fn search(&self, from: u32, to: u32, wanted: fn(Frame<D>) -> bool) -> Option<Option<u32>> {
         let wants = |kind, alloc| wanted(Frame { kind, alloc });
-        // The bits know nothing but what is free: this is whether that is what is wanted.
+        // The bits only say which frames are free, so they serve only a search for exactly these.
         let wants_free = wants(kind::NORM, false)
             && ![(kind::NORM, true), (kind::KERN, false), (kind::RESV, false)]
                 .iter()
@@ -140,7 +141,7 @@ impl<D: Domain<Word = u32, Flag = bool>> Entries<[u32; 1], Frame<D>> for Allocat
         wants_free.then(|| self.free.first(from).filter(|&p| p < to))
     }
 
-    // A word of bits at a time.
+    // Stores the bits one word at a time.
     fn define(&mut self, make: impl Fn([u32; 1]) -> Frame<D>) {
         (self.free.middle, self.free.top) = ([0; MIDDLE_WORDS], [0; TOP_WORDS]);
         for word in 0..FRAME_WORDS {
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(taken, Some(0), "what is not about free frames is looked for in the table");
     }
 
-    /// Frames near the ends of words of each level, and any others.
+    /// Frames near the ends of words of each level, and any other frames.
     fn a_frame() -> impl Strategy<Value = u32> {
         let edge =
             (0..MAX_PAGE / 64, 0_u32..3).prop_map(|(word, off)| (word * 64 + off).saturating_sub(1).min(MAX_PAGE - 1));
@@ -207,7 +208,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
 
-        /// The first free frame is that of a set that is searched in order.
+        /// The first free frame is the one that a search through a sorted set finds.
         #[test]
         fn the_lowest_free_frame_is_found(steps in prop::collection::vec((a_frame(), any::<bool>(), a_frame(), a_frame()), 1..100)) {
             let mut table = table(|_| Frame { kind: kind::NORM, alloc: true });

@@ -1,12 +1,12 @@
-//! Arrays: fields that the kernel alone knows of.
+//! Arrays: the storage of fields that only the kernel reads, not the hardware.
 use super::entries::Entries;
 use core::ops::Range;
 use domain::{Data, Domain, Source};
 
 /// An array of `N` values in kernel memory.
 ///
-/// Different keys are different elements, and the memory is the array's alone: whoever makes it gives up the only
-/// reference. An index out of bounds is a panic, never other memory.
+/// Different keys are different elements. The array owns its memory: its maker gives up the only reference. An index
+/// out of bounds is a panic, never an access to other memory.
 #[derive(Debug)]
 pub struct Array<V: 'static, const N: usize>(&'static mut [V; N]);
 
@@ -14,7 +14,7 @@ impl<V, const N: usize> Array<V, N> {
     /// An array in this memory.
     ///
     /// # Panics
-    /// When it has not exactly so many elements: a bug.
+    /// When the memory does not have exactly `N` elements: a bug.
     pub fn new(entries: &'static mut [V]) -> Self {
         Array(entries.try_into().expect("as many elements as the array has"))
     }
@@ -37,7 +37,7 @@ impl<V: Copy, const N: usize> Entries<[u32; 1], V> for Array<V, N> {
     }
 }
 
-/// Gives a machine's fields that are arrays their home, which `$array` makes at a place.
+/// Gives the fields of a machine that are arrays their storage, which `$array` makes at a place.
 #[macro_export]
 macro_rules! arrays {
     ($machine:ty, $array:ident) => {
@@ -65,12 +65,12 @@ macro_rules! arrays {
     };
 }
 
-/// The value whose leaves are all 0, with which arrays begin: nothing counts as written there.
+/// The value whose leaves are all 0, with which arrays begin: no entry counts as written.
 pub fn zero<D: Domain<Word = u32, Wide = u64, Flag = bool>, V: Data<D>>() -> V {
     V::decode(&mut Zeros)
 }
 
-/// Says 0 to everything.
+/// A source that yields 0 for everything.
 struct Zeros;
 
 impl<D: Domain<Word = u32, Wide = u64, Flag = bool>> Source<D> for Zeros {

@@ -1,7 +1,8 @@
 //! The synchronous channels: control blocks and mailboxes, shared by all CPUs.
 //!
-//! A CPU touches what belongs to a channel only while it holds the channel's lock, which is proved of the layer, and the lock
-//! orders the accesses. So both are plain memory: a message is copied as one block, and a word is changed by one store.
+//! A CPU touches the control block and the mailbox of a channel only while it holds the channel's lock. That is proved
+//! of the layer, and the lock orders the accesses. So both are plain memory: a message is copied as one block, and one
+//! store changes a word.
 use super::entries::{Entries, Of};
 use super::frames::Physical;
 use super::nowhere::NoLog;
@@ -15,32 +16,32 @@ use layer::constants::{NUM_CHAN, PAGE_SIZE};
 use layer::fields::{Byte, Mailboxes, SyncChannel, SyncChannels};
 use layer::machine::{CHANNEL_RANK, ChannelPool, Machine};
 
-/// Memory with a row a channel, each guarded by that channel's lock.
+/// Memory with one row for each channel, which that channel's lock guards.
 #[derive(Clone, Copy, Debug)]
 pub struct Guarded<T> {
     rows: *mut T,
 }
 
-// SAFETY: the memory is theirs alone, and a row is touched by one CPU at a time: that `new` demands.
+// SAFETY: `new` requires that nothing else uses the memory, and that one CPU at a time touches a row.
 unsafe impl<T: Send> Send for Guarded<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Guarded<T> {}
 
 impl<T> Guarded<T> {
-    /// These rows.
+    /// Storage in these rows.
     ///
     /// # Panics
-    /// When there is not one for each channel: a bug.
+    /// When there is not exactly one row for each channel: a bug.
     ///
     /// # Safety
-    /// A row, of this or of a copy of it, is loaded from or stored to only by the CPU that holds the lock of that channel, or
-    /// while no other CPU runs: at boot, or where all of them wait.
+    /// Only the CPU that holds the lock of a channel loads from its row or stores to it, here or in a copy of this
+    /// value. The exception is a time when no other CPU runs: at boot, or where all others wait.
     pub unsafe fn new(rows: &'static mut [T]) -> Self {
         assert_eq!(rows.len(), NUM_CHAN as usize, "each channel has a row");
         Guarded { rows: rows.as_mut_ptr() }
     }
 
-    /// Where the row of a channel is.
+    /// Address of a channel's row.
     ///
     /// # Panics
     /// When there is no such channel.
@@ -64,7 +65,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     }
     #[inline(always)]
     fn load(&self, [channel]: [u32; 1]) -> SyncChannel<D> {
-        // SAFETY: it is the row of a channel whose lock this CPU holds.
+        // SAFETY: it is the row of a channel whose lock this CPU holds (`new`).
         let [to, senderpaddr, count, busy] = unsafe { self.row(channel).read() };
         SyncChannel { to, senderpaddr, count, busy }
     }
@@ -76,17 +77,17 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], SyncChannel<D>> for Blocks {
     }
 }
 
-/// A mailbox: a page, so that different keys are different bytes.
+/// A mailbox: one page, so different keys are different bytes.
 pub type Mailbox = [u8; PAGE_SIZE as usize];
 
 /// The mailboxes of the channels.
 pub type Mail = Guarded<Mailbox>;
 
 impl Mail {
-    /// The place of `length` bytes of a mailbox, from byte `at` on.
+    /// Address of `length` bytes of a mailbox, from byte `at` on.
     ///
     /// # Panics
-    /// When the mailbox does not have them, or does not exist.
+    /// When the mailbox is shorter, or does not exist.
     #[inline(always)]
     fn at(&self, channel: u32, at: u32, length: u32) -> *mut u8 {
         assert!(at <= PAGE_SIZE && length <= PAGE_SIZE - at, "a mailbox has no {length} bytes from {at} on");
@@ -96,11 +97,11 @@ impl Mail {
     /// The first bytes of a mailbox.
     ///
     /// # Panics
-    /// When it has less, or does not exist.
+    /// When the mailbox is shorter, or does not exist.
     #[inline(always)]
     pub(super) fn bytes(&self, channel: u32, length: u32) -> &[u8] {
-        // SAFETY: `at` gives so many bytes of the mailbox. Nobody changes them meanwhile: the borrow ends before this CPU
-        // gives the lock back, as the copy is made under it.
+        // SAFETY: `at` returns the address of so many bytes of the mailbox. Nothing changes them during the borrow: the
+        // copy is made, and the borrow ends, while this CPU holds the lock.
         unsafe { core::slice::from_raw_parts(self.at(channel, 0, length), length as usize) }
     }
 }
@@ -111,7 +112,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
     }
     #[inline(always)]
     fn load(&self, [channel, at]: [u32; 2]) -> Byte<D> {
-        // SAFETY: `at` gives a byte of the mailbox, whose lock this CPU holds.
+        // SAFETY: `at` returns the address of a byte of the mailbox, whose lock this CPU holds (`new`).
         Byte { value: unsafe { self.at(channel, at, 1).read() }.into() }
     }
     #[inline(always)]
@@ -119,12 +120,13 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Mail {
         // SAFETY: as in `load`.
         unsafe { self.at(channel, at, 1).write(value.value as u8) }
     }
-    /// A message is sent: it is one block.
+    /// Sends a message: its bytes are copied as one block.
     #[inline(always)]
     fn copy_row(&mut self, channel: u32, length: u32, source: &dyn Any, frame: u32) -> bool {
         let Some(Of(memory)) = source.downcast_ref::<Of<Physical>>() else { return false };
         let message = memory.bytes(frame, 0..length as usize);
-        // SAFETY: `at` gives as many bytes of the mailbox, whose lock this CPU holds; users' frames are no kernel memory.
+        // SAFETY: `at` returns the address of as many bytes of the mailbox, whose lock this CPU holds (`new`). Users'
+        // frames are not kernel memory, so the two do not overlap.
         unsafe { self.at(channel, 0, length).copy_from_nonoverlapping(message.as_ptr(), message.len()) };
         true
     }
@@ -137,16 +139,16 @@ pub struct Pool {
     mail: Mail,
 }
 
-/// What locks of channels are called.
+/// The name of a channel's lock in messages.
 pub const LOCK: &str = "a channel";
 
 impl Pool {
-    /// Channels with these locks, one each.
+    /// Channels with these locks, one for each channel.
     pub fn new(locks: &'static [Lock<()>], blocks: Blocks, mail: Mail) -> Self {
         Pool { locks, blocks, mail }
     }
 
-    /// Whether somebody has the lock of channel `q`.
+    /// Whether some CPU holds the lock of channel `q`.
     pub fn is_held(&self, q: u32) -> bool {
         self.locks[q as usize].try_lock().is_none()
     }
@@ -165,8 +167,8 @@ where
     #[inline(always)]
     fn release(&self, by: u32, q: u32) {
         rows::given_back(by, CHANNEL_RANK);
-        // SAFETY: the primitives that do this, 8 and 20, demand that this CPU holds the lock, and that they are only called
-        // where it does is proved.
+        // SAFETY: the primitives that release a channel's lock, 8 and 20, require that this CPU holds it. It is proved
+        // that every caller of them fulfils this.
         unsafe { self.locks[q as usize].give_back() };
     }
     #[inline(always)]
@@ -184,13 +186,13 @@ mod tests {
 
     /// Mailboxes.
     fn mailboxes() -> Mail {
-        // SAFETY: the test has this memory, and no other CPU.
+        // SAFETY: the test owns this memory, and no other CPU runs.
         unsafe { Mail::new(vec![[0; PAGE_SIZE as usize]; NUM_CHAN as usize].leak()) }
     }
 
     #[test]
     fn each_channel_has_its_own_words_and_bytes() {
-        // SAFETY: the test has this memory, and no other CPU.
+        // SAFETY: the test owns this memory, and no other CPU runs.
         let mut blocks = unsafe { Blocks::new(vec![[0; 4]; NUM_CHAN as usize].leak()) };
         let block = |count| SyncChannel::<Host> { to: 1, senderpaddr: 2, count, busy: 4 };
         blocks.store([1], block(3));

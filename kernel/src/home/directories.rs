@@ -1,4 +1,4 @@
-//! Page directories: the ones that were set up for each thread at boot.
+//! Page directories: those that were set up for each thread at boot.
 use super::{Entries, page_entry};
 use crate::direct_map::DirectMap;
 use crate::user_space::{REGIONS, Spaces};
@@ -8,20 +8,20 @@ use layer::constants::{ADR_HIGH, ADR_LOW, NUM_PROC};
 use layer::fields::Pde;
 use layer::queue::root;
 
-/// Directory entries of the user window, which the hardware has.
+/// Directory entries of the user window, which exist in memory.
 const WINDOW: Range<u32> = ADR_LOW / X64::REGION..ADR_HIGH / X64::REGION;
 const _: () = assert!(REGIONS.start <= WINDOW.start as u64 && WINDOW.end as u64 <= REGIONS.end);
 
 /// The page directories of a CPU's threads.
 ///
-/// Each thread had its top levels set up at boot, in frames of its own (`user_space` proves the arithmetic), so that
-/// different keys are different entries. Where a map has the kernel's identity map, [`Pde::Id`] (thread 0, and outside
-/// the user window), there is no entry: that value is known from the key and nothing is stored. The hardware walks
-/// exactly these entries once the thread's root is in CR3.
+/// Boot sets up each thread's top levels in frames of its own (`user_space` checks the arithmetic), so different keys
+/// are different entries. Where a map is the kernel's identity map, [`Pde::Id`] (thread 0, and outside the user
+/// window), there is no entry: the value follows from the key, and nothing is stored. The hardware walks exactly these
+/// entries once the thread's root is in CR3.
 ///
-/// All CPUs share this memory. A thread is at home on the CPU of the root that it descends from, and its number says
-/// which that is, so each CPU's map is about different threads: that a primitive touches its own CPU's only is proved of the
-/// layer, and checked here with debug assertions.
+/// All CPUs share this memory. A thread belongs to the CPU of the root that it descends from, and its number says which
+/// CPU that is, so each CPU's map is about different threads. It is proved of the layer that a primitive touches the
+/// threads of its own CPU only; debug assertions check it here.
 pub struct Directories {
     map: DirectMap,
     spaces: Spaces,
@@ -29,11 +29,11 @@ pub struct Directories {
 }
 
 impl Directories {
-    /// The directories of CPU `cpu`'s threads among these spaces, one a thread.
+    /// The directories of CPU `cpu`'s threads. `spaces` has one space for each thread.
     ///
     /// # Safety
-    /// `map` has the spaces' frames, whose tables are set up, as memory that nothing else touches but the processor and the
-    /// directories of other CPUs, for good.
+    /// `map` maps the spaces' frames, whose tables are set up, for good. Nothing else touches this memory but the
+    /// processor and the directories of other CPUs.
     pub unsafe fn new(map: DirectMap, spaces: Spaces, cpu: u32) -> Self {
         Directories { map, spaces, main: cpu + 1 }
     }
@@ -47,14 +47,14 @@ impl Directories {
         self.spaces.root(thread.into()).expect("every thread has a page map")
     }
 
-    /// Where an entry is that there is.
+    /// Address of an entry that exists.
     #[inline]
     fn entry(&self, [thread, index]: [u32; 2]) -> *mut u64 {
         let at = self.spaces.directory_entry(thread.into(), index.into());
         self.map.pointer(at.expect("the window has entries"))
     }
 
-    /// Whether the key has an entry, of a thread of this CPU.
+    /// Whether the key has an entry in memory. With debug assertions, the thread must belong to this CPU.
     #[inline(always)]
     fn has_entry(&self, [thread, index]: [u32; 2]) -> bool {
         assert!(thread < NUM_PROC && index < X64::DIRS, "there is no entry {index} of thread {thread}");
@@ -76,8 +76,8 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         if !self.has_entry(key) {
             return Pde::Id;
         }
-        // SAFETY: `entry` gives a word of a directory of this CPU's threads. The processor sets by itself only bits that are
-        // left out of account, so that one look is as good as two.
+        // SAFETY: `entry` returns the address of a word of a directory of this CPU's threads. The processor itself sets
+        // only bits that decoding ignores, so two reads give the same result.
         page_entry::from_directory(unsafe { self.entry(key).read() })
     }
 
@@ -86,9 +86,9 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         let (entry, bits) = (self.has_entry(key), page_entry::directory(value));
         assert_eq!(entry, bits.is_some(), "entry {} of thread {} is {value:?}", key[1], key[0]);
         let Some(bits) = bits else { return };
-        // SAFETY: as in `load`. The entry gets a frame that holds a page table that the layer has filled before, for this entry alone,
-        // or becomes absent; then the layer has the processor forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md
-        // says why that is enough.
+        // SAFETY: as in `load`. The entry is set to a frame with a page table, which the layer has filled before and
+        // which only this entry leads to. Or the entry becomes absent; then the layer makes the processor forget it
+        // (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md says why that is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 
@@ -96,14 +96,14 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pde<D>> for Directories {
         if thread == 0 || from < WINDOW.start || to > WINDOW.end {
             return None;
         }
-        // The directories of a thread lie in a row.
+        // The directories of a thread are consecutive in memory.
         let first = self.entry([thread, WINDOW.start]);
         // SAFETY: as in `load`.
         let read = |index| unsafe { first.wrapping_add((index - WINDOW.start) as usize).read() };
         Some(page_entry::first_of(from..to, read, |bits| wanted(page_entry::from_directory(bits))))
     }
 
-    // Of the other CPUs' threads, what they are is none of this map's business.
+    // Leaves out the threads of other CPUs, which this map does not hold.
     fn define(&mut self, make: impl Fn([u32; 2]) -> Pde<D>) {
         let mine = self.main;
         for thread in (0..NUM_PROC).filter(|&thread| thread == 0 || root(thread) == mine) {

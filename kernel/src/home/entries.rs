@@ -1,4 +1,4 @@
-//! A home, entry by entry, and the map that follows from that.
+//! The storage of a field, entry by entry, and the map that is built on it.
 use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Field, Map};
@@ -7,7 +7,7 @@ use domain::{Domain, Field, Map};
 pub trait Coordinates: Copy {
     /// A range for each coordinate.
     type Ranges;
-    /// Those of `ranges` that begin with `row`.
+    /// Restricts `ranges` to the keys that begin with `row`.
     fn row(ranges: Self::Ranges, row: &[u32]) -> Self::Ranges;
     /// Visits every key in `ranges`, in order.
     fn each(ranges: Self::Ranges, visit: impl FnMut(Self));
@@ -44,11 +44,11 @@ impl<const N: usize> Coordinates for [u32; N] {
     }
 }
 
-/// What a home has to say: how one entry is loaded and stored.
+/// The storage of a field: how one entry is loaded and stored.
 ///
 /// # Panics
-/// Every method does when it is given a key outside [`keys`](Entries::keys): a bug of the layer, which the prover
-/// refutes, and which must not become an access to other memory.
+/// Every method panics when it is given a key outside [`keys`](Entries::keys). That is a bug of the layer, which the
+/// prover excludes, and it must not become an access to other memory.
 pub trait Entries<K: Coordinates, V: Copy> {
     /// The range of each coordinate.
     fn keys(&self) -> K::Ranges;
@@ -57,13 +57,14 @@ pub trait Entries<K: Coordinates, V: Copy> {
     /// Replaces the entry at `key`.
     fn store(&mut self, key: K, value: V);
 
-    /// The least key in `from..to` whose value is wanted, where it knows how to find that faster than by looking at each.
+    /// The least key in `from..to` whose value `wanted` accepts. `None` where the storage has no faster way than to
+    /// read each.
     #[inline(always)]
     fn search(&self, _from: u32, _to: u32, _wanted: fn(V) -> bool) -> Option<Option<u32>> {
         None
     }
 
-    /// As `search`, within a row.
+    /// Like `search`, within one row.
     #[inline(always)]
     fn search_row(&self, _row: u32, _from: u32, _to: u32, _wanted: fn(V) -> bool) -> Option<Option<u32>> {
         None
@@ -74,17 +75,19 @@ pub trait Entries<K: Coordinates, V: Copy> {
         fill_each(self, row, value);
     }
 
-    /// Makes the first `length` entries of `row` those of row `from` of `source` at once, if it knows how; whether it did.
+    /// Copies the first `length` entries of row `from` of `source` to `row` at once. Returns false, and does nothing,
+    /// where the storage cannot do this.
     fn copy_row(&mut self, _row: u32, _length: u32, _source: &dyn Any, _from: u32) -> bool {
         false
     }
 
-    /// Makes the first `length` entries of `row` those of row `from` at once, if it knows how; whether it did.
+    /// Copies the first `length` entries of row `from` to `row` at once. Returns false, and does nothing, where the
+    /// storage cannot do this.
     fn copy_own_row(&mut self, _row: u32, _length: u32, _from: u32) -> bool {
         false
     }
 
-    /// Replaces every entry by what `make` says of its key.
+    /// Replaces every entry by `make` of its key.
     fn define(&mut self, make: impl Fn(K) -> V) {
         K::each(self.keys(), |key| self.store(key, make(key)));
     }
@@ -95,7 +98,7 @@ pub fn fill_each<K: Coordinates, V: Copy>(home: &mut (impl Entries<K, V> + ?Size
     K::each(K::row(home.keys(), row), |key| home.store(key, value));
 }
 
-/// The map of a home.
+/// The map that is built on a storage.
 #[derive(Debug)]
 pub struct Of<H>(pub H);
 
@@ -178,7 +181,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::vec::Vec;
 
-    /// A home that remembers what was stored.
+    /// A storage that records what was stored.
     #[derive(Default)]
     struct Remembers(BTreeMap<[u32; 2], u32>);
 

@@ -1,4 +1,4 @@
-//! Users' frames, through the direct map: the processor's own page tables, and bytes of memory.
+//! Users' page frames, reached through the direct map: the processor's own page tables, and bytes of memory.
 use super::channels::Mail;
 use super::{Entries, Of, fill_each, page_entry};
 use crate::direct_map::DirectMap;
@@ -8,7 +8,7 @@ use core::ops::Range;
 use domain::{Domain, Geometry, X64};
 use layer::fields::{Byte, Pte};
 
-/// Frames that may be reached: users' ones, so that no wrong number reaches the kernel's own memory.
+/// The frames that may be reached. They are users' frames, so no wrong number reaches the kernel's own memory.
 #[derive(Clone, Debug)]
 pub struct Window {
     map: DirectMap,
@@ -16,19 +16,19 @@ pub struct Window {
 }
 
 impl Window {
-    /// These frames of the memory that `map` has.
+    /// These frames of the memory that `map` maps.
     ///
     /// # Safety
-    /// The map has them, as memory that nothing else of the kernel touches but other windows, for good. Whoever loads from a
-    /// frame or stores there by way of a window does so on the CPU that the frame was given to.
+    /// `map` maps the frames for good, and in the kernel only windows touch this memory. A CPU loads from a frame or
+    /// stores there through a window only if the frame was given to that CPU.
     pub unsafe fn new(map: DirectMap, frames: Range<u32>) -> Self {
         Window { map, frames }
     }
 
-    /// Where a frame begins.
+    /// Address of a frame.
     ///
     /// # Panics
-    /// When it is none of the window's.
+    /// When the frame is not in the window.
     #[inline(always)]
     fn at<T>(&self, frame: u32) -> *mut T {
         assert!(self.frames.contains(&frame), "frame {frame} is no user's");
@@ -38,12 +38,12 @@ impl Window {
     /// Fills a frame with one byte.
     #[inline(always)]
     fn fill(&mut self, frame: u32, byte: u8) {
-        // SAFETY: the frame is the window's, whole; that it is this CPU's to change, `pperm` says.
+        // SAFETY: the whole frame is in the window, as `at` checks. `pperm` says that it is this CPU's to change.
         unsafe { self.at::<u8>(frame).write_bytes(byte, PAGE_SIZE as usize) }
     }
 }
 
-/// Page tables, as the processor walks them, keyed by the frame that they are in.
+/// Page tables, as the processor walks them, keyed by their page frame.
 ///
 /// Different keys are different words of physical memory.
 pub struct PageTables(Window);
@@ -54,7 +54,7 @@ impl PageTables {
         PageTables(window)
     }
 
-    /// Where an entry is.
+    /// Address of an entry.
     ///
     /// # Panics
     /// When there is no such entry.
@@ -72,16 +72,18 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
 
     #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Pte<D> {
-        // SAFETY: `entry` gives a word of a frame of the window; that it holds a page table of this CPU's is proved of the
-        // layer. The processor sets by itself only bits that are left out of account, so that one look is as good as two.
+        // SAFETY: `entry` returns the address of a word of a frame of the window; it is proved of the layer that the
+        // frame holds a page table of this CPU. The processor itself sets only bits that decoding ignores, so two reads
+        // give the same result.
         page_entry::from_page(unsafe { self.entry(key).read() })
     }
 
     #[inline(always)]
     fn store(&mut self, key: [u32; 2], value: Pte<D>) {
         let bits = page_entry::page(value);
-        // SAFETY: as in `load`. The entry gets a frame that is this CPU's data, or becomes absent; then the layer has the processor
-        // forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md says why that is enough.
+        // SAFETY: as in `load`. The entry is set to a frame that holds this CPU's data. Or the entry becomes absent;
+        // then the layer makes the processor forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md
+        // says why that is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 
@@ -105,8 +107,8 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
 
 /// Bytes of users' frames.
 ///
-/// Different keys are different bytes of physical memory. A program of this CPU has some of them in its address space,
-/// but does not run while the kernel does.
+/// Different keys are different bytes of physical memory. Some of them are in the address space of a program of this
+/// CPU, but that program does not run while the kernel does.
 pub struct Physical(Window);
 
 impl Physical {
@@ -118,11 +120,11 @@ impl Physical {
     /// A part of a frame.
     ///
     /// # Panics
-    /// When it reaches beyond the frame, or the frame is no user's.
+    /// When the part reaches beyond the frame, or the frame is not in the window.
     #[inline(always)]
     pub fn bytes(&self, frame: u32, part: Range<usize>) -> &[u8] {
         assert!(part.start <= part.end && part.end <= PAGE_SIZE as usize, "{part:?} is no part of a frame");
-        // SAFETY: as in `load`; the borrow of this map keeps the CPU from changing the bytes meanwhile.
+        // SAFETY: as in `load`. The borrow of this map keeps the CPU from changing the bytes meanwhile.
         unsafe { core::slice::from_raw_parts(self.0.at::<u8>(frame).add(part.start), part.len()) }
     }
 
@@ -137,8 +139,8 @@ impl Physical {
             "{} bytes from {offset} on are more than a frame",
             bytes.len()
         );
-        // SAFETY: the place lies in one user's frame, as was just checked, and the source in the kernel's memory; that
-        // the frame is this CPU's to change, the caller's `pperm` says.
+        // SAFETY: the destination lies in one user's frame, as was just checked, and the source in the kernel's memory.
+        // The caller's `pperm` says that the frame is this CPU's to change.
         unsafe { self.0.at::<u8>(frame).add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
     }
 
@@ -156,7 +158,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
 
     #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Byte<D> {
-        // SAFETY: `byte` gives an address in a frame of the window; that the frame is this CPU's data, `pperm` says.
+        // SAFETY: `byte` returns an address in a frame of the window; `pperm` says that the frame is this CPU's data.
         Byte { value: unsafe { self.byte(key).read() }.into() }
     }
 
@@ -174,7 +176,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
         }
     }
 
-    /// A message is received: it is one block.
+    /// Receives a message: its bytes are copied as one block.
     #[inline]
     fn copy_row(&mut self, frame: u32, length: u32, source: &dyn Any, channel: u32) -> bool {
         let Some(Of(mail)) = source.downcast_ref::<Of<Mail>>() else { return false };
@@ -182,11 +184,11 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Byte<D>> for Physical {
         true
     }
 
-    /// A program's arguments come from its parent: they are one block.
+    /// Copies a program's arguments from its parent as one block.
     #[inline]
     fn copy_own_row(&mut self, frame: u32, length: u32, from: u32) -> bool {
         assert!(u64::from(length) <= PAGE_SIZE, "{length} bytes are more than a frame");
-        // SAFETY: both frames are the window's, whole, as `at` checks; that they are this CPU's data, `pperm` says.
+        // SAFETY: both frames are in the window as a whole, as `at` checks; `pperm` says that they are this CPU's data.
         unsafe { self.0.at::<u8>(frame).copy_from(self.0.at::<u8>(from), length as usize) };
         true
     }
@@ -204,7 +206,7 @@ mod tests {
 
     const FRAMES: Range<u32> = 7..11;
 
-    /// A window over memory of the test's own.
+    /// A window over memory that the test owns.
     fn window() -> Window {
         let bytes = FRAMES.len() * PAGE_SIZE as usize;
         // Aligned as frames are.
@@ -216,7 +218,7 @@ mod tests {
     }
 
     fn mail(bytes: u8) -> Of<Mail> {
-        // SAFETY: the test has this memory, and no other CPU.
+        // SAFETY: the test owns this memory, and no other CPU runs.
         Of(unsafe { Mail::new(vec![[bytes; PAGE_SIZE as usize]; NUM_CHAN as usize].leak()) })
     }
 

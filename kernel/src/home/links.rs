@@ -1,4 +1,4 @@
-//! The links of the thread queues.
+//! The storage of the links of the thread queues.
 use super::entries::Entries;
 use super::nowhere::Nowhere;
 use core::ops::Range;
@@ -8,26 +8,26 @@ use layer::constants::NUM_PROC;
 use layer::fields::{Next, ThreadGhosts};
 use layer::machine::{self, Machine};
 
-/// The thread behind each thread, and whose it is: two words a thread, in memory of their own.
+/// Two words for each thread, in memory of their own: the next thread in its queue, and the CPU that it belongs to.
 ///
-/// They are atomics, so that sharing them needs no `unsafe`, and relaxed ones, which are plain moves here: which CPU
-/// may touch which word is the layer's business, and the lock of the queue that a thread is in orders the accesses.
+/// The words are atomics, so sharing them needs no `unsafe`; they are relaxed, which is a plain move on this processor.
+/// The layer says which CPU may touch which word, and the lock of the thread's queue orders the accesses.
 #[derive(Clone, Copy, Debug)]
 pub struct Links {
     next: &'static Words,
     cpus: &'static Words,
 }
 
-/// A word a thread.
+/// One word for each thread.
 pub type Words = [AtomicU32; NUM_PROC as usize];
 
 impl Links {
-    /// Links in this memory, which no other map has.
+    /// Links in this memory, which no other map uses.
     pub fn new(next: &'static Words, cpus: &'static Words) -> Self {
         Links { next, cpus }
     }
 
-    /// The thread behind `thread`.
+    /// The next thread behind `thread`.
     #[inline(always)]
     pub fn next(&self, thread: u32) -> u32 {
         self.next[thread as usize].load(Ordering::Relaxed)
@@ -45,7 +45,7 @@ impl Links {
         self.cpus[thread as usize].load(Ordering::Relaxed)
     }
 
-    /// `thread` belongs to `cpu`.
+    /// Sets the CPU that `thread` belongs to.
     #[inline(always)]
     pub fn set_cpu(&self, thread: u32, cpu: u32) {
         self.cpus[thread as usize].store(cpu, Ordering::Relaxed);

@@ -1,16 +1,17 @@
-//! Homes: where the fields of the layer's state live in the kernel.
+//! Homes: the storage in the kernel of the fields of the layer's state.
 //!
-//! The prover takes entries with different keys, and entries of different fields, for different memory. Here is what
-//! makes that true; each home's documentation has its own part of the argument.
+//! The prover assumes that entries with different keys, and entries of different fields, are different memory. This
+//! module makes that true; each storage's documentation has its own part of the argument.
 //!
-//! - *Arrays* ([`Array`], [`Links`](links::Links), [`Blocks`](channels::Blocks), [`Mail`](channels::Mail)) are memory that is
-//!   theirs alone: each is built around a slice that boot cut out of free kernel memory for it, and Rust's slices do not
-//!   alias. They check bounds. The allocation table ([`Allocation`]) is an array that also keeps which frames are free in bits.
-//! - *The hardware's own memory* is reached through the direct map: page directories ([`directories`]), page tables and the
-//!   bytes of users' frames ([`frames`]). User contexts, into which the trap stubs save, are in `metal::machine`.
-//! - *Ghost fields* live [`Nowhere`].
+//! - *Arrays* ([`Array`], [`Links`](links::Links), [`Blocks`](channels::Blocks), [`Mail`](channels::Mail)) own their
+//!   memory: each is built around a slice that boot cut out of free kernel memory for it, and Rust's slices do not
+//!   alias. Arrays check bounds. The allocation table ([`Allocation`]) is an array with bits that say which frames are
+//!   free.
+//! - *The hardware's own memory* is reached through the direct map: page directories ([`directories`]), page tables and
+//!   the bytes of users' frames ([`frames`]). User contexts, into which the trap stubs save, are in `metal::machine`.
+//! - *Ghost fields* have the storage [`Nowhere`].
 //!
-//! A home says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of that.
+//! A storage says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of it.
 mod allocation;
 mod array;
 pub mod channels;
@@ -32,7 +33,7 @@ pub(crate) mod host {
     //! A domain for tests on the host.
     use domain::{Count, Domain, X64};
 
-    /// Native words and no homes.
+    /// Native words, and no storage.
     #[derive(Clone, Copy, Debug)]
     pub struct Host;
 

@@ -3,10 +3,9 @@ use domain::{Domain, Field, Map};
 use layer::log::{Event, Log};
 use layer::machine::Machine;
 
-/// The home of a field of ghost state: it has no bytes and keeps nothing.
+/// The erased storage: that of a field of ghost state. It has no bytes and keeps nothing.
 ///
-/// Ghost state is erased in the kernel: what changes or asks it is a closure that is never called
-/// ([`domain::Erased`]).
+/// Ghost state is erased in the kernel: the closures that update or assert it are never called ([`domain::Erased`]).
 #[derive(Clone, Copy, Debug)]
 pub struct Nowhere;
 
@@ -53,7 +52,7 @@ impl<M: Machine> Log<M> for NoLog {
     fn push(&mut self, _: M::Word, _: Event<M>) {}
 }
 
-/// Gives a machine's fields of ghost state their home.
+/// Gives the ghost fields of a machine their storage.
 #[macro_export]
 macro_rules! ghosts_nowhere {
     ($machine:ty) => {
@@ -71,7 +70,8 @@ macro_rules! ghosts_nowhere {
             VmcsKinds,
             VmxKinds,
             EptDirectories,
-            // The kernel does not drive VT-x yet: nobody calls what writes it, and no primitive reads it.
+            // The kernel does not drive VT-x yet: nothing calls the primitives that write these, and no primitive reads
+            // them.
             EptEntries,
             EptDefined,
             Charges,

@@ -1,7 +1,9 @@
-//! Entries of page tables and page directories, between the layer's terms and the processor's bits.
+//! Encodes and decodes entries of page tables and page directories: the layer's terms on one side, the processor's bits
+//! on the other.
 //!
-//! The layer's permission codes are the processor's bits (P, R/W, U/S and G), so encoding loses nothing and decoding
-//! ignores what the processor sets by itself (accessed, dirty). The bit that forbids fetches follows from the code.
+//! The layer's permission codes are the processor's bits (P, R/W, U/S and G), so encoding loses nothing. Decoding
+//! ignores the bits that the processor itself sets (accessed, dirty). The bit that forbids fetches follows from the
+//! code.
 use crate::layout::PAGE_SIZE;
 use crate::user_space::entry::{ADDRESS, GLOBAL, NO_EXECUTE, PRESENT, TABLE, USER, WRITABLE};
 use core::ops::Range;
@@ -11,10 +13,10 @@ use layer::constants::perm;
 use layer::fields::{Pde, Pte};
 use layer::page_table::is_executable;
 
-/// The bits that a permission code has.
+/// The bits that permission codes consist of.
 const PERMISSION: u64 = PRESENT | WRITABLE | USER | GLOBAL;
 
-// The codes are these bits, all with P.
+// The codes consist of these bits, and every code has P.
 const _: () = {
     let codes = [perm::PTP, perm::PTK, perm::PTUR, perm::PTU, perm::PTKG];
     let bits = [PRESENT, PRESENT | WRITABLE, PRESENT | USER, PRESENT | WRITABLE | USER, PRESENT | WRITABLE | GLOBAL];
@@ -25,8 +27,8 @@ const _: () = {
     }
 };
 
-/// The bits of an entry beside its frame, by permission code, for all codes but the largest; 0 where there is no such code. Without
-/// [`NO_EXECUTE`], until it is known that the processor can forbid fetches.
+/// The bits of an entry without its frame, indexed by permission code, for all codes but the largest; 0 where there is
+/// no such code. The bits lack [`NO_EXECUTE`] until it is known that the processor can forbid fetches.
 static BITS: [AtomicU64; 8] = {
     let mut bits = [const { AtomicU64::new(0) }; 8];
     let codes = [perm::PTP, perm::PTK, perm::PTUR, perm::PTU];
@@ -38,7 +40,8 @@ static BITS: [AtomicU64; 8] = {
     bits
 };
 
-/// The processor can forbid fetches: entries that are made from here on do, where the page is not executable.
+/// Makes entries forbid fetches from now on where the page is not executable. The processor must be able to forbid
+/// fetches.
 pub fn forbid_fetches<D: Domain<Word = u32>>() {
     for (code, bits) in (0..).zip(&BITS) {
         if bits.load(Ordering::Relaxed) != 0 && !is_executable::<D>(code) {
@@ -47,7 +50,7 @@ pub fn forbid_fetches<D: Domain<Word = u32>>() {
     }
 }
 
-/// The bits of the largest code, 0 for any other that is not in [`BITS`].
+/// The bits of the largest code; 0 for any other code that is not in [`BITS`].
 #[cold]
 fn global_bits(code: u32) -> u64 {
     match code {
@@ -56,15 +59,15 @@ fn global_bits(code: u32) -> u64 {
     }
 }
 
-/// Entries that [`first_of`] looks at together.
+/// Number of entries that [`first_of`] looks at together.
 const BLOCK: u32 = 16;
 
-/// The first entry of `range` that `wanted` accepts, by what `read` finds there. Most entries are 0: where that is none to be
-/// found, a block of them is passed over with one comparison.
+/// The index of the first entry of `range` that `wanted` accepts; `read` returns the bits of an entry. Most entries are
+/// 0: unless `wanted` accepts 0, one comparison passes over a block of them.
 #[inline(always)]
 pub fn first_of(range: Range<u32>, read: impl Fn(u32) -> u64, wanted: impl Fn(u64) -> bool) -> Option<u32> {
     let is_found = |&index: &u32| wanted(read(index));
-    // Often it is the first.
+    // Often the first entry is accepted.
     let first = range.clone().next().filter(is_found);
     if first.is_some() || wanted(0) {
         return first.or_else(|| range.clone().find(is_found));
@@ -81,7 +84,7 @@ pub fn first_of(range: Range<u32>, read: impl Fn(u32) -> u64, wanted: impl Fn(u6
     (index..range.end).find(is_found)
 }
 
-/// The frame that an entry points to.
+/// The page frame that an entry points to.
 #[inline(always)]
 fn frame(bits: u64) -> u32 {
     ((bits & ADDRESS) / PAGE_SIZE) as u32
@@ -90,7 +93,7 @@ fn frame(bits: u64) -> u32 {
 /// The bits of a page-table entry.
 ///
 /// # Panics
-/// When the permission is no permission code: a bug of the layer.
+/// When the permission is not a permission code: a bug of the layer.
 #[inline(always)]
 pub fn page<D: Domain<Word = u32>>(entry: Pte<D>) -> u64 {
     let Pte::Valid { page, perm } = entry else { return 0 };
@@ -108,7 +111,7 @@ pub fn from_page<D: Domain<Word = u32>>(bits: u64) -> Pte<D> {
     Pte::Valid { page: frame(bits), perm: (bits & PERMISSION) as u32 }
 }
 
-/// The bits of a page-directory entry, `None` for the kernel's identity map, which has none.
+/// The bits of a page-directory entry; `None` for the kernel's identity map, which has no entry.
 #[inline(always)]
 pub fn directory<D: Domain<Word = u32>>(entry: Pde<D>) -> Option<u64> {
     match entry {

@@ -1,26 +1,27 @@
-//! Families of shared objects, each behind a lock of its own; locks are taken in the order of their ranks.
+//! The lock array of a map: one object for each row, behind a lock of its own. Locks are taken in the order of their
+//! ranks.
 use crate::layout::MAX_CPUS;
 use crate::lock::{self, Lock};
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Ranks of the locks that each CPU holds: bit `r` is set while it holds one of rank `r`.
+/// The ranks of the locks that each CPU holds: bit `r` is set while the CPU holds a lock of rank `r`.
 ///
-/// Kept in builds with debug assertions only.
+/// Only builds with debug assertions keep this.
 static HELD: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 
-/// A family of objects: one a row, each behind its lock.
+/// The lock array of a map: one object for each row, each behind its lock.
 ///
-/// Different rows are different elements of one slice, and each lock is around a value of its own.
+/// Different rows are different elements of one slice, and each lock guards a value of its own.
 pub struct Rows<T: 'static>(&'static [Lock<T>]);
 
 impl<T> Rows<T> {
-    /// The objects behind these locks.
+    /// The lock array with these locks.
     pub fn new(locks: &'static [Lock<T>]) -> Self {
         Rows(locks)
     }
 
-    /// CPU `by` waits in line for the lock of `row`, which is called `name` and has this `rank`.
+    /// Waits for the lock of `row` on behalf of CPU `by`. The lock is called `name` and has this `rank`.
     ///
     /// # Panics
     /// When the row does not exist. With debug assertions, when the CPU holds a lock of this rank or a higher one.
@@ -31,7 +32,7 @@ impl<T> Rows<T> {
     }
 }
 
-/// A lock that is held.
+/// A lock that is held; dropping it releases the lock.
 pub struct Guard<'a, T> {
     object: lock::Guard<'a, T>,
     _rank: Rank,
@@ -52,10 +53,10 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-/// CPU `by` is about to take the lock of what is called `name`, with this `rank`, and keeps it until [`given_back`].
+/// Records that CPU `by` is about to take the lock called `name`, with this `rank`, and holds it until [`given_back`].
 ///
 /// # Panics
-/// With debug assertions, when it holds a lock of this rank or a higher one.
+/// With debug assertions, when the CPU holds a lock of this rank or a higher one.
 #[inline(always)]
 pub fn kept(by: u32, rank: u32, name: &str) {
     if cfg!(debug_assertions) {
@@ -64,10 +65,10 @@ pub fn kept(by: u32, rank: u32, name: &str) {
     }
 }
 
-/// CPU `by` gives back a lock of this rank.
+/// Records that CPU `by` releases a lock of this rank.
 ///
 /// # Panics
-/// With debug assertions, when it holds none.
+/// With debug assertions, when the CPU holds no lock of this rank.
 #[inline(always)]
 pub fn given_back(by: u32, rank: u32) {
     if cfg!(debug_assertions) {
@@ -76,7 +77,7 @@ pub fn given_back(by: u32, rank: u32) {
     }
 }
 
-/// The note that a CPU holds a lock of some rank; dropping it takes the note back.
+/// The record that a CPU holds a lock of some rank; dropping it removes the record.
 struct Rank {
     by: u32,
     rank: u32,
