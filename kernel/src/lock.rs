@@ -1,15 +1,15 @@
-//! The kernel's locks: a value that one CPU at a time may reach, behind one of two kinds of lock with the same interface,
-//! [`Ticket`] and [`Mcs`]. Which one the kernel uses is a boot option.
+//! The kernel's locks: one CPU at a time may reach the value behind a lock. There are two kinds of lock with the same
+//! interface, [`Ticket`] and [`Mcs`]; a boot option chooses the kind.
 //!
-//! Whoever comes takes the lock if nobody has it and nobody waits in line. Only after asking often does it wait in line;
-//! from then on everybody queues up behind it, so that none starves.
+//! A CPU takes a lock at once if it is free and no CPU waits in line. Otherwise it tries [`PATIENCE`] times, and only
+//! then waits in line. From then on every CPU queues behind it, so no CPU starves.
 //!
-//! Always to wait in line would be fairer, and on an emulator ruinous: the next in line is a thread of the host that may
-//! not be running, and nobody else gets the lock until it does. Eight CPUs on two cores took up to forty seconds for
-//! what takes them one this way.
+//! Waiting in line at once would be fairer, but is ruinous on an emulator: the next CPU in line is a thread of the host
+//! that may not be running, and no other CPU gets the lock until it does. Eight CPUs on two cores took up to forty
+//! seconds for work that takes them one second this way.
 //!
-//! The locks are not re-entrant, and there is nothing to switch off around them: interrupts are never on in ring 0 but where
-//! an idle CPU halts, which holds none.
+//! The locks are not re-entrant. They need not switch interrupts off: in ring 0 interrupts are on only where an idle
+//! CPU halts, and that CPU holds no lock.
 
 mod either;
 mod mcs;
@@ -23,16 +23,16 @@ pub use ticket::Ticket;
 use core::ops::{Deref, DerefMut};
 use shim::{MutPtr, UnsafeCell, spin};
 
-/// How often a CPU asks for a lock before it waits in line: some milliseconds on a processor, longer than the slice of a
-/// host's thread on an emulator.
+/// How often a CPU tries to take a lock before it waits in line. The tries take some milliseconds on a processor, and
+/// longer than the time slice of a host's thread on an emulator.
 #[cfg(not(loom))]
 const PATIENCE: u32 = 100_000;
-/// Loom tries every interleaving, of which there must not be too many.
+/// Loom tries every interleaving, so their number must stay small.
 #[cfg(loom)]
 const PATIENCE: u32 = 1;
 
-/// A lock without what it guards. Whoever has acquired it has it until it is released; what was written before a release is
-/// seen after the next acquisition.
+/// A lock without the value that it guards. The CPU that acquires it holds it until it releases it. Writes before a
+/// release are seen after the next acquisition.
 pub trait Raw {
     /// A free lock.
     #[cfg(not(loom))]
@@ -42,22 +42,22 @@ pub trait Raw {
     #[cfg(loom)]
     fn free() -> Self;
 
-    /// Acquires the lock if nobody has it or waits in line for it; whether it did.
+    /// Acquires the lock if it is free and no CPU waits in line for it; returns whether it did.
     fn try_acquire(&self) -> bool;
 
-    /// Acquires the lock after all who wait in line for it.
+    /// Waits in line, and acquires the lock after all that came before.
     fn wait_in_line(&self);
 
-    /// Gives the lock to the next in line.
+    /// Releases the lock to the next in line.
     ///
     /// # Safety
-    /// The caller has acquired it.
+    /// The caller holds the lock.
     unsafe fn release(&self);
 
-    /// Acquires the lock from whoever holds or awaits it.
+    /// Acquires the lock, whichever CPU holds it or waits for it.
     ///
     /// # Safety
-    /// Nobody else who has it, or waits for it, goes on.
+    /// No other CPU that holds the lock, or waits for it, ever continues.
     unsafe fn seize(&self);
 }
 
@@ -96,7 +96,7 @@ impl<T, R: Raw> Lock<T, R> {
         Lock { raw: R::free(), value: UnsafeCell::new(value) }
     }
 
-    /// Waits for the lock.
+    /// Waits for the lock and acquires it.
     #[inline(always)]
     pub fn lock(&self) -> Guard<'_, T, R> {
         match self.try_lock() {
@@ -105,7 +105,7 @@ impl<T, R: Raw> Lock<T, R> {
         }
     }
 
-    /// Waits for the lock, which was asked for in vain.
+    /// Waits for the lock after the first try has failed.
     #[cold]
     fn wait(&self) -> Guard<'_, T, R> {
         for _ in 1..PATIENCE {
@@ -118,13 +118,13 @@ impl<T, R: Raw> Lock<T, R> {
         self.guard()
     }
 
-    /// Takes the lock if nobody has it or waits for it.
+    /// Takes the lock if it is free and no CPU waits for it.
     #[inline(always)]
     pub fn try_lock(&self) -> Option<Guard<'_, T, R>> {
         self.raw.try_acquire().then(|| self.guard())
     }
 
-    /// Takes the lock from whoever holds or awaits it, for a last report.
+    /// Takes the lock, whichever CPU holds it or waits for it, for a last report.
     ///
     /// # Safety
     /// No other CPU may touch the value from now on: they have been stopped, and this CPU never goes back
@@ -143,16 +143,17 @@ impl<T, R: Raw> Lock<T, R> {
 }
 
 impl<R: Raw> Lock<(), R> {
-    /// Waits for the lock, and keeps it until [`give_back`](Lock::give_back): for what is guarded beside it.
+    /// Waits for the lock, and holds it until [`give_back`](Lock::give_back). This is for data that the lock guards but
+    /// does not contain.
     #[inline(always)]
     pub fn hold(&self) {
         core::mem::forget(self.lock());
     }
 
-    /// Hands a lock that was taken by [`hold`](Lock::hold) to the next in line.
+    /// Releases a lock that was taken by [`hold`](Lock::hold) to the next in line.
     ///
     /// # Safety
-    /// This CPU holds it.
+    /// This CPU holds the lock.
     #[inline(always)]
     pub unsafe fn give_back(&self) {
         drop(Held(&self.raw));
@@ -181,7 +182,7 @@ impl<T, R: Raw> DerefMut for Guard<'_, T, R> {
 impl<R: Raw> Drop for Held<'_, R> {
     #[inline(always)]
     fn drop(&mut self) {
-        // SAFETY: this was made where the lock had been acquired.
+        // SAFETY: a `Held` is made only where the lock has been acquired.
         unsafe { self.0.release() };
     }
 }

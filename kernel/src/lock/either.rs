@@ -19,7 +19,7 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Kind; 2] = [Kind::Ticket, Kind::Mcs];
 
-    /// What the boot option calls it.
+    /// The kind's name in the boot option.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Ticket => "ticket",
@@ -82,7 +82,7 @@ impl Raw for Either {
 
     #[inline]
     unsafe fn release(&self) {
-        // SAFETY: the caller has acquired this lock, and the choice has not changed since (`choose`).
+        // SAFETY: the caller holds this lock, and the kind has not changed since (`choose`).
         unsafe {
             match chosen() {
                 Kind::Ticket => self.ticket.release(),

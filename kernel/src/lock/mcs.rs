@@ -1,9 +1,9 @@
-//! A list-based queuing lock after Mellor-Crummey and Scott: each who waits in line looks at a word of its own, which the one
-//! before it changes.
+//! A list-based queuing lock after Mellor-Crummey and Scott: each waiting CPU spins on a word of its own, which the
+//! holder changes when it passes the lock on.
 //!
-//! In the original a holder's place in line is its node, which it has to keep. Here a place in line is on the stack of
-//! whoever waits, and only as long as it waits: whoever gets the lock leaves the line and notes in the lock who is first in
-//! it. So the interface is that of any lock.
+//! In the original lock, the holder keeps its node in the queue. Here a node is on the stack of a waiting CPU, and
+//! exists only while it waits: a CPU that gets the lock leaves the line and stores the new first in line in the lock.
+//! So the interface is that of any lock.
 
 use super::Raw;
 use super::shim::{AtomicPtr, AtomicU32, Ordering, spin};
@@ -11,22 +11,22 @@ use core::ptr;
 
 /// The lock.
 pub struct Mcs {
-    /// The last in line; [`HELD`] where somebody has the lock and nobody waits; null where the lock is free.
+    /// The last in line; [`HELD`] where a CPU holds the lock and none waits; null where the lock is free.
     last: AtomicPtr<Place>,
-    /// The first in line, once it has said so. Changed by whoever has the lock, and by the first that comes where nobody
-    /// waits.
+    /// The first in line, null until that CPU has entered itself. The holder of the lock changes it, and so does the
+    /// first CPU that joins an empty line.
     first: AtomicPtr<Place>,
 }
 
 /// A place in line.
 struct Place {
-    /// Who is behind this one, once it has said so.
+    /// The next in line, null until that CPU has entered itself.
     next: AtomicPtr<Place>,
-    /// Not 0: the lock is this one's.
+    /// Not 0 once the CPU that waits here has been granted the lock.
     granted: AtomicU32,
 }
 
-/// The value of [`Mcs::last`] that is no place.
+/// The value of [`Mcs::last`] that stands for a held lock with an empty line.
 const HELD: *mut Place = ptr::without_provenance_mut(1);
 
 impl Raw for Mcs {
@@ -51,14 +51,14 @@ impl Raw for Mcs {
             if before == HELD {
                 self.first.store(me, Ordering::Release);
             } else {
-                // SAFETY: who was last waits until it knows who is behind it, so its place is still there.
+                // SAFETY: a CPU that was last waits until its successor has entered itself, so its place still exists.
                 unsafe { (*before).next.store(me, Ordering::Release) };
             }
             while place.granted.load(Ordering::Acquire) == 0 {
                 spin();
             }
         }
-        // The lock is this one's; it leaves the line.
+        // This CPU holds the lock; it leaves the line.
         self.first.store(ptr::null_mut(), Ordering::Relaxed);
         if self.last.compare_exchange(me, HELD, Ordering::AcqRel, Ordering::Acquire).is_err() {
             self.first.store(said(&place.next), Ordering::Relaxed);
@@ -72,7 +72,7 @@ impl Raw for Mcs {
         {
             return;
         }
-        // SAFETY: who is first in line waits until it is granted the lock, so its place is still there; it is not touched
+        // SAFETY: the first in line waits until it is granted the lock, so its place still exists; it is not touched
         // afterwards.
         unsafe { (*said(&self.first)).granted.store(1, Ordering::Release) };
     }
@@ -83,7 +83,7 @@ impl Raw for Mcs {
     }
 }
 
-/// Who is there, once it has said so: it has put itself in line already.
+/// Waits until the CPU that has already joined the line has entered itself in `place`, and returns its place.
 fn said(place: &AtomicPtr<Place>) -> *mut Place {
     loop {
         let who = place.load(Ordering::Acquire);

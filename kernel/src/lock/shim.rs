@@ -1,4 +1,4 @@
-//! What the lock is made of: the processor's own atomics, or loom's, which try every interleaving.
+//! The atomics that the locks are made of: the processor's own, or loom's, which try every interleaving.
 
 #[cfg(not(loom))]
 pub use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};

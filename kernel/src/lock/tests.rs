@@ -1,13 +1,13 @@
-//! What holds of every kind of lock.
+//! Tests that every kind of lock passes.
 
 use super::*;
 use std::sync::Mutex;
 use std::thread;
 use std::vec::Vec;
 
-/// A lock whose line can be looked at.
+/// A lock whose line the tests can observe.
 pub trait Line: Raw + Sync {
-    /// Something that changes whenever somebody joins the line.
+    /// A value that changes whenever a CPU joins the line.
     fn last(&self) -> usize;
 }
 
@@ -39,7 +39,7 @@ fn a_lock_that_is_kept_is_had_until_it_is_given_back<R: Line>() {
     for _ in 0..3 {
         lock.hold();
         assert!(lock.try_lock().is_none());
-        // SAFETY: it is held.
+        // SAFETY: the test holds it.
         unsafe { lock.give_back() };
     }
     assert!(lock.try_lock().is_some());
@@ -53,7 +53,7 @@ fn a_seized_lock_gives_the_value_whoever_held_it<R: Line>() {
     assert!(lock.try_lock().is_some());
 }
 
-/// Who waits in line gets the lock in the order of the line, and who comes later does not get it before.
+/// Waiting threads get the lock in the order of the line, and a later one does not get it before them.
 fn it_is_fair<R: Line>() {
     const WAITING: usize = 6;
     let (lock, served) = (Lock::<(), R>::new(()), Mutex::new(Vec::new()));

@@ -1,15 +1,16 @@
-//! A ticket lock: who waits in line has a number, and whose number is served has the lock.
+//! A ticket lock serves waiting CPUs in the order in which they came: each takes a number, and the number that is
+//! served has the lock.
 //!
-//! All who wait look at the same word.
+//! All waiting CPUs read the same word.
 
 use super::Raw;
 use super::shim::{AtomicU32, Ordering, spin};
 
 /// The lock.
 pub struct Ticket {
-    /// The ticket that the next comer takes.
+    /// The next number to be taken.
     next: AtomicU32,
-    /// The ticket whose holder has the lock.
+    /// The number that has the lock.
     serving: AtomicU32,
 }
 
@@ -37,7 +38,7 @@ impl Raw for Ticket {
 
     #[inline]
     unsafe fn release(&self) {
-        // Only whoever has the lock changes the word.
+        // Only the holder of the lock changes the word.
         let ticket = self.serving.load(Ordering::Relaxed);
         self.serving.store(ticket.wrapping_add(1), Ordering::Release);
     }
@@ -65,7 +66,7 @@ mod tests {
         for _ in 0..3 {
             lock.wait_in_line();
             assert!(!lock.try_acquire());
-            // SAFETY: it was acquired just now.
+            // SAFETY: the test has just acquired it.
             unsafe { lock.release() };
         }
         assert!(lock.try_acquire());
