@@ -1,4 +1,4 @@
-//! Link arguments of the images, and a check that whoever builds them passes the flags that they need.
+//! Link arguments of the images, and a check that the build passes the flags that an image needs.
 use std::env;
 
 fn main() {

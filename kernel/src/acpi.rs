@@ -1,9 +1,9 @@
-//! The tables of ACPI (revision 6.5, section 5.2): finding those that the kernel reads. What they say is in [`madt`], which CPUs
-//! and interrupt controllers there are, and in [`clocks`].
+//! The search for those tables of ACPI (revision 6.5, section 5.2) that the kernel reads. [`madt`] reads which CPUs and
+//! interrupt controllers the machine has, and [`clocks`] reads which clocks it has.
 //!
-//! The tables are untrusted input: one that is damaged is as good as none, and another that says the same serves. There are
-//! several ways to a table: the root pointer of the boot loader and those in the BIOS areas, each of which may lead to a list
-//! with addresses of 64 bits (XSDT) and to one with addresses of 32 bits (RSDT).
+//! The tables are untrusted input. A damaged table counts as missing, and another whole copy is used in its place.
+//! Several ways lead to a table: the root pointer of the boot loader, and those in the BIOS areas. Each root pointer
+//! may lead to a list with addresses of 64 bits (XSDT) and to a list with addresses of 32 bits (RSDT).
 
 pub mod clocks;
 pub mod madt;
@@ -14,14 +14,14 @@ use crate::record::Record;
 use core::fmt;
 use core::ops::Range;
 
-/// Why the CPUs or the interrupt controller are not known: the firmware's fault, all.
+/// Why the CPUs or the interrupt controller are not known. Every one is the firmware's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// There is no root pointer.
     NoRoot,
-    /// No root pointer leads to a list of tables that is whole.
+    /// No root pointer leads to an undamaged list of tables.
     Damaged,
-    /// There is no MADT that is whole.
+    /// There is no undamaged MADT.
     NoMadt,
     /// The MADT lists no I/O APIC for COM1.
     NoIoApic,
@@ -38,24 +38,25 @@ impl fmt::Display for Error {
     }
 }
 
-/// Where a PC's firmware keeps the segment of its extended data area, of which the first KiB is searched.
+/// Physical address of the word that holds the segment of the firmware's extended data area. The area's first KiB is
+/// searched.
 const EXTENDED_DATA: u64 = 0x40E;
 const EXTENDED_DATA_BYTES: u64 = 1 << 10;
-/// The other place that is searched.
+/// The other area that is searched.
 const BIOS_AREA: Range<u64> = 0xE_0000..0x10_0000;
-/// Where a root pointer may begin.
+/// Alignment of a root pointer, in bytes.
 const ROOT_ALIGN: u64 = 16;
-/// Bytes of a root pointer of revision 0, and how many one of revision 2 or later may have.
+/// Bytes of a root pointer of revision 0, then the least and the most bytes of one of revision 2 or later.
 const ROOT_BYTES: u64 = 20;
 const NEWER_ROOT_BYTES: u32 = 36;
 const MOST_ROOT_BYTES: u32 = 4096;
-/// Bytes of every table's header, and of the longest table that is read: more than that is damage.
+/// Bytes of every table's header, and most bytes of a table. A longer table counts as damaged.
 const HEADER_BYTES: u32 = 36;
 const MOST_TABLE_BYTES: u32 = 1 << 20;
 
-/// What `accept` makes of a table with this signature: of the first that is whole and that it accepts. The loader says that the
-/// root pointer is at physical address `root`; those in the BIOS areas are tried as well. `read` gives the bytes of a physical
-/// range.
+/// Searches for undamaged tables with this signature, and returns the first result of `accept` that is not `None`.
+/// `root` is the physical address of the root pointer, as the loader reports it; the root pointers in the BIOS areas
+/// are tried as well. `read` returns the bytes of a physical range.
 ///
 /// # Errors
 /// [`Error::NoMadt`] stands for a table of any signature.
@@ -87,7 +88,7 @@ fn find<'a, T>(
     })
 }
 
-/// Where in the BIOS areas a root pointer may be.
+/// The addresses in the BIOS areas at which a root pointer may be.
 fn places<'a>(read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> impl Iterator<Item = u64> {
     let segment = read(EXTENDED_DATA..EXTENDED_DATA + 2).and_then(|bytes| Record(bytes).u16(0));
     let extended = u64::from(segment.unwrap_or(0)) << 4;
@@ -95,20 +96,20 @@ fn places<'a>(read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> impl Iterator<I
     places.filter(|address| address % ROOT_ALIGN == 0 && *address != 0)
 }
 
-/// The lists that a root pointer leads to; 0 is none.
+/// Physical addresses of the lists that a root pointer leads to; 0 where there is none.
 struct Root {
     xsdt: u64,
     rsdt: u64,
 }
 
-/// The root pointer at `address`. Where what only newer ones have is damaged, what older ones have still serves.
+/// The root pointer at `address`. Where the part that only revision 2 has is damaged, the older part is still used.
 fn root_pointer<'a>(address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<Root> {
     let bytes = |length: u64| read(address..address.checked_add(length)?);
     let record = Record(bytes(ROOT_BYTES)?);
     if !record.0.starts_with(b"RSD PTR ") || !sums_to_0(record.0) {
         return None;
     }
-    // What follows is there from revision 2 on; its length says how far the second checksum goes.
+    // The rest exists from revision 2 on; its length says how many bytes the second checksum covers.
     let newer = || {
         record.u8(15).filter(|&revision| revision >= 2)?;
         let length = Record(bytes(NEWER_ROOT_BYTES.into())?).u32(20)?;
@@ -118,7 +119,7 @@ fn root_pointer<'a>(address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>
     Some(Root { xsdt: newer().unwrap_or(0), rsdt: record.u32(16)?.into() })
 }
 
-/// The table at `address`, if it is whole and has this signature.
+/// The table at `address`, if it is undamaged and has this signature.
 fn table<'a>(signature: &[u8; 4], address: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Option<Record<'a>> {
     let bytes = |length: u32| read(address..address.checked_add(length.into())?);
     let header = Record(bytes(HEADER_BYTES).filter(|bytes| address != 0 && bytes.starts_with(signature))?);
@@ -193,12 +194,12 @@ mod tests {
         for at in [ROOT + 33, ROOT + 20, ROOT + 23, XSDT, XSDT + 4, XSDT + 36, FADT + 40, HPET + 40] {
             assert!(controllers_of(&with_damage(&good, at)).is_ok(), "{at:#x}");
         }
-        // The list with 32 bits, where the other is whole.
+        // The list with 32 bits, while the other list is undamaged.
         assert!(controllers_of(&with_damage(&good, RSDT + 36)).is_ok());
-        // The loader's root pointer, where firmware has another.
+        // The loader's root pointer, while the firmware has another one.
         let elsewhere = controllers(Some(0x500), 0, read_from(0, &good));
         assert!(elsewhere.is_ok());
-        // A list that leads to no table, and one that leads to nowhere or to itself, where the other is right.
+        // A list that leads to no table, to no memory, or to itself, while the other list is right.
         for address in [0u64, XSDT as u64, ROOT as u64, BYTES as u64 - 4, u64::MAX - 3, 1 << 40] {
             let mut memory = good.clone();
             put(&mut memory, XSDT, &table_of(b"XSDT", &address.to_le_bytes()));
@@ -212,7 +213,7 @@ mod tests {
         let list = [MADT, second].map(|at| (at as u64).to_le_bytes()).concat();
         put(&mut memory, XSDT, &table_of(b"XSDT", &list));
         assert!(controllers_of(&memory).is_ok());
-        // The first is whole and of no use.
+        // The first is undamaged, but the caller does not accept it.
         put(&mut memory, MADT, &table_of(b"APIC", &[0; 8]));
         assert!(controllers_of(&memory).is_ok());
     }

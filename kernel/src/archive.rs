@@ -1,8 +1,9 @@
-//! The boot archive: a tar file that the boot loader puts into memory, with `boot.txt`, the image's symbols and the programs.
+//! The boot archive: a tar file that the boot loader puts into memory, with `boot.txt`, the image's symbols and the
+//! programs.
 //!
-//! `tar -cf boot.tar -C DIRECTORY .` makes one. Of what such a file may contain beside files with short names, directories and
-//! remarks about files (pax headers) are passed over; everything else is refused, with the entry's name, because a program
-//! that is silently not there is harder to find.
+//! `tar -cf boot.tar -C DIRECTORY .` makes one. Files with short names are read; directories are passed over, and pax
+//! headers are read for what they say of the file behind them. Every other entry is refused, with its name in the
+//! error, because a program that is silently missing is harder to find.
 
 mod pax;
 #[cfg(test)]
@@ -12,22 +13,22 @@ use core::fmt;
 use pax::Remarks;
 use tar_no_std::{CorruptDataError, TarArchiveRef};
 
-/// Name of the boot list in the archive: which programs to start.
+/// Name of the boot list in the archive: the file that says which programs to start.
 pub const BOOT_LIST: &str = "boot.txt";
-/// Name of a file whose presence says that somebody watches the machine; what it holds does not matter.
+/// Name of a file whose presence says that somebody watches the machine. Its contents do not matter.
 pub const WATCH: &str = "watch.txt";
 
-/// Bytes of a header, and what the size of a file is rounded up to.
+/// Bytes of a header. The size of a file is rounded up to a multiple of it.
 const BLOCK: usize = 512;
 /// Bytes of a file's name, at most.
 const NAME: usize = 100;
-/// Where a header says which type its entry has.
+/// Offset of the type of an entry in its header.
 const TYPE: usize = 156;
 
-/// Why an archive cannot be used: whoever built it is to blame.
+/// Why an archive cannot be used: the fault of the program or person that built it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Unusable<'a> {
-    /// The name of the entry that is the reason, as far as it can be read; empty if it is none of them.
+    /// The name of the offending entry, as far as it can be read; empty if no single entry is to blame.
     pub entry: &'a [u8],
     /// The reason.
     pub why: Why,
@@ -36,25 +37,25 @@ pub struct Unusable<'a> {
 /// What is wrong with an archive or an entry.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Why {
-    /// It is no tar file, or it is damaged.
+    /// It is not a tar file, or it is damaged.
     Corrupt(CorruptDataError),
     /// The name is longer than 100 bytes.
     LongName,
-    /// The name is no text, or has control characters.
+    /// The name is not UTF-8 text, or has control characters.
     Unprintable,
-    /// It refers to another file.
+    /// It is a link to another file.
     Link,
     /// It is a device, or a pipe.
     Special,
-    /// Holes of the file are left out.
+    /// The file is stored without its holes.
     Sparse,
-    /// It is larger than a header can say.
+    /// It is larger than a header can state.
     TooLarge,
-    /// A file before it has the same name.
+    /// An earlier file has the same name.
     Twice,
-    /// Its pax header cannot be read, or says of all entries what is so of one.
+    /// Its pax header cannot be read, or applies to all entries what the kernel accepts for one entry only.
     BadRemarks,
-    /// Its type is none that is known here.
+    /// Its type is not known here.
     UnknownType(u8),
 }
 
@@ -102,13 +103,13 @@ impl<'a> Archive<'a> {
     /// Checks the archive from its first to its last header.
     ///
     /// # Errors
-    /// When there is anything in it that [`Why`] lists.
+    /// [`Unusable`], with the first reason of [`Why`] that is found.
     pub fn new(bytes: &'a [u8]) -> Result<Archive<'a>, Unusable<'a>> {
         let tar = TarArchiveRef::new(bytes).map_err(|error| explain(bytes, error))?;
         let archive = Archive { bytes, tar };
         for entry in archive.entries() {
             let file = entry?;
-            // The first one of a name is the one that is found.
+            // `find` returns the first file of a name.
             if archive.find(file.name).map(<[u8]>::as_ptr) != Some(file.data.as_ptr()) {
                 return Err(Unusable { entry: file.name.as_bytes(), why: Why::Twice });
             }
@@ -131,16 +132,17 @@ impl<'a> Archive<'a> {
         core::str::from_utf8(self.find(name)?).ok()
     }
 
-    /// The files, and what cannot be used.
+    /// The files, and an error for each entry that cannot be used.
     fn entries(&self) -> impl Iterator<Item = Result<File<'a>, Unusable<'a>>> + use<'a> {
         let bytes = self.bytes;
-        // What pax headers say of the entry that follows.
+        // What the pax headers say of the entry that follows them.
         let mut remarks = Remarks::default();
         self.tar.headers().filter_map(move |(index, _)| entry(bytes, index, &mut remarks).transpose())
     }
 }
 
-/// The entry whose header is block `index`, of which `remarks` were made before it; none if it is no file.
+/// The entry whose header is block `index`, to which the pax header before it adds `remarks`; `None` if it is not a
+/// file.
 fn entry<'a>(bytes: &'a [u8], index: usize, remarks: &mut Remarks<'a>) -> Result<Option<File<'a>>, Unusable<'a>> {
     let header = &bytes[index * BLOCK..][..BLOCK];
     let kind = header[TYPE];
@@ -148,7 +150,7 @@ fn entry<'a>(bytes: &'a [u8], index: usize, remarks: &mut Remarks<'a>) -> Result
         let unusable = |why| Unusable { entry: name_of(header), why };
         let records = payload(bytes, index).ok_or(unusable(Why::TooLarge))?;
         remarks.read(records).map_err(unusable)?;
-        // One that is about all entries says nothing of any of them that matters.
+        // A header for all entries may not set anything that the kernel reads.
         if kind == b'g' && *remarks != Remarks::default() {
             return Err(unusable(Why::BadRemarks));
         }
@@ -161,7 +163,7 @@ fn entry<'a>(bytes: &'a [u8], index: usize, remarks: &mut Remarks<'a>) -> Result
         b'1' | b'2' => return unusable(Why::Link),
         b'3' | b'4' | b'6' => return unusable(Why::Special),
         b'5' => return Ok(None),
-        // Before there was a type for directories, the slash said so.
+        // Before tar had a type for directories, a trailing slash marked one.
         _ if name.ends_with(b"/") => return Ok(None),
         _ => {}
     }
@@ -179,7 +181,7 @@ fn entry<'a>(bytes: &'a [u8], index: usize, remarks: &mut Remarks<'a>) -> Result
     }
 }
 
-/// What to say about an archive that cannot be read to its end.
+/// Why an archive that cannot be read to its end is unusable.
 fn explain(bytes: &[u8], error: CorruptDataError) -> Unusable<'_> {
     use CorruptDataError::*;
     let index = match error {
@@ -196,7 +198,7 @@ fn explain(bytes: &[u8], error: CorruptDataError) -> Unusable<'_> {
     };
     let mut entry = without_dot(name_of(header));
     let why = match (error, header[TYPE]) {
-        // Two headers for one entry: that of a long name, whose contents are the name, comes first.
+        // A long name has a header of its own, which comes first; its contents are the name.
         (InvalidTypeFlag { .. }, b'L') => {
             entry = payload(bytes, index).map_or(entry, |name| without_dot(until_zero(name)));
             Why::LongName
@@ -211,7 +213,8 @@ fn explain(bytes: &[u8], error: CorruptDataError) -> Unusable<'_> {
     Unusable { entry, why }
 }
 
-/// The contents of the entry whose header is block `index`, if they are there and their size is written in octal digits.
+/// The contents of the entry whose header is block `index`, if all of them are there and their size is written in octal
+/// digits.
 fn payload(bytes: &[u8], index: usize) -> Option<&[u8]> {
     let start = (index + 1) * BLOCK;
     let digits = bytes[index * BLOCK..][124..136].trim_ascii();
@@ -225,17 +228,17 @@ fn name_of(header: &[u8]) -> &[u8] {
     until_zero(&header[..NAME])
 }
 
-/// Whether a header says that more of the name comes before it.
+/// Whether a header has a prefix, which is the front part of a longer name.
 fn has_prefix(header: &[u8]) -> bool {
     header[257..].starts_with(b"ustar\0") && header[345] != 0
 }
 
-/// What comes before the first zero.
+/// The bytes before the first zero.
 fn until_zero(bytes: &[u8]) -> &[u8] {
     bytes.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
-/// A name without what `tar` puts before it where it packs the directory `.`.
+/// A name without the `./` that `tar` puts before it when it packs the directory `.`.
 fn without_dot(mut name: &[u8]) -> &[u8] {
     while let Some(rest) = name.strip_prefix(b"./") {
         name = rest;

@@ -1,39 +1,41 @@
-//! The arrival of a CPU that is being started: either it arrives, or it is given up, and both sides agree on which.
+//! The arrival of a CPU that is being started: the CPU arrives, or it is given up, and both sides agree on which of the
+//! two.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Nobody is awaited: whoever was has arrived.
+/// No CPU is awaited: the last one has arrived.
 const ARRIVED: u32 = 0;
-/// Whoever was awaited was given up.
+/// The awaited CPU was given up.
 const GIVEN_UP: u32 = u32::MAX;
 
-/// Which attempt to start a CPU is under way. Attempts have numbers from 1 on, none of which is used twice.
+/// The current attempt to start a CPU. Attempts are numbered from 1, and no number is used twice.
 #[derive(Debug)]
 pub struct Arrival(AtomicU32);
 
 impl Arrival {
-    /// Nobody is awaited.
+    /// An arrival that awaits no CPU.
     pub const fn new() -> Arrival {
         Arrival(AtomicU32::new(ARRIVED))
     }
 
-    /// The CPU of this attempt is awaited from now on.
+    /// Awaits the CPU of this attempt from now on.
     pub fn expect(&self, attempt: u32) {
         self.0.store(attempt, Ordering::Release);
     }
 
-    /// The CPU of this attempt, which calls this, is there. If not, it comes too late, and must do nothing any more.
+    /// Called by the CPU of this attempt; whether it has arrived in time. A CPU that comes too late must do nothing
+    /// more.
     #[must_use]
     pub fn arrive(&self, attempt: u32) -> bool {
         self.0.compare_exchange(attempt, ARRIVED, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// Whether whoever was awaited has arrived.
+    /// Whether the awaited CPU has arrived.
     pub fn has_arrived(&self) -> bool {
         self.0.load(Ordering::Acquire) == ARRIVED
     }
 
-    /// The CPU of this attempt is awaited no longer; if not, it has arrived just now.
+    /// Stops waiting for the CPU of this attempt; `false` if it has arrived in the meantime.
     #[must_use]
     pub fn give_up(&self, attempt: u32) -> bool {
         self.0.compare_exchange(attempt, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()

@@ -1,17 +1,17 @@
-//! Measuring time by a counter that runs at a known speed, whatever counter it is.
+//! Measuring time by a counter that runs at a known speed, independent of the kind of counter.
 
 use core::fmt;
 
-/// A counter that only counts up, and begins again at 0 behind its last bit.
+/// A counter that only counts up, and wraps to 0 behind its last bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counter {
-    /// How often it counts in a second.
+    /// Counts per second.
     pub hertz: u64,
-    /// Its bits, 1 to 64.
+    /// Width of the counter: 1 to 64 bits.
     pub bits: u32,
 }
 
-/// The counter does not count any more (the machine's fault).
+/// The counter has stopped (the machine's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stopped;
 
@@ -21,16 +21,16 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// How often a counter is read in vain before it has stopped. Reading one takes a processor about a microsecond, and the
-/// slowest counts as often.
+/// After so many reads without a change, a counter counts as stopped. One read takes a processor about a microsecond,
+/// and the slowest counter changes about as often.
 const VAIN_READS: u32 = 1_000_000;
 
 impl Counter {
-    /// Waits at least `microseconds`, or less as soon as `done` says so; `read` gives what the counter shows. A counter that begins
-    /// again more than once between two reads makes it longer.
+    /// Waits at least `microseconds`, or until `done` returns true. `read` returns the counter's value. The wait is
+    /// longer where the counter wraps more than once between two reads.
     ///
     /// # Errors
-    /// [`Stopped`].
+    /// [`Stopped`], when the counter does not change any more.
     pub fn wait(
         self,
         microseconds: u32,
@@ -38,7 +38,7 @@ impl Counter {
         mut done: impl FnMut() -> bool,
     ) -> Result<(), Stopped> {
         let mask = u64::MAX >> (64 - self.bits.clamp(1, 64));
-        // The first count may be over at once.
+        // The first count may end at once, because the counter may be just about to change.
         let ticks = u128::from(microseconds) * u128::from(self.hertz) / 1_000_000 + 1;
         let (mut passed, mut vain) = (0, 0);
         let mut last = read() & mask;
@@ -54,7 +54,7 @@ impl Counter {
         Ok(())
     }
 
-    /// Whether it counts at all.
+    /// Whether the counter counts at all.
     pub fn runs(self, read: impl FnMut() -> u64) -> bool {
         self.wait(1, read, || false).is_ok()
     }
@@ -92,7 +92,7 @@ mod tests {
         ) {
             prop_assume!(steps.iter().any(|&step| step > 0));
             let counter = Counter { hertz, bits };
-            // The time is what the model adds up; the counter shows its low bits.
+            // The model adds up the time that passes; the counter shows its low bits.
             let (mut time, mut first) = (0u64, None);
             let mut steps = steps.iter().cycle();
             let read = || {
@@ -102,7 +102,7 @@ mod tests {
             };
             counter.wait(microseconds, read, || false).expect("it runs");
             let passed = time - first.expect("it was read");
-            // Counts may begin just before they are read, so that one more must pass.
+            // The counter may change just after the first read, so one more count must pass.
             prop_assert!(u128::from(passed) * u128::from(MEGAHERTZ) >= u128::from(microseconds) * u128::from(hertz));
             prop_assert!(passed <= u64::from(microseconds) * hertz / MEGAHERTZ + 2 + 200);
         }

@@ -1,4 +1,4 @@
-//! What of a user thread the kernel keeps while the thread does not run: its user context and its
+//! The part of a user thread that the kernel keeps while the thread does not run: its user context and its
 //! floating-point state.
 
 /// Slots of a user context: the reference's 17 (`U_EDI` … `U_SS`), then R8 to R15.
@@ -70,21 +70,21 @@ pub struct UserContext {
     pub fpu: FpuArea,
 }
 
-/// Where the stubs find the floating-point state in a context.
+/// Offset of the floating-point state in a context, for the stubs.
 pub const FPU: usize = core::mem::offset_of!(UserContext, fpu);
 
 impl UserContext {
-    /// The context in which every program starts, with general registers that are 0.
+    /// The context in which every program starts: all general registers are 0.
     pub const fn new() -> UserContext {
         UserContext { slots: [0; SLOTS], fpu: FpuArea::new() }
     }
 
-    /// The register.
+    /// The value of a register.
     pub fn get(&self, slot: Slot) -> u64 {
         self.slots[slot as usize]
     }
 
-    /// Sets the register.
+    /// Sets a register.
     pub fn set(&mut self, slot: Slot, value: u64) {
         self.slots[slot as usize] = value;
     }
@@ -96,19 +96,19 @@ impl Default for UserContext {
     }
 }
 
-/// Flags that a program may have set: CF, PF, AF, ZF, SF, TF, DF, OF, NT, RF, AC and ID: those that `popfq` of ring 3 changes, and
-/// RF. So `sysretq`, which is given what `syscall` saved, and `iretq` keep the same ones. Everything else (I/O privilege,
-/// virtual-8086 mode) is the kernel's.
+/// Flags that a program may set: CF, PF, AF, ZF, SF, TF, DF, OF, NT, RF, AC and ID. These are RF and the flags that
+/// `popfq` changes in ring 3. So `sysretq`, which gets the flags that `syscall` saved, and `iretq` keep the same ones.
+/// All other flags (I/O privilege, virtual-8086 mode) are the kernel's.
 pub const USER_FLAGS: u64 = 0x25_4DD5;
-/// Bits of RFLAGS that are always set in ring 3: bit 1, and IF, since interrupts are what ends a program's slice.
+/// Bits of RFLAGS that are always set in ring 3: bit 1, and IF, because interrupts end a program's time slice.
 pub const FLAGS_FIXED: u64 = 0x202;
 
-/// The flags with which a thread whose context holds `flags` goes back to ring 3.
+/// The flags with which a thread returns to ring 3 when its context holds `flags`.
 pub const fn user_flags(flags: u64) -> u64 {
     flags & USER_FLAGS | FLAGS_FIXED
 }
 
-/// Whether ring 3 can have `rip`: an address of the lower half. Loading any other faults in ring 0.
+/// Whether `rip` is a user address: one of the lower half. Returning to any other address faults in ring 0.
 pub const fn is_user_rip(rip: u64) -> bool {
     rip < 1 << 47
 }
@@ -127,7 +127,7 @@ pub struct FpuArea {
 pub const MXCSR_DEFAULT: u32 = 0x1F80;
 
 impl FpuArea {
-    /// The state in which every program starts: as after `fninit`, registers 0.
+    /// The state in which every program starts: as after `fninit`, with all registers 0.
     pub const fn new() -> FpuArea {
         let mut bytes = [0; 512];
         // Control word 0x037F: all exceptions masked, extended precision.

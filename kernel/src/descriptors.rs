@@ -1,20 +1,20 @@
 //! Segment selectors and interrupt gates.
 //!
-//! The order of the segments is what `syscall` and `sysret` demand: they compute selectors from the two
-//! bases of the STAR register.
+//! `syscall` and `sysret` compute selectors from the two bases of the STAR register, and so fix the order of the
+//! segments.
 
 /// Ring 0 code.
 pub const KERNEL_CODE: u16 = 0x08;
 /// Ring 0 data; `syscall` loads SS with it ([`KERNEL_CODE`] + 8).
 pub const KERNEL_DATA: u16 = 0x10;
-/// The base from which `sysret` counts. The descriptor here is null: a segment of 32-bit code would let programs into
+/// The base of `sysret`'s selectors. The descriptor here is null: a segment of 32-bit code would let programs into
 /// compatibility mode.
 pub const USER_BASE: u16 = 0x18 | 3;
 /// Ring 3 data ([`USER_BASE`] + 8).
 pub const USER_DATA: u16 = 0x20 | 3;
 /// Ring 3 code ([`USER_BASE`] + 16).
 pub const USER_CODE: u16 = 0x28 | 3;
-/// The task-state segment; two entries.
+/// The task-state segment, which takes two entries of the table.
 pub const TASK_STATE: u16 = 0x30;
 
 /// Limit of the descriptor table: its last byte.
@@ -23,9 +23,9 @@ pub const LIMIT: u16 = TASK_STATE + 15;
 /// The STAR register: selector bases of `sysret` (bits 48 to 63) and `syscall` (32 to 47).
 pub const STAR: u64 = (USER_BASE as u64) << 48 | (KERNEL_CODE as u64) << 32;
 
-/// An interrupt gate (Intel SDM volume 3, figure 6-8): `handler` in ring 0 code with interrupts off, on
-/// stack `ist_index` (from 0) of the interrupt stack table, or on the stack that it finds; software may raise it from rings up to
-/// `ring`.
+/// An interrupt gate (Intel SDM volume 3, figure 6-8) to `handler` in ring 0 code, with interrupts off. The handler
+/// runs on stack `ist_index` (from 0) of the interrupt stack table; with `None` the processor chooses the stack as
+/// without that table. `int` instructions may use the gate in rings 0 to `ring`.
 pub const fn gate(handler: u64, ist_index: Option<usize>, ring: u8) -> [u64; 2] {
     const PRESENT_INTERRUPT_GATE: u64 = 0x8E;
     let attributes = PRESENT_INTERRUPT_GATE | (ring as u64) << 5;

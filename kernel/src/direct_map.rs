@@ -1,21 +1,22 @@
-//! Physical memory, where it is mapped as a whole.
+//! The direct map: physical memory, mapped as a whole at one virtual address.
 
-/// Where physical address 0 is.
+/// Virtual address of physical address 0.
 #[derive(Clone, Copy, Debug)]
 pub struct DirectMap(*mut u8);
 
-// SAFETY: it is an address; whoever uses it says why that is right.
+// SAFETY: it is an address and no access; each use of it states why the access is right.
 unsafe impl Send for DirectMap {}
 // SAFETY: as above.
 unsafe impl Sync for DirectMap {}
 
 impl DirectMap {
-    /// The map that has physical address 0 at `base`, which may be an address of nothing: only what is mapped counts.
+    /// The map with physical address 0 at `base`. Nothing needs to be mapped at `base` itself: only the addresses that
+    /// are used count.
     pub const fn at(base: *mut u8) -> Self {
         DirectMap(base)
     }
 
-    /// Where a physical address is.
+    /// Virtual address of a physical address.
     #[inline(always)]
     pub fn pointer<T>(self, physical: u64) -> *mut T {
         self.0.wrapping_add(physical as usize).cast()

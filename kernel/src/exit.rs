@@ -21,19 +21,19 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// The image did what it had to do.
+    /// The image has finished its task.
     Done = 0x10, "ended as expected";
-    /// `panic!`: the kernel found itself in a state that must not be.
+    /// `panic!`: the kernel is in a state that must not occur.
     Panic = 0x11, "kernel panic";
     /// An exception in ring 0.
     KernelFault = 0x12, "exception in the kernel";
-    /// A non-maskable interrupt from outside: whoever runs the machine asked what it is doing.
+    /// A non-maskable interrupt from outside: the user asks what the machine is doing.
     Interrupted = 0x13, "stopped from outside";
     /// Something went wrong while a report was being written.
     ReportFault = 0x14, "exception during a report";
     /// The kernel cannot run on this machine.
     Refused = 0x16, "the machine was refused";
-    /// An image's own check did not hold, or a program did not end as expected.
+    /// A check of the image itself failed, or a program did not end as expected.
     Failed = 0x15, "a check failed";
 }
 

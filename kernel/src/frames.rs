@@ -1,5 +1,5 @@
-//! Kernel memory at boot: ranges of free physical memory, from which page frames are cut and never
-//! given back. Users' frames are not here: the layer hands those out.
+//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never given back. The layer
+//! hands out users' page frames, which are not in these ranges.
 
 use crate::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use crate::memory_map::{MAX_REGIONS, MemoryMap};
@@ -7,7 +7,7 @@ use crate::range_set::{Full, RangeSet};
 use core::fmt;
 use core::ops::Range;
 
-/// Most separate free ranges: all that a memory map can have, and one more for each of some exclusions.
+/// Most separate free ranges: all that a memory map can have, and one more for each of up to 64 exclusions.
 const MAX_RANGES: usize = MAX_REGIONS + 64;
 
 impl fmt::Display for Error {
@@ -19,7 +19,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Why memory could not be had.
+/// Why memory could not be allocated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
     /// No free range is large enough (the environment's fault: too little memory).
@@ -51,12 +51,12 @@ impl Frames {
         Ok(frames)
     }
 
-    /// Users' page frames: which the kernel counts, and the layer hands out.
+    /// Users' page frames. The kernel only counts them; the layer hands them out.
     pub fn of_users(map: &MemoryMap) -> Result<Frames, Error> {
         Frames::new(map, USER_FRAMES_START..USER_FRAMES_END)
     }
 
-    /// Takes every page that `taken` touches out of the free memory.
+    /// Removes every page that `taken` touches from the free memory.
     pub fn exclude(&mut self, taken: Range<u64>) -> Result<(), Error> {
         if taken.is_empty() {
             return Ok(());
@@ -65,8 +65,8 @@ impl Frames {
         Ok(self.0.remove(taken.start / PAGE_SIZE * PAGE_SIZE..end)?)
     }
 
-    /// Physical address of `count` frames in a row that were free, aligned to `align` bytes (a power of
-    /// two, at least a page): the least such address.
+    /// Allocates `count` consecutive free frames, aligned to `align` bytes (a power of two, at least a page). Returns
+    /// the least physical address at which they fit.
     pub fn allocate(&mut self, count: u64, align: u64) -> Result<u64, Error> {
         let bytes = count.checked_mul(PAGE_SIZE).ok_or(Error::OutOfMemory)?;
         let align = align.max(PAGE_SIZE);
@@ -76,7 +76,8 @@ impl Frames {
             Some((piece.start, start, end))
         });
         let (first, start, end) = room.ok_or(Error::OutOfMemory)?;
-        // The gap that alignment left stays free; where that were one piece too many it is lost, which is harmless.
+        // The gap before the aligned address stays free. If that would make one piece too many, the gap is lost, which
+        // is harmless.
         self.0.remove(start..end).or_else(|Full| self.0.remove(first..end))?;
         Ok(start)
     }

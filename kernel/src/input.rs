@@ -1,6 +1,6 @@
-//! What a device has received and nobody has taken yet.
+//! Input that a device has received and no program has taken yet.
 
-/// Characters that are kept; a person types no more in a second.
+/// Most characters that are kept: more than a person types in a second.
 const KEPT: usize = 1024;
 
 /// A ring of the newest characters.
@@ -13,12 +13,12 @@ pub struct Input {
 }
 
 impl Input {
-    /// Nothing.
+    /// An empty ring.
     pub const fn new() -> Input {
         Input { bytes: [0; KEPT], start: 0, count: 0, lost: 0 }
     }
 
-    /// Adds a character; where there is no room, the oldest one goes.
+    /// Adds a character. Where there is no room, the oldest one is lost.
     pub fn push(&mut self, byte: u8) {
         self.bytes[(self.start + self.count) % KEPT] = byte;
         if self.count < KEPT {
@@ -29,7 +29,7 @@ impl Input {
         }
     }
 
-    /// Takes the oldest characters, as many as `into` has room for and there are; how many.
+    /// Moves the oldest characters to `into`, as many as there are and fit; returns how many.
     pub fn take(&mut self, into: &mut [u8]) -> usize {
         let count = into.len().min(self.count);
         for byte in &mut into[..count] {
@@ -40,12 +40,12 @@ impl Input {
         count
     }
 
-    /// Whether there is nothing.
+    /// Whether there are no characters.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// How many characters had to go.
+    /// Number of characters that were lost.
     pub fn lost(&self) -> u32 {
         self.lost
     }

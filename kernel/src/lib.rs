@@ -1,11 +1,11 @@
-//! The kernel's machine: what of Cairn only x86-64 hardware can do.
+//! The kernel's machine: the part of Cairn that only x86-64 hardware can do.
 //!
-//! The modules at the top level decide nothing that needs hardware (arithmetic, parsing, locks) and are
-//! tested on the host. `metal` is ring 0 itself: it exists only with the feature `image`, which
-//! `cargo cairn` turns on together with the code-generation flags that an image needs.
+//! The modules at the top level (arithmetic, parsing, locks) need no hardware and are tested on the host. `metal` is
+//! the code that runs in ring 0: it exists only with the feature `image`, which `cargo cairn` turns on together with
+//! the code-generation flags that an image needs.
 //!
-//! An *image* is one of the crate's binaries: it names its hooks with `image!`, and
-//! `metal` boots the machine and calls them.
+//! An *image* is one of the crate's binaries: it names its hooks with `image!`, and `metal` boots the machine and calls
+//! them.
 #![no_std]
 
 pub mod acpi;

@@ -1,10 +1,10 @@
-//! What the banks of the machine-check architecture say (Intel SDM volume 3, section 16.3; AMD APM volume 2, chapter 9).
+//! Reads the banks of the machine-check architecture (Intel SDM volume 3, section 16.3; AMD APM volume 2, chapter 9).
 
 use core::fmt;
 
-/// First register of bank 0; each bank has [`Bank::REGISTERS`] in a row.
+/// First register of bank 0; each bank has [`Bank::REGISTERS`] consecutive registers.
 pub const FIRST_BANK: u32 = 0x400;
-/// Banks whose registers lie in a row: those behind 31 lie elsewhere.
+/// Number of banks whose registers are consecutive: those after bank 31 are elsewhere.
 pub const BANKS: u32 = 32;
 
 /// Bits of `MCi_STATUS`.
@@ -22,9 +22,9 @@ pub struct Bank {
     pub number: u32,
     /// `MCi_STATUS`.
     pub status: u64,
-    /// `MCi_ADDR`, if the status says that it means something.
+    /// `MCi_ADDR`, if the status says that it is valid.
     pub address: Option<u64>,
-    /// `MCi_MISC`, if the status says that it means something.
+    /// `MCi_MISC`, if the status says that it is valid.
     pub misc: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ impl Bank {
         Bank::control(number) + 1
     }
 
-    /// What bank `number` holds, if that is an error, by way of its registers.
+    /// The error in bank `number`, if there is one; `register` reads a register by its number.
     pub fn read(number: u32, register: impl Fn(u32) -> u64) -> Option<Bank> {
         let status = register(Bank::status(number));
         let when = |bit, place| (status & bit != 0).then(|| register(Bank::status(number) + place));

@@ -1,17 +1,17 @@
-//! What physical memory there is, as the firmware reports it.
+//! The physical memory, as the firmware reports it.
 
 use crate::layout::{GIB, PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use crate::range_set::{Full, RangeSet};
 use core::ops::Range;
 
-/// Most pieces of each kind that a map keeps. Regions that overlap or touch are one piece; PCs report fewer than 32 regions,
-/// and what UEFI firmware reports comes to fewer than 128 pieces.
+/// Most pieces of each kind that a map keeps. Regions that overlap or touch are one piece. PCs report fewer than 32
+/// regions, and UEFI firmware reports fewer than 128 pieces.
 pub const MAX_REGIONS: usize = 128;
 
-/// End of all physical addresses: no x86-64 processor has more than 52 bits of them.
+/// End of all physical addresses: no x86-64 processor has more than 52 address bits.
 pub const ADDRESSES_END: u64 = 1 << 52;
 
-/// What a range of physical addresses is.
+/// The use of a range of physical addresses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// Memory that is free for use.
@@ -29,18 +29,18 @@ pub struct Region {
     pub start: u64,
     /// First byte after the region.
     pub end: u64,
-    /// What it is.
+    /// Its use.
     pub kind: Kind,
 }
 
 impl Region {
-    /// The region of so many bytes from `start` on. One that would go on behind the last address ends there.
+    /// The region of `bytes` bytes from `start` on, cut off at the end of 64-bit addresses.
     pub fn sized(start: u64, bytes: u64, kind: Kind) -> Region {
         Region { start, end: start.saturating_add(bytes), kind }
     }
 }
 
-/// The map was in more than [`MAX_REGIONS`] pieces (the environment's fault: no known firmware does this).
+/// The map has more than [`MAX_REGIONS`] pieces (the environment's fault: no known firmware does this).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooManyRegions;
 
@@ -50,11 +50,11 @@ impl From<Full> for TooManyRegions {
     }
 }
 
-/// What each physical address is, by all that the firmware reported, in whatever order. What is reported as free memory and as
-/// something else as well is not free; what is reported twice is there once.
+/// The use of each physical address, from all that the firmware reported, in any order. Memory that is reported as free
+/// and as something else as well is not free; memory that is reported twice is there once.
 #[derive(Clone, Debug)]
 pub struct MemoryMap {
-    /// Free memory, without what is in `acpi` or `reserved`.
+    /// Free memory, without the addresses in `acpi` or `reserved`.
     ram: RangeSet<MAX_REGIONS>,
     acpi: RangeSet<MAX_REGIONS>,
     reserved: RangeSet<MAX_REGIONS>,
@@ -67,10 +67,10 @@ impl Default for MemoryMap {
 }
 
 impl MemoryMap {
-    /// Adds a region. An empty one is dropped, and so is what lies from [`ADDRESSES_END`] on.
+    /// Adds a region. Empty regions, and addresses from [`ADDRESSES_END`] on, are dropped.
     ///
     /// # Errors
-    /// [`TooManyRegions`]: the map is of no use any more.
+    /// [`TooManyRegions`]; the map must not be used any more.
     pub fn push(&mut self, region: Region) -> Result<(), TooManyRegions> {
         let range = region.start..region.end.min(ADDRESSES_END);
         match region.kind {
@@ -92,7 +92,7 @@ impl MemoryMap {
 
     /// The free memory as whole pages, in the order of their addresses.
     pub fn ram(&self) -> impl Iterator<Item = Range<u64>> {
-        // No address is near the end of 64 bits: rounding up does not overflow.
+        // No address is near the end of 64 bits, so rounding up does not overflow.
         self.ram
             .pieces()
             .iter()
@@ -105,31 +105,31 @@ impl MemoryMap {
         self.ram().map(|range| range.end - range.start).sum()
     }
 
-    /// Whether any byte of `range` is memory and nothing else, so that caching it is right.
+    /// Whether some byte of `range` is memory, so that the range may be cached. Reserved addresses are not memory.
     pub fn is_memory(&self, range: Range<u64>) -> bool {
         self.ram.meets(&range) || self.acpi.meets(&range)
     }
 
-    /// Whether all of frame `number` is free memory.
+    /// Whether the whole frame `number` is free memory.
     pub fn is_ram(&self, number: u32) -> bool {
         let start = u64::from(number) * PAGE_SIZE;
         self.ram().any(|range| range.contains(&start))
     }
 
-    /// Bytes of free memory from 4 GiB on, which the kernel leaves alone.
+    /// Bytes of free memory from 4 GiB on, which the kernel does not use.
     pub fn bytes_beyond(&self) -> u64 {
         self.ram().map(|range| range.end.saturating_sub(range.start.max(4 * GIB))).sum()
     }
 
-    /// Number of the first frame behind all free memory below 4 GiB.
+    /// The number after the last frame of free memory below 4 GiB.
     pub fn end_frame(&self) -> u32 {
         let below = self.ram().filter(|range| range.start < 4 * GIB);
         let end = below.map(|range| range.end.min(4 * GIB)).max().unwrap_or(0);
         (end / PAGE_SIZE) as u32
     }
 
-    /// Users' page frames without a hole: from 1 GiB to the end of the memory that lies there, at most to 3.75 GiB.
-    /// Empty where there is no memory at 1 GiB.
+    /// Users' page frames up to the first hole: from 1 GiB to the end of the memory there, at most to 3.75 GiB. Empty
+    /// where there is no memory at 1 GiB.
     pub fn user_frames(&self) -> Range<u64> {
         let end =
             self.ram().find(|range| range.contains(&USER_FRAMES_START)).map_or(USER_FRAMES_START, |range| range.end);
@@ -188,7 +188,7 @@ mod tests {
     fn holes_are_no_memory() {
         let map = map(&[
             (1 << 20, GIB, Kind::Ram),
-            // A hole where users' frames begin, one in between, and one that the firmware says is memory as well.
+            // A hole where users' frames begin, one in between, and one that the firmware reports as memory as well.
             (GIB + 0x4000, 2 * GIB, Kind::Ram),
             (2 * GIB + 0x3000, 3 * GIB, Kind::Ram),
             (3 * GIB - 0x1800, 3 * GIB - 0x1000, Kind::Reserved),
@@ -257,7 +257,7 @@ mod tests {
         assert!(all.ram().eq(core::iter::once(0..0x1000)));
     }
 
-    /// Addresses near the ends of what matters, of pages, and of 64 bits.
+    /// Addresses near the ends of the ranges that matter, of pages, and of 64 bits.
     fn an_address() -> impl Strategy<Value = u64> {
         let near = prop_oneof![
             Just(0),
@@ -288,13 +288,13 @@ mod tests {
                 reports.iter().any(|&(start, end, kind)| wanted(kind) && start <= byte && byte < end)
             };
             let is_free = |byte: u64| is(byte, &|kind| kind == Kind::Ram) && !is(byte, &|kind| kind != Kind::Ram);
-            // Within a page, what a byte is changes only where a report begins or ends.
+            // Within a page, the use of a byte changes only where a report begins or ends.
             let is_free_page = |page: u64| {
                 let changes = reports.iter().flat_map(|&(start, end, _)| [start, end]);
                 let inside = changes.filter(|byte| (page..page + PAGE_SIZE).contains(byte));
                 core::iter::once(page).chain(inside).all(is_free)
             };
-            // Likewise: pages around each change stand for all.
+            // Likewise, only the pages around each change need a check.
             let around = |at: u64| {
                 let page = at.min(ADDRESSES_END) / PAGE_SIZE * PAGE_SIZE;
                 [-1i64, 0, 1].map(|by| page.saturating_add_signed(by * PAGE_SIZE as i64))

@@ -1,21 +1,21 @@
-//! The information that a multiboot2 boot loader, such as GRUB, hands over (Multiboot2 specification 2.0, section 3.6). All of it
-//! is untrusted input: nothing here indexes or overflows.
+//! The information that a multiboot2 boot loader, such as GRUB, hands over (Multiboot2 specification 2.0, section 3.6).
+//! All of it is untrusted input: no code here indexes or overflows.
 
 use crate::memory_map::{Kind, MemoryMap, Region};
 use crate::record::Record;
 use crate::start_info::{Error, MOST_ENTRIES, StartInfo, command_line};
 use core::ops::Range;
 
-/// What is in `eax` when a multiboot2 boot loader starts an image.
+/// The value of `eax` when a multiboot2 boot loader starts an image.
 pub const MAGIC: u32 = 0x36d7_6289;
 
-/// Bytes of what stands before the tags: their size as a whole, and a word that means nothing.
+/// Bytes before the tags: the size of the information, and a reserved word.
 const HEAD_BYTES: u64 = 8;
-/// Bytes of what stands before a tag's contents: type and size.
+/// Bytes before a tag's contents: type and size.
 const TAG_HEAD_BYTES: usize = 8;
-/// Where a tag may begin.
+/// Alignment of a tag.
 const TAG_ALIGN: usize = 8;
-/// Most bytes of all: far more than any loader writes.
+/// Most bytes of the information: far more than any loader writes.
 const MOST_BYTES: u32 = 16 << 20;
 
 /// Types of tags.
@@ -26,26 +26,27 @@ const MEMORY_MAP: u32 = 6;
 const OLD_RSDP: u32 = 14;
 const NEW_RSDP: u32 = 15;
 
-/// Bytes of a memory map's tag before its entries, and of an entry, but for what later versions put behind it.
+/// Bytes of a memory map's tag before its entries, and the least bytes of an entry; later versions may append to an
+/// entry.
 const MAP_HEAD_BYTES: usize = 16;
 const ENTRY_BYTES: usize = 24;
 /// Types of memory.
 const TYPE_RAM: u32 = 1;
 const TYPE_ACPI: u32 = 3;
 
-/// A tag: its type, its bytes, and where in the information it begins.
+/// A tag: its type, its bytes, and its offset in the information.
 struct Tag<'a> {
     kind: u32,
     bytes: Record<'a>,
     at: usize,
 }
 
-/// What a record has.
+/// A field of a record, or [`Error::Unreadable`] where the record is too short.
 fn known<T>(value: Option<T>) -> Result<T, Error> {
     value.ok_or(Error::Unreadable)
 }
 
-/// The tag that begins at `at` of these bytes.
+/// The tag at offset `at` of these bytes.
 fn tag(bytes: &[u8], at: usize) -> Option<Tag<'_>> {
     let rest = bytes.get(at..)?;
     let size = Record(rest).u32(4)? as usize;
@@ -53,8 +54,8 @@ fn tag(bytes: &[u8], at: usize) -> Option<Tag<'_>> {
     Some(Tag { kind: bytes.u32(0)?, bytes, at })
 }
 
-/// Reads the information at physical address `address`; `read` gives the bytes of a physical range. Of several tags of the same
-/// type, the first counts.
+/// Reads the information at physical address `address`; `read` returns the bytes of a physical range. Of several tags
+/// of the same type, the first counts.
 pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, Error> {
     let bytes = |length: u64| address.checked_add(length).and_then(|end| read(address..end)).ok_or(Error::Unreadable);
     let size = known(Record(bytes(HEAD_BYTES)?).u32(0))?;
@@ -80,14 +81,14 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
             NEW_RSDP if new_rsdp.is_none() => new_rsdp = Some(contents()),
             _ => {}
         }
-        // No tag is longer than all, which are few enough that nothing overflows.
+        // No tag is longer than all of the information, which is small enough that nothing overflows.
         at += tag.bytes.0.len().next_multiple_of(TAG_ALIGN);
     }
     let map = map.ok_or(Error::NoMemoryMap)?;
     Ok(StartInfo { map, archive, rsdp: new_rsdp.or(old_rsdp), command_line: line.unwrap_or("") })
 }
 
-/// The memory map in this tag. Its entries may be longer than what is known of them.
+/// The memory map in this tag. Its entries may be longer than the part that is read here.
 fn memory_map(tag: Record) -> Result<MemoryMap, Error> {
     let entry_bytes = known(tag.u32(8))? as usize;
     let entries = known(tag.0.get(MAP_HEAD_BYTES..))?;
@@ -119,7 +120,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// Where the information lies.
+    /// Address of the information.
     const AT: u64 = 0x9_0000;
 
     fn parse_bytes(bytes: &[u8]) -> Result<StartInfo<'_>, Error> {
@@ -171,7 +172,7 @@ mod tests {
         assert_eq!((root, info.archive), (Some(2), None));
     }
 
-    /// Information with a memory map of entries of so many bytes, cut off by so many.
+    /// Information with a memory map of entries of `entry_bytes` bytes, of which `cut` bytes are cut off.
     fn with_entries(entry_bytes: u32, cut: usize) -> Vec<u8> {
         let mut entries = Vec::new();
         for (start, bytes) in [(0x1000u64, 0x1000u64), (0x10_0000, 0x8000)] {

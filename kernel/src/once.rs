@@ -2,27 +2,27 @@
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
-/// A place for a reference that lives for ever.
+/// A cell for a reference that lives for ever.
 #[derive(Debug)]
 pub struct Once<T: 'static>(AtomicPtr<T>);
 
 impl<T: Sync> Once<T> {
-    /// Nothing yet.
+    /// An empty cell.
     pub const fn new() -> Self {
         Once(AtomicPtr::new(ptr::null_mut()))
     }
 
-    /// Sets it, unless it was set before; whether it did.
+    /// Sets the value, unless it was set before; returns whether it did.
     pub fn set(&self, value: &'static T) -> bool {
         let value = ptr::from_ref(value).cast_mut();
         self.0.compare_exchange(ptr::null_mut(), value, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// What was set.
+    /// The value, if it was set.
     #[inline(always)]
     pub fn get(&self) -> Option<&'static T> {
-        // SAFETY: the pointer is null or comes from a reference that lives for ever (`set`), through which nothing is
-        // written; `T: Sync` lets every CPU have it.
+        // SAFETY: the pointer is null or comes from a reference that lives for ever (`set`), and nothing is written
+        // through it; `T: Sync` lets every CPU have it.
         unsafe { self.0.load(Ordering::Acquire).as_ref() }
     }
 }

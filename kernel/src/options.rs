@@ -2,7 +2,7 @@
 
 use crate::lock::Kind;
 
-/// What may be chosen.
+/// The choices of the user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Options {
     /// `lock=ticket` or `lock=mcs`.
@@ -14,7 +14,7 @@ pub struct Options {
 pub struct Unknown<'a>(pub &'a str);
 
 impl Options {
-    /// Reads a command line; of an option that is given twice, the last counts.
+    /// Reads a command line. Of an option that is given twice, the last counts.
     ///
     /// # Errors
     /// The first word that is no option.

@@ -12,25 +12,25 @@ pub struct Program<'a> {
     pub name: &'a str,
     /// Its ELF file.
     pub file: &'a [u8],
-    /// What the file says.
+    /// The contents of the file, parsed.
     pub image: ParsedImage,
 }
 
-/// Why an archive cannot be run: whoever built it is to blame.
+/// Why an archive cannot be run: the fault of the program or person that built it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
-    /// A program that cannot be loaded.
+    /// A program cannot be loaded.
     Malformed(&'a str, Malformed),
-    /// A line of the boot list that cannot be read.
+    /// A line of the boot list cannot be read.
     Line(abi::boot::Error<'a>),
-    /// A line that names a CPU that the machine does not have.
+    /// A line names a CPU that the machine does not have.
     NoCpu {
         /// The line's number.
         line: u32,
         /// The CPU.
         cpu: u32,
     },
-    /// A line that names a program that is not in the archive.
+    /// A line names a program that is not in the archive.
     NoProgram {
         /// The line's number.
         line: u32,
@@ -54,8 +54,8 @@ impl fmt::Display for Problem<'_> {
 
 impl core::error::Error for Problem<'_> {}
 
-/// The archive's programs, in its order: a program's place in it is its image number. The boot list, the
-/// symbols and what says that the machine is watched are none.
+/// The archive's programs, in its order: a program's index is its image number. The boot list, the symbols and the file
+/// that says that the machine is watched are not programs.
 pub fn programs<'a>(archive: &Archive<'a>) -> impl Iterator<Item = Result<Program<'a>, Problem<'a>>> {
     let files = archive.files().filter(|file| ![BOOT_LIST, WATCH, symbols::FILE].contains(&file.name));
     files.map(|File { name, data }| match ParsedImage::parse(data) {
@@ -64,20 +64,20 @@ pub fn programs<'a>(archive: &Archive<'a>) -> impl Iterator<Item = Result<Progra
     })
 }
 
-/// A line of the boot list that can be obeyed.
+/// A line of the boot list that can be carried out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Start<'a> {
     /// The CPU whose main thread starts the program.
     pub cpu: u32,
     /// The program's image number.
     pub image: u32,
-    /// Pages that it gets.
+    /// Pages that the program gets.
     pub quota: u32,
     /// Its arguments.
     pub arguments: Words<'a>,
 }
 
-/// The lines of a boot list for a machine with these programs and so many CPUs.
+/// The lines of a boot list, for a machine with these programs and `cpus` CPUs.
 pub fn starts<'a>(
     list: &'a str,
     programs: &[Program],

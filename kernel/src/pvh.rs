@@ -1,5 +1,5 @@
 //! The start info that a PVH boot loader, such as QEMU, hands over (Xen's `hvm_start_info`, version 1). All of it is
-//! untrusted input: nothing here indexes or overflows.
+//! untrusted input: no code here indexes or overflows.
 
 use crate::memory_map::{Kind, MemoryMap, Region};
 use crate::record::Record;
@@ -19,7 +19,7 @@ const TYPE_RAM: u32 = 1;
 /// `XEN_HVM_MEMMAP_TYPE_ACPI`.
 const TYPE_ACPI: u32 = 3;
 
-/// What a record has.
+/// A field of a record, or [`Error::Unreadable`] where the record is too short.
 fn known<T>(value: Option<T>) -> Result<T, Error> {
     value.ok_or(Error::Unreadable)
 }
@@ -32,7 +32,7 @@ fn text<'a>(start: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Resul
     command_line(known(read(start..end))?)
 }
 
-/// Reads the start info at physical address `address`; `read` gives the bytes of a physical range.
+/// Reads the start info at physical address `address`; `read` returns the bytes of a physical range.
 pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, Error> {
     let record = |table: u64, index: u32, bytes: u64| {
         let start = table.checked_add(u64::from(index) * bytes).ok_or(Error::Unreadable)?;

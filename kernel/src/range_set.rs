@@ -9,7 +9,7 @@ pub struct RangeSet<const N: usize> {
     count: usize,
 }
 
-/// The change would leave the set in more than `N` pieces, so it was not made.
+/// The change would leave the set in more than `N` pieces, so the change was not made.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Full;
 
@@ -22,13 +22,13 @@ impl<const N: usize> RangeSet<N> {
         &self.ranges[..self.count]
     }
 
-    /// How many addresses there are.
+    /// Number of addresses.
     pub fn len(&self) -> u64 {
-        // The pieces are disjoint, and none ends behind `u64::MAX`: the sum cannot overflow.
+        // The pieces are disjoint, and none ends behind `u64::MAX`, so the sum cannot overflow.
         self.pieces().iter().map(|piece| piece.end - piece.start).sum()
     }
 
-    /// Whether there is no address.
+    /// Whether the set has no address.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -42,12 +42,12 @@ impl<const N: usize> RangeSet<N> {
     /// Adds the addresses of `range`.
     ///
     /// # Errors
-    /// [`Full`]; the set is as before.
+    /// [`Full`]; the set is unchanged.
     pub fn insert(&mut self, range: Range<u64>) -> Result<(), Full> {
         if range.is_empty() {
             return Ok(());
         }
-        // Pieces that only touch the range become one with it.
+        // Pieces that touch the range are merged with it, too.
         let first = self.pieces().partition_point(|piece| piece.end < range.start);
         let last = self.pieces().partition_point(|piece| piece.start <= range.end);
         let merged = self.ranges[first..last]
@@ -56,10 +56,10 @@ impl<const N: usize> RangeSet<N> {
         self.replace(first..last, [merged])
     }
 
-    /// Takes the addresses of `range` out.
+    /// Removes the addresses of `range`.
     ///
     /// # Errors
-    /// [`Full`]: what is in the middle of a piece leaves two. The set is as before.
+    /// [`Full`], when removing the middle of a piece would leave one piece too many. The set is unchanged.
     pub fn remove(&mut self, range: Range<u64>) -> Result<(), Full> {
         if range.is_empty() {
             return Ok(());
@@ -76,14 +76,14 @@ impl<const N: usize> RangeSet<N> {
         }
     }
 
-    /// Puts `others`, but for those that are empty, in the place of some pieces.
+    /// Replaces some pieces by `others`, without those that are empty.
     fn replace<const M: usize>(&mut self, old: Range<usize>, others: [Range<u64>; M]) -> Result<(), Full> {
         let new = others.iter().filter(|range| !range.is_empty()).count();
         let count = self.count - old.len() + new;
         if count > N {
             return Err(Full);
         }
-        // From behind where pieces move up, so that none is overwritten before it has moved.
+        // Moves the last piece first where pieces move up, so that none is overwritten before it has moved.
         let behind = old.end..self.count;
         let shift = |set: &mut Self, from: usize| set.ranges[from - old.len() + new] = set.ranges[from].clone();
         if new > old.len() {
@@ -108,7 +108,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::vec::Vec;
 
-    /// The pieces of a set of numbers, by looking at each.
+    /// The pieces of a set of numbers, found by looking at each number.
     fn pieces_of(numbers: &BTreeSet<u64>) -> Vec<Range<u64>> {
         let mut pieces: Vec<Range<u64>> = Vec::new();
         for &number in numbers {

@@ -1,5 +1,5 @@
-//! Records of boot loaders and firmware: little-endian integers at fixed places. They are untrusted input: nothing here
-//! indexes or overflows.
+//! Records of boot loaders and firmware: little-endian integers at fixed offsets. They are untrusted input: no code
+//! here indexes or overflows.
 
 /// The bytes of a record.
 #[derive(Clone, Copy, Debug)]
@@ -45,14 +45,14 @@ mod tests {
     }
 }
 
-/// What the tests of all readers need: memory, and damage to it.
+/// Helpers for the tests of all readers: memory, and damage to it.
 #[cfg(test)]
 pub(crate) mod fuzz {
     use core::ops::Range;
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// Reads memory that has these bytes from physical address `base` on, and nothing elsewhere.
+    /// Reads memory that has these bytes from physical address `base` on, and no memory elsewhere.
     pub fn read_from<'a>(base: u64, bytes: &'a [u8]) -> impl Fn(Range<u64>) -> Option<&'a [u8]> + Clone {
         move |range| {
             let offset = |address: u64| address.checked_sub(base).and_then(|offset| usize::try_from(offset).ok());
@@ -60,7 +60,7 @@ pub(crate) mod fuzz {
         }
     }
 
-    /// Numbers at which arithmetic ends, of so many bytes.
+    /// Numbers at the limits of arithmetic, and their size in bytes.
     fn extreme() -> impl Strategy<Value = (u64, usize)> {
         let near = prop_oneof![Just(0u64), Just(1 << 31), Just(1 << 32), Just(1 << 52), Just(1 << 63)];
         (
@@ -69,13 +69,13 @@ pub(crate) mod fuzz {
         )
     }
 
-    /// These bytes with some damage: bytes and numbers overwritten, by anything or by what lies at the end of a range.
+    /// These bytes with some damage: bytes and numbers are overwritten, with any value or with the limits of a range.
     pub fn damaged(bytes: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
         let number = prop_oneof![extreme(), (any::<u64>(), 1usize..9)];
         proptest::collection::vec((0..bytes.len(), number), 0..6).prop_map(move |damage| {
             let mut bytes = bytes.clone();
             for (at, (number, length)) in damage {
-                // Fields are aligned, most of them.
+                // Most fields are aligned.
                 let at = if length.is_power_of_two() { at / length * length } else { at };
                 bytes[at..].iter_mut().zip(&number.to_le_bytes()[..length]).for_each(|(byte, new)| *byte = *new);
             }

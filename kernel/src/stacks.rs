@@ -1,14 +1,14 @@
-//! Where each CPU's stacks lie. Below every stack is a guard page that is never mapped, so that running
-//! over its end is a page fault and not silent damage.
+//! The addresses of each CPU's stacks. Below every stack is a guard page that is never mapped, so a stack overflow is a
+//! page fault and no silent damage.
 
 use crate::layout::{MAX_CPUS, PAGE_SIZE, STACKS};
 use core::ops::Range;
 
-/// What a stack is for. The interrupt stack table (IST) gives three fatal conditions and everything else
-/// that enters the kernel by a gate a stack of its own.
+/// The purpose of a stack. The interrupt stack table (IST) gives a stack of its own to each of three fatal conditions,
+/// and one to all other entries into the kernel by a gate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stack {
-    /// Kernel code: reset at each entry into the kernel.
+    /// Kernel code. It is reset at each entry into the kernel.
     Kernel,
     /// Double fault.
     DoubleFault,
@@ -16,12 +16,12 @@ pub enum Stack {
     Nmi,
     /// Machine check.
     MachineCheck,
-    /// All other gates: left for the kernel stack at once when they come from ring 3, fatal from ring 0.
+    /// All other gates. An entry from ring 3 leaves it for the kernel stack at once; one from ring 0 is fatal.
     Trap,
 }
 
 impl Stack {
-    /// Every stack of a CPU, from the lowest address up.
+    /// Every stack of a CPU, in the order of their addresses.
     pub const ALL: [Stack; 5] = [Stack::Kernel, Stack::DoubleFault, Stack::Nmi, Stack::MachineCheck, Stack::Trap];
 
     /// Usable bytes.
@@ -32,7 +32,7 @@ impl Stack {
         }
     }
 
-    /// The stack in words.
+    /// The stack's name in messages.
     pub fn text(self) -> &'static str {
         match self {
             Stack::Kernel => "kernel stack",
@@ -70,7 +70,7 @@ impl Stack {
 /// Virtual addresses set aside for one CPU.
 const CPU_STRIDE: u64 = 1 << 20;
 
-/// What an address is to the stacks.
+/// Where an address lies in relation to the stacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
     /// In a stack.
@@ -79,7 +79,7 @@ pub enum Place {
     Guard(usize, Stack),
 }
 
-/// Which CPU's stack `address` belongs to.
+/// The stack or guard page that `address` belongs to, and its CPU.
 pub fn place(address: u64) -> Option<Place> {
     let cpu = usize::try_from(address.checked_sub(STACKS)? / CPU_STRIDE).ok().filter(|&cpu| cpu < MAX_CPUS)?;
     Stack::ALL.into_iter().find_map(|stack| {

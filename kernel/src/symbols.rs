@@ -1,16 +1,16 @@
-//! The image's symbols, for reports. The command line takes them out of the linked image and puts them
-//! into the boot archive as the file [`FILE`]: one line a function, `address size name`, both numbers in
-//! hexadecimal, in the order of the addresses.
+//! The image's symbols, for reports. The command line takes them from the linked image and puts them into the boot
+//! archive as the file [`FILE`]: one line for each function, `address size name`, both numbers in hexadecimal, in the
+//! order of the addresses.
 
 /// Name of the file in the boot archive.
 pub const FILE: &str = "symbols";
 
-/// The function that an address lies in.
+/// The function that contains an address.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Symbol<'a> {
     /// Its name, demangled.
     pub name: &'a str,
-    /// Bytes from its start.
+    /// Bytes from the function's start.
     pub offset: u64,
 }
 
@@ -21,12 +21,12 @@ pub struct Symbols<'a> {
 }
 
 impl<'a> Symbols<'a> {
-    /// A table with this text. Lines that are not of the form are skipped, an empty table knows nothing.
+    /// A table with this text. Lines of another form are skipped.
     pub const fn new(text: &'a str) -> Symbols<'a> {
         Symbols { text }
     }
 
-    /// The function that holds `address`. A linear search: it runs once a line of a report.
+    /// The function that contains `address`. The search is linear: it runs once for each line of a report.
     pub fn find(&self, address: u64) -> Option<Symbol<'a>> {
         self.text.lines().filter_map(parse).find_map(|(start, size, name)| {
             let offset = address.checked_sub(start)?;

@@ -1,42 +1,42 @@
-//! Users' page maps, as arithmetic: where the tables of a process lie and where the entries are.
+//! Users' page maps, as arithmetic: the addresses of a process's tables and of their entries.
 //!
-//! A *space* is five frames in a row: PML4, the page-directory-pointer table of its entry 0, and the
-//! page directories of GiB 1, 2 and 3. They are set up once, so that afterwards one page-directory entry
-//! owns exactly one thing: the frame of a page table, for a 2 MiB region. All spaces lie in a row too, so
-//! an entry's physical address is a sum, and different (space, region) give different addresses.
+//! A *space* is five consecutive frames: the PML4, the page-directory-pointer table of its entry 0, and the page
+//! directories of GiB 1, 2 and 3. They are set up once. Afterwards one page-directory entry owns exactly one thing: the
+//! frame of a page table, for a 2 MiB region. All spaces are consecutive too, so an entry's physical address is a sum,
+//! and different (space, region) give different addresses.
 
 use crate::layout::{GIB, PAGE_SIZE, REGION_SIZE};
 use core::ops::Range;
 
 /// Frames of one space: PML4, page-directory-pointer table, three page directories.
 pub const SPACE_FRAMES: u64 = 5;
-/// The GiB for which a space has a page directory.
+/// The numbers of the GiB for which a space has a page directory.
 pub const DIRECTORY_GIBS: Range<u64> = 1..4;
-/// Page-directory regions (`va >> 21`) that have an entry.
+/// Numbers of the page-directory regions (`va >> 21`) that have an entry.
 pub const REGIONS: Range<u64> = DIRECTORY_GIBS.start * GIB / REGION_SIZE..DIRECTORY_GIBS.end * GIB / REGION_SIZE;
 /// Entries of a table of any level.
 pub const ENTRIES: u64 = 512;
 
 /// Bits of a page-table entry. The layer's permission codes are such bits: 1, 3, 5, 7, 259.
 pub mod entry {
-    /// P: there is a page or table.
+    /// P: the entry leads to a page or table.
     pub const PRESENT: u64 = 1;
     /// R/W: stores are allowed.
     pub const WRITABLE: u64 = 1 << 1;
-    /// U/S: ring 3 may.
+    /// U/S: ring 3 has access.
     pub const USER: u64 = 1 << 2;
-    /// G: survives a change of page map. The kernel leaves CR4.PGE off, since the layer's code 259 sets
-    /// this bit in user maps, where it would let one process see another's translation.
+    /// G: the translation survives a change of page map. The kernel leaves CR4.PGE off: the layer's code 259 sets this
+    /// bit in user maps, where it would let one process use another's translation.
     pub const GLOBAL: u64 = 1 << 8;
-    /// XD or NX: no fetch. Reserved where the processor has no such bit.
+    /// XD or NX: fetches are forbidden. Reserved where the processor has no such bit.
     pub const NO_EXECUTE: u64 = 1 << 63;
-    /// The physical address.
+    /// The bits of the physical address.
     pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
-    /// An entry that leads to a table: rights are the page-table entry's business.
+    /// The bits of an entry that leads to a table. It allows all accesses; the page-table entry restricts them.
     pub const TABLE: u64 = PRESENT | WRITABLE | USER;
 }
 
-/// All users' spaces: a run of frames in kernel memory.
+/// All users' spaces: consecutive frames in kernel memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Spaces {
     base: u64,
@@ -59,13 +59,13 @@ impl Spaces {
         self.count
     }
 
-    /// Physical address of the PML4 of space `index`: what CR3 takes.
+    /// Physical address of the PML4 of space `index`, as CR3 takes it.
     #[inline(always)]
     pub fn root(&self, index: u64) -> Option<u64> {
         (index < self.count).then(|| self.base + index * SPACE_FRAMES * PAGE_SIZE)
     }
 
-    /// The space whose PML4 is at physical address `root`, if it is that of one.
+    /// The space whose PML4 is at physical address `root`, if there is one.
     pub fn space(&self, root: u64) -> Option<u64> {
         let bytes = root.checked_sub(self.base)?;
         let index = bytes / (SPACE_FRAMES * PAGE_SIZE);

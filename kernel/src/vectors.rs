@@ -1,5 +1,5 @@
-//! The processor's exceptions: names, and which of them push an error code (Intel SDM volume 3,
-//! table 6-1); and who has which of the vectors behind them.
+//! The processor's exceptions: their names, and which of them push an error code (Intel SDM volume 3, table 6-1). The
+//! use of the vectors behind them.
 
 /// First vector that is not an exception of the processor.
 pub const FIRST_INTERRUPT: u8 = 32;
@@ -18,19 +18,19 @@ pub const MACHINE_CHECK: u8 = 18;
 /// Breakpoint.
 pub const BREAKPOINT: u8 = 3;
 
-/// Vector of line 0 of the I/O APIC; line `n` has this one plus `n`, as the layer has them in `ioapic.lines`.
+/// Vector of line 0 of the I/O APIC. Line `n` has this vector plus `n`, as in the layer's `ioapic.lines`.
 pub const FIRST_LINE: u8 = 32;
 /// The line of COM1.
 pub const COM1: u8 = FIRST_LINE + 4;
 /// The local APIC's timer.
 pub const TIMER: u8 = 0xE0;
-/// One CPU has put something before another, which halts.
+/// Another CPU has put work before this one, which halts.
 pub const WAKE: u8 = 0xE1;
-/// The local APIC has nothing to deliver after all.
+/// The local APIC has nothing to deliver after all (a spurious interrupt).
 pub const SPURIOUS: u8 = 0xFF;
 
-/// Vectors that an `int` in ring 3 may raise. Any other is a general-protection exception: the way into the kernel is
-/// `syscall`.
+/// Vectors that `int` may raise in ring 3. Any other raises a general-protection exception: programs enter the kernel
+/// by `syscall`.
 pub const FOR_RING_3: [u8; 1] = [BREAKPOINT];
 
 /// Names of vectors 0 to 31.
@@ -90,7 +90,7 @@ pub mod page_fault {
     /// Set: an instruction fetch.
     pub const FETCH: u64 = 16;
 
-    /// What was tried, in words.
+    /// The access that was tried, in words.
     pub fn access(error: u64) -> &'static str {
         match (error & FETCH != 0, error & WRITE != 0) {
             (true, _) => "fetch from",
@@ -99,7 +99,7 @@ pub mod page_fault {
         }
     }
 
-    /// Why it failed, in words.
+    /// Why the access failed, in words.
     pub fn reason(error: u64) -> &'static str {
         match (error & RESERVED != 0, error & PRESENT != 0) {
             (true, _) => "a reserved bit is set in its entry",

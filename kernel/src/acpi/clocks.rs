@@ -1,5 +1,5 @@
-//! Which clocks there are that run at a known speed: the power-management timer of the fixed ACPI description table (FADT, ACPI
-//! 6.5, sections 5.2.9 and 4.8.3.3), and the high-precision event timer (IA-PC HPET specification 1.0a, section 3.2.4).
+//! The clocks of known speed: the power-management timer of the fixed ACPI description table (FADT, ACPI 6.5, sections
+//! 5.2.9 and 4.8.3.3), and the high-precision event timer (IA-PC HPET specification 1.0a, section 3.2.4).
 
 use super::find;
 use crate::record::Record;
@@ -19,7 +19,7 @@ pub struct Clocks {
 pub struct PmTimer {
     /// The port.
     pub port: u16,
-    /// Its bits: 24 or 32.
+    /// Width of the counter: 24 or 32 bits.
     pub bits: u32,
 }
 
@@ -28,19 +28,19 @@ const PM_TIMER: usize = 76;
 const PM_TIMER_BYTES: usize = 91;
 const FLAGS: usize = 112;
 const PM_TIMER_EXTENDED: usize = 208;
-/// Its flags: the timer has 32 bits instead of 24; there is no such hardware.
+/// Flags of the FADT: the timer has 32 bits instead of 24; the hardware has no such timer.
 const TIMER_HAS_32_BITS: u32 = 1 << 8;
 const REDUCED: u32 = 1 << 20;
-/// The offset in the HPET's table of where its registers are.
+/// Offset in the HPET's table of the address of its registers, and bytes of these registers.
 const HPET_REGISTERS: usize = 40;
 const HPET_BYTES: u64 = 1 << 10;
 
-/// A generic address structure: its address space, and the address, which is 4 bytes behind it.
+/// A generic address structure: the codes of its address spaces, and the offset of its address.
 const MEMORY: u8 = 0;
 const PORTS: u8 = 1;
 const GENERIC_ADDRESS: usize = 4;
 
-/// Which clocks the tables name; `root` and `read` are as for [`find`]. That they run is another matter.
+/// Which clocks the tables name; `root` and `read` are as for [`find`]. Whether they run is not checked here.
 pub fn clocks<'a>(root: Option<u64>, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Clocks {
     Clocks {
         pm_timer: find(b"FACP", root, &read, pm_timer).ok(),
@@ -50,14 +50,14 @@ pub fn clocks<'a>(root: Option<u64>, read: impl Fn(Range<u64>) -> Option<&'a [u8
     }
 }
 
-/// The address that the generic address structure at `at` holds, if it is in this address space and not 0.
+/// The address in the generic address structure at `at`, if it is in this address space and not 0.
 fn generic(table: Record, at: usize, space: u8) -> Option<u64> {
     table.u8(at).filter(|&is| is == space)?;
     table.u64(at + GENERIC_ADDRESS).filter(|&address| address != 0)
 }
 
 fn pm_timer(fadt: Record) -> Option<PmTimer> {
-    // Revision 1 has all but the flag that says that there is none.
+    // Revision 1 has these fields, except the flag that says that there is no timer.
     let flags = fadt.u32(FLAGS).filter(|flags| flags & REDUCED == 0)?;
     let older = || fadt.u32(PM_TIMER).filter(|_| fadt.u8(PM_TIMER_BYTES) == Some(4)).map(u64::from);
     let port = generic(fadt, PM_TIMER_EXTENDED, PORTS).or_else(older).filter(|&port| port != 0)?;

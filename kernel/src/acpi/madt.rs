@@ -1,18 +1,19 @@
-//! Which CPUs and which I/O APIC there are, and how COM1 is wired to it: the multiple APIC description table (ACPI 6.5, section
-//! 5.2.12). CPUID's topology leaves are not asked; emulators fill them as they like.
+//! The multiple APIC description table (ACPI 6.5, section 5.2.12): which CPUs and which I/O APIC the machine has, and
+//! how COM1 is wired to that I/O APIC. CPUID's topology leaves are not read, because emulators fill them as they like.
 
 use super::{Error, find};
 use crate::layout::MAX_CPUS;
 use crate::record::Record;
 use core::ops::Range;
 
-/// APIC numbers of the CPUs that can be used, at most [`MAX_CPUS`]: first that of the CPU that the machine started with,
-/// then the others in the order of the table.
+/// APIC numbers of the usable CPUs, at most [`MAX_CPUS`]: first the CPU that the machine started with, then the others
+/// in the order of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct CpuList {
     ids: [u32; MAX_CPUS],
     count: usize,
-    /// CPUs that the machine has beyond [`MAX_CPUS`], or that messages of an xAPIC do not reach.
+    /// Number of CPUs that are not in the list: those beyond [`MAX_CPUS`], and those that an xAPIC's messages do not
+    /// reach.
     pub left_out: usize,
 }
 
@@ -29,7 +30,7 @@ impl CpuList {
         &self.ids[..self.count]
     }
 
-    /// Adds a CPU, unless it is there.
+    /// Adds a CPU that is not in the list.
     pub(crate) fn add(&mut self, id: u32) {
         if self.ids().contains(&id) {
             return;
@@ -44,19 +45,19 @@ impl CpuList {
     }
 }
 
-/// The APIC number that means all CPUs; an xAPIC's messages reach those below.
+/// The APIC number that means all CPUs. An xAPIC's messages reach the numbers below it.
 const BROADCAST: u32 = 0xFF;
 
-/// What the MADT says.
+/// What the kernel reads from the MADT.
 #[derive(Clone, Copy, Debug)]
 pub struct Controllers {
     /// The CPUs.
     pub cpus: CpuList,
-    /// Physical address of the I/O APIC that has the line of COM1.
+    /// Physical address of the I/O APIC that COM1 is wired to.
     pub io_apic: u64,
-    /// That line.
+    /// How COM1 is wired to that I/O APIC.
     pub com1: Wire,
-    /// Every entry of the table could be read; otherwise what comes behind the first that could not is left out.
+    /// Whether every entry of the table could be read. Otherwise the first damaged entry and all after it are left out.
     pub is_whole: bool,
 }
 
@@ -65,9 +66,9 @@ pub struct Controllers {
 pub struct Wire {
     /// The I/O APIC's line, from 0.
     pub line: u32,
-    /// The line is low where the device asks for an interrupt.
+    /// Whether a low line asks for an interrupt; otherwise a high one does.
     pub active_low: bool,
-    /// The device asks as long as the line is so; otherwise when it becomes so.
+    /// Whether the line's level asks for an interrupt (level-triggered); otherwise its change does (edge-triggered).
     pub level: bool,
 }
 
@@ -75,12 +76,12 @@ pub struct Wire {
 const COM1_IRQ: u8 = 4;
 /// Bytes of the table before its entries.
 const HEAD_BYTES: usize = 44;
-/// Bytes of an I/O APIC's registers, which lie below 4 GiB.
+/// Bytes of an I/O APIC's registers, and the address below which they lie.
 const IO_APIC_BYTES: u64 = 0x20;
 const IO_APICS_END: u64 = 1 << 32;
 
-/// Reads the first MADT that is whole and has an I/O APIC for COM1. `root` and `read` are as for [`find`], and `boot_cpu` is the
-/// APIC number of the CPU that runs this.
+/// Reads the first undamaged MADT that has an I/O APIC for COM1. `root` and `read` are as for [`find`], and `boot_cpu`
+/// is the APIC number of the CPU that runs this function.
 pub fn controllers<'a>(
     root: Option<u64>,
     boot_cpu: u32,
@@ -94,7 +95,7 @@ pub fn controllers<'a>(
     find(b"APIC", root, &read, accept).map_err(|error| if whole { Error::NoIoApic } else { error })
 }
 
-/// An entry of the MADT, of those that matter here.
+/// An entry of the MADT, of the kinds that the kernel reads.
 enum Entry {
     Cpu { id: u32, flags: u32 },
     IoApic { address: u64, first: u32 },
@@ -102,7 +103,7 @@ enum Entry {
     Other,
 }
 
-/// Bit 0 of a CPU's flags: it can be used.
+/// Bit 0 of a CPU's flags: the CPU is usable.
 const ENABLED: u32 = 1;
 
 fn entry(record: Record) -> Option<Entry> {
@@ -115,12 +116,12 @@ fn entry(record: Record) -> Option<Entry> {
     })
 }
 
-/// The entries of the MADT, up to the first that is damaged, which is `None`.
+/// The entries of the MADT. The first damaged entry is `None` and ends them.
 fn entries(madt: Record) -> impl Iterator<Item = Option<Entry>> {
     let mut rest = madt.0.get(HEAD_BYTES..).unwrap_or(&[]);
     core::iter::from_fn(move || {
         let (&_kind, after) = rest.split_first()?;
-        // A length counts itself and the type.
+        // The length covers the type and the length itself.
         let length = after.first().map(|&length| usize::from(length)).filter(|&length| length >= 2);
         let one = length.and_then(|length| rest.split_at_checked(length));
         let read = one.and_then(|(one, _)| entry(Record(one)));
@@ -132,7 +133,7 @@ fn entries(madt: Record) -> impl Iterator<Item = Option<Entry>> {
 /// What the table says, if it has an I/O APIC for COM1.
 fn interpret(madt: Record, boot_cpu: u32) -> Option<Controllers> {
     let mut cpus = CpuList::of(boot_cpu);
-    // On the ISA bus, lines are active high and edge-triggered, and come to the line of the same number.
+    // By default a line of the ISA bus is active high, edge-triggered, and wired to the line of the same number.
     let (mut global, mut com1) = (u32::from(COM1_IRQ), Wire { line: 0, active_low: false, level: false });
     let mut is_whole = true;
     for entry in entries(madt) {
@@ -149,7 +150,7 @@ fn interpret(madt: Record, boot_cpu: u32) -> Option<Controllers> {
             _ => {}
         }
     }
-    // Each I/O APIC has the lines from its first one to that of the next.
+    // Each I/O APIC has the lines from its first one up to the first one of the next I/O APIC.
     let io_apics = entries(madt).flatten().filter_map(|entry| match entry {
         Entry::IoApic { address, first } if first <= global => Some((first, address)),
         _ => None,
@@ -166,7 +167,7 @@ mod tests {
     use crate::record::fuzz::read_from;
     use std::vec::Vec;
 
-    /// What a MADT with these entries says, on the CPU with this APIC number.
+    /// What a MADT with these entries says on the CPU with this APIC number.
     fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, Error> {
         controllers(None, boot_cpu, read_from(0, &machine(2, entries)))
     }
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(com1(source_override(0, 2, 0)).1, Wire { line: 4, active_low: false, level: false });
         let moved = com1(source_override(4, 30, 0b1111));
         assert_eq!(moved, (0xFEC1_0000, Wire { line: 6, active_low: true, level: true }));
-        // No I/O APIC has such a line, which `io_apic::set_up` notices.
+        // No I/O APIC has such a line; `io_apic::set_up` notices it.
         assert_eq!(com1(source_override(4, u32::MAX, 0)).1.line, u32::MAX - 24);
     }
 
@@ -214,7 +215,7 @@ mod tests {
             let said = said(0, &entries).expect("what comes before serves");
             assert_eq!((said.cpus.ids(), said.is_whole), (&[0, 1][..], false), "{bad:?}");
         }
-        // One that is unknown is passed over.
+        // An unknown entry is passed over.
         let said =
             said(0, &[[77, 3, 0].to_vec(), cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0)]).expect("well formed");
         assert_eq!((said.cpus.ids(), said.is_whole), (&[0, 1][..], true));

@@ -3,7 +3,7 @@
 use std::vec;
 use std::vec::Vec;
 
-/// Where the root pointer and the tables are put.
+/// Addresses of the root pointer and of the tables.
 pub const ROOT: usize = 0xE_0010;
 pub const FIRST: usize = 0x1000;
 pub const RSDT: usize = FIRST;
@@ -18,7 +18,7 @@ pub fn put(memory: &mut [u8], at: usize, bytes: &[u8]) {
     memory[at..at + bytes.len()].copy_from_slice(bytes);
 }
 
-/// Makes `bytes` sum to 0 by the byte at `at`.
+/// Sets the byte at `at` so that all bytes sum to 0.
 pub fn seal(bytes: &mut [u8], at: usize) {
     bytes[at] = 0;
     let sum = bytes.iter().fold(0u8, |sum, &byte| sum.wrapping_add(byte));
@@ -55,7 +55,7 @@ pub fn root_pointer_of(revision: u8) -> Vec<u8> {
     root.extend((RSDT as u32).to_le_bytes());
     seal(&mut root, 8);
     if revision < 2 {
-        // What is behind it need not be 0.
+        // The bytes behind a root pointer of revision 0 need not be 0.
         root.extend([0x55; 16]);
     } else {
         root.extend(36u32.to_le_bytes());

@@ -1,20 +1,21 @@
-//! Pax headers: what is remarked about the entry that follows.
+//! Pax headers: additional data about the entry that follows.
 
 use super::Why;
 
-/// The remarks that matter; others, such as times, do not.
+/// The parts of a pax header that matter here; others, such as times, are ignored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(super) struct Remarks<'a> {
-    /// The entry's name, where the header has no room for it or it is not ASCII.
+    /// The entry's name, where it does not fit the header or is not ASCII.
     pub path: Option<&'a [u8]>,
     /// The entry's size.
     pub size: Option<u64>,
-    /// Whether holes are left out.
+    /// Whether the file is stored without its holes.
     pub sparse: bool,
 }
 
 impl<'a> Remarks<'a> {
-    /// Reads the contents of a pax header: records `LENGTH KEY=VALUE`, each with a line feed that counts as well.
+    /// Reads the contents of a pax header: records `LENGTH KEY=VALUE`, each with a line feed, which the length counts
+    /// too.
     ///
     /// # Errors
     /// [`Why::BadRemarks`].

@@ -34,7 +34,7 @@ fn one(kind: u8, change: impl FnOnce(&mut [u8; BLOCK]), data: &[u8]) -> Vec<u8> 
     bytes
 }
 
-/// Why an archive cannot be used, in words.
+/// The message that says why an archive cannot be used.
 fn problem(bytes: &[u8]) -> String {
     Archive::new(bytes).expect_err("an archive that cannot be used").to_string()
 }
@@ -73,7 +73,7 @@ impl Drop for Directory {
     }
 }
 
-/// What the system's `tar` makes of a directory.
+/// The archive that the system's `tar` makes of a directory.
 fn packed(directory: &Path, arguments: &[&str]) -> Vec<u8> {
     let output = Command::new("tar").args(["-cf", "-"]).args(arguments).arg("-C").arg(directory).arg(".").output();
     let output = output.expect("tar is installed");
@@ -101,7 +101,7 @@ fn what_tar_makes_of_a_directory_is_an_archive() {
         }
         assert_eq!(archive.files().count(), files.len(), "{format}");
     }
-    // With times as exact as the file system has them, for which every entry has a header of its own.
+    // Times as exact as the file system's give every entry a pax header of its own.
     let bytes = packed(&directory.0, &["--format=pax", "--pax-option=comment:=about"]);
     assert_eq!(Archive::new(&bytes).expect("an archive").files().count(), files.len());
 }
@@ -117,7 +117,7 @@ fn what_tar_makes_of_odd_files_is_refused_by_name() {
         assert_eq!(problem(&packed(&directory.0, &[format])), expected, "{format}");
     }
     fs::remove_file(&path).expect("a file");
-    // In this format a long name needs a directory.
+    // In this format a long name needs a name of a directory in it.
     let deep = directory.0.join("d".repeat(90));
     fs::create_dir(&deep).expect("a directory");
     fs::write(deep.join("f".repeat(50)), "x").expect("a file");
@@ -226,7 +226,7 @@ fn an_archive_that_ends_early_is_refused() {
             other => panic!("{length} bytes: {other:?}"),
         }
     }
-    // In the contents of a file.
+    // The end lies in the contents of a file.
     assert!(problem(&bytes[..4 * BLOCK]).starts_with("hello: payload"), "{}", problem(&bytes[..4 * BLOCK]));
 }
 
@@ -262,7 +262,7 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        // Otherwise the checksum hides what the rest of a header may be.
+        // Otherwise the checksum refuses every damaged header before its fields are read.
         if mend {
             for header in bytes.chunks_exact_mut(BLOCK).filter(|block| block[..NAME].iter().any(|&byte| byte != 0)) {
                 header[148..156].fill(b' ');
