@@ -1,7 +1,7 @@
 //! The kernel's locks: one CPU at a time may reach the value behind a lock. There are two kinds of lock with the same
 //! interface, [`Ticket`] and [`Mcs`]; a boot option chooses the kind.
 //!
-//! A CPU takes a lock at once if it is free and no CPU waits in line. Otherwise it tries [`PATIENCE`] times, and only
+//! A CPU takes a lock at once if it is free and no CPU waits in line. Otherwise it tries `PATIENCE` times, and only
 //! then waits in line. From then on every CPU queues behind it, so no CPU starves.
 //!
 //! Waiting in line at once would be fairer, but is ruinous on an emulator: the next CPU in line is a thread of the host
@@ -9,7 +9,7 @@
 //! seconds for work that takes them one second this way.
 //!
 //! The locks are not re-entrant. They need not switch interrupts off: in ring 0 interrupts are on only where an idle
-//! CPU halts, and that CPU holds no lock.
+//! CPU halts and where a CPU lets waiting interrupts in between two steps, and a CPU holds no lock there.
 
 mod either;
 mod mcs;

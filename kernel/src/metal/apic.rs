@@ -1,5 +1,5 @@
-//! The local APIC, through its page of registers (xAPIC mode: the firmware leaves every machine that the
-//! kernel knows in it).
+//! The local APIC, through its page of registers. It runs in xAPIC mode, in which the firmware of every known machine
+//! leaves it.
 
 use super::paging::direct;
 use crate::layout::DIRECT_MAP_SIZE;
@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::instructions::port::Port;
 use x86_64::registers::model_specific::Msr;
 
-/// `IA32_APIC_BASE`: bit 10 is x2APIC mode, bit 11 enables the APIC, above 12 the registers' address.
+/// `IA32_APIC_BASE`: bit 10 is x2APIC mode, bit 11 enables the APIC, bits 12 and up are the registers' address.
 const APIC_BASE: u32 = 0x1B;
 const X2APIC_MODE: u64 = 1 << 10;
 const ADDRESS: u64 = 0xffff_ffff_f000;
@@ -27,7 +27,7 @@ const TIMER_START: u64 = 0x380;
 const TIMER_LEFT: u64 = 0x390;
 const TIMER_DIVIDER: u64 = 0x3E0;
 
-/// Software enable, beside the vector of spurious interrupts.
+/// Software enable; it shares its register with the vector of spurious interrupts.
 const ENABLE: u32 = 1 << 8;
 /// The timer counts every 16th tick of its clock.
 const DIVIDE_BY_16: u32 = 0b0011;
@@ -40,7 +40,7 @@ const SEND_NMI: u32 = 0x4400;
 const SEND_INIT: u32 = 0x4500;
 const SEND_STARTUP: u32 = 0x4600;
 const PENDING: u32 = 1 << 12;
-/// How often a pending command is asked for again before it is given up; it takes microseconds.
+/// How often a pending command is polled before it is given up. Delivery takes microseconds.
 const PENDING_TRIES: u32 = 1_000_000;
 
 /// Physical address of the registers; each CPU finds its own APIC there. 0 before the first [`LocalApic::enable`].
@@ -51,7 +51,7 @@ static REGISTERS: AtomicU64 = AtomicU64::new(0);
 pub enum Unusable {
     /// It is in x2APIC mode.
     InX2ApicMode,
-    /// Its registers are where the direct map does not reach.
+    /// Its registers lie outside the direct map.
     OutOfReach,
 }
 
@@ -74,14 +74,14 @@ impl fmt::Display for Undelivered {
     }
 }
 
-/// The local APIC of the CPU that uses it.
+/// The local APIC of the CPU that runs this code.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalApic {
     registers: u64,
 }
 
 impl LocalApic {
-    /// This CPU's APIC, with all its inputs masked but the one through which NMIs come.
+    /// Enables this CPU's APIC. All its inputs are masked, except the one for NMIs.
     pub fn enable() -> Result<LocalApic, Unusable> {
         // SAFETY: reading this register, which every processor with an APIC has, has no effect.
         let base = unsafe { Msr::new(APIC_BASE).read() };
@@ -99,7 +99,7 @@ impl LocalApic {
         Ok(apic)
     }
 
-    /// The APIC of the CPU that runs this, which has been enabled.
+    /// This CPU's APIC, which has been enabled before.
     #[inline]
     pub fn here() -> LocalApic {
         LocalApic { registers: REGISTERS.load(Ordering::Relaxed) }
@@ -112,11 +112,11 @@ impl LocalApic {
     }
 
     fn write(self, register: u64, value: u32) {
-        // SAFETY: as in `read`; what the registers used here do to other CPUs is up to the callers.
+        // SAFETY: as in `read`; the callers answer for the effect of these registers on other CPUs.
         unsafe { direct::<u32>(self.registers + register).write_volatile(value) };
     }
 
-    /// This CPU's number.
+    /// This CPU's APIC number.
     pub fn id(self) -> u32 {
         self.read(ID) >> 24
     }
@@ -128,7 +128,7 @@ impl LocalApic {
         delivered.then_some(()).ok_or(Undelivered)
     }
 
-    /// Puts the CPU with APIC number `to` into its wait for a start-up message.
+    /// Makes the CPU with APIC number `to` wait for a start-up message.
     pub fn send_init(self, to: u32) -> Result<(), Undelivered> {
         self.command(to, SEND_INIT)
     }
@@ -136,41 +136,41 @@ impl LocalApic {
     /// Starts the waiting CPU with APIC number `to` in real mode at `page`.
     ///
     /// # Safety
-    /// `page` is page-aligned, below 1 MiB, and holds code that is ready for that CPU.
+    /// `page` is page-aligned, below 1 MiB, and holds code for that CPU.
     pub unsafe fn send_startup(self, to: u32, page: u64) -> Result<(), Undelivered> {
         self.command(to, SEND_STARTUP | (page >> 12) as u32)
     }
 
-    /// Interrupts the CPU with APIC number `to` with this vector, as soon as it lets interrupts in.
+    /// Sends the CPU with APIC number `to` an interrupt with this vector. The CPU takes it once its interrupts are on.
     pub fn send(self, to: u32, vector: u8) -> Result<(), Undelivered> {
         self.command(to, SEND_FIXED | u32::from(vector))
     }
 
-    /// The interrupt that this CPU is in has been dealt with: others may come.
+    /// Ends the interrupt that this CPU handles, so that others may come.
     #[inline]
     pub fn end_of_interrupt(self) {
         self.write(END_OF_INTERRUPT, 0);
     }
 
-    /// Makes the timer, which does not run, interrupt with this vector, or not at all.
+    /// Sets the vector of the timer's interrupt; `None` masks it. The timer must not run.
     pub fn set_timer(self, vector: Option<u8>) {
         self.write(TIMER_DIVIDER, DIVIDE_BY_16);
         self.write(TIMER, vector.map_or(MASKED, u32::from));
     }
 
-    /// The timer begins to count `ticks` down to 0, once, and then interrupts.
+    /// Starts the timer: it counts `ticks` down to 0 once, and then interrupts.
     #[inline]
     pub fn start_timer(self, ticks: u32) {
         self.write(TIMER_START, ticks);
     }
 
-    /// What the timer has left to count.
+    /// The ticks that the timer still has to count.
     #[inline]
     pub fn timer_left(self) -> u32 {
         self.read(TIMER_LEFT)
     }
 
-    /// Interrupts the CPU with APIC number `to`, whatever it does.
+    /// Sends the CPU with APIC number `to` an NMI, which interrupts it in any state.
     pub fn send_nmi(self, to: u32) -> Result<(), Undelivered> {
         self.command(to, SEND_NMI)
     }

@@ -1,14 +1,14 @@
-//! What an entry of the kernel has to see to before anything else. It is one word, so that it costs one look where there is
-//! nothing.
+//! Pending work: the tasks that an entry into the kernel must handle before anything else. They are bits of one word,
+//! so an entry without pending work costs one load.
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// A reason.
+/// A kind of pending work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Why {
-    /// COM1 has received something that nobody has taken.
+    /// COM1 has received input that no code has taken.
     Input = 1,
-    /// Something was taken that the layer has not consumed.
+    /// Input was taken that the layer has not consumed.
     Waits = 2,
     /// The machine is watched.
     Watched = 4,
@@ -16,7 +16,7 @@ pub enum Why {
 
 static WHY: AtomicU8 = AtomicU8::new(0);
 
-/// From here on there is this reason, or not.
+/// Sets or clears this kind of pending work.
 pub fn set(why: Why, there: bool) {
     if there {
         WHY.fetch_or(why as u8, Ordering::SeqCst);
@@ -25,14 +25,14 @@ pub fn set(why: Why, there: bool) {
     }
 }
 
-/// Whether there is one of these reasons.
+/// Whether there is pending work of one of these kinds.
 #[inline(always)]
 pub fn is_any(whys: &[Why]) -> bool {
     let mask = whys.iter().fold(0, |mask, &why| mask | why as u8);
     WHY.load(Ordering::Relaxed) & mask != 0
 }
 
-/// Whether there is any reason.
+/// Whether there is any pending work.
 #[inline(always)]
 pub fn is_needed() -> bool {
     WHY.load(Ordering::Relaxed) != 0

@@ -1,4 +1,4 @@
-//! From the boot code to the image's hooks, on CPU 0.
+//! The way from the boot code to the image's hooks, on CPU 0.
 
 use super::apic;
 use super::clock::Clock;
@@ -48,7 +48,7 @@ global_asm!(
 );
 abi::memory_functions!("");
 global_asm!(
-    // The prebuilt core refers to these two for unwinding, which never happens in an image.
+    // The prebuilt core refers to these two symbols for unwinding, which never happens in an image.
     ".pushsection .text",
     ".globl rust_eh_personality, _Unwind_Resume",
     "rust_eh_personality:",
@@ -60,25 +60,25 @@ global_asm!(
 /// Why the kernel cannot run on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
-    /// The processor lacks something.
+    /// The processor lacks a feature.
     Processor(Missing),
     /// The boot loader's start info is not usable.
     StartInfo(start_info::Error),
-    /// A boot option that is none.
+    /// A word of the command line is not a boot option.
     Option(options::Unknown<'static>),
     /// Kernel memory is too small or too fragmented.
     Memory(frames::Error),
-    /// There is so little memory for programs, in bytes.
+    /// Memory for programs is too small; it has this many bytes.
     UserMemory(u64),
-    /// The boot archive, of so many bytes, does not fit into kernel memory.
+    /// The boot archive, which has this many bytes, does not fit into kernel memory.
     LargeArchive(u64),
     /// The boot archive cannot be used.
     Archive(archive::Unusable<'static>),
-    /// The firmware's tables do not say which CPUs and interrupt controllers there are.
+    /// The firmware's tables do not describe the CPUs or the interrupt controllers.
     Controllers(acpi::Error),
-    /// The firmware left the local APIC as the kernel cannot drive it.
+    /// The kernel cannot drive the local APIC in the state in which the firmware left it.
     Apic(apic::Unusable),
-    /// Nothing runs at a known speed.
+    /// The machine has no clock of known speed.
     NoClock,
     /// Time slices cannot be measured.
     Timer(timer::Error),
@@ -112,10 +112,10 @@ impl fmt::Display for Error {
     }
 }
 
-/// Least memory for programs: a MiB for each CPU that there may be.
+/// Least memory for programs: 1 MiB for each CPU that the kernel may start.
 const LEAST_USER_BYTES: u64 = (MAX_CPUS as u64) << 20;
 
-/// The kernel cannot run on this machine, for this reason: says so, and ends it.
+/// Refuses the machine: prints the reason why the kernel cannot run on it, and ends it.
 pub(super) fn refuse(reason: impl fmt::Display) -> ! {
     crate::say!("cairn: this machine is refused: {reason}");
     power::leave(Reason::Refused)
@@ -127,7 +127,7 @@ impl From<frames::Error> for Error {
     }
 }
 
-/// What is known of the machine after it has booted.
+/// The facts about the machine that boot has found.
 #[derive(Debug)]
 pub struct Boot {
     /// Physical memory.
@@ -138,7 +138,7 @@ pub struct Boot {
     pub archive: Option<Archive<'static>>,
     /// The CPUs that run.
     pub cpus: CpuList,
-    /// What time is measured by.
+    /// The clock that measures time.
     pub clock: Clock,
     /// Lines of the I/O APIC.
     pub io_apic_lines: u32,
@@ -157,7 +157,7 @@ impl Boot {
 
 /// The first Rust code, on the boot code's page map and stack.
 extern "C" fn start(start_info: u32, magic: u32) -> ! {
-    // SAFETY: this is CPU 0, once, with the boot code's segments, whose code segment is the kernel's.
+    // SAFETY: this is CPU 0, once; the boot code's code segment is the kernel's, and its segments are in use.
     unsafe {
         tables::load_early_gates();
         console::init();
@@ -169,10 +169,10 @@ extern "C" fn start(start_info: u32, magic: u32) -> ! {
     }
 }
 
-/// What `start` leaves for `go`.
+/// Passes the boot data from `start` to `go`.
 static BOOT: crate::lock::Lock<Option<Boot>> = crate::lock::Lock::new(None);
 
-/// Everything up to the point where CPU 0 stands on its own stack, page map and tables.
+/// Boots up to the point where CPU 0 is ready for its own stack, page map and tables.
 ///
 /// # Safety
 /// Called once, by CPU 0, on the boot code's page map.
@@ -194,10 +194,11 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     };
     let info = info.map_err(Error::StartInfo)?;
     let options = Options::parse(info.command_line).map_err(|options::Unknown(word)| {
-        // SAFETY: the text is in the boot loader's memory, which nothing has been put into before it is shown.
+        // SAFETY: the text is in the boot loader's memory. Nothing is written to that memory before the text is
+        // printed.
         Error::Option(options::Unknown(unsafe { &*core::ptr::from_ref(word) }))
     })?;
-    // SAFETY: no other CPU runs, and nothing is locked.
+    // SAFETY: no other CPU runs, and no lock is held.
     unsafe { lock::choose(options.lock) };
     let users = Frames::of_users(&info.map)?.free_bytes();
     if users < LEAST_USER_BYTES {
@@ -208,15 +209,15 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     if !is_whole {
         crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
     }
-    // What the tables say is no reason to write into memory.
+    // The kernel does not write to memory just because a table claims that a device is there.
     if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
         return Err(Error::Controllers(acpi::Error::NoIoApic));
     }
     let mut clocks = acpi::clocks::clocks(info.rsdp, read);
     clocks.hpet = clocks.hpet.filter(|&hpet| !info.map.is_memory(hpet..hpet + PAGE_SIZE));
 
-    // Up to here, nothing is written to memory but to the image's own, so that nothing that the boot loader handed over is
-    // overwritten before it is read. All but the archive has been read now.
+    // Up to here only the image's own memory is written, so nothing that the boot loader handed over is overwritten
+    // before it is read. All of it except the archive has been read now.
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
     let image = KERNEL_MEMORY_START..paging::image_parts().data.end;
     frames.exclude(image.clone())?;
@@ -235,25 +236,25 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
 
     // SAFETY: the boot code's page map sets no NX bit and no user bit.
     let protections = unsafe { registers::protect() };
-    // SAFETY: the boot code's direct map is in use; `frames` leaves out all that is in use.
+    // SAFETY: the boot code's direct map is in use; `frames` leaves out all memory in use.
     let root = unsafe { paging::build(&mut frames, &info.map, protections, cpus.ids().len()) }?;
-    // SAFETY: the new map has the image where it is now, and no user pages; this code runs from there and
-    // its stack, in the image's data, is mapped too.
+    // SAFETY: the new map has the image at the same address, and no user pages. This code runs from the image, and its
+    // stack, in the image's data, is mapped too.
     unsafe { x86_64::registers::control::Cr3::write_raw(frame(root), 0) };
 
     apic::mask_legacy_controllers();
     let apic = apic::LocalApic::enable().map_err(Error::Apic)?;
-    // SAFETY: `clocks` has no HPET where there is memory, so that the new map has its registers uncached; nothing but boot uses
-    // clocks, and no other CPU runs.
+    // SAFETY: `clocks` has no HPET where there is memory, so the new map has the HPET's registers uncached. Only boot
+    // uses the clocks, and no other CPU runs.
     let clock = unsafe { Clock::find(clocks) }.ok_or(Error::NoClock)?;
     timer::calibrate(apic, clock).map_err(Error::Timer)?;
     timer::set_up(apic);
     smp::set_gates(tables::keep(&mut frames, tables::build_gates())?);
-    // SAFETY: CPU 0's stacks are mapped, and nobody is on them yet.
+    // SAFETY: CPU 0's stacks are mapped, and nothing uses them yet.
     let cpu = unsafe { smp::new_cpu(&mut frames, 0, apic.id(), root) }?;
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { smp::settle(cpu) };
-    // SAFETY: the firmware says that there is an I/O APIC, and no other CPU runs.
+    // SAFETY: the firmware reports an I/O APIC, and no other CPU runs.
     let io_apic_lines = unsafe { io_apic::set_up(io_apic, com1, vectors::COM1, apic.id()) };
     *BOOT.lock() = Some(Boot { memory: info.map, frames, archive, cpus, clock, io_apic_lines, protections, root });
     Ok(cpu)
@@ -263,8 +264,8 @@ fn frame(address: u64) -> x86_64::structures::paging::PhysFrame {
     x86_64::structures::paging::PhysFrame::containing_address(x86_64::PhysAddr::new(address))
 }
 
-/// The archive, whose bytes are at `range`, which `frames` leaves out. Where that is not kernel memory it is copied there: the
-/// boot loader may have put it among the users' frames.
+/// The archive, whose bytes are at `range`, which `frames` leaves out. Bytes outside kernel memory are copied into it,
+/// because the boot loader may have put the archive among the users' frames.
 fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) -> Result<Archive<'static>, Error> {
     let kept = if range.start >= KERNEL_MEMORY_START && range.end <= USER_FRAMES_START {
         bytes
@@ -272,7 +273,7 @@ fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) ->
         let length = bytes.len();
         let count = (length as u64).div_ceil(PAGE_SIZE);
         let at = frames.allocate(count, PAGE_SIZE).map_err(|_| Error::LargeArchive(length as u64))?;
-        // SAFETY: the frames were free, so they do not overlap the source; they are never given back.
+        // SAFETY: the frames were free, so they do not overlap the source. They are never given back.
         unsafe {
             direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
             slice::from_raw_parts(direct::<u8>(at), length)
@@ -281,7 +282,7 @@ fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) ->
     Archive::new(kept).map_err(Error::Archive)
 }
 
-/// On CPU 0's own stack: brings up the others, reports, and hands over to the image.
+/// Runs on CPU 0's own stack: starts the other CPUs, writes the boot report, and runs the image's hooks.
 fn go(cpu: &mut Cpu) -> ! {
     let Some(mut boot) = BOOT.lock().take() else { unreachable!("`start` has filled it") };
     if let Err(error) = smp::start_others(&mut boot) {
@@ -293,7 +294,7 @@ fn go(cpu: &mut Cpu) -> ! {
     (image().start)(cpu)
 }
 
-/// The boot report: what there is, and what is missing.
+/// The boot report: the features of the machine, and the missing ones.
 fn describe(boot: &Boot) {
     let cpus = boot.cpus.ids().len();
     crate::say!("cairn: {cpus} CPU{}, {} locks", if cpus == 1 { "" } else { "s" }, lock::chosen());
@@ -301,7 +302,7 @@ fn describe(boot: &Boot) {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
     crate::say!("cairn: time is measured by {}", boot.clock);
-    // That there are few enough ranges was seen in `set_up`.
+    // `set_up` has already seen that there are few enough ranges.
     let users = Frames::of_users(&boot.memory).map_or(0, |frames| frames.free_bytes());
     crate::say!(
         "cairn: {} MiB of memory, {} MiB of it for users, {} MiB for the kernel",

@@ -1,5 +1,5 @@
-//! The clock by which the kernel measures its timers and its patience: the first that the machine has, and that runs, of those
-//! that run at a known speed.
+//! The clock that measures the kernel's timers and time limits: the first one of known speed that the machine has and
+//! that runs.
 
 use super::paging::direct;
 use super::registers;
@@ -8,35 +8,36 @@ use crate::clock::{Counter, Stopped};
 use core::fmt;
 use x86_64::instructions::port::Port;
 
-/// Frequencies of the power-management timer and of the interval timer, the same on every PC.
+/// Frequencies of the power-management timer and of the interval timer, in hertz; they are the same on every PC.
 const PM_TIMER_HERTZ: u64 = 3_579_545;
 const PIT_HERTZ: u64 = 1_193_182;
 
-/// Ports of the 8254 interval timer: channel 0, and commands.
+/// Ports of the 8254 interval timer: channel 0, and its commands.
 const CHANNEL_0: u16 = 0x40;
 const COMMAND: u16 = 0x43;
-/// Channel 0, low byte then high byte, mode 2 (it begins again by itself), binary.
+/// Channel 0, low byte then high byte, mode 2 (periodic), binary.
 const PERIODIC: u8 = 0b0011_0100;
-/// Keeps what channel 0 shows until it has been read.
+/// Latches the count of channel 0 until it has been read.
 const LATCH: u8 = 0;
 
-/// Registers of the HPET: what it is, with femtoseconds a count in the high half; whether it runs; and the count.
+/// Registers of the HPET: its identity, with the period in femtoseconds in the high half; its configuration; and its
+/// count.
 const HPET_IDENTITY: u64 = 0;
 const HPET_SETTING: u64 = 0x10;
 const HPET_COUNT: u64 = 0xF0;
-/// It runs.
+/// The HPET runs.
 const HPET_ENABLE: u32 = 1;
-/// The longest count that the specification allows, in femtoseconds.
+/// The longest period that the specification allows, in femtoseconds.
 const HPET_LONGEST: u64 = 100_000_000;
 
-/// A clock.
+/// A clock of known speed.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     source: Source,
     counter: Counter,
 }
 
-/// What a clock reads.
+/// The device that a clock reads.
 #[derive(Clone, Copy, Debug)]
 enum Source {
     PmTimer { port: u16 },
@@ -57,16 +58,16 @@ impl fmt::Display for Clock {
 }
 
 impl Source {
-    /// What it shows.
+    /// The current count.
     fn read(self) -> u64 {
         match self {
-            // SAFETY: the tables say that the timer is at this port; reading it has no effect.
+            // SAFETY: the tables place the timer at this port; reading it has no effect.
             Source::PmTimer { port } => unsafe { Port::<u32>::new(port).read() }.into(),
-            // SAFETY: `hpet`'s caller vouches for the registers; reading the count has no effect.
+            // SAFETY: the caller of `hpet` vouches for the registers; reading the count has no effect.
             Source::Hpet { registers } => unsafe { direct::<u32>(registers + HPET_COUNT).read_volatile() }.into(),
             Source::IntervalTimer => {
                 let mut channel = Port::<u8>::new(CHANNEL_0);
-                // SAFETY: the interval timer's ports on every PC, which nothing else uses.
+                // SAFETY: these are the interval timer's ports on every PC, and nothing else uses them.
                 let down = unsafe {
                     Port::<u8>::new(COMMAND).write(LATCH);
                     u16::from_le_bytes([channel.read(), channel.read()])
@@ -79,17 +80,17 @@ impl Source {
 }
 
 impl Clock {
-    /// The machine's clock, of those that its tables name and those that need no naming.
+    /// Finds the machine's clock: first among those that its tables name, then among those that every PC may have.
     ///
     /// # Safety
-    /// What the tables say of the HPET's registers is no memory; the direct map has them, uncached; and nobody else uses the
-    /// clocks.
+    /// There is no memory where the tables place the HPET's registers; the direct map has them, uncached; and nothing
+    /// else uses the clocks.
     pub(super) unsafe fn find(named: Clocks) -> Option<Clock> {
         let pm_timer = || {
             let PmTimer { port, bits } = named.pm_timer?;
             Some(Clock { source: Source::PmTimer { port }, counter: Counter { hertz: PM_TIMER_HERTZ, bits } })
         };
-        // SAFETY: the caller's obligation is the very same.
+        // SAFETY: the caller's obligation is the same.
         let hpet = || named.hpet.and_then(|registers| unsafe { hpet(registers) });
         let time_stamps = || {
             let hertz = registers::time_stamp_hertz()?;
@@ -100,13 +101,13 @@ impl Clock {
         found.find(|clock| clock.counter.runs(|| clock.source.read()))
     }
 
-    /// Waits at least `microseconds`, or less as soon as `done` says so.
+    /// Waits at least `microseconds`, or until `done` returns true.
     pub(super) fn wait(self, microseconds: u32, done: impl FnMut() -> bool) -> Result<(), Stopped> {
         self.counter.wait(microseconds, || self.source.read(), done)
     }
 }
 
-/// The HPET with registers at this physical address, which begins to run; `None` if what is there is none.
+/// Starts the HPET with registers at this physical address; `None` if there is no HPET.
 ///
 /// # Safety
 /// As for [`Clock::find`].
@@ -117,19 +118,19 @@ unsafe fn hpet(registers: u64) -> Option<Clock> {
     if !(1..=HPET_LONGEST).contains(&femtoseconds) {
         return None;
     }
-    // SAFETY: as above; no timer of it interrupts before it is told to.
+    // SAFETY: as above; the HPET's timers do not interrupt unless they are told to.
     unsafe { register(HPET_SETTING).write_volatile(register(HPET_SETTING).read_volatile() | HPET_ENABLE) };
     let hertz = 1_000_000_000_000_000 / femtoseconds;
     Some(Clock { source: Source::Hpet { registers }, counter: Counter { hertz, bits: 32 } })
 }
 
-/// The 8254, whose channel 0 begins to run. That needs no gate, which other channels have at port 0x61.
+/// Starts channel 0 of the 8254. Unlike the other channels, it needs no gate at port 0x61.
 fn interval_timer() -> Option<Clock> {
     let mut channel = Port::<u8>::new(CHANNEL_0);
-    // SAFETY: the timer's ports on every PC; its interrupt is masked wherever it could come.
+    // SAFETY: these are the timer's ports on every PC; its interrupt is masked in every interrupt controller.
     unsafe {
         Port::<u8>::new(COMMAND).write(PERIODIC);
-        // 0 means 65,536, all that 16 bits can count.
+        // 0 means 65,536, the longest count of 16 bits.
         channel.write(0);
         channel.write(0);
     }

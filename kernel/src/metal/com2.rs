@@ -1,17 +1,17 @@
-//! COM2: the line to whoever watches the machine ([`machine::checkpoint`](super::machine::checkpoint)). Nothing of the layer's
-//! or a program's ever goes there.
+//! COM2: the line to the program that watches the machine ([`machine::checkpoint`](super::machine::checkpoint)). No
+//! output of the layer or of a program ever goes there.
 
 use super::boot::refuse;
 use super::timer;
 use super::uart::{Interrupts, ROOM, Uart};
 use layer::dump::Out;
 
-/// Its first port.
+/// The first port of COM2.
 const COM2: u16 = 0x2F8;
-/// How long the transmitter may take for [`ROOM`] bytes, in milliseconds: whoever listens to it may have other things to do.
+/// How long the transmitter may take for [`ROOM`] bytes, in milliseconds. The watching program may be busy.
 const PATIENCE: u32 = 60_000;
 
-/// The line.
+/// The line, with the bytes that wait to be sent.
 pub struct Line {
     uart: Option<Uart>,
     waiting: [u8; ROOM],
@@ -19,25 +19,26 @@ pub struct Line {
 }
 
 impl Line {
-    /// A line on which nothing has been said.
+    /// A line that is not open yet.
     pub const fn new() -> Line {
         Line { uart: None, waiting: [0; ROOM], used: 0 }
     }
 
-    /// Sets the UART up; whether there is one. What was sent before is no question: nobody asks before the machine is ready.
+    /// Sets the UART up; returns whether there is one. Earlier input is dropped: the watching program asks nothing
+    /// before the machine is ready.
     pub fn open(&mut self) -> bool {
-        // SAFETY: COM2's ports, which nothing but this line uses.
+        // SAFETY: these are COM2's ports, and only this line uses them.
         self.uart = unsafe { Uart::open(COM2, Interrupts::None, |_| ()) };
         self.uart.is_some()
     }
 
-    /// The byte that has come, if one has.
+    /// The next byte that was received, if there is one.
     pub fn received(&mut self) -> Option<u8> {
         self.uart.as_mut()?.receive()
     }
 
-    /// Sends what waits. Where the transmitter takes nothing for [`PATIENCE`], the machine ends: whoever watches it would take
-    /// what is missing for a fault of the kernel.
+    /// Sends the bytes that wait. If the transmitter takes nothing for [`PATIENCE`], the machine ends: the watching
+    /// program would take missing bytes for a fault of the kernel.
     pub fn flush(&mut self) {
         let waiting = &self.waiting[..core::mem::take(&mut self.used)];
         let Some(uart) = &mut self.uart else { return };

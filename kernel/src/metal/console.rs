@@ -1,6 +1,6 @@
-//! The console: port 0xE9 where an emulator has it, since a byte costs it next to nothing; otherwise COM1. One lock
-//! around both, held for a whole message, so that messages of different CPUs never mix. What travels there is described in
-//! [`abi::console`].
+//! The console: port 0xE9 where an emulator has it, since a byte there costs almost nothing; otherwise COM1. One lock
+//! guards both. It is held for a whole message, so messages of different CPUs never mix. [`abi::console`] describes the
+//! format of the output.
 
 use crate::input::Input;
 use crate::lock::{Guard, Lock};
@@ -11,21 +11,22 @@ use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
 use x86_64::instructions::port::{Port, PortReadOnly};
 
-/// COM1.
+/// The first port of COM1.
 pub(super) const COM1: u16 = 0x3F8;
-/// The emulators' debug port: it reads as its own number where it exists.
+/// The emulators' debug port. Where it exists, reading it gives its own number.
 pub const DEBUG_PORT: u16 = 0xE9;
-/// How often a full transmitter is asked again before a byte is given up; a byte at 115200 baud takes
-/// 87 microseconds, a port access about one.
+/// How often a full transmitter is polled before a byte is given up. A byte at 115200 baud takes 87 microseconds, a
+/// port access about one.
 const TRANSMIT_TRIES: u32 = 100_000;
 
-/// Most bytes that are taken out of COM1 at a time: more than any UART holds. A broken one may claim for ever that it has some.
+/// Most bytes that are taken out of COM1 at a time: more than any UART holds. A broken one may claim for ever that it
+/// has some.
 const MOST_RECEIVED: u32 = 4096;
 
-/// The CPU whose device COM1 is: its interrupts go there.
+/// The CPU that COM1 belongs to: COM1's interrupts go there.
 pub const OWNER: u32 = 0;
 
-/// The console, and what COM1 has received.
+/// The console, with the input that COM1 has received.
 pub struct Console {
     encoder: Encoder,
     output: Output,
@@ -36,7 +37,7 @@ pub struct Console {
 struct Output {
     serial: Option<Uart>,
     debug_port: bool,
-    /// How often COM1's transmitter is tried with the next byte.
+    /// How often COM1's transmitter is polled for the next byte.
     tries: u32,
 }
 
@@ -45,10 +46,10 @@ static CONSOLE: Lock<Console> = Lock::new(Console {
     output: Output { serial: None, debug_port: false, tries: TRANSMIT_TRIES },
     input: Input::new(),
 });
-/// Whether COM1 is there.
+/// Whether there is a COM1.
 static HAS_SERIAL: AtomicBool = AtomicBool::new(false);
 
-/// Finds and sets up the devices. Before this, output goes nowhere; what was typed before is kept.
+/// Finds and sets up the devices. Output before this is lost; input before this is kept.
 ///
 /// # Safety
 /// Called once, by CPU 0; nothing else uses COM1.
@@ -62,12 +63,12 @@ pub unsafe fn init() {
 }
 
 impl Console {
-    /// Writes what a program prints.
+    /// Writes the output of a program.
     pub fn print(&mut self, bytes: &[u8]) {
         self.say(Speaker::Program, bytes);
     }
 
-    /// Begins a line, wherever whoever wrote last was stopped.
+    /// Begins a new line, even if the last writer was stopped in the middle of one.
     pub fn restart(&mut self) {
         self.encoder.restart(|byte| self.output.write(byte));
     }
@@ -78,10 +79,10 @@ impl Console {
 }
 
 impl Output {
-    /// Writes a byte; a line feed gets its carriage return on the serial line.
+    /// Writes a byte. On the serial line a carriage return precedes each line feed.
     fn write(&mut self, byte: u8) {
         if self.debug_port {
-            // SAFETY: `init` has seen the emulator's device at this port; it takes any byte.
+            // SAFETY: `init` has found the emulator's device at this port; it takes any byte.
             unsafe { Port::new(DEBUG_PORT).write(byte) };
         } else if let Some(serial) = &mut self.serial {
             if byte == b'\n' {
@@ -92,8 +93,9 @@ impl Output {
     }
 }
 
-/// Sends a byte, unless the transmitter takes none within so many tries; how many it gets for the next. One that has taken none is
-/// not waited for again until it has taken one, so that a line that is stuck does not hold up the kernel.
+/// Sends a byte, and drops it if the transmitter takes none within `tries` polls. Returns the number of polls for the
+/// next byte. A transmitter that has taken no byte gets a single poll until it takes one again, so a stuck line does
+/// not hold up the kernel.
 fn send(serial: &mut Uart, byte: u8, tries: u32) -> u32 {
     if !(0..tries).any(|_| serial.has_room()) {
         return 1;
@@ -102,7 +104,7 @@ fn send(serial: &mut Uart, byte: u8, tries: u32) -> u32 {
     TRANSMIT_TRIES
 }
 
-/// What the kernel says.
+/// Writes the kernel's own messages.
 impl Write for Console {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.say(Speaker::Kernel, text.as_bytes());
@@ -110,17 +112,17 @@ impl Write for Console {
     }
 }
 
-/// The console, once nobody else has it.
+/// Waits for the console's lock.
 pub fn lock() -> Guard<'static, Console> {
     CONSOLE.lock()
 }
 
-/// Whether COM1 is there and CPU `cpu` is the one whose device it is.
+/// Whether there is a COM1 that belongs to CPU `cpu`.
 pub fn has_serial(cpu: u32) -> bool {
     cpu == OWNER && HAS_SERIAL.load(Ordering::Relaxed)
 }
 
-/// Takes what COM1 has received out of it, so that its next interrupt can come.
+/// Takes the received bytes out of COM1, so that its next interrupt can come.
 pub fn receive() {
     let console = &mut *lock();
     let Some(serial) = &mut console.output.serial else { return };
@@ -131,7 +133,7 @@ pub fn receive() {
     attention::set(Why::Input, !console.input.is_empty());
 }
 
-/// Takes the oldest characters that were received, as many as `into` has room for and there are; how many.
+/// Moves the oldest received characters to `into`, as many as there are and fit; returns how many.
 pub fn take_input(into: &mut [u8]) -> usize {
     let console = &mut *lock();
     let count = console.input.take(into);
@@ -139,21 +141,21 @@ pub fn take_input(into: &mut [u8]) -> usize {
     count
 }
 
-/// How many characters were received that nobody took in time.
+/// Number of received characters that were lost because no code took them in time.
 pub fn lost_input() -> u32 {
     lock().input.lost()
 }
 
-/// The console, whoever has it; for the last report.
+/// Takes the console, whichever CPU holds it, for the last report.
 ///
 /// # Safety
-/// As for [`Lock::seize`]: all other CPUs have stopped, and this one never goes back.
+/// As for [`Lock::seize`]: all other CPUs have stopped, and this one never returns to code that holds the console.
 pub unsafe fn seize() -> Guard<'static, Console> {
-    // SAFETY: the caller's obligation is the very same.
+    // SAFETY: the caller's obligation is the same.
     unsafe { CONSOLE.seize() }
 }
 
-/// Writes one message, whole.
+/// Writes one message as a whole.
 pub fn print(message: fmt::Arguments) {
     // Writing to the console cannot fail.
     let _ = lock().write_fmt(message);

@@ -1,4 +1,4 @@
-//! What a CPU keeps for itself: the block to which GS points in ring 0.
+//! The block that a CPU keeps for itself. GS points to it in ring 0.
 
 use super::registers;
 use super::user::Thread;
@@ -8,7 +8,7 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::ptr;
 
-/// A CPU's own block. The stubs of entry.s use the first fields, at the offsets of [`offsets`].
+/// A CPU's own block. The stubs of entry.s use some of its fields, at the offsets of [`offsets`].
 #[repr(C)]
 pub struct Cpu {
     this: *const Cpu,
@@ -18,9 +18,9 @@ pub struct Cpu {
     root: u64,
     number: usize,
     apic: u32,
-    /// The image's own; see [`Cpu::set_state`].
+    /// The image's own data for this CPU; see [`Cpu::set_state`].
     state: *mut (),
-    /// What [`run_afresh`] goes on with.
+    /// The function that [`run_afresh`] continues with.
     next: fn(&mut Cpu) -> !,
 }
 
@@ -28,13 +28,13 @@ pub struct Cpu {
 pub mod offsets {
     use super::{Cpu, offset_of};
 
-    /// A word for the stubs' use.
+    /// A scratch word for the stubs.
     pub const SCRATCH: usize = offset_of!(Cpu, scratch);
     /// The context of the thread in ring 3.
     pub const CONTEXT: usize = offset_of!(Cpu, context);
     /// The top of the kernel stack.
     pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
-    // The stubs take the block's address from GS:0.
+    // The stubs load the block's address from GS:0.
     const _: () = assert!(offset_of!(Cpu, this) == 0);
 }
 
@@ -55,13 +55,13 @@ impl Cpu {
         }
     }
 
-    /// Tells the block where it is. It must not move afterwards.
+    /// Stores the block's own address in it, and returns the address. The block must not move afterwards.
     pub(super) fn fix(&mut self) -> u64 {
         self.this = self;
         self.this.addr() as u64
     }
 
-    /// Number of the CPU, from 0 (the one that the machine started with).
+    /// Number of the CPU, from 0. CPU 0 is the one that the machine started with.
     pub fn number(&self) -> usize {
         self.number
     }
@@ -76,11 +76,11 @@ impl Cpu {
         self.root
     }
 
-    /// The context of the thread that was last in ring 3, which the entry stubs have filled. `None` before
-    /// the first.
+    /// The context of the thread that was last in ring 3, which the entry stubs have filled. `None` before the first
+    /// such thread.
     pub fn context(&mut self) -> Option<&mut UserContext> {
-        // SAFETY: `user::enter`'s caller vouches that the context stays valid and is this CPU's; the
-        // stubs write it only while no kernel code runs.
+        // SAFETY: the caller of `user::enter` vouches that the context stays valid and belongs to this CPU. The stubs
+        // write it only while no kernel code runs.
         unsafe { self.context.as_mut() }
     }
 
@@ -89,18 +89,18 @@ impl Cpu {
         Thread { context: self.context, root: self.root }
     }
 
-    /// Keeps something of the image's for this CPU.
+    /// Stores the image's own data for this CPU.
     pub fn set_state<T>(&mut self, state: &'static mut T) {
         self.state = ptr::from_mut(state).cast();
     }
 
-    /// What the image keeps for this CPU.
+    /// The image's own data for this CPU.
     ///
     /// # Safety
-    /// [`Cpu::set_state`] was called last with a `T`.
+    /// The last call of [`Cpu::set_state`] had the same `T`.
     #[inline(always)]
     pub unsafe fn state<T: 'static>(&mut self) -> &mut T {
-        // SAFETY: the block has the only reference to it, and is borrowed for as long as this one lives.
+        // SAFETY: the block has the only reference to the data, and is borrowed for as long as the returned one lives.
         unsafe { &mut *self.state.cast() }
     }
 
@@ -115,33 +115,33 @@ impl Cpu {
     /// The map's upper half is the kernel's.
     pub(super) unsafe fn set_root(&mut self, root: u64) {
         self.root = root;
-        // SAFETY: all that the kernel touches lies in the upper half.
+        // SAFETY: all memory that the kernel touches lies in the upper half.
         unsafe { asm!("mov cr3, {}", in(reg) root, options(nostack, preserves_flags)) };
     }
 }
 
-/// Number of the CPU that runs this; 0 before the blocks are there.
+/// Number of the CPU that runs this function; 0 before the CPU has its block.
 pub fn number() -> usize {
     let block = ptr::with_exposed_provenance::<Cpu>(registers::gs() as usize);
     if block.is_null() {
         return 0;
     }
-    // SAFETY: in ring 0, GS is 0 before the CPU has its block and the block's address afterwards; the
-    // number never changes.
+    // SAFETY: in ring 0, GS is 0 before the CPU has its block, and the block's address afterwards. The number never
+    // changes.
     unsafe { (&raw const (*block).number).read() }
 }
 
-/// Goes on with `next` on the CPU's kernel stack, which is empty again: the end of one piece of kernel
-/// work and the begin of another.
+/// Empties the CPU's kernel stack and continues with `next` on it. This ends one piece of kernel work and begins
+/// another.
 pub fn run_afresh(cpu: &mut Cpu, next: fn(&mut Cpu) -> !) -> ! {
     extern "C" fn run(cpu: *mut Cpu) -> ! {
-        // SAFETY: the caller's `&mut Cpu` is gone with the stack on which it lay.
+        // SAFETY: the caller's `&mut Cpu` is gone with the stack that held it.
         let cpu = unsafe { &mut *cpu };
         (cpu.next)(cpu)
     }
     cpu.next = next;
-    // SAFETY: nothing that lies on the stack is used again: `run` never returns, and the frames that are
-    // forgotten own nothing that must be dropped.
+    // SAFETY: nothing on the stack is used again: `run` never returns, and the abandoned stack frames own nothing that
+    // must be dropped.
     unsafe {
         asm!(
             "mov rsp, {top}", "xor ebp, ebp", "call {run}", "ud2",

@@ -1,17 +1,18 @@
-//! Ways into the kernel, after the stubs of entry.s.
+//! The ways into the kernel, after the stubs of entry.s.
 //!
-//! * From ring 3, by `syscall` or any gate: the stub has saved every register into the thread's context, and the image's
-//!   `system_call` or `entry` hook runs on the empty kernel stack. If `system_call` returns, the same program goes on at once.
-//! * From ring 3 in compatibility mode, by `syscall`, if ever a program could get there: the stub makes it the exception that
-//!   an invalid opcode is.
-//! * From ring 0, by an interrupt, where an idle CPU halts ([`wait_for_interrupt`]) and where a CPU that works on in the kernel lets
-//!   those in that wait ([`take_interrupts`]), and only there.
-//! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from
-//!   ring 0, where nothing may go wrong: [`report`] has the last word.
+//! * From ring 3, by `syscall` or any gate: the stub saves every register into the thread's context, and the image's
+//!   `system_call` or `entry` hook runs on the empty kernel stack. If `system_call` returns, the same program continues
+//!   at once.
+//! * From ring 3 in compatibility mode, by `syscall`, should a program ever get there: the stub turns the call into an
+//!   invalid-opcode exception.
+//! * From ring 0, by an interrupt, in two places only: where an idle CPU halts ([`wait_for_interrupt`]), and where a
+//!   CPU lets waiting interrupts in between two pieces of kernel work ([`take_interrupts`]).
+//! * Through the gates of NMI, double fault and machine check from anywhere, and through all others from ring 0. The
+//!   latter must not happen: [`report`] writes the last report.
 //!
-//! GS: in ring 3 it is the program's, in ring 0 the CPU's block; the stubs swap it when they come from ring
-//! 3. What can interrupt the few instructions in between (NMI, machine check, double fault) finds the block
-//! above its own stack instead and never returns, so it need not know which GS it met.
+//! In ring 3 GS is the program's, in ring 0 it is the CPU's block; the stubs swap it on an entry from ring 3. NMI,
+//! machine check and double fault can interrupt the few instructions before the swap. Their stubs find the block above
+//! their own stack instead and never return, so they need not know which GS was in place.
 
 use super::cpu::{self, Cpu, offsets};
 use super::{Image, image, interrupt, registers, report, tables};
@@ -26,14 +27,14 @@ use x86_64::registers::control::Cr2;
 /// Why a program entered the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
-    /// It executed `syscall`.
+    /// The program executed `syscall`.
     SystemCall,
-    /// A device interrupted it.
+    /// A device interrupted the program.
     Interrupt {
         /// The vector, from 32 to 255.
         vector: u8,
     },
-    /// It touched an address that its page map forbids.
+    /// The program touched an address that its page map forbids.
     PageFault {
         /// The address.
         address: u64,
@@ -52,17 +53,17 @@ pub enum Entry {
 /// Bytes of a gate's stub.
 const GATE_BYTES: usize = 16;
 
-/// What the fatal stub leaves on its stack.
+/// The registers that the fatal stub leaves on its stack.
 #[derive(Clone, Debug)]
 #[repr(C)]
 pub struct Frame {
     /// RDI, RSI, RBP, RBX, RDX, RCX, RAX, R8 to R15.
     pub general: [u64; 15],
-    /// The vector, of which only the low byte counts.
+    /// The vector; only its low byte counts.
     vector: u64,
     /// The error code; 0 for an exception that has none.
     pub error: u64,
-    /// Where it happened.
+    /// RIP at the exception.
     pub rip: u64,
     /// Code segment: its low two bits are the ring.
     pub cs: u64,
@@ -89,13 +90,13 @@ impl Frame {
         self.general[2]
     }
 
-    /// Whether it happened in ring 3.
+    /// Whether the exception happened in ring 3.
     pub fn from_ring_3(&self) -> bool {
         self.cs & 3 == 3
     }
 }
 
-// The header of an interrupt stack lies right above the frame.
+// The header of an interrupt stack lies directly above the frame.
 const _: () = assert!(size_of::<Frame>().is_multiple_of(16) && tables::STACK_HEADER == 16);
 
 global_asm!(
@@ -126,7 +127,7 @@ pub fn gate_address(vector: u8) -> u64 {
     (&raw const gates).addr() as u64 + u64::from(vector) * GATE_BYTES as u64
 }
 
-/// Address of the stub to which `syscall` jumps.
+/// Address of the stub that `syscall` jumps to.
 pub fn syscall_address() -> u64 {
     unsafe extern "C" {
         fn syscall_entry();
@@ -134,7 +135,7 @@ pub fn syscall_address() -> u64 {
     syscall_entry as *const () as u64
 }
 
-/// Address of the stub to which `syscall` jumps in compatibility mode.
+/// Address of the stub that `syscall` jumps to in compatibility mode.
 pub fn compatible_address() -> u64 {
     unsafe extern "C" {
         fn compatible_entry();
@@ -142,10 +143,9 @@ pub fn compatible_address() -> u64 {
     compatible_entry as *const () as u64
 }
 
-/// A gate, from ring 3.
+/// Continues after an entry from ring 3 through a gate.
 extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
-    // SAFETY: the stub passes the CPU's own block; whatever else referred to it ended when the program
-    // went to ring 3.
+    // SAFETY: the stub passes the CPU's own block; every other reference to it ended when the program went to ring 3.
     let cpu = unsafe { &mut *cpu };
     // SAFETY: the stub has just saved the program's registers there.
     let context = unsafe { &*cpu.thread().context };
@@ -158,20 +158,20 @@ extern "C" fn from_gate(cpu: *mut Cpu) -> ! {
     (image().entry)(cpu, why)
 }
 
-/// Halts this CPU until an interrupt has come and [`interrupt::accept`] has dealt with it. It may be one that came before:
-/// it waits from then on.
+/// Halts this CPU until [`interrupt::accept`] has handled an interrupt. An interrupt that came earlier counts too: the
+/// processor has held it back.
 pub fn wait_for_interrupt() {
     unsafe extern "C" {
         #[link_name = "wait_for_interrupt"]
         fn stub();
     }
-    // SAFETY: the stub returns with interrupts off, as they were; what runs meanwhile, `in_halt`, is called with a caller's
-    // registers saved, since this is a call, and on a stack of its own.
+    // SAFETY: the stub returns with interrupts off, as they were. Meanwhile `in_halt` runs on a stack of its own, and
+    // the registers that a caller saves are saved, since this is a call.
     unsafe { stub() }
     (image().let_in)();
 }
 
-/// Lets in the interrupts that wait: [`interrupt::accept`] deals with each.
+/// Lets in the interrupts that wait; [`interrupt::accept`] handles each.
 pub fn take_interrupts() {
     unsafe extern "C" {
         #[link_name = "take_interrupts"]
@@ -182,15 +182,16 @@ pub fn take_interrupts() {
     (image().let_in)();
 }
 
-/// An interrupt has ended a halt, or was let in.
+/// Handles an interrupt that has ended a halt or was let in.
 extern "C" fn in_halt(vector: u8) {
     interrupt::accept(vector);
 }
 
-/// The end: `frame` says where, `block` is the CPU's own if the frame is on a stack of the interrupt stack table.
+/// Ends the machine with a report. `frame` holds the registers; `block` is the address of the CPU's own block if the
+/// frame is on a stack of the interrupt stack table.
 extern "C" fn fatal(frame: &'static Frame, block: u64) -> ! {
     let place = stacks::place(core::ptr::from_ref(frame).addr() as u64);
-    // On any other stack the CPU has the early gates, and GS is right.
+    // On any other stack the CPU still has the early gates, and GS is right.
     if let Some(Place::Inside(_, stack)) = place
         && stack.ist_index().is_some()
     {

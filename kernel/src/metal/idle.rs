@@ -1,4 +1,4 @@
-//! Idle CPUs halt, and are woken by whoever puts something before them.
+//! Halting of idle CPUs, and waking them when another CPU has put work before them.
 
 use super::apic::LocalApic;
 use super::boot::refuse;
@@ -12,8 +12,8 @@ static BELLS: [Doorbell; MAX_CPUS] = [const { Doorbell::new() }; MAX_CPUS];
 /// How often each CPU has halted.
 static HALTS: [AtomicU32; MAX_CPUS] = [const { AtomicU32::new(0) }; MAX_CPUS];
 
-/// CPU `cpu`, which runs this, has found nothing to do: it halts until an interrupt comes, unless somebody rang meanwhile.
-/// Afterwards it looks again.
+/// Called by CPU `cpu` when it has found no work: halts it until an interrupt comes, unless another CPU has rung in the
+/// meantime. Afterwards the caller looks for work again.
 pub fn rest(cpu: usize) {
     let bell = &BELLS[cpu];
     if bell.may_halt() {
@@ -23,12 +23,12 @@ pub fn rest(cpu: usize) {
     }
 }
 
-/// Something is there for CPU `cpu`, which is another: it is woken if it halts.
+/// Tells CPU `cpu`, which is not the caller, that there is work for it; wakes it if it halts.
 pub fn ring(cpu: usize) {
     if BELLS[cpu].ring()
         && let Err(undelivered) = LocalApic::here().send(smp::apic(cpu), vectors::WAKE)
     {
-        // That CPU would sleep for good.
+        // That CPU would sleep for ever.
         refuse(undelivered)
     }
 }

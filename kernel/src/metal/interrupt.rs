@@ -1,37 +1,37 @@
-//! Interrupts: what each vector from 32 on asks for, whether it meets a program or an idle CPU.
+//! Interrupts: the action for each vector from 32 on, whether it interrupts a program or an idle CPU.
 
 use super::apic::LocalApic;
 use super::{console, cpu, timer};
 use crate::vectors;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Interrupts that nobody has asked for.
+/// Number of interrupts that no device of the kernel has raised.
 static SPURIOUS: AtomicU32 = AtomicU32::new(0);
 
-/// How many interrupts nobody has asked for.
+/// Number of spurious interrupts.
 pub fn spurious() -> u32 {
     SPURIOUS.load(Ordering::Relaxed)
 }
 
-/// What an interrupt means to the program that it meets.
+/// The consequence of an interrupt for the program that it interrupts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// Something has happened: others shall have their turn.
+    /// An event: other programs get their turn.
     Event,
-    /// Nothing has happened.
+    /// No event: the program continues.
     Nothing,
 }
 
-/// Deals with the interrupt of this vector, which this CPU is in.
+/// Handles the interrupt of this vector on this CPU.
 pub fn accept(vector: u8) -> Cause {
     let apic = LocalApic::here();
     let cause = match vector {
         vectors::SPURIOUS => {
             SPURIOUS.fetch_add(1, Ordering::Relaxed);
-            // The APIC is in no interrupt.
+            // A spurious interrupt is not ended: the APIC is not in one.
             return Cause::Nothing;
         }
-        // That the CPU looks around is all that it asks for.
+        // The CPU must only look for work.
         vectors::WAKE => Cause::Event,
         vectors::COM1 => {
             console::receive();

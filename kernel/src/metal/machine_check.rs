@@ -1,4 +1,4 @@
-//! Machine checks: the processor, or what is around it, has found an error of its own.
+//! Machine checks: the processor, or the hardware around it, has found a hardware error.
 
 use crate::machine_check::{BANKS, Bank};
 use core::fmt::{self, Write};
@@ -9,10 +9,10 @@ use x86_64::registers::model_specific::Msr;
 const CAPABILITIES: u32 = 0x179;
 const STATUS: u32 = 0x17A;
 const CONTROL: u32 = 0x17B;
-/// In the capabilities: there is a control register; the low byte is the number of banks.
+/// A bit of the capabilities: there is a control register. The low byte is the number of banks.
 const HAS_CONTROL: u64 = 1 << 8;
 
-/// Whether this processor raises the exception, and has the banks that say why.
+/// Whether this processor raises machine checks, and has the banks that describe them.
 pub fn is_there() -> bool {
     CpuId::new().get_feature_info().is_some_and(|info| info.has_mce() && info.has_mca())
 }
@@ -23,30 +23,31 @@ fn read(register: u32) -> u64 {
     unsafe { Msr::new(register).read() }
 }
 
-/// How many banks there are, of those whose registers the kernel knows.
+/// Number of banks, up to those whose registers the kernel knows.
 fn banks() -> u32 {
     (read(CAPABILITIES) as u8).min(BANKS as u8).into()
 }
 
-/// Lets every bank of this processor report every error. CR4 decides whether they are exceptions or end the machine.
+/// Lets every bank of this processor report every error. CR4 decides whether errors raise exceptions or reset the
+/// machine.
 pub fn enable() {
     if !is_there() {
         return;
     }
-    // SAFETY: the registers are there; errors that they report have gates of their own.
+    // SAFETY: the registers exist; the errors that they report have gates of their own.
     unsafe {
         if read(CAPABILITIES) & HAS_CONTROL != 0 {
             Msr::new(CONTROL).write(!0);
         }
         for number in 0..banks() {
             Msr::new(Bank::control(number)).write(!0);
-            // What is from before the start is nobody's fault.
+            // Errors from before the start are dropped.
             Msr::new(Bank::status(number)).write(0);
         }
     }
 }
 
-/// Writes what the banks of this processor hold.
+/// Writes the errors in the banks of this processor.
 pub fn describe(out: &mut dyn Write) -> fmt::Result {
     if !is_there() {
         return writeln!(out, "  the processor does not say what it was");

@@ -1,12 +1,13 @@
 //! Ring 0: the modules that only an image can contain.
 //!
-//! An image declares itself with [`image!`](crate::image). Its hooks run like this:
+//! An image declares itself with [`image!`](crate::image). Its hooks run in this order:
 //!
-//! 1. `prepare`, once, on CPU 0, before any other CPU runs: build what all CPUs share.
+//! 1. `prepare`, once, on CPU 0, before any other CPU runs. It builds the data that all CPUs share.
 //! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.
-//! 3. `system_call` after a `syscall`, `entry` on every other entry from ring 3, on the CPU's kernel stack, which has
-//!    been reset. `entry` never returns either, and `system_call` need not: they end in [`user::enter`], [`cpu::run_afresh`] or [`power::leave`].
-//! 4. `let_in`, wherever the kernel has let interrupts in on its way, and keeps them out again.
+//! 3. `system_call` after a `syscall`, and `entry` on every other entry from ring 3. They run on the CPU's kernel
+//!    stack, which has been reset. `entry` never returns, and `system_call` need not: they end in [`user::enter`],
+//!    [`cpu::run_afresh`] or [`power::leave`].
+//! 4. `let_in`, each time the kernel has let interrupts in and keeps them out again.
 
 pub mod apic;
 pub mod attention;
@@ -36,26 +37,26 @@ use core::fmt::{self, Write};
 use cpu::Cpu;
 use entry::Entry;
 
-/// What an image does with the machine; see the module's documentation for the order of the calls.
+/// The hooks of an image; the module's documentation says in which order they run.
 pub struct Image {
-    /// Builds what all CPUs share.
+    /// Builds the data that all CPUs share.
     pub prepare: fn(&mut Boot),
-    /// A CPU's first own code.
+    /// The first code of the image on each CPU.
     pub start: fn(&mut Cpu) -> !,
-    /// What follows a `syscall` with this number in EAX. If it returns, the program that made it goes on, with what its
-    /// context holds.
+    /// Handles a `syscall` with this number in EAX. If it returns, the calling program continues with the registers of
+    /// its context.
     pub system_call: extern "C" fn(&mut Cpu, u32),
-    /// What follows any other entry from ring 3.
+    /// Handles any other entry from ring 3.
     pub entry: fn(&mut Cpu, Entry) -> !,
-    /// What follows where a CPU has let interrupts in while it was in the kernel, and keeps them out again.
+    /// Runs each time a CPU has let interrupts in while it was in the kernel, and keeps them out again.
     pub let_in: fn(),
-    /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, wherever they
-    /// were: it may take no lock.
+    /// Adds to a report what the CPU with this number is working on. All CPUs have stopped, at any point, so this hook
+    /// may take no lock.
     pub describe: fn(usize, &mut dyn Write) -> fmt::Result,
 }
 
 impl Image {
-    /// Does nothing at all; for images that need only some of the hooks.
+    /// Hooks for images that need only some of them. They do nothing; `entry` panics.
     pub const DEFAULT: Image = Image {
         prepare: |_| {},
         start: |_| registers::halt(),
@@ -66,7 +67,7 @@ impl Image {
     };
 }
 
-/// A system call is one more entry.
+/// Treats a system call as any other entry.
 extern "C" fn enter_as_any(cpu: &mut Cpu, _: u32) {
     (image().entry)(cpu, Entry::SystemCall)
 }
@@ -76,18 +77,18 @@ extern "C" fn enter_as_any(cpu: &mut Cpu, _: u32) {
 macro_rules! image {
     ($image:expr) => {
         /// The hooks of this image, under the name by which the kernel finds them.
-        // SAFETY: the name is the kernel's own, and `metal::image` declares it with this very type.
+        // SAFETY: the name is the kernel's own, and `metal` declares it with this same type.
         #[unsafe(no_mangle)]
         static CAIRN_IMAGE: $crate::metal::Image = $image;
     };
 }
 
 unsafe extern "Rust" {
-    /// The hooks of the image that this is linked into; see [`image`].
+    /// The hooks of the image that this crate is linked into; see [`image`].
     static CAIRN_IMAGE: Image;
 }
 
-/// The hooks of the image that this is linked into.
+/// The hooks of the image that this crate is linked into.
 fn image() -> &'static Image {
     // SAFETY: only `image!` defines the symbol, with this type, as an immutable static.
     unsafe { &CAIRN_IMAGE }

@@ -17,8 +17,8 @@ use x86_64::structures::paging::{
 };
 use x86_64::{PhysAddr, VirtAddr};
 
-/// Entries of a root table that belong to the kernel: the upper half. They are filled once, before any
-/// other root is made, and every user's root has a copy.
+/// Entries of a root table that belong to the kernel: the upper half. They are filled once, before any other root is
+/// made, and every user's root has a copy.
 const KERNEL_ENTRIES: Range<usize> = 256..512;
 
 /// The direct map.
@@ -43,7 +43,7 @@ pub struct ImageParts {
     pub data: Range<u64>,
 }
 
-/// Where the linker put the image's parts.
+/// The physical ranges of the image's parts, as the linker placed them.
 pub fn image_parts() -> ImageParts {
     unsafe extern "C" {
         static text_start: u8;
@@ -57,7 +57,7 @@ pub fn image_parts() -> ImageParts {
     ImageParts { text: text..rodata, rodata: rodata..data, data: data..end }
 }
 
-/// Kernel memory as the mapper's source of tables.
+/// The source of page tables for the mapper: kernel memory.
 struct Tables<'a>(&'a mut Frames);
 
 // SAFETY: `Frames` hands out each frame once.
@@ -75,7 +75,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// Maps `range` of virtual addresses to the same number of physical ones from `physical` on.
+    /// Maps the virtual addresses `range` to physical addresses from `physical` on.
     fn map<S: PageSize>(&mut self, range: Range<u64>, physical: u64, flags: PageTableFlags) -> Result<(), Error>
     where
         for<'a> OffsetPageTable<'a>: Mapper<S>,
@@ -83,7 +83,7 @@ impl Builder<'_> {
         for offset in (0..range.end - range.start).step_by(S::SIZE as usize) {
             let page = Page::<S>::containing_address(VirtAddr::new(range.start + offset));
             let frame = PhysFrame::containing_address(PhysAddr::new(physical + offset));
-            // SAFETY: the map is not in use yet; `build` gives the rights that each range needs.
+            // SAFETY: the map is not in use yet; `build` passes the rights that each range needs.
             match unsafe { self.map.map_to(page, frame, flags, &mut self.tables) } {
                 // Nothing is cached of a map that is not in use.
                 Ok(flush) => flush.ignore(),
@@ -155,7 +155,7 @@ pub unsafe fn build(
     Ok(root)
 }
 
-/// Makes `count` users' spaces, empty, with the kernel's half from the map at `kernel_root`.
+/// Makes `count` empty users' spaces. Their upper half is copied from the map at `kernel_root`.
 pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<Spaces, Error> {
     let bytes = Spaces::frames(count) * PAGE_SIZE;
     let base = frames.allocate(Spaces::frames(count), PAGE_SIZE)?;
@@ -186,8 +186,8 @@ pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<
 /// Sets the page-directory entry of space `index` for `region`; `None` if there is no such entry.
 ///
 /// # Safety
-/// `value` is 0, or a frame that holds a page table, with [`entry::TABLE`]. An entry that was present in a
-/// map that a CPU uses does not change.
+/// `value` is 0, or a frame that holds a page table, with [`entry::TABLE`]. An entry that was present in a map that a
+/// CPU uses does not change.
 #[inline(always)]
 pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, value: u64) -> Option<()> {
     let at = spaces.directory_entry(index, region)?;
@@ -199,8 +199,8 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
 /// Sets entry `index` of the page table in the frame at physical address `table`.
 ///
 /// # Safety
-/// `table` is a frame of memory that holds a page table; `value` is 0, or what [`page_entry::page`] makes of a user's frame; and nobody relies
-/// on a translation that the old value gave.
+/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of [`page_entry::page`] for a
+/// user's frame; and nothing relies on a translation that the old value gave.
 #[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {
     let at = table_entry(table, index)?;

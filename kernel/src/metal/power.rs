@@ -1,4 +1,4 @@
-//! The end: telling the emulator why, and switching the machine off.
+//! The end of a run: reports the reason to the emulator, and switches the machine off.
 
 use super::console::DEBUG_PORT;
 use super::registers;
@@ -8,9 +8,9 @@ use x86_64::instructions::port::Port;
 
 /// QEMU's `isa-debug-exit` device, as the command line places it.
 pub(super) const QEMU_EXIT: u16 = 0xF4;
-/// Bochs ends when it reads "Shutdown" here.
+/// Port at which Bochs ends when it reads "Shutdown".
 pub(super) const BOCHS_EXIT: u16 = 0x8900;
-/// PM1a control of the PC's chipset in QEMU; 0x2000 is "sleep now" with sleep type 0, which is off.
+/// PM1a control of the PC's chipset in QEMU. The value 0x2000 is "sleep now" with sleep type 0, which is off.
 const POWER_CONTROL: u16 = 0x604;
 const POWER_OFF: u16 = 0x2000;
 
@@ -20,7 +20,7 @@ pub fn leave(reason: Reason) -> ! {
     unsafe {
         Port::new(QEMU_EXIT).write(u32::from(reason.code()));
         let mut debug = Port::new(DEBUG_PORT);
-        // For Bochs, whose own exit status says nothing.
+        // For Bochs, whose own exit status does not give the reason.
         [ESCAPE, END, reason.code()].into_iter().for_each(|byte| debug.write(byte));
         let mut bochs = Port::new(BOCHS_EXIT);
         for &byte in b"Shutdown" {

@@ -21,18 +21,18 @@ const TSC_AUX: u32 = 0xC000_0103;
 const GS_BASE: u32 = 0xC000_0101;
 const KERNEL_GS_BASE: u32 = 0xC000_0102;
 
-/// Flags that `syscall` clears: all but the fixed bit 1. Interrupts stay off, strings go upwards, and AC
+/// Flags that `syscall` clears: all but the fixed bit 1. So interrupts stay off, string instructions go upwards, and AC
 /// does not lift supervisor-mode access prevention.
 const SYSCALL_CLEARS: u64 = !2 & 0x3F_FFFF;
 
-/// DR7 without a breakpoint: its fixed bit.
+/// DR7 without a breakpoint: only its fixed bit.
 const DEBUG_OFF: u64 = 1 << 10;
 
-/// What every processor must have before its first 64-bit instruction, as bits of EDX of CPUID leaf 1: TSC, MSR, PAE, CX8,
-/// APIC, FXSR, SSE, SSE2. The boot code asks for it, and for long mode.
+/// Features that every processor must have before its first 64-bit instruction, as bits of EDX of CPUID leaf 1: TSC,
+/// MSR, PAE, CX8, APIC, FXSR, SSE, SSE2. The boot code checks them, and long mode.
 pub const NEEDED: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 24 | 1 << 25 | 1 << 26;
 
-/// What the processor lacks, of what the kernel cannot do without.
+/// A feature that the kernel needs and the processor lacks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Missing {
     /// `syscall` and `sysret`.
@@ -47,31 +47,32 @@ impl fmt::Display for Missing {
     }
 }
 
-/// What this processor lacks, of what the boot code has not asked for already.
+/// The feature that this processor lacks, of those that the boot code does not check.
 pub fn missing() -> Option<Missing> {
     let extended = CpuId::new().get_extended_processor_and_feature_identifiers();
     (!extended.is_some_and(|x| x.has_syscall_sysret())).then_some(Missing::SystemCalls)
 }
 
-/// Which protections this processor has and [`protect`] has turned on.
+/// The protections that this processor has and [`protect`] has turned on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Protections {
     /// Pages can be non-executable.
     pub nx: bool,
     /// Ring 0 cannot execute users' pages.
     pub smep: bool,
-    /// Ring 0 cannot reach users' pages through their own addresses. Always on: the kernel walks the page
-    /// map and uses the direct map.
+    /// Ring 0 cannot access users' pages through their own addresses. Nothing ever lifts this: the kernel walks the
+    /// page map and uses the direct map.
     pub smap: bool,
-    /// Programs cannot ask where the descriptor tables are.
+    /// Programs cannot read the addresses of the descriptor tables.
     pub umip: bool,
-    /// An error of the processor's own is an exception. Without, it resets the machine.
+    /// A hardware error raises an exception. Without this, it resets the machine.
     pub machine_check: bool,
 }
 
-/// Turns on what the processor has of [`Protections`], write protection for ring 0, and alignment checks for programs that ask
-/// for them. Whatever else these registers could have been given by the firmware is turned off: programs read no time-stamp
-/// counter (on the hosted machine their runs would differ), no performance counter, set no base of FS or GS, and have no AVX.
+/// Turns on those [`Protections`] that the processor has, write protection for ring 0, and alignment checks for
+/// programs that ask for them. Every other feature that the firmware may have turned on in these registers is turned
+/// off: programs read no time-stamp counter (on the hosted machine their runs would differ) and no performance counter,
+/// set no base of FS or GS, and have no AVX.
 ///
 /// # Safety
 /// The page map in use stays valid: no entry has its NX bit set unless the processor has NX, and no page
@@ -103,20 +104,20 @@ pub unsafe fn protect() -> Protections {
         Efer::write_raw(efer.bits());
         Cr4::write_raw(cr4.bits());
         Cr0::write(Cr0::read() | Cr0Flags::WRITE_PROTECT | Cr0Flags::ALIGNMENT_MASK);
-        // No breakpoint that a debugger of the firmware has left.
+        // Removes breakpoints that a debugger of the firmware has left.
         asm!("mov dr7, {}", in(reg) DEBUG_OFF, options(nomem, nostack, preserves_flags));
     }
     protections
 }
 
-/// The APIC number that this CPU was given at its reset.
+/// The APIC number that this CPU got at its reset.
 pub fn apic_number() -> u32 {
     CpuId::new().get_feature_info().map_or(0, |info| info.initial_local_apic_id().into())
 }
 
-/// Lets programs on this CPU read the time-stamp counter, which [`protect`] keeps from them: for the image of the bench.
+/// Lets programs on this CPU read the time-stamp counter, which [`protect`] forbids. The bench's image uses it.
 pub fn allow_time_stamps() {
-    // SAFETY: no code of the kernel counts on what programs can read there.
+    // SAFETY: no code of the kernel relies on the counter being hidden from programs.
     unsafe { Cr4::write(Cr4::read() - Cr4Flags::TIMESTAMP_DISABLE) }
 }
 
@@ -126,17 +127,17 @@ pub fn time_stamp() -> u64 {
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 
-/// How often the time-stamp counter counts in a second, if CPUID says so (leaves 0x15 and 0x16).
+/// Increments of the time-stamp counter per second, if CPUID reports them (leaves 0x15 and 0x16).
 pub fn time_stamp_hertz() -> Option<u64> {
     let cpuid = CpuId::new();
     let exact = cpuid.get_tsc_info().and_then(|info| info.tsc_frequency());
-    // The base frequency is the counter's, as exact as a number of MHz can be.
+    // The base frequency is that of the counter, rounded to MHz.
     let base = cpuid.get_processor_frequency_info().map(|info| u64::from(info.processor_base_frequency()) * 1_000_000);
     exact.or(base).filter(|&hertz| hertz > 0)
 }
 
-/// Makes `syscall` enter the kernel at `entry`, and from compatibility mode at `compatible`. `sysenter` enters nothing: with a
-/// null selector it is an exception.
+/// Makes `syscall` enter the kernel at `entry`, and from compatibility mode at `compatible`. `sysenter` does not enter
+/// the kernel: with a null selector it raises an exception.
 ///
 /// # Safety
 /// Both are stubs that save a program's registers; the GDT has the order of [`descriptors`].
@@ -145,8 +146,8 @@ pub unsafe fn set_system_call_entries(entry: u64, compatible: u64) {
     let extended = cpuid.get_extended_processor_and_feature_identifiers();
     let has_aux =
         extended.is_some_and(|x| x.has_rdtscp()) || cpuid.get_extended_feature_info().is_some_and(|x| x.has_rdpid());
-    // SAFETY: every processor with long mode has these, but for the last, which CPUID announces; the caller vouches for the
-    // stubs and the GDT.
+    // SAFETY: every processor with long mode has these registers, except the last, which CPUID announces. The caller
+    // vouches for the stubs and the GDT.
     unsafe {
         SYSENTER.into_iter().for_each(|register| Msr::new(register).write(0));
         Msr::new(CSTAR).write(compatible);
@@ -159,25 +160,25 @@ pub unsafe fn set_system_call_entries(entry: u64, compatible: u64) {
     }
 }
 
-/// Makes GS point to this CPU's block, and 0 to the program's GS.
+/// Makes GS point to this CPU's block, and sets the program's GS base to 0.
 ///
 /// # Safety
 /// `block` is the address of this CPU's [`super::cpu::Cpu`], which lives for ever.
 pub unsafe fn set_gs(block: u64) {
-    // SAFETY: both registers exist in long mode; only the stubs and `cpu::id` use GS.
+    // SAFETY: both registers exist in long mode; only the stubs and `cpu::number` use GS.
     unsafe {
         Msr::new(GS_BASE).write(block);
         Msr::new(KERNEL_GS_BASE).write(0);
     }
 }
 
-/// The address to which GS points.
+/// The address that GS points to.
 pub fn gs() -> u64 {
     // SAFETY: reading this register has no effect.
     unsafe { Msr::new(GS_BASE).read() }
 }
 
-/// Waits for nothing: no interrupt is ever let in.
+/// Halts this CPU for ever: no interrupt is let in.
 pub fn halt() -> ! {
     loop {
         // SAFETY: stopping the CPU touches no memory; an NMI may wake it, hence the loop.

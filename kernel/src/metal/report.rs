@@ -1,8 +1,8 @@
-//! The last report: what went wrong, where, and how the kernel got there. One report a run, whoever else
-//! fails at the same moment.
+//! The last report: the error, its place, and the calls that led to it. There is one report in a run, even if several
+//! CPUs fail at the same moment.
 //!
-//! The first CPU to claim the report stops the others with an NMI, takes the console whoever has it,
-//! writes, and ends the machine. Every other CPU that arrives here stops.
+//! The first CPU to claim the report stops the others with an NMI, takes the console from its holder, writes the
+//! report, and ends the machine. Every other CPU that arrives here stops.
 
 use super::apic::LocalApic;
 use super::console::{self, Console};
@@ -26,12 +26,12 @@ static REPORTER: AtomicUsize = AtomicUsize::new(NOBODY);
 const NOBODY: usize = usize::MAX;
 /// Bit `n` is set once CPU `n` has stopped.
 static STOPPED: AtomicU64 = AtomicU64::new(0);
-/// Where each stopped CPU was when it was interrupted; null for one that stopped by itself.
+/// The registers of each stopped CPU at its interruption; null for a CPU that stopped by itself.
 static PLACES: [AtomicPtr<Frame>; MAX_CPUS] = [const { AtomicPtr::new(ptr::null_mut()) }; MAX_CPUS];
 static SYMBOLS: AtomicPtr<Symbols<'static>> = AtomicPtr::new(ptr::null_mut());
-/// How often the reporter looks whether the others have stopped; they need microseconds.
+/// How often the reporter checks whether the others have stopped; they need microseconds.
 const STOP_TRIES: u32 = 50_000_000;
-/// Longest back trace: a loop of frame pointers must end.
+/// Longest back trace: a trace with a cycle of frame pointers must end.
 const TRACE_LIMIT: usize = 32;
 
 /// The console, seized for a report.
@@ -43,19 +43,19 @@ impl Write for Out {
     }
 }
 
-/// Gives reports names for addresses.
+/// Sets the symbols that reports use to name addresses.
 pub(super) fn set_symbols(symbols: &'static mut Symbols<'static>) {
     SYMBOLS.store(symbols, Ordering::Release);
 }
 
-/// Makes CPU `number` the one that reports; does not return on any other, and not twice on the same.
+/// Makes CPU `number` the reporter. Does not return on any other CPU, nor a second time on the same one.
 fn claim(number: usize, place: Option<&'static Frame>) {
     match REPORTER.compare_exchange(NOBODY, number, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => {}
         Err(reporter) if reporter == number => fail(number, place),
         Err(_) => {
             if let (Some(frame), Some(slot)) = (place, PLACES.get(number)) {
-                // A CPU that stopped by itself is woken by the reporter's NMI: its first place is the right one.
+                // The reporter's NMI wakes a CPU that stopped by itself; its first place is the right one.
                 if STOPPED.load(Ordering::Acquire) & 1 << number == 0 {
                     slot.store(ptr::from_ref(frame).cast_mut(), Ordering::Release);
                 }
@@ -66,13 +66,13 @@ fn claim(number: usize, place: Option<&'static Frame>) {
     }
 }
 
-/// The CPU that reports has met another fault: says so in one line, unless that was what failed, and ends the machine.
+/// The reporter has met another fault. Reports that in one line, unless that line itself failed, and ends the machine.
 #[cold]
 fn fail(number: usize, place: Option<&'static Frame>) -> ! {
     static SAID: AtomicBool = AtomicBool::new(false);
     if !SAID.swap(true, Ordering::AcqRel) {
         let cr2 = Cr2::read_raw();
-        // SAFETY: the other CPUs have stopped or stop where they claim their report, and this one never goes back.
+        // SAFETY: the other CPUs have stopped, or stop where they claim their report, and this one never returns.
         let mut console = unsafe { console::seize() };
         console.restart();
         let _ = match place {
@@ -87,7 +87,7 @@ fn fail(number: usize, place: Option<&'static Frame>) -> ! {
     power::leave(Reason::ReportFault)
 }
 
-/// Says which stack has overflowed, if that is why this exception came.
+/// If a stack overflow caused this exception, writes which stack it was.
 fn write_overflow(out: &mut dyn Write, vector: u8, cr2: u64) -> fmt::Result {
     if let (vectors::PAGE_FAULT | vectors::DOUBLE_FAULT, Some(Place::Guard(owner, stack))) =
         (vector, stacks::place(cr2))
@@ -97,14 +97,14 @@ fn write_overflow(out: &mut dyn Write, vector: u8, cr2: u64) -> fmt::Result {
     Ok(())
 }
 
-/// Stops all other CPUs and opens the console for CPU `number`'s report.
+/// Stops all other CPUs and takes the console for CPU `number`'s report.
 fn begin(number: usize) -> Out {
     let others = ((1u64 << smp::arrived()) - 1) & !(1 << number);
     if others != 0
         && let Ok(apic) = LocalApic::enable()
     {
-        // One by one: CPUs that are left alone must stay so.
-        // A CPU that cannot be told is waited for below, as long as for one that does not listen.
+        // Sends the NMIs one by one: CPUs that are left alone must stay so. A CPU that gets no message is waited for
+        // below, as long as one that does not react.
         for other in (0..smp::arrived()).filter(|&other| other != number) {
             let _ = apic.send_nmi(smp::apic(other));
         }
@@ -115,20 +115,20 @@ fn begin(number: usize) -> Out {
             core::hint::spin_loop();
         }
     }
-    // SAFETY: all other CPUs have stopped (one that ignores an NMI is broken hardware), and reports end
-    // with the machine's end.
+    // SAFETY: all other CPUs have stopped (a CPU that ignores an NMI is broken hardware), and the machine ends with the
+    // report.
     let mut console = unsafe { console::seize() };
     console.restart();
     Out(console)
 }
 
-/// A panic: the kernel found itself in a state that must not be.
+/// Reports a panic: the kernel is in a state that must not occur.
 #[panic_handler]
 fn panic(info: &PanicInfo) -> ! {
     let number = cpu::number();
     claim(number, None);
     let frame_pointer: u64;
-    // SAFETY: reads a register.
+    // SAFETY: it only reads a register.
     unsafe { asm!("mov {}, rbp", out(reg) frame_pointer, options(nomem, nostack, preserves_flags)) };
     let mut out = begin(number);
     let _ = write_panic(&mut out, number, info, frame_pointer);
@@ -145,11 +145,11 @@ fn write_panic(out: &mut Out, number: usize, info: &PanicInfo, frame_pointer: u6
     write_trace(out, frame_pointer)
 }
 
-/// Something that has no way back: an exception in ring 0, or an NMI, double fault or machine check
+/// Reports an entry from which there is no return: an exception in ring 0, or an NMI, double fault or machine check
 /// anywhere.
 pub(super) fn fatal(number: usize, frame: &'static Frame) -> ! {
     claim(number, Some(frame));
-    // Before anything here can fault and change it.
+    // Reads CR2 before a fault in here can change it.
     let cr2 = Cr2::read_raw();
     let mut out = begin(number);
     if frame.vector() == vectors::NMI {
@@ -160,7 +160,7 @@ pub(super) fn fatal(number: usize, frame: &'static Frame) -> ! {
     power::leave(Reason::KernelFault)
 }
 
-/// What CPU `number` was working on, if that is known.
+/// Writes what CPU `number` was working on, if that is known.
 fn write_task(out: &mut Out, number: usize) -> fmt::Result {
     write!(out, "  on CPU {number}")?;
     (image().describe)(number, out)?;
@@ -202,7 +202,7 @@ fn write_exception(out: &mut Out, number: usize, frame: &Frame, cr2: u64) -> fmt
     writeln!(out, "  called from:")?;
     let text = paging::image_parts().text;
     if !text.contains(&frame.rip.wrapping_sub(IMAGE_BASE)) {
-        // A wild jump, perhaps by a call: then the stack pointer leads to the caller.
+        // This may be a wild jump by a call; then the stack pointer leads to the caller.
         if let Some([back, _]) = stack_words(frame.rsp) {
             write_caller(out, back)?;
         }
@@ -217,7 +217,7 @@ fn write_interrupted(out: &mut Out, number: usize, frame: &Frame) -> fmt::Result
         let place = if other == number {
             Some(frame)
         } else {
-            // SAFETY: a CPU stores the place of its own last frame, on a stack that nobody uses again.
+            // SAFETY: a CPU stores the address of its own last frame, on a stack that is never used again.
             PLACES.get(other).and_then(|slot| unsafe { slot.load(Ordering::Acquire).as_ref() })
         };
         match place {
@@ -237,7 +237,7 @@ fn write_interrupted(out: &mut Out, number: usize, frame: &Frame) -> fmt::Result
 }
 
 fn write_symbol(out: &mut Out, address: u64) -> fmt::Result {
-    // SAFETY: `set_symbols` stored a reference that lives for ever, or nobody stored anything.
+    // SAFETY: `set_symbols` has stored a reference that lives for ever, or the pointer is null.
     let symbols = unsafe { SYMBOLS.load(Ordering::Acquire).as_ref() };
     match symbols.and_then(|symbols| symbols.find(address)) {
         Some(symbol) => write!(out, "{}+{:#x}", symbol.name, symbol.offset),
@@ -245,7 +245,7 @@ fn write_symbol(out: &mut Out, address: u64) -> fmt::Result {
     }
 }
 
-/// Follows the saved frame pointers from `frame_pointer` on, as long as they lead upwards in one stack.
+/// Follows the saved frame pointers from `frame_pointer` on, as long as they lead upwards.
 fn write_trace(out: &mut Out, mut frame_pointer: u64) -> fmt::Result {
     for _ in 0..TRACE_LIMIT {
         let Some([next, back]) = stack_words(frame_pointer) else {
@@ -268,14 +268,14 @@ fn stack_words(address: u64) -> Option<[u64; 2]> {
     let fits = address.is_multiple_of(8) && address + 16 <= stack.range(owner).end;
     (fits && owner < smp::arrived()).then(|| {
         let words = ptr::with_exposed_provenance::<[u64; 2]>(address as usize);
-        // SAFETY: both words lie in a mapped stack, as was just checked, and no CPU runs but this one.
+        // SAFETY: both words lie in a mapped stack, as was just checked, and no other CPU runs.
         unsafe { words.read_volatile() }
     })
 }
 
 fn write_caller(out: &mut Out, back: u64) -> fmt::Result {
     write!(out, "    {back:#018x} ")?;
-    // The return address lies after the call: step back into it.
+    // The return address is that after the call: step back into the call.
     write_symbol(out, back.wrapping_sub(1))?;
     writeln!(out)
 }

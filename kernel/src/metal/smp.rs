@@ -1,4 +1,4 @@
-//! Starting the other CPUs, one after the other, by INIT and start-up messages.
+//! Starts the other CPUs, one after the other, by INIT and start-up messages.
 
 use super::apic::{LocalApic, Undelivered};
 use super::boot::{Boot, Error};
@@ -19,17 +19,17 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use x86_64::registers::model_specific::Efer;
 
-/// Where an application CPU's first code lies: below 1 MiB, where start-up messages can point, in memory
-/// that nothing else uses once the machine has booted.
+/// Physical address of an application CPU's first code. It is below 1 MiB, which start-up messages can reach, and
+/// nothing else uses this page once the machine has booted.
 pub const START_PAGE: u64 = 0x8000;
 
-/// What an application CPU's first code loads.
+/// The values that an application CPU's first code loads.
 #[repr(C)]
 pub struct ApStart {
     efer: u64,
     root: u64,
     stack: u64,
-    /// Its own, until it has taken it.
+    /// The new CPU's own data; null once the CPU has taken it.
     cpu: AtomicPtr<NewCpu>,
 }
 
@@ -42,29 +42,29 @@ pub const AP_STACK: usize = offset_of!(ApStart, stack);
 /// See [`AP_EFER`].
 pub const AP_CPU: usize = offset_of!(ApStart, cpu);
 
-/// The cell through which CPU 0 talks to the one CPU that is starting.
+/// The cell through which CPU 0 passes data to the one CPU that is starting.
 #[repr(transparent)]
 pub struct Mailbox(UnsafeCell<ApStart>);
 
-// SAFETY: CPU 0 writes it while no other CPU is starting; a starting CPU only reads it, but for `cpu`, which is atomic.
+// SAFETY: CPU 0 writes it while no other CPU is starting; a starting CPU only reads it, except `cpu`, which is atomic.
 unsafe impl Sync for Mailbox {}
 
-/// What the next CPU to start will find.
+/// The values for the next CPU that starts.
 pub static AP_START: Mailbox =
     Mailbox(UnsafeCell::new(ApStart { efer: 0, root: 0, stack: 0, cpu: AtomicPtr::new(ptr::null_mut()) }));
 
-/// The CPU that is being started.
+/// Whether the CPU that is being started has arrived.
 static ARRIVAL: Arrival = Arrival::new();
-/// CPUs that have arrived, CPU 0 among them.
+/// Number of CPUs that have arrived, including CPU 0.
 static ARRIVED: AtomicUsize = AtomicUsize::new(1);
 /// Whether the image's `prepare` has finished.
 static RELEASED: AtomicBool = AtomicBool::new(false);
 /// The gates, which all CPUs share.
 static GATES: AtomicPtr<Gates> = AtomicPtr::new(ptr::null_mut());
 
-/// Microseconds between INIT and the start-up message; enough for every processor of this century.
+/// Microseconds between INIT and the start-up message, enough for every processor of this century.
 const INIT_DELAY: u32 = 200;
-/// How long a CPU may take to arrive, in steps of [`STEP`] microseconds: 2 seconds.
+/// How long a CPU may take to arrive: [`STEPS`] steps of [`STEP`] microseconds, which is 2 seconds.
 const STEP: u32 = 10_000;
 const STEPS: u32 = 200;
 
@@ -81,23 +81,23 @@ pub fn arrived() -> usize {
     ARRIVED.load(Ordering::Acquire)
 }
 
-/// Sets the gates that every CPU will load.
+/// Sets the gates that every CPU loads.
 pub(super) fn set_gates(gates: &'static mut Gates) {
     GATES.store(gates, Ordering::Release);
 }
 
-/// A CPU's block with its tables, before the CPU uses them.
+/// The block and tables of a CPU that does not use them yet.
 pub struct NewCpu {
     cpu: &'static mut Cpu,
     tables: &'static CpuTables,
-    /// Which attempt to start a CPU this is; see [`Arrival`].
+    /// The number of this attempt to start a CPU; see [`Arrival`].
     attempt: u32,
 }
 
 /// Makes the block and tables of CPU `number`.
 ///
 /// # Safety
-/// The CPU's stacks are mapped, and nobody is on them.
+/// The CPU's stacks are mapped, and nothing uses them.
 pub(super) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, Error> {
     APICS[number].store(apic, Ordering::Relaxed);
     let cpu = tables::keep(frames, Cpu::new(number, apic, root))?;
@@ -126,11 +126,11 @@ pub(super) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
 
 /// Why a CPU does not run.
 enum NotStarted {
-    /// It has not come.
+    /// The CPU has not arrived in time.
     Silent,
-    /// It could not be told to.
+    /// The messages to the CPU could not be delivered.
     Undelivered,
-    /// How long it takes could not be measured.
+    /// The time that the CPU takes could not be measured.
     Clock(Stopped),
 }
 
@@ -150,8 +150,8 @@ impl fmt::Display for NotStarted {
     }
 }
 
-/// Starts every CPU of the list but this one. Afterwards the list has those that run: the machine goes on without the others,
-/// and says so.
+/// Starts every CPU of the list but this one. Afterwards the list has only the CPUs that run: the machine continues
+/// without the others, and reports them.
 pub(super) fn start_others(boot: &mut Boot) -> Result<(), Error> {
     let apic = LocalApic::enable().map_err(Error::Apic)?;
     copy_start_code();
@@ -161,8 +161,8 @@ pub(super) fn start_others(boot: &mut Boot) -> Result<(), Error> {
     let others = wanted.ids().iter().copied().filter(|&id| id != apic.id());
     for (attempt, id) in (1..).zip(others) {
         let number = running.ids().len();
-        // SAFETY: the stacks of all CPUs in the list are mapped, and CPU `number` does not run: if another was to be that one, it
-        // was stopped.
+        // SAFETY: the stacks of all CPUs in the list are mapped, and CPU `number` does not run: an earlier CPU that
+        // failed to start with this number was stopped.
         let new = unsafe { new_cpu(&mut boot.frames, number, id, boot.root) }?;
         let new = tables::keep(&mut boot.frames, NewCpu { attempt, ..new })?;
         match start(apic, boot.clock, id, new, boot.root) {
@@ -184,12 +184,13 @@ fn copy_start_code() {
     }
     let code = &raw const ap_code;
     let length = (&raw const ap_code_end).addr() - code.addr();
-    // SAFETY: the code is less than a page; nothing uses the page at `START_PAGE` any more, since the boot
-    // loader's data has been read.
+    // SAFETY: the code is shorter than a page; nothing uses the page at `START_PAGE` any more, since the boot loader's
+    // data has been read.
     unsafe { direct::<u8>(START_PAGE).copy_from_nonoverlapping(code, length) };
 }
 
-/// Starts the CPU with APIC number `id`. If that fails, it is made to wait for a start-up message, which never comes.
+/// Starts the CPU with APIC number `id`. A CPU that fails to start is made to wait for a start-up message, which never
+/// comes.
 fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root: u64) -> Result<(), NotStarted> {
     let attempt = new.attempt;
     let start = ApStart {
@@ -198,8 +199,8 @@ fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root:
         stack: crate::stacks::Stack::Kernel.range(new.cpu.number()).end,
         cpu: AtomicPtr::new(ptr::from_mut(new)),
     };
-    // SAFETY: no CPU is starting now, so nobody reads the mailbox: one that comes too late looks at `cpu` alone, and finds null
-    // or is stopped.
+    // SAFETY: no CPU is starting now, so no CPU reads the mailbox: one that comes too late reads `cpu` alone, and finds
+    // null or is stopped.
     unsafe { AP_START.0.get().write(start) };
     ARRIVAL.expect(attempt);
     let called = call(apic, clock, id);
@@ -213,12 +214,12 @@ fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root:
     Ok(())
 }
 
-/// Sends the messages that start the CPU with APIC number `id`, and waits until it has arrived, or long enough.
+/// Sends the messages that start the CPU with APIC number `id`, and waits until it has arrived, or at most 2 seconds.
 fn call(apic: LocalApic, clock: Clock, id: u32) -> Result<(), NotStarted> {
     apic.send_init(id)?;
     clock.wait(INIT_DELAY, || false).map_err(NotStarted::Clock)?;
     for step in 0..STEPS {
-        // The second message, which the manuals ask for, is for CPUs that missed the first.
+        // The manuals ask for the second message, for CPUs that missed the first.
         if step < 2 {
             // SAFETY: the code at `START_PAGE` is complete and finds everything in the mailbox.
             unsafe { apic.send_startup(id, START_PAGE) }?;
@@ -231,7 +232,7 @@ fn call(apic: LocalApic, clock: Clock, id: u32) -> Result<(), NotStarted> {
     Ok(())
 }
 
-/// `LMA` of EFER, which the processor sets itself.
+/// `LMA` of EFER, which the processor itself sets.
 const EFER_ACTIVE: u64 = 1 << 10;
 
 /// Lets the other CPUs into the image's `start`.
@@ -241,16 +242,16 @@ pub(super) fn release_others() {
 
 /// An application CPU's first Rust code, on its own stack and the kernel's page map.
 pub(super) extern "C" fn ap_main(new: *mut NewCpu) -> ! {
-    // SAFETY: the mailbox held this CPU's own, which CPU 0 has let go of, and which nobody else has taken out of it.
+    // SAFETY: the mailbox held this CPU's own data. CPU 0 no longer uses it, and no other CPU has taken it.
     let new = unsafe { new.read() };
     let attempt = new.attempt;
     // SAFETY: the block is this CPU's.
     let cpu = unsafe { settle(new) };
-    // SAFETY: the kernel's page map fits CPU 0's settings, which these repeat.
+    // SAFETY: the kernel's page map fits CPU 0's settings, and these are the same.
     unsafe { registers::protect() };
     match LocalApic::enable() {
         Ok(apic) if apic.id() == cpu.apic() => timer::set_up(apic),
-        // CPU 0 will miss this CPU and say so.
+        // CPU 0 finds that this CPU has not arrived, and reports it.
         _ => registers::halt(),
     }
     if !ARRIVAL.arrive(attempt) {

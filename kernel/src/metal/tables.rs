@@ -1,4 +1,4 @@
-//! Descriptor tables: one interrupt descriptor table for all CPUs; segments and task state for each.
+//! Descriptor tables: one interrupt descriptor table for all CPUs, and segments and task state for each CPU.
 
 use super::entry;
 use super::paging::direct;
@@ -21,7 +21,7 @@ use x86_64::{PrivilegeLevel, VirtAddr};
 /// Bytes at the top of an interrupt stack that hold the address of the CPU's block; see entry.s.
 pub const STACK_HEADER: u64 = 16;
 
-/// A CPU's segments and task state. The hardware reads them, so they stay where they are.
+/// A CPU's segments and task state. The hardware reads them, so they never move.
 pub struct CpuTables {
     segments: GlobalDescriptorTable,
     task: TaskStateSegment,
@@ -35,45 +35,45 @@ pub struct Gates([[u64; 2]; 256]);
 pub fn keep<T>(frames: &mut Frames, value: T) -> Result<&'static mut T, Error> {
     let bytes = size_of::<T>() as u64;
     let at = frames.allocate(bytes.div_ceil(PAGE_SIZE), align_of::<T>() as u64)?;
-    // SAFETY: the frames were free, are in the direct map, large enough and aligned, and never given back.
+    // SAFETY: the frames were free, are in the direct map, are large enough and aligned, and are never given back.
     unsafe {
         direct::<T>(at).write(value);
         Ok(&mut *direct::<T>(at))
     }
 }
 
-/// Room for `count` values in kernel memory, for good.
+/// Allocates room for `count` values in kernel memory, for good.
 pub fn room<T>(frames: &mut Frames, count: usize) -> Result<&'static mut [MaybeUninit<T>], Error> {
     let bytes = (size_of::<T>() as u64).checked_mul(count as u64).ok_or(Error::OutOfMemory)?;
     let at = frames.allocate(bytes.div_ceil(PAGE_SIZE), align_of::<T>() as u64)?;
-    // SAFETY: the frames were free, are in the direct map, large enough and aligned, and never given back.
+    // SAFETY: the frames were free, are in the direct map, are large enough and aligned, and are never given back.
     Ok(unsafe { slice::from_raw_parts_mut(direct(at), count) })
 }
 
-/// Puts a value into each place of `room`.
+/// Fills each element of `room` with the value that `make` returns for its index.
 pub fn furnish<T>(room: &'static mut [MaybeUninit<T>], mut make: impl FnMut(usize) -> T) -> &'static mut [T] {
     let count = room.len();
     for (index, place) in room.iter_mut().enumerate() {
         place.write(make(index));
     }
-    // SAFETY: each place was written just now.
+    // SAFETY: each element was written just now.
     unsafe { slice::from_raw_parts_mut(room.as_mut_ptr().cast(), count) }
 }
 
-/// The gates of CPU 0 before it has stacks for them. What comes through them is reported on the stack that it meets.
+/// The gates of CPU 0 before it has stacks for them. Exceptions through them are reported on the current stack.
 struct EarlyGates(UnsafeCell<Gates>);
 
-// SAFETY: CPU 0 alone uses them.
+// SAFETY: only CPU 0 uses them.
 unsafe impl Sync for EarlyGates {}
 
 static EARLY_GATES: EarlyGates = EarlyGates(UnsafeCell::new(Gates([[0; 2]; 256])));
 
-/// Makes this CPU use the early gates, so that what goes wrong at boot is reported.
+/// Makes this CPU use the early gates, so that exceptions at boot are reported.
 ///
 /// # Safety
 /// This is CPU 0, once; its code segment is [`descriptors::KERNEL_CODE`], and the base of GS is 0.
 pub unsafe fn load_early_gates() {
-    // SAFETY: the caller vouches that nobody else uses them yet.
+    // SAFETY: the caller vouches that nothing else uses them yet.
     unsafe {
         EARLY_GATES.0.get().write(gates_on(|_| None));
         load_gates(&*EARLY_GATES.0.get());
@@ -83,7 +83,7 @@ pub unsafe fn load_early_gates() {
 /// Makes this CPU use the gates.
 ///
 /// # Safety
-/// The stacks that they name are there.
+/// The stacks that they name exist.
 unsafe fn load_gates(gates: &'static Gates) {
     let pointer = DescriptorTablePointer { limit: (size_of::<Gates>() - 1) as u16, base: VirtAddr::from_ptr(gates) };
     // SAFETY: the gates lead to the entry stubs and live for ever; the caller vouches for the stacks.
@@ -103,7 +103,7 @@ pub fn build_gates() -> Gates {
     })
 }
 
-/// The gates, each on the stack that `stack` says.
+/// The gates, each with the stack that `stack` returns for its vector.
 fn gates_on(stack: impl Fn(u8) -> Option<usize>) -> Gates {
     let mut gates = [[0; 2]; 256];
     for (vector, slot) in (0u8..=255).zip(&mut gates) {
@@ -113,7 +113,7 @@ fn gates_on(stack: impl Fn(u8) -> Option<usize>) -> Gates {
     Gates(gates)
 }
 
-/// Makes the tables of CPU `cpu`, whose block is at `block`, and writes that address to the top of its
+/// Makes the tables of CPU `cpu`, whose block is at `block`, and writes the block's address to the top of the CPU's
 /// interrupt stacks.
 ///
 /// # Safety
@@ -127,32 +127,32 @@ pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'sta
             continue;
         };
         let header = core::ptr::with_exposed_provenance_mut::<u64>((top - STACK_HEADER) as usize);
-        // SAFETY: the caller vouches that the stack is mapped and that nobody is on it.
+        // SAFETY: the caller vouches that the stack is mapped and not in use.
         unsafe { header.write(block) };
         task.interrupt_stack_table[index] = VirtAddr::new(top - STACK_HEADER);
     }
     let tables = keep(frames, CpuTables { segments: GlobalDescriptorTable::new(), task })?;
-    // In the order of `descriptors`. `sysretq` counts from entry 3 and does not read it.
+    // The segments have the order of `descriptors`. `sysretq` counts from entry 3 and does not read it.
     tables.segments.append(Descriptor::kernel_code_segment());
     tables.segments.append(Descriptor::kernel_data_segment());
     tables.segments.append(Descriptor::UserSegment(DescriptorFlags::empty().bits()));
     tables.segments.append(Descriptor::user_data_segment());
     tables.segments.append(Descriptor::user_code_segment());
-    // SAFETY: the task state was moved to where it stays just now.
+    // SAFETY: the task state has just been moved to its final address.
     let task = tables.segments.append(unsafe { Descriptor::tss_segment_unchecked(&raw const tables.task) });
     assert_eq!(task.0, descriptors::TASK_STATE, "the segments are in the order of `descriptors`");
     assert_eq!(tables.segments.limit(), descriptors::LIMIT, "nothing lies behind them");
     Ok(tables)
 }
 
-/// Makes this CPU use the tables, and no local descriptor table: a reset leaves one that begins at address 0.
+/// Makes this CPU use the tables, and no local descriptor table: after a reset, there is one that begins at address 0.
 ///
 /// # Safety
-/// They are this CPU's own, and no other CPU has loaded them.
+/// The tables are this CPU's own, and no other CPU has loaded them.
 pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
     let selector = |number: u16| SegmentSelector(number);
     tables.segments.load();
-    // SAFETY: the selectors are those of the segments just loaded, the gates lead to the entry stubs.
+    // SAFETY: the selectors are those of the segments just loaded; the gates lead to the entry stubs.
     unsafe {
         CS::set_reg(selector(descriptors::KERNEL_CODE));
         SS::set_reg(selector(descriptors::KERNEL_DATA));
@@ -164,14 +164,14 @@ pub unsafe fn load(tables: &'static CpuTables, gates: &'static Gates) {
     }
 }
 
-/// Gives the program that runs next the segment registers with which every program starts, so that none
-/// sees what another left in them.
+/// Gives the program that runs next the segment registers with which every program starts, so that no program sees
+/// values that another left in them.
 ///
 /// # Safety
 /// GS holds the CPU's block, and interrupts are off.
 pub unsafe fn reset_user_segments() {
-    // SAFETY: the selector is that of ring 3's flat data segment. Loading GS clears the program's base,
-    // which `swapgs` has put in place of the kernel's; an NMI in between does not rely on GS.
+    // SAFETY: the selector is that of ring 3's flat data segment. Loading GS clears the program's base, which `swapgs`
+    // has put in place of the kernel's; an NMI in between does not rely on GS.
     unsafe {
         asm!(
             "mov ds, {0:x}", "mov es, {0:x}", "mov fs, {0:x}", "swapgs", "mov gs, {0:x}", "swapgs",

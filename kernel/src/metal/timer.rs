@@ -1,5 +1,5 @@
-//! Time slices: each CPU's APIC has a timer, which ends the slice of the program that runs. The kernel is never interrupted:
-//! a slice that ends there ends the program's first instruction afterwards.
+//! Time slices: the timer of each CPU's APIC ends the slice of the program that runs. The timer does not interrupt the
+//! kernel: a slice that ends there ends the program at its next instruction.
 
 use super::apic::LocalApic;
 use super::clock::Clock;
@@ -11,12 +11,12 @@ use crate::vectors;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// How long a program runs before all others of its CPU have their turn, in microseconds.
+/// How long a program runs before all others of its CPU get their turn, in microseconds.
 pub const SLICE: u32 = 10_000;
 
-/// How often the timer is measured: what delays a measurement makes it too long, so that the least is right.
+/// How often the timer is measured. A delay can only make a measurement too long, so the least one is right.
 const MEASUREMENTS: usize = 3;
-/// How long each takes, in microseconds.
+/// How long each measurement takes, in microseconds.
 const MEASURED: u32 = 2_000;
 
 /// Ticks of a slice. All CPUs' timers have the same clock.
@@ -25,7 +25,7 @@ static TICKS: AtomicU32 = AtomicU32::new(0);
 /// Increments of the time-stamp counter in a millisecond.
 static STAMPS: AtomicU64 = AtomicU64::new(0);
 
-/// Whether the slice that the CPU's timer has measured last is over.
+/// Whether the slice that the CPU's timer measured last is over.
 static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS];
 
 /// Why the timers cannot be set (the machine's fault).
@@ -33,7 +33,7 @@ static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS
 pub enum Error {
     /// The local APIC's timer does not run.
     NoTimer,
-    /// The clock by which it is measured has stopped.
+    /// The clock that measures the timer has stopped.
     Clock(Stopped),
 }
 
@@ -46,7 +46,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Finds out how fast the timers run, by this clock.
+/// Measures the speed of the timers by this clock.
 pub(super) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), Error> {
     apic.set_timer(None);
     let (mut least, mut stamps) = (u32::MAX, u64::MAX);
@@ -65,13 +65,13 @@ pub(super) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), Error> {
     Ok(())
 }
 
-/// Lets this CPU's timer interrupt, once it runs.
+/// Lets this CPU's timer interrupt at its end.
 pub(super) fn set_up(apic: LocalApic) {
     apic.set_timer(Some(vectors::TIMER));
 }
 
-/// The program that CPU `cpu`, which runs this, enters next gets a whole slice if it is `another` than the one before;
-/// otherwise it goes on with what it has left, unless that is nothing.
+/// Begins the time slice of the program that CPU `cpu`, which runs this, enters next. The program gets a whole slice if
+/// it is `another` than before. Otherwise it keeps the rest of its slice, or gets a whole one if nothing is left.
 #[inline]
 pub fn begin(cpu: usize, another: bool) {
     if another || OVER[cpu].load(Ordering::Relaxed) {
@@ -85,10 +85,10 @@ pub fn uptime() -> u32 {
     (registers::time_stamp() / STAMPS.load(Ordering::Relaxed).max(1)) as u32
 }
 
-/// The timer of CPU `cpu`, which runs this, has interrupted.
+/// Handles the timer interrupt of CPU `cpu`, which runs this.
 pub(super) fn accept(cpu: usize, apic: LocalApic) -> Cause {
     if apic.timer_left() > 0 {
-        // It ended in the kernel, which has then begun another slice.
+        // The slice ended in the kernel, which has then begun another one.
         return Cause::Nothing;
     }
     OVER[cpu].store(true, Ordering::Relaxed);

@@ -1,9 +1,10 @@
-//! A 16550 UART of a PC: COM1, which the console and the layer share, and COM2, the line to whoever watches the machine.
+//! A 16550 UART of a PC: COM1, which the console and the layer share, and COM2, the line to the program that watches
+//! the machine.
 
 use core::arch::asm;
 use x86_64::instructions::port::Port;
 
-/// Registers, from the first port on. The first two are the divisor while [`DIVISOR`] is set in [`FORMAT`].
+/// Registers, as offsets from the first port. The first two are the divisor while [`DIVISOR`] is set in [`FORMAT`].
 const DATA: u16 = 0;
 const INTERRUPTS: u16 = 1;
 const FIFO: u16 = 2;
@@ -12,31 +13,31 @@ const MODEM: u16 = 4;
 const STATUS: u16 = 5;
 const SCRATCH: u16 = 7;
 
-/// Line status: a byte has come.
+/// Line status: a byte has been received.
 const RECEIVED: u8 = 1;
-/// Line status: of the byte that has come, the parity or the stop bit is wrong, or the line was broken.
+/// Line status: the received byte has a wrong parity or stop bit, or the line was broken.
 const DAMAGED: u8 = 7 << 2;
 /// Line status: the transmitter has room for [`ROOM`] bytes.
 const HAS_ROOM: u8 = 1 << 5;
-/// Line status: the transmitter has nothing left to send.
+/// Line status: the transmitter is idle.
 const IDLE: u8 = 1 << 6;
 /// Line control: the divisor is being set.
 const DIVISOR: u8 = 0x80;
 /// Line control: 8 bits, no parity, one stop bit.
 const EIGHT_BITS: u8 = 3;
-/// FIFO control: on, an interrupt as soon as a byte has come. What a FIFO that is on already holds stays there.
+/// FIFO control: on, with an interrupt as soon as a byte has come. A FIFO that is on already keeps its bytes.
 const FIFO_ON: u8 = 1;
 /// Modem control: ready to send and to receive, and the interrupt line is connected.
 const READY: u8 = 0b1011;
 
 /// Bytes that the transmitter takes at a time.
 pub const ROOM: usize = 16;
-/// Port accesses without a byte after which a sender counts as silent, where one was sending; each takes about a
-/// microsecond, and a byte 87.
+/// Number of port accesses without a byte after which a sender counts as silent. An access takes about a microsecond, a
+/// byte 87.
 const SILENCE: u32 = 5_000;
-/// Bytes that are taken over from before the set-up, at most: a line that never falls silent must not stop the boot.
+/// Most bytes that are kept from before the set-up: a line that never falls silent must not stop the boot.
 const EARLY: u32 = 1024;
-/// Port accesses after which a transmitter that does not come to its end is given up.
+/// Number of port accesses after which a transmitter that does not become idle is given up.
 const PATIENCE: u32 = 100_000;
 
 /// Which interrupts a UART raises.
@@ -56,10 +57,10 @@ pub struct Uart {
 }
 
 impl Uart {
-    /// Sets up the UART whose first port is `base`, with 115200 baud; `None` if there is none. What it has received before
-    /// goes to `early`.
+    /// Sets up the UART whose first port is `base`, with 115200 baud; `None` if there is none. Bytes that it has
+    /// received before go to `early`.
     ///
-    /// Switching the FIFOs on empties them. So what is there is taken out first, until the sender is silent.
+    /// Switching the FIFOs on empties them. So the received bytes are taken out first, until the sender is silent.
     ///
     /// # Safety
     /// The eight ports are those of a serial line on every PC, and nothing else uses them.
@@ -71,7 +72,7 @@ impl Uart {
         }
         uart.write(FORMAT, EIGHT_BITS);
         uart.write(INTERRUPTS, 0);
-        // What the firmware has written goes out at the firmware's speed.
+        // The firmware's output is sent at the firmware's speed.
         let _ = (0..PATIENCE).find(|_| uart.read(STATUS) & IDLE != 0);
         uart.take_early(early);
         uart.write(FIFO, FIFO_ON);
@@ -81,7 +82,7 @@ impl Uart {
         Some(uart)
     }
 
-    /// Takes out what has been received, until nothing comes any more.
+    /// Takes out the received bytes, until no more come.
     fn take_early(&mut self, mut early: impl FnMut(u8)) {
         let mut taken = 0;
         let mut silent = 0;
@@ -101,7 +102,7 @@ impl Uart {
         }
     }
 
-    /// The oldest byte that has come, if one has.
+    /// The oldest received byte, if there is one.
     pub fn receive(&mut self) -> Option<u8> {
         (self.read(STATUS) & RECEIVED != 0).then(|| self.read(DATA))
     }
@@ -111,7 +112,7 @@ impl Uart {
         self.read(STATUS) & HAS_ROOM != 0
     }
 
-    /// Sends bytes: at most [`ROOM`], the others are lost, and all are where the transmitter has no room.
+    /// Sends at most [`ROOM`] bytes; further ones are lost, and all are lost where the transmitter has no room.
     pub fn send(&mut self, bytes: &[u8]) {
         // SAFETY: the port is this UART's, and the bytes are readable.
         unsafe {
@@ -126,7 +127,7 @@ impl Uart {
     }
 
     fn read(&self, register: u16) -> u8 {
-        // SAFETY: whoever opened this UART leaves its ports to it.
+        // SAFETY: the caller of `open` leaves this UART's ports to it.
         unsafe { Port::new(self.base + register).read() }
     }
 

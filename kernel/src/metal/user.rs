@@ -6,7 +6,7 @@ use super::{image, tables};
 use crate::context::{Slot, UserContext, is_user_rip, user_flags};
 use crate::vectors;
 
-/// A user thread, as far as the hardware is concerned.
+/// The hardware's view of a user thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Thread {
     /// Its registers.
@@ -15,36 +15,35 @@ pub struct Thread {
     pub root: u64,
 }
 
-/// Which instruction goes to ring 3.
+/// The instruction that goes to ring 3.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
-    /// `iretq`: restores every register. After an exception or interrupt, and for a new program.
+    /// `iretq`: restores every register. For a return from an exception or interrupt, and for a new program.
     Iret,
-    /// `sysretq`: RCX and R11 become RIP and RFLAGS. After `syscall`, which destroyed them anyway.
+    /// `sysretq`: RIP and RFLAGS come from RCX and R11. For a return from `syscall`, which destroys RCX and R11 anyway.
     Sysret,
 }
 
-/// The program that has entered the kernel goes on as if it had not.
+/// Lets the program that has entered the kernel continue as if it had not.
 ///
 /// # Safety
-/// What [`enter`]'s caller vouched for when it entered that program still holds.
+/// The obligations of [`enter`]'s caller, when it entered that program, still hold.
 pub unsafe fn go_on(cpu: &mut Cpu) -> ! {
     let thread = cpu.thread();
-    // SAFETY: the caller's obligation is the very same.
+    // SAFETY: the caller's obligation is the same.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 
-/// Lets `thread` run in ring 3 with the registers of its context. The kernel comes back with the image's
-/// `entry` hook.
+/// Lets `thread` run in ring 3 with the registers of its context. The next entry into the kernel calls the image's
+/// hooks.
 ///
-/// RFLAGS is cut to what a program may have ([`user_flags`]). A RIP that ring 3 cannot have is treated as
-/// the general-protection exception that a jump there would be; it must not reach `iretq` or `sysretq`,
-/// which would fault in ring 0.
+/// RFLAGS is cut to the flags that a program may have ([`user_flags`]). A RIP outside the user half is treated as the
+/// general-protection exception that a jump there would be. It must not reach `iretq` or `sysretq`, which would fault
+/// in ring 0.
 ///
 /// # Safety
-/// `thread.context` is valid and no other CPU's until this CPU enters another thread;
-/// the upper half of the page map is the kernel's, and no page that ring 3 may reach there is the
-/// kernel's own.
+/// `thread.context` is valid and belongs to no other CPU until this CPU enters another thread; the upper half of the
+/// page map is the kernel's, and ring 3 has access to no page of the kernel's own.
 #[inline(always)]
 pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
     unsafe extern "C" {
@@ -52,9 +51,10 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
         fn leave_by_sysretq(context: *const UserContext) -> !;
     }
     cpu.set_context(thread.context);
-    // The next process of the same number has the same root. What the processor remembered of the pages of the one before, it forgot
-    // when they were unmapped. Nothing is left in segment registers either: only a program gives a number again (the main thread has
-    // started its whole boot list before any program runs), and between the two it has run, with another root.
+    // The next process of the same number has the same root. The processor has forgotten the previous process's pages
+    // when they were unmapped. Nothing is left in segment registers either. Only a program can reuse a number, because
+    // the main thread starts its whole boot list before any program runs. That program has run between the two
+    // processes, with another root.
     if cpu.root() != thread.root {
         // SAFETY: the caller vouches for the map; GS is the CPU's block in all Rust code.
         unsafe {
@@ -73,8 +73,7 @@ pub unsafe fn enter(cpu: &mut Cpu, thread: Thread, way: Way) -> ! {
             (image().entry)(cpu, why)
         });
     }
-    // SAFETY: RIP is one that ring 3 can have, the flags are the program's own; the stubs read the context
-    // and leave.
+    // SAFETY: RIP is a user address, and the flags are the program's own. The stubs read the context and go to ring 3.
     unsafe {
         match way {
             Way::Iret => leave_by_iretq(thread.context),

@@ -1,10 +1,11 @@
-//! Checkpoints: all CPUs meet at rest, and tell whoever watches what the state is, so that the invariant can be evaluated on
-//! the live kernel. Only a machine whose boot archive has a file called [`WATCH`] is watched.
+//! Checkpoints: all CPUs stop in a quiescent state and send the state to the program that watches the machine, so that
+//! it can evaluate the invariant on the live kernel. A machine is watched only if its boot archive has a file called
+//! [`WATCH`].
 //!
-//! A CPU is at rest before an entry and between two steps of one: it holds no lock then, and the invariant is proved to
-//! hold. One CPU finds that a checkpoint is wanted and leads; each other one joins when it comes to rest, idle ones because
-//! they are woken, and programs because their slices end. The leader writes what is shared; then each CPU in turn writes
-//! what it owns, which no other CPU need touch; then all go on.
+//! A CPU is quiescent before an entry and between two steps of one: it then holds no lock, and the invariant is proved
+//! to hold. One CPU finds that a checkpoint is wanted and leads. Each other CPU joins when it becomes quiescent: idle
+//! CPUs because they are woken, programs because their time slices end. The leader writes the shared state. Then each
+//! CPU in turn writes the state that it owns, which no other CPU touches. Then all CPUs continue.
 use super::{Metal, board};
 use crate::archive::{Archive, WATCH};
 use crate::exit::Reason;
@@ -18,40 +19,40 @@ use layer::dump::{Counts, Out, Situation, write_own, write_shared};
 use layer::state::Cpu;
 use x86_64::registers::control::Cr3;
 
-/// The next checkpoint is the last thing that the machine does.
+/// Whether the machine ends after the next checkpoint.
 static LAST: AtomicBool = AtomicBool::new(false);
 static LINE: Lock<Line> = Lock::new(Line::new());
 
-/// How often programs have entered the kernel, and how often by system calls.
+/// How often programs have entered the kernel, and how often they did so by system calls.
 static ENTRIES: AtomicU64 = AtomicU64::new(0);
 static CALLS: AtomicU64 = AtomicU64::new(0);
-/// How often CPUs have come to rest.
+/// How often CPUs have become quiescent.
 static PASSES: AtomicU64 = AtomicU64::new(0);
-/// How often they do before one asks the line whether a checkpoint is wanted: asking costs more than most entries.
+/// How many quiescent states pass between two looks at the line for a request: a look costs more than most entries.
 const SELDOM: u64 = 64;
 
-/// The CPU that leads, or [`NOBODY`].
+/// The CPU that leads the checkpoint, or [`NOBODY`].
 static LEADER: AtomicU32 = AtomicU32::new(NOBODY);
 const NOBODY: u32 = u32::MAX;
-/// How many CPUs have joined.
+/// Number of CPUs that have joined.
 static JOINED: AtomicU32 = AtomicU32::new(0);
 /// The CPU whose turn it is to write, or [`NOBODY`].
 static TURN: AtomicU32 = AtomicU32::new(NOBODY);
-/// How many checkpoints are over.
+/// Number of finished checkpoints.
 static OVER: AtomicU32 = AtomicU32::new(0);
 
-/// Where a CPU is at rest.
+/// The point at which a CPU is quiescent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Rest {
-    /// A program has executed a system call, and nothing else has happened yet.
+    /// A program has executed a system call, and nothing else has happened since.
     Call,
-    /// It has entered the kernel in another way.
+    /// A program has entered the kernel in another way.
     Trap,
-    /// Between two steps of an entry.
+    /// The CPU is between two steps of an entry.
     Step,
 }
 
-/// Begins to be watched, if the boot archive says so and there is a line.
+/// Starts watching, if the boot archive asks for it and COM2 exists.
 pub(super) fn open(archive: Option<&Archive<'_>>) {
     let wanted = archive.is_some_and(|archive| archive.find(WATCH).is_some());
     if !wanted {
@@ -67,7 +68,8 @@ pub(super) fn open(archive: Option<&Archive<'_>>) {
     }
 }
 
-/// The last program of all has ended, and nothing is left of it: the machine goes off, after a last checkpoint if it is watched.
+/// Called when the last program has ended and nothing is left of it: switches the machine off, after a last checkpoint
+/// if it is watched.
 pub(super) fn finish() {
     if !attention::is_any(&[Why::Watched]) {
         power::leave(Reason::Done)
@@ -75,7 +77,7 @@ pub(super) fn finish() {
     LAST.store(true, SeqCst);
 }
 
-/// The CPU of this state, which runs this, is at rest.
+/// Called by the CPU of this state when it is quiescent.
 #[inline(always)]
 pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
     if attention::is_any(&[Why::Watched]) {
@@ -85,13 +87,13 @@ pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
 
 #[cold]
 fn meet(layer: &mut Cpu<'static, Metal>, rest: Rest) {
-    // Not what the state says, which is to be compared with it (H19).
+    // The CPU's number comes from the hardware, not from the state, which is to be compared with it (H19).
     let me = cpu::number() as u32;
     let user = rest != Rest::Step;
     ENTRIES.fetch_add(user.into(), Relaxed);
     CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);
     if !user {
-        // It may be about to halt, and is to look again in a while even if nothing happens.
+        // The CPU may be about to halt. The timer makes it look again in a while even if nothing happens.
         timer::begin(me as usize, true);
     }
     if LEADER.load(SeqCst) != NOBODY {
@@ -105,7 +107,7 @@ fn meet(layer: &mut Cpu<'static, Metal>, rest: Rest) {
     }
 }
 
-/// Whether whoever watches wants a checkpoint.
+/// Whether the watching program has asked for a checkpoint.
 fn is_wanted() -> bool {
     let asked = LINE.try_lock().and_then(|mut line| line.received());
     if asked == Some(LAST_CHECKPOINT) {
@@ -114,7 +116,7 @@ fn is_wanted() -> bool {
     matches!(asked, Some(CHECKPOINT | LAST_CHECKPOINT))
 }
 
-/// Gathers all CPUs, and lets each write.
+/// Leads a checkpoint: waits for all other CPUs, and lets each write.
 fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let cpus = smp::arrived() as u32;
     let ring_others = || (0..cpus).filter(|&other| other != me).for_each(|other| idle::ring(other as usize));
@@ -144,9 +146,9 @@ fn lead(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     ring_others();
 }
 
-/// Waits until the checkpoint is over, and writes when it is this CPU's turn.
+/// Follows in a checkpoint: waits for this CPU's turn, writes, and waits until the checkpoint is over.
 ///
-/// It is not over before this CPU has joined: the leader waits for all.
+/// The checkpoint is not over before this CPU has joined, because the leader waits for all.
 fn follow(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let (over, leader) = (OVER.load(SeqCst), LEADER.load(SeqCst));
     JOINED.fetch_add(1, SeqCst);
@@ -158,18 +160,18 @@ fn follow(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     wait_for(me, || OVER.load(SeqCst) != over);
 }
 
-/// Writes what this CPU owns.
+/// Writes the state that this CPU owns.
 fn write(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let root = Cr3::read_raw().0.start_address().as_u64();
-    // Before its first program, a CPU uses the kernel's own page map, which is no thread's.
+    // Before its first program, a CPU uses the kernel's own page map, which belongs to no thread.
     let map = board().spaces.space(root).map_or(0, |thread| thread as u32);
     let mut line = LINE.lock();
     write_own(&mut *line, &mut layer.own, Situation { cpu: me, user, map });
     line.flush();
 }
 
-/// CPU `me`, which runs this, halts until the condition holds; whoever makes it hold rings. What else rings meanwhile is not
-/// missed: a CPU looks for threads that others have woken before it halts for want of any.
+/// Halts CPU `me`, which runs this, until the condition holds; the CPU that makes it true rings. Other rings in the
+/// meantime are not lost: before a CPU halts for lack of work, it looks for threads that others have woken.
 fn wait_for(me: u32, condition: impl Fn() -> bool) {
     while !condition() {
         idle::rest(me as usize);

@@ -1,4 +1,4 @@
-//! User contexts: the array into which the trap stubs save.
+//! User contexts: the array that the trap stubs save registers in.
 use super::Place;
 use crate::context::{self, SLOTS, UserContext};
 use crate::home::{Entries, fill_each};
@@ -7,14 +7,14 @@ use domain::Domain;
 use layer::constants::{NUM_PROC, UCTXT_SIZE, slot};
 use layer::fields::Slot;
 
-// Both number the slots alike.
+// The layer and the stubs number the slots alike.
 const _: () = assert!(SLOTS == UCTXT_SIZE as usize);
 const _: () = assert!(context::Slot::Eip as u32 == slot::EIP && context::Slot::Esp as u32 == slot::ESP);
 const _: () = assert!(context::Slot::Eax as u32 == slot::EAX && context::Slot::R10 as u32 == slot::R10);
 const _: () = assert!(context::Slot::Eflags as u32 == slot::EFLAGS && context::Slot::Ebx as u32 == slot::EBX);
 
-/// The user contexts of a CPU's threads: 25 words a thread, and floating-point state that is not the layer's, in a slice of
-/// kernel memory that this CPU has for itself.
+/// The user contexts of a CPU's threads: 25 words for each thread, and floating-point state, which is not part of the
+/// layer's state. They are a slice of kernel memory of their own for this CPU.
 ///
 /// Different keys are different words of the slice. The stubs write the row of the program that they interrupt, and
 /// only while no other code of the CPU runs; they get its address from [`UserContexts::row`].
@@ -22,7 +22,7 @@ pub struct UserContexts {
     rows: *mut UserContext,
 }
 
-// SAFETY: the memory is this map's alone, whichever CPU has the map.
+// SAFETY: only this map uses the memory, whichever CPU has the map.
 unsafe impl Send for UserContexts {}
 
 impl UserContexts {
@@ -31,7 +31,7 @@ impl UserContexts {
         UserContexts { rows: rows.as_mut_ptr() }
     }
 
-    /// Where the registers of `thread` are.
+    /// Address of the registers of `thread`.
     ///
     /// # Panics
     /// When there is no such thread.
@@ -58,11 +58,12 @@ impl<D: Domain<Wide = u64>> Entries<[u32; 2], Slot<D>> for UserContexts {
 
     #[inline(always)]
     fn load(&self, key: [u32; 2]) -> Slot<D> {
-        // SAFETY: `slot` gives the address of a word of the slice, which only the CPU that runs this touches.
+        // SAFETY: `slot` returns the address of a word of the slice, which only the CPU that runs this touches.
         Slot { value: unsafe { self.slot(key).read() } }
     }
 
-    // Whoever begins with all registers 0 has nothing of whoever had the number before: not what is no slot either.
+    // A thread that begins with all registers 0 gets nothing of the previous thread with its number, not even the state
+    // outside the slots.
     fn fill(&mut self, row: &[u32], value: Slot<D>) {
         if let &[thread] = row {
             // SAFETY: as in `load`, of the whole row.

@@ -1,4 +1,5 @@
-//! What there is to run and what runs: programs, boot list, and the counts that switch the machine off.
+//! The program table: the programs, the boot list, the programs that run, and the counts that decide when the machine
+//! goes off.
 use super::{Board, Metal, checkpoint};
 use crate::archive::{Archive, BOOT_LIST};
 use crate::layout::MAX_CPUS;
@@ -13,31 +14,32 @@ use layer::constants::NUM_PROC;
 use layer::state::Cpu;
 use syscall::trace::Report;
 
-/// The ledger of this machine.
+/// The program table of this machine.
 pub struct Ledger {
     programs: &'static [Program<'static>],
     starts: &'static [Start<'static>],
-    /// How far each CPU has come in `starts`; beyond the end once it has asked in vain.
+    /// The next line of `starts` for each CPU; beyond the end once the CPU has found no further line.
     begun: [AtomicUsize; MAX_CPUS],
-    /// For each CPU: its programs that have not ended, and one as long as it has lines of the boot list left.
+    /// For each CPU: the number of its programs that have not ended, plus one as long as it may have lines of the boot
+    /// list left.
     busy: [AtomicU32; MAX_CPUS],
-    /// CPUs that do not rest yet.
+    /// Number of CPUs that still have work.
     busy_cpus: AtomicU32,
-    /// The image number of each thread that runs a program, [`NO_PROGRAM`] for all others.
+    /// The image number of each thread that runs a program; [`NO_PROGRAM`] for all other threads.
     images: &'static [AtomicU32],
     /// The thread that each CPU runs.
     running: [AtomicU32; MAX_CPUS],
 }
 
-/// No image number.
+/// The image number that stands for no image.
 const NO_PROGRAM: u32 = u32::MAX;
 
 static LEDGER: Once<Ledger> = Once::new();
 
-/// Whether each CPU has come to its end: it was not busy, and had nothing to run.
+/// Whether each CPU has finished: it had no program left and nothing to run.
 static RESTS: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
-/// The ledger.
+/// The program table.
 ///
 /// # Panics
 /// Before [`open`]: a bug.
@@ -46,20 +48,20 @@ pub fn ledger() -> &'static Ledger {
     opened().expect("the ledger is opened before programs run")
 }
 
-/// The ledger, if it has been opened.
+/// The program table, if it has been opened.
 #[inline(always)]
 pub fn opened() -> Option<&'static Ledger> {
     LEDGER.get()
 }
 
-/// Reads the boot archive for a machine with so many CPUs.
+/// Reads the boot archive for a machine with `cpus` CPUs.
 ///
 /// # Errors
-/// When the archive holds something that cannot be run.
+/// When a program or a line of the boot list cannot be run.
 pub fn open(board: &'static Board, archive: Option<Archive<'static>>, cpus: u32) -> Result<(), Problem<'static>> {
     let count = archive.iter().flat_map(programs).count();
     let mut files = archive.iter().flat_map(programs);
-    // Each program once, checked, before any is kept.
+    // Checks each program before the first is stored.
     archive.iter().flat_map(programs).try_for_each(|program| program.map(drop))?;
     let next = |_| files.next().and_then(Result::ok).expect("as many as were counted");
     let kept = &*board.keep_each(count, "programs", next);
@@ -92,12 +94,12 @@ impl Ledger {
         self.programs.get(image as usize)
     }
 
-    /// The name of an image, or what stands for one that is not there.
+    /// The name of an image; `?` if there is no such image.
     fn name(&self, image: u32) -> &'static str {
         self.program(image).map_or("?", |program| program.name)
     }
 
-    /// The next line of the boot list for CPU `cpu`; only that CPU asks, whenever its main thread runs.
+    /// The next line of the boot list for CPU `cpu`. Only that CPU calls this, whenever its main thread runs.
     #[inline(always)]
     pub fn next_start(&self, cpu: u32) -> Option<Start<'static>> {
         if self.begun[cpu as usize].load(Ordering::Relaxed) > self.starts.len() {
@@ -106,7 +108,7 @@ impl Ledger {
         self.look_for_start(cpu)
     }
 
-    /// As [`next_start`](Ledger::next_start), for a CPU that has not asked in vain yet.
+    /// Like [`next_start`](Ledger::next_start), for a CPU that may have lines left.
     #[cold]
     #[inline(never)]
     fn look_for_start(&self, cpu: u32) -> Option<Start<'static>> {
@@ -126,25 +128,25 @@ impl Ledger {
         }
     }
 
-    /// The arguments of the line that CPU `cpu` was given last.
+    /// The arguments in the line that CPU `cpu` was given last.
     pub fn arguments(&self, cpu: u32) -> Words<'static> {
         let begun = self.begun[cpu as usize].load(Ordering::Relaxed);
         let last = begun.checked_sub(1).and_then(|last| self.starts.get(last));
         last.map_or_else(Words::default, |start| start.arguments)
     }
 
-    /// CPU `cpu` has started `thread`.
+    /// Records that CPU `cpu` has started `thread` with this image.
     pub fn started(&self, cpu: u32, thread: u32, image: u32) {
         self.images[thread as usize].store(image, Ordering::Relaxed);
         self.busy[cpu as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// CPU `cpu` could not start what the boot list says.
+    /// Reports that CPU `cpu` could not start a program of the boot list.
     pub fn not_started(&self, cpu: u32, image: u32, error: abi::Error) {
         say!("{}", Refused { cpu, name: self.name(image), error });
     }
 
-    /// The program of the thread that `layer`'s CPU runs has ended.
+    /// Records and reports that the program of the thread that `layer`'s CPU runs has ended.
     pub fn ended(&self, layer: &Cpu<'_, Metal>, end: End) {
         let (cpu, thread) = (layer.own.cpu, layer.own.cur);
         let image = self.images[thread as usize].swap(NO_PROGRAM, Ordering::Relaxed);
@@ -156,7 +158,7 @@ impl Ledger {
         self.one_less(cpu);
     }
 
-    /// The program of `thread` was killed.
+    /// Records and reports that the program of `thread` was killed.
     pub fn killed(&self, cpu: u32, thread: u32) {
         let image = self.images[thread as usize].swap(NO_PROGRAM, Ordering::Relaxed);
         if image != NO_PROGRAM {
@@ -166,13 +168,13 @@ impl Ledger {
         }
     }
 
-    /// CPU `cpu` has one thing less to do.
+    /// Records that CPU `cpu` has one task less.
     fn one_less(&self, cpu: u32) {
         self.busy[cpu as usize].fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// CPU `cpu`, which runs this, has nothing to run. If it has nothing to do either, all its programs have ended and have given
-    /// back what they had. The last CPU of which that is so switches the machine off.
+    /// Called by CPU `cpu` when it has nothing to run. If it has no task left either, all its programs have ended and
+    /// have given back what they had. The last CPU to get there switches the machine off.
     #[inline(never)]
     pub fn rests(&self, cpu: u32) {
         if self.is_done(cpu)
@@ -183,19 +185,19 @@ impl Ledger {
         }
     }
 
-    /// Whether CPU `cpu` has nothing to do and will never have: all its programs have ended, and only they and the boot
-    /// list could give it another.
+    /// Whether CPU `cpu` has no task and never gets another: all its programs have ended, and only they and the boot
+    /// list could give it one.
     #[inline(always)]
     pub fn is_done(&self, cpu: u32) -> bool {
         self.busy[cpu as usize].load(Ordering::Acquire) == 0
     }
 
-    /// The image number of what `thread` runs, or `u32::MAX`.
+    /// The image number of the program that `thread` runs, or `u32::MAX`.
     pub fn image_of(&self, thread: u32) -> u32 {
         self.images.get(thread as usize).map_or(NO_PROGRAM, |image| image.load(Ordering::Relaxed))
     }
 
-    /// Takes note of the thread that CPU `cpu` runs.
+    /// Records the thread that CPU `cpu` runs.
     #[inline(always)]
     pub fn runs(&self, cpu: u32, thread: u32) {
         self.running[cpu as usize].store(thread, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! The I/O APIC's lines: an array, of which one entry of one CPU is the hardware's.
+//! The storage of the I/O APIC's lines: an array, of which one entry on one CPU also drives the hardware.
 use super::Place;
 use crate::home::{Array, Entries};
 use crate::metal::{console, io_apic};
@@ -7,10 +7,11 @@ use domain::Domain;
 use layer::constants::{COM1_LINE, IOAPIC_LINES};
 use layer::fields::Line;
 
-/// A CPU's picture of the lines.
+/// A CPU's view of the lines.
 ///
-/// The CPU that has the UART drives the mask of COM1's line in the hardware with its entry; no other entry of any CPU has
-/// to do with hardware, and all other lines are masked for good. Different keys are different elements of the array.
+/// On the CPU that owns the UART, the entry of COM1's line also sets the mask of that line in the hardware. No other
+/// entry of any CPU touches hardware, and all other lines stay masked. Different keys are different elements of the
+/// array.
 #[derive(Debug)]
 pub struct Lines<D: Domain> {
     array: Array<Line<D>, { IOAPIC_LINES as usize }>,
@@ -38,7 +39,7 @@ impl<D: Domain<Word = u32, Flag = bool>> Entries<[u32; 1], Line<D>> for Lines<D>
         if self.drives && key == [COM1_LINE] {
             io_apic::open_com1(value.enabled);
             if value.enabled {
-                // What came while the line was masked has made no edge, and nothing would until it is taken.
+                // Bytes that came while the line was masked made no edge, and no edge comes before they are taken.
                 console::receive();
             }
         }

@@ -1,4 +1,4 @@
-//! Locks, as the layer takes them.
+//! The layer's locks.
 use super::{Metal, Place};
 use crate::home::rows::{Guard, Rows};
 use crate::lock::Lock;
@@ -7,11 +7,11 @@ use core::ops::{Deref, DerefMut};
 use layer::constants::MSG_Q;
 use layer::machine::{self, Object};
 
-/// A family of shared objects, each behind its lock.
+/// The lock array of a map: shared objects, each behind its lock.
 pub struct Locks<T: 'static>(Rows<T>);
 
 impl<T: Object<Metal>> Locks<T> {
-    /// `rows` objects, in kernel memory of their own.
+    /// A lock array of `rows` objects, in kernel memory of their own.
     pub(super) fn new(place: Place, rows: usize, mut make: impl FnMut(usize) -> T) -> Self {
         Locks(Rows::new(place.board.keep_each(rows, T::NAME, |row| Lock::new(make(row)))))
     }
@@ -22,7 +22,7 @@ impl<T: Object<Metal>> machine::Lock<Metal, T> for Locks<T> {
 
     #[inline]
     fn lock(&self, by: u32, row: u32) -> Held<'_, T> {
-        // A CPU takes the lock of another's pending queue only to put a thread there.
+        // A CPU locks the pending queue of another CPU only to put a thread into it.
         let is_pending = matches!(T::QUEUES, Some(MSG_Q));
         let bell = Bell((is_pending && row != by).then_some(row));
         Held { object: self.0.lock(by, row, T::RANK, T::NAME), _bell: bell }
@@ -31,7 +31,7 @@ impl<T: Object<Metal>> machine::Lock<Metal, T> for Locks<T> {
 
 /// A lock that is held.
 pub struct Held<'a, T> {
-    // Declared first, so that the lock is free when the bell rings.
+    // Declared first, so that the lock is released before the bell rings.
     object: Guard<'a, T>,
     _bell: Bell,
 }
@@ -51,7 +51,7 @@ impl<T> DerefMut for Held<'_, T> {
     }
 }
 
-/// Rings for this CPU, if any, when it is dropped.
+/// Rings for this CPU, if there is one, when it is dropped.
 struct Bell(Option<u32>);
 
 impl Drop for Bell {

@@ -1,12 +1,13 @@
-//! The kernel's machine, as the layer sees it: words are registers, and each field has a home of its own.
+//! The kernel's machine, as the layer sees it: words are registers, and each field has its own storage.
 //!
-//! Nothing here decides what a primitive does. Why different entries are different memory, home by home:
+//! Nothing here decides what a primitive does. The table says why different entries are different memory, storage by
+//! storage:
 //!
-//! | field | home | memory |
+//! | field | storage | memory |
 //! |-------|------|--------|
 //! | `AC`, `kctxt`, `vmxinfo`, `vmcs`, `vmx`, `rx_buf`, `cons_buf` | [`Array`] | a slice a CPU, cut out of kernel memory |
 //! | `ioapic.lines` | [`Lines`] | the same, and the mask of one line in the I/O APIC |
-//! | `AT` | [`Array`] | one slice, inside the allocation table's lock |
+//! | `AT` | [`Allocation`] | one slice and the bits of free frames, inside the allocation table's lock |
 //! | `tcb.next` | [`Links`] | two slices |
 //! | `syncchpool`, `mailbox` | [`Blocks`], [`Mail`] | a slice each |
 //! | `uctxt` | [`UserContexts`] | a slice a CPU, into which the trap stubs save |
@@ -15,11 +16,11 @@
 //! | `HP` | [`Physical`] | users' frames |
 //! | every ghost field, and `ept` until the kernel drives VT-x | [`Nowhere`] | none |
 //!
-//! Kernel memory lies below 1 GiB and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
-//! the first seven kinds are disjoint from each other and from the last two. Those two share the users' frames: a
-//! frame is either a page table or data, and which one, the ghost field `pperm` says, which every access checks; that
-//! is proved. CPUs share `ptpool`, `pt` and `HP`: a directory belongs to the CPU of its thread (checked, in checked builds, by
-//! [`Directories`]), a frame to the CPU that was given it, which `pperm` says too.
+//! Kernel memory lies below 1 GiB, and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
+//! the first seven kinds are disjoint from each other and from `pt` and `HP`. `pt` and `HP` share the users' frames: a
+//! frame is either a page table or data. The ghost field `pperm` says which, and every access asserts it; that is
+//! proved. CPUs share `ptpool`, `pt` and `HP`. A directory belongs to the CPU of its thread ([`Directories`] checks
+//! this in builds with debug assertions). A frame belongs to the CPU that was given it, as `pperm` says too.
 pub mod checkpoint;
 mod contexts;
 mod ledger;
@@ -84,9 +85,9 @@ impl Machine for Metal {
     fn log(_: Place) -> NoLog {
         NoLog
     }
-    // The stubs have saved them into the very same memory.
+    // The stubs have already saved the registers into this memory.
     fn store_registers(_: &mut Of<UserContexts>, _: u32, _: Saved) {}
-    // The kernel does not drive VT-x yet: to the layer, the processor has none.
+    // The kernel does not drive VT-x yet, so the layer sees a processor without it.
     fn real_vmxinfo(_: u32) -> u32 {
         0
     }
@@ -108,7 +109,7 @@ impl Machine for Metal {
             Map::<Metal, Received>::set(rx_buf, key, Cell { value: byte.into() });
         }
     }
-    // The console waits until the device has room, so that the transmitter is done at once.
+    // The console waits until the device has room, so the transmitter is always done.
     fn serial_sent(_: u32) -> u32 {
         1
     }
@@ -123,15 +124,15 @@ impl Machine for Metal {
     }
 }
 
-/// The knowledge that the trap stub has saved the program's registers in the user context of the running thread.
+/// A token that the trap stub has saved the program's registers in the user context of the running thread.
 #[derive(Clone, Copy, Debug)]
 pub struct Saved(());
 
 impl Saved {
-    /// The registers of the program that entered the kernel on this CPU, which are saved at `context`.
+    /// The token for the registers of the program that entered the kernel on this CPU, which are saved at `context`.
     ///
     /// # Panics
-    /// With debug assertions, when that is elsewhere than where the layer will look: a bug.
+    /// With debug assertions, when `context` is not where the layer looks for it: a bug.
     #[inline(always)]
     pub(super) fn by_stub(context: *const UserContext, layer: &Cpu<'_, Metal>) -> Saved {
         debug_assert_eq!(
@@ -180,8 +181,8 @@ impl Home<SyncChannels> for Metal {
     fn home(place: Place) -> Of<Blocks> {
         let name = <SyncChannels as Field<Metal>>::NAME;
         let blocks = place.board.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
-        // SAFETY: 19 to 24 touch only what belongs to channels whose locks their CPU holds, which is proved of the layer;
-        // who looks at all of them does so where the other CPUs wait.
+        // SAFETY: primitives 19 to 24 touch only the blocks of channels whose locks their CPU holds, which is proved of
+        // the layer. Code that reads all of them does so while the other CPUs wait.
         Of(unsafe { Blocks::new(blocks) })
     }
 }
@@ -211,10 +212,10 @@ impl Home<layer::fields::Directories> for Metal {
     }
 }
 
-/// Users' frames.
+/// The window of the users' frames.
 fn users(place: Place) -> Window {
-    // SAFETY: the direct map has all of memory, and users' frames are nothing of the kernel's. Which CPU touches which frame
-    // is proved of the layer; a program that has one does not run while its CPU's kernel does.
+    // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved of the
+    // layer which CPU touches which frame. A program that has a frame mapped does not run while its CPU's kernel does.
     unsafe { Window::new(direct_map(), place.board.user_frames()) }
 }
 
@@ -232,10 +233,10 @@ impl Home<PhysicalMemory> for Metal {
     }
 }
 
-/// The shared objects of this machine, at boot; it is made once.
+/// Makes the shared objects of this machine at boot. It is called once.
 pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     let place = Place { board, cpu: 0 };
-    // Boot has seen that the memory is in few enough pieces.
+    // Boot has already seen that the memory is in few enough pieces.
     let users = crate::frames::Frames::of_users(&board.memory).map_or(0, |frames| frames.free_bytes());
     let Channels { pool: Of(blocks), mailbox: Of(mail), .. } = Channels::<Metal>::boot(place);
     let locks = board.keep_each(NUM_CHAN as usize, channels::LOCK, |_| Lock::new(()));
@@ -251,7 +252,7 @@ pub fn shared(board: &'static Board) -> &'static Shared<Metal> {
     &board.keep_each(1, "shared objects", make)[0]
 }
 
-/// CPU `cpu` before `sched_init`.
+/// The state of CPU `cpu` before `sched_init`.
 pub fn processor(board: &'static Board, shared: &'static Shared<Metal>, cpu: u32) -> Cpu<'static, Metal> {
     let lines = board.io_apic_lines;
     let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };

@@ -22,19 +22,19 @@ use layer::stuck::Stuck;
 use syscall::entry::{self, STEPS_AT_ONCE};
 use syscall::next::{Next, Step};
 
-// Four words are moved as such; parts of different widths would be copied byte by byte.
+// A result of four words is moved as such; fields of different widths would be copied byte by byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
 
 /// The image of the kernel itself.
 pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe, ..Image::DEFAULT };
 
-/// What a CPU owns of the layer's state, and the shared objects.
+/// The part of the layer's state that a CPU owns, and the shared objects.
 pub type Layer = Cpu<'static, Metal>;
 
-/// What each CPU owns of the layer's state, until it begins to run and takes that for itself.
+/// The state that each CPU owns, until the CPU starts and takes it.
 static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
 
-/// Builds the shared objects, once, and what each CPU owns.
+/// Builds the shared objects once, and the state of each CPU.
 fn prepare(boot: &mut Boot) {
     let board = match set_board(boot) {
         Ok(board) => board,
@@ -52,13 +52,14 @@ fn prepare(boot: &mut Boot) {
     }
 }
 
-/// Gives what this CPU owns to `work`, which may do with it what no kernel must: for images that try whether that is
-/// noticed. The CPU is at rest: its image's `system_call` or `entry` has been called, and has not gone on yet.
+/// Fault injection: `work` may change the state that this CPU owns in ways that no kernel may. Images use it to test
+/// whether that is noticed. The CPU is quiescent: its image's `system_call` or `entry` has been called, and has not
+/// gone on yet.
 pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Layer)) {
     work(own(hardware));
 }
 
-/// A CPU begins to run the layer.
+/// The first code of a CPU that runs the layer.
 fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
@@ -69,21 +70,21 @@ fn start(hardware: &mut Hardware) -> ! {
     unreachable!("no program was there before")
 }
 
-/// What this CPU owns of the layer's state.
+/// The part of the layer's state that this CPU owns.
 #[inline(always)]
 fn own(hardware: &mut Hardware) -> &mut Layer {
-    // SAFETY: `start` has set it, before any program ran.
+    // SAFETY: `start` has set it to a `Layer`, before any program ran.
     unsafe { hardware.state() }
 }
 
-/// Does whatever else there is to do where a program has entered the kernel.
+/// Handles the pending work when a program has entered the kernel.
 #[cold]
 fn see_to(layer: &mut Layer, rest: Rest) {
     serial::attend(layer);
     checkpoint::pass(layer, rest);
 }
 
-/// A program has entered the kernel: what the stub has saved of it.
+/// Begins an entry into the layer. Returns the token for the registers that the stub has saved.
 #[inline(always)]
 fn enter_layer(hardware: &mut Hardware, rest: Rest) -> Saved {
     let context = hardware.thread().context;
@@ -94,16 +95,17 @@ fn enter_layer(hardware: &mut Hardware, rest: Rest) -> Saved {
     Saved::by_stub(context, layer)
 }
 
-/// A program has made a system call.
+/// Handles a system call.
 ///
-/// What it asks for is up to the layer. Looking at it beforehand only keeps apart the call that is over in a few instructions:
-/// for it each one counts, and no register is saved, and no result put into memory, that only others need.
+/// The layer decides what a call does. The check of the number beforehand only separates the one call that takes few
+/// instructions. For this call every instruction counts, and the short path saves no register and stores no result that
+/// only other calls need.
 extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
     let saved_number = |hardware| {
         let layer = own(hardware);
         Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value as u32
     };
-    // What was saved says the same, to the compiler as well.
+    // The saved number is the same; comparing it tells the compiler so.
     if number != Call::GetQuota as u32 || attention::is_needed() || saved_number(hardware) != number {
         return any_call(hardware);
     }
@@ -115,13 +117,13 @@ extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
     }
 }
 
-/// Whatever system call it is.
+/// Handles any system call.
 #[inline(never)]
 extern "C" fn any_call(hardware: &mut Hardware) {
     let saved = enter_layer(hardware, Rest::Call);
     let outcome = entry::system_call(own(hardware), saved);
     if let Ok(Next::ToUser(to_user)) = &outcome {
-        // Nothing has switched: whatever does ends in `Next::Switch`.
+        // No thread switch has happened: one would have given `Next::Switch`.
         let thread = to_user.thread;
         debug_assert_eq!(own(hardware).own.uctxt.0.row(thread), hardware.thread().context);
         return;
@@ -129,7 +131,7 @@ extern "C" fn any_call(hardware: &mut Hardware) {
     finish(hardware, outcome);
 }
 
-/// A program has entered the kernel by a gate.
+/// Handles an entry through a gate.
 fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     if let Entry::Interrupt { vector } = why
         && interrupt::accept(vector) == Cause::Nothing
@@ -144,7 +146,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
             assert!(error & page_fault::RESERVED == 0, "a page-table entry has a reserved bit set");
             let cur = layer.own.cur;
             let rip = Map::<Metal, UserContexts>::get(&layer.own.uctxt, [cur, slot::EIP]).value;
-            // What exec_load and exec_store do with a fault; here the processor is the accessor.
+            // As exec_load and exec_store do on a fault; here the processor itself makes the access.
             layer.own.ti = TrapInfo { addr: address, ra: rip };
             entry::page_fault(layer, saved)
         }
@@ -156,17 +158,18 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         Entry::SystemCall => unreachable!("system calls have a hook of their own"),
     };
     finish(hardware, first);
-    // SAFETY: the program was entered by `finish`, and it is still its turn.
+    // SAFETY: the program was entered by `finish`, and it runs on.
     unsafe { go_on(hardware) }
 }
 
-/// Does the rest of a kernel entry: all steps that follow from how it ended. It returns if the program that entered goes
-/// on; otherwise it enters another one.
+/// Finishes an entry: takes all steps that follow from its result. Returns if the program that entered the kernel
+/// continues; otherwise enters another program.
 #[inline(always)]
 fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     let (number, before) = (hardware.number(), hardware.thread().context);
     let layer = own(hardware);
-    // Who runs again after another may be another process with the same number: nothing that is left in registers is its.
+    // A thread that runs again after another may be a new process with the same number: nothing left in registers
+    // belongs to it.
     let stayed = matches!(entry, Ok(Next::ToUser(_)));
     let thread = match steps(layer, entry) {
         Ok(thread) => thread,
@@ -177,24 +180,25 @@ fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
     timer::begin(number, another);
     if another {
         let thread = Thread { context, root: layer.own.dirs.0.root(thread) };
-        // SAFETY: the context is this thread's, which is this CPU's; its map was made by `user_spaces`, and the layer maps only
-        // users' frames for ring 3.
+        // SAFETY: the context is this thread's, and the thread is this CPU's. `user_spaces` made its map, and the layer
+        // maps only users' frames for ring 3.
         unsafe { enter(hardware, thread, Way::Iret) }
     }
 }
 
-/// An entry or a step was stuck: it is proved that none is.
+/// Panics: an entry or a step was stuck. It is proved that none is.
 #[cold]
 #[inline(never)]
 fn is_stuck(stuck: Stuck) -> ! {
     panic!("a precondition was broken: {stuck:?}")
 }
 
-/// Takes the steps after an entry until a program goes on, and says whose. A CPU that has none for ever halts in there.
+/// Takes the steps after an entry until a program continues, and returns its thread. A CPU that never has a program
+/// again halts in here.
 #[inline(always)]
 fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, Stuck> {
     let mut next = entry?;
-    // Most often a switch to a program is all.
+    // Usually the only step is a switch to a program.
     if let Next::Switch(_) = next {
         match step(layer, next)? {
             Step::User(to_user) => return Ok(to_user.thread),
@@ -205,8 +209,8 @@ fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, St
     more_steps(layer, next)
 }
 
-/// As [`steps`], whatever they are. Each step is bounded, and between two of them no lock is held: so no interrupt waits longer
-/// than for [`STEPS_AT_ONCE`] of them, however many there are.
+/// Like [`steps`], without the short path. Each step is bounded, and between two of them the CPU holds no lock. So an
+/// interrupt waits for at most [`STEPS_AT_ONCE`] steps.
 #[inline(never)]
 fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
@@ -221,7 +225,7 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     }
 }
 
-/// Takes one step; one that ends in a program is out of the kernel.
+/// Takes one step; a step that ends in a program leaves the kernel.
 #[inline(always)]
 fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
     if let Next::Switch(_) = next {
@@ -233,7 +237,7 @@ fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
     })
 }
 
-/// Which thread a CPU runs, for a report.
+/// Writes which thread a CPU runs, for a report.
 fn describe(cpu: usize, out: &mut dyn Write) -> fmt::Result {
     let Some(ledger) = ledger::opened() else { return Ok(()) };
     match ledger.running(cpu) {

@@ -1,6 +1,6 @@
-//! The UART's log, as the layer reads it: what has been received since it looked last is the event at the index where it
-//! looks next. It is put there before an entry of the kernel and stays until it is consumed, so that the layer is told the
-//! same whenever it asks in that entry.
+//! The UART's log, as the layer reads it. The input since the last look is the event at the index where the layer looks
+//! next. The event is put there before an entry of the kernel and stays until it is consumed, so the layer gets the
+//! same answer each time it asks during that entry.
 use super::Metal;
 use crate::lock::Lock;
 use crate::metal::attention::{self, Why};
@@ -9,7 +9,7 @@ use layer::constants::SERIAL_HW_BUF_SIZE;
 use layer::serial::{SerialEvent, event};
 use layer::state::Cpu;
 
-/// What is received at an index.
+/// The input at an index of the log.
 struct Received {
     index: u32,
     count: usize,
@@ -18,14 +18,14 @@ struct Received {
 
 static NEXT: Lock<Received> = Lock::new(Received { index: 0, count: 0, bytes: [0; SERIAL_HW_BUF_SIZE as usize] });
 
-/// An entry of the kernel begins on the CPU whose state this is.
+/// Called when an entry of the kernel begins on the CPU of this state.
 pub fn attend(cpu: &Cpu<'_, Metal>) {
     if attention::is_any(&[Why::Input, Why::Waits]) && cpu.own.serial_exists {
         put(cpu.own.com1.l1);
     }
 }
 
-/// Puts what has been received at `index`, unless something is there.
+/// Puts the received input at `index`, unless there is input already.
 fn put(index: u32) {
     let mut next = NEXT.lock();
     if next.count == 0 || next.index != index {
@@ -35,7 +35,7 @@ fn put(index: u32) {
     }
 }
 
-/// What happens at `index`.
+/// The event at `index`.
 pub(super) fn event(index: u32) -> SerialEvent<Metal> {
     let next = NEXT.lock();
     if next.count > 0 && next.index == index {
@@ -45,7 +45,7 @@ pub(super) fn event(index: u32) -> SerialEvent<Metal> {
     }
 }
 
-/// Character `k` of those that are received at the index of the last [`event`].
+/// The characters that are received at the index of the last [`event`].
 pub(super) fn bytes() -> [u8; SERIAL_HW_BUF_SIZE as usize] {
     NEXT.lock().bytes
 }

@@ -1,4 +1,4 @@
-//! The kernel's machine, as the layer above sees it: boot archive, console, ends of programs.
+//! The kernel's machine, as the system calls see it: boot archive, console, ends of programs.
 use super::ledger::{self, ledger};
 use super::{Metal, Physical};
 use crate::home::Of;
@@ -68,7 +68,7 @@ impl System for Metal {
     }
 
     fn idle(cpu: u32) {
-        // Images that try how CPUs halt have none.
+        // Images that test how CPUs halt have no program table.
         if let Some(ledger) = ledger::opened() {
             ledger.rests(cpu);
         }
