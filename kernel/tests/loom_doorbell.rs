@@ -1,4 +1,4 @@
-//! Every interleaving of a CPU that halts with others that put something before it, by loom:
+//! Tries, by loom, every interleaving of a CPU that halts with others that put work before it:
 //! `RUSTFLAGS="--cfg loom" cargo test -p kernel --test loom_doorbell --target-dir target/loom`.
 #![cfg(loom)]
 
@@ -8,7 +8,7 @@ use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::thread;
 
-/// What a CPU has: things before it, its bell, and how many interrupts were sent to it.
+/// A CPU: the things before it, its bell, and the number of interrupts that were sent to it.
 struct Cpu {
     things: AtomicU32,
     bell: Doorbell,
@@ -20,21 +20,21 @@ impl Cpu {
         Arc::new(Cpu { things: AtomicU32::new(0), bell: Doorbell::new(), interrupts: AtomicU32::new(0) })
     }
 
-    /// Puts a thing before it.
+    /// Puts a thing before the CPU.
     fn put(&self) {
-        // Relaxed: that the owner sees it is the bell's doing.
+        // Relaxed: the bell makes the owner see it.
         self.things.fetch_add(1, Ordering::Relaxed);
         if self.bell.ring() {
             self.interrupts.fetch_add(1, Ordering::Release);
         }
     }
 
-    /// Waits until `many` things are there. A lost wake-up is a loop without an end, which loom reports.
+    /// Waits until there are `many` things. A lost wake-up is an endless loop, which loom reports.
     fn wait(&self, many: u32) {
         let mut taken = 0;
         while self.things.load(Ordering::Relaxed) < many {
             if self.bell.may_halt() {
-                // One that was sent before the halt ends it as well.
+                // An interrupt that was sent before the halt ends it as well.
                 while self.interrupts.load(Ordering::Acquire) == taken {
                     thread::yield_now();
                 }

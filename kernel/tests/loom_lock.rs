@@ -1,4 +1,4 @@
-//! Every interleaving of a few CPUs on each kind of lock, by loom:
+//! Tries, by loom, every interleaving of a few CPUs on each kind of lock:
 //! `RUSTFLAGS="--cfg loom" cargo test -p kernel --release --test 'loom_*' --target-dir target/loom`.
 #![cfg(loom)]
 
@@ -24,7 +24,7 @@ fn all_get_it_alone<R: Raw + Send + Sync + 'static>(cpus: usize, preemptions: Op
     });
 }
 
-/// One CPU locks twice, another tries.
+/// One CPU locks twice; another tries once.
 fn who_tries_gets_it_alone_or_not<R: Raw + Send + Sync + 'static>() {
     loom::model(|| {
         let lock = Arc::new(Lock::<usize, R>::new(0));
@@ -55,8 +55,8 @@ fn two_cpus_and_a_queue() {
     all_get_it_alone::<Mcs>(2, None);
 }
 
-// With three, one waits in line behind one that waits. (Of those who wait with tickets, two could look at the same word by
-// turns for ever, which loom takes for an endless loop.)
+// With three CPUs, one waits in line behind another that waits. (This is not tried with tickets: two waiting CPUs could
+// read the same word in turn for ever, which loom takes for an endless loop.)
 #[test]
 fn three_cpus_and_a_queue() {
     all_get_it_alone::<Mcs>(3, Some(2));

@@ -1,4 +1,4 @@
-//! The same primitives as somebody writes them for one machine, over memory of the same layout.
+//! The same primitives as a programmer writes them for one machine, over memory of the same layout.
 use crate::machine::{BACKED, Bench, Memory, NPS, keep, words};
 use kernel::home::links::Words;
 use kernel::layout::PAGE_SIZE;
@@ -53,7 +53,7 @@ impl Queue {
     }
 }
 
-/// A CPU, and what it shares.
+/// A CPU, and the objects that it shares.
 pub struct Kernel {
     pub cur: u32,
     containers: &'static mut [Container<Bench>],
@@ -63,7 +63,7 @@ pub struct Kernel {
     pending: &'static Lock<Queue>,
     next: &'static Words,
     memory: Memory,
-    /// Frames that are memory: a kernel learns that when it boots.
+    /// The frames that are memory, which a kernel learns at boot.
     frames: Range<u32>,
     counts: &'static mut [[u32; 4]],
     mailboxes: &'static mut [u8],
@@ -72,7 +72,7 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A machine whose thread 1 has `quota` pages; these threads are ready.
+    /// A machine whose thread 1 has `quota` pages. The threads `ready` are in the ready queue.
     pub fn new(quota: u32, ready: impl IntoIterator<Item = u32>) -> Kernel {
         let frames = keep(MAX_PAGE as usize, || Frame { kind: kind::NORM, alloc: false });
         let empty = || Container { quota: 0, usage: 0, parent: 0, nchildren: 0, used: false };
@@ -98,7 +98,7 @@ impl Kernel {
         kernel
     }
 
-    /// Takes back every page from frame `cursor` on.
+    /// Frees `pages` pages from frame `cursor` on, which are all that thread 1 uses.
     pub fn free_from(&mut self, cursor: u32, pages: u32) {
         let mut table = self.table.lock();
         table.cursor = cursor;
@@ -106,7 +106,7 @@ impl Kernel {
         self.containers[1].usage = 0;
     }
 
-    /// Forgets the page table of a thread's directory entry.
+    /// Removes the page table of a thread's directory entry.
     pub fn forget(&mut self, thread: u32, region: u32) {
         // SAFETY: the entry is this machine's own.
         unsafe { self.directory_entry(thread, region << 21).write_volatile(0) }
@@ -133,14 +133,14 @@ impl Kernel {
         page
     }
 
-    /// The directory entry of a user's address: others are the kernel's own.
+    /// The directory entry of a user's address. Other addresses are the kernel's own.
     fn directory_entry(&self, thread: u32, va: u32) -> *mut u64 {
         assert!((ADR_LOW..ADR_HIGH).contains(&va));
         let at = self.memory.spaces.directory_entry(thread.into(), (va >> 21).into()).expect("a user address");
         self.memory.map.pointer(at)
     }
 
-    /// Where a frame of memory is.
+    /// Address of a frame of memory.
     fn frame(&self, frame: u32) -> *mut u8 {
         assert!(self.frames.contains(&frame));
         self.memory.map.pointer(u64::from(frame) * PAGE_SIZE)
@@ -156,7 +156,7 @@ impl Kernel {
         if page == 0 {
             return MAGIC_NUMBER;
         }
-        // SAFETY: the frame was just given out.
+        // SAFETY: the frame was just allocated.
         unsafe { self.frame(page).write_bytes(0, PAGE_SIZE as usize) };
         let entry = self.directory_entry(thread, va);
         // SAFETY: it is an entry of this machine's directories.
@@ -168,7 +168,7 @@ impl Kernel {
                 return MAGIC_NUMBER;
             }
             directory = u64::from(made) * PAGE_SIZE | TABLE;
-            // SAFETY: the frame was just given out, and the entry is as above.
+            // SAFETY: the frame was just allocated, and the entry is as above.
             unsafe {
                 self.frame(made).write_bytes(0, PAGE_SIZE as usize);
                 entry.write_volatile(directory);

@@ -1,11 +1,11 @@
-//! Time as this thread has had a processor: what others do on a busy machine does not count.
+//! The processor time of this thread: other processes on a busy machine do not count.
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use std::time::Duration;
 
 /// The measurement.
 pub struct CpuTime;
 
-/// How long this thread has had a processor.
+/// The processor time that this thread has used.
 pub fn now() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock writes to the place that it is given.

@@ -1,4 +1,5 @@
-//! A machine in a process that has the kernel's homes and locks: what the kernel's primitives cost, without its hardware.
+//! A machine in a process, with the kernel's storage and locks: it shows the cost of the kernel's primitives without
+//! the hardware.
 use domain::{Count, Data, Domain, Erased, Field, Home, X64};
 use kernel::direct_map::DirectMap;
 use kernel::home::channels::{Blocks, Mail, Pool};
@@ -22,7 +23,7 @@ use layer::state::{Boot, Cpu, IoApic, Own, Shared};
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-/// Frames that the layer manages; those of [`BACKED`] are memory.
+/// Number of frames that the layer manages; only those of [`BACKED`] are memory.
 pub const NPS: u32 = KERN_LOW + 500_000;
 /// Frames that are memory.
 pub const BACKED: Range<u32> = KERN_LOW..KERN_LOW + 4096;
@@ -40,10 +41,10 @@ impl Domain for Bench {
     type Place = Memory;
 }
 
-/// The memory of a machine: users' frames, and behind them the threads' page directories.
+/// The memory of a machine: users' frames, followed by the threads' page directories.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// Where it is.
+    /// Where the memory is mapped.
     pub map: DirectMap,
     /// The page directories.
     pub spaces: Spaces,
@@ -65,12 +66,12 @@ impl Memory {
     }
 
     fn window(self) -> Window {
-        // SAFETY: the frames are memory of this machine's own, which has one CPU.
+        // SAFETY: the frames are memory that this machine owns, and it has one CPU.
         unsafe { Window::new(self.map, BACKED) }
     }
 }
 
-/// `count` values for good.
+/// Makes `count` values that are never freed.
 pub fn keep<T>(count: usize, make: impl FnMut() -> T) -> &'static mut [T] {
     std::iter::repeat_with(make).take(count).collect::<Vec<T>>().leak()
 }
@@ -160,7 +161,7 @@ macro_rules! homes {
     };
 }
 
-/// Words that CPUs share.
+/// One word for each thread, which CPUs share.
 pub fn words() -> &'static Words {
     &keep(1, || [const { AtomicU32::new(0) }; NUM_PROC as usize])[0]
 }
@@ -172,13 +173,13 @@ homes! {
     // SAFETY: as above.
     Mailboxes => Mail, _ => unsafe { Mail::new(keep(NUM_CHAN as usize, || [0; PAGE_SIZE as usize])) };
     UserContexts => Contexts, _ => Contexts(keep(NUM_PROC as usize, || [0; UCTXT_SIZE as usize]));
-    // SAFETY: the spaces' frames are the machine's own, which has one CPU; no processor walks them.
+    // SAFETY: the machine owns the spaces' frames, and it has one CPU; no processor walks them.
     Directories => Directories, memory => unsafe { Directories::new(memory.map, memory.spaces, 0) };
     PageTables => PageTables, memory => PageTables::new(memory.window());
     PhysicalMemory => Physical, memory => Physical::new(memory.window());
 }
 
-/// Objects behind the kernel's locks.
+/// The lock array of a map, with the kernel's locks.
 pub struct Locks<T: 'static>(Rows<T>);
 
 impl<T> Locks<T> {

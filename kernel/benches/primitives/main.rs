@@ -1,7 +1,7 @@
-//! What primitives cost natively, beside code that was written by hand for the same memory.
+//! The native cost of primitives, compared with code that was written by hand for the same memory.
 //!
-//! Times are those that the thread had a processor. Both sides run on one CPU of a process, with the kernel's locks; a line `palloc/layer/…` and the line `palloc/by hand/…` below
-//! it do the same.
+//! Times are processor times of the thread. Both sides run on one CPU of a process, with the kernel's locks. A line
+//! `palloc/layer/…` and the line `palloc/by hand/…` below it do the same work.
 mod by_hand;
 mod cpu_time;
 mod machine;
@@ -25,11 +25,11 @@ const MAIN: u32 = 1;
 
 /// One side of a comparison.
 trait Side {
-    /// What it is called.
+    /// Its name in the results.
     const NAME: &'static str;
-    /// Takes back pages of the main thread, which are all from frame `cursor` on.
+    /// Frees `pages` pages of the main thread from frame `cursor` on, which are all that it uses.
     fn free_from(&mut self, cursor: u32, pages: u32);
-    /// Forgets the page table of a directory entry of the main thread.
+    /// Removes the page table of a directory entry of the main thread.
     fn forget(&mut self, region: u32);
     fn palloc(&mut self, n: u32) -> u32;
     fn pt_resv(&mut self, thread: u32, va: u32) -> u32;
@@ -108,14 +108,14 @@ impl Side for Kernel {
     }
 }
 
-/// Both sides, with so many threads ready beside the main thread, in the same order.
+/// Both sides, with `threads` ready threads beside the main thread, in the same order.
 fn sides(threads: usize) -> (Layer, Kernel) {
     let mut cpu = machine::boot();
     let mut made = 0;
     while made < threads {
         let left = MAX_CHILDREN - Map::<Bench, Containers>::get(&cpu.own.ac, [cpu.own.cur]).nchildren;
         for _ in 0..left.min((threads - made) as u32) {
-            // A thread whose children's numbers are too large has none.
+            // A thread gets no children if their numbers would be too large.
             made += usize::from(process::proc_create(&mut cpu, 0, 0, 0).is_ok());
         }
         let _resume = thread::thread_yield(&mut cpu, CONTEXT);
@@ -131,7 +131,7 @@ fn sides(threads: usize) -> (Layer, Kernel) {
     (Layer(cpu), hand)
 }
 
-/// Times `iterations` calls, in batches; `reset` makes room before each batch and is not timed.
+/// Times `iterations` calls, in batches. `reset` makes room before each batch and is not timed.
 #[inline(always)]
 fn timed<S: Side, R>(
     side: &mut S,
@@ -156,7 +156,7 @@ fn timed<S: Side, R>(
 
 type Group<'a> = BenchmarkGroup<'a, CpuTime>;
 
-/// Page allocation with so many pages taken before: what it costs does not depend on that.
+/// Page allocation after `taken` pages: the cost does not depend on their number.
 fn palloc(c: &mut Criterion<CpuTime>) {
     const BATCH: u32 = 1024;
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, taken: u32) {
@@ -180,7 +180,7 @@ fn palloc(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// A page that is mapped, filled with zeros; each 512th needs a page table as well.
+/// Mapping a page that is filled with zeros. Each 512th needs a page table as well.
 fn pt_resv(c: &mut Criterion<CpuTime>) {
     const BATCH: u32 = 1024;
     const REGIONS: std::ops::Range<u32> = ADR_LOW >> 21..(ADR_LOW >> 21) + BATCH / 512;
@@ -202,17 +202,17 @@ fn pt_resv(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// A yield with so many threads ready: what it costs does not depend on that.
+/// A yield with `ready` ready threads: the cost does not depend on their number.
 fn thread_yield(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, ready: usize) -> Vec<u32> {
         group.bench_function(BenchmarkId::new(S::NAME, ready), |b| {
             b.iter(|| {
-                // Its two words, as whoever resumes looks at them.
+                // Reads both words, as the code that resumes a thread does.
                 let Context { esp, ra } = side.thread_yield(black_box(CONTEXT));
                 (black_box(esp), black_box(ra))
             });
         });
-        // Who resumes is known by its stack.
+        // The stack pointer tells which thread resumes.
         for k in 0..=ready as u32 {
             side.thread_yield(Context { esp: k, ra: 1 });
         }
@@ -226,7 +226,7 @@ fn thread_yield(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// A message of so many words.
+/// A message of `words` words.
 fn ipc_send_body(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S, words: u32) {
         group.throughput(Throughput::Bytes((words * WORD_SIZE).into()));
@@ -245,7 +245,7 @@ fn ipc_send_body(c: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
-/// Each of the registers in turn.
+/// Sets each of the registers in turn.
 fn vmx_set_reg(c: &mut Criterion<CpuTime>) {
     fn row<S: Side>(group: &mut Group<'_>, side: &mut S) {
         let mut r = 0;

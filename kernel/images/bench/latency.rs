@@ -1,8 +1,10 @@
-//! The kernel, measured: how long an interrupt waits that comes where the kernel begins to keep interrupts out.
+//! Measures interrupt latency: how long an interrupt waits that comes just when the kernel begins to keep interrupts
+//! out.
 //!
-//! The image raises such an interrupt for its own CPU whenever a program has entered the kernel, and whenever the kernel has let
-//! interrupts in on its way and keeps them out again. It comes in ring 3, or where they are let in next. A program may ask
-//! which was the longest time since it asked last ([`abi::latency`]), and may read the time-stamp counter. There is one CPU.
+//! The image raises such an interrupt for its own CPU whenever a program has entered the kernel, and whenever the
+//! kernel has let interrupts in and keeps them out again. The interrupt comes in ring 3, or when the kernel next lets
+//! interrupts in. A program may ask for the longest wait since it asked last ([`abi::latency`]), and may read the
+//! time-stamp counter. The machine has one CPU.
 #![no_std]
 #![no_main]
 
@@ -18,16 +20,17 @@ use kernel::metal::{Image, registers};
 
 kernel::image!(Image { start, system_call, entry, let_in, ..IMAGE });
 
-/// The vector of the interrupt that is raised. It comes before any other.
+/// The vector of the interrupt that is raised. It has the highest priority.
 const PROBE: u8 = 0xEF;
 
-/// When it was raised, by the time-stamp counter.
+/// The time-stamp counter when the interrupt was raised.
 static RAISED: AtomicU64 = AtomicU64::new(0);
-/// Whether it has not come yet.
+/// Whether the interrupt has been raised and has not come yet.
 static IS_PENDING: AtomicBool = AtomicBool::new(false);
-/// The entry during which it was raised: what it was, which one of these, and how often interrupts were let in before.
+/// The entry during which it was raised: its kind, its number within the kind, and how often interrupts were let in
+/// before.
 static ENTRY: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
-/// The longest time that it has waited, and the entry during which that was.
+/// The longest wait, and the entry in which it happened.
 static LONGEST_WAIT: AtomicU64 = AtomicU64::new(0);
 static LONGEST_ENTRY: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 
@@ -36,7 +39,7 @@ fn start(cpu: &mut Cpu) -> ! {
     (IMAGE.start)(cpu)
 }
 
-/// From here on the kernel keeps interrupts out.
+/// Called when the kernel begins to keep interrupts out.
 fn begin() {
     let apic = LocalApic::here();
     IS_PENDING.store(true, Relaxed);
@@ -44,7 +47,7 @@ fn begin() {
     RAISED.store(registers::time_stamp(), Relaxed);
 }
 
-/// The interrupt has come.
+/// Called when the interrupt has come.
 fn end() {
     let waited = registers::time_stamp() - RAISED.load(Relaxed);
     IS_PENDING.store(false, Relaxed);
@@ -56,7 +59,7 @@ fn end() {
     }
 }
 
-/// A program has entered the kernel.
+/// Called when a program has entered the kernel.
 fn entered(kind: u32, which: u32) {
     for (place, value) in ENTRY.iter().zip([kind, which, 0]) {
         place.store(value, Relaxed);
@@ -64,11 +67,11 @@ fn entered(kind: u32, which: u32) {
     begin();
 }
 
-/// The kernel has let interrupts in.
+/// Called when the kernel has let interrupts in.
 fn let_in() {
-    // A CPU that starts has raised none.
+    // A CPU that starts has raised no interrupt.
     if IS_PENDING.load(Relaxed) {
-        // It has come before this, and the kernel has taken it for one that nobody asked for.
+        // The interrupt came before this, and the kernel has counted it as spurious.
         end();
     }
     ENTRY[2].fetch_add(1, Relaxed);

@@ -1,6 +1,6 @@
-//! Measures the primitive `palloc` by itself, as no program could: with one page taken, and with all but one.
+//! Measures the primitive `palloc` by itself, as no program could: with one page taken, and with all but one taken.
 //!
-//! One CPU takes all pages there are, by way of all roots' containers. It never runs a program.
+//! One CPU takes all pages, through all roots' containers. It never runs a program.
 #![no_std]
 #![no_main]
 
@@ -23,7 +23,7 @@ fn prepare(boot: &mut Boot) {
     set_board(boot).expect("kernel memory suffices");
 }
 
-/// How many pages are looked at, at either end.
+/// Number of pages that are measured at either end.
 const SAMPLES: usize = 200;
 
 fn start(_: &mut Hardware) -> ! {
@@ -33,7 +33,7 @@ fn start(_: &mut Hardware) -> ! {
 
     let overhead = measured(|| 0).0;
     say!("bench: overhead {overhead} 1");
-    // The first page is found behind all frames of the kernel's, where nobody looks again.
+    // The search for the first page passes over all frames of the kernel; later searches start behind them.
     let first_page = take(&mut cpu, 1).1;
     assert!(first_page > 0, "a page is free");
     let mut first = [0; SAMPLES];
@@ -47,7 +47,7 @@ fn start(_: &mut Hardware) -> ! {
             final_page = page;
         }
     }
-    // Pages of container 0 are the last ones, those of container 1 the first.
+    // Pages of container 0 are the last ones, those of container 1 the first ones.
     let low = first_page + 100;
     let give = |cpu: &mut Cpu<'static, Metal>, container, page| {
         measured(|| {
@@ -80,12 +80,12 @@ fn start(_: &mut Hardware) -> ! {
     power::leave(Reason::Done)
 }
 
-/// Takes a page for a container: what that cost, and the page.
+/// Takes a page for a container; returns the cost in ticks, and the page.
 fn take(cpu: &mut Cpu<'static, Metal>, container: u32) -> (u64, u32) {
     measured(|| palloc(cpu, black_box(container)).expect("a container in use"))
 }
 
-/// What `work` cost, and what came of it.
+/// The cost of `work` in ticks, and its result.
 #[inline(never)]
 fn measured(work: impl FnOnce() -> u32) -> (u64, u32) {
     let before = time_stamp();

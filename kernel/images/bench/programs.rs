@@ -1,4 +1,4 @@
-//! The kernel, and nothing different but that programs may read the time-stamp counter.
+//! The kernel, with the one difference that programs may read the time-stamp counter.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,6 @@
-//! Compatibility mode, if a program could get there: the image puts a segment of 32-bit code where the kernel has a null
-//! descriptor. Whatever the program then does to enter the kernel ends the program, not the machine.
+//! Tests compatibility mode, which no program can reach otherwise: the image puts a segment of 32-bit code where the
+//! kernel has a null descriptor. Every attempt of the program to enter the kernel then ends the program, not the
+//! machine.
 #![no_std]
 #![no_main]
 
@@ -22,11 +23,11 @@ use x86_64::instructions::tables::sgdt;
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 
-/// Present 32-bit code of ring 3 that reaches everything.
+/// A descriptor of present 32-bit code of ring 3 that covers all addresses.
 const CODE_32: u64 = 0x00CF_FB00_0000_FFFF;
 
-/// What a program does in compatibility mode: the bytes of one instruction, and the entry that it must be. Whether there are
-/// `syscall` and `sysenter` depends on the processor's vendor; QEMU's is AMD, with both.
+/// What a program executes in compatibility mode: the bytes of one instruction, and the entry that must follow. The
+/// processor's vendor decides whether `syscall` and `sysenter` exist; QEMU's is AMD, with both.
 const CASES: [(&str, [u8; 2], Entry); 5] = [
     ("syscall", [0x0F, 0x05], Entry::Exception { vector: INVALID_OPCODE, error: 0 }),
     ("sysenter", [0x0F, 0x34], Entry::Exception { vector: GENERAL_PROTECTION, error: 0 }),
@@ -38,7 +39,8 @@ const CASES: [(&str, [u8; 2], Entry); 5] = [
 static SETUP: Lock<Option<user::Setup>> = Lock::new(None);
 static CASE: AtomicUsize = AtomicUsize::new(0);
 
-/// Jumps to the 32-bit code at RBX, with a stack, and every flag that it may set but TF. `into` wants OF.
+/// Jumps to the 32-bit code at RBX, with a stack, and with every flag set that a program may set, except TF. `into`
+/// needs OF.
 #[unsafe(naked)]
 unsafe extern "C" fn code() {
     naked_asm!(
@@ -58,7 +60,7 @@ fn prepare(boot: &mut Boot) {
 
 fn start(cpu: &mut Cpu) -> ! {
     let segments = sgdt().base.as_mut_ptr::<u64>();
-    // SAFETY: the entry is there, and null; nothing of the kernel's uses it.
+    // SAFETY: the entry exists, and is null; the kernel does not use it.
     unsafe { segments.add(usize::from(USER_BASE >> 3)).write(CODE_32) };
     next_case(cpu)
 }
@@ -75,7 +77,7 @@ fn next_case(cpu: &mut Cpu) -> ! {
         setup.append(bytes);
         setup.thread
     };
-    // SAFETY: the context is this CPU's only one, the map was made by `user_spaces`.
+    // SAFETY: the context is the only one of this CPU, and `user_spaces` made the map.
     unsafe {
         (*thread.context).set(Slot::Ebx, user::APPENDED);
         enter(cpu, thread, Way::Iret)
@@ -86,12 +88,12 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     let (name, bytes, expected) = CASES[CASE.fetch_add(1, Ordering::Relaxed)];
     let context = cpu.context().expect("a program was in ring 3");
     let error = |entry| match entry {
-        // QEMU 7.2 counts half gates.
+        // QEMU 7.2 counts halves of gates.
         Entry::Exception { vector, error } => (vector, error & 7),
         _ => (0, 0),
     };
     let rip = context.get(Slot::Eip) - user::APPENDED;
-    // `syscall` leaves RIP behind it; the others are faults.
+    // `syscall` leaves RIP behind the instruction; the others are faults.
     let right = if bytes == [0x0F, 0x05] { rip == 2 } else { rip < 2 };
     if error(why) != error(expected) || !right {
         say!("{name}: got {why:x?}, expected {expected:x?}, at {rip:#x}");

@@ -1,4 +1,5 @@
-//! The kernel on a machine whose memory is not zero at boot, as that of an emulator is: what programs get must be.
+//! The kernel on a machine whose memory is not zero at boot, unlike that of an emulator. The memory that programs get
+//! must be zero.
 #![no_std]
 #![no_main]
 
@@ -9,9 +10,9 @@ use kernel::metal::paging::direct;
 
 kernel::image!(Image { prepare, ..IMAGE });
 
-/// How much of the users' memory is made dirty, in bytes: more than the programs use.
+/// Bytes of the users' memory that are made dirty: more than the programs use.
 const DIRTY: u64 = 256 << 20;
-/// What it is full of: read as an entry of a page table, it is present, writable and a user's.
+/// The byte that fills it. Read as an entry of a page table, it is present, writable and a user's.
 const DIRT: u8 = 0xA7;
 
 fn prepare(boot: &mut Boot) {

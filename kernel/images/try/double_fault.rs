@@ -1,4 +1,4 @@
-//! A fault whose handler has no stack: the double-fault stack takes the report.
+//! A fault whose handler has no stack: the report is written on the double-fault stack.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! A program's fault whose handler has no stack: GS is still the program's, and the report finds the CPU nevertheless.
+//! A program's fault whose handler has no stack: GS is still the program's, and the report finds the CPU all the same.
 #![no_std]
 #![no_main]
 

@@ -11,7 +11,7 @@ kernel::image!(Image { start: |_| jump(), ..Image::DEFAULT });
 fn jump() -> ! {
     // `ret`, on the stack.
     let code = black_box([0xC3u8; 16]);
-    // SAFETY: no data is executable, so nothing of it runs.
+    // SAFETY: data is not executable, so none of the code runs.
     let run: extern "C" fn() = unsafe { transmute(code.as_ptr()) };
     run();
     panic!("no fault")

@@ -1,5 +1,5 @@
-//! A token goes round all CPUs: a thread on each passes it on, wakes the next CPU's thread, and sleeps. So every CPU has
-//! nothing to do most of the time, halts, and is woken. One wake-up that were lost would be the end of it.
+//! A token goes round all CPUs. On each CPU a thread passes it on, wakes the next CPU's thread, and sleeps. So every
+//! CPU is idle most of the time, halts, and is woken. A single lost wake-up would stop the token.
 #![no_std]
 #![no_main]
 
@@ -28,7 +28,8 @@ kernel::image!(Image { prepare, start, ..Image::DEFAULT });
 const ROUNDS: u32 = 300;
 
 static CPUS: [Lock<Option<Cpu<'static, Metal>>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
-/// How often the token was passed on: its place, counted on. Changed under the lock of the channel of who gets it.
+/// How often the token was passed on. Its CPU is this number modulo the number of CPUs. It is changed under the lock of
+/// the receiver's channel.
 static TOKEN: AtomicU32 = AtomicU32::new(0);
 
 fn prepare(boot: &mut Boot) {
@@ -49,7 +50,7 @@ fn start(hardware: &mut Hardware) -> ! {
     }
 }
 
-/// Two threads take turns: the main thread, which lets others run or has the CPU halt, and its child.
+/// Runs two threads in turn: the main thread, which lets others run or halts the CPU, and its child.
 fn run(cpu: &mut Cpu<'static, Metal>) -> Result<(), Stuck> {
     sched_init(cpu, 0)?;
     let (me, main) = (cpu.own.cpu, cpu.own.cur);
@@ -67,7 +68,7 @@ fn run(cpu: &mut Cpu<'static, Metal>) -> Result<(), Stuck> {
     }
 }
 
-/// The child passes the token on if it has it, and sleeps until it has; whether that was the last time.
+/// The child passes the token on if it has it, and otherwise sleeps; returns whether all rounds are done.
 fn pass(cpu: &mut Cpu<'static, Metal>) -> Result<bool, Stuck> {
     let (me, cpus) = (cpu.own.cpu, arrived() as u32);
     acquire_lock_chan(cpu, Cv(me).channel())?;
@@ -89,7 +90,7 @@ fn pass(cpu: &mut Cpu<'static, Metal>) -> Result<bool, Stuck> {
     Ok(false)
 }
 
-/// What a thread goes on with: each knows by itself.
+/// The context with which a thread continues. It is not used: the number of the current thread says it all.
 fn context(cpu: &Cpu<'static, Metal>) -> Context<Metal> {
     Context { esp: (cpu.own.cur + 1) * PAGE_SIZE - 4, ra: START_USER }
 }

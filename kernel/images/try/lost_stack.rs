@@ -5,24 +5,24 @@ use kernel::stacks::Stack;
 use x86_64::instructions::tables::sgdt;
 use x86_64::structures::tss::TaskStateSegment;
 
-/// The next entry by a gate without a stack of its own finds the guard page.
+/// The next entry by a gate without a stack of its own will find the guard page.
 ///
 /// # Safety
-/// That is the end of this image.
+/// The image must end with that entry.
 pub unsafe fn lose_trap_stack(cpu: &Cpu) {
     let guard = Stack::Trap.range(cpu.number()).start;
-    // SAFETY: the task state is this CPU's own; the address put into it is that of a guard page, so that the
-    // next trap cannot push its frame.
+    // SAFETY: the task state is this CPU's own. The address put into it is that of a guard page, so the next trap
+    // cannot push its frame.
     unsafe {
         (*task_state()).interrupt_stack_table[Stack::Trap.ist_index().unwrap_or(0)] = x86_64::VirtAddr::new(guard);
     }
 }
 
-/// The task state that the GDT describes.
+/// The task state in the GDT.
 fn task_state() -> *mut TaskStateSegment {
     let segments = sgdt().base.as_ptr::<u64>();
     let index = usize::from(kernel::descriptors::TASK_STATE >> 3);
-    // SAFETY: the two entries of the task-state segment are there on every CPU that has booted.
+    // SAFETY: every CPU that has booted has the two entries of the task-state segment.
     let (low, high) = unsafe { (segments.add(index).read(), segments.add(index + 1).read()) };
     let base = low >> 16 & 0xff_ffff | low >> 56 << 24 | high << 32;
     core::ptr::with_exposed_provenance_mut(base as usize)

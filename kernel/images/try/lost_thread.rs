@@ -1,4 +1,5 @@
-//! A bug: the ready queue of a CPU loses the link from its main thread to those behind it. The main thread goes on.
+//! A bug: the ready queue of a CPU loses the link from its main thread to the threads behind it. The main thread runs
+//! on.
 #![no_std]
 #![no_main]
 
@@ -23,7 +24,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     (IMAGE.entry)(cpu, why)
 }
 
-/// Once, as soon as the main thread is the first in the queue and not the last.
+/// Breaks the queue once, as soon as the main thread is the first in it and not the last.
 fn lose(cpu: &mut Cpu) {
     if !DONE.load(Ordering::Relaxed) {
         meddle(cpu, |layer| {

@@ -1,5 +1,5 @@
-//! A machine check at the first instruction of an entry of the kernel, where GS is the program's and there is no stack to go on
-//! with, while another CPU halts: it has a stack of its own.
+//! A machine check at the first instruction of an entry into the kernel, while another CPU halts. GS is the program's
+//! and there is no usable stack, but machine checks have a stack of their own.
 #![no_std]
 #![no_main]
 

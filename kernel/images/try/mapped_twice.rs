@@ -1,5 +1,5 @@
-//! A bug: a page of a program is mapped a second time. Nothing comes of it that a program would see; whoever watches the
-//! kernel has to find it.
+//! A bug: a page of a program is mapped a second time. The program does not notice it; the program that watches the
+//! kernel must find it.
 #![no_std]
 #![no_main]
 
@@ -13,7 +13,7 @@ use kernel::metal::machine::run::{IMAGE, meddle};
 use layer::constants::ADR_LOW;
 use layer::fields::{Directories, PageTables, Pde};
 
-/// The entry before which it happens, and the place that nothing else uses: the end of the image's region.
+/// The number of the entry before which it happens, and an index that nothing else uses: the end of the image's region.
 const ENTRY: u32 = 30;
 const PLACE: u32 = 511;
 

@@ -1,4 +1,4 @@
-//! An NMI at the first instruction of an entry of the kernel, where GS and RSP are the program's.
+//! An NMI at the first instruction of an entry into the kernel, where GS and RSP are the program's.
 #![no_std]
 #![no_main]
 

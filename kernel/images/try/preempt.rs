@@ -1,5 +1,5 @@
-//! On every CPU one thread loops for ever and another calls the kernel: the timer lets both have their turn. At each call the
-//! timer's interrupt comes while the kernel runs: it does not end the slice of whoever runs next.
+//! On every CPU one thread loops for ever and another calls the kernel; the timer gives both their turn. At each call
+//! the timer's interrupt comes while the kernel runs: it does not end the slice of the thread that runs next.
 #![no_std]
 #![no_main]
 
@@ -25,24 +25,24 @@ kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 /// Slices of the thread that loops.
 const SLICES: u64 = 20;
 
-/// A CPU's two threads, and what has happened.
+/// A CPU's two threads, and the counts of the test.
 struct Pair {
-    /// One that loops, one that calls.
+    /// The thread that loops, and the thread that calls.
     threads: [user::Setup; 2],
-    /// Which of them runs.
+    /// Index of the thread that runs.
     runs: usize,
-    /// Slices that have ended.
+    /// Number of slices that have ended.
     slices: u64,
-    /// Interrupts that ended none.
+    /// Number of interrupts that ended no slice.
     late: u64,
-    /// What the thread that loops has counted.
+    /// The counter of the thread that loops.
     count: u64,
 }
 
 static PAIRS: [Lock<Option<Pair>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
 static DONE: AtomicUsize = AtomicUsize::new(0);
 
-/// Counts in RAX, so that the kernel sees that it ran.
+/// Counts in RAX, so that the kernel sees that the thread ran.
 #[unsafe(naked)]
 unsafe extern "C" fn looping() {
     core::arch::naked_asm!("2: inc rax", "jmp 2b")
@@ -83,7 +83,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
         unsafe { go_on(cpu) }
     }
     if before == 1 {
-        // Its call was about to come.
+        // The thread was about to make its call.
         run(cpu, 0)
     }
     let count = cpu.context().map_or(0, |context| context.get(Slot::Eax));
@@ -105,14 +105,14 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     registers::halt()
 }
 
-/// Lets one of the CPU's threads run, for a whole slice.
+/// Lets one of the CPU's threads run for a whole slice.
 fn run(cpu: &mut Cpu, which: usize) -> ! {
     let thread = with_pair(cpu, |pair| {
         pair.runs = which;
         pair.threads[which].thread
     });
     timer::begin(cpu.number(), true);
-    // SAFETY: the thread is this CPU's, its map was made by `user_spaces`.
+    // SAFETY: the thread is this CPU's, and `user_spaces` made its map.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 

@@ -1,5 +1,5 @@
-//! A stack that overflows while a report is written on it. Which one depends on the number of CPUs: with one it is the kernel
-//! stack, with each more the next of those that a fatal entry of the kernel has for itself.
+//! A stack that overflows while a report is written on it. The number of CPUs selects the stack: one CPU means the
+//! kernel stack, and each further CPU the next stack of a fatal entry into the kernel.
 #![no_std]
 #![no_main]
 
@@ -26,7 +26,7 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 0 {
         registers::halt()
     }
-    // SAFETY: each ends in a report, which never comes back; so does the kernel stack's, a panic.
+    // SAFETY: each ends in a report, which never returns; so does the kernel stack's case, a panic.
     unsafe {
         match Stack::ALL[arrived() - 1] {
             Stack::Kernel => {}

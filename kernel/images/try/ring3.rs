@@ -1,5 +1,5 @@
-//! Ring 3: small programs that enter the kernel in every way there is. Each has the list of entries that
-//! the image's hook must see.
+//! Ring 3: small programs that enter the kernel in every possible way. Each has the list of entries that the image's
+//! hook must see.
 #![no_std]
 #![no_main]
 
@@ -22,8 +22,8 @@ use user::{ABSENT, Setup};
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 
-/// All cases, in the order in which they run. QEMU 7.2 makes the stack accesses of far returns and far calls as if ring 0 made
-/// them: with SMAP each is a page fault, so that the last ones run only without.
+/// All cases, in the order in which they run. QEMU 7.2 makes the stack accesses of far returns and far calls as if ring
+/// 0 made them. With SMAP each of these is a page fault, so the last ones run only without SMAP.
 const CASES: [&[Case]; 7] = [
     snippets::CASES,
     segments::REFUSED,
@@ -37,7 +37,7 @@ const WITHOUT_SMAP: usize = 5;
 
 struct State {
     setup: Setup,
-    /// The cases, and which of them is due.
+    /// The cases, and the index of the current one.
     cases: &'static [&'static [Case]],
     case: usize,
     step: usize,
@@ -51,7 +51,7 @@ fn prepare(boot: &mut Boot) {
 }
 
 impl State {
-    /// The case that is due.
+    /// The current case.
     fn case(&self) -> Option<&'static Case> {
         self.cases.iter().copied().flatten().nth(self.case)
     }
@@ -61,7 +61,7 @@ fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() == 0 { next_case(cpu) } else { registers::halt() }
 }
 
-/// Begins the case that is due.
+/// Begins the current case.
 fn next_case(cpu: &mut Cpu) -> ! {
     let thread = {
         let mut state = STATE.lock();
@@ -73,7 +73,7 @@ fn next_case(cpu: &mut Cpu) -> ! {
         state.setup.load(case.code);
         state.setup.thread
     };
-    // SAFETY: the context is this CPU's only one, the map was made by `user_spaces`.
+    // SAFETY: the context is the only one of this CPU, and `user_spaces` made the map.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 
@@ -105,8 +105,8 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
     unsafe { enter(cpu, thread, way) }
 }
 
-/// Whether an entry is the expected one. Where the error code names a gate (bit 1), QEMU's is right, too: the manuals and
-/// processors count gates, QEMU 7.2 counts halves of gates.
+/// Whether an entry is the expected one. If the error code names a gate (bit 1), QEMU's code is right, too: the manuals
+/// and processors count gates, QEMU 7.2 counts halves of gates.
 fn is_expected(why: Entry, expected: Entry) -> bool {
     const GATE: u64 = 2;
     match (why, expected) {
@@ -138,11 +138,11 @@ fn disturb() {
     }
 }
 
-/// Whether none of a program's flags is left: direction, alignment check, nested task, trap, interrupts.
+/// Whether none of a program's flags is still set: direction, alignment check, nested task, trap, interrupts.
 fn kernel_flags_are_clean() -> bool {
     const FORBIDDEN: u64 = 1 << 8 | 1 << 9 | 1 << 10 | 1 << 14 | 1 << 18;
     let flags: u64;
-    // SAFETY: reads the flags.
+    // SAFETY: it only reads the flags.
     unsafe { asm!("pushfq", "pop {}", out(reg) flags, options(nomem, preserves_flags)) };
     flags & FORBIDDEN == 0
 }

@@ -1,5 +1,5 @@
-//! Every CPU switches between two threads at each system call. A thread sees when its registers, its
-//! floating-point state or its page map are not its own; the kernel sees when a system call is lost.
+//! Every CPU switches between two threads at each system call. A thread notices when its registers, its floating-point
+//! state or its page map are not its own; the kernel notices when a system call is lost.
 #![no_std]
 #![no_main]
 
@@ -20,10 +20,10 @@ use kernel::say;
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 
-/// System calls that each CPU serves.
+/// Number of system calls that each CPU serves.
 const CALLS: u64 = 5000;
 
-/// A CPU's two threads, and how many system calls they have made.
+/// A CPU's two threads, and the number of system calls that they have made.
 struct Pair {
     threads: [user::Setup; 2],
     calls: u64,
@@ -32,7 +32,7 @@ struct Pair {
 static PAIRS: [Lock<Option<Pair>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
 static DONE: AtomicUsize = AtomicUsize::new(0);
 
-/// RDI holds the thread's own number. It must stay in XMM7 and in the data page; RAX counts the calls.
+/// RDI holds the thread's own number, which must stay in XMM7 and in the data page. RAX counts the calls.
 #[unsafe(naked)]
 unsafe extern "C" fn code() {
     core::arch::naked_asm!(
@@ -67,7 +67,7 @@ fn prepare(boot: &mut Boot) {
 
 fn start(cpu: &mut Cpu) -> ! {
     let thread = with_pair(cpu, |pair| pair.threads[0].thread);
-    // SAFETY: the thread is this CPU's, its map was made by `user_spaces`.
+    // SAFETY: the thread is this CPU's, and `user_spaces` made its map.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 
@@ -86,7 +86,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
         }
         registers::halt()
     }
-    // A new thread may be entered either way; one that made a system call may be too.
+    // A new thread may be entered either way; so may one that has made a system call.
     let way = if calls % 3 == 0 { Way::Iret } else { Way::Sysret };
     // SAFETY: as in `start`.
     unsafe { enter(cpu, next, way) }

@@ -1,4 +1,4 @@
-//! More programs of the image `ring3`: segments, far transfers, flags, and instructions that must lead nowhere.
+//! More programs of the image `ring3`: segments, far transfers, flags, and instructions that must not work in ring 3.
 
 use crate::snippets::{Case, INT, PROTECTION, SYSCALL, exception, one};
 use core::arch::naked_asm;
@@ -6,7 +6,7 @@ use kernel::context::{Slot, UserContext};
 use kernel::descriptors::USER_CODE;
 use kernel::vectors::{GENERAL_PROTECTION, INVALID_OPCODE};
 
-/// Functions whose one parameter is a selector, by what they do with it.
+/// Functions with a selector as parameter, named after what they do with it.
 macro_rules! with_selector {
     ($($(#[$doc:meta])* $name:ident: $($line:literal),+;)*) => {
         $(
@@ -39,7 +39,7 @@ with_selector! {
     popped_segment: "push {selector}", "pop fs";
     far_pointer: "sub rsp, 16", "mov qword ptr [rsp], 0", "mov word ptr [rsp + 4], {selector}", "lgs eax, [rsp]";
     stack_pointer: "sub rsp, 16", "mov rax, rsp", "mov [rsp], eax", "mov word ptr [rsp + 4], {selector}", "lss esp, [rax]";
-    /// Whether `lar`, `lsl`, `verr` and `verw` know the selector: ZF of each in a bit of RBX.
+    /// Whether `lar`, `lsl`, `verr` and `verw` accept the selector: ZF of each is a bit of RBX.
     ask: "mov eax, {selector}", "lar ecx, eax", "setz bl", "lsl ecx, eax", "setz bh", "verr ax", "setz dl", "verw ax",
         "setz dh", "and ebx, 0x101", "and edx, 0x101", "shl edx, 16", "or ebx, edx", ".byte 0xcd, 3";
 }
@@ -55,7 +55,7 @@ macro_rules! refused {
     };
 }
 
-/// What each selector that is none of a program's leads to.
+/// Selectors that no program may use, and the error code of each.
 pub const REFUSED: &[Case] = refused! {
     far_jump 0x1b => 0x18,
     far_jump 0x18 => 0x18,
@@ -93,7 +93,7 @@ pub const REFUSED: &[Case] = refused! {
     stack_pointer 0x2b => 0x28,
 };
 
-/// The same for returns.
+/// The same for far and interrupt returns.
 pub const REFUSED_RETURNS: &[Case] = refused! {
     far_return 0x1b => 0x18,
     far_return 0x28 => 0x28,
@@ -110,7 +110,7 @@ pub const REFUSED_RETURNS: &[Case] = refused! {
     interrupt_return_stack 0x2b => 0x28,
 };
 
-/// The flags that a program can change, but for TF.
+/// The flags that a program can change, except TF.
 const FLAGS: u64 = 0x24_4CD5;
 
 macro_rules! snippets {
@@ -151,9 +151,9 @@ macro_rules! instructions {
 
 const UNDEFINED: kernel::metal::entry::Entry = exception(INVALID_OPCODE, 0);
 
-/// Instructions of the kernel, of other modes, and of what is switched off.
+/// Instructions of the kernel, of other modes, and of features that are switched off.
 pub const INSTRUCTIONS: &[Case] = instructions! {
-    // Processors of Intel's have it in 64-bit mode, where the null selector makes it a general-protection exception.
+    // Intel's processors have it in 64-bit mode, where the null selector makes it a general-protection exception.
     "sysenter": UNDEFINED, 0x0f 0x34;
     "sysexit": UNDEFINED, 0x0f 0x35;
     "sysretl": PROTECTION, 0x0f 0x07;
@@ -211,7 +211,7 @@ fn kept_check(step: usize, context: &UserContext) -> bool {
     step == 0 && context.get(Slot::Eflags) & !(1 << 16) == FLAGS | FIXED || context.get(Slot::Eax) == FLAGS | FIXED
 }
 
-/// A case whose one check is that it arrives in the code segment.
+/// A case whose only check is that it runs in the code segment.
 const fn passes(name: &'static str, code: unsafe extern "C" fn()) -> Case {
     Case { check: is_in_code_segment, ..one(name, code, &[UNDEFINED]) }
 }
@@ -226,7 +226,7 @@ macro_rules! asks {
     };
 }
 
-/// What the instructions that only ask say.
+/// The answers of the instructions that only query a selector.
 pub const ASKED: &[Case] = asks! {
     0 => 0,
     0x08 => 0,
@@ -246,7 +246,7 @@ pub const ON_STACK: &[Case] = &[
     passes("iretq", interrupt_return::<0x2b>),
 ];
 
-/// What a program may do.
+/// Actions that a program may take.
 pub const ALLOWED: &[Case] = &[
     passes("far jump", far_jump::<0x2b>),
     passes("far jump, with a requested privilege of 0", far_jump::<0x28>),

@@ -1,5 +1,5 @@
-//! What is typed on COM1 comes to the layer's console, however much at once, and comes back by its transmitter, a line at a
-//! time. While nothing comes, the CPU halts.
+//! Text that is typed on COM1 comes to the layer's console, in any amount, and is sent back by its transmitter, one
+//! line at a time. While no text comes, the CPU halts.
 #![no_std]
 #![no_main]
 
@@ -64,7 +64,7 @@ fn run(cpu: &mut Cpu<'static, Metal>) -> Result<(), Stuck> {
     }
 }
 
-/// The next character, when it has come.
+/// Waits for the next character.
 fn read(cpu: &mut Cpu<'static, Metal>) -> Result<u32, Stuck> {
     loop {
         serial::attend(cpu);

@@ -7,23 +7,23 @@ use kernel::layout::{DIRECT_MAP, IMAGE_BASE, PAGE_SIZE};
 use kernel::metal::entry::Entry;
 use kernel::vectors::{BREAKPOINT, GENERAL_PROTECTION};
 
-/// A program and what it must lead to.
+/// A program, and the entries that it must cause.
 pub struct Case {
-    /// What it tries.
+    /// Its name in messages.
     pub name: &'static str,
-    /// Its code, which may lie anywhere.
+    /// Its code. It does not depend on its address.
     pub code: unsafe extern "C" fn(),
-    /// The entries into the kernel, in their order; after the last the program is abandoned.
+    /// The expected entries into the kernel, in their order. After the last one the program is abandoned.
     pub entries: &'static [Entry],
-    /// Whether the context is right at entry number `.0`.
+    /// Whether the context is right at the entry with this index.
     pub check: fn(usize, &UserContext) -> bool,
-    /// Changes the context before the program goes on to entry number `.0`.
+    /// Changes the context before the program runs on to the entry with this index.
     pub change: fn(usize, &mut UserContext),
 }
 
 /// A system call.
 pub const SYSCALL: Entry = Entry::SystemCall;
-/// `int 3` in two bytes: a way into the kernel by a gate.
+/// `int 3` in two bytes: an entry into the kernel by a gate.
 pub const INT: Entry = exception(BREAKPOINT, 0);
 
 /// An exception.
@@ -131,7 +131,7 @@ fn all_hold(context: &UserContext, base: u64) -> bool {
 fn registers_check(step: usize, context: &UserContext) -> bool {
     let lost = (context.get(Slot::Ecx), context.get(Slot::R11));
     match step {
-        // What `syscall` destroys is not saved: there is what was there before.
+        // The registers that `syscall` destroys are not saved, so the context still has the values from before.
         0 => all_hold(context, 0x100) && lost == (0, 0),
         // `sysretq` leaves RIP and RFLAGS in the two registers; `int 3` is two bytes long.
         1 => all_hold(context, 0x200) && lost == (context.get(Slot::Eip) - 2, context.get(Slot::Eflags)),
@@ -174,7 +174,7 @@ fn demand_check(step: usize, context: &UserContext) -> bool {
     step == 0 || context.get(Slot::Eax) == 0x5A5A_5A5A_5A5A_5A5A
 }
 
-/// General protection that has nothing to do with a selector.
+/// General protection without a selector.
 pub const PROTECTION: Entry = exception(GENERAL_PROTECTION, 0);
 
 /// All cases, in the order in which they run.

@@ -1,5 +1,5 @@
-//! Interrupts that nobody asked for are counted, and nothing else; so is the machine's word for "there was nothing". One that
-//! comes while the CPU works waits for its halt.
+//! Spurious interrupts are counted and have no other effect, including the one of the APIC's own spurious vector. An
+//! interrupt that comes while the CPU works waits until the CPU halts.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Recursion without end: the guard page below the kernel stack stops it.
+//! Endless recursion: the guard page below the kernel stack stops it.
 #![no_std]
 #![no_main]
 

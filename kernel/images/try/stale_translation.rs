@@ -1,8 +1,9 @@
-//! A program touches a page, so that the processor remembers where it is. The layer unmaps the page and gives its frame out again,
-//! while the program's page map stays loaded. Then the program touches the same address: it must fault, or reach what is mapped
-//! there now. The same for code, for a page table, and for the next process of the same number, whose page map has the same root.
+//! A program touches a page, so the processor caches its translation. The layer unmaps the page and hands its frame out
+//! again, while the program's page map stays loaded. Then the program touches the same address: it must fault, or reach
+//! the page that is mapped there now. The same is tried for code, for a page table, and for the next process of the
+//! same number, whose page map has the same root.
 //!
-//! An emulator that remembers no page tables passes what is tried of them, whatever the kernel does.
+//! An emulator that caches no page tables passes the tries about page tables, whatever the kernel does.
 #![no_std]
 #![no_main]
 
@@ -32,10 +33,11 @@ kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 
 type Layer = Cpu<'static, Metal>;
 
-/// Where things are: the program, its stack, two pages of data, a page of code, a page that has a page table to itself.
+/// Addresses: the program, its stack, two pages of data, a page of code, and a page with a page table of its own.
 ///
-/// An emulator keeps translations by the low bits of the page number. Those that are tried differ there from the frames in use,
-/// which the kernel reaches by the direct map: otherwise it would push out what is looked for.
+/// An emulator caches translations by the low bits of the page number. In these bits the addresses differ from the
+/// frames in use, which the kernel reaches by the direct map. Otherwise the kernel's accesses would evict the
+/// translations under test.
 const PROGRAM: u32 = ADR_LOW;
 const STACK: u32 = STACK_TOP - PAGE_SIZE as u32;
 const DATA: u32 = ADR_LOW + 0x18_0000;
@@ -43,27 +45,27 @@ const OTHER: u32 = ADR_LOW + 0x18_1000;
 const CODE: u32 = ADR_LOW + 0x18_2000;
 const ALONE: u32 = ADR_LOW + 0x4018_3000;
 
-/// Thread number of the process: the first child of CPU 0's main thread, which is 1.
+/// Thread number of the process, which is the first child of CPU 0's main thread, and of that main thread.
 const CHILD: u32 = 9;
 const MAIN: u32 = 1;
 /// Pages of the process.
 const QUOTA: u32 = 64;
 
-/// What the program does once, before it makes a system call.
+/// The program's one action before it makes a system call.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// It loads a word into RAX, then stores another one in its place.
+    /// Load a word into RAX, then store another one in its place.
     Use { address: u32, store: u64 },
-    /// It calls a function, which may change RAX.
+    /// Call a function, which may change RAX.
     Call { address: u32 },
 }
 
-/// How the kernel is entered next.
+/// The next entry into the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Outcome {
-    /// By the system call, with this value in RAX.
+    /// The system call, with this value in RAX.
     Got(u64),
-    /// By a page fault at the address, with this error code.
+    /// A page fault at the address, with this error code.
     Fault(u64),
 }
 use Outcome::{Fault, Got};
@@ -71,13 +73,13 @@ use Outcome::{Fault, Got};
 /// One try.
 struct Try {
     name: &'static str,
-    /// What the layer does before it.
+    /// The layer's work before it.
     change: fn(&mut Layer) -> Result<(), Stuck>,
     act: Act,
     outcome: Outcome,
 }
 
-/// What the frame of a page holds that was given out again.
+/// The contents of the page whose frame was handed out again.
 const SECRET: u64 = 0x5EC2E7;
 
 const TRIES: &[Try] = &[
@@ -199,18 +201,19 @@ const TRIES: &[Try] = &[
     },
 ];
 
-/// Error codes of page faults in ring 3: a load, and a fetch, where no page is; a store to a page that is read-only.
+/// Error codes of page faults in ring 3: a load from an absent page, a fetch from an absent page, and a store to a
+/// read-only page.
 const ABSENT: u64 = 0b00100;
 const ABSENT_CODE: u64 = 0b10100;
 const FORBIDDEN_STORE: u64 = 0b00111;
 
 /// The frame of the page table of [`ALONE`].
 static TABLE: AtomicU32 = AtomicU32::new(0);
-/// Which try is due.
+/// Index of the current try.
 static TRY: AtomicUsize = AtomicUsize::new(0);
 static LAYER: Lock<Option<Layer>> = Lock::new(None);
 
-/// RDX says whether it calls what is at RDI, or loads from there and stores RSI.
+/// If RDX is not 0, calls the function at RDI; otherwise loads the word at RDI and stores RSI there.
 #[unsafe(naked)]
 unsafe extern "C" fn program() {
     core::arch::naked_asm!(
@@ -239,7 +242,7 @@ fn returns(value: u8) -> [u8; 6] {
     [0xB8, value, 0, 0, 0, 0xC3]
 }
 
-/// Maps a fresh page that begins with these bytes; the frame of the page table, where one had to be made.
+/// Maps a fresh page that begins with these bytes. Returns the frame of the page table if one had to be made, else 0.
 fn map(layer: &mut Layer, address: u32, permission: u32, bytes: &[u8]) -> Result<u32, Stuck> {
     let table = pt_resv(layer, CHILD, address, permission)?;
     let frame = frame_of(layer, address)?;
@@ -253,14 +256,14 @@ fn frame_of(layer: &Layer, address: u32) -> Result<u32, Stuck> {
     Ok(pt_read(layer, CHILD, address)? / PAGE_SIZE as u32)
 }
 
-/// Unmaps a page, whose frame the main thread gets: the process does not get it again.
+/// Unmaps a page and gives its frame to the main thread, so that the process does not get it again.
 fn unmap_and_keep(layer: &mut Layer, address: u32) -> Result<(), Stuck> {
     let frame = pt_rmv(layer, CHILD, address)?;
     assert_eq!(palloc(layer, MAIN)?, frame, "the lowest free frame is given out first");
     Ok(())
 }
 
-/// What the process needs to run.
+/// Maps the pages that the process needs to run.
 fn load_program(layer: &mut Layer) -> Result<(), Stuck> {
     // SAFETY: the kernel's code is readable beyond the end of the program.
     let bytes = unsafe { slice::from_raw_parts(program as *const u8, PROGRAM_BYTES) };
@@ -269,7 +272,7 @@ fn load_program(layer: &mut Layer) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// The process ends, and its number is given to another one. What it had is the main thread's then.
+/// Ends the process and gives its number to another one. Its pages go to the main thread.
 fn replace_process(layer: &mut Layer) -> Result<(), Stuck> {
     loop {
         let region = pt_next_pde(layer, CHILD, ADR_LOW)?;
@@ -289,7 +292,7 @@ fn replace_process(layer: &mut Layer) -> Result<(), Stuck> {
     begin(layer)
 }
 
-/// The process, which is ready, has its program and runs.
+/// Loads the program of the process, which is ready, and runs it.
 fn begin(layer: &mut Layer) -> Result<(), Stuck> {
     load_program(layer)?;
     let main = context(layer);
@@ -298,7 +301,7 @@ fn begin(layer: &mut Layer) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// What a thread goes on with, which is of no interest.
+/// The context with which a thread continues, which does not matter here.
 fn context(layer: &Layer) -> Context<Metal> {
     Context { esp: (layer.own.cur + 1) * PAGE_SIZE as u32 - 4, ra: START_USER }
 }
@@ -325,7 +328,7 @@ fn with_layer<R>(work: impl FnOnce(&mut Layer) -> R) -> R {
     work(LAYER.lock().as_mut().expect("`prepare` has made it"))
 }
 
-/// Makes the try that is due.
+/// Makes the current try.
 fn next_try(cpu: &mut Hardware) -> ! {
     let number = TRY.load(Ordering::Relaxed);
     let Some(next) = TRIES.get(number) else {
@@ -354,7 +357,7 @@ fn next_try(cpu: &mut Hardware) -> ! {
     ] {
         context.set(slot, value);
     }
-    // SAFETY: as above; the layer's boot has made the map, and the layer maps users' frames alone for ring 3.
+    // SAFETY: as above; the layer's boot has made the map, and the layer maps only users' frames for ring 3.
     unsafe { enter(cpu, thread, Way::Iret) }
 }
 

@@ -1,4 +1,4 @@
-//! A user's page map with four pages, for images that try ring 3.
+//! A user's page map with four pages, for images that test ring 3.
 
 use core::ptr;
 use kernel::context::{Slot, UserContext};
@@ -32,7 +32,7 @@ pub const APPENDED: u64 = CODE + SNIPPET as u64;
 /// Bytes of code that [`Setup::load`] copies: at least as many as any snippet has.
 const SNIPPET: usize = 512;
 
-/// The page map, and a thread in it.
+/// The page map, and a thread that uses it.
 pub struct Setup {
     /// The thread.
     pub thread: Thread,
@@ -43,7 +43,7 @@ pub struct Setup {
 // SAFETY: the pointers lead to kernel memory that is never given back, and only the holder uses them.
 unsafe impl Send for Setup {}
 
-/// The thread of an image that has one.
+/// The thread of an image that has only one.
 static ONLY: Lock<Option<Setup>> = Lock::new(None);
 
 /// Makes the page map of the only thread.
@@ -52,12 +52,12 @@ pub fn prepare(boot: &mut Boot) {
     *ONLY.lock() = Some(set_up(boot, 0));
 }
 
-/// The calling CPU runs the snippet `code` as the only thread, which [`prepare`] has made.
+/// Runs the snippet `code` on the calling CPU as the only thread, which [`prepare`] has made.
 #[allow(dead_code, reason = "some images have a thread a CPU")]
 pub fn run(cpu: &mut Cpu, code: unsafe extern "C" fn()) -> ! {
     let mut setup = ONLY.lock().take().expect("`prepare` has run");
     setup.load(code);
-    // SAFETY: the context is this CPU's only one, since it was taken; the map was made by `user_spaces`.
+    // SAFETY: no other CPU uses the context, since it was taken; `user_spaces` made the map.
     unsafe { enter(cpu, setup.thread, Way::Iret) }
 }
 
@@ -87,11 +87,11 @@ pub fn set_up(boot: &mut Boot, number: u64) -> Setup {
 }
 
 impl Setup {
-    /// Puts the code of a snippet where the program starts, and the registers where a program finds them.
+    /// Copies the code of a snippet to the start of the program, and sets the registers with which a program starts.
     pub fn load(&mut self, code: unsafe extern "C" fn()) {
         let code = code as *const u8;
-        // SAFETY: the kernel's code is readable beyond the end of any snippet; the frame is the code page's,
-        // and the thread does not run.
+        // SAFETY: the kernel's code is readable beyond the end of any snippet. The frame is the code page's, and the
+        // thread does not run.
         unsafe {
             direct::<u8>(self.frames).copy_from_nonoverlapping(code, SNIPPET);
             self.thread.context.write(UserContext::new());

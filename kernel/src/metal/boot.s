@@ -1,6 +1,6 @@
 // From the boot loader's 32-bit protected mode (PVH or multiboot2), or from an application CPU's real mode, to 64-bit
 // code in the image. Both run on the boot page map: the first 4 GiB mapped one to one at 0, at DIRECT_MAP
-// and (2 GiB of it) at IMAGE_BASE, everything allowed. `start.rs` replaces it.
+// and (2 GiB of it) at IMAGE_BASE, everything allowed. `boot.rs` replaces it.
 
 .section .note.pvh, "a", @note
 .balign 4
@@ -125,7 +125,7 @@ refuse:
 5:  cli
     hlt
     jmp 5b
-// Each begins with the mark of what the kernel says (abi/src/console.rs).
+// Each text begins with the mark of the kernel's own output (abi/src/console.rs).
 no_long_mode:
     .asciz "\020\002cairn: this machine is refused: its processor has no 64-bit mode\n"
 not_needed:

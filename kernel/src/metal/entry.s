@@ -1,10 +1,11 @@
-// Ways into the kernel and out of it. See entry.rs for who may come here when.
+// The ways into the kernel and out of it. entry.rs says when each is used.
 //
-// Interrupts are off throughout, but for the halt of an idle CPU and where they are let in. Every gate switches to a stack of the interrupt stack table, whose top
-// 16 bytes hold the address of the CPU's block: a stack of that table knows its CPU whatever GS holds.
+// Interrupts are off, except in the halt of an idle CPU and where the kernel lets waiting interrupts in. Every gate
+// switches to a stack of the interrupt stack table. The top 16 bytes of such a stack hold the address of the CPU's
+// block, so code on it finds its CPU whatever GS holds.
 
-// What a gate's stub leaves on the stack: vector, error code, then what the processor pushed: rip, cs,
-// rflags, rsp, ss. `8 * n` from a context's start is its slot n, as context.rs numbers them.
+// A gate's stub leaves on the stack: vector, error code, then the words that the processor pushed: rip, cs, rflags,
+// rsp, ss. `8 * n` from a context's start is its slot n, as context.rs numbers them.
 
 // The 256 gates. `gates` is an array of stubs of GATE_BYTES each.
 .section .text
@@ -44,7 +45,7 @@ gates:
     mov [\context + 8 * 24], r15
 .endm
 
-// Those that a callee keeps, rbx and rbp left out, from the context at rdi.
+// The registers that a callee keeps, without rbx and rbp, from the context at rdi.
 .macro restore_kept
     mov r12, [rdi + 8 * 21]
     mov r13, [rdi + 8 * 22]
@@ -105,8 +106,8 @@ from_call:
     add rsp, 8
     iretq
 
-// void wait(): lets interrupts in until one has come. One that comes before the halt ends it as well: the processor looks
-// for interrupts only after the instruction behind `sti`.
+// void wait(): lets interrupts in until one has come. An interrupt that comes before the halt ends it as well: the
+// processor takes interrupts only after the instruction that follows `sti`.
 .globl wait_for_interrupt
 wait_for_interrupt:
     sti
@@ -115,8 +116,8 @@ halted:
     cli
     ret
 
-// void take(): lets interrupts in that wait, one behind the other, and goes on. The processor looks for them only after the
-// instruction behind `sti`, and there each of them comes back to.
+// void take(): lets in the interrupts that wait, one after the other, and returns. The processor takes them only after
+// the instruction that follows `sti`, and each of them returns to that place.
 .globl take_interrupts
 take_interrupts:
     sti
@@ -134,8 +135,8 @@ taken:
     xor ebp, ebp                    // the back trace ends here
 .endm
 
-// `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags. What the program had
-// in rcx and r11 is gone: in the context they stay as they were when it last entered by a gate.
+// `syscall`: rcx holds rip, r11 holds rflags, rsp is still the program's. MSR SFMASK has cleared flags. The program's rcx
+// and r11 are lost: the context keeps their values from the last entry by a gate.
 .globl syscall_entry
 syscall_entry:
     swapgs
@@ -145,12 +146,12 @@ syscall_entry:
     save_registers rsp
     mov [rsp + 8 * 12], rcx
     mov [rsp + 8 * 14], r11
-    mov esi, eax                    // what is asked for
+    mov esi, eax                    // the number of the call
     mov rax, gs:[{scratch}]
     mov [rsp + 8 * 15], rax
     begin_rust rsp
     call [rip + {image} + {system_call}]
-    // It has come back, so the same program goes on, with what a callee keeps where it was.
+    // The hook has returned, so the same program continues. The registers that a callee keeps are unchanged.
     mov rdi, gs:[{context}]
 leave_as_kept:
     fxrstor64 [rdi + {fpu}]
@@ -167,9 +168,9 @@ leave_by_sysretq:
     restore_kept
     jmp leave_as_kept
 
-// `syscall` in compatibility mode, which no segment of ours allows: the exception that an invalid opcode is, as if its gate had
-// been used. The kernel stack is empty while a program runs, and `trap` leaves it empty. Long mode has no other entry that
-// descriptors do not describe: `sysenter` is refused by a null selector.
+// `syscall` in compatibility mode, which no segment of the kernel's allows: raises the invalid-opcode exception, as if
+// its gate had been used. The kernel stack is empty while a program runs, and `trap` leaves it empty. Long mode has no
+// other entry without a descriptor: a null selector refuses `sysenter`.
 .globl compatible_entry
 compatible_entry:
     swapgs
@@ -195,7 +196,7 @@ gate:
     call {from_gate}
     ud2
 
-// Nothing goes on after these: a report, or a stop that another CPU asked for.
+// The kernel does not continue after these: a report, or a stop that another CPU asked for.
 fatal:
     push r15
     push r14
