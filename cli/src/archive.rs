@@ -1,4 +1,4 @@
-//! Writing boot archives: `boot.txt`, the image's symbols, the programs.
+//! Writes boot archives: `boot.txt`, the image's symbols, and the programs.
 
 use crate::error::Error;
 use kernel::archive::{BOOT_LIST, WATCH};
@@ -8,8 +8,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-/// Writes the archive for the image at `image` to `path`: the boot list, the image's symbols, the programs, each with its
-/// name; and that somebody watches the machine, if so.
+/// Writes the archive for the image at `image` to `path`: the boot list, the image's symbols, and the programs with
+/// their names. If `watched`, the archive also says that somebody watches the machine.
 pub fn write(
     path: &Path,
     image: &Path,
@@ -36,7 +36,7 @@ pub fn write(
     builder.finish().map_err(Error::file("write", path))
 }
 
-/// The functions of a linked image in the form that [`kernel::symbols`] reads.
+/// The symbol table of a linked image, in the form that [`kernel::symbols`] reads.
 pub fn symbol_table(image: &Path) -> Result<String, Error> {
     let bytes = fs::read(image).map_err(Error::file("read", image))?;
     let elf =
@@ -51,8 +51,8 @@ pub fn symbol_table(image: &Path) -> Result<String, Error> {
         .filter(|&(address, _, name)| address >= kernel::layout::IMAGE_BASE && !name.is_empty())
         .collect();
     functions.sort_unstable();
-    // Labels in assembly have no size: they reach to the next symbol. The last is the linker's mark of the
-    // image's end, which is not wanted.
+    // Labels in assembly have no size: each extends to the next symbol. The last symbol is the linker's mark of the
+    // image's end, which is left out.
     let ends: Vec<u64> = functions.iter().skip(1).map(|next| next.0).collect();
     let mut table = String::new();
     for (&(address, size, name), end) in functions.iter().zip(ends) {
@@ -75,7 +75,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("new").join("boot.tar");
         let program: (&str, &[u8]) = ("hello", &[7; 1000]);
-        // Any ELF file serves; this one has no functions where an image has them.
+        // Any ELF file serves; this one has no functions at an image's addresses.
         let image = env::current_exe().expect("this test");
         write(&path, &image, "0 hello 40\n", &[program], false).expect("an archive");
         let bytes = fs::read(&path).expect("the archive");

@@ -1,4 +1,4 @@
-//! `cairn bench`: what the kernel's operations cost, in executed instructions.
+//! `cairn bench`: measures the cost of the kernel's operations, in executed instructions.
 
 mod chart;
 mod measure;
@@ -56,7 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Measures everything, twice.
+/// Measures everything twice.
 pub fn report(emulator: Emulator) -> Result<Report, Error> {
     if !emulator.is_there() {
         return Err(Error::NotInstalled(emulator));

@@ -1,4 +1,4 @@
-//! `cairn boots`: one small image for each behaviour of the hardware half, with what is expected of it.
+//! `cairn boots`: one small image for each behaviour of the hardware half, with its expected result.
 
 mod behaviours;
 
@@ -31,27 +31,27 @@ pub struct Arguments {
     show: bool,
 }
 
-/// How a behaviour did.
+/// The result of a behaviour.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Result {
-    /// As expected.
+    /// All was as expected.
     Passed,
-    /// Not so; with what was different.
+    /// Something differed; with the difference.
     Failed(String),
-    /// It cannot be tried here; with the reason.
+    /// It cannot be tried on this host; with the reason.
     Skipped(String),
 }
 
-/// A behaviour that has been tried, or not.
+/// The verdict on a behaviour.
 pub struct Verdict {
     /// Its name.
     pub name: &'static str,
-    /// How it did.
+    /// Its result.
     pub result: Result,
 }
 
 impl Result {
-    /// As counts of one.
+    /// The result as counts of one test.
     pub fn counts(&self) -> Counts {
         match self {
             Result::Skipped(_) => Counts::SKIPPED,
@@ -70,7 +70,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Tries the behaviours that `wanted` accepts; tells `each` of every verdict as soon as it is known.
+/// Tries the behaviours that `wanted` accepts; calls `each` with every verdict as soon as it is known.
 pub fn try_all(
     wanted: impl Fn(&str) -> bool,
     show: bool,
@@ -94,7 +94,7 @@ pub fn try_all(
     Ok(verdicts)
 }
 
-/// Boots a behaviour's image; `None` if all was as expected, otherwise what was different.
+/// Boots a behaviour's image; returns the difference from what was expected, or `None`.
 fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     if !behaviour.broken.is_empty() {
         return try_watching(behaviour, show);
@@ -108,7 +108,7 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
         let built = if behaviour.boot_list.is_empty() { Vec::new() } else { programs::build()? };
         let programs: Vec<_> = built.iter().map(|program| (program.name, program.elf.as_slice())).collect();
         archive::write(&archive, &image, behaviour.boot_list, &programs, false)?;
-        // Behind its end, an archive may have zeros.
+        // An archive may have zeros behind its end.
         let file = fs::OpenOptions::new().append(true).open(&archive).map_err(Error::file("open", &archive))?;
         let length = file.metadata().map_err(Error::file("read", &archive))?.len() + behaviour.padding;
         file.set_len(length).map_err(Error::file("write", &archive))?;
@@ -126,10 +126,10 @@ fn try_one(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<Stri
     Ok(difference(behaviour, &ended).map(|difference| format!("{difference}\n{}", ended.console)))
 }
 
-/// How often the kernel is looked at while it runs.
+/// Time between two checkpoints while the kernel runs.
 const CHECKPOINTS: Duration = Duration::from_millis(100);
 
-/// Boots an image with a bug, with all programs: whoever watches it must find the facts that the bug breaks.
+/// Boots an image that has a bug, with all programs. The checkpoints must find the facts that the bug breaks.
 fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option<String>, Error> {
     let job = Job::new(&[], behaviour.cpus)?;
     let Behaviour { emulator, image, kind, timeout, .. } = *behaviour;
@@ -141,11 +141,11 @@ fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
     Ok(missed.map(|number| format!("nobody has found that {number} is broken, but: {violations:?}\n{}", ran.console)))
 }
 
-/// Schedules of the hosted machine with which a boot is compared.
+/// Seeds of the hosted machine's schedules with which a boot is compared.
 const SEEDS: Range<u64> = 1..3;
 
-/// Boots the kernel with the programs of these names, or the usual ones: each must do what its manifest says, and all must
-/// print what they print on the hosted machine, whatever its schedule.
+/// Boots the kernel with the programs of these names, or the usual ones. Each must do what its manifest says, and all
+/// must print the same as on the hosted machine, whatever the schedule.
 fn try_programs(behaviour: &Behaviour, names: &[&str], show: bool) -> std::result::Result<Option<String>, Error> {
     let names: Vec<_> = names.iter().map(ToString::to_string).collect();
     let job = Job::new(&names, behaviour.cpus)?;
@@ -168,7 +168,7 @@ fn try_programs(behaviour: &Behaviour, names: &[&str], show: bool) -> std::resul
     Ok(None)
 }
 
-/// What of a run is not as expected.
+/// The first difference of a run from what was expected.
 fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
     if ended.outcome != expected.outcome {
         return Some(format!("{}, instead of: {}", ended.outcome, expected.outcome));
@@ -193,7 +193,7 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
         .map(|line| format!("the console shows a broken line `{line}`"))
 }
 
-/// Boots the images, and prints what each did.
+/// Boots the images, and prints the verdicts.
 pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     if arguments.list {
         BEHAVIOURS.iter().for_each(|behaviour| println!("{}", behaviour.name));

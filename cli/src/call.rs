@@ -1,4 +1,4 @@
-//! `cairn call`: the layer to play with, one call a line.
+//! `cairn call`: calls primitives of the layer interactively, one call per line.
 
 mod prompt;
 
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 #[command(verbatim_doc_comment)]
 pub struct Arguments {}
 
-/// Makes the calls that are typed, until there are no more.
+/// Makes the calls that are typed, until the input ends.
 pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     let mut session = Session::new();
     if io::stdin().is_terminal() && io::stdout().is_terminal() {
@@ -40,7 +40,7 @@ fn answer(session: &mut Session, input: &mut impl BufRead, output: &mut impl Wri
     let mut line = Vec::new();
     while read_line(input, &mut line).map_err(Error::stream("read the standard input"))? {
         if let Some(reply) = session.line(&line) {
-            // Whoever waits for the answer before the next line gets it now.
+            // A caller that waits for the answer before it sends the next line gets it now.
             let written = writeln!(output, "{reply}").and_then(|()| output.flush());
             written.map_err(Error::stream("write to the standard output"))?;
         }
@@ -48,7 +48,8 @@ fn answer(session: &mut Session, input: &mut impl BufRead, output: &mut impl Wri
     Ok(())
 }
 
-/// Reads a line without its end; false at the end of the input. Of a line that is too long there is just enough to say so.
+/// Reads a line without its line feed; false at the end of the input. Of a line that is too long only so much is kept
+/// that its length is noticed.
 fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     line.clear();
     let most = LONGEST_LINE as u64 + 2;

@@ -1,4 +1,4 @@
-//! Programs that this one starts and waits for: for none of them for ever.
+//! Child processes: this process never waits for one without a limit.
 
 use crate::error::Error;
 use std::io::{BufRead, BufReader, Read};
@@ -8,16 +8,17 @@ use std::thread;
 use std::time::Duration;
 use wait_timeout::ChildExt;
 
-/// How long a program may take, or be silent where its output is read: builds and downloads take minutes on a busy machine.
+/// How long a program may take, or print nothing where its output is read. Builds and downloads take minutes on a busy
+/// machine.
 pub const LIMIT: Duration = Duration::from_secs(3600);
 
-/// How long what a program printed may take to arrive once it has ended: another that it started may keep the pipe open.
+/// How long the output may take to arrive after a program has ended. A process that it started may keep the pipe open.
 const REST: Duration = Duration::from_secs(5);
 
-/// Waits until `child`, which is called `program`, has ended.
+/// Waits until `child` has ended; `program` is its name in messages.
 ///
 /// # Errors
-/// [`Error::Late`] when it has not after `limit`; then it is killed.
+/// [`Error::Late`] when it has not ended after `limit`; then it is killed.
 pub fn wait(child: &mut Child, program: &str, limit: Duration) -> Result<ExitStatus, Error> {
     match child.wait_timeout(limit).map_err(Error::start(program))? {
         Some(status) => Ok(status),
@@ -25,18 +26,18 @@ pub fn wait(child: &mut Child, program: &str, limit: Duration) -> Result<ExitSta
     }
 }
 
-/// Runs `command`, which is called `program`, without input.
+/// Runs `command` without input; `program` is its name in messages.
 ///
 /// # Errors
-/// When it does not start, or not end within `limit`.
+/// When it does not start, or does not end within `limit`.
 pub fn status(command: &mut Command, program: &str, limit: Duration) -> Result<ExitStatus, Error> {
     wait(&mut command.stdin(Stdio::null()).spawn().map_err(Error::start(program))?, program, limit)
 }
 
-/// Runs `command`, which is called `program`, without input; with what it prints.
+/// Runs `command` without input, and returns its output; `program` is its name in messages.
 ///
 /// # Errors
-/// When it does not start, or not end within `limit`.
+/// When it does not start, or does not end within `limit`.
 pub fn output(command: &mut Command, program: &str, limit: Duration) -> Result<Output, Error> {
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(Error::start(program))?;
@@ -46,10 +47,10 @@ pub fn output(command: &mut Command, program: &str, limit: Duration) -> Result<O
     Ok(Output { status, stdout: arrived(stdout), stderr: arrived(stderr) })
 }
 
-/// The next line of what `child` prints; nothing once it has closed its output.
+/// The next line that `child` prints; `None` once it has closed its output.
 ///
 /// # Errors
-/// [`Error::Late`] when none comes within `limit`; then it is killed.
+/// [`Error::Late`] when no line comes within `limit`; then it is killed.
 pub fn line(
     lines: &Receiver<String>,
     child: &mut Child,
@@ -63,7 +64,7 @@ pub fn line(
     }
 }
 
-/// The lines of `from`, as they come.
+/// The lines of `from`, one by one as they arrive.
 pub fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
@@ -75,16 +76,16 @@ fn whole(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (sender, bytes) = mpsc::channel();
     thread::spawn(move || {
         let mut all = Vec::new();
-        // What cannot be read has not been printed.
+        // Bytes that cannot be read count as not printed.
         let _ = from.read_to_end(&mut all);
         sender.send(all)
     });
     bytes
 }
 
-/// That `child` has not answered: it is killed.
+/// Kills `child`, which has not answered, and returns the error that says so.
 pub fn late(child: &mut Child, program: &str, limit: Duration) -> Error {
-    // It may have ended just now; either way nothing is left to be done about it.
+    // It may have ended just now; in either case nothing is left to do.
     let _ = child.kill();
     let _ = child.wait();
     Error::Late { program: program.to_owned(), limit }

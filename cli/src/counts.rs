@@ -1,15 +1,15 @@
-//! How many tests went how, for the last line of whatever runs some.
+//! The number of tests with each result, for the last line of a command that runs tests.
 use std::fmt;
 use std::iter::Sum;
 
-/// How many tests went how.
+/// The number of tests with each result.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Counts {
-    /// As they should.
+    /// Tests that passed.
     pub passed: usize,
-    /// Not so.
+    /// Tests that failed.
     pub failed: usize,
-    /// Not at all.
+    /// Tests that were not run.
     pub skipped: usize,
 }
 
@@ -31,7 +31,7 @@ impl Sum for Counts {
 }
 
 impl Counts {
-    /// One test that passed or failed.
+    /// One test that has passed or failed.
     pub fn one(passed: bool) -> Counts {
         Counts { passed: passed.into(), failed: (!passed).into(), skipped: 0 }
     }

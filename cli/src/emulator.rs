@@ -21,12 +21,12 @@ use std::time::{Duration, Instant};
 pub enum Emulator {
     /// QEMU: fast, and boots the image itself.
     Qemu,
-    /// Bochs: exact and slow, runs come out the same each time, and GRUB boots the image.
+    /// Bochs: exact and slow; every run gives the same result, and GRUB boots the image.
     Bochs,
 }
 
 impl Emulator {
-    /// Whether everything that it needs is installed.
+    /// Whether all programs that it needs are installed.
     pub fn is_there(self) -> bool {
         let programs: &[&str] = match self {
             Emulator::Qemu => &[tools::QEMU],
@@ -61,30 +61,30 @@ pub struct Run<'a> {
     pub archive: Option<&'a Path>,
     /// Number of CPUs.
     pub cpus: u32,
-    /// When to ask the machine what it is doing and to end it.
+    /// Time after which the machine is asked for its state, and ended.
     pub timeout: Option<Duration>,
     /// Boot options, as the kernel reads them.
     pub options: &'a str,
-    /// What the machine is made of; on QEMU only, but for what is said otherwise.
+    /// The parts of the machine; on QEMU only, except where stated otherwise.
     pub parts: Parts<'a>,
-    /// What to do to the machine: each once the console shows the text, behind what it showed before, and at once where the
-    /// text is empty; on QEMU only.
+    /// The acts on the machine: each once the console shows the text after all that it showed before, and at once where
+    /// the text is empty. On QEMU only.
     pub script: &'a [(&'a str, Act<'a>)],
     /// Whether to wait for a debugger on TCP port 1234 before the first instruction; on QEMU only.
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
-    /// Whether this process's terminal is the machine's console, in both directions: COM1; on QEMU only.
+    /// Whether this process's terminal is the machine's console (COM1), in both directions; on QEMU only.
     pub terminal: bool,
-    /// How to watch it, if the boot archive says that it is watched; on QEMU only.
+    /// How to watch the machine, if its boot archive says that it is watched; on QEMU only.
     pub watch: Option<Watch>,
-    /// Whether the time-stamp counter is to count executed instructions, one CPU after the other, whatever time passes. On
+    /// Whether the time-stamp counter counts executed instructions instead of time; the CPUs then run one at a time. On
     /// Bochs it always does.
     pub counted: bool,
 }
 
 impl<'a> Run<'a> {
-    /// The image on the usual machine with one CPU and nothing else.
+    /// The image on the usual machine with one CPU, without anything else.
     pub fn of(image: &'a Path) -> Run<'a> {
         Run {
             image,
@@ -103,37 +103,37 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a machine is made of.
+/// The parts of a machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
-    /// What kind of machine it is, as QEMU calls it.
+    /// The kind of machine, in QEMU's terms.
     pub machine: &'a str,
-    /// Its processors, as QEMU calls them.
+    /// The kind of its processors, in QEMU's terms.
     pub processor: &'a str,
-    /// How much memory it has.
+    /// The size of its memory, in QEMU's terms.
     pub memory: &'a str,
-    /// How its CPUs are arranged, if not in one socket.
+    /// The arrangement of its CPUs, if they are not all in one socket, in QEMU's terms.
     pub topology: Option<&'a str>,
-    /// More of QEMU's arguments.
+    /// Further arguments for QEMU.
     pub more: &'a [&'a str],
-    /// Bytes of text that GRUB hands over with the boot archive; on Bochs only.
+    /// Bytes of text that GRUB hands over together with the boot archive; on Bochs only.
     pub module_text: usize,
 }
 
 impl Parts<'_> {
-    /// What the kernel is made for.
+    /// The machine that the kernel is made for.
     pub const USUAL: Parts<'static> =
         Parts { machine: "pc", processor: "max", memory: "2G", topology: None, more: &[], module_text: 0 };
 }
 
-/// What is done to a machine.
+/// An act on a machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Act<'a> {
-    /// This is typed on its first serial line.
+    /// Type this text on its first serial line.
     Type(&'a str),
-    /// It is asked what it is doing, which ends it.
+    /// Ask the machine for its state, which ends it.
     Interrupt,
-    /// The emulator's monitor is given this command.
+    /// Give this command to the emulator's monitor.
     Monitor(&'a str),
 }
 
@@ -144,7 +144,7 @@ pub enum Outcome {
     Ended(Reason),
     /// The machine reset itself: a triple fault, or something wrote to a reset register.
     Reset,
-    /// The time was up. The console then says what each CPU was running, if that could be found out.
+    /// The time was up. The console then shows what each CPU was running, if that could be found out.
     TimedOut,
     /// The emulator ended by itself with this status; its own message has been shown.
     Emulator(ExitStatus),
@@ -163,15 +163,15 @@ impl fmt::Display for Outcome {
 
 /// A run that has ended.
 pub struct Ended {
-    /// How.
+    /// How it ended.
     pub outcome: Outcome,
-    /// What the console showed.
+    /// The text on the console.
     pub console: String,
-    /// How long it took.
+    /// How long the run took.
     pub time: Duration,
-    /// What came of watching it.
+    /// The result of watching it.
     pub watched: Option<Watched>,
-    /// How many bytes of the console had come when; on QEMU only.
+    /// How many bytes of the console had arrived at which time; on QEMU only.
     pub arrivals: Vec<(usize, Duration)>,
 }
 
@@ -183,13 +183,13 @@ impl Ended {
     }
 }
 
-/// How often to look whether an emulator has ended.
+/// Time between two checks whether an emulator has ended.
 const POLL: Duration = Duration::from_millis(5);
-/// How long a machine has to answer the question what it is doing.
+/// How long a machine may take to report its state.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// Waits for the emulator's end, and says whether the time was up. Then `ask` asks the machine what it is doing; what it
-/// gives is kept until the emulator has ended.
+/// Waits for the emulator's end; returns its status, and whether the time was up. If it was, `ask` asks the machine for
+/// its state; its result is kept until the emulator has ended.
 fn wait<T>(
     child: &mut Child,
     begin: Instant,
@@ -218,19 +218,19 @@ fn wait<T>(
     Ok((child.wait()?, true))
 }
 
-/// The console of a machine that runs: its text so far, which is shown on the terminal where that is wanted.
+/// The console of a running machine: its text so far, also shown on the terminal if `live`.
 pub struct Shown {
     transcript: Transcript,
     live: bool,
 }
 
 impl Shown {
-    /// Nothing yet.
+    /// An empty console.
     pub fn new(controls: Controls, live: bool) -> Shown {
         Shown { transcript: Transcript::new(controls), live }
     }
 
-    /// Takes what has come.
+    /// Adds bytes that have arrived.
     pub fn push(&mut self, bytes: &[u8]) {
         let before = self.text().len();
         self.transcript.push(bytes);
@@ -242,12 +242,12 @@ impl Shown {
         self.transcript.text()
     }
 
-    /// Why the image has ended the machine, if it has said so.
+    /// Why the image has ended the machine, if it has reported that.
     pub fn reason(&self) -> Option<Reason> {
         self.transcript.end().and_then(Reason::from_code)
     }
 
-    /// Nothing comes any more: the text.
+    /// Ends the console, and returns its text.
     pub fn finish(mut self) -> String {
         let before = self.text().len();
         self.transcript.finish();
@@ -259,7 +259,7 @@ impl Shown {
         let new = &self.text()[before..];
         if self.live && !new.is_empty() {
             let mut out = io::stdout().lock();
-            // Whoever closed our output does not want to see the console.
+            // A reader that closed our output does not want to see the console.
             let _ = out.write_all(new.as_bytes()).and_then(|()| out.flush());
         }
     }

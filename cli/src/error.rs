@@ -1,4 +1,4 @@
-//! What can go wrong while a verb does its work, and who is to blame.
+//! The errors of the verbs, and who is to blame for each.
 
 use crate::emulator::Emulator;
 use crate::new_program::NameError;
@@ -14,17 +14,17 @@ pub enum Error {
     File {
         /// What was tried: "read", "write".
         doing: &'static str,
-        /// On what.
+        /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// An end of this process cannot be read or written (the environment).
+    /// The standard input or output of this process cannot be read or written (the environment).
     #[error("cannot {doing}: {source}")]
     Stream {
         /// What was tried.
         doing: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A program that is needed does not start (the environment).
@@ -32,29 +32,29 @@ pub enum Error {
     Start {
         /// The program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// A program that was started did not answer or end in time (the program, or a machine that is too busy).
+    /// A child process did not answer or end in time (the program's fault, or the machine is too busy).
     #[error("{program} did not answer within {:.1} s, and was killed", limit.as_secs_f64())]
     Late {
-        /// The program, with what it was to do.
+        /// The program, with its task.
         program: String,
-        /// How long was waited for it.
+        /// The limit that it exceeded.
         limit: Duration,
     },
-    /// A program that was started failed (its output has been shown).
+    /// A child process failed (its output has been shown).
     #[error("{program} failed")]
     Failed {
-        /// The program, with what it was to do.
+        /// The program, with its task.
         program: String,
     },
-    /// An image that the linker wrote is not an ELF file that can be read (us).
+    /// An image that the linker wrote is not a readable ELF file (our fault).
     #[error("cannot read the symbols of {}: {source}", path.display())]
     Symbols {
         /// The image.
         path: PathBuf,
-        /// What the reader said.
+        /// The reader's error.
         source: object::Error,
     },
     /// The number of processes was given for a storm in which none need end (the user).
@@ -66,52 +66,52 @@ pub enum Error {
     /// The programs cannot be run together (their manifests are to blame).
     #[error("these programs cannot run together: {0}")]
     Plan(#[from] programs::plan::Error),
-    /// The hosted machine refuses what it is to run, in its own words (us: a plan can be run).
+    /// The hosted machine refuses a plan, with its own message (our fault: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),
-    /// A random program cannot be encoded (us).
+    /// A random program cannot be encoded (our fault).
     #[error("cannot encode a random program: {0}")]
     Encode(String),
-    /// There is one solver only, and a second was asked for (the environment).
+    /// A second solver was asked for, and there is only one (the environment).
     #[error("there is no second solver; `cargo cairn setup` installs z3")]
     NoOtherSolver,
-    /// The proofs were not begun.
+    /// The proofs could not begin.
     #[error(transparent)]
     Prove(#[from] prover::SuiteError),
-    /// A machine of the bench did not do what it was booted for (us).
+    /// A machine of the bench did not do its task (our fault).
     #[error("the bench {boot}: {problem}")]
     Bench {
-        /// Which one.
+        /// The name of the boot.
         boot: &'static str,
         /// What went wrong.
         problem: String,
     },
-    /// The report cannot be written as JSON (us).
+    /// The report cannot be written as JSON (our fault).
     #[error("cannot write the report as JSON: {0}")]
     Json(serde_json::Error),
-    /// An option was given that has no meaning for the machine (the caller).
+    /// An option was given that has no meaning for the chosen machine (the caller).
     #[error("{option} needs --machine {machine}")]
     Needs {
         /// The option.
         option: &'static str,
-        /// For which it has one.
+        /// The machine for which it has a meaning.
         machine: &'static str,
     },
-    /// An emulator was asked for that is not there, or not whole (the environment).
+    /// The chosen emulator is not installed, or not completely (the environment).
     #[error("{0} is not installed; `cargo cairn setup` installs it")]
     NotInstalled(Emulator),
-    /// A program cannot be called so (the caller).
+    /// A new program cannot have this name (the caller).
     #[error("there can be no new program `{name}`: {problem}")]
     Name {
-        /// What it was to be called.
+        /// The name.
         name: String,
-        /// Why it cannot.
+        /// Why the name is refused.
         problem: NameError,
     },
-    /// There is nothing by this name (the caller).
+    /// There is nothing of this name (the caller).
     #[error("there is no {kind} `{name}`; there are: {known}")]
     Unknown {
-        /// What was looked for.
+        /// The kind of thing that was looked for.
         kind: &'static str,
         /// Its name.
         name: String,

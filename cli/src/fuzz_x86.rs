@@ -1,4 +1,4 @@
-//! `cairn fuzz-x86`: random programs on the booted kernel and on the hosted machine, which must end alike.
+//! `cairn fuzz-x86`: runs random programs on the booted kernel and on the hosted machine; each must end alike on both.
 
 use crate::counts::Counts;
 use crate::emulator::{Emulator, Outcome, Parts, Run};
@@ -13,11 +13,11 @@ use sim::run::End;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Programs of a boot: as many as one boot has room for.
+/// Number of programs of a boot: as many as one boot has room for.
 pub const PROGRAMS: usize = MOST;
-/// How long a boot may take, on a host that has other things to do.
+/// Time limit of a boot on a busy host.
 const LIMIT: Duration = Duration::from_secs(60);
-/// The machine: with SMAP, QEMU 7.2 faults where `retf` and `iretq` of a program read its stack.
+/// The machine has no SMAP: with it, QEMU 7.2 faults where `retf` and `iretq` of a program read its stack.
 const PARTS: Parts = Parts { processor: "max,-smap", ..Parts::USUAL };
 /// Programs that are shown of those of a boot that differ; the others are counted.
 const SHOWN: usize = 20;
@@ -41,7 +41,7 @@ struct Booted {
     machines: String,
 }
 
-/// Lines of a console that are shown if its machine did not come to its end.
+/// Number of lines of a console that are shown if its machine did not come to its end.
 const LAST_LINES: usize = 14;
 
 /// Runs one batch on both machines.
@@ -76,7 +76,8 @@ fn run_batch(batch: &Batch) -> Result<Booted, Error> {
     Ok(Booted { comparison: compare(batch, &hosted.console, &booted.console), machines })
 }
 
-/// Shows the programs that differ, and of those that did not end first those that a machine names in its last words.
+/// Shows the programs that differ, and those that did not end. Of the latter, those that a machine names in its last
+/// lines come first.
 fn show(batch: &Batch, booted: &Booted, say: &mut impl FnMut(&str)) {
     let Booted { comparison, machines } = booted;
     let is_named = |index: usize| machines.contains(&format!("({})", name(index)));
@@ -86,8 +87,8 @@ fn show(batch: &Batch, booted: &Booted, say: &mut impl FnMut(&str)) {
     }
 }
 
-/// Compares the programs that try every interrupt vector, and `count` programs that `seed` fixes; tells `say` how the machines
-/// ended and what differs.
+/// Compares the programs that try every interrupt vector, and `count` programs that `seed` fixes. `say` gets lines
+/// about how the machines ended, and about differences.
 pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts, Error> {
     let encode = |error: fuzz_x86::EncodeError| Error::Encode(error.to_string());
     let mut total = Comparison::default();
@@ -102,7 +103,7 @@ pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts
         let seed = seed.wrapping_add(number);
         let batch = Batch::random(PROGRAMS.min(count - first), &mut Random::new(seed)).map_err(encode)?;
         let found = try_all(&format!("seed {seed}"), &batch)?;
-        // Each step by itself is the smallest program there is.
+        // Each step by itself is the smallest possible program.
         let long = found.different.iter().map(|(index, _)| &batch.programs[*index]);
         for steps in Batch::of_single_steps(long.filter(|program| program.steps.len() > 1)).map_err(encode)? {
             try_all(&format!("seed {seed}, steps of programs that differ"), &steps)?;

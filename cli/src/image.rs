@@ -1,9 +1,9 @@
-//! Building images of the kernel.
+//! Builds images of the kernel.
 //!
-//! An image is an ordinary binary for the host's target, with code-generation flags of its own. They travel
-//! in `CARGO_ENCODED_RUSTFLAGS` together with an explicit `--target`, so that build scripts and procedural
-//! macros, which run on the host, do not see them; and the output has a target directory of its own, so
-//! that plain builds and image builds do not undo each other.
+//! An image is an ordinary binary for the host's target, with code-generation flags of its own. The flags are passed in
+//! `CARGO_ENCODED_RUSTFLAGS` together with an explicit `--target`, so build scripts and procedural macros, which run on
+//! the host, do not get them. The output has a target directory of its own, so plain builds and image builds do not
+//! undo each other.
 
 use crate::child;
 use crate::error::Error;
@@ -17,12 +17,12 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
 use std::time::{Duration, Instant};
 
-/// The target: the host's own, so that nothing but Rust need be installed.
+/// The target: the host's own, so only Rust itself must be installed.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Code-generation flags of an image.
 const FLAGS: &[&str] = &[
-    // Nothing unwinds in ring 0.
+    // No code unwinds in ring 0.
     "-Cpanic=abort",
     "-Cforce-unwind-tables=no",
     // Linked at a fixed address in the top 2 GiB.
@@ -30,21 +30,21 @@ const FLAGS: &[&str] = &[
     "-Ccode-model=kernel",
     // An interrupt may write below the stack pointer.
     "-Cno-redzone=yes",
-    // Reports follow them.
+    // The back traces of reports follow frame pointers.
     "-Cforce-frame-pointers=yes",
-    // What every 64-bit PC has, whatever the host's default is.
+    // The features of every 64-bit PC, whatever the host's default is.
     "-Ctarget-cpu=x86-64",
 ];
 
-/// What a checked image has in addition: arithmetic that overflows and locks out of order are panics.
+/// Additional flags of a checked image: arithmetic that overflows and locks out of order are panics.
 const CHECKS: &[&str] = &["-Cdebug-assertions=yes", "-Coverflow-checks=yes"];
 
-/// Which checks an image contains beside those that no image can do without.
+/// The checks in an image, beside those that every image has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// None.
+    /// No further checks.
     Fast,
-    /// All there are.
+    /// All checks.
     Checked,
 }
 
@@ -55,7 +55,7 @@ impl Kind {
         [FLAGS, more].concat().join("\x1f")
     }
 
-    /// Where images of this kind are built: those of two kinds would undo each other.
+    /// The target directory of images of this kind. Two kinds in one directory would undo each other.
     fn directory(self) -> PathBuf {
         workspace::target().join(match self {
             Kind::Fast => "kernel",
@@ -67,16 +67,16 @@ impl Kind {
 /// How long a build may take before its progress is shown.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Which images to build.
+/// The images to build.
 #[derive(Clone, Copy)]
 pub enum Images<'a> {
-    /// The one with this name.
+    /// The image with this name.
     One(&'a str),
-    /// All of them.
+    /// All images.
     All,
 }
 
-/// Builds images, silently unless it takes long or fails.
+/// Builds images. Prints nothing unless the build takes long or fails.
 pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let mut command = Command::new(&cargo);
@@ -95,7 +95,7 @@ pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
     patiently(command, &cargo, "building the kernel")
 }
 
-/// Where [`build`] leaves the image with this name.
+/// Path at which [`build`] leaves the image with this name.
 pub fn path(name: &str, kind: Kind) -> PathBuf {
     kind.directory().join(TARGET).join("release").join(name)
 }
@@ -108,12 +108,12 @@ pub fn size(name: &str, kind: Kind) -> Result<u64, Error> {
     Ok(elf.segments().map(|segment| segment.size()).sum())
 }
 
-/// Runs a command and keeps what it writes to its standard error until it has taken long or failed.
+/// Runs a command. Its standard error is shown only once it has taken long or failed.
 fn patiently(mut command: Command, program: &str, doing: &str) -> Result<(), Error> {
     let begin = Instant::now();
     let (stderr, writer) = io::pipe().map_err(Error::start(program))?;
     let mut child = command.stderr(writer).spawn().map_err(Error::start(program))?;
-    // It holds the pipe's other end.
+    // The command holds the other end of the pipe.
     drop(command);
     let lines = child::lines(stderr);
     let mut last = begin;

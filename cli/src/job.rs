@@ -1,4 +1,4 @@
-//! A job: programs to run, on whichever machine, and what is expected of them.
+//! A job: programs to run, on any machine, and what is expected of them.
 
 use crate::emulator::{self, Act, Emulator, Outcome, Shown};
 use crate::error::Error;
@@ -21,37 +21,37 @@ const IMAGE: &str = "cairn";
 
 /// Programs to run.
 pub struct Job {
-    /// All programs there are: the boot archive, in its order.
+    /// All programs of the tree: the boot archive, in its order.
     archive: Vec<Program>,
-    /// What of them is run, and what is expected.
+    /// The programs that run, and what is expected of them.
     plan: Plan,
     /// Number of CPUs.
     cpus: u32,
-    /// Who types on the console.
+    /// The source of the console's input.
     typing: Typing,
 }
 
-/// Who types on the console.
+/// The source of the console's input.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Typing {
-    /// Nobody.
+    /// There is no input.
     Nobody,
-    /// Whoever sits at this terminal, which shows the console.
+    /// The user at this terminal, which shows the console.
     Terminal,
-    /// These lines, one whenever the shell's prompt appears.
+    /// These lines, one each time the shell's prompt appears.
     Lines(Vec<String>),
 }
 
 /// How to boot a job.
 #[derive(Clone, Copy)]
 pub struct Boot<'a> {
-    /// On what.
+    /// The emulator.
     pub emulator: Emulator,
     /// Name of the image.
     pub image: &'a str,
-    /// Which checks it contains.
+    /// The checks in the image.
     pub kind: Kind,
-    /// When to give up.
+    /// Time after which the run is given up.
     pub timeout: Option<Duration>,
     /// Boot options, as the kernel reads them.
     pub options: &'a str,
@@ -59,12 +59,12 @@ pub struct Boot<'a> {
     pub gdb: bool,
     /// Whether to show the console while the machine runs.
     pub show: bool,
-    /// Whether to evaluate the invariant while it runs, and when; on QEMU only.
+    /// Whether and when to evaluate the invariant while it runs; on QEMU only.
     pub watch: Option<Watch>,
 }
 
 impl Boot<'_> {
-    /// The kernel on QEMU, without checks, time-out, debugger and console.
+    /// The kernel on QEMU, without checks, time-out, debugger and console output.
     pub const QUIET: Boot<'static> = Boot {
         emulator: Emulator::Qemu,
         image: IMAGE,
@@ -77,26 +77,26 @@ impl Boot<'_> {
     };
 }
 
-/// How a job did.
+/// The result of a job.
 pub struct Ran {
-    /// Why the machine ended before its programs did, if so.
+    /// Why the machine ended before its programs did, if it did.
     pub failure: Option<Failure>,
-    /// What the console showed.
+    /// The text on the console.
     pub console: String,
-    /// How long it took.
+    /// How long the run took.
     pub time: Duration,
-    /// What came of watching it.
+    /// The result of watching it.
     pub watched: Option<Watched>,
-    /// How many events were logged, and replayed with the end that the machine came to: hosted only.
+    /// Number of events that were logged, and replayed to the same final state; on the hosted machine only.
     pub replayed: Option<usize>,
 }
 
 /// Why a machine ended before its programs did.
 #[derive(Debug)]
 pub enum Failure {
-    /// An emulated PC.
+    /// An emulated PC ended in this way.
     Emulated(Outcome),
-    /// The hosted machine; with what was wrong, line by line.
+    /// The hosted machine ended in this way; with details, line by line.
     Hosted(End, Vec<String>),
 }
 
@@ -121,7 +121,7 @@ impl fmt::Display for Failure {
 }
 
 impl Job {
-    /// Builds all programs, and plans a run of those with these names, or of the usual ones where there are no names.
+    /// Builds all programs, and plans a run of those with these names, or of the usual ones if there are no names.
     pub fn new(names: &[String], cpus: u32) -> Result<Job, Error> {
         if let Some(name) = names.iter().find(|name| user::image::number(name).is_none()) {
             let known = user::image::NAMES.join(", ");
@@ -137,17 +137,17 @@ impl Job {
         Ok(Job { archive, plan, cpus, typing: Typing::Nobody })
     }
 
-    /// A machine that obeys whoever types on its console. Nothing of it is judged.
+    /// A machine with a shell on its console. Nothing that it does is judged.
     pub fn shell(cpus: u32, typing: Typing) -> Result<Job, Error> {
         Ok(Job { typing, ..Job::of_list(programs::SHELL_BOOT_LIST.to_owned(), cpus)? })
     }
 
-    /// What becomes of control characters on the console: whoever sits at it sees them obeyed.
+    /// The treatment of control characters on the console: at a terminal they take effect.
     fn controls(&self) -> Controls {
         if self.typing == Typing::Terminal { Controls::Kept } else { Controls::Escaped }
     }
 
-    /// All that is typed, for a machine that has to know it from the beginning.
+    /// The whole input, for a machine that needs it from the beginning.
     fn typed(&self) -> Result<Vec<u8>, Error> {
         Ok(match &self.typing {
             Typing::Nobody => Vec::new(),
@@ -160,12 +160,12 @@ impl Job {
         })
     }
 
-    /// Builds all programs, and plans a run of what a boot list says, of which nothing is expected.
+    /// Builds all programs, and plans a run of this boot list, of which nothing is expected.
     pub fn of_list(boot_list: String, cpus: u32) -> Result<Job, Error> {
         Ok(Job { archive: programs::build()?, plan: Plan::unjudged(boot_list), cpus, typing: Typing::Nobody })
     }
 
-    /// Boots it on an emulated PC.
+    /// Boots the job on an emulated PC.
     pub fn booted(&self, boot: &Boot) -> Result<Ran, Error> {
         let Boot { emulator, image: name, kind, timeout, options, gdb, show, watch } = *boot;
         image::build(Images::One(name), kind)?;
@@ -198,7 +198,7 @@ impl Job {
         Ok(Ran { failure, console, time, watched, replayed: None })
     }
 
-    /// Runs it on the hosted machine, with the schedule that `seed` fixes.
+    /// Runs the job on the hosted machine, with the schedule that `seed` fixes.
     pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool, checking: Checking) -> Result<Ran, Error> {
         let begin = Instant::now();
         let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
@@ -227,13 +227,13 @@ impl Job {
         Ok(Ran { failure, console, time: begin.elapsed(), watched: None, replayed })
     }
 
-    /// What of a run was not as expected, in words; nothing if all was.
+    /// The differences of a run from what was expected, as messages; empty if there are none.
     pub fn problems(&self, ran: &Ran) -> Vec<String> {
         let mut check = Check::new(&self.plan);
         let lines = ran.console.lines().take_while(|line| !is_last_report(line));
         let mut problems: Vec<_> = lines.filter_map(|line| check.line(line).err()).map(|p| p.to_string()).collect();
         match &ran.failure {
-            // That a machine which has ended too early owes the rest need not be said.
+            // If the machine has ended too early, the missing lines are not reported.
             Some(failure) => problems.insert(0, ran.explain(failure)),
             None => problems.extend(check.missing().iter().map(ToString::to_string)),
         }
@@ -242,7 +242,7 @@ impl Job {
     }
 }
 
-/// Whether a line begins the kernel's last report: a panic, an exception, or what the CPUs were doing.
+/// Whether a line begins the kernel's last report: a panic, an exception, or the positions of the CPUs.
 fn is_last_report(line: &str) -> bool {
     line.strip_prefix("cairn: ").is_some_and(|rest| {
         rest.starts_with("kernel panic ") || rest.starts_with("stopped from outside") || rest.contains(" (vector ")
@@ -250,7 +250,7 @@ fn is_last_report(line: &str) -> bool {
 }
 
 impl Ran {
-    /// The lines of the programs and of their ends, in an order that does not depend on how CPUs took turns: all
+    /// The lines of the programs and of their ends, in an order that does not depend on the schedule of the CPUs. All
     /// machines must agree on them.
     pub fn lines(&self) -> Vec<&str> {
         let ours = |line: &&str| !line.starts_with("cairn: ") || abi::report::Ended::parse(line).is_some();
@@ -259,28 +259,28 @@ impl Ran {
         lines
     }
 
-    /// A failure, with what the kernel had to say to it.
+    /// A failure, with the kernel's own report of it.
     pub fn explain(&self, failure: &Failure) -> String {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
-            // Where each CPU was.
+            // One line for each CPU follows.
             Failure::Emulated(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
             _ => 1,
         };
         report.take(count).fold(failure.to_string(), |text, line| text + "\n  " + line)
     }
 
-    /// How many programs have ended.
+    /// Number of programs that have ended.
     pub fn ended(&self) -> usize {
         self.console.lines().filter(|line| abi::report::Ended::parse(line).is_some()).count()
     }
 }
 
-/// Where two runs of one job differ: a line that only one of them has. Nothing if they agree.
+/// The first difference of two runs of one job: a line that only one of them has. `None` if they agree.
 pub fn difference(one: &Ran, other: &Ran) -> Option<String> {
     let (one, other) = (one.lines(), other.lines());
     let at = (0..one.len().max(other.len())).find(|&at| one.get(at) != other.get(at))?;
-    // Both are sorted, so the lesser of the two is what the other run lacks.
+    // Both are sorted, so the other run lacks the lesser line.
     match (one.get(at), other.get(at)) {
         (Some(line), Some(theirs)) if line < theirs => Some(format!("only the first run shows `{line}`")),
         (Some(line), None) => Some(format!("only the first run shows `{line}`")),

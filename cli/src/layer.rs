@@ -1,4 +1,4 @@
-//! `cairn layer`: the layer as a person wants to see it, on the terminal, as a page, or as data.
+//! `cairn layer`: shows the layer on the terminal, as a page, or as data.
 
 mod page;
 mod print;

@@ -1,4 +1,4 @@
-//! `cairn`: the command line. One file a verb; this one only knows their names.
+//! `cairn`: the command line. Each verb has a file of its own; this file only knows their names.
 
 mod archive;
 mod bench;

@@ -1,4 +1,4 @@
-//! `cairn new-program`: makes a program that runs.
+//! `cairn new-program`: creates a program that runs.
 
 use crate::error::Error;
 use crate::workspace;
@@ -16,27 +16,28 @@ pub struct Arguments {
     name: String,
 }
 
-/// Why there can be no program of this name (the caller).
+/// Why a program cannot have this name (the caller's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
     /// It cannot be the name of a crate and of a file.
     #[error("a name begins with a lower-case letter and has {LONGEST} letters, digits and hyphens at most")]
     Form,
-    /// Cargo, Rust or the library means something else by it.
+    /// Cargo, Rust or the library uses the name for something else.
     #[error("this means something else to Rust or cargo")]
     Reserved,
-    /// The bench has an archive of its own.
+    /// Names of the bench's programs, which have an archive of their own.
     #[error("programs called bench or bench-… are those of `cargo cairn bench`")]
     Bench,
-    /// There is such a program.
+    /// There is a program of this name already.
     #[error("it is there already")]
     Taken,
 }
 
-/// Most letters of a name: they stand in every line about the program's end.
+/// Most characters of a name: it is part of every line about the program's end.
 const LONGEST: usize = 32;
 
-/// Names that binaries of the package cannot have: directories of cargo's, crates that programs are linked with, and keywords.
+/// Names that binaries of the package cannot have: cargo's directories, crates that programs are linked with, and
+/// keywords.
 const RESERVED: &[&str] = &[
     "abi",
     "abstract",
@@ -101,7 +102,7 @@ const RESERVED: &[&str] = &[
     "yield",
 ];
 
-/// Makes the program's files, and says what comes next.
+/// Creates the program's files, and prints the next steps.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let name = &arguments.name;
     make(&workspace::root(), name)?;
@@ -110,7 +111,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Makes a program in the tree at `root`.
+/// Creates a program in the tree at `root`.
 fn make(root: &Path, name: &str) -> Result<(), Error> {
     let user = root.join("user");
     let (folder, cargo) = (user.join("programs").join(name), user.join("Cargo.toml"));
@@ -126,7 +127,7 @@ fn make(root: &Path, name: &str) -> Result<(), Error> {
         let path = folder.join(file);
         fs::write(&path, text.replace("NAME", name)).map_err(Error::file("write", &path))?;
     }
-    // The last, so that cargo never looks for what is not there.
+    // The manifest is changed last, so that cargo never looks for a missing file.
     let append =
         |path: &Path| OpenOptions::new().append(true).open(path)?.write_all(BINARY.replace("NAME", name).as_bytes());
     append(&cargo).map_err(Error::file("write", &cargo))
@@ -148,7 +149,7 @@ fn check(name: &str) -> Result<(), NameError> {
     Ok(())
 }
 
-/// The program.
+/// The program's main.rs.
 const MAIN: &str = r#"//! Says hello.
 #![no_std]
 #![no_main]
@@ -162,7 +163,7 @@ fn main() {
 }
 "#;
 
-/// What is expected of it.
+/// The program's manifest.
 const MANIFEST: &str = r#"about = "says hello"
 # It is started where it is named. Without this line, `cargo cairn run` starts it with all others.
 alone = true
@@ -175,7 +176,7 @@ end = { exited = 0 }
 lines = ["NAME: hello"]
 "#;
 
-/// What cargo has to know of it.
+/// The program's section in Cargo.toml.
 const BINARY: &str = r#"
 [[bin]]
 name = "NAME"

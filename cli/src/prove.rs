@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Seconds that the solver gets for one question, unless told otherwise: most take it milliseconds.
+/// Default time limit of the solver for one query, in seconds. Most queries take milliseconds.
 const TIMEOUT: u32 = 60;
 
 /// Prove primitives, entries of the kernel and theorems of the layer
@@ -83,7 +83,7 @@ impl Default for Arguments {
     }
 }
 
-/// Proves what is wanted, or tries its mutants, and prints the report.
+/// Proves what was asked for, or tries its mutants, and prints the report.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if arguments.mutants {
         let report = try_mutants(arguments)?;
@@ -103,27 +103,28 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Writes the report where it is wanted.
+/// Writes the report as JSON, if that was asked for.
 fn write_json(arguments: &Arguments, report: &impl Serialize) -> Result<(), Error> {
     let Some(path) = &arguments.json else { return Ok(()) };
     let text = serde_json::to_string_pretty(report).map_err(Error::Json)?;
     std::fs::write(path, text + "\n").map_err(Error::file("write", path))
 }
 
-/// Of so many mutants the test tries one.
+/// The test tries one of so many mutants.
 const SAMPLE: u16 = 20;
 
-/// Tries some of the mutants and prints what is wrong; how many were noticed.
+/// Tries some of the mutants and prints the surviving ones; returns how many were killed or are explained.
 pub fn try_some_mutants() -> Result<Counts, Error> {
     let report = try_mutants(&Arguments { mutants: true, every: SAMPLE, ..Arguments::default() })?;
     print::unnoticed(&report);
     Ok(report.trials.iter().map(|trial| Counts::one(trial.fate.is_settled())).sum())
 }
 
-/// The page that says what is proved.
+/// The page of the proved properties.
 const DOCUMENT: &str = "docs/proved.md";
 
-/// Proves everything, asking all of it, and prints what is not proved; how many rows are, and whether the page that says so is up to date.
+/// Proves everything without the cache, and prints what is not proved. Counts the rows that are proved, and whether the
+/// page of the proved properties is up to date.
 pub fn prove_all() -> Result<Counts, Error> {
     let report = prove(&Arguments { no_cache: true, ..Arguments::default() })?;
     print::failures(&report);
@@ -151,7 +152,7 @@ fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// How many proofs run at the same time.
+/// Number of proofs that run at the same time by default.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -188,7 +189,7 @@ fn try_mutants(arguments: &Arguments) -> Result<MutantReport, Error> {
     Ok(report?)
 }
 
-/// Proves what is wanted, with a bar that shows how far it is.
+/// Proves what was asked for, with a progress bar.
 pub fn prove(arguments: &Arguments) -> Result<Report, Error> {
     let bar = bar();
     let report = prover::run(&options(arguments)?, &mut |progress| match progress {
@@ -215,12 +216,12 @@ fn choice(name: &str) -> Result<Choice, Infallible> {
     Ok(if name == "embedded" { Choice::Embedded } else { Choice::Program(name.into()) })
 }
 
-/// The z3 that `setup` installed, if it did.
+/// The z3 that `setup` has installed, if it has.
 fn pinned() -> Option<PathBuf> {
     Some(setup::z3(&workspace::tools().join("z3"))).filter(|program| program.is_file())
 }
 
-/// The pinned solver if it is there, otherwise the one on the search path, otherwise the embedded one.
+/// The pinned solver if it is installed, otherwise the one on the search path, otherwise the embedded one.
 fn solver() -> Choice {
     pinned().or_else(|| tools::find("z3")).map_or_else(
         || {
@@ -231,7 +232,7 @@ fn solver() -> Choice {
     )
 }
 
-/// All solvers that there are besides `main`.
+/// All available solvers except `main`.
 fn others(main: &Choice) -> Result<Others, Error> {
     let file = |choice: &Choice| match choice {
         Choice::Program(program) => {

@@ -1,4 +1,4 @@
-//! `cairn run`: builds the programs, and the kernel, and runs them, with the console on the terminal.
+//! `cairn run`: builds the programs and the kernel, and runs them with the console on the terminal.
 
 use crate::emulator::Emulator;
 use crate::error::Error;
@@ -56,10 +56,10 @@ enum Machine {
     Sim,
 }
 
-/// How often a CPU of the hosted machine enters the kernel before its state is looked at.
+/// Number of entries of a CPU of the hosted machine between two evaluations of the invariant.
 const ENTRIES: u64 = 500;
 
-/// Reads a time in seconds.
+/// Parses a time in seconds.
 pub fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
@@ -67,9 +67,9 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Lock {
-    /// Who waits in line has a number
+    /// Waiting CPUs get the lock in the order in which they came
     Ticket,
-    /// Who waits in line looks at a word of its own (Mellor-Crummey and Scott)
+    /// Waiting CPUs queue, and each reads a word of its own (Mellor-Crummey and Scott)
     Mcs,
 }
 
@@ -155,7 +155,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(ExitCode::FAILURE)
 }
 
-/// The machine to run on where none was named.
+/// The default machine.
 fn choose() -> Machine {
     if Emulator::Qemu.is_there() {
         return Machine::Qemu;

@@ -18,21 +18,21 @@ use std::process::{Command, ExitCode};
 #[derive(clap::Args)]
 pub struct Arguments {}
 
-/// Something that the system has or lacks.
+/// A package that the system needs.
 struct Requirement {
-    /// What it is for.
+    /// Its purpose.
     purpose: &'static str,
     /// Its Debian package.
     package: &'static str,
-    /// What of the package is looked for.
+    /// The sign that the package is installed.
     there: Sign,
 }
 
-/// By what a package is known to be installed.
+/// A sign that a package is installed.
 enum Sign {
-    /// A program, which is on the search path.
+    /// A program on the search path.
     Program(&'static str),
-    /// A file.
+    /// A file that exists.
     File(&'static str),
 }
 
@@ -48,7 +48,7 @@ impl Requirement {
 /// Packages of the system that are needed.
 const REQUIREMENTS: &[Requirement] = &[
     Requirement { purpose: "the kernel on QEMU", package: "qemu-system-x86", there: Program(tools::QEMU) },
-    // Bochs wants a front end, of which this is the smallest; none is used.
+    // Bochs needs a front end, of which this is the smallest; none is used.
     Requirement { purpose: "the kernel on Bochs", package: "bochs-term", there: Program(tools::BOCHS) },
     Requirement { purpose: "the kernel on Bochs", package: "bochsbios", there: File(bochs::BIOS) },
     Requirement { purpose: "the kernel on Bochs", package: "vgabios", there: File(bochs::VGA_BIOS) },
@@ -62,12 +62,12 @@ const REQUIREMENTS: &[Requirement] = &[
     Requirement { purpose: "the disc for Bochs", package: "mtools", there: Program(tools::MTOOLS) },
 ];
 
-/// What fetches the solver.
+/// The package that fetches the solver.
 const PIP: Requirement = Requirement { purpose: "fetching the solver", package: "python3-pip", there: Program("pip3") };
 
-/// The solver: the PyPI wheel carries an ordinary binary, which needs no Python.
+/// The solver's version. The PyPI wheel contains an ordinary binary, which needs no Python.
 const Z3_VERSION: &str = "5.4.0";
-/// The wheel for x86-64 Linux, pinned by its contents.
+/// The wheel for x86-64 Linux, pinned by its hash.
 const Z3_WHEEL: &str =
     "z3-solver==5.4.0.0 --hash=sha256:0549ffad554178a59480ba41b5279cfbb27053ed5a2da269ae1a48214d5db34b\n";
 
@@ -76,7 +76,7 @@ pub fn run(_: &Arguments) -> Result<ExitCode, Error> {
     Ok(if set_up()? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Installs what is missing, as far as it may; whether nothing is missing afterwards.
+/// Installs what is missing, as far as permitted; returns whether nothing is missing afterwards.
 pub fn set_up() -> Result<bool, Error> {
     let packages = install(REQUIREMENTS)?;
     if packages {
@@ -85,7 +85,7 @@ pub fn set_up() -> Result<bool, Error> {
     Ok(packages & solver()?)
 }
 
-/// Installs what of the requirements is missing, or says what is; whether nothing is missing afterwards.
+/// Installs the missing packages, or names them; returns whether nothing is missing afterwards.
 fn install(requirements: &[Requirement]) -> Result<bool, Error> {
     let missing: Vec<&Requirement> = requirements.iter().filter(|requirement| !requirement.is_met()).collect();
     if missing.is_empty() {
@@ -116,7 +116,7 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// Fetches the solver unless it is there; whether it is afterwards.
+/// Fetches the solver if it is missing; returns whether it is there afterwards.
 fn solver() -> Result<bool, Error> {
     let directory = workspace::tools().join("z3");
     let binary = z3(&directory);
@@ -131,7 +131,7 @@ fn solver() -> Result<bool, Error> {
     let requirement = workspace::tools().join("z3-requirement.txt");
     fs::create_dir_all(workspace::tools()).map_err(Error::file("create", &workspace::tools()))?;
     fs::write(&requirement, Z3_WHEEL).map_err(Error::file("write", &requirement))?;
-    // Into a directory of its own first, so that an interrupted download leaves nothing half done.
+    // The wheel goes into a directory of its own first, so that an interrupted download leaves nothing half done.
     let fresh = workspace::tools().join("z3-fresh");
     remove(&fresh)?;
     let mut pip = Command::new("pip3");
@@ -152,7 +152,7 @@ fn solver() -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The solver's binary in the directory into which its wheel was unpacked.
+/// The solver's binary in the directory of its unpacked wheel.
 pub fn z3(directory: &Path) -> PathBuf {
     directory.join("bin").join("z3")
 }

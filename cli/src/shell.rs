@@ -1,4 +1,4 @@
-//! `cairn shell`: boots the kernel with a shell at its serial port, and connects the terminal to that.
+//! `cairn shell`: boots the kernel with a shell at its serial port, and connects the terminal to that port.
 
 use crate::emulator::Emulator;
 use crate::error::Error;

@@ -1,5 +1,5 @@
-//! `cairn storm`: keeps every CPU of the booted kernel busy with programs that never end, and evaluates the invariant on
-//! it all the while.
+//! `cairn storm`: keeps every CPU of the booted kernel busy with programs that never end, and evaluates the invariant
+//! all the while.
 
 mod lives;
 
@@ -68,10 +68,10 @@ pub enum What {
 }
 
 impl What {
-    /// Everything.
+    /// Every load.
     pub const ALL: [What; 3] = [What::Storm, What::Fuzz, What::Life];
 
-    /// What a process says that has seen something wrong. Those that `fuzz` starts have every reason to complain.
+    /// The mark of a process that has found something wrong. Processes that `fuzz` starts complain rightly.
     fn complaint(self) -> &'static str {
         match self {
             What::Storm | What::Life => ": FAILED: ",
@@ -80,12 +80,12 @@ impl What {
     }
 }
 
-/// How to keep it busy.
+/// A storm: how to keep the kernel busy.
 #[derive(Clone, Copy, Debug)]
 pub struct Storm {
-    /// With what.
+    /// The load.
     pub what: What,
-    /// On how many CPUs.
+    /// Number of CPUs.
     pub cpus: u32,
     /// See [`Arguments::seed`].
     pub seed: u32,
@@ -93,25 +93,25 @@ pub struct Storm {
     pub processes: Option<u32>,
     /// See [`Watch`].
     pub watch: Watch,
-    /// Which checks the kernel contains.
+    /// The checks in the kernel.
     pub kind: Kind,
     /// Whether to show the console.
     pub show: bool,
 }
 
-/// Pages of what a main thread starts.
+/// Pages of each program that a main thread starts.
 const QUOTA: u32 = 16384;
 /// Seeds are below this.
 const SEEDS: u32 = 8192;
-/// How long the machine may take to boot, and to a checkpoint, beside all else.
+/// Time for booting, and for a checkpoint, beside all other time.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// So long a call may take, on average over all CPUs.
+/// Time limit of a call, on average over all CPUs.
 const CALL_LIMIT: Duration = Duration::from_millis(1);
-/// So long a process may take, on average over all CPUs.
+/// Time limit of a process, on average over all CPUs.
 const PROCESS_LIMIT: Duration = Duration::from_millis(100);
 
 impl Storm {
-    /// The programs that main threads start.
+    /// The boot list: the programs that main threads start.
     fn boot_list(&self) -> String {
         let mut list = String::new();
         for cpu in 0..self.cpus {
@@ -129,7 +129,7 @@ impl Storm {
         list
     }
 
-    /// Runs it, and gives what was wrong beside how it went.
+    /// Runs the storm; returns the run and its problems.
     pub fn run(&self) -> Result<(Ran, Vec<String>), Error> {
         let job = Job::of_list(self.boot_list(), self.cpus)?;
         let time = match self.watch.until {
@@ -143,7 +143,7 @@ impl Storm {
         Ok((ran, problems))
     }
 
-    /// What was wrong, in words.
+    /// The problems of a run, as messages.
     fn problems(&self, ran: &Ran) -> Vec<String> {
         let mut problems: Vec<String> = ran.failure.iter().map(|failure| ran.explain(failure)).collect();
         for line in ran.console.lines() {
@@ -175,7 +175,7 @@ impl Storm {
         problems
     }
 
-    /// Whether this process has ended, or so, though it should go on.
+    /// Whether this process has ended, or has ended in this way, although it should run on.
     fn should_go_on(&self, ended: &Ended) -> bool {
         let is_good = ended.end == End::Exited { status: 0 };
         match self.what {
@@ -187,7 +187,7 @@ impl Storm {
     }
 }
 
-/// Whether a main thread has started this thread: the children of thread n are those from 8n + 1 on.
+/// Whether a main thread has started this thread: the children of thread n have the numbers from 8n + 1 on.
 fn is_first(thread: u32) -> bool {
     (1..=kernel::layout::MAX_CPUS as u32).contains(&(thread.saturating_sub(1) / CHILDREN))
 }
@@ -195,7 +195,7 @@ fn is_first(thread: u32) -> bool {
 /// Most problems that are shown.
 const SHOWN: usize = 20;
 
-/// Keeps the kernel busy, and prints what was seen.
+/// Keeps the kernel busy, and prints the result.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let Arguments { what, seconds, calls, processes, every, cpus, seed, checked, show } = *arguments;
     if !Emulator::Qemu.is_there() {
@@ -205,7 +205,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::OnlyOfLife);
     }
     let kind = if checked { Kind::Checked } else { Kind::Fast };
-    // The last process of all switches the machine off.
+    // With a number of processes, the last process switches the machine off.
     let until = processes.is_none().then_some(calls.map_or(Until::Time(seconds), Until::Calls));
     if what == What::Fuzz {
         eprintln!("the seed is {seed}");
@@ -275,20 +275,20 @@ mod tests {
         assert_eq!(storm("storm 1.2: FAILED: oh\n").len(), 1);
         let stopped = "cairn: CPU 0: thread 9 (storm) stopped: divide error at 0x1 (rip 0x1)\n";
         assert_eq!(storm(stopped).len(), 1);
-        // One that should go on.
+        // A process that should run on.
         assert_eq!(storm("cairn: CPU 0: thread 73 (storm) exited with status 0\n").len(), 1);
         assert_eq!(storm("cairn: CPU 0: storm not started: no such program\n").len(), 1);
-        // What programs come to that nobody has asked for is none of the fuzzer's business.
+        // Ends of programs that nobody has asked for do not concern the fuzzer.
         let lives =
             "fuzz on CPU 1: 1 kills, 1 waits, 1 refusals\ncairn: CPU 0: thread 73 (fuzz) exited with status 1\n";
         let fuzz = |line: &str| problems(What::Fuzz, &format!("{lives}{line}"), None, watched());
         assert_eq!(fuzz("cairn: CPU 0: thread 73 (fuzz) stopped: divide error at 0x1 (rip 0x1)\n"), [""; 0]);
         assert_eq!(fuzz("hog 3: FAILED: oh\n"), [""; 0]);
         assert_eq!(fuzz("rubbish fuzz: FAILED: oh\n").len(), 1);
-        // A root goes on.
+        // A root runs on.
         assert_eq!(fuzz("cairn: CPU 0: thread 9 (fuzz) stopped: out of quota at 0x1 (rip 0x1)\n").len(), 1);
         assert_eq!(problems(What::Fuzz, "", None, watched()).len(), 4);
-        // Of the processes that end, only those count that main threads have started.
+        // Of the processes that end, only those that main threads have started count.
         let life = |line: &str| problems(What::Life, line, None, watched());
         assert_eq!(life("cairn: CPU 1: thread 81 (reuse) stopped: bad address at 0x8 (rip 0x1)\n"), [""; 0]);
         assert_eq!(life("cairn: CPU 1: thread 17 (reuse) stopped: bad address at 0x8 (rip 0x1)\n").len(), 1);

@@ -1,4 +1,4 @@
-//! `cairn test`: sets up what is missing and runs everything there is to run.
+//! `cairn test`: sets up what is missing, and runs all tests.
 
 mod cargo;
 mod page;
@@ -27,17 +27,17 @@ pub struct Arguments {
     steps: Vec<String>,
 }
 
-/// A part of all that there is to run.
+/// A step of the test.
 struct Step {
-    /// What it is called on the command line.
+    /// Its name on the command line.
     key: &'static str,
-    /// What it is.
+    /// Its description.
     name: &'static str,
-    /// Runs it; it prints what is worth knowing, line by line.
+    /// Runs the step, which prints its results line by line.
     run: fn() -> Result<Counts, Error>,
 }
 
-/// The steps, in their order. What the first one cannot install, others skip.
+/// The steps, in their order. Steps that need what `setup` cannot install are skipped.
 const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
@@ -53,7 +53,7 @@ const STEPS: &[Step] = &[
     Step { key: "shell", name: "a session with the shell", run: shell },
 ];
 
-/// Runs the steps that are wanted, and prints what they give.
+/// Runs the chosen steps, and prints their results.
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(name) = arguments.steps.iter().find(|name| STEPS.iter().all(|step| step.key != **name)) {
         let known: Vec<&str> = STEPS.iter().map(|step| step.key).collect();
@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     for (number, Step { name, run, .. }) in (1..).zip(&wanted) {
         println!("[{number}/{}] {name}", wanted.len());
         let begin = Instant::now();
-        // A step that cannot be done must not hide the others' results.
+        // A step that cannot be run must not hide the others' results.
         let counts = run().unwrap_or_else(|error| {
             println!("  error: {error}");
             Counts::one(false)
@@ -78,7 +78,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is missing is no failure: what needs it is skipped.
+/// Sets up what is missing. A missing program is no failure: the steps that need it are skipped.
 fn set_up() -> Result<Counts, Error> {
     setup::set_up()?;
     Ok(Counts::default())
@@ -89,7 +89,7 @@ fn workspace_tests() -> Result<Counts, Error> {
     cargo_test(&["--workspace"], &[])
 }
 
-/// The tests of locks and doorbells under loom, which runs them in every interleaving.
+/// The tests of locks and doorbells under loom, which tries every interleaving.
 fn loom() -> Result<Counts, Error> {
     let arguments = ["--package", "kernel", "--release", "--test", "loom_*", "--target-dir", "target/loom"];
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
@@ -101,7 +101,7 @@ fn try_boots() -> Result<Counts, Error> {
     Ok(verdicts.iter().map(|verdict| verdict.result.counts()).sum())
 }
 
-/// What the bench's JSON has to have.
+/// Rows that the bench's JSON must have.
 const ROWS: [&str; 10] = [
     "null_syscall",
     "yield",
@@ -115,7 +115,8 @@ const ROWS: [&str; 10] = [
     "palloc_full",
 ];
 
-/// The bench gives all its rows, and the same figures in each of its two runs. How fast the kernel is, is no test.
+/// Checks that the bench gives all its rows, and the same figures in each of its two runs. The speed of the kernel is
+/// not tested.
 fn bench() -> Result<Counts, Error> {
     if !Emulator::Qemu.is_there() {
         println!("  skipped  {}: it is not installed", Emulator::Qemu);
@@ -134,10 +135,10 @@ fn bench() -> Result<Counts, Error> {
     Ok(Counts::one(missing.is_empty() && report.differ.is_empty()))
 }
 
-/// How many random programs are compared, and which.
+/// Number of random programs that are compared, and their seed.
 const RANDOM_PROGRAMS: (usize, u64) = (1024, 1);
 
-/// Random programs end alike on QEMU and on the hosted machine, as `cairn fuzz-x86` compares them.
+/// Checks that random programs end alike on QEMU and on the hosted machine, as `cairn fuzz-x86` compares them.
 fn random_programs() -> Result<Counts, Error> {
     if !Emulator::Qemu.is_there() {
         println!("  skipped  {}: it is not installed", Emulator::Qemu);
@@ -151,10 +152,10 @@ fn random_programs() -> Result<Counts, Error> {
     Ok(counts)
 }
 
-/// How long the kernel is kept busy, by each of what keeps it busy.
+/// How long each load keeps the kernel busy.
 const STORM: Duration = Duration::from_secs(5);
 
-/// Everything that keeps the kernel busy, for some seconds each, as `cairn storm` runs them.
+/// Runs every load for some seconds, as `cairn storm` runs them.
 fn storm() -> Result<Counts, Error> {
     if !Emulator::Qemu.is_there() {
         println!("  skipped  {}: it is not installed", Emulator::Qemu);
@@ -175,10 +176,10 @@ fn storm() -> Result<Counts, Error> {
     What::ALL.into_iter().map(try_one).sum()
 }
 
-/// How long the programs may take.
+/// Time limit of the programs.
 const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
 
-/// All programs on 8 CPUs, as `cairn run` runs them: the usual ones together, others by themselves.
+/// Runs all programs on 8 CPUs, as `cairn run` runs them: the usual ones together, the others by themselves.
 fn programs() -> Result<Counts, Error> {
     let built = programs::build()?;
     let alone = built.iter().filter(|program| program.manifest.alone && !program.manifest.starts.is_empty());
@@ -211,7 +212,7 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
     Ok(counts.into_iter().sum())
 }
 
-/// A session with the shell: what it answers on the hosted machine, and at QEMU's serial port.
+/// A session with the shell, on the hosted machine and at QEMU's serial port.
 fn shell() -> Result<Counts, Error> {
     let job = Job::shell(2, Typing::Lines(programs::session::script()))?;
     let judge = |machine: &str, ran: Ran| {

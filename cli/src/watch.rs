@@ -1,4 +1,4 @@
-//! Watching a booted kernel: asks it for checkpoints, and evaluates the invariant on what it tells.
+//! Watches a booted kernel: asks it for checkpoints, and evaluates the invariant on the state that it sends.
 
 use crate::error::Error;
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
@@ -26,25 +26,25 @@ pub struct Watch {
     pub until: Option<Until>,
 }
 
-/// When it is enough.
+/// When to end the watch.
 #[derive(Clone, Copy, Debug)]
 pub enum Until {
-    /// After so long.
+    /// After this time.
     Time(Duration),
-    /// When programs have made so many system calls; looked at at each checkpoint.
+    /// When programs have made so many system calls. This is checked at each checkpoint.
     Calls(u64),
 }
 
-/// What came of it.
+/// The result of watching a machine.
 #[derive(Default, Debug)]
 pub struct Watched {
-    /// How many checkpoints there were.
+    /// Number of checkpoints.
     pub checkpoints: u32,
-    /// How often programs had entered the kernel at the last one.
+    /// How often programs had entered the kernel at the last checkpoint.
     pub counts: Counts,
-    /// What pages were used for at the last one.
+    /// The use of the pages at the last checkpoint.
     pub pages: Pages,
-    /// The violations of the first checkpoint that had any, and what made watching impossible, in words.
+    /// The violations of the first checkpoint that had any, and the errors that made watching impossible, as messages.
     pub violations: Vec<String>,
 }
 
@@ -70,16 +70,16 @@ pub struct Watcher {
     ended: Arc<AtomicBool>,
 }
 
-/// How often to look whether it is time.
+/// Time between two checks whether a checkpoint is due.
 const POLL: Duration = Duration::from_millis(20);
 
 impl Watcher {
-    /// A line, and a thread that watches whatever connects to it.
+    /// Makes a line, and a thread that watches the machine that connects to it.
     ///
     /// # Errors
-    /// When there can be no socket.
+    /// When no socket can be made.
     pub fn new(watch: Watch) -> Result<Watcher, Error> {
-        // As for QEMU's monitor: unique, and short, as a socket's path must be.
+        // As for QEMU's monitor, the name is unique, and short, as a socket's path must be.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("cairn-{}-{}.watch", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let path = env::temp_dir().join(name);
@@ -95,15 +95,15 @@ impl Watcher {
         Ok(Watcher { path, worker: Some(worker), ended })
     }
 
-    /// Where the machine's line has to be connected to.
+    /// The path that the machine's line must be connected to.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What came of it, once the machine has ended.
+    /// Ends the watch once the machine has ended, and returns the result.
     pub fn end(mut self) -> Watched {
         self.ended.store(true, Ordering::Relaxed);
-        // A machine that never came to connect is not waited for.
+        // A machine that has never connected is not waited for.
         if let Ok(line) = UnixStream::connect(&self.path) {
             let _ = line.shutdown(Shutdown::Both);
         }
@@ -121,10 +121,10 @@ fn failed(error: &live::Error) -> Watched {
     Watched { violations: vec![error.to_string()], ..Watched::default() }
 }
 
-/// A line of which each read waits a little, since an emulator sends byte by byte.
+/// A line on which each read waits a little first, because an emulator sends byte by byte.
 struct Patient<'a>(&'a UnixStream);
 
-/// How long it waits.
+/// How long each read waits.
 const GATHERING: Duration = Duration::from_millis(2);
 
 impl Read for Patient<'_> {
@@ -134,9 +134,9 @@ impl Read for Patient<'_> {
     }
 }
 
-/// Asks for checkpoints and looks at them, until the line is closed.
+/// Asks for checkpoints and evaluates them, until the line is closed.
 fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
-    // What is asked before the machine is ready may be lost.
+    // A request before the machine is ready may be lost.
     let mut ready = [0];
     if (&line).read_exact(&mut ready).is_err() || ready != [READY] {
         return Watched::default();
@@ -166,7 +166,7 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
         }
         pending.store(false, Ordering::Release);
         if !watched.violations.is_empty() {
-            // Where it was found is what is worth looking at, not what becomes of it.
+            // The state that violates the invariant is of interest, not what follows from it.
             let _ = (&line).write_all(&[LAST_CHECKPOINT]);
             break;
         }
@@ -178,7 +178,7 @@ fn observe(line: UnixStream, watch: Watch, ended: Arc<AtomicBool>) -> Watched {
     watched
 }
 
-/// Asks for a checkpoint each time that it is time, until one cannot ask any more.
+/// Asks for a checkpoint whenever one is due, until the line is closed.
 fn ask(mut line: UnixStream, watch: Watch, pending: &AtomicBool, calls: &AtomicU64, ended: &AtomicBool) {
     let begin = Instant::now();
     let mut last = begin;

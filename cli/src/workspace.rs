@@ -1,22 +1,22 @@
-//! Where things are on the host.
+//! Paths on the host.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
 /// The workspace's root directory.
 pub fn root() -> PathBuf {
-    // Cargo sets the variable for `cargo run`; the built-in value serves a binary that is started alone.
+    // Cargo sets the variable for `cargo run`; the built-in value serves a binary that is started by itself.
     let cli =
         env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     cli.parent().map_or(cli.clone(), Path::to_path_buf)
 }
 
-/// The directory into which everything is built.
+/// The directory that everything is built into.
 pub fn target() -> PathBuf {
     root().join("target")
 }
 
-/// Tools that `setup` installs for this workspace alone.
+/// The directory of the tools that `setup` installs for this workspace alone.
 pub fn tools() -> PathBuf {
     target().join("tools")
 }

@@ -1,4 +1,4 @@
-//! `cairn call` as a process: lines in, lines out.
+//! Tests `cairn call` as a process: lines in, lines out.
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -54,7 +54,7 @@ fn a_script_is_answered_line_by_line() {
         lines[5]["events"],
         json!([{"object": "AT", "row": 0, "by": 1, "event": "PALLOC", "tid": 2, "page": 262_145}])
     );
-    // A container is counted where it is used: each CPU has its own copy.
+    // A page is counted in the container that uses it: each CPU has its own copy.
     assert_eq!((&lines[7]["value"], &lines[8]["value"]), (&json!(1), &json!(1)));
     assert_eq!((&lines[9]["did_you_mean"], &lines[9]["column"]), (&json!("palloc"), &json!(9)));
     let checked = lines[10]["check"].as_array().expect("a list of clauses");

@@ -1,13 +1,13 @@
-//! A program that is no solver, or no longer one, ends `prove` soon and is named, whatever it does.
+//! A program that is no solver, or stops being one, ends `prove` soon and is named in the error.
 
 use std::path::Path;
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
-/// How long nobody has to wait, on a machine that is busy: each of these programs is waited for for some ten seconds.
+/// A time limit for a busy machine: `prove` waits some ten seconds for each of these programs.
 const SOON: Duration = Duration::from_secs(120);
 
-/// `prove palloc` by the solver of this name in `smt/tests/solvers`, with a second for each question.
+/// Runs `prove palloc` with the solver of this name in `smt/tests/solvers`, with one second for each query.
 fn prove(solver: &str) -> Output {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../smt/tests/solvers").join(solver);
     Command::new(env!("CARGO_BIN_EXE_cli"))

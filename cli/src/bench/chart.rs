@@ -1,4 +1,4 @@
-//! The figures as a picture: bars beside those of other kernels.
+//! The figures as a bar chart, with the figures of other kernels.
 
 use super::report::{Report, Row};
 use super::rows::{Neighbour, Target};
@@ -7,11 +7,11 @@ use std::fmt::Write;
 /// Width of the picture, and of its margins, in units of the picture.
 const WIDTH: usize = 1000;
 const MARGIN: usize = 30;
-/// Where bars begin, the length of the longest, and where their values are written.
+/// Where bars begin, length of the longest bar, and where the values are written.
 const BARS: usize = 330;
 const LONGEST: usize = 430;
 const VALUES: usize = BARS + LONGEST + 12;
-/// Height of a line of text, of a bar with what is around it, and of the space between operations.
+/// Height of a line of text, of a bar with its margins, and of the gap between operations.
 const LINE: usize = 18;
 const BAR: usize = 28;
 const GAP: usize = 18;
@@ -34,13 +34,13 @@ impl From<&Neighbour> for Bar {
     }
 }
 
-/// A picture under construction: what is drawn, and how far down that reaches.
+/// A picture under construction: its SVG so far, and the height that is used.
 struct Picture {
     body: String,
     y: usize,
 }
 
-/// Draws the report, in the format SVG. It needs nothing else.
+/// Draws the report as a self-contained SVG.
 pub fn chart(report: &Report) -> String {
     let mut picture = Picture { body: String::new(), y: MARGIN + LINE };
     picture.text(MARGIN, "title", "What operations of the Cairn kernel cost");
@@ -66,7 +66,7 @@ pub fn chart(report: &Report) -> String {
     )
 }
 
-/// How it looks.
+/// The style sheet.
 const STYLE: &str = "text{font-family:system-ui,sans-serif;font-size:13px;fill:#222}.page{fill:#fff}.title{font-size:20px;font-weight:600}\
     .name{font-weight:600;font-size:15px}.note{fill:#555;font-size:12px}.label{text-anchor:end}.cairn{fill:#2b6cb0}.other{fill:#a0aec0}\
     .range{fill:#cbd5e0}.must{stroke:#c53030;stroke-width:2}.aim{stroke:#2f855a;stroke-width:2}";
@@ -79,14 +79,14 @@ impl Picture {
         self.y += LINE;
     }
 
-    /// Text, in as many lines as it takes.
+    /// Text, in as many lines as it needs.
     fn paragraph(&mut self, class: &str, text: &str) {
         for line in lines(text, COLUMNS) {
             self.text(MARGIN, class, &line);
         }
     }
 
-    /// An operation, with its bars to one scale.
+    /// An operation, with all its bars on one scale.
     fn operation(&mut self, row: &Row) {
         let operation = row.operation();
         self.y += GAP;
@@ -142,7 +142,7 @@ impl Picture {
     }
 }
 
-/// A text in lines of at most so many characters, unless a word is longer.
+/// A text in lines of at most `columns` characters, unless a word is longer.
 fn lines(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
@@ -159,7 +159,7 @@ fn lines(text: &str, columns: usize) -> Vec<String> {
     lines
 }
 
-/// A number with its thousands apart.
+/// A number with its thousands separated.
 fn group(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

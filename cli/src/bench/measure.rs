@@ -1,4 +1,4 @@
-//! The boots of the bench, and what their programs say.
+//! The boots of the bench, and the measurements that their programs print.
 
 use super::rows::YIELD;
 use crate::emulator::{Emulator, Ended, Outcome, Run};
@@ -11,28 +11,28 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A machine that is booted.
+/// A boot of the bench.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Boot {
-    /// Nothing but the programs that measure.
+    /// Only the programs that measure.
     Alone,
-    /// 64 threads, the main thread among them.
+    /// 64 threads, including the main thread.
     With64,
     /// 500 threads.
     With500,
     /// A program whose children end.
     Life,
-    /// A program that makes the kernel work long, in the company of many that sleep.
+    /// A program that makes long kernel entries, together with many programs that sleep.
     Latency,
     /// No program: the kernel's own measurement of `palloc`.
     Palloc,
 }
 
 impl Boot {
-    /// Every one.
+    /// Every boot.
     pub const ALL: [Boot; 6] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Latency, Boot::Palloc];
 
-    /// What it is called.
+    /// Its name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Boot::Alone => "alone",
@@ -44,7 +44,7 @@ impl Boot {
         }
     }
 
-    /// Its image.
+    /// Name of its image.
     fn image(self) -> &'static str {
         match self {
             Boot::Palloc => "bench-palloc",
@@ -53,15 +53,15 @@ impl Boot {
         }
     }
 
-    /// The boot list: instances of `bench-tree`, whose quotas say how many children each has, and `bench`, which comes last so
+    /// The boot list. The quota of each instance of `bench-tree` says how many children it has. `bench` comes last, so
     /// that all others are there when it measures; see the programs. `None` where no program runs.
     fn list(self) -> Option<String> {
         let (trees, bench) = match self {
-            // Beside the main thread, `bench` and `bench-peer`:
+            // The counts below leave out the main thread, `bench` and `bench-peer`.
             Boot::Alone => (vec![], QUOTA),
             // 6 * (1 + 8) + (1 + 6) = 61 threads.
             Boot::With64 => ([[NODE + 8; 6].as_slice(), &[NODE + 6]].concat(), QUOTA),
-            // 7 * (1 + 8) and 54 * 8 whose parents' numbers admit children, and 2 = 497 threads.
+            // 7 * (1 + 8), and 54 * 8 children of those whose numbers admit children, and 2: 497 threads.
             Boot::With500 => (vec![9 * (NODE + 8); 7], QUOTA + 2),
             Boot::Life => return Some(format!("0 bench-life {QUOTA}\n")),
             Boot::Latency => {
@@ -77,23 +77,24 @@ impl Boot {
     /// Least number of measurements of an operation.
     pub fn least(self) -> usize {
         match self {
-            // Each is the longest of very many.
+            // Each sample is the longest of very many waits.
             Boot::Latency => 3,
             _ => 100,
         }
     }
 
-    /// How many programs must end.
+    /// Number of programs that must end.
     fn programs(self) -> usize {
         match self {
             Boot::Alone => 2,
-            // The main thread runs none.
+            // The main thread runs no program.
             Boot::With64 => 64 - 1,
             Boot::With500 => 500 - 1,
-            // Itself, and one child; then 200 times each a child that ends, two that are killed, and one with its 8 children.
+            // The program itself, and one child; then 200 rounds: a child that ends, two that are killed, and one with
+            // its 8 children.
             Boot::Life => 2 + 200 * (1 + 2 + 9),
-            // Itself, 3 times each the large image, three with many pages, and 8 with 8 children; then those that sleep: of the 56
-            // children of the first 7, 46 have numbers that admit children.
+            // The program itself; 3 rounds of the large image, three programs with many pages, and 8 with 8 children
+            // each; then the sleepers: of the 56 children of the first 7, 46 have numbers that admit children.
             Boot::Latency => 1 + 3 * (1 + 3 + 72) + 7 + 56 + 46 * 8,
             Boot::Palloc => 0,
         }
@@ -102,48 +103,49 @@ impl Boot {
 
 /// The image that lets programs read the time-stamp counter.
 const PROGRAMS_IMAGE: &str = "bench";
-/// Pages for an instance of `bench-tree` with idle children, a multiple of 16; their number is added.
+/// Pages of an instance of `bench-tree` with idle children, a multiple of 16; the number of children is added.
 const NODE: u32 = 112;
-/// Pages for an instance of `bench-latency` whose children, and theirs, sleep.
+/// Pages of an instance of `bench-latency` whose children and grandchildren sleep.
 const SLEEPERS: u32 = 2_600;
-/// Pages for `bench`, a multiple of 16.
+/// Pages of `bench`, a multiple of 16.
 const QUOTA: u32 = 1024;
-/// When to give up a boot.
+/// Time after which a boot is given up.
 const LIMIT: Duration = Duration::from_secs(300);
-/// What a line with a measurement begins with.
+/// The beginning of a line with a measurement.
 const MARK: &str = "bench: ";
-/// What a line begins with that says during what an interrupt waited longest.
+/// The beginning of a line that says in which entry an interrupt waited longest.
 const LONGEST: &str = "longest: ";
-/// What the readings cost, which is taken off all others.
+/// Name of the cost of the readings, which is subtracted from all other figures.
 const OVERHEAD: &str = "overhead";
-/// When the first program began.
+/// Name of the reading at the first program's start.
 const BOOT: &str = "boot";
 
-/// The measurements of a boot, by name, in the order in which they were made, without what the readings themselves cost.
+/// The measurements of a boot, by name, in the order in which they were made. The cost of the readings is already
+/// subtracted.
 pub type Samples = BTreeMap<String, Vec<u64>>;
 
-/// What all boots gave.
+/// The results of all boots.
 pub struct Measured {
     /// The measurements.
     pub samples: BTreeMap<Boot, Samples>,
-    /// What the readings of the counter cost, in instructions.
+    /// The cost of the readings of the counter, in instructions.
     pub overhead: u64,
-    /// During what interrupts waited longest, as the programs say it.
+    /// The entries in which interrupts waited longest, as the programs print them.
     pub longest: Vec<String>,
     /// Instructions from power-on to the first program's first reading.
     pub boot: u64,
 }
 
-/// Images and archives, ready to boot.
+/// The images and archives of the bench, ready to boot.
 pub struct Bench {
-    /// On what.
+    /// The emulator that boots them.
     pub emulator: Emulator,
-    /// Programs, in the order of the archive.
+    /// The programs, in the order of the archive.
     programs: Vec<(&'static str, Vec<u8>)>,
 }
 
 impl Bench {
-    /// Builds everything.
+    /// Builds the programs, images and archives.
     pub fn build(emulator: Emulator) -> Result<Bench, Error> {
         let bench = Bench { emulator, programs: programs::build::build_bench()? };
         for image in [PROGRAMS_IMAGE, Boot::Latency.image(), Boot::Palloc.image()] {
@@ -158,7 +160,7 @@ impl Bench {
         Ok(bench)
     }
 
-    /// Boots every machine.
+    /// Boots every machine, and reads the measurements.
     pub fn run(&self) -> Result<Measured, Error> {
         let mut samples = BTreeMap::new();
         let (mut overhead, mut began, mut longest) = (0, 0, Vec::new());
@@ -174,7 +176,7 @@ impl Bench {
             if boot == Boot::Alone {
                 began = read.remove(BOOT).and_then(|boot| boot.first().copied()).unwrap_or_default();
             }
-            // There, the image has read the counter.
+            // In this boot the image itself reads the counter.
             if boot == Boot::Latency {
                 samples.insert(boot, read);
                 continue;
@@ -190,8 +192,8 @@ impl Bench {
         Ok(Measured { samples, overhead, longest, boot: began })
     }
 
-    /// Seconds from the start of the emulator until a program's first words are here; it does not count instructions
-    /// then. On QEMU only.
+    /// Seconds from the start of the emulator until the first output of a program. The emulator does not count
+    /// instructions in this boot. On QEMU only.
     pub fn seconds_to_first_program(&self) -> Result<Option<f64>, Error> {
         let ended = self.boot(Boot::Alone, false)?;
         Ok(ended.when(MARK).map(|time| time.as_secs_f64()))
@@ -202,7 +204,7 @@ impl Bench {
         image::size(PROGRAMS_IMAGE, Kind::Fast)
     }
 
-    /// Boots one machine, to its end.
+    /// Boots one machine, and waits for its end.
     fn boot(&self, boot: Boot, counted: bool) -> Result<Ended, Error> {
         let ended = self.emulator.run(&Run {
             archive: boot.archive().as_deref(),
@@ -219,20 +221,20 @@ impl Bench {
 }
 
 impl Boot {
-    /// Where its archive is, if it has one.
+    /// Path of its archive, if it has one.
     fn archive(self) -> Option<PathBuf> {
         self.list()?;
         Some(workspace::target().join("kernel").join(format!("bench-{self:?}.tar").to_lowercase()))
     }
 }
 
-/// The value that all are.
+/// The common value, if all values are equal.
 fn constant(values: &[u64]) -> Option<u64> {
     let first = values.first()?;
     values.iter().all(|value| value == first).then_some(*first)
 }
 
-/// What a console says, or the line that says nothing.
+/// The measurements on a console, or a message about the first malformed line.
 fn read(console: &str) -> Result<Samples, String> {
     let mut samples = Samples::new();
     for line in console.lines().filter(|line| line.starts_with(MARK)) {
@@ -244,7 +246,7 @@ fn read(console: &str) -> Result<Samples, String> {
         let (name, (value, times)) = parsed.ok_or_else(|| format!("`{line}` is no measurement"))?;
         samples.entry(name.to_owned()).or_default().extend(std::iter::repeat_n(value, times));
     }
-    // One program says when it left, the other when it arrived.
+    // One program prints when it left, the other when it arrived.
     if let (Some(from), Some(to)) = (samples.remove("yield_from"), samples.remove("yield_to")) {
         let ticks: Option<_> = from.iter().zip(&to).map(|(from, to)| to.checked_sub(*from)).collect();
         samples.insert(YIELD.to_owned(), ticks.ok_or("a yield arrived before it left")?);

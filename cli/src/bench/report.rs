@@ -1,4 +1,4 @@
-//! What was measured, as data and on the terminal.
+//! The results, as data and on the terminal.
 
 use super::measure::{Bench, Measured};
 use super::rows::{OPERATIONS, Operation};
@@ -13,36 +13,36 @@ use std::fmt;
 pub struct Row {
     /// Its name.
     pub name: &'static str,
-    /// What is counted.
+    /// The unit of the figures.
     pub unit: &'static str,
-    /// The middle one; of two, the lower.
+    /// The median; of two middle figures, the lower.
     pub median: u64,
-    /// The least.
+    /// The least figure.
     pub min: u64,
-    /// The most.
+    /// The greatest figure.
     pub max: u64,
-    /// How often it was measured.
+    /// Number of measurements.
     pub n: usize,
 }
 
-/// Everything that the bench found.
+/// All results of the bench.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The operations, in the order of the table.
     pub rows: Vec<Row>,
-    /// Where.
+    /// The machine.
     pub machine: String,
-    /// During what interrupts waited longest, line by line.
+    /// The entries in which interrupts waited longest, one per line.
     pub longest: Vec<String>,
-    /// Operations of which two runs did not give the same figures.
+    /// Operations whose figures differ between the two runs.
     pub differ: Vec<&'static str>,
-    /// What a pair of readings costs; it has been taken off.
+    /// The cost of a pair of readings, which is already subtracted.
     pub overhead: u64,
     /// Bytes of memory that the kernel's image takes.
     pub image_bytes: u64,
     /// Instructions from power-on to the first program's first reading, the firmware's included.
     pub boot_instructions: u64,
-    /// Seconds from the emulator's start until a program's first words were here; on QEMU without counting.
+    /// Seconds from the emulator's start until the first output of a program; on QEMU, without counting.
     pub boot_seconds: Option<f64>,
 }
 
@@ -56,12 +56,12 @@ impl Row {
         Some(Row { name: operation.name, unit: "instructions", median, min, max, n: sorted.len() })
     }
 
-    /// What it is about.
+    /// The operation of this row.
     pub fn operation(&self) -> &'static Operation {
         OPERATIONS.iter().find(|operation| operation.name == self.name).expect("rows are made of the table's")
     }
 
-    /// Whether it costs more than it must.
+    /// Whether the operation costs more than its limit.
     fn is_over(&self) -> bool {
         self.operation().target.is_some_and(|target| self.median > target.must)
     }
@@ -95,12 +95,12 @@ impl Report {
         Ok(report)
     }
 
-    /// Whether the runs agree and nothing costs more than it must.
+    /// Whether the runs agree and every operation keeps to its limit.
     pub fn is_good(&self) -> bool {
         self.differ.is_empty() && !self.rows.iter().any(Row::is_over)
     }
 
-    /// What is to be known of the figures, sentence by sentence.
+    /// Remarks about the figures, one sentence each.
     pub fn notes(&self) -> Vec<String> {
         let mut notes = vec![
             format!(

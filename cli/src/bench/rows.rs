@@ -1,57 +1,57 @@
-//! The table of what is measured.
+//! The table of the measured operations.
 
 use super::measure::Boot;
 use syscall::entry::STEPS_AT_ONCE;
 
-/// An operation that is measured.
+/// A measured operation.
 pub struct Operation {
     /// Its name in the JSON.
     pub name: &'static str,
-    /// In words.
+    /// A description.
     pub says: &'static str,
-    /// In which boot.
+    /// The boot that measures it.
     pub boot: Boot,
-    /// What its programs call it.
+    /// Its name in the output of the programs.
     pub samples: &'static str,
-    /// What it must cost at most, in instructions, and the aim.
+    /// The limit of its cost, in instructions, and the aim.
     pub target: Option<Target>,
-    /// What is known of others.
+    /// Figures of other kernels.
     pub neighbours: &'static [Neighbour],
 }
 
-/// A limit, and a better one.
+/// A limit, and an aim below it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Target {
-    /// At most.
+    /// The limit, in instructions.
     pub must: u64,
-    /// Aimed at.
+    /// The aim, in instructions.
     pub aim: u64,
 }
 
 /// A figure of another kernel, in executed instructions on QEMU 7.2 as well.
 pub struct Neighbour {
-    /// Which kernel, and what it does.
+    /// The kernel, and its operation.
     pub name: &'static str,
-    /// From so many instructions.
+    /// The least number of instructions.
     pub least: u64,
-    /// To so many.
+    /// The greatest number of instructions.
     pub most: u64,
-    /// What differs in meaning.
+    /// How the operation differs in meaning.
     pub differs: &'static str,
 }
 
-/// Shorthand.
+/// Shorthand for a target.
 const fn target(must: u64, aim: u64) -> Option<Target> {
     Some(Target { must, aim })
 }
 
-/// An operation without a limit and without neighbours, which its programs call so as well.
+/// An operation without a target and without neighbours, whose programs use the same name.
 const fn figure(name: &'static str, says: &'static str, boot: Boot) -> Operation {
     Operation { name, says, boot, samples: name, target: None, neighbours: &[] }
 }
 
-/// The longest that an interrupt waits while a program makes the kernel do something of which a step takes `step` instructions:
-/// after [`STEPS_AT_ONCE`] steps the kernel lets interrupts in.
+/// The longest wait of an interrupt while a program makes the kernel do an operation. One step of it takes `step`
+/// instructions, and the kernel lets interrupts in after [`STEPS_AT_ONCE`] steps.
 const fn latency(name: &'static str, step: u64, says: &'static str) -> Operation {
     let most = STEPS_AT_ONCE as u64 * step;
     Operation { target: target(most, most), ..figure(name, says, Boot::Latency) }
@@ -60,7 +60,7 @@ const fn latency(name: &'static str, step: u64, says: &'static str) -> Operation
 /// The kernel of a course, of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
-/// Everything that is measured, in the order of the report.
+/// Every measured operation, in the order of the report.
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "null_syscall",
@@ -215,9 +215,9 @@ pub const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// The sending of a round trip of one word.
+/// The sending half of a round trip of one word.
 const WAKEUP: &str = "wakeup";
-/// What is made of the two programs' `yield_from` and `yield_to`.
+/// The difference of the two programs' `yield_from` and `yield_to`.
 pub const YIELD: &str = "yield";
 
 #[cfg(test)]

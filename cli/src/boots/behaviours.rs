@@ -5,44 +5,44 @@ use crate::image::Kind;
 use kernel::exit::Reason;
 use std::time::Duration;
 
-/// A behaviour, and what its image must lead to.
+/// A behaviour, and the expected result of its image.
 pub struct Behaviour {
-    /// What it is called.
+    /// Its name.
     pub name: &'static str,
-    /// Where it is tried.
+    /// The emulator that tries it.
     pub emulator: Emulator,
     /// Name of its image.
     pub image: &'static str,
-    /// Which checks the image contains; images with programs only have a choice.
+    /// The checks in the image. Only images with programs have a choice.
     pub kind: Kind,
     /// Number of CPUs.
     pub cpus: u32,
-    /// Names of programs that run, if any do, as their manifests say and as on the hosted machine; none for the usual ones.
-    /// The boot archive holds all.
+    /// Names of programs that run as their manifests say and as on the hosted machine; an empty list means the usual
+    /// ones, and `None` means that no programs run. The boot archive holds all programs.
     pub programs: Option<&'static [&'static str]>,
-    /// Numbers of facts that must be found not to hold while all programs run, if that is what must happen.
+    /// Numbers of facts that the checkpoints must find broken while all programs run; usually none.
     pub broken: &'static [&'static str],
     /// Whether there is a boot archive, and with it symbols.
     pub archive: bool,
-    /// Bytes without meaning at the end of the boot archive.
+    /// Number of zero bytes that are appended to the boot archive.
     pub padding: u64,
-    /// What the boot list starts, where it starts anything; the boot archive then holds all programs.
+    /// The boot list. If it is not empty, the boot archive holds all programs.
     pub boot_list: &'static str,
     /// Boot options.
     pub options: &'static str,
-    /// What the machine is made of.
+    /// The parts of the machine.
     pub parts: Parts<'static>,
-    /// What is done to the machine, once the console shows what; before it runs where that is nothing.
+    /// The acts on the machine, each once the console shows a text, or before the machine runs where the text is empty.
     pub script: &'static [(&'static str, Act<'static>)],
-    /// When to give up.
+    /// Time after which the run is given up.
     pub timeout: Duration,
     /// How the run must end.
     pub outcome: Outcome,
     /// Texts that the console must show, in this order.
     pub texts: &'static [&'static str],
-    /// A text that the console must show exactly so many times.
+    /// A text, and the exact number of times that the console must show it.
     pub count: Option<(&'static str, usize)>,
-    /// What every line must satisfy.
+    /// A condition that every line must satisfy.
     pub lines: fn(&str) -> bool,
 }
 
@@ -72,14 +72,14 @@ pub const USUAL: Behaviour = Behaviour {
 const FAULT: Behaviour =
     Behaviour { outcome: Outcome::Ended(Reason::KernelFault), count: Some(("cairn: page fault", 1)), ..USUAL };
 
-/// The hardware reports an error of its own while CPU 0 is in ring 3 and the others are in the kernel.
+/// The hardware reports a hardware error while CPU 0 is in ring 3 and the others are in the kernel.
 const MACHINE_CHECK: Behaviour =
     Behaviour { image: "try-hang", cpus: 3, count: Some(("machine check (vector", 1)), ..FAULT };
 
-/// Before the hardware reports an error.
+/// Once the console shows this text, the hardware reports an error.
 const IN_RING_3: &str = "CPU 0 goes to ring 3, for ever";
 
-/// A stack overflows while a report is written on it; the image chooses it by the number of CPUs.
+/// A stack overflows while a report is written on it; the number of CPUs tells the image which stack.
 const OVERFLOW: Behaviour =
     Behaviour { image: "try-report-overflow", outcome: Outcome::Ended(Reason::ReportFault), ..USUAL };
 
@@ -91,16 +91,16 @@ const PANIC: Behaviour = Behaviour {
     ..USUAL
 };
 
-/// When to give up where CPUs wait for each other, on a host that has other things to do.
+/// Time-out where CPUs wait for each other on a busy host.
 const BUSY_LIMIT: Duration = Duration::from_secs(120);
 
-/// When to give up on Bochs, where GRUB alone takes several seconds.
+/// Time-out on Bochs, where GRUB alone takes several seconds.
 const BOCHS_LIMIT: Duration = Duration::from_secs(180);
 
-/// When a hang on Bochs counts as one.
+/// Time after which a hang on Bochs is recognised.
 const BOCHS_HANG: Duration = Duration::from_secs(20);
 
-/// The kernel says why it cannot run.
+/// The kernel reports why it cannot run.
 const REFUSED: Behaviour = Behaviour {
     outcome: Outcome::Ended(Reason::Refused),
     count: Some(("cairn: this machine is refused:", 1)),
@@ -113,7 +113,7 @@ const SMP: Behaviour = Behaviour { image: "try-smp", ..USUAL };
 /// All programs run.
 const PROGRAMS: Behaviour = Behaviour { programs: Some(&[]), timeout: BUSY_LIMIT, ..USUAL };
 
-/// More characters than the UART, the layer's UART and the layer's console keep, but for the last.
+/// More characters than the UART, the layer's UART and the layer's console hold, except the last of them.
 const LONG_LINE: &str = concat!(
     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
     "01234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
@@ -145,7 +145,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["cairn: 8 CPUs", "all 8 CPUs run"],
         ..SMP
     },
-    // Their APIC numbers are not in a row.
+    // The APIC numbers are not consecutive.
     Behaviour {
         name: "3-cores-a-socket",
         cpus: 6,
@@ -198,9 +198,9 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["is refused: it has no ACPI tables"],
         ..REFUSED
     },
-    // Without one of the clocks that PCs have; without all of them; and machines that are no PC of the usual kind. The HPET and
-    // the time-stamp counter are no clock on any of QEMU's machines: those that have an HPET have the power-management timer,
-    // which is preferred, and no emulated processor says by CPUID how fast its counter is.
+    // Machines without one of the clocks that PCs have, machines without any of them, and machines that are no usual PC.
+    // On no machine of QEMU's is the HPET or the time-stamp counter the clock: machines with an HPET have the
+    // power-management timer, which is preferred, and no emulated processor reports its counter's speed by CPUID.
     Behaviour {
         name: "no-interval-timer",
         cpus: 8,
@@ -244,7 +244,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["20 slices have ended on each of 8 CPUs"],
         ..USUAL
     },
-    // What the loader hands over lies where a copy of the archive would go.
+    // The loader's data lies where a copy of the archive would go.
     Behaviour {
         name: "large-archive",
         padding: 200 << 20,
@@ -516,7 +516,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         cpus: 2,
         boot_list: "0 spin 32\n0 hello 48\n0 spin 32\n1 spin 32",
         timeout: BUSY_LIMIT,
-        // They hold their CPUs no longer than a slice, and would never end.
+        // The looping programs hold their CPUs no longer than a slice, and never end.
         script: &[("(hello) exited with status 0", Act::Interrupt)],
         outcome: Outcome::Ended(Reason::Interrupted),
         texts: &["(hello) exited with status 0", "cairn: stopped from outside", "CPU 1: "],
@@ -638,7 +638,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &["cairn: stopped from outside", "CPU 0: 0x40000000", "CPU 1: try_hang::spin"],
         ..USUAL
     },
-    // The ends that it makes up, of programs and of the machine, are not believed.
+    // The fake ends of programs and of the machine that this program prints must be recognised as fake.
     Behaviour { name: "impostor", programs: Some(&["impostor"]), cpus: 2, ..PROGRAMS },
     Behaviour {
         name: "bochs-impostor",

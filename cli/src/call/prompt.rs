@@ -12,14 +12,14 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use sim::session::{Session, words};
 use std::io;
 
-/// Reads lines until the end of the input or an interrupt, and prints what comes of them.
+/// Reads lines until the end of the input or an interrupt, and prints the replies.
 pub fn run(session: &mut Session) -> Result<(), Error> {
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor: Editor<Words, FileHistory> =
         Editor::with_config(config).map_err(|error| failed(error, "start the prompt"))?;
     editor.set_helper(Some(Words(words())));
     let history = workspace::target().join("call-history");
-    // There is none before the first time, and without one everything works.
+    // The file does not exist before the first time, and the prompt works without it.
     let _ = editor.load_history(&history);
     println!(r#"{{"help":true}} says what can be asked; Tab completes names; Ctrl-D ends"#);
     loop {
@@ -40,7 +40,7 @@ fn failed(error: ReadlineError, doing: &'static str) -> Error {
     })
 }
 
-/// Names that can be in a line.
+/// The names that may occur in a line.
 struct Words(Vec<String>);
 
 impl Completer for Words {

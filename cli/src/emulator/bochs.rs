@@ -18,26 +18,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What GRUB does first; boot options follow.
+/// GRUB's first commands; boot options follow.
 const GRUB_MENU: &str = "set timeout=0\nmultiboot2 /boot/image";
-/// What it does as well where there is a boot archive.
+/// GRUB's command for a boot archive.
 const GRUB_MODULE: &str = "module2 /boot/archive ";
-/// What it hands over with the archive, if anything: this, again and again.
+/// The text that GRUB hands over with the archive is this word, repeated.
 const MODULE_WORD: &str = "word ";
 
 /// How long making the disc may take.
 const GRUB_LIMIT: Duration = Duration::from_secs(300);
 
-/// What the debugger, without which Debian's Bochs does not come, is told.
+/// Commands for the debugger, which Debian's Bochs always includes.
 const DEBUGGER: &str = "c\nquit\n";
 
-/// What the debugger says before it says where each CPU is.
+/// The debugger's words before the position of each CPU.
 const STOPPED: &str = "Next at t=";
 
-/// What its log says of a machine that resets itself.
+/// The log's words about a machine that resets itself.
 const TRIPLE_FAULT: &str = "exception(): 3rd";
 
-/// What marks the line of the log about what it cannot go on with.
+/// The mark of a line of the log about an error that stops Bochs.
 const GIVES_UP: &str = ">>PANIC<<";
 
 /// The machine's BIOS.
@@ -45,8 +45,8 @@ pub const BIOS: &str = "/usr/share/bochs/BIOS-bochs-latest";
 /// The BIOS of its display.
 pub const VGA_BIOS: &str = "/usr/share/vgabios/vgabios.bin";
 
-/// The machine, but for its CPUs and files. Of the displays that Debian's Bochs has, this one neither needs a window system
-/// nor writes to the terminal; nobody looks at it.
+/// The machine, without its CPUs and files. Of the displays of Debian's Bochs, only this one needs no window system and
+/// does not write to the terminal; nobody looks at it.
 const MACHINE: &str = "\
 plugin_ctrl: unmapped=1, biosdev=1, serial=1, iodebug=0, speaker=0, parallel=0, gameport=0, extfpuirq=1
 config_interface: textconfig
@@ -72,7 +72,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let files = files.path();
     make_disc(run, files)?;
     let mut machine = String::from(MACHINE);
-    // Ticks are what Bochs counts, so that its speed makes no difference.
+    // Bochs measures time in ticks, so its speed makes no difference.
     let _ = writeln!(
         machine,
         "cpu: model=corei7_skylake_x, count={}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=1",
@@ -101,7 +101,7 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
         let shown = Shown::new(Controls::Escaped, run.show);
         thread::spawn(move || collect(stdout, cpus, shown, &stopping))
     });
-    // Its debugger, interrupted, says where each CPU is.
+    // The debugger, when interrupted, prints the position of each CPU.
     let interrupt = |child: &Child| {
         stopping.store(true, Ordering::Relaxed);
         Command::new("sh").arg("-c").arg(format!("kill -INT {}", child.id())).status()
@@ -115,13 +115,13 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
             Outcome::TimedOut
         }
         None => {
-            // Until it has its log, it says everything there.
+            // Bochs prints everything to its standard error until it has opened its log.
             let read = |name| fs::read_to_string(files.join(name)).unwrap_or_default();
             let log = read("said") + &read("log");
             if log.contains(TRIPLE_FAULT) {
                 Outcome::Reset
             } else {
-                // What made it give up is what it said last.
+                // The last lines say why it gave up.
                 log.lines().filter(|line| line.contains(GIVES_UP)).for_each(|line| eprintln!("Bochs: {line}"));
                 Outcome::Emulator(status)
             }
@@ -158,20 +158,20 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
     fs::write(path, text).map_err(Error::file("write", path))
 }
 
-/// What came over the debug port.
+/// The output on the debug port.
 #[derive(Default)]
 struct Console {
     text: String,
-    /// Why the image ended the machine, if it did.
+    /// Why the image ended the machine, if it reported that.
     reason: Option<Reason>,
-    /// What came after the machine was stopped, from the debugger's answer on.
+    /// The output after the machine was stopped, from the debugger's answer on.
     last_words: String,
 }
 
-/// Reads what Bochs prints: the debugger's greeting, which ends with a line for each of `cpus`, then the console, then what
-/// the debugger has to say.
+/// Reads the output of Bochs: the debugger's greeting, which ends with a line for each of `cpus`, then the console,
+/// then the debugger's answer.
 fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBool) -> Console {
-    // What has come and is not yet known to be the console's: the greeting first, in the end the debugger's answer.
+    // Bytes that are not yet known to be the console's: at first the greeting, at the end the debugger's answer.
     let mut rest = Vec::new();
     let mut greeted = false;
     let mut chunk = [0; 4096];
@@ -181,14 +181,14 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
             greeted = true;
             rest.drain(..begin);
         }
-        // What comes once the machine is to stop may be the debugger's.
+        // Bytes that arrive once the machine is to stop may be the debugger's.
         if greeted && !stopping.load(Ordering::Relaxed) {
             shown.push(&std::mem::take(&mut rest));
         }
     }
     let mut last_words = Vec::new();
     if greeted {
-        // The debugger says this last; a program could have said it before.
+        // The last such text is the debugger's; a program could have printed an earlier one.
         let stopped = rest.windows(STOPPED.len()).rposition(|window| window == STOPPED.as_bytes());
         last_words = rest.split_off(stopped.unwrap_or(rest.len()));
         shown.push(&rest);
@@ -197,14 +197,14 @@ fn collect(mut from: impl Read, cpus: u32, mut shown: Shown, stopping: &AtomicBo
     Console { text: shown.finish(), reason, last_words: String::from_utf8_lossy(&last_words).into_owned() }
 }
 
-/// Where the debugger's greeting ends, if it has ended.
+/// Offset of the end of the debugger's greeting, if it has ended.
 fn after_greeting(bytes: &[u8], cpus: u32) -> Option<usize> {
     let stopped = bytes.windows(STOPPED.len()).position(|window| window == STOPPED.as_bytes())?;
     let mut ends = (stopped..bytes.len()).filter(|&at| bytes[at] == b'\n');
     Some(ends.nth(cpus as usize)? + 1)
 }
 
-/// The debugger's answer, where each CPU is, in the words of the kernel's own reports.
+/// The debugger's answer, the position of each CPU, in the form of the kernel's own reports.
 fn explain(answer: &str, symbols: &str) -> String {
     let Some(positions) = answer.strip_prefix(STOPPED) else { return String::new() };
     let symbols = Symbols::new(symbols);
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn a_program_that_speaks_like_the_debugger_is_not_believed() {
         let forged = "Next at t=1\n(0) [0x00000010da34] 0008:1 (unk. ctxt): hlt\n";
-        // It stops once the greeting and what the program says have been read.
+        // It stops once the greeting and the program's output have been read.
         let stopping = AtomicBool::new(false);
         let first = format!("{GREETING}{forged}");
         let after = ReadThen(forged.as_bytes(), &stopping);
@@ -269,7 +269,7 @@ mod tests {
         assert_eq!((console.text.as_str(), console.last_words.as_str()), (forged, forged));
     }
 
-    /// Says that the machine stops as soon as anything is read.
+    /// Sets the flag that the machine stops as soon as anything is read.
     struct ReadThen<'a>(&'a [u8], &'a AtomicBool);
 
     impl Read for ReadThen<'_> {

@@ -29,11 +29,11 @@ pub fn run(run: &Run) -> Result<Ended, Error> {
     let (status, timed_out, (console, arrivals)) = thread::scope(|scope| {
         let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
         let console = child.stdout.take().map(|stdout| {
-            // At a terminal, the console is to be obeyed.
+            // At a terminal, control characters of the console take effect.
             let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
             let shown = Shown::new(controls, run.show || run.terminal);
             scope.spawn(move || {
-                // What the script begins with at once.
+                // The acts at the beginning of the script that need no text.
                 actor.act(&[]);
                 collect(stdout, shown, begin, |console| actor.act(console))
             })
@@ -99,7 +99,8 @@ fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>)
     command
 }
 
-/// Reads the console to its end, and says how much of it had come when; whenever more has come, `each` is told all.
+/// Reads the console to its end, and returns how much of it had arrived at which time. Whenever more has arrived,
+/// `each` gets the whole text.
 fn collect(
     mut from: impl Read,
     mut shown: Shown,
@@ -116,20 +117,20 @@ fn collect(
     (shown.finish(), arrivals)
 }
 
-/// Does to the machine what a script says.
+/// Carries out a script on the machine.
 struct Actor<'a> {
-    /// What is left of it.
+    /// The rest of the script.
     script: &'a [(&'a str, Act<'a>)],
-    /// How much of the console has been looked at.
+    /// How much of the console has been searched.
     seen: usize,
     monitor: &'a Monitor,
     keyboard: Option<Keyboard>,
-    /// A connection that has to last.
+    /// A connection that must stay open.
     kept: Option<UnixStream>,
 }
 
 impl Actor<'_> {
-    /// Does what is to be done now that the console shows this.
+    /// Carries out the acts that are due now that the console shows this.
     fn act(&mut self, console: &[u8]) {
         while let Some(&(text, act)) = self.script.first()
             && let Some(end) = end_of(text.as_bytes(), &console[self.seen..])
@@ -137,7 +138,7 @@ impl Actor<'_> {
             self.seen += end;
             self.script = &self.script[1..];
             match act {
-                // A machine that has ended takes nothing any more, and its end says why.
+                // A machine that has ended accepts no input, and its end says why.
                 Act::Type(text) => drop(self.keyboard.as_mut().map(|keyboard| keyboard.type_in(text))),
                 Act::Interrupt => self.kept = self.monitor.interrupt().ok(),
                 Act::Monitor(command) => self.kept = self.monitor.command(command).ok(),
@@ -146,7 +147,7 @@ impl Actor<'_> {
     }
 }
 
-/// Where the first `text` in the console ends.
+/// Offset of the end of the first `text` in the console.
 fn end_of(text: &[u8], console: &[u8]) -> Option<usize> {
     if text.is_empty() {
         return Some(0);
@@ -155,14 +156,15 @@ fn end_of(text: &[u8], console: &[u8]) -> Option<usize> {
     Some(start + text.len())
 }
 
-/// The path of a socket; removed when dropped.
+/// The path of a socket; the socket is removed when this is dropped.
 struct Socket {
     path: PathBuf,
 }
 
 impl Socket {
     fn new(kind: &str) -> Socket {
-        // Unique in this process and, by its number, on this machine; short, as a socket's path must be.
+        // The name is unique in this process and, by the process number, on this machine. It is short, as a socket's
+        // path must be.
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name = format!("cairn-{}-{}.{kind}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         Socket { path: env::temp_dir().join(name) }
@@ -180,12 +182,12 @@ impl Drop for Socket {
 struct Monitor(Socket);
 
 impl Monitor {
-    /// An NMI makes the kernel say what each CPU is doing.
+    /// Sends an NMI, which makes the kernel report what each CPU is doing.
     fn interrupt(&self) -> io::Result<UnixStream> {
         self.command("nmi")
     }
 
-    /// Gives it a command. QEMU forgets what a connection sent once that is closed.
+    /// Sends a command. QEMU forgets a command once its connection is closed.
     fn command(&self, command: &str) -> io::Result<UnixStream> {
         let mut connection = UnixStream::connect(&self.0.path)?;
         connection.write_all(format!("{command}\n").as_bytes())?;
@@ -216,10 +218,10 @@ impl Keyboard {
     }
 }
 
-/// How long QEMU has to connect to a line; it does before the machine runs, unless it fails.
+/// How long QEMU may take to connect to a line. It connects before the machine runs, unless it fails.
 const CONNECTS_WITHIN: Duration = Duration::from_secs(20);
 
-/// The connection that QEMU makes.
+/// Accepts the connection that QEMU makes.
 fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
     let begin = Instant::now();
     listener.set_nonblocking(true)?;

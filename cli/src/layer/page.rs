@@ -1,4 +1,4 @@
-//! The layer as one page that needs nothing else.
+//! The layer as one self-contained page.
 
 use super::print::{place, signature, summary};
 use ::layer::fields::FIELDS;
@@ -62,7 +62,7 @@ pub fn page(interface: &Interface) -> String {
     )
 }
 
-/// What narrows the page down.
+/// The controls that filter the page.
 const CONTROLS: &str = "<div class=controls><input id=filter type=search autofocus placeholder=\"filter: a name, a field (AC), an event (PALLOC), a Stuck…  press /\" aria-label=Filter>\
      <label><input type=checkbox id=writers> only those that write or log</label>\
      <label><input type=checkbox id=missing> only missing ones</label><output id=count></output></div>";
@@ -81,7 +81,7 @@ fn anchor(name: &str) -> String {
     name.to_lowercase().replace(' ', "-")
 }
 
-/// Text of documentation: what is between backticks is code.
+/// Documentation as HTML: text between backticks becomes code.
 fn prose(text: &str) -> String {
     let text = escape(text);
     let pieces = text.split('`').enumerate();
@@ -175,7 +175,7 @@ fn badges(written: &Written) -> String {
     badges
 }
 
-/// What it demands: in words, and as it was found.
+/// The requirements of a primitive: in words, and as found by running it symbolically.
 fn guard(body: &mut String, written: &Written) {
     body.push_str("<dt>guard<dd>");
     if written.effects.stuck.is_empty() {
@@ -222,7 +222,7 @@ fn details(body: &mut String, proof: &Row) {
     body.push_str("</ul></details>");
 }
 
-/// Flags of a CPU that most guards look at: one column of the matrix.
+/// Flags of a CPU that most requirements read: one column of the matrix.
 const MODE: [&str; 7] = ["pg", "ikern", "ihost", "ipt", "init", "in_intr", "PT"];
 
 /// The column of the matrix that a field or scalar is in.
@@ -316,7 +316,7 @@ mod tests {
         for outside in ["http://", "https://", "src=", "@import", "<link"] {
             assert!(!page.contains(outside), "{outside}");
         }
-        // Whatever can be called has an article; internal functions are part of others.
+        // Everything that can be called has an article; internal functions are parts of others.
         let callable = layer::primitive::TABLE.iter().filter(|row| row.kind != Kind::Internal);
         assert_eq!(page.matches("<article").count(), callable.count());
         for id in ["palloc", "cons_buf_read", "exec_store"] {

@@ -3,7 +3,7 @@
 use prover::{Entry, Interface, Places, Written};
 use std::collections::BTreeSet;
 
-/// Prints it: a paragraph a primitive.
+/// Prints the layer, one paragraph for each primitive.
 pub fn interface(interface: &Interface) {
     println!("fresh: {}", if interface.fresh.is_empty() { "none".to_string() } else { interface.fresh.join(", ") });
     for object in &interface.passthrough {
@@ -17,7 +17,7 @@ pub fn interface(interface: &Interface) {
     println!("\n{}", summary(interface));
 }
 
-/// How much of the layer there is, and how long it took to say so.
+/// How much of the layer is written, and how long finding its effects took.
 pub fn summary(interface: &Interface) -> String {
     let numbered = || interface.passthrough.iter().flat_map(|object| &object.entries);
     let written = numbered().filter(|entry| entry.written.is_some()).count();
@@ -80,7 +80,7 @@ fn status(written: &Written) -> String {
     })
 }
 
-/// Names one after the other.
+/// Names, separated by commas.
 fn list(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
     names.into_iter().map(|name| name.as_ref().to_string()).collect::<Vec<_>>().join(", ")
 }

@@ -1,11 +1,11 @@
-//! The report of the proofs on the terminal.
+//! Prints the reports of the proofs on the terminal.
 
 use comfy_table::{CellAlignment, Table, presets};
 use prover::{
     Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, Row, Slowest, Standing, Status, Trial,
 };
 
-/// How many cells of a state are printed; all of them are in the JSON file.
+/// Most cells of a state that are printed; the JSON file has all of them.
 const MOST_CELLS: usize = 40;
 
 /// Prints the table, what is not proved, the summary and, if asked for, the assumptions.
@@ -49,7 +49,7 @@ pub fn report(report: &Report, assumptions: bool) {
     }
 }
 
-/// Prints how many of the reference's own theorems are proved, and which are not.
+/// Prints how many of the reference's obligations are proved, and which are not.
 pub fn page(page: &Page) {
     page.summary().iter().for_each(|line| println!("{line}"));
     for instance in page.all() {
@@ -59,7 +59,7 @@ pub fn page(page: &Page) {
     }
 }
 
-/// Prints how many branches are taken which way, and which of them nobody has explained.
+/// Prints how many branches are taken both ways and one way, and which of the latter are not explained.
 pub fn branches(coverage: &Branches) {
     let says = if coverage.is_explained() { "all explained" } else { "NOT ALL EXPLAINED" };
     println!("branches: {} taken both ways, {} one way ({says})", coverage.both, coverage.one.len());
@@ -106,7 +106,7 @@ fn status(row: &Row) -> String {
     }
 }
 
-/// Prints what is not proved: the clause, what of the state differs from boot, the path by source line, and how the
+/// Prints what is not proved: the clause, the differences of the state from boot, the path by source line, and how the
 /// call ended when it was run.
 pub fn failures(report: &Report) {
     for row in report.rows() {
@@ -151,7 +151,7 @@ fn print(failure: &Failure) {
     }
 }
 
-/// Prints the table of the mutants, those that were not noticed, and the summary.
+/// Prints the table of the mutants, those that survived or are undecided, and the summary.
 pub fn mutants(report: &MutantReport) {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING);
@@ -172,7 +172,7 @@ pub fn mutants(report: &MutantReport) {
     );
 }
 
-/// How many mutants there are, and how many had which fate.
+/// The number of mutants, and the number with each fate.
 struct Fates([usize; 5]);
 
 impl Fates {
@@ -191,7 +191,7 @@ impl Fates {
     }
 }
 
-/// Prints the mutants that were not noticed, and the explanations that explain nothing.
+/// Prints the mutants that survived or are undecided, and the stale explanations, which fit no mutant.
 pub fn unnoticed(report: &MutantReport) {
     for Trial { subject, at, line, operator, change, fate, .. } in &report.trials {
         let what = match fate {

@@ -1,4 +1,4 @@
-//! What has become of the processes of `storm fuzz`, as the console says it.
+//! The kills, exits and waits of the processes of `storm fuzz`, as the console shows them.
 
 use abi::report::{End, Ended};
 use std::collections::BTreeMap;
@@ -7,31 +7,31 @@ use std::fmt;
 /// How often the processes have killed, exited and waited.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Lives {
-    /// Children that were killed: those that the roots killed, at least.
+    /// Children that were killed, at least by the roots.
     pub kills: u64,
     /// Calls of `exit`.
     pub exits: u64,
-    /// Children that roots waited for, after their ends.
+    /// Children that roots have waited for after their ends.
     pub waits: u64,
-    /// Calls of the roots that named nobody whom they may kill or wait for.
+    /// Calls of the roots that named no process that they may kill or wait for.
     pub refusals: u64,
 }
 
-/// What a line of a root begins with that counts.
+/// The beginning of a line of a root with counts.
 const MARK: &str = "fuzz on CPU ";
 
 impl Lives {
-    /// What a console says.
+    /// The counts on a console.
     pub fn of(console: &str) -> Lives {
         let exits = console.lines().filter_map(Ended::parse);
         let exits = exits.filter(|ended| ended.name == "fuzz" && matches!(ended.end, End::Exited { .. })).count();
-        // Each line has all that came before it on its CPU.
+        // Each line includes the counts of all earlier lines of its CPU.
         let counted: BTreeMap<&str, [u64; 3]> = console.lines().filter_map(counts).collect();
         let sum = |which: usize| counted.values().map(|counts| counts[which]).sum();
         Lives { kills: sum(0), exits: exits as u64, waits: sum(1), refusals: sum(2) }
     }
 
-    /// What there was none of.
+    /// The names of the counts that are 0.
     pub fn lacks(&self) -> Vec<&'static str> {
         let Lives { kills, exits, waits, refusals } = *self;
         let all = [(kills, "kills"), (exits, "exits"), (waits, "waits"), (refusals, "refusals")];

@@ -1,4 +1,4 @@
-//! `cargo test`, counted.
+//! Runs `cargo test` and counts the results.
 
 use crate::child;
 use crate::counts::Counts;
@@ -8,17 +8,18 @@ use std::env;
 use std::io;
 use std::process::{Command, Stdio};
 
-/// Runs `cargo test` with these arguments and environment variables, and counts. Output is shown where tests failed.
+/// Runs `cargo test` with these arguments and environment variables, and counts the results. The output is shown where
+/// tests failed.
 pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Counts, Error> {
     let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     let begin = || -> io::Result<_> {
-        // One pipe for both, so that a result stands behind the line that says whose it is.
+        // One pipe for both streams, so that a result follows the line that names its crate.
         let (reader, writer) = io::pipe()?;
         let mut command = Command::new(&cargo);
         command.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--color=never"]).args(arguments);
         command.envs(variables.iter().copied()).stdin(Stdio::null());
         let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-        // The command holds the pipe's other end, and goes away here.
+        // The command holds the other end of the pipe, and is dropped here.
         Ok((reader, child))
     };
     let (reader, mut child) = begin().map_err(Error::start(&cargo))?;
@@ -33,7 +34,7 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
         }
     }
     let status = child::wait(&mut child, "cargo test", child::LIMIT)?;
-    // What does not compile has no tests that could fail.
+    // Code that does not compile has no tests that could fail.
     if !status.success() && tally.counts.failed == 0 {
         tally.show();
         tally.counts.failed = 1;
@@ -41,18 +42,18 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
     Ok(tally.counts)
 }
 
-/// What cargo has said so far.
+/// The output of cargo so far.
 #[derive(Default)]
 struct Tally {
     counts: Counts,
-    /// Whose tests run.
+    /// The crate whose tests run.
     name: String,
-    /// What has been said since they began.
+    /// The output since they began.
     output: Vec<String>,
 }
 
 impl Tally {
-    /// Takes note of a line; gives the counts of a set of tests that it ends, unless that is empty.
+    /// Records a line. Returns the counts of a set of tests if the line ends one that is not empty.
     fn line(&mut self, line: &str) -> Option<(String, Counts)> {
         let words = line.trim_start();
         if words.starts_with("Running ") || words.starts_with("Doc-tests ") {
@@ -72,7 +73,7 @@ impl Tally {
         (counts != Counts::default()).then(|| (self.name.clone(), counts))
     }
 
-    /// Shows what has been said.
+    /// Prints the recorded output.
     fn show(&self) {
         self.output.iter().for_each(|line| println!("  | {line}"));
     }

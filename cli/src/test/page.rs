@@ -1,4 +1,4 @@
-//! Following the pages of docs/ that say how to do something, word for word, on a copy of the tree.
+//! Follows the how-to pages of docs/ word for word, on a copy of the tree.
 
 use crate::child;
 use crate::counts::Counts;
@@ -11,26 +11,26 @@ use std::process::Command;
 /// The pages.
 const PAGES: &[&str] = &["docs/write-a-program.md", "docs/add-a-primitive.md"];
 
-/// What is not copied.
+/// Entries of the tree that are not copied.
 const LEFT_OUT: &[&str] = &["target", ".git"];
 
-/// Where cargo keeps what it has built of the crates that the tree depends on: a copy does not need to build them again.
+/// Directories in which cargo keeps the built dependencies of the tree: a copy need not build them again.
 const BUILT: &[&str] = &["deps", "build", ".fingerprint"];
 
-/// A block of a page that means something.
+/// A block of a page that has a meaning.
 #[derive(PartialEq, Eq, Debug)]
 enum Block<'a> {
-    /// Text for the end of a file.
+    /// A file, and text to append to it.
     Append(&'a str, &'a str),
-    /// Text of a file, and what comes after it or instead of it.
+    /// Text in a file, and the text that follows it or replaces it.
     Edit { file: &'a str, old: &'a str, new: &'a str, stays: bool },
-    /// A command, and whether it succeeds.
+    /// A command, and whether it must succeed.
     Run(&'a str, bool),
-    /// What the command before has to print.
+    /// Text that the previous command must print.
     Shows(&'a str),
 }
 
-/// Follows the pages; each command and each thing that one has to show counts.
+/// Follows the pages. Each command and each text that must be shown counts as a test.
 pub fn follow_all() -> Result<Counts, Error> {
     PAGES.iter().map(|page| follow(page)).sum()
 }
@@ -75,7 +75,7 @@ fn follow(page: &str) -> Result<Counts, Error> {
     Ok(counts.into_iter().sum())
 }
 
-/// The blocks of the page; nothing if it has one that is none.
+/// The blocks of the page; `None` if it has a block without a meaning.
 fn blocks(page: &str) -> Option<Vec<Block<'_>>> {
     let mut fences = Vec::new();
     let mut rest = page;
@@ -105,13 +105,13 @@ fn blocks(page: &str) -> Option<Vec<Block<'_>>> {
     Some(blocks)
 }
 
-/// The text of the next block, which is the other half of an edit.
+/// The text of the next block, which must be the other half of an edit.
 fn paired<'a>(fences: &mut impl Iterator<Item = (&'a str, &'a str)>, half: &str) -> Option<&'a str> {
     let (info, body) = fences.next()?;
     (info.split_whitespace().nth(1) == Some(half)).then_some(body)
 }
 
-/// Makes `to` a copy of the tree, but for what was built there before, so that only changes are built again.
+/// Makes `to` a copy of the tree, but keeps what was built there before, so only changes are built again.
 fn make_copy(to: &Path) -> Result<(), Error> {
     let root = workspace::root();
     let target = to.join("target");
@@ -136,7 +136,7 @@ fn make_copy(to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes each file of `from` one of `to` as well; cargo never changes one that it has built.
+/// Links each file of `from` into `to`; cargo never changes a file that it has built.
 fn link(from: &Path, to: &Path) -> Result<(), Error> {
     if !from.is_dir() {
         return if from.exists() { fs::hard_link(from, to).map_err(Error::file("link", to)) } else { Ok(()) };
@@ -151,7 +151,7 @@ fn link(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Makes `to` a copy of a file, unless it is one already, or of a directory with all that is in it and nothing else.
+/// Makes `to` a copy of a file, unless it is one already, or of a directory with exactly its contents.
 fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     if from.is_dir() {
         fs::create_dir_all(to).map_err(Error::file("create", to))?;
@@ -177,7 +177,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), Error> {
     fs::write(to, bytes).map_err(Error::file("write", to))
 }
 
-/// Changes a file of the copy; what is wrong if it cannot be changed so.
+/// Changes a file of the copy; returns the problem if it cannot be changed in this way.
 fn edit(tree: &Path, file: &str, change: impl FnOnce(&str) -> Option<String>) -> Result<Option<String>, Error> {
     let path = tree.join(file);
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
@@ -187,7 +187,7 @@ fn edit(tree: &Path, file: &str, change: impl FnOnce(&str) -> Option<String>) ->
     }
 }
 
-/// Runs a command in the copy; whether it succeeds, and what it prints.
+/// Runs a command in the copy; returns whether it succeeded, and its output.
 fn execute(tree: &Path, command: &str) -> Result<(bool, String), Error> {
     let mut words = command.split_whitespace();
     let program = words.next().unwrap_or_default();

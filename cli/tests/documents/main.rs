@@ -1,4 +1,4 @@
-//! The documents of the tree: every link leads somewhere, and docs/reference has what the code cites.
+//! Tests of the tree's documents: every link leads somewhere, and docs/reference has what the code cites.
 mod markdown;
 
 use layer::invariant::{BY_THEOREMS, by_construction, facts};
@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
-/// How many primitives the reference has.
+/// Number of primitives in the reference.
 const PRIMITIVES: u32 = 64;
 
-/// The last derived invariant of the reference; those that follow are the layer's own.
+/// The last derived invariant of the reference; later ones are the layer's own.
 const LAST_DERIVED: u32 = 17;
 
 /// The root of the tree.
@@ -22,7 +22,7 @@ fn root() -> &'static Path {
 
 /// The Markdown files below a directory, by their paths in it.
 ///
-/// What is built, and what begins with a dot, is no part of the tree.
+/// Built files, and files whose names begin with a dot, are not part of the tree.
 fn documents(root: &Path) -> BTreeMap<PathBuf, Document> {
     let mut documents = BTreeMap::new();
     let mut directories = vec![PathBuf::new()];
@@ -49,7 +49,7 @@ fn reference() -> BTreeMap<PathBuf, Document> {
     documents(&root().join("docs/reference"))
 }
 
-/// `to`, a relative path in a file of `directory`, seen from the root; nothing if it leaves the tree.
+/// `to`, a relative path in a file of `directory`, as a path from the root; `None` if it leaves the tree.
 fn resolve(directory: &Path, to: &str) -> Option<PathBuf> {
     let mut path = directory.to_owned();
     for component in Path::new(to).components() {
@@ -63,7 +63,7 @@ fn resolve(directory: &Path, to: &str) -> Option<PathBuf> {
     Some(path)
 }
 
-/// What is wrong with a link of the document at `from`, if anything is.
+/// The fault of a link of the document at `from`, if it has one.
 fn fault(root: &Path, documents: &BTreeMap<PathBuf, Document>, from: &Path, link: &str) -> Option<&'static str> {
     if ["http://", "https://", "mailto:"].iter().any(|scheme| link.starts_with(scheme)) {
         return None;
@@ -84,7 +84,7 @@ fn fault(root: &Path, documents: &BTreeMap<PathBuf, Document>, from: &Path, link
     fragment.is_some_and(|fragment| !known(fragment)).then_some("no such anchor")
 }
 
-/// Every broken link of the documents below `root`, a line each.
+/// Every broken link of the documents below `root`, one per line.
 fn broken(root: &Path) -> Vec<String> {
     let documents = documents(root);
     let mut broken = Vec::new();
@@ -157,7 +157,7 @@ fn each_clause_of_the_invariant_is_in_the_reference() {
     let numbers = facts::<Sim>().map(|fact| fact.number);
     let numbers = numbers.chain(by_construction().map(|(number, _)| number)).chain(BY_THEOREMS.iter().map(|row| row.0));
     for number in numbers {
-        // The clauses of H6 are the reference's, those of the others the layer's.
+        // The clauses of H6 are the reference's own; the clauses of the others are the layer's.
         let whole = number.split('.').next().unwrap_or(number);
         let derived = whole.strip_prefix('D').map(|number| number.parse::<u32>().expect("D has a number"));
         let anchor = if whole == "H6" { number } else { whole }.to_lowercase();

@@ -1,4 +1,4 @@
-//! What a Markdown file says of itself: where its links lead, and what of it can be linked to.
+//! Reads from a Markdown file where its links lead, and what can be linked to.
 use pulldown_cmark::{BrokenLink, Event, LinkType, Options, Parser, Tag, TagEnd};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A Markdown file.
 #[derive(Default)]
 pub struct Document {
-    /// What a fragment may name: slugs of headings, and `id`s in HTML.
+    /// The names that a fragment may have: slugs of headings, and `id`s in HTML.
     pub anchors: BTreeSet<String>,
     /// Targets of links and images, in the order of their appearance.
     pub links: Vec<String>,
@@ -14,7 +14,7 @@ pub struct Document {
     pub undefined: Vec<String>,
     /// The headings, each with its level.
     pub headings: Vec<(u8, String)>,
-    /// Numbers of the reference (`P31`, `§5.2`) that are mentioned and are no link.
+    /// Numbers of the reference (`P31`, `§5.2`) that are mentioned without a link.
     pub unlinked: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ impl Document {
     pub fn read(text: &str) -> Document {
         let undefined = RefCell::new(Vec::new());
         let note = |link: BrokenLink<'_>| {
-            // Brackets around a word are no link, unless the word is one that is always linked.
+            // Brackets around a word are no link, unless the word is one that must always be linked.
             let shortcut = matches!(link.link_type, LinkType::Shortcut | LinkType::ShortcutUnknown);
             if !shortcut || !citations(&link.reference).is_empty() {
                 undefined.borrow_mut().push(link.reference.to_string());
@@ -64,7 +64,7 @@ impl Document {
                 Event::Html(html) | Event::InlineHtml(html) => {
                     self.anchors.extend(attributes(&html, "id"));
                     self.links.extend(attributes(&html, "href").chain(attributes(&html, "src")));
-                    // The number that follows at once is the one that the anchor is for.
+                    // The number directly behind an anchor is the one that the anchor is for.
                     names_itself = html.ends_with("</a>");
                 }
                 Event::Text(text) => {
@@ -88,7 +88,7 @@ fn slug(heading: &str) -> String {
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// The slug of the next heading with this one: the second has `-1` behind it, the third `-2`.
+/// The slug of the next heading with this text: the second gets `-1` appended, the third `-2`.
 fn unique(seen: &mut BTreeMap<String, usize>, slug: String) -> String {
     let times = seen.entry(slug.clone()).or_default();
     *times += 1;
@@ -109,7 +109,7 @@ fn citations(text: &str) -> Vec<String> {
     words.filter(|word| word.starts_with('§') || is_numbered(word)).map(str::to_owned).collect()
 }
 
-/// Whether a word is a letter that the reference numbers by, and a number.
+/// Whether a word is a number of the reference: one of its letters, followed by a number.
 fn is_numbered(word: &str) -> bool {
     let number = word.strip_prefix(['P', 'H', 'D', 'L']).unwrap_or_default();
     !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit())
