@@ -1,5 +1,5 @@
-//! The names of the programs, which are the binaries of `Cargo.toml`; and the link arguments of the programs, whose codegen
-//! flags are in `programs::build`.
+//! Writes the list of the programs' names, which are the binaries of `Cargo.toml`, and passes the programs' link
+//! arguments. Their code-generation flags are in `programs::build`.
 
 use std::path::Path;
 use std::{env, fs};
@@ -34,7 +34,7 @@ pub const BENCH: &[&str] = &{bench:?};
     )
 }
 
-/// Tells cargo how programs are linked.
+/// Passes cargo the link arguments of the programs.
 fn link(directory: &str) {
     let script = format!("-Wl,-T,{directory}/program.ld");
     let arguments = [

@@ -1,7 +1,7 @@
-//! What the programs of the bench have in common: readings of the time-stamp counter around single operations.
+//! The common parts of the bench's programs: readings of the time-stamp counter around single operations.
 //!
-//! The kernel keeps the counter from programs, except on the image of the bench. What it counts is the machine's
-//! business: cycles on a processor, executed instructions on an emulator that is told to count these.
+//! The kernel hides the counter from programs, except on the image of the bench. The machine decides what the counter
+//! counts: cycles on a processor, executed instructions on an emulator with that setting.
 
 use crate::channel::Page;
 use crate::println;
@@ -9,35 +9,35 @@ use crate::sys::Registers;
 use abi::{Call, MESSAGE_WORDS};
 use core::arch::asm;
 
-/// How often each program of the bench does what it measures.
+/// How often each program of the bench repeats what it measures.
 pub const SAMPLES: usize = 200;
-/// Turns that pass before it begins: by then every program has been started.
+/// Number of turns before the measurements begin: by then every program has been started.
 pub const SETTLING: usize = 8;
 /// Words of the messages that go there and back, in this order, [`SAMPLES`] times each.
 pub const MESSAGES: [u32; 2] = [1, MESSAGE_WORDS];
 /// The channel for messages to `bench-peer`, and the one for the answers.
 pub const CHANNELS: [u32; 2] = [0, 1];
-/// A child's quota says how many children it is to have: the quota's remainder by this.
+/// The remainder of a child's quota by this number says how many children it must have.
 pub const CHILDREN: u32 = 16;
 
 /// The counter before and after an operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stamps {
-    /// Before.
+    /// The counter before the operation.
     pub before: u64,
-    /// After.
+    /// The counter after it.
     pub after: u64,
 }
 
 impl Stamps {
-    /// What was counted in between.
+    /// The difference of the two readings.
     pub fn ticks(self) -> u64 {
         self.after - self.before
     }
 }
 
-/// Two readings of the counter, between them a system call's registers are loaded, `$operation` is executed and the result
-/// is kept: always the same instructions, so that what they cost can be found out with an operation that is none.
+/// Two readings of the counter. Between them the registers of a system call are loaded, `$operation` is executed, and
+/// the result is kept. The instructions are always the same, so an empty operation measures their cost.
 macro_rules! stamped {
     ($registers:expr, $operation:literal) => {{
         let Registers { mut rax, values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi] } = $registers;
@@ -73,42 +73,43 @@ macro_rules! stamped {
     }};
 }
 
-/// What the readings themselves cost.
+/// The cost of the readings themselves.
 pub fn nothing() -> Stamps {
-    // SAFETY: the counter is read and registers are moved, nothing else.
+    // SAFETY: the code only reads the counter and moves registers.
     unsafe { stamped!(Registers::default(), "").0 }
 }
 
-/// A system call between two readings.
+/// Makes a system call between two readings.
 ///
 /// # Safety
 ///
 /// As for [`syscall`](crate::sys::syscall).
 pub unsafe fn call(registers: Registers) -> (Stamps, Registers) {
-    // SAFETY: as in `syscall`, whose registers these are; the caller answers for what the kernel writes to.
+    // SAFETY: as in `syscall`, which uses the same registers; the caller answers for the memory that the kernel writes
+    // to.
     unsafe { stamped!(registers, "syscall") }
 }
 
-/// The registers that send so many words of `page` by way of a channel.
+/// The registers that send `words` words of `page` on a channel.
 pub fn sending(channel: u32, page: &Page, words: u32) -> Registers {
     let values = [channel.into(), core::ptr::from_ref(page).expose_provenance() as u64, words.into(), 0, 0];
     Registers { rax: Call::Send as u64, values }
 }
 
-/// The registers that wait for a message of at most so many words and receive it into `page`.
+/// The registers that wait for a message of at most `words` words and receive it into `page`.
 pub fn receiving(channel: u32, page: &mut Page, words: u32) -> Registers {
     let values = [channel.into(), core::ptr::from_mut(page).expose_provenance() as u64, words.into(), 1, 0];
     Registers { rax: Call::Recv as u64, values }
 }
 
-/// A byte of memory is written to between two readings.
+/// Stores to a byte of memory between two readings.
 pub fn store(byte: &mut u8) -> Stamps {
     let registers = Registers { values: [0, 0, 0, 0, core::ptr::from_mut(byte).expose_provenance() as u64], rax: 0 };
     // SAFETY: RDI holds the address of a byte that the caller may write to.
     unsafe { stamped!(registers, "mov byte ptr [rdi], 1").0 }
 }
 
-/// Prints values under a name, for whoever makes statistics of them: a line for each run of equal ones, with its length.
+/// Prints values under a name, for statistics: one line for each run of equal values, with its length.
 pub fn print(name: &str, values: impl Iterator<Item = u64>) {
     let mut values = values.peekable();
     while let Some(value) = values.next() {

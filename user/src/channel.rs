@@ -1,7 +1,7 @@
 //! Channels: messages of up to 1,024 words between programs, on one CPU or on several.
 //!
-//! A channel is a number that the programs have agreed on. It holds one message at a time: who sends waits until there is
-//! room, who receives waits until there is a message. Whoever knows the number may do either.
+//! A channel is a number that the programs have agreed on. It holds one message at a time: a sender waits until there
+//! is room, and a receiver waits until there is a message. Every program that knows the number may do either.
 //!
 //! ```ignore
 //! let mut channel = Channel::open(7)?;
@@ -12,10 +12,10 @@
 use crate::{memory, sys};
 use abi::{CHANNELS, Error, MESSAGE_WORDS};
 
-/// Words that a message can have.
+/// Most words of a message.
 pub const WORDS: usize = MESSAGE_WORDS as usize;
 
-/// A page for a message: what the kernel copies from and to.
+/// A page for a message, which the kernel copies from and to.
 #[derive(Clone, Debug)]
 #[repr(C, align(4096))]
 pub struct Page(pub [u32; WORDS]);
@@ -27,7 +27,7 @@ impl Page {
     pub const ZERO: Page = Page([0; WORDS]);
 }
 
-/// One program's end of a channel, with a page of its own for the messages that it sends and receives.
+/// One program's end of a channel, with a page for the messages that it sends and receives.
 #[derive(Debug)]
 pub struct Channel {
     number: u32,
@@ -35,7 +35,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// The channel with this number. It takes a page of the heap.
+    /// Opens the channel with this number. This takes a page of the heap.
     ///
     /// # Errors
     ///
@@ -47,7 +47,7 @@ impl Channel {
         Ok(Channel { number, page: memory::page().ok_or(Error::Mem)? })
     }
 
-    /// The same page for another channel: it is no end of the one before any more.
+    /// Switches to another channel with the same page; the previous channel is no longer open.
     ///
     /// # Errors
     ///
@@ -60,8 +60,8 @@ impl Channel {
         Ok(self)
     }
 
-    /// Sends a message, as soon as there is room, and returns how many words it has: of a longer one than [`WORDS`]
-    /// these first ones.
+    /// Sends a message as soon as there is room, and returns how many words were sent: of a message longer than
+    /// [`WORDS`], only the first [`WORDS`].
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Channel {
         sys::send(self.number, self.page, words)
     }
 
-    /// Waits for a message and receives it. It stays until the channel is used again.
+    /// Waits for a message and receives it. The message stays until the channel is used again.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What can be said to the shell.
+//! The commands of the shell.
 
 use abi::boot::Words;
 use core::fmt;
@@ -6,10 +6,10 @@ use core::fmt;
 /// What the shell prints when it waits for a line.
 pub const PROMPT: &str = "cairn> ";
 
-/// A line, understood.
+/// A parsed line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Command<'a> {
-    /// `help`: what can be said.
+    /// `help`: the list of commands.
     Help,
     /// `ps`: the threads.
     Ps,
@@ -19,33 +19,33 @@ pub enum Command<'a> {
         name: &'a str,
         /// Its arguments.
         arguments: Words<'a>,
-        /// Pages that it gets, if that is said.
+        /// Pages that it gets, if the line states them.
         quota: Option<u32>,
-        /// Whether the shell goes on at once.
+        /// Whether the shell continues without waiting.
         background: bool,
     },
-    /// `kill THREAD`: ends a program of the background.
+    /// `kill THREAD`: ends a background program.
     Kill {
         /// Its thread number.
         thread: u32,
     },
-    /// `wait [THREAD]`: waits for programs of the background.
+    /// `wait [THREAD]`: waits for background programs.
     Wait {
-        /// The thread number of one; all of them where nothing is said.
+        /// The thread number of one program; all of them where it is left out.
         thread: Option<u32>,
     },
-    /// `repeat COUNT COMMAND`: obeys a command so many times.
+    /// `repeat COUNT COMMAND`: runs a command several times.
     Repeat {
-        /// How often.
+        /// Number of repetitions.
         count: u32,
-        /// The command: a line of its own.
+        /// The command, as a line of its own.
         line: &'a str,
     },
     /// `send CHANNEL WORD…`: sends a message.
     Send {
         /// The channel.
         channel: u32,
-        /// The words of the message: numbers all.
+        /// The words of the message, as numbers.
         words: Numbers<'a>,
     },
     /// `recv CHANNEL`: receives a message, if there is one.
@@ -63,7 +63,7 @@ pub enum Command<'a> {
     Halt,
 }
 
-/// What can be said, and what it does.
+/// The commands, and what each does.
 pub const HELP: &[(&str, &str)] = &[
     ("help", "this list"),
     ("ps", "the threads of this CPU"),
@@ -93,16 +93,16 @@ impl Numbers<'_> {
     }
 }
 
-/// What is wrong with a line: who typed it is to blame.
+/// Errors of a line. The user is to blame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
     /// There is no such command.
     Unknown(&'a str),
     /// The line ends too early.
     Missing(&'static str),
-    /// Neither a decimal nor, with 0x, a hexadecimal number below 2^32.
+    /// The word is neither a decimal number nor, with 0x, a hexadecimal number below 2^32.
     NotANumber(&'a str),
-    /// One word too many.
+    /// The line has one word too many.
     Excess(&'a str),
 }
 
@@ -118,7 +118,7 @@ impl fmt::Display for Problem<'_> {
 }
 
 impl<'a> Command<'a> {
-    /// Reads a line; `None` if nothing is on it.
+    /// Parses a line; `None` if it is empty.
     ///
     /// # Errors
     /// See [`Problem`].

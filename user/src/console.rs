@@ -1,10 +1,10 @@
-//! Printing.
+//! Printing to the console.
 
 use crate::sys;
 use core::fmt::{self, Write};
 
-/// Bytes that reach the console in one piece. Longer output goes out in pieces of this size, between which
-/// other CPUs may print.
+/// Bytes that reach the console in one piece. Longer output is written in pieces of this size, and other CPUs may print
+/// between them.
 pub const PIECE: usize = 256;
 
 /// Output collected until it is written in one system call.
@@ -17,13 +17,13 @@ struct Piece {
 }
 
 impl Piece {
-    /// Writes what was collected and starts over.
+    /// Writes the collected output and starts over.
     fn flush(&mut self) {
         let mut rest = &self.bytes[..self.used];
         while !rest.is_empty() {
             match sys::puts(rest) {
                 Ok(written) if written > 0 => rest = rest.get(written..).unwrap_or(&[]),
-                // There is no other place to complain to than this console.
+                // There is no other console to report the error on.
                 _ => break,
             }
         }
@@ -48,11 +48,11 @@ impl fmt::Write for Piece {
     }
 }
 
-/// Writes formatted text and then `end` to the console: what [`print!`](crate::print) and
-/// [`println!`](crate::println) expand to.
+/// Writes formatted text and then `end` to the console. [`print!`](crate::print) and [`println!`](crate::println)
+/// expand to this.
 pub fn print(arguments: fmt::Arguments, end: &str) {
     let mut piece = Piece { bytes: [0; PIECE], used: 0 };
-    // `Piece` never fails, so an error is a `Display` that gave up: what it wrote before is printed.
+    // `Piece` never fails, so an error comes from a `Display` that gave up: its text so far is printed.
     let _ = fmt::write(&mut piece, arguments);
     let _ = piece.write_str(end);
     piece.flush();
@@ -64,8 +64,8 @@ macro_rules! print {
     ($($argument:tt)*) => { $crate::console::print(core::format_args!($($argument)*), "") };
 }
 
-/// Writes a formatted line to the console. Up to [`console::PIECE`](crate::console::PIECE) bytes, nothing
-/// that other programs print comes between.
+/// Writes a formatted line to the console. In the first [`console::PIECE`](crate::console::PIECE) bytes, no output of
+/// other programs comes between.
 #[macro_export]
 macro_rules! println {
     () => { $crate::print!("\n") };

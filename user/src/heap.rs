@@ -1,11 +1,11 @@
 //! The heap behind [`alloc`](https://doc.rust-lang.org/alloc/): boxes, vectors, strings.
 //!
-//! Memory is handed out from low to high addresses; what is freed comes back only if it was handed out last, since nothing
-//! gives a page back in any case. A program that needs more than its quota is stopped where it touches the page.
+//! Memory is handed out from low to high addresses. Freed memory is reused only if it was handed out last, since no
+//! page is given back in any case. A program that needs more than its quota is stopped where it touches the page.
 
 use core::alloc::Layout;
 
-/// Hands out bytes of regions, which come from elsewhere.
+/// Hands out bytes of regions, which the caller provides.
 #[derive(Debug)]
 pub struct Bump {
     /// First free byte.
@@ -15,11 +15,11 @@ pub struct Bump {
 }
 
 impl Bump {
-    /// Without any region yet.
+    /// An allocator without a region.
     pub const EMPTY: Bump = Bump { next: 0, end: 0 };
 
-    /// Hands out the address of so many bytes. Where the region has not enough, `more` gives one that has at least so many
-    /// bytes as it is asked for, by its bounds; `None` if it has none.
+    /// Allocates the address of `layout.size()` bytes. If the region has too few, `more` is called with the least
+    /// number of bytes that are needed, and returns the bounds of a new region. `None` if it has none.
     pub fn allocate(&mut self, layout: Layout, more: impl FnOnce(usize) -> Option<(usize, usize)>) -> Option<usize> {
         if let Some(address) = self.fit(layout) {
             return Some(address);
@@ -32,7 +32,7 @@ impl Bump {
         self.fit(layout)
     }
 
-    /// Hands out bytes of the region, if it has enough.
+    /// Allocates from the current region, if it has enough bytes.
     fn fit(&mut self, layout: Layout) -> Option<usize> {
         let address = self.next.checked_next_multiple_of(layout.align())?;
         let next = address.checked_add(layout.size()).filter(|&next| next <= self.end)?;
@@ -40,14 +40,15 @@ impl Bump {
         Some(address)
     }
 
-    /// Takes bytes back, if they were handed out last.
+    /// Frees bytes, if they were handed out last.
     pub fn free(&mut self, address: usize, layout: Layout) {
         if address + layout.size() == self.next {
             self.next = address;
         }
     }
 
-    /// Makes what was handed out longer or shorter where it is, if it was handed out last and the region has enough.
+    /// Resizes an allocation in place, if it was handed out last and the region has enough bytes. Returns whether it
+    /// did.
     pub fn resize(&mut self, address: usize, layout: Layout, size: usize) -> bool {
         let is_last = address + layout.size() == self.next;
         match address.checked_add(size).filter(|&next| is_last && next <= self.end) {
@@ -66,20 +67,20 @@ mod global {
     use core::alloc::{GlobalAlloc, Layout};
     use core::cell::UnsafeCell;
 
-    /// Pages that the heap takes at a time: only what is touched costs any.
+    /// Pages that the heap takes at a time. Only touched pages cost anything.
     const PAGES: usize = 64;
 
     /// The heap of this program.
     struct Heap(UnsafeCell<Bump>);
 
-    // SAFETY: a program is one thread, and nothing interrupts it in its own memory.
+    // SAFETY: a program is one thread, and nothing else runs in its memory.
     unsafe impl Sync for Heap {}
 
     #[global_allocator]
     static HEAP: Heap = Heap(UnsafeCell::new(Bump::EMPTY));
 
     impl Heap {
-        /// The state.
+        /// The state of the allocator.
         #[expect(clippy::mut_from_ref, reason = "each caller is done with it before it calls anything else")]
         fn bump(&self) -> &mut Bump {
             // SAFETY: the reference lives within one method of the allocator, none of which calls another, and the
@@ -96,8 +97,8 @@ mod global {
         Some((start, start + bytes.len()))
     }
 
-    // SAFETY: `Bump` hands out disjoint ranges of regions that nobody else has, aligned as the layout says; `resize` only
-    // succeeds for the last one and within its region, so that what follows is free.
+    // SAFETY: `Bump` hands out disjoint ranges of regions that nothing else uses, aligned as the layout says. `resize`
+    // only succeeds for the last range and within its region, so the bytes behind it are free.
     unsafe impl GlobalAlloc for Heap {
         unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
             let address = self.bump().allocate(layout, region);
@@ -115,7 +116,7 @@ mod global {
             // SAFETY: the caller's obligations: `size` with this alignment is a layout, and not 0.
             let new = unsafe { self.alloc(Layout::from_size_align_unchecked(size, layout.align())) };
             if !new.is_null() {
-                // SAFETY: both are valid for so many bytes, and what was just handed out overlaps nothing.
+                // SAFETY: both are valid for so many bytes, and the new range overlaps no other.
                 unsafe { new.copy_from_nonoverlapping(pointer, layout.size().min(size)) };
             }
             new
@@ -131,14 +132,14 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    /// What a program does with the heap.
+    /// An action of a program on the heap.
     #[derive(Clone, Debug)]
     enum Act {
-        /// So many bytes, aligned to this power of two.
+        /// Allocate so many bytes, aligned to this power of two.
         Allocate(usize, u32),
-        /// This one of those that it has comes back.
+        /// Free this one of the current allocations.
         Free(prop::sample::Index),
-        /// This one gets so many bytes.
+        /// Resize this one to so many bytes.
         Resize(prop::sample::Index, usize),
     }
 
@@ -152,7 +153,7 @@ mod tests {
     }
 
     proptest! {
-        // Those that a program has never overlap, and lie in what the heap was given, whatever comes back when.
+        // Allocations never overlap, and lie in the regions of the heap, in whatever order they are freed.
         #[test]
         fn nobody_is_given_what_somebody_has(acts in proptest::collection::vec(act(), 0..60), gaps in any::<u64>()) {
             let (mut bump, mut regions, mut live) = (Bump::EMPTY, Vec::new(), Vec::<(usize, Layout)>::new());
@@ -205,7 +206,7 @@ mod tests {
         let mut end = 0;
         for (size, align) in [(1, 1), (8, 8), (3, 2), (0, 16), (5000, 4096), (1, 64), (7, 1), (1 << 20, 8)] {
             let more = |least: usize| {
-                // Every second region does not follow upon the one before.
+                // Every second region does not directly follow the one before.
                 let start = taken;
                 taken += least + 0x1000 + (least & 0x1000);
                 Some((start, start + least))

@@ -1,10 +1,10 @@
-//! The programs, in the order of their boot archive: what [`spawn`](crate::sys::spawn) calls an image is an
-//! index into it.
+//! The programs, in the order of their boot archive. The image number of [`spawn`](crate::sys::spawn) is an index into
+//! this list.
 
 // `NAMES` and `BENCH`: the binaries of Cargo.toml, in their order.
 include!(concat!(env!("OUT_DIR"), "/names.rs"));
 
-/// The number by which `spawn` knows the program called `name`, or `None` if there is no such program.
+/// The image number of the program called `name`, or `None` if there is no such program.
 ///
 /// ```
 /// const HELLO: u32 = user::image::number("hello").unwrap();
@@ -14,12 +14,12 @@ pub const fn number(name: &str) -> Option<u32> {
     position(NAMES, name)
 }
 
-/// As [`number`], in the bench's own archive.
+/// Like [`number`], in the bench's own archive.
 pub const fn bench_number(name: &str) -> Option<u32> {
     position(BENCH, name)
 }
 
-/// Where `name` is among `names`.
+/// The index of `name` in `names`.
 const fn position(names: &[&str], name: &str) -> Option<u32> {
     let mut index = 0;
     while index < names.len() {
@@ -31,7 +31,7 @@ const fn position(names: &[&str], name: &str) -> Option<u32> {
     None
 }
 
-/// `a == b`, which slices cannot say in a constant.
+/// `a == b`, which slices do not support in a constant.
 const fn same(a: &[u8], b: &[u8]) -> bool {
     if a.len() != b.len() {
         return false;

@@ -1,4 +1,4 @@
-//! What programs of Cairn are written with: the start-up code, the system calls, printing, memory, channels, locks.
+//! The library of Cairn's programs: start-up code, system calls, printing, memory, channels, locks.
 //!
 //! ```ignore
 //! #![no_std]
@@ -20,16 +20,16 @@
 //! }
 //! ```
 //!
-//! `cargo cairn new-program NAME` makes one; docs/write-a-program.md goes on from there.
+//! `cargo cairn new-program NAME` makes one; docs/write-a-program.md continues from there.
 //!
-//! A program is a static ELF file, the same for the kernel and for the hosted machine. It begins with
-//! its stack pointer at [`abi::STACK_TOP`], every other general register 0 and nothing mapped but its own
-//! segments: the kernel maps a zeroed page wherever it first touches the window, as long as its quota
-//! lasts. Each page costs one unit, and one more for the page table of each 2 MiB region. Its arguments, if it was given any,
-//! are on a page of their own, read-only, which costs one unit as well: [`args()`].
+//! A program is a static ELF file, the same for the kernel and for the hosted machine. It begins with its stack pointer
+//! at [`abi::STACK_TOP`], every other general register 0 and only its own segments mapped. The kernel maps a zeroed
+//! page wherever the program first touches the window, as long as its quota lasts. Each page costs one unit, and the
+//! page table of each 2 MiB region costs one more. The program's arguments, if it has any, are on a read-only page of
+//! their own, which costs one unit as well: [`args()`].
 //!
-//! The programs are built by the host-side crate `programs`, which knows the flags. Without the feature
-//! `program`, which it sets, this library has no start-up code and links into any host program.
+//! The host-side crate `programs` builds the programs with the right flags, and sets the feature `program`. Without
+//! that feature, this library has no start-up code and links into any host program.
 #![no_std]
 
 pub mod command;

@@ -1,14 +1,14 @@
-//! Editing a line at a terminal: bytes that are typed become lines, with what the terminal has to show for them.
+//! A line editor for a terminal: turns typed bytes into lines, and into what the terminal must show.
 
 use core::fmt::{self, Write};
 
-/// Bytes of a line, at most. What is typed beyond is ignored.
+/// Most bytes of a line. Further input is ignored.
 pub const LONGEST: usize = 78;
-/// Lines that are remembered.
+/// Number of remembered lines.
 pub const REMEMBERED: usize = 16;
 
-/// Column from which on the terminal is asked how wide it is, once a line. On one that is narrower, what is taken back before it was
-/// asked for the first time is right in the line, but may stay on the screen.
+/// Column from which on the editor asks the terminal for its width, once for each line. On a narrower terminal,
+/// characters that are rubbed out before the first answer are removed from the line, but may stay on the screen.
 ///
 /// The key F3 with modifiers looks like an answer in the first row, in a column up to 16: see [`is_answer`].
 const ASK_AT: usize = 17;
@@ -29,7 +29,7 @@ mod key {
     pub const DELETE: u8 = 127;
 }
 
-/// Interrupts what is going on: the byte that a terminal sends for Control-C.
+/// Ctrl-C: the byte that a terminal sends to interrupt a program.
 pub const INTERRUPT: u8 = key::INTERRUPT;
 
 /// A line.
@@ -43,41 +43,41 @@ impl Line {
     const EMPTY: Line = Line { bytes: [0; LONGEST], used: 0 };
 
     fn text(&self) -> &str {
-        // Only printable bytes of ASCII are ever pushed.
+        // Only printable ASCII bytes are ever pushed.
         str::from_utf8(&self.bytes[..self.used]).unwrap_or_default()
     }
 }
 
-/// How far a control sequence has come (ECMA-48).
+/// The state of a control sequence (ECMA-48).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Sequence {
-    /// There is none.
+    /// No sequence has begun.
     No,
-    /// The escape byte has come, and perhaps intermediate bytes: a final byte ends it.
+    /// The escape byte has come, and perhaps intermediate bytes; a final byte ends the sequence.
     Escape,
-    /// `ESC O` has come: one byte more says which key it is.
+    /// `ESC O` has come; one more byte names the key.
     Key,
     /// `ESC [` has come (CSI): parameters, intermediates, and the final byte.
     Control(Parameters),
-    /// `ESC` and what begins a string that means nothing here: it goes on to its terminator.
+    /// `ESC` and the beginning of a string have come. The string has no meaning here and extends to its terminator.
     String,
 }
 
-/// What has come of a control sequence.
+/// The part of a control sequence that has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Parameters {
-    /// The last two numbers; a larger one than a screen has columns is cut off.
+    /// The last two numbers. A number larger than the columns of any screen saturates.
     numbers: [u16; 2],
-    /// Whether nothing has come yet.
+    /// Whether no byte has come yet.
     none: bool,
-    /// Whether there was anything but numbers: then the final byte means nothing here.
+    /// Whether anything but numbers has come. Then the final byte has no meaning here.
     other: bool,
 }
 
 impl Parameters {
     const NONE: Parameters = Parameters { numbers: [0; 2], none: true, other: false };
 
-    /// With a byte more that is not the final one.
+    /// The parameters after one more byte, which is not the final one.
     fn with(mut self, byte: u8) -> Parameters {
         self.none = false;
         match byte {
@@ -91,46 +91,46 @@ impl Parameters {
     }
 }
 
-/// Whether a row and a column are an answer, and no F3 with modifiers, which is `ESC [ 1 ; m R` with m from 2 to 16: a line that has
-/// reached column [`ASK_AT`] is in a column behind these, or in a later row.
+/// Whether a row and a column are an answer, and not F3 with modifiers, which is `ESC [ 1 ; m R` with m from 2 to 16. A
+/// line that has reached column [`ASK_AT`] is in a higher column, or in a later row.
 fn is_answer([row, column]: [u16; 2]) -> bool {
     row > 1 && column > 1 || usize::from(column) >= ASK_AT
 }
 
-/// What a key made of the line.
+/// The effect of a key on the line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Typed {
-    /// It goes on.
+    /// The line continues.
     More,
-    /// It has ended: [`Editor::line`] is what was typed.
+    /// The line has ended; [`Editor::line`] is its text.
     Line,
-    /// It was given up.
+    /// The line was given up.
     GivenUp,
 }
 
-/// The editor: the line that is being typed and those before it.
+/// The editor: the current line and those before it.
 #[derive(Clone, Debug)]
 pub struct Editor {
-    /// Columns before the line, where a prompt is.
+    /// Columns before the line, which the prompt takes.
     prompt: usize,
     line: Line,
     sequence: Sequence,
-    /// How many columns the terminal has, if it has said so.
+    /// Number of columns of the terminal, if it has answered.
     width: Option<usize>,
     /// Whether the terminal was asked in this line.
     asked: bool,
     after_return: bool,
-    /// Whether the line has ended, and the next key begins another.
+    /// Whether the line has ended, so that the next key begins another.
     ended: bool,
     history: [Line; REMEMBERED],
-    /// Lines that were ever put into the history; the newest is the one before.
+    /// Number of lines that were ever put into the history, including those that have been overwritten.
     count: usize,
-    /// How many lines back the one is that is shown; 0 for one that was not remembered.
+    /// How many lines back the shown line is; 0 for a line that is not from the history.
     back: usize,
 }
 
 impl Editor {
-    /// An empty line, and none before it. Each is behind a prompt of so many columns.
+    /// An editor with an empty line and an empty history, behind a prompt of so many columns.
     pub const fn new(prompt: usize) -> Editor {
         Editor {
             prompt,
@@ -146,12 +146,12 @@ impl Editor {
         }
     }
 
-    /// The line as far as it was typed.
+    /// The current line.
     pub fn line(&self) -> &str {
         self.line.text()
     }
 
-    /// A byte was typed. What the terminal is to show goes to `echo`.
+    /// Takes a typed byte. The text that the terminal must show goes to `echo`.
     ///
     /// # Errors
     /// Those of `echo`.
@@ -162,7 +162,7 @@ impl Editor {
             self.asked = false;
         }
         let after_return = core::mem::replace(&mut self.after_return, byte == key::RETURN);
-        // These count wherever they come: whoever types them wants them.
+        // These keys take effect even within a sequence.
         match byte {
             key::LINE_FEED if after_return => return Ok(Typed::More),
             key::RETURN | key::LINE_FEED => {
@@ -198,14 +198,15 @@ impl Editor {
             (Sequence::Key, b' '..=b'~') => Sequence::No,
             (sequence, byte) => {
                 self.key(byte, echo)?;
-                // A control character within a sequence is obeyed, and the sequence goes on; what else is none of it ends it.
+                // A control character within a sequence takes effect, and the sequence continues; any other foreign
+                // byte ends it.
                 if byte < b' ' { sequence } else { Sequence::No }
             }
         };
         Ok(Typed::More)
     }
 
-    /// A key that does not end the line.
+    /// Handles a key that does not end the line.
     fn key(&mut self, byte: u8, echo: &mut impl Write) -> fmt::Result {
         match byte {
             key::BACKSPACE | key::DELETE => self.rub_out(self.line.used.min(1), echo),
@@ -215,7 +216,7 @@ impl Editor {
         }
     }
 
-    /// A control sequence has ended with this byte. Nothing goes on after it.
+    /// Handles a control sequence that has ended with this byte. Returns the state outside of a sequence.
     fn control(&mut self, parameters: Parameters, last: u8, echo: &mut impl Write) -> Result<Sequence, fmt::Error> {
         match last {
             _ if parameters.other => {}
@@ -230,7 +231,7 @@ impl Editor {
         Ok(Sequence::No)
     }
 
-    /// The column at which the next character goes, on a terminal without an edge.
+    /// The column of the next character, on a terminal without an edge.
     fn column(&self) -> usize {
         self.prompt + self.line.used
     }
@@ -240,7 +241,7 @@ impl Editor {
         self.width.is_some_and(|width| self.column() > 0 && self.column().is_multiple_of(width))
     }
 
-    /// Where the row is full, terminals leave the cursor in it: moves it to the next one, so that it is where the next
+    /// Where the row is full, terminals leave the cursor in that row. Moves it to the next row, where the next
     /// character goes.
     fn leave_edge(&mut self, echo: &mut impl Write) -> fmt::Result {
         if self.is_at_edge() { echo.write_str(" \r") } else { Ok(()) }
@@ -261,13 +262,13 @@ impl Editor {
         Ok(())
     }
 
-    /// Takes the last bytes of the line back.
+    /// Removes the last bytes of the line.
     fn rub_out(&mut self, bytes: usize, echo: &mut impl Write) -> fmt::Result {
         for _ in 0..bytes {
             let at_edge = self.is_at_edge();
             self.line.used -= 1;
             match self.width {
-                // No backspace goes back to the row before.
+                // A backspace does not go back to the previous row.
                 Some(width) if at_edge => write!(echo, "\x1B[A\x1B[{width}G\x1B[K")?,
                 _ => echo.write_str("\x08 \x08")?,
             }
@@ -275,7 +276,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Shows the line that was typed `back` lines ago, if it is remembered; none for 0.
+    /// Shows the line that was typed `back` lines ago, if it is remembered, or an empty line for 0.
     fn recall(&mut self, back: usize, echo: &mut impl Write) -> fmt::Result {
         if back > self.count.min(REMEMBERED) {
             return Ok(());
@@ -289,7 +290,7 @@ impl Editor {
         Ok(())
     }
 
-    /// Remembers the line, unless it is empty or the same as the one before.
+    /// Adds the line to the history, unless it is empty or the same as the line before.
     fn remember(&mut self) {
         let before = self.count.checked_sub(1).map(|newest| self.history[newest % REMEMBERED]);
         if self.line.used > 0 && before.is_none_or(|before| before.text() != self.line.text()) {

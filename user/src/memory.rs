@@ -8,22 +8,22 @@ use core::sync::atomic::{AtomicU32, Ordering};
 pub const HEAP_LOW: u32 = 0x8000_0000;
 /// First address above the heap. The 256 MiB above belong to the stack.
 pub const HEAP_HIGH: u32 = 0xE000_0000;
-/// Bytes that one page-table page covers.
+/// Bytes that one page table covers.
 pub const REGION_SIZE: u32 = 512 * PAGE_SIZE;
 
-/// Address of the first heap page that was not handed out.
+/// Address of the next heap page to be handed out.
 static NEXT: AtomicU32 = AtomicU32::new(HEAP_LOW);
 
 /// Hands out the next page of the heap for a message, as [`take`] does.
 pub fn page() -> Option<&'static mut Page> {
     let bytes: *mut u8 = take(1)?.as_mut_ptr();
-    // SAFETY: it is a page, at its own address, that nobody else has; any bytes are words.
+    // SAFETY: it is a page, at its own address, that nothing else uses; any bytes are valid words.
     Some(unsafe { &mut *bytes.cast() })
 }
 
-/// Hands out the next `pages` pages of the heap, or `None` when it has no more. They are zero; each is
-/// charged to the quota when it is first touched, not before, and a program that touches one without quota
-/// is stopped. They cannot be given back.
+/// Hands out the next `pages` pages of the heap, or `None` when it has no more. They are zero. Each page is charged to
+/// the quota when it is first touched, not before; a program that touches one without quota is stopped. Pages cannot be
+/// given back.
 pub fn take(pages: u32) -> Option<&'static mut [u8]> {
     let bytes = pages.checked_mul(PAGE_SIZE)?;
     let first = NEXT
@@ -32,7 +32,7 @@ pub fn take(pages: u32) -> Option<&'static mut [u8]> {
         })
         .ok()?;
     let pointer = core::ptr::with_exposed_provenance_mut(first as usize);
-    // SAFETY: the range lies in the window, where the kernel maps a zeroed page at the first touch; `NEXT`
-    // has moved past it, so it is never handed out again, and neither image nor stack reaches the heap.
+    // SAFETY: the range lies in the window, where the kernel maps a zeroed page at the first touch. `NEXT` has moved
+    // past it, so it is never handed out again, and neither image nor stack reaches the heap.
     Some(unsafe { core::slice::from_raw_parts_mut(pointer, bytes as usize) })
 }

@@ -1,27 +1,29 @@
-//! A lock that outlives its holders: where one ends without giving it back, the next one gets it with a mark that says so.
+//! A lock that outlives its holders: if a holder ends without releasing it, the next holder gets it with a mark that
+//! says so.
 //!
-//! A [`Monitor`](crate::sync::Monitor) is gone with a holder that is stopped or killed. Here one program, the [`Keeper`], keeps
-//! what the lock guards and hands out copies; who holds the lock sends its copy back. What a holder has changed and not sent
-//! back is lost, and the next one finds the value as it was, marked as poisoned.
+//! A [`Monitor`](crate::sync::Monitor) is lost with a holder that is stopped or killed. Here one program, the
+//! [`Keeper`], keeps the guarded value and hands out copies; a holder sends its copy back. Changes that a holder has
+//! not sent back are lost, and the next holder finds the previous value, marked as poisoned.
 //!
-//! The keeper learns from messages that a program has ended: each program that uses the lock is the child of a watcher, which
-//! waits for its end and says so ([`tell_end`]). A program's own messages come before that one, since a channel has room for one
-//! message. Watchers must not be killed; who kills one tells the keeper by [`Keeper::ended`].
+//! The keeper learns from messages that a program has ended. Each program that uses the lock is the child of a watcher,
+//! which waits for its end and reports it ([`tell_end`]). A program's own messages come before that report, since a
+//! channel has room for one message. Watchers must not be killed; a program that kills one tells the keeper by
+//! [`Keeper::ended`].
 //!
-//! The lock uses the channel `first`, and one more for each client; clients have numbers from 0 on.
+//! The lock uses the channel `first`, and one more for each client. Clients are numbered from 0.
 
 use crate::channel::{Channel, WORDS};
 use abi::Error;
 use core::ops::{Deref, DerefMut};
 
-/// Clients that a lock can have.
+/// Most clients of a lock.
 pub const CLIENTS: u32 = 8;
-/// Words that a lock can guard.
+/// Most words that a lock can guard.
 pub const MOST: usize = WORDS - HEADER;
-/// Words before those that are guarded: in a request what is wanted and who wants it, in an answer the mark.
+/// Words before the guarded ones: in a request the wish and the client, in an answer the mark.
 const HEADER: usize = 3;
 
-/// What a request wants: the lock; to give it back; to say that a client has ended.
+/// The wishes of a request: to lock; to unlock; to report that a client has ended.
 mod want {
     pub const LOCK: u32 = 0;
     pub const UNLOCK: u32 = 1;
@@ -33,7 +35,7 @@ fn answers(first: u32, client: u32) -> Result<u32, Error> {
     if client < CLIENTS { first.checked_add(1 + client).ok_or(Error::InvalChid) } else { Err(Error::InvalId) }
 }
 
-/// A message: what is wanted or nothing, who is meant, the mark, and what is guarded.
+/// Sends a message: the wish or 0, the client, the mark, and the guarded words.
 fn message(channel: &mut Channel, header: [u32; HEADER], value: &[u32]) -> Result<(), Error> {
     let page = &mut channel.page.0;
     page[..HEADER].copy_from_slice(&header);
@@ -41,23 +43,23 @@ fn message(channel: &mut Channel, header: [u32; HEADER], value: &[u32]) -> Resul
     channel.send_page(HEADER + value.len()).map(drop)
 }
 
-/// Who keeps a lock.
+/// The program that keeps a lock.
 #[derive(Debug)]
 pub struct Keeper {
     channel: Channel,
     first: u32,
-    /// What is guarded, and how many words it has.
+    /// The guarded value, and its number of words.
     value: &'static mut [u32; WORDS],
     words: usize,
     is_poisoned: bool,
     holder: Option<u32>,
-    /// Who waits for it, first come, first served.
+    /// The clients that wait for the lock, first come, first served.
     waiting: [Option<u32>; CLIENTS as usize],
 }
 
 impl Keeper {
-    /// The lock with these channels, which guards `value` at first: of a longer one than fits, its first words. It takes two
-    /// pages of the heap.
+    /// The lock with these channels. It guards `value` at first; of a longer one than fits, its first words. This takes
+    /// two pages of the heap.
     ///
     /// # Errors
     ///
@@ -71,7 +73,7 @@ impl Keeper {
         Ok(Keeper { channel, first, value: page, words, is_poisoned: false, holder: None, waiting })
     }
 
-    /// Hands the lock out until so many clients have ended. Requests that make no sense are ignored.
+    /// Hands the lock out until so many clients have ended. Malformed requests are ignored.
     ///
     /// # Errors
     ///
@@ -85,7 +87,7 @@ impl Keeper {
             }
             match wanted {
                 want::LOCK if !self.waiting.contains(&Some(client)) => {
-                    // There are as many places as clients, and none is there twice.
+                    // There are as many places as clients, and no client is there twice.
                     if let Some(place) = self.waiting.iter_mut().find(|place| place.is_none()) {
                         *place = Some(client);
                     }
@@ -107,13 +109,13 @@ impl Keeper {
         Ok(())
     }
 
-    /// A client has ended: if it held the lock, whoever has it next finds it poisoned.
+    /// Handles the end of a client: if it held the lock, the next holder finds the lock poisoned.
     ///
     /// # Errors
     ///
     /// As for [`serve`](Self::serve), and [`Error::InvalId`] if there is no such client.
     pub fn ended(&mut self, client: u32) -> Result<(), Error> {
-        // What it was to be told, if it did not come to that.
+        // Takes out the answer to this client, if it has not received it.
         self.channel.at(answers(self.first, client)?)?.try_receive()?;
         if self.holder == Some(client) {
             self.holder = None;
@@ -123,7 +125,7 @@ impl Keeper {
         self.hand_out()
     }
 
-    /// A client waits no more; those behind it move up.
+    /// Removes a client from those that wait; those behind it move up.
     fn remove(&mut self, client: u32) {
         if let Some(place) = self.waiting.iter().position(|&waiting| waiting == Some(client)) {
             self.waiting[place..].rotate_left(1);
@@ -131,7 +133,7 @@ impl Keeper {
         }
     }
 
-    /// Who waits longest gets the lock, if nobody holds it.
+    /// Gives the lock to the client that has waited longest, if no client holds it.
     fn hand_out(&mut self) -> Result<(), Error> {
         let (None, Some(client)) = (self.holder, self.waiting[0]) else { return Ok(()) };
         self.remove(client);
@@ -141,7 +143,7 @@ impl Keeper {
     }
 }
 
-/// Tells the keeper that a client has ended, and that all that descend from it have: once for each.
+/// Tells the keeper that a client and all its descendants have ended. It is called once for each client.
 ///
 /// # Errors
 ///
@@ -159,7 +161,7 @@ pub struct Mutex {
 }
 
 impl Mutex {
-    /// The lock with these channels, for a client that nobody else is. It takes a page of the heap.
+    /// The lock with these channels, for a client number that no other program uses. This takes a page of the heap.
     ///
     /// # Errors
     ///
@@ -169,7 +171,7 @@ impl Mutex {
         Ok(Mutex { channel, first, client })
     }
 
-    /// Waits until nobody holds the lock, and holds it for as long as the guard lives.
+    /// Waits until no client holds the lock, and holds it for as long as the guard lives.
     ///
     /// # Errors
     ///
@@ -181,22 +183,23 @@ impl Mutex {
     }
 }
 
-/// A lock that is held: a copy of what it guards. It is what the lock guards as soon as the guard is dropped, and not before.
+/// A lock that is held: a copy of the guarded value. The copy replaces that value when the guard is dropped, not
+/// before.
 #[derive(Debug)]
 pub struct Guard<'a> {
     mutex: &'a mut Mutex,
-    /// Words of the message.
+    /// Number of words of the message.
     words: usize,
 }
 
 impl Guard<'_> {
-    /// Whether somebody has ended while it held the lock, and nobody has said since that all is well: what is guarded is as it
-    /// was before.
+    /// Whether a client has ended while it held the lock, and no client has cleared the mark since. The guarded value
+    /// is then the one from before that client.
     pub fn is_poisoned(&self) -> bool {
         self.mutex.channel.page.0[2] != 0
     }
 
-    /// All is well: those who hold the lock next do not find it poisoned.
+    /// Clears the mark: the next holders do not find the lock poisoned.
     pub fn clear_poison(&mut self) {
         self.mutex.channel.page.0[2] = 0;
     }

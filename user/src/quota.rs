@@ -1,16 +1,15 @@
-//! What the kernel has charged to this program, counted from its own layout.
+//! The kernel's charges to this program, computed from its own layout.
 
 use crate::memory::REGION_SIZE;
 use abi::{Error, PAGE_SIZE};
 
-/// Pages that the kernel had charged to this program when its `main` began, if it has no arguments: those of its image and
-/// their page table, and the first page of the stack with its own.
+/// Pages that the kernel has charged to this program when its `main` begins, if it has no arguments: those of its image
+/// and their page table, and the first page of the stack with its page table.
 pub fn frames_at_start() -> u32 {
     image_frames() + 2
 }
 
-/// Pages of this program's segments, and the page tables of the regions that they lie in: the least quota
-/// that it can be spawned with.
+/// Pages of this program's segments, and the page tables of their regions: the least quota that it can be spawned with.
 pub fn image_frames() -> u32 {
     let segments = segments();
     let pages: u32 = segments.iter().map(|(start, end)| (end - start).div_ceil(PAGE_SIZE)).sum();
@@ -18,7 +17,7 @@ pub fn image_frames() -> u32 {
     pages + (high - 1) / REGION_SIZE - low / REGION_SIZE + 1
 }
 
-/// Start and end of the three segments: symbols of the linker script.
+/// Start and end of the three segments, from symbols of the linker script.
 fn segments() -> [(u32, u32); 3] {
     unsafe extern "C" {
         static image_text_start: u8;
@@ -29,7 +28,7 @@ fn segments() -> [(u32, u32); 3] {
         static image_data_end: u8;
     }
     macro_rules! address {
-        // SAFETY: only the symbol's address is taken, nothing is read.
+        // SAFETY: only the symbol's address is taken; nothing is read.
         ($symbol:ident) => {
             (&raw const $symbol).addr() as u32
         };

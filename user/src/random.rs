@@ -1,13 +1,13 @@
-//! Numbers that look random and that a seed fixes.
+//! Pseudo-random numbers from a seed.
 
-/// A sequence of them (xorshift64*).
+/// A sequence of pseudo-random numbers (xorshift64*).
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
     /// The sequence of this seed.
     pub fn new(seed: u64) -> Random {
-        // Neighbouring seeds shall not give similar beginnings, and no sequence begins with 0, which would stay.
+        // Neighbouring seeds must not give similar beginnings, and no sequence may begin with 0, which would stay 0.
         let mixed = (seed ^ 0x9E37_79B9_7F4A_7C15).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         Random((mixed ^ (mixed >> 31)) | 1)
     }
@@ -25,7 +25,7 @@ impl Random {
         (((self.number() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
-    /// One of `choices`, of which there is at least one.
+    /// One of `choices`, which must not be empty.
     pub fn choose<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u32) as usize]
     }

@@ -28,9 +28,9 @@ core::arch::global_asm!(
 
 abi::memory_functions!("");
 
-/// What a `main` may return.
+/// The types that a `main` may return.
 pub trait Outcome {
-    /// The exit status that it stands for.
+    /// The exit status for this value.
     fn status(self) -> u32;
 }
 
@@ -58,7 +58,7 @@ impl<T: Outcome, E: core::fmt::Debug> Outcome for Result<T, E> {
     }
 }
 
-/// Runs `main` and ends the program with its status: what [`program!`](crate::program) expands to.
+/// Runs `main` and ends the program with its status. [`program!`](crate::program) expands to this.
 pub fn run<T: Outcome>(main: fn() -> T) -> ! {
     sys::exit(main().status())
 }
@@ -68,7 +68,7 @@ pub fn run<T: Outcome>(main: fn() -> T) -> ! {
 #[macro_export]
 macro_rules! program {
     ($main:path) => {
-        /// Where the start-up code goes.
+        /// The function that the start-up code calls.
         // SAFETY: the start-up code declares this name and calls it as `extern "C" fn() -> !`; a second
         // definition in one program is a link error.
         #[unsafe(no_mangle)]

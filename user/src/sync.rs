@@ -1,8 +1,9 @@
-//! Programs that wait for each other: a sleeping lock, condition variables, a bounded queue.
+//! Synchronisation of programs: a sleeping lock, condition variables, a bounded queue.
 //!
-//! Programs share no memory, so what a lock guards travels: it is a message, which lies in the lock's channel while nobody
-//! holds it. Who locks receives it, and sleeps until it is there; who unlocks sends it back. All of them agree on the
-//! channels' numbers, and one of them says what the lock holds at first.
+//! Programs share no memory, so the value that a lock guards travels: it is a message, which lies in the lock's channel
+//! while no program holds the lock. To lock, a program receives the message, and sleeps until it is there; to unlock,
+//! it sends the message back. All programs agree on the channels' numbers, and one of them sets the guarded value at
+//! first.
 //!
 //! ```ignore
 //! // One program, and for ever:
@@ -12,16 +13,18 @@
 //! counter.lock()?[0] += 1;
 //! ```
 //!
-//! A program that ends or is killed while it holds a lock of this module has taken along what it guards: who waits for it
-//! waits for ever. One that is killed while it waits for a lock or a condition has taken nothing along; but who waits for a
-//! condition is counted, so that one notification may be for nobody, and lies in the condition's channel. Messages that lie
-//! in channels stay there, whoever sent them. A lock that outlives its holders is in [`poison`](crate::poison).
+//! A program that ends or is killed while it holds a lock of this module takes the guarded value with it: the programs
+//! that wait for the lock wait for ever. A program that is killed while it waits for a lock or a condition takes
+//! nothing with it. But the condition still counts it, so one notification may have no receiver, and stays in the
+//! condition's channel. Messages in channels stay there, even if their sender has ended. [`poison`](crate::poison) has
+//! a lock that outlives its holders.
 
 use crate::channel::{Channel, WORDS};
 use abi::{CHANNELS, Error};
 use core::ops::{Deref, DerefMut};
 
-/// A sleeping lock with what it guards, up to [`WORDS`] words less one a condition, and as many condition variables.
+/// A sleeping lock with the value that it guards, up to [`WORDS`] words less one for each condition, and with condition
+/// variables.
 ///
 /// It uses the channel `first` and the next one for each condition.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub struct Monitor<const CONDITIONS: usize> {
 }
 
 impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
-    /// The monitor with these channels. It takes a page of the heap.
+    /// Opens the monitor with these channels. This takes a page of the heap.
     ///
     /// # Errors
     ///
@@ -43,8 +46,8 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
         Ok(Monitor { channel: Channel::open(first)?, first })
     }
 
-    /// What it guards is `value` at first: of a longer one than fits, its first words. Nobody has locked it before; one
-    /// program says so, once.
+    /// Sets the guarded value at first; of a `value` longer than fits, its first words. No program may have locked the
+    /// monitor before, and exactly one program calls this, once.
     ///
     /// # Errors
     ///
@@ -57,7 +60,7 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
         self.own()?.send_page(CONDITIONS + words).map(drop)
     }
 
-    /// Waits until nobody holds the lock, and holds it for as long as the guard lives.
+    /// Waits until no program holds the lock, and holds it for as long as the guard lives.
     ///
     /// # Errors
     ///
@@ -72,27 +75,27 @@ impl<const CONDITIONS: usize> Monitor<CONDITIONS> {
         self.channel.at(self.first)
     }
 
-    /// That of a condition.
+    /// The channel of a condition.
     fn of_condition(&mut self, condition: usize) -> Result<&mut Channel, Error> {
         self.channel.at(self.first + 1 + condition as u32)
     }
 }
 
-/// A monitor that is held: what it guards.
+/// A monitor that is held: access to the guarded value.
 #[derive(Debug)]
 pub struct Guard<'a, const CONDITIONS: usize> {
     monitor: &'a mut Monitor<CONDITIONS>,
-    /// Words of the message: how many wait for each condition, then what is guarded.
+    /// Words of the message: the number of waiting programs for each condition, then the guarded words.
     words: usize,
 }
 
 impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
-    /// Gives the lock back, sleeps until somebody has notified of `condition`, and holds the lock again. Others may have
-    /// held it in between: what was waited for is to be looked at again.
+    /// Releases the lock, sleeps until a program notifies `condition`, and locks again. Other programs may have held
+    /// the lock in between, so the caller must check again what it has waited for.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalId`] if there is no such condition; the lock is held still.
+    /// [`Error::InvalId`] if there is no such condition; the lock is still held.
     pub fn wait(&mut self, condition: usize) -> Result<(), Error> {
         *self.waiting(condition)? += 1;
         self.monitor.own()?.send_page(self.words)?;
@@ -112,7 +115,7 @@ impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
             return Ok(());
         }
         *waiting -= 1;
-        // Where the one before has not been taken yet this waits, but not for anybody who needs the lock.
+        // If the previous notification has not been taken yet, this waits, but not for a program that needs the lock.
         self.monitor.of_condition(condition)?.send_page(0)?;
         Ok(())
     }
@@ -129,7 +132,7 @@ impl<const CONDITIONS: usize> Guard<'_, CONDITIONS> {
         Ok(())
     }
 
-    /// How many programs wait for `condition`.
+    /// The number of programs that wait for `condition`.
     fn waiting(&mut self, condition: usize) -> Result<&mut u32, Error> {
         self.monitor.channel.page.0[..CONDITIONS].get_mut(condition).ok_or(Error::InvalId)
     }
@@ -160,22 +163,22 @@ impl<const CONDITIONS: usize> Drop for Guard<'_, CONDITIONS> {
     }
 }
 
-/// Somebody has put a word into the queue.
+/// Condition: a word has been put into the queue.
 const NOT_EMPTY: usize = 0;
-/// Somebody has taken one out.
+/// Condition: a word has been taken out.
 const NOT_FULL: usize = 1;
-/// Where the queue's oldest word is, and how many it has; the words follow.
+/// Words before the queue's words: the index of the oldest word, and the number of words.
 const HEADER: usize = 2;
 
-/// A queue of words with room for a fixed number: who finds it full, or empty, sleeps. It uses three channels.
+/// A queue of words with a fixed capacity. A program that finds it full, or empty, sleeps. It uses three channels.
 #[derive(Debug)]
 pub struct Queue(Monitor<2>);
 
 impl Queue {
-    /// Words that a queue can have room for.
+    /// Most words that a queue can have room for.
     pub const MOST: usize = WORDS - 2 - HEADER;
 
-    /// The queue with the channels `first` to `first + 2`. It takes a page of the heap.
+    /// Opens the queue with the channels `first` to `first + 2`. This takes a page of the heap.
     ///
     /// # Errors
     ///
@@ -184,7 +187,8 @@ impl Queue {
         Monitor::open(first).map(Queue)
     }
 
-    /// The queue is empty at first, and has room for `room` words, up to [`MOST`](Self::MOST). One program says so, once.
+    /// Makes the queue empty, with room for `room` words, up to [`MOST`](Self::MOST). Exactly one program calls this,
+    /// once.
     ///
     /// # Errors
     ///

@@ -4,12 +4,12 @@ use crate::channel::Page;
 use abi::{Call, Cause, Error, PAGE_SIZE, ThreadState};
 use core::arch::asm;
 
-/// What a system call takes and gives: the registers of [`abi`]'s convention, in its order.
+/// The registers of a system call, in the order of [`abi`]'s convention.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Registers {
-    /// RAX: number of the call, afterwards the number of an [`Error`].
+    /// RAX: the number of the call; afterwards the number of an [`Error`].
     pub rax: u64,
-    /// RBX, R10, RDX, RSI, RDI: arguments, afterwards results. The kernel reads the low halves only.
+    /// RBX, R10, RDX, RSI, RDI: arguments; afterwards results. The kernel reads the low halves only.
     pub values: [u64; 5],
 }
 
@@ -17,13 +17,13 @@ pub struct Registers {
 ///
 /// # Safety
 ///
-/// A call may write to memory that its arguments name: they must name memory of the caller that no Rust
-/// reference forbids to change. [`Call::Recv`] is the only one that writes to any.
+/// A call may write to memory that its arguments name. That memory must be the caller's, and no Rust reference may
+/// forbid changing it. Only [`Call::Recv`] writes to memory.
 pub unsafe fn syscall(registers: Registers) -> Registers {
     let Registers { mut rax, values: [mut rbx, mut r10, mut rdx, mut rsi, mut rdi] } = registers;
-    // SAFETY: the registers that the kernel changes are all named: those of the convention, and RCX and
-    // R11, which the instruction destroys. RBX, which LLVM keeps for itself, is put back. The kernel does
-    // not touch the user stack. What it may do to other memory is the caller's obligation.
+    // SAFETY: all registers that the kernel changes are named: those of the convention, and RCX and R11, which the
+    // instruction destroys. RBX, which LLVM reserves for itself, is restored. The kernel does not touch the user stack.
+    // Writes to other memory are the caller's obligation.
     unsafe {
         asm!(
             "xchg rbx, {rbx}",
@@ -76,8 +76,8 @@ unsafe fn all_results(call: Call, arguments: [u32; 4]) -> Result<[u32; 5], Error
     }
 }
 
-/// Writes bytes to the console, at most to the end of the page that they begin in, and returns how many
-/// bytes it wrote. What one call writes, nothing on another CPU interrupts.
+/// Writes bytes to the console, at most to the end of the page that they begin in, and returns how many bytes it wrote.
+/// No output of another CPU comes between the bytes of one call.
 ///
 /// # Errors
 ///
@@ -89,7 +89,7 @@ pub fn puts(bytes: &[u8]) -> Result<usize, Error> {
     call(Call::Puts, address, length).map(|written| written as usize)
 }
 
-/// Writes one byte to the console, by way of the serial port, which one CPU has.
+/// Writes one byte to the console through the serial port, which one CPU has.
 ///
 /// # Errors
 ///
@@ -98,11 +98,11 @@ pub fn putc(byte: u8) -> Result<(), Error> {
     call(Call::Putc, byte.into(), 0).map(drop)
 }
 
-/// The oldest byte of the console's input that nobody has read, if there is one.
+/// The oldest byte of the console's input that no program has read, if there is one.
 ///
 /// # Errors
 ///
-/// [`Error::NoDevice`] on a CPU other than that which has the serial port.
+/// [`Error::NoDevice`] on every CPU but the one that has the serial port.
 pub fn getc() -> Result<Option<u8>, Error> {
     match call(Call::Getc, 0, 0) {
         Ok(byte) => Ok(Some(byte as u8)),
@@ -124,19 +124,20 @@ pub fn spawn(image: u32, quota: u32) -> Result<u32, Error> {
     call(Call::Spawn, image, quota)
 }
 
-/// As [`spawn`], with a page of arguments for the program: see [`abi::arguments`]. Its quota pays for the copy that it gets.
+/// Like [`spawn`], with a page of arguments for the program: see [`abi::arguments`]. The program's quota pays for its
+/// copy of the page.
 ///
 /// # Errors
 ///
-/// Those of [`spawn`], and [`Error::InvalAddr`] if `page` does not begin where a page does, or the image has a page where its
-/// arguments would be.
+/// Those of [`spawn`], and [`Error::InvalAddr`] if `page` is not page-aligned, or if the image has a page at the
+/// address of the arguments.
 pub fn spawn_with(image: u32, quota: u32, page: &[u8; PAGE_SIZE as usize]) -> Result<u32, Error> {
     let address = page.as_ptr().expose_provenance() as u32;
     // SAFETY: the call reads the page, and writes to no memory of the caller's.
     unsafe { any_call(Call::Spawn, [image, quota, address, 0]) }
 }
 
-/// Who a program is.
+/// The identity of a program.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Identity {
     /// Its thread's number.
@@ -147,7 +148,7 @@ pub struct Identity {
     pub parent: u32,
 }
 
-/// Who the caller is.
+/// The identity of the caller.
 ///
 /// # Errors
 ///
@@ -167,8 +168,8 @@ pub fn yield_now() -> Result<(), Error> {
     call(Call::Yield, 0, 0).map(drop)
 }
 
-/// Sends the first `words` words of `page` by way of a channel, at most all of them, as soon as there is room there, and
-/// returns how many they are.
+/// Sends the first `words` words of `page` on a channel, at most all of them, as soon as there is room there. Returns
+/// how many words were sent.
 ///
 /// # Errors
 ///
@@ -181,26 +182,27 @@ pub fn send(channel: u32, page: &Page, words: usize) -> Result<usize, Error> {
     sent.map(|sent| sent as usize)
 }
 
-/// Receives the first `words` words of a channel's message into `page`, and returns how many they are: the message's own,
-/// if it has fewer. The rest of it is lost. Where there is no message, it waits for one if `wait` says so.
+/// Receives the first `words` words of a channel's message into `page`, and returns how many they are; fewer if the
+/// message has fewer. The rest of the message is lost. Where there is no message, the call waits for one if `wait` is
+/// true.
 ///
 /// # Errors
 ///
-/// Those of [`send`], and [`Error::Ipc`] if there is no message and it is not to wait.
+/// Those of [`send`], and [`Error::Ipc`] if there is no message and `wait` is false.
 pub fn receive(channel: u32, page: &mut Page, words: usize, wait: bool) -> Result<usize, Error> {
     let words = u32::try_from(words).unwrap_or(u32::MAX);
-    // SAFETY: the call writes to the page at this address and nowhere else; it is borrowed for that alone.
+    // SAFETY: the call writes only to the page at this address, which is mutably borrowed for it.
     let received = unsafe { any_call(Call::Recv, [channel, address(page), words, wait.into()]) };
     received.map(|received| received as usize)
 }
 
-/// Where a page is.
+/// Address of a page.
 fn address(page: *const Page) -> u32 {
     page.expose_provenance() as u32
 }
 
-/// How many pages the caller may still obtain: its quota less what it was charged for pages, page tables
-/// and the quotas of its children.
+/// How many pages the caller may still obtain: its quota, less the pages, page tables and children's quotas that were
+/// charged to it.
 ///
 /// # Errors
 ///
@@ -209,22 +211,22 @@ pub fn get_quota() -> Result<u32, Error> {
     call(Call::GetQuota, 0, 0)
 }
 
-/// What the kernel says of a thread.
+/// The kernel's information about a thread.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ThreadInfo {
-    /// What it does.
+    /// Its state.
     pub state: ThreadState,
-    /// What it runs, by its number in the boot archive: see [`image::NAMES`](crate::image::NAMES).
+    /// The program that it runs, by its number in the boot archive: see [`image::NAMES`](crate::image::NAMES).
     pub image: Option<u32>,
     /// Pages that it may use.
     pub quota: u32,
-    /// Pages that it uses, the quotas of its children included.
+    /// Pages that it uses, including the quotas of its children.
     pub usage: u32,
-    /// Children that it has had at a time, at most.
+    /// The most children that it has had at a time.
     pub children: u32,
 }
 
-/// What a thread of this CPU does and has.
+/// The kernel's information about a thread of this CPU.
 ///
 /// # Errors
 ///
@@ -238,30 +240,30 @@ pub fn thread_info(thread: u32) -> Result<ThreadInfo, Error> {
     Ok(ThreadInfo { state, image: (image != u32::MAX).then_some(image), quota, usage, children })
 }
 
-/// How a child has ended.
+/// The end of a child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
     /// Its thread number, which the next child may have.
     pub child: u32,
-    /// What it passed, where it called `exit`.
+    /// The status that it passed to `exit`, if it did.
     pub status: u32,
     /// Why it ended.
     pub cause: Cause,
 }
 
-/// Waits until `child` has ended, and all that descend from it. What it was given is the caller's again.
+/// Waits until `child` and all its descendants have ended. The child's quota is then the caller's again.
 ///
 /// # Errors
-/// [`Error::InvalId`] if it is no child of the caller's, or one that was waited for.
+/// [`Error::InvalId`] if it is not a child of the caller, or was already waited for.
 pub fn wait(child: u32) -> Result<Ended, Error> {
-    // 0, which the kernel takes for any, is nobody's child.
+    // The kernel takes 0 for any child, and 0 is no program's child.
     if child == 0 { Err(Error::InvalId) } else { wait_for(child, true) }
 }
 
-/// As [`wait`], but never waits: [`Error::Ipc`] if the child has not ended.
+/// Like [`wait`], but never waits.
 ///
 /// # Errors
-/// Those of [`wait`], and [`Error::Ipc`].
+/// Those of [`wait`], and [`Error::Ipc`] if the child has not ended.
 pub fn try_wait(child: u32) -> Result<Ended, Error> {
     if child == 0 { Err(Error::InvalId) } else { wait_for(child, false) }
 }
@@ -274,7 +276,7 @@ pub fn wait_any() -> Result<Ended, Error> {
     wait_for(0, true)
 }
 
-/// As [`wait_any`], but never waits.
+/// Like [`wait_any`], but never waits.
 ///
 /// # Errors
 /// Those of [`wait_any`], and [`Error::Ipc`] if no child has ended.
@@ -289,10 +291,10 @@ fn wait_for(child: u32, wait: bool) -> Result<Ended, Error> {
     Ok(Ended { child, status, cause })
 }
 
-/// Ends a child, wherever it is, and all that descend from it. It has ended when [`wait`] says so.
+/// Kills a child, whatever it does, and all its descendants. It has ended when [`wait`] returns it.
 ///
 /// # Errors
-/// [`Error::InvalId`] if it is no child of the caller's, or has ended.
+/// [`Error::InvalId`] if it is not a child of the caller, or has ended.
 pub fn kill(child: u32) -> Result<(), Error> {
     call(Call::Kill, child, 0).map(drop)
 }
@@ -309,9 +311,9 @@ pub fn uptime() -> Result<u32, Error> {
 /// Ends the program; the console shows `status`, by convention 0 for success.
 pub fn exit(status: u32) -> ! {
     loop {
-        // A kernel that comes back has broken its promise: there is nothing to do but to ask again.
-        // SAFETY: the call writes to no memory. What it answers does not matter, so that even the smallest program can
-        // end without `call`, which knows how to panic.
+        // A kernel that returns from this call has broken its contract; all that is left is to call again.
+        // SAFETY: the call writes to no memory. Its answer does not matter, so that even the smallest program can end
+        // without `call`, which contains code that panics.
         unsafe { syscall(Registers { rax: Call::Exit as u64, values: [status.into(), 0, 0, 0, 0] }) };
     }
 }

@@ -1,5 +1,5 @@
-//! Yields until the others have measured what they measure. It is as small as a program with code, constants and data can
-//! be: three pages.
+//! Yields until the other programs have finished their measurements. It is the smallest possible program with code,
+//! constants and data: three pages.
 #![no_std]
 #![no_main]
 
@@ -12,14 +12,15 @@ use user::sys::{Registers, syscall};
 
 program!(main);
 
-/// Turns of the others, and a few more.
+/// Number of turns that the other programs take, and a few more.
 static TURNS: usize = 2 * SETTLING + SAMPLES;
-/// Turns that it has had, of which the first is not counted.
+/// Number of its turns so far. The first is not counted.
 static TURN: AtomicUsize = AtomicUsize::new(1);
 
 fn main() {
     while TURN.fetch_add(1, Ordering::Relaxed) < *black_box(&TURNS) {
-        // SAFETY: the call writes to no memory. It is made without the library's functions, which know how to panic.
+        // SAFETY: the call writes to no memory. It is made without the library's functions, because these contain code
+        // that panics.
         unsafe { syscall(Registers { rax: Call::Yield as u64, ..Registers::default() }) };
     }
 }

@@ -1,8 +1,8 @@
-//! Does what makes the kernel work long, and says after each how long an interrupt had to wait at most.
+//! Makes the kernel do long operations, and prints after each the longest wait of an interrupt.
 //!
-//! It runs on the image that measures that (see [`abi::latency`]). The others that run this program are its children, whose
-//! argument says what they do, and those that the boot list starts with the argument `sleepers`: each starts children until it can
-//! have no more, then all sleep on one channel.
+//! It runs on the image that measures these waits (see [`abi::latency`]). Its children run this program too; their
+//! argument says what they do. The boot list starts further instances with the argument `sleepers`: each starts
+//! children until it can have no more, and then all of them sleep on one channel.
 #![no_std]
 #![no_main]
 
@@ -21,22 +21,22 @@ program!(main);
 
 const SELF: u32 = image::bench_number("bench-latency").unwrap();
 const LARGE: u32 = image::bench_number("bench-large").unwrap();
-/// Pages that a child touches one beside the other.
+/// Pages that a child touches in a row.
 const PAGES: u32 = 1000;
-/// Pages that it touches in as many regions, each of which has a page table of its own.
+/// Pages that it touches in as many regions; each region has a page table of its own.
 const TABLES: u32 = 100;
-/// Quota of such a child, and of one that only sleeps.
+/// Quota of such a child, and of a child that only sleeps.
 const FULL: u32 = PAGES + 2 * TABLES + 64;
 const SMALL: u32 = 32;
-/// Quota of one whose children sleep, and of one that has 8 of these.
+/// Quota of a child with 8 sleeping children, in pages.
 const PARENT: u32 = (CHILDREN + 1) * SMALL;
 /// Quota of the large image.
 const IMAGE: u32 = 560;
-/// On this channel all sleep that do. They wake up for any message, and end for one.
+/// All sleepers sleep on this channel. Any message wakes them; the message [`END`] ends them.
 const BED: u32 = 10;
 const WAKE_UP: u32 = 1;
 const END: u32 = 2;
-/// How often each thing is done.
+/// Number of repetitions of each operation.
 const TIMES: usize = 3;
 
 /// Status: there is no heap.
@@ -57,14 +57,14 @@ fn main() -> Result<u32, Error> {
             sleep()
         }
         Some("sleep") => sleep(),
-        // Parents, and those who may have 8 of these.
+        // Parents, and sleepers that may have 8 parents as children.
         Some(_) => {
             let (mut quota, mut role) = (SMALL, "sleep");
             if sys::get_quota()? > CHILDREN * PARENT {
                 (quota, role) = (PARENT, "parent");
             }
             for _ in 0..CHILDREN {
-                // The numbers of threads may be used up.
+                // The thread numbers may be used up.
                 if args::spawn(SELF, quota, &[role]).is_err() {
                     break;
                 }
@@ -74,13 +74,13 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// Touches pages and page tables; gives the status.
+/// Touches pages and page tables; returns the exit status.
 fn fill() -> Result<u32, Error> {
     let Some(pages) = memory::take(PAGES) else { return Ok(NO_HEAP) };
     pages.iter_mut().step_by(PAGE_SIZE as usize).for_each(|byte| *byte = 1);
     for region in 1..=TABLES {
         let address = HEAP_HIGH - region * REGION_SIZE;
-        // SAFETY: the heap has not come so far, and so the page is nobody's.
+        // SAFETY: the heap has not grown so far, so nothing else uses the page.
         unsafe { core::ptr::with_exposed_provenance_mut::<u8>(address as usize).write_volatile(1) };
     }
     Ok(0)
@@ -94,7 +94,7 @@ fn sleep() -> Result<u32, Error> {
     Ok(0)
 }
 
-/// The longest time that an interrupt has waited since this was called last, and during what.
+/// The longest wait of an interrupt since the last call of this function, and the entry in which it happened.
 fn longest() -> (u64, String) {
     let registers = Registers { rax: LONGEST.into(), ..Registers::default() };
     // SAFETY: the call writes to no memory.
@@ -112,7 +112,7 @@ fn longest() -> (u64, String) {
     (ticks, format!("{entry}, after {times} looks at interrupts"))
 }
 
-/// Measures `work`, and says during what an interrupt waited longest.
+/// Measures `work`, and prints the entry in which an interrupt waited longest.
 fn during(name: &str, mut work: impl FnMut() -> Result<(), Error>) -> Result<(), Error> {
     let mut all = [0; TIMES];
     for longest_one in &mut all {
@@ -126,12 +126,12 @@ fn during(name: &str, mut work: impl FnMut() -> Result<(), Error>) -> Result<(),
     Ok(())
 }
 
-/// Lets all others run until each has come to where it sleeps.
+/// Lets all other programs run until each sleeps.
 fn settle() -> Result<(), Error> {
     (0..4 * CHILDREN).try_for_each(|_| sys::yield_now())
 }
 
-/// Kills all `children` and waits for each.
+/// Kills all `children`, and waits for each.
 fn kill(children: &[u32]) -> Result<(), Error> {
     children.iter().try_for_each(|&child| sys::kill(child))?;
     children.iter().try_for_each(|&child| sys::wait(child).map(drop))
@@ -139,7 +139,7 @@ fn kill(children: &[u32]) -> Result<(), Error> {
 
 #[inline(never)]
 fn measure() -> Result<u32, Error> {
-    // By then all others sleep.
+    // By then all other programs sleep.
     (0..8).try_for_each(|_| settle())?;
     during("latency_puts", || sys::puts(&[b'.'; PAGE_SIZE as usize]).map(drop))?;
     during("latency_spawn", || sys::wait(args::spawn(LARGE, IMAGE, &["large"])?).map(drop))?;

@@ -1,5 +1,5 @@
-//! Measures how processes end. Its children run the same program; their argument says what they do: touch pages, sleep, or have
-//! children themselves.
+//! Measures how processes end. Its children run the same program. Their argument says what they do: touch pages, sleep,
+//! or have children themselves.
 #![no_std]
 #![no_main]
 
@@ -13,12 +13,12 @@ program!(main);
 const SELF: u32 = image::bench_number("bench-life").unwrap();
 /// Pages that a child touches.
 const PAGES: u32 = 100;
-/// Quota of a child that touches pages, and of one that has children.
+/// Quota of a child that touches pages, and of a child that has children.
 const QUOTA: u32 = 128;
 const LARGE: u32 = 512;
 /// Quota of a child that only sleeps.
 const SMALL: u32 = 32;
-/// On this channel nobody sends.
+/// No program sends on this channel.
 const NEVER: u32 = 10;
 
 /// Status: there is no heap.
@@ -40,7 +40,7 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// Stores to each page; gives the status.
+/// Stores to each page; returns the exit status.
 fn touch() -> u32 {
     let Some(pages) = memory::take(PAGES) else { return NO_HEAP };
     pages.iter_mut().step_by(PAGE_SIZE as usize).for_each(|byte| *byte = 1);
@@ -51,14 +51,15 @@ fn sleep() -> Result<u32, Error> {
     Channel::open(NEVER)?.receive().map(|_| 0)
 }
 
-/// Instructions of `work`, with what one reading costs.
+/// The instructions of `work`, plus the cost of one reading.
 fn ticks(work: impl FnOnce() -> Result<(), Error>) -> Result<u64, Error> {
     let before = nothing();
     work()?;
     Ok(nothing().before - before.before)
 }
 
-/// Instructions until a child that does `what` has ended that is killed once it sleeps, and all its children with it.
+/// Starts a child that does `what`, kills it once it sleeps, and returns the number of instructions until it and all
+/// its children have ended.
 fn kill(quota: u32, what: &str) -> Result<u64, Error> {
     let child = args::spawn(SELF, quota, &[what])?;
     for _ in 0..4 * CHILDREN {
@@ -73,7 +74,7 @@ fn kill(quota: u32, what: &str) -> Result<u64, Error> {
 #[inline(never)]
 fn measure() -> Result<u32, Error> {
     print("overhead", core::iter::repeat_n(nothing().ticks(), SAMPLES));
-    // The first start takes pages of the stack, for the arguments.
+    // The first start takes pages of the stack for the arguments.
     kill(SMALL, "sleep")?;
     let mut samples = [0; SAMPLES];
     for sample in &mut samples {

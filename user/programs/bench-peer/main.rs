@@ -1,5 +1,5 @@
-//! Yields to `bench`, which stands behind it in the queue of ready threads, and says when it did. Then it sends back what
-//! `bench` sends.
+//! Yields to `bench`, which is behind it in the queue of ready threads, and prints when it did. Then it sends every
+//! message of `bench` back.
 #![no_std]
 #![no_main]
 

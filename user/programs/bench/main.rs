@@ -1,5 +1,5 @@
-//! Measures single operations: a system call, page faults, yields from `bench-peer`, which stands before it in the queue
-//! of ready threads, and messages to it and back. Beforehand it starts as many idle programs as its quota says.
+//! Measures single operations: a system call, page faults, yields from `bench-peer`, which is before it in the queue of
+//! ready threads, and messages to it and back. Before that it starts as many idle programs as its quota says.
 #![no_std]
 #![no_main]
 
@@ -14,21 +14,21 @@ program!(main);
 
 const PEER: u32 = image::bench_number("bench-peer").unwrap();
 const IDLE: u32 = image::bench_number("bench-idle").unwrap();
-/// Pages for an idle child, and for the peer.
+/// Pages of an idle child, and of the peer.
 const IDLE_QUOTA: u32 = 8;
 const PEER_QUOTA: u32 = 64;
 
-/// Status: a call was refused that cannot be.
+/// Status: a call was refused that cannot be refused.
 const REFUSED: u32 = 1;
 /// Status: there is no heap.
 const NO_HEAP: u32 = 2;
 
 fn main() -> Result<u32, Error> {
-    // By itself, because what comes then touches more of the stack.
+    // In a function of its own, because the rest uses more of the stack.
     measure(nothing().before, quota::quota_at_start()?)
 }
 
-/// Measures everything; the first program began at `boot`, and this one has so much `quota`.
+/// Measures everything. The first program began at `boot`, and this program has this `quota`.
 #[inline(never)]
 fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
     print("boot", core::iter::once(boot));
@@ -51,7 +51,7 @@ fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
     }
     print("null_syscall", ticks.into_iter());
 
-    // The first page has the page table made that the others find.
+    // Touching the first page makes the page table that the others use.
     let Some(pages) = memory::take(SAMPLES as u32 + 1) else { return Ok(NO_HEAP) };
     let mut pages = pages.chunks_exact_mut(abi::PAGE_SIZE as usize);
     pages.next().map(|page| store(&mut page[0]));
@@ -60,14 +60,14 @@ fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
     }
     print("page_fault", ticks.into_iter());
 
-    // It is the last in the queue until this program joins it there.
+    // The peer is the last in the queue until this program joins it there.
     spawn(PEER, PEER_QUOTA)?;
     for ticks in &mut ticks {
         *ticks = system_call(Call::Yield).0.after;
     }
     print("yield_to", ticks.into_iter());
 
-    // Until every idle program has ended: it sleeps then.
+    // By then every idle program has ended, and the peer sleeps.
     for _ in 0..2 * SETTLING {
         yield_now()?;
     }
@@ -83,7 +83,7 @@ fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
                 return Ok(REFUSED);
             }
             *sent = to.ticks();
-            // Two pairs of readings, of which one is taken off later.
+            // There are two pairs of readings; the cost of one of them is subtracted later.
             *round_trip = to.ticks() + from.0.ticks() - nothing().ticks();
         }
         print(name, ticks.into_iter());
@@ -92,11 +92,11 @@ fn measure(boot: u64, quota: u32) -> Result<u32, Error> {
     Ok(0)
 }
 
-/// What is printed for the round trips, and for the sending alone: the receiver sleeps then.
+/// The names of the figures for round trips, and for sending alone while the receiver sleeps.
 const NAMES: [[&str; 2]; 2] = [["ipc_round_trip_1", "wakeup"], ["ipc_round_trip_1024", "wakeup_1024"]];
 
-/// A system call without arguments that writes to no memory.
+/// Makes a system call without arguments that writes to no memory.
 fn system_call(number: Call) -> (Stamps, Registers) {
-    // SAFETY: the caller vouches for that.
+    // SAFETY: the caller chooses a call that writes to no memory.
     unsafe { call(Registers { rax: number as u64, ..Registers::default() }) }
 }

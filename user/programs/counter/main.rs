@@ -1,6 +1,6 @@
-//! Counts its turns: `yield` puts the caller behind every other ready thread, so that two instances on a CPU go on side by
-//! side. (Not in strict alternation: a slice may end in between.) Which
-//! of the two an instance is, its argument says.
+//! Counts its turns. `yield` puts the caller behind every other ready thread, so two instances on a CPU count side by
+//! side. (They do not strictly alternate: a time slice may end in between.) The argument tells an instance which of the
+//! two it is.
 #![no_std]
 #![no_main]
 
@@ -8,7 +8,7 @@ use user::{args, println, program, sys};
 
 program!(main);
 
-/// Turns that each takes.
+/// Turns that each instance takes.
 const TURNS: u32 = 5;
 
 fn main() -> Result<(), abi::Error> {

@@ -1,4 +1,4 @@
-//! Whom a process is related to, and what it may therefore be told when it kills and waits.
+//! The relatives of a process, and which answers of `kill` and `wait` are therefore possible.
 
 use abi::{CHILDREN, Call, Cause, Error, Reason, THREADS};
 use user::random::Random;
@@ -8,38 +8,38 @@ use user::sys::{Identity, Registers};
 #[derive(Clone, Copy)]
 struct Child {
     thread: u32,
-    /// It is a helper, which has reasons of its own to exit, but none to be stopped.
+    /// Whether it is a helper, which may exit for reasons of its own, but has no reason to be stopped.
     is_helper: bool,
-    /// It was killed, and may have ended before that.
+    /// Whether it was killed. It may have ended before that.
     is_killed: bool,
 }
 
-/// A process, its children, and what has become of those.
+/// A process, its children, and their fates.
 pub struct Family {
     me: Identity,
     children: [Option<Child>; CHILDREN as usize],
-    /// Children that were killed.
+    /// Number of children that were killed.
     pub kills: u32,
-    /// Children that were waited for.
+    /// Number of children that were waited for.
     pub waits: u32,
-    /// Calls that named nobody whom the caller may kill or wait for.
+    /// Number of calls that named no process that the caller may kill or wait for.
     pub refusals: u32,
 }
 
 impl Family {
-    /// Nobody has children yet.
+    /// A process without children.
     pub fn new(me: Identity) -> Family {
         Family { me, children: [None; CHILDREN as usize], kills: 0, waits: 0, refusals: 0 }
     }
 
-    /// A child was started.
+    /// Adds a child that was started.
     pub fn add(&mut self, thread: u32, is_helper: bool) {
         if let Some(place) = self.children.iter_mut().find(|place| place.is_none()) {
             *place = Some(Child { thread, is_helper, is_killed: false });
         }
     }
 
-    /// How many children are helpers.
+    /// Number of children that are helpers.
     pub fn helpers(&self) -> usize {
         self.children.iter().flatten().filter(|child| child.is_helper).count()
     }
@@ -49,8 +49,8 @@ impl Family {
         self.me.cpu
     }
 
-    /// A thread's number: mostly of a child or, where it may name `any` of them, 0; otherwise of the process itself, its parent,
-    /// or a stranger.
+    /// A random thread number: mostly of a child or, where the call may name `any` of them, 0; otherwise of the process
+    /// itself, its parent, or a stranger.
     pub fn name(&self, random: &mut Random, any: bool) -> u32 {
         match random.below(8) {
             0..=1 if any => 0,
@@ -68,7 +68,7 @@ impl Family {
         self.children.iter_mut().find(|place| place.is_some_and(|child| child.thread == thread))
     }
 
-    /// Takes note of how a call of these went; whether that is how it can go.
+    /// Records the result of a call; returns whether that result is possible.
     pub fn judge(&mut self, call: Call, asked: [u32; 2], error: Error, answer: Registers) -> bool {
         let [named, waits] = asked;
         let [first, status, cause, ..] = answer.values.map(|value| value as u32);
@@ -82,7 +82,7 @@ impl Family {
                 let child = self.find(named).and_then(|place| place.as_mut());
                 child.map(|child| child.is_killed = true).is_some()
             }
-            // It may have ended.
+            // The child may have ended.
             (Call::Kill, error) => {
                 self.refusals += 1;
                 error == Error::InvalId
@@ -104,11 +104,11 @@ impl Family {
 }
 
 impl Child {
-    /// Whether it may have ended so.
+    /// Whether it may have ended in this way.
     fn may_end(self, cause: u32, status: u32) -> bool {
         match Cause::from_number(cause) {
             Some(Cause::Killed) => self.is_killed && status == 0,
-            // Its calls may use up what it has.
+            // Its calls may use up its quota.
             Some(Cause::Stopped(reason)) => !self.is_helper || reason == Reason::OutOfQuota,
             Some(Cause::Exited) => true,
             None => false,

@@ -1,9 +1,9 @@
-//! Random system calls with random and boundary arguments, from several processes at once. What it asks for makes no sense;
-//! the kernel has to refuse it or to obey, and to go on. They kill and wait for whom they may and whom they may not, helpers exit
-//! whenever it comes over them, and a root starts others for those that have ended.
+//! Random system calls with random and boundary arguments, from several processes at once. The calls make no sense; the
+//! kernel must refuse or carry out each, and run on. The processes kill and wait for those that they may and those that
+//! they may not, helpers exit at random, and a root starts new helpers for those that have ended.
 //!
-//! Arguments: `root SEED` for one that a main thread has started, and that starts helpers; `helper SEED` for these. With `endless`
-//! behind them it goes on for ever, without any it ends at once.
+//! Arguments: `root SEED` for a process that a main thread has started, and that starts helpers; `helper SEED` for
+//! these. With `endless` as a third argument a process runs for ever, and without arguments it ends at once.
 #![no_std]
 #![no_main]
 
@@ -23,29 +23,29 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("fuzz").unwrap();
 
-/// The argument of one that goes on for ever.
+/// The argument of a process that runs for ever.
 const ENDLESS: &str = "endless";
-/// Pages of a helper, at least, and how many more it may have.
+/// Least pages of a helper, and the most that are added at random.
 const QUOTA: u32 = 128;
 const MORE: u32 = 256;
 
 /// Helpers of a root.
 const HELPERS: usize = CHILDREN as usize - 1;
-/// Of so many exits that come over a helper, it makes one.
+/// A helper makes one of so many random exits.
 const EXITS: u32 = 16;
-/// How many children a root kills and waits for before it says how many they were.
+/// A root prints its counts after so many kills and waits.
 const TOLD: u32 = 4;
 
-/// Calls of one that does not go on for ever.
+/// Number of calls of a process that does not run for ever.
 const CALLS: u32 = 2000;
-/// Pages that a helper leaves alone, for its stack, and that a root does, for its helpers.
+/// Pages that a helper keeps for its stack, and that a root keeps for its helpers.
 const RESERVE: u32 = 4;
 const ROOT_RESERVE: u32 = CHILDREN * (QUOTA + MORE);
 
-/// Status: an answer was not one that there can be; the console says which.
+/// Status: an answer was impossible; the console says which.
 const FAILED: u32 = 1;
 
-/// Where a random address most often is.
+/// The most frequent random addresses.
 const ADDRESSES: [u32; 12] = [
     0,
     PAGE_SIZE - 1,
@@ -60,7 +60,7 @@ const ADDRESSES: [u32; 12] = [
     ADR_HIGH,
     0xFFFF_F000,
 ];
-/// Other numbers at which something may change.
+/// Other numbers at which behaviour may change.
 const EDGES: [u32; 14] = [
     0,
     1,
@@ -77,9 +77,9 @@ const EDGES: [u32; 14] = [
     0xFFFF_FFFE,
     0xFFFF_FFFF,
 ];
-/// Channels on which the processes meet.
+/// Number of channels that the processes share.
 const MEETING: u32 = 16;
-/// The stack, and what is right above the heap: nothing is received there.
+/// Start of the stack, directly above the heap: no message is received from here on.
 const STACK: u32 = ADR_HIGH - 256 * PAGE_SIZE;
 
 fn main() -> Result<u32, Error> {
@@ -98,16 +98,16 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// A process that makes calls.
+/// A process that makes random calls.
 struct Fuzzer {
     random: Random,
-    /// It may make calls that wait. Roots do not, so that somebody is always there who takes messages out of channels and
-    /// puts some there.
+    /// Whether it may make calls that wait. Roots do not, so that some process always takes messages out of channels
+    /// and puts messages there.
     waits: bool,
     /// Pages that were left when it last asked.
     left: u32,
     family: Family,
-    /// How often it had killed and waited when it last said so.
+    /// Number of kills and waits when it last printed its counts.
     told: u32,
 }
 
@@ -130,12 +130,13 @@ impl Fuzzer {
         0
     }
 
-    /// Starts helpers where there are too few, and says how many children have ended.
+    /// Starts helpers where there are too few, and prints how many children have ended.
     fn start_helpers(&mut self, endless: bool) {
         while self.family.helpers() < HELPERS {
             let arguments = ["helper", &self.random.below(u32::MAX).to_string(), ENDLESS];
             let quota = QUOTA + self.random.below(MORE);
-            // Others may have taken their places, or what they need: until those have ended.
+            // Other children may have taken their places, or the pages and numbers that they need, until these have
+            // ended.
             let Ok(child) = args::spawn(SELF, quota, &arguments[..if endless { 3 } else { 2 }]) else { break };
             self.family.add(child, true);
         }
@@ -146,24 +147,24 @@ impl Fuzzer {
         }
     }
 
-    /// Makes a call; gives it and its answer if that is none that there can be.
+    /// Makes a call; if its answer is impossible, returns the call and the answer.
     fn call(&mut self) -> Result<(), (Registers, Registers)> {
         let mut number = match self.random.below(16) {
             0 => self.random.number() as u32,
             1 => self.random.below(64),
             _ => self.random.choose(Call::ALL) as u32,
         };
-        // A root goes on.
+        // A root must not exit.
         if number == Call::Exit as u32 && (!self.waits || self.random.below(EXITS) != 0) {
             number = Call::Yield as u32;
         }
         let mut arguments = [(); 5].map(|()| self.argument());
         if number == Call::Spawn as u32 && !self.waits && arguments[1] <= self.left {
-            // It goes on for ever, so it does not give away all that it has.
+            // A root runs for ever, so it does not give all its pages away.
             arguments[1] %= QUOTA + MORE;
         }
         match Call::ALL.iter().find(|&&call| call as u32 == number) {
-            // What is printed takes long.
+            // Printing takes long.
             Some(Call::Puts) => arguments[1] %= 17,
             Some(Call::Spawn) if self.random.below(4) != 0 => number = Call::GetQuota as u32,
             // Few addresses are those of pages.
@@ -179,14 +180,15 @@ impl Fuzzer {
             }
             _ => {}
         }
-        // Of registers, only the low halves count.
+        // Only the low halves of the registers count.
         let junk = |random: &mut Random| if random.below(8) == 0 { random.number() << 32 } else { 0 };
         let mut wide = [0; 5];
         for (wide, argument) in wide.iter_mut().zip(arguments) {
             *wide = u64::from(argument) | junk(&mut self.random);
         }
         let registers = Registers { rax: u64::from(number) | junk(&mut self.random), values: wide };
-        // SAFETY: of the calls, one writes to memory, and `meet` keeps it away from all that is this program's.
+        // SAFETY: only one of the calls writes to memory, and `meet` keeps it away from all memory that this program
+        // uses.
         let answer = unsafe { syscall(registers) };
         let error = u32::try_from(answer.rax).ok().and_then(Error::from_number);
         let call = Call::ALL.iter().copied().find(|&call| call as u32 == number);
@@ -197,7 +199,7 @@ impl Fuzzer {
             (error, None) => error == Some(Error::InvalCallnr),
             (None, _) => false,
         };
-        // What a child was given comes back.
+        // A child's quota comes back with its end.
         if number == Call::Wait as u32
             && error == Some(Error::Succ)
             && let Ok(left) = sys::get_quota()
@@ -207,20 +209,21 @@ impl Fuzzer {
         if right { Ok(()) } else { Err((registers, answer)) }
     }
 
-    /// Makes a message one that somebody may be waiting for, as a rule, and keeps it away from the program's own memory.
+    /// Usually changes a message so that some process may be waiting for it, and keeps it away from the program's own
+    /// memory.
     fn meet(&mut self, number: &mut u32, arguments: &mut [u32; 5]) {
         if self.random.below(8) != 0 {
             arguments[0] %= MEETING;
         }
         if !self.waits {
-            // One that does not wait takes a message, and then there is room for one.
+            // A process that does not wait takes a message first, so that there is room for one.
             if *number == Call::Send as u32 && self.random.below(4) != 0 {
                 *number = Call::Recv as u32;
             }
             if *number == Call::Send as u32 {
                 let page = memory::HEAP_HIGH - PAGE_SIZE;
                 let values = [arguments[0].into(), page.into(), 0, 0, 0];
-                // SAFETY: the call writes to a page that nothing of this program's is on.
+                // SAFETY: the call writes to a page that this program uses for nothing else.
                 unsafe { syscall(Registers { rax: Call::Recv as u64, values }) };
             } else {
                 arguments[3] = 0;
@@ -235,7 +238,7 @@ impl Fuzzer {
         }
     }
 
-    /// A number that may be an argument.
+    /// A random argument.
     fn argument(&mut self) -> u32 {
         match self.random.below(8) {
             0 => self.random.number() as u32,
@@ -246,7 +249,7 @@ impl Fuzzer {
         }
     }
 
-    /// Touches memory, and asks how much there is; whether that is what there can be.
+    /// Touches memory, and asks for the quota; returns whether the answer is possible.
     fn look_around(&mut self) -> bool {
         match sys::get_quota() {
             Ok(left) if left <= self.left => {

@@ -1,6 +1,8 @@
-//! Holders of a lock are stopped and killed while they hold it: who has it next finds what it guards as it was, and marked.
+//! Holders of a lock are stopped and killed while they hold it. The next holder finds the guarded value unchanged, and
+//! marked.
 //!
-//! The first one keeps the lock. It starts watchers, which are told `watch`, the number of a client and what that does.
+//! The first instance keeps the lock. It starts watchers, whose arguments are `watch`, the number of a client, and what
+//! that client does.
 #![no_std]
 #![no_main]
 
@@ -15,15 +17,15 @@ use user::{args, image, println, program, sys};
 program!(main);
 
 const SELF: u32 = image::number("heirs").unwrap();
-/// Pages of a client, and of its watcher with it.
+/// Pages of a client, and of a watcher together with its client.
 const CLIENT: u32 = 48;
 const WATCHER: u32 = 100;
 /// The first channel of the lock.
 const LOCK: u32 = 520;
-/// Here one says that it holds the lock, and then waits for a message that never comes.
+/// On this channel a client says that it holds the lock; on the next it waits for a message that never comes.
 const HOLDS: u32 = 530;
 const NEVER: u32 = 531;
-/// What the lock guards at first, and what nobody must ever see.
+/// The guarded value at first, and a value that no program must ever see.
 const VALUE: [u32; 2] = [1, 2];
 const HALF_DONE: u32 = 99;
 
@@ -39,7 +41,8 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// Keeps the lock, first for one that is stopped and its heir, then for one that is killed and an heir that waits meanwhile.
+/// Keeps the lock: first for a client that is stopped, then for its heir, then for a client that is killed and an heir
+/// that waits meanwhile.
 fn keep() -> Result<u32, Error> {
     let mut keeper = Keeper::new(LOCK, &VALUE)?;
     let mut failures = 0;
@@ -56,7 +59,8 @@ fn keep() -> Result<u32, Error> {
     Ok(failures)
 }
 
-/// Starts a client, waits for its end, and tells the keeper; one is killed as soon as it says that it holds the lock.
+/// Starts a client, waits for its end, and tells the keeper. A client to be killed is killed as soon as it says that it
+/// holds the lock.
 fn watch(client: u32, does: &str) -> Result<u32, Error> {
     let child = args::spawn(SELF, CLIENT, &[does, &client.to_string()])?;
     if does == "killed" {
@@ -73,7 +77,7 @@ fn watch(client: u32, does: &str) -> Result<u32, Error> {
     Ok((!is_right).into())
 }
 
-/// Holds the lock, changes half of what it guards, and does what ends it.
+/// Holds the lock, changes half of the guarded value, and runs `end`, which ends the client.
 fn hold(client: u32, end: fn() -> Result<u32, Error>) -> Result<u32, Error> {
     let mut mutex = Mutex::open(LOCK, client)?;
     let mut guard = mutex.lock()?;
@@ -82,7 +86,7 @@ fn hold(client: u32, end: fn() -> Result<u32, Error>) -> Result<u32, Error> {
 }
 
 fn stop() -> Result<u32, Error> {
-    // SAFETY: none: the address is outside of every program's memory, and so the program ends here.
+    // SAFETY: none: the address is outside of every program's memory, so the program ends here.
     unsafe { (8 as *const u32).read_volatile() };
     Ok(1)
 }
@@ -93,7 +97,8 @@ fn wait_for_ever() -> Result<u32, Error> {
     Ok(1)
 }
 
-/// Locks until it finds that somebody ended who held the lock. What it guards is as at first; from then on all is well.
+/// Locks until it finds the lock poisoned by an ended holder. The guarded value must be the first one; then it clears
+/// the mark.
 fn inherit(client: u32) -> Result<u32, Error> {
     let mut mutex = Mutex::open(LOCK, client)?;
     loop {

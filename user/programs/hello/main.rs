@@ -1,5 +1,5 @@
-//! Says hello, and that what a program relies on before its first line is there: its initialised data, its
-//! zeroed data, its arguments, its stack, a heap of zeroed pages, floating point, the order of strings.
+//! Says hello, and checks what a program relies on before its first line: its initialised data, its zeroed data, its
+//! arguments, its stack, a heap of zeroed pages, floating point, the order of strings.
 #![no_std]
 #![no_main]
 
@@ -15,14 +15,14 @@ program!(main);
 
 /// Lies in `.data`.
 static INITIALISED: AtomicU32 = AtomicU32::new(0xCA12);
-/// Lies in `.bss`, on a page that the file has nothing of.
+/// Lies in `.bss`, on a page of which the file has no bytes.
 static ZEROED: [AtomicU32; 2048] = [const { AtomicU32::new(0) }; 2048];
 
 fn main() -> Result<u32, abi::Error> {
     let cpu = sys::who_am_i()?.cpu;
     println!("hello from CPU {cpu}");
     args().for_each(|argument| println!("hello {cpu}: I was told `{argument}`"));
-    // Opaque to the compiler, which would compute the rest itself.
+    // `black_box` keeps the compiler from computing the result itself.
     let e = exponential(core::hint::black_box(1.0));
     let failures = [
         ("data", INITIALISED.swap(0, Ordering::Relaxed) != 0xCA12),
@@ -39,7 +39,7 @@ fn main() -> Result<u32, abi::Error> {
     Ok(failures.iter().filter(|(_, failed)| *failed).count() as u32)
 }
 
-/// Prints two lines with one buffer that lies on two pages: each call writes what lies on one.
+/// Prints two lines from one buffer on two pages: each call writes the bytes of one page.
 fn prints_to_the_end_of_the_page(cpu: u32) -> Result<bool, abi::Error> {
     let Some(pages) = memory::take(2) else {
         return Ok(false);
@@ -58,16 +58,16 @@ fn prints_to_the_end_of_the_page(cpu: u32) -> Result<bool, abi::Error> {
     Ok(sys::puts(text)? == first.len() && sys::puts(&text[first.len()..])? == second.len())
 }
 
-/// e to the power of `x`, by its series, smallest terms first.
+/// e to the power of `x`, by its series, with the smallest terms first.
 fn exponential(x: f64) -> f64 {
     (1..20).rev().fold(1.0, |sum, n| 1.0 + sum * x / f64::from(n))
 }
 
 /// Whether strings sort, and are found in a map, in the order of their bytes.
 fn orders_strings() -> bool {
-    /// In order. The letter with an accent has bytes above 0x7F.
+    /// The strings in order. The letter with an accent has bytes above 0x7F.
     const ORDERED: [&str; 8] = ["", "Zoe", "a", "aa", "ab", "b", "ba", "\u{e9}t\u{e9}"];
-    // Opaque to the compiler, which would sort by itself.
+    // `black_box` keeps the compiler from sorting at compile time.
     let mut words: Vec<String> = core::hint::black_box(ORDERED).iter().rev().map(|&word| word.into()).collect();
     let places: BTreeMap<String, usize> = words.iter().cloned().zip((0..words.len()).rev()).collect();
     words.sort_unstable();

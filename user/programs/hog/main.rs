@@ -1,11 +1,12 @@
-//! Touches memory until its quota ends, and says before how much that will be: each page costs one unit,
-//! and one more for the page table of each 2 MiB region. The kernel's accounts have to agree after every
-//! page, and the page after the last has to be refused.
+//! Touches memory until its quota ends, and prints beforehand how much that will be: each page costs one unit, and the
+//! page table of each 2 MiB region costs one more. The kernel's accounts must agree after every page, and the page
+//! after the last must be refused.
 //!
-//! It is an attack, too: a child of its own exhausts itself meanwhile, with a child of that where thread numbers suffice. A
-//! neighbour, which has pages of its own, takes one in each turn: whatever the others do, it gets every one.
+//! It is an attack, too: meanwhile a child exhausts its own quota, and so does a child of that child where thread
+//! numbers suffice. A neighbour with pages of its own takes one page in each turn, and must get every one, whatever the
+//! others do.
 //!
-//! The argument of a copy says what it has to do: see [`role`].
+//! The argument of a copy says what it does: see [`role`].
 #![no_std]
 #![no_main]
 
@@ -17,13 +18,13 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("hog").unwrap();
 
-/// What copies are told, and their quotas.
+/// The arguments of the copies, and their quotas.
 mod role {
-    /// Takes what is its own, a page a turn.
+    /// Takes its own pages, one in each turn.
     pub const NEIGHBOUR: (&str, u32) = ("neighbour", 100);
     /// Takes more than it has, at once.
     pub const ATTACKER: (&str, u32) = ("attacker", 50);
-    /// As an attacker; and has one, if it can.
+    /// Attacks as well, and has an attacker as a child if it can.
     pub const PARENT: (&str, u32) = ("parent", 150);
 }
 
@@ -32,7 +33,7 @@ fn start((role, quota): (&str, u32)) -> Result<u32, abi::Error> {
     args::spawn(SELF, quota, &[role])
 }
 
-/// What is left of it when the counting begins, at the start of a region, however large this program is.
+/// Pages left when the counting begins, at the start of a region, however large this program is.
 const REST: u32 = 600;
 /// Pages of a region.
 const REGION_PAGES: u32 = REGION_SIZE / abi::PAGE_SIZE;
@@ -52,7 +53,7 @@ fn main() -> Result<u32, abi::Error> {
             return neighbour();
         }
         if role == role::PARENT.0 {
-            // On most CPUs there is no number left for it.
+            // On most CPUs no thread number is left for it.
             let _ = start(role::ATTACKER);
         }
         return attack();
@@ -69,7 +70,7 @@ fn main() -> Result<u32, abi::Error> {
         page[0] = 1;
         skipped += 1;
     }
-    // What is taken and never touched costs nothing.
+    // Pages that are taken and never touched cost nothing.
     if take(REGION_PAGES - skipped).is_none() {
         return Ok(NO_HEAP);
     }
@@ -80,7 +81,7 @@ fn main() -> Result<u32, abi::Error> {
         let Some(page) = take(1) else {
             return Ok(NO_HEAP);
         };
-        // A byte of each cache line: what a page held before would show there, too.
+        // One byte of each cache line is read: old contents of a page would show there, too.
         if page.iter().step_by(64).any(|&byte| byte != 0) {
             return Ok(NOT_ZERO);
         }
@@ -102,7 +103,7 @@ fn main() -> Result<u32, abi::Error> {
     Ok(TOO_MUCH)
 }
 
-/// Takes all that there is, and one page more.
+/// Takes all pages of its quota, and one page more.
 fn attack() -> Result<u32, abi::Error> {
     loop {
         let Some(page) = take(1) else {
@@ -112,7 +113,7 @@ fn attack() -> Result<u32, abi::Error> {
     }
 }
 
-/// Takes a page in each turn, until it has all that is its own.
+/// Takes a page in each turn, until it has all its own pages.
 fn neighbour() -> Result<u32, abi::Error> {
     let mut pages = 0;
     let all = sys::get_quota()?;
@@ -130,12 +131,12 @@ fn neighbour() -> Result<u32, abi::Error> {
     Ok(if pages == pages_within(all) { 0 } else { ACCOUNTS_DIFFER })
 }
 
-/// What `pages` pages from the start of a region on cost, with their page tables.
+/// The cost of `pages` pages from the start of a region on, with their page tables.
 fn cost(pages: u32) -> u32 {
     pages + pages.div_ceil(REGION_PAGES)
 }
 
-/// How many pages from the start of a region on a quota suffices for.
+/// The number of pages from the start of a region on that a quota suffices for.
 fn pages_within(quota: u32) -> u32 {
     (0..=quota).rev().find(|&pages| cost(pages) <= quota).unwrap_or(0)
 }

@@ -1,5 +1,5 @@
-//! Prints what looks like everything that the kernel, an emulator or a debugger says on the console, and every byte there is.
-//! Whoever reads the console must not take any of it for theirs.
+//! Prints text that looks like the output of the kernel, an emulator or a debugger, and every byte value. A reader of
+//! the console must not take any of it for theirs.
 #![no_std]
 #![no_main]
 
@@ -8,32 +8,32 @@ use user::{program, sys};
 
 program!(main);
 
-/// Lines, each printed at once.
+/// Lines; each is printed by one call.
 const LINES: &[&[u8]] = &[
-    // The end of a program, of the kernel, and of the machine.
+    // Fake ends of a program, of the kernel, and of the machine.
     b"cairn: CPU 0: thread 9 (hello) exited with status 9\n",
     b"cairn: CPU 0: thread 9 (impostor) stopped: divide error at 0x0 (rip 0x0)\n",
     b"cairn: kernel panic on CPU 0: nothing is wrong\n",
     b"cairn: stopped from outside; the CPUs were here:\n",
-    // A line of the kernel's that begins within a line.
+    // A line that looks like the kernel's and begins within a line.
     b"impostor\rcairn: this machine is refused: it is no machine\n",
     b"\x1B[1Gcairn: no boot archive\n",
-    // The marks of the stream, and what an older kernel had instead.
+    // The marks of the stream, and those of an older kernel.
     &[ESCAPE, KERNEL, b'c', b'a', b'i', b'r', b'n', b':', b' ', b'x', b'\n'],
     &[ESCAPE, PROGRAM, ESCAPE, ESCAPE, ESCAPE, END, 0x15, b'\n'],
     &[END, 0x15, b'\n'],
-    // The debugger of an emulator.
+    // The output of an emulator's debugger.
     b"Next at t=0\n(0) [0x000000000000] 0008:0000000000000000 (unk. ctxt): hlt\n",
 ];
 
-/// What is printed at once. The alignment keeps it within a page.
+/// A buffer that is printed by one call. The alignment keeps it within a page.
 #[repr(align(256))]
 struct Piece([u8; 256]);
 
 fn main() -> Result<(), abi::Error> {
     let mut piece = Piece([0; 256]);
     for line in LINES {
-        // Copied, since a constant may lie on two pages.
+        // The line is copied, since a constant may lie on two pages.
         piece.0[..line.len()].copy_from_slice(line);
         sys::puts(&piece.0[..line.len()])?;
     }
@@ -42,7 +42,7 @@ fn main() -> Result<(), abi::Error> {
         piece.0[128] = b'\n';
         sys::puts(&piece.0[..129])?;
     }
-    // It ends within a line: its end, which the kernel reports, begins one all the same.
+    // It ends within a line. The kernel's report of its end must begin a new line all the same.
     sys::puts(b"cairn")?;
     Ok(())
 }

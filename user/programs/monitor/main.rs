@@ -1,7 +1,8 @@
-//! Eight workers that share a counter and fill a small queue, and one who empties it: nothing is counted or taken twice, and
-//! nobody sleeps for ever.
+//! Eight workers share a counter and fill a small queue, and one program empties it. No number is counted or taken
+//! twice, and no program sleeps for ever.
 //!
-//! A worker is told `work`. Who waits for all of them is told how many of them are its children.
+//! A worker has the argument `work`. The argument of the program that empties the queue is the number of workers that
+//! are its children.
 #![no_std]
 #![no_main]
 
@@ -18,13 +19,13 @@ const SELF: u32 = image::number("monitor").unwrap();
 const QUOTA: u32 = 33;
 
 const WORKERS: u32 = 8;
-/// How often each of them counts.
+/// How often each worker counts.
 const TURNS: u32 = 12;
-/// The lock: what it guards is what the workers have counted to.
+/// The lock, which guards the workers' count.
 const COUNTER: u32 = 510;
 /// The first channel of the queue.
 const QUEUE: u32 = 512;
-/// What it has room for: less than there are workers.
+/// The queue's capacity: less than the number of workers.
 const ROOM: usize = 3;
 
 fn main() -> Result<(), Error> {
@@ -34,14 +35,14 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// Counts, and puts what it came to into the queue.
+/// Counts, and puts each count into the queue.
 fn work() -> Result<(), Error> {
     let (mut counter, mut queue) = (Monitor::<0>::open(COUNTER)?, Queue::open(QUEUE)?);
     for _ in 0..TURNS {
         let turn = {
             let mut counter = counter.lock()?;
             let before = counter[0];
-            // Whoever else could count now would count this twice.
+            // If another worker could count now, it would count this number twice.
             sys::yield_now()?;
             counter[0] = before + 1;
             before
@@ -51,7 +52,7 @@ fn work() -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts the first `children` workers, and takes out what all have put in.
+/// Starts the first `children` workers, and takes out the words of all workers.
 fn gather(children: u32) -> Result<(), Error> {
     for _ in 0..children {
         args::spawn(SELF, QUOTA, &["work"])?;

@@ -1,6 +1,6 @@
-//! Sends messages that come back, each word one more: from a child of its own, then from another CPU.
+//! Sends messages that come back with each word one more: from a child, then from another CPU.
 //!
-//! A child is told `child`, and who is to play with the other CPU, too, `together`.
+//! A child has the argument `child`; a program that also plays with the other CPU has the argument `together`.
 #![no_std]
 #![no_main]
 
@@ -16,11 +16,11 @@ const SELF: u32 = image::number("ping-pong").unwrap();
 /// Pages of a child.
 const QUOTA: u32 = 33;
 
-/// Words of the messages of a round: few, many, as many as there can be, and none.
+/// Words of the messages of a round: few, many, the most possible, and none.
 const LENGTHS: [usize; 5] = [1, 2, 333, WORDS, 0];
 /// Rounds of a game.
 const ROUNDS: u32 = 10;
-/// The first of two channels between CPU 0 and CPU 1; those below are for parents and children.
+/// The first of two channels between CPU 0 and CPU 1; the channels below it are for parents and children.
 const ACROSS: u32 = 1000;
 
 fn main() -> Result<(), Error> {
@@ -41,7 +41,7 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// Messages of a game.
+/// Number of messages of a game.
 fn games() -> u32 {
     ROUNDS * LENGTHS.len() as u32
 }
@@ -54,7 +54,7 @@ fn with_child(cpu: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Sends messages by way of channel `first`, and receives them back by way of the next.
+/// Sends messages on channel `first`, and receives them back on the next.
 fn ping(first: u32) -> Result<(), Error> {
     let (mut there, mut back) = (Channel::open(first)?, Channel::open(first + 1)?);
     let mut message = [0; WORDS];
@@ -72,7 +72,7 @@ fn ping(first: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Receives messages by way of channel `first`, and sends them back by way of the next, with each word one more.
+/// Receives messages on channel `first`, and sends them back on the next, with each word one more.
 fn pong(first: u32) -> Result<(), Error> {
     let (mut there, mut back) = (Channel::open(first)?, Channel::open(first + 1)?);
     let mut answer = [0; WORDS];

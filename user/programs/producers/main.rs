@@ -1,6 +1,8 @@
-//! Eight producers and one consumer at one channel: every value arrives once, and those of each producer in order.
+//! Eight producers and one consumer use one channel: every value arrives once, and those of each producer arrive in
+//! order.
 //!
-//! A producer is told `produce` and its number, the consumer `consume` and how many producers are its children.
+//! A producer has the arguments `produce` and its number; the consumer has `consume` and the number of producers that
+//! are its children.
 #![no_std]
 #![no_main]
 
@@ -20,7 +22,7 @@ const SELF: u32 = image::number("producers").unwrap();
 const QUOTA: u32 = 33;
 
 const PRODUCERS: usize = 8;
-/// Messages of each.
+/// Messages of each producer.
 const MESSAGES: u32 = 40;
 /// The channel.
 const CHANNEL: u32 = 500;
@@ -34,7 +36,7 @@ fn main() -> Result<(), Error> {
     }
 }
 
-/// What message `turn` of a producer holds: who and which it is, and so many words that can be computed from these.
+/// Message `turn` of a producer: the producer's number, the turn, and further words that are computed from these.
 fn message(producer: u32, turn: u32, words: &mut [u32; 64]) -> &[u32] {
     let length = 2 + (producer + 3 * turn) as usize % (words.len() - 2);
     words[0] = producer;
@@ -56,7 +58,7 @@ fn produce(producer: u32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts the first `children` producers, and receives what all have to send.
+/// Starts the first `children` producers, and receives the messages of all producers.
 fn consume(children: u32) -> Result<(), Error> {
     for producer in 0..children {
         args::spawn(SELF, QUOTA, &["produce", &producer.to_string()])?;

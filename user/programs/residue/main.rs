@@ -1,7 +1,8 @@
-//! Looks for what the process left that had the same number before: in its registers, segments included, its heap, and its stack.
+//! Looks for remains of the previous process with the same number: in its registers, including segments, its heap, and
+//! its stack.
 //!
-//! The parent starts children in pairs. The first of a pair fills everything that it has and ends, in one way or another. The second
-//! gets the same number, and must find nothing of it.
+//! The parent starts children in pairs. The first of a pair fills all its registers and memory and ends, in one of
+//! several ways. The second gets the same number, and must find no trace of the first.
 #![no_std]
 #![no_main]
 
@@ -16,29 +17,29 @@ const QUOTA: u32 = 64;
 /// Pages of the heap that a child fills.
 const PAGES: u32 = 16;
 const ROUNDS: u32 = 30;
-/// What the first of a pair leaves in each register and each byte.
+/// The value that the first of a pair leaves in each register and each byte.
 const MARK: u8 = 0x5A;
 
-/// General registers that are looked at, in this order. RSP is the stack's. RCX and R11 are the instruction `sysretq`'s, and RBP is
-/// set by the start-up code.
+/// General registers that are checked, in this order. RSP is the stack pointer, `sysretq` uses RCX and R11, and the
+/// start-up code sets RBP.
 const GENERAL: [&str; 12] = ["rax", "rbx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r12", "r13", "r14", "r15"];
-/// The sixteen XMM registers, in halves.
+/// Halves of the sixteen XMM registers.
 const XMM: usize = 32;
 
-/// The segment registers that a program can load, and SS, which a program starts with in all of them.
+/// The segment registers that a program can load, and SS. At the start all of them equal SS.
 const SEGMENTS: [&str; 5] = ["ds", "es", "fs", "gs", "ss"];
 
 /// The registers at the start: the general ones, the XMM registers, MXCSR, the segment registers.
 static AT_START: [AtomicU64; GENERAL.len() + XMM + 1 + SEGMENTS.len()] = [const { AtomicU64::new(0) }; _];
-/// Where the XMM registers are in it, in bytes, MXCSR, and the segment registers.
+/// Offsets in it, in bytes, of the XMM registers, MXCSR, and the segment registers.
 const XMM_AT: usize = 8 * GENERAL.len();
 const MXCSR_AT: usize = XMM_AT + 8 * XMM;
 const SEGMENTS_AT: usize = MXCSR_AT + 8;
-/// MXCSR after reset, and what the first of a pair makes of it: denormals are zeros.
+/// MXCSR after reset, and the value that the first of a pair sets: denormals are zeros.
 const MXCSR: u32 = 0x1F80;
 const OTHER_MXCSR: u32 = 0x1FC0;
 
-// Stands in for what `program!` makes: whatever is in the registers is stored before any Rust code runs.
+// Replaces the function that `program!` makes: the registers are stored before any Rust code runs.
 global_asm!(
     ".pushsection .text.program_main, \"ax\"",
     ".globl program_main",
@@ -91,7 +92,7 @@ global_asm!(
     begin = sym begin,
 );
 
-/// Goes on as any other program.
+/// Continues as any other program.
 extern "C" fn begin() -> ! {
     start::run(main)
 }
@@ -104,7 +105,7 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// How the first of a pair ends.
+/// The ways in which the first of a pair ends.
 const ENDS: [&str; 3] = ["exits", "faults", "spins"];
 
 fn parent() -> Result<u32, Error> {
@@ -132,16 +133,16 @@ fn parent() -> Result<u32, Error> {
     Ok(0)
 }
 
-/// Leaves marks wherever it can, and ends.
+/// Leaves marks in all registers and memory that it can, and ends.
 fn fill(how: &str) -> Result<u32, Error> {
     let Some(pages) = memory::take(PAGES) else { return Ok(2) };
     pages.fill(MARK);
     fill_stack();
-    // Where it goes on with its marks in the registers.
+    // The way to end, which is chosen once the registers hold marks.
     let end = ENDS.iter().position(|&end| end == how).unwrap_or(0);
     let block = [u64::from_ne_bytes([MARK; 8]); 2];
-    // SAFETY: it does not come back, whatever becomes of the registers; it reads the block, and MXCSR, and writes no memory. The
-    // value of MXCSR has no reserved bit.
+    // SAFETY: the code does not return, so it may change all registers. It reads the block and MXCSR's value, and
+    // writes only to the stack. The value of MXCSR has no reserved bit.
     unsafe {
         asm!(
             "ldmxcsr [{mxcsr}]",
@@ -149,7 +150,7 @@ fn fill(how: &str) -> Result<u32, Error> {
             "movups xmm1, xmm0", "movups xmm2, xmm0", "movups xmm3, xmm0", "movups xmm4, xmm0", "movups xmm5, xmm0",
             "movups xmm6, xmm0", "movups xmm7, xmm0", "movups xmm8, xmm0", "movups xmm9, xmm0", "movups xmm10, xmm0",
             "movups xmm11, xmm0", "movups xmm12, xmm0", "movups xmm13, xmm0", "movups xmm14, xmm0", "movups xmm15, xmm0",
-            // Whichever registers the operands have are among those that are filled, so the choice is made with what is on the stack.
+            // The operands' registers are overwritten, so the choice is made with the word on the stack.
             "push {end}",
             "push 0",
             "mov ds, [rsp]", "mov es, [rsp]", "mov fs, [rsp]", "mov gs, [rsp]",
@@ -175,14 +176,14 @@ fn fill(how: &str) -> Result<u32, Error> {
     }
 }
 
-/// Marks two pages of the stack below what is in use.
+/// Marks two pages of the stack below the part in use.
 #[inline(never)]
 fn fill_stack() {
     let mut marks = [MARK; 2 * PAGE_SIZE as usize];
     core::hint::black_box(&mut marks);
 }
 
-/// The status is 0 if nothing of anybody else is there.
+/// Looks for remains; the exit status is 0 if there are none.
 fn look() -> Result<u32, Error> {
     let at_start = |at: usize| AT_START[at].load(Ordering::Relaxed);
     for (at, name) in GENERAL.iter().enumerate() {
@@ -216,12 +217,13 @@ fn look() -> Result<u32, Error> {
     Ok(0)
 }
 
-/// Whether the pages of the stack are zero that the other one has marked, but for those in use.
+/// Whether the stack's page that the other process has marked, below the part in use, has no marks.
 #[inline(never)]
 fn is_stack_clean() -> bool {
     let here = 0u8;
     let below = (&raw const here).addr() / PAGE_SIZE as usize * PAGE_SIZE as usize - 2 * PAGE_SIZE as usize;
     let page: *const u8 = core::ptr::with_exposed_provenance(below);
-    // SAFETY: the page is in the window, where the kernel maps one of zeros at the first touch, and far below what is in use.
+    // SAFETY: the page is in the window, where the kernel maps a page of zeros at the first touch, and far below the
+    // part in use.
     (0..PAGE_SIZE as usize).all(|at| unsafe { page.add(at).read_volatile() } != MARK)
 }

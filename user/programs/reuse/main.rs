@@ -1,8 +1,9 @@
-//! Starts thousands of children, one after the other and eight at a time, and gets everything back.
+//! Starts thousands of children, one after the other and eight at a time, and gets all pages back.
 //!
-//! Some children fill pages and end, some wait for a message that never comes, some never end, some have children themselves:
-//! those are killed, with all that descend from them. With the argument `endless` it never stops, with `processes NUMBER` when so many
-//! of its children have ended; the argument of a child is its role.
+//! Some children fill pages and end, some wait for a message that never comes, some never end, and some have children
+//! themselves. Those that do not end are killed, with all their descendants. With the argument `endless` the program
+//! never stops; with `processes NUMBER` it stops when so many of its children have ended. The argument of a child is
+//! its role.
 #![no_std]
 #![no_main]
 
@@ -16,10 +17,10 @@ const SELF: u32 = image::number("reuse").unwrap();
 const ROUNDS: u32 = 300;
 /// Pages that a child fills.
 const PAGES: u32 = 64;
-/// The channel on which nobody sends, but for the CPU's number.
+/// The first of the channels on which no program sends; the CPU's number is added.
 const CHANNEL: u32 = 100;
 
-/// What a child does; its argument is the role's name.
+/// The task of a child; its argument is the role's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// It fills pages and ends.
@@ -30,7 +31,7 @@ enum Role {
     Spins,
     /// It is stopped by a fault.
     Faults,
-    /// It has children, which wait for messages, and waits for them.
+    /// It has children that wait for messages, and waits for them.
     Waits,
     /// It has such children, and ends.
     Leaves,
@@ -82,12 +83,12 @@ fn main() -> Result<u32, Error> {
         Fills => fill(),
         Receives => Channel::open(CHANNEL + cpu)?.receive().map(|_| 1),
         Spins => loop {
-            // Some machines interrupt it before it gives way.
+            // Some machines interrupt the loop before it yields.
             (0..1_000).for_each(|_| core::hint::spin_loop());
             sys::yield_now()?;
         },
         Faults => {
-            // SAFETY: none: the address is outside of every program's memory, and so the program ends here.
+            // SAFETY: none: the address is outside of every program's memory, so the program ends here.
             unsafe { (8 as *const u32).read_volatile() };
             Ok(1)
         }
@@ -100,7 +101,7 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// Fills pages, which have to be zero.
+/// Fills pages, which must be zero before.
 fn fill() -> Result<u32, Error> {
     let Some(pages) = memory::take(PAGES) else { return Ok(1) };
     if pages.iter().step_by(64).any(|&byte| byte != 0) {
@@ -111,7 +112,7 @@ fn fill() -> Result<u32, Error> {
     Ok(7)
 }
 
-/// When it is enough.
+/// When to stop.
 #[derive(Clone, Copy)]
 enum Until {
     /// After so many rounds.
@@ -122,7 +123,7 @@ enum Until {
 }
 
 fn parent(cpu: u32, until: Until) -> Result<u32, Error> {
-    // The first start takes pages of the stack, for the arguments.
+    // The first start takes pages of the stack for the arguments.
     sys::wait(start(Fills)?)?;
     let before = sys::get_quota()?;
     let (mut round, mut processes) = (0, 0);
@@ -135,19 +136,20 @@ fn parent(cpu: u32, until: Until) -> Result<u32, Error> {
         if is_enough {
             break;
         }
-        // Every 16th time eight at a time, in an order of its own.
+        // Every 16th round starts eight children, in a different order.
         let many = if round % 16 == 15 { CHILDREN } else { 1 };
         let role = |k: u32| match ROLES[((round / 16 * 5 + round + 7 * k) % ROLES.len() as u32) as usize] {
-            // There is not enough quota for eight that have children, and on other CPUs these would have no numbers.
+            // The quota is not enough for eight children with children, and on other CPUs their children would have no
+            // numbers.
             Waits | Leaves if many > 1 || cpu > 0 => Fills,
             role => role,
         };
         let mut children = [0; CHILDREN as usize];
         for (k, child) in (0..many).zip(&mut children) {
             *child = start(role(k))?;
-            // Not those that a child has: it may be killed before it has had all.
+            // The children of a child are not counted: it may be killed before it has started all of them.
             processes += 1;
-            // It sleeps by then, or it is about to, or it has ended.
+            // By then the child sleeps, is about to sleep, or has ended.
             (0..round % 5).try_for_each(|_| sys::yield_now())?;
         }
         for (k, &child) in (0..many).zip(&children) {

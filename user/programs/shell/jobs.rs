@@ -14,20 +14,20 @@ struct Job {
     name: &'static str,
 }
 
-/// Those that there are: as many as a program can have children at a time.
+/// The jobs: at most as many as a program can have children at a time.
 pub struct Jobs([Option<Job>; CHILDREN as usize]);
 
-/// How waiting came to an end.
+/// How waiting ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Waited {
-    /// What was waited for has ended.
+    /// The awaited program has ended.
     Ended,
-    /// Somebody typed Ctrl-C.
+    /// The user typed Ctrl-C.
     Interrupted,
 }
 
 impl Jobs {
-    /// None was started.
+    /// A list without jobs.
     pub fn new() -> Jobs {
         Jobs([None; CHILDREN as usize])
     }
@@ -46,14 +46,14 @@ impl Jobs {
         Ok(thread)
     }
 
-    /// Says of each program that has ended meanwhile how it did.
+    /// Prints how each program ended that has ended in the meantime.
     pub fn report(&mut self) {
         while let Ok(ended) = sys::try_wait_any() {
             self.forget(ended);
         }
     }
 
-    /// Waits for the end of a program and says how it ended. Ctrl-C kills the program, with all that descend from it.
+    /// Waits for the end of a program and prints how it ended. Ctrl-C kills the program, with all its descendants.
     ///
     /// # Errors
     /// Those of [`sys::wait`].
@@ -65,14 +65,14 @@ impl Jobs {
         }
         println!("^C");
         match sys::kill(thread) {
-            // It has ended in between.
+            // It may have ended in between.
             Ok(()) | Err(Error::InvalId) => self.forget(sys::wait(thread)?),
             Err(error) => return Err(error),
         }
         Ok(Waited::Interrupted)
     }
 
-    /// Waits for the end of a program, or of all, and says how each ended. Ctrl-C stops the waiting and nothing else.
+    /// Waits for the end of a program, or of all, and prints how each ended. Ctrl-C only stops the waiting.
     ///
     /// # Errors
     /// Those of [`sys::wait`].
@@ -90,7 +90,7 @@ impl Jobs {
         Ok(Waited::Ended)
     }
 
-    /// Says how a program ended that was waited for.
+    /// Removes a program that was waited for, and prints how it ended.
     fn forget(&mut self, Ended { child, status, cause }: Ended) {
         let slot = self.0.iter_mut().find(|slot| slot.is_some_and(|job| job.thread == child));
         let name = slot.and_then(Option::take).map_or("a program", |job| job.name);
@@ -102,10 +102,10 @@ impl Jobs {
     }
 }
 
-/// Waits until `look` finds that something has ended; gives nothing if Ctrl-C is typed before.
+/// Waits until `look` finds a program that has ended; `None` if Ctrl-C is typed before.
 ///
 /// # Errors
-/// Those of `look`, but for [`Error::Ipc`], which says that nothing has ended.
+/// Those of `look`, except [`Error::Ipc`], which says that no program has ended.
 fn until_end(look: impl Fn() -> Result<Ended, Error>, keys: &mut Keys) -> Result<Option<Ended>, Error> {
     loop {
         match look() {

@@ -1,22 +1,22 @@
-//! What is typed.
+//! The keys that are typed.
 
 use abi::Error;
 use user::line::INTERRUPT;
 use user::sys::{getc, yield_now};
 
-/// Keys that can be typed ahead.
+/// Number of keys that can be typed ahead.
 const AHEAD: usize = 1024;
 
 /// Keys, in the order in which they were typed.
 pub struct Keys {
-    /// A ring of those that were typed while something else was going on.
+    /// A ring of the keys that were typed while a program was running.
     ahead: [u8; AHEAD],
     first: usize,
     count: usize,
 }
 
 impl Keys {
-    /// Nothing was typed.
+    /// An empty queue of keys.
     pub fn new() -> Keys {
         Keys { ahead: [0; AHEAD], first: 0, count: 0 }
     }
@@ -37,7 +37,7 @@ impl Keys {
         }
     }
 
-    /// Whether somebody interrupts what is going on. Other keys are for later; what was typed before an interrupt is not.
+    /// Whether Ctrl-C was typed. Other keys are kept for later; keys before a Ctrl-C are dropped.
     pub fn interrupted(&mut self) -> Result<bool, Error> {
         while let Some(key) = getc()? {
             if key == INTERRUPT {

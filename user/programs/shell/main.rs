@@ -1,9 +1,9 @@
-//! Obeys what is typed on the console: programs, threads, quotas, messages. It has to run on the CPU with the serial port.
+//! A shell on the console: programs, threads, quotas, messages. It must run on the CPU with the serial port.
 //!
-//! The console has one stream of keys. While a program runs in the foreground the shell takes all of them: Ctrl-C kills the
-//! program with all that descend from it, other keys are kept for the next line. A program that reads the console itself
-//! takes keys away from the shell, Ctrl-C included, which is its own business then: as in Unix where a program has put its
-//! terminal into raw mode.
+//! The console has one stream of keys. While a program runs in the foreground, the shell takes all of them: Ctrl-C
+//! kills the program with all its descendants, and other keys are kept for the next line. A program that reads the
+//! console itself takes keys away from the shell, including Ctrl-C, which that program must then handle. Unix does the
+//! same where a program has put its terminal into raw mode.
 #![no_std]
 #![no_main]
 
@@ -21,7 +21,7 @@ use user::{print, println, program, sys};
 
 program!(main);
 
-/// Pages of a program where nothing else is said.
+/// Default quota of a program, in pages.
 const QUOTA: u32 = 64;
 
 fn main() -> Result<(), Error> {
@@ -42,7 +42,7 @@ fn main() -> Result<(), Error> {
     Ok(())
 }
 
-/// What it works with.
+/// The state of the shell.
 struct Shell {
     keys: Keys,
     jobs: Jobs,
@@ -50,14 +50,14 @@ struct Shell {
     channel: Channel,
 }
 
-/// What follows a command that was obeyed.
+/// The continuation after a command.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// The next command.
+    /// Run the next command.
     GoOn,
-    /// The next line: no command is repeated any more.
+    /// Read the next line: a repeated command is not repeated further.
     Stop,
-    /// The end.
+    /// End the shell.
     Halt,
 }
 
@@ -71,7 +71,7 @@ impl From<Waited> for Then {
 }
 
 impl Shell {
-    /// Obeys a line.
+    /// Carries out a line.
     ///
     /// # Errors
     /// Those of the calls that the command makes.
@@ -108,7 +108,7 @@ impl Shell {
         Ok(Then::GoOn)
     }
 
-    /// Obeys a line so many times, or until it is refused or interrupted.
+    /// Carries out a line `count` times, or until it is refused or interrupted.
     fn repeat(&mut self, count: u32, line: &str) -> Result<Then, Error> {
         for _ in 0..count {
             let then = self.obey(line)?;
@@ -125,7 +125,7 @@ impl Shell {
     }
 }
 
-/// Takes a key; whether it ended a line that is to be obeyed, if only an empty one.
+/// Takes a key; returns whether it ended a line that is to be carried out, which may be empty.
 fn ends_line(editor: &mut Editor, key: u8) -> bool {
     // Printing does not fail.
     match editor.typed(key, &mut Screen) {

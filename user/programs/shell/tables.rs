@@ -1,4 +1,4 @@
-//! What there is on this CPU.
+//! Tables of the threads, quotas and pages of this CPU.
 
 use abi::{CHILDREN, Error, THREADS, ThreadState, child, main_thread};
 use user::sys::{ThreadInfo, thread_info, who_am_i};
@@ -9,9 +9,10 @@ fn all() -> impl Iterator<Item = (u32, ThreadInfo)> {
     (0..THREADS).filter_map(|thread| Some((thread, process(thread)?)))
 }
 
-/// What the kernel says of a thread, if it has a process: the number of one that has ended and was waited for is free.
+/// The kernel's information about a thread, if it has a process. The number of a process that has ended and was waited
+/// for is free.
 fn process(thread: u32) -> Option<ThreadInfo> {
-    // What such a process was given is its parent's again.
+    // The quota of such a process has gone back to its parent.
     thread_info(thread).ok().filter(|info| info.state != ThreadState::Ended || info.quota > 0)
 }
 
@@ -20,7 +21,7 @@ fn root() -> Result<u32, Error> {
     Ok(main_thread(who_am_i()?.cpu))
 }
 
-/// The name of what a thread runs.
+/// The name of the program that a thread runs.
 fn program(info: &ThreadInfo) -> &'static str {
     let name = info.image.and_then(|image| image::NAMES.get(image as usize));
     name.copied().unwrap_or(if info.state == ThreadState::Main { "(main)" } else { "-" })
@@ -58,7 +59,7 @@ fn word(state: ThreadState) -> &'static str {
 
 /// Prints the tree of quotas.
 pub fn quotas() -> Result<(), Error> {
-    // A thread, and how many levels it is below the first.
+    // A thread, and its depth below the first.
     let mut todo = [(0, 0); THREADS as usize / CHILDREN as usize];
     todo[0] = (root()?, 0);
     let mut count = 1;
@@ -68,7 +69,7 @@ pub fn quotas() -> Result<(), Error> {
         let Some(info) = process(thread) else { continue };
         let (program, ThreadInfo { quota, usage, children, .. }) = (program(&info), info);
         println!("{:1$}{thread} {program}: {usage} of {quota} pages", "", 2 * depth);
-        // The last one first, so that the first one is next.
+        // The last child is pushed first, so that the first one comes next.
         for index in (0..children).rev() {
             todo[count] = (child(thread, index), depth + 1);
             count += 1;
@@ -77,7 +78,7 @@ pub fn quotas() -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints the pages of this CPU, and those of the shell, from which all that it starts has its own.
+/// Prints the pages of this CPU, and those of the shell, which supply all programs that it starts.
 pub fn memory() -> Result<(), Error> {
     let root = root()?;
     let ThreadInfo { quota, usage, .. } = thread_info(root)?;

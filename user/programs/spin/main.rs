@@ -1,4 +1,4 @@
-//! Loops for ever, without a system call: it has its slices, and all others have theirs.
+//! Loops for ever, without a system call: it gets its time slices, and all other programs get theirs.
 #![no_std]
 #![no_main]
 

@@ -1,8 +1,8 @@
-//! A storm: on each CPU eight processes that fault, yield, ask, are refused, and send messages around a ring of all CPUs;
-//! each checks whatever it computes. A launcher makes the eight of a CPU.
+//! A storm: on each CPU, eight processes fault, yield, ask, are refused, and send messages around a ring of all CPUs.
+//! Each checks everything that it computes. A launcher starts the eight processes of a CPU.
 //!
-//! Arguments: `launch CPUS` for a launcher, `work CPUS NUMBER` for a worker, which is one of eight; and `endless` behind them where
-//! the storm is to go on for ever.
+//! Arguments: `launch CPUS` for a launcher, `work CPUS NUMBER` for one of the eight workers. A further argument
+//! `endless` makes the storm go on for ever.
 #![no_std]
 #![no_main]
 
@@ -24,11 +24,11 @@ const SELF: u32 = image::number("storm").unwrap();
 /// Pages of a worker.
 const QUOTA: u32 = 1100;
 
-/// The argument of one that goes on for ever.
+/// The argument of a process that runs for ever.
 const ENDLESS: &str = "endless";
-/// Rounds of one that does not go on for ever.
+/// Rounds of a process that does not run for ever.
 const ROUNDS: u32 = 40;
-/// Pages that a worker fills and looks at again.
+/// Pages that a worker fills and checks later.
 const PAGES: usize = 256;
 /// Pages that are left for the stack.
 const RESERVE: u32 = 8;
@@ -71,17 +71,17 @@ fn work(cpus: u32, index: u32, endless: bool) -> Result<u32, Error> {
 
 /// What was not as expected.
 enum Failure {
-    /// A call that cannot fail did.
+    /// A call failed that cannot fail.
     Call(Error),
-    /// There is no page of the heap left.
+    /// The heap has no page left.
     NoHeap,
-    /// A page is not what was written to it.
+    /// A page does not hold what was written to it.
     Page { page: usize, word: usize, expected: u32, got: u32 },
     /// A fresh page is not zero.
     NotZero,
-    /// So many pages are left, instead of so many.
+    /// The number of pages left is wrong.
     Quota { expected: u32, left: u32 },
-    /// What should have been refused gave this.
+    /// A call that must be refused gave this result.
     Granted(Result<u32, Error>),
     /// A message is not the next one.
     Message { round: u32, got: Option<u32>, words: usize },
@@ -114,16 +114,16 @@ impl From<Error> for Failure {
 /// A process of the storm.
 struct Worker {
     random: Random,
-    /// Its number among all, which is in everything that it writes.
+    /// Its number among all workers, which is part of every word that it writes.
     name: u32,
-    /// The channel to the next CPU's worker, and the one from that before.
+    /// The channel to the next CPU's worker, and the channel from the previous CPU's worker.
     to: Channel,
     from: Channel,
-    /// Where it writes its messages.
+    /// The buffer for its messages.
     message: &'static mut [u32; WORDS],
-    /// Its messages until now.
+    /// Number of its messages so far.
     round: u32,
-    /// The pages that it has filled.
+    /// The pages that it fills, and the number of pages that it has filled.
     pages: &'static mut [u8],
     filled: usize,
 }
@@ -131,7 +131,8 @@ struct Worker {
 impl Worker {
     fn new(cpus: u32, cpu: u32, index: u32) -> Result<Worker, Failure> {
         let ring = RINGS + CHILDREN * index;
-        // Each channel takes a page, and the messages one; the pages to fill begin a region, so that one can tell what they cost.
+        // Each channel takes a page, and the messages take one. The pages to fill begin a region, so their cost is
+        // known.
         let (to, from) = (Channel::open(ring + cpu)?, Channel::open(ring + (cpu + cpus - 1) % cpus)?);
         let message = &mut memory::page().ok_or(Failure::NoHeap)?.0;
         memory::take(REGION_SIZE / PAGE_SIZE - 3).ok_or(Failure::NoHeap)?;
@@ -141,7 +142,7 @@ impl Worker {
     }
 
     fn work(&mut self, endless: bool) -> Result<(), Failure> {
-        // Before that, its first messages may take pages, which the accounts of `fill` would not know.
+        // Its first messages may take pages, which the accounts of `fill` do not include.
         self.pass_message()?;
         let mut rounds = 0;
         while endless || rounds < ROUNDS {
@@ -159,11 +160,11 @@ impl Worker {
         Ok(())
     }
 
-    /// Sends a message to the next CPU, and receives one from that before: the next in its order.
+    /// Sends a message to the next CPU, and receives one from the previous CPU, which must be the next in its order.
     fn pass_message(&mut self) -> Result<(), Failure> {
         let round = self.round;
         let words = 1 + (round.wrapping_mul(round) % (WORDS as u32)) as usize;
-        // Long ones now and then: they are copied word by word.
+        // Long messages come now and then: they are copied word by word.
         let length = if round % 16 == 0 { words } else { 1 + words % 32 };
         for (word, index) in self.message[..length].iter_mut().zip(round..) {
             *word = index;
@@ -183,7 +184,8 @@ impl Worker {
         self.name << 24 | (page as u32) << 12 | word as u32
     }
 
-    /// Touches a page for the first time and fills it: it is zero, and costs one, or two with a page table.
+    /// Touches a page for the first time and fills it. The page must be zero, and cost one page, or two with a page
+    /// table.
     fn fill(&mut self) -> Result<(), Failure> {
         let before = sys::get_quota()?;
         if self.filled == PAGES || before < RESERVE {
@@ -206,7 +208,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Looks whether a page is what it wrote.
+    /// Checks whether a page holds what was written to it.
     fn look(&mut self) -> Result<(), Failure> {
         let page = self.random.below(self.filled as u32) as usize;
         if page == self.filled {
@@ -223,7 +225,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Asks for what there is not; that costs nothing.
+    /// Makes a call that must be refused, and checks that this costs nothing.
     fn be_refused(&mut self) -> Result<(), Failure> {
         let left = sys::get_quota()?;
         let (got, right) = match self.random.below(3) {

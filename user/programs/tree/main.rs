@@ -1,7 +1,7 @@
-//! Starts copies of itself until every limit refuses: the quota, the eight children that a parent can have,
-//! the thread numbers. Each refusal has to be the right error and to cost nothing.
+//! Starts copies of itself until every limit refuses: the quota, the eight children that a parent can have, the thread
+//! numbers. Each refusal must be the right error, and cost nothing.
 //!
-//! The argument of a copy says what it has to do: see [`role`].
+//! The argument of a copy says what it does: see [`role`].
 #![no_std]
 #![no_main]
 
@@ -18,14 +18,14 @@ const LEAF_STATUS: u32 = 7;
 /// Status: something was not as expected; the console says what.
 const FAILED: u32 = 1;
 
-/// What the copies are told, and the pages that they have left at their start.
+/// The arguments of the copies, and the pages that they have left at their start.
 mod role {
     /// Ends at once.
     pub const LEAF: (&str, u32) = ("leaf", 3);
-    /// Has quota, but a number so high that its children would have none.
+    /// Has quota, but a thread number so high that its children would have none.
     pub const NUMBERLESS: (&str, u32) = ("numberless", 100);
 
-    /// Gives all it has to one leaf.
+    /// Gives all its pages to one leaf.
     pub fn poor() -> (&'static str, u32) {
         ("poor", user::quota::frames_at_start() + 16)
     }
@@ -51,40 +51,40 @@ fn main() -> Result<u32, Error> {
 enum Failure {
     /// A call gave this instead of the result expected.
     Unexpected { what: &'static str, got: Result<u32, Error> },
-    /// The account differs.
+    /// The quota is not the expected one.
     Quota { expected: u32, left: u32 },
-    /// A child has this number instead of the one after its sibling's.
+    /// A child does not have the number after its sibling's.
     Number { expected: u32, got: u32 },
 }
 
-/// Requires that a call gave just this result.
+/// Requires that a call gave this result.
 fn expect(what: &'static str, got: Result<u32, Error>, expected: Result<u32, Error>) -> Result<(), Failure> {
     if got == expected { Ok(()) } else { Err(Failure::Unexpected { what, got }) }
 }
 
-/// Requires that so much is left.
+/// Requires that so many pages are left.
 fn expect_quota(expected: u32) -> Result<(), Failure> {
     let left = left()?;
     if left == expected { Ok(()) } else { Err(Failure::Quota { expected, left }) }
 }
 
-/// What is left.
+/// The pages that are left.
 fn left() -> Result<u32, Failure> {
     sys::get_quota().map_err(|error| Failure::Unexpected { what: "get_quota", got: Err(error) })
 }
 
-/// Pages of a copy that will have `left` ones at its start: one more has its arguments.
+/// The quota of a copy that has `left` pages left at its start; one more page holds its arguments.
 fn quota_with(left: u32) -> u32 {
     quota::frames_at_start() + 1 + left
 }
 
-/// Starts a copy that will have so many pages left at its start.
+/// Starts a copy that has so many pages left at its start.
 fn start((role, left): (&str, u32)) -> Result<u32, Failure> {
     let child = args::spawn(SELF, quota_with(left), &[role]);
     child.map_err(|error| Failure::Unexpected { what: "a copy that fits", got: Err(error) })
 }
 
-/// Tries to start a copy with arguments and without quota, which takes the stack's pages for the arguments that come later.
+/// Tries to start a copy with arguments and without quota. This takes the pages of the stack that later arguments need.
 fn warm_up() -> Result<(), Failure> {
     expect("arguments and nothing", args::spawn(SELF, 0, &["leaf"]), Err(Error::Mem))
 }
@@ -102,12 +102,12 @@ fn root(cpu: u32) -> Result<(), Failure> {
     expect("more than there can be", sys::spawn(SELF, u32::MAX), Err(Error::Mem))?;
     expect("less than the image takes", sys::spawn(SELF, image - 1), Err(Error::Mem))?;
     expect("nothing", sys::spawn(SELF, 0), Err(Error::Mem))?;
-    // Arguments take a page, and are thought to take a page table.
+    // Arguments take a page, and are taken to need a page table.
     expect("no page for the arguments", args::spawn(SELF, image + 1, &["leaf"]), Err(Error::Mem))?;
     expect_quota(quota)?;
     println!("tree {cpu}: refusals cost nothing");
 
-    // These two are there, but have no page or no page table for a stack.
+    // These two children exist, but have no page or no page table for a stack.
     let mut newest = None;
     for rest in [0, 1] {
         let got = sys::spawn(SELF, image + rest);
@@ -116,7 +116,7 @@ fn root(cpu: u32) -> Result<(), Failure> {
         follow(&mut newest, child)?;
     }
     for index in 2..CHILDREN {
-        // The parent knows its number from its children's, and so which of them can have children.
+        // The parent knows its own number from its children's, and so which of them can have children.
         let next = newest.map_or(0, |child| child + 1);
         let rest = match index {
             2 if CHILDREN * (next + 1) < THREADS => role::poor(),
@@ -135,7 +135,7 @@ fn root(cpu: u32) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Requires that a child has the number after its sibling's, the first one the first of eight.
+/// Requires that a child has the number after its sibling's; the first child has the first of eight numbers.
 fn follow(newest: &mut Option<u32>, child: u32) -> Result<(), Failure> {
     let expected = match *newest {
         Some(sibling) => sibling + 1,
@@ -152,7 +152,7 @@ fn numberless() -> Result<(), Failure> {
     expect_quota(role::NUMBERLESS.1)
 }
 
-/// A copy that gives all it has to one child.
+/// A copy that gives all its pages to one child.
 fn poor() -> Result<(), Failure> {
     warm_up()?;
     let all = left()?;

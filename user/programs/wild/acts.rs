@@ -1,19 +1,19 @@
-//! What ends a program: each act is against a rule, and the processor or the kernel has to notice.
+//! Acts that end a program: each breaks a rule, and the processor or the kernel must notice.
 //!
-//! The manifest lists, in the same order, how each ends.
+//! The manifest lists, in the same order, how each program ends.
 
 use core::arch::asm;
 use user::memory::{HEAP_LOW, take};
 
 /// Something that a program must not do.
 pub struct Act {
-    /// What it is, for the console.
+    /// Its description, for the console.
     pub name: &'static str,
     /// The code of the act.
     pub perform: fn(),
 }
 
-/// Makes the table of acts from assembly code that is to end the program.
+/// Makes the table of acts from assembly code that should end the program.
 macro_rules! acts {
     ($($name:literal: $($line:literal),+;)*) => {
         /// All acts, in groups of eight.
@@ -21,27 +21,27 @@ macro_rules! acts {
             name: $name,
             perform: || {
                 mark_memory();
-                // SAFETY: none is needed: that the kernel stops the program here is what is to be shown. A
-                // program that goes on in spite of it prints that it does, and ends.
+                // SAFETY: none is needed: the kernel must stop the program here, and that is tested. A program that
+                // runs on nevertheless prints that, and ends.
                 unsafe { asm!($($line,)+ clobber_abi("C")) }
             },
         }),*];
     };
 }
 
-/// Overwrites the page that the parent has at the same address with a value that the parent does not have.
+/// Overwrites the page at the address at which the parent has one, with a value that the parent's page does not hold.
 fn mark_memory() {
     if let Some(page) = take(1) {
         page.fill(0xEE);
     }
 }
 
-/// The window's bounds, its text and other places, for the assembly below.
+/// The window's bounds, its text and other addresses, for the assembly below.
 const _: () = assert!(abi::ADR_LOW == 0x4000_0000 && abi::ADR_HIGH == 0xF000_0000);
 const _: () = assert!(HEAP_LOW == 0x8000_0000 && abi::arguments::ARGUMENTS == 0x401F_F000);
 
 acts! {
-    // Addresses that are not the program's.
+    // Addresses outside the program's memory.
     "reads address 0": "xor eax, eax", "mov eax, [rax]";
     "writes address 0": "xor eax, eax", "mov [rax], eax";
     "reads the byte below the window": "mov eax, 0x3FFFFFFF", "mov al, [rax]";
@@ -51,7 +51,7 @@ acts! {
     "reads the kernel": "mov rax, 0xFFFF800000000000", "mov rax, [rax]";
     "writes the kernel": "mov rax, 0xFFFFFFFF80000000", "mov [rax], rax";
 
-    // The program's own places, used wrongly.
+    // The program's own memory, used wrongly.
     "writes its text": "mov eax, 0x40000000", "mov byte ptr [rax], 0xC3";
     "writes its constants": "lea rax, [rip + image_rodata_start]", "mov byte ptr [rax], 0";
     "writes its text as a string": "mov edi, 0x40000000", "mov ecx, 64", "cld", "rep stosb";
@@ -97,12 +97,12 @@ acts! {
     "overflows its stack": "2:", "push rax", "jmp 2b";
     "fills memory": "mov edi, 0x90000000", "mov rcx, -1", "cld", "rep stosb";
 
-    // Data that is to be code, and code of another mode.
+    // Data that is executed as code, and code of another mode.
     "executes its heap": "mov eax, 0x90000000", "mov byte ptr [rax], 0xC3", "call rax";
     "executes its stack": "push 0xC3", "call rsp";
     "enters compatibility mode": "sub rsp, 16", "mov dword ptr [rsp], 0x40000000", "mov word ptr [rsp + 4], 0x1B",
         ".byte 0xFF, 0x2C, 0x24";
 
-    // What its parent has given it.
+    // The page that its parent has given it.
     "writes its arguments": "mov eax, 0x401FF000", "mov byte ptr [rax], 0";
 }

@@ -1,9 +1,10 @@
-//! Does what programs must not do. What can be refused with an error number, it tries itself; what ends a
-//! program, each in a copy of its own. Meanwhile it keeps a page of memory and the values of its registers,
-//! which nothing that the copies do may change.
+//! Does what programs must not do. It tries the acts that can be refused with an error number itself; each act that
+//! ends a program runs in a copy of its own. Meanwhile it keeps a page of memory and the values of its registers, and
+//! nothing that the copies do may change these.
 //!
-//! A copy is told `act` and which one, or `group` and which one: the parent of eight acts. Who is told `all` starts the groups,
-//! and who is told nothing the first eight acts.
+//! A copy has the arguments `act` and the act's number, or `group` and the group's number; a group is the parent of
+//! eight acts. An instance with the argument `all` starts the groups, and an instance without arguments the first eight
+//! acts.
 #![no_std]
 #![no_main]
 
@@ -23,15 +24,15 @@ program!(main);
 /// Number of this program.
 const SELF: u32 = image::number("wild").unwrap();
 
-/// Status: a refusal was not as expected, or memory changed; the console says what.
+/// Status: a refusal was not as expected, or memory changed; the console says which.
 const FAILED: u32 = 1;
 /// Status: an act had no consequence.
 const SURVIVED: u32 = 2;
 
-/// Pages that an act has left at its start, and a group beside what it gives to its acts.
+/// Pages that an act has left at its start. A group has as many beside those that it gives to its acts.
 const REST: u32 = 16;
 
-/// Pages of an act: its own, its arguments, and what it has left.
+/// Pages of an act: its own, its arguments, and those that it has left.
 fn quota_of_act() -> u32 {
     quota::frames_at_start() + 1 + REST
 }
@@ -47,7 +48,7 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// Starts eight acts, or those that are left.
+/// Starts eight acts, or as many as are left.
 fn start_group(group: u32) -> Result<(), Error> {
     let first = group * CHILDREN;
     let count = CHILDREN.min((ACTS.len() as u32).saturating_sub(first));
@@ -72,7 +73,7 @@ fn root(all: bool) -> Result<u32, Error> {
     } else {
         start_group(0)?;
     }
-    // Each lets every copy have a turn: groups in the first, acts in the second.
+    // Each yield gives every copy a turn: in the first the groups run, in the second the acts.
     for _ in 0..3 {
         sys::yield_now()?;
     }
@@ -86,7 +87,7 @@ fn start_all(role: &str, mut numbers: Range<u32>, quota: u32) -> Result<(), Erro
     numbers.try_for_each(|number| args::spawn(SELF, quota, &[role, &number.to_string()]).map(drop))
 }
 
-/// Does what should end this program.
+/// Performs the act that should end this program.
 fn act(cpu: u32, number: u32) -> u32 {
     let Some(act) = ACTS.get(number as usize) else {
         return FAILED;

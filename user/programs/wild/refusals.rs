@@ -1,26 +1,26 @@
-//! System calls that the kernel has to refuse with an error number, or to answer in spite of their looks.
+//! System calls that the kernel must refuse with an error number, or must answer although they look wrong.
 
 use crate::SELF;
 use abi::{Call, Error, PAGE_SIZE};
 use user::sys::{self, Registers};
 use user::{memory, println};
 
-/// A call that no kernel of Cairn has.
+/// Numbers of calls that no kernel of Cairn has.
 const UNKNOWN: [u64; 5] = [1, 0x1000, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
-/// What is put above the low 32 bits of registers, which the kernel has to ignore.
+/// Junk above the low 32 bits of registers, which the kernel must ignore.
 const JUNK: u64 = 0xDEAD_BEEF_0000_0000;
 
-/// Addresses that are not the program's.
+/// Addresses outside the program's memory.
 const FOREIGN: [u32; 8] =
     [0, 1, 0x1000, abi::ADR_LOW - PAGE_SIZE, abi::ADR_LOW - 1, abi::ADR_HIGH, 0xFFFF_F000, 0xFFFF_FFFF];
 
 /// Makes a call with these registers.
 fn call(rax: u64, values: [u64; 5]) -> Registers {
-    // SAFETY: none of the calls that exist writes to memory, and those that do not exist do nothing.
+    // SAFETY: none of the calls that exist writes to memory, and calls that do not exist do nothing.
     unsafe { sys::syscall(Registers { rax, values }) }
 }
 
-/// Tries them all and says how many answers were wrong. `page` is a mapped page.
+/// Tries all calls, and returns how many answers were wrong. `page` is a mapped page.
 pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     let mut failures = 0;
     let mut check = |what: &str, argument: u64, right: bool| {
@@ -45,12 +45,12 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
             check("puts at", address.into(), puts(address, length) == Error::InvalAddr as u64);
         }
     }
-    // In the window, but never touched: as good as any other, though it would print zeros.
+    // An address in the window that was never touched is as good as any other, and would print zeros.
     let untouched = memory::HEAP_HIGH - PAGE_SIZE;
     check("puts at", untouched.into(), puts(untouched, 0) == Error::Succ as u64);
 
     let quota = sys::get_quota()?;
-    // Arguments are a page of the program's own that it has touched.
+    // Arguments must be a page of the program's own that it has touched.
     let mapped = page.as_ptr() as u32;
     for address in FOREIGN[1..].iter().copied().chain([mapped + 1, mapped + 4, untouched]) {
         let values = [SELF.into(), 64, address.into(), 0, 0];
@@ -66,7 +66,7 @@ pub fn failures(cpu: u32, page: &mut [u8]) -> Result<u32, Error> {
     let start = page.len() - line.len();
     page[start..].copy_from_slice(&line);
     let address = JUNK | page[start..].as_ptr() as u64;
-    // The line ends with its page, however many bytes are asked for.
+    // The line ends with its page, however many bytes the call asks for.
     let answer = call(Call::Puts as u64, [address, JUNK | 0xFFFF_FFFF, JUNK, JUNK, JUNK]);
     let right = answer.rax == Error::Succ as u64 && answer.values[0] == line.len() as u64;
     check("puts to the end of a page", address, right);

@@ -6,17 +6,17 @@ use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-/// What is before each line.
+/// The prompt before each line.
 const PROMPT: &str = "> ";
 
-/// A terminal, by somebody else, that answers where its cursor is. Whoever edits a line there sees what was typed.
+/// A terminal of another author that answers where its cursor is. Its screen must show the edited line.
 struct Terminal {
     screen: vt100::Parser,
-    /// What it has to say and nobody has read yet.
+    /// Its output that has not been read yet.
     answers: Vec<u8>,
 }
 
-/// How many rows a terminal has.
+/// Number of rows of a terminal.
 const ROWS: u16 = 24;
 
 impl Terminal {
@@ -30,7 +30,7 @@ impl Terminal {
         screen.rows(0, screen.size().1).map(|row| row.trim_end().to_string()).collect()
     }
 
-    /// The rows and the column of the cursor that a line at the bottom of the screen has.
+    /// The rows of the line at the bottom of the screen, and the column of the cursor in it.
     fn line(&self) -> (Vec<String>, usize) {
         let (row, column) = self.screen.screen().cursor_position();
         let rows = self.rows();
@@ -55,8 +55,8 @@ impl core::fmt::Write for Terminal {
     }
 }
 
-/// Types keys at a terminal, which answers before the next key; gives the lines that come of them. `each` is called whenever a
-/// line goes on.
+/// Types keys at a terminal, which answers before the next key; returns the lines that result. `each` is called
+/// whenever a line continues.
 fn typed_at(terminal: &mut Terminal, keys: &[u8], mut each: impl FnMut(&Editor, &Terminal)) -> Vec<String> {
     let mut editor = Editor::new(PROMPT.len());
     let mut lines = Vec::new();
@@ -72,7 +72,7 @@ fn typed_at(terminal: &mut Terminal, keys: &[u8], mut each: impl FnMut(&Editor, 
                 }
                 Typed::GivenUp => {
                     let (row, _) = terminal.screen.screen().cursor_position();
-                    // It may be cut by the edge.
+                    // The edge may cut the text.
                     assert!(terminal.rows()[..row.into()].concat().ends_with("^C"));
                     terminal.write_str(PROMPT).unwrap();
                 }
@@ -85,14 +85,14 @@ fn typed_at(terminal: &mut Terminal, keys: &[u8], mut each: impl FnMut(&Editor, 
     lines
 }
 
-/// The lines that come of these keys.
+/// The lines that result from these keys.
 fn lines(keys: &str) -> Vec<String> {
     typed_at(&mut Terminal::new(80), keys.as_bytes(), |_, _| ())
 }
 
 /// Requires that a terminal shows the line behind the prompt, row by row, and the cursor behind it.
 fn expect_shown(editor: &Editor, terminal: &Terminal, columns: usize) {
-    // What the terminal has not said yet, the editor does not know.
+    // The editor does not know answers that the terminal has not given yet.
     if !terminal.answers.is_empty() {
         return;
     }
@@ -128,7 +128,7 @@ fn lines_come_back() {
     assert_eq!(lines(&format!("one\rtwo\r{up}\r{up}{up}\r")), ["one", "two", "two", "one"]);
     assert_eq!(lines(&format!("one\rtwo\r{up}{up}{up}{up}{down}!\r")), ["one", "two", "two!"]);
     assert_eq!(lines(&format!("one\rtw{up}{down}\r")), ["one", ""]);
-    // Neither empty lines nor the same twice.
+    // Neither empty lines nor the same line twice are remembered.
     assert_eq!(lines(&format!("one\rtwo\rtwo\r\r{up}{up}\r")), ["one", "two", "two", "", "one"]);
     assert_eq!(lines(&format!("{up}{down}x\r")), ["x"]);
 }
@@ -189,7 +189,7 @@ fn return_and_interrupt_count_within_a_sequence() {
         assert_eq!(lines(&format!("a{begun}\nb\r")), ["a", "b"], "{begun:?}");
         assert_eq!(lines(&format!("a{begun}\u{3}b\r")), ["b"], "{begun:?}");
     }
-    // Another control character is obeyed, and the sequence goes on.
+    // Another control character takes effect, and the sequence continues.
     assert_eq!(lines("ab\u{1B}[1\u{8};2cd\r"), ["ad"]);
 }
 
@@ -198,7 +198,8 @@ const NARROWEST: usize = (LONGEST + PROMPT.len()) / (ROWS as usize - 2) + 1;
 
 #[test]
 fn a_function_key_is_no_answer() {
-    // F3 with every modifier, typed where the terminal has been asked and before: what is behind it is as it would be without.
+    // F3 with every modifier is typed before and after the terminal has been asked. The keys behind it have the same
+    // effect as without it.
     for modifiers in 2..=16 {
         let keys = "x".repeat(ASK_AT) + &format!("\u{1B}[1;{modifiers}R") + &"x".repeat(30) + &"\u{8}".repeat(40);
         let mut terminal = Terminal::new(20);
@@ -215,7 +216,7 @@ fn a_line_that_reaches_the_edge_is_rubbed_out() {
     }
 }
 
-/// What a parser of others' makes of keys: the characters that are typed.
+/// The characters that are typed, according to a parser of another author.
 #[derive(Default)]
 struct Printed(String);
 
@@ -227,7 +228,7 @@ impl vte::Perform for Printed {
     }
 }
 
-/// Pieces of sequences, in any order, but for those whose meaning is a keyboard's (`ESC O`, `ESC [ [`), and arrows.
+/// Pieces of sequences, in any order, except those with a meaning on a keyboard (`ESC O`, `ESC [ [`), and arrows.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[a-z]{1,3}",
@@ -268,7 +269,7 @@ proptest! {
         ], 0..40),
     ) {
         let mut terminal = Terminal::new(columns as u16);
-        // A line that makes a narrow terminal known.
+        // This line makes the width of a narrow terminal known.
         let known = if columns < ASK_AT { "x".repeat(ASK_AT) + "\r" } else { String::new() };
         let keys = [known.into_bytes(), keys.concat()].concat();
         typed_at(&mut terminal, &keys, |editor, terminal| expect_shown(editor, terminal, columns));
