@@ -1,4 +1,4 @@
-//! Building the programs.
+//! Builds the programs.
 
 use crate::manifest::Manifest;
 use std::env;
@@ -9,18 +9,18 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 use wait_timeout::ChildExt;
 
-/// Codegen flags of a program; its link arguments are in `user/build.rs`.
+/// Code-generation flags of a program; its link arguments are in `user/build.rs`.
 pub const CODEGEN_FLAGS: &[&str] = &[
-    // The instructions that the hosted machine knows: the baseline, whatever the host could do.
+    // The instructions that the hosted machine implements: the baseline, whatever the host supports.
     "-Ctarget-cpu=x86-64",
     // Linked at a fixed address, so that no loader has to relocate anything.
     "-Crelocation-model=static",
     "-Cpanic=abort",
     "-Cforce-unwind-tables=no",
     "-Crelro-level=off",
-    // Whoever is stopped can be asked how it came there.
+    // Reports can follow the calls that led to a program's stop.
     "-Cforce-frame-pointers=yes",
-    // Symbols stay, for whoever prints addresses; line tables would only make the archive longer.
+    // Symbols stay, so that addresses can be printed by name; line tables would only make the archive longer.
     "-Cstrip=debuginfo",
 ];
 
@@ -44,10 +44,10 @@ pub struct Program {
 /// Why the programs could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Cargo is not there.
+    /// Cargo cannot be started.
     #[error("cannot run {}: {source}", .cargo.display())]
     NoCargo {
-        /// What was tried.
+        /// The program that was tried.
         cargo: PathBuf,
         /// Why it failed.
         source: io::Error,
@@ -61,7 +61,7 @@ pub enum Error {
     /// Cargo built the programs, but not this one: `user/Cargo.toml` has changed since `user` was built.
     #[error("cannot read the program {}: {source}", .file.display())]
     Missing {
-        /// Where it should be.
+        /// The file that should exist.
         file: PathBuf,
         /// Why it cannot be read.
         source: io::Error,
@@ -69,7 +69,7 @@ pub enum Error {
     /// A program's manifest is missing.
     #[error("cannot read the manifest {}: {source}", .file.display())]
     NoManifest {
-        /// Where it should be.
+        /// The file that should exist.
         file: PathBuf,
         /// Why it cannot be read.
         source: io::Error,
@@ -79,14 +79,14 @@ pub enum Error {
     Manifest {
         /// The manifest.
         file: PathBuf,
-        /// What is wrong.
+        /// The error in the manifest.
         source: Box<toml::de::Error>,
     },
 }
 
-/// Builds the programs that changed and returns all, in the order of the boot archive.
+/// Builds the programs that have changed, and returns all programs in the order of the boot archive.
 ///
-/// Cargo's messages go to standard error, as the caller's own. Several processes may do this at a time.
+/// Cargo's messages go to standard error, like the caller's own. Several processes may call this at the same time.
 ///
 /// # Errors
 ///
@@ -99,7 +99,7 @@ pub fn build() -> Result<Vec<Program>, Error> {
     user::image::NAMES.iter().map(read).collect()
 }
 
-/// Of these programs, those that are started where none is named.
+/// Those of these programs that are started when no program is named.
 pub fn usual(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
     programs.iter().filter(|program| !program.manifest.alone)
 }
@@ -114,7 +114,7 @@ pub fn build_bench() -> Result<Vec<(&'static str, Vec<u8>)>, Error> {
     user::image::BENCH.iter().map(|name| Ok((*name, read_program(&directory, name)?))).collect()
 }
 
-/// Compiles all programs, and says where they are.
+/// Compiles all programs, and returns the directory that they are in.
 fn compile() -> Result<PathBuf, Error> {
     let root = workspace();
     let target_directory = root.join("target/user");
@@ -139,11 +139,11 @@ fn compile() -> Result<PathBuf, Error> {
     Ok(target_directory.join(TARGET).join("release"))
 }
 
-/// The cargo invocation.
+/// The cargo command.
 fn command(cargo: &Path, root: &Path, target_directory: &Path) -> Command {
     let mut command = Command::new(cargo);
-    // What cargo tells the process that it runs must not reach the cargo that it runs in turn: it would
-    // take one build's settings for another's.
+    // The variables that an outer cargo sets must not reach the inner cargo, which would use one build's settings for
+    // another build.
     for (name, _) in env::vars_os().filter(|(name, _)| is_cargos(name)) {
         command.env_remove(name);
     }

@@ -1,14 +1,14 @@
-//! Whether a run went as expected: reads the console line by line.
+//! Judges a run: reads its console line by line.
 
 use crate::manifest::End;
 use crate::plan::{ExpectedEnd, Group, Plan};
 use abi::report::{self, Ended};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What the console still has to show.
+/// The lines and ends that the console must still show.
 ///
-/// Lines that begin with `cairn: ` are the kernel's: ends of programs count, others are none of this
-/// module's business. All other lines are the programs'.
+/// Lines that begin with `cairn: ` are the kernel's: of these, ends of programs are checked, and all others are
+/// ignored. All other lines are the programs'.
 #[derive(Clone, Debug)]
 pub struct Check {
     groups: Vec<(Group, VecDeque<String>)>,
@@ -19,20 +19,20 @@ pub struct Check {
 /// A difference between what is expected and what the console shows.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Problem {
-    /// A line that nobody was to print, or not yet.
+    /// A line that no program should print, or not yet.
     #[error("unexpected line '{line}'{}", next_lines(.next))]
     Line {
         /// The line.
         line: String,
-        /// The lines that could have come.
+        /// The lines that could have come next.
         next: Vec<String>,
     },
-    /// A program ended that should not exist, or ended twice.
+    /// A program ended that should not exist, or a program ended twice.
     #[error("unexpected end of thread {thread} ({program}) on CPU {cpu}: {end}", end = describe(.end))]
     End {
         /// Its CPU.
         cpu: u32,
-        /// Its number.
+        /// Its thread number.
         thread: u32,
         /// Its program.
         program: String,
@@ -47,7 +47,7 @@ pub enum Problem {
     WrongEnd {
         /// Its CPU.
         cpu: u32,
-        /// Its number.
+        /// Its thread number.
         thread: u32,
         /// Its program.
         program: String,
@@ -61,14 +61,14 @@ pub enum Problem {
     NoEnd {
         /// Its CPU.
         cpu: u32,
-        /// Its number.
+        /// Its thread number.
         thread: u32,
         /// Its program.
         program: String,
         /// What was expected.
         expected: String,
     },
-    /// A line has not come.
+    /// A line has not been printed.
     #[error("{program} on CPU {cpu} has not printed '{line}'")]
     NoLine {
         /// Its CPU.
@@ -80,7 +80,7 @@ pub enum Problem {
     },
 }
 
-/// A few of the lines that were expected, for a message.
+/// Some of the expected lines, for a message.
 fn next_lines(next: &[String]) -> String {
     const SHOWN: usize = 4;
     let quoted: Vec<_> = next.iter().take(SHOWN).map(|line| format!("'{line}'")).collect();
@@ -100,7 +100,7 @@ fn describe(end: &report::End) -> String {
     }
 }
 
-/// What was expected, for a message.
+/// An expected end, for a message.
 fn describe_expected(expected: &ExpectedEnd) -> String {
     let end = match expected.end {
         End::Exited(status) => format!("exit with status {status}"),
@@ -124,17 +124,17 @@ fn fits(expected: End, end: report::End) -> bool {
 }
 
 impl Check {
-    /// Expects what a plan does.
+    /// Expects the lines and ends of a plan.
     pub fn new(plan: &Plan) -> Check {
         let groups = plan.groups.iter().map(|group| (group.clone(), group.lines.clone().into()));
         Check { groups: groups.collect(), ends: plan.ends.clone(), ancestors: plan.ancestors.clone() }
     }
 
-    /// Takes note of a line of the console, without its line feed.
+    /// Checks a line of the console, without its line feed.
     ///
     /// # Errors
     ///
-    /// If it is not expected. What follows can be judged all the same.
+    /// If the line is not expected. Further lines can still be checked.
     pub fn line(&mut self, line: &str) -> Result<(), Problem> {
         if let Some(ended) = Ended::parse(line) {
             return self.ended(&ended);
@@ -165,7 +165,7 @@ impl Check {
         }
     }
 
-    /// Whether a thread descends from one of whose descendants nothing is expected.
+    /// Whether a thread descends from a thread whose descendants are not judged.
     fn is_below_ancestor(&self, mut thread: u32) -> bool {
         while let Some(parent) = abi::parent(thread) {
             thread = parent;
@@ -176,12 +176,12 @@ impl Check {
         false
     }
 
-    /// Whether everything that was expected has come.
+    /// Whether all expected lines and ends have come.
     pub fn is_complete(&self) -> bool {
         self.ends.is_empty() && self.groups.iter().all(|(_, lines)| lines.is_empty())
     }
 
-    /// What has not come: a line of each group that is not complete, and each end.
+    /// The missing lines and ends: the next line of each incomplete group, and each end.
     pub fn missing(&self) -> Vec<Problem> {
         let lines = self.groups.iter().filter_map(|(group, lines)| {
             let (cpu, program) = (group.cpu, group.program.clone());

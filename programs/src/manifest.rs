@@ -1,4 +1,4 @@
-//! Manifests: what each program is started with and expected to do.
+//! Manifests: how each program is started, and what it is expected to do.
 //!
 //! Each program has one, `user/programs/NAME/manifest.toml`:
 //!
@@ -31,19 +31,19 @@
 //! any_descendants = true
 //! ```
 //!
-//! A program without `start` is only ever started by others.
+//! A program without `start` is started only by other programs.
 
 use crate::template::Template;
 use abi::Reason;
 use serde::Deserialize;
 
-/// What a program is started with and expected to do.
+/// How a program is started, and what it is expected to do.
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// What the program shows.
     pub about: String,
-    /// Whether it is started only where it is named.
+    /// Whether it is started only when it is named.
     #[serde(default)]
     pub alone: bool,
     /// Its instances.
@@ -55,32 +55,32 @@ pub struct Manifest {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
-    /// Where they run.
+    /// The CPUs that they run on.
     #[serde(default)]
     pub cpus: Cpus,
-    /// On which machines.
+    /// The machines that they run on.
     #[serde(default)]
     pub machine: Machine,
-    /// How many on each of these CPUs.
+    /// Number of instances on each of these CPUs.
     #[serde(default = "one")]
     pub count: u32,
-    /// Pages that each may use.
+    /// Pages that each instance may use.
     pub quota: Quota,
-    /// The arguments of each.
+    /// The arguments of each instance.
     #[serde(default)]
     pub arguments: Vec<Template>,
-    /// How each ends.
+    /// How each instance ends.
     pub end: End,
-    /// What those on one CPU and their descendants print, in this order.
+    /// Lines that the instances on one CPU and their descendants print, in this order.
     #[serde(default)]
     pub lines: Vec<Template>,
-    /// What they print besides, each line at any time.
+    /// Further lines that they print, each at any time.
     #[serde(default)]
     pub any_order: Vec<Template>,
-    /// What each of them starts.
+    /// The programs that each instance starts.
     #[serde(default)]
     pub descendants: Vec<Descendant>,
-    /// They start any number of others, which end anyhow.
+    /// Whether they start any number of other programs, whose ends are not judged.
     #[serde(default)]
     pub any_descendants: bool,
 }
@@ -89,7 +89,7 @@ pub struct Start {
 #[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Descendant {
-    /// Which child, from 0, of the instance; which child of that; and so on.
+    /// Index of the child of the instance, from 0; then the index of its child; and so on.
     pub path: Vec<u32>,
     /// How it ends.
     pub end: End,
@@ -97,20 +97,20 @@ pub struct Descendant {
     pub program: Option<String>,
 }
 
-/// CPUs.
+/// A set of CPUs.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(untagged, expecting = "`cpus` is \"all\" or a list of numbers")]
 pub enum Cpus {
-    /// Those that the machine has.
+    /// All CPUs of the machine.
     #[default]
     #[serde(with = "all")]
     All,
-    /// These, as far as the machine has them.
+    /// Those of these CPUs that the machine has.
     List(Vec<u32>),
 }
 
 impl Cpus {
-    /// Whether this CPU is among them.
+    /// Whether this CPU is in the set.
     pub fn contain(&self, cpu: u32) -> bool {
         match self {
             Cpus::All => true,
@@ -131,13 +131,13 @@ mod all {
     }
 }
 
-/// Machines, by the number of their CPUs.
+/// A set of machines, by the number of their CPUs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Machine {
-    /// It has at least so many.
+    /// The least number of CPUs.
     least: u32,
-    /// It has at most so many.
+    /// The greatest number of CPUs.
     most: u32,
 }
 
@@ -148,33 +148,33 @@ impl Default for Machine {
 }
 
 impl Machine {
-    /// Whether a machine with so many CPUs is among them.
+    /// Whether machines with so many CPUs are in the set.
     pub fn contains(&self, cpus: u32) -> bool {
         (self.least..=self.most).contains(&cpus)
     }
 }
 
-/// Pages of an instance.
+/// The quota of an instance, in pages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(untagged, expecting = "`quota` is a number of pages or { base, cpu, instance }")]
 pub enum Quota {
-    /// As many for each.
+    /// The same number for each instance.
     Same(u32),
-    /// Different ones, which tells each instance who it is.
+    /// Different numbers, which tell each instance which one it is.
     PerInstance {
-        /// For the first instance on CPU 0.
+        /// Pages of the first instance on CPU 0.
         base: u32,
-        /// So many more for each further CPU.
+        /// Additional pages for each further CPU.
         #[serde(default)]
         cpu: u32,
-        /// So many more for each further instance on a CPU.
+        /// Additional pages for each further instance on a CPU.
         #[serde(default)]
         instance: u32,
     },
 }
 
 impl Quota {
-    /// For instance `index` on this CPU; `None` if that exceeds 32 bits.
+    /// The quota of instance `index` on this CPU; `None` if it exceeds 32 bits.
     pub fn of(self, on_cpu: u32, index: u32) -> Option<u32> {
         match self {
             Quota::Same(pages) => Some(pages),
@@ -194,7 +194,7 @@ pub enum End {
     Exited(u32),
     /// Stopped by the kernel.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: Reason,
         /// The address that the console names, if it matters.
         at: Option<u64>,
@@ -203,7 +203,7 @@ pub enum End {
     Killed,
 }
 
-/// An expected end as manifests have it.
+/// An expected end in the form of a manifest.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenEnd {
@@ -214,7 +214,7 @@ struct WrittenEnd {
     killed: bool,
 }
 
-/// What can be wrong with an expected end.
+/// Errors of an expected end.
 #[derive(PartialEq, Eq, Debug, thiserror::Error)]
 enum EndError {
     #[error("an end is {{ exited = STATUS }}, {{ stopped = REASON, at = \"0x...\" }} or {{ killed = true }}")]
@@ -261,7 +261,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// Where the text is not as this module describes, with the line.
+    /// Where the text does not have the form that this module describes; the error names the line.
     pub fn parse(text: &str) -> Result<Manifest, toml::de::Error> {
         toml::from_str(text)
     }

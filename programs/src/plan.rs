@@ -1,4 +1,4 @@
-//! What a run consists of: which programs the main threads start, and what is expected of each.
+//! The plan of a run: the programs that the main threads start, and what is expected of each.
 
 use crate::manifest::{End, Start};
 use crate::{Program, template::Values};
@@ -14,7 +14,7 @@ pub struct Plan {
     pub pages: Vec<u64>,
     pub(crate) groups: Vec<Group>,
     pub(crate) ends: BTreeMap<u32, ExpectedEnd>,
-    /// Threads of whose descendants nothing is expected.
+    /// Threads whose descendants are not judged.
     pub(crate) ancestors: BTreeSet<u32>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Group {
     pub(crate) lines: Vec<String>,
 }
 
-/// What is expected of one thread.
+/// The expected end of one thread.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct ExpectedEnd {
     pub(crate) cpu: u32,
@@ -51,7 +51,7 @@ pub enum Error {
         /// The CPU.
         cpu: u32,
     },
-    /// An argument that a boot list cannot have.
+    /// An argument is not possible in a boot list.
     #[error("{program}: the argument '{argument}' is empty, or has spaces or a '#' in it")]
     Argument {
         /// The program.
@@ -59,7 +59,7 @@ pub enum Error {
         /// The argument.
         argument: String,
     },
-    /// Two groups are expected to print the same line: nobody could say whose it is.
+    /// Two groups are expected to print the same line, so its origin would be unknown.
     #[error("{program} on CPU {cpu}: the line '{line}' is also expected of others")]
     Ambiguous {
         /// The program.
@@ -80,10 +80,10 @@ pub enum Error {
 }
 
 impl Plan {
-    /// Plans a run: every instance that the manifests of `programs` ask for on CPUs 0 to `cpus - 1`.
+    /// Plans a run of every instance that the manifests of `programs` ask for on CPUs 0 to `cpus - 1`.
     ///
-    /// These are the programs that main threads start; the boot archive has to hold all programs in any
-    /// case, since they know each other by their place in it.
+    /// The main threads start these programs. The boot archive must hold all programs in any case, because programs
+    /// refer to each other by their index in it.
     ///
     /// # Errors
     ///
@@ -105,13 +105,13 @@ impl Plan {
         Ok(plan)
     }
 
-    /// A run of what a boot list says, of which nothing is expected.
+    /// A run of a boot list, of which nothing is expected.
     pub fn unjudged(boot_list: String) -> Plan {
         let (ends, ancestors) = (BTreeMap::new(), BTreeSet::new());
         Plan { boot_list, pages: Vec::new(), groups: Vec::new(), ends, ancestors }
     }
 
-    /// Adds the instances of one `start` on one CPU, in the next slots of its main thread.
+    /// Adds the instances of one `start` on one CPU, in the next child slots of its main thread.
     fn add(
         &mut self,
         program: &str,
@@ -160,13 +160,13 @@ impl Plan {
         Ok(())
     }
 
-    /// Expects an end of a thread; false if one was expected already.
+    /// Adds the expected end of a thread; false if it has one already.
     fn expect(&mut self, cpu: u32, program: &str, thread: u32, end: End) -> bool {
         let expected = ExpectedEnd { cpu, program: program.to_owned(), end };
         self.ends.insert(thread, expected).is_none()
     }
 
-    /// That no line is expected of two groups.
+    /// Checks that no line is expected of two groups.
     fn check_lines(&self) -> Result<(), Error> {
         let mut seen = BTreeSet::new();
         for Group { program, cpu, lines } in &self.groups {
@@ -189,7 +189,7 @@ fn follow(thread: u32, path: &[u32]) -> Option<u32> {
     path.iter().try_fold(thread, |thread, &index| Some(abi::child(thread, index)).filter(|&child| child < abi::THREADS))
 }
 
-/// The error for a path.
+/// The error about a path.
 fn path_error(program: &str, path: &[u32]) -> Error {
     Error::Path { program: program.to_owned(), path: path.to_vec() }
 }

@@ -18,7 +18,7 @@ enum Part {
     Quota,
 }
 
-/// What the placeholders stand for.
+/// The values of the placeholders.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Values {
     /// The CPU's number.
@@ -29,7 +29,7 @@ pub struct Values {
     pub quota: u32,
 }
 
-/// What is wrong with an expected line.
+/// Errors of an expected line.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// A placeholder that does not exist.

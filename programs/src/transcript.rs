@@ -1,35 +1,36 @@
-//! What a console showed, as text in which the kernel's lines can be told from the programs'.
+//! The text of a console, in which the kernel's lines can be told from the programs'.
 
 use abi::console::{Decoder, PREFIX, Said, Speaker};
 
-/// What becomes of a program's control characters.
+/// The treatment of a program's control characters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Controls {
-    /// They are shown as Rust writes them in a literal, but for line feeds and tabs: no terminal obeys them.
+    /// They are shown as in a literal of Rust, except line feeds and tabs, so they have no effect on a terminal.
     Escaped,
-    /// They stay, for a terminal that somebody sits at.
+    /// They are kept, for a terminal that a person uses.
     Kept,
 }
 
 /// The text of a console, from the stream that [`abi::console`] describes.
 ///
-/// A line begins with `cairn: ` if the kernel wrote it, and only then: where a program begins a line so, a backslash comes
-/// before it. Bytes that are no UTF-8 are shown as `\xNN`.
+/// A line begins with `cairn: ` if and only if the kernel has written it: if a program's line begins like this, a
+/// backslash is put before it. Bytes that are not UTF-8 are shown as `\xNN`.
 #[derive(Clone, Debug)]
 pub struct Transcript {
     controls: Controls,
     decoder: Decoder,
     text: String,
     speaker: Speaker,
-    /// Bytes of a character that is not complete.
+    /// Bytes of an incomplete character.
     begun: Vec<u8>,
-    /// How much of the prefix a program has printed at the beginning of a line; it is not in the text yet.
+    /// Number of bytes of the prefix that a program has printed at the beginning of a line; they are not in the text
+    /// yet.
     matched: usize,
     end: Option<u8>,
 }
 
 impl Transcript {
-    /// Nothing yet.
+    /// An empty transcript.
     pub fn new(controls: Controls) -> Transcript {
         Transcript {
             controls,
@@ -50,7 +51,7 @@ impl Transcript {
         transcript.text
     }
 
-    /// Takes the next bytes of the stream; those after the machine's end are not the console's.
+    /// Takes the next bytes of the stream. Bytes after the machine's end are ignored.
     pub fn push(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             if self.end.is_some() {
@@ -64,7 +65,7 @@ impl Transcript {
         }
     }
 
-    /// The stream is over: what waited for more bytes is text as it is.
+    /// Ends the stream: bytes that waited for more bytes become text.
     pub fn finish(&mut self) {
         for byte in std::mem::take(&mut self.begun) {
             self.invalid(byte);
@@ -72,17 +73,17 @@ impl Transcript {
         self.release();
     }
 
-    /// The text so far. It only grows.
+    /// The text so far. Later text is only appended.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The text.
+    /// The whole text.
     pub fn into_text(self) -> String {
         self.text
     }
 
-    /// The number of the reason for which the machine has ended, if it has said so.
+    /// The number of the reason for which the machine has ended, if it has reported that.
     pub fn end(&self) -> Option<u8> {
         self.end
     }
@@ -143,7 +144,7 @@ impl Transcript {
         }
     }
 
-    /// What looked like the beginning of the prefix was none.
+    /// Adds the bytes that looked like the beginning of the prefix but were not.
     fn release(&mut self) {
         self.text += &PREFIX[..std::mem::take(&mut self.matched)];
     }
@@ -154,7 +155,7 @@ mod tests {
     use super::{Controls, Transcript};
     use abi::console::{END, ESCAPE, Encoder, Speaker};
 
-    /// The text of what these speakers say.
+    /// The text for these pieces of output.
     fn text(pieces: &[(Speaker, &[u8])]) -> String {
         let (mut encoder, mut stream) = (Encoder::new(), Vec::new());
         pieces.iter().for_each(|(speaker, bytes)| encoder.write(*speaker, bytes, |byte| stream.push(byte)));
@@ -181,7 +182,7 @@ mod tests {
         let pieces: [(Speaker, &[u8]); 3] =
             [(Speaker::Program, b"> "), (Speaker::Kernel, b"cairn: 1 CPU\n"), (Speaker::Program, b"c")];
         assert_eq!(text(&pieces), "> \ncairn: 1 CPU\nc");
-        // As well where the stream does not say so.
+        // This holds even where the stream does not mark it.
         assert_eq!(Transcript::of(b"> \x10\x02cairn: 1 CPU\n"), "> \ncairn: 1 CPU\n");
     }
 

@@ -1,4 +1,4 @@
-//! Plans of runs, and judging what the console shows.
+//! Tests of plans of runs, and of judging the console.
 
 use programs::check::Problem;
 use programs::manifest::Manifest;
@@ -23,7 +23,7 @@ fn twins() -> Program {
     )
 }
 
-/// Everything that the twins are expected to show on CPU 1.
+/// Everything that the console is expected to show of the twins on CPU 1.
 const EXPECTED: [&str; 7] = [
     "cairn: 2 CPUs",
     "first 1",
@@ -34,7 +34,7 @@ const EXPECTED: [&str; 7] = [
     "cairn: CPU 1: thread 146 (child) stopped: bad address at 0x10 (rip 0x40000000)",
 ];
 
-/// What is wrong with these lines.
+/// The problems with these lines.
 fn judge(lines: &[&str]) -> Vec<String> {
     let mut program = twins();
     program.manifest.starts[0].cpus = programs::manifest::Cpus::List(vec![1, 5]);
