@@ -1,4 +1,4 @@
-//! Many programs for one boot.
+//! A batch: many programs for one boot.
 
 use crate::generate::Random;
 use crate::program::{Program, launcher};
@@ -10,20 +10,20 @@ use sim::run::{Checking, Config, End, TIME_SLICE};
 use std::fmt::Write;
 use std::time::Instant;
 
-/// CPUs of the machines.
+/// Number of CPUs of both machines.
 pub const CPUS: u32 = 8;
-/// Launchers of a CPU: its main thread can start so many.
+/// Launchers of a CPU: its main thread cannot start more.
 const LAUNCHERS: usize = CHILDREN as usize;
-/// Programs of a launcher.
+/// Programs that a launcher starts.
 const PROGRAMS: usize = CHILDREN as usize;
-/// Programs of a boot, at most.
+/// Most programs of a boot.
 pub const MOST: usize = CPUS as usize * LAUNCHERS * PROGRAMS;
-/// Pages of a program: for its code and data, two page tables, and what it touches by chance.
+/// Pages of a program: for its code and data, two page tables, and the pages that it touches by chance.
 const QUOTA: u32 = 24;
-/// Pages of a launcher: those that it gives away, and its own.
+/// Pages of a launcher: those that it gives to its programs, and its own.
 const LAUNCHER_QUOTA: u32 = QUOTA * PROGRAMS as u32 + 8;
 
-/// What a boot is made of.
+/// Everything for one boot.
 pub struct Batch {
     /// The programs.
     pub programs: Vec<Program>,
@@ -35,9 +35,9 @@ pub struct Batch {
 
 /// A run on the hosted machine.
 pub struct Hosted {
-    /// What the console shows.
+    /// The text on its console.
     pub console: String,
-    /// How it ended: by powering off, when all programs have ended.
+    /// How it ended. It powers off when all programs have ended.
     pub end: End,
 }
 
@@ -90,10 +90,10 @@ impl Batch {
         all.chunks(MOST).map(|programs| Batch::new(programs.to_vec())).collect()
     }
 
-    /// Runs it on the hosted machine, until then at most.
+    /// Runs the batch on the hosted machine, at most until the instant `until`.
     ///
     /// # Errors
-    /// If the machine refuses it: a bug of this module.
+    /// If the machine refuses the batch: a bug of this module.
     pub fn hosted(&self, until: Option<Instant>) -> Result<Hosted, String> {
         let program = |(name, elf): &(String, Vec<u8>)| sim::run::Program { name: name.clone(), elf: elf.clone() };
         let config = Config {

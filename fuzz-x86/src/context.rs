@@ -1,4 +1,4 @@
-//! The registers that an instruction begins with and ends with, in memory; and the code that loads and stores them.
+//! The registers before and after an instruction, in memory, and the code that loads and stores them.
 
 use iced_x86::IcedError;
 use iced_x86::code_asm::*;
@@ -24,7 +24,7 @@ const XMM: [AsmRegisterXmm; 16] =
     [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
 
 impl State {
-    /// As in memory.
+    /// The bytes of the state as it is in memory.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(STATE_SIZE);
         self.gpr.iter().for_each(|value| bytes.extend(value.to_le_bytes()));
@@ -74,8 +74,8 @@ pub fn load_general(code: &mut CodeAssembler, state: u64) -> Result<(), IcedErro
     Ok(())
 }
 
-/// Code that stores all registers and the flags to `state`, an address below 2 GiB, and then clears DF. The stack pointer is
-/// lost.
+/// Code that stores all registers and the flags to `state`, an address below 2 GiB, and then clears DF. The stack
+/// pointer is lost.
 ///
 /// # Errors
 /// If the code cannot be encoded.

@@ -1,4 +1,4 @@
-//! Random instructions of a given encoding, with registers and memory to go with them.
+//! Random instructions of a given encoding, with registers and memory for them.
 
 use crate::context::State;
 use iced_x86::{Code, Decoder, DecoderOptions, Encoder, Instruction, Mnemonic, OpCodeOperandKind, OpKind, Register};
@@ -7,11 +7,11 @@ use sim::x86::{Gpr, rflags};
 /// Bytes of the memory that instructions work on.
 pub const SCRATCH_SIZE: usize = 1024;
 
-/// Random numbers, the same in every run.
+/// A random number generator that gives the same sequence in every run.
 pub struct Random(u64);
 
 impl Random {
-    /// A sequence of its own for each seed.
+    /// The sequence of this seed.
     pub fn new(seed: u64) -> Random {
         Random(seed)
     }
@@ -30,12 +30,12 @@ impl Random {
         self.next() % bound
     }
 
-    /// True once in `n` times.
+    /// True with probability 1/`n`.
     pub fn one_in(&mut self, n: u64) -> bool {
         self.below(n) == 0
     }
 
-    /// A number that is likely to be at an edge of some size.
+    /// A number that is likely to be at a limit of some size.
     pub fn value(&mut self) -> u64 {
         let shift = self.below(64);
         match self.below(6) {
@@ -92,7 +92,7 @@ impl Random {
     }
 }
 
-/// An instruction, with what it runs on.
+/// An instruction, with the registers that it runs with.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// The instruction, as generated.
@@ -103,17 +103,17 @@ pub struct Case {
     pub state: State,
 }
 
-/// The memory that an instruction works on, before it.
+/// The memory that an instruction works on, in its state before the instruction.
 #[derive(Clone, Copy)]
 pub struct Scratch<'a> {
     /// Its address.
     pub at: u64,
-    /// What it holds.
+    /// Its contents.
     pub bytes: &'a [u8],
 }
 
 impl Scratch<'_> {
-    /// Up to 16 bytes at an address, if it lies in this memory.
+    /// Up to 16 bytes at an address, if the address lies in this memory.
     pub fn load(self, address: u64) -> Option<u128> {
         let bytes = self.bytes.get(usize::try_from(address.wrapping_sub(self.at)).ok()?..)?;
         Some(bytes.iter().take(16).rev().fold(0, |value, &byte| value << 8 | u128::from(byte)))
@@ -121,7 +121,7 @@ impl Scratch<'_> {
 }
 
 impl Case {
-    /// The value of an operand before the instruction: of a register, or of up to 16 bytes of memory.
+    /// The value of an operand before the instruction: a register, or up to 16 bytes of memory.
     pub fn operand(&self, operand: u32, scratch: Scratch) -> Option<u128> {
         let instruction = &self.instruction;
         let general = |register: Register| self.state.gpr[register.full_register().number()];
@@ -135,8 +135,8 @@ impl Case {
     }
 }
 
-/// A random instruction of this encoding at `rip`, whose memory operands lie in the middle of the memory at
-/// `scratch`; `None` if the encoding takes something that this module does not generate.
+/// A random instruction of this encoding at `rip`. Its memory operands lie in the middle of the memory at `scratch`.
+/// `None` if the encoding has operands that this module does not generate.
 pub fn case(code: Code, rip: u64, scratch: u64, random: &mut Random) -> Option<Case> {
     let mut instruction = Instruction::default();
     instruction.set_code(code);
@@ -200,7 +200,7 @@ fn is_string(code: Code) -> bool {
     kinds.contains(&OpCodeOperandKind::es_rDI) || kinds.contains(&OpCodeOperandKind::seg_rSI)
 }
 
-/// A random register for an operand that is, or can be, one. Not RSP.
+/// A random register for an operand that is or can be a register. Never RSP.
 fn register(kind: OpCodeOperandKind, random: &mut Random) -> Option<Register> {
     use OpCodeOperandKind::*;
     let (first, count) = match kind {
@@ -253,7 +253,7 @@ fn immediate(instruction: &mut Instruction, operand: u32, kind: OpCodeOperandKin
         imm8sex16 => (OpKind::Immediate8to16, i64::from(value as i8)),
         imm8sex32 => (OpKind::Immediate8to32, i64::from(value as i8)),
         imm8sex64 => (OpKind::Immediate8to64, i64::from(value as i8)),
-        // The room that it makes on the stack has to be there.
+        // The stack must have the room that the instruction takes.
         imm16 if instruction.mnemonic() == Mnemonic::Enter => (OpKind::Immediate16, (value % 256) as i64),
         imm16 => (OpKind::Immediate16, i64::from(value as u16)),
         imm32 => (OpKind::Immediate32, i64::from(value as u32)),
@@ -266,7 +266,7 @@ fn immediate(instruction: &mut Instruction, operand: u32, kind: OpCodeOperandKin
     Some(())
 }
 
-/// Points the registers that an instruction uses without naming them to the scratch memory.
+/// Points the registers that an instruction uses implicitly to the scratch memory.
 fn implicit_registers(state: &mut State, code: Code, scratch: u64, random: &mut Random) {
     let middle = scratch + SCRATCH_SIZE as u64 / 2;
     let mut set = |register: Gpr, value| state.gpr[register as usize] = value;
@@ -276,7 +276,7 @@ fn implicit_registers(state: &mut State, code: Code, scratch: u64, random: &mut 
         Mnemonic::Xlatb => set(Gpr::Rbx, middle),
         Mnemonic::Maskmovdqu => set(Gpr::Rdi, middle + random.below(64)),
         Mnemonic::Cmpxchg | Mnemonic::Cmpxchg8b | Mnemonic::Cmpxchg16b => {
-            // The scratch memory is uniform enough for these to be equal now and then.
+            // The scratch memory is uniform enough that these are equal to it now and then.
             let value = 0x0101_0101_0101_0101 * random.below(2);
             for register in [Gpr::Rax, Gpr::Rcx, Gpr::Rdx, Gpr::Rbx] {
                 set(register, value);
@@ -291,7 +291,7 @@ fn implicit_registers(state: &mut State, code: Code, scratch: u64, random: &mut 
     }
 }
 
-/// Gives the instruction a memory operand at `target`, and registers that make it so.
+/// Gives the instruction a memory operand at `target`, and sets registers so that the address is right.
 fn place_memory(
     instruction: &mut Instruction,
     state: &mut State,
@@ -302,7 +302,7 @@ fn place_memory(
     let narrow = random.one_in(6);
     let general = |random: &mut Random| loop {
         let number = random.below(16) as u32;
-        // RSP stays a stack, and RCX, RAX and RDX have to be what the instruction wants.
+        // RSP remains the stack pointer.
         if number != 4 {
             break number;
         }
@@ -319,7 +319,7 @@ fn place_memory(
         instruction.set_memory_displacement64(target);
         return Some(());
     }
-    // A bit offset in a register reaches as far as it says.
+    // A bit offset in a register may reach far from the operand.
     if let (Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc, OpKind::Register) =
         (instruction.mnemonic(), instruction.op1_kind())
     {
@@ -354,7 +354,7 @@ fn place_memory(
             instruction.set_memory_displacement64(displacement as u64 & mask);
             let other = state.gpr[index as usize].wrapping_mul(u64::from(scale));
             let value = target.wrapping_sub(other).wrapping_sub(displacement as u64);
-            // Above the low 32 bits there may be anything, if the address has only those.
+            // If the address has only 32 bits, the bits above them may be anything.
             let junk = if narrow { random.next() << 32 } else { 0 };
             state.gpr[base as usize] = value & mask | junk;
         }
@@ -373,7 +373,7 @@ fn place_memory(
     Some(())
 }
 
-/// Whether a register has a value already that must stay.
+/// Whether a register already has a value that must stay.
 fn taken(instruction: &Instruction, number: u32) -> bool {
     let bits = [Mnemonic::Bt, Mnemonic::Bts, Mnemonic::Btr, Mnemonic::Btc];
     let mnemonic = instruction.mnemonic();

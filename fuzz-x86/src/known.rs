@@ -1,5 +1,5 @@
-//! What emulators are known to do otherwise than the processors' manuals say, or than another vendor's processors do: such
-//! instructions are not compared. docs/fuzz-x86.md has the list in words.
+//! Known deviations of emulators from the processors' manuals, and differences between the processors of two vendors.
+//! Such instructions are not compared. docs/fuzz-x86.md lists them in words.
 
 use crate::generate::{Case, Scratch};
 use crate::outcome::Outcome;
@@ -15,11 +15,11 @@ const VM: u64 = 1 << 17;
 /// Prefixes: of operands and segments, `lock`, repetition.
 const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
 
-/// The bytes of an instruction, or of what is none.
+/// The bytes of an instruction, or bytes that are no instruction.
 struct Encoding<'a> {
-    /// Its prefixes, REX among them.
+    /// Its prefixes, including REX.
     prefixes: &'a [u8],
-    /// Its opcode, and what follows.
+    /// Its opcode, and the rest.
     rest: &'a [u8],
 }
 
@@ -44,7 +44,7 @@ fn middle(modrm: u8) -> u8 {
     modrm >> 3 & 7
 }
 
-/// Why bytes are not executed, if they are not, whether they are an instruction or not.
+/// Why these bytes are not executed, if they are not. They need not be an instruction.
 pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
     let encoding = Encoding::of(bytes);
     if encoding.prefixes.iter().any(is_rex) && encoding.prefixes.last().is_some_and(|last| !is_rex(last)) {
@@ -136,7 +136,7 @@ fn is_near_branch(instruction: &Instruction) -> bool {
         || instruction.mnemonic() == Mnemonic::Ret
 }
 
-/// Why what an instruction works on is not compared, if it is not.
+/// Why an instruction is not compared with these operands, if it is not.
 pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
     let instruction = &case.instruction;
     let bits = match instruction.mnemonic() {
@@ -161,7 +161,7 @@ pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
         .then_some("QEMU 7.2 chooses of two NaNs the one with the larger significand, as x87 does")
 }
 
-/// Why two ends of a program differ, if the emulator or the architecture is known to be the reason.
+/// Why two ends of a program differ, if the reason is a known one of the emulator or the architecture.
 pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option<&'static str> {
     let (End::Stopped { reason: ours, rip, .. }, End::Stopped { reason: theirs, rip: target, .. }) =
         (hosted.end, booted.end)
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn bytes_that_are_known_and_their_neighbours() {
         let known: [&[u8]; 13] = [
-            // A REX prefix with another prefix behind it; `int1`; C7 /4, C6 /7, 8F /2.
+            // A REX prefix followed by another prefix; `int1`; C7 /4, C6 /7, 8F /2.
             &[0x48, 0x2E, 0xB5, 0x93],
             &[0x66, 0xF1],
             &[0x36, 0xC7, 0x26],
@@ -226,12 +226,12 @@ mod tests {
             &[0xF3, 0x0F, 0xAE, 0xF1],
             &[0xF3, 0x48, 0x0F, 0xAE, 0xED],
             &[0xF0, 0x72, 0xB3],
-            // No bit test, no instruction of FF, no control register, no `emms`.
+            // Bytes that are no bit test, no instruction of FF, no control register, and no `emms`.
             &[0x0F, 0xBA, 0x55, 0x00, 0x00],
             &[0xFF, 0x3D, 0, 0, 0, 0],
             &[0x0F, 0x22, 0xCA],
             &[0xF2, 0x0F, 0x77],
-            // No `stmxcsr`.
+            // Bytes that are no `stmxcsr`.
             &[0xF3, 0x45, 0x0F, 0xAE, 0x9B, 0, 0, 0, 0],
         ];
         let compared: [&[u8]; 9] = [

@@ -1,13 +1,13 @@
-//! Random x86-64 programs, for two machines that must understand them alike: the hosted machine's interpreter and a
-//! processor, emulated or real.
+//! Random x86-64 programs, for two machines that must execute them alike: the hosted machine's interpreter, and an
+//! emulated or real processor.
 //!
-//! `cargo cairn fuzz-x86` makes [programs](program::Program) of random [steps](program::Step), boots them
-//! ([`batch`]) on the kernel and on the hosted machine, and compares how each ended ([`outcome`]): why it was stopped and
-//! where, all registers and flags, its memory by a digest, and the pages that it used. The interpreter's tests use the same
-//! instructions one by one ([`generate`]), beside the processor that runs the test.
+//! `cargo cairn fuzz-x86` makes [programs](program::Program) of random [steps](program::Step), boots them ([`batch`])
+//! on the kernel and on the hosted machine, and compares how each ended ([`outcome`]): why and where it was stopped,
+//! all registers and flags, a digest of its memory, and the pages that it used. The interpreter's tests use the same
+//! instructions one by one ([`generate`]), and compare with the processor that runs the test.
 //!
-//! What the architecture leaves open is not compared ([`undefined`]); nor is what is known to be wrong in an emulator
-//! ([`known`]).
+//! Results that the architecture leaves undefined are not compared ([`undefined`]), and neither are known faults of an
+//! emulator ([`known`]).
 
 pub mod batch;
 pub mod context;

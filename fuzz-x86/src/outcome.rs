@@ -1,4 +1,4 @@
-//! How programs ended, as consoles show it, and where two machines differ.
+//! Reads from consoles how programs ended, and finds where two machines differ.
 
 use crate::batch::{Batch, name};
 use crate::known;
@@ -13,15 +13,15 @@ use std::fmt::Write;
 /// How a program ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Outcome {
-    /// As reported.
+    /// The end, as the kernel reports it.
     pub end: End,
-    /// The registers by name, in the order of the report, and flags.
+    /// The registers by name, and the flags, in the order of the report.
     pub registers: Vec<(String, u64)>,
-    /// The pages that it used.
+    /// Number of pages that it used.
     pub pages: u64,
 }
 
-/// The programs whose ends a console shows, by name.
+/// The outcomes of the programs whose ends a console shows, by name.
 pub fn outcomes(console: &str) -> BTreeMap<String, Outcome> {
     let mut found = BTreeMap::new();
     let mut current: Option<(String, Outcome)> = None;
@@ -38,7 +38,7 @@ pub fn outcomes(console: &str) -> BTreeMap<String, Outcome> {
     found
 }
 
-/// A line of a report: names and numbers in turn, or `rflags F, U of Q pages used`.
+/// Reads a line of a report: names and numbers in turn, or `rflags F, U of Q pages used`.
 fn registers(line: &str, outcome: &mut Outcome) {
     let words: Vec<&str> = line.split_whitespace().collect();
     for pair in words.windows(2) {
@@ -54,21 +54,21 @@ fn registers(line: &str, outcome: &mut Outcome) {
     }
 }
 
-/// What came of comparing two machines.
+/// The result of comparing two machines.
 #[derive(Default)]
 pub struct Comparison {
-    /// Programs that ended alike on both.
+    /// Number of programs that ended alike on both.
     pub alike: usize,
-    /// Programs that the hosted machine ended because it does not implement an instruction.
+    /// Number of programs that the hosted machine ended because it does not implement an instruction.
     pub unimplemented: usize,
-    /// Programs that differ, by their index, with what differs.
+    /// Programs that differ, by their index, with the difference.
     pub different: Vec<(usize, String)>,
-    /// Programs that did not end on both machines, by their index, with how they ended.
+    /// Programs that did not end on both machines, by their index, with their ends.
     pub unended: Vec<(usize, String)>,
 }
 
 impl Comparison {
-    /// Adds what came of another comparison.
+    /// Adds the result of another comparison.
     pub fn add(&mut self, other: Comparison) {
         self.alike += other.alike;
         self.unimplemented += other.unimplemented;
@@ -77,7 +77,7 @@ impl Comparison {
     }
 }
 
-/// Compares what the two consoles of a batch show.
+/// Compares the two consoles of a batch.
 pub fn compare(batch: &Batch, hosted: &str, booted: &str) -> Comparison {
     let (hosted, booted) = (outcomes(hosted), outcomes(booted));
     let mut comparison = Comparison::default();
@@ -106,10 +106,11 @@ fn reason(outcome: &Outcome) -> Option<Reason> {
     }
 }
 
-/// What differs, if anything does.
+/// The difference of two outcomes, if there is one.
 fn difference(program: &Program, ours: &Outcome, theirs: &Outcome) -> Option<String> {
     if reason(ours) == Some(Reason::Unimplemented) {
-        // An honest answer, unless there is no such instruction. The program's own end is one, too.
+        // "Not implemented" is a permitted answer, unless the processor has no such instruction. The program ends with
+        // an invalid opcode, too, so the addresses must be equal.
         let refused = reason(theirs) == Some(Reason::InvalidOpcode);
         let at = |outcome: &Outcome| if let End::Stopped { rip, .. } = outcome.end { rip } else { 0 };
         let wrong = refused && at(ours) == at(theirs);
@@ -126,7 +127,7 @@ fn difference(program: &Program, ours: &Outcome, theirs: &Outcome) -> Option<Str
     let defined = !rflags::STATUS | last;
     let calls = program.steps.iter().any(|step| step.bytes.ends_with(&SYSCALL));
     for ((name, ours), (_, theirs)) in ours.registers.iter().zip(&theirs.registers) {
-        // The convention of system calls leaves these open.
+        // The convention of system calls leaves these registers undefined.
         if calls && matches!(name.as_str(), "rcx" | "r11") {
             continue;
         }
@@ -152,7 +153,7 @@ fn shown(end: End) -> String {
     }
 }
 
-/// A program in words: the instructions of each step, and the registers that it begins with.
+/// A program in readable form: the instructions of each step, and the registers that it begins with.
 pub fn explained(program: &Program) -> String {
     let mut text = String::new();
     for (index, step) in program.steps.iter().enumerate().filter(|(_, step)| step.bytes != [NOP]) {

@@ -1,9 +1,9 @@
-//! A program: steps, each with registers of its own to begin with, and what makes their results visible.
+//! A program: steps, each with registers of its own to begin with, and code that makes their results visible.
 //!
-//! The kernel shows the registers of a program that it stops. A step that is stopped ends its program, and shows them so. What
-//! a step that is not stopped leaves in registers is stored; after the last one a digest of all that, and of the memory that
-//! the steps worked on, is put into R15, the other registers and the flags are those of the last step, and the program
-//! executes `ud2`.
+//! The kernel shows the registers of a program that it stops. A step that is stopped ends its program, and its
+//! registers are shown in this way. The registers after a step that is not stopped are stored. After the last step, a
+//! digest of all stored registers, and of the memory that the steps worked on, is put into R15; the other registers and
+//! the flags are those of the last step; and the program executes `ud2`.
 
 use crate::context::{self, STATE_SIZE, State};
 use crate::generate::SCRATCH_SIZE;
@@ -12,9 +12,9 @@ use iced_x86::IcedError;
 use iced_x86::code_asm::*;
 use sim::x86::{Gpr, rflags};
 
-/// Steps of a program, at most: their results are on one page.
+/// Most steps of a program: their results fit on one page.
 pub const STEPS: usize = 8;
-/// Address of the code: a slot a step, and one behind the last for the end.
+/// Address of the code: a slot for each step, and one more for the end.
 const TEXT: u64 = abi::ADR_LOW as u64;
 /// Bytes of a slot.
 const SLOT: u64 = 768;
@@ -24,40 +24,40 @@ pub const SCRATCH: u64 = TEXT + 0x1_0000;
 const STATES: u64 = SCRATCH + abi::PAGE_SIZE as u64;
 /// Address of the registers that steps end with.
 const RESULTS: u64 = STATES + abi::PAGE_SIZE as u64;
-/// Where the digest is kept while registers are loaded.
+/// Address of the digest while registers are loaded.
 const DIGEST: u64 = RESULTS + abi::PAGE_SIZE as u64 - 8;
 
-/// One or a few instructions that go straight on to what follows, unless they are stopped.
+/// One or a few instructions. Execution continues behind them, unless they are stopped.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// The instructions.
     pub bytes: Vec<u8>,
     /// The registers before them.
     pub state: State,
-    /// The flags that are defined after them, of [`rflags::STATUS`].
+    /// Those of the flags [`rflags::STATUS`] that are defined after the instructions.
     pub defined: u64,
 }
 
 /// A program.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// What it does.
+    /// Its steps.
     pub steps: Vec<Step>,
-    /// The memory that it works on, at the beginning.
+    /// The memory that the steps work on, at the beginning.
     pub scratch: Vec<u8>,
 }
 
-/// Address of the registers of step `index` at its beginning.
+/// Address of the registers that step `index` begins with.
 fn state(index: usize) -> u64 {
     STATES + (index * STATE_SIZE) as u64
 }
 
-/// Address of the registers of step `index` at its end.
+/// Address of the registers that step `index` ends with.
 fn result(index: usize) -> u64 {
     RESULTS + (index * STATE_SIZE) as u64
 }
 
-/// The slot of step `index`.
+/// Address of the slot of step `index`.
 fn slot(index: usize) -> u64 {
     TEXT + index as u64 * SLOT
 }
@@ -69,7 +69,7 @@ fn before(index: usize) -> Result<Vec<u8>, IcedError> {
     code.assemble(slot(index))
 }
 
-/// Where the instructions of step `index` are.
+/// Address of the instructions of step `index`.
 ///
 /// # Errors
 /// If the code before them cannot be encoded.
@@ -78,7 +78,7 @@ pub fn place(index: usize) -> Result<u64, IcedError> {
 }
 
 impl Program {
-    /// Where its last step ends, if nothing stops it before: the address of its `ud2`.
+    /// The address of its `ud2`, where it ends if no step is stopped before.
     ///
     /// # Errors
     /// If its code cannot be encoded.
@@ -96,7 +96,7 @@ impl Program {
         let other = rflags::IF | rflags::ONE | rflags::NT | rflags::AC | rflags::ID | rflags::DF;
         after.and(qword_ptr(context::flags(result(index))), (step.defined | other) as i32)?;
         if step.bytes.ends_with(&SYSCALL) {
-            // The convention of system calls leaves these open.
+            // The convention of system calls leaves these registers undefined.
             for register in [Gpr::Rcx, Gpr::R11] {
                 after.mov(qword_ptr(context::general(result(index), register as usize)), 0)?;
             }
@@ -131,7 +131,7 @@ impl Program {
         code.assemble(slot(self.steps.len()))
     }
 
-    /// As an ELF file.
+    /// The program as an ELF file.
     ///
     /// # Errors
     /// If its code cannot be encoded.
@@ -149,8 +149,8 @@ impl Program {
     }
 }
 
-/// A program that starts `count` others, images `first` and following, each with `quota` pages, and ends with the first
-/// error, or 0.
+/// A program that starts `count` others, the images from number `first` on, each with `quota` pages. Its exit status is
+/// the first error, or 0.
 ///
 /// # Errors
 /// If its code cannot be encoded.

@@ -4,11 +4,11 @@ use crate::generate::SCRATCH_SIZE;
 use crate::program::SCRATCH;
 use sim::x86::{Bus, CodeStamp, Size};
 
-/// The scratch memory and the code of a step. Everything else is refused.
+/// The scratch memory and the code of a step. Accesses to other addresses are refused.
 pub(crate) struct Space<'a> {
-    /// What is at [`SCRATCH`].
+    /// The contents of the memory at [`SCRATCH`].
     pub(crate) scratch: &'a mut [u8],
-    /// Where the code is.
+    /// Address of the code.
     pub(crate) at: u64,
     /// The code.
     pub(crate) code: &'a [u8],

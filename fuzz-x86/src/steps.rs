@@ -10,7 +10,7 @@ use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, IcedError, Instructi
 use sim::x86::{Cpu, Gpr, Registers, Trap, rflags};
 use std::sync::LazyLock;
 
-/// All encodings that 64-bit mode has, but those that only other vendors have or that would leave the step.
+/// All encodings of 64-bit mode, except those that only other vendors have and those that would leave the step.
 static CODES: LazyLock<Vec<Code>> = LazyLock::new(|| {
     let excluded = [Mnemonic::Syscall, Mnemonic::Ldmxcsr, Mnemonic::Stmxcsr];
     let kinds = [EncodingKind::Legacy, EncodingKind::VEX];
@@ -34,24 +34,24 @@ const INT3: u8 = 0xCC;
 /// `nop`.
 pub(crate) const NOP: u8 = 0x90;
 
-/// Bytes of an instruction, at most.
+/// Most bytes of an instruction.
 const LONGEST: usize = 15;
 
-/// What became of a step that was tried.
+/// The result of trying a step.
 enum Tried {
-    /// It goes on to the next.
+    /// Execution continues with the next step.
     Done,
-    /// It ends its program, or the kernel has a say in it.
+    /// The step ends its program, or enters the kernel.
     Ends,
-    /// The same, by an access to memory that is not there.
+    /// The step ends its program by an access to memory that is not mapped.
     Faults,
-    /// It is none that can be compared.
+    /// The step cannot be compared.
     Unfit,
 }
 
 impl Program {
-    /// Each step in a program of its own, at the same address and with the memory that the steps before it leave; steps that
-    /// do nothing take their place.
+    /// Each step in a program of its own, at the same address and with the memory that the steps before it leave. Steps
+    /// that do nothing take the place of the earlier ones.
     pub fn single_steps(&self) -> Vec<Program> {
         let mut scratch = self.scratch.clone();
         let single = |(index, step): (usize, &Step)| {
@@ -59,7 +59,7 @@ impl Program {
             let mut steps = vec![nothing; index];
             steps.push(step.clone());
             let program = Program { steps, scratch: scratch.clone() };
-            // All but the last go on to the next, or they would not be followed by one.
+            // Every step but the last continues with the next, since another step follows it.
             if let Ok(at) = place(index) {
                 execute(&step.bytes, &step.state, at, &mut scratch);
             }
@@ -99,7 +99,7 @@ impl Program {
                 let step = Step { bytes: case.0, state: case.2, defined };
                 match tried {
                     Tried::Done => steps.push(step),
-                    // The others would not be seen.
+                    // After other steps, their registers would not be shown.
                     Tried::Ends | Tried::Faults if index == 0 => return Ok(Program { steps: vec![step], scratch }),
                     Tried::Ends | Tried::Faults | Tried::Unfit => memory = before,
                 }
@@ -111,7 +111,7 @@ impl Program {
     }
 }
 
-/// Instructions, the one of them whose undefined flags matter, and registers.
+/// The bytes of instructions, the one among them whose undefined flags matter, and registers.
 type Candidate = (Vec<u8>, Option<Case>, State);
 
 fn random_case(at: u64, random: &mut Random) -> Option<Candidate> {
@@ -132,7 +132,7 @@ fn generated(at: u64, random: &mut Random) -> Option<Case> {
     generate::case(code, at, SCRATCH, random)
 }
 
-/// Registers of which some point to the scratch memory.
+/// Random registers; some point to the scratch memory.
 fn registers(random: &mut Random) -> State {
     let mut state = State::default();
     let near = |random: &mut Random| SCRATCH + SCRATCH_SIZE as u64 / 2 + random.below(64);
@@ -145,7 +145,7 @@ fn registers(random: &mut Random) -> State {
     state
 }
 
-/// `push flags`, `popfq`: leaves what it pushed below the stack pointer.
+/// `push flags`, `popfq`. The pushed flags stay in memory below the stack pointer.
 fn set_flags(flags: u64) -> Vec<u8> {
     let mut bytes = vec![0x68];
     bytes.extend((flags as u32).to_le_bytes());
@@ -153,7 +153,7 @@ fn set_flags(flags: u64) -> Vec<u8> {
     bytes
 }
 
-/// Random flags, all that a program can set and some that it cannot, before a system call that does little.
+/// Sets random flags, all that a program can set and some that it cannot, and makes a system call that does little.
 fn system_call(random: &mut Random) -> Candidate {
     let harmless = [abi::Call::GetQuota as u32, abi::Call::Yield as u32, abi::Call::ThreadInfo as u32];
     let number = match random.below(4) {
@@ -166,7 +166,7 @@ fn system_call(random: &mut Random) -> Candidate {
     bytes.extend(set_flags(random.next() & 0x3F_FFFF & !(1 << 31)));
     bytes.extend(SYSCALL);
     let mut state = registers(random);
-    // The kernel's answer to a thread's number must not depend on what else runs.
+    // The kernel's answer about a thread's number must not depend on the other programs.
     state.gpr[Gpr::Rbx as usize] = u64::MAX;
     (bytes, None, state)
 }
@@ -182,7 +182,7 @@ fn traced(at: u64, random: &mut Random) -> Option<Candidate> {
     Some((bytes, Some(case), state))
 }
 
-/// An instruction that begins with random bytes; or such bytes that are none.
+/// An instruction that begins with random bytes, or random bytes that are no instruction.
 fn random_bytes(at: u64, random: &mut Random) -> Candidate {
     const PREFIXES: [u8; 12] = [0x66, 0x67, 0xF2, 0xF3, 0xF0, 0x2E, 0x36, 0x3E, 0x26, 0x64, 0x65, 0x48];
     let mut bytes = Vec::new();
@@ -202,7 +202,7 @@ fn random_bytes(at: u64, random: &mut Random) -> Candidate {
     let instruction = Decoder::with_ip(64, &bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
     bytes.truncate(instruction.len());
     if instruction.is_invalid() {
-        // A processor that knows it stops behind it all the same.
+        // A processor that knows the instruction stops directly behind it.
         bytes.resize(LONGEST, INT3);
         return (bytes, None, state);
     }
@@ -231,19 +231,19 @@ fn attempt(candidate: &Candidate, at: u64, memory: &mut [u8]) -> Tried {
     }
 }
 
-/// Executes the bytes of a step.
+/// Executes the bytes of a step on the hosted machine's interpreter.
 fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
     let mut cpu =
         Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
     let end = at + bytes.len() as u64;
-    // Behind an instruction that takes more than there is.
+    // Fills the space behind an instruction that is longer than the bytes.
     let code = [bytes, &[NOP; LONGEST]].concat();
     let mut space = Space { scratch: memory, at, code: &code };
     for _ in 0..64 {
         match cpu.step(&mut space) {
             Ok(sim::x86::Step::Next) if cpu.registers.rip == end => return Tried::Done,
             Ok(sim::x86::Step::Next) if at <= cpu.registers.rip && cpu.registers.rip < end => {}
-            // It went elsewhere, or is a system call of the random kind.
+            // The step went elsewhere, or it is a system call among random bytes.
             Ok(_) => return Tried::Unfit,
             Err(Trap::AlignmentCheck) => return Tried::Unfit,
             Err(Trap::Fault(_) | Trap::GeneralProtection | Trap::StackFault) => return Tried::Faults,
@@ -253,7 +253,7 @@ fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
     Tried::Unfit
 }
 
-/// The instructions of some bytes at an address, in words.
+/// The instructions at an address, disassembled.
 pub(crate) fn disassembled(bytes: &[u8], at: u64) -> String {
     let mut formatter = iced_x86::FastFormatter::new();
     let mut decoder = Decoder::with_ip(64, bytes, at, DecoderOptions::FORCE_RESERVED_NOP);

@@ -1,4 +1,4 @@
-//! What the architecture leaves open after an instruction (Intel SDM volume 2, "Flags Affected").
+//! Results that the architecture leaves undefined after an instruction (Intel SDM volume 2, "Flags Affected").
 
 use crate::generate::{Case, Scratch};
 use iced_x86::{Instruction, Mnemonic, OpKind, RflagsBits};
@@ -43,7 +43,7 @@ pub fn defined_flags(case: &Case) -> u64 {
     }
 }
 
-/// Bits of the first operand.
+/// Width of the first operand in bits.
 fn operand_bits(instruction: &Instruction) -> u64 {
     8 * match instruction.op0_kind() {
         OpKind::Register => instruction.op0_register().size() as u64,
@@ -51,7 +51,7 @@ fn operand_bits(instruction: &Instruction) -> u64 {
     }
 }
 
-/// Whether the architecture leaves the result itself open.
+/// Whether the architecture leaves the result itself undefined.
 pub fn has_undefined_result(case: &Case, scratch: Scratch) -> bool {
     let instruction = &case.instruction;
     let count = || match instruction.op2_kind() {
@@ -60,7 +60,7 @@ pub fn has_undefined_result(case: &Case, scratch: Scratch) -> bool {
     };
     match instruction.mnemonic() {
         Mnemonic::Shld | Mnemonic::Shrd => operand_bits(instruction) == 16 && count() & 31 > 16,
-        // Without a bit to find, the register stays as it is; but of some processors its upper half is cleared.
+        // Where no bit is set, the register keeps its value; but some processors clear its upper half.
         Mnemonic::Bsf | Mnemonic::Bsr => {
             operand_bits(instruction) == 32 && case.operand(1, scratch).is_some_and(|value| value as u32 == 0)
         }
