@@ -118,7 +118,7 @@ impl<M: Machine> Object<M> for AllocTable<M> {
     }
 }
 
-/// 2 `palloc(n) -> page`: allocates one page for container `n`; 0 if its quota or the memory is exhausted.
+/// 2 `palloc(n) -> page`: one page for container `n`, newly allocated; 0 if its quota or the memory is exhausted.
 ///
 /// The page's contents are unknown. Appends `PALLOC(cur, page)`.
 ///
