@@ -1,8 +1,8 @@
-//! Why a process ended, as `wait` tells its parent.
+//! The cause of a process's end, as `wait` returns it to the parent.
 use crate::Reason;
 use core::fmt;
 
-/// Why a process ended.
+/// The cause of a process's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// It called `exit`; its status is what it passed.
