@@ -1,4 +1,4 @@
-//! Files written by hand, and files that nobody would write.
+//! Tests of ELF files written by hand, well-formed and malformed.
 extern crate std;
 use super::executable::{HEADER, PROGRAM_HEADER, PT_LOAD, Part, executable};
 use super::{Malformed, Page, ParsedImage, SEGMENTS};
@@ -15,7 +15,7 @@ const RWX: u32 = 7;
 const LOW: u64 = ADR_LOW as u64;
 const PAGE: u64 = PAGE_SIZE as u64;
 
-/// What a parse of these program headers says, with the entry point at the beginning of the window.
+/// The result of parsing these program headers, with the entry point at the beginning of the window.
 fn parse(parts: &[Part]) -> Result<ParsedImage, Malformed> {
     ParsedImage::parse(&executable(LOW, parts))
 }
@@ -108,11 +108,11 @@ fn what_is_wrong_is_named() {
     assert_eq!(ParsedImage::parse(&executable(LOW + (1 << 32), &[text])), Err(Malformed::Entry));
 }
 
-/// What holds of every file that parses.
+/// The properties of every file that parses.
 fn is_sound(file: &[u8]) -> Result<(), TestCaseError> {
     let Ok(image) = ParsedImage::parse(file) else { return Ok(()) };
     let mut before = None;
-    // Of a large image, the first and the last pages will do.
+    // For a large image, the first and the last pages are enough.
     let pages = image.pages();
     for index in (0..pages.min(64)).chain(pages.saturating_sub(64).max(64)..pages) {
         let page = image.page(index).expect("an index below the number of pages");
