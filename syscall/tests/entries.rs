@@ -159,17 +159,17 @@ fn spawn_takes_arguments_from_a_page_of_the_callers_own() {
     let fixture = Fixture::new(&[100]);
     let mut cpu = fixture.boot();
     let left = call(&mut cpu, QUOTA, [0, 0]);
-    // The image's data.
+    // The page of the image's data.
     let page = ADR_LOW + 4096;
     for wrong in [1, ADR_LOW - 4096, page + 4, 0x5000_0000, ADR_HIGH] {
         assert_eq!(call(&mut cpu, SPAWN, [0, 50, wrong]), refused(Error::InvalAddr, 0), "{wrong:#x}");
     }
-    // The page of arguments, and room for its page table.
+    // The quota must cover the page of arguments and a page table for it.
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 1, page]), refused(Error::Mem, 0));
     assert_eq!(call(&mut cpu, QUOTA, [0, 0]), left);
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 2, page]), (0, 73));
     assert_eq!(cpu.own.ac.get([73]).usage, FRAMES + 1);
-    // Its text.
+    // The page of the image's text may also be the source.
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 2, ADR_LOW]), (0, 74));
 }
 
@@ -200,7 +200,7 @@ fn yield_takes_turns_and_exit_is_for_good() {
         turns.push(cpu.own.cur);
         let next = begin(&mut cpu, YIELD, [77, 0]);
         assert!(drive(&mut cpu, next));
-        // The main thread runs between the two, unseen.
+        // The main thread runs between the two programs; `drive` does not show it.
         assert_eq!(answer(&cpu, turns[turns.len() - 1]), (0, 0), "the result is there before the turn is over");
     }
     assert_eq!(turns, [9, 10, 9, 10]);
@@ -330,7 +330,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let Next::Switch(_) = begin(&mut cpu, YIELD, [0, 0]) else { panic!("a yield switches") };
     let steps = ["start_user", "main", "exited", "send", "receive", "wait", "wake"];
     assert_eq!(ready(&mut cpu, [10, 0, 0]), [&steps[..], &["load"]].concat());
-    // A thread that is not there, and the kernel's own.
+    // A thread that does not exist, and thread 0, which is the kernel's.
     assert_eq!(ready(&mut cpu, [11, 0, 0]), steps);
     assert_eq!(ready(&mut cpu, [0, 0, 0]), steps);
 }

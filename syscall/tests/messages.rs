@@ -183,13 +183,13 @@ fn the_console_is_read_on_the_cpu_that_has_it() {
     let mut cpu = fixture.boot();
     for byte in *b"hello, world" {
         assert_eq!(call(&mut cpu, Call::Getc as u32, [0]), (0, byte.into()));
-        // What is written between does not matter.
+        // Output between two reads does not change the input.
         assert_eq!(call(&mut cpu, Call::Putc as u32, [byte.into()]), (0, byte.into()));
     }
     assert_eq!(call(&mut cpu, Call::Getc as u32, [3]), refused(Error::NoChar, 3));
     assert_eq!(fixture.console(), *b"hello, world");
 
-    // One that has nothing to read, and sends only once.
+    // A UART that receives nothing and can send only one character.
     let fixture = Fixture::with_serial(&[FRAMES], Script::default());
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Getc as u32, [3]), refused(Error::NoChar, 3));

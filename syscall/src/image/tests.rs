@@ -56,7 +56,7 @@ fn frames_count_each_page_table_once() {
     assert!(apart.has_room_for_arguments() && !neighbours.has_room_for_arguments());
 }
 
-/// The file with the numbers of its header in the other byte order, which it says that they have.
+/// The file as a big-endian one: its header declares the other byte order and has its numbers in it.
 fn big_endian(mut file: Vec<u8>) -> Vec<u8> {
     file[5] = 2;
     for (at, size) in
