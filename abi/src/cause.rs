@@ -5,9 +5,9 @@ use core::fmt;
 /// The cause of a process's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// It called `exit`; its status is what it passed.
+    /// It called `exit`; its status is the argument of `exit`.
     Exited,
-    /// It was killed; its status says nothing.
+    /// It was killed; its status has no meaning.
     Killed,
     /// The kernel stopped it; its status is the low half of the address that it accessed.
     Stopped(Reason),

@@ -46,7 +46,7 @@ pub mod machine {
     pub const MAP: &str = "map";
     /// Of a row that is a channel: its lock is held. Left out if it is free.
     pub const HELD: &str = "held";
-    /// How often programs have entered the kernel ([`Counts`]).
+    /// How often programs have entered the kernel ([`Counts`](super::Counts)).
     pub const ENTRIES: &str = "entries";
     /// How often programs have entered the kernel by a system call.
     pub const CALLS: &str = "calls";
@@ -186,9 +186,9 @@ impl<M: Concrete, O: Out> Visit<M> for Words<'_, '_, O> {
 /// How often programs have entered the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
-    /// In any way.
+    /// Number of entries of any kind.
     pub entries: u64,
-    /// By system calls.
+    /// Number of entries by system calls.
     pub calls: u64,
 }
 

@@ -96,8 +96,9 @@ pub trait Machine: Homes {
 
     /// Calls a primitive: runs `run`.
     ///
-    /// The call rule: the prover proves each primitive by itself. At a call it does not run `run`; it uses the contract
-    /// of `call` and makes the result from the contract's answer with `give`.
+    /// The call rule: the prover proves each primitive by itself and does not run `run` at a call. It proves the
+    /// precondition of `call` and the invariant, havocs what the contract may modify and what its locks guard, and assumes
+    /// the postcondition and the invariant. `give` makes the result from the contract's answer.
     ///
     /// # Errors
     /// Those of `run`.
@@ -129,8 +130,8 @@ pub trait Machine: Homes {
 
     /// A loop: runs `round` until it breaks, at most `most` times. State that lives across iterations is in the CPU.
     ///
-    /// The loop rule: the prover runs one iteration, from any state that satisfies the loop invariant that
-    /// [`loops`](crate::contract::loops) gives for the loop `name`.
+    /// The loop rule: the prover proves the loop invariant on entry, havocs what the loop modifies, runs one iteration, and
+    /// proves the loop invariant again. [`loops`](crate::contract::loops) gives both for the loop `name`.
     ///
     /// # Errors
     /// Those of `round`.

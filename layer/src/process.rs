@@ -167,9 +167,9 @@ pub fn proc_create_postinit<M: Machine>(cpu: &mut Cpu<'_, M>, _elf_id: M::Word) 
     cpu.require_init()
 }
 
-/// 69 `proc_reap(child) -> status`: ends the life of a child's process, which must have ended and use nothing. The
-/// child's quota returns to its parent, the running thread, which can then create another process in its place. Returns
-/// the exit status.
+/// 69 `proc_reap(child) -> status`: reaps a child of the running thread whose process has ended and uses nothing. The
+/// child's quota returns to the running thread, which can then create another process in the child. Returns the exit
+/// status.
 ///
 /// An addition for the layer above: the inverse of giving quota to a child.
 ///

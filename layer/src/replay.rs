@@ -11,7 +11,7 @@ use crate::stuck::documented;
 use domain::Flag;
 
 documented! {
-/// Why a log has no meaning: what one of its events needs is not so.
+/// The requirement of an event that does not hold, which leaves the log undefined.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Undefined {
     /// The thread of the event does not run on its CPU.

@@ -1,4 +1,4 @@
-//! The abstract state (reference, section 3), split by who owns what.
+//! The abstract state (reference, section 3), split by owner.
 //!
 //! [`Own`] is what one CPU owns (the reference's class *cpu*, and the entries of class *thr* that are its
 //! threads'); [`Shared`] holds the shared objects, each behind its lock, and what is constant after boot.

@@ -22,7 +22,7 @@ documented! {
 /// The reference gives such a call no behaviour. Hosted it is an error and the state is rolled back; the kernel
 /// stops the CPU with the name. That no program can cause one through a system call is a theorem.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-// A word, as what primitives give is: so a result is two words.
+// One word, like the results of primitives, so that a `Result` takes two words.
 #[repr(u32)]
 pub enum Stuck {
     /// Not in kernel mode: `ikern ∧ ihost` (HK).

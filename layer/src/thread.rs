@@ -31,8 +31,8 @@ impl<M: Machine> Resume<M> {
 
 /// 6 `thread_wakeup(cv) -> 0|1`: makes the first thread that sleeps on `cv` ready; 1 if there was one.
 ///
-/// A thread of another CPU joins that CPU's pending queue, and becomes ready when that CPU yields. Appends `WAKE(cur,
-/// cv)` and, for a thread of another CPU, `WAKE_DIFF(cur, cv, …)`.
+/// A thread of another CPU joins that CPU's pending queue, and becomes ready when that CPU yields. Appends
+/// `WAKE(cur, cv)` and, for a thread of another CPU, `WAKE_DIFF(cur, cv, …)`.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::NoContainer`] if a thread of this CPU

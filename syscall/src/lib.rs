@@ -1,8 +1,8 @@
 //! The layer above the primitives: system calls, traps and faults, composed of primitives.
 //!
-//! Everything is written once, over a [`System`](system::System): a machine of the layer with the two devices that
-//! programs need in addition, a boot archive and a console. The same source runs hosted and on the metal, and the
-//! prover shows that no program can get it stuck. Four principles make that possible:
+//! Everything is written once, over a [`System`](system::System): a machine of the layer with a boot archive and a
+//! console, which programs need in addition. The same source runs hosted and on the metal, and the prover shows that no
+//! program can get it stuck. Four principles make that possible:
 //!
 //! 1. **The type of a value says that it comes from outside.** Registers of a program and answers of the machine are
 //!    [`Unchecked`](unchecked::Unchecked) until a check makes them a word below a bound or an address of the window.

@@ -44,7 +44,7 @@ pub struct Wake<M: Machine> {
 }
 
 impl<M: Spec> Wake<M> {
-    /// The precondition of a step, beside the invariant: the kernel runs, and the condition variable exists.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the condition variable exists.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view) && self.cv < NUM_CV
     }

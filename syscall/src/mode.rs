@@ -1,4 +1,4 @@
-//! The precondition of an entry or step, beside the invariant: the mode of its CPU.
+//! The precondition of an entry or step, besides the invariant: the mode of its CPU.
 use domain::{Flag, Map};
 use layer::constants::{COM1_LINE, NO_CHANNEL};
 use layer::invariant::View;

@@ -48,7 +48,7 @@ pub struct Load<M: Machine> {
 }
 
 impl<M: Spec> Load<M> {
-    /// The precondition of a step, beside the invariant: the kernel runs, and the child is a thread of this CPU.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view)
             && self.child > 0

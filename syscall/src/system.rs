@@ -1,4 +1,4 @@
-//! The interface between the system calls and the machine, beside the layer's own.
+//! The interface between the system calls and the machine, in addition to the layer's own.
 use crate::unchecked::Unchecked;
 use abi::{Error, Reason};
 use domain::Home;

@@ -54,7 +54,7 @@ pub type Run<M> = fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Next<M>, Stuck>;
 pub struct Row<M: System + Spec> {
     /// Its name.
     pub name: &'static str,
-    /// Its precondition, beside the invariant.
+    /// Its precondition, besides the invariant.
     pub ready: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Its code.
     pub run: Run<M>,

@@ -183,7 +183,7 @@ pub struct Contract<M: Spec> {
     pub premise: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// The reference's precondition. It holds whenever the call succeeds.
     pub guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
-    /// Requires: what the call needs beside the invariant. If it holds, the call is not stuck.
+    /// Requires: what the call needs besides the invariant. If it holds, the call is not stuck.
     pub requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Ensures: the postcondition.
     pub promise: fn(&Step<'_, M>) -> bool,

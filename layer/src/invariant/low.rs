@@ -1,8 +1,8 @@
 //! L1 to L7: the typing of stored machine values (reference, section 5.6).
 //!
 //! A value of this layer is a word or the number of a continuation (`STAGES`), never a raw pointer. So all clauses but
-//! L3 hold by construction: the reference's say that values are of 32-bit type and that pointers are to existing
-//! blocks. L3 says that a saved kernel context resumes at a continuation.
+//! L3, which are about 32-bit types and pointers to existing blocks, hold by construction. What remains of L3 is that a
+//! saved kernel context resumes at a continuation.
 use super::Class::Low;
 use super::Fact;
 use crate::fields::{STAGES, place};

@@ -108,7 +108,7 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
         .chain(serial::facts())
 }
 
-/// Clauses about the other CPUs that no single state can satisfy: number, name, and the theorems that prove them.
+/// Clauses that are about the other CPUs and not about a state: number, name, and the theorems that prove them.
 pub const BY_THEOREMS: &[(&str, &str, &str)] = &[(
     "H20",
     "valid_big_oracle",
