@@ -13,7 +13,7 @@ pub enum Cause {
     Stopped(Reason),
 }
 
-/// The number of a stop for the reason with number 0.
+/// The number of a stop is this plus the number of its reason.
 const STOPPED: u32 = 0x100;
 
 impl Cause {

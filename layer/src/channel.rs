@@ -79,7 +79,7 @@ impl<M: Machine> Channels<M> {
         channels
     }
 
-    /// Channels with every map as its home has it.
+    /// Channels; every map has the contents of its storage.
     pub fn homes(place: M::Place) -> Self {
         Channels {
             pool: <M as Home<SyncChannels>>::home(place),

@@ -124,7 +124,7 @@ domain::data! {
         state: Word,
         /// The exit status that it passed.
         status: Word,
-        /// Why it ended: a number of the layer above.
+        /// The cause of its end: a number that the layer above defines.
         cause: Word,
     }
     /// A slot of a user context or of the VMX structure, or a field of a VM control structure.

@@ -166,7 +166,7 @@ pub trait Lock<M: Machine, T: Object<M>> {
 /// The links of the thread queues: words that are guarded by several locks, each entry by one of them.
 ///
 /// Natively they are relaxed atomics, which are plain moves on x86, so sharing them needs no `unsafe`. Which CPU may
-/// touch which entry is proved ([`Threads::rely`](crate::state::Threads)).
+/// touch which entry is proved ([`Threads::rely`]).
 pub trait Links<M: Machine> {
     /// The thread behind `thread` in its queue, or [`NO_THREAD`](crate::constants::NO_THREAD).
     fn next(&self, thread: M::Word) -> M::Word;

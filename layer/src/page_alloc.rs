@@ -1,4 +1,4 @@
-//! The page allocator: the allocation table and primitive 2.
+//! The page allocator: the allocation table and primitives 2 and 65.
 use crate::constants::*;
 use crate::container::is_accounted;
 use crate::fields::*;

@@ -266,7 +266,7 @@ impl<M: Spec> Threads<M> {
     }
 }
 
-/// The id of the parent of `thread`: `(thread − 1) / 8`, and 0 of 0.
+/// The id of the parent of `thread`: `(thread − 1) / 8`; 0 for thread 0.
 #[track_caller]
 pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
     if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }

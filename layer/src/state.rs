@@ -1,7 +1,7 @@
 //! The abstract state (reference, section 3), split by owner.
 //!
-//! [`Own`] is what one CPU owns (the reference's class *cpu*, and the entries of class *thr* that are its
-//! threads'); [`Shared`] holds the shared objects, each behind its lock, and what is constant after boot.
+//! [`Own`] is the state that one CPU owns: the reference's class *cpu*, and the entries of class *thr* of its threads.
+//! [`Shared`] holds the shared objects, each behind its lock, and the constants fixed at boot.
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::{Machine, Spec, Visit};
@@ -12,7 +12,7 @@ use crate::serial::Serial;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map, Wide};
 
-/// What one CPU owns.
+/// The state that one CPU owns.
 pub struct Own<M: Machine> {
     /// `CPU_ID`.
     pub cpu: M::Word,
@@ -22,7 +22,7 @@ pub struct Own<M: Machine> {
     pub nps: M::Word,
     /// Interrupts are enabled on this CPU.
     pub intr_flag: M::Flag,
-    /// The last page fault: its address, and where the program was (`ti`).
+    /// The address and the instruction of the last page fault (`ti`).
     pub ti: TrapInfo<M>,
     /// The driver has found the UART, and the UART belongs to this CPU (`drv_serial.serial_exists`).
     pub serial_exists: M::Flag,

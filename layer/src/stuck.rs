@@ -17,10 +17,10 @@ macro_rules! documented {
 pub(crate) use documented;
 
 documented! {
-/// Which precondition of a primitive did not hold.
+/// The precondition of a primitive that did not hold.
 ///
-/// The reference gives such a call no behaviour. Hosted it is an error and the state is rolled back; the kernel
-/// stops the CPU with the name. That no program can cause one through a system call is a theorem.
+/// The reference gives such a call no behaviour. Hosted, the call is an error and the state is rolled back. The kernel
+/// stops the CPU and reports the name. By a theorem, no program can cause this through a system call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 // One word, like the results of primitives, so that a `Result` takes two words.
 #[repr(u32)]

@@ -1,4 +1,4 @@
-//! Contracts of the page allocator and the page maps: 2 to 5 and the internal functions of 5.
+//! Contracts of the page allocator and the page maps: 2 to 5, 65 to 68, 75, 76 and the internal functions of 5.
 use super::{
     Answer, Arguments, Cells, Contract, Step, hk, hk_init, hkpt, hkpt_init, is_container, is_my_thread, of_container,
     of_my_thread, silent,

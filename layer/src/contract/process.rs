@@ -1,4 +1,4 @@
-//! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
+//! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64, 69 to 74.
 use super::{Answer, Contract, Step, hk, hkpt_init, in_kernel, in_program};
 use crate::constants::*;
 use crate::fields::process::{GONE, LIVE, VACANT};
