@@ -1,11 +1,11 @@
 //! A program's arguments: strings on a page of its own, which its parent has filled.
 //!
-//! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, and then bytes: how many
-//! arguments there are; how many bytes each of them has; the bytes of all of them, one after the other, each UTF-8. What
-//! follows means nothing. A page of zeros has no arguments.
+//! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, followed by bytes: the
+//! number of arguments; the length of each in bytes; then the bytes of all of them, one after the other, each in UTF-8.
+//! Further bytes have no meaning. A page of zeros has no arguments.
 //!
-//! Whoever starts a program lays the page out at any address of its own, and `spawn` gets that address. The kernel copies
-//! the page and does not read it. So a program must not rely on what is there: [`Arguments::parse`] does not.
+//! A parent lays the page out at any address of its own, and passes this address to `spawn`. The kernel copies the page
+//! and does not read it. So a program must not trust the page's contents: [`Arguments::parse`] does not.
 //!
 //! ```
 //! let mut page = [0; abi::PAGE_SIZE as usize];
@@ -16,14 +16,14 @@
 use crate::{ADR_LOW, PAGE_SIZE};
 use core::fmt;
 
-/// Where a program's arguments are: the last page of the first page table of the window, which the image needs in any case.
-/// An image with a page there cannot be started with arguments.
+/// The address of a program's arguments: the last page of the first page table of the window, which the image needs in
+/// any case. An image with a page there cannot be started with arguments.
 pub const ARGUMENTS: u32 = ADR_LOW + 0x20_0000 - PAGE_SIZE;
 
 /// Bytes of a word.
 const WORD: usize = 4;
 
-/// The arguments are more than a page can hold.
+/// The arguments do not fit on a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooLong;
 
@@ -35,10 +35,11 @@ impl fmt::Display for TooLong {
 
 impl core::error::Error for TooLong {}
 
-/// Lays out a page with these arguments: `put(at, bytes)` stores `bytes` in it from byte `at` on. All other bytes of the page are 0.
+/// Lays out a page with these arguments: `put(at, bytes)` stores `bytes` in the page from byte `at` on. All other bytes
+/// of the page must be 0.
 ///
 /// # Errors
-/// [`TooLong`]; `put` was not called then.
+/// [`TooLong`]; then `put` was not called.
 pub fn write<'a>(
     arguments: impl IntoIterator<Item = &'a str> + Clone,
     mut put: impl FnMut(usize, &[u8]),
@@ -70,10 +71,10 @@ pub struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// None.
+    /// No arguments.
     pub const NONE: Arguments<'static> = Arguments { lengths: &[], bytes: "" };
 
-    /// The arguments on a page; `None` where it is not as this module says.
+    /// The arguments on a page; `None` if the page does not have this module's format.
     pub fn parse(page: &'a [u8]) -> Option<Arguments<'a>> {
         let (count, rest) = page.split_first_chunk()?;
         let count = u32::from_le_bytes(*count) as usize;
@@ -88,7 +89,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// The words of some bytes.
+/// The little-endian words in some bytes.
 fn words(bytes: &[u8]) -> impl Iterator<Item = usize> {
     bytes.chunks_exact(WORD).map(|word| word.iter().rev().fold(0, |value, &byte| value << 8 | usize::from(byte)))
 }
@@ -157,7 +158,7 @@ mod tests {
             assert_eq!(words(bad, b"abc"), None, "{bad:?}");
         }
         assert_eq!(words(&[1, 1], b"\xFF"), None);
-        // A character on both sides of an end.
+        // A character that spans the end of an argument.
         assert_eq!(words(&[2, 1, 1], "\u{e9}".as_bytes()), None);
         assert!(Arguments::parse(&[]).is_none() && Arguments::parse(&[1, 0, 0]).is_none());
     }

@@ -1,8 +1,8 @@
-//! The boot list, `boot.txt` of the boot archive: what each CPU's main thread starts, in this order.
+//! The boot list, `boot.txt` of the boot archive: the programs that each CPU's main thread starts, in this order.
 //!
-//! A line says `CPU IMAGE QUOTA ARGUMENT...`, separated by spaces or tabs: a CPU's number, a program's name, the
-//! number of pages that the program may use, and the program's [arguments](crate::arguments), if it has any. Empty lines and
-//! everything from a `#` on are ignored.
+//! A line is `CPU IMAGE QUOTA ARGUMENT...`, separated by spaces or tabs: the number of a CPU, the name of a program,
+//! the number of pages that the program may use, and the program's [arguments](crate::arguments), if any. Empty lines
+//! and all text from a `#` to the end of a line are ignored.
 //!
 //! ```
 //! let list = "# CPU IMAGE QUOTA ARGUMENT...\n0 hello 40\n1 hello 42 kindly # the second\n";
@@ -20,12 +20,12 @@ use core::fmt;
 pub struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {
-    /// The words of a text: whatever spaces and tabs separate.
+    /// The words of a text, separated by spaces and tabs.
     pub const fn of(text: &'a str) -> Words<'a> {
         Words(text)
     }
 
-    /// Whether there are none.
+    /// Whether there are no words.
     pub fn is_empty(self) -> bool {
         self.iter().next().is_none()
     }
@@ -51,21 +51,21 @@ pub struct Start<'a> {
     pub line: u32,
 }
 
-/// What is wrong with a line of the boot list.
+/// An error in a line of the boot list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Error<'a> {
     /// Number of the line, from 1.
     pub line: u32,
-    /// What is wrong with it.
+    /// The problem of the line.
     pub problem: Problem<'a>,
 }
 
-/// What can be wrong with a line of the boot list.
+/// A problem of a line of the boot list.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
     /// The line has fewer than three words.
     Missing(Field),
-    /// A word that should be a number from 0 to 2^32-1.
+    /// A word that should be a number from 0 to 2^32-1 is not.
     NotANumber(Field, &'a str),
     /// The arguments do not fit on a page.
     Arguments(TooLong),
@@ -117,7 +117,7 @@ pub fn parse(list: &str) -> impl Iterator<Item = Result<Start<'_>, Error<'_>>> {
     })
 }
 
-/// Reads one line, which is not empty.
+/// Reads one non-empty line.
 fn start(line: u32, text: &str) -> Result<Start<'_>, Problem<'_>> {
     let mut rest = text;
     let mut word = |field| {

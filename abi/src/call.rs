@@ -1,7 +1,7 @@
-//! The system calls: the table that numbers, dispatch, library and documentation come from.
+//! The table of system calls. Numbers, dispatch, library and documentation are made from it.
 use crate::Error;
 
-/// What the table says of a call.
+/// The table's row of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     /// Its name.
@@ -10,11 +10,11 @@ pub struct Row {
     pub arguments: &'static [&'static str],
     /// The name of its result; empty if it has none.
     pub result: &'static str,
-    /// What it does.
+    /// What the call does.
     pub says: &'static str,
-    /// What it may change beside the caller's registers: what is proved of it names the same.
+    /// What the call may change besides the caller's registers, in the words of the proved modifies clause.
     pub touches: &'static str,
-    /// What it can be refused with.
+    /// The errors with which the call can be refused.
     pub errors: &'static [Error],
 }
 
@@ -33,7 +33,7 @@ macro_rules! calls {
             /// Every call, in the order of its number.
             pub const ALL: &[Call] = &[$(Call::$name,)*];
 
-            /// What the table says of it.
+            /// The table's row of this call.
             pub const fn row(self) -> Row {
                 match self {
                     $(Call::$name => Row {

@@ -1,19 +1,19 @@
-//! Why a process ended, as `wait` tells its parent.
+//! The cause of a process's end, as `wait` returns it to the parent.
 use crate::Reason;
 use core::fmt;
 
-/// Why a process ended.
+/// The cause of a process's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
-    /// It called `exit`; its status is what it passed.
+    /// It called `exit`; its status is the argument of `exit`.
     Exited,
-    /// It was killed; its status says nothing.
+    /// It was killed; its status has no meaning.
     Killed,
     /// The kernel stopped it; its status is the low half of the address that it accessed.
     Stopped(Reason),
 }
 
-/// The number of a stop for the reason with number 0.
+/// The number of a stop is this plus the number of its reason.
 const STOPPED: u32 = 0x100;
 
 impl Cause {

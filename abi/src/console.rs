@@ -1,30 +1,30 @@
-//! How what the kernel says and what programs print travel on the console, in one stream of bytes.
+//! The console's protocol: output of the kernel and of programs in one stream of bytes.
 //!
-//! Whoever reads the stream must never take a program's bytes for the kernel's. So the byte [`ESCAPE`] begins a mark, whose
-//! second byte says what it means, and an escape byte that a program prints travels as two:
+//! A reader must never take a program's bytes for the kernel's. So the byte [`ESCAPE`] begins a mark. The second byte
+//! of the mark is its meaning, and an escape byte that a program prints is sent twice:
 //!
 //! | bytes | meaning |
 //! | --- | --- |
-//! | `ESCAPE KERNEL` | what follows is the kernel's |
-//! | `ESCAPE PROGRAM` | what follows is a program's, as at the beginning |
+//! | `ESCAPE KERNEL` | the following bytes are the kernel's |
+//! | `ESCAPE PROGRAM` | the following bytes are a program's, as at the beginning |
 //! | `ESCAPE ESCAPE` | the byte `ESCAPE` |
 //! | `ESCAPE END code` | the machine ends, for the reason with this number |
 //!
-//! Terminals show nothing of these bytes.
+//! Terminals do not show these bytes.
 
 /// Begins a mark (the control character DLE).
 pub const ESCAPE: u8 = 0x10;
-/// The kernel begins to speak (STX).
+/// The kernel's bytes follow (STX).
 pub const KERNEL: u8 = 0x02;
-/// A program begins to speak (ETX).
+/// A program's bytes follow (ETX).
 pub const PROGRAM: u8 = 0x03;
 /// The machine ends; the number of the reason follows (EOT).
 pub const END: u8 = 0x04;
 
-/// What each line of the kernel's begins with.
+/// The beginning of each line of the kernel.
 pub const PREFIX: &str = "cairn: ";
 
-/// Whose bytes they are.
+/// The origin of bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Speaker {
     /// The kernel's.
@@ -33,22 +33,22 @@ pub enum Speaker {
     Program,
 }
 
-/// Writes the stream.
+/// Writes the console's stream.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     speaker: Speaker,
     at_line_start: bool,
-    /// Whether the first byte of a mark has been written and the second has not: whoever wrote it was stopped.
+    /// Whether only the first byte of a mark has been written: the writer was stopped between its two bytes.
     in_mark: bool,
 }
 
 impl Encoder {
-    /// At the beginning of the stream.
+    /// An encoder at the beginning of a stream.
     pub const fn new() -> Encoder {
         Encoder { speaker: Speaker::Program, at_line_start: true, in_mark: false }
     }
 
-    /// Writes bytes of a speaker's to `out`. Where the speaker changes within a line, a new line begins.
+    /// Writes bytes of a speaker to `out`. If the speaker changes within a line, a new line begins.
     pub fn write(&mut self, speaker: Speaker, bytes: &[u8], mut out: impl FnMut(u8)) {
         if self.speaker != speaker {
             self.fresh_line(&mut out);
@@ -64,12 +64,12 @@ impl Encoder {
         }
     }
 
-    /// Goes on after somebody was stopped while writing, wherever that was: begins a line.
+    /// Continues after a writer was stopped at any point: begins a new line.
     pub fn restart(&mut self, mut out: impl FnMut(u8)) {
-        // What follows an escape byte and is no mark counts as itself.
+        // A byte after an escape byte that forms no mark with it counts as itself.
         self.at_line_start &= !core::mem::take(&mut self.in_mark);
         self.fresh_line(&mut out);
-        // Whether the mark of the speaker was written is not known.
+        // It is unknown whether the mark of the speaker was written.
         self.speaker = Speaker::Program;
     }
 
@@ -94,23 +94,23 @@ impl Default for Encoder {
     }
 }
 
-/// What a byte of the stream completes.
+/// The item that a byte of the stream completes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Said {
-    /// A byte of this speaker's.
+    /// A byte of this speaker.
     Byte(Speaker, u8),
     /// The machine ends, for the reason with this number.
     End(u8),
 }
 
-/// Reads the stream. Any bytes are a stream.
+/// Reads the console's stream. Every sequence of bytes is a valid stream.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     speaker: Speaker,
     state: State,
 }
 
-/// What has come of a mark.
+/// Progress within a mark.
 #[derive(Clone, Copy, Debug)]
 enum State {
     Nothing,
@@ -119,12 +119,12 @@ enum State {
 }
 
 impl Decoder {
-    /// At the beginning of the stream.
+    /// A decoder at the beginning of a stream.
     pub const fn new() -> Decoder {
         Decoder { speaker: Speaker::Program, state: State::Nothing }
     }
 
-    /// Takes the next byte; gives what it completes.
+    /// Takes the next byte; returns the item that it completes, if any.
     pub fn push(&mut self, byte: u8) -> Option<Said> {
         match (core::mem::replace(&mut self.state, State::Nothing), byte) {
             (State::Nothing, ESCAPE) => self.state = State::Escape,
@@ -155,7 +155,7 @@ mod tests {
         prop_oneof![Just(Speaker::Kernel), Just(Speaker::Program)]
     }
 
-    /// Bytes, with those that marks are made of more often than others.
+    /// Bytes; those that occur in marks are more frequent.
     fn bytes() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![any::<u8>(), Just(ESCAPE), Just(KERNEL), Just(PROGRAM), Just(END), Just(b'\n')];
         proptest::collection::vec(byte, 0..20)
@@ -175,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_speaks_for_another(pieces in proptest::collection::vec((speaker(), bytes()), 0..8)) {
-            // Who says nothing changes nothing that counts; a line feed comes where one is cut off.
+            // A speaker without bytes has no visible effect. A line feed follows a line that is cut off.
             let mut expected: Vec<(Speaker, u8)> = Vec::new();
             let mut last = Speaker::Program;
             for (speaker, bytes) in &pieces {

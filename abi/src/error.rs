@@ -16,7 +16,7 @@ macro_rules! errors {
                 match number { $($number => Some(Error::$name),)* _ => None }
             }
 
-            /// What it says.
+            /// The meaning of this error.
             pub const fn says(self) -> &'static str {
                 match self { $(Error::$name => concat!($($doc),+).trim_ascii_start(),)* }
             }

@@ -1,17 +1,17 @@
-//! What the image of the bench that measures how long interrupts wait, and its program, tell each other.
+//! The interface between the bench image that measures interrupt latency and its program.
 
-/// Number of a call that this image answers and no kernel has: which entry kept an interrupt waiting longest since the call
-/// was made last.
+/// Number of a call that only the bench image answers: the kernel entry that delayed an interrupt longest since the
+/// previous call.
 ///
-/// It gives the time-stamp counter's ticks, what the entry was ([`CALL`] and the others), which one of these, and how often the
-/// kernel had let interrupts in since that entry.
+/// The results are the delay in ticks of the time-stamp counter, the kind of the entry ([`CALL`] and the others), its
+/// number within the kind, and how often the kernel had admitted interrupts since that entry.
 pub const LONGEST: u32 = 0xC000_0000;
 
-/// A system call; with its number.
+/// A system call; the number is the call's.
 pub const CALL: u32 = 0;
 /// A page fault.
 pub const PAGE_FAULT: u32 = 1;
-/// Another exception; with its vector.
+/// Another exception; the number is its vector.
 pub const EXCEPTION: u32 = 2;
-/// An interrupt; with its vector.
+/// An interrupt; the number is its vector.
 pub const INTERRUPT: u32 = 3;

@@ -1,14 +1,14 @@
-//! What a user program and the kernel agree on: system-call numbers, error numbers, the registers
-//! that carry them, and the window of addresses that a program may use.
+//! The interface between user programs and the kernel: system-call numbers, error numbers, the registers that carry
+//! them, and the window of addresses that a program may use.
 //!
-//! Numbers and names are those of the reference's table of system calls (section 8.6); the calls
-//! that the reference lists without a number (`putc`, `getc`) or does not have (`exit`) follow at 32.
+//! Numbers and names are those of the reference's table of system calls (section 8.6). Calls that the reference lists
+//! without a number (`putc`, `getc`) or does not have (`exit`) follow from 32 on.
 //!
 //! # Registers
 //!
-//! A program executes `syscall` with the call's number in RAX and its arguments in RBX, R10, RDX, RSI
-//! and RDI, 32 bits each. It finds an [`Error`] number in RAX and results in RBX, R10, RDX, RSI, RDI.
-//! The instruction itself destroys RCX and R11, which is why the reference's ECX travels in R10.
+//! A program executes `syscall` with the call's number in RAX and its arguments in RBX, R10, RDX, RSI and RDI, 32 bits
+//! each. Afterwards an [`Error`] number is in RAX and the results are in RBX, R10, RDX, RSI and RDI. The instruction
+//! itself destroys RCX and R11, so the reference's ECX is passed in R10.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -41,29 +41,29 @@ pub const ADR_HIGH: u32 = 0xF000_0000;
 pub const STACK_TOP: u32 = ADR_HIGH;
 /// Bytes of a page.
 pub const PAGE_SIZE: u32 = 4096;
-/// Children that one program can have at a time (`max_children`): those that it has not waited for.
+/// Children that one program can have at a time (`max_children`), including ended ones that it has not waited for.
 pub const CHILDREN: u32 = 8;
-/// Threads have numbers below this (`num_proc`). The k-th child of thread t, from 0, is `8 * t + 1 + k`;
-/// a thread whose eighth child would have no number cannot start any.
+/// Thread numbers are below this (`num_proc`). Child k of thread t, counted from 0, is `8 * t + 1 + k`. A thread whose
+/// eighth child would have no number cannot start any child.
 pub const THREADS: u32 = 1024;
 
-/// Channels have numbers below this. A sleep queue belongs to each; those of the last ones that there are, one for each CPU, which
-/// no program can name, are where parents wait for their children.
+/// Channel numbers are below this. Each channel has a sleep queue. The last sleep queues, one for each CPU, belong to
+/// channels that no program can name: parents wait there for their children.
 pub const CHANNELS: u32 = 1016;
-/// Words of a message, at most.
+/// Maximum number of words in a message.
 pub const MESSAGE_WORDS: u32 = 1024;
 
-/// Number of the main thread of a CPU, which starts what [`boot`] lists.
+/// Number of a CPU's main thread, which starts the programs that [`boot`] lists.
 pub const fn main_thread(cpu: u32) -> u32 {
     cpu + 1
 }
 
-/// Number of the thread whose child has this number, if there is one: main threads are no thread's children.
+/// Number of the parent of the thread with this number; `None` for main threads, which have no parent.
 pub const fn parent(thread: u32) -> Option<u32> {
     if thread > CHILDREN { Some((thread - 1) / CHILDREN) } else { None }
 }
 
-/// Number of a thread's `index`-th child, from 0. Nothing is said of whether it exists.
+/// Number of a thread's `index`-th child, counted from 0, whether or not the child exists.
 pub const fn child(thread: u32, index: u32) -> u32 {
     CHILDREN * thread + 1 + index
 }

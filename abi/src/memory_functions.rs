@@ -3,10 +3,11 @@
 /// Defines `memcpy`, `memmove`, `memset`, `memcmp`, `bcmp` and `strlen`, each with the C library's meaning and calling
 /// convention. The kernel and the programs have no C library, so each of them defines these once.
 ///
-/// The prefix comes before each name. It is empty where the functions ship; a test that has a C library already passes
-/// another one and so tests the same instructions.
+/// The prefix comes before each name. It is empty in the kernel and in programs. A test that already has a C library
+/// passes another prefix and so tests the same instructions.
 ///
-/// They are in assembly because the compiler may turn a loop in Rust into a call of the very function that it implements.
+/// The functions are in assembly because the compiler may turn a loop in Rust into a call of the function that the loop
+/// implements.
 #[macro_export]
 macro_rules! memory_functions {
     ($prefix:literal) => {

@@ -1,4 +1,4 @@
-//! The page about system calls, made from their table.
+//! The page `docs/system-calls.md`, made from the table of system calls.
 use crate::{Call, Error};
 use core::fmt;
 

@@ -1,4 +1,4 @@
-//! How a line of the boot list that could not be obeyed reads on the console.
+//! The console's line for a program of the boot list that could not be started.
 //!
 //! ```text
 //! cairn: CPU 3: hog not started: no quota, child slot or thread number left
@@ -13,15 +13,15 @@ pub struct Refused<'a> {
     pub cpu: u32,
     /// The program's name in the boot archive.
     pub name: &'a str,
-    /// Why not.
+    /// The reason.
     pub error: Error,
 }
 
-/// What stands between the program's name and the reason.
+/// The text between the program's name and the reason.
 const NOT_STARTED: &str = " not started: ";
 
 impl Refused<'_> {
-    /// Whether a line of the console is one of these.
+    /// Whether a line of the console has this form.
     pub fn is_line(line: &str) -> bool {
         line.starts_with("cairn: CPU ") && line.contains(NOT_STARTED)
     }
@@ -33,7 +33,7 @@ impl fmt::Display for Refused<'_> {
             Error::Mem => "no quota, child slot or thread number left",
             Error::InvalId => "no such program",
             Error::InvalAddr => "an image that cannot be loaded",
-            // Spawning gives none of these.
+            // `spawn` returns no other errors.
             _ => "no reason",
         };
         write!(formatter, "cairn: CPU {}: {}{NOT_STARTED}{reason}", self.cpu, self.name)

@@ -1,5 +1,5 @@
-//! How a program's end reads on the console: written by the kernel and the hosted machine, read by whoever
-//! checks a run.
+//! The console's line for the end of a program. The kernel and the hosted machine write it, and checkers of a run read
+//! it.
 //!
 //! ```text
 //! cairn: CPU 3: thread 40 (wild) stopped: divide error at 0x40000123 (rip 0x40000123)
@@ -11,7 +11,7 @@ use core::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $number:literal $text:literal,)*) => {
-        /// Why the kernel stopped a program.
+        /// The reason for which the kernel stopped a program.
         ///
         /// Below 32, the number is that of the processor's exception.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -27,7 +27,7 @@ macro_rules! reasons {
                 match number { $($number => Some(Reason::$name),)* _ => None }
             }
 
-            /// The words for it on the console and in manifests.
+            /// Its text on the console and in manifests.
             pub const fn text(self) -> &'static str {
                 match self { $(Reason::$name => $text,)* }
             }
@@ -73,7 +73,7 @@ reasons! {
 }
 
 impl Reason {
-    /// The reason with these words.
+    /// The reason with this text.
     pub fn from_text(text: &str) -> Option<Reason> {
         Reason::ALL.iter().copied().find(|reason| reason.text() == text)
     }
@@ -90,32 +90,32 @@ impl fmt::Display for Reason {
 pub enum End {
     /// It called `exit`.
     Exited {
-        /// What it passed.
+        /// The exit status.
         status: u32,
     },
     /// The kernel stopped it.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: Reason,
-        /// The address that it accessed or, where the exception names none, `rip`.
+        /// The address that it accessed or, if the exception has no address, `rip`.
         address: u64,
         /// Address of the instruction, as the processor reports it.
         rip: u64,
     },
-    /// Its parent, or who its parent descends from, killed it.
+    /// Its parent or a more distant ancestor killed it.
     Killed,
 }
 
 /// A program's end, as one line of the console (without the line feed).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended<'a> {
-    /// The CPU that it ran on.
+    /// The CPU on which it ran.
     pub cpu: u32,
     /// Its thread number.
     pub thread: u32,
     /// Its name in the boot archive.
     pub name: &'a str,
-    /// How.
+    /// The kind of its end.
     pub end: End,
 }
 

@@ -1,8 +1,8 @@
-//! What threads do, as the kernel tells programs.
+//! The states of threads, as the kernel reports them to programs.
 
 macro_rules! thread_states {
     ($($(#[$doc:meta])* $name:ident = $number:literal,)*) => {
-        /// What a thread does.
+        /// The state of a thread.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         #[repr(u32)]
         pub enum ThreadState { $($(#[$doc])* $name = $number,)* }
@@ -17,18 +17,18 @@ macro_rules! thread_states {
 }
 
 thread_states! {
-    /// Its program runs when its turn comes.
+    /// The thread's program runs when its turn comes.
     Ready = 0,
-    /// It is the main thread of its CPU, which starts programs when its turn comes.
+    /// The main thread of its CPU, which starts programs when its turn comes.
     Main = 1,
-    /// Its program has ended.
+    /// The thread's program has ended.
     Ended = 2,
-    /// It waits until it can send a message, or does so when its turn comes.
+    /// The thread waits until it can send a message, or sends it when its turn comes.
     Sending = 3,
-    /// It waits for a message, or receives it when its turn comes.
+    /// The thread waits for a message, or receives it when its turn comes.
     Receiving = 4,
-    /// It waits until a child has ended, or looks for one when its turn comes.
+    /// The thread waits until a child has ended, or looks for one when its turn comes.
     Waiting = 5,
-    /// It runs: it is the one that asks.
+    /// The thread runs: it is the caller.
     Running = 6,
 }

@@ -1,9 +1,9 @@
-//! What a machine and whoever watches it tell each other, a byte each. The machine says that it is ready; from then on it
-//! answers what it is asked with a dump of its state.
+//! The protocol between a machine and its watcher, one byte for each message. The machine reports that it is ready.
+//! From then on it answers each request with a dump of its state.
 
 /// The machine is ready.
 pub const READY: u8 = b'r';
-/// A checkpoint is wanted.
+/// The watcher requests a checkpoint.
 pub const CHECKPOINT: u8 = b'c';
-/// A checkpoint is wanted, and after it the machine shall end.
+/// The watcher requests a checkpoint, after which the machine ends.
 pub const LAST_CHECKPOINT: u8 = b'e';

@@ -1,4 +1,4 @@
-//! The functions that the kernel and the programs have instead of a C library, compared with the host's C library.
+//! Tests the functions that the kernel and the programs have instead of a C library against the host's C library.
 #![cfg(target_arch = "x86_64")]
 
 use proptest::prelude::*;
@@ -15,9 +15,9 @@ unsafe extern "C" {
     fn tested_strlen(text: *const c_char) -> usize;
 }
 
-/// Bytes that a function is called with at most.
+/// Maximum number of bytes for a call.
 const MOST: usize = 70;
-/// Offsets from 0 to this are tried: every alignment to a cache line's quarter.
+/// The largest offset that is tried: offsets cover every alignment within a quarter of a cache line.
 const OFFSETS: usize = 16;
 /// Bytes of a buffer: room on both sides, in which nothing may change.
 const SIZE: usize = OFFSETS + MOST + 16;
@@ -76,7 +76,7 @@ proptest! {
         }
     }
 
-    // Only the low byte of what is passed counts.
+    // Only the low byte of the argument counts.
     #[test]
     fn memset_fills(bytes in buffer(), byte in any::<c_int>()) {
         for (at, _, count) in ranges().filter(|range| range.1 == 0) {
@@ -93,7 +93,7 @@ proptest! {
     #[test]
     fn memcmp_orders(a in buffer(), differs in 0..MOST, byte in any::<u8>()) {
         for (at, of, count) in ranges() {
-            // What is compared is equal but for one byte, which may lie behind the end.
+            // The buffers are equal except for one byte, which may lie behind the end.
             let mut b = Buffer([0; SIZE]);
             b.0[of..of + MOST].copy_from_slice(&a.0[at..at + MOST]);
             b.0[of + differs] = byte;

@@ -1,18 +1,18 @@
-//! What a map holds: `Copy` structs and enums made of words and flags, taken apart leaf by leaf.
+//! The values of maps: `Copy` structs and enums made of words and flags. A value can be taken apart into its leaves.
 use crate::Domain;
 use core::fmt::Debug;
 
-/// A value that a [`Map`](crate::Map) can hold. Written with [`data!`](crate::data).
+/// A value that a [`Map`](crate::Map) can hold. Declared with [`data!`](crate::data).
 pub trait Data<D: Domain>: Copy + Debug + 'static {
-    /// The names of its variants, in the order of their tags; none of a struct.
+    /// The names of the enum's variants, in the order of their tags; empty for a struct.
     const VARIANTS: &'static [&'static str];
-    /// Gives every leaf to `out`, in the order of declaration.
+    /// Passes every leaf to `out`, in the order of declaration.
     fn encode(self, out: &mut impl Sink<D>);
-    /// Builds the value from its leaves, asked for in the same order.
+    /// Builds the value from its leaves, which it takes in the same order.
     fn decode(from: &mut impl Source<D>) -> Self;
 }
 
-/// Takes the leaves of a value apart.
+/// Receives the leaves of a value.
 pub trait Sink<D: Domain> {
     /// A word named `leaf`.
     fn word(&mut self, leaf: &'static str, value: D::Word);
@@ -22,7 +22,7 @@ pub trait Sink<D: Domain> {
     fn nat(&mut self, leaf: &'static str, value: D::Nat);
     /// A flag.
     fn flag(&mut self, leaf: &'static str, value: D::Flag);
-    /// Which variant of an enum, counted from 0.
+    /// The index of an enum's variant, counted from 0.
     fn tag(&mut self, leaf: &'static str, variant: u32);
 }
 
@@ -36,7 +36,7 @@ pub trait Source<D: Domain> {
     fn nat(&mut self, leaf: &'static str) -> D::Nat;
     /// A flag.
     fn flag(&mut self, leaf: &'static str) -> D::Flag;
-    /// Which of `variants` variants: symbolically it forks over them.
+    /// The index of one of `variants` variants. Symbolically, the path forks over them.
     fn tag(&mut self, leaf: &'static str, variants: u32) -> u32;
 }
 

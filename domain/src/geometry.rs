@@ -1,9 +1,9 @@
-//! Sizes of the page tables: the one place that knows them.
+//! Sizes of the page tables. No other place defines them.
 use core::fmt::Debug;
 
 /// A two-level view of a 4 GiB address space.
 pub trait Geometry: Copy + Debug + 'static {
-    /// What the prover prints.
+    /// Its name in the prover's output.
     const NAME: &'static str;
     /// Entries of one page table.
     const ENTRIES: u32;
@@ -13,7 +13,7 @@ pub trait Geometry: Copy + Debug + 'static {
     const REGION: u32 = 4096 * Self::ENTRIES;
 }
 
-/// The reference's machine: 1024 entries a table, 1024 directory entries.
+/// The reference's machine: 1024 entries in a table, 1024 directory entries.
 #[derive(Clone, Copy, Debug)]
 pub struct Reference;
 
@@ -22,7 +22,7 @@ impl Geometry for Reference {
     const ENTRIES: u32 = 1024;
 }
 
-/// Long mode: 512 entries a table, 2048 directory entries of 2 MiB.
+/// Long mode: 512 entries in a table, 2048 directory entries of 2 MiB.
 #[derive(Clone, Copy, Debug)]
 pub struct X64;
 

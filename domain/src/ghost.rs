@@ -1,17 +1,17 @@
-//! Specification-only state.
+//! Ghost state: state that only the specification reads.
 
-/// State that only the specification speaks of.
+/// Ghost state: state that only the specification reads.
 ///
-/// It can be changed, and can only say yes or no to a check that erasure answers with yes: it never flows
-/// into what runs, so leaving it out changes no result of a run that passes its checks.
+/// Ghost state may be updated and asserted, never read. Once erased, an assertion is true. So ghost state never
+/// influences execution: erasing it does not change the result of a run whose assertions hold.
 pub trait Ghost<T> {
-    /// Changes it.
+    /// Updates the ghost state.
     fn update(&mut self, change: impl FnOnce(&mut T));
-    /// What `check` says of it; `true` where it is erased. It may be asked more than once.
+    /// Asserts `check`: its value, or `true` if ghost state is erased. `check` may be called more than once.
     fn check(&self, check: impl Fn(&T) -> bool) -> bool;
 }
 
-/// Ghost state that is kept: hosted, symbolically, and in a checked kernel build.
+/// Ghost state that is present: hosted, symbolically, and in a checked kernel build.
 #[derive(Clone, Debug)]
 pub struct Present<T>(pub T);
 
@@ -26,7 +26,7 @@ impl<T> Ghost<T> for Present<T> {
     }
 }
 
-/// Ghost state that is not there: zero bytes.
+/// Erased ghost state, of zero bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Erased;
 

@@ -1,15 +1,15 @@
-//! What a primitive may do with values, and nothing else.
+//! The operations on values that a primitive may use, and no others.
 //!
-//! A primitive of the layer is written once, generic over a [`Domain`]: a family of value types that a
-//! machine supplies. Three principles keep one source good for three uses:
+//! A primitive of the layer is written once, generic over a [`Domain`]: a family of value types that a machine
+//! supplies. Three principles make one source fit three uses:
 //!
-//! 1. **Comparisons are Rust's own.** `<`, `==` and [`Flag::holds`] give a real `bool`, so `if`, `match` and
-//!    `?` are ordinary. Natively a [`Word`] *is* a `u32`; symbolically a comparison asks a path explorer.
-//! 2. **Maps go by value.** A page-table entry, a VMCS field or an atomic cannot be lent, so a [`Map`] has
-//!    `get`, `set` and `update`, never a reference into it. A [`Field`] names key, value and bounds and says
-//!    nothing of where it lives: [`Home`] gives each field its map type, machine by machine.
-//! 3. **Ghost state cannot steer.** What only the specification speaks of sits behind [`Ghost`]: it can be
-//!    written, and can only say yes or no to a check that erasure answers with yes.
+//! 1. **Comparisons are Rust's own.** `<`, `==` and [`Flag::holds`] return a real `bool`, so `if`, `match` and `?` are
+//!    ordinary. Natively a [`Word`] *is* a `u32`; symbolically a comparison asks a path explorer.
+//! 2. **Maps work by value.** A page-table entry, a VMCS field or an atomic cannot be lent, so a [`Map`] has `get`,
+//!    `set` and `update`, and never returns a reference. A [`Field`] has a key, a value and bounds, and is independent
+//!    of its storage: [`Home`] gives each field its map type on each machine.
+//! 3. **Ghost state cannot influence execution.** Ghost state ([`Ghost`]) may be updated and asserted, never read. Once
+//!    erased, an assertion is true.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,23 +29,24 @@ pub use word::{Flag, Nat, Wide, Word};
 
 use core::fmt::Debug;
 
-/// A family of value types.
+/// A family of value types: the types of all values that a machine's primitives compute with.
 pub trait Domain: Copy + Debug + 'static {
     /// Sizes of the page tables.
     type Geometry: Geometry;
     /// A 32-bit machine word.
     type Word: Word;
-    /// A 64-bit machine word: registers, addresses as the hardware has them.
+    /// A 64-bit machine word: registers, and addresses in the hardware's width.
     type Wide: Wide<Self::Word>;
     /// A ghost counter without bounds.
     type Nat: Nat<Self::Word>;
     /// A stored truth value.
     type Flag: Flag;
-    /// Where an instance of a map or of a shared object lives: nothing hosted, an address on the metal, a
-    /// name and a version symbolically. It is the one argument of every constructor.
+    /// Identifies an instance of a map or of a shared object: hosted nothing, on the metal an address, symbolically a
+    /// name and a version. It is the one argument of every constructor.
     type Place: Copy;
 
-    /// What `condition` says. However much it compares it is one decision, where comparing one by one would be many paths.
+    /// The value of `condition`, as one decision: symbolically, evaluating its comparisons one by one would fork into
+    /// many paths.
     #[inline(always)]
     #[track_caller]
     fn decide(condition: impl Fn() -> bool) -> bool {

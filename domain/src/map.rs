@@ -8,7 +8,7 @@ pub trait Key<D: Domain>: Copy + 'static {
     /// The key with these words.
     ///
     /// # Panics
-    /// When the number of words is not the key's own.
+    /// If the number of words is not the key's own.
     fn from_words(words: &[D::Word]) -> Self;
 }
 
@@ -23,20 +23,20 @@ impl<D: Domain, const N: usize> Key<D> for [D::Word; N] {
     }
 }
 
-/// A field of the state: names its key, its value and its bounds, and says nothing of where it lives.
-/// Written with [`fields!`](crate::fields).
+/// A field of the state: its key, value and bounds, independent of its storage. Declared with
+/// [`fields!`](crate::fields).
 pub trait Field<D: Domain>: 'static {
-    /// What indexes it.
+    /// The key.
     type Key: Key<D>;
-    /// What it holds.
+    /// The value.
     type Val: Data<D>;
-    /// The reference's name.
+    /// The field's name in the reference.
     const NAME: &'static str;
     /// Exclusive bound of each coordinate of the key.
     const DIMS: &'static [u32];
 }
 
-/// A total map from the keys of `F` to its values, by value.
+/// A total map from the keys of `F` to its values. Values go in and out by copy.
 pub trait Map<D: Domain, F: Field<D>> {
     /// The value at `key`.
     fn get(&self, key: F::Key) -> F::Val;
@@ -51,32 +51,34 @@ pub trait Map<D: Domain, F: Field<D>> {
         self.set(key, value);
         result
     }
-    /// Every entry whose key starts with `row` becomes `value`.
+    /// Sets every entry whose key starts with `row` to `value`.
     fn fill(&mut self, row: &[D::Word], value: F::Val);
-    /// Every entry becomes what `make` says of its key. A machine may keep `make` and ask it later, on another thread.
+    /// Sets every entry to the value of `make` at its key. A machine may store `make` and call it later, on another
+    /// thread.
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + Send + Sync + 'static);
-    /// The first `length` entries of `row` become those of the row `from` of `source`.
+    /// Copies the first `length` entries of row `from` of `source` to row `row`.
     fn copy_first<S, M>(&mut self, row: D::Word, length: D::Word, source: &M, from: D::Word)
     where
         M: Map<D, S> + 'static,
         S: Field<D, Key = [D::Word; 2], Val = F::Val>,
         F: Field<D, Key = [D::Word; 2]>;
-    /// The first `length` entries of `row` become those of the row `from` of this map.
+    /// Copies the first `length` entries of row `from` of this map to row `row`.
     fn copy_within(&mut self, row: D::Word, length: D::Word, from: D::Word)
     where
         F: Field<D, Key = [D::Word; 2]>;
-    /// The least `i` in `from..to` whose value satisfies `wanted`.
+    /// The least `i` in `from..to` whose value satisfies `wanted`, if any.
     fn first(&self, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
     where
         F: Field<D, Key = [D::Word; 1]>;
-    /// The least `i` in `from..to` whose value in the row `row` satisfies `wanted`.
+    /// The least `i` in `from..to` whose value in row `row` satisfies `wanted`, if any.
     fn first_of(&self, row: D::Word, from: D::Word, to: D::Word, wanted: fn(F::Val) -> bool) -> Option<D::Word>
     where
         F: Field<D, Key = [D::Word; 2]>;
 }
 
-/// Which map type a machine gives to a field: one blanket implementation hosted and one symbolically, one by
-/// one in the kernel, where two homes must not alias what the prover thinks distinct.
+/// Storage: the map type that a machine gives to a field. Hosted and symbolically, one blanket implementation covers
+/// all fields. The kernel has one for each field; there, two fields must not share memory, since the prover takes them
+/// for distinct.
 pub trait Home<F: Field<Self>>: Domain {
     /// The map type.
     type Map: Map<Self, F>;

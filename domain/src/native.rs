@@ -1,4 +1,4 @@
-//! The native instance: words are `u32`, wide words and counters `u64`, flags `bool`.
+//! The native domain: words are `u32`, wide words and counters `u64`, flags `bool`.
 use crate::{Flag, Nat, Wide, Word};
 
 impl Word for u32 {
@@ -27,7 +27,7 @@ impl Wide<u32> for u64 {
     }
 }
 
-/// A native counter. 2^64 events do not happen, so `u64` stands for the unbounded counter.
+/// A native counter. A `u64` stands for the unbounded counter, because 2^64 events do not happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Count(pub u64);
 

@@ -4,9 +4,9 @@ use core::ops::{Add, AddAssign, Div, Mul, Rem, Sub, SubAssign};
 
 /// A 32-bit machine word.
 ///
-/// Every `+`, `-` and `*` is exact: going out of range is a bug of the caller, which a debug build catches and
-/// which the prover refutes at every operation, so that a word and a mathematical integer coincide.
-/// Products and quotients are by constants only.
+/// Every `+`, `-` and `*` must be exact. A result out of range is a bug of the caller: a debug build panics, and the
+/// prover proves at each operation that it cannot happen, so that words and mathematical integers coincide. Products
+/// and quotients are by constants only.
 pub trait Word:
     Copy
     + Debug
@@ -29,19 +29,19 @@ pub trait Word:
     + Sync
     + 'static
 {
-    /// The bits that either word has.
+    /// The bitwise or.
     fn or(self, other: Self) -> Self;
-    /// The sum modulo 2^32, for what counts round.
+    /// The sum modulo 2^32, for counters that wrap around.
     fn wrapping_add(self, other: Self) -> Self;
 }
 
-/// A 64-bit machine word: it is moved, compared and narrowed, but not computed with.
+/// A 64-bit machine word. It can be moved, compared and narrowed, but there is no arithmetic on it.
 pub trait Wide<W>: Copy + Debug + Eq + From<W> + PartialEq<u64> + PartialOrd<u64> + Send + Sync + 'static {
     /// The constant `value`.
     fn constant(value: u64) -> Self;
     /// The low 32 bits.
     fn low(self) -> W;
-    /// The word with this value, if it has 32 bits.
+    /// The value as a 32-bit word, if it fits.
     fn narrow(self) -> Option<W>;
 }
 
@@ -55,6 +55,6 @@ pub trait Nat<W>:
 
 /// A stored truth value.
 pub trait Flag: Copy + Debug + From<bool> + Send + Sync + 'static {
-    /// The way to a `bool`: symbolically it forks here.
+    /// The flag as a `bool`. Symbolically, the path forks here.
     fn holds(self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! Bits of words, by the arithmetic that words have.
+//! Bits of words, by the arithmetic operations of words.
 use crate::machine::Machine;
 
 /// Bit `k` of `word`: 0 or 1.
@@ -8,7 +8,7 @@ pub fn bit<M: Machine>(word: M::Word, k: u32) -> M::Word {
     (word / (1 << k)) % 2
 }
 
-/// `word` with bit `k` set, or clear.
+/// `word` with bit `k` set or cleared.
 #[inline(always)]
 #[track_caller]
 pub fn with_bit<M: Machine>(word: M::Word, k: u32, set: bool) -> M::Word {

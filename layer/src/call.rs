@@ -1,4 +1,4 @@
-//! Calls of primitives by whoever is above them, as the machine sees them.
+//! Calls of primitives by the code above them, as the machine sees them.
 use crate::contract::Answer;
 use crate::fields::Context;
 use crate::machine::Machine;
@@ -6,13 +6,13 @@ use domain::Wide;
 
 /// A call of a primitive: its name in the table, and its arguments.
 ///
-/// A primitive that is called by much code begins with one, in [`Machine::call`]: it is proved by itself, and its callers
-/// are proved by what its contract says.
+/// A primitive that much code calls passes its own `Call` to [`Machine::call`]: the primitive is proved by itself, and
+/// the proofs of its callers use its contract.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<M: Machine> {
     /// The primitive's name in the table.
     pub name: &'static str,
-    /// The words, in order.
+    /// The arguments that are words, in order.
     pub words: [M::Word; 4],
     /// A wide word: an entry point.
     pub wide: M::Wide,
@@ -32,5 +32,5 @@ impl<M: Machine> Call<M> {
     }
 }
 
-/// Makes a result of a primitive's answer.
+/// Converts a primitive's answer into its Rust result.
 pub type Give<M, R> = fn(&Answer<M>) -> R;

@@ -1,8 +1,8 @@
 //! Synchronous channels: primitives 19 to 24.
 //!
-//! A channel has a control block and a mailbox for one message, both guarded by its lock, which outlives a primitive: it
-//! is taken by 19, given back by 20 or by [`thread_sleep`](crate::thread::thread_sleep), and between the two the CPU that
-//! holds it may use 21 to 24.
+//! A channel has a control block and a mailbox for one message, both guarded by its lock. The lock is held across
+//! primitives: 19 takes it, and 20 or [`thread_sleep`](crate::thread::thread_sleep) releases it. The CPU that holds it
+//! may call 21 to 24.
 use crate::constants::*;
 use crate::fields::*;
 use crate::invariant::Keys;
@@ -13,11 +13,11 @@ use crate::state::{Cpu, OwnGhost};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map};
 
-/// A channel, by its queue id, as 19 to 24 take it (P28).
+/// A channel, by its queue id. Primitives 19 to 24 take one (P28).
 #[derive(Clone, Copy, Debug)]
 pub struct Channel<M: Machine>(pub M::Word);
 
-/// A condition variable, as 6 and 8 take it (P28).
+/// A condition variable. Primitives 6 and 8 take one (P28).
 #[derive(Clone, Copy, Debug)]
 pub struct Cv<M: Machine>(pub M::Word);
 
@@ -37,30 +37,30 @@ impl<M: Machine> Channel<M> {
     }
 }
 
-/// All channels (`syncchpool`), as the machines that keep them have them.
+/// All channels (`syncchpool`), in the form in which machines store them.
 pub struct Channels<M: Machine> {
     /// The control blocks.
     pub pool: <M as Home<SyncChannels>>::Map,
     /// The messages.
     pub mailbox: <M as Home<Mailboxes>>::Map,
-    /// What only the specification speaks of.
+    /// Ghost state.
     pub ghost: M::Ghost<ChannelGhost<M>>,
     /// Events under the locks of channels.
     pub log: M::Log,
 }
 
-/// The part of [`Channels`] that only the specification speaks of.
+/// The ghost state of [`Channels`].
 pub struct ChannelGhost<M: Machine> {
-    /// Locks and messages.
+    /// The lock of each channel and the length of its message.
     pub locks: <M as Home<ChannelLocks>>::Map,
-    /// Which bytes of mailboxes are known.
+    /// The bytes of mailboxes that are defined.
     pub defined: <M as Home<DefinedMail>>::Map,
 }
 
 impl<M: Machine> Channels<M> {
-    /// Where `rely` and `own_fact` are to be looked at.
+    /// The keys at which `rely` and `own_fact` are instantiated.
     pub const KEYS: Keys = &[("syncchpool", &[0])];
-    /// Where `mail_rely` and `mail_fact` are.
+    /// The keys at which `mail_rely` and `mail_fact` are instantiated.
     pub const MAIL: Keys = &[("mailbox", &[0, 1])];
 
     /// The channels at boot: all free and empty (reference, section 6.2).
@@ -79,7 +79,7 @@ impl<M: Machine> Channels<M> {
         channels
     }
 
-    /// Channels with every map as its home has it.
+    /// Channels; every map has the contents of its storage.
     pub fn homes(place: M::Place) -> Self {
         Channels {
             pool: <M as Home<SyncChannels>>::home(place),
@@ -92,7 +92,7 @@ impl<M: Machine> Channels<M> {
         }
     }
 
-    /// CPU `by` has the lock of `channel` from here on.
+    /// CPU `by` takes the lock of `channel`.
     #[inline(always)]
     #[track_caller]
     fn taken(&mut self, by: M::Word, channel: Channel<M>) {
@@ -104,7 +104,7 @@ impl<M: Machine> Channels<M> {
         });
     }
 
-    /// Nobody has the lock of `channel` from here on.
+    /// The lock of `channel` is released.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn given_back(&mut self, channel: Channel<M>) {
@@ -116,14 +116,14 @@ impl<M: Machine> Channels<M> {
         });
     }
 
-    /// The critical section of `channel` has one more event.
+    /// Charges one event to the budget of `channel`'s critical section.
     #[inline(always)]
     #[track_caller]
     fn spend(&mut self, channel: Channel<M>) {
         self.ghost.update(|ghost| ghost.locks.update([channel.0], |lock| lock.budget = lock.budget - 1));
     }
 
-    /// Ghost check: the critical section of `channel` may have `events` more events.
+    /// Ghost check: the critical section of `channel` may have at least `events` more events.
     #[inline(always)]
     #[track_caller]
     pub(crate) fn has_budget(&self, channel: Channel<M>, events: u32) -> bool {
@@ -132,7 +132,7 @@ impl<M: Machine> Channels<M> {
 }
 
 impl<M: Machine> OwnGhost<M> {
-    /// The lock of `channel` is free from here on.
+    /// This CPU leaves the critical section of `channel`.
     #[track_caller]
     pub(crate) fn leave(&mut self, channel: Channel<M>) {
         self.lock.set([channel.lock()], LockState::Free);
@@ -143,7 +143,7 @@ impl<M: Machine> OwnGhost<M> {
 }
 
 impl<M: Spec> Channels<M> {
-    /// The channels as they are now.
+    /// A copy of the current state of the channels.
     pub fn snapshot(&self) -> Self {
         let ghost = M::present(&self.ghost);
         Channels {
@@ -154,19 +154,20 @@ impl<M: Spec> Channels<M> {
         }
     }
 
-    /// What the specification knows of the lock of channel `q`.
+    /// The ghost state of the lock of channel `q`.
     #[track_caller]
     pub fn lock_of(&self, q: M::Word) -> ChannelLock<M> {
         M::present(&self.ghost).locks.get([q])
     }
 
-    /// What CPU `me` may count on for channel `q`: nobody touches it while I hold its lock, nor takes that in my name.
+    /// The rely condition of CPU `me` for channel `q`: no other CPU changes it while `me` holds its lock, or takes its
+    /// lock in the name of `me`.
     pub fn rely(old: &Self, new: &Self, me: M::Word, q: M::Word) -> bool {
         let (before, after) = (old.lock_of(q), new.lock_of(q));
         if before.holder == me { Self::unchanged(old, new, q) } else { after.holder != me }
     }
 
-    /// Channel `q`, but for its message, is as it was.
+    /// Channel `q` is unchanged, except for its message.
     pub fn unchanged(old: &Self, new: &Self, q: M::Word) -> bool {
         let (before, after) = (old.lock_of(q), new.lock_of(q));
         let (control, other) = (old.pool.get([q]), new.pool.get([q]));
@@ -184,14 +185,14 @@ impl<M: Spec> Channels<M> {
         Self::rely(old, new, me, q) && (old.lock_of(q).holder != me || Self::same_mail(old, new, q, at))
     }
 
-    /// Byte `at` of the mailbox of `q` is as it was.
+    /// Byte `at` of the mailbox of `q` is unchanged.
     pub fn same_mail(old: &Self, new: &Self, q: M::Word, at: M::Word) -> bool {
         let defined = |channels: &Self| M::present(&channels.ghost).defined.get([q, at]).defined.holds();
         old.mailbox.get([q, at]).value == new.mailbox.get([q, at]).value && defined(old) == defined(new)
     }
 
-    /// What holds of channel `q` by itself: what is to be received is in the mailbox (D15), and the budget is that of a
-    /// holder.
+    /// The invariant of channel `q` by itself: the words still to be received are in the mailbox (D15), and only a held
+    /// lock has a budget.
     pub fn own_fact(&self, q: M::Word) -> bool {
         let (lock, control) = (self.lock_of(q), self.pool.get([q]));
         control.count <= lock.words
@@ -201,13 +202,13 @@ impl<M: Spec> Channels<M> {
             && (lock.holder != TOTAL_CPU || lock.budget == 0)
     }
 
-    /// What holds of byte `at` of the mailbox of `q` by itself: it is known if it belongs to the message (D15).
+    /// The invariant of byte `at` of the mailbox of `q` by itself: a byte of the message is defined (D15).
     pub fn mail_fact(&self, q: M::Word, at: M::Word) -> bool {
         at >= self.lock_of(q).words * WORD_SIZE || M::present(&self.ghost).defined.get([q, at]).defined.holds()
     }
 }
 
-/// The guard of 20 to 24: a channel whose lock this CPU holds.
+/// The check that 20 to 24 begin with: `q` is a channel whose lock this CPU holds.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn require_held<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>) -> Result<(), Stuck> {
@@ -219,20 +220,20 @@ pub(crate) fn require_held<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>) -> Resul
     require(held, Stuck::LockNotHeld)
 }
 
-/// Ghost check: the critical section of `q` may have `events` more events.
+/// Ghost check: the critical section of `q` may have at least `events` more events.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn require_budget<M: Machine>(cpu: &Cpu<'_, M>, q: Channel<M>, events: u32) -> Result<(), Stuck> {
     require(cpu.shared.channels.with(|channels| channels.has_budget(q, events)), Stuck::NoBudget)
 }
 
-/// 19 `acquire_lock_CHAN(q)`: waits for the lock of channel `q`, with a budget of [`LOCK_BOUND`] events; what the lock
-/// guards is then as its last holder left it.
+/// 19 `acquire_lock_CHAN(q)`: waits for the lock of channel `q`. The critical section has a budget of [`LOCK_BOUND`]
+/// events. The channel is then as the last holder of its lock left it.
 ///
 /// Appends `WAIT(cur, 10)` and `GET(cur)` (P2).
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::LockHeld`] when this CPU has it.
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::LockHeld`] if this CPU holds the lock.
 #[inline]
 pub fn acquire_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
@@ -254,13 +255,13 @@ pub fn acquire_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Res
     Ok(())
 }
 
-/// 20 `release_lock_CHAN(q)`: gives the lock of channel `q` back.
+/// 20 `release_lock_CHAN(q)`: releases the lock of channel `q`.
 ///
 /// Appends `REL(cur, …)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`], [`Stuck::NoBudget`] when the critical
-/// section had more events than it announced.
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`]; [`Stuck::NoBudget`] if
+/// the critical section's budget is used up.
 #[inline]
 pub fn release_lock_chan<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
@@ -301,17 +302,17 @@ pub fn set_sync_chan_busy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, v: M:
     Ok(())
 }
 
-/// As [`data_frame`], of the running thread (`kernel_pa`).
+/// [`data_frame`] of the running thread (`kernel_pa`).
 #[inline(always)]
 #[track_caller]
 fn message_frame<M: Machine>(cpu: &Cpu<'_, M>, va: M::Word) -> Result<(M::Word, M::Word), Stuck> {
     data_frame(cpu, cpu.own.cur, va)
 }
 
-/// Internal `page_copy`: the first `k` words of the running thread's page at `va` become the message of channel `q`.
+/// Internal `page_copy`: makes the first `k` words of the running thread's page at `va` the message of channel `q`.
 ///
-/// That each word is defined, the reference demands here; it is so wherever a page is mapped (D17), and what were
-/// undefined would stay so in the mailbox. Appends `BUFFER(cur, q, …)`.
+/// The reference demands here that each word is defined. This holds for every mapped page (D17), and an undefined byte
+/// would stay undefined in the mailbox. Appends `BUFFER(cur, q, …)`.
 ///
 /// # Errors
 /// [`Stuck::BadMessage`] for more than [`MAX_WORDS`] words, [`Stuck::LockNotHeld`], [`Stuck::NoBudget`], [`Stuck::NotMapped`],
@@ -335,12 +336,13 @@ pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va
     Ok(())
 }
 
-/// Internal `page_copy_back`: the first `k` words of the message of channel `q` go to the running thread's page at `va`;
-/// where `k` is 0 nothing is looked at (P7).
+/// Internal `page_copy_back`: copies the first `k` words of the message of channel `q` to the running thread's page at
+/// `va`. If `k` is 0, it does not look at the page (P7).
 ///
 /// # Errors
-/// [`Stuck::BadMessage`] for more words than the mailbox holds, [`Stuck::NotMapped`], [`Stuck::Misaligned`],
-/// [`Stuck::FrameNotOwned`], [`Stuck::BadPermission`] where a program must not write (P42), and those of `pt_read`.
+/// [`Stuck::BadMessage`] if the mailbox has fewer words, [`Stuck::NotMapped`], [`Stuck::Misaligned`],
+/// [`Stuck::FrameNotOwned`], [`Stuck::BadPermission`] if a program may not write the page (P42), and those of
+/// `pt_read`.
 #[inline]
 pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va: M::Word) -> Result<(), Stuck> {
     require_held(cpu, q)?;
@@ -361,8 +363,8 @@ pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Wor
     Ok(())
 }
 
-/// 23 `ipc_send_body(q, va, n) -> u32`: the first words of the running thread's page at `va`, `n` of them or
-/// [`MAX_WORDS`], become the message of channel `q`, whatever was there; how many.
+/// 23 `ipc_send_body(q, va, n) -> u32`: copies the first `min(n, MAX_WORDS)` words of the running thread's page at `va`
+/// into the mailbox of channel `q`; they replace its message. Returns their number.
 ///
 /// Appends `BUFFER(cur, q, …)`.
 ///
@@ -384,8 +386,9 @@ pub fn ipc_send_body<M: Machine>(
     Ok(k)
 }
 
-/// 24 `ipc_receive_body(q, va, n) -> u32`: the first words of the message of channel `q`, `n` of them or all, go to the
-/// running thread's page at `va`; the rest is lost, and the channel empty. How many.
+/// 24 `ipc_receive_body(q, va, n) -> u32`: copies the first words of the message of channel `q`, `n` of them or all if
+/// there are fewer, to the running thread's page at `va`. The rest is lost and the channel becomes empty. Returns their
+/// number.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::LockNotHeld`], and those of

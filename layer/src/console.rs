@@ -1,9 +1,9 @@
-//! The console's input: primitive 55, and what the interrupt handler of the UART appends to.
+//! The console's input: primitive 55, and the buffer to which the UART's interrupt handler appends.
 //!
-//! The reference keeps a list, and beside it a read position that moves as characters are read or dropped. Here the list
-//! is in a ring of [`CONSOLE_BUFFER_SIZE`] entries that begins at that position, so that appending moves nothing. Of more
-//! than 511 characters the oldest are dropped: `all - 511` of them, which moves the position to `rpos + all - 511`; modulo
-//! 512 that is the reference's `rpos + all + 1`.
+//! The reference keeps a list and a read position that moves as characters are read or dropped. Here the list is a ring
+//! of [`CONSOLE_BUFFER_SIZE`] entries that begins at that position, so appending moves no entry. If there are more than
+//! 511 characters, the oldest `all - 511` are dropped, which moves the position to `rpos + all - 511`; modulo 512 that
+//! is the reference's `rpos + all + 1`.
 use crate::constants::*;
 use crate::machine::Machine;
 use crate::ring::Ring;
@@ -11,7 +11,7 @@ use crate::state::{Cpu, Own};
 use crate::stuck::Stuck;
 use domain::Map;
 
-/// Appends what the UART has received; what the console has no room for any more are its oldest characters.
+/// Appends the UART's received characters; if the console has no room, its oldest characters are dropped.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn append_received<M: Machine>(own: &mut Own<M>) {
@@ -21,9 +21,9 @@ pub(crate) fn append_received<M: Machine>(own: &mut Own<M>) {
     own.console = own.console.grown(many, CONSOLE_BUFFER_SIZE, CONSOLE_BUFFER_SIZE - 1);
 }
 
-/// 55 `cons_buf_read() -> character`: the oldest character that nobody has read, or −1 if there is none.
+/// 55 `cons_buf_read() -> character`: takes the oldest unread character; −1 if there is none.
 ///
-/// P18: that it was read is recorded nowhere.
+/// P18: the read is not logged.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`].

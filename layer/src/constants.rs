@@ -1,4 +1,4 @@
-//! The layer's constants (reference, section 2), with the relations between them that its proofs need.
+//! The layer's constants (reference, section 2), and the relations between them that its proofs need.
 
 /// Bytes of a page (`PgSize`).
 pub const PAGE_SIZE: u32 = 4096;
@@ -14,58 +14,58 @@ pub const ADR_LOW: u32 = KERN_LOW * PAGE_SIZE;
 pub const ADR_HIGH: u32 = KERN_HIGH * PAGE_SIZE;
 /// Initial user stack pointer (`STACK_TOP`).
 pub const STACK_TOP: u32 = ADR_HIGH;
-/// `pt_resv`'s result when no page could be had (`MagicNumber`).
+/// `pt_resv`'s result when there was no page left (`MagicNumber`).
 pub const MAGIC_NUMBER: u32 = MAX_PAGE + 1;
-/// CPUs (`TOTAL_CPU`); also the number of root containers.
+/// Number of CPUs (`TOTAL_CPU`); also the number of root containers.
 pub const TOTAL_CPU: u32 = 8;
-/// Children of a container, ever (`max_children`).
+/// Children that a container can have in its whole life (`max_children`).
 pub const MAX_CHILDREN: u32 = 8;
 /// Thread ids, exclusive bound (`num_proc`).
 pub const NUM_PROC: u32 = 1024;
 /// Containers (`num_id`).
 pub const NUM_ID: u32 = NUM_PROC;
-/// Condition variables and channels that clients see (`num_cv`).
+/// Number of condition variables and of channels that clients see (`num_cv`).
 pub const NUM_CV: u32 = 1024;
-/// Queues: a ready and a pending queue a CPU, a sleep queue a condition variable (`num_chan`).
+/// Number of queues: a ready and a pending queue for each CPU, a sleep queue for each condition variable (`num_chan`).
 pub const NUM_CHAN: u32 = 2 * TOTAL_CPU + NUM_CV;
 /// "No thread" in a queue's links.
 pub const NO_THREAD: u32 = NUM_PROC;
-/// "No page map": the value of `PT` before `sched_init`, where the reference has −1.
+/// "No page map": the value of `PT` before `sched_init`; the reference has −1.
 pub const NO_MAP: u32 = u32::MAX;
-/// Words of a message at most (`one_k`, which P45 splits).
+/// Maximum number of words of a message (`one_k`, which P45 splits).
 pub const MAX_WORDS: u32 = 1024;
-/// Bytes of a word of a message.
+/// Bytes in a word of a message.
 pub const WORD_SIZE: u32 = 4;
-/// Locks: that of the allocation table is 0; that of queue `q` is `q + 1` (`ID_AT_range`), that of channel `q` is
-/// `CHANNEL_LOCKS + q`.
+/// Number of locks. The lock of the allocation table is 0, that of queue `q` is `q + 1` (`ID_AT_range`), that of
+/// channel `q` is `CHANNEL_LOCKS + q`.
 pub const LOCK_RANGE: u32 = CHANNEL_LOCKS + NUM_CHAN;
 /// The first lock of a channel (`lock_TCB_range`).
 pub const CHANNEL_LOCKS: u32 = 1 + NUM_CHAN;
-/// "No channel": the value of `section` where a CPU holds the lock of none.
+/// "No channel": the value of `section` if a CPU holds no channel lock.
 pub const NO_CHANNEL: u32 = NUM_CHAN;
-/// The value of `section` where a CPU may hold the locks of several channels.
+/// The value of `section` if a CPU may hold the locks of several channels.
 pub const SOME_CHANNELS: u32 = NUM_CHAN + 1;
-/// Events that a critical section of a channel may have (`LOCK_BOUND`).
+/// Maximum number of events in a critical section of a channel (`LOCK_BOUND`).
 pub const LOCK_BOUND: u32 = 10;
-/// Slots of a user context: the reference's 17 and R8 to R15 (P45).
+/// Number of slots of a user context: the reference's 17, and R8 to R15 (P45).
 pub const UCTXT_SIZE: u32 = 25;
-/// Console ring (`CONSOLE_BUFFER_SIZE`); it stores at most one less.
+/// Size of the console's ring (`CONSOLE_BUFFER_SIZE`); it stores at most one character less.
 pub const CONSOLE_BUFFER_SIZE: u32 = 512;
-/// Characters that the UART keeps of those received, the newest (`SERIAL_HW_BUF_SIZE`).
+/// Number of received characters that the UART keeps, the newest ones (`SERIAL_HW_BUF_SIZE`).
 pub const SERIAL_HW_BUF_SIZE: u32 = 12;
-/// How often `serial_intr_disable` looks for one more interrupt.
+/// Maximum number of times that `serial_intr_disable` looks for one more interrupt.
 pub const INTR_DISABLE_REC_MAX: u32 = 100;
-/// How many events `serial_putc` waits for the transmitter.
+/// Maximum number of events for which `serial_putc` waits for the transmitter.
 pub const NEXT_SEND_MAX_REC: u32 = 12_800;
 /// The I/O APIC line of COM1.
 pub const COM1_LINE: u32 = 4;
-/// What console primitives give where there is no character, or no device: −1.
+/// The result of console primitives if there is no character or no device: −1.
 pub const NO_CHARACTER: u32 = u32::MAX;
 /// Indices of `vmxinfo` are below this.
 pub const VMXINFO_SIZE: u32 = 15;
-/// Slots of the VMX structure: the reference's 36 and R8 to R15 (P45).
+/// Number of slots of the VMX structure: the reference's 36, and R8 to R15 (P45).
 pub const VMX_SIZE: u32 = 44;
-/// Entries of a table of the nested page tables, whatever the machine's own tables have.
+/// Entries of a nested page table, independent of the machine's own page tables.
 pub const EPT_ENTRIES: u32 = 512;
 /// Nested directory entries that cover guest-physical addresses below 4 GiB.
 pub const EPT_DIRS: u32 = MAX_PAGE / EPT_ENTRIES;
@@ -107,7 +107,7 @@ pub mod slot {
     pub const R10: u32 = 19;
 }
 
-/// Slots of the VMX structure that primitives use (reference, appendix B). A slot holds a whole register (P45), so that the
+/// Slots of the VMX structure that primitives use (reference, appendix B). A slot holds a whole register (P45), so the
 /// slots for upper halves stay unset.
 #[allow(missing_docs, reason = "each is the register that it names")]
 pub mod vmx_slot {
@@ -148,15 +148,15 @@ pub mod perm {
     pub const PTKG: u32 = 259;
 }
 
-/// Queue id of CPU `c`'s ready queue is `c` (`rdy_q_id`); of its pending queue `MSG_Q + c` (`msg_q_id`); of a
-/// condition variable's sleep queue `SLP_Q + cv` (`slp_q_id`).
+/// The first pending queue. Queue ids: CPU `c`'s ready queue is `c` (`rdy_q_id`), its pending queue is `MSG_Q + c`
+/// (`msg_q_id`), and a condition variable's sleep queue is `SLP_Q + cv` (`slp_q_id`).
 pub const MSG_Q: u32 = TOTAL_CPU;
 /// First sleep queue.
 pub const SLP_Q: u32 = 2 * TOTAL_CPU;
 
-// P1: what the reference demands of the constants that no source gives.
+// P1: what the reference demands of those constants that it does not define.
 const _: () = assert!(NUM_PROC >= 73 && NUM_CHAN == 16 + NUM_CV && NUM_ID == NUM_PROC);
 const _: () = assert!(MSG_Q >= TOTAL_CPU && SLP_Q >= MSG_Q + TOTAL_CPU && SLP_Q + NUM_CV <= NUM_CHAN);
-// A mailbox holds a page.
+// A mailbox holds one page.
 const _: () = assert!(MAX_WORDS * WORD_SIZE == PAGE_SIZE);
 const _: () = assert!(ADR_HIGH as u64 == KERN_HIGH as u64 * PAGE_SIZE as u64 && KERN_HIGH < MAX_PAGE);

@@ -17,7 +17,7 @@ fn used<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<Container<M>, Stuck>
     Ok(container)
 }
 
-/// 13 `container_get_nchildren(i) -> u32`: how many children container `i` has had.
+/// 13 `container_get_nchildren(i) -> u32`: the number of children that container `i` has had.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
@@ -26,7 +26,7 @@ pub fn container_get_nchildren<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Resu
     Ok(used(cpu, i)?.nchildren)
 }
 
-/// 14 `container_get_quota(i) -> u32`: pages that container `i` may use.
+/// 14 `container_get_quota(i) -> u32`: the number of pages that container `i` may use.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
@@ -35,7 +35,7 @@ pub fn container_get_quota<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M
     Ok(used(cpu, i)?.quota)
 }
 
-/// 15 `container_get_usage(i) -> u32`: pages that container `i` uses, its children's quotas included.
+/// 15 `container_get_usage(i) -> u32`: the number of pages that container `i` uses, including its children's quotas.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NoContainer`].
@@ -54,7 +54,7 @@ pub fn container_can_consume<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, n: M::Wor
     Ok(if n <= container.quota - container.usage { 1.into() } else { 0.into() })
 }
 
-/// The sum of the children's quotas of container `i`.
+/// The sum of the quotas of container `i`'s children.
 #[track_caller]
 pub(crate) fn children_quota<M: Machine>(
     ac: &<M as Home<Containers>>::Map,
@@ -64,7 +64,7 @@ pub(crate) fn children_quota<M: Machine>(
     let mut sum = M::Nat::zero();
     for k in 0..MAX_CHILDREN {
         let child = i * MAX_CHILDREN + 1 + k;
-        // Beyond the last id there is none.
+        // Ids beyond the last one are not containers.
         if container.nchildren <= k || child >= NUM_ID {
             break;
         }
@@ -73,7 +73,7 @@ pub(crate) fn children_quota<M: Machine>(
     sum
 }
 
-/// What container `i` uses is what it was charged for itself, and its children's quotas (D10).
+/// The usage of container `i` is its own charge plus its children's quotas (D10).
 #[track_caller]
 pub(crate) fn is_accounted<M: Machine>(ac: &<M as Home<Containers>>::Map, i: M::Word, charge: Charge<M>) -> bool {
     let container = ac.get([i]);

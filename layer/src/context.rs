@@ -6,10 +6,10 @@ use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use domain::{Ghost, Map, Wide};
 
-/// The guard of both: kernel map, a thread of this CPU, a slot that may not hold a pointer.
+/// The checks of both: kernel map, a thread of this CPU, a slot that may not hold a pointer.
 ///
-/// That the thread is this CPU's is an addition: contexts are partitioned by owner, and the reference trusts its
-/// caller there.
+/// The check that the thread is this CPU's is an addition: contexts are partitioned by owner, and the reference trusts
+/// the caller.
 #[inline(always)]
 #[track_caller]
 fn slot_of<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<(), Stuck> {
@@ -34,7 +34,7 @@ pub(crate) fn is_mine<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> bool {
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::NotMine`], [`Stuck::BadSlot`] for the slots that may hold
-/// pointers (2, 3, 12), [`Stuck::NotInt`] when the slot was never set.
+/// pointers (2, 3, 12), [`Stuck::NotInt`] if the slot was never set.
 #[inline(always)]
 pub fn uctx_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<M::Word, Stuck> {
     slot_of(cpu, i, k)?;
@@ -45,7 +45,7 @@ pub fn uctx_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, k: M::Word) -> Result<
 /// 11 `uctx_set(i, k, v)`: slot `k` of the saved user context of thread `i` becomes `v`.
 ///
 /// # Errors
-/// As for [`uctx_get`], but for the contents of the slot.
+/// As for [`uctx_get`], except [`Stuck::NotInt`].
 #[inline(always)]
 pub fn uctx_set<M: Machine>(cpu: &mut Cpu<'_, M>, i: M::Word, k: M::Word, v: M::Word) -> Result<(), Stuck> {
     slot_of(cpu, i, k)?;

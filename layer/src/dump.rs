@@ -1,15 +1,16 @@
-//! A state without its ghosts, as bytes: what a machine that has erased them tells a checker.
+//! Dumps: a state without its ghost state, as bytes. A machine that has erased ghost state sends one to a checker.
 //!
-//! A dump is made of numbers in groups of seven bits, lowest first, of which all but the last have bit 7 set; a text is its
-//! length and its bytes. There is a part for what is shared, then one for each CPU. A part begins with a number (0, or that
-//! of the CPU plus 1) and is made of items until [`END`]:
+//! A dump is a sequence of numbers in groups of seven bits, lowest group first; all bytes of a number but the last have
+//! bit 7 set. A text is its length followed by its bytes. A dump has one part for the shared state, then one for each
+//! CPU. A part begins with a number (0, or that of the CPU plus 1), followed by items until [`END`]:
 //!
-//! - [`SCALAR`], object, row, name, value: a value that is in no map;
-//! - [`ROW`], field, the words of a row (how many, then each), runs: the values of the map at the keys that begin with the
-//!   row, in order. A run says how many of them are alike, then what they are: how many leaves, then each. No keys end it.
+//! - [`SCALAR`], object, row, name, value: a value that is not in a map;
+//! - [`ROW`], field, the words of a row (their number, then each), runs: the values of the map at the keys that begin
+//!   with the row, in order. A run is the number of equal values, then the number of leaves of the value, then each
+//!   leaf. A run of 0 keys ends the row.
 //!
-//! Which values there are is not said here but by the state itself: [`Object::words`], [`Data::encode`]. Queues that are
-//! empty are left out, and rows of page maps where nothing is mapped.
+//! The state itself determines which values exist: [`Object::words`], [`Data::encode`]. Empty queues are left out, and
+//! so are page maps without entries.
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::{ChannelPool, Links, Lock, Machine, Object, Visit};
@@ -22,32 +23,32 @@ use domain::{Count, Data, Domain, Field, Geometry, Map, Sink};
 
 /// Ends a part.
 pub const END: u64 = 0;
-/// A value that is in no map.
+/// A value that is not in a map.
 pub const SCALAR: u64 = 1;
 /// A row of a map.
 pub const ROW: u64 = 2;
-/// What the values that a CPU owns belong to.
+/// Object name of the values that a CPU owns.
 pub const OWN: &str = "own";
-/// What the machine's own values belong to: those of [`machine`].
+/// Object name of the machine's own values: those of [`machine`].
 pub const MACHINE: &str = "machine";
 
 /// Names of the machine's own values.
 pub mod machine {
-    /// How many CPUs there are.
+    /// Number of CPUs.
     pub const CPUS: &str = "cpus";
     /// Physical pages ([`Boot::nps`](crate::state::Boot)).
     pub const NPS: &str = "nps";
-    /// Pages that can be handed out ([`Boot::norm`](crate::state::Boot)).
+    /// Pages that can be allocated ([`Boot::norm`](crate::state::Boot)).
     pub const NORM: &str = "norm";
-    /// Of a CPU: whether it is about to enter the kernel from a program; otherwise it is between two steps of an entry.
+    /// Of a CPU: whether it is about to enter the kernel from a program. Otherwise it is between two steps of an entry.
     pub const USER: &str = "user";
     /// Of a CPU: the thread whose page map the processor uses.
     pub const MAP: &str = "map";
-    /// Of a row that is a channel: its lock is held. Left out where it is free.
+    /// Of a row that is a channel: its lock is held. Left out if it is free.
     pub const HELD: &str = "held";
     /// How often programs have entered the kernel ([`Counts`](super::Counts)).
     pub const ENTRIES: &str = "entries";
-    /// How often by a system call.
+    /// How often programs have entered the kernel by a system call.
     pub const CALLS: &str = "calls";
 }
 
@@ -55,13 +56,13 @@ pub mod machine {
 pub trait Concrete: Machine + Domain<Word = u32, Wide = u64, Nat = Count, Flag = bool> {}
 impl<M: Machine + Domain<Word = u32, Wide = u64, Nat = Count, Flag = bool>> Concrete for M {}
 
-/// Where a dump goes.
+/// The destination of a dump.
 pub trait Out {
     /// Takes the next byte.
     fn byte(&mut self, byte: u8);
 }
 
-/// Most leaves that a value has.
+/// Maximum number of leaves of a value.
 const MOST_LEAVES: usize = 6;
 
 /// The leaves of a value.
@@ -127,7 +128,7 @@ impl<O: Out> Writer<'_, O> {
         self.number(value);
     }
 
-    /// The values that `get` gives for the last coordinate.
+    /// Writes a row: the values that `get` returns for the last coordinate.
     fn row<M: Concrete, F: Field<M>>(&mut self, row: &[u32], get: impl Fn(u32) -> F::Val) {
         let end = F::DIMS[row.len()];
         self.number(ROW);
@@ -148,12 +149,12 @@ impl<O: Out> Writer<'_, O> {
         self.number(0);
     }
 
-    /// A map with one coordinate.
+    /// Writes a map with one coordinate.
     fn map<M: Concrete, F: Field<M, Key = [u32; 1]>>(&mut self, map: &impl Map<M, F>) {
         self.row::<M, F>(&[], |at| map.get([at]));
     }
 
-    /// A queue, unless it is empty.
+    /// Writes a queue, unless it is empty.
     fn queue<M: Concrete>(&mut self, name: &str, row: u32, fifo: &mut Fifo<M>) {
         if fifo.head != NO_THREAD || fifo.tail != NO_THREAD {
             fifo.words(&mut Words { out: self, object: name, row });
@@ -185,14 +186,14 @@ impl<M: Concrete, O: Out> Visit<M> for Words<'_, '_, O> {
 /// How often programs have entered the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Counts {
-    /// In whichever way.
+    /// Number of entries of any kind.
     pub entries: u64,
-    /// By system calls.
+    /// Number of entries by system calls.
     pub calls: u64,
 }
 
-/// Writes what `cpus` CPUs share, as CPU `by` sees it while all are at rest.
-/// `is_held` says of a channel whether somebody has its lock.
+/// Writes the state that `cpus` CPUs share, as CPU `by` sees it while all CPUs are quiescent. `is_held` says whether a
+/// channel's lock is held.
 pub fn write_shared<M: Concrete>(
     out: &mut impl Out,
     shared: &Shared<M>,
@@ -229,10 +230,10 @@ pub fn write_shared<M: Concrete>(
     out.number(END);
 }
 
-/// Where a CPU is while all are at rest.
+/// The situation of a quiescent CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation {
-    /// Its number, whatever its state says.
+    /// Its number, independent of its state.
     pub cpu: u32,
     /// See [`machine::USER`].
     pub user: bool,
@@ -240,7 +241,7 @@ pub struct Situation {
     pub map: u32,
 }
 
-/// Writes what a CPU owns.
+/// Writes the state that a CPU owns.
 pub fn write_own<M: Concrete>(out: &mut impl Out, own: &mut Own<M>, Situation { cpu, user, map }: Situation) {
     let mut out = Writer(out);
     out.number(u64::from(cpu) + 1);
@@ -262,7 +263,7 @@ pub fn write_own<M: Concrete>(out: &mut impl Out, own: &mut Own<M>, Situation { 
     out.number(END);
 }
 
-/// Writes the page map of a thread: its directory, and the page tables that this has.
+/// Writes the page map of a thread: its directory and page tables.
 fn write_page_map<M: Concrete>(out: &mut Writer<'_, impl Out>, own: &Own<M>, thread: u32) {
     let directory = |i| own.dirs.get([thread, i]);
     let user = || (0..M::Geometry::DIRS).filter(|&i| is_user_directory::<M>(i));
@@ -271,7 +272,7 @@ fn write_page_map<M: Concrete>(out: &mut Writer<'_, impl Out>, own: &Own<M>, thr
     }
     out.row::<M, Directories>(&[thread], directory);
     for i in user() {
-        // Memory that is no user's has no page table, whatever an entry says: the kernel would not look there.
+        // A frame outside user memory holds no page table, whatever the entry says: the kernel would not look there.
         if let Pde::Table { frame } = directory(i)
             && (KERN_LOW..KERN_HIGH.min(own.nps)).contains(&frame)
         {

@@ -1,8 +1,8 @@
 //! The nested page tables of this CPU's guest: primitive 46.
 //!
-//! A 32-bit guest-physical address has index 0 at level 4 and one below 4 at level 3, and `vmx_init` makes all tables of
-//! levels 4 to 2 at once. So a level-2 entry is named by the upper 11 bits of the address (`eptdir`), and that it is there
-//! says that those above it are.
+//! A 32-bit guest-physical address has index 0 at level 4 and an index below 4 at level 3, and `vmx_init` makes all
+//! tables of levels 4 to 2 at once. So the upper 11 bits of the address name a level-2 entry (`eptdir`). If a level-2
+//! entry is present, so are those above it.
 use crate::constants::*;
 use crate::fields::{Cell, Defined};
 use crate::machine::Machine;
@@ -12,7 +12,7 @@ use domain::{Flag, Ghost, Map};
 
 /// Memory types are below this (P13).
 pub const MEMORY_TYPES: u32 = 8;
-/// What every entry has: read, write, execute, and its own memory type instead of the guest's.
+/// The bits of every entry: read, write, execute, and the entry's own memory type instead of the guest's.
 pub const MAPPED: u32 = 0x47;
 
 /// Directory entry and index of a guest-physical address.
@@ -22,17 +22,17 @@ pub fn nested<M: Machine>(gpa: M::Word) -> [M::Word; 2] {
     [gpa / (EPT_ENTRIES * PAGE_SIZE), gpa / PAGE_SIZE % EPT_ENTRIES]
 }
 
-/// The entry that maps to `hpa`, with a memory type.
+/// The entry that maps to `hpa` with a memory type.
 #[inline(always)]
 #[track_caller]
 pub fn entry<M: Machine>(hpa: M::Word, memtype: M::Word) -> M::Word {
     hpa + memtype * 8 + MAPPED
 }
 
-/// 46 `vmx_set_mmap(gpa, hpa, memtype) -> u32`: the guest sees the page at `hpa` at `gpa`; gives 0.
+/// 46 `vmx_set_mmap(gpa, hpa, memtype) -> u32`: maps the page at `hpa` at the guest-physical address `gpa`; returns 0.
 ///
-/// What was mapped there before is forgotten. P13: both are byte addresses of pages, and memory types are 0 to 7. That
-/// `hpa` belongs to the guest, whoever calls it sees to.
+/// It replaces an earlier mapping of `gpa`. P13: both are byte addresses of pages, and memory types are 0 to 7. The
+/// caller ensures that `hpa` belongs to the guest.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::Misaligned`], [`Stuck::BadMemoryType`], [`Stuck::NoTable`] before `vmx_init`.

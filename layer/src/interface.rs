@@ -1,12 +1,12 @@
-//! The layer's interface, as the reference lists it: nothing fresh, 64 primitives and two accessors passed through
-//! (section 10.1). What is written of it is in [`primitive::TABLE`](crate::primitive::TABLE).
+//! The layer's interface, as the reference lists it (section 10.1): no primitives of its own, 64 primitives and two
+//! accessors passed through. [`primitive::TABLE`](crate::primitive::TABLE) has those that are written.
 
-/// Primitives that are about the same object.
+/// Primitives about the same object.
 #[derive(Clone, Copy, Debug)]
 pub struct Object {
-    /// What they are about.
+    /// The object.
     pub name: &'static str,
-    /// In a sentence.
+    /// The object in a sentence.
     pub says: &'static str,
     /// Their numbers and names in the reference, in its order.
     pub primitives: &'static [(u32, &'static str)],

@@ -3,7 +3,7 @@ use crate::machine::Machine;
 use crate::state::Cpu;
 use crate::stuck::Stuck;
 
-/// 50 `cli()`: interrupts of this CPU off.
+/// 50 `cli()`: turns interrupts of this CPU off.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`].
@@ -15,7 +15,7 @@ pub fn cli<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// 51 `sti()`: interrupts of this CPU on.
+/// 51 `sti()`: turns interrupts of this CPU on.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`].

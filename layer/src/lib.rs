@@ -1,16 +1,17 @@
 //! The PBThread layer: state, primitives, invariant. Read this first.
 //!
-//! Everything is written once, over a [`Machine`](machine::Machine), in ordinary Rust: the same source is booted, run
-//! hosted and proved. The layer knows no hardware, no solver and no operating system. Numbers, names and sections
-//! in the documentation are the reference's.
+//! The layer is ordinary Rust, generic over a [`Machine`](machine::Machine): the same source boots, runs hosted and is
+//! proved. The layer does not depend on hardware, a solver or an operating system. Numbers, names and sections in the
+//! documentation are the reference's.
 //!
 //! 1. **A primitive is a function** `(&mut Cpu<M>, arguments) -> Result<_, Stuck>`. A broken precondition is a named
 //!    [`Stuck`](stuck::Stuck), never a panic and never a silent continuation.
-//! 2. **State is split by owner** ([`state`]): what a CPU owns it holds by `&mut`, what is shared it locks.
-//! 3. **Other CPUs are there from the start**: taking a lock means that they may have moved, within
-//!    [`Object::rely`](machine::Object::rely), the only relation that is written down.
+//! 2. **The state is split by owner** ([`state`]): a CPU holds its own state by `&mut`, and shared objects have locks.
+//! 3. **Every proof allows for other CPUs**: taking a lock means that other CPUs may have changed the object, within
+//!    its rely condition [`Object::rely`](machine::Object::rely). No guarantee is written down: it is the same
+//!    relation.
 //! 4. **A context switch is the last step of a kernel entry**: [`thread_yield`](thread::thread_yield) is a pure
-//!    transition whose [`Resume`](thread::Resume) only the machine can use up.
+//!    transition. Only the machine can consume the [`Resume`](thread::Resume) that it returns.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -2,41 +2,43 @@
 use crate::machine::Machine;
 
 domain::data! {
-    /// What happened to a shared object; who did it is recorded beside it. Threads are called `tid` where they run.
+    /// An event of a shared object; the log records the CPU beside it. `tid` is the thread that runs.
     pub enum Event {
-        /// `PALLOC(tid, page)`: the running thread was handed out a page, or 0.
+        /// `PALLOC(tid, page)`: a page was allocated to the running thread, or none (0).
         Palloc { tid: Word, page: Word },
-        /// `PFREE(tid, page)`: the running thread gave a page back: an addition of the layer above.
+        /// `PFREE(tid, page)`: the running thread released a page. An addition for the layer above.
         Pfree { tid: Word, page: Word },
         /// `YIELD(tid)`: the thread yielded.
         Yield { tid: Word },
-        /// `Lock(id, WAIT(tid, n))`: the thread waits for the lock of a channel, for a section of so many events.
+        /// `Lock(id, WAIT(tid, n))`: the thread waits for the lock of a channel, for a critical section of up to `n`
+        /// events.
         Wait { tid: Word, channel: Word, budget: Word },
-        /// `Lock(id, GET(tid))`: the thread has the lock of a channel.
+        /// `Lock(id, GET(tid))`: the thread has taken the lock of a channel.
         Get { tid: Word, channel: Word },
-        /// `Lock(id, REL(tid, pool))`: the thread gives the lock of a channel back, whose control block is this. Of the pool
-        /// nothing else is ever looked at (P3).
+        /// `Lock(id, REL(tid, pool))`: the thread releases the lock of a channel and publishes this control block. No
+        /// other part of the pool is ever read (P3).
         Release { tid: Word, channel: Word, to: Word, senderpaddr: Word, count: Word, busy: Word },
-        /// `BUFFER(tid, chan, words)`: the thread put a message of so many words into the mailbox of a channel.
+        /// `BUFFER(tid, chan, words)`: the thread put a message of `words` words into the mailbox of a channel.
         Buffer { tid: Word, channel: Word, words: Word },
-        /// `SLEEP(tid, cv, pool)`: the thread sleeps on a condition variable and gives the lock of its channel back, whose
-        /// control block is this.
+        /// `SLEEP(tid, cv, pool)`: the thread sleeps on a condition variable, releases the lock of its channel, and
+        /// publishes this control block.
         Sleep { tid: Word, cv: Word, to: Word, senderpaddr: Word, count: Word, busy: Word },
-        /// `EXIT(tid)`: the thread's process has ended: an addition of the layer above.
+        /// `EXIT(tid)`: the thread's process has ended. An addition for the layer above.
         Exit { tid: Word },
-        /// `RESPAWN(tid, child, q)`: the thread made another process of a child whose process had ended.
+        /// `RESPAWN(tid, child, q)`: the thread created another process in a child whose process had ended.
         Respawn { tid: Word, child: Word, quota: Word },
         /// `WAKE(tid, cv)`: the first thread that sleeps on a condition variable is woken, if there is one.
         Wake { tid: Word, cv: Word },
-        /// `WAKE_DIFF(tid, cv, woken, cpu2)`: the one that was woken joins the pending queue of its CPU.
+        /// `WAKE_DIFF(tid, cv, woken, cpu2)`: the woken thread joins the pending queue of its CPU.
         WakeDiff { tid: Word, cv: Word, woken: Word, cpu: Word },
-        /// `SPAWN(tid, child, q, sp_ofs, code)`: the thread made a child that starts at `code`, and gave it so many pages.
+        /// `SPAWN(tid, child, q, sp_ofs, code)`: the thread created a child that starts at `code`, with `q` pages of
+        /// quota.
         Spawn { tid: Word, child: Word, quota: Word, sp_ofs: Word, code: Wide },
     }
 }
 
 impl<M: Machine> Event<M> {
-    /// The thread that ran.
+    /// The thread that ran at the event.
     pub fn tid(&self) -> M::Word {
         match *self {
             Event::Palloc { tid, .. }
@@ -57,9 +59,9 @@ impl<M: Machine> Event<M> {
     }
 }
 
-/// The log behind an object. It lives inside the object, so it is written under the object's lock and its order
-/// is the order in which things happened. Compiled out it has no bytes.
+/// The log of an object. It lives inside the object, so it is written under the object's lock, and its order is the
+/// order of events. Compiled out, it has no bytes.
 pub trait Log<M: Machine> {
-    /// Appends what CPU `by` did.
+    /// Appends an event of CPU `by`.
     fn push(&mut self, by: M::Word, event: Event<M>);
 }

@@ -1,4 +1,4 @@
-//! What a primitive asks of the machine under it.
+//! The interface between a primitive and the machine under it.
 use crate::call::{Call, Give};
 use crate::channel::Channels;
 use crate::constants::{CONSOLE_BUFFER_SIZE, SERIAL_HW_BUF_SIZE};
@@ -13,7 +13,7 @@ use core::fmt::Debug;
 use core::ops::{ControlFlow, DerefMut};
 use domain::{Ghost, Home, Map};
 
-/// A machine: a domain with a home for every field, and the few things that only hardware can do.
+/// A machine: a domain that stores every field, and the few operations that only hardware can do.
 ///
 /// Three machines exist: the hosted one, the prover's and the kernel's.
 pub trait Machine: Homes {
@@ -21,19 +21,19 @@ pub trait Machine: Homes {
     type Ghost<T: 'static>: Ghost<T>;
     /// The log of a shared object.
     type Log: Log<Self>;
-    /// A family of shared objects, one a row, each behind its lock.
+    /// A family of shared objects, one for each row, each behind its own lock.
     type Lock<T: Object<Self>>: Lock<Self, T>;
     /// The links of the thread queues.
     type Links: Links<Self>;
     /// The synchronous channels, each behind its lock.
     type Channels: ChannelPool<Self>;
-    /// The registers of a user program at a trap: 25 wide words in the order of a user context, or, on the
-    /// metal, the knowledge that the trap stub has stored them in their place already.
+    /// The registers of a user program at a trap: 25 wide words in the order of a user context. On the metal the trap
+    /// stub has stored them already, and the value carries no data.
     type Registers: Copy + Debug;
 
-    /// Ghost state made by `make`, which is not called where ghost state is erased.
+    /// Ghost state made by `make`. If ghost state is erased, `make` is not called.
     fn ghost<T: 'static>(make: impl FnOnce() -> T) -> Self::Ghost<T>;
-    /// Changes ghost state by what other ghost state says; `change` is not called where ghost state is erased.
+    /// Changes `ghost` depending on `other`. If ghost state is erased, `change` is not called.
     fn ghosts<T: 'static, U: 'static>(
         ghost: &mut Self::Ghost<T>,
         other: &Self::Ghost<U>,
@@ -49,19 +49,20 @@ pub trait Machine: Homes {
     );
     /// Capability word `index` of the machine's VMX (`real_vmxinfo`).
     fn real_vmxinfo(index: Self::Word) -> Self::Word;
-    /// What the host's part of the VM control structure is to hold in the field of key `field`
+    /// The value for the host's part of the VM control structure in the field with key `field`
     /// ([`vmcs::FIELDS`](crate::vmcs::FIELDS)): a control register, a base, the address of a table (P43).
     fn vmcs_host(field: Self::Word) -> Self::Wide;
-    /// What the model-specific register `register` reads.
+    /// The value of the model-specific register `register`.
     fn rdmsr(register: Self::Word) -> Self::Wide;
-    /// Whether the UART is there and CPU `cpu` is the one whose device it is.
+    /// Whether the UART exists and belongs to CPU `cpu`.
     fn has_serial(cpu: Self::Word) -> Self::Flag;
-    /// What happens to the UART at `index` of its log (`SerialEnv`): the same whenever it is asked.
+    /// Event `index` of the UART's environment (`SerialEnv`). The same index always gives the same event.
     fn serial_event(index: Self::Word) -> SerialEvent<Self>;
-    /// Stores the `count` characters that are received at `index`, oldest first, into the ring `rx_buf` from `at` on.
+    /// Stores the `count` characters that the UART receives at `index` into the ring `rx_buf`, oldest first, starting
+    /// at `at`.
     fn serial_bytes(rx_buf: &mut <Self as Home<Received>>::Map, at: Self::Word, index: Self::Word, count: Self::Word);
-    /// The `many` entries of the console's ring from `at` on become those of `rx_buf` that begin at `from`; behind the last
-    /// entry of either comes its first. `many` is no more than either has.
+    /// Copies `many` entries of `rx_buf`, starting at `from`, into the console's ring `cons_buf`, starting at `at`.
+    /// Both are rings: the first entry follows the last. `many` is at most the length of either.
     #[inline]
     #[track_caller]
     fn copy_received(
@@ -77,26 +78,27 @@ pub trait Machine: Homes {
             k += 1;
         }
     }
-    /// How many events from `index` on it takes until the transmitter is done, the one that says so included: 1 to
+    /// Number of events, from `index` on, until the transmitter is done, including the event that reports it: 1 to
     /// [`NEXT_SEND_MAX_REC`](crate::constants::NEXT_SEND_MAX_REC), or 0 if it takes longer.
     fn serial_sent(index: Self::Word) -> Self::Word;
-    /// The UART begins to send `character`, and a carriage return with it if it is a line feed; what it sent before is gone
-    /// ([`serial_sent`](Machine::serial_sent)). To the prover that is nobody's business.
+    /// The UART begins to send `character`, and a carriage return with it if it is a line feed. What it sent before is
+    /// done ([`serial_sent`](Machine::serial_sent)). The prover does not model the characters sent.
     #[inline]
     fn serial_send(_character: Self::Word) {}
-    /// Whether a usable memory region of the machine contains the whole of `frame`.
+    /// Whether one usable memory region of the machine contains the whole of `frame`.
     fn usable(frame: Self::Word) -> Self::Flag;
 
-    /// Nothing is mapped any more at `va` of the page map of one of this CPU's threads, or the page table for `va` is gone: the
-    /// processor forgets what it remembers of `va`, and of all page tables. Before that it may still use
-    /// what it remembers, so that the frame must not be free yet.
+    /// Invalidates the processor's cached translation of `va`, and all cached page tables. A primitive calls this after
+    /// it unmapped `va` in the page map of one of this CPU's threads, or removed the page table for `va`. Until then
+    /// the processor may use stale translations, so the frame must not be free yet.
     #[inline]
     fn unmapped(_cpu: &Cpu<'_, Self>, _va: Self::Word) {}
 
-    /// A primitive is called, and runs.
+    /// Calls a primitive: runs `run`.
     ///
-    /// The prover, which proves each primitive by itself, goes on with what the contract of `call` says instead, and
-    /// makes the result of it by `give`.
+    /// The call rule: the prover proves each primitive by itself and does not run `run` at a call. It proves the
+    /// precondition of `call` and the invariant, havocs what the contract may modify and what its locks guard, and assumes
+    /// the postcondition and the invariant. `give` makes the result from the contract's answer.
     ///
     /// # Errors
     /// Those of `run`.
@@ -111,7 +113,7 @@ pub trait Machine: Homes {
         run(cpu)
     }
 
-    /// As [`call`](Machine::call), of a primitive that changes nothing.
+    /// Calls a primitive that changes nothing; otherwise as [`call`](Machine::call).
     ///
     /// # Errors
     /// Those of `run`.
@@ -126,10 +128,10 @@ pub trait Machine: Homes {
         run(cpu)
     }
 
-    /// Makes `round` until it breaks, `most` times at most; what it leaves for the next round is in the CPU.
+    /// A loop: runs `round` until it breaks, at most `most` times. State that lives across iterations is in the CPU.
     ///
-    /// The prover, which cannot walk every round, makes one that begins in any state that satisfies what
-    /// [`loops`](crate::contract::loops) says of the loop called `name`.
+    /// The loop rule: the prover proves the loop invariant on entry, havocs what the loop modifies, runs one iteration, and
+    /// proves the loop invariant again. [`loops`](crate::contract::loops) gives both for the loop `name`.
     ///
     /// # Errors
     /// Those of `round`.
@@ -150,86 +152,87 @@ pub trait Machine: Homes {
     }
 }
 
-/// A lock for each object of a family.
+/// The locks of a family of objects, one for each row.
 pub trait Lock<M: Machine, T: Object<M>> {
-    /// Holds the lock, gives access to the object.
+    /// Holds the lock and gives access to the object.
     type Guard<'a>: DerefMut<Target = T>
     where
         Self: 'a;
-    /// CPU `by` takes the lock of `row`. Natively it waits; hosted another CPU may run first; symbolically the
-    /// others have moved, within what the object's rely condition allows.
+    /// CPU `by` takes the lock of `row`. Natively it waits. Hosted, another CPU may run first. Symbolically the object
+    /// is havocked within its rely condition, since other CPUs may have changed it.
     fn lock(&self, by: M::Word, row: M::Word) -> Self::Guard<'_>;
 }
 
-/// The links of the thread queues: words that several locks guard between them, entry by entry.
+/// The links of the thread queues: words that are guarded by several locks, each entry by one of them.
 ///
-/// Natively they are relaxed atomics, plain moves on x86, so that sharing them needs no `unsafe`; which CPU may
-/// touch which entry is proved ([`Threads::rely`](crate::state::Threads)).
+/// Natively they are relaxed atomics, which are plain moves on x86, so sharing them needs no `unsafe`. Which CPU may
+/// touch which entry is proved ([`Threads::rely`]).
 pub trait Links<M: Machine> {
     /// The thread behind `thread` in its queue, or [`NO_THREAD`](crate::constants::NO_THREAD).
     fn next(&self, thread: M::Word) -> M::Word;
-    /// Puts `next` behind `thread`.
+    /// Makes `next` the thread behind `thread`.
     fn set_next(&self, thread: M::Word, next: M::Word);
-    /// The CPU that `thread` belongs to.
+    /// The CPU to which `thread` belongs.
     fn cpu(&self, thread: M::Word) -> M::Word;
-    /// `thread` belongs to `cpu` for good.
+    /// Assigns `thread` to `cpu`; this never changes again.
     fn set_cpu(&self, thread: M::Word, cpu: M::Word);
-    /// Changes what the specification knows of the threads.
+    /// Updates the ghost state of the threads.
     fn update(&self, change: impl FnOnce(&mut <M as Home<ThreadGhosts>>::Map));
-    /// Asks what the specification knows of the threads.
+    /// Checks the ghost state of the threads.
     fn check(&self, check: impl Fn(&<M as Home<ThreadGhosts>>::Map) -> bool) -> bool;
 }
 
-/// The synchronous channels: each behind a lock that a CPU keeps from one primitive to another.
+/// The synchronous channels. Each has a lock that a CPU can hold across primitives.
 ///
-/// A CPU touches only the rows whose locks it holds, which is proved ([`Channels::rely`]).
+/// A CPU touches only the rows whose locks it holds; this is proved ([`Channels::rely`]).
 pub trait ChannelPool<M: Machine> {
-    /// CPU `by` takes the lock of channel `q`, as [`Lock::lock`] does.
+    /// CPU `by` takes the lock of channel `q`, as in [`Lock::lock`].
     fn acquire(&self, by: M::Word, q: M::Word);
-    /// CPU `by` gives the lock of channel `q` back.
+    /// CPU `by` releases the lock of channel `q`.
     fn release(&self, by: M::Word, q: M::Word);
-    /// Works on the channels.
+    /// Runs `work` on the channels.
     fn with<R>(&self, work: impl FnOnce(&mut Channels<M>) -> R) -> R;
 }
 
-/// Rank of the locks of channels: before those of all other objects.
+/// Rank of the channel locks in the lock order: before the locks of all other objects.
 pub const CHANNEL_RANK: u32 = 1;
 
-/// A shared object, behind a lock.
+/// A shared object behind a lock.
 ///
-/// `rely` is the only relation that is written down: what CPU `me` may count on between two of its own critical
-/// sections. What `me` itself must keep is the same relation, for every other CPU.
+/// `rely` is the only relation that is written down: it bounds the interference of other CPUs between two critical
+/// sections of CPU `me`. The guarantee of `me` is the same relation, taken for every other CPU.
 pub trait Object<M: Machine>: Sized + 'static {
-    /// What logs, counterexamples and lock-order reports call it.
+    /// Its name in logs, counterexamples and lock-order reports.
     const NAME: &'static str;
-    /// Position in the lock order: a lock is taken only while those held have smaller ranks. Channels have
-    /// [`CHANNEL_RANK`].
+    /// Position in the lock order: a CPU may take a lock only while all locks that it holds have smaller ranks.
+    /// Channels have [`CHANNEL_RANK`].
     const RANK: u32;
-    /// The id of the queue of row 0 where the rows are queues of threads, whose links their locks guard too.
+    /// If the rows are thread queues, whose links their locks guard too: the id of row 0's queue.
     const QUEUES: Option<u32>;
-    /// Where `rely` and `own_fact` are to be looked at.
+    /// The keys at which `rely` and `own_fact` are instantiated.
     const KEYS: Keys;
 
-    /// The object at `place`, empty.
+    /// An empty object at `place`.
     fn new(place: M::Place) -> Self;
-    /// Visits the words and counters that are kept in the object itself, by name: to print, compare and make them
-    /// unknown.
+    /// Visits the words and counters that are stored in the object itself, by name: to print them, compare them or
+    /// havoc them.
     fn words(&mut self, visit: &mut dyn Visit<M>);
-    /// The object as it is now.
+    /// A copy of the object's current state.
     fn snapshot(&self) -> Self
     where
         M: Spec;
-    /// What CPU `me` may count on at `key` between two of its critical sections.
+    /// The rely condition of CPU `me` at `key`: how the object may change between two of its critical sections.
     fn rely(old: &Self, new: &Self, me: M::Word, key: &[M::Word]) -> bool
     where
         M: Spec;
-    /// What holds of the object of row `row`, and of the threads in it, at `key` whenever its lock is free.
+    /// The lock invariant: what holds of the object of row `row` and of the threads in it, at `key`, while its lock is
+    /// free.
     fn own_fact(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec;
 }
 
-/// Sees the values that are in no map.
+/// A visitor of the values that are not in a map.
 pub trait Visit<M: Machine> {
     /// A word.
     fn word(&mut self, name: &'static str, word: &mut M::Word);
@@ -245,7 +248,7 @@ pub trait Visit<M: Machine> {
 pub trait Spec: Machine<Log: Clone> + VisibleHomes {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
-    /// What `registers` have for slot `slot` of a user context, which is below [`UCTXT_SIZE`](crate::constants::UCTXT_SIZE).
+    /// Slot `slot` of a user context in `registers`; `slot` is below [`UCTXT_SIZE`](crate::constants::UCTXT_SIZE).
     fn register(registers: &Self::Registers, slot: Self::Word) -> Self::Wide;
     /// Character `k`, counted from the oldest, of those that [`Machine::serial_bytes`] stores for `index`.
     fn serial_byte(index: Self::Word, k: Self::Word) -> Self::Word;

@@ -1,15 +1,15 @@
-//! The memory accessors `exec_load` and `exec_store` (reference, section 7): what a load or store instruction of a
-//! user program means, and, in guest mode, one of a guest.
+//! The memory accessors `exec_load` and `exec_store` (reference, section 7): the meaning of a load or store instruction
+//! of a user program and, in guest mode, of a guest.
 //!
-//! The reference has one accessor that looks which mode the CPU is in. That is ghost state, which cannot decide what runs:
-//! so [`guest_load`] and [`guest_store`] are functions of their own.
+//! The reference has one accessor that checks the CPU's mode. The mode is ghost state, which cannot decide what runs,
+//! so [`guest_load`] and [`guest_store`] are separate functions.
 //!
-//! The reference's accessors know no fetch; [`exec_fetch`] is an addition. Hosted, every fetch, load and store of the interpreter is
-//! one of these. On the metal the MMU does what they say.
-//! An access is naturally aligned and stays in its page: whoever executes instructions splits others first.
+//! The reference has no accessor for instruction fetches; [`exec_fetch`] is an addition. Hosted, every fetch, load and
+//! store of the interpreter calls one of these accessors. On the metal the MMU has the same effect. An access is
+//! naturally aligned and stays in its page: the executor of instructions splits all other accesses first.
 //!
-//! Each accessor of programs walks the page map ([`by_tables`]). A variant with `_by` takes the translation from elsewhere: from
-//! what the processor of the hosted machine remembers.
+//! Each accessor of programs walks the page map ([`by_tables`]). A variant with `_by` takes the translation as an
+//! argument: the hosted machine passes one that looks into its processor's TLB.
 use crate::constants::*;
 use crate::ept::nested;
 use crate::fields::*;
@@ -38,19 +38,19 @@ impl Chunk {
     pub const ALL: [Chunk; 4] = [Chunk::One, Chunk::Two, Chunk::Four, Chunk::Eight];
 }
 
-/// The bytes of an access, lowest address first; those beyond its size are 0.
+/// The bytes of an access, lowest address first; bytes beyond its size are 0.
 pub type Bytes<M> = [<M as domain::Domain>::Word; 8];
 
 /// How an access ended.
 #[derive(Clone, Copy, Debug)]
 pub enum Access<T> {
-    /// It was made.
+    /// The access succeeded.
     Done(T),
-    /// It faulted: `ti` holds its address. Of a guest: it has exited.
+    /// The access faulted, and `ti` holds its address. For a guest: the guest has exited.
     Fault,
 }
 
-/// What a program wants with a page.
+/// How a program uses a page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Intent {
     Load,
@@ -58,7 +58,7 @@ enum Intent {
     Fetch,
 }
 
-/// Loads `chunk` bytes at address `a`; `ra` is where the instruction is.
+/// Loads `chunk` bytes at address `a`; `ra` is the address of the instruction.
 ///
 /// # Errors
 /// [`Stuck::NotUserMode`]; [`Stuck::Misaligned`]; the ownership checks of page tables.
@@ -72,7 +72,7 @@ pub fn exec_load<M: Machine>(
     exec_load_by(cpu, chunk, a, ra, by_tables)
 }
 
-/// [`exec_load`] where `walk` says what is at an address.
+/// [`exec_load`] with the translation that `walk` gives for an address.
 ///
 /// # Errors
 /// As for [`exec_load`], and those of `walk`.
@@ -90,8 +90,8 @@ pub fn exec_load_by<M: Machine>(
     Ok(Access::Done(load(cpu, chunk, page, offset)))
 }
 
-/// Loads `chunk` bytes at address `a` to execute them: [`exec_load`], but from a page that is executable alone. It asks the state
-/// nothing else.
+/// Fetches `chunk` bytes at address `a` to execute them: [`exec_load`], but only from an executable page. This is the
+/// only difference in what is checked.
 ///
 /// # Errors
 /// As for [`exec_load`].
@@ -105,7 +105,7 @@ pub fn exec_fetch<M: Machine>(
     exec_fetch_by(cpu, chunk, a, ra, by_tables)
 }
 
-/// [`exec_fetch`] where `walk` says what is at an address.
+/// [`exec_fetch`] with the translation that `walk` gives for an address.
 ///
 /// # Errors
 /// As for [`exec_fetch`], and those of `walk`.
@@ -123,10 +123,10 @@ pub fn exec_fetch_by<M: Machine>(
     Ok(Access::Done(load(cpu, chunk, page, offset)))
 }
 
-/// Stores `chunk` bytes, the first ones of `bytes`, at address `a`; `ra` is where the instruction is.
+/// Stores the first `chunk` bytes of `bytes` at address `a`; `ra` is the address of the instruction.
 ///
 /// # Errors
-/// As for [`exec_load`], and [`Stuck::FrameNotOwned`]: only this CPU's data may be written.
+/// As for [`exec_load`], and [`Stuck::FrameNotOwned`]: only data frames of this CPU may be written.
 #[inline]
 pub fn exec_store<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -138,7 +138,7 @@ pub fn exec_store<M: Machine>(
     exec_store_by(cpu, chunk, a, bytes, ra, by_tables)
 }
 
-/// [`exec_store`] where `walk` says what is at an address.
+/// [`exec_store`] with the translation that `walk` gives for an address.
 ///
 /// # Errors
 /// As for [`exec_store`], and those of `walk`.
@@ -157,7 +157,7 @@ pub fn exec_store_by<M: Machine>(
     store(cpu, chunk, page, offset, bytes).map(Access::Done)
 }
 
-/// The bytes of physical memory from `offset` in frame `page` on.
+/// The first `chunk` bytes of physical memory from `offset` in frame `page` on.
 #[inline(always)]
 #[track_caller]
 fn load<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, page: M::Word, offset: M::Word) -> Bytes<M> {
@@ -168,7 +168,7 @@ fn load<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, page: M::Word, offset: M::Wo
     bytes
 }
 
-/// The bytes from `offset` in frame `page` on, which is this CPU's data, become these.
+/// Writes the first `chunk` bytes of `bytes` from `offset` in frame `page` on; the frame must be data of this CPU.
 #[inline(always)]
 #[track_caller]
 fn store<M: Machine>(
@@ -186,7 +186,7 @@ fn store<M: Machine>(
     Ok(())
 }
 
-/// What the page map of thread `n` says of `va`: what a processor finds that remembers nothing.
+/// The translation of `va` in the page map of thread `n`, as a processor with an empty TLB finds it.
 ///
 /// # Errors
 /// The ownership checks of page tables.
@@ -195,11 +195,11 @@ pub fn by_tables<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Resul
     walk(cpu, n, va)
 }
 
-/// Frame and offset of an access of the running program, or `None` where it faults.
+/// Frame and offset of an access of the running program, or `None` if it faults.
 ///
-/// It faults where nothing is mapped (P20: also where there is no page table), on the kernel's identity map, on a
-/// page that is the kernel's, on a store to a read-only page (P21, P42), and on a fetch from a page that is not executable, as
-/// the hardware does.
+/// As on the hardware, an access faults where nothing is mapped (P20: also where there is no page table), on the
+/// kernel's identity map, and on a kernel page. A store faults on a read-only page (P21, P42), a fetch on a page that
+/// is not executable.
 #[inline(always)]
 fn translate<M: Machine>(
     cpu: &Cpu<'_, M>,
@@ -224,7 +224,7 @@ fn translate<M: Machine>(
     Ok(allowed.then_some((page, offset)))
 }
 
-/// The offset in its page of an access that is aligned and stays in it.
+/// The offset of an access in its page; the access must be aligned and stay in the page.
 #[inline(always)]
 fn aligned<M: Machine>(chunk: Chunk, a: M::Word) -> Result<M::Word, Stuck> {
     let (offset, size) = (a % PAGE_SIZE, chunk as u32);
@@ -232,7 +232,7 @@ fn aligned<M: Machine>(chunk: Chunk, a: M::Word) -> Result<M::Word, Stuck> {
     Ok(offset)
 }
 
-/// The page fault: `ti` becomes the address and the place; nothing else changes, the CPU stays in user mode until
+/// The page fault: sets `ti` to the address and the instruction. Nothing else changes; the CPU stays in user mode until
 /// `proc_exit_user`.
 #[inline(always)]
 fn page_fault<M: Machine, T>(cpu: &mut Cpu<'_, M>, addr: M::Wide, ra: M::Wide) -> Access<T> {
@@ -244,24 +244,24 @@ fn page_fault<M: Machine, T>(cpu: &mut Cpu<'_, M>, addr: M::Wide, ra: M::Wide) -
 ///
 /// # Errors
 /// [`Stuck::NotGuestMode`]; [`Stuck::Misaligned`]; [`Stuck::NoTable`] before `vmx_init`; [`Stuck::NotMapped`] where the
-/// guest has no memory: the layer has no such exit, which is the processor's own doing (P14).
+/// guest has no memory: the processor exits the guest itself, and the layer has no such exit (P14).
 #[inline]
 pub fn guest_load<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, a: M::Wide) -> Result<Bytes<M>, Stuck> {
     let (page, offset) = translate_nested(cpu, chunk, a)?;
     Ok(load(cpu, chunk, page, offset))
 }
 
-/// `exec_store` in guest mode: `chunk` bytes, the first ones of `bytes`, go to the guest-physical address `a`.
+/// `exec_store` in guest mode: stores the first `chunk` bytes of `bytes` at the guest-physical address `a`.
 ///
 /// # Errors
-/// As for [`guest_load`], and [`Stuck::FrameNotOwned`]: only this CPU's data may be written.
+/// As for [`guest_load`], and [`Stuck::FrameNotOwned`]: only data frames of this CPU may be written.
 #[inline]
 pub fn guest_store<M: Machine>(cpu: &mut Cpu<'_, M>, chunk: Chunk, a: M::Wide, bytes: Bytes<M>) -> Result<(), Stuck> {
     let (page, offset) = translate_nested(cpu, chunk, a)?;
     store(cpu, chunk, page, offset, bytes)
 }
 
-/// Frame and offset of an access of the guest: what the nested tables say, whose entries' low 12 bits do not matter.
+/// Frame and offset of an access of the guest, by the nested tables; the low 12 bits of their entries are ignored.
 #[inline(always)]
 #[track_caller]
 fn translate_nested<M: Machine>(cpu: &Cpu<'_, M>, chunk: Chunk, a: M::Wide) -> Result<(M::Word, M::Word), Stuck> {

@@ -1,27 +1,27 @@
-//! What the reference's page proves of this layer itself (section 10.1): 41 instances of 16 classes, which generate 108
-//! obligations. Each is about a row of the proof table, and so are the other theorems that the section names.
+//! The obligations that the reference states for this layer (section 10.1): 41 instances of 16 classes, which generate
+//! 108 obligations. Each obligation, and each other theorem that the section names, is about a row of the proof table.
 
-/// What is to be shown of an instance.
+/// What has to be proved of an instance.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Obligation {
     /// L1 to L7 hold afterwards.
     Low,
     /// H1 to H20 hold afterwards.
     High,
-    /// What starts in kernel mode ends in it.
+    /// A call that starts in kernel mode ends in kernel mode.
     Mode,
-    /// L1 to L7, for some bound on the blocks of memory, hold for every larger one.
+    /// If L1 to L7 hold for a bound on the blocks of memory, they hold for every larger bound.
     LowMonotone,
-    /// L1 to L7 hold of the state before `sched_init`.
+    /// L1 to L7 hold in the state before `sched_init`.
     LowAtFirst,
-    /// H1 to H20 hold of it.
+    /// H1 to H20 hold in the state before `sched_init`.
     HighAtFirst,
-    /// The whole state is as it was.
+    /// The whole state is unchanged.
     Unchanged,
 }
 
 impl Obligation {
-    /// Its word in reports.
+    /// Its name in reports.
     pub fn word(self) -> &'static str {
         match self {
             Obligation::Low => "low",
@@ -35,27 +35,27 @@ impl Obligation {
     }
 }
 
-/// What an instance is about.
+/// The subject of an instance.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum About {
     /// The state itself.
     State,
-    /// A primitive, accessor or internal function, by the name that it has here.
+    /// A primitive, accessor or internal function, by its name in this layer.
     Call(&'static str),
-    /// What a page fault writes, whichever accessor meets it.
+    /// The state change of a page fault, for every accessor.
     Fault,
 }
 
-/// A class of the page: what each of its instances has to show.
+/// A class of obligations: what each of its instances has to prove.
 #[derive(Clone, Copy, Debug)]
 pub struct Class {
-    /// Its name on the page.
+    /// Its name in the reference.
     pub name: &'static str,
-    /// What has to be shown, in the page's order.
+    /// The obligations, in the reference's order.
     pub obligations: &'static [Obligation],
-    /// What may be assumed for it; nothing where it is everything.
+    /// The premise of its instances; empty if there is none.
     pub premise: &'static str,
-    /// Its instances, by their names on the page.
+    /// Its instances, by their names in the reference.
     pub instances: &'static [(&'static str, About)],
 }
 
@@ -191,7 +191,7 @@ pub const CLASSES: &[Class] = &[
     },
 ];
 
-/// The primitives that give a value only: that the whole state stays as it is takes the place of an instance.
+/// The primitives that only return a value. In place of an instance, we prove that the whole state is unchanged.
 pub const SILENT: Class = Class {
     name: "silent",
     obligations: &[Unchanged],
@@ -249,7 +249,7 @@ mod tests {
     use crate::primitive::{Kind, TABLE};
     use std::vec::Vec;
 
-    /// Names that the numbers of the reference have here.
+    /// The names of the primitives with these numbers.
     fn names(numbers: &[u32]) -> Vec<&'static str> {
         let name = |&number: &u32| TABLE.iter().find(|row| row.number == number).expect("64 numbers").name;
         numbers.iter().map(name).collect()
@@ -260,8 +260,8 @@ mod tests {
         class.instances.iter().filter_map(call).collect()
     }
 
-    /// The table of section 10.1, written down once more: class, how many instances, primitives by number, and how many
-    /// obligations each instance has.
+    /// The table of section 10.1, written out again: class, number of instances, primitives by number, and number of
+    /// obligations for each instance.
     const SECTION: [(&str, usize, &[u32], usize); 16] = [
         ("CompatDataOps", 1, &[], 0),
         ("CompatData", 1, &[], 3),

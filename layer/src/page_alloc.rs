@@ -1,4 +1,4 @@
-//! The page allocator: the allocation table and primitive 2.
+//! The page allocator: the allocation table and primitives 2 and 65.
 use crate::constants::*;
 use crate::container::is_accounted;
 use crate::fields::*;
@@ -12,19 +12,19 @@ use domain::{Flag, Ghost, Home, Map};
 
 /// The page allocation table.
 pub struct AllocTable<M: Machine> {
-    /// Every frame.
+    /// The entries, one for each frame.
     pub frames: <M as Home<Frames>>::Map,
-    /// No frame below it is free.
+    /// No frame below this one is free.
     pub cursor: M::Word,
-    /// Who was given which frame.
+    /// Ghost state: which CPU each frame was allocated to.
     pub owner: M::Ghost<AllocGhost<M>>,
-    /// `PALLOC` events.
+    /// Log of `PALLOC` and `PFREE` events.
     pub log: M::Log,
 }
 
-/// The part of [`AllocTable`] that only the specification speaks of.
+/// The ghost state of [`AllocTable`].
 pub struct AllocGhost<M: Machine> {
-    /// Who was given which frame.
+    /// Which CPU each frame was allocated to.
     pub owners: <M as Home<Owners>>::Map,
 }
 
@@ -49,7 +49,7 @@ impl<M: Machine> AllocTable<M> {
 }
 
 impl<M: Machine> Frame<M> {
-    /// Can be handed out.
+    /// Whether the frame can be allocated.
     #[inline(always)]
     #[track_caller]
     pub fn is_free(self) -> bool {
@@ -96,8 +96,8 @@ impl<M: Machine> Object<M> for AllocTable<M> {
         let (before, after) = (old.frames.get([p]), new.frames.get([p]));
         let owner_before = M::present(&old.owner).owners.get([p]).cpu;
         let owner_after = M::present(&new.owner).owners.get([p]).cpu;
-        // Kinds never change; what is mine stays mine, and nothing else becomes mine: others may take what is free, and
-        // give back what is theirs.
+        // Kinds never change. My frames stay mine, and no other frame becomes mine: other CPUs may allocate free frames
+        // and release their own.
         before.kind == after.kind && (owner_before == me) == (owner_after == me)
     }
 
@@ -108,7 +108,7 @@ impl<M: Machine> Object<M> for AllocTable<M> {
         let p = key[0];
         let frame = self.frames.get([p]);
         let owner = M::present(&self.owner).owners.get([p]).cpu;
-        // D11: only frames of the user area are ever free or handed out.
+        // D11: only frames of the user area can be free or allocated.
         (frame.kind != kind::NORM || (p >= KERN_LOW && p < KERN_HIGH))
             && (!frame.alloc.holds() || frame.kind == kind::NORM)
             && frame.alloc.holds() == (owner < TOTAL_CPU)
@@ -118,12 +118,12 @@ impl<M: Machine> Object<M> for AllocTable<M> {
     }
 }
 
-/// 2 `palloc(n) -> page`: one page for container `n`, or 0 when its quota or the memory is exhausted.
+/// 2 `palloc(n) -> page`: one page for container `n`, newly allocated; 0 if its quota or the memory is exhausted.
 ///
 /// The page's contents are unknown. Appends `PALLOC(cur, page)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`]; [`Stuck::NoContainer`] when `n` is not in use.
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`]; [`Stuck::NoContainer`] if `n` is not in use.
 #[inline]
 pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, Stuck> {
     cpu.require_hkpt()?;
@@ -134,7 +134,8 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
     let mut table = cpu.shared.at.lock(own.cpu, 0.into());
     let found = if container.usage < container.quota {
         let found = table.frames.first(table.cursor, own.nps, Frame::is_free);
-        // Below what was just found, and anywhere when nothing was, it is useless to look again until something is given back.
+        // The next search starts behind the frame found, or at the end if none was found: until a page is released, no
+        // frame below is free.
         table.cursor = match found {
             Some(page) => page + 1,
             None => table.cursor.max(own.nps),
@@ -163,15 +164,16 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
     Ok(page)
 }
 
-/// 65 `pfree(n, page)`: a page of container `n` that nothing maps is given back: it is free, and `n` may have another.
+/// 65 `pfree(n, page)`: releases a page of container `n` that is not mapped. The page becomes free, and `n` may
+/// allocate another.
 ///
-/// An addition of the layer above, where the reference gives nothing back. Its contents are nobody's business from here on.
-/// Appends `PFREE(cur, page)`.
+/// An addition for the layer above; the reference never releases a page. The page's contents become undefined. Appends
+/// `PFREE(cur, page)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`]; [`Stuck::NoContainer`] when `n` is not in use; [`Stuck::BadFrame`];
-/// [`Stuck::FrameNotOwned`] when the page is not this CPU's data or not charged to `n`; [`Stuck::AlreadyMapped`] when it is
-/// mapped; [`Stuck::NotAccounted`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`]; [`Stuck::NoContainer`] if `n` is not in use; [`Stuck::BadFrame`];
+/// [`Stuck::FrameNotOwned`] if the page is not data of this CPU or not charged to `n`; [`Stuck::AlreadyMapped`] if it
+/// is mapped; [`Stuck::NotAccounted`].
 #[inline]
 pub fn pfree<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::Word) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
@@ -188,7 +190,7 @@ pub fn pfree<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::Word) -> Res
     give_back(cpu, n, page)
 }
 
-/// A frame that is charged to container `n`, and nothing uses any more, is free.
+/// Releases a frame that is charged to container `n` and that nothing uses any more.
 ///
 /// # Errors
 /// [`Stuck::NotAccounted`].
@@ -204,7 +206,7 @@ pub(crate) fn give_back<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, page: M::W
     table.log.push(own.cpu, Event::Pfree { tid: own.cur, page });
     drop(table);
     own.ghost.update(|ghost| {
-        // The last one of the container's takes its seat. Who had paid for a frame that is free means nothing.
+        // The container's last charged frame takes the seat. The payer of a free frame has no meaning.
         let seat = ghost.lat.get([page]).seat;
         let last = ghost.charged.get([n]).pages - 1;
         let moved = ghost.seats.get([n, last]).frame;

@@ -1,4 +1,4 @@
-//! Pages that are copied from one thread's page map to another's.
+//! Copies of pages from one thread's page map to another's.
 use crate::constants::PAGE_SIZE;
 use crate::fields::FrameUse;
 use crate::machine::Machine;
@@ -7,7 +7,8 @@ use crate::state::Cpu;
 use crate::stuck::{Stuck, require};
 use domain::{Ghost, Map};
 
-/// The frame of thread `n`'s page at `va`, the beginning of a page, and its permission: this CPU's own data.
+/// The frame and permission of thread `n`'s page at `va`, which must be page-aligned; the frame must be data of this
+/// CPU.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn data_frame<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(M::Word, M::Word), Stuck> {
@@ -17,9 +18,10 @@ pub(crate) fn data_frame<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) 
     Ok((frame, perm))
 }
 
-/// 77 `page_copy_to(n, va, from)`: the page of thread `n` at `va` becomes as the running thread's page at `from`.
+/// 77 `page_copy_to(n, va, from)`: copies the running thread's page at `from` to the page of thread `n` at `va`.
 ///
-/// An addition of the layer above: so a program gets its arguments. Thread `n` need not be allowed to write the page.
+/// An addition for the layer above, which passes arguments to programs with it. The page of thread `n` may be
+/// read-only.
 ///
 /// # Errors
 /// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of

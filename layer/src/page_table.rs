@@ -1,8 +1,8 @@
-//! Page maps: primitives 3 to 5 and what they are made of.
+//! Page maps: primitives 3 to 5, 66 to 68, 75 and 76, and their internal functions.
 //!
-//! A page map has two levels. A directory entry owns the frame of its page table ([`FrameUse::Hide`]); tables are
-//! keyed by that frame, as the hardware has them, and every access checks the ownership, so that two names of
-//! one table cannot go unnoticed.
+//! A page map has two levels. A directory entry owns the frame of its page table ([`FrameUse::Hide`]). Page tables are
+//! keyed by that frame, as the hardware has them. Every access checks the ownership, so no page table can have two
+//! owners unnoticed.
 use crate::call::Call;
 use crate::constants::*;
 use crate::context::is_mine;
@@ -28,15 +28,15 @@ pub fn ptx<M: Machine>(va: M::Word) -> M::Word {
     va / PAGE_SIZE % M::Geometry::ENTRIES
 }
 
-/// A directory entry of the user part, as opposed to the kernel's identity map.
+/// Whether directory entry `i` is in the user part; all others belong to the kernel's identity map.
 #[track_caller]
 pub fn is_user_directory<M: Machine>(i: M::Word) -> bool {
     i >= KERN_LOW / M::Geometry::ENTRIES && i < KERN_HIGH / M::Geometry::ENTRIES
 }
 
-/// 3 `set_pt(n)`: the page map of thread `n` becomes the one in use.
+/// 3 `set_pt(n)`: makes the page map of thread `n` the current one.
 ///
-/// No state that satisfies D2 admits it: `proc_start_user` is what uses a user's map.
+/// No state that satisfies D2 admits the call: `proc_start_user` is the way to a user's map.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::OnKernelMap`], [`Stuck::BadThread`].
@@ -49,8 +49,8 @@ pub fn set_pt<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<(), Stuck>
     Ok(())
 }
 
-/// 4 `pt_read(n, va) -> u32`: frame times 4096 plus permission code of the page of thread `n` at `va`; 0 where
-/// nothing is mapped (P8: also where there is no page table).
+/// 4 `pt_read(n, va) -> u32`: the page of thread `n` at `va`: its frame times 4096 plus its permission code; 0 if
+/// nothing is mapped (P8: also if there is no page table).
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::NotMine`] (an
@@ -64,7 +64,7 @@ pub fn pt_read<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<
     })
 }
 
-/// What [`pt_read`] says, in its two parts.
+/// The result of [`pt_read`] as a pair of frame and permission; `None` if nothing is mapped.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn mapping<M: Machine>(
@@ -84,14 +84,14 @@ pub(crate) fn mapping<M: Machine>(
     }
 }
 
-/// What a page map says of an address.
+/// The result of a walk for an address.
 #[derive(Clone, Copy, Debug)]
 pub enum Walk<M: Machine> {
-    /// The kernel's identity map covers it.
+    /// The address is in the kernel's identity map.
     Identity,
     /// Nothing is mapped.
     Absent,
-    /// A page.
+    /// A page is mapped.
     Mapped {
         /// Its frame.
         page: M::Word,
@@ -126,7 +126,8 @@ pub fn directory<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, i: M::Word) -> Result
     Ok(cpu.own.dirs.get([n, i]))
 }
 
-/// Entry `j` of the page table in `frame`, which must be that of directory entry `i` of thread `n`: the second half of a walk.
+/// Entry `j` of the page table in `frame`, which must be the page table of directory entry `i` of thread `n`: the
+/// second half of a walk.
 ///
 /// # Errors
 /// [`Stuck::FrameNotTable`], [`Stuck::Undefined`].
@@ -152,15 +153,15 @@ pub fn entry<M: Machine>(
 
 /// 5 `pt_resv(n, va, perm) -> u32`: maps a fresh page, filled with zeros (P37), at `va` of thread `n`.
 ///
-/// As in the reference, every code is accepted. No caller in the kernel asks for a global page, 259: that is the premise of its
-/// contract, which is proved wherever it is called.
+/// As in the reference, every code is accepted. No caller in the kernel asks for a global page (259): its contract
+/// assumes that, and every call proves it.
 ///
-/// Gives 0; the frame number of the page table where one had to be made; [`MAGIC_NUMBER`] when quota or memory is
-/// exhausted. If the page was had but its page table was not, the page stays charged and unmapped (P31).
+/// Returns 0; the frame number of the page table if it allocated one; [`MAGIC_NUMBER`] if quota or memory is exhausted.
+/// If there was a page but no page table for it, the page stays charged and unmapped (P31).
 ///
 /// # Errors
-/// Those of [`palloc`], and of [`pt_insert`] once the page was had: with exhausted quota even nonsense arguments
-/// give [`MAGIC_NUMBER`].
+/// Those of [`palloc`], and those of [`pt_insert`] once a page is allocated: with exhausted quota even invalid
+/// arguments give [`MAGIC_NUMBER`].
 #[inline]
 pub fn pt_resv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_resv", [n, va, perm]);
@@ -174,19 +175,19 @@ pub fn pt_resv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, perm: 
     })
 }
 
-/// Every byte of a frame that is this CPU's data becomes 0.
+/// Sets every byte of a frame to 0; the frame must be data of this CPU.
 #[inline(always)]
 fn fill_zero<M: Machine>(cpu: &mut Cpu<'_, M>, page: M::Word) {
     cpu.own.hp.fill(&[page], Byte { value: 0.into() });
     cpu.own.ghost.update(|g| g.hp_defined.fill(&[page], Defined { defined: true.into() }));
 }
 
-/// Internal `ptInsert`: maps `page` at `va` of thread `n`, with a page table made if there is none.
+/// Internal `ptInsert`: maps `page` at `va` of thread `n`; allocates a page table if there is none.
 ///
-/// Gives 0, the frame of the new page table, or [`MAGIC_NUMBER`] when no frame could be had for it.
+/// Returns 0, the frame of the new page table, or [`MAGIC_NUMBER`] if there was no frame for it.
 ///
 /// # Errors
-/// The guard of [`pt_insert_pte`]; [`Stuck::BadPermission`]; [`Stuck::NoTable`] for the identity map.
+/// Those of the checks of [`pt_insert_pte`]; [`Stuck::BadPermission`]; [`Stuck::NoTable`] for the identity map.
 #[inline]
 pub fn pt_insert<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -225,33 +226,35 @@ fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), S
     require(is_mine(cpu, n), Stuck::NotMine)
 }
 
-/// A number that is a permission (reference, section 2, and P42).
+/// Whether a number is a permission (reference, section 2, and P42).
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
     M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)
 }
 
-/// The permission of a page in a user's map: any but the global one, which outlives a change of page maps in the TLB.
+/// Whether a user's map may have the permission: all but the global one. Global TLB entries survive a change of page
+/// maps.
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_users_permission<M: Machine>(code: M::Word) -> bool {
     code == perm::PTU || code == perm::PTUR || code == perm::PTP || code == perm::PTK
 }
 
-/// Whether programs may execute the pages of a permission code. A user's page is writable or executable, never both; the kernel's
-/// pages are not for programs.
+/// Whether programs may execute pages with this permission code. A user's page is writable or executable, never both.
+/// Programs may not use the kernel's pages.
 #[inline(always)]
 pub fn is_executable<D: Domain>(code: D::Word) -> bool {
     code == perm::PTUR
 }
 
-/// Internal `ptAllocPDE`: makes an empty page table for the directory entry of `va` of thread `n`.
+/// Internal `ptAllocPDE`: allocates an empty page table for the directory entry of `va` of thread `n`.
 ///
-/// Gives its frame, or 0 when none could be had.
+/// Returns its frame, or 0 if there was none.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`], [`Stuck::TablePresent`], those of [`palloc`].
+/// [`Stuck::NotKernelMap`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`], [`Stuck::TablePresent`],
+/// those of [`palloc`].
 #[inline]
 pub fn pt_alloc_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     pt_arg(cpu, n, va)?;
@@ -308,14 +311,15 @@ pub fn pt_insert_pte<M: Machine>(
     Ok(())
 }
 
-/// 66 `pt_rmv(n, va) -> page`: the page of thread `n` at `va` is unmapped and given back; 0 where nothing is mapped.
+/// 66 `pt_rmv(n, va) -> page`: unmaps and releases the page of thread `n` at `va`; 0 if nothing is mapped.
 ///
-/// An addition of the layer above: the inverse of [`pt_resv`], but for the page table. Appends `PFREE(cur, page)`.
+/// An addition for the layer above: the inverse of [`pt_resv`], except that it keeps the page table. Appends
+/// `PFREE(cur, page)`.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
-/// [`Stuck::NoTable`] for the identity map, [`Stuck::NoContainer`], [`Stuck::FrameNotOwned`], [`Stuck::TooManyMappings`] when it is
-/// mapped elsewhere too, [`Stuck::NotAccounted`].
+/// [`Stuck::NoTable`] for the identity map, [`Stuck::NoContainer`], [`Stuck::BadFrame`], [`Stuck::FrameNotOwned`],
+/// [`Stuck::TooManyMappings`] if it is mapped elsewhere too, [`Stuck::NotAccounted`].
 #[inline]
 pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_rmv", [n, va]);
@@ -350,10 +354,11 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
     })
 }
 
-/// 76 `pt_reserve(n, va, perm) -> u32`: as [`pt_resv`], but where the page was had and its page table was not, the page is given back.
+/// 76 `pt_reserve(n, va, perm) -> u32`: as [`pt_resv`], but if there is no page table for the page, it releases the
+/// page.
 ///
-/// An addition of the layer above: [`MAGIC_NUMBER`] says that nothing has changed (P31). Appends what [`pt_resv`] does, and
-/// `PFREE(cur, page)` for a page that is given back.
+/// An addition for the layer above: after [`MAGIC_NUMBER`], nothing has changed (P31). Appends the events of
+/// [`pt_resv`], and `PFREE(cur, page)` if it releases the page.
 ///
 /// # Errors
 /// Those of [`pt_resv`], and of [`pfree`].
@@ -374,13 +379,17 @@ pub fn pt_reserve<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, per
     })
 }
 
-/// 67 `pt_free_pde(n, va) -> va`: the page table of thread `n` for `va` is given back, if it maps nothing, and the answer is 0, as
-/// where there is none; otherwise the answer is an address that it maps: the first one from `va` on, if there is one.
+/// 67 `pt_free_pde(n, va) -> va`: releases the page table of thread `n` for `va` if it maps nothing, and returns 0. It
+/// also returns 0 if there is no page table. Otherwise it returns an address that the page table maps: the first from
+/// `va` on, or else the first of all.
 ///
-/// An addition of the layer above: the inverse of [`pt_alloc_pde`]. Appends `PFREE(cur, frame)`.
+/// An addition for the layer above: the inverse of [`pt_alloc_pde`]. Appends `PFREE(cur, frame)` if it releases the
+/// page table.
 ///
 /// # Errors
-/// As for [`pt_rmv`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
+/// [`Stuck::NoTable`] for the identity map, [`Stuck::NoContainer`], [`Stuck::BadFrame`], [`Stuck::FrameNotTable`],
+/// [`Stuck::NotAccounted`].
 #[inline]
 pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_free_pde", [n, va]);
@@ -414,10 +423,10 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
     })
 }
 
-/// 75 `pt_next_pte(n, va) -> va`: an address that the page table of thread `n` for `va` maps: the first one from `va` on, or else the
-/// first one of all; 0 where it maps none, and where there is no page table.
+/// 75 `pt_next_pte(n, va) -> va`: an address that the page table of thread `n` for `va` maps: the first from `va` on,
+/// or else the first of all; 0 if it maps nothing or does not exist.
 ///
-/// An addition of the layer above.
+/// An addition for the layer above.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
@@ -428,8 +437,8 @@ pub fn pt_next_pte<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Res
     M::ask(cpu, call, Answer::word, |cpu| next_mapped(cpu, n, va))
 }
 
-/// The body of [`pt_next_pte`]. [`pt_free_pde`] calls it and not the primitive: its proof needs of every entry that it maps nothing,
-/// and the contract of the primitive is assumed for one entry only.
+/// The body of [`pt_next_pte`]. [`pt_free_pde`] calls it instead of the primitive: its proof needs that no entry maps a
+/// page, and at a call of the primitive the prover assumes its contract for one entry only.
 #[inline(always)]
 #[track_caller]
 fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
@@ -453,22 +462,23 @@ fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<
 }
 
 impl<M: Machine> Pte<M> {
-    /// It maps a page.
+    /// Whether the entry maps a page.
     fn is_present(self) -> bool {
         matches!(self, Pte::Valid { .. })
     }
 }
 
 impl<M: Machine> Pde<M> {
-    /// It has a page table.
+    /// Whether the entry has a page table.
     fn is_table(self) -> bool {
         matches!(self, Pde::Table { .. })
     }
 }
 
-/// 68 `pt_next_pde(n, va) -> va`: the first address from `va` on for which thread `n` has a page table; 0 where there is none.
+/// 68 `pt_next_pde(n, va) -> va`: the first address from `va` on for which thread `n` has a page table; 0 if there is
+/// none.
 ///
-/// An addition of the layer above.
+/// An addition for the layer above.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`].

@@ -1,36 +1,36 @@
-//! The numbered table of the layer's primitives: it drives everything that enumerates them.
+//! The numbered table of the layer's primitives. Everything that enumerates primitives reads this table.
 //!
-//! Numbers, names and kinds are the reference's (section 4.3, appendix C). What is not numbered there, the
-//! memory accessors and the internal functions that have lemmas of their own, follows without a number.
+//! Numbers, names and kinds are the reference's (section 4.3, appendix C). Rows without a number there follow with
+//! number 0: the memory accessors, and the internal functions that have lemmas of their own.
 use crate::contract::{Contract, contracts};
 use crate::machine::Spec;
 
 /// How a primitive is called (reference, section 4.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// A C call; started in kernel mode it ends in kernel mode.
+    /// A C call; a call that starts in kernel mode ends in kernel mode.
     Plain,
-    /// Captures the caller's context, resumes another.
+    /// Captures the caller's context and resumes another.
     Schedule,
     /// As [`Schedule`](Kind::Schedule), with an argument.
     Transfer,
-    /// Makes a thread.
+    /// Creates a thread.
     ProcessCreation,
-    /// Goes to user mode.
+    /// Enters user mode.
     StartUser,
-    /// Comes from user mode.
+    /// Returns from user mode.
     ExitUser,
-    /// Enters the guest; gives the guest's registers.
+    /// Enters the guest; returns the guest's registers.
     VmxEnter,
-    /// Comes from the guest; gives the host's registers.
+    /// Returns from the guest; returns the host's registers.
     VmxReturn,
-    /// Sets up the virtual machine; addresses of the host's are the machine's.
+    /// Sets up the virtual machine; host addresses are supplied by the machine.
     VmcsDefaults,
-    /// Keeps all registers.
+    /// Preserves all registers.
     General,
     /// Reads the last page fault's address.
     TrapGet,
-    /// Goes to where the last page fault was.
+    /// Jumps to the instruction of the last page fault.
     TrapReturn,
     /// A load or store instruction of a user program.
     Accessor,
@@ -40,14 +40,14 @@ pub enum Kind {
     Internal,
 }
 
-/// What an argument is.
+/// The type of an argument.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shape {
     /// A 32-bit word.
     Word,
     /// A 64-bit word: an address, an entry point, a value of a register.
     Wide,
-    /// The kernel context with which a thread goes on.
+    /// The kernel context at which a thread continues.
     Context,
     /// The registers of a program at a trap, in the order of a user context.
     Registers,
@@ -62,7 +62,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// What an argument of this name is.
+    /// The type of an argument with this name.
     pub fn of(argument: &str) -> Shape {
         match argument {
             "code" | "address" | "value" | "offset" => Shape::Wide,
@@ -84,24 +84,24 @@ pub struct Primitive {
     pub number: u32,
     /// The reference's name.
     pub name: &'static str,
-    /// How it is called.
+    /// Kind of call.
     pub kind: Kind,
     /// Names of its arguments.
     pub arguments: &'static [&'static str],
-    /// What it gives.
+    /// Description of its result.
     pub result: &'static str,
 }
 
-/// The last number of the reference's primitives; those behind it are fresh ones of this layer.
+/// The last number of the reference's primitives; higher numbers are additions of this layer.
 pub const PASSED_THROUGH: u32 = 64;
 
 impl Primitive {
-    /// Whether it is none of the reference's: what this layer adds to those, for processes that end.
+    /// Whether the primitive is an addition of this layer, for processes that end, and not one of the reference's.
     pub fn is_fresh(&self) -> bool {
         self.number > PASSED_THROUGH
     }
 
-    /// Whether it is an access to memory, of some size.
+    /// Whether this is a memory access, which has a size.
     pub fn is_access(&self) -> bool {
         matches!(self.kind, Kind::Accessor | Kind::GuestAccessor)
     }
@@ -111,14 +111,14 @@ impl Primitive {
         self.arguments.iter().copied().filter(|name| Shape::of(name) == Shape::Word)
     }
 
-    /// Whether it belongs to the calls that end in kernel mode where they start in it, as internal functions do.
+    /// Whether a call that starts in kernel mode ends in kernel mode; this includes internal functions.
     pub fn keeps_mode(&self) -> bool {
         matches!(self.kind, Kind::Plain | Kind::ProcessCreation | Kind::VmcsDefaults | Kind::Internal)
     }
 
-    /// Whether it keeps the derived invariant `number` whatever it is called with; an internal function does so where what
-    /// it requires holds, and leaves to its caller that the page which it maps has contents (D17): no contract can say
-    /// of an argument that every byte is defined.
+    /// Whether the row preserves the derived invariant `number`. A primitive does for all arguments. An internal
+    /// function does if its `requires` holds, but for D17 and D22.4: its caller has to show that the page it maps has
+    /// contents, because no contract can say of an argument that every byte is defined.
     pub fn keeps(&self, number: &str, requires: impl FnOnce() -> bool) -> bool {
         self.kind != Kind::Internal || (number != "D17" && number != "D22.4" && requires())
     }
@@ -126,7 +126,7 @@ impl Primitive {
 
 macro_rules! table {
     ($($number:literal $name:ident $kind:ident ($($argument:ident),*) -> $result:literal;)*) => {
-        /// Every primitive of the layer that is written, in the order of its number.
+        /// Every primitive of the layer, in the order of the numbers.
         pub const TABLE: &[Primitive] = &[$(Primitive {
             number: $number,
             name: stringify!($name),
@@ -135,7 +135,7 @@ macro_rules! table {
             result: $result,
         }),*];
 
-        /// The table with each primitive's code, promise and frame.
+        /// The table, with the contract of each primitive.
         pub fn primitives<M: Spec>() -> Rows<M> {
             [$((Primitive {
                 number: $number,
@@ -148,7 +148,7 @@ macro_rules! table {
     };
 }
 
-/// Rows with their contracts.
+/// The table's rows with their contracts.
 pub type Rows<M> = [(Primitive, Contract<M>); TABLE.len()];
 
 table! {

@@ -1,4 +1,4 @@
-//! Processes: primitives 9 (`sched_init` is where they begin), 12, 58 and 61 to 64.
+//! Processes: primitives 9 (`sched_init`, which runs first), 12, 58, 61 to 64 and 69 to 74.
 use crate::call::Call;
 use crate::constants::*;
 use crate::contract::Answer;
@@ -11,15 +11,15 @@ use crate::stuck::{Stuck, require};
 use crate::thread::{Resume, run_next};
 use domain::{Flag, Ghost, Map, Wide};
 
-/// 9 `sched_init(mbi)`: turns paging on and sets up everything that this CPU owns (reference, section 6.2). The
-/// argument is ignored.
+/// 9 `sched_init(mbi)`: turns paging on and sets up all state of this CPU (reference, section 6.2). The argument is
+/// ignored.
 ///
 /// Shared objects are built once, before any other CPU runs ([`AllocTable::boot`](crate::page_alloc::AllocTable::boot),
 /// [`Threads::boot`](crate::queue::Threads::boot)).
 ///
 /// # Errors
-/// [`Stuck::NotBoot`] a second time, [`Stuck::BadIoApic`] also when it has no line for the UART that is there,
-/// [`Stuck::BadMemory`] when the machine's memory does not reach the user area or is more than 4 GiB.
+/// [`Stuck::NotBoot`] if it has run before, [`Stuck::BadIoApic`] also if the I/O APIC has no line for an existing UART,
+/// [`Stuck::BadMemory`] if the machine's memory does not reach the user area or is more than 4 GiB.
 pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), Stuck> {
     let boot = cpu.shared.boot;
     let own = &mut cpu.own;
@@ -57,7 +57,7 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
         Container { quota, usage, parent: 0.into(), nchildren, used: used.into() }
     });
     own.dirs.define(|[n, i]| if n == 0 || !is_user_directory::<M>(i) { Pde::Id } else { Pde::UnPresent });
-    // P39: the line of the UART is open on the CPU whose it is.
+    // P39: the line of the UART is enabled on the CPU that has the UART.
     let serial_exists = own.serial_exists;
     own.lines
         .define(move |[line]| Line { irq: line + 32, enabled: (line == COM1_LINE && serial_exists.holds()).into() });
@@ -85,14 +85,14 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
     Ok(())
 }
 
-/// 12 `proc_create(elf, code, q) -> child`: a child of the running thread, ready to start at `code`, with `q` pages of
-/// its parent's quota.
+/// 12 `proc_create(elf, code, q) -> child`: creates a child of the running thread, ready to start at `code`, with `q`
+/// pages of its parent's quota.
 ///
-/// `elf` is ignored, as in the reference; the image is loaded by the layer above. Appends `SPAWN(cur, child, …)`.
+/// `elf` is ignored, as in the reference; the layer above loads the image. Appends `SPAWN(cur, child, …)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] when all children are taken or
-/// the child's number is out of range, [`Stuck::ChildUsed`], [`Stuck::NoQuota`], [`Stuck::Queued`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] if the thread has all its
+/// children or the child's number is out of range, [`Stuck::ChildUsed`], [`Stuck::NoQuota`], [`Stuck::Queued`].
 #[inline]
 pub fn proc_create<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -133,13 +133,13 @@ pub fn proc_create<M: Machine>(
     })
 }
 
-/// Contexts with which `thread` begins at `code`, in user mode; gives the position of its kernel stack.
+/// Sets the contexts with which `child` starts at `code`, in user mode. Returns the offset of its kernel stack pointer.
 #[inline(always)]
 #[track_caller]
 fn begin_at<M: Machine>(own: &mut Own<M>, child: M::Word, code: M::Wide) -> M::Word {
     let sp_ofs = (child + 1) * PAGE_SIZE - 4;
     own.kctxt.set([child], Context { esp: sp_ofs, ra: START_USER.into() });
-    // An addition: all other registers are 0, so that whatever a thread has is defined.
+    // An addition to the reference: all other registers are 0, so that every slot of a live thread is defined.
     own.uctxt.fill(&[child], Slot { value: M::Wide::constant(0) });
     own.ghost.update(|g| g.uctxt_kind.fill(&[child], SlotKind::Int));
     for (k, value) in [
@@ -167,14 +167,15 @@ pub fn proc_create_postinit<M: Machine>(cpu: &mut Cpu<'_, M>, _elf_id: M::Word) 
     cpu.require_init()
 }
 
-/// 69 `proc_reap(child) -> status`: the process of a child of the running thread has ended and uses nothing: what it was given
-/// goes back, as if it had never been, and there can be another. What it passed when it ended.
+/// 69 `proc_reap(child) -> status`: reaps a child of the running thread whose process has ended and uses nothing. The
+/// child's quota returns to the running thread, which can then create another process in the child. Returns the exit
+/// status.
 ///
-/// An addition of the layer above: the inverse of giving a child quota.
+/// An addition for the layer above: the inverse of giving quota to a child.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`] when it is no child of the running thread,
-/// [`Stuck::NotEnded`] when its process has not ended, [`Stuck::StillUsed`] when it uses something.
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`] if it is not a child of the running thread,
+/// [`Stuck::NotEnded`] if its process has not ended, [`Stuck::StillUsed`] if it uses pages.
 #[inline]
 pub fn proc_reap<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("proc_reap", [child]);
@@ -192,7 +193,7 @@ pub fn proc_reap<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word) -> Result<M::
     })
 }
 
-/// The quota of container `i`, which uses nothing, goes back to its parent.
+/// Returns the quota of container `i`, which uses nothing, to its parent.
 #[inline(always)]
 #[track_caller]
 fn take_back_quota<M: Machine>(own: &mut Own<M>, i: M::Word) {
@@ -201,7 +202,7 @@ fn take_back_quota<M: Machine>(own: &mut Own<M>, i: M::Word) {
     own.ac.update([container.parent], |parent| parent.usage -= container.quota);
 }
 
-/// A container in use, and a child of the running thread's.
+/// Whether `child` is a container in use and a child of the running thread.
 #[inline(always)]
 #[track_caller]
 fn is_child<M: Machine>(own: &Own<M>, child: M::Word) -> bool {
@@ -211,9 +212,10 @@ fn is_child<M: Machine>(own: &Own<M>, child: M::Word) -> bool {
     }
 }
 
-/// 73 `proc_state(child) -> state`: what has become of a child of the running thread, and 1 more; 0 of all others.
+/// 73 `proc_state(child) -> state`: 1 plus the state ([`process`]) of the process of a child of the running thread; 0
+/// if `child` is no such child.
 ///
-/// An addition of the layer above.
+/// An addition for the layer above.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
@@ -227,13 +229,13 @@ pub fn proc_state<M: Machine>(cpu: &Cpu<'_, M>, child: M::Word) -> Result<M::Wor
     })
 }
 
-/// 74 `proc_condemn(child, rs)`: a child of the running thread that has not ended goes on with `rs`, wherever it is, when it runs
-/// again.
+/// 74 `proc_condemn(child, rs)`: replaces the saved kernel context of a child of the running thread, whose process must
+/// be live: when the child runs again, it continues at `rs`.
 ///
-/// An addition of the layer above. It stays where it is: whoever sleeps is to be woken.
+/// An addition for the layer above. The child stays in its queue; the caller has to wake it if it sleeps.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`], [`Stuck::NotLive`] when its process has ended.
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`], [`Stuck::NotLive`] if its process has ended.
 #[inline]
 pub fn proc_condemn<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, rs: Context<M>) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
@@ -245,15 +247,15 @@ pub fn proc_condemn<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, rs: Contex
     Ok(())
 }
 
-/// 70 `thread_exit(status, cause, rs)`: the process of the running thread, which uses nothing any more, ends; the first thread of the
-/// ready queue runs. The thread is in no queue from here on.
+/// 70 `thread_exit(status, cause, rs)`: ends the process of the running thread, which must use no pages any more. The
+/// first thread of the ready queue runs; the ended thread is in no queue.
 ///
-/// An addition of the layer above. Its parent may ask for `status` and `cause`, and gets its quota back when it does
-/// ([`proc_reap`]). The main thread of a CPU asks for nothing: its children's quota goes back at once. Appends `EXIT(cur)`.
+/// An addition for the layer above. The parent can read `status` and `cause`, and gets its quota back when it calls
+/// [`proc_reap`]. If the parent is the main thread of a CPU, the quota goes back at once. Appends `EXIT(cur)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::MainSleeps`] (P34: somebody is always ready),
-/// [`Stuck::NoContainer`], [`Stuck::StillUsed`] when it uses something, [`Stuck::NotSpawned`], [`Stuck::NothingReady`],
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::MainSleeps`] (P34: a thread is always ready),
+/// [`Stuck::NoContainer`], [`Stuck::StillUsed`] if it uses pages, [`Stuck::NotSpawned`], [`Stuck::NothingReady`],
 /// [`Stuck::BadContext`].
 #[inline]
 pub fn thread_exit<M: Machine>(
@@ -272,7 +274,7 @@ pub fn thread_exit<M: Machine>(
         let container = own.ac.get([cur]);
         require(container.used.holds(), Stuck::NoContainer)?;
         require(container.usage == 0, Stuck::StillUsed)?;
-        // The main thread is alive, and so it is ready: what holds of it is looked at where it is.
+        // The main thread is alive, so it is ready. This check makes the prover instantiate the facts about it.
         let main = own.cpu + 1;
         require(shared.links.check(|tcb| tcb.get([main]).place != place::DEAD), Stuck::NotSpawned)?;
         require(own.ready.head != NO_THREAD, Stuck::NothingReady)?;
@@ -289,10 +291,10 @@ pub fn thread_exit<M: Machine>(
     })
 }
 
-/// 71 `proc_first(state) -> child`: the first child of the running thread whose process is live (0), gone (1) or vacant (any other
-/// number); 0 where there is none.
+/// 71 `proc_first(state) -> child`: the first child of the running thread whose process is live (0), gone (1) or vacant
+/// (any other number); 0 if there is none.
 ///
-/// An addition of the layer above.
+/// An addition for the layer above.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`].
@@ -318,14 +320,15 @@ pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Wor
     })
 }
 
-/// 72 `proc_recreate(child, code, q)`: another process of a child of the running thread whose process has ended and has given
-/// everything back: ready to start at `code`, with `q` pages of its parent's quota.
+/// 72 `proc_recreate(child, code, q)`: creates another process in a child of the running thread whose process is
+/// vacant. It is ready to start at `code`, with `q` pages of its parent's quota.
 ///
-/// An addition of the layer above. Appends `RESPAWN(cur, child, q)`.
+/// An addition for the layer above. Appends `RESPAWN(cur, child, q)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] when it is no child of the running
-/// thread, [`Stuck::NotEnded`] when its process has not ended or has not been reaped, [`Stuck::NoQuota`], [`Stuck::Queued`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] if it is not a child of the
+/// running thread, [`Stuck::NotEnded`] if its process has not ended or has not been reaped, [`Stuck::NoQuota`],
+/// [`Stuck::Queued`].
 #[inline]
 pub fn proc_recreate<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, code: M::Wide, q: M::Word) -> Result<(), Stuck> {
     cpu.require_hkpt()?;
@@ -348,17 +351,17 @@ pub fn proc_recreate<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, code: M::
     Ok(())
 }
 
-/// The running thread goes on in user mode, with its saved user context.
+/// The thread that continues in user mode, with its saved user context.
 ///
-/// It cannot be copied, and only the machine's last step of a kernel entry uses it up.
+/// The value cannot be copied, and only the machine's last step of a kernel entry consumes it.
 #[must_use]
 #[derive(Debug)]
 pub struct ToUser<M: Machine> {
-    /// Whose saved user context the machine loads.
+    /// The thread whose saved user context the machine loads.
     pub thread: M::Word,
 }
 
-/// 61 `proc_start_user()`: the running thread goes on in user mode on its own page map.
+/// 61 `proc_start_user()`: the running thread continues in user mode on its own page map.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].

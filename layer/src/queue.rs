@@ -1,7 +1,7 @@
 //! First-in-first-out queues of threads: intrusive lists through [`Links`], without capacity or modulus.
 //!
-//! What the specification knows of a queue is the span of positions `lo..hi` that it holds now; each thread in
-//! it has a position of its own. Both only ever grow, which is what makes first in, first out a theorem.
+//! The ghost state of a queue is the span of positions `lo..hi` that it holds; each thread in it has a position of its
+//! own. Both bounds only grow, which makes first in, first out a theorem.
 use crate::constants::*;
 use crate::fields::{Next, NextLinks, ThreadGhost, ThreadGhosts, place};
 use crate::invariant::Keys;
@@ -16,7 +16,7 @@ pub struct Fifo<M: Machine> {
     pub head: M::Word,
     /// The last thread, or [`NO_THREAD`].
     pub tail: M::Word,
-    /// The positions that it holds.
+    /// Ghost state: the positions in use.
     pub span: M::Ghost<Span<M>>,
 }
 
@@ -40,7 +40,7 @@ impl<M: Machine> Fifo<M> {
         }
     }
 
-    /// Appends `thread`, which is in no queue, to this queue, whose id is `id`.
+    /// Appends `thread`, which must not be in any queue, to this queue with id `id`.
     ///
     /// # Errors
     /// [`Stuck::Queued`].
@@ -69,7 +69,7 @@ impl<M: Machine> Fifo<M> {
         Ok(())
     }
 
-    /// Visits its words.
+    /// Visits the queue's words.
     pub fn words(&mut self, visit: &mut dyn Visit<M>) {
         visit.word("head", &mut self.head);
         visit.word("tail", &mut self.tail);
@@ -79,7 +79,7 @@ impl<M: Machine> Fifo<M> {
         });
     }
 
-    /// The queue as it is now.
+    /// A copy of the queue's current state.
     pub fn snapshot(&self) -> Self
     where
         M: Spec,
@@ -88,7 +88,7 @@ impl<M: Machine> Fifo<M> {
         Fifo { head: self.head, tail: self.tail, span: M::ghost(|| span) }
     }
 
-    /// Takes the first thread, which is then in flight.
+    /// Takes the first thread out of the queue. The thread is then in flight.
     #[inline(always)]
     #[track_caller]
     pub fn pop(&mut self, links: &M::Links) -> Option<M::Word> {
@@ -109,10 +109,10 @@ impl<M: Machine> Fifo<M> {
     }
 }
 
-/// What holds of a queue with id `id` and the threads in it; `key` is any thread.
+/// The invariant of a queue with id `id` and of the threads in it, for any thread `key`.
 ///
-/// Head and tail are what the positions say, each link leads to the next position, and a thread that has none
-/// behind (before) it is the last (first).
+/// Head and tail have the first and last position, each link leads to the next position, and a thread without a
+/// successor (predecessor) is the last (first).
 pub fn fifo_fact<M: Spec>(fifo: &Fifo<M>, id: M::Word, threads: &Threads<M>, key: M::Word) -> bool {
     let span = M::present(&fifo.span);
     let thread = |t: M::Word| threads.tcb.get([t]);
@@ -149,16 +149,16 @@ pub fn fifo_fact<M: Spec>(fifo: &Fifo<M>, id: M::Word, threads: &Threads<M>, key
     }
 }
 
-/// The links and the ghost state of all threads, as the machines that keep them have them.
+/// The links and the ghost state of all threads, in the form in which machines store them.
 pub struct Threads<M: Machine> {
     /// The links.
     pub next: <M as Home<NextLinks>>::Map,
-    /// What the specification knows.
+    /// The ghost state.
     pub tcb: <M as Home<ThreadGhosts>>::Map,
 }
 
 impl<M: Machine> Threads<M> {
-    /// Where `rely` and `own_fact` are to be looked at.
+    /// The keys at which `rely` and `own_fact` are instantiated.
     pub const KEYS: Keys = &[("tcb", &[0])];
 
     /// The threads at boot: CPU `c` runs thread `c + 1`, its main thread.
@@ -180,29 +180,29 @@ impl<M: Machine> Threads<M> {
         threads
     }
 
-    /// Threads with every map as its home has it.
+    /// Threads; every map has the contents of its storage.
     pub fn homes(place: M::Place) -> Self {
         Threads { next: <M as Home<NextLinks>>::home(place), tcb: <M as Home<ThreadGhosts>>::home(place) }
     }
 }
 
 impl<M: Spec> Threads<M> {
-    /// The threads as they are now.
+    /// A copy of the current state of the threads.
     pub fn snapshot(&self) -> Self {
         Threads { next: self.next.clone(), tcb: self.tcb.clone() }
     }
 
-    /// What CPU `me` may count on for thread `t` between two of its own critical sections.
+    /// The rely condition of CPU `me` for thread `t`: how it may change between two critical sections of `me`.
     ///
-    /// Its running and ready threads, and the children that only its own threads can create, stay as they are;
-    /// its other threads stay alive and its own, and come back through its pending queue; nobody else's thread
-    /// becomes its own.
+    /// Running, ready and ended threads of `me` are unchanged, and so are the unborn children that only `me` can
+    /// create. The other threads of `me` stay alive and stay its own, and come back through its pending queue. No
+    /// thread of another CPU becomes one of `me`.
     pub fn rely(old: &Self, new: &Self, me: M::Word, t: M::Word) -> bool {
         let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
         let unchanged = || Self::unchanged(old, new, t);
         if before.place == place::DEAD {
             let parent = old.tcb.get([parent::<M>(t)]);
-            // Roots are never created; a child is created by the CPU that its parent belongs to.
+            // Roots are never created. A child is created by the CPU of its parent.
             if t <= TOTAL_CPU || (parent.place != place::DEAD && parent.home == me) {
                 unchanged()
             } else {
@@ -212,7 +212,7 @@ impl<M: Spec> Threads<M> {
             if before.place == me || before.place == place::RUN || before.place == place::GONE {
                 unchanged()
             } else if before.place == me + MSG_Q {
-                // Whoever wakes threads of mine appends them; only I take them.
+                // Other CPUs append to my pending queue; only I take threads out of it.
                 after.home == me && after.place == before.place && after.prev == before.prev && after.seq == before.seq
             } else {
                 after.home == me && (after.place == me + MSG_Q || (after.place >= SLP_Q && after.place < NUM_CHAN))
@@ -222,7 +222,7 @@ impl<M: Spec> Threads<M> {
         }
     }
 
-    /// Thread `t` is as it was.
+    /// Thread `t` is unchanged.
     pub fn unchanged(old: &Self, new: &Self, t: M::Word) -> bool {
         let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
         before.place == after.place
@@ -233,22 +233,23 @@ impl<M: Spec> Threads<M> {
             && old.next.get([t]).cpu == new.next.get([t]).cpu
     }
 
-    /// Nobody puts thread `t` into the queue `id`, or takes it out, or moves it there.
+    /// Thread `t` is not put into the queue `id`, taken out of it, or moved in it.
     pub fn stays(old: &Self, new: &Self, id: M::Word, t: M::Word) -> bool {
         let (before, after) = (old.tcb.get([t]), new.tcb.get([t]));
         (before.place != id && after.place != id) || Self::unchanged(old, new, t)
     }
 
-    /// Thread `t` was moved only from and to queues of `held`, or is in none that has a lock.
+    /// Thread `t` was moved only between queues of `held` and queues without a lock, or is unchanged.
     pub fn moved_within(old: &Self, new: &Self, held: &[M::Word], t: M::Word) -> bool {
         let allowed = |place: M::Word| place < MSG_Q || place >= NUM_CHAN || held.iter().any(|&id| place == id);
         (allowed(old.tcb.get([t]).place) && allowed(new.tcb.get([t]).place)) || Self::unchanged(old, new, t)
     }
 
-    /// What holds of thread `t` by itself.
+    /// The invariant of thread `t` by itself.
     ///
-    /// Roots are alive and at home on their CPU; a child's parent is alive and at home on the same CPU; a thread in a ready
-    /// or pending queue is in that of its own CPU; none is between two queues; everybody can find out whose it is.
+    /// Roots are alive and belong to their CPU; a child's parent is alive and belongs to the same CPU; a thread in a
+    /// ready or pending queue is in the queue of its own CPU; no thread is in flight; every CPU can look up the owner
+    /// of a thread.
     pub fn own_fact(&self, t: M::Word) -> bool {
         let thread = self.tcb.get([t]);
         let alive = thread.place != place::DEAD;
@@ -265,13 +266,13 @@ impl<M: Spec> Threads<M> {
     }
 }
 
-/// The id of the parent of `thread`: `(thread − 1) / 8`, and 0 of 0.
+/// The id of the parent of `thread`: `(thread − 1) / 8`; 0 for thread 0.
 #[track_caller]
 pub fn parent<M: Machine>(thread: M::Word) -> M::Word {
     if thread == 0 { 0.into() } else { (thread - 1) / MAX_CHILDREN }
 }
 
-/// The root that `thread`, which is not 0, descends from: the main thread of its CPU.
+/// The root from which `thread` descends: the main thread of its CPU. `thread` must not be 0.
 pub fn root(mut thread: u32) -> u32 {
     while thread > TOTAL_CPU {
         thread = (thread - 1) / MAX_CHILDREN;
@@ -279,9 +280,9 @@ pub fn root(mut thread: u32) -> u32 {
     thread
 }
 
-/// A family of queues behind locks: one a row.
+/// A family of queues behind locks, one for each row.
 pub trait Family: 'static {
-    /// What logs and counterexamples call it.
+    /// Its name in logs and counterexamples.
     const NAME: &'static str;
     /// Position in the lock order.
     const RANK: u32;
@@ -289,11 +290,11 @@ pub trait Family: 'static {
     const FIRST: u32;
 }
 
-/// The pending queues (`msg_q_id`): one a CPU, filled by whoever wakes one of its threads.
+/// The pending queues (`msg_q_id`): one for each CPU. Another CPU that wakes a thread puts it there.
 #[derive(Clone, Copy, Debug)]
 pub enum Pending {}
 
-/// The sleep queues (`slp_q_id`): one a condition variable.
+/// The sleep queues (`slp_q_id`): one for each condition variable.
 #[derive(Clone, Copy, Debug)]
 pub enum Sleeping {}
 
@@ -339,7 +340,7 @@ impl<M: Machine, F: Family> Object<M> for Queue<M, F> {
         Queue { fifo: self.fifo.snapshot(), log: self.log.clone(), family: PhantomData }
     }
 
-    // What others may do to a queue, they do to the threads in it: `Threads::rely`.
+    // The rely condition of a queue is that of the threads in it: `Threads::rely`.
     fn rely(_: &Self, _: &Self, _: M::Word, _: &[M::Word]) -> bool
     where
         M: Spec,

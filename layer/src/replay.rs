@@ -1,8 +1,8 @@
-//! Replay: what a log says of the shared objects (reference, sections 4.1.2 to 4.1.4).
+//! Replay: the state of the shared objects that a log determines (reference, sections 4.1.2 to 4.1.4).
 //!
-//! A replay folds a *step* over the events, oldest first. Each step stands here once: the hosted machine folds it over the
-//! log of a run, and the prover over the events of each path, where what it makes of the objects has to be what the
-//! primitive made of them. A log may have no meaning: that is [`Undefined`].
+//! A replay folds a *step* over the events, oldest first. Each step is written once, here. The hosted machine folds it
+//! over the log of a run. The prover folds it over the events of each path, and proves that the result is what the
+//! primitive made of the objects. A log can be undefined: [`Undefined`].
 use crate::constants::*;
 use crate::fields::{ChannelLock, Frame, Owner, SyncChannel, place};
 use crate::log::Event;
@@ -11,7 +11,7 @@ use crate::stuck::documented;
 use domain::Flag;
 
 documented! {
-/// Why a log has no meaning: what one of its events needs is not so.
+/// The requirement of an event that does not hold, which leaves the log undefined.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Undefined {
     /// The thread of the event does not run on its CPU.
@@ -43,11 +43,11 @@ fn need(holds: bool, or: Undefined) -> Result<(), Undefined> {
     if holds { Ok(()) } else { Err(or) }
 }
 
-/// What the step of `replay_AT` makes of frame `p`: what the allocation table says of it, and whose it is.
+/// The step of `replay_AT` for frame `p`: its entry in the allocation table, and its owner.
 ///
 /// # Errors
-/// [`Undefined::NotFree`] for an event that hands this frame out, [`Undefined::NotGiven`] for one that gives it back, where it is
-/// not this CPU's.
+/// [`Undefined::NotFree`] if the event allocates this frame and the frame is not free; [`Undefined::NotGiven`] if the
+/// event releases this frame and the frame is not this CPU's.
 pub fn frame<M: Machine>(
     p: M::Word,
     (before, owner): (Frame<M>, Owner<M>),
@@ -67,7 +67,7 @@ pub fn frame<M: Machine>(
     }
 }
 
-/// A queue of threads, as events speak of it.
+/// A queue of threads in an event.
 #[derive(Clone, Copy, Debug)]
 pub enum QueueOf<M: Machine> {
     /// The ready queue of a CPU (`rdy`).
@@ -78,52 +78,52 @@ pub enum QueueOf<M: Machine> {
     Sleeping(M::Word),
 }
 
-/// What an event of the scheduler came to (`Out`).
+/// The outcome of an event of the scheduler (`Out`).
 #[derive(Clone, Copy, Debug)]
 pub enum Out<M: Machine> {
-    /// A child is ready.
+    /// A child became ready.
     Spawned,
     /// A thread yielded.
     Yield {
         /// The thread that runs now.
         next: M::Word,
-        /// The one of the pending queue, which became ready, and may be the one that runs.
+        /// The thread of the pending queue that became ready; it may be `next`.
         drained: Option<M::Word>,
     },
-    /// The thread that runs in place of the one that sleeps.
+    /// The thread that runs in place of the one that sleeps or has ended.
     RunId(M::Word),
-    /// Nobody slept there.
+    /// No thread slept there.
     WakeNone,
-    /// A thread of the CPU is ready.
+    /// This thread of the CPU became ready.
     WakeLocal(M::Word),
-    /// A thread of another CPU is on its way there.
+    /// This thread, of this other CPU, is in flight to it.
     WakeRemote(M::Word, M::Word),
-    /// It has arrived in the pending queue.
+    /// The woken thread has joined the pending queue.
     Inserted,
     /// The event is not the scheduler's.
     Other,
 }
 
-/// What `replay_TCB` keeps: where each thread is, and who runs.
+/// The state of `replay_TCB`: where each thread is, and which threads run.
 pub trait Scheduler<M: Machine> {
     /// The thread that `cpu` runs.
     fn running(&self, cpu: M::Word) -> M::Word;
-    /// Where `thread` is: the id of its queue, or one of [`place`].
+    /// Where `thread` is: the id of its queue, or a value of [`place`].
     fn place(&self, thread: M::Word) -> M::Word;
-    /// The CPU that `thread` belongs to.
+    /// The CPU to which `thread` belongs.
     fn home(&self, thread: M::Word) -> M::Word;
-    /// `thread` is alive, and belongs to `cpu`.
+    /// Makes `thread` alive; it belongs to `cpu`.
     fn spawn(&mut self, thread: M::Word, cpu: M::Word);
-    /// The process of `thread` has ended.
+    /// Ends the process of `thread`.
     fn end(&mut self, thread: M::Word);
-    /// `cpu` runs `thread`.
+    /// Makes `cpu` run `thread`.
     fn run(&mut self, cpu: M::Word, thread: M::Word);
-    /// `thread` is the last one of the queue.
+    /// Appends `thread` to the queue.
     ///
     /// # Errors
     /// [`Undefined::NoQueue`].
     fn push(&mut self, queue: QueueOf<M>, thread: M::Word) -> Result<(), Undefined>;
-    /// The first thread of the queue is in flight.
+    /// Takes the first thread out of the queue; the thread is in flight.
     ///
     /// # Errors
     /// [`Undefined::NoQueue`].
@@ -132,10 +132,11 @@ pub trait Scheduler<M: Machine> {
 
 /// The step of `replay_TCB`.
 ///
-/// More than the reference asks for is asked of every event, also where it is not the scheduler's: that its thread runs.
+/// For every event, also those that are not the scheduler's, it requires that the event's thread runs. The reference
+/// does not.
 ///
 /// # Errors
-/// What the event needs and is not so.
+/// The requirement of the event that does not hold.
 pub fn schedule<M: Machine>(s: &mut impl Scheduler<M>, cpu: M::Word, event: &Event<M>) -> Result<Out<M>, Undefined> {
     need(s.running(cpu) == event.tid(), Undefined::NotRunning)?;
     match *event {
@@ -146,7 +147,7 @@ pub fn schedule<M: Machine>(s: &mut impl Scheduler<M>, cpu: M::Word, event: &Eve
             Ok(Out::Spawned)
         }
         Event::Yield { tid } => {
-            // At most one a yield.
+            // At most one thread for each yield.
             let drained = s.pop(QueueOf::Pending(cpu))?;
             if let Some(drained) = drained {
                 s.push(QueueOf::Ready(cpu), drained)?;
@@ -197,11 +198,12 @@ pub fn schedule<M: Machine>(s: &mut impl Scheduler<M>, cpu: M::Word, event: &Eve
     }
 }
 
-/// What the step of `replay_LOCK` makes of the lock of channel `q`, and of how many words its mailbox holds.
+/// The step of `replay_LOCK` for channel `q`: its lock, and how many words its mailbox holds.
 ///
 /// # Errors
-/// [`Undefined::NotFreeLock`] when the lock is taken from its holder, [`Undefined::NotHolder`] for an event of a critical section
-/// by another CPU (mutual exclusion), [`Undefined::NoBudget`] for one too many.
+/// [`Undefined::NotFreeLock`] if the event takes the lock and the lock is held, [`Undefined::NotHolder`] if the event
+/// belongs to a critical section of a CPU that does not hold the lock (mutual exclusion), [`Undefined::NoBudget`] if
+/// the section's budget is used up.
 pub fn lock<M: Machine>(
     q: M::Word,
     before: ChannelLock<M>,

@@ -1,29 +1,29 @@
-//! Rings: what is received waits in one until it is taken, and the oldest gives way to the newest.
+//! Rings: buffers of received entries that wait to be taken. If a ring is full, a new entry replaces the oldest.
 use crate::machine::Machine;
 
-/// Where the entries of a ring are in its map: `len` of them from `start` on, round the end of the map.
+/// The position of a ring's entries in its map: `len` entries from `start` on, wrapping around the end of the map.
 #[derive(Clone, Copy, Debug)]
 pub struct Ring<M: Machine> {
-    /// Where the oldest is.
+    /// Index of the oldest entry.
     pub start: M::Word,
-    /// How many there are.
+    /// Number of entries.
     pub len: M::Word,
 }
 
 impl<M: Machine> Ring<M> {
-    /// Nothing, at the beginning of the map.
+    /// An empty ring at the beginning of the map.
     pub fn empty() -> Self {
         Ring { start: 0.into(), len: 0.into() }
     }
 
-    /// The key of entry `k`, counted from the oldest, in a map of `size` entries; the next one comes at `k` = `len`.
+    /// The key of entry `k`, counted from the oldest, in a map of `size` entries. The next new entry has `k` = `len`.
     #[inline(always)]
     #[track_caller]
     pub fn key(self, k: M::Word, size: u32) -> M::Word {
         (self.start + k) % size
     }
 
-    /// With `many` more behind the newest; of more than `most` the oldest are dropped.
+    /// The ring with `many` more entries behind the newest; if there are more than `most`, the oldest are dropped.
     #[inline(always)]
     #[track_caller]
     pub fn grown(self, many: M::Word, size: u32, most: u32) -> Self {

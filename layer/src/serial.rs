@@ -1,8 +1,8 @@
 //! The UART: primitives 52 to 54.
 //!
-//! What happens to it is the machine's answer: a log of events that is fixed but unknown, read at two indices of its own
-//! (`l1` for what is received, `l2` for what is sent), which count modulo 2^32. What the reference's model has besides
-//! (port, baud rate, format) never changes and is the machine's.
+//! The machine decides what happens to the UART: a log of events that is fixed but unknown. The UART reads the log at
+//! two indices of its own, `l1` for what it receives and `l2` for what it sends; both count modulo 2^32. The other
+//! fields of the reference's model (port, baud rate, format) never change and belong to the machine.
 use crate::call::Call;
 use crate::console::append_received;
 use crate::constants::*;
@@ -14,37 +14,37 @@ use crate::stuck::{Stuck, require};
 use core::ops::ControlFlow;
 use domain::{Flag, Ghost, Map, Word};
 
-/// The UART, but for what it has received (`com1`).
+/// The UART, without its received characters (`com1`).
 #[derive(Clone, Copy, Debug)]
 pub struct Serial<M: Machine> {
-    /// Plugged in (`serial_on`).
+    /// It is plugged in (`serial_on`).
     pub on: M::Flag,
-    /// It asks for an interrupt (`serial_irq`).
+    /// It requests an interrupt (`serial_irq`).
     pub irq: M::Flag,
-    /// It asks for one when something is received.
+    /// It requests an interrupt when it receives something.
     pub rx_int_enable: M::Flag,
-    /// The baud rate is being set: the data registers are hidden.
+    /// The baud rate is being set, and the data registers are hidden.
     pub dlab: M::Flag,
-    /// Where what it has received is in `rx_buf`: the newest 12 characters.
+    /// Position of the received characters in `rx_buf`; these are the newest, up to 12.
     pub rx: Ring<M>,
-    /// What it sends (`tx_buf`), in the order of the reference: what is behind `tx_len` means nothing.
+    /// The characters to send (`tx_buf`), in the reference's order. Those beyond `tx_len` have no meaning.
     pub tx: [M::Word; 2],
-    /// How much of that there is.
+    /// Number of characters to send.
     pub tx_len: M::Word,
-    /// Index of the next event that is received.
+    /// Index of the next event of the receiver.
     pub l1: M::Word,
     /// Index of the next event of the transmitter.
     pub l2: M::Word,
-    /// Nothing at this layer uses it.
+    /// Not used at this layer.
     pub l3: M::Word,
 }
 
-/// What happens to the UART at an index of its log (`SerialEvent`).
+/// The event of the UART at an index of its log (`SerialEvent`).
 #[derive(Clone, Copy, Debug)]
 pub struct SerialEvent<M: Machine> {
-    /// One of [`event`].
+    /// A value of [`event`].
     pub kind: M::Word,
-    /// How many characters are received; of more than 12 the newest 12, since the UART keeps no others (P39).
+    /// Number of characters received. If there are more than 12, the newest 12: the UART keeps no others (P39).
     pub count: M::Word,
 }
 
@@ -54,14 +54,14 @@ pub mod event {
     pub const NULL: u32 = 0;
     /// Characters are received.
     pub const RECV: u32 = 1;
-    /// What was to be sent has been.
+    /// The transmitter has finished.
     pub const SEND_COMPLETE: u32 = 2;
     /// The UART is plugged in.
     pub const PLUGIN: u32 = 3;
 }
 
 impl<M: Machine> Serial<M> {
-    /// As boot leaves it: on, with nothing in its buffers (reference, section 3.2).
+    /// The UART as boot leaves it: on, with empty buffers (reference, section 3.2).
     pub fn boot() -> Self {
         let zero = M::Word::from(0);
         Serial {
@@ -94,7 +94,7 @@ impl<M: Machine> Serial<M> {
     }
 }
 
-/// Interrupts are on and no handler executes.
+/// Checks that interrupts are on and no handler executes.
 #[inline(always)]
 #[track_caller]
 fn require_interruptible<M: Machine>(cpu: &Cpu<'_, M>) -> Result<(), Stuck> {
@@ -104,14 +104,14 @@ fn require_interruptible<M: Machine>(cpu: &Cpu<'_, M>) -> Result<(), Stuck> {
     require(cpu.own.ghost.check(|g| !g.in_intr.holds()), Stuck::NotInterruptible)
 }
 
-/// The I/O APIC has the line of COM1.
+/// Whether the I/O APIC has a line for COM1.
 #[inline(always)]
 #[track_caller]
 fn has_line<M: Machine>(cpu: &Cpu<'_, M>) -> bool {
     cpu.own.ioapic.irqs > COM1_LINE && cpu.own.ioapic.enables > COM1_LINE
 }
 
-/// Opens or masks it.
+/// Enables or masks the line of COM1.
 #[inline(always)]
 #[track_caller]
 fn open_line<M: Machine>(cpu: &mut Cpu<'_, M>, open: bool) {
@@ -121,11 +121,11 @@ fn open_line<M: Machine>(cpu: &mut Cpu<'_, M>, open: bool) {
 /// The name of the loop of [`serial_intr_disable`].
 pub(crate) const DRAIN: &str = "serial_intr_disable";
 
-/// 52 `serial_intr_disable()`: takes what has been received, and masks the line of COM1, so that no handler runs until
-/// [`serial_intr_enable`].
+/// 52 `serial_intr_disable()`: handles the characters that have been received, and masks the line of COM1, so that no
+/// handler runs until [`serial_intr_enable`].
 ///
-/// Events are consumed as long as the UART asks for interrupts, at most 100; that it asks for none is found out without
-/// consuming anything. Where the line is masked already, what is received stays in the UART.
+/// It consumes events as long as the UART requests interrupts, at most 100. Finding that there is no request consumes
+/// no event. If the line is masked already, received characters stay in the UART.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`]; those of the handler, [`cons_intr`].
@@ -161,14 +161,15 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
     )
 }
 
-/// 53 `serial_intr_enable()`: takes what has been received meanwhile, and opens the line of COM1, masked or not (P17).
+/// 53 `serial_intr_enable()`: handles the characters that have been received meanwhile, and enables the line of COM1 in
+/// any case (P17).
 ///
-/// The reference repeats the handler as long as the UART asks for interrupts. The handler leaves it asking for none, so
-/// that once is as often.
+/// The reference repeats the handler as long as the UART requests interrupts. The handler leaves no request, so one
+/// call has the same effect.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`], [`Stuck::BadIoApic`] if there is no such
-/// line; those of the handler, [`cons_intr`].
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NotInterruptible`], [`Stuck::BadIoApic`] if the line does not
+/// exist; those of the handler, [`cons_intr`].
 pub fn serial_intr_enable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     M::call(
         cpu,
@@ -188,7 +189,7 @@ pub fn serial_intr_enable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck>
     )
 }
 
-/// One event of each index happens to the UART (`serial_env_step`).
+/// The UART takes one event at each of its indices (`serial_env_step`).
 #[inline]
 pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
     let own = &mut cpu.own;
@@ -212,9 +213,9 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
     com1.l2 = com1.l2.wrapping_add(1.into());
 }
 
-/// The interrupt handler of the UART (`cons_intr`): the console takes what has been received.
+/// The interrupt handler of the UART (`cons_intr`): moves the received characters to the console.
 ///
-/// P39: it takes what the UART holds, whatever the last event brought and whether the UART transmits or not.
+/// P39: it takes all that the UART holds, independent of the last event and of the transmitter.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::NoInterrupt`].
@@ -233,14 +234,14 @@ pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// 54 `serial_putc(c) -> c`: sends the low 8 bits of `c`, with a carriage return if it is a line feed, as soon as the
-/// transmitter is done; gives them, or −1 where there is no UART.
+/// 54 `serial_putc(c) -> c`: sends the low 8 bits of `c`, with a carriage return if they are a line feed, once the
+/// transmitter has finished. Returns these bits, or −1 if there is no UART.
 ///
-/// P39: where the transmitter takes more than 12,800 events it gives −1 as well, and these events are over.
+/// P39: if the transmitter needs more than 12,800 events, it returns −1 as well, after consuming these events.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::SerialBusy`] where something received has not been taken:
-/// [`serial_intr_disable`] comes before.
+/// [`Stuck::NotKernelMode`], [`Stuck::NotInit`], [`Stuck::SerialBusy`] if received characters have not been taken: call
+/// [`serial_intr_disable`] before.
 pub fn serial_putc<M: Machine>(cpu: &mut Cpu<'_, M>, c: M::Word) -> Result<M::Word, Stuck> {
     M::call(
         cpu,

@@ -1,7 +1,7 @@
-//! The abstract state (reference, section 3), split by who owns what.
+//! The abstract state (reference, section 3), split by owner.
 //!
-//! [`Own`] is what one CPU owns (the reference's class *cpu*, and the entries of class *thr* that are its
-//! threads'); [`Shared`] holds the shared objects, each behind its lock, and what is constant after boot.
+//! [`Own`] is the state that one CPU owns: the reference's class *cpu*, and the entries of class *thr* of its threads.
+//! [`Shared`] holds the shared objects, each behind its lock, and the constants fixed at boot.
 use crate::constants::*;
 use crate::fields::*;
 use crate::machine::{Machine, Spec, Visit};
@@ -12,7 +12,7 @@ use crate::serial::Serial;
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Home, Map, Wide};
 
-/// What one CPU owns.
+/// The state that one CPU owns.
 pub struct Own<M: Machine> {
     /// `CPU_ID`.
     pub cpu: M::Word,
@@ -22,23 +22,23 @@ pub struct Own<M: Machine> {
     pub nps: M::Word,
     /// Interrupts are enabled on this CPU.
     pub intr_flag: M::Flag,
-    /// The last page fault: its address, and where the program was (`ti`).
+    /// The address and the instruction of the last page fault (`ti`).
     pub ti: TrapInfo<M>,
-    /// The driver has found the UART, which is this CPU's (`drv_serial.serial_exists`).
+    /// The driver has found the UART, and the UART belongs to this CPU (`drv_serial.serial_exists`).
     pub serial_exists: M::Flag,
     /// The UART (`com1`).
     pub com1: Serial<M>,
-    /// What it has received (`com1.s.rx_buf`).
+    /// The characters that the UART has received (`com1.s.rx_buf`).
     pub rx_buf: <M as Home<Received>>::Map,
-    /// Where the console's input is in its ring: it begins at the read position (`console.rpos`).
+    /// Position of the console's input in its ring; the ring's start is the read position (`console.rpos`).
     pub console: Ring<M>,
-    /// Characters that nobody has read yet (`console.cons_buf`).
+    /// The console's characters that have not been read yet (`console.cons_buf`).
     pub cons_buf: <M as Home<ConsoleInput>>::Map,
-    /// The I/O APIC's own count of its lines (`ioapic.s`).
+    /// The I/O APIC without its lines: their number, and the lengths of its tables (`ioapic.s`).
     pub ioapic: IoApic<M>,
     /// The local APIC (`lapic`).
     pub lapic: Lapic<M>,
-    /// Resource containers: this CPU's copy; it changes its root's subtree only.
+    /// Resource containers: this CPU's copy. The CPU changes only the subtree of its root container.
     pub ac: <M as Home<Containers>>::Map,
     /// Page directories of this CPU's threads (`ptpool`).
     pub dirs: <M as Home<Directories>>::Map,
@@ -48,7 +48,7 @@ pub struct Own<M: Machine> {
     pub hp: <M as Home<PhysicalMemory>>::Map,
     /// Saved kernel contexts.
     pub kctxt: <M as Home<KernelContexts>>::Map,
-    /// Which processes have ended, and how.
+    /// Whether a thread's process is live or has ended, and its exit status and cause.
     pub proc: <M as Home<Processes>>::Map,
     /// Saved user contexts.
     pub uctxt: <M as Home<UserContexts>>::Map,
@@ -58,7 +58,7 @@ pub struct Own<M: Machine> {
     pub vm: Vm<M>,
     /// The VM control structure (`vmcs`).
     pub vmcs: <M as Home<VmcsFields>>::Map,
-    /// What it does not hold of the guest (`vmx`).
+    /// Guest state that the VM control structure does not hold (`vmx`).
     pub vmx: <M as Home<VmxSlots>>::Map,
     /// The nested page tables' entries (`ept`).
     pub ept: <M as Home<EptEntries>>::Map,
@@ -66,13 +66,13 @@ pub struct Own<M: Machine> {
     pub lines: <M as Home<IoApicLines>>::Map,
     /// The ready queue (`rdy_q_id`).
     pub ready: Fifo<M>,
-    /// Events that concern what this CPU alone owns: `SPAWN`.
+    /// Log of the events that concern only state of this CPU: `SPAWN`.
     pub log: M::Log,
-    /// What only the specification speaks of.
+    /// Ghost state.
     pub ghost: M::Ghost<OwnGhost<M>>,
 }
 
-/// The part of [`Own`] that only the specification speaks of.
+/// The ghost state of [`Own`]: only the specification reads it.
 pub struct OwnGhost<M: Machine> {
     /// CR0.PG.
     pub pg: M::Flag,
@@ -88,61 +88,62 @@ pub struct OwnGhost<M: Machine> {
     pub in_intr: M::Flag,
     /// The page map in CR3 (`PT`), [`NO_MAP`] before boot.
     pub pt: M::Word,
-    /// What this CPU uses frames for.
+    /// How this CPU uses each frame.
     pub pperm: <M as Home<FrameUses>>::Map,
-    /// Reverse map: how often.
+    /// Reverse map: how often each frame is mapped.
     pub lat: <M as Home<ReverseMaps>>::Map,
-    /// Reverse map: where.
+    /// Reverse map: where each frame is mapped.
     pub lat_entry: <M as Home<ReverseEntries>>::Map,
-    /// Directory entries that were written.
+    /// Directory entries that have been written.
     pub dirs_defined: <M as Home<DirectoriesDefined>>::Map,
-    /// What is known of page-table entries.
+    /// Ghost state of page-table entries.
     pub tables: <M as Home<PageTableGhosts>>::Map,
     /// The identity tables.
     pub idpde: <M as Home<IdentityTables>>::Map,
-    /// Bytes of physical memory that this CPU knows.
+    /// Bytes of physical memory whose contents are defined for this CPU.
     pub hp_defined: <M as Home<DefinedMemory>>::Map,
-    /// What is known of user contexts.
+    /// Whether each slot of a user context is defined, and as what.
     pub uctxt_kind: <M as Home<UserContextKinds>>::Map,
-    /// What is known of the VM control structure.
+    /// Whether each field of the VM control structure is defined, and as what.
     pub vmcs_kind: <M as Home<VmcsKinds>>::Map,
-    /// What is known of the rest of the guest.
+    /// Whether each remaining slot of the guest is defined, and as what.
     pub vmx_kind: <M as Home<VmxKinds>>::Map,
     /// Directory entries of the nested page tables that have a table.
     pub ept_dirs: <M as Home<EptDirectories>>::Map,
-    /// Entries of the nested page tables that were written.
+    /// Entries of the nested page tables that have been written.
     pub ept_defined: <M as Home<EptDefined>>::Map,
-    /// Pages charged to containers.
+    /// How many pages are charged to each container.
     pub charged: <M as Home<Charges>>::Map,
-    /// Which they are.
+    /// Which pages are charged to each container.
     pub seats: <M as Home<Seats>>::Map,
     /// Offers of shared memory.
     pub smspool: <M as Home<SharedMemory>>::Map,
     /// The locks that this CPU holds.
     pub lock: <M as Home<LockStates>>::Map,
-    /// The channel whose lock is the only one that it holds, [`NO_CHANNEL`] where it holds none, and
-    /// [`SOME_CHANNELS`] where it may hold several: an addition, so that one can say that all are free.
+    /// The one channel whose lock this CPU holds; [`NO_CHANNEL`] if it holds none, [`SOME_CHANNELS`] if it may hold
+    /// several. This is an addition to the reference: one word says that all channel locks are free.
     pub section: M::Word,
 }
 
 /// The last page fault.
 #[derive(Clone, Copy, Debug)]
 pub struct TrapInfo<M: Machine> {
-    /// The address that was asked for.
+    /// The faulting address.
     pub addr: M::Wide,
-    /// Where the program was. The reference keeps the RA register here, which x86-64 does not have; what it is
-    /// for, returning there, needs the address of the instruction.
+    /// Address of the faulting instruction. The reference keeps the RA register here, which x86-64 does not have. The
+    /// field is for returning to the program, and that needs the address of the instruction.
     pub ra: M::Wide,
 }
 
-/// The virtual machine of this CPU, but for its maps.
+/// The virtual machine of this CPU, without its maps.
 #[derive(Clone, Copy, Debug)]
 pub struct Vm<M: Machine> {
     /// Revision of the control structure.
     pub revision: M::Word,
     /// Why it was aborted.
     pub abort: M::Word,
-    /// `vmx_init` has run: an addition, which says that what primitives read is defined (P40).
+    /// `vmx_init` has run. An addition to the reference: it says that the fields that primitives read are defined
+    /// (P40).
     pub set_up: M::Flag,
 }
 
@@ -155,7 +156,7 @@ pub struct IoApic<M: Machine> {
     pub irqs: M::Word,
     /// Length of the table of masks.
     pub enables: M::Word,
-    /// Set up.
+    /// It has been set up.
     pub init: M::Flag,
 }
 
@@ -182,14 +183,14 @@ pub struct Lapic<M: Machine> {
     pub ldr: M::Word,
     /// Vector of errors.
     pub error_irq: M::Word,
-    /// The error status is to be cleared.
+    /// The error status has to be cleared.
     pub esr_clr_pen: M::Flag,
     /// Task priority.
     pub tpr: M::Word,
 }
 
 impl<M: Machine> Lapic<M> {
-    /// As the machine hands it over.
+    /// The local APIC as the machine hands it over.
     pub fn reset() -> Self {
         Lapic {
             esr: 0.into(),
@@ -207,7 +208,7 @@ impl<M: Machine> Lapic<M> {
         }
     }
 
-    /// As `sched_init` sets it up: enabled, with all inputs masked (reference, section 6.2).
+    /// The local APIC as `sched_init` sets it up: enabled, with all inputs masked (reference, section 6.2).
     pub fn set_up(self) -> Self {
         Lapic {
             enable: true.into(),
@@ -237,22 +238,22 @@ impl<M: Machine> Lapic<M> {
     }
 }
 
-/// What is constant after boot.
+/// Constants of the machine, fixed at boot.
 #[derive(Clone, Copy, Debug)]
 pub struct Boot<M: Machine> {
     /// Physical pages of the machine.
     pub nps: M::Word,
-    /// Pages that can be handed out; the roots share them equally.
+    /// Pages that can be allocated; the root containers share them equally.
     pub norm: M::Word,
 }
 
-/// The shared objects, and what is constant after boot.
+/// The shared objects, and the constants fixed at boot.
 pub struct Shared<M: Machine> {
     /// The allocation table: one row.
     pub at: M::Lock<AllocTable<M>>,
-    /// The pending queues: a row a CPU.
+    /// The pending queues: one row for each CPU.
     pub pending: M::Lock<Queue<M>>,
-    /// The sleep queues: a row a condition variable.
+    /// The sleep queues: one row for each condition variable.
     pub sleep: M::Lock<Queue<M, Sleeping>>,
     /// The channels.
     pub channels: M::Channels,
@@ -262,9 +263,9 @@ pub struct Shared<M: Machine> {
     pub boot: Boot<M>,
 }
 
-/// One CPU at work: what it owns, and the shared objects.
+/// One CPU at work: its own state, and the shared objects.
 pub struct Cpu<'m, M: Machine> {
-    /// What it owns.
+    /// The CPU's own state.
     pub own: Own<M>,
     /// The shared objects.
     pub shared: &'m Shared<M>,
@@ -273,8 +274,8 @@ pub struct Cpu<'m, M: Machine> {
 impl<M: Machine> Own<M> {
     /// The state of CPU `cpu` before `sched_init` (`init_adt`; reference, section 6.1).
     ///
-    /// What the hardware's own memory holds (page tables, physical bytes) is left as it is; that nothing of it
-    /// counts as written is ghost state.
+    /// The contents of the hardware's own memory (page tables, physical bytes) are left alone. Ghost state says that
+    /// none of these contents count as written.
     pub fn init_adt(place: M::Place, cpu: M::Word, ioapic: IoApic<M>) -> Self {
         let mut ac = <M as Home<Containers>>::home(place);
         ac.define(|_| Container {
@@ -326,7 +327,7 @@ impl<M: Machine> Own<M> {
 }
 
 impl<M: Spec> Own<M> {
-    /// The state as it is now.
+    /// A copy of the current state.
     pub fn snapshot(&self) -> Self {
         let ghost = M::present(&self.ghost);
         Own {
@@ -388,7 +389,7 @@ impl<M: Spec> Own<M> {
 }
 
 impl<M: Machine> Own<M> {
-    /// Visits every value that is in no map, by name.
+    /// Visits every value that is not in a map, by name.
     pub fn words(&mut self, visit: &mut dyn Visit<M>) {
         visit.word("CPU_ID", &mut self.cpu);
         visit.word("cid", &mut self.cur);
@@ -446,7 +447,7 @@ impl<M: Machine> OwnGhost<M> {
         ghost
     }
 
-    /// Ghost state of a CPU in kernel mode, with every map as its home has it.
+    /// Ghost state of a CPU in kernel mode; every map has the contents of its storage.
     pub fn homes(place: M::Place) -> Self {
         OwnGhost {
             pg: false.into(),
@@ -477,7 +478,7 @@ impl<M: Machine> OwnGhost<M> {
     }
 }
 
-/// The guards that most primitives begin with (reference, section 4.0).
+/// The mode checks that most primitives begin with (reference, section 4.0).
 impl<M: Machine> Cpu<'_, M> {
     #[inline(always)]
     #[track_caller]

@@ -1,13 +1,13 @@
-//! Undefined behaviour of the specification, by the precondition that was broken.
+//! Undefined behaviour of the specification, named after the broken precondition.
 
-/// Declares an enum whose values can say what their documentation says.
+/// Declares an enum whose values return their documentation as a string.
 macro_rules! documented {
     ($(#[$meta:meta])* pub enum $name:ident { $($(#[doc = $doc:literal])+ $variant:ident,)* }) => {
         $(#[$meta])*
         pub enum $name { $($(#[doc = $doc])+ $variant,)* }
 
         impl $name {
-            /// What was broken, in words: the documentation of the value.
+            /// The broken precondition in words: the documentation of the value.
             pub fn says(self) -> &'static str {
                 match self { $($name::$variant => concat!($($doc),+).trim_ascii(),)* }
             }
@@ -17,12 +17,12 @@ macro_rules! documented {
 pub(crate) use documented;
 
 documented! {
-/// Which precondition of a primitive did not hold.
+/// The precondition of a primitive that did not hold.
 ///
-/// The reference gives such a call no behaviour. Hosted it is an error and the state is rolled back; the kernel
-/// stops the CPU with the name. That no program can cause one through a system call is a theorem.
+/// The reference gives such a call no behaviour. Hosted, the call is an error and the state is rolled back. The kernel
+/// stops the CPU and reports the name. By a theorem, no program can cause this through a system call.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-// A word, as what primitives give is: so a result is two words.
+// One word, like the results of primitives, so that a `Result` takes two words.
 #[repr(u32)]
 pub enum Stuck {
     /// Not in kernel mode: `ikern ∧ ihost` (HK).
@@ -134,7 +134,7 @@ pub enum Stuck {
 }
 }
 
-/// `Ok` when the precondition holds.
+/// `Ok` if the precondition holds.
 #[inline(always)]
 #[track_caller]
 pub fn require(holds: bool, or: Stuck) -> Result<(), Stuck> {
@@ -145,7 +145,7 @@ pub fn require(holds: bool, or: Stuck) -> Result<(), Stuck> {
     Err(or)
 }
 
-/// Tells the compiler that the way here is seldom taken.
+/// Tells the compiler that this branch is seldom taken.
 #[cold]
 #[inline(always)]
 fn unlikely() {}

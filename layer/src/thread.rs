@@ -10,33 +10,34 @@ use crate::state::{Cpu, Own, Shared};
 use crate::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Map};
 
-/// The context to go on with, after a switch.
+/// The context at which the CPU continues after a switch.
 ///
-/// It cannot be copied, and only the machine's last step of a kernel entry uses it up.
+/// The value cannot be copied, and only the machine's last step of a kernel entry consumes it.
 #[must_use]
 #[derive(Debug)]
 pub struct Resume<M: Machine>(Context<M>);
 
 impl<M: Machine> Resume<M> {
-    /// What a primitive answers that ends in a switch.
+    /// The result of a primitive that ends in a switch, from its answer.
     pub(crate) fn of(answer: &Answer<M>) -> Self {
         Resume(answer.context())
     }
 
-    /// Uses it up.
+    /// Consumes the value.
     pub fn into_context(self) -> Context<M> {
         self.0
     }
 }
 
-/// 6 `thread_wakeup(cv) -> 0|1`: the first thread that sleeps on `cv` becomes ready; whether there was one.
+/// 6 `thread_wakeup(cv) -> 0|1`: makes the first thread that sleeps on `cv` ready; 1 if there was one.
 ///
-/// One of another CPU joins that CPU's pending queue, and becomes ready when it yields. Appends `WAKE(cur, cv)` and, for one
-/// of another CPU, `WAKE_DIFF(cur, cv, …)`.
+/// A thread of another CPU joins that CPU's pending queue, and becomes ready when that CPU yields. Appends
+/// `WAKE(cur, cv)` and, for a thread of another CPU, `WAKE_DIFF(cur, cv, …)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::NoContainer`] when a thread of this CPU has none,
-/// [`Stuck::NotSpawned`] when what is first there is no thread that sleeps (P5); [`Stuck::BadThread`], [`Stuck::Queued`].
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`]; [`Stuck::NoContainer`] if a thread of this CPU
+/// has none, [`Stuck::NotSpawned`] if the head of the queue is not a sleeping thread (P5); [`Stuck::BadThread`],
+/// [`Stuck::Queued`].
 #[inline]
 pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::Word, Stuck> {
     let call = || Call::new("thread_wakeup", [cv.0]);
@@ -51,7 +52,8 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
             sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
             return Ok(0.into());
         }
-        // Threads of this CPU have containers (P5): of others, all that is known is that they were created.
+        // Threads of this CPU have containers (P5). Of threads of other CPUs, this CPU knows only that they were
+        // created.
         let queue = cv.channel().0;
         let spawned = |t: ThreadGhost<M>| t.place == queue;
         require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
@@ -63,7 +65,8 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
             sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
         } else {
             require(home < TOTAL_CPU, Stuck::BadThread)?;
-            // Its CPU must not see it asleep in no queue: nothing of others comes between the two events.
+            // The other CPU must not see the thread asleep but in no queue, so no event of another CPU may come between
+            // the two.
             let mut pending = shared.pending.lock(own.cpu, home);
             sleepers.fifo.pop(&shared.links);
             pending.fifo.push(&shared.links, home + MSG_Q, woken)?;
@@ -74,13 +77,13 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
     })
 }
 
-/// 7 `thread_yield()`: the running thread joins the ready queue of its CPU, the first one there runs.
+/// 7 `thread_yield()`: the running thread joins the ready queue of its CPU, and the first thread there runs.
 ///
-/// One thread that others have woken (the pending queue) joins the ready queue before it. `rs` is what the caller
-/// goes on with; alone, it goes on with it at once (P4). Appends `YIELD(cur)`.
+/// Before that, one thread of the pending queue, woken by another CPU, joins the ready queue. The caller continues at
+/// `rs` later, or at once if no other thread is ready (P4). Appends `YIELD(cur)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`] when the running or the woken thread has none,
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`] if the running or the woken thread has none,
 /// [`Stuck::Queued`], [`Stuck::NothingReady`], [`Stuck::BadThread`], [`Stuck::BadContext`].
 #[inline]
 pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
@@ -102,14 +105,14 @@ pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<
     })
 }
 
-/// 8 `thread_sleep(cv)`: the running thread sleeps on `cv` and gives the lock of its channel back, at once; the first
-/// thread of the ready queue runs. `rs` is what the caller goes on with when it was woken and runs again, without the lock.
+/// 8 `thread_sleep(cv)`: the running thread sleeps on `cv` and, in the same step, releases the lock of its channel. The
+/// first thread of the ready queue runs. Once woken and scheduled, the caller continues at `rs`, without the lock.
 ///
-/// Threads that others have woken stay where they are (the pending queue is not looked at). Appends `SLEEP(cur, cv, …)`.
+/// The pending queue is not consulted. Appends `SLEEP(cur, cv, …)`.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadChannel`], [`Stuck::BadThread`], [`Stuck::MainSleeps`]
-/// (P34: somebody is always ready), [`Stuck::LockNotHeld`], [`Stuck::NoBudget`] when the critical section has less than
+/// (P34: a thread is always ready), [`Stuck::LockNotHeld`], [`Stuck::NoBudget`] if the critical section has less than
 /// two events left, [`Stuck::NoContainer`], [`Stuck::NothingReady`], [`Stuck::Queued`], [`Stuck::BadContext`].
 #[inline]
 pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
@@ -140,7 +143,7 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
     })
 }
 
-/// The running thread, which is in a queue, goes on with `rs` some day; the first one of the ready queue runs.
+/// Saves `rs` as the continuation of the running thread, and runs the first thread of the ready queue.
 #[inline(always)]
 pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     own.kctxt.set([own.cur], rs);
@@ -153,7 +156,7 @@ pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Con
     Ok(Resume(resume))
 }
 
-/// 17 `get_CPU_ID() -> u32`: this CPU.
+/// 17 `get_CPU_ID() -> u32`: the number of this CPU.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`].
@@ -163,7 +166,7 @@ pub fn get_cpu_id<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     Ok(cpu.own.cpu)
 }
 
-/// 18 `get_curid() -> u32`: the running thread.
+/// 18 `get_curid() -> u32`: the number of the running thread.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`].

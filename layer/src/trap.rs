@@ -3,7 +3,7 @@ use crate::machine::Machine;
 use crate::state::Cpu;
 use crate::stuck::Stuck;
 
-/// 59 `trap_get() -> address`: the exact address of the last page fault (P19), as wide as the hardware has it (P45).
+/// 59 `trap_get() -> address`: the exact address of the last page fault (P19), in the hardware's full width (P45).
 ///
 /// # Errors
 /// None: it has no precondition.
@@ -12,7 +12,7 @@ pub fn trap_get<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Wide, Stuck> {
     Ok(cpu.own.ti.addr)
 }
 
-/// 60 `trap_set() -> address`: where the last page fault happened, which is where to go on.
+/// 60 `trap_set() -> address`: the instruction of the last page fault, at which the program continues.
 ///
 /// # Errors
 /// None: every address is an integer here.

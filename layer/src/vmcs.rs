@@ -1,42 +1,43 @@
 //! The fields of a VM control structure (reference, appendix A): one table of names, encodings and default values.
 //!
-//! The map `vmcs` is keyed by a field's place in this table. A field is one wide value, as VMREAD and VMWRITE have it in long
-//! mode; the two halves of a 64-bit field that the reference keeps at the encodings `e` and `e + 1` are its halves. How
-//! wide a field is its encoding says: bits 13 and 14 are 0 for 16 bits, 1 for 64, 2 for 32, 3 for the natural width.
+//! The key of the map `vmcs` is a field's index in this table. A field is one wide value, as VMREAD and VMWRITE have it
+//! in long mode. The reference keeps a 64-bit field in two halves, at the encodings `e` and `e + 1`. The encoding
+//! determines the width: bits 13 and 14 are 0 for 16 bits, 1 for 64, 2 for 32, 3 for the natural width.
 use crate::fields::SlotKind;
 use crate::machine::Machine;
 use domain::{Wide, Word};
 
-/// What `vmx_init` writes to a field (A.2).
+/// The value that `vmx_init` writes to a field (A.2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Start {
-    /// Nothing.
+    /// None: the field is left alone.
     Kept,
     /// This number.
     Is(u64),
-    /// The capability word of this index.
+    /// The capability word with this index.
     Info(u32),
-    /// The capability words of two indices, bit by bit either.
+    /// The bitwise or of the capability words with these indices.
     Either(u32, u32),
-    /// What the host's own register is, by what the machine says (P43).
+    /// The host's own register, as the machine reports it (P43).
     Host,
-    /// The address of something of the host's, which the machine knows: a pointer.
+    /// A pointer: the address of an object of the host that the machine knows.
     Address,
 }
 
 /// A field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
-    /// Which one.
+    /// The field.
     pub field: Vmcs,
-    /// Its encoding; of a 64-bit field, that of the low half.
+    /// Its encoding; for a 64-bit field, the encoding of the low half.
     pub encoding: u32,
-    /// What it begins with.
+    /// Its initial value.
     pub start: Start,
 }
 
 impl Row {
-    /// What `vmx_init` writes to it, and what kind of value that is; `info` gives the capability words.
+    /// The value that `vmx_init` writes, and its kind; `info` returns the capability words. `None` if it writes
+    /// nothing.
     #[inline(always)]
     #[track_caller]
     pub fn default<M: Machine>(self, info: impl Fn(u32) -> M::Word) -> Option<(M::Wide, SlotKind<M>)> {
@@ -68,7 +69,7 @@ macro_rules! fields {
 use Start::*;
 
 fields! {
-    // What a primitive reads. Where A.2 gives no default, vmx_init writes 0 (P40).
+    // Fields that a primitive reads. If A.2 gives no default, `vmx_init` writes 0 (P40).
     PriProcBasedCtls 0x4002 Info(3);
     EntryIntrInfo 0x4016 Is(0);
     TscOffset 0x2010 Is(0);
@@ -120,7 +121,7 @@ fields! {
     GuestTrBase 0x6814 Kept;
     GuestGdtrBase 0x6816 Kept;
     GuestIdtrBase 0x6818 Kept;
-    // What else the guest begins with.
+    // Other initial state of the guest.
     GuestDr7 0x681A Is(0x400);
     GuestPat 0x2804 Is(0x0007_0406_0007_0406);
     GuestDebugctl 0x2802 Is(0);
@@ -146,7 +147,7 @@ fields! {
     IoBitmapB 0x2002 Address;
     MsrBitmap 0x2004 Address;
     Eptp 0x201A Address;
-    // The host, as it goes on after an exit.
+    // The state with which the host continues after an exit.
     HostRip 0x6C16 Address;
     HostRsp 0x6C14 Kept;
     HostCr0 0x6C00 Host;
@@ -174,21 +175,21 @@ fields! {
 
 /// Keys of the map `vmcs` are below this.
 pub const VMCS_SIZE: u32 = FIELDS.len() as u32;
-/// The fields below this are those that a primitive reads.
+/// Keys of fields that a primitive reads are below this.
 pub const VMCS_READ: u32 = Vmcs::GuestCsSelector as u32;
 
 /// Segments have codes below this (reference, section 2).
 pub const SEGMENTS: u32 = 10;
-/// Those below this have a selector and access rights; GDTR and IDTR have not.
+/// Segments with codes below this have a selector and access rights; GDTR and IDTR do not.
 pub const FULL_SEGMENTS: u32 = 8;
 
-// A field of a segment is as far from that of CS as the segments' codes are apart.
+// A segment's field is as far from that of CS as the segments' codes are apart.
 const _: () = assert!(Vmcs::GuestTrSelector as u32 - Vmcs::GuestCsSelector as u32 == FULL_SEGMENTS - 1);
 const _: () = assert!(Vmcs::GuestTrAccess as u32 - Vmcs::GuestCsAccess as u32 == FULL_SEGMENTS - 1);
 const _: () = assert!(Vmcs::GuestIdtrLimit as u32 - Vmcs::GuestCsLimit as u32 == SEGMENTS - 1);
 const _: () = assert!(Vmcs::GuestIdtrBase as u32 - Vmcs::GuestCsBase as u32 == SEGMENTS - 1);
 
-// Every encoding is that of one field, and that of a low half.
+// Each encoding belongs to one field, and is that of a low half.
 const _: () = {
     let mut i = 0;
     while i < FIELDS.len() {

@@ -1,7 +1,7 @@
 //! The virtual machine of a CPU: primitives 1, 25 to 45, 47 to 49, 56 and 57.
 //!
-//! A guest's registers are whole registers of the processor (P45); where a primitive gives or takes 32 bits, they are the low
-//! ones. A read of what was never written is [`Stuck::NotInt`]; after [`vmx_init`] there is none (P40).
+//! A guest's registers are whole registers of the processor (P45); primitives that return or take 32 bits use the low
+//! half. Reading a value that was never written is [`Stuck::NotInt`]; after [`vmx_init`] no primitive does so (P40).
 use crate::bits::{bit, with_bit};
 use crate::constants::*;
 use crate::fields::{Cell, Defined, Slot, SlotKind};
@@ -11,19 +11,19 @@ use crate::stuck::{Stuck, require};
 use crate::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Vmcs};
 use domain::{Flag, Ghost, Map, Wide, Word};
 
-/// Where a value of the virtual machine is.
+/// The place of a value of the virtual machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// In a field of the control structure (`V`).
+    /// A field of the control structure (`V`).
     Vmcs(Vmcs),
-    /// In a slot of the VMX structure (`X`).
+    /// A slot of the VMX structure (`X`).
     Vmx(u32),
 }
 
 use Place::{Vmcs as V, Vmx as X};
 
-/// Where a guest's general register of each code is (reference, section 2): EAX, EBX, ECX, EDX, ESI, EDI, EBP, ESP, EIP,
-/// EFLAGS, CR0, CR2, CR3, CR4.
+/// The places of a guest's general registers, by code (reference, section 2): EAX, EBX, ECX, EDX, ESI, EDI, EBP, ESP,
+/// EIP, EFLAGS, CR0, CR2, CR3, CR4.
 pub const REGISTERS: [Place; 14] = [
     X(vmx_slot::RAX),
     X(vmx_slot::RBX),
@@ -41,8 +41,8 @@ pub const REGISTERS: [Place; 14] = [
     V(Vmcs::GuestCr4),
 ];
 
-/// Slots of the registers that entry loads and exit saves, in the order in which both primitives have them: EAX, EBX, EDX,
-/// ESI, EDI, EBP, as the reference has it, and R8 to R15 (P45). ECX and CR2 are the stubs' own business (P15).
+/// Slots of the registers that entry loads and exit saves, in the order in which both primitives have them: EAX, EBX,
+/// EDX, ESI, EDI, EBP, as in the reference, and R8 to R15 (P45). The stubs handle ECX and CR2 (P15).
 pub const SAVED: [u32; 14] = [
     vmx_slot::RAX,
     vmx_slot::RBX,
@@ -60,7 +60,8 @@ pub const SAVED: [u32; 14] = [
     vmx_slot::R8 + 7,
 ];
 
-/// What `vmx_init` writes to the VMX structure: the reset values of A.2, and 0 to what 35 and 38 to 45 can read (P40).
+/// The values that `vmx_init` writes to the VMX structure: the reset values of A.2, and 0 in the slots that 35 and 38
+/// to 45 can read (P40).
 pub const DEFAULTS: [(u32, u64); 16] = [
     (vmx_slot::RIP, 0xFFF0),
     (vmx_slot::VPID, 1),
@@ -112,7 +113,7 @@ fn get<M: Machine>(cpu: &Cpu<'_, M>, place: Place) -> Result<M::Word, Stuck> {
     Ok(read(cpu, place)?.low())
 }
 
-/// The field of key `k` of the control structure becomes `value`.
+/// Sets the field of the control structure with key `k` to `value`.
 #[inline(always)]
 #[track_caller]
 fn set_field<M: Machine>(cpu: &mut Cpu<'_, M>, k: M::Word, value: M::Wide) {
@@ -120,7 +121,7 @@ fn set_field<M: Machine>(cpu: &mut Cpu<'_, M>, k: M::Word, value: M::Wide) {
     cpu.own.ghost.update(|g| g.vmcs_kind.set([k], SlotKind::Int));
 }
 
-/// What is at `place` becomes `value`.
+/// Sets the value at `place` to `value`.
 #[inline(always)]
 #[track_caller]
 fn write<M: Machine>(cpu: &mut Cpu<'_, M>, place: Place, value: M::Wide) {
@@ -150,9 +151,9 @@ pub fn vmxinfo_get<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word) -> Result<M::Word, 
     Ok(if i < VMXINFO_SIZE { cpu.own.vmxinfo.get([i]).value } else { 0.into() })
 }
 
-/// 25 `rdmsr(r) -> u64`: what model-specific register `r` reads.
+/// 25 `rdmsr(r) -> u64`: the value of model-specific register `r`.
 ///
-/// P43: the value is the machine's, where the reference has 0.
+/// P43: the value is the machine's; the reference returns 0.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`].
@@ -162,7 +163,7 @@ pub fn rdmsr<M: Machine>(cpu: &Cpu<'_, M>, r: M::Word) -> Result<M::Wide, Stuck>
     Ok(M::rdmsr(r))
 }
 
-/// 26 `wrmsr(r, value) -> u32`: no effect on the state; gives 0.
+/// 26 `wrmsr(r, value) -> u32`: has no effect on the state; returns 0.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMode`].
@@ -172,8 +173,8 @@ pub fn wrmsr<M: Machine>(cpu: &mut Cpu<'_, M>, _r: M::Word, _value: M::Wide) -> 
     Ok(0.into())
 }
 
-/// 27 `vmx_set_intercept_intwin(enable)`: the guest exits as soon as it can take an interrupt if `enable` is 1, and
-/// does not so otherwise.
+/// 27 `vmx_set_intercept_intwin(enable)`: if `enable` is 1, the guest exits as soon as it can take an interrupt;
+/// otherwise it does not.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::NotInt`].
@@ -188,7 +189,8 @@ pub fn vmx_set_intercept_intwin<M: Machine>(cpu: &mut Cpu<'_, M>, enable: M::Wor
 /// The bit of the primary controls that makes the guest exit when it can take an interrupt.
 pub const INTERRUPT_WINDOW: u32 = 2;
 
-/// 28 `vmx_set_desc1(seg, sel, base)`: selector and base of a segment of the guest (P11); of GDTR and IDTR the base only.
+/// 28 `vmx_set_desc1(seg, sel, base)`: sets selector and base of a guest segment (P11); for GDTR and IDTR only the
+/// base.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::BadSegment`].
@@ -197,8 +199,8 @@ pub fn vmx_set_desc1<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, sel: M::Wor
     set_descriptor(cpu, seg, (Vmcs::GuestCsSelector, sel), (Vmcs::GuestCsBase, base))
 }
 
-/// 29 `vmx_set_desc2(seg, lim, ar)`: limit and access rights of a segment of the guest (P11); of GDTR and IDTR the limit
-/// only.
+/// 29 `vmx_set_desc2(seg, lim, ar)`: sets limit and access rights of a guest segment (P11); for GDTR and IDTR only the
+/// limit.
 ///
 /// # Errors
 /// As for [`vmx_set_desc1`].
@@ -207,7 +209,7 @@ pub fn vmx_set_desc2<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, lim: M::Wor
     set_descriptor(cpu, seg, (Vmcs::GuestCsAccess, ar), (Vmcs::GuestCsLimit, lim))
 }
 
-/// Writes a property that only full segments have, and one that all have, each given with its field of CS.
+/// Writes one property that only full segments have and one that all have. Each is given with its field of CS.
 #[inline(always)]
 #[track_caller]
 fn set_descriptor<M: Machine>(
@@ -225,10 +227,10 @@ fn set_descriptor<M: Machine>(
     Ok(())
 }
 
-/// 30 `vmx_inject_event(kind, vector, errcode, ev)`: the guest takes this event when it is entered; with `ev` 1 it gets
-/// `errcode` as well. Where an event is pending already, nothing is changed.
+/// 30 `vmx_inject_event(kind, vector, errcode, ev)`: the guest takes this event when it is entered; if `ev` is 1, with
+/// the error code `errcode`. If an event is pending already, nothing changes.
 ///
-/// `kind` is in its place already (bits 8 to 10); nothing is masked.
+/// `kind` must already be shifted to its bits (8 to 10); nothing is masked.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::NotInt`].
@@ -250,9 +252,9 @@ pub fn vmx_inject_event<M: Machine>(
     Ok(())
 }
 
-/// The bit of an event's description that says that there is one.
+/// The bit of an event's description that says that an event is pending.
 pub const EVENT_VALID: u32 = 1 << 31;
-/// The bit that says that it has an error code.
+/// The bit of an event's description that says that the event has an error code.
 pub const EVENT_ERROR: u32 = 0x800;
 
 /// The description of an event.
@@ -263,7 +265,7 @@ pub fn event<M: Machine>(kind: M::Word, vector: M::Word, has_error: bool) -> M::
     kind.or(vector).or(flags.into())
 }
 
-/// 31 `vmx_set_tsc_offset(offset: u64)`: what the guest's time-stamp counter is ahead of the processor's.
+/// 31 `vmx_set_tsc_offset(offset: u64)`: sets the difference of the guest's time-stamp counter to the processor's.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`].
@@ -274,7 +276,7 @@ pub fn vmx_set_tsc_offset<M: Machine>(cpu: &mut Cpu<'_, M>, offset: M::Wide) -> 
     Ok(())
 }
 
-/// 32 `vmx_get_tsc_offset() -> u64`: what was set last.
+/// 32 `vmx_get_tsc_offset() -> u64`: the offset that was set last.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::NotInt`].
@@ -284,7 +286,7 @@ pub fn vmx_get_tsc_offset<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Wide, Stuck
     read(cpu, V(Vmcs::TscOffset))
 }
 
-/// Primitives that give a word made of one value of the virtual machine.
+/// Primitives that return a word computed from one value of the virtual machine.
 macro_rules! getters {
     ($($(#[$meta:meta])* $name:ident ($place:expr, $value:ident) $word:expr;)*) => {
         $(
@@ -308,30 +310,30 @@ getters! {
     vmx_get_exit_fault_addr (V(Vmcs::GuestPhysicalAddress), address) address;
     /// 35 `vmx_get_exit_qualification() -> u32`: the qualification that the last exit saved (P12).
     vmx_get_exit_qualification (X(vmx_slot::EXIT_QUALIFICATION), qualification) qualification;
-    /// 36 `vmx_check_pending_event() -> 0|1`: an event waits for the guest.
+    /// 36 `vmx_check_pending_event() -> 0|1`: 1 if an event is pending for the guest.
     vmx_check_pending_event (V(Vmcs::EntryIntrInfo), event) word::<M>(event >= EVENT_VALID);
-    /// 37 `vmx_check_int_shadow() -> 0|1`: the guest is behind an STI or a MOV SS.
+    /// 37 `vmx_check_int_shadow() -> 0|1`: 1 if the guest is directly after an STI or a MOV SS.
     vmx_check_int_shadow (V(Vmcs::GuestInterruptibility), state) word::<M>(state % 4 != 0);
     /// 41 `vmx_get_io_width() -> 0|1|2`: 0 for one byte, 1 for two, 2 for everything else.
     vmx_get_io_width (X(vmx_slot::EXIT_QUALIFICATION), qualification) (qualification % 8).min(2.into());
-    /// 42 `vmx_get_io_write() -> 0|1`: the guest writes.
+    /// 42 `vmx_get_io_write() -> 0|1`: 1 if the guest writes.
     vmx_get_io_write (X(vmx_slot::EXIT_QUALIFICATION), qualification) word::<M>(bit::<M>(qualification, 3) == 0);
-    /// 43 `vmx_get_exit_io_rep() -> 0|1`: with REP.
+    /// 43 `vmx_get_exit_io_rep() -> 0|1`: 1 if the instruction has a REP prefix.
     vmx_get_exit_io_rep (X(vmx_slot::EXIT_QUALIFICATION), qualification) bit::<M>(qualification, 5);
-    /// 44 `vmx_get_exit_io_str() -> 0|1`: a string instruction.
+    /// 44 `vmx_get_exit_io_str() -> 0|1`: 1 if it is a string instruction.
     vmx_get_exit_io_str (X(vmx_slot::EXIT_QUALIFICATION), qualification) bit::<M>(qualification, 4);
     /// 45 `vmx_get_exit_io_port() -> u32`: the port.
     vmx_get_exit_io_port (X(vmx_slot::EXIT_QUALIFICATION), qualification) qualification / (1 << 16);
 }
 
-/// Where the guest's register of code `r` is.
+/// The place of the guest register with code `r`.
 #[inline(always)]
 #[track_caller]
 pub fn register<M: Machine>(r: M::Word) -> Option<Place> {
     (0..).zip(REGISTERS).find(|&(code, _)| r == code).map(|(_, place)| place)
 }
 
-/// 38 `vmx_get_reg(r) -> u32`: a register of the guest.
+/// 38 `vmx_get_reg(r) -> u32`: the guest register with code `r`.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::BadRegister`], [`Stuck::NotInt`].
@@ -341,7 +343,7 @@ pub fn vmx_get_reg<M: Machine>(cpu: &Cpu<'_, M>, r: M::Word) -> Result<M::Word, 
     get(cpu, register::<M>(r).ok_or(Stuck::BadRegister)?)
 }
 
-/// 39 `vmx_set_reg(r, v)`: a register of the guest becomes `v`.
+/// 39 `vmx_set_reg(r, v)`: sets the guest register with code `r` to `v`.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::BadRegister`].
@@ -352,10 +354,10 @@ pub fn vmx_set_reg<M: Machine>(cpu: &mut Cpu<'_, M>, r: M::Word, v: M::Word) -> 
     Ok(())
 }
 
-/// 40 `vmx_get_next_eip() -> u32`: where the guest goes on behind the instruction that made it exit.
+/// 40 `vmx_get_next_eip() -> u32`: the address of the instruction behind the one that made the guest exit.
 ///
 /// # Errors
-/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] where that is no 32-bit address (P35).
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] if that is not a 32-bit address (P35).
 #[inline]
 pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
@@ -365,24 +367,24 @@ pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> 
     Ok(eip + length)
 }
 
-/// The guest goes on, with these registers.
+/// The registers with which the guest continues.
 ///
-/// It cannot be copied, and only the machine's last step of a kernel entry uses it up.
+/// The value cannot be copied, and only the machine's last step of a kernel entry consumes it.
 #[must_use]
 #[derive(Debug)]
 pub struct ToGuest<M: Machine> {
     /// The registers of [`SAVED`].
     pub registers: [M::Wide; SAVED.len()],
-    /// Where it goes on.
+    /// The address at which the guest continues.
     pub rip: M::Wide,
 }
 
-/// 47 `vmx_run_vm()`: the guest of this CPU goes on. `rdi` and `rbp` are the host's.
+/// 47 `vmx_run_vm()`: the guest of this CPU continues. `rdi` and `rbp` are the host's registers.
 ///
-/// P15: the host's stack pointer and what entry loads beside [`SAVED`] are the machine's business.
+/// P15: the machine handles the host's stack pointer and the registers that entry loads besides [`SAVED`].
 ///
 /// # Errors
-/// [`Stuck::NotPaging`], [`Stuck::NotInit`], [`Stuck::NotInt`] where the guest's EIP was never set.
+/// [`Stuck::NotPaging`], [`Stuck::NotInit`], [`Stuck::NotInt`] if the guest's EIP was never set.
 #[inline]
 pub fn vmx_run_vm<M: Machine>(cpu: &mut Cpu<'_, M>, rdi: M::Wide, rbp: M::Wide) -> Result<ToGuest<M>, Stuck> {
     cpu.require_hkp()?;
@@ -396,9 +398,9 @@ pub fn vmx_run_vm<M: Machine>(cpu: &mut Cpu<'_, M>, rdi: M::Wide, rbp: M::Wide) 
     Ok(ToGuest { registers, rip })
 }
 
-/// The host goes on, with these registers.
+/// The registers with which the host continues.
 ///
-/// It cannot be copied, and only the machine's last step of an exit uses it up.
+/// The value cannot be copied, and only the machine's last step of an exit consumes it.
 #[must_use]
 #[derive(Debug)]
 pub struct ToHost<M: Machine> {
@@ -408,13 +410,12 @@ pub struct ToHost<M: Machine> {
     pub rbp: M::Wide,
 }
 
-/// 48 `vmx_return_from_guest()`: the guest has exited with these registers of [`SAVED`]; the host goes on.
+/// 48 `vmx_return_from_guest()`: the guest has exited with these registers of [`SAVED`], and the host continues.
 ///
-/// P14: why it exited is what the hardware has written into the control structure. All captured registers are integers
-/// here.
+/// P14: the hardware has written the exit reason into the control structure. All captured registers are integers here.
 ///
 /// # Errors
-/// [`Stuck::NotGuestMode`], [`Stuck::NotInit`], [`Stuck::NotInt`] where the exit fields were never written.
+/// [`Stuck::NotGuestMode`], [`Stuck::NotInit`], [`Stuck::NotInt`] if the exit fields were never written.
 #[inline]
 pub fn vmx_return_from_guest<M: Machine>(
     cpu: &mut Cpu<'_, M>,
@@ -438,12 +439,12 @@ pub fn vmx_return_from_guest<M: Machine>(
     Ok(host)
 }
 
-/// 49 `vmx_init(mbi)`: the virtual machine of this CPU as it begins: empty nested page tables for 4 GiB, the default
+/// 49 `vmx_init(mbi)`: initialises the virtual machine of this CPU: empty nested page tables for 4 GiB, the default
 /// control structure ([`FIELDS`]), registers as after a reset ([`DEFAULTS`]). The argument is ignored.
 ///
-/// It comes after `sched_init` (the reference's choice). P40: what 27 to 45 and 48 read and A.2 leaves out becomes 0. P43:
-/// the host's registers are what the machine says. P46: the nested tables are the machine's own, so that no page is
-/// allocated. The revision becomes 0, as in the artifact; the abort indicator stays.
+/// It comes after `sched_init` (the reference's choice). P40: fields that 27 to 45 and 48 read and A.2 leaves out
+/// become 0. P43: the machine supplies the host's registers. P46: the nested tables belong to the machine, so no page
+/// is allocated. The revision becomes 0, as in the artifact; the abort indicator is unchanged.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].
@@ -469,7 +470,7 @@ pub fn vmx_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), S
     Ok(())
 }
 
-/// 56 `host_in()`: from guest to host mode, and nothing else; the normal way is [`vmx_return_from_guest`].
+/// 56 `host_in()`: switches from guest to host mode, and nothing else; the normal way is [`vmx_return_from_guest`].
 ///
 /// # Errors
 /// [`Stuck::NotGuestMode`].
@@ -480,7 +481,7 @@ pub fn host_in<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// 57 `host_out()`: from host to guest mode, and nothing else; the normal way is [`vmx_run_vm`].
+/// 57 `host_out()`: switches from host to guest mode, and nothing else; the normal way is [`vmx_run_vm`].
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::NotInit`].

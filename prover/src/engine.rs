@@ -171,7 +171,7 @@ pub struct Engine {
     /// Its terms.
     pub arena: Arena,
     /// What the leaves of unknown maps are called.
-    pub(crate) leaves: FxHashMap<(Name, &'static str), Name>,
+    pub(crate) leaves: FxHashMap<Name, FxHashMap<String, Name>>,
     pub(crate) solver: Solver,
     pub(crate) prefix: Vec<Decision>,
     pub(crate) decisions: Vec<Decision>,

@@ -77,17 +77,15 @@ impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
 }
 
 /// The leaf of a map at a key.
-fn read(node: &Node, leaf: &'static str, range: Range, key: &[Term]) -> Term {
+fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
     match node {
         Node::Unknown { map, text } => engine(|e| {
-            let function = match e.leaves.get(&(*map, leaf)) {
-                Some(&function) => function,
-                None => {
-                    let function = e.arena.name(&format!("{text}:{leaf}"));
-                    e.leaves.insert((*map, leaf), function);
-                    function
-                }
-            };
+            let leaves = e.leaves.entry(*map).or_default();
+            let function = leaves.get(leaf).copied().unwrap_or_else(|| {
+                let function = e.arena.name(&format!("{text}:{leaf}"));
+                leaves.insert(leaf.to_string(), function);
+                function
+            });
             let term = e.arena.app(function, range, key.to_vec());
             e.facts.read(*map, key, term);
             term
@@ -361,7 +359,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
 
     /// The leaf at a key.
     #[cfg(test)]
-    pub(crate) fn leaf(&self, leaf: &'static str, key: &[Term]) -> Term {
+    pub(crate) fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
         read(&self.node, leaf, self.range_of(leaf).unwrap_or(Range::WIDE), key)
     }
 

@@ -1,9 +1,8 @@
-//! A solver that is not asked again what it has answered before.
+//! A cache of a solver's answers.
 //!
-//! An answer is kept under a digest of the question: everything that is asserted when it is asked, how long may be
-//! thought about it, which solver is asked, and the text of this crate, which says how a question is put. Nothing else has
-//! part in an answer, so nothing else is part of the digest: where code, facts or contracts have changed, they show
-//! in what is asserted, and it is another question.
+//! The cache key of an answer is a digest of the query, its limit, the solver's identity, and the sources of this crate
+//! that determine how a query is put. The query is all that is asserted. An answer depends on nothing else, so the key
+//! has nothing else: if code, facts or contracts change, the assertions change, and the key with them.
 use crate::solver::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Term};
 use digest::{Digest, Digests, digest};
@@ -13,7 +12,7 @@ use store::{Answer, Store};
 mod digest;
 mod store;
 
-/// How questions are put, and answers read.
+/// The sources that determine how queries are put and answers are read.
 const SOURCES: [&str; 11] = [
     include_str!("cache.rs"),
     include_str!("cache/digest.rs"),
@@ -31,14 +30,14 @@ const SOURCES: [&str; 11] = [
 /// Starts the solver.
 pub type Start = Box<dyn FnMut() -> Result<Box<dyn Backend>, SolverError> + Send>;
 
-/// What is asserted in an open scope.
+/// The assertions of an open scope.
 struct Scope {
     asserted: Vec<Term>,
-    /// Of all that is asserted in it and around it.
+    /// Digest of all assertions in this scope and the scopes around it.
     digest: Digest,
 }
 
-/// A solver, and what it has answered before; it is started where that does not do.
+/// A solver with the answers that it gave before. It is started when a query has no stored answer.
 pub struct Cached {
     start: Start,
     solver: Option<Box<dyn Backend>>,
@@ -46,16 +45,16 @@ pub struct Cached {
     digests: Digests,
     scopes: Vec<Scope>,
     limit: Option<u32>,
-    /// The model of the last question, if it was answered before.
+    /// The model of the last query, if its answer was stored.
     model: Option<Vec<(Term, i128)>>,
-    /// The last question, if the solver has found a model that is not kept yet, and the steps that this took.
+    /// The last query, if the solver found a model that is not stored yet, and the number of steps for it.
     found: Option<(Digest, u64)>,
     steps: u64,
     remembered: u64,
 }
 
 impl Cached {
-    /// The solver that `start` starts and `identity` describes, with the answers that are in `file`.
+    /// A cache of the solver that `start` starts and `identity` describes, with the answers in `file`.
     pub fn new(start: Start, identity: &str, file: PathBuf) -> Cached {
         Cached {
             start,
@@ -71,7 +70,7 @@ impl Cached {
         }
     }
 
-    /// The solver, which was told all that is asserted.
+    /// The solver, started if needed, with all assertions.
     fn solver(&mut self, arena: &Arena) -> Result<&mut Box<dyn Backend>, SolverError> {
         if self.solver.is_none() {
             let mut solver = (self.start)()?;
@@ -89,7 +88,7 @@ impl Cached {
         Ok(self.solver.as_mut().expect("it was just started"))
     }
 
-    /// What was answered before, with the values of the model in terms of this arena.
+    /// The stored answer, with the values of the model for terms of this arena.
     fn remember(&mut self, question: Digest) -> Option<(Verdict, u64, Vec<(Term, i128)>)> {
         let answer = self.store.get(question)?;
         let value = |&(leaf, value): &(Digest, u128)| Some((self.digests.leaf(leaf)?, i128::try_from(value).ok()?));
@@ -149,7 +148,7 @@ impl Backend for Cached {
         match verdict {
             Verdict::Sat if is_itself => self.found = Some((question, steps)),
             Verdict::Unsat if is_itself => self.keep(question, verdict, steps, &[]),
-            // Where steps are counted it will not know the next time either; time is another matter.
+            // If steps are counted, the solver will not decide it the next time either. A time limit is different.
             Verdict::Unknown if is_itself && steps > 0 => self.keep(question, verdict, steps, &[]),
             _ => {}
         }
@@ -187,7 +186,7 @@ impl Backend for Cached {
 
 impl Drop for Cached {
     fn drop(&mut self) {
-        // What cannot be written is asked again.
+        // An answer that cannot be written is computed again.
         let _ = self.store.save();
     }
 }

@@ -1,4 +1,4 @@
-//! Several solvers that are asked the same: the first answers, the others may not contradict it.
+//! Cross-checking: several solvers get the same queries. The first answers, and the others must not contradict it.
 use crate::solver::{Backend, SolverError, Tally, Verdict};
 use crate::term::{Arena, Term};
 use std::io;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// One of the solvers.
 struct Voice {
     backend: Box<dyn Backend>,
-    /// What it said, and whether it can still be asked.
+    /// Its statistics, and whether it can still be asked.
     tally: Tally,
 }
 
@@ -28,17 +28,18 @@ impl Voice {
     }
 }
 
-/// A solver, and others that are asked what it is asked.
+/// A main solver, and others that get the same queries.
 pub struct CrossCheck {
     main: Voice,
     others: Vec<Voice>,
-    /// How the files begin into which questions are written.
+    /// The beginning of the names of the files into which queries are written.
     replay: PathBuf,
     files: u32,
 }
 
 impl CrossCheck {
-    /// `main` answers; contradicted questions are written to files `replay` with a number at its end.
+    /// `main` answers. Queries on which another solver contradicts it are written to files `replay` with a number at
+    /// the end.
     pub fn new(
         main: (String, Box<dyn Backend>),
         others: Vec<(String, Box<dyn Backend>)>,
@@ -52,12 +53,12 @@ impl CrossCheck {
         }
     }
 
-    /// Those that can still be asked.
+    /// The solvers that can still be asked.
     fn voices(&mut self) -> impl Iterator<Item = &mut Voice> {
         std::iter::once(&mut self.main).chain(self.others.iter_mut().filter(|voice| voice.tally.lost.is_none()))
     }
 
-    /// Writes the last question to a file.
+    /// Writes the last query to a file.
     fn write(&mut self) -> Result<PathBuf, io::Error> {
         let script = self.voices().find_map(|voice| voice.backend.script());
         let script = script.ok_or_else(|| io::Error::other("no solver speaks text"))?;
@@ -91,7 +92,7 @@ impl Backend for CrossCheck {
         self.main.count(verdict);
         let mut contradicted = None;
         for other in &mut self.others {
-            // The proof does without one that died or is silent.
+            // A solver that died or is silent is left out; the proof goes on without it.
             let said = match other.tally.lost {
                 None => other.backend.check(arena, extra).unwrap_or_else(|error| {
                     other.tally.lost = Some(error.to_string());
@@ -143,7 +144,7 @@ mod tests {
     use crate::solver::{Solver, SolverError, Tally, Verdict};
     use crate::term::{Arena, Range};
 
-    /// The embedded solver, and `other` in its own process.
+    /// The embedded solver, and `other` in a process of its own.
     fn pair(other: &str, replay: &str) -> Solver {
         let replay = std::env::temp_dir().join(format!("cairn-{}", std::process::id())).join(replay);
         let other = ("other".to_string(), Solver::start(other, 1_000).expect("starts"));

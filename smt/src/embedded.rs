@@ -1,4 +1,5 @@
-//! The solver that needs nothing installed: numbers as bits, bits as gates, gates as clauses of a SAT solver.
+//! The embedded solver, which needs no installation: numbers become bits, bits gates, and gates clauses of a SAT
+//! solver.
 use crate::solver::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Name, Node, Term};
 use batsat::Lit;
@@ -11,41 +12,43 @@ mod gates;
 mod linear;
 mod word;
 
-/// What was said in a scope, and goes with it.
+/// The assertions of a scope; closing the scope removes them.
 struct Scope {
-    /// That the scope is open.
+    /// A literal that is true while the scope is open.
     open: Lit,
     asserted: Vec<Term>,
     known: Vec<Term>,
     leaves: usize,
-    /// How large the circuit was when it was opened.
+    /// Size of the circuit when the scope was opened.
     size: usize,
 }
 
-/// The gates of closed scopes are thrown away when there are so many more than others.
+/// The circuit is rebuilt without the gates of closed scopes if there are this many more of them than half of all
+/// gates.
 const GARBAGE: usize = 4_000;
 
-/// Steps that take about a millisecond.
+/// Number of steps that take about a millisecond.
 const PER_MILLISECOND: u64 = 500;
 
 /// A bit-blaster with a stack of assertions.
 pub struct Embedded {
     circuit: Circuit,
-    /// The outermost is never closed.
+    /// The open scopes; the outermost is never closed.
     scopes: Vec<Scope>,
-    /// Terms of the open scopes, with all that they consist of.
+    /// Terms of the open scopes, and their subterms.
     known: FxHashSet<Term>,
     /// Variables and applications of the open scopes, in the order of their definition.
     leaves: Vec<Term>,
-    /// How much of the circuit belongs to closed scopes.
+    /// Size of the part of the circuit that belongs to closed scopes.
     garbage: usize,
     limit: u32,
-    /// Bound on every limit.
+    /// Upper bound of `limit`.
     most: u32,
 }
 
 impl Embedded {
-    /// One that was told nothing, with a bound on one query: as many steps as take about `timeout_ms`.
+    /// A solver without assertions, with a bound on each query: the number of steps that take about `timeout_ms`
+    /// milliseconds.
     pub fn new(timeout_ms: u32) -> Embedded {
         let mut circuit = Circuit::new();
         let open = circuit.gates.fresh();
@@ -64,7 +67,7 @@ impl Embedded {
         self.scopes.last_mut().expect("the outermost scope is never closed")
     }
 
-    /// Notes that `term` is spoken of, and all that it consists of.
+    /// Records that `term` and its subterms are in the open scopes.
     fn know(&mut self, arena: &Arena, term: Term) {
         if matches!(arena.node(term), Node::Const(_) | Node::Bool(_)) || !self.known.insert(term) {
             return;
@@ -81,7 +84,7 @@ impl Embedded {
         }
     }
 
-    /// Makes the circuit anew, of what is said in open scopes.
+    /// Builds the circuit anew from the assertions of the open scopes.
     fn rebuild(&mut self, arena: &Arena) {
         self.circuit = Circuit::new();
         self.garbage = 0;
@@ -101,8 +104,8 @@ impl Embedded {
         }
     }
 
-    /// Says of applications that are equal where their arguments are, where the last assignment breaks it; whether it
-    /// does anywhere.
+    /// Congruence: for each pair of applications with equal arguments and different values in the last assignment, adds
+    /// a clause that excludes this. Returns whether there was such a pair.
     fn say_congruence(&mut self, arena: &Arena) -> bool {
         let mut first: FxHashMap<(Name, Vec<Vec<bool>>), Term> = FxHashMap::default();
         let mut broken = Vec::new();
@@ -120,20 +123,20 @@ impl Embedded {
         !broken.is_empty()
     }
 
-    /// Says that two applications of a function are equal if their arguments are.
+    /// Adds the clause that two applications of a function are equal if their arguments are.
     fn say_congruent(&mut self, arena: &Arena, a: Term, b: Term) {
         let (Node::App(_, range, x), Node::App(_, other, y)) = (arena.node(a), arena.node(b)) else { return };
         let same: Vec<Lit> = x.iter().zip(y).map(|(&x, &y)| self.circuit.equal(arena, x, y)).collect();
         let equal = self.circuit.equal(arena, a, b);
         let mut clause: Vec<Lit> = same.into_iter().map(|same| !same).chain([equal]).collect();
-        // Where a closed scope had a narrower range, that is nothing to the open ones.
+        // The applications have different ranges: a closed scope's narrower range must not constrain the open scopes.
         if range != other {
             clause.push(!self.scope().open);
         }
         self.circuit.gates.clause(&clause);
     }
 
-    /// Whether what is said has a model under `assumptions`, with counters that are small.
+    /// Decides whether the assertions have a model under `assumptions`, with small counters.
     fn solve(&mut self, arena: &Arena, assumptions: &[Lit]) -> Verdict {
         let small: Vec<Lit> = assumptions.iter().copied().chain([self.circuit.small()]).collect();
         loop {
@@ -144,7 +147,7 @@ impl Embedded {
                 Answer::GivenUp => return Verdict::Unknown,
             }
         }
-        // The contradiction may do without that they are small, though it was found with it.
+        // The contradiction was found assuming small counters; it counts if it holds without this assumption.
         let holds = !self.circuit.too_many_counters()
             && (!self.circuit.gates.blames(self.circuit.small())
                 || self.circuit.gates.solve(assumptions) == Answer::No);

@@ -1,6 +1,7 @@
-//! Terms over integers and truth values, the solvers that decide them, and the models that solvers give.
+//! Terms over integers and truth values, the solvers that decide them, and the models that solvers return.
 //!
-//! It knows nothing of the layer: it is compiled once, and fast, however often a primitive is edited.
+//! The crate does not depend on the layer. So it is compiled once, with optimisation, and not again when a primitive is
+//! edited.
 #![forbid(unsafe_code)]
 
 mod cache;

@@ -1,8 +1,8 @@
-//! Models: the value of any term, from the values of the leaves that the solver gave.
+//! Models: the value of every term, from the values of the leaves that the solver returned.
 use crate::term::{Arena, FRESH, Name, Node, Term};
 use rustc_hash::FxHashMap;
 
-/// A model of what is asserted. Leaves that the solver does not know are 0, functions are 0 elsewhere.
+/// A model of the assertions. Leaves without a value from the solver are 0, and functions are 0 at all other arguments.
 pub struct Model {
     leaves: FxHashMap<Term, i128>,
     table: FxHashMap<(Name, Vec<i128>), i128>,
@@ -10,7 +10,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// The model with these leaves, which came in the order of their definition.
+    /// The model with these leaves, in the order of their definition.
     pub fn new(arena: &Arena, leaves: Vec<(Term, i128)>) -> Model {
         let mut model =
             Model { leaves: leaves.iter().copied().collect(), table: FxHashMap::default(), memo: FxHashMap::default() };
@@ -23,7 +23,7 @@ impl Model {
         model
     }
 
-    /// From here on `leaf`, which no value was asked of yet, is `value`.
+    /// Sets the value of `leaf`. No value of a term with this leaf may have been computed before.
     pub fn set(&mut self, leaf: Term, value: i128) {
         self.leaves.insert(leaf, value);
     }
@@ -71,21 +71,21 @@ impl Model {
         self.value(arena, term) != 0
     }
 
-    /// The variables and applications that the solver said something of, oldest first.
+    /// The variables and applications with a value from the solver, oldest first.
     pub fn leaves(&self) -> Vec<Term> {
         let mut leaves: Vec<Term> = self.leaves.keys().copied().collect();
         leaves.sort_unstable();
         leaves
     }
 
-    /// The scalars of the state that the solver said something of.
+    /// The scalars of the state with a value from the solver.
     pub fn scalars(&self, arena: &Arena) -> Vec<Term> {
         let is_scalar =
             |term: &Term| matches!(arena.node(*term), Node::Var(name, _) if !arena.text(*name).contains(FRESH));
         self.leaves().into_iter().filter(is_scalar).collect()
     }
 
-    /// Whether the solver said anything of this leaf.
+    /// Whether the solver returned a value for this leaf.
     pub fn knows(&self, leaf: Term) -> bool {
         self.leaves.contains_key(&leaf)
     }

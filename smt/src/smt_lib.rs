@@ -9,44 +9,44 @@ use std::time::{Duration, Instant};
 
 mod process;
 
-/// What was asserted in a scope, and goes with it.
+/// The assertions of a scope; closing the scope removes them.
 #[derive(Default)]
 struct Scope {
     bounded: Vec<Term>,
     guards: Vec<Term>,
     leaves: usize,
-    /// What was said in it, to say it again to another process.
+    /// The text that was sent in this scope, to send it again to another process.
     text: String,
 }
 
 const PUSH: &str = "(push 1)\n";
-/// Declarations and definitions outlive the scope in which they are made: a term is defined once in a process, however
-/// many scopes speak of it.
+/// Declarations and definitions outlive the scope in which they are made: a process gets the definition of a term once,
+/// even if many scopes contain the term.
 const LOGIC: &str = "(set-option :global-declarations true)\n(set-logic ALL)\n";
-/// Asks a solver that counts its steps how many it has made.
+/// Asks a solver that counts its steps for their number.
 const STEPS: &str = "(get-info :rlimit)\n";
 
-/// Which commands a solver understands besides those of SMT-LIB.
+/// The commands that a solver understands besides those of SMT-LIB.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Dialect {
-    /// A z3 that counts its steps: the answers do not depend on how busy the machine is.
+    /// A z3 that counts its steps: its answers do not depend on the load of the machine.
     Steps,
-    /// A z3 that gives no values any more once there is a bound on its steps.
+    /// A z3 that no longer returns values if its steps are bounded.
     Milliseconds,
-    /// A cvc5, whose bound is one on time as well.
+    /// A cvc5; its bound is on time as well.
     Cvc5,
     /// Another solver.
     Plain,
 }
 
 impl Dialect {
-    /// Steps that take about a millisecond.
+    /// Number of steps that take about a millisecond.
     const PER_MILLISECOND: u64 = 4_000;
 
     /// The first major version of z3 whose steps are counted.
     const STEPS_SINCE: u32 = 5;
 
-    /// That of the solver with these answers to `(get-info :name)` and `(get-info :version)`.
+    /// The dialect of the solver with these answers to `(get-info :name)` and `(get-info :version)`.
     fn of(name: &str, version: &str) -> Dialect {
         let name = name.to_lowercase();
         if name.contains("cvc5") {
@@ -64,23 +64,23 @@ impl Dialect {
         }
     }
 
-    /// What the solver is told before anything else.
+    /// The options that the solver gets before anything else.
     fn options(self) -> &'static str {
         match self {
-            // Neither cuts nor equalities that follow from bounds pay off in these questions: without them the proofs of all
-            // primitives together take a sixth less time.
+            // Cuts and equalities that follow from bounds cost more than they save in these queries: without them, the
+            // proofs of all primitives together take a sixth less time.
             Dialect::Steps => {
                 "(set-option :produce-models true)\n\
                  (set-option :smt.arith.enable_hnf false)\n\
                  (set-option :smt.arith.propagate_eqs false)\n"
             }
             Dialect::Cvc5 | Dialect::Plain => "(set-option :produce-models true)\n",
-            // With its newer arithmetic this old one loses itself in divisions, past its time limit even.
+            // With its newer arithmetic, this old version gets lost in divisions, even beyond its time limit.
             Dialect::Milliseconds => "(set-option :produce-models true)\n(set-option :smt.arith.solver 2)\n",
         }
     }
 
-    /// The command that bounds every question from here on by about `milliseconds`.
+    /// The command that bounds each later query by about `milliseconds`.
     fn bound(self, milliseconds: u32) -> String {
         match self {
             Dialect::Steps => format!("(set-option :rlimit {})\n", u64::from(milliseconds) * Dialect::PER_MILLISECOND),
@@ -90,11 +90,11 @@ impl Dialect {
         }
     }
 
-    /// How long the answer is waited for before the solver is taken for one that overlooks its bound.
+    /// The time to wait for an answer before the solver counts as one that ignores its bound.
     fn patience(self, milliseconds: u32, hurry: bool) -> Duration {
         let bound = Duration::from_millis(milliseconds.into());
         match self {
-            // Steps can be slow, and the machine busy.
+            // Steps can be slow, and the machine can be busy.
             Dialect::Steps if !hurry => bound * 10 + Duration::from_secs(5),
             Dialect::Steps | Dialect::Milliseconds | Dialect::Cvc5 | Dialect::Plain => {
                 bound + Duration::from_millis(500)
@@ -103,23 +103,24 @@ impl Dialect {
     }
 }
 
-/// How long a solver may take for saying who it is, and for the first question, in which nothing is asserted.
+/// The time in which a solver has to report its name and version, and to answer the first query, which has no
+/// assertions.
 const START: Duration = Duration::from_secs(10);
 
-/// So many questions in a row that are not answered in time, with their models, are taken for silence: whoever overlooks its
-/// bound in one question answers the next, since it was started anew.
+/// After this number of consecutive queries without an answer or model in time, the solver counts as silent. A solver
+/// that exceeds its bound only in one query answers the next, since it was restarted.
 const SILENCE: u32 = 3;
-/// So many are too many, in a row or not.
+/// Maximum number of restarts, consecutive or not.
 const REPLACEMENTS: u64 = 20;
 
-/// Text of at most so many bytes is written where it is used instead of being defined, unless it is used more than once: a
-/// definition costs a solver more than reading the text again.
+/// Text of at most this number of bytes is written where it is used, instead of being defined, unless it is used more
+/// than once: a definition costs a solver more than reading the text again.
 const LONGEST_INLINE: usize = 120;
 
-/// How an answer begins that is an error.
+/// The beginning of an answer that is an error.
 const ERROR: &str = "(error";
 
-/// What `program` prints when it is asked for its version.
+/// The output of `program --version`.
 ///
 /// # Errors
 /// See [`Process::output`].
@@ -129,7 +130,7 @@ pub fn version(program: &str) -> Result<String, SolverError> {
 
 /// Starts `program` as a reader of SMT-LIB.
 fn start(program: &str) -> Result<Process, SolverError> {
-    // cvc5 reads from a pipe unasked.
+    // cvc5 reads from a pipe without being told to.
     let is_cvc5 = Path::new(program).file_name().is_some_and(|name| name.to_string_lossy().contains("cvc5"));
     Process::start(program, if is_cvc5 { &["--lang=smt2", "--incremental"] } else { &["-in", "-smt2"] })
 }
@@ -141,51 +142,51 @@ pub struct SmtLib {
     dialect: Dialect,
     /// Text not yet sent.
     text: String,
-    /// What terms are called that were defined.
+    /// The names of defined terms.
     names: FxHashMap<Term, String>,
-    /// Variables and functions that were declared. The same name may stand for a number here and a truth value there.
+    /// Variables and functions that were declared. The same name may be declared as a number and as a truth value.
     declared: FxHashSet<(Name, bool)>,
-    /// What was declared and defined, to say it again to another process.
+    /// Declarations and definitions so far, to send them again to another process.
     definitions: String,
-    /// Terms whose variables and applications are in their ranges, by what is asserted in the open scopes.
+    /// Terms whose variables and applications are bounded by assertions of the open scopes.
     bounded: FxHashSet<Term>,
-    /// Variables and applications in what is asserted, in the order in which they were met.
+    /// Variables and applications in the assertions, in the order in which they were found.
     leaves: Vec<Term>,
     guards: FxHashMap<Term, String>,
-    /// How often each term occurs in what is being said.
+    /// Number of occurrences of each term in the text that is being written.
     uses: FxHashMap<Term, u32>,
     scopes: Vec<Scope>,
     fresh: u64,
     limit: u32,
-    /// Bound on every limit.
+    /// Upper bound of `limit`.
     most: u32,
-    /// Whether its bound is one in time, though it counts steps.
+    /// Whether it fails fast: its bound is on time, even if it counts steps.
     hurry: bool,
-    /// The last question.
+    /// The last query.
     question: String,
-    /// How long a process may take for its first answer.
+    /// Time limit for the first answer of a process.
     beginning: Duration,
-    /// When the question has to be answered.
+    /// Deadline of the current answer.
     until: Instant,
-    /// How many questions in a row were not answered in time.
+    /// Number of consecutive queries that were not answered in time.
     late: u32,
-    /// The process has said what was not expected: what it says next might belong to that.
+    /// The process printed something unexpected, so its next output might belong to that.
     out_of_step: bool,
-    /// How many processes overran their limit and were replaced.
+    /// Number of processes that exceeded their bound and were replaced.
     replaced: u64,
-    /// How many steps were made, if they are counted.
+    /// Number of steps so far, if they are counted.
     steps: u64,
-    /// How many of them by this process.
+    /// The part of `steps` that the current process made.
     made: u64,
 }
 
 impl SmtLib {
-    /// Starts `program`, with a bound on one query: milliseconds, or as many steps as take about as long.
+    /// Starts `program`, with a bound on each query: milliseconds, or the number of steps that take about as long.
     pub fn start(program: &str, timeout_ms: u32) -> Result<SmtLib, SolverError> {
         SmtLib::start_within(program, timeout_ms, START)
     }
 
-    /// The same, with `beginning` instead of [`START`].
+    /// As [`start`](SmtLib::start), with `beginning` instead of [`START`].
     fn start_within(program: &str, timeout_ms: u32, beginning: Duration) -> Result<SmtLib, SolverError> {
         let mut process = start(program)?;
         process.send("(get-info :name)\n(get-info :version)\n".to_string());
@@ -226,14 +227,14 @@ impl SmtLib {
         Ok(solver)
     }
 
-    /// What every process is told first.
+    /// Sends what every process gets first: options, bound and logic.
     fn begin(&mut self) {
         self.text.push_str(self.dialect.options());
         self.text.push_str(&self.dialect.bound(self.limit));
         self.text.push_str(LOGIC);
     }
 
-    /// Replaces the process by one that was told the same.
+    /// Replaces the process by a new one that gets the same text.
     fn replace(&mut self) -> Result<(), SolverError> {
         self.process = start(&self.program)?;
         self.replaced += 1;
@@ -246,7 +247,7 @@ impl SmtLib {
         Ok(())
     }
 
-    /// `text`, and what is defined and said in the open scopes.
+    /// `text`, followed by all definitions and the text of the open scopes.
     fn scopes_text(&self, mut text: String) -> String {
         text.push_str(&self.definitions);
         for (depth, scope) in self.scopes.iter().enumerate() {
@@ -258,7 +259,7 @@ impl SmtLib {
         text
     }
 
-    /// Says `text` in the innermost scope.
+    /// Sends `text` in the innermost scope.
     fn say(&mut self, text: Arguments) {
         let scope = self.scopes.last_mut().expect("the outermost scope is never closed");
         let from = scope.text.len();
@@ -266,7 +267,7 @@ impl SmtLib {
         self.text.push_str(&scope.text[from..]);
     }
 
-    /// Declares or defines something, for good.
+    /// Sends a declaration or definition, which outlives all scopes.
     fn declare(&mut self, text: Arguments) {
         let from = self.definitions.len();
         let _ = writeln!(self.definitions, "{text}");
@@ -330,7 +331,7 @@ impl Backend for SmtLib {
             self.made = made;
         }
         match answer.as_str() {
-            // Its model may be asked for.
+            // Its model may be requested next.
             "sat" => Ok(Verdict::Sat),
             "unsat" => {
                 self.late = 0;
@@ -403,7 +404,7 @@ impl SmtLib {
         format!("{prefix}{}", self.fresh)
     }
 
-    /// A literal that stands for `term` in the open scopes.
+    /// A literal that is equivalent to `term` in the open scopes.
     fn guard(&mut self, arena: &Arena, term: Term) -> String {
         if let Node::Not(inner) = *arena.node(term) {
             return format!("(not {})", self.guard(arena, inner));
@@ -420,7 +421,7 @@ impl SmtLib {
         guard
     }
 
-    /// `term` as text. What it consists of is defined, and its variables and applications are bounded in the open scopes.
+    /// The text of `term`. Defines its subterms, and bounds its variables and applications in the open scopes.
     fn speak_of(&mut self, arena: &Arena, term: Term) -> String {
         self.uses.clear();
         let leaves = self.leaves.len();
@@ -435,7 +436,7 @@ impl SmtLib {
         self.text_of(arena, term)
     }
 
-    /// Counts how often the parts of `term` occur that have no names, and finds the leaves that are not bounded yet.
+    /// Counts the uses of the unnamed subterms of `term`, and collects the leaves that are not bounded yet.
     fn visit(&mut self, arena: &Arena, term: Term) {
         let node = arena.node(term);
         if matches!(node, Node::Const(_) | Node::Bool(_)) {
@@ -459,7 +460,7 @@ impl SmtLib {
         }
     }
 
-    /// What `term` is written as: its name, or its text where that is short and occurs once.
+    /// The text for `term`: its name, or its definition if that is short and used once.
     fn text_of(&mut self, arena: &Arena, term: Term) -> String {
         if let Some(name) = self.names.get(&term) {
             return name.clone();
@@ -503,7 +504,7 @@ impl SmtLib {
         name
     }
 
-    /// The symbol of a variable, or of a function with so many `arguments`; it is declared on first use.
+    /// The symbol of a variable, or of a function with this number of `arguments`. It is declared on first use.
     fn symbol(&mut self, arena: &Arena, name: Name, range: Range, arguments: usize) -> String {
         let is_bool = matches!(range, Range::Bool);
         let (mark, sort) = if is_bool { ("?", "Bool") } else { ("", "Int") };
@@ -520,7 +521,7 @@ impl SmtLib {
         format!("({operator} {a} {b})")
     }
 
-    /// Every leaf is in its range, in this scope and all above it.
+    /// Asserts that a leaf is in its range, in this scope.
     fn bound(&mut self, name: &str, range: Range) {
         match range {
             Range::Bool => {}
@@ -529,7 +530,8 @@ impl SmtLib {
         }
     }
 
-    /// Sends what is to be said and then `question`; the first line of the answer, or nothing if it does not come in time.
+    /// Sends the pending text and then `question`. Returns the first line of the answer, or `None` if it does not come
+    /// in time.
     fn ask(&mut self, question: &str) -> Result<Option<String>, SolverError> {
         if self.out_of_step {
             self.replace()?;
@@ -540,14 +542,14 @@ impl SmtLib {
         self.line()
     }
 
-    /// The next line of the answer, or nothing if it does not come in time; then the process was replaced.
+    /// The next line of the answer. If it does not come in time, replaces the process and returns `None`.
     fn line(&mut self) -> Result<Option<String>, SolverError> {
         match self.process.line(self.until) {
             Ok(Answer::Line(line)) if line.starts_with(ERROR) => Err(self.refused(line)),
             Ok(Answer::Line(line)) => Ok(Some(line)),
             Ok(Answer::Late) => {
                 self.late += 1;
-                // In a hurry the bound is so short that silence means nothing.
+                // When failing fast, the bound is so short that silence says nothing about the solver.
                 if (self.late >= SILENCE || self.replaced >= REPLACEMENTS) && !self.hurry {
                     self.out_of_step = true;
                     let patience = self.dialect.patience(self.limit, self.hurry);
@@ -563,10 +565,10 @@ impl SmtLib {
         }
     }
 
-    /// That the answer was an error, whose first line is `line`.
+    /// The error for an answer that is an error and begins with `line`.
     fn refused(&mut self, mut line: String) -> SolverError {
         self.out_of_step = true;
-        // Its text may go on over lines; a quote in it is doubled.
+        // The error's text may span several lines; a quote in it is doubled.
         while line.matches('"').count() % 2 == 1
             && let Ok(Answer::Line(more)) = self.process.line(self.until)
         {
@@ -576,14 +578,14 @@ impl SmtLib {
         SolverError::Refused(self.program.clone(), line)
     }
 
-    /// That the answer was none.
+    /// The error for output that is not an answer.
     fn nonsense(&mut self, answer: String) -> SolverError {
         self.out_of_step = true;
         SolverError::Nonsense(self.program.clone(), answer)
     }
 }
 
-/// The number of `(:rlimit number)`.
+/// The number in `(:rlimit number)`.
 fn parse_steps(answer: &str) -> Option<u64> {
     answer.strip_prefix("(:rlimit ")?.strip_suffix(')')?.trim().parse().ok()
 }
@@ -654,7 +656,7 @@ mod tests {
         assert_eq!(Dialect::of("(:name \"yices\")", "(:version \"2.6.4\")"), Dialect::Plain);
     }
 
-    /// A solver of this name in `tests/solvers`, with 10 ms for a question.
+    /// The solver with this name in `tests/solvers`, with a bound of 10 ms on a query.
     fn impostor(name: &str) -> Result<SmtLib, SolverError> {
         SmtLib::start(&format!("tests/solvers/{name}.sh"), 10)
     }
@@ -675,7 +677,7 @@ mod tests {
         let mut solver = impostor("hesitates").expect("starts");
         let arena = Arena::default();
         for _ in 0..2 * SILENCE {
-            // What it is asked last it answers; then it was started anew.
+            // It answers the last query of each process, which was then restarted.
             assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Unsat);
             assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
         }
@@ -704,7 +706,7 @@ mod tests {
         }
         let error = impostor("refuses").err().expect("it does not say who it is").to_string();
         assert!(error.contains("unsupported info") && error.contains("refuses.sh"), "{error}");
-        // More than fits into a pipe, in both directions.
+        // More text than fits into a pipe, in both directions.
         for name in ["reads_nothing", "floods", "closes_its_input"] {
             let mut solver = impostor(name).expect("it says who it is");
             solver.text = "(echo \"much\")\n".repeat(1 << 17);
@@ -767,13 +769,13 @@ mod tests {
         let mut arena = Arena::default();
         let error = solver.check(&arena, &[]).expect_err("it complains").to_string();
         assert!(error.contains("out (of memory\"\", it says") && error.contains("complains.sh"), "{error}");
-        // Its answer to the question before, which comes behind the error, is not taken for one to the next.
+        // Its answer to the previous query follows the error, and must not be taken for an answer to the next.
         let x = arena.var("x", Range::WORD);
         let word = arena.number(3);
         let less = arena.lt(x, word);
         solver.assert(&arena, less);
         assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
-        // A model that it does not give is an error as well, and not an answer that is waited for.
+        // An error in place of a model is reported, too, and is not waited for as a model.
         assert!(matches!(solver.model(), Err(SolverError::Refused(..))));
         assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
     }

@@ -1,4 +1,4 @@
-//! Solvers: what decides whether a conjunction has a model.
+//! Solvers: they decide whether a conjunction has a model.
 use crate::cache::Cached;
 use crate::cross_check::CrossCheck;
 use crate::embedded::Embedded;
@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What a solver says of a conjunction.
+/// A solver's answer about a conjunction.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
     /// It has a model.
@@ -19,26 +19,26 @@ pub enum Verdict {
     Unknown,
 }
 
-/// Why a solver cannot be asked any more, or not be believed.
+/// The reasons for which a solver can no longer be used or trusted.
 #[derive(Debug)]
 pub enum SolverError {
-    /// It could not be started.
+    /// The solver could not be started.
     Start(String, io::Error),
-    /// It, of this name, ended or closed a pipe.
+    /// The solver with this name ended or closed a pipe.
     Died(String, io::Error),
-    /// It, of this name, did not answer within this time, however often it was started again.
+    /// The solver with this name did not answer within this time, even after restarts.
     Silent(String, Duration),
-    /// It, of this name, answered with an error, which says this.
+    /// The solver with this name answered with an error, which has this text.
     Refused(String, String),
-    /// It, of this name, answered something that is no answer.
+    /// The solver with this name printed this, which is not an answer.
     Nonsense(String, String),
-    /// One found a model where another says that there is none.
+    /// One solver found a model, and another says that there is none.
     Disagreement {
-        /// What the main solver says.
+        /// The main solver's name and answer.
         main: (String, Verdict),
-        /// What the other says.
+        /// The other solver's name and answer.
         other: (String, Verdict),
-        /// Where the question is, as text that solvers read; or why it could not be written.
+        /// The file that has the query as SMT-LIB text; or the reason for which it could not be written.
         replay: Result<PathBuf, io::Error>,
     },
 }
@@ -70,10 +70,10 @@ impl std::fmt::Display for SolverError {
 
 impl std::error::Error for SolverError {}
 
-/// Characters of an answer that a message shows.
+/// Maximum number of characters of an answer in a message.
 const SHOWN: usize = 200;
 
-/// The beginning of an answer, which may be of any length.
+/// The first characters of an answer, which may be of any length.
 fn shorten(answer: &str) -> String {
     match answer.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &answer[..end]),
@@ -81,7 +81,7 @@ fn shorten(answer: &str) -> String {
     }
 }
 
-/// A stack of assertions, and something that decides them.
+/// A stack of assertions, and a decision procedure for them.
 pub(crate) trait Backend: Send {
     /// Opens a scope.
     fn push(&mut self);
@@ -92,73 +92,73 @@ pub(crate) trait Backend: Send {
     /// Asserts `term` in the innermost scope.
     fn assert(&mut self, arena: &Arena, term: Term);
 
-    /// Whether what is asserted, together with `extra`, has a model.
+    /// Decides whether the assertions, together with `extra`, have a model.
     fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError>;
 
     /// The values of all variables and applications in the model of the last check.
     fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError>;
 
-    /// Bounds each query from here on, by no more than what it was started with.
+    /// Bounds each later query, by at most the bound with which the solver was started.
     fn limit(&mut self, milliseconds: u32);
 
-    /// From here on a process that overlooks its bound is replaced at once: what cannot be decided depends on how busy the
-    /// machine is.
+    /// Fails fast from here on: a process that exceeds its bound is replaced at once. Which queries are undecided then
+    /// depends on the load of the machine.
     fn hurry(&mut self) {}
 
-    /// Whether it answers at all.
+    /// Checks that the solver answers at all.
     fn probe(&mut self) -> Result<(), SolverError> {
         Ok(())
     }
 
-    /// The last question, with all that is asserted, as text that SMT-LIB solvers read; if it speaks text.
+    /// The last query with all assertions, as SMT-LIB text; `None` if the solver does not use text.
     fn script(&self) -> Option<String> {
         None
     }
 
-    /// How many processes overran their limit and were replaced.
+    /// Number of processes that exceeded their bound and were replaced.
     fn replaced(&self) -> u64 {
         0
     }
 
-    /// How many steps it has made, if it counts them.
+    /// Number of steps so far; 0 if the solver does not count steps.
     fn steps(&self) -> u64 {
         0
     }
 
-    /// How many questions it has not been asked, because it had answered them before.
+    /// Number of queries that were answered from a cache.
     fn remembered(&self) -> u64 {
         0
     }
 
-    /// What each solver said, if several are asked.
+    /// The tally of each solver, if several are asked.
     fn tallies(&self) -> Vec<Tally> {
         Vec::new()
     }
 }
 
-/// What one of several solvers said.
+/// The statistics of one of several solvers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Tally {
     /// Its name.
     pub solver: String,
-    /// How many queries it decided.
+    /// Number of queries that it decided.
     pub decided: u64,
-    /// How many it could not decide.
+    /// Number of queries that it could not decide.
     pub undecided: u64,
-    /// How many it decided otherwise than the main solver.
+    /// Number of queries on which it contradicted the main solver.
     pub disagreements: u64,
-    /// Why it is not asked any more, if it is not.
+    /// The reason for which it is no longer asked, if so.
     pub lost: Option<String>,
 }
 
 impl Tally {
-    /// That of a solver that was asked nothing yet.
+    /// The tally of a solver before its first query.
     pub fn new(solver: String) -> Tally {
         Tally { solver, decided: 0, undecided: 0, disagreements: 0, lost: None }
     }
 }
 
-/// Name and version of the solver that needs nothing installed.
+/// Name and version of the embedded solver, which needs no installation.
 pub const EMBEDDED: &str = concat!("embedded ", env!("CARGO_PKG_VERSION"));
 
 /// A solver with a stack of assertions.
@@ -172,46 +172,45 @@ impl Solver {
         Solver { backend: Box::new(backend), queries: 0 }
     }
 
-    /// Starts `program`, which reads SMT-LIB, with a bound on one query: milliseconds, or as many steps as take about
-    /// as long.
+    /// Starts `program`, which reads SMT-LIB, with a bound on each query: `timeout_ms` milliseconds, or the number of
+    /// steps that take about as long.
     ///
     /// # Errors
-    /// When it does not start or does not say who it is.
+    /// If it does not start or does not report its name and version.
     pub fn start(program: &str, timeout_ms: u32) -> Result<Solver, SolverError> {
         SmtLib::start(program, timeout_ms).map(Solver::new)
     }
 
-    /// What `program` prints when it is asked for its version.
+    /// The output of `program --version`.
     ///
     /// # Errors
-    /// When it does not start, or does not end in time.
+    /// If it does not start, or does not end in time.
     pub fn version(program: &str) -> Result<String, SolverError> {
         smt_lib::version(program)
     }
 
-    /// Asks it something that it has to be able to answer at once, so that a program that is no solver is found before
-    /// much depends on it.
+    /// Asks a trivial query, so that a program that is not a solver is detected before the proof depends on it.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// If it does not answer.
     pub fn probe(&mut self) -> Result<(), SolverError> {
         self.backend.probe()
     }
 
-    /// The solver that needs nothing installed, with a bound on one query: as many steps as take about `timeout_ms`.
+    /// The embedded solver, with a bound on each query: the number of steps that take about `timeout_ms` milliseconds.
     pub fn embedded(timeout_ms: u32) -> Solver {
         Solver::new(Embedded::new(timeout_ms))
     }
 
-    /// Solvers by name: the first answers, the others are asked as well. Where one contradicts it that is an error,
-    /// and the question is written to a file `replay` with a number at its end.
+    /// Several solvers by name: the first answers, and the others are asked as well. A contradiction is an error, and
+    /// the query is written to a file `replay` with a number at its end.
     pub fn cross_check(main: (String, Solver), others: Vec<(String, Solver)>, replay: PathBuf) -> Solver {
         let others = others.into_iter().map(|(name, solver)| (name, solver.backend)).collect();
         Solver::new(CrossCheck::new((main.0, main.1.backend), others, replay))
     }
 
-    /// The solver that `start` starts and `identity` describes, its version and its options; `file` keeps what it answers,
-    /// and it is started and asked where the same question is not there.
+    /// A solver with a cache: `file` stores the answers. The solver is started by `start`, and only asked if `file` has
+    /// no answer to the same query. `identity` describes the solver, its version and its options.
     pub fn cached(
         mut start: impl FnMut() -> Result<Solver, SolverError> + Send + 'static,
         identity: &str,
@@ -220,7 +219,7 @@ impl Solver {
         Solver::new(Cached::new(Box::new(move || Ok(start()?.backend)), identity, file))
     }
 
-    /// Bounds each query from here on, by no more than what the solver was started with.
+    /// Bounds each later query, by at most the bound with which the solver was started.
     pub fn limit(&mut self, milliseconds: u32) {
         self.backend.limit(milliseconds);
     }
@@ -240,51 +239,51 @@ impl Solver {
         self.backend.assert(arena, term);
     }
 
-    /// Whether what is asserted, together with `extra`, has a model.
+    /// Decides whether the assertions, together with `extra`, have a model.
     ///
     /// # Errors
-    /// When the solver cannot be asked any more, or another contradicts it.
+    /// If the solver can no longer be used, or another solver contradicts it.
     pub fn check(&mut self, arena: &Arena, extra: &[Term]) -> Result<Verdict, SolverError> {
         self.queries += 1;
         self.backend.check(arena, extra)
     }
 
-    /// The values of all variables and applications in the model of the last check; nothing if the solver does not
-    /// give them in time.
+    /// The values of all variables and applications in the model of the last query; `None` if the solver does not
+    /// return them in time.
     ///
     /// # Errors
-    /// When the solver cannot be asked any more.
+    /// If the solver can no longer be used.
     pub fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError> {
         self.backend.model()
     }
 
-    /// From here on no query takes much longer than its bound says, for which it is no longer the same each time what cannot
-    /// be decided.
+    /// Fails fast from here on: no query takes much longer than its bound. In return, which queries are undecided can
+    /// differ from run to run.
     pub fn hurry(&mut self) {
         self.backend.hurry();
     }
 
-    /// Queries so far.
+    /// Number of queries so far.
     pub fn queries(&self) -> u64 {
         self.queries
     }
 
-    /// How many processes overran their limit and were replaced.
+    /// Number of processes that exceeded their bound and were replaced.
     pub fn replaced(&self) -> u64 {
         self.backend.replaced()
     }
 
-    /// How many steps it has made so far; 0 where it does not count them.
+    /// Number of steps so far; 0 if the solver does not count steps.
     pub fn steps(&self) -> u64 {
         self.backend.steps()
     }
 
-    /// Queries so far that were answered before.
+    /// Number of queries that were answered from the cache.
     pub fn remembered(&self) -> u64 {
         self.backend.remembered()
     }
 
-    /// What each solver said, if several are asked.
+    /// The tally of each solver, if several are asked.
     pub fn tallies(&self) -> Vec<Tally> {
         self.backend.tallies()
     }

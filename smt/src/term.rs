@@ -1,8 +1,8 @@
-//! Terms: hash-consed, lightly simplified as they are built.
+//! Terms: hash-consed, and lightly simplified as they are built.
 //!
-//! All numbers are mathematical integers. What a word, a wide word or a counter may be is a [`Range`] of the
-//! variable or function that it comes from; that no operation leaves the range is an obligation at each operation,
-//! so that integers and machine words coincide.
+//! All numbers are mathematical integers. The values that a word, a wide word or a counter can have are the [`Range`]
+//! of its variable or function. Each operation has an obligation that its result is in the range, so that integers and
+//! machine words coincide.
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use std::rc::Rc;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Term(u32);
 
-/// What a variable or the result of a function may be.
+/// The values of a variable or of the result of a function.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Range {
     /// A truth value.
@@ -28,14 +28,14 @@ impl Range {
     pub const WIDE: Range = Range::UpTo(u64::MAX);
 }
 
-/// What is in the name of a variable that is no part of the state.
+/// A character in the name of every variable that is not part of the state.
 pub const FRESH: char = '!';
 
 /// A name, interned.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Name(u32);
 
-/// How a term is built.
+/// The operator and operands of a term.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 #[allow(missing_docs, reason = "operators are what they are called")]
 pub enum Node {
@@ -57,7 +57,7 @@ pub enum Node {
 }
 
 impl Node {
-    /// The terms that it is built of.
+    /// The immediate subterms.
     pub fn parts(&self) -> impl Iterator<Item = Term> {
         let (fixed, listed): ([Option<Term>; 3], &[Term]) = match self {
             Node::Const(_) | Node::Bool(_) | Node::Var(..) => ([None; 3], &[]),
@@ -83,7 +83,7 @@ pub struct Arena {
 }
 
 impl Arena {
-    /// How `term` is built.
+    /// The operator and operands of `term`.
     pub fn node(&self, term: Term) -> &Node {
         &self.nodes[term.0 as usize]
     }
@@ -130,17 +130,17 @@ impl Arena {
         self.make(Node::Var(name, range))
     }
 
-    /// An uninterpreted function at some arguments.
+    /// The application of an uninterpreted function to arguments.
     pub fn app(&mut self, name: Name, range: Range, arguments: Vec<Term>) -> Term {
         self.make(Node::App(name, range, arguments))
     }
 
-    /// The number that `term` is, if it is a constant.
+    /// The value of `term`, if it is a constant number.
     pub fn as_number(&self, term: Term) -> Option<u64> {
         if let Node::Const(value) = self.node(term) { Some(*value) } else { None }
     }
 
-    /// The truth value that `term` is, if it is a constant.
+    /// The value of `term`, if it is a constant truth value.
     pub fn as_bool(&self, term: Term) -> Option<bool> {
         if let Node::Bool(value) = self.node(term) { Some(*value) } else { None }
     }
@@ -222,7 +222,7 @@ impl Arena {
         }
     }
 
-    /// `a == b`, of numbers or of truth values.
+    /// `a == b`, for numbers or truth values.
     pub fn eq(&mut self, a: Term, b: Term) -> Term {
         if a == b {
             return self.bool(true);
@@ -237,7 +237,7 @@ impl Arena {
             (_, Some(false)) => return self.not(a),
             _ => {}
         }
-        // A comparison of a choice between constants with a constant: tags.
+        // A choice between constants, compared with a constant: it occurs for the tags of enums.
         for (choice, other) in [(a, b), (b, a)] {
             if let Node::Ite(c, x, y) = *self.node(choice)
                 && self.as_number(other).is_some()
@@ -266,7 +266,7 @@ impl Arena {
         self.make(Node::Lt(a, b))
     }
 
-    /// The largest value that `term` can have, where its shape says so.
+    /// The largest value that `term` can have, if its form determines one.
     fn range_of(&self, term: Term) -> Option<u64> {
         match self.node(term) {
             Node::Var(_, Range::UpTo(most)) | Node::App(_, Range::UpTo(most), _) => Some(*most),
@@ -334,8 +334,8 @@ impl Arena {
         }
     }
 
-    /// The cells of the state that `term` speaks of: its applications, and the keys and results that nothing is known of.
-    /// The scalars of the state, which nearly everything speaks of, do not count.
+    /// The cells of the state in `term`: its applications, and its variables for arbitrary keys and results. The
+    /// scalars of the state are left out, since they are in nearly every term.
     pub fn cells(&mut self, term: Term) -> Rc<[Term]> {
         if let Some(cells) = self.cells.get(&term) {
             return cells.clone();
@@ -368,7 +368,7 @@ impl Arena {
         })
     }
 
-    /// Appends the terms that `term` is built of to `work`.
+    /// Appends the immediate subterms of `term` to `work`.
     pub fn push_subterms(&self, term: Term, work: &mut Vec<Term>) {
         match self.node(term) {
             Node::Const(_) | Node::Bool(_) | Node::Var(..) => {}
@@ -397,7 +397,7 @@ impl Arena {
         false
     }
 
-    /// The term as a person reads it.
+    /// The term in the notation of reports.
     pub fn show(&self, term: Term) -> String {
         let show = |t: &Term| self.show(*t);
         match self.node(term) {
@@ -427,7 +427,7 @@ impl Arena {
     }
 }
 
-/// `field:leaf` and a key as `field[key].leaf`.
+/// Shows `field:leaf` at a key as `field[key].leaf`.
 pub fn show_cell(function: &str, key: &[String]) -> String {
     let key = key.join(", ");
     match function.split_once(':') {

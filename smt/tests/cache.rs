@@ -1,4 +1,4 @@
-//! What was answered before is not asked again, and nothing else is taken for it.
+//! Tests of the cache: it answers repeated queries, and only these.
 use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, Range, Term};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A directory that goes away.
+/// A directory that is removed when the value is dropped.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -28,7 +28,7 @@ impl Drop for Directory {
     }
 }
 
-/// `x < bound`, of an `x` that is at least 5.
+/// `x < bound`, for an `x` that is at least 5.
 fn question(arena: &mut Arena, bound: u64) -> (Term, Term) {
     let x = arena.var("x", Range::WORD);
     let (five, bound) = (arena.number(5), arena.number(bound));
@@ -36,7 +36,7 @@ fn question(arena: &mut Arena, bound: u64) -> (Term, Term) {
     (arena.not(below), arena.lt(x, bound))
 }
 
-/// What came of two questions, and how many of them were answered before.
+/// The results of two queries, and how many of them the cache answered.
 struct Asked {
     verdicts: [Verdict; 2],
     x: i128,
@@ -44,7 +44,7 @@ struct Asked {
     started: u64,
 }
 
-/// Asks, in a scope of its own each, whether `x` can be below `bound` and whether it can be below 5.
+/// Asks, each in a scope of its own, whether `x` can be below `bound` and whether it can be below 5.
 fn ask(file: &Path, identity: &str, bound: u64) -> Asked {
     let started = Arc::new(AtomicU64::new(0));
     let count = started.clone();
@@ -86,7 +86,7 @@ fn another_question_is_asked() {
     ask(&directory.file(), "one", 7);
     let other = ask(&directory.file(), "one", 4);
     assert_eq!((other.verdicts, other.remembered, other.started), ([Verdict::Unsat, Verdict::Unsat], 1, 1));
-    // The file has what was asked last.
+    // The file has the answers of the last run.
     assert_eq!(ask(&directory.file(), "one", 4).remembered, 2);
     assert_eq!(ask(&directory.file(), "one", 7).remembered, 1);
 }

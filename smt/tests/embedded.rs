@@ -1,10 +1,10 @@
-//! The embedded solver agrees with trying everything, and with z3 where one is installed.
+//! Tests that the embedded solver agrees with exhaustive search, and with z3 if one is installed.
 use proptest::prelude::*;
 use smt::model::Model;
 use smt::solver::{Solver, Verdict};
 use smt::term::{Arena, Node, Range, Term};
 
-/// Makes terms of bytes, so that shorter bytes make smaller terms.
+/// Makes terms from bytes, such that fewer bytes make smaller terms.
 struct Maker<'a> {
     arena: Arena,
     bytes: std::slice::Iter<'a, u8>,
@@ -107,7 +107,7 @@ impl Maker<'_> {
     }
 }
 
-/// Whether all of `terms` hold in `model`, and it is one of functions.
+/// Whether all of `terms` hold in `model`, and equal arguments of its functions have equal results.
 fn is_model(arena: &Arena, terms: &[Term], leaves: &[(Term, i128)]) -> bool {
     let mut model = Model::new(arena, leaves.to_vec());
     let applications: Vec<(Vec<i128>, i128)> = leaves
@@ -131,7 +131,7 @@ fn most(arena: &Arena, leaf: Term) -> i128 {
 
 /// Whether `terms` have a model whose counters are at most 8.
 fn has_model(arena: &Arena, all: &[Term], terms: &[Term]) -> bool {
-    // In the order of their making, arguments stand before their applications.
+    // Sorted terms have arguments before their applications.
     let mut leaves: Vec<(Term, i128)> = all.iter().map(|&leaf| (leaf, 0)).collect();
     leaves.sort_unstable();
     loop {
@@ -144,16 +144,16 @@ fn has_model(arena: &Arena, all: &[Term], terms: &[Term]) -> bool {
     }
 }
 
-/// What z3 says of the same, if it is installed where `setup` puts it or on the search path.
+/// A z3, if one is installed by `setup` or on the search path.
 fn z3() -> Option<Solver> {
     let pinned = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/z3/bin/z3");
     Solver::start(pinned, 10_000).or_else(|_| Solver::start("z3", 10_000)).ok()
 }
 
-/// How many different leaves a case may have: they are tried in all ways.
+/// Maximum number of different leaves of a case: all their values are tried.
 const MOST_LEAVES: usize = 6;
 
-/// A maker with `count` conditions made of `bytes`.
+/// A maker, and `count` conditions made from `bytes`.
 fn conditions(bytes: &[u8], counters: bool, count: usize) -> (Maker<'_>, Vec<Term>) {
     let mut maker = Maker { arena: Arena::default(), bytes: bytes.iter(), counters, leaves: Vec::new() };
     let terms = (0..count).map(|_| maker.truth(3)).collect();
@@ -180,7 +180,7 @@ proptest! {
                 assert!(is_model(arena, &all, &leaves), "{leaves:?}");
             }
         };
-        // Scope by scope, the last one as an assumption, and all of it backwards.
+        // Opens scope after scope, the newest condition first as an assumption; then closes them one by one.
         for &term in &terms {
             check(&mut solver, &open, &[term]);
             solver.push();
@@ -229,7 +229,7 @@ proptest! {
     }
 }
 
-/// The verdict on one condition of two counters.
+/// The verdict on a condition about two counters.
 fn of_counters(condition: impl FnOnce(&mut Arena, Term, Term) -> Term) -> Verdict {
     let mut arena = Arena::default();
     let (x, y) = (arena.var("x", Range::Nat), arena.var("y", Range::Nat));
@@ -241,7 +241,7 @@ fn of_counters(condition: impl FnOnce(&mut Arena, Term, Term) -> Term) -> Verdic
 
 #[test]
 fn a_contradiction_that_needs_small_counters_is_none() {
-    // More than can be written with the bits that counters have.
+    // A number that is larger than the bits of a counter can represent.
     let huge = of_counters(|arena, x, _| {
         let mut huge = arena.number(1 << 63);
         for _ in 0..3 {
@@ -262,7 +262,7 @@ fn a_contradiction_that_needs_small_counters_is_none() {
             arena.and(less, more)
         }),
     );
-    // No number is 3 when it is doubled, but that is known of small ones only.
+    // No number doubled is 3, but this is proved for small numbers only.
     assert_eq!(product, Verdict::Unknown);
     assert_eq!(difference, Verdict::Unsat);
 }
@@ -320,7 +320,7 @@ fn what_closed_scopes_said_is_forgotten_and_the_rest_is_not() {
     solver.assert(&arena, differ);
     solver.push();
     solver.assert(&arena, same);
-    // Enough of it that the gates are made anew.
+    // Enough closed scopes to make the solver rebuild its circuit.
     for i in 0..40 {
         solver.push();
         let z = arena.var(&format!("z{i}"), Range::WIDE);

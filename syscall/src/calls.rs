@@ -1,4 +1,4 @@
-//! The system calls, but for `spawn`, `send` and `recv`.
+//! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
 use crate::memory::own_page;
 use crate::message::{receive, send};
 use crate::next::Next;
@@ -19,15 +19,16 @@ use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::{get_cpu_id, get_curid};
 
-/// What a call without a transfer of control gives its caller.
+/// The result of a call that transfers no control.
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
 
-/// Carries out the call that the running thread's saved registers ask for.
+/// Executes the call that the running thread's saved registers name.
 ///
-/// The compiler makes one function of a kernel entry and of what is inlined here: that is kept for quick calls ([`slowly`]).
+/// The compiler makes one function of a kernel entry and all that is inlined here. Only quick calls are inlined; all
+/// others go through [`slowly`].
 #[inline(always)]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    // What `argument` does: here each instruction counts, and a result in a result takes some.
+    // Does the work of `argument` itself: each instruction counts here, and a nested result costs some.
     let cur = get_curid(cpu)?;
     let number = Unchecked::new(uctx_get(cpu, cur, NUMBER.into())?);
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
@@ -41,7 +42,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Send => slowly(cpu, send),
         Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
-        // Its arguments are in the saved registers, where the stage looks for them.
+        // The arguments are in the saved registers, where the continuation reads them.
         Call::Wait => Ok(Next::GoOn(Stage::Wait)),
         Call::Kill => slowly(cpu, kill),
         Call::WhoAmI => slowly(cpu, who_am_i),
@@ -63,7 +64,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             spawn(cpu, Parent::Program, image, quota)
         }),
         Call::Yield => {
-            // Before it yields: afterwards the registers are another thread's.
+            // Stored before it yields: afterwards the registers are another thread's.
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
         }
@@ -71,7 +72,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
     }
 }
 
-/// Does `work`, which is not inlined: who is over in a few instructions does not pay for the registers that others need.
+/// Executes `work` without inlining it, so that a quick call does not save registers that only slow calls need.
 #[inline(never)]
 pub(crate) fn slowly<M: System>(
     cpu: &mut Cpu<'_, M>,
@@ -80,9 +81,10 @@ pub(crate) fn slowly<M: System>(
     work(cpu)
 }
 
-/// `puts(address, length) -> written`: bytes of the caller's memory to the console, at most to the end of the page.
+/// `puts(address, length) -> written`: writes bytes of the caller's memory to the console, at most to the end of the
+/// page.
 ///
-/// A page that the program has not touched yet is reserved first, as its own load would have done.
+/// A page that the program has not touched yet is reserved first, as a load by the program would do.
 fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let Some(address) = Address::in_window(address) else {
@@ -100,18 +102,18 @@ fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
             M::console_write(cpu, page.frame, offset, length);
             Ok(Ok(length))
         }
-        // The kernel's pages are not for programs to read.
+        // Programs may not read the kernel's pages.
         _ => Ok(Err(Error::InvalAddr)),
     }
 }
 
-/// `putc(byte) -> byte`: one byte to the console, of the argument its low 8 bits.
+/// `putc(byte) -> byte`: writes the low 8 bits of the argument to the console.
 fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let byte = argument(cpu, FIRST)?.any();
     if !cpu.own.serial_exists.holds() {
         return Ok(Err(Error::NoDevice));
     }
-    // What has been received is taken first: serial_putc demands it.
+    // `serial_putc` requires that received characters are taken first.
     serial_intr_disable(cpu)?;
     let sent = serial_putc(cpu, byte)?;
     serial_intr_enable(cpu)?;
@@ -121,7 +123,7 @@ fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     Ok(Ok(sent))
 }
 
-/// `getc() -> byte`: the oldest byte of the console's input that nobody has read.
+/// `getc() -> byte`: the oldest unread byte of the console's input.
 fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     if !cpu.own.serial_exists.holds() {
         return Ok(Err(Error::NoDevice));
@@ -132,12 +134,12 @@ fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     Ok(if read == NO_CHARACTER { Err(Error::NoChar) } else { Ok(read) })
 }
 
-/// `thread_info(thread) -> state, image, quota, usage, children`: what a thread of this CPU does and has.
+/// `thread_info(thread) -> state, image, quota, usage, children`: the state of a thread of this CPU and its resources.
 fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let Some(thread) = argument(cpu, FIRST)?.below(NUM_PROC) else {
         return back(cpu, Err(Error::InvalId));
     };
-    // Every CPU has the containers of all main threads, and the one that they descend from.
+    // Every CPU has the containers of all main threads, and container 0, their common ancestor.
     let is_of_others = thread <= TOTAL_CPU && thread != get_cpu_id(cpu)? + 1;
     if is_of_others || !cpu.own.ac.get([thread]).used.holds() {
         return back(cpu, Err(Error::InvalId));
@@ -159,7 +161,7 @@ fn who_am_i<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     back(cpu, Ok(cur))
 }
 
-/// `get_quota() -> pages`: how many pages the caller may still obtain.
+/// `get_quota() -> pages`: the number of pages that the caller can still allocate.
 #[inline(always)]
 fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
     let cur = get_curid(cpu)?;

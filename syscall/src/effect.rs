@@ -1,7 +1,7 @@
-//! What each entry may touch, of the caller's state and of others', and what it promises.
+//! What each kernel entry modifies, of the caller's state and of others', and what it ensures.
 //!
-//! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write, whatever happens on the way, and
-//! a postcondition. Both are proved where the entry is; what other CPUs do meanwhile is theirs.
+//! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
+//! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
 use crate::message::{FILLED, FREE};
 use crate::next::Next;
 use crate::stage::Stage;
@@ -15,7 +15,7 @@ use layer::fields::process::{GONE, LIVE, VACANT};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 
-/// An entry that was made: the state before and after it.
+/// A completed entry: the states before and after it.
 pub struct Made<'a, M: System + Spec> {
     /// The state before.
     pub before: View<'a, M>,
@@ -23,13 +23,13 @@ pub struct Made<'a, M: System + Spec> {
     pub after: View<'a, M>,
     /// The arguments.
     pub arguments: &'a Arguments<M>,
-    /// What it ended in.
+    /// The [`Next`] in which it ended.
     pub next: &'a Next<M>,
-    /// A word about which nothing is known, for promises that speak of all.
+    /// An arbitrary word. A postcondition that holds for all words is stated of this one.
     pub any: M::Word,
 }
 
-/// What an entry may write, and what it promises.
+/// The modifies clause and the postcondition of an entry.
 pub struct Effect<M: System + Spec> {
     /// The cells that it may write.
     pub frame: fn(&Made<'_, M>, Cells<'_, M>),
@@ -46,17 +46,17 @@ impl<M: System + Spec> Clone for Effect<M> {
 impl<M: System + Spec> Copy for Effect<M> {}
 
 impl<M: System + Spec> Made<'_, M> {
-    /// Who ran.
+    /// The thread that ran at the start of the entry: the caller.
     fn cur(&self) -> M::Word {
         self.before.own.cur
     }
 
-    /// What who ran has in `slot` of its saved registers, in the state `at`.
+    /// The caller's value in `slot` of its saved registers, in the state `at`.
     fn register(&self, at: &View<'_, M>, slot: M::Word) -> M::Wide {
         at.own.uctxt.get([self.cur(), slot]).value
     }
 
-    /// What the caller had in `slot` when it made the call.
+    /// The caller's value in `slot` when it made the call.
     fn given(&self, by: By, slot: M::Word) -> M::Wide {
         match by {
             By::Trap => M::register(&self.arguments.registers, slot),
@@ -80,73 +80,74 @@ impl<M: System + Spec> Made<'_, M> {
         (channel < CHANNELS).then(|| channel + SLP_Q)
     }
 
-    /// The call ended with this error number.
+    /// The call returned this error number.
     fn ended_with(&self, error: Error) -> bool {
         self.register(&self.after, slot::EAX.into()).low() == error as u32
     }
 
-    /// Who ran goes on with `stage` some day.
+    /// The caller's saved continuation is `stage`.
     fn saved(&self, stage: Stage) -> bool {
         self.after.own.kctxt.get([self.cur()]).ra == stage as u32
     }
 
-    /// Who ran still does.
+    /// The caller still runs.
     fn stays(&self) -> bool {
         self.after.own.cur == self.cur()
     }
 
-    /// The caller's saved registers are those of the call: nothing has changed them.
+    /// The caller's saved registers are those of the call, unchanged.
     fn kept(&self, by: By) -> bool {
         self.any >= UCTXT_SIZE || self.register(&self.after, self.any) == self.given(by, self.any)
     }
 
-    /// Who ran begins to end, and its parent will be told this.
+    /// The caller begins to end, with this status and cause for its parent.
     fn ends(&self, status: M::Word, cause: Cause) -> bool {
         let has = |slot: u32, value: M::Word| self.register(&self.after, slot.into()).low() == value;
         has(slot::EBX, status) && has(slot::EDX, cause.number().into())
     }
 
-    /// Who ran begins to end because the kernel stops it.
+    /// The caller begins to end because the kernel stops it.
     fn is_stopped(&self) -> bool {
         let cause = self.register(&self.after, slot::EDX.into()).low();
         cause != Cause::Exited.number() && cause != Cause::Killed.number()
     }
 
-    /// Nobody sleeps in the queue `q`.
+    /// No thread sleeps in the queue `q`.
     fn nobody_sleeps(&self, q: M::Word) -> bool {
         self.any >= NUM_PROC || self.after.threads.tcb.get([self.any]).place != q
     }
 }
 
-/// What makes a call, and so where its arguments are.
+/// The origin of a call, which determines where its arguments are.
 #[derive(Clone, Copy)]
 enum By {
-    /// A trap, whose registers they are.
+    /// A trap: the arguments are among its registers.
     Trap,
-    /// A stage: they are among the registers that who runs has saved.
+    /// A continuation: the arguments are among the caller's saved registers.
     Stage,
 }
 
-/// The ring, and the page map in use.
+/// Cells: the ring, and the current page map.
 fn mode<M: Machine>(may: Cells<'_, M>) {
     for scalar in ["ikern", "ipt", "PT"] {
         may(scalar, "", &[]);
     }
 }
 
-/// The registers of `thread`.
+/// Cells: the saved registers of `thread`.
 fn registers<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     may("uctxt", "", &[thread]);
     may("uctxt.kind", "", &[thread]);
 }
 
-/// A trap, and the way back.
+/// Cells: those of a trap and of the return from it.
 fn trap<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     mode::<M>(&mut *may);
     registers::<M>(m.cur(), may);
 }
 
-/// A page of `thread`: its own page map and quota, and frames that become its own, or are given back at once.
+/// Cells: those of mapping a page for `thread`: its page map and quota, and frames that become its own or are released
+/// at once.
 fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[thread]);
     may("AC.charged", "", &[thread]);
@@ -163,7 +164,7 @@ fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
     }
 }
 
-/// Who ran leaves the CPU, and the next ready thread has it.
+/// Cells: those of a switch from the caller to the next ready thread.
 fn switch<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     may("cid", "", &[]);
     may("kctxt", "", &[m.cur()]);
@@ -175,7 +176,8 @@ fn switch<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
 }
 
-/// A child of who ran: it alone, its parent's quota and count of children, and the ready queue, whose last one it is.
+/// Cells: those of creating a child of the caller: the child's own, its parent's quota and count of children, and the
+/// ready queue, to which the child is appended.
 fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     let (cur, parent) = (m.cur(), m.before.own.ac.get([m.cur()]));
     may("AC", "usage", &[cur]);
@@ -186,7 +188,7 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     if m.before.own.ready.tail != NO_THREAD {
         may("tcb.next", "", &[m.before.own.ready.tail]);
     }
-    // Or one whose process had ended.
+    // The child may also be one whose process had ended.
     for field in ["AC", "kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
         may(field, "ended", &[cur]);
     }
@@ -198,7 +200,7 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
 }
 
-/// The console, and the serial port.
+/// Cells: the console and the serial port.
 fn console<M: Machine>(may: Cells<'_, M>) {
     for name in COM1.iter().chain(&["console.len", "console.rpos", "rx_buf", "cons_buf"]) {
         may(name, "", &[]);
@@ -206,7 +208,7 @@ fn console<M: Machine>(may: Cells<'_, M>) {
     may("ioapic.lines", "enabled", &[COM1_LINE.into()]);
 }
 
-/// The channel `q`, but for its message, and its lock.
+/// Cells: the channel `q`, except for its message, and its lock.
 fn channel<M: Machine>(q: M::Word, may: Cells<'_, M>) {
     may("syncchpool", "count", &[q]);
     may("syncchpool", "busy", &[q]);
@@ -215,7 +217,7 @@ fn channel<M: Machine>(q: M::Word, may: Cells<'_, M>) {
     may("section", "", &[]);
 }
 
-/// Who ran sleeps, behind whoever sleeps there, who may be anybody's.
+/// Cells: those of the caller's sleep. The thread before it in the queue may belong to any CPU.
 fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     switch(m, &mut *may);
     for field in ["tcb", "tcb.next"] {
@@ -223,8 +225,8 @@ fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
 }
 
-/// A call that transfers a message: the caller's page map and quota, the caller's registers, the channel that it names, and
-/// whoever sleeps there.
+/// Cells: those of a call that transfers a message: the caller's page map, quota and registers, the channel that it
+/// names, and the threads that sleep there.
 fn transfer<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     trap(m, &mut *may);
     page_of::<M>(m.cur(), &mut *may);
@@ -234,7 +236,7 @@ fn transfer<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     }
 }
 
-/// A send: what every transfer may write, and the message.
+/// Cells of a send: those of every transfer, and the message.
 fn sending<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     transfer(m, by, &mut *may);
     if let Some(q) = m.named(by) {
@@ -243,7 +245,7 @@ fn sending<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     }
 }
 
-/// A receive: what every transfer may write, and the caller's page.
+/// Cells of a receive: those of every transfer, and the caller's page.
 fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     transfer(m, by, &mut *may);
     for field in ["HP", "HP.defined"] {
@@ -251,9 +253,9 @@ fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     }
 }
 
-/// A transfer was made, which leaves the channel's `busy` word so and everybody who slept there awake, now or in the steps
-/// that follow; or it was refused; or the call begins again from the same registers: when the caller was woken, or at once, with
-/// a page that was not there before.
+/// The result of a transfer. Either it was made: it leaves `busy` in the channel's busy word, and every thread that
+/// slept there is awake, now or after the steps that follow. Or it was refused. Or the call begins again with the same
+/// registers, when the caller is woken, or at once because a page was mapped that was missing before.
 fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stage) -> bool {
     let made = |q| m.ended_with(Error::Succ) && m.after.channels.pool.get([q]).busy == busy;
     let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
@@ -273,7 +275,7 @@ fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stag
     }
 }
 
-/// `system_call`: the caller's registers and, besides, what the call says.
+/// `system_call`: modifies the caller's registers and the cells of the call.
 pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -328,7 +330,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `page_fault`: the program's own page map and quota.
+/// `page_fault`: modifies the program's registers, page map and quota.
 pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -343,12 +345,12 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `exception`: nothing but the program's registers.
+/// `exception`: modifies the mode and the program's registers.
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
     Effect { frame: trap, promise: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::GoOn(Stage::Exited)) }
 }
 
-/// `interrupt`: who runs.
+/// `interrupt`: modifies the program's registers and the scheduler's state.
 pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -359,12 +361,12 @@ pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `start_user`: nothing but the mode.
+/// `start_user`: modifies only the mode.
 pub(crate) fn start_user<M: System + Spec>() -> Effect<M> {
     Effect { frame: |_, may| mode::<M>(may), promise: |m| m.stays() && matches!(m.next, Next::ToUser(_)) }
 }
 
-/// `main`: a child of the main thread, or who runs.
+/// `main`: modifies a child of the main thread, or the scheduler's state.
 pub(crate) fn main<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -379,7 +381,7 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `exited`: what the thread was charged, its registers, its children, and who runs.
+/// `exited`: modifies all that was charged to the thread, its registers, its children, and the scheduler's state.
 pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -401,7 +403,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             for field in ["kctxt", "uctxt", "uctxt.kind"] {
                 may(field, "child", &[cur]);
             }
-            // Its quota, where it reaps itself.
+            // Its quota, if it reaps itself.
             let parent = m.before.own.ac.get([cur]).parent;
             if parent <= TOTAL_CPU {
                 may("AC", "quota", &[cur]);
@@ -414,7 +416,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             Next::Switch(_) => {
                 let after = m.after.own.ac.get([m.cur()]);
                 let is_gone = m.after.own.proc.get([m.cur()]).state != LIVE;
-                // Who is gone uses nothing.
+                // An ended process uses no pages.
                 m.saved(Stage::Exited) && (!is_gone || after.usage == 0)
             }
             _ => false,
@@ -422,13 +424,13 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// Who ran sleeps where parents wait for their children, or leaves the CPU.
+/// Cells: those of a sleep where parents wait for their children, or of a yield.
 fn sleep_for_children<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     sleep(m, &mut *may);
     channel::<M>(m.before.own.cpu + CHANNELS + SLP_Q, may);
 }
 
-/// `wait`: a child that has ended, the caller's quota and registers, and who runs.
+/// `wait`: modifies a child that has ended, the caller's quota and registers, and the scheduler's state.
 pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -448,7 +450,7 @@ pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// The caller was told of a child that had ended, and that child has nothing any more.
+/// The caller received the status of a child that had ended, and that child holds nothing any more.
 fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let told = |slot: u32| m.register(&m.after, slot.into()).low();
     let (child, named) = (told(slot::EBX), m.argument(By::Stage, slot::EBX));
@@ -465,14 +467,14 @@ fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
     }
 }
 
-/// `kill`: a child's contexts.
+/// Cells of `kill`: a child's contexts.
 fn killing<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     for field in ["kctxt", "uctxt", "uctxt.kind"] {
         may(field, "child", &[m.cur()]);
     }
 }
 
-/// The caller has killed the child that it named: it goes on with its end, and kills its children in it.
+/// The caller has killed the child that it named. The child continues with its end, in which it kills its own children.
 fn kills<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let child = m.argument(By::Trap, slot::EBX);
     child < NUM_PROC
@@ -482,12 +484,12 @@ fn kills<M: System + Spec>(m: &Made<'_, M>) -> bool {
         && m.after.own.uctxt.get([child, slot::ESI.into()]).value.low() == 0
 }
 
-/// `send`: the caller's page map and quota, and one channel with its message.
+/// `send`: modifies the caller's page map and quota, and one channel with its message.
 pub(crate) fn send<M: System + Spec>() -> Effect<M> {
     Effect { frame: |m, may| sending(m, By::Stage, may), promise: |m| transferred(m, By::Stage, FILLED, Stage::Send) }
 }
 
-/// `receive`: the caller's page map, quota and page, and one channel.
+/// `receive`: modifies the caller's page map, quota and page, and one channel.
 pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| receiving(m, By::Stage, may),
@@ -495,7 +497,7 @@ pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `wake`: the queues.
+/// `wake`: modifies the queues.
 pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |_, may| {
@@ -519,7 +521,7 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// `load`: a page of the child's, or the parent's registers.
+/// `load`: modifies a page of the child, or the parent's registers.
 pub(crate) fn load<M: System + Spec>() -> Effect<M> {
     Effect {
         frame: |m, may| {
@@ -530,7 +532,7 @@ pub(crate) fn load<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// What the calls of the console may write of the serial port.
+/// Fields of the serial port that the calls of the console may write.
 const COM1: &[&str] = &[
     "com1.serial_on",
     "com1.serial_irq",

@@ -1,7 +1,7 @@
-//! The entries of the kernel, and the steps that they go on with: everything that a machine calls.
+//! The entries of the kernel and their steps: all that a machine calls.
 //!
-//! Each is one straight line that ends in a [`Next`]. None is stuck in a state that satisfies the invariant and its
-//! own condition, whatever a program has in its registers and whatever the machine answers.
+//! Each is one straight line that ends in a [`Next`]. None is stuck in a state that satisfies the invariant and its own
+//! precondition, for all registers of a program and all answers of the machine.
 use crate::calls::{dispatch, slowly};
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
@@ -24,32 +24,32 @@ pub use crate::message::wake_step;
 pub use crate::process::STEPS_AT_ONCE;
 pub use crate::spawn::load_step;
 
-/// A CPU begins: its state is set up, then its main thread runs.
+/// Boots a CPU: sets up its state; then its main thread runs.
 ///
 /// # Errors
-/// Those of [`sched_init`]: the machine's description is no use.
+/// Those of [`sched_init`]: the machine's description is not usable.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
     Ok(Next::GoOn(Stage::Main))
 }
 
-/// A program has executed `syscall` (reference, section 8.6).
+/// The entry of the instruction `syscall` (reference, section 8.6).
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] when no program was running; none for any registers.
+/// [`Stuck::NotUserMode`] if no program was running; none for any registers.
 #[inline(always)]
 pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user2(cpu, registers)?;
     dispatch(cpu)
 }
 
-/// A program has faulted at the address in `ti` (reference, section 8.3, and P41): the page is reserved, or the
-/// program is stopped.
+/// The entry of a page fault at the address in `ti` (reference, section 8.3, and P41): reserves the page, or stops the
+/// program.
 ///
-/// The reference would let it fault for ever where no page can be had and where the address is outside the window.
+/// The reference would let it fault for ever if there is no page or the address is outside the window.
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] when no program was running; none for any address.
+/// [`Stuck::NotUserMode`] if no program was running; none for any address.
 pub fn page_fault<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let fault = trap_get(cpu)?;
@@ -64,10 +64,10 @@ pub fn page_fault<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> R
     }
 }
 
-/// A program has raised an exception that is no page fault: it is stopped.
+/// The entry of an exception other than a page fault: stops the program.
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] when no program was running.
+/// [`Stuck::NotUserMode`] if no program was running.
 pub fn exception<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers, reason: Reason) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let cur = get_curid(cpu)?;
@@ -75,25 +75,25 @@ pub fn exception<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers, reaso
     stop(cpu, reason, rip, rip)
 }
 
-/// A device, or the timer, has interrupted a program: the other threads of its CPU get their turns.
+/// The entry of an interrupt by a device or the timer: the other threads of the CPU get their turns.
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] when no program was running.
+/// [`Stuck::NotUserMode`] if no program was running.
 pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     leave(cpu, Stage::StartUser)
 }
 
-/// A thread goes on after a switch, with the stage that it saved.
+/// A thread continues after a switch, at the continuation that it saved.
 ///
 /// # Errors
-/// [`Stuck::BadContext`] when there is no such stage.
+/// [`Stuck::BadContext`] if there is no such continuation.
 #[inline(always)]
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
     go_on(cpu, Stage::of(context.into_context())?)
 }
 
-/// The running thread goes on with `stage`.
+/// The running thread continues at `stage`.
 ///
 /// # Errors
 /// None in kernel mode.
@@ -109,7 +109,7 @@ pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, S
     }
 }
 
-/// The main thread runs: it starts what the boot list has next for its CPU, if anything, or lets others run.
+/// The main thread: starts the next program that the boot list has for its CPU, or else lets others run.
 ///
 /// # Errors
 /// None in kernel mode.

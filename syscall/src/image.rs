@@ -1,4 +1,4 @@
-//! ELF files of programs: what a boot archive's file says, checked.
+//! ELF files of programs: the contents of a boot archive's file, checked.
 //!
 //! A file that parses can be loaded: its segments lie in the user window, none shares a page with another, and its
 //! entry point is in one of them.
@@ -13,20 +13,20 @@ use elf::endian::AnyEndian;
 use elf::file::Class;
 use elf::segment::ProgramHeader;
 
-/// Loadable segments that an image may have.
+/// Maximum number of loadable segments of an image.
 pub const SEGMENTS: usize = 8;
 
 /// Pages that one page table covers.
 const ENTRIES: u32 = X64::ENTRIES;
 
-/// Why a file is no program. All of it is the file's fault.
+/// The reasons for which a file is not a program. All are faults of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Malformed {
     /// Not an ELF file, or its headers lie outside it.
     NotElf,
     /// Not a 64-bit, little-endian x86-64 file.
     WrongMachine,
-    /// Not a static executable that runs where it is linked to.
+    /// Not a static executable with fixed addresses.
     NotStatic,
     /// More than [`SEGMENTS`] segments, or none.
     SegmentCount,
@@ -60,25 +60,25 @@ impl fmt::Display for Malformed {
 
 impl core::error::Error for Malformed {}
 
-/// A part of the address space that a program begins with.
+/// A part of a program's initial address space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Segment {
     /// Address of its first byte.
     pub address: u32,
     /// Bytes in memory; not 0, and `address + size` is in the window.
     pub size: u32,
-    /// Where its first bytes are in the file; the file has at most `size` of them, the others are 0.
+    /// Position of its initial bytes in the file; at most `size`. All further bytes are 0.
     pub file: FileRange,
     /// Whether the program may write to it; otherwise it may execute it.
     pub writable: bool,
 }
 
-/// Bytes of the file.
+/// A range of bytes of the file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct FileRange {
-    /// Where they begin.
+    /// Offset of the first byte.
     pub start: usize,
-    /// How many they are.
+    /// Number of bytes.
     pub length: u32,
 }
 
@@ -89,13 +89,13 @@ pub struct Page {
     pub address: u32,
     /// Whether the program may write to it.
     pub writable: bool,
-    /// What the file has of it.
+    /// The page's bytes in the file.
     pub file: Range<usize>,
-    /// Where in the page that goes; all other bytes are 0.
+    /// The offset of these bytes in the page; all other bytes are 0.
     pub offset: usize,
 }
 
-/// What a program's file says.
+/// The checked contents of a program's file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ParsedImage {
     entry: u32,
@@ -157,12 +157,12 @@ impl ParsedImage {
         self.segments.iter().flatten()
     }
 
-    /// How many pages the segments have.
+    /// The number of pages of all segments.
     fn pages(&self) -> u32 {
         self.segments().map(|segment| segment.pages().len() as u32).sum()
     }
 
-    /// Page `index` of all segments' pages, by address.
+    /// Page `index`, counted over the pages of all segments in the order of addresses.
     pub fn page(&self, index: u32) -> Option<Page> {
         let mut rest = index;
         for segment in self.segments() {
@@ -175,12 +175,12 @@ impl ParsedImage {
         None
     }
 
-    /// Whether none of its pages is where a program's arguments are.
+    /// Whether no page of the image is at the address of a program's arguments.
     pub fn has_room_for_arguments(&self) -> bool {
         self.segments().all(|segment| !segment.pages().contains(&(ARGUMENTS / PAGE_SIZE)))
     }
 
-    /// Frames that loading it takes: its pages, and a page table for each 2 MiB that they lie in.
+    /// Frames that loading needs: the pages, and a page table for each 2 MiB in which they lie.
     pub fn frames(&self) -> u32 {
         let (mut frames, mut next_region) = (self.pages(), 0);
         for pages in self.segments().map(Segment::pages) {
@@ -226,10 +226,10 @@ impl Segment {
         bytes.start / PAGE_SIZE..bytes.end.div_ceil(PAGE_SIZE)
     }
 
-    /// The page with this number, which is one of its own.
+    /// The segment's page with this number.
     fn page(&self, number: u32) -> Page {
         let address = number * PAGE_SIZE;
-        // The file's part of the segment, cut to the page; empty where it ends before the page begins.
+        // The file's part of the segment, cut to the page. It is empty if the file's part ends before the page begins.
         let start = address.max(self.address);
         let end = (address + PAGE_SIZE).min(self.address + self.file.length).max(start);
         let in_file = |va: u32| self.file.start + (va - self.address) as usize;

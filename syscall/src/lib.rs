@@ -1,16 +1,17 @@
-//! The layer above: system calls, traps and faults, composed of the layer's primitives.
+//! The layer above the primitives: system calls, traps and faults, composed of primitives.
 //!
-//! Everything is written once, over a [`System`](system::System): a machine of the layer with the two things that
-//! programs need beside it, a boot archive and a console. The same source runs hosted and on the metal, and the prover
-//! shows that no program can get it stuck. Four principles make that possible:
+//! Everything is written once, over a [`System`](system::System): a machine of the layer with a boot archive and a
+//! console, which programs need in addition. The same source runs hosted and on the metal, and the prover shows that no
+//! program can get it stuck. Four principles make that possible:
 //!
-//! 1. **What comes from outside has a type that says so.** Registers of a program and answers of the machine are
+//! 1. **The type of a value says that it comes from outside.** Registers of a program and answers of the machine are
 //!    [`Unchecked`](unchecked::Unchecked) until a check makes them a word below a bound or an address of the window.
-//! 2. **A refusal is an error number, never a stuck primitive**: whatever a primitive demands is asked for first.
-//! 3. **Every kernel entry is one straight line** ([`entry`]), without unbounded loops. Where more is to be done, it
-//!    ends in a [`Next`](next::Next) that says what: loading an image is a chain of steps, a page each.
-//! 4. **What a step may count on is written down** ([`mode`], [`Load::ready`](spawn::Load::ready)), and the step before
-//!    it must establish it ([`Next::holds`](next::Next::holds)).
+//! 2. **A refusal is an error number, never a stuck primitive**: the code checks every precondition of a primitive
+//!    first.
+//! 3. **Every kernel entry is one straight line** ([`entry`]), without unbounded loops. If more is to be done, it ends
+//!    in a [`Next`](next::Next) that names the next step: loading an image is a chain of steps, one page each.
+//! 4. **Each step has a written precondition** ([`mode`], [`Load::ready`](spawn::Load::ready)), and the step before it
+//!    must establish it ([`Next::holds`](next::Next::holds)).
 #![no_std]
 #![forbid(unsafe_code)]
 

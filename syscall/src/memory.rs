@@ -11,16 +11,16 @@ use layer::stuck::{Stuck, require};
 
 /// A mapped page.
 pub(crate) struct Page<M: System> {
-    /// Its frame, which is this CPU's data.
+    /// The frame, which is data of this CPU.
     pub frame: M::Word,
-    /// Its permission, one of [`perm`](layer::constants::perm).
+    /// The permission, a value of [`perm`](layer::constants::perm).
     pub permission: M::Word,
 }
 
 /// The page of thread `thread` at `address`, if it is mapped.
 ///
 /// # Errors
-/// Those of [`pt_read`], and [`Stuck::FrameNotOwned`]: what is read or written by way of the page must be this CPU's.
+/// Those of [`pt_read`], and [`Stuck::FrameNotOwned`]: all that is accessed through the page must be this CPU's.
 #[inline(always)]
 pub(crate) fn page<M: System>(
     cpu: &Cpu<'_, M>,
@@ -36,18 +36,18 @@ pub(crate) fn page<M: System>(
     Ok(Some(Page { frame, permission: entry % PAGE_SIZE }))
 }
 
-/// What came of the wish for a page.
+/// The result of reserving a page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Reserved {
-    /// It is there, filled with zeros.
+    /// The page is mapped and filled with zeros.
     Fresh,
-    /// Another page is mapped there.
+    /// Another page was mapped there.
     Mapped,
     /// Quota or memory is exhausted.
     Exhausted,
 }
 
-/// Maps a fresh page of zeros at `address` of thread `thread`, unless one is mapped there.
+/// Maps a fresh page of zeros at `address` of thread `thread`, unless a page is mapped there.
 ///
 /// # Errors
 /// Those of [`pt_read`] and [`pt_reserve`].
@@ -65,8 +65,8 @@ pub(crate) fn reserve<M: System>(
     Ok(if result == MAGIC_NUMBER { Reserved::Exhausted } else { Reserved::Fresh })
 }
 
-/// The page of thread `thread` at `address`, where a program that touches it has one: it is reserved if it is not mapped.
-/// [`Error::Mem`] where quota or memory is exhausted.
+/// The page of thread `thread` at `address`, as if the program had touched it: if it is not mapped, it is reserved.
+/// [`Error::Mem`] if quota or memory is exhausted.
 ///
 /// # Errors
 /// Those of [`page`] and [`pt_reserve`].
@@ -75,7 +75,7 @@ pub(crate) fn own_page<M: System>(
     thread: M::Word,
     address: &Address<M>,
 ) -> Result<Result<Page<M>, Error>, Stuck> {
-    // Mostly it is there: one look is enough.
+    // Usually the page is mapped, and one walk is enough.
     if let Some(page) = page(cpu, thread, address)? {
         return Ok(Ok(page));
     }

@@ -1,8 +1,9 @@
-//! `send` and `recv`: messages by way of channels (reference, sections 8.1, 8.2 and 10.4).
+//! `send` and `recv`: messages through channels (reference, sections 8.1, 8.2 and 10.4).
 //!
-//! A channel has room for a message, or it has one, which its `busy` word says ([`FILLED`]; P29). Who has to wait sleeps
-//! on it, senders and receivers in one queue. Whenever the word changes, all who sleep are woken, and each begins again:
-//! so nobody sleeps while there is something for him to do, whichever of them is the first to have the lock.
+//! A channel either has room for a message or holds one; its `busy` word says which ([`FILLED`]; P29). A thread that
+//! has to wait sleeps on the channel, senders and receivers in one queue. Whenever the word changes, all sleepers are
+//! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
+//! the lock.
 use crate::memory::{Reserved, page, reserve};
 use crate::mode::is_kernel;
 use crate::next::Next;
@@ -24,32 +25,32 @@ use layer::thread::{get_curid, thread_wakeup};
 
 /// The `busy` word of a channel that has room.
 pub(crate) const FREE: u32 = 0;
-/// The `busy` word of a channel that has a message. What the reference has between the two, a channel that is reserved
-/// for a sender (1), is never seen: who finds room fills it before it gives the lock back.
+/// The `busy` word of a channel that has a message. The reference's state between the two, a channel reserved for a
+/// sender (1), never occurs: a sender that finds room fills the channel before it releases the lock.
 pub(crate) const FILLED: u32 = 2;
 
 const _: () = assert!(abi::MESSAGE_WORDS == MAX_WORDS);
 
-/// Those who sleep on a condition variable are being woken. It cannot be copied and must be used up.
+/// A wake-up in progress of the threads on a condition variable. The value cannot be copied and must be consumed.
 #[must_use]
 #[derive(Debug)]
 pub struct Wake<M: Machine> {
     /// The condition variable.
     pub cv: M::Word,
-    /// How many of them there can be left.
+    /// Maximum number of threads that are still to be woken.
     pub left: M::Word,
-    /// What the running thread goes on with.
+    /// The continuation of the running thread.
     pub then: Stage,
 }
 
 impl<M: Spec> Wake<M> {
-    /// What a step counts on beside the invariant: the kernel runs, and there is such a condition variable.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the condition variable exists.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view) && self.cv < NUM_CV
     }
 }
 
-/// Wakes one thread; when there is none left, the running thread goes on.
+/// Wakes one thread. If none is left, the running thread continues.
 ///
 /// # Errors
 /// None in a state in which the wake-up is [ready](Wake::ready).
@@ -61,10 +62,10 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
     Ok(Next::Wake(Wake { cv, left: left - 1, then }))
 }
 
-/// All who sleep on `cv` now are woken. They are at most so many as there are threads, and who comes later is behind them in
-/// the queue and has seen why they are woken.
+/// Wakes all threads that sleep on `cv` now. There are at most as many as there are threads. A thread that goes to
+/// sleep later is behind them in the queue, and has seen the change for which they are woken.
 ///
-/// Mostly it is nobody, or one: the first two are woken at once, and the others step by step.
+/// Usually there is none or one: the first two are woken at once, the others step by step.
 #[inline(always)]
 fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck> {
     if thread_wakeup(cpu, cv)? == 0 || thread_wakeup(cpu, cv)? == 0 {
@@ -73,17 +74,17 @@ fn wake_all<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<Next<M>, Stuck
     Ok(Next::Wake(Wake { cv: cv.0, left: M::Word::from(NUM_PROC) - 2, then: Stage::StartUser }))
 }
 
-/// The arguments of both calls, checked as far as they can be without a look at the page map.
+/// The arguments of both calls, checked as far as possible without the page map.
 struct Message<M: System> {
     /// The channel, by its condition variable.
     cv: Cv<M>,
-    /// Where the caller has its page, if it has one there.
+    /// The address of the caller's page; the page may be missing.
     page: Address<M>,
-    /// Words, as many as the caller wants.
+    /// Number of words that the caller asks for.
     words: M::Word,
 }
 
-/// The arguments of the running thread. The main thread of a CPU, which must not wait, has none.
+/// The arguments of the running thread. The main thread of a CPU must not wait, so it is refused.
 #[inline(always)]
 fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Result<Message<M>, Error>, Stuck> {
     if is_main(cpu)? {
@@ -103,9 +104,9 @@ fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Result<Message<M>, Error>, Stu
     Ok(Ok(Message { cv: Cv(channel), page, words }))
 }
 
-/// Takes the lock of the channel, and says which permission the caller has for its page: 0 where none is mapped.
+/// Takes the lock of the channel. Returns the caller's permission for its page; 0 if no page is mapped.
 ///
-/// Under the lock, so that the compiler makes one walk of this one and of the copy's.
+/// The walk is under the lock, so that the compiler merges it with the walk of the copy.
 #[inline(always)]
 fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Word, Stuck> {
     acquire_lock_chan(cpu, message.cv.channel())?;
@@ -113,9 +114,9 @@ fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Wor
     Ok(page(cpu, cur, &message.page)?.map_or(0.into(), |page| page.permission))
 }
 
-/// What a call does that cannot use its page with the `permission` that it has: the kernel's pages are not for programs, nor their
-/// own constants to write. A page that the program has not touched yet is reserved, as its own access would have done, and
-/// the call begins again.
+/// The call cannot use its page with this `permission`: programs may not use the kernel's pages, nor write read-only
+/// ones. A page that the program has not touched yet is reserved, as an access by the program would do, and the call
+/// begins again.
 #[cold]
 #[inline(never)]
 fn cannot_use<M: System>(
@@ -132,7 +133,7 @@ fn cannot_use<M: System>(
     match reserve(cpu, cur, &message.page, perm::PTU)? {
         Reserved::Fresh => Ok(Next::GoOn(stage)),
         Reserved::Exhausted => back(cpu, Err(Error::Mem)),
-        // It was not, and only this thread could have it mapped.
+        // The page was missing before, and only this thread could have mapped it.
         Reserved::Mapped => back(cpu, Err(Error::InvalAddr)),
     }
 }

@@ -1,23 +1,23 @@
-//! What an entry may count on beside the invariant: the mode of its CPU.
+//! The precondition of an entry or step, besides the invariant: the mode of its CPU.
 use domain::{Flag, Map};
 use layer::constants::{COM1_LINE, NO_CHANNEL};
 use layer::invariant::View;
 use layer::machine::Spec;
 
-/// The CPU executes a program: what every trap entry ([`system_call`](crate::entry::system_call),
+/// The CPU executes a program: the precondition of every trap entry ([`system_call`](crate::entry::system_call),
 /// [`page_fault`](crate::entry::page_fault), [`exception`](crate::entry::exception),
-/// [`interrupt`](crate::entry::interrupt)) counts on.
+/// [`interrupt`](crate::entry::interrupt)).
 pub fn is_user<M: Spec>(view: &View<'_, M>) -> bool {
     is_at_rest(view) && !view.ghost.ikern.holds()
 }
 
-/// The CPU executes the kernel: what every step of a kernel entry counts on.
+/// The CPU executes the kernel: the precondition of every step of a kernel entry.
 pub fn is_kernel<M: Spec>(view: &View<'_, M>) -> bool {
     is_at_rest(view) && view.ghost.ikern.holds()
 }
 
-/// Between two entries, or two steps of one: the CPU holds no channel's lock, interrupts are on, and the line of the UART,
-/// if it has one, is open.
+/// The CPU is quiescent: between two entries, or two steps of one. It holds no channel's lock, interrupts are on, and
+/// the line of the UART, if it has one, is enabled.
 fn is_at_rest<M: Spec>(view: &View<'_, M>) -> bool {
     view.ghost.init.holds()
         && view.ghost.ihost.holds()

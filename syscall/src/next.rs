@@ -12,26 +12,26 @@ use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::Resume;
 
-/// What comes after a kernel entry, or after a step of one. It cannot be copied and must be used up.
+/// The end of a kernel entry or step. The value cannot be copied and must be consumed.
 #[must_use]
 #[derive(Debug)]
 pub enum Next<M: Machine> {
-    /// A program goes on.
+    /// A program continues.
     ToUser(ToUser<M>),
-    /// Another thread goes on, with the stage that it saved.
+    /// Another thread continues, at the continuation that it saved.
     Switch(Resume<M>),
-    /// The next page of an image is to be loaded.
+    /// The next page of an image has to be loaded.
     Load(Load<M>),
-    /// Those who sleep on a channel are to be woken, then the running thread's program goes on.
+    /// The threads that sleep on a channel have to be woken; then the running thread continues.
     Wake(Wake<M>),
-    /// The running thread goes on with a stage.
+    /// The running thread continues at a continuation.
     GoOn(Stage),
 }
 
 impl<M: System> Next<M> {
-    /// Takes one more step in the kernel, or says which program goes on.
+    /// Executes one more step in the kernel, or returns the program that continues.
     ///
-    /// Every machine drives its CPUs with this, step by step; between two steps it may let other CPUs run.
+    /// Every machine drives its CPUs with this function, step by step. Between two steps it may let other CPUs run.
     ///
     /// # Errors
     /// Those of the step.
@@ -47,18 +47,18 @@ impl<M: System> Next<M> {
     }
 }
 
-/// Where a step led.
+/// The result of a step.
 #[must_use]
 #[derive(Debug)]
 pub enum Step<M: Machine> {
-    /// Still in the kernel.
+    /// The CPU is still in the kernel.
     Kernel(Next<M>),
-    /// Out of it.
+    /// The CPU leaves the kernel.
     User(ToUser<M>),
 }
 
 impl<M: Spec> Next<M> {
-    /// What holds of the state when an entry or a step ends in it: what comes after counts on that.
+    /// What holds of the state when an entry or step ends in this value: the precondition of the next step.
     pub fn holds(&self, view: &View<'_, M>) -> bool {
         match self {
             Next::ToUser(to_user) => is_user(view) && to_user.thread == view.own.cur,

@@ -1,16 +1,18 @@
-//! How processes end: `exit`, `wait`, `kill`, and the steps in which an ended process gives everything back.
+//! The end of processes: `exit`, `wait`, `kill`, and the steps in which an ended process releases all it has.
 //!
-//! The steps of an ended process are a stage, [`Stage::Exited`]. Each gives back one page or one page table, or reaps one child.
-//! How far it has come is in the process's saved registers ([`mod@progress`]), which its program needs no more. Nothing relies on
-//! them: whatever they hold, no step is stuck, and a process is gone only when it uses nothing.
+//! The steps of an ended process are a continuation, [`Stage::Exited`]. Each step releases one page or one page table,
+//! or reaps one child. The progress is in the process's saved registers ([`mod@progress`]), which its program no longer
+//! needs. No proof relies on these registers: for any contents, no step is stuck, and a process is gone only when it
+//! uses nothing.
 //!
-//! Who waits for a child sleeps on the condition variable of its CPU that programs cannot name ([`ended`]). Whoever is about to be
-//! gone wakes all who sleep there, and each looks again. A parent and its children are on one CPU, and nothing of that CPU comes
-//! between the wake-up and the end, so no end is missed.
+//! A thread that waits for a child sleeps on a condition variable of its CPU that programs cannot name ([`ended`]). A
+//! process that is about to be gone wakes all threads that sleep there, and each of them checks again. A parent and its
+//! children are on one CPU, and nothing else runs on that CPU between the wake-up and the end, so no end is missed.
 //!
-//! A child that is killed goes on with its end when it runs again. It is on the killer's CPU, so it does not run meanwhile: it
-//! is ready, pending or asleep. One that sleeps is woken with all others on its channel, which begin again. No lock is lost, since
-//! threads are switched only where they hold none. The end of a killed process kills its children, and so on.
+//! A killed child continues with its end when it runs again. The child is on the killer's CPU, so it does not run at
+//! that moment: it is ready, pending or asleep. If it sleeps, it is woken with all others on its channel, which begin
+//! their calls again. No lock is lost, since threads are switched only where they hold none. The end of a killed
+//! process kills its children, and so on.
 use crate::message::Wake;
 use crate::next::Next;
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back};
@@ -34,46 +36,47 @@ use layer::trap::{trap_get, trap_set};
 
 const _: () = assert!(CHANNELS + TOTAL_CPU <= NUM_CV, "each CPU has a condition variable that programs cannot name");
 
-/// What an ended process has in its saved registers.
+/// The saved registers of an ended process.
 mod progress {
     use super::*;
 
-    /// What its parent is told.
+    /// The exit status for its parent.
     pub const STATUS: u32 = FIRST;
     /// The number of a [`Cause`].
     pub const CAUSE: u32 = THIRD;
-    /// Where in its page map it has come to; [`DONE`] when it has been through.
+    /// The address that it has reached in its page map; [`DONE`] after the last.
     pub const ADDRESS: u32 = SECOND;
-    /// Its page map is empty.
+    /// The page map is empty.
     pub const DONE: u32 = 0;
-    /// Which child it kills next; `MAX_CHILDREN` where it kills none.
+    /// Index of the child to kill next; `MAX_CHILDREN` if it kills none.
     pub const CHILD: u32 = FOURTH;
-    /// Steps until others have their turn.
+    /// Number of steps until other threads have their turn.
     pub const STEPS: u32 = FIFTH;
-    /// [`TOLD`] when those who wait have been woken.
+    /// [`TOLD`] if the waiting threads have been woken.
     pub const ANNOUNCED: u32 = NUMBER;
     /// See [`ANNOUNCED`].
     pub const TOLD: u32 = 1;
 }
 
-/// Steps of an end that a thread makes in one go; then the other threads have their turn. And steps of any kind that a CPU makes in
-/// the kernel before it lets interrupts in.
+/// The number of steps of an end that a thread executes in one turn, before other threads have theirs. Also the number
+/// of steps of any kind that a CPU executes in the kernel before it admits interrupts.
 pub const STEPS_AT_ONCE: u32 = 64;
 
-/// The condition variable on which this CPU's threads sleep that wait for a child.
+/// The condition variable on which this CPU's threads wait for a child.
 #[inline]
 fn ended<M: System>(cpu: &Cpu<'_, M>) -> Result<Cv<M>, Stuck> {
     Ok(Cv(get_cpu_id(cpu)? + CHANNELS))
 }
 
-/// The running thread sleeps until a process of this CPU has ended, and goes on with `stage`.
+/// The running thread sleeps until a process of this CPU ends, and then continues at `stage`.
 fn sleep_until_one_ends<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let cv = ended(cpu)?;
     acquire_lock_chan(cpu, cv.channel())?;
     sleep(cpu, cv, stage)
 }
 
-/// The process of `thread` is to end, and goes on with [`Stage::Exited`]; with its children where it is `killed`.
+/// Prepares the end of the process of `thread`, which continues at [`Stage::Exited`]. If the cause is
+/// [`Cause::Killed`], its children are killed as well.
 fn begin_end<M: System>(cpu: &mut Cpu<'_, M>, thread: M::Word, (status, cause): (M::Word, Cause)) -> Result<(), Stuck> {
     let child = if cause == Cause::Killed { 0 } else { MAX_CHILDREN };
     for (slot, value) in [
@@ -104,7 +107,7 @@ pub(crate) fn stop_at_fault<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason) -> 
     stop(cpu, reason, address, rip)
 }
 
-/// Stops the running program; all others go on. Its parent is told the low half of `address` as its status.
+/// Stops the running program; all others continue. Its parent gets the low half of `address` as its status.
 pub(crate) fn stop<M: System>(
     cpu: &mut Cpu<'_, M>,
     reason: Reason,
@@ -117,13 +120,13 @@ pub(crate) fn stop<M: System>(
     Ok(Next::GoOn(Stage::Exited))
 }
 
-/// `wait(child, wait) -> child, status, cause`, from the beginning: how a child has ended, or any child where `child` is 0. What
-/// it was given is the caller's again.
+/// `wait(child, wait) -> child, status, cause`, from the beginning: reaps `child`, or any child if it is 0, that has
+/// ended. The child's quota returns to the caller.
 ///
 /// # Errors
 /// None in kernel mode, for any arguments.
 pub(crate) fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    // It must not sleep (P34), and has no children to ask for: they reap themselves.
+    // The main thread must not sleep (P34), and has no children to wait for: they reap themselves.
     if is_main(cpu)? {
         return back(cpu, Err(Error::InvalId));
     }
@@ -147,7 +150,8 @@ pub(crate) fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     sleep_until_one_ends(cpu, Stage::Wait)
 }
 
-/// The child `named` of the running thread, or the first one where it may be any, if its process is in `state`; otherwise 0.
+/// The child `named` of the running thread, or its first child if `is_any`, whose process is in `state`; 0 if there is
+/// none.
 fn child_that_is<M: System>(cpu: &Cpu<'_, M>, named: M::Word, is_any: bool, state: u32) -> Result<M::Word, Stuck> {
     if is_any {
         return proc_first(cpu, state.into());
@@ -155,7 +159,7 @@ fn child_that_is<M: System>(cpu: &Cpu<'_, M>, named: M::Word, is_any: bool, stat
     Ok(if proc_state(cpu, named)? == state + 1 { named } else { 0.into() })
 }
 
-/// `kill(child)`: a child ends, wherever it is, and with it all that descend from it.
+/// `kill(child)`: ends a child in any state, and all its descendants.
 ///
 /// # Errors
 /// None in kernel mode, for any argument.
@@ -168,11 +172,11 @@ pub(crate) fn kill<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     condemn(cpu, child, Stage::StartUser)
 }
 
-/// Kills `child`, a child of the running thread that has not ended; then the running thread goes on with `then`.
+/// Kills `child`, a live child of the running thread; then the running thread continues at `then`.
 fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Result<Next<M>, Stuck> {
     let stage = cpu.own.kctxt.get([child]).ra;
     let transfers = stage == Stage::Send as u32 || stage == Stage::Receive as u32;
-    // Where it sleeps, if it does.
+    // The condition variable on which the child sleeps, if it sleeps.
     let cv = if transfers {
         Unchecked::<M::Word>::new(uctx_get(cpu, child, FIRST.into())?).below(CHANNELS).map(Cv)
     } else if stage == Stage::Wait as u32 || stage == Stage::Exited as u32 {
@@ -181,7 +185,7 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
         None
     };
     if stage == Stage::Exited as u32 {
-        // It has ended already, and waits for its children: now it kills them.
+        // The child has ended already, and waits for its children: now it kills them.
         uctx_set(cpu, child, progress::CHILD.into(), 0.into())?;
     } else {
         begin_end(cpu, child, (0.into(), Cause::Killed))?;
@@ -197,7 +201,7 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
 
 /// One step of the end of the running thread's process.
 ///
-/// It lasts until all its children have ended: what they use is charged to it as well.
+/// The end lasts until all children have ended: the pages that they use are charged to their parent as well.
 ///
 /// # Errors
 /// None in kernel mode.
@@ -238,7 +242,7 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     give_back_next(cpu, has_child)
 }
 
-/// The first page or page table from where it has come to is given back; when there is none, its children are waited for.
+/// Releases the first page or page table from the reached address on. If there is none left, waits for the children.
 fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     let reached = argument(cpu, progress::ADDRESS)?;
@@ -255,7 +259,7 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
         return Ok(Next::GoOn(Stage::Exited));
     }
     if from != ADR_LOW {
-        // Once more from the beginning: nothing says that it began there.
+        // It starts again at the beginning: the reached address is not trusted.
         uctx_set(cpu, cur, progress::ADDRESS.into(), ADR_LOW.into())?;
         return Ok(Next::GoOn(Stage::Exited));
     }
@@ -266,18 +270,19 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
     leave(cpu, Stage::Exited)
 }
 
-/// The running thread's process uses nothing any more: those who wait are told, then it is gone.
+/// The running thread's process uses nothing any more: wakes the waiting threads; then the process is gone.
 fn announce<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     uctx_set(cpu, cur, progress::ANNOUNCED.into(), progress::TOLD.into())?;
     Ok(Next::Wake(Wake { cv: ended(cpu)?.0, left: NUM_PROC.into(), then: Stage::Exited }))
 }
 
-/// Those who wait have been told. Nobody else has had a turn since, so the process still uses nothing, and is gone.
+/// The waiting threads have been woken. No other thread has run here since, so the process still uses nothing: it is
+/// gone.
 fn be_gone<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     if container_get_usage(cpu, cur)? != 0 || proc_first(cpu, LIVE.into())? != 0 {
-        // Nothing relies on what is in the registers: the end goes on.
+        // The registers are not trusted: the end continues.
         uctx_set(cpu, cur, progress::ANNOUNCED.into(), 0.into())?;
         return Ok(Next::GoOn(Stage::Exited));
     }

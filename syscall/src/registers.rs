@@ -10,9 +10,9 @@ use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::get_curid;
 
-/// The slot of the call's number, then of the error number.
+/// The slot of the call's number; after the call, of the error number.
 pub(crate) const NUMBER: u32 = slot::EAX;
-/// The slot of the first argument, and of the result.
+/// The slot of the first argument and of the first result.
 pub(crate) const FIRST: u32 = slot::EBX;
 /// The slot of the second argument: R10, because `syscall` destroys the reference's ECX.
 pub(crate) const SECOND: u32 = slot::R10;
@@ -23,14 +23,14 @@ pub(crate) const FOURTH: u32 = slot::ESI;
 /// The slot of the fifth result.
 pub(crate) const FIFTH: u32 = slot::EDI;
 
-/// What the caller has in `slot`.
+/// The running thread's value in `slot`.
 #[inline(always)]
 pub(crate) fn argument<M: System>(cpu: &Cpu<'_, M>, slot: u32) -> Result<Unchecked<M::Word>, Stuck> {
     let cur = get_curid(cpu)?;
     Ok(Unchecked::new(uctx_get(cpu, cur, slot.into())?))
 }
 
-/// Stores how a call went: its result, or why it was refused.
+/// Stores the result of a call, or the error number of its refusal.
 #[inline(always)]
 pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<(), Stuck> {
     let cur = get_curid(cpu)?;
@@ -44,7 +44,7 @@ pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Er
     uctx_set(cpu, cur, NUMBER.into(), (error as u32).into())
 }
 
-/// Stores four further results, and the caller goes on.
+/// Stores a result and four further results; the caller continues.
 pub(crate) fn back_with<M: System>(cpu: &mut Cpu<'_, M>, first: M::Word, more: [M::Word; 4]) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     for (slot, value) in [SECOND, THIRD, FOURTH, FIFTH].into_iter().zip(more) {
@@ -53,7 +53,7 @@ pub(crate) fn back_with<M: System>(cpu: &mut Cpu<'_, M>, first: M::Word, more: [
     back(cpu, Ok(first))
 }
 
-/// Stores how a call went, and the caller goes on.
+/// Stores the result of a call, or the error number of its refusal; the caller continues.
 #[inline(always)]
 pub(crate) fn back<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<Next<M>, Stuck> {
     answer(cpu, result)?;

@@ -1,4 +1,4 @@
-//! `spawn`: a child is created at once, its image is loaded a page a step (reference, section 8.5).
+//! `spawn`: creates a child at once, and loads its image one page a step (reference, section 8.5).
 use crate::memory::{Reserved, page, reserve};
 use crate::mode::is_kernel;
 use crate::next::Next;
@@ -19,25 +19,25 @@ use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::{get_cpu_id, get_curid};
 
-/// Who wants a child.
+/// The parent of a new child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-// A word, so that `Next` is four: its variants are told apart by the values that this one does not have.
+// A word, so that `Next` has four words: the values that this enum does not use tell the variants of `Next` apart.
 #[repr(u32)]
 pub enum Parent {
-    /// A program, by system call: it goes on with the result in its registers.
+    /// A program, by system call: it continues with the result in its registers.
     Program,
     /// The main thread of the CPU, by the boot list.
     Main,
 }
 
-/// Pages of the user window: an image has no more.
+/// Number of pages of the user window, and so the maximum of an image.
 const WINDOW_PAGES: u32 = (ADR_HIGH - ADR_LOW) / PAGE_SIZE;
 
-/// An image that is being loaded for a child of the running thread. It cannot be copied and must be used up.
+/// An image that is being loaded for a child of the running thread. The value cannot be copied and must be consumed.
 #[must_use]
 #[derive(Debug)]
 pub struct Load<M: Machine> {
-    /// Who waits for it.
+    /// The parent that waits for it.
     pub parent: Parent,
     /// The child.
     pub child: M::Word,
@@ -48,7 +48,7 @@ pub struct Load<M: Machine> {
 }
 
 impl<M: Spec> Load<M> {
-    /// What a step counts on beside the invariant: the kernel runs, and the child is a thread of this CPU.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view)
             && self.child > 0
@@ -58,13 +58,13 @@ impl<M: Spec> Load<M> {
     }
 }
 
-/// Creates a child of the running thread for `image`, with `quota` pages of the running thread's own, and begins to
+/// Creates a child of the running thread for `image`, with `quota` pages of the running thread's quota, and begins to
 /// load the image.
 ///
-/// Refused with [`Error::InvalId`] when the boot archive has no such image, with [`Error::InvalAddr`] when the arguments are
-/// no page of the running thread's own or the image has a page where they would be, with [`Error::Mem`] when the quota is more
-/// than is left or less than the image and the arguments need, and when the running thread has had all its children or their
-/// numbers would be out of range. A refusal changes nothing.
+/// Refusals: [`Error::InvalId`] if the boot archive has no such image or its entry point is outside the window;
+/// [`Error::InvalAddr`] if the arguments are not a page that the running thread can read, or the image has a page at
+/// their address; [`Error::Mem`] if the quota is more than is left or less than the image and the arguments need, and
+/// if the running thread has had all its children or their numbers would be out of range. A refusal changes nothing.
 ///
 /// # Errors
 /// None for any image and quota.
@@ -79,7 +79,7 @@ pub(crate) fn spawn<M: System>(
     let Some(Image { entry, frames, has_room }) = M::image(image) else {
         return done(cpu, parent, image, Err(Error::InvalId));
     };
-    // A program that begins outside the window could only fault; some processors do so in the kernel.
+    // A program that starts outside the window could only fault, on some processors inside the kernel.
     if Address::<M>::in_window_wide(entry).is_none() {
         return done(cpu, parent, image, Err(Error::InvalId));
     }
@@ -109,10 +109,10 @@ pub(crate) fn spawn<M: System>(
     Ok(Next::Load(Load { parent, child, image, page: 0.into() }))
 }
 
-/// Frames that arguments take: their page, and its page table where the image has none there.
+/// Frames that arguments need: their page, and a page table if the image has none there.
 const ARGUMENTS_FRAMES: u32 = 2;
 
-/// Whether the child of the running thread is to have arguments.
+/// Whether the child of the running thread gets arguments.
 fn is_given<M: System>(cpu: &Cpu<'_, M>, parent: Parent) -> Result<bool, Stuck> {
     Ok(match parent {
         // The main thread has no registers of a program, and makes no calls.
@@ -121,7 +121,8 @@ fn is_given<M: System>(cpu: &Cpu<'_, M>, parent: Parent) -> Result<bool, Stuck> 
     })
 }
 
-/// Where the running program has laid out the arguments of a child, if that is a page that it can read.
+/// The address at which the running program has laid out the arguments of a child, if it is the start of a readable
+/// page.
 fn source<M: System>(cpu: &Cpu<'_, M>) -> Result<Option<Address<M>>, Stuck> {
     let Some(address) = Address::in_window(argument(cpu, THIRD)?) else { return Ok(None) };
     if address.offset() != 0 {
@@ -132,8 +133,8 @@ fn source<M: System>(cpu: &Cpu<'_, M>) -> Result<Option<Address<M>>, Stuck> {
     Ok(page.filter(|page| is_users(page.permission)).map(|_| address))
 }
 
-/// The child has all pages of its image: it gets its arguments, if there are any, on a page that it can read and not write. As
-/// all such pages are, it is executable.
+/// Gives a child that has all pages of its image its arguments, if there are any, on a page that it can read and not
+/// write. Like all such pages, the page is executable.
 fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
     let Load { parent, child, image, .. } = load;
     if !is_given(cpu, parent)? {
@@ -161,13 +162,13 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next
     done(cpu, parent, image, Ok(child))
 }
 
-/// Loads one page of an image, or gives the child its arguments and ends when it has no more.
+/// Loads one page of an image. After the last page, gives the child its arguments and ends the loading.
 ///
-/// A failure ends the loading with an error for the parent. The child runs with what it has all the same, and is stopped by its
-/// first fault out of quota, window or sense; the parent may wait for it then, or kill it. That does not happen with an archive
-/// that was checked ([`ParsedImage`](crate::image::ParsedImage)): pages lie in the window, none twice; the quota covers
-/// [`Image::frames`], since a fresh child has used nothing; and memory lasts as long as quotas do, because the quotas of all
-/// roots add up to the frames that there are.
+/// A failure ends the loading with an error for the parent. The child runs all the same, with the pages that it has,
+/// until a fault stops it; the parent may then wait for it, or kill it. A checked archive
+/// ([`ParsedImage`](crate::image::ParsedImage)) causes no failure: its pages lie in the window and none occurs twice;
+/// the quota covers [`Image::frames`], since a new child has used nothing; and memory lasts as long as quotas do,
+/// because the quotas of all roots add up to the number of frames.
 ///
 /// # Errors
 /// None in a state in which the load is [ready](Load::ready).
@@ -198,7 +199,7 @@ pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<
     Ok(Next::Load(Load { parent, child, image, page: index + 1 }))
 }
 
-/// The parent goes on, with the child's number or the reason of the refusal.
+/// The parent continues, with the child's number or the reason for the refusal.
 fn done<M: System>(
     cpu: &mut Cpu<'_, M>,
     parent: Parent,

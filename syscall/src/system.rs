@@ -1,4 +1,4 @@
-//! What the layer above asks of the machine, beside what the layer itself asks for.
+//! The interface between the system calls and the machine, in addition to the layer's own.
 use crate::unchecked::Unchecked;
 use abi::{Error, Reason};
 use domain::Home;
@@ -8,17 +8,17 @@ use layer::state::Cpu;
 
 /// A machine with a boot archive and a console.
 ///
-/// The prover answers every question with an arbitrary value, so nothing that a machine says here is trusted where
-/// it matters.
+/// The prover answers every question with an arbitrary value, so no proof trusts an answer of the machine.
 pub trait System: Machine {
     /// Image `index` of the boot archive, if there is one.
     fn image(index: Self::Word) -> Option<Image<Self>>;
 
-    /// Page `page` of image `index`, counted over all its segments; `None` where the image ends, or is none.
+    /// Page `page` of image `index`, counted over all its segments; `None` behind the last page, or if there is no such
+    /// image.
     fn image_page(index: Self::Word, page: Self::Word) -> Option<ImagePage<Self>>;
 
-    /// Copies what the file has of page `page` of image `index` into `frame`, which is zero before; the bytes that
-    /// the file does not have stay so. No other frame changes.
+    /// Copies the bytes of the file for page `page` of image `index` into `frame`, which is zero before; bytes that the
+    /// file does not have stay zero. No other frame changes.
     fn load_page(
         memory: &mut <Self as Home<PhysicalMemory>>::Map,
         frame: Self::Word,
@@ -26,34 +26,35 @@ pub trait System: Machine {
         page: Self::Word,
     );
 
-    /// What the main thread of CPU `cpu` is to start next, by the boot list. Each is given once.
+    /// The next program of the boot list for the main thread of CPU `cpu` to start. Each program is returned once.
     fn next_start(cpu: Self::Word) -> Option<Start<Self>>;
 
-    /// Whether the line of the boot list that CPU `cpu` was given last has arguments.
+    /// Whether the boot list's line that CPU `cpu` got last has arguments.
     fn has_arguments(cpu: Self::Word) -> Self::Flag;
 
-    /// Lays out these arguments in `frame`, which is zero before ([`abi::arguments`]). No other frame changes.
+    /// Lays out the arguments of that line in `frame`, which is zero before ([`abi::arguments`]). No other frame
+    /// changes.
     fn load_arguments(memory: &mut <Self as Home<PhysicalMemory>>::Map, frame: Self::Word, cpu: Self::Word);
 
-    /// Writes `length` bytes of `frame`, from byte `offset` on, to the console in one piece: `offset + length` is at
+    /// Writes `length` bytes of `frame`, from byte `offset` on, to the console in one piece. `offset + length` is at
     /// most the size of a page.
     fn console_write(cpu: &Cpu<'_, Self>, frame: Self::Word, offset: Self::Word, length: Self::Word);
 
-    /// Answers a question of a program that the layer cannot answer.
+    /// Answers a program's question that the layer cannot answer.
     fn tell(question: Question<Self>) -> Unchecked<Self::Word>;
 
-    /// Takes note of what happened to a program of CPU `cpu`, whose running thread it concerns. The machine prints
-    /// the lines of [`abi::report`] and powers off when no program is left.
+    /// Records an event of a program of CPU `cpu`; the event is about the running thread. The machine prints the lines
+    /// of [`abi::report`] and powers off when no program is left.
     fn report(cpu: &Cpu<'_, Self>, event: Event<Self>);
 
-    /// CPU `cpu` has nothing to run but its main thread, and that has nothing to start.
+    /// CPU `cpu` is idle: only its main thread is ready, and the boot list has nothing for it to start.
     fn idle(cpu: Self::Word);
 }
 
-/// What programs may ask of the machine.
+/// A question of a program to the machine.
 #[derive(Clone, Copy, Debug)]
 pub enum Question<M: Machine> {
-    /// Which image a thread runs, by its number; `u32::MAX` if none.
+    /// The number of the image that a thread runs; `u32::MAX` if none.
     Image {
         /// The thread.
         thread: M::Word,
@@ -67,10 +68,10 @@ pub enum Question<M: Machine> {
 pub struct Image<M: Machine> {
     /// Address of its first instruction.
     pub entry: Unchecked<M::Wide>,
-    /// Frames that loading it takes: its pages and their page tables. The stack is not among them: a program that has
-    /// no more is stopped when it first touches it.
+    /// Frames that loading needs: the image's pages and their page tables. The stack is not counted: a program without
+    /// another page is stopped when it first touches its stack.
     pub frames: Unchecked<M::Word>,
-    /// Whether it leaves the page free where a program's arguments are.
+    /// Whether no page of the image is at the address of a program's arguments.
     pub has_room: M::Flag,
 }
 
@@ -92,7 +93,7 @@ pub struct Start<M: Machine> {
     pub quota: Unchecked<M::Word>,
 }
 
-/// What happened to a program.
+/// An event of a program.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<M: Machine> {
     /// The running thread has started a child.
@@ -102,16 +103,16 @@ pub enum Event<M: Machine> {
         /// Its image.
         image: M::Word,
     },
-    /// The main thread could not start what the boot list says.
+    /// The main thread could not start a program of the boot list.
     NotStarted {
         /// The image.
         image: M::Word,
-        /// Why not.
+        /// The reason.
         error: Error,
     },
     /// The running thread called `exit`.
     Exited {
-        /// What it passed.
+        /// The exit status.
         status: M::Word,
     },
     /// The running thread has killed a child.
@@ -121,11 +122,11 @@ pub enum Event<M: Machine> {
     },
     /// The running thread was stopped.
     Stopped {
-        /// Why.
+        /// The reason.
         reason: Reason,
-        /// The address that it accessed or, where the exception names none, `rip`.
+        /// The address that it accessed or, if the exception has no address, `rip`.
         address: M::Wide,
-        /// Where it was.
+        /// The address of its instruction.
         rip: M::Wide,
     },
 }

@@ -1,7 +1,8 @@
-//! The table of everything that a kernel entry can do: it drives whoever enumerates them.
+//! The table of all kernel entries and their steps. Everything that enumerates them reads this table.
 //!
-//! Together the rows are closed: each ends in a [`Next`] that [holds](Next::holds), and that is the condition of the
-//! row that goes on with it. What boots a CPU is not among them, since it may be refused: the prover's theorem `boot` is about it.
+//! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), and this is the precondition of the row
+//! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
+//! about it.
 use crate::effect::{self, Effect};
 use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
 use crate::message::Wake;
@@ -16,47 +17,48 @@ use layer::machine::Spec;
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 
-/// Arguments for any row; each takes what it needs.
+/// Arguments for any row; each row takes those that it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments<M: System> {
     /// The registers of a trap.
     pub registers: M::Registers,
-    /// Why a program is to be stopped.
+    /// The reason for stopping a program.
     pub reason: Reason,
-    /// Who waits for an image.
+    /// The parent that waits for an image.
     pub parent: Parent,
     /// Child, image and next page of a [`Load`].
     pub load: [M::Word; 3],
-    /// Condition variable and rest of a [`Wake`], and whether the running thread goes on in its program afterwards (0) or ends.
+    /// Condition variable and remaining count of a [`Wake`], and whether the running thread continues in its program
+    /// afterwards (0) or ends.
     pub wake: [M::Word; 3],
 }
 
 impl<M: System> Arguments<M> {
-    /// The load that they speak of.
+    /// The load that the arguments describe.
     fn load(&self) -> Load<M> {
         let [child, image, page] = self.load;
         Load { parent: self.parent, child, image, page }
     }
 
-    /// The wake-up that they speak of.
+    /// The wake-up that the arguments describe.
     fn wake(&self) -> Wake<M> {
         let [cv, left, then] = self.wake;
         Wake { cv, left, then: if then == 0 { Stage::StartUser } else { Stage::Exited } }
     }
 }
 
-/// An entry's code, called with any arguments.
+/// The code of an entry or step, callable with any arguments.
 pub type Run<M> = fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Next<M>, Stuck>;
 
 /// An entry, or a step of one.
 pub struct Row<M: System + Spec> {
     /// Its name.
     pub name: &'static str,
-    /// What it counts on beside the invariant.
+    /// Its precondition, besides the invariant.
     pub ready: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Its code.
     pub run: Run<M>,
-    /// What it may touch, and what it promises.
+    /// Its modifies clause and its postcondition.
     pub effect: Effect<M>,
 }
 

@@ -1,5 +1,5 @@
-//! What the console shows where a program ends; of one that was stopped also its registers and flags, the pages that it
-//! used, and the calls that led there.
+//! The console's lines at the end of a program. If the program was stopped, they also show its registers and flags, the
+//! pages that it used, and its call stack.
 use crate::system::System;
 use abi::report::{End, Ended};
 use core::fmt;
@@ -12,7 +12,7 @@ use layer::page_table::pt_read;
 use layer::state::Cpu;
 use rustc_demangle::demangle;
 
-/// Registers, and the slots that they are saved in.
+/// Registers, and the slots in which they are saved.
 const REGISTERS: [(&str, u32); 16] = [
     ("rax", slot::EAX),
     ("rbx", slot::EBX),
@@ -31,18 +31,19 @@ const REGISTERS: [(&str, u32); 16] = [
     ("r14", slot::R10 + 4),
     ("r15", slot::R10 + 5),
 ];
-/// Registers of a line.
+/// Registers shown in one line.
 const IN_A_LINE: usize = 4;
-/// The flag that exceptions set for the instruction to be tried again, on some processors: not the program's.
+/// The flag with which some processors mark an instruction to be tried again after an exception. It is not the
+/// program's.
 const RESUME: u64 = 1 << 16;
-/// How many calls are followed: a stack may be deep.
+/// Maximum number of calls shown.
 const CALLS: usize = 16;
 
 /// The end of the program that a CPU runs, in lines for the console that begin with `cairn: `.
 ///
-/// The calls are those that the frame pointers lead to, which may be anything. Only pages of the program's own are read.
+/// The call stack follows the frame pointers, which may have any value. Only pages of the program's own are read.
 pub struct Report<'a, 'm, M: System> {
-    /// The CPU, which runs this; the program is that of its running thread.
+    /// The CPU that runs this code; the program is that of its running thread.
     pub cpu: &'a Cpu<'m, M>,
     /// The program's name.
     pub name: &'a str,
@@ -64,7 +65,7 @@ impl<M: System + Domain<Word = u32, Wide = u64>> fmt::Display for Report<'_, '_,
 }
 
 impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
-    /// Where the program was when it entered the kernel last.
+    /// Writes registers, flags, usage and call stack of the program at its last entry into the kernel.
     fn trace(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for line in REGISTERS.chunks(IN_A_LINE) {
             write!(formatter, "\ncairn:  ")?;
@@ -108,7 +109,7 @@ impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
         Some((0..8).rev().fold(0, |word, k| word << 8 | byte(k)))
     }
 
-    /// Writes which function an address is in.
+    /// Writes the function that contains an address.
     fn name(&self, formatter: &mut fmt::Formatter<'_>, address: u64) -> fmt::Result {
         match symbol(self.file, address) {
             Some((name, offset)) => write!(formatter, "{:#}+{offset:#x}", demangle(name)),
@@ -117,8 +118,8 @@ impl<M: System + Domain<Word = u32, Wide = u64>> Report<'_, '_, M> {
     }
 }
 
-/// The function of an ELF file that an address is in, and how far from its beginning. A name with control characters is none:
-/// whoever made the file could end the kernel's line with it.
+/// The function of an ELF file that contains an address, and the offset in it. A name with control characters is
+/// ignored: the maker of the file could end the kernel's line with it.
 fn symbol(file: &[u8], address: u64) -> Option<(&str, u64)> {
     let (symbols, names) = ElfBytes::<AnyEndian>::minimal_parse(file).ok()?.symbol_table().ok()??;
     let holds = |start: u64, size: u64| address.checked_sub(start).filter(|offset| *offset < size);

@@ -1,4 +1,4 @@
-//! Values that nobody has checked yet.
+//! Values from outside that have not been checked.
 use abi::arguments::ARGUMENTS;
 use domain::{Wide, Word};
 use layer::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
@@ -6,17 +6,17 @@ use layer::machine::Machine;
 
 /// A value that came from outside: from a program's registers, or as an answer of the machine.
 ///
-/// It is an allegation until one of its checks makes it a value.
+/// Code can only use it through one of its checks.
 #[derive(Clone, Copy, Debug)]
 pub struct Unchecked<W>(W);
 
 impl<W> Unchecked<W> {
-    /// `value`, as it came.
+    /// Wraps an unchecked value.
     pub fn new(value: W) -> Self {
         Unchecked(value)
     }
 
-    /// The value, where every value will do.
+    /// The value, for uses in which every value is valid.
     pub fn any(self) -> W {
         self.0
     }
@@ -35,7 +35,7 @@ impl<W: Word> Unchecked<W> {
         (self.0 < bound).then_some(self.0)
     }
 
-    /// The value, but at most `limit`.
+    /// The minimum of the value and `limit`.
     #[track_caller]
     pub fn at_most(self, limit: W) -> W {
         self.0.min(limit)
@@ -59,7 +59,7 @@ impl<M: Machine> Address<M> {
         Self::in_window(Unchecked(address.any().narrow()?))
     }
 
-    /// Where a program has its arguments.
+    /// The address of a program's arguments.
     pub fn of_arguments() -> Self {
         const { assert!(ADR_LOW <= ARGUMENTS && ARGUMENTS < ADR_HIGH) };
         Address(ARGUMENTS.into())
@@ -70,7 +70,7 @@ impl<M: Machine> Address<M> {
         self.0
     }
 
-    /// Its distance from the beginning of its page, in bytes.
+    /// Its offset in its page, in bytes.
     #[track_caller]
     pub fn offset(&self) -> M::Word {
         self.0 % PAGE_SIZE

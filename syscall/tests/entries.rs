@@ -113,7 +113,7 @@ fn spawn_gives_children_until_a_limit_is_reached() {
     assert_eq!(call(&mut cpu, SPAWN, [0, 10]), refused(Error::Mem, 0), "a ninth child");
 }
 
-/// Programs yield until it is the turn of `thread`.
+/// Lets programs yield until `thread` runs.
 fn wait_for(cpu: &mut Cpu<'_, Sim>, thread: u32) {
     while cpu.own.cur != thread {
         let next = begin(cpu, YIELD, [0, 0]);
@@ -143,7 +143,7 @@ fn spawn_refuses_numbers_that_do_not_exist() {
     let fixture = Fixture::new(&[300]);
     let mut cpu = fixture.boot();
     let mut parents = vec![FIRST];
-    // Down the line of first children: 9, 73, 585, whose children would have the numbers from 4681 on.
+    // A line of first children: 9, 73, 585. The children of 585 would have the numbers from 4681 on.
     for quota in [200, 100] {
         let (error, child) = call(&mut cpu, SPAWN, [0, quota]);
         assert_eq!(error, 0);
@@ -159,17 +159,17 @@ fn spawn_takes_arguments_from_a_page_of_the_callers_own() {
     let fixture = Fixture::new(&[100]);
     let mut cpu = fixture.boot();
     let left = call(&mut cpu, QUOTA, [0, 0]);
-    // The image's data.
+    // The page of the image's data.
     let page = ADR_LOW + 4096;
     for wrong in [1, ADR_LOW - 4096, page + 4, 0x5000_0000, ADR_HIGH] {
         assert_eq!(call(&mut cpu, SPAWN, [0, 50, wrong]), refused(Error::InvalAddr, 0), "{wrong:#x}");
     }
-    // The page of arguments, and room for its page table.
+    // The quota must cover the page of arguments and a page table for it.
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 1, page]), refused(Error::Mem, 0));
     assert_eq!(call(&mut cpu, QUOTA, [0, 0]), left);
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 2, page]), (0, 73));
     assert_eq!(cpu.own.ac.get([73]).usage, FRAMES + 1);
-    // Its text.
+    // The page of the image's text may also be the source.
     assert_eq!(call(&mut cpu, SPAWN, [0, FRAMES + 2, ADR_LOW]), (0, 74));
 }
 
@@ -200,7 +200,7 @@ fn yield_takes_turns_and_exit_is_for_good() {
         turns.push(cpu.own.cur);
         let next = begin(&mut cpu, YIELD, [77, 0]);
         assert!(drive(&mut cpu, next));
-        // The main thread runs between the two, unseen.
+        // The main thread runs between the two programs; `drive` does not show it.
         assert_eq!(answer(&cpu, turns[turns.len() - 1]), (0, 0), "the result is there before the turn is over");
     }
     assert_eq!(turns, [9, 10, 9, 10]);
@@ -234,7 +234,7 @@ fn an_interrupted_program_goes_on_where_it_was() {
     assert_eq!(turns, [9, 10, 9, 10]);
 }
 
-/// The running program accesses an address, which faults; whether a program runs afterwards.
+/// The running program accesses an address, which faults. Returns whether a program runs afterwards.
 fn fault(cpu: &mut Cpu<'_, Sim>, address: u64, stores: bool) -> bool {
     let faults = if stores {
         matches!(exec_store(cpu, Chunk::One, address, [1; 8], 0x4000_0123).unwrap(), Access::Fault)
@@ -278,7 +278,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
         let end = End::Stopped { reason, address, rip: 0x4000_0123 };
         assert_eq!(fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect::<Vec<_>>(), [(FIRST, end)]);
         let line = abi::report::Ended { cpu: 0, thread: FIRST, name: "image", end }.to_string();
-        // All registers are 0, and at address 0 is no function.
+        // All registers are 0, and there is no function at address 0.
         let zeros =
             |names: [&str; 4]| format!("cairn:  {}\n", names.map(|name| format!(" {name:<3} {:#018x}", 0)).concat());
         let names = [
@@ -330,12 +330,12 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let Next::Switch(_) = begin(&mut cpu, YIELD, [0, 0]) else { panic!("a yield switches") };
     let steps = ["start_user", "main", "exited", "send", "receive", "wait", "wake"];
     assert_eq!(ready(&mut cpu, [10, 0, 0]), [&steps[..], &["load"]].concat());
-    // A thread that is not there, and the kernel's own.
+    // A thread that does not exist, and thread 0, which is the kernel's.
     assert_eq!(ready(&mut cpu, [11, 0, 0]), steps);
     assert_eq!(ready(&mut cpu, [0, 0, 0]), steps);
 }
 
-/// What a program does.
+/// An action of a program.
 #[derive(Clone, Debug)]
 enum Deed {
     Call([u64; UCTXT_SIZE as usize]),
@@ -365,7 +365,7 @@ fn deed() -> impl Strategy<Value = Deed> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever programs do, nothing gets stuck, the invariant holds and every step finds what it counts on.
+    /// For all actions of programs, nothing gets stuck, the invariant holds, and every step's precondition holds.
     #[test]
     fn no_program_gets_the_kernel_stuck(deeds in prop::collection::vec(deed(), 1..80)) {
         let fixture = Fixture::new(&[20, 150, 60, 4, 9]);
@@ -392,7 +392,7 @@ proptest! {
             }
         }
         prop_assert_eq!(check(&cpu, 0, Cells::Neighbours), []);
-        // What is mapped anywhere is mapped once.
+        // No frame is mapped twice.
         let mut frames: Vec<u32> = Vec::new();
         for (thread, page) in (FIRST..NUM_PROC).flat_map(|thread| (0..6).map(move |page| (thread, page))) {
             if let Pde::Table { frame } = cpu.own.dirs.get([thread, KERN_LOW / 512])
@@ -437,12 +437,12 @@ fn thread_info_tells_of_the_threads_of_this_cpu() {
     let (error, state, [image, _, usage, children]) = info(1);
     assert_eq!((error, state), (Some(Error::Succ), Some(ThreadState::Main)));
     assert_eq!((image, usage, children), (u32::MAX, 100 + FRAMES, 2));
-    // Never started, another CPU's, its main thread, no CPU's, and none.
+    // In this order: never started, another CPU's, another CPU's main thread, of no CPU, and two that are no threads.
     for thread in [FIRST + 2, 17, 2, 0, NUM_PROC, u32::MAX] {
         assert_eq!(info(thread).0, Some(Error::InvalId), "{thread}");
     }
 
-    // What a thread waits for, and that it has ended.
+    // The states of a thread that waits for a message and of one that has ended.
     let next = begin(&mut cpu, Call::Recv as u32, [7, ADR_LOW + PAGE_SIZE, 1, 1]);
     assert!(drive(&mut cpu, next));
     let next = begin(&mut cpu, Call::Exit as u32, [0]);

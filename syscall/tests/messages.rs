@@ -18,7 +18,7 @@ const YIELD: u32 = Call::Yield as u32;
 const QUOTA: u32 = Call::GetQuota as u32;
 /// A page of data.
 const DATA: u32 = ADR_LOW + PAGE_SIZE;
-/// A page that nobody has touched.
+/// A page that the programs have not touched.
 const FRESH: u32 = ADR_LOW + 10 * PAGE_SIZE;
 /// The second program of CPU 0.
 const SECOND: u32 = FIRST + 1;
@@ -37,7 +37,7 @@ fn load(cpu: &mut Cpu<'_, Sim>, address: u32) -> u32 {
     }
 }
 
-/// The running program makes a call after which another one runs.
+/// The running program makes a call, after which another program runs.
 fn wait<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32; N]) {
     let thread = cpu.own.cur;
     let next = begin(cpu, number, arguments);
@@ -45,7 +45,7 @@ fn wait<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32; N]
     assert_ne!(cpu.own.cur, thread);
 }
 
-/// Programs yield until it is the turn of `thread`.
+/// Lets programs yield until `thread` runs.
 fn turn(cpu: &mut Cpu<'_, Sim>, thread: u32) {
     while cpu.own.cur != thread {
         let next = begin(cpu, YIELD, []);
@@ -60,7 +60,7 @@ fn a_message_comes_as_it_was_sent() {
     (0..9).for_each(|k| store(&mut cpu, DATA + 4 * k, 100 + k));
     assert_eq!(call(&mut cpu, SEND, [5, DATA, 7]), (0, 7));
     turn(&mut cpu, SECOND);
-    // Of another channel it is not, and a page that was never touched will do.
+    // There is no message on another channel. A page that was never touched can be the buffer.
     assert_eq!(call(&mut cpu, RECEIVE, [6, FRESH, 1024, 0]), refused(Error::Ipc, 6));
     assert_eq!(call(&mut cpu, RECEIVE, [5, FRESH, 1024, 0]), (0, 7));
     assert_eq!(
@@ -77,7 +77,7 @@ fn a_receiver_waits_for_a_sender() {
     wait(&mut cpu, RECEIVE, [5, DATA, 1024, 1]);
     assert_eq!(cpu.own.kctxt.get([FIRST]).ra, Stage::Receive as u32);
     assert_eq!(cpu.own.cur, SECOND);
-    // However often others have their turns.
+    // The receiver waits through any number of turns of others.
     for _ in 0..3 {
         assert_eq!(call(&mut cpu, YIELD, []), (0, 0));
     }
@@ -112,13 +112,13 @@ fn a_message_without_words_is_a_message() {
         assert_eq!(call(&mut cpu, RECEIVE, [9, DATA, 1024, 1]), (0, 0));
         assert_eq!(call(&mut cpu, RECEIVE, [9, DATA, 1024, 0]), refused(Error::Ipc, 9));
     }
-    // Nor does one that is received with no room for words stay.
+    // A message that is received with no room for words does not stay in the channel either.
     assert_eq!(call(&mut cpu, SEND, [9, DATA, 4]), (0, 4));
     assert_eq!(call(&mut cpu, RECEIVE, [9, DATA, 0, 1]), (0, 0));
     assert_eq!(call(&mut cpu, SEND, [9, DATA, 4]), (0, 4));
 }
 
-/// Senders and receivers wait in one queue: whoever is first in it, those who can go on do.
+/// Senders and receivers wait in one queue. A thread that can proceed is woken, wherever in the queue it is.
 #[test]
 fn whoever_can_go_on_is_woken() {
     let fixture = Fixture::new(&[FRAMES + 3; 6]);
@@ -183,13 +183,13 @@ fn the_console_is_read_on_the_cpu_that_has_it() {
     let mut cpu = fixture.boot();
     for byte in *b"hello, world" {
         assert_eq!(call(&mut cpu, Call::Getc as u32, [0]), (0, byte.into()));
-        // What is written between does not matter.
+        // Output between two reads does not change the input.
         assert_eq!(call(&mut cpu, Call::Putc as u32, [byte.into()]), (0, byte.into()));
     }
     assert_eq!(call(&mut cpu, Call::Getc as u32, [3]), refused(Error::NoChar, 3));
     assert_eq!(fixture.console(), *b"hello, world");
 
-    // One that has nothing to read, and sends only once.
+    // A UART that receives nothing and can send only one character.
     let fixture = Fixture::with_serial(&[FRAMES], Script::default());
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Getc as u32, [3]), refused(Error::NoChar, 3));

@@ -5,8 +5,10 @@
 #[path = "user.rs"]
 mod user;
 
+use core::sync::atomic::{AtomicUsize, Ordering};
 use kernel::metal::Image;
 use kernel::metal::cpu::Cpu;
+use kernel::metal::smp::arrived;
 
 kernel::image!(Image {
     prepare: user::prepare,
@@ -20,9 +22,16 @@ unsafe extern "C" fn code() {
     core::arch::naked_asm!("2: jmp 2b")
 }
 
+/// CPUs that hang in the kernel.
+static SPINNING: AtomicUsize = AtomicUsize::new(0);
+
 fn start(cpu: &mut Cpu) -> ! {
     if cpu.number() != 0 {
         spin()
+    }
+    // A test that reads the next line may take the other CPUs to hang already.
+    while SPINNING.load(Ordering::Acquire) + 1 < arrived() {
+        core::hint::spin_loop();
     }
     kernel::say!("CPU 0 goes to ring 3, for ever");
     user::run(cpu, code)
@@ -30,6 +39,7 @@ fn start(cpu: &mut Cpu) -> ! {
 
 #[inline(never)]
 fn spin() -> ! {
+    SPINNING.fetch_add(1, Ordering::Release);
     loop {
         core::hint::spin_loop();
     }

@@ -35,13 +35,13 @@ fn of_held_with_budget<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     of_held(v, a) && v.channels.lock_of(a.words[0]).budget >= 1
 }
 
-/// Nothing of the control block of `q` changed, but for `count` and `busy`, which `is` says.
+/// Of the control block of `q`, only `count` and `busy` may have changed; they have these values.
 fn control<M: Spec>(s: &Step<'_, M>, q: M::Word, count: M::Word, busy: M::Word) -> bool {
     let (before, after) = (s.before.channels.pool.get([q]), s.after.channels.pool.get([q]));
     after.to == before.to && after.senderpaddr == before.senderpaddr && after.count == count && after.busy == busy
 }
 
-/// The lock of `q` was given back.
+/// The lock of `q` was released.
 fn given_back<M: Spec>(s: &Step<'_, M>, q: M::Word) -> bool {
     let lock = s.after.channels.lock_of(q);
     let before = s.before.channels.pool.get([q]);
@@ -66,11 +66,11 @@ pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
             let (woke, cpu) = (s.answer.word(), s.before.own.cpu);
             let (before, after) = (s.before.own.ready.tail, s.after.own.ready.tail);
             (woke == 0 || woke == 1)
-                // Nobody is left where nobody was found.
+                // If no thread was found, no thread sleeps here.
                 && (woke == 1
                     || s.any[0] >= NUM_PROC
                     || s.after.threads.tcb.get([s.any[0]]).place != s.arguments.words[0] + SLP_Q)
-                // A thread that became ready is the last one, and one of this CPU.
+                // A thread that became ready is the last one of this CPU's ready queue.
                 && (after == before
                     || (woke == 1
                         && after < NUM_PROC
@@ -81,7 +81,8 @@ pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
                 may(scalar, "", &[]);
             }
-            // Who sleeps may be anybody's: that others may count on what they do is a theorem of its own.
+            // A sleeper may belong to any CPU. That the write stays within other CPUs' rely conditions is a theorem of
+            // its own.
             for field in ["tcb", "tcb.next"] {
                 may(field, "", &[]);
             }
@@ -103,8 +104,8 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
                 && v.own.ac.get([v.own.cur]).used.holds()
                 && v.own.ready.head != NO_THREAD
         },
-        // The running thread and the main thread always are this CPU's (D4.1, D4.7): nothing looks at them else, and what
-        // holds of them is needed.
+        // The running thread and the main thread always are this CPU's (D4.1, D4.7). Naming them here makes the prover
+        // instantiate the facts about them: no other clause does.
         requires: |v, a| in_kernel(v, a) && v.is_mine(v.own.cur) && v.is_mine(v.own.cpu + 1) && can_sleep(v, a),
         promise: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
@@ -117,7 +118,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
                 && next == s.before.own.ready.head
                 && next != slept
                 && s.after.threads.tcb.get([next]).place == place::RUN
-                // It is the last one of those who sleep there.
+                // The thread is the last one of those that sleep there.
                 && s.after.threads.tcb.get([slept]).place == q
                 && s.after.threads.next.get([slept]).thread == NO_THREAD
                 && given_back(s, q)
@@ -129,7 +130,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
             for scalar in ["rdy.head", "rdy.tail", "rdy.lo"] {
                 may(scalar, "", &[]);
             }
-            // Behind whom it sleeps may be anybody's.
+            // The last sleeper before it may belong to any CPU.
             for field in ["tcb", "tcb.next"] {
                 may(field, "", &[]);
             }
@@ -211,17 +212,18 @@ pub(crate) fn set_sync_chan_busy<M: Spec>() -> Contract<M> {
     }
 }
 
-/// The running thread has a page of its own at `va`, the beginning of a page.
+/// The running thread has a data page of its own at `va`, and `va` is page-aligned.
 fn has_page<M: Spec>(v: &View<'_, M>, va: M::Word) -> bool {
     has_data_page(v, v.own.cur, va)
 }
 
-/// As [`has_page`], and a program may write it.
+/// As [`has_page`], and the page is not read-only for programs.
 fn has_writable_page<M: Spec>(v: &View<'_, M>, va: M::Word) -> bool {
     has_page(v, va) && matches!(mapped(v, v.own.cur, va), Some((_, perm)) if perm != perm::PTUR)
 }
 
-/// Byte `any[0]` of the first `k` words of the page at `va` is that of the mailbox of `q`, in the state `at`.
+/// Byte `any[0]`, if in the first `k` words, is the same in the page at `va` and in the mailbox of `q`, in the state
+/// `at`.
 fn same_message<M: Spec>(s: &Step<'_, M>, at: &View<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     let byte = s.any[0];
     byte >= PAGE_SIZE
@@ -236,13 +238,13 @@ fn same_message<M: Spec>(s: &Step<'_, M>, at: &View<'_, M>, q: M::Word, k: M::Wo
         }
 }
 
-/// `k` words of the page at `va` became the message of `q`.
+/// The first `k` words of the page at `va` became the message of `q`.
 fn sent<M: Spec>(s: &Step<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     let (before, after) = (s.before.channels.lock_of(q), s.after.channels.lock_of(q));
     after.words == k && after.budget + 1 == before.budget && same_message(s, &s.after, q, k, va)
 }
 
-/// What a message in the mailbox of `q` writes.
+/// The cells that sending a message to the mailbox of `q` may write.
 fn message<M: Spec>(q: M::Word, may: Cells<'_, M>) {
     may("mailbox", "", &[q]);
     may("mailbox.defined", "", &[q]);
@@ -250,12 +252,12 @@ fn message<M: Spec>(q: M::Word, may: Cells<'_, M>) {
     may("syncchpool.lock", "words", &[q]);
 }
 
-/// `k` words of the message of `q` came to the page at `va`.
+/// The first `k` words of the message of `q` were copied to the page at `va`.
 fn received<M: Spec>(s: &Step<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     k == 0 || same_message(s, &s.after, q, k, va)
 }
 
-/// What a message that is received writes.
+/// The cells that receiving a message may write.
 fn reception<M: Spec>(s: &Step<'_, M>, va: M::Word, may: Cells<'_, M>) {
     if let Some((page, _)) = mapped(&s.before, s.before.own.cur, va) {
         may("HP", "", &[page]);
@@ -263,12 +265,12 @@ fn reception<M: Spec>(s: &Step<'_, M>, va: M::Word, may: Cells<'_, M>) {
     }
 }
 
-/// The first argument is a channel that is held, and `k` words of its message can be received at `va`.
+/// This CPU holds the lock of channel `q`, and `k` words of its message can be received at `va`.
 fn can_receive<M: Spec>(v: &View<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     holds_lock(v, q) && (k == 0 || (k <= MAX_WORDS && k <= v.channels.lock_of(q).words && has_writable_page(v, va)))
 }
 
-/// How many words of the message of `q` a receiver of at most `n` gets.
+/// The number of words that a receiver of at most `n` words gets from the message of `q`.
 fn to_receive<M: Spec>(v: &View<'_, M>, q: M::Word, n: M::Word) -> M::Word {
     let count = v.channels.pool.get([q]).count;
     if count < n { count } else { n }
@@ -284,7 +286,7 @@ pub(crate) fn page_copy<M: Spec>() -> Contract<M> {
         },
         requires: |v, a| {
             let [q, k, va, _] = a.words;
-            // What is to be received must be in the mailbox afterwards as well.
+            // The words that are still to be received must be in the mailbox afterwards as well.
             of_held_with_budget(v, a) && k <= MAX_WORDS && has_page(v, va) && v.channels.pool.get([q]).count <= k
         },
         promise: |s| {

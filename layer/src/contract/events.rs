@@ -1,4 +1,4 @@
-//! What each primitive logs: all others are silent (reference, section 4.1.1).
+//! The events that each primitive appends to logs. All other primitives are silent (reference, section 4.1.1).
 use super::Step;
 use super::page_table::mapped;
 use crate::constants::*;
@@ -9,13 +9,14 @@ use crate::page_table::pdx;
 use crate::replay::Out;
 use domain::Map;
 
-/// The events that a call has appended, oldest first, and what the replay says of each.
+/// The events that a call has appended, oldest first, each with its result in the replay.
 pub type Logged<M> = [(Event<M>, Out<M>)];
 
-/// Whether a call of a primitive appended what it promises, and nothing else.
+/// Whether a call of a primitive appended the events that it ensures, and no others.
 pub type Events<M> = fn(&Step<'_, M>, &Logged<M>) -> bool;
 
-/// What the primitive called `name` promises to append. That its events are tagged with its CPU is for all the same.
+/// The events that the primitive `name` ensures. That every event is tagged with the CPU of the caller is checked for
+/// all primitives alike.
 pub fn events<M: Spec>(name: &str) -> Events<M> {
     match name {
         "palloc" | "ptAllocPDE" => |s, log| match log {
@@ -66,7 +67,7 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
                 None => false,
             };
             match log {
-                // No page, or one for which there was a page table.
+                // No page, or a page for which there was a page table.
                 [(Event::Palloc { tid, page }, _)] => {
                     *tid == s.before.own.cur
                         && if s.answer.word() == MAGIC_NUMBER {
@@ -75,7 +76,7 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
                             s.answer.word() == 0 && is_page(*page)
                         }
                 }
-                // The page, and a page table or none (P31).
+                // The page, and a page table or 0 if none is left (P31).
                 [(Event::Palloc { tid, page }, _), table] => {
                     *tid == s.before.own.cur
                         && *page != 0
@@ -87,7 +88,7 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
             }
         },
         "pt_reserve" => |s, log| match log {
-            // The page, no page table, and the page again.
+            // The page, no page table, and the release of the page.
             [
                 (Event::Palloc { tid, page }, _),
                 (Event::Palloc { page: table, .. }, _),
@@ -168,17 +169,17 @@ pub fn events<M: Spec>(name: &str) -> Events<M> {
     }
 }
 
-/// The event hands `page` out to the running thread.
+/// The event allocates `page` for the running thread.
 fn hands_out<M: Spec>(s: &Step<'_, M>, event: &(Event<M>, Out<M>), page: M::Word) -> bool {
     matches!(event.0, Event::Palloc { tid, page: p } if tid == s.before.own.cur && p == page)
 }
 
-/// The frame of the page table that a call gives; 0 for [`MAGIC_NUMBER`].
+/// The frame of the page table that a call returns; 0 for [`MAGIC_NUMBER`].
 fn frame_of<M: Spec>(s: &Step<'_, M>) -> M::Word {
     if s.answer.word() == MAGIC_NUMBER { 0.into() } else { s.answer.word() }
 }
 
-/// What is published is the control block of `q` as this CPU leaves it.
+/// The published control block is the one of `q` in the state after the call.
 fn is_control<M: Spec>(s: &Step<'_, M>, q: M::Word, block: SyncChannel<M>) -> bool {
     let control = s.after.channels.pool.get([q]);
     control.to == block.to
@@ -187,7 +188,7 @@ fn is_control<M: Spec>(s: &Step<'_, M>, q: M::Word, block: SyncChannel<M>) -> bo
         && control.busy == block.busy
 }
 
-/// One message of so many words was put into the mailbox of the channel that is the first argument.
+/// A message of `k` words was put into the mailbox of the channel that is the first argument.
 fn is_message<M: Spec>(s: &Step<'_, M>, log: &Logged<M>, k: M::Word) -> bool {
     match log {
         [(Event::Buffer { tid, channel, words }, _)] => {

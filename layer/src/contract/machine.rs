@@ -1,4 +1,4 @@
-//! Contracts of what reads containers, contexts and the CPU: 1, 10, 11, 13 to 18, 50, 51, 59, 60.
+//! Contracts of the primitives that read containers, contexts and the CPU: 1, 10, 11, 13 to 18, 50, 51, 59, 60.
 use super::{
     Answer, Arguments, Contract, hk, hk_init, hkpt, in_kernel, is_container, is_my_thread, of_container, of_my_thread,
     silent,

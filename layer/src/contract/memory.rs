@@ -9,7 +9,7 @@ use crate::memory::{self, Access};
 use crate::page_table::{pdx, ptx};
 use domain::{Flag, Map, Wide};
 
-/// Where the running program's map puts its access, if anywhere.
+/// Frame, permission and offset of the access in the running program's page map, if the address is mapped.
 fn target<M: Spec>(s: &Step<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
     let a = s.arguments.wide.narrow()?;
     let Pde::Table { frame } = s.before.own.dirs.get([s.before.own.cur, pdx::<M>(a)]) else { return None };
@@ -28,7 +28,7 @@ fn is_aligned<M: Spec>(a: &Arguments<M>) -> bool {
     }
 }
 
-/// A program is executed, and the access is aligned.
+/// The CPU executes a program, and the access is aligned.
 fn in_aligned_program<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_program(v, a) && is_aligned(a)
 }
@@ -39,7 +39,7 @@ fn on_my_map<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     g.ihost.holds() && g.pg.holds() && !g.ikern.holds() && g.pt == v.own.cur && is_aligned(a)
 }
 
-/// A fault: `ti` says where.
+/// The access faulted: `ti` holds the address and the instruction.
 fn faulted<M: Spec>(s: &Step<'_, M>) -> bool {
     s.after.own.ti.addr == s.arguments.wide && s.after.own.ti.ra == s.arguments.place
 }
@@ -105,7 +105,7 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
     }
 }
 
-/// Guest mode, and the access is aligned and somewhere in the guest's memory.
+/// Guest mode, and the access is aligned and in the guest's memory.
 fn on_nested_tables<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     let has_table = |at: M::Word| v.ghost.ept_dirs.get([nested::<M>(at)[0]]).defined.holds();
     !v.ghost.ihost.holds() && is_aligned(a) && a.wide.narrow().is_some_and(has_table) && is_nested(v, a)
@@ -116,27 +116,27 @@ fn is_nested<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     a.wide.narrow().is_some_and(|at| v.ghost.ept_defined.get(nested::<M>(at)).defined.holds())
 }
 
-/// What they have there is this CPU's data.
+/// The frame at the address in the nested tables is data of this CPU.
 fn is_mine<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     nested_target(v, a).is_some_and(|(page, _)| matches!(v.ghost.pperm.get([page]), FrameUse::Alloc))
 }
 
-/// A guest that was set up is executed, and the access is aligned and somewhere in its memory.
+/// The CPU executes a guest that is set up, and the access is aligned and in the guest's memory.
 fn in_aligned_guest<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     v.own.vm.set_up.holds() && !v.ghost.ihost.holds() && is_aligned(a) && is_nested(v, a)
 }
 
-/// As [`in_aligned_guest`], and what the guest has there is this CPU's data.
+/// As [`in_aligned_guest`], and the frame is data of this CPU.
 fn in_guest_of_mine<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_aligned_guest(v, a) && is_mine(v, a)
 }
 
-/// As [`on_nested_tables`], and what the guest has there is this CPU's data.
+/// As [`on_nested_tables`], and the frame is data of this CPU.
 fn on_my_nested_data<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     on_nested_tables(v, a) && is_mine(v, a)
 }
 
-/// Frame and offset of what the nested tables have at the address, without the low 12 bits of the entry.
+/// Frame and offset of the address by the nested tables; the low 12 bits of the entry are ignored.
 fn nested_target<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> Option<(M::Word, M::Word)> {
     let at = a.wide.narrow()?;
     Some((v.own.ept.get(nested::<M>(at)).value / PAGE_SIZE, at % PAGE_SIZE))

@@ -1,8 +1,8 @@
-//! What each primitive promises, and what it may change.
+//! The contract of each primitive: what it requires, ensures and modifies.
 //!
 //! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, its postcondition
-//! (`promise`) and its frame: the cells that it may write. Everything else stays as it is. Both are proved by the same
-//! run that proves the invariant.
+//! (`promise`) and its modifies clause (`frame`): the cells that it may write. All other cells stay unchanged. One run
+//! of the prover proves postcondition, modifies clause and invariant.
 mod channel;
 mod events;
 mod machine;
@@ -25,20 +25,20 @@ use domain::{Flag, Map};
 pub use events::{Logged, events};
 pub use page_table::{NEW_FRAME, mapped};
 
-/// Arguments for any primitive; each takes what it needs.
+/// Arguments for any primitive; each primitive takes those that it needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Arguments<M: Machine> {
     /// The words, in order.
     pub words: [M::Word; 4],
     /// A wide word: an entry point, an address.
     pub wide: M::Wide,
-    /// The place of the instruction, for an accessor.
+    /// Address of the instruction, for an accessor.
     pub place: M::Wide,
     /// A captured context.
     pub context: Context<M>,
     /// The registers of a trap.
     pub registers: M::Registers,
-    /// The registers of a guest at an exit; at an entry, RDI and RBP of the host are in the same places.
+    /// The registers of a guest at an exit. At an entry, RDI and RBP of the host are in the same places.
     pub guest: [M::Wide; SAVED.len()],
     /// Size of an access.
     pub chunk: Chunk,
@@ -46,7 +46,7 @@ pub struct Arguments<M: Machine> {
     pub bytes: Bytes<M>,
 }
 
-/// What a primitive gave.
+/// The result of a primitive.
 #[derive(Clone, Copy, Debug)]
 pub enum Answer<M: Machine> {
     /// Nothing.
@@ -55,22 +55,22 @@ pub enum Answer<M: Machine> {
     Word(M::Word),
     /// A wide word.
     Wide(M::Wide),
-    /// The context to go on with.
+    /// The context at which the CPU continues.
     Resume(Context<M>),
-    /// The thread that goes on in user mode.
+    /// The thread that continues in user mode.
     ToUser(M::Word),
-    /// The registers with which the guest goes on, and where.
+    /// The registers with which the guest continues, and its instruction pointer.
     ToGuest([M::Wide; SAVED.len()], M::Wide),
-    /// RDI and RBP with which the host goes on.
+    /// RDI and RBP with which the host continues.
     ToHost(M::Wide, M::Wide),
-    /// The end of a load.
+    /// The result of a load.
     Loaded(Access<Bytes<M>>),
-    /// The end of a store.
+    /// The result of a store.
     Stored(Access<()>),
 }
 
 impl<M: Machine> Answer<M> {
-    /// The word that a primitive gave which gives one; 0 of others.
+    /// The word of an answer; 0 if the answer has none.
     pub fn word(&self) -> M::Word {
         match self {
             Answer::Word(word) => *word,
@@ -78,7 +78,7 @@ impl<M: Machine> Answer<M> {
         }
     }
 
-    /// The context that a primitive gave which gives one; a context of zeros of others.
+    /// The context of an answer; a context of zeros if the answer has none.
     pub fn context(&self) -> Context<M> {
         match self {
             Answer::Resume(context) => *context,
@@ -87,32 +87,40 @@ impl<M: Machine> Answer<M> {
     }
 }
 
-/// A call that was made: the state before and after it.
+/// A completed call: the states before and after it.
 pub struct Step<'a, M: Spec> {
     /// The state before.
     pub before: View<'a, M>,
-    /// The state after; shared objects as they were when their lock was given back.
+    /// The state after the call. A shared object is as it was when the call released its lock.
     pub after: View<'a, M>,
     /// The arguments.
     pub arguments: &'a Arguments<M>,
-    /// What it gave.
+    /// The call's result.
     pub answer: &'a Answer<M>,
-    /// Some words about which nothing is known, for promises that speak of all.
+    /// Two arbitrary words. A postcondition that holds for all words is stated of these.
     pub any: [M::Word; 2],
 }
 
-/// Told the cells that a primitive may write: field (or scalar), leaf (empty for all), key (or the beginning of it).
+/// Receives the cells that a primitive may write: field or scalar, leaf (empty: all leaves), key or prefix of a key.
 ///
-/// Some words in place of a leaf say which first words of a key are meant: see [`covers`].
+/// Some words in place of a leaf select cells by the first word of the key: see [`covers`].
 pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as domain::Domain>::Word]);
 
-/// Whether the cells of a field that a frame calls by a leaf and the beginning of a key have this leaf and key.
+/// Whether a cell of a field with this leaf and key is covered by an entry of a modifies clause: a leaf and a key
+/// prefix.
 ///
-/// `fresh`: all of a frame that was not this CPU's at the start and is at the end, so that frames of the kernel and of other
-/// CPUs are none; `returned`: all of a frame that programs may use and that nobody has at the end, so that it was taken and given
-/// back, or was free throughout; `mine`: all of a thread that was this CPU's; `table`: all of a frame that was a page table of the thread in
-/// the key; `page`: all of a frame of this CPU's data that was mapped for that thread; `paid`: all of one that
-/// was charged to it; `ended`: all of a child of it whose process had ended.
+/// Some words in place of a leaf cover all cells whose key begins with certain frames or threads; `n` is the first word
+/// of the entry's prefix:
+/// - `fresh`: a frame that was not this CPU's at the start and is at the end. Frames of the kernel and of other CPUs
+///   are not covered.
+/// - `returned`: a frame that programs may use, that was not this CPU's at the start and is free at the end. It was
+///   allocated and returned, or was free throughout.
+/// - `mine`: a thread that was this CPU's.
+/// - `table`: a frame that was a page table of thread `n`.
+/// - `page`: a data frame of this CPU that was mapped for thread `n`.
+/// - `paid`: a frame that was charged to container `n`.
+/// - `ended`: a child of `n` whose process had ended.
+/// - `child`: a child of `n`.
 pub fn covers<M: Spec>(
     [start, end]: [&View<'_, M>; 2],
     (named, begin): (&str, &[M::Word]),
@@ -161,24 +169,25 @@ pub fn covers<M: Spec>(
     }
 }
 
-/// Whether a frame's word in place of a leaf is none of a field's: all leaves are meant.
+/// Whether an entry of a modifies clause has one of these words, or nothing, in place of a leaf: then all leaves are
+/// meant.
 pub fn means_all(named: &str) -> bool {
     matches!(named, "" | "fresh" | "returned" | "mine" | "table" | "page" | "paid" | "ended" | "child")
 }
 
-/// A primitive's code, promise and frame.
+/// A primitive's code and contract.
 pub struct Contract<M: Spec> {
-    /// Calls it.
+    /// Calls the primitive.
     pub run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
-    /// Its premise: what the reference grants it of its arguments.
+    /// Assumes: what the reference grants about the arguments, beyond the precondition.
     pub premise: fn(&View<'_, M>, &Arguments<M>) -> bool,
-    /// Its precondition, as the reference has it: only where it holds does the call succeed.
+    /// The reference's precondition. It holds whenever the call succeeds.
     pub guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
-    /// What it counts on beside the invariant: where it holds, the call is not stuck.
+    /// Requires: what the call needs besides the invariant. If it holds, the call is not stuck.
     pub requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
-    /// Its postcondition.
+    /// Ensures: the postcondition.
     pub promise: fn(&Step<'_, M>) -> bool,
-    /// The cells that it may write.
+    /// Modifies: the cells that the call may write.
     pub frame: fn(&Step<'_, M>, Cells<'_, M>),
 }
 
@@ -190,25 +199,25 @@ impl<M: Spec> Clone for Contract<M> {
 
 impl<M: Spec> Copy for Contract<M> {}
 
-/// The state at two moments of a loop, both before a round.
+/// The states of a loop at two moments, each at the start of an iteration.
 pub struct Rounds<'a, M: Spec> {
-    /// When the first round begins.
+    /// The state at the start of the first iteration.
     pub entry: View<'a, M>,
-    /// When any of them does.
+    /// The state at the start of an arbitrary iteration.
     pub now: View<'a, M>,
-    /// Some words about which nothing is known, the same each time: those of the promise.
+    /// Two arbitrary words, the same for all iterations: those of the postcondition.
     pub any: [M::Word; 2],
 }
 
-/// What holds whenever a round of a loop begins ([`Machine::repeat`]).
+/// The loop rule of one loop: its loop invariant, and what the loop modifies ([`Machine::repeat`]).
 pub struct LoopRule<M: Spec> {
     /// The loop's name.
     pub name: &'static str,
-    /// Fields and scalars that rounds may write.
+    /// Fields and scalars that iterations may write.
     pub writes: &'static [&'static str],
-    /// Facts of the invariant about them that hold, by number; those of D only where they are assumed.
+    /// Numbers of the facts that are part of the loop invariant; those of class D only where they are assumed.
     pub facts: &'static [&'static str],
-    /// What holds besides, where the facts of D are assumed.
+    /// The rest of the loop invariant, where the facts of class D are assumed.
     pub holds: fn(&Rounds<'_, M>) -> bool,
 }
 
@@ -217,7 +226,7 @@ pub fn loops<M: Spec>() -> [LoopRule<M>; 1] {
     [serial::drain()]
 }
 
-/// One contract a primitive, by the primitive's name.
+/// One contract for each primitive, under the primitive's name.
 pub(crate) mod contracts {
     pub(crate) use super::channel::*;
     pub(crate) use super::machine::*;
@@ -229,7 +238,7 @@ pub(crate) mod contracts {
     pub(crate) use super::vmx::*;
 }
 
-/// A contract of a primitive that only gives a value: `promise` of it, and the whole state unchanged.
+/// A contract of a primitive that only returns a value: it ensures `promise` and modifies nothing.
 fn silent<M: Spec>(
     run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
     guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
@@ -274,7 +283,7 @@ fn is_container<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     a.words[0] < NUM_ID && v.own.ac.get([a.words[0]]).used.holds()
 }
 
-/// The CPU is set up and executes the kernel: what nearly every primitive counts on.
+/// The CPU is set up and executes the kernel. Nearly every primitive requires this.
 fn in_kernel<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
     v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds()
 }

@@ -1,4 +1,4 @@
-//! Contracts of pages that are copied between page maps: 77.
+//! Contract of the primitive that copies a page between page maps: 77 (`page_copy_to`).
 use super::page_table::{can_read, mapped};
 use super::{Answer, Contract, hk_init, in_kernel};
 use crate::constants::*;
@@ -8,7 +8,7 @@ use crate::machine::Spec;
 use crate::page_copy;
 use domain::{Flag, Map};
 
-/// Thread `n` has a page of its own at `va`, the beginning of a page.
+/// Thread `n` has a data page of this CPU at `va`, and `va` is page-aligned.
 pub(super) fn has_data_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
     can_read(v, n, va)
         && va % PAGE_SIZE == 0

@@ -1,4 +1,4 @@
-//! Contracts of the page allocator and the page maps: 2 to 5 and the internal functions of 5.
+//! Contracts of the page allocator and the page maps: 2 to 5, 65 to 68, 75, 76 and the internal functions of 5.
 use super::{
     Answer, Arguments, Cells, Contract, Step, hk, hk_init, hkpt, hkpt_init, is_container, is_my_thread, of_container,
     of_my_thread, silent,
@@ -12,7 +12,7 @@ use crate::page_table::{is_permission, is_users_permission, pdx, ptx};
 use crate::{page_alloc, page_table};
 use domain::{Flag, Geometry, Map};
 
-/// Frame `page` was obtained and charged to container `n`; nothing where `page` is 0.
+/// Frame `page` was allocated and charged to container `n`; if `page` is 0, nothing was charged.
 fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
     let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
     if page == 0 {
@@ -25,13 +25,13 @@ fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
         && matches!(s.before.ghost.pperm.get([page]), FrameUse::Undef)
 }
 
-/// Nothing is left for container `n`: its quota is used up, or no frame is free.
+/// Container `n` can get no page: its quota is used up, or no frame is free.
 fn is_exhausted<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
     let (container, p) = (s.after.own.ac.get([n]), s.any[0]);
     container.usage >= container.quota || p >= s.before.own.nps || !s.after.at.frames.get([p]).is_free()
 }
 
-/// What an allocation for container `n` may write.
+/// The cells that an allocation for container `n` may write.
 fn allocation<M: Spec>(n: M::Word, page: M::Word, may: Cells<'_, M>) {
     may("AC", "usage", &[n]);
     may("AC.charged", "", &[n]);
@@ -63,7 +63,7 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
                     matches!(s.after.ghost.pperm.get([page]), FrameUse::Alloc)
                         && lat.valid.holds()
                         && lat.len == 0
-                        // The first one that was free (`first_free`).
+                        // The lowest free frame (`first_free`).
                         && (s.any[0] >= page || !s.after.at.frames.get([s.any[0]]).is_free())
                 }
         },
@@ -75,7 +75,7 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
     }
 }
 
-/// Frame `page`, which was charged to container `n`, is free.
+/// Frame `page`, which was charged to container `n`, was released and is free.
 fn given_back<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
     let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
     after.usage + 1 == before.usage
@@ -91,13 +91,13 @@ fn is_paid<M: Spec>(v: &View<'_, M>, n: M::Word, page: M::Word) -> bool {
     !matches!(v.ghost.pperm.get([page]), FrameUse::Undef) && v.ghost.lat.get([page]).payer == n
 }
 
-/// The frame that takes the seat of one that container `n` gives back: the last one that is charged to it.
+/// The frame that takes the seat of a frame that container `n` releases: the last frame that is charged to `n`.
 fn takes_seat<M: Spec>(s: &Step<'_, M>, n: M::Word) -> Option<M::Word> {
     let pages = s.before.ghost.charged.get([n]).pages;
     (pages > 0).then(|| s.before.ghost.seats.get([n, pages - 1]).frame)
 }
 
-/// What giving back a page of container `n` may write.
+/// The cells that releasing a page of container `n` may write.
 fn return_of<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word, may: Cells<'_, M>) {
     allocation::<M>(n, page, &mut *may);
     may("AT.cursor", "", &[]);
@@ -141,7 +141,7 @@ pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
     }
 }
 
-/// The frame and permission that the map of `n` has at `va`, after the call or before it.
+/// The frame and permission at `va` in the page map of `n`, in the state `v`.
 pub fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::Word, M::Word)> {
     match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => match v.own.tables.get([frame, ptx::<M>(va)]) {
@@ -152,8 +152,8 @@ pub fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::W
     }
 }
 
-/// The map of `n` says something at `va`: its directory entry is defined, and the entry of the page table, which is a
-/// frame of this directory entry's.
+/// The entries for `va` in the page map of `n` are defined: the directory entry is, and if it names a page table, the
+/// frame is the page table of this directory entry and its entry is defined.
 fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
     let i = pdx::<M>(va);
     v.ghost.dirs_defined.get([n, i]).defined.holds()
@@ -170,7 +170,7 @@ fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
         }
 }
 
-/// The map of thread `n`, which is this CPU's, can be read at `va` from the kernel's map.
+/// The page map of thread `n`, a thread of this CPU, can be read at `va`, with the kernel's page map in CR3.
 pub(super) fn can_read<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
     v.ghost.ipt.holds()
         && n < NUM_PROC
@@ -196,17 +196,17 @@ fn in_window<M: Spec>(va: M::Word) -> bool {
     va >= ADR_LOW && va < ADR_HIGH
 }
 
-/// A page can be mapped: the thread is this CPU's, the address one of the user window.
+/// A page can be mapped: the thread is a user thread of this CPU, and the address is in the user window.
 fn can_map<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     of_my_thread(v, a) && a.words[0] > 0 && in_window::<M>(a.words[1])
 }
 
-/// The precondition of whatever maps a page (`pt_arg`).
+/// The reference's precondition for mapping a page (`pt_arg`).
 fn is_pt_arg<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hkpt(v, a) && a.words[0] > 0 && is_my_thread(v, a) && in_window::<M>(a.words[1])
 }
 
-/// A frame is this CPU's data, and is mapped nowhere.
+/// The frame is data of this CPU and is not mapped.
 fn is_data<M: Spec>(v: &View<'_, M>, page: M::Word) -> bool {
     page > 0
         && page < v.own.nps
@@ -218,10 +218,11 @@ fn is_data<M: Spec>(v: &View<'_, M>, page: M::Word) -> bool {
 pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_resv(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
-        // A deviation: the reference grants nothing of the code, and all of them are accepted. From H and L that is all the
-        // same; for D7, that no user's page is global, whoever calls it says that it asks for none.
+        // A deviation: the reference grants nothing about the permission, and accepts all of them. H and L hold for all
+        // of them too. For D7, which says that no user page is global, every caller shows that it does not ask for a
+        // global page.
         premise: |_, a| a.words[2] != perm::PTKG,
-        // Whether the page can be mapped is asked once there is one.
+        // Whether the page can be mapped is checked only after it has been allocated.
         guard: can_allocate,
         requires: |v, a| {
             let [n, va, perm, _] = a.words;
@@ -231,7 +232,7 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             let [n, va, perm, _] = s.arguments.words;
             let (before, after) = (s.before.own.ac.get([n]).usage, s.after.own.ac.get([n]).usage);
             if s.answer.word() == MAGIC_NUMBER {
-                // Nothing, or the page without its page table (P31), because there was none left.
+                // No page was left; or the page was allocated, and no page was left for its page table (P31).
                 return (after == before || after == before + 1) && is_exhausted(s, n);
             }
             let Some((page, got)) = mapped(&s.after, n, va) else { return false };
@@ -256,11 +257,11 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             may("AC.seats", "", &[n]);
             may("ptpool", "", &[n, pdx::<M>(va)]);
             may("ptpool.defined", "", &[n, pdx::<M>(va)]);
-            // Frames that were not this CPU's before and are now: nobody could read them.
+            // Frames that this CPU did not own before and owns now: nobody could read them.
             for field in NEW_FRAME {
                 may(field, "fresh", &[]);
             }
-            // In a page table that was there, one entry.
+            // In an existing page table, one entry.
             if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
                 may("pt", "", &[frame, ptx::<M>(va)]);
                 may("pt.ghost", "", &[frame, ptx::<M>(va)]);
@@ -449,7 +450,7 @@ pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
     }
 }
 
-/// `va` is where a page of the user window begins that thread `n` has.
+/// `va` is the page-aligned address of a mapped page of thread `n` in the user window.
 fn is_mapped_page<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
     va % PAGE_SIZE == 0 && in_window::<M>(va) && mapped(&s.before, n, va).is_some()
 }
@@ -502,7 +503,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
     }
 }
 
-/// What is written of a frame that becomes a page or a page table.
+/// Fields that are written for a frame that becomes a page or a page table.
 pub const NEW_FRAME: [&str; 9] = ["AT", "AT.owner", "pperm", "LAT", "LAT.entry", "pt", "pt.ghost", "HP", "HP.defined"];
 
 pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
@@ -518,7 +519,7 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
         },
         frame: |s, may| {
             (pt_resv::<M>().frame)(s, &mut *may);
-            // Where a page is given back, frames above it may have been looked at for its page table.
+            // If the page is released again, the search for its page table may have moved the cursor past free frames.
             may("AT.cursor", "", &[]);
             for field in NEW_FRAME {
                 may(field, "returned", &[]);
@@ -572,7 +573,7 @@ pub(crate) fn pt_next_pde<M: Spec>() -> Contract<M> {
             let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
             let has_table = |i| matches!(s.before.own.dirs.get([n, i]), Pde::Table { .. });
             let end = if next == 0 { M::Word::from(KERN_HIGH / M::Geometry::ENTRIES) } else { pdx::<M>(next) };
-            // The address that was given, or where a page table begins.
+            // The address itself, or the start of a page table's region.
             let is_first = next == va || next % M::Geometry::REGION == 0;
             (next == 0 || (next >= va && is_first && in_window::<M>(next) && has_table(pdx::<M>(next))))
                 && (any < pdx::<M>(va) || any >= end || !has_table(any))

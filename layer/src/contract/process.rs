@@ -1,4 +1,4 @@
-//! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64.
+//! Contracts of threads and processes: 7, 9, 12, 58, 61 to 64, 69 to 74.
 use super::{Answer, Contract, Step, hk, hkpt_init, in_kernel, in_program};
 use crate::constants::*;
 use crate::fields::process::{GONE, LIVE, VACANT};
@@ -25,10 +25,11 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
                 && saved.esp == s.arguments.context.esp
                 && resume.ra == s.after.own.kctxt.get([next]).ra
                 && resume.esp == s.after.own.kctxt.get([next]).esp
-                // First in, first out: what was first runs; alone, the caller goes on (P4).
+                // First in, first out: the head of the ready queue runs next. If the queue is empty, the caller
+                // continues (P4).
                 && if s.before.own.ready.head != NO_THREAD { next == s.before.own.ready.head } else { true }
                 && s.after.threads.tcb.get([next]).place == place::RUN
-                // What was first of the threads that others woke is ready now, or runs.
+                // The first thread of the pending queue, woken by another CPU, is now ready or runs.
                 && {
                     let (cpu, woken) = (s.before.own.cpu, s.any[0]);
                     woken >= NUM_PROC || {
@@ -48,7 +49,7 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
             for scalar in ["rdy.head", "rdy.tail", "rdy.lo", "rdy.hi"] {
                 may(scalar, "", &[]);
             }
-            // The caller, what was woken, what runs now, and their neighbours in the queues.
+            // The caller, the woken thread, the thread that runs now, and their neighbours in the queues.
             for field in ["tcb", "tcb.next"] {
                 may(field, "mine", &[]);
             }
@@ -56,7 +57,7 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
     }
 }
 
-/// The CPU is not set up, and the machine is one that it can be set up on.
+/// The CPU is not set up, and the machine is one on which it can be set up.
 fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
     !v.ghost.init.holds()
         && !v.ghost.in_intr.holds()
@@ -125,7 +126,7 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
     }
 }
 
-/// What `sched_init` may change of the local APIC.
+/// The fields of the local APIC that `sched_init` may change.
 const LAPIC: &[&str] = &[
     "lapic.esr",
     "lapic.eoi",
@@ -140,7 +141,7 @@ const LAPIC: &[&str] = &[
     "lapic.tpr",
 ];
 
-/// The local APIC is as section 6.2 of the reference has it.
+/// The local APIC is as section 6.2 of the reference requires.
 #[track_caller]
 fn is_set_up<M: Spec>(lapic: &Lapic<M>, max_lvt: M::Word) -> bool {
     lapic.esr == 0
@@ -157,7 +158,7 @@ fn is_set_up<M: Spec>(lapic: &Lapic<M>, max_lvt: M::Word) -> bool {
         && lapic.tpr == 0
 }
 
-/// Thread `n` has no memory: no entry of its user directories names a page table. Said of any of them.
+/// Thread `n` has no memory: no entry of its user directories names a page table. Stated of an arbitrary entry.
 fn has_no_memory<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
     let i = s.any[0];
     i >= <M::Geometry as domain::Geometry>::DIRS
@@ -165,7 +166,7 @@ fn has_no_memory<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
         || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
 }
 
-/// The running thread can have one more child.
+/// The running thread can create one more child.
 fn has_child_left<M: Spec>(v: &View<'_, M>) -> bool {
     let (cur, c) = (v.own.cur, v.own.ac.get([v.own.cur]));
     c.nchildren < MAX_CHILDREN && cur < NUM_PROC / MAX_CHILDREN && cur * MAX_CHILDREN + 1 + c.nchildren < NUM_PROC
@@ -326,8 +327,8 @@ pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
     }
 }
 
-/// It is as if the process of container `i` had never been: its parent has its quota, no frame is charged to it, and its page map
-/// has no page table.
+/// The process of container `i` has left nothing: its parent has its quota back, no frame is charged to it, and its
+/// page map has no page table.
 fn is_reaped<M: Spec>(s: &Step<'_, M>, i: M::Word) -> bool {
     let (before, after) = (s.before.own.ac.get([i]), s.after.own.ac.get([i]));
     let [parent, now] = [&s.before, &s.after].map(|v| v.own.ac.get([before.parent]));
@@ -381,7 +382,7 @@ pub(crate) fn proc_condemn<M: Spec>() -> Contract<M> {
     }
 }
 
-/// A container in use that is no root.
+/// A container in use that is not a root.
 fn is_child<M: Spec>(v: &View<'_, M>, i: M::Word) -> bool {
     i > TOTAL_CPU && i < NUM_ID && v.own.ac.get([i]).used.holds()
 }
@@ -439,7 +440,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
     }
 }
 
-/// `child` is a child of the running thread, whose process has ended and has nothing; and `q` pages are left for another.
+/// `child` is a child of the running thread, its process has ended and holds nothing, and `q` pages of quota are left.
 fn is_vacant<M: Spec>(v: &View<'_, M>, child: M::Word, q: M::Word) -> bool {
     let cur = v.own.ac.get([v.own.cur]);
     is_child(v, child)
@@ -474,7 +475,7 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
                 && s.after.own.ready.tail == child
                 && s.after.own.proc.get([child]).state == LIVE
                 && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
-                // It begins with nothing of the one before: no page, no page table, no register.
+                // The new process inherits no page, no page table and no register.
                 && has_no_memory(s, child)
                 && s.after.ghost.charged.get([child]).pages == 0
                 && (s.any[0] >= UCTXT_SIZE

@@ -1,4 +1,4 @@
-//! Contracts of the console: 52 to 55, and the two steps that they are made of.
+//! Contracts of the console: 52 to 55, and of the two internal functions that they call.
 use super::{Answer, Arguments, Contract, LoopRule, Rounds, hk_init, in_kernel};
 use crate::console;
 use crate::constants::*;
@@ -13,17 +13,17 @@ use domain::{Flag, Ghost, Map, Word};
 const RX: u32 = SERIAL_HW_BUF_SIZE;
 const CONSOLE: u32 = CONSOLE_BUFFER_SIZE;
 
-/// The I/O APIC has the line of COM1.
+/// The I/O APIC has a line for COM1.
 fn has_line<M: Spec>(v: &View<'_, M>) -> bool {
     v.own.ioapic.irqs > COM1_LINE && v.own.ioapic.enables > COM1_LINE
 }
 
-/// The line is open.
+/// The line of COM1 exists and is enabled.
 fn is_open<M: Spec>(v: &View<'_, M>) -> bool {
     has_line(v) && v.own.lines.get([COM1_LINE.into()]).enabled.holds()
 }
 
-/// What the handler demands of the UART.
+/// The precondition of the interrupt handler on the UART.
 fn can_interrupt<M: Spec>(v: &View<'_, M>) -> bool {
     let com1 = &v.own.com1;
     v.own.serial_exists.holds()
@@ -38,12 +38,12 @@ fn is_interruptible<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hk_init(v, a) && v.own.intr_flag.holds() && !v.ghost.in_intr.holds()
 }
 
-/// This CPU has the UART, and takes interrupts.
+/// This CPU has the UART, and its interrupts are on.
 fn has_serial<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     in_kernel(v, a) && v.own.intr_flag.holds() && v.own.serial_exists.holds()
 }
 
-/// Entry `k` of what the UART has received, counted from the oldest.
+/// Entry `k` of the UART's received characters, counted from the oldest.
 fn received<M: Spec>(own: &Own<M>, k: M::Word) -> Cell<M> {
     own.rx_buf.get([own.com1.rx.key(k, RX)])
 }
@@ -53,18 +53,18 @@ fn character<M: Spec>(own: &Own<M>, k: M::Word) -> Cell<M> {
     own.cons_buf.get([own.console.key(k, CONSOLE)])
 }
 
-/// How many are dropped where `len` and `more` come together and at most `most` stay.
+/// The number of entries that are dropped if `more` entries are added to `len` entries and at most `most` are kept.
 fn dropped<M: Spec>(len: M::Word, more: M::Word, most: u32) -> M::Word {
     if len + more > most { len + more - most } else { 0.into() }
 }
 
-/// One ring is where another one was.
+/// Both rings have the same start and length.
 fn is_same<M: Spec>(one: Ring<M>, other: Ring<M>) -> bool {
     one.start == other.start && one.len == other.len
 }
 
-/// The console has what it had and behind it what the UART had received, but for the oldest of more than 511: said of
-/// character `x` that it has now.
+/// The console's input is its old input followed by the UART's received characters, without the oldest if there are
+/// more than 511. Stated of character `x` of the new input.
 fn took_received<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     let (len, more) = (before.console.len, before.com1.rx.len);
     let lost = dropped::<M>(len, more, CONSOLE - 1);
@@ -81,13 +81,13 @@ fn took_received<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
         && after.com1.l1 == before.com1.l1.wrapping_add(more * 2 + 1)
 }
 
-/// The console is as it was: said of its entry `x`.
+/// The console is unchanged. Stated of its entry `x`.
 fn same_console<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     is_same(before.console, after.console)
         && (x >= CONSOLE || before.cons_buf.get([x]).value == after.cons_buf.get([x]).value)
 }
 
-/// The UART is as it was: said of entry `x` of what it has received.
+/// The UART is unchanged. Stated of entry `x` of its received characters.
 fn same_serial<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
     let (old, new) = (&before.com1, &after.com1);
     old.on.holds() == new.on.holds()
@@ -99,14 +99,14 @@ fn same_serial<M: Spec>(before: &Own<M>, after: &Own<M>, x: M::Word) -> bool {
         && old.l2 == new.l2
 }
 
-/// The UART asks for no interrupt, and the next event does not make it.
+/// The UART requests no interrupt, and does not after its next event.
 fn is_quiet<M: Spec>(own: &Own<M>) -> bool {
     let com1 = &own.com1;
     !(com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds()))
 }
 
-/// Where the UART asked for an interrupt, or the next event made it: what the first event brought was taken, or, where the
-/// line is masked, it still asks.
+/// Used if the UART requests an interrupt, or does after its next event. If the line is enabled, the console took what
+/// the UART held after that event; if the line is masked, the UART still requests the interrupt.
 fn took_first<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>) -> bool {
     let com1 = &entry.own.com1;
     if !is_open(entry) {
@@ -119,7 +119,7 @@ fn took_first<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>) -> bool {
     now.own.console.len >= len + taken - dropped::<M>(len, taken, CONSOLE - 1)
 }
 
-/// What `serial_intr_disable` has done after some rounds.
+/// What `serial_intr_disable` has ensured after any number of iterations.
 fn drained<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>, [x, y]: [M::Word; 2]) -> bool {
     let (old, new) = (entry.own, now.own);
     (!is_quiet(old) || same_serial(old, new, y))
@@ -128,7 +128,7 @@ fn drained<M: Spec>(entry: &View<'_, M>, now: &View<'_, M>, [x, y]: [M::Word; 2]
         && (!old.com1.on.holds() || new.com1.on.holds())
 }
 
-/// Fields and scalars that its rounds write.
+/// Fields and scalars that the iterations of `serial_intr_disable` may write.
 const DRAINED: &[&str] = &[
     "com1.serial_on",
     "com1.serial_irq",
@@ -143,7 +143,7 @@ const DRAINED: &[&str] = &[
     "cons_buf",
 ];
 
-/// What holds whenever a round of it begins.
+/// The loop rule of `serial_intr_disable`.
 pub(crate) fn drain<M: Spec>() -> LoopRule<M> {
     LoopRule {
         name: DRAIN,
@@ -205,10 +205,10 @@ pub(crate) fn serial_intr_enable<M: Spec>() -> Contract<M> {
     }
 }
 
-/// What the handler writes.
+/// Fields and scalars that the interrupt handler may write.
 const TAKEN: &[&str] = &["com1.serial_irq", "com1.rx_len", "com1.l1", "console.len", "console.rpos", "cons_buf"];
 
-/// The handler, between the two changes of `in_intr` that its callers make.
+/// The interrupt handler; its callers set `in_intr` before it and clear it afterwards, and so does `run`.
 pub(crate) fn cons_intr<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| {
@@ -290,7 +290,7 @@ pub(crate) fn serial_putc<M: Spec>() -> Contract<M> {
             if !s.before.own.serial_exists.holds() {
                 return answer == none && new.l2 == old.l2 && new.tx_len == old.tx_len;
             }
-            // How many events it waits.
+            // The number of events for which the call waits.
             let events = if old.tx_len == 0 { 1.into() } else { M::serial_sent(old.l2) };
             if events == 0 {
                 return answer == none && new.l2 == old.l2.wrapping_add(12_800.into()) && new.tx_len == old.tx_len;
@@ -329,7 +329,7 @@ pub(crate) fn cons_buf_read<M: Spec>() -> Contract<M> {
                 && answer == character(old, 0.into()).value
                 && new.console.len == old.console.len - 1
                 && new.console.start == (old.console.start + 1) % 512
-                // Every other one is one place nearer.
+                // Every other character is one position nearer to the start.
                 && (rest >= new.console.len || character(new, rest).value == character(old, rest + 1).value)
         },
         frame: |s, may| {

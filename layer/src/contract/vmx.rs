@@ -12,7 +12,7 @@ use domain::{Flag, Map, Wide};
 
 use Place::{Vmcs as V, Vmx as X};
 
-/// What is at a place.
+/// The value at a place.
 fn at<M: Spec>(v: &View<'_, M>, place: Place) -> M::Wide {
     match place {
         V(field) => v.own.vmcs.get([(field as u32).into()]).value,
@@ -20,7 +20,7 @@ fn at<M: Spec>(v: &View<'_, M>, place: Place) -> M::Wide {
     }
 }
 
-/// What kind of value is there.
+/// The kind of the value at a place.
 fn kind_at<M: Spec>(v: &View<'_, M>, place: Place) -> SlotKind<M> {
     match place {
         V(field) => v.ghost.vmcs_kind.get([(field as u32).into()]),
@@ -28,17 +28,17 @@ fn kind_at<M: Spec>(v: &View<'_, M>, place: Place) -> SlotKind<M> {
     }
 }
 
-/// An integer is there.
+/// There is an integer at the place.
 fn is_int<M: Spec>(v: &View<'_, M>, place: Place) -> bool {
     matches!(kind_at(v, place), SlotKind::Int)
 }
 
-/// The integer `value` is there.
+/// There is the integer `value` at the place.
 fn is<M: Spec>(v: &View<'_, M>, place: Place, value: M::Wide) -> bool {
     at(v, place) == value && is_int(v, place)
 }
 
-/// What a call may write that writes an integer there.
+/// The cells that a call may write if it writes an integer to the place.
 fn may_write<M: Spec>(may: Cells<'_, M>, place: Place) {
     let (field, kind, key) = match place {
         V(field) => ("vmcs", "vmcs.kind", field as u32),
@@ -71,7 +71,7 @@ pub(crate) fn wrmsr<M: Spec>() -> Contract<M> {
     )
 }
 
-/// Primitives that give a word made of the low half of one value.
+/// Primitives that return a word computed from the low half of one value.
 macro_rules! getters {
     ($($name:ident ($place:expr, $value:ident, $word:ident) $promise:expr;)*) => {
         $(pub(crate) fn $name<M: Spec>() -> Contract<M> {
@@ -120,18 +120,18 @@ pub(crate) fn vmx_set_intercept_intwin<M: Spec>() -> Contract<M> {
     }
 }
 
-/// Kernel mode with paging on, and a segment.
+/// Kernel mode with paging on, and the first argument is a segment.
 fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hkp(v, a) && a.words[0] < SEGMENTS
 }
 
-/// Whether a property of the segment became `value`, an integer; given with its field of CS.
+/// A property of the segment became the integer `value`. `of_cs` is the property's field of CS.
 fn has_property<M: Spec>(s: &Step<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
     let k = s.arguments.words[0] + of_cs as u32;
     s.after.own.vmcs.get([k]).value == M::Wide::from(value) && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
 }
 
-/// What a call may write that sets a property of full segments and one of all.
+/// The cells that a call may write if it sets one property that only full segments have and one that all have.
 fn properties<M: Spec>(s: &Step<'_, M>, may: Cells<'_, M>, of_full: Vmcs, of_all: Vmcs) {
     let seg = s.arguments.words[0];
     if seg < FULL_SEGMENTS {
@@ -174,7 +174,7 @@ pub(crate) fn vmx_set_desc2<M: Spec>() -> Contract<M> {
 
 const EVENT: Place = V(Vmcs::EntryIntrInfo);
 
-/// An event waits for the guest.
+/// An event is pending for the guest.
 fn is_pending<M: Spec>(v: &View<'_, M>) -> bool {
     at(v, EVENT).low() >= EVENT_VALID
 }
@@ -225,7 +225,7 @@ pub(crate) fn vmx_get_tsc_offset<M: Spec>() -> Contract<M> {
     )
 }
 
-/// `holds` of the place of the register of code `r`, if there is one.
+/// `holds` is true of the place of the guest register with code `r`, and there is such a register.
 fn of_register<M: Spec>(r: M::Word, holds: impl Fn(Place) -> bool) -> bool {
     vmx::register::<M>(r).is_some_and(holds)
 }
@@ -257,7 +257,7 @@ pub(crate) fn vmx_set_reg<M: Spec>() -> Contract<M> {
 const EIP: Place = X(vmx_slot::RIP);
 const LENGTH: Place = V(Vmcs::ExitInstructionLength);
 
-/// Where the guest goes on is a 32-bit address.
+/// The address of the guest's next instruction fits 32 bits.
 fn goes_on<M: Spec>(v: &View<'_, M>) -> bool {
     match (at(v, EIP).narrow(), at(v, LENGTH).narrow()) {
         (Some(eip), Some(length)) => M::Nat::from(eip) + M::Nat::from(length) <= M::Nat::from(u32::MAX.into()),
@@ -277,7 +277,7 @@ pub(crate) fn vmx_get_next_eip<M: Spec>() -> Contract<M> {
     )
 }
 
-/// Page addresses, and a memory type.
+/// The arguments are two page-aligned addresses and a memory type.
 fn is_mapping<M: Spec>(a: &Arguments<M>) -> bool {
     let [gpa, hpa, memtype, _] = a.words;
     gpa % PAGE_SIZE == 0 && hpa % PAGE_SIZE == 0 && memtype < MEMORY_TYPES
@@ -298,7 +298,7 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
             matches!(s.answer, Answer::Word(word) if *word == 0)
                 && s.after.own.ept.get(key).value == mapped
                 && s.after.ghost.ept_defined.get(key).defined.holds()
-                // The entry's address is the page's: the bits below say nothing of it (7.3).
+                // The entry's address is the page's: the low 12 bits do not belong to it (7.3).
                 && mapped - mapped % PAGE_SIZE == hpa
         },
         frame: |s, may| {
@@ -309,7 +309,8 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
     }
 }
 
-/// The place of a host's register in the arguments of an entry: where the guest has the register of this slot.
+/// Index of a host register in the arguments of an entry: the index at which an exit has the guest's register of this
+/// slot.
 fn saved(slot: u32) -> usize {
     SAVED.iter().position(|&other| other == slot).unwrap_or(0)
 }
@@ -347,7 +348,7 @@ fn in_guest<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
     v.ghost.init.holds() && v.ghost.ikern.holds() && !v.ghost.ihost.holds()
 }
 
-/// What an exit copies from the control structure, and where.
+/// The values that an exit copies from the control structure, and the slots to which it copies them.
 const EXIT: [(Vmcs, u32); 3] = [
     (Vmcs::GuestRip, vmx_slot::RIP),
     (Vmcs::ExitReason, vmx_slot::EXIT_REASON),

@@ -1,6 +1,6 @@
-//! H6: `Container_valid` (reference, section 5.2), clause by clause, of a container that is in use.
+//! H6: `Container_valid` (reference, section 5.2), clause by clause, for each container in use.
 //!
-//! Clauses 6 and 8 speak of every child of every container; they are looked at from the child.
+//! Clauses 6 and 8 are about every child of every container. They are stated of the child.
 use super::Class::High;
 use super::{Fact, View};
 use crate::constants::*;
@@ -66,7 +66,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 9] {
     ]
 }
 
-/// Container `j` is a child of its parent: of all ids, those and only those of the parent's children are.
+/// Container `j` is a child of the container that has it in its range of child ids.
 #[track_caller]
 fn is_child<M: Spec>(v: &View<'_, M>, j: M::Word) -> bool {
     j != 0 && {

@@ -1,4 +1,4 @@
-//! D1 and following: what holds as well (reference, sections 5.8 and 10.2), and what "never stuck" needs.
+//! D1 and following: derived facts (reference, sections 5.8 and 10.2), and facts that show that no call is stuck.
 use super::Class::Derived;
 use super::{Fact, IGNORE};
 use crate::channel::Channels;

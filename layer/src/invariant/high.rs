@@ -1,4 +1,4 @@
-//! H1 to H19 but H6: the reference's record (section 5.1), field by field.
+//! H1 to H19 without H6: the reference's invariant record (section 5.1), field by field.
 use super::Class::High;
 use super::{Fact, IGNORE};
 use crate::constants::*;

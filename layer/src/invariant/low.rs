@@ -1,14 +1,15 @@
 //! L1 to L7: the typing of stored machine values (reference, section 5.6).
 //!
-//! A value of this layer is a word or a stage number, never a raw pointer, so that all but L3 (32-bit type, pointers to
-//! blocks that exist) hold by construction; what is left is that a saved kernel context resumes at a stage.
+//! A value of this layer is a word or the number of a continuation (`STAGES`), never a raw pointer. So all clauses but
+//! L3, which are about 32-bit types and pointers to existing blocks, hold by construction. What remains of L3 is that a
+//! saved kernel context resumes at a continuation.
 use super::Class::Low;
 use super::Fact;
 use crate::fields::{STAGES, place};
 use crate::machine::Spec;
 use domain::Map;
 
-/// What the types make true.
+/// Clauses that the types make true.
 pub(super) const BY_CONSTRUCTION: &[(&str, &str)] = &[
     ("L1", "ti is well typed"),
     ("L2", "ti.ra points nowhere wrong"),

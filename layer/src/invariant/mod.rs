@@ -1,7 +1,7 @@
-//! The invariant: named, numbered facts over the state, in the same Rust as the primitives.
+//! The invariant: a conjunction of named, numbered facts about the state, in the same Rust as the primitives.
 //!
-//! A [`Fact`] is universally quantified over its keys. The runtime checker evaluates it at keys; the prover assumes
-//! it before a call, at the keys that the run touches, and checks it afterwards, at a fresh key.
+//! A [`Fact`] is universally quantified over its keys. The runtime checker evaluates it for concrete keys. The prover
+//! assumes it before a call for the keys that the run touches, and proves it afterwards for a fresh key.
 mod container;
 mod derived;
 mod high;
@@ -17,23 +17,23 @@ use crate::queue::{Queue, Threads};
 use crate::state::{Boot, Own, OwnGhost};
 use domain::Map;
 
-/// Where a fact is to be looked at: for each field, which of its coordinates is which of the fact's keys.
+/// The keys at which a fact is instantiated: for each field, which coordinate of its keys is which key of the fact.
 ///
 /// `&[("ptpool", &[0, 1]), ("pt", &[IGNORE, 2])]` says: keys 0 and 1 range over the keys of `ptpool`, key 2 over the
 /// second coordinate of `pt`.
 pub type Keys = &'static [(&'static str, &'static [usize])];
 
-/// A coordinate that is none of the fact's keys.
+/// A coordinate that is not a key of the fact.
 pub const IGNORE: usize = usize::MAX;
 
-/// Which part of the invariant a fact belongs to.
+/// The part of the invariant to which a fact belongs.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Class {
     /// H1 to H20, the reference's record.
     High,
     /// L1 to L7, the typing of stored machine values.
     Low,
-    /// D1 and following: what holds as well, and what "never stuck" needs.
+    /// D1 and following: derived facts that hold as well, and facts that are needed to prove that no call is stuck.
     Derived,
 }
 
@@ -45,9 +45,9 @@ pub struct Fact<M: Spec> {
     pub name: &'static str,
     /// Its class.
     pub class: Class,
-    /// Where to look at it.
+    /// The keys at which it is instantiated.
     pub keys: Keys,
-    /// Whether it holds at these keys.
+    /// Whether it holds for these keys.
     pub holds: fn(&View<'_, M>, &[M::Word]) -> bool,
 }
 
@@ -59,11 +59,11 @@ impl<M: Spec> Clone for Fact<M> {
 
 impl<M: Spec> Copy for Fact<M> {}
 
-/// What a fact reads: every part of the state at once, as plain references.
+/// All that a fact can read: every part of the state, as plain references.
 pub struct View<'a, M: Spec> {
-    /// What the CPU owns.
+    /// The CPU's own state.
     pub own: &'a Own<M>,
-    /// Its ghost part.
+    /// The CPU's ghost state.
     pub ghost: &'a OwnGhost<M>,
     /// The allocation table.
     pub at: &'a AllocTable<M>,
@@ -73,7 +73,7 @@ pub struct View<'a, M: Spec> {
     pub channels: &'a Channels<M>,
     /// Links and ghost state of the threads.
     pub threads: &'a Threads<M>,
-    /// Constants after boot.
+    /// Constants fixed at boot.
     pub boot: &'a Boot<M>,
     /// `current_CPU_ID`.
     pub current_cpu: M::Word,
@@ -91,7 +91,7 @@ impl<M: Spec> View<'_, M> {
         tcb.place != crate::fields::place::DEAD && tcb.home == self.own.cpu
     }
 
-    /// The thread is one that this CPU creates: its main thread or below it.
+    /// The thread is this CPU's main thread, or its number is above those of the main threads.
     pub fn is_local(&self, thread: M::Word) -> bool {
         thread > TOTAL_CPU || thread == self.own.cpu + 1
     }
@@ -108,7 +108,7 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
         .chain(serial::facts())
 }
 
-/// Clauses that speak of the other CPUs and not of a state, by number and name, with the theorems that they are.
+/// Clauses that are about the other CPUs and not about a state: number, name, and the theorems that prove them.
 pub const BY_THEOREMS: &[(&str, &str, &str)] = &[(
     "H20",
     "valid_big_oracle",
@@ -119,7 +119,7 @@ pub const BY_THEOREMS: &[(&str, &str, &str)] = &[(
      that is asked for is free some day because critical sections end and are within their budgets (theorem `budgets`)",
 )];
 
-/// Clauses that the representation makes true, by number and name: they are printed as such.
+/// Clauses that the representation makes true, by number and name. Reports print them as such.
 pub fn by_construction() -> impl Iterator<Item = (&'static str, &'static str)> {
     container::BY_CONSTRUCTION.iter().chain(low::BY_CONSTRUCTION).chain(derived::BY_CONSTRUCTION).copied()
 }

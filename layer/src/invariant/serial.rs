@@ -1,4 +1,4 @@
-//! D20 and D21: what the console's primitives count on, so that they are never stuck.
+//! D20 and D21: facts that the console's primitives need so that they are never stuck.
 use super::Class::Derived;
 use super::Fact;
 use crate::constants::*;

@@ -1,4 +1,4 @@
-//! D19: what `vmx_init` leaves, so that primitives that read it are never stuck (P40).
+//! D19: facts that `vmx_init` establishes, so that primitives that read its results are never stuck (P40).
 use super::Class::Derived;
 use super::Fact;
 use crate::fields::SlotKind;

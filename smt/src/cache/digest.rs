@@ -1,12 +1,13 @@
-//! Digests of terms: equal where the terms are built in the same way, whatever arena they are in and whatever else is.
+//! Digests of terms. They are equal for terms that are built in the same way, independent of the arena and its other
+//! terms.
 use crate::term::{Arena, Node, Term};
 use rustc_hash::FxHashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// 128 bits that stand for what they were made of: that two things have the same by chance is not to be expected.
+/// 128 bits that identify what they were computed from; we assume that there are no collisions.
 pub type Digest = u128;
 
-/// That of `parts`.
+/// The digest of `parts`.
 pub fn digest(parts: &(impl Hash + ?Sized)) -> Digest {
     let half = |seed: u64| {
         let mut hasher = DefaultHasher::new();
@@ -17,7 +18,7 @@ pub fn digest(parts: &(impl Hash + ?Sized)) -> Digest {
     (u128::from(half(0)) << 64) | u128::from(half(1))
 }
 
-/// The digests of the terms of one arena that were asked for, and of all that they are made of.
+/// The digests of those terms of one arena for which they were requested, and of their subterms.
 #[derive(Default)]
 pub struct Digests {
     known: FxHashMap<Term, Digest>,
@@ -26,7 +27,7 @@ pub struct Digests {
 }
 
 impl Digests {
-    /// That of `term`.
+    /// The digest of `term`.
     pub fn of(&mut self, arena: &Arena, term: Term) -> Digest {
         if let Some(&known) = self.known.get(&term) {
             return known;
@@ -56,12 +57,12 @@ impl Digests {
         made
     }
 
-    /// That of `term`, if it or what it is part of was asked for.
+    /// The digest of `term`, if it was computed before.
     pub fn known(&self, term: Term) -> Option<Digest> {
         self.known.get(&term).copied()
     }
 
-    /// The variable or application with this digest, if it is part of a term that was asked for.
+    /// The variable or application with this digest, if its digest was computed before.
     pub fn leaf(&self, digest: Digest) -> Option<Term> {
         self.leaves.get(&digest).copied()
     }

@@ -1,43 +1,43 @@
-//! Answers in a file: what does not look as it was written is as good as no file.
+//! Stored answers in a file. A damaged file counts as missing.
 use super::digest::{Digest, digest};
 use crate::solver::Verdict;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
 use std::path::PathBuf;
 
-/// What a file begins with.
+/// The first bytes of a file.
 const MAGIC: &[u8] = b"cairn answers 1\n";
 
-/// What a solver said of a question.
+/// A solver's answer to a query.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Answer {
     pub verdict: Verdict,
-    /// How many steps it took.
+    /// Number of steps for the query.
     pub steps: u64,
-    /// The values of variables and applications, by digest, where there is a model.
+    /// The values of variables and applications, by digest, if there is a model.
     pub model: Vec<(Digest, u128)>,
 }
 
-/// The answers of one proof, by the digest of the question.
+/// The answers of one proof, by the digest of the query.
 pub struct Store {
     file: PathBuf,
-    /// Whose answers they are.
+    /// Digest of the solver's identity.
     identity: Digest,
     answers: FxHashMap<Digest, Answer>,
-    /// Those that were asked for, or are new, in the order in which they were.
+    /// The answers that were used or are new, in the order of their use.
     used: Vec<Digest>,
     is_used: FxHashSet<Digest>,
     has_new: bool,
 }
 
 impl Store {
-    /// What `file` has of the answers of `identity`; nothing if it is another's, or damaged, or not there.
+    /// The answers of `identity` in `file`; none if the file belongs to another identity, is damaged or missing.
     pub fn open(file: PathBuf, identity: Digest) -> Store {
         let answers = std::fs::read(&file).ok().and_then(|bytes| read(&bytes, identity)).unwrap_or_default();
         Store { file, identity, answers, used: Vec::new(), is_used: FxHashSet::default(), has_new: false }
     }
 
-    /// The answer to `question`, if it is known.
+    /// The answer to `question`, if it is stored.
     pub fn get(&mut self, question: Digest) -> Option<&Answer> {
         if self.answers.contains_key(&question) {
             self.note(question);
@@ -45,7 +45,7 @@ impl Store {
         self.answers.get(&question)
     }
 
-    /// Keeps the answer to `question`.
+    /// Stores the answer to `question`.
     pub fn put(&mut self, question: Digest, answer: Answer) {
         self.note(question);
         self.has_new |= self.answers.insert(question, answer.clone()).is_none_or(|old| old != answer);
@@ -57,7 +57,7 @@ impl Store {
         }
     }
 
-    /// Writes what was used, and nothing else, if that is not what the file has.
+    /// Writes the answers that were used or are new, and only these, unless the file has exactly these already.
     pub fn save(&self) -> io::Result<()> {
         if !self.has_new && self.used.len() == self.answers.len() {
             return Ok(());
@@ -65,7 +65,7 @@ impl Store {
         if let Some(directory) = self.file.parent() {
             std::fs::create_dir_all(directory)?;
         }
-        // Whoever reads it meanwhile has the old file.
+        // Until the rename, readers see the old file.
         let draft = self.file.with_extension(format!("{}.draft", std::process::id()));
         std::fs::write(&draft, self.bytes())?;
         std::fs::rename(&draft, &self.file)
@@ -106,7 +106,7 @@ impl Store {
     }
 }
 
-/// Appends a number, seven bits a byte.
+/// Appends a number, seven bits in each byte.
 fn put(bytes: &mut Vec<u8>, mut number: u128) {
     while number >= 0x80 {
         bytes.push(number as u8 | 0x80);
@@ -115,7 +115,7 @@ fn put(bytes: &mut Vec<u8>, mut number: u128) {
     bytes.push(number as u8);
 }
 
-/// What is left of a file.
+/// The unread part of a file.
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -137,7 +137,7 @@ impl Rest<'_> {
         None
     }
 
-    /// A number of things that are still to come, of at least one byte each.
+    /// The number of items that follow, each of at least one byte.
     fn count(&mut self) -> Option<usize> {
         usize::try_from(self.number()?).ok().filter(|&count| count <= self.0.len())
     }
@@ -149,7 +149,7 @@ impl Rest<'_> {
     }
 }
 
-/// The answers that `bytes` has of `identity`, if they are whole.
+/// The answers of `identity` in `bytes`, if the bytes are intact.
 fn read(bytes: &[u8], identity: Digest) -> Option<FxHashMap<Digest, Answer>> {
     let (said, check) = bytes.split_last_chunk()?;
     if digest(said) != Digest::from_le_bytes(*check) {

@@ -1,11 +1,11 @@
-//! Terms as gates, each once.
+//! The circuit: gates for terms. Each term has its gates once.
 //!
-//! Counters have no bound, and words of bits do. A comparison of counters with what is at most a fixed distance from
-//! other counters, or from 0, holds of some numbers if and only if it does of small ones: were there a larger gap between
-//! the counters of a model than all distances together, it could be narrowed. So [`COUNTER`] bits are enough as long as
-//! the distances have [`DISTANCE`] bits and there are [`COUNTERS`] of them. Any other comparison of what depends on
-//! counters counts as arbitrary unless *counters are small* is assumed; where a contradiction needs that assumption, it
-//! is none.
+//! Counters are unbounded, but words have a fixed number of bits. Consider a comparison of numbers, each of which is at
+//! most a fixed distance from a counter or from 0. It holds for some numbers if and only if it holds for small ones: a
+//! gap between the counters of a model that is larger than the sum of all distances could be narrowed. So [`COUNTER`]
+//! bits are enough as long as the distances have [`DISTANCE`] bits and there are at most [`COUNTERS`] counters. Any
+//! other comparison of numbers that depend on counters is left arbitrary, unless *counters are small* is assumed. A
+//! contradiction that needs this assumption does not count.
 use super::gates::Gates;
 use super::linear::Linear;
 use super::word::Word;
@@ -13,21 +13,21 @@ use crate::term::{Arena, Node, Range, Term};
 use batsat::Lit;
 use rustc_hash::FxHashMap;
 
-/// The bits of a counter.
+/// Number of bits of a counter.
 const COUNTER: usize = 72;
 
-/// The bits of a distance between counters.
+/// Maximum number of bits of a distance between counters.
 const DISTANCE: usize = 56;
 
-/// How many counters there may be.
+/// Maximum number of counters.
 const COUNTERS: usize = 1 << (COUNTER - DISTANCE - 2);
 
-/// What is known of a number besides its bits.
+/// How a number depends on counters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Kind {
     /// It does not depend on a counter.
     Bounded,
-    /// A counter, or what is at most `2^distance` from one or from 0.
+    /// It is a counter, or at most `2^distance` from a counter or from 0.
     Counter { distance: usize },
     /// It depends on counters in another way.
     Mixed,
@@ -45,7 +45,7 @@ impl Number {
         Number { word, kind: Kind::Bounded }
     }
 
-    /// How far it is at most from a counter or 0, in bits.
+    /// Number of bits of its maximum distance from a counter or from 0.
     fn distance(&self) -> Option<usize> {
         match self.kind {
             Kind::Bounded => Some(self.word.width()),
@@ -58,7 +58,7 @@ impl Number {
         self.kind == Kind::Bounded
     }
 
-    /// What comes of adding `other`, or subtracting it.
+    /// The kind of the sum with `other`, or of the difference if `subtracted`.
     fn moved(&self, other: &Number, subtracted: bool) -> Kind {
         match (self.kind, other.kind) {
             (Kind::Bounded, Kind::Bounded) => Kind::Bounded,
@@ -70,7 +70,7 @@ impl Number {
         }
     }
 
-    /// What comes of either.
+    /// The kind of a choice between this number and `other`.
     fn or(&self, other: &Number) -> Kind {
         match (self.distance(), other.distance()) {
             _ if self.is_bounded() && other.is_bounded() => Kind::Bounded,
@@ -79,13 +79,13 @@ impl Number {
         }
     }
 
-    /// What comes of any other operation.
+    /// The kind of the result of any other operation.
     fn changed(&self) -> Kind {
         if self.is_bounded() { Kind::Bounded } else { Kind::Mixed }
     }
 }
 
-/// The comparisons of a difference with 0 that there are.
+/// The comparisons of a difference with 0 that have been built.
 #[derive(Clone, Copy, Default)]
 struct Order {
     less: Option<Lit>,
@@ -93,22 +93,22 @@ struct Order {
     greater: Option<Lit>,
 }
 
-/// All gates, and what terms they stand for.
+/// All gates, and the terms that they represent.
 pub struct Circuit {
     /// The gates.
     pub gates: Gates,
     literals: FxHashMap<Term, Lit>,
     numbers: FxHashMap<Term, Number>,
-    /// Quotients and remainders.
+    /// Quotients and remainders of division by constants.
     quotients: FxHashMap<(Term, u64), (Word, Word)>,
     orders: FxHashMap<Linear, Order>,
     counters: usize,
-    /// That counters are small.
+    /// The literal for "counters are small".
     small: Lit,
 }
 
 impl Circuit {
-    /// None yet.
+    /// An empty circuit.
     pub fn new() -> Circuit {
         let mut gates = Gates::new();
         let small = gates.fresh();
@@ -128,7 +128,7 @@ impl Circuit {
         self.small
     }
 
-    /// Whether there are more counters than a contradiction may speak of.
+    /// Whether there are more counters than the argument for small counters allows.
     pub fn too_many_counters(&self) -> bool {
         self.counters > COUNTERS
     }
@@ -141,7 +141,7 @@ impl Circuit {
         }
     }
 
-    /// The bits of a number in the last assignment, without superfluous ones at the top.
+    /// The bits of a number in the last assignment, without redundant sign bits.
     pub fn word_value(&self, number: Term) -> Vec<bool> {
         let bits = self.numbers.get(&number).map_or(&[][..], |number| number.word.bits());
         let mut bits: Vec<bool> = bits.iter().map(|&bit| self.gates.holds(bit)).collect();
@@ -153,7 +153,7 @@ impl Circuit {
         bits
     }
 
-    /// Makes sure that `term` has gates, and the arguments that it is an application to.
+    /// Builds the gates of `term`; for an application, also those of its arguments.
     pub fn build(&mut self, arena: &Arena, term: Term) {
         if let Node::App(_, _, arguments) = arena.node(term) {
             for &argument in arguments {
@@ -186,7 +186,7 @@ impl Circuit {
             }
             Node::Eq(a, b) => self.equal(arena, a, b),
             Node::Lt(a, b) => self.less(arena, a, b),
-            // A leaf: what else is a truth value?
+            // A leaf: no other node is a truth value.
             _ => self.gates.fresh(),
         };
         self.literals.insert(term, literal);
@@ -203,7 +203,7 @@ impl Circuit {
         }
     }
 
-    /// Says that `term` holds if `given` does.
+    /// Asserts `term` under the condition `given`.
     pub fn say(&mut self, arena: &Arena, given: Lit, term: Term) {
         match *arena.node(term) {
             Node::And(a, b) => {
@@ -223,7 +223,7 @@ impl Circuit {
         }
     }
 
-    /// `a == b`, of numbers or truth values.
+    /// `a == b`, for numbers or truth values.
     pub fn equal(&mut self, arena: &Arena, a: Term, b: Term) -> Lit {
         if arena.is_bool(a) {
             let (a, b) = (self.literal(arena, a), self.literal(arena, b));
@@ -256,7 +256,7 @@ impl Circuit {
         less
     }
 
-    /// What is to be added, or to be subtracted.
+    /// The sum of the parts with positive factors, or the negated sum of those with negative factors.
     fn side(&mut self, arena: &Arena, difference: &Linear, positive: bool) -> Number {
         let (parts, constant) = difference.side(positive);
         let mut sum: Option<Number> = None;
@@ -280,7 +280,8 @@ impl Circuit {
         Number { word: self.gates.mul(&a.word, c), kind: a.changed() }
     }
 
-    /// Notes a comparison with 0, and says that at most one of them holds, and one of all three.
+    /// Records a comparison with 0. Asserts that at most one of the three comparisons holds and, once all are built,
+    /// that one does.
     fn compared(&mut self, difference: Linear, note: impl FnOnce(&mut Order)) {
         let order = self.orders.entry(difference).or_default();
         note(order);
@@ -295,8 +296,8 @@ impl Circuit {
         }
     }
 
-    /// What a comparison of `a` and `b` is worth: where it may be another one for large counters, it is `compared` only
-    /// if they are small.
+    /// A sound literal for a comparison of `a` and `b`. If the comparison could differ for large counters, the literal
+    /// equals `compared` only if counters are small.
     fn honest(&mut self, a: &Number, b: &Number, compared: Lit) -> Lit {
         let near = |number: &Number| number.distance().is_some_and(|distance| distance <= DISTANCE);
         if a.is_bounded() && b.is_bounded() || near(a) && near(b) {
@@ -363,7 +364,7 @@ impl Circuit {
         (quotient, remainder, kind)
     }
 
-    /// A leaf: any number of its range.
+    /// A leaf: an arbitrary number of its range.
     fn leaf(&mut self, range: Range) -> Number {
         match range {
             Range::UpTo(most) => {
@@ -375,7 +376,7 @@ impl Circuit {
                 }
                 Number::bounded(word)
             }
-            // A truth value is asked for its literal.
+            // A truth value has a literal and no number.
             Range::Nat | Range::Bool => {
                 self.counters += 1;
                 Number { word: self.gates.unknown(COUNTER), kind: Kind::Counter { distance: 1 } }

@@ -1,16 +1,16 @@
-//! Gates over a SAT solver: equal gates are one gate, and constants are folded.
+//! Gates over a SAT solver. Equal gates are shared, and constants are folded.
 use batsat::{Callbacks, ClauseKind, Lit, Solver, SolverInterface, lbool};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 
-/// What may still be done for a question, in steps: unlike time it is the same in every run.
+/// The remaining effort for a query, in steps: unlike time, steps are the same in every run.
 #[derive(Default)]
 struct Effort {
     left: Cell<u64>,
 }
 
 impl Effort {
-    /// A conflict takes about as long as so many decisions.
+    /// A conflict takes about as long as this number of decisions.
     const CONFLICT: u64 = 30;
 
     fn spend(&self, steps: u64) {
@@ -25,14 +25,14 @@ impl Callbacks for Effort {
         }
     }
 
-    // Asked once a decision.
+    // The SAT solver calls this once for each decision.
     fn stop(&self) -> bool {
         self.spend(1);
         self.left.get() == 0
     }
 }
 
-/// A gate with its inputs; the unused ones of the smaller kinds are the constant.
+/// A gate with its inputs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Gate {
     And(Lit, Lit),
@@ -42,14 +42,14 @@ enum Gate {
     Majority(Lit, Lit, Lit),
 }
 
-/// What the SAT solver says.
+/// The SAT solver's answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// There is an assignment.
+    /// There is a satisfying assignment.
     Yes,
-    /// There is none.
+    /// There is no satisfying assignment.
     No,
-    /// The effort was used up.
+    /// The effort is used up.
     GivenUp,
 }
 
@@ -63,7 +63,7 @@ pub struct Gates {
 }
 
 impl Gates {
-    /// None yet.
+    /// No gates.
     pub fn new() -> Gates {
         let mut sat = Solver::new(Default::default(), Effort::default());
         let truth = Lit::new(sat.new_var_default(), true);
@@ -71,27 +71,27 @@ impl Gates {
         Gates { sat, truth, gates: FxHashMap::default(), conjunctions: FxHashMap::default(), clause: Vec::new() }
     }
 
-    /// How many variables the SAT solver has.
+    /// Number of variables of the SAT solver.
     pub fn size(&self) -> usize {
         self.sat.num_vars() as usize
     }
 
-    /// A truth value.
+    /// The literal of a constant.
     pub fn constant(&self, value: bool) -> Lit {
         if value { self.truth } else { !self.truth }
     }
 
-    /// The truth value that `a` is, if it is a constant.
+    /// The value of `a`, if it is a constant.
     pub fn value_of(&self, a: Lit) -> Option<bool> {
         (a.var() == self.truth.var()).then_some(a == self.truth)
     }
 
-    /// A literal that nothing is known of.
+    /// A new, unconstrained literal.
     pub fn fresh(&mut self) -> Lit {
         Lit::new(self.sat.new_var_default(), true)
     }
 
-    /// One of these holds.
+    /// Adds a clause: at least one of the literals holds.
     pub fn clause(&mut self, literals: &[Lit]) {
         self.clause.clear();
         self.clause.extend_from_slice(literals);
@@ -108,7 +108,7 @@ impl Gates {
         out
     }
 
-    /// Both.
+    /// The conjunction of `a` and `b`.
     pub fn and(&mut self, a: Lit, b: Lit) -> Lit {
         match (self.value_of(a), self.value_of(b)) {
             (Some(true), _) => return b,
@@ -126,17 +126,17 @@ impl Gates {
         })
     }
 
-    /// One or both.
+    /// The disjunction of `a` and `b`.
     pub fn or(&mut self, a: Lit, b: Lit) -> Lit {
         !self.and(!a, !b)
     }
 
-    /// All of `literals`.
+    /// The conjunction of all `literals`.
     pub fn all(&mut self, mut literals: Vec<Lit>) -> Lit {
         literals.retain(|&literal| self.value_of(literal) != Some(true));
         literals.sort_unstable();
         literals.dedup();
-        // A literal and its negation are neighbours.
+        // After sorting, a literal is next to its negation.
         if literals.iter().any(|&l| self.value_of(l).is_some()) || literals.windows(2).any(|pair| pair[0] == !pair[1]) {
             return self.constant(false);
         }
@@ -159,7 +159,7 @@ impl Gates {
         out
     }
 
-    /// Either, not both.
+    /// The exclusive or of `a` and `b`.
     pub fn xor(&mut self, a: Lit, b: Lit) -> Lit {
         match (self.value_of(a), self.value_of(b)) {
             (Some(x), _) => return b ^ x,
@@ -168,7 +168,7 @@ impl Gates {
             _ if a == !b => return self.constant(true),
             _ => {}
         }
-        // The negations of the inputs are one of the output.
+        // Negated inputs only negate the output.
         let negated = !a.sign() ^ !b.sign();
         let (a, b) = (a.apply_sign(a.sign()), b.apply_sign(b.sign()));
         let (a, b) = (a.min(b), a.max(b));
@@ -181,14 +181,14 @@ impl Gates {
         out ^ negated
     }
 
-    /// An odd number of them: the sum of a full adder.
+    /// The exclusive or of three literals: the sum of a full adder.
     pub fn xor3(&mut self, a: Lit, b: Lit, c: Lit) -> Lit {
         let mut inputs = [a, b, c];
         let constant = inputs.iter().any(|&input| self.value_of(input).is_some());
         inputs.sort_unstable();
         let [x, y, z] = inputs;
         if constant || x.var() == y.var() || y.var() == z.var() {
-            // Equal ones are neighbours: they go first.
+            // After sorting, equal inputs are neighbours: they are combined first.
             let (x, z) = if y.var() == z.var() { (z, x) } else { (x, z) };
             let two = self.xor(x, y);
             return self.xor(two, z);
@@ -234,7 +234,7 @@ impl Gates {
         })
     }
 
-    /// At least two of them: the carry of a full adder, and a step of a comparison.
+    /// Whether at least two of the literals hold: the carry of a full adder, and a step of a comparison.
     pub fn majority(&mut self, a: Lit, b: Lit, c: Lit) -> Lit {
         for [x, y, z] in [[a, b, c], [b, c, a], [c, a, b]] {
             match self.value_of(x) {
@@ -256,12 +256,12 @@ impl Gates {
         })
     }
 
-    /// Allows `steps` for the questions from here on.
+    /// Allows this number of `steps` for the next queries.
     pub fn allow(&mut self, steps: u64) {
         self.sat.cb_mut().left.set(steps);
     }
 
-    /// Whether all that was said, together with `assumptions`, has an assignment.
+    /// Decides whether all clauses have an assignment under `assumptions`.
     pub fn solve(&mut self, assumptions: &[Lit]) -> Answer {
         let answer = self.sat.solve_limited(assumptions);
         if answer == lbool::TRUE {
@@ -273,7 +273,7 @@ impl Gates {
         }
     }
 
-    /// Whether the last question had no assignment because of `assumption`, among others.
+    /// Whether `assumption` is part of the reason why the last query had no assignment.
     pub fn blames(&self, assumption: Lit) -> bool {
         self.sat.unsat_core_contains_var(assumption.var())
     }

@@ -1,20 +1,20 @@
-//! Differences of terms: what is on both sides of a comparison does not count.
+//! Differences of terms: parts that both sides of a comparison have in common cancel.
 use crate::term::{Arena, Node, Term};
 
-/// A sum of terms with factors, and a constant.
+/// A linear sum: terms with factors, and a constant.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Linear {
-    /// Different terms, and factors that are not 0.
+    /// Distinct terms, with factors that are not 0.
     parts: Vec<(Term, i128)>,
     constant: i128,
 }
 
-/// A sum of more terms is left as it is.
+/// A sum with more terms is not simplified.
 const MOST_PARTS: usize = 64;
 
 impl Linear {
-    /// `a - b`: where they have a part in common, with the parts as they occur, otherwise of these two. Sums that many
-    /// comparisons have on one side are the same gates for all of them.
+    /// `a - b`: if the sides have a part in common, in the parts that remain; otherwise in the two terms `a` and `b`.
+    /// The second form shares the gates of a sum that is a side of many comparisons.
     pub fn difference(arena: &Arena, a: Term, b: Term) -> Linear {
         let mut sum = Sum { linear: Linear { parts: Vec::new(), constant: 0 }, common: false };
         if sum.add(arena, a, 1).and_then(|()| sum.add(arena, b, -1)).is_none() || !sum.common {
@@ -24,7 +24,8 @@ impl Linear {
         sum.linear
     }
 
-    /// The same in the order of the terms, whether with all signs turned: the first factor is positive.
+    /// The same with its terms sorted, and with all signs turned if the first factor is negative; whether they were
+    /// turned.
     pub fn ordered(mut self) -> (Linear, bool) {
         self.parts.sort_unstable_by_key(|part| part.0);
         let turned = self.parts.first().is_some_and(|part| part.1 < 0);
@@ -35,24 +36,25 @@ impl Linear {
         (self, turned)
     }
 
-    /// The terms with positive factors, or those with negative ones, and the part of the constant: all positive.
+    /// The terms with positive factors, or those with negative factors, and the same part of the constant, all as
+    /// magnitudes.
     pub fn side(&self, positive: bool) -> (impl Iterator<Item = (Term, u64)>, u64) {
-        // None is larger.
+        // No value is larger than a `u64` ([`is_small`]).
         let magnitude = move |value: i128| u64::try_from(if positive { value } else { -value }).unwrap_or(0);
         let parts = self.parts.iter().map(move |&(term, factor)| (term, magnitude(factor)));
         (parts.filter(|part| part.1 > 0), magnitude(self.constant))
     }
 }
 
-/// A difference in the making.
+/// A difference under construction.
 struct Sum {
     linear: Linear,
-    /// A term occurred twice.
+    /// Whether a term occurred twice.
     common: bool,
 }
 
 impl Sum {
-    /// Adds `factor * term`, unless it becomes too large.
+    /// Adds `factor * term`; `None` if the sum becomes too large.
     fn add(&mut self, arena: &Arena, term: Term, factor: i128) -> Option<()> {
         match *arena.node(term) {
             Node::Const(value) => {
@@ -90,7 +92,7 @@ impl Sum {
     }
 }
 
-/// Whether a factor or constant of this size is worth it.
+/// Whether a factor or constant is small enough: its magnitude fits 64 bits.
 fn is_small(value: i128) -> bool {
     u64::try_from(value.unsigned_abs()).is_ok()
 }

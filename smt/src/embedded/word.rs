@@ -1,23 +1,23 @@
-//! Arithmetic on numbers of bits: each result is as wide as it has to be, so nothing overflows.
+//! Arithmetic on words of bits. Each result is as wide as needed, so nothing overflows.
 use super::gates::Gates;
 use batsat::Lit;
 
-/// A number in two's complement, the least significant bit first; the last bit is the sign, and is there always.
+/// A number in two's complement, least significant bit first. The last bit is the sign and always exists.
 #[derive(Clone, Debug)]
 pub struct Word(Vec<Lit>);
 
 impl Word {
-    /// How many bits it has, with that of the sign.
+    /// Number of bits, including the sign.
     pub fn width(&self) -> usize {
         self.0.len()
     }
 
-    /// Its bits, with that of the sign.
+    /// The bits, including the sign.
     pub fn bits(&self) -> &[Lit] {
         &self.0
     }
 
-    /// The bit at `index`, if it were as wide as that.
+    /// The bit at `index` of the word, sign-extended.
     pub fn bit(&self, index: usize) -> Lit {
         self.0[index.min(self.0.len() - 1)]
     }
@@ -26,7 +26,7 @@ impl Word {
         self.bit(usize::MAX)
     }
 
-    /// The word with these bits; superfluous ones are dropped.
+    /// The word with these bits; redundant sign bits are dropped.
     fn of(mut bits: Vec<Lit>) -> Word {
         while let [.., a, b] = bits[..]
             && a == b
@@ -47,7 +47,7 @@ impl Gates {
         Word::of((0..=u64::BITS).map(|i| self.constant(i < u64::BITS && value >> i & 1 == 1)).collect())
     }
 
-    /// A number of which nothing is known but that it is from 0 and has at most `width` bits.
+    /// An arbitrary number from 0 with at most `width` bits.
     pub fn unknown(&mut self, width: usize) -> Word {
         let mut bits: Vec<Lit> = (0..width).map(|_| self.fresh()).collect();
         bits.push(self.constant(false));
@@ -86,7 +86,7 @@ impl Gates {
             place += zeros;
             rest >>= zeros;
             let part = a.shifted(place, zero);
-            // A run of ones is a power of two less one.
+            // A run of ones is the difference of two powers of two.
             if rest & 2 == 0 {
                 product = self.add(&product, &part);
                 rest -= 1;
@@ -98,7 +98,7 @@ impl Gates {
         product
     }
 
-    /// The quotient and the remainder of `a` by `c`, rounded down; `c` is not 0.
+    /// The quotient of `a` by `c`, rounded down, and the remainder; `c` is not 0.
     pub fn div_rem(&mut self, a: &Word, c: u64) -> (Word, Word) {
         let zero = self.constant(false);
         let floor = c.ilog2() as usize;
@@ -107,7 +107,7 @@ impl Gates {
             let remainder = (0..floor).map(|i| a.bit(i)).chain([zero]).collect();
             return (quotient, Word::of(remainder));
         }
-        // They are what satisfies a == quotient * c + remainder, remainder < c.
+        // Quotient and remainder are fresh numbers with a == quotient * c + remainder and remainder < c.
         let digits = a.width().saturating_sub(1 + floor);
         let sign = if self.value_of(a.sign()) == Some(false) { zero } else { self.fresh() };
         let quotient = Word::of((0..digits).map(|_| self.fresh()).chain([sign]).collect());

@@ -1,52 +1,52 @@
-//! A program in a process of its own: text in, lines out. Nobody waits for it for ever: it is written to and read from by
-//! threads of their own, and whoever waits says until when.
+//! A program in a process of its own: text in, lines out. Separate threads write to it and read from it, and every wait
+//! has a deadline, so no caller waits for ever.
 use crate::solver::SolverError;
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, Instant};
 
-/// What came of waiting for a line.
+/// The result of waiting for a line.
 pub enum Answer {
-    /// The line, without white space around it.
+    /// The line, without surrounding white space.
     Line(String),
-    /// Nothing, in time.
+    /// No line came before the deadline.
     Late,
 }
 
-/// What happened at the program's end of the pipes.
+/// An event at the program's end of the pipes.
 enum Event {
-    /// It printed this.
+    /// The program printed this.
     Printed(Vec<u8>),
-    /// It closed its input, so that this could not be written to it.
+    /// The program closed its input, so text could not be written to it.
     Deaf(io::Error),
-    /// It ended, or closed its output.
+    /// The program ended, or closed its output.
     Ended,
 }
 
-/// Bytes of output that are read at once.
+/// Maximum number of bytes that are read at once.
 const PIECE: usize = 1 << 16;
-/// Pieces of output that are kept for whoever reads them; a program that prints more than is read has to wait.
+/// Maximum number of pieces of output that are buffered. A program that prints more has to wait.
 const PIECES: usize = 16;
-/// Bytes of the longest line that is read.
+/// Maximum length of a line, in bytes.
 const LONGEST: usize = 1 << 24;
-/// How long a program that reads no more may take to say why.
+/// Time that a program has for explaining itself after it has stopped reading.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// A running program; it is killed when this is dropped.
+/// A running program; dropping the value kills it.
 pub struct Process {
     program: String,
     child: Child,
-    /// What is still to be written to it.
+    /// Channel to the thread that writes to the program.
     input: Sender<String>,
     events: Receiver<Event>,
-    /// Why it could not be written to.
+    /// The reason for which it could not be written to.
     deaf: Option<io::Error>,
-    /// What was received of it.
+    /// Output that was received.
     received: Vec<u8>,
-    /// How much of that was given out.
+    /// Length of the part of `received` that was returned.
     given: usize,
-    /// How much of that was searched for the end of the line that comes next.
+    /// Length of the part of `received` that was searched for the end of the next line.
     searched: usize,
 }
 
@@ -54,7 +54,7 @@ impl Process {
     /// Starts `program` with these arguments.
     ///
     /// # Errors
-    /// [`SolverError::Start`] when it does not start.
+    /// [`SolverError::Start`] if it does not start.
     pub fn start(program: &str, arguments: &[&str]) -> Result<Process, SolverError> {
         let mut child = Command::new(program)
             .args(arguments)
@@ -68,7 +68,7 @@ impl Process {
         let (input, texts) = channel();
         let (printed, events) = sync_channel(PIECES);
         let deaf = printed.clone();
-        // Both end with the process, or when nobody wants anything of it any more.
+        // Both threads end with the process, or when the value is dropped.
         std::thread::spawn(move || write_all(stdin, &texts, &deaf));
         std::thread::spawn(move || read_all(stdout, &printed));
         Ok(Process {
@@ -83,10 +83,10 @@ impl Process {
         })
     }
 
-    /// Everything that `program` prints with these arguments and an empty input.
+    /// The whole output of `program` with these arguments and an empty input.
     ///
     /// # Errors
-    /// When it does not start, or has not closed its output after `limit`, or prints more than a line may be long.
+    /// If it does not start, has not closed its output after `limit`, or prints more than the maximum length of a line.
     pub fn output(program: &str, arguments: &[&str], limit: Duration) -> Result<String, SolverError> {
         let until = Instant::now() + limit;
         let mut process = Process::start(program, arguments)?;
@@ -106,16 +106,16 @@ impl Process {
         Ok(String::from_utf8_lossy(&process.received).into_owned())
     }
 
-    /// Sends `text`, without waiting until it is read.
+    /// Sends `text`, without waiting until the program reads it.
     pub fn send(&mut self, text: String) {
-        // Where nobody writes it any more there is an event that says why.
+        // If the writing thread has ended, an event gives the reason.
         let _ = self.input.send(text);
     }
 
-    /// The next line that it prints, if it does so before `until`.
+    /// The next line of output, if the program prints one before `until`.
     ///
     /// # Errors
-    /// When it ended, or reads no more and has nothing more to say, or prints a line without end.
+    /// If it ended, if it no longer reads and prints nothing more, or if it prints a line that is too long.
     pub fn line(&mut self, mut until: Instant) -> Result<Answer, SolverError> {
         loop {
             if let Some(end) = self.received[self.searched..].iter().position(|&byte| byte == b'\n') {
@@ -159,18 +159,18 @@ impl Process {
     }
 }
 
-/// Writes each text; what cannot be written is the last.
+/// Writes each text. After a text that cannot be written, it reports the error and stops.
 fn write_all(mut input: impl Write, texts: &Receiver<String>, deaf: &SyncSender<Event>) {
     for text in texts {
         if let Err(error) = input.write_all(text.as_bytes()).and_then(|()| input.flush()) {
-            // Whoever waits no more does not want to know.
+            // If the receiver is gone, the error is of no interest.
             let _ = deaf.send(Event::Deaf(error));
             return;
         }
     }
 }
 
-/// Reads until the end.
+/// Reads until the end of the output.
 fn read_all(mut output: impl Read, printed: &SyncSender<Event>) {
     let mut piece = vec![0; PIECE];
     while let Ok(bytes @ 1..) = output.read(&mut piece) {
@@ -183,7 +183,7 @@ fn read_all(mut output: impl Read, printed: &SyncSender<Event>) {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; either way nothing is left to be done about it.
+        // The program may have ended already; there is nothing to do about errors.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -13,7 +13,7 @@ pub const PROGRAM_HEADER: usize = 56;
 /// A program header: type, flags, address, bytes in the file, bytes in memory.
 pub type Part = (u32, u32, u64, u64, u64);
 
-/// An executable with these program headers; the segments' bytes are 1, 2, 3, … and follow each other.
+/// An executable with these program headers. The segments' bytes are 1, 2, 3, … in order, one segment after the other.
 pub fn executable(entry: u64, parts: &[Part]) -> Vec<u8> {
     let mut file = vec![0x7F, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     for half in [2u16, 62] {

@@ -1,4 +1,4 @@
-//! Files written by hand, and files that nobody would write.
+//! Tests of ELF files written by hand, well-formed and malformed.
 extern crate std;
 use super::executable::{HEADER, PROGRAM_HEADER, PT_LOAD, Part, executable};
 use super::{Malformed, Page, ParsedImage, SEGMENTS};
@@ -15,7 +15,7 @@ const RWX: u32 = 7;
 const LOW: u64 = ADR_LOW as u64;
 const PAGE: u64 = PAGE_SIZE as u64;
 
-/// What a parse of these program headers says, with the entry point at the beginning of the window.
+/// The result of parsing these program headers, with the entry point at the beginning of the window.
 fn parse(parts: &[Part]) -> Result<ParsedImage, Malformed> {
     ParsedImage::parse(&executable(LOW, parts))
 }
@@ -56,7 +56,7 @@ fn frames_count_each_page_table_once() {
     assert!(apart.has_room_for_arguments() && !neighbours.has_room_for_arguments());
 }
 
-/// The file with the numbers of its header in the other byte order, which it says that they have.
+/// The file as a big-endian one: its header declares the other byte order and has its numbers in it.
 fn big_endian(mut file: Vec<u8>) -> Vec<u8> {
     file[5] = 2;
     for (at, size) in
@@ -108,11 +108,11 @@ fn what_is_wrong_is_named() {
     assert_eq!(ParsedImage::parse(&executable(LOW + (1 << 32), &[text])), Err(Malformed::Entry));
 }
 
-/// What holds of every file that parses.
+/// The properties of every file that parses.
 fn is_sound(file: &[u8]) -> Result<(), TestCaseError> {
     let Ok(image) = ParsedImage::parse(file) else { return Ok(()) };
     let mut before = None;
-    // Of a large image, the first and the last pages will do.
+    // For a large image, the first and the last pages are enough.
     let pages = image.pages();
     for index in (0..pages.min(64)).chain(pages.saturating_sub(64).max(64)..pages) {
         let page = image.page(index).expect("an index below the number of pages");

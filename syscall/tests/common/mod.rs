@@ -1,4 +1,4 @@
-//! A machine with one small program, and what it does.
+//! A fixture: a machine with one small program, and actions on it.
 #![allow(dead_code, reason = "no test uses all of it")]
 #[path = "../../src/image/executable.rs"]
 #[allow(dead_code, reason = "the parser's own tests use more of it")]
@@ -39,7 +39,7 @@ impl Fixture {
         Fixture::with_serial(quotas, Script::default())
     }
 
-    /// As [`new`](Fixture::new), with a UART to which this happens.
+    /// As [`new`](Fixture::new), with a UART and this script of its events.
     pub fn with_serial(quotas: &[u32], serial: Script) -> Self {
         let low = u64::from(ADR_LOW);
         let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
@@ -58,7 +58,7 @@ impl Fixture {
         Fixture { board, console, decoder: Mutex::default(), shared: shared() }
     }
 
-    /// CPU 0, booted, until its first program runs.
+    /// Boots CPU 0 and runs it until its first program runs.
     pub fn boot(&self) -> Cpu<'_, Sim> {
         let mut cpu = processor(&self.shared, 0);
         let next = entry::boot(&mut cpu, 0).unwrap();
@@ -66,7 +66,7 @@ impl Fixture {
         cpu
     }
 
-    /// What was written to the console since the last call, without the marks that say who speaks.
+    /// The bytes that were written to the console since the last call, without marks.
     pub fn console(&self) -> Vec<u8> {
         let stream = std::mem::take(&mut *self.console.lock().unwrap());
         let mut decoder = self.decoder.lock().unwrap();
@@ -79,7 +79,8 @@ impl Fixture {
     }
 }
 
-/// Goes on until a program runs; whether one does. Whatever a step counts on must hold before it, and the invariant.
+/// Executes kernel steps until a program runs; `false` if none does. Before each step, checks its precondition and the
+/// invariant.
 pub fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
     for _ in 0..100 {
         assert!(next.holds(&Snapshot::take(cpu).view()), "{next:?}");
@@ -95,10 +96,10 @@ pub fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
     false
 }
 
-/// A register's content that no call is to take for anything else.
+/// The upper half of a register in calls, which no call may read.
 pub const JUNK: u64 = 0xDEAD_BEEF_0000_0000;
 
-/// The running program makes a call; gives the number of the error and the result, when it runs again at once.
+/// The running program makes a call and runs again at once. Returns the error number and the result.
 pub fn call<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32; N]) -> (u32, u32) {
     let thread = cpu.own.cur;
     let next = begin(cpu, number, arguments);
@@ -117,13 +118,13 @@ pub fn begin<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u3
     entry::system_call(cpu, registers).unwrap()
 }
 
-/// What a thread finds in its registers: an error number and a result.
+/// The error number and the result in a thread's registers.
 pub fn answer(cpu: &Cpu<'_, Sim>, thread: u32) -> (u32, u32) {
     let [error, result] = [slot::EAX, slot::EBX].map(|slot| cpu.own.uctxt.get([thread, slot]).value as u32);
     (error, result)
 }
 
-/// What a call gives that is refused.
+/// The answer of a call that is refused.
 pub fn refused(error: Error, first: u32) -> (u32, u32) {
     (error as u32, first)
 }

@@ -84,7 +84,7 @@ fn main() -> Result<u32, Error> {
         Receives => Channel::open(CHANNEL + cpu)?.receive().map(|_| 1),
         Spins => loop {
             // Some machines interrupt the loop before it yields.
-            (0..1_000).for_each(|_| core::hint::spin_loop());
+            (0..100_000).for_each(|_| core::hint::spin_loop());
             sys::yield_now()?;
         },
         Faults => {
