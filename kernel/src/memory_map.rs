@@ -105,7 +105,7 @@ impl MemoryMap {
         self.ram().map(|range| range.end - range.start).sum()
     }
 
-    /// Whether some byte of `range` is memory, so that the range may be cached. Reserved addresses are not memory.
+    /// Whether some byte of `range` is free memory or holds ACPI tables, so that the range may be cached.
     pub fn is_memory(&self, range: Range<u64>) -> bool {
         self.ram.meets(&range) || self.acpi.meets(&range)
     }

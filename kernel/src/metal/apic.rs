@@ -136,7 +136,7 @@ impl LocalApic {
     /// Starts the waiting CPU with APIC number `to` in real mode at `page`.
     ///
     /// # Safety
-    /// `page` is page-aligned, below 1 MiB, and holds code for that CPU.
+    /// `page` is page-aligned, below 1 MiB, and holds code that is ready for that CPU.
     pub unsafe fn send_startup(self, to: u32, page: u64) -> Result<(), Undelivered> {
         self.command(to, SEND_STARTUP | (page >> 12) as u32)
     }
