@@ -34,8 +34,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Address of the word that holds the bit: a register counts bits, forwards and backwards, from the
-    /// memory operand; an immediate stays within it.
+    /// The address of the word that holds the bit. A register counts bits forwards or backwards from the memory
+    /// operand. An immediate stays within the operand.
     fn bit_address(&mut self, size: Size) -> Result<u64, B::Fault> {
         let address = self.address()?;
         if self.instruction.op1_kind() != OpKind::Register {
@@ -44,7 +44,7 @@ impl<B: Bus> Execution<'_, B> {
         let index = sign_extend(self.read(1)?, size) as i64;
         let words = index.div_euclid(i64::from(size.bits()));
         let moved = address.wrapping_add((words as u64).wrapping_mul(size.bytes()));
-        // The sum wraps as addresses of the instruction's address size do.
+        // The sum wraps at the instruction's address size.
         let narrow = self.instruction.memory_base().size() == 4 || self.instruction.memory_index().size() == 4;
         Ok(if narrow { moved & 0xFFFF_FFFF } else { moved })
     }

@@ -35,7 +35,7 @@ fn pack(a: u128, b: u128, bits: u32, narrow: impl Fn(i32) -> u32) -> u128 {
     collect(narrowed, bits / 2)
 }
 
-/// Four lanes of `value`, of `bits` bits, that the pairs of bits of `order` name.
+/// The four lanes of `value`, of `bits` bits, that the bit pairs of `order` select.
 fn select(value: u128, order: u8, bits: u32) -> impl Iterator<Item = u128> {
     (0..4).map(move |index| lane(value, u32::from(order >> (2 * index) & 3), bits))
 }

@@ -1,4 +1,4 @@
-//! Traps, and what every instruction has in common.
+//! Tests of traps, and of properties that all instructions share.
 
 use super::testing::{CODE, DATA, Fault, machine, machine_with, refuses, steps};
 use super::{Gpr, Step, Trap, rflags};
@@ -127,7 +127,8 @@ fn privileged_instructions() {
     }
 }
 
-/// Instructions of other modes, and those that the kernel has not switched on: the image `ring3` asks the processor the same.
+/// Instructions of other modes, and those that the kernel has not enabled. The image `ring3` tests the same on the
+/// processor.
 #[test]
 fn what_programs_do_not_have() {
     let invalid: [&[u8]; 17] = [
