@@ -148,9 +148,9 @@ pub struct Counts {
 pub struct Slowest {
     /// The clause that had to hold.
     pub clause: String,
-    /// Its time, in seconds.
+    /// The time, in seconds.
     pub seconds: f64,
-    /// The queries that it needed.
+    /// The number of queries.
     pub queries: u64,
     /// The steps that the solver took, if it counts them. They do not depend on the load of the machine.
     pub steps: u64,

@@ -430,9 +430,9 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
 
 /// Asserts instances, up to `depth`, that the current model violates. Returns whether there were any.
 ///
-/// Instances with the same state cells as `goals` come first, then those with the same cells as these, and so on. Small
-/// instances come before large ones: near instances are the likely ones, and far ones are expensive. Instances that are
-/// not connected to the goals at all are used only if `all` is set.
+/// Instances with the same state cells as `goals` come first, then those with the same cells as these, and so on: near
+/// instances are the likely ones, and far ones are expensive. Large instances, and those that are not connected to the
+/// goals at all, are used only if `all` is set, the large ones first.
 pub(crate) fn assert_broken(depth: u32, goals: &[Term], all: bool) -> bool {
     instantiate(depth);
     engine(|e| {

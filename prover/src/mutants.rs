@@ -72,7 +72,7 @@ impl MutantReport {
     }
 }
 
-/// What the progress callback is told.
+/// Progress, as reported to the callback.
 #[derive(Clone, Copy, Debug)]
 pub enum MutantProgress {
     /// The number of mutants that will be tried.

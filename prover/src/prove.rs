@@ -299,7 +299,7 @@ fn is_free_of(stuck: Stuck, requires: &dyn Fn() -> bool) -> bool {
     })
 }
 
-/// What some path of a proof has shown.
+/// Properties that at least one path of a proof has shown.
 #[derive(Default)]
 struct Shown {
     /// Whether the assumptions besides the facts can hold on a successful path: with D, the contract's precondition;

@@ -225,7 +225,7 @@ impl Job {
     }
 }
 
-/// What the progress callback is told.
+/// Progress, as reported to the callback.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress {
     /// The number of proofs that will run.

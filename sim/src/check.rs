@@ -70,7 +70,7 @@ pub fn check_facts(view: &View<'_, Sim>, cells: Cells, most: Class) -> Vec<Viola
     facts::<Sim>().filter(|fact| fact.class <= most).filter_map(|fact| universe.refute(view, &fact)).collect()
 }
 
-/// A key of at most this many coordinates. Unused ones are 0.
+/// A key of up to four coordinates. Unused ones are 0.
 type Key = [u32; 4];
 
 /// The keys to evaluate for each entry of a fact's list.

@@ -21,7 +21,7 @@ pub enum Departure {
     Exception {
         /// The exception.
         reason: Reason,
-        /// Its error code.
+        /// The error code.
         error: u64,
     },
     /// The time slice is over.

@@ -6,7 +6,7 @@ use super::flags;
 use super::memory::{Bus, Size};
 use super::registers::rflags::{CF, STATUS};
 
-/// An operation on two operands and the carry: gives the result and the status flags.
+/// An operation on two operands and the carry. It returns the result and the status flags.
 type Operation = fn(u64, u64, bool, Size) -> (u64, u64);
 
 /// `add`.

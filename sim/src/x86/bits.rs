@@ -8,7 +8,7 @@ use super::registers::rflags::{CF, STATUS, ZF};
 use iced_x86::OpKind;
 
 impl<B: Bus> Execution<'_, B> {
-    /// `bt`, `bts`, `btr`, `btc`: CF becomes the bit; `change` gives the new word from the old one and the
+    /// `bt`, `bts`, `btr`, `btc`: CF becomes the bit. `change` computes the new word from the old one and the
     /// bit's mask, or nothing for `bt`. The other flags stay, of which the architecture guarantees ZF only.
     pub(super) fn bit_test(&mut self, change: Option<fn(u64, u64) -> u64>) -> Result<(), B::Fault> {
         let size = self.size(0)?;

@@ -56,7 +56,7 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// `op to, a, b`: the operation gives the result and CF. Of the flags in `changed`, SF and ZF are the result's, and the
+    /// `op to, a, b`: the operation returns the result and CF. Of the flags in `changed`, SF and ZF are the result's, and the
     /// others 0.
     fn combine(&mut self, operation: fn(u64, u64, Size) -> (u64, u64), changed: u64) -> Result<(), B::Fault> {
         let size = self.size(0)?;
@@ -67,7 +67,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `op to, a`: the operation gives the result, and whether CF is set.
+    /// `op to, a`: the operation returns the result, and whether CF is set.
     fn lowest_bit(&mut self, operation: fn(u64) -> (u64, bool)) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (result, carry) = operation(self.read(1)?);

@@ -103,7 +103,7 @@ pub trait Bus {
 
 /// A part of an access that is naturally aligned.
 struct Piece {
-    /// Its distance from the access's address, in bytes.
+    /// The offset from the access's address, in bytes.
     offset: u64,
     size: Size,
 }

@@ -109,9 +109,9 @@ pub enum Trap<F> {
     AlignmentCheck,
     /// The interpreter does not implement this instruction, or not with the current MXCSR.
     Unimplemented {
-        /// Its mnemonic.
+        /// The mnemonic of the instruction.
         mnemonic: Mnemonic,
-        /// Its address.
+        /// The address of the instruction.
         rip: u64,
     },
 }

@@ -122,7 +122,7 @@ impl Arena {
         unsafe { std::slice::from_raw_parts_mut(self.base.add(SCRATCH), SCRATCH_SIZE) }
     }
 
-    /// Executes an instruction with these registers and gives those afterwards.
+    /// Executes an instruction with these registers, and returns the registers afterwards.
     ///
     /// # Safety
     ///
