@@ -1,9 +1,8 @@
 //! Makes up ghost state from the facts that define it.
 //!
 //! This module says what each part of the ghost state *means*. The invariant says whether the rest of the state agrees.
-//! If no ghost state satisfies the invariant, any choice shows the error. A page that is mapped twice has a list of two
-//! places, and a thread in no queue stays in flight.
-//! places, a thread that is in no queue is on its way for ever.
+//! If no ghost state satisfies the invariant, any choice shows the error. For example, a page that is mapped twice has a
+//! list of two places, and a thread in no queue stays in flight.
 use super::dump::{Dump, Error};
 use crate::board::{self, Board, Memory};
 use crate::machine::{Sim, processor, shared};

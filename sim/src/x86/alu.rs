@@ -91,7 +91,7 @@ impl<B: Bus> Execution<'_, B> {
             self.write(0, sum)?;
             self.write(1, a)?;
         } else {
-            // The sum last: it stays when both operands are the same register.
+            // The sum is written last, because it must stay if both operands are the same register.
             self.write(1, a)?;
             self.write(0, sum)?;
         }

@@ -76,7 +76,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `mulx high, low, a`: the product of RDX and `a`. Of two equal registers, the high half wins.
+    /// `mulx high, low, a`: the product of RDX and `a`. If `high` and `low` are the same register, it gets the high half.
     fn multiply_without_flags(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let product = u128::from(self.registers[Rdx] & size.mask()) * u128::from(self.read(2)?);
@@ -95,7 +95,7 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, rotated)
     }
 
-    /// `adcx` and `adox`: adds with `flag` for carry, and changes no other.
+    /// `adcx` and `adox`: adds with `flag` as the carry, and changes no other flag.
     pub(super) fn add_with(&mut self, flag: u64) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (a, b) = (self.read(0)?, self.read(1)?);

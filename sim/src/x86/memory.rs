@@ -17,7 +17,7 @@ pub enum Size {
 }
 
 impl Size {
-    /// The size of so many bytes.
+    /// The size with this number of bytes.
     pub const fn from_bytes(bytes: usize) -> Option<Size> {
         Some(match bytes {
             1 => Size::Byte,

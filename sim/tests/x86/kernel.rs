@@ -75,7 +75,6 @@ impl<'a> Kernel<'a> {
 
     /// Loads a program, with a page of arguments or without. `None` if the quota does not cover its pages and, with
     /// arguments, two more.
-    /// more.
     fn load(&self, image: u32, number: u32, quota: u32, arguments: Option<&[u8]>) -> Option<Thread> {
         let bytes = &self.programs[image as usize].elf;
         let file = ElfBytes::<LittleEndian>::minimal_parse(bytes).expect("a program is an ELF file");
