@@ -103,7 +103,7 @@ impl<G: Geometry> Moves<G> {
         })
     }
 
-    /// The ghost `current_CPU_ID`.
+    /// The `current_CPU_ID` of the reference.
     pub fn current_cpu(&self) -> SymWord {
         self.start.current_cpu
     }
