@@ -1,4 +1,4 @@
-//! What is assumed of a state: the facts of the invariant, and what others may have done.
+//! The assumptions about a state: the facts of the invariant, and the rely conditions on other CPUs.
 use crate::engine::engine;
 use crate::explore::condition;
 use crate::facts::{FactSet, Instances, OfState, Quantified, assert_at};
@@ -16,41 +16,41 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// The facts of a state that are assumed: at once those without keys, the others where they are looked at.
+/// The facts of a state that are assumed. Facts without keys are asserted at once, the others are instantiated lazily.
 pub(crate) struct Assumed {
     scalars: Vec<Term>,
     set: Rc<FactSet>,
-    /// The facts of the set, by number.
+    /// The numbers of the facts in the set.
     numbers: Vec<&'static str>,
-    /// The fact of a number at some keys, as far as the path knows.
+    /// The fact with this number at some keys, simplified by what the path knows.
     at: Box<dyn Fn(&str, &[SymWord]) -> Option<Term>>,
     ground: Ground,
     family: Rc<Family>,
 }
 
-/// What was made of the states and objects of all paths of one proof: most paths meet the same ones.
+/// A cache of the assumed facts of one proof, because most paths meet the same states and objects.
 #[derive(Default)]
 struct Family {
     states: RefCell<FxHashMap<StateIdentity, Rc<Assumed>>>,
-    /// The instances of their facts.
+    /// The instances of the states' facts.
     instances: Rc<Instances>,
-    /// The states whose maps are told apart by their addresses.
+    /// Keeps the states alive whose maps are identified by their addresses.
     kept: RefCell<Vec<Rc<dyn Any>>>,
     sets: RefCell<FxHashMap<(&'static str, Vec<Identity>), Rc<FactSet>>>,
 }
 
 impl Assumed {
-    /// The facts of `ground` of `state`, looked at where its unknown maps are read.
+    /// The facts of `ground` about `state`. They are instantiated where its unknown maps are read.
     pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Rc<Assumed> {
         Assumed::made(state, ground, &|_| true, Rc::default())
     }
 
-    /// Of the same ground, but only the facts called one of `numbers`, of another state.
+    /// Those of the facts of this ground that are in `numbers`, about another state.
     pub fn only<G: Geometry>(&self, state: &Rc<State<G>>, numbers: &'static [&'static str]) -> Rc<Assumed> {
         Assumed::made(state, self.ground, &|number| numbers.contains(&number), Rc::default())
     }
 
-    /// Which facts are assumed.
+    /// The invariant set to which the facts belong.
     pub fn ground(&self) -> Ground {
         self.ground
     }
@@ -88,7 +88,7 @@ impl Assumed {
         Rc::new(Assumed { scalars, set, numbers, at: Box::new(at), ground, family })
     }
 
-    /// No facts.
+    /// No facts at all.
     pub fn nothing() -> Assumed {
         Assumed {
             scalars: Vec::new(),
@@ -100,7 +100,7 @@ impl Assumed {
         }
     }
 
-    /// The same facts of another state, which is the same on most paths.
+    /// The same facts about another state. The result is cached, because most paths meet the same states.
     pub fn of<G: Geometry>(&self, state: State<G>) -> Rc<Assumed> {
         let identity = state.identity();
         if let Some(assumed) = self.family.states.borrow().get(&identity) {
@@ -111,8 +111,8 @@ impl Assumed {
         assumed
     }
 
-    /// The facts that `make` makes, which are called `name` and depend on nothing but what `identity` says; what is
-    /// part of it must be kept by the facts.
+    /// The facts that `make` returns, cached under `name` and `identity`. They must depend on nothing else, and must
+    /// keep alive the maps in `identity`.
     pub fn set(
         &self,
         name: &'static str,
@@ -122,7 +122,7 @@ impl Assumed {
         self.family.sets.borrow_mut().entry((name, identity)).or_insert_with(|| FactSet::of_moved(make())).clone()
     }
 
-    /// Assumes them on this path.
+    /// Assumes the facts on this path.
     pub fn assume(&self) {
         engine(|e| {
             for &fact in &self.scalars {
@@ -133,7 +133,7 @@ impl Assumed {
         });
     }
 
-    /// The fact `number` at `keys`, as far as the path knows, if it is assumed.
+    /// The fact `number` at `keys`, simplified by what the path knows. `None` if the fact is not assumed.
     pub fn at(&self, number: &str, keys: &[SymWord]) -> Option<Term> {
         (self.at)(number, keys)
     }
@@ -147,7 +147,7 @@ impl Assumed {
     }
 }
 
-/// Runs `work`, which is no code under proof, without touching what it reads.
+/// Runs `work` as code that is not under proof: its reads trigger no facts.
 fn untouched<R>(work: impl FnOnce() -> R) -> R {
     let outer = engine(|e| e.facts.record());
     let result = running(false, work);
@@ -155,7 +155,7 @@ fn untouched<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// As [`untouched`], and as if nothing were known of the path.
+/// As [`untouched`], and without the knowledge of the path.
 fn aside<R>(work: impl FnOnce() -> R) -> R {
     let hidden = engine(|e| std::mem::replace(&mut e.hide_path, true));
     let result = untouched(work);

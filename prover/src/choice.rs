@@ -1,21 +1,21 @@
-//! Which solvers are asked.
+//! The choice of the solvers.
 use smt::solver::{EMBEDDED, Solver, SolverError};
 use std::path::PathBuf;
 
 /// A solver.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Choice {
-    /// A program that reads SMT-LIB.
+    /// An installed program that reads SMT-LIB.
     Program(PathBuf),
-    /// The one that needs nothing installed.
+    /// The embedded solver, for which nothing needs to be installed.
     Embedded,
 }
 
 impl Choice {
-    /// Its name and version, such as `z3 5.4.0`; the name of its file where it does not say so.
+    /// The solver's name and version, such as `z3 5.4.0`. If the program does not report them, its file name.
     ///
     /// # Errors
-    /// When it does not start, or does not end in time.
+    /// If the solver does not start, or does not end in time.
     pub fn version(&self) -> Result<String, SolverError> {
         let Choice::Program(program) = self else { return Ok(EMBEDDED.to_string()) };
         let text = Solver::version(&program.to_string_lossy())?;
@@ -25,17 +25,17 @@ impl Choice {
             rest.get(at + 1).map(|version| format!("{} {version}", name.to_lowercase()))
         };
         Ok(match words[..] {
-            // "This is cvc5 version 1.0.3 …".
+            // The first line is like "This is cvc5 version 1.0.3 …".
             ["This", "is", name, ref rest @ ..] | [name, ref rest @ ..] => version(name, rest),
             [] => Some(program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()),
         }
         .unwrap_or_else(|| text.trim().to_string()))
     }
 
-    /// Starts it, with a bound on one query in milliseconds.
+    /// Starts the solver, with the time limit of one query in milliseconds.
     ///
     /// # Errors
-    /// When it does not start.
+    /// If the solver does not start.
     pub fn start(&self, timeout_ms: u32) -> Result<Solver, SolverError> {
         match self {
             Choice::Program(program) => Solver::start(&program.to_string_lossy(), timeout_ms),
@@ -44,30 +44,31 @@ impl Choice {
     }
 }
 
-/// Solvers that are asked what the one that proves is asked.
+/// Further solvers that get the same queries as the proving one.
 #[derive(Clone, Debug)]
 pub struct Others {
-    /// They.
+    /// The further solvers.
     pub solvers: Vec<Choice>,
-    /// The directory into which questions are written that they answer otherwise.
+    /// The directory for queries on which the solvers disagree.
     pub disagreements: PathBuf,
 }
 
-/// How long another solver may take for one query, in milliseconds: its opinion is not needed.
+/// The time limit of one query to a further solver, in milliseconds. Its answer is not needed for the proof.
 const SECOND_OPINION: u32 = 1_000;
 
-/// Solvers by name: one that proves, and perhaps others.
+/// Named solvers: the proving one, and perhaps further ones.
 pub(crate) struct Panel {
     main: (String, Choice),
     timeout_ms: u32,
     others: Vec<(String, Choice)>,
     disagreements: PathBuf,
-    /// The directory with what was answered before, if that counts.
+    /// The directory of the cache of answers, if it is used.
     answers: Option<PathBuf>,
 }
 
 impl Panel {
-    /// `main`, with a bound on one query in milliseconds, and `others`, each of which answers.
+    /// A panel of `main`, with a time limit of one query in milliseconds, and `others`. Each solver must report its
+    /// version.
     pub fn new(main: &Choice, timeout_ms: u32, others: Option<&Others>) -> Result<Panel, SolverError> {
         let named = |choice: &Choice| {
             let version = choice.version()?;
@@ -83,18 +84,18 @@ impl Panel {
         })
     }
 
-    /// As it is, but the one that proves is not asked what it has answered before, which is kept in the directory `answers`;
-    /// where others have a say as well, all are asked.
+    /// This panel with a cache of the proving solver's answers in the directory `answers`. With further solvers in the
+    /// panel, the cache is not used.
     pub fn remembering(self, answers: Option<PathBuf>) -> Panel {
         Panel { answers: answers.filter(|_| self.others.is_empty()), ..self }
     }
 
-    /// What the one that proves is called.
+    /// The name of the proving solver.
     pub fn name(&self) -> &str {
         &self.main.0
     }
 
-    /// What the answers of the one that proves depend on besides the question: its version, its program, its options.
+    /// The solver's part of the cache key: its version, its program and its options.
     fn identity(&self) -> String {
         let (version, choice) = &self.main;
         let program = match choice {
@@ -105,7 +106,7 @@ impl Panel {
         format!("{version} {program:?} {}", self.timeout_ms)
     }
 
-    /// Starts them all for a proof of this name.
+    /// Starts all solvers for the proof `proof`.
     pub fn start(&self, proof: &str) -> Result<Solver, SolverError> {
         if let Some(answers) = &self.answers {
             let (choice, timeout_ms) = (self.main.1.clone(), self.timeout_ms);

@@ -1,22 +1,22 @@
-//! The names of clauses: under the one that a proof gives it, a clause is looked for when a counterexample is run.
+//! The names of the clauses of proofs. The replay of a counterexample looks for the violated clause by its name.
 use layer::stuck::Stuck;
 
-/// A call succeeds only where its precondition holds.
+/// A call succeeds only if the reference's precondition holds.
 pub(crate) const GUARD: &str = "precondition: succeeds only where it holds";
 /// The postcondition holds.
 pub(crate) const PROMISE: &str = "postcondition";
 /// A call that starts in kernel mode ends in it.
 pub(crate) const MODE: &str = "mode: kernel mode is kept";
-/// A call appends the events that it promises, tagged with its CPU, and no others.
+/// A call logs exactly the events of its contract, tagged with its CPU.
 pub(crate) const EVENTS: &str = "events: those that are promised and no others";
-/// What this CPU owns of the scheduler is what the replay of the events says.
+/// This CPU's part of the scheduler's state is the result of replaying the events.
 pub(crate) const EFFECT_OWN: &str = "effect of each event on who runs and who is ready";
-/// How clauses about the effect of events begin.
+/// The common prefix of the clauses about the effects of events.
 const EFFECT: &str = "effect of each event on";
-/// On no path does the frame of the call name anything, is a lock taken or an event logged: what the frame proves is that all
-/// is as it was.
+/// On every path, the modifies clause is empty, no lock is taken and no event is logged. Then the proof of the modifies
+/// clause shows that the whole state is unchanged.
 pub(crate) const UNCHANGED: &str = "frame: the whole state is unchanged";
-/// No call is stuck where what it requires holds.
+/// A call cannot get stuck if the contract's precondition holds.
 pub(crate) const FREE: &str = "never stuck where what it requires holds";
 
 /// A fact of the invariant.
@@ -24,70 +24,70 @@ pub(crate) fn fact(number: &str, name: &str) -> String {
     format!("{number} {name}")
 }
 
-/// [`FREE`], of one way to be stuck.
+/// [`FREE`], for one way to get stuck.
 pub(crate) fn free_of(stuck: Stuck) -> String {
     format!("{FREE}: {stuck:?}")
 }
 
-/// What an entry ends in can go on.
+/// The continuation of an entry can run.
 pub(crate) const NEXT: &str = "what comes after can go on";
 
-/// No entry is stuck in this way.
+/// An entry cannot get stuck in this way.
 pub(crate) fn stuck(stuck: Stuck) -> String {
     format!("never stuck: {stuck:?}")
 }
 
-/// The premise of a primitive holds where an entry calls it.
+/// The contract's assumptions hold where an entry calls the primitive.
 pub(crate) fn premise_of(name: &str) -> String {
     format!("the premise holds where {name} is called")
 }
 
-/// What a primitive requires holds where an entry calls it.
+/// The contract's precondition holds where an entry calls the primitive.
 pub(crate) fn required_by(name: &str) -> String {
     format!("what is required holds where {name} is called")
 }
 
-/// The frame names the scalar `name`.
+/// The modifies clause names the scalar `name`.
 pub(crate) fn scalar(name: &str) -> String {
     format!("frame: {name} is written")
 }
 
-/// The frame names a leaf; where it is written follows.
+/// The modifies clause names a leaf. The source line of the write is appended.
 pub(crate) fn leaf(field: &str, leaf: &str) -> String {
     scalar(&format!("{field}.{leaf}"))
 }
 
-/// The frame speaks of an object whose lock is taken.
+/// The modifies clause names an object whose lock is taken.
 pub(crate) fn lock(object: &str) -> String {
     format!("frame: the lock of {object} is taken")
 }
 
-/// What the other CPUs count on of an object holds; when follows.
+/// The changes of an object satisfy the rely conditions of the other CPUs. The moment is appended.
 pub(crate) fn guarantee(object: &str) -> String {
     format!("guarantee of {object}")
 }
 
-/// Nothing is touched of an object whose lock is not held; when follows.
+/// Nothing of an object is changed without its lock. The moment is appended.
 pub(crate) fn unheld(object: &str) -> String {
     format!("only what is held is touched of {object}")
 }
 
-/// What holds of an object whenever its lock is free; when follows.
+/// The object's own fact holds, as it must whenever the lock is free. The moment is appended.
 pub(crate) fn by_itself(object: &str) -> String {
     format!("{object} by itself")
 }
 
-/// An object is what the replay of the events says; when follows.
+/// An object is the result of replaying the events. The moment is appended.
 pub(crate) fn effect(object: &str) -> String {
     format!("{EFFECT} {object}")
 }
 
-/// Whether `clause` is about the effect of events.
+/// Whether `clause` is about the effects of events.
 pub(crate) fn is_effect(clause: &str) -> bool {
     is_of(clause, EFFECT)
 }
 
-/// Whether `clause` is the one called `name`, with a place or a time behind it.
+/// Whether `clause` has the name `name`, followed by a place or a moment.
 pub(crate) fn is_of(clause: &str, name: &str) -> bool {
     clause.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '))
 }

@@ -1,22 +1,22 @@
-//! Which sides of the branches of the code under proof are taken on feasible paths.
+//! Branch coverage: which sides of the branches of the code under proof are taken on feasible paths.
 //!
-//! A branch is seen where a feasible path reaches it; code that none reaches is behind one that is taken one way only.
-//! Each of these is to be explained.
+//! Only branches that a feasible path reaches are known. Unreachable code is behind a branch with one side only. Each
+//! such branch needs an explanation.
 use crate::source::Lines;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::panic::Location;
 
-/// A branch by file, line and column, and whether each of its sides, false and true, was taken.
+/// The sides taken of each branch, false and true. A branch is identified by file, line and column.
 #[derive(Clone, Default, Debug)]
 pub struct Coverage(BTreeMap<(&'static str, u32, u32), [bool; 2]>);
 
-/// Where the code under proof is; what is said of it is not part of it.
+/// The directories of the code under proof, and those of its specification, which are excluded.
 const CODE: [&str; 2] = ["layer/src/", "syscall/src/"];
 const NOT_CODE: [&str; 2] = ["layer/src/invariant/", "layer/src/contract/"];
 
 impl Coverage {
-    /// Notes a side.
+    /// Records that a side was taken.
     pub(crate) fn take(&mut self, at: &'static Location<'static>, side: bool) {
         let begins = |with: &[&str]| with.iter().any(|start| at.file().starts_with(start));
         if begins(&CODE) && !begins(&NOT_CODE) {
@@ -24,7 +24,7 @@ impl Coverage {
         }
     }
 
-    /// Takes over what another one has.
+    /// Adds another coverage.
     pub(crate) fn add(&mut self, other: &Coverage) {
         for (&site, sides) in &other.0 {
             let mine = self.0.entry(site).or_default();
@@ -32,7 +32,7 @@ impl Coverage {
         }
     }
 
-    /// Whether `other` has nothing that this one has not.
+    /// Whether this coverage includes `other`.
     pub(crate) fn has_all_of(&self, other: &Coverage) -> bool {
         let none = [false; 2];
         other.0.iter().all(|(site, sides)| {
@@ -42,20 +42,20 @@ impl Coverage {
     }
 }
 
-/// Why a side of a branch is never taken.
+/// An explanation why a side of a branch is never taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 pub struct Explained {
     /// The file.
     pub file: &'static str,
     /// The text of the line.
     pub line: &'static str,
-    /// The side.
+    /// The side that is never taken.
     pub never: bool,
-    /// Why.
+    /// The explanation.
     pub reason: &'static str,
 }
 
-/// The sides that no proof takes.
+/// All explanations.
 const EXPLAINED: &[Explained] = &[
     Explained {
         file: "layer/src/process.rs",
@@ -89,40 +89,40 @@ const EXPLAINED: &[Explained] = &[
     },
 ];
 
-/// A branch of which no proof takes one side.
+/// A branch with a side that no proof takes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct OneWay {
     /// File, line and column.
     pub at: String,
     /// The side that is never taken.
     pub never: &'static str,
-    /// Why, if that is known.
+    /// The explanation, if there is one.
     pub reason: Option<&'static str>,
 }
 
-/// What the proofs take of the branches of the code.
+/// The branch coverage of the proofs.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Branches {
-    /// How many there are.
+    /// The number of branches.
     pub branches: usize,
-    /// Of how many both sides are taken.
+    /// The number of branches whose sides are both taken.
     pub both: usize,
-    /// The others.
+    /// The other branches.
     pub one: Vec<OneWay>,
-    /// Explanations of sides that are taken, or of lines that are no longer there.
+    /// Stale explanations: the side is taken, or the line is gone.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stale: Vec<Explained>,
 }
 
 impl Branches {
-    /// Every branch is taken both ways or explained, and no explanation is stale.
+    /// Whether every branch has both sides taken or is explained, and no explanation is stale.
     pub fn is_explained(&self) -> bool {
         self.stale.is_empty() && self.one.iter().all(|branch| branch.reason.is_some())
     }
 }
 
 impl Coverage {
-    /// What is taken, with the lines as they are in the source.
+    /// The branches, with explanations found by the texts of their lines.
     pub(crate) fn branches(&self) -> Branches {
         let mut lines = Lines::default();
         let (mut one, mut stale) = (Vec::new(), EXPLAINED.to_vec());
@@ -144,7 +144,7 @@ mod tests {
     use super::{Coverage, EXPLAINED, Explained};
     use crate::source::path;
 
-    /// Every explained branch, as the table has it, and the line of `file` that is `line`.
+    /// The coverage in which exactly the explained sides are missing.
     fn explained() -> Coverage {
         let mut coverage = Coverage::default();
         for Explained { file, line, never, .. } in EXPLAINED {

@@ -1,4 +1,4 @@
-//! What is proved, as a page: made of a run, so that it promises no more than the run.
+//! The document of what is proved. It is generated from a run, and so claims no more than the run shows.
 use crate::machine::Sym;
 use crate::page::{Instance, Standing};
 use crate::report::{Report, Row, Status};
@@ -6,11 +6,11 @@ use domain::X64;
 use layer::invariant::{BY_THEOREMS, Class, facts};
 use std::fmt::Write;
 
-/// Any machine will do: the invariant is the same on all.
+/// Any machine, because the invariant is the same for all.
 type Machine = Sym<X64>;
 
 impl Report {
-    /// The page, in Markdown. It says nothing that depends on the solver or on the time.
+    /// The document in Markdown. It does not depend on the solver or on timing.
     pub fn document(&self) -> String {
         let mut page = String::from(
             "# What is proved\n\n\
@@ -52,7 +52,7 @@ impl Report {
         page
     }
 
-    /// What the reference's page proves, and which rows show it.
+    /// The reference's obligations, and the rows that prove them.
     fn of_the_reference(&self, page: &mut String) {
         let [instances, silent, lemmas] = self.page.summary();
         let _ = write!(
@@ -95,7 +95,7 @@ impl Report {
 /// The head of a table of instances.
 const HEAD: &str = "| instance | class | obligations | shown by | premise |\n| --- | --- | --- | --- | --- |\n";
 
-/// The clauses of the invariant, by number, in the order of the invariant.
+/// The numbers and names of the invariant's clauses, in order.
 fn invariant() -> Vec<(&'static str, &'static str)> {
     facts::<Machine>().map(|fact| (fact.number, fact.name)).collect()
 }
@@ -107,7 +107,7 @@ fn status(row: &Row) -> &'static str {
     }
 }
 
-/// What was proved of a row: which parts of the invariant, and what else.
+/// What was proved of a row: the parts of the invariant, and the other clauses.
 fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
     let number = |clause: &str| {
         invariant.iter().find(|(number, name)| clause == format!("{number} {name}")).map(|(number, _)| *number)
@@ -126,7 +126,7 @@ fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
     parts.join("; ")
 }
 
-/// The numbers of the clauses, by what is said of all of them together.
+/// The clauses of each class of the invariant, with a phrase for all of them together.
 fn classes() -> [(&'static str, Vec<&'static str>); 2] {
     let of = |derived: bool| {
         let facts = facts::<Machine>().filter(|fact| (fact.class == Class::Derived) == derived);

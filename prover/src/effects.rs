@@ -1,7 +1,7 @@
-//! What a primitive reads, writes and logs, found by running it over all its paths.
+//! The effects of each primitive, found by running it on all its paths: what it reads, writes and logs.
 //!
-//! It reads what a condition of it, a value or a key that it writes, or what it gives depends on: the terms say of what
-//! each is made. What facts look at while a branch is decided is no part of it.
+//! A primitive reads whatever its branches, the values and keys that it writes, and its results depend on, as their
+//! terms say. What facts read while a branch is decided does not count.
 use crate::assumed::Assumed;
 use crate::engine::{Failure, engine, with_engine};
 use crate::explore::catch_panics;
@@ -31,16 +31,16 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-/// What the code under proof looks at on a path.
+/// What the code under proof reads on a path.
 #[derive(Default)]
 pub(crate) struct Seen {
     terms: BTreeSet<Term>,
     events: BTreeSet<&'static str>,
-    /// The words of rows that are no part of the state, as the lock's holder found and left them.
+    /// Words of rows outside of the state: when the lock was taken, and when it was released.
     rows: Vec<(String, Term, Term)>,
 }
 
-/// The code under proof depends on these.
+/// Records that the code under proof depends on `terms`.
 pub(crate) fn see(terms: &[Term]) {
     if is_running() {
         engine(|e| {
@@ -51,7 +51,7 @@ pub(crate) fn see(terms: &[Term]) {
     }
 }
 
-/// The code under proof had the lock of a row that is no part of the state.
+/// Records a critical section of the code under proof on a row outside of the state.
 pub(crate) fn see_row<G: Geometry, T: Object<Sym<G>>>(taken: &T, left: &T) {
     if is_running() && engine(|e| e.seen.is_some()) {
         let rows = words(taken).zip(words(left)).map(|((name, old), (_, new))| (name, old, new));
@@ -63,7 +63,7 @@ pub(crate) fn see_row<G: Geometry, T: Object<Sym<G>>>(taken: &T, left: &T) {
     }
 }
 
-/// The code under proof logs this.
+/// Records an event of the code under proof.
 pub(crate) fn see_event<G: Geometry>(event: Event<Sym<G>>) {
     struct Parameters(Vec<Term>, u32);
     impl<G: Geometry> Sink<Sym<G>> for Parameters {
@@ -94,50 +94,50 @@ pub(crate) fn see_event<G: Geometry>(event: Event<Sym<G>>) {
     });
 }
 
-/// Fields and scalars, each with its parts; a scalar, and a field that was touched as a whole, has none.
+/// Fields and scalars with the names of their parts. A scalar, and a field that is used as a whole, has no parts.
 pub type Places = BTreeMap<String, BTreeSet<String>>;
 
-/// What a primitive does to the state, over all its paths.
+/// The effects of a primitive on the state, over all its paths.
 #[derive(Clone, Default, Debug, Serialize)]
 pub struct Effects {
-    /// Its name.
+    /// The name of the primitive.
     pub name: &'static str,
-    /// Paths on which it succeeds.
+    /// The number of paths that succeed.
     pub successful_paths: usize,
-    /// Paths on which it is stuck.
+    /// The number of paths that get stuck.
     pub stuck_paths: usize,
-    /// What it depends on, on any path.
+    /// What the primitive depends on, on any path.
     pub reads: Places,
-    /// What it writes where it succeeds.
+    /// What the primitive writes on successful paths.
     pub writes: Places,
-    /// What it has written by the time that it is stuck, which a rollback takes back.
+    /// What the primitive has written on paths that get stuck. A rollback undoes it.
     pub lost_writes: Places,
-    /// What it asks of the machine.
+    /// What the primitive asks the machine.
     pub asks: BTreeSet<String>,
-    /// Events that it logs where it succeeds, by the reference's names.
+    /// The events on successful paths, by the reference's names.
     pub events: BTreeSet<String>,
-    /// Objects whose locks it takes.
+    /// The objects whose locks the primitive takes.
     pub locks: BTreeSet<&'static str>,
-    /// Preconditions that it checks: how it can be stuck, and what that means.
+    /// The preconditions that the primitive checks: each way to get stuck, with its meaning.
     pub stuck: BTreeMap<String, &'static str>,
-    /// Why this is not all of it.
+    /// Why the effects are incomplete, if they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
 }
 
 impl Effects {
-    /// Whether everything stays as it is.
+    /// Whether the primitive changes nothing and logs nothing.
     pub fn is_silent(&self) -> bool {
         self.writes.is_empty() && self.events.is_empty()
     }
 }
 
-/// How long the solver may think about one branch, in milliseconds; one that it cannot decide counts as taken.
+/// The time limit of the solver for one branch, in milliseconds. A branch that it cannot decide counts as feasible.
 const TIMEOUT: u32 = 10_000;
 
-/// The effects of every primitive of the table but the internal ones, in its order, found on `workers` threads.
+/// The effects of all primitives of the table but the internal ones, in its order. They are found on `workers` threads.
 ///
-/// Branches are simple: the embedded solver decides them, so that nothing needs to be installed.
+/// The branches are simple enough for the embedded solver, so that nothing needs to be installed.
 pub fn effects(workers: usize) -> Vec<Effects> {
     catch_panics();
     let wanted: Vec<usize> = (0..TABLE.len()).filter(|&i| TABLE[i].kind != Kind::Internal).collect();
@@ -151,7 +151,7 @@ pub fn effects(workers: usize) -> Vec<Effects> {
     side_by_side(&order, workers, &work, &mut |_, _| ())
 }
 
-/// The effects of one primitive, from every state that satisfies H and L.
+/// The effects of one primitive, from all states that satisfy H and L.
 fn of_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>) -> Effects {
     let effects = RefCell::new(Effects { name: primitive.name, ..Effects::default() });
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
@@ -193,7 +193,7 @@ fn path<G: Geometry>(
         writes.entry(field.to_string()).or_default().extend(part(field, leaf));
     }
     for (name, term) in after {
-        // What the others have moved is a new unknown of the same name.
+        // A new unknown of the same name is interference, and not a write.
         if !before.contains(&(name.clone(), term)) && !is_unknown(term, &name) {
             seen.terms.insert(term);
             writes.insert(name, BTreeSet::new());
@@ -223,13 +223,13 @@ fn path<G: Geometry>(
     reads(&seen.terms, &names, effects);
 }
 
-/// A part of a value of `field` by the name of its leaf; of a variant, or where there is one part only, none.
+/// The part of `field` for a leaf. `None` for a variant, and for a field with one part.
 fn part(field: &str, leaf: &str) -> Option<String> {
     let whole = leaf.is_empty() || leaf == "tag" || leaf.contains('.');
     (!whole && !has_one_part(field)).then(|| leaf.to_string())
 }
 
-/// Whether the values of a field have one part.
+/// Whether the values of a field have one part only.
 fn has_one_part(field: &str) -> bool {
     thread_local! {
         static ONE: BTreeSet<&'static str> = {
@@ -253,7 +253,7 @@ fn merge(into: &mut Places, from: Places) {
 /// A name without the version of its object.
 fn base(name: &str) -> &str {
     let name = name.split('#').next().unwrap_or(name);
-    // Another CPU's pending queue is one.
+    // Another CPU's pending queue counts as a pending queue.
     match name.strip_prefix(OTHER_PENDING) {
         Some(word) if word.starts_with('.') => &name[OTHER_PENDING.len() - Pending::NAME.len()..],
         _ => name,
@@ -264,7 +264,7 @@ fn is_unknown(term: Term, name: &str) -> bool {
     engine(|e| matches!(*e.arena.node(term), Node::Var(var, _) if base(e.arena.text(var)) == name))
 }
 
-/// Takes up everything of the state that `terms` are made of.
+/// Adds everything in the state on which `terms` depend to the reads.
 fn reads(terms: &BTreeSet<Term>, names: &BTreeSet<String>, effects: &mut Effects) {
     engine(|e| {
         let mut work: Vec<Term> = terms.iter().copied().collect();
@@ -308,7 +308,7 @@ fn words<G: Geometry, T: Object<Sym<G>>>(object: &T) -> impl Iterator<Item = (St
     values(object).into_iter().map(|(name, term)| (format!("{}.{name}", T::NAME), term))
 }
 
-/// The terms that a call gives.
+/// The terms of a call's result.
 fn given<G: Geometry>(answer: &Answer<Sym<G>>) -> Vec<Term> {
     match answer {
         Answer::Unit | Answer::Stored(_) | Answer::Loaded(Access::Fault) => Vec::new(),

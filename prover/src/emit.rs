@@ -1,4 +1,4 @@
-//! Counterexamples as Rust tests, which fail on the bug and pass when it is mended.
+//! Counterexamples as Rust tests, which fail as long as the bug is there.
 use crate::engine::Failure;
 use crate::prove::Ground;
 use sim::witness::{Values, Witness};
@@ -7,18 +7,18 @@ use std::fmt::Write;
 /// A Rust file with a test.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Test {
-    /// The file's name, without directory and extension; the test's name as well.
+    /// The name of the test, and of the file without directory and extension.
     pub name: String,
-    /// What is in it.
+    /// The contents of the file.
     pub text: String,
 }
 
 impl Failure {
-    /// The counterexample as a test of its own, if it was run: to the primitive `name`, on this ground, or to the entry
-    /// `name`, of which no ground is said.
+    /// The counterexample as a test, if it was replayed. `name` is the primitive or the entry. `ground` is the
+    /// invariant set of a primitive's proof, and `None` for an entry.
     pub fn test(&self, name: &str, ground: Option<Ground>) -> Option<Test> {
         let witness = self.witness.as_ref()?;
-        // Where it is may change.
+        // The source line is dropped, because it may change.
         let clause = self.clause.split(" at ").next().unwrap_or(&self.clause);
         let test = words(&format!("{name} {clause}")).join("_");
         let (class, call) = match ground {
@@ -49,13 +49,13 @@ fn {test}() {{
     }
 }
 
-/// The words of `text`, in small letters.
+/// The words of `text`, in lower case.
 fn words(text: &str) -> Vec<String> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.map(str::to_ascii_lowercase).collect()
 }
 
-/// The expression that makes `witness`.
+/// The expression that builds `witness`.
 fn constructor(witness: &Witness) -> String {
     let boot = Witness::boot(witness.cpu);
     let mut fields = String::new();
@@ -78,7 +78,7 @@ fn constructor(witness: &Witness) -> String {
         "" => format!("    {boot}\n"),
         fields => format!("    Witness {{\n{fields}        ..{boot}\n    }}\n"),
     };
-    // Writing to a string does not fail.
+    // Writing to a string cannot fail.
     for (name, value) in &witness.arguments {
         let _ = writeln!(text, "    .argument({name:?}, {value})");
     }

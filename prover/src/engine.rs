@@ -1,4 +1,4 @@
-//! One prover thread: its terms, its solver, and where it is on the path that it explores.
+//! The state of one prover thread: its terms, its solver, and its position on the path that it explores.
 use crate::coverage::Coverage;
 use crate::effects::Seen;
 use crate::facts::Facts;
@@ -15,49 +15,51 @@ use std::cmp::Ordering;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// Unwinds from a path that goes no further: it is infeasible, its obligation failed, or its fuel is used up.
+/// The payload that unwinds a path which ends early: the path is infeasible, an obligation failed, or its fuel is used
+/// up.
 pub struct Abandon;
 
-/// A decision of the path, by source line.
+/// A decision of the path, with its source line.
 #[derive(Clone, Copy)]
 pub struct Step {
-    /// Where it was taken.
+    /// Where the decision was made.
     pub at: &'static Location<'static>,
-    /// What holds from here on.
+    /// The condition that holds after the decision.
     pub holds: Term,
 }
 
-/// Why a proof does not hold.
+/// A clause that is not proved, and why.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Failure {
-    /// What was to hold.
+    /// The clause that had to hold.
     pub clause: String,
     /// Why it is not proved.
     pub reason: Reason,
-    /// The path, by source line.
+    /// The path: one line of text for each decision.
     pub path: Vec<String>,
-    /// The part of the state that matters, by field name, and the arguments: what differs from boot, if it was replayed.
+    /// The relevant part of the state, by field name, and the arguments. After a replay: what differs from the boot
+    /// state.
     pub state: Vec<(String, String)>,
-    /// A counterexample was run on the hosted machine and failed there as well.
+    /// Whether the counterexample was run on the hosted machine and failed there as well.
     pub replayed: bool,
-    /// How it ended there, or why it was not run.
+    /// How the replay ended, or why there was none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ending: String,
-    /// What was run.
+    /// The start state and the call that were replayed.
     #[serde(skip)]
     pub witness: Option<Witness>,
-    /// The path, to walk it again.
+    /// The path, so that it can be walked again.
     #[serde(skip)]
     pub(crate) walk: Walk,
 }
 
 impl Failure {
-    /// `clause`, which is what keeps a proof from being about nothing, does not hold.
+    /// A failure of `clause`, a check that the proof is not vacuous.
     pub(crate) fn vacuous(clause: &str) -> Failure {
         Failure::of(clause.to_string(), Reason::Vacuous)
     }
 
-    /// `clause` does not hold; nothing more is known.
+    /// A failure of `clause` without further details.
     pub(crate) fn of(clause: String, reason: Reason) -> Failure {
         Failure {
             clause,
@@ -72,105 +74,105 @@ impl Failure {
     }
 }
 
-/// How a proof fails.
+/// The reason for a failure.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// There is a state in which it does not hold.
+    /// There is a state in which the clause does not hold.
     Counterexample,
-    /// The solver has a state in which it does not hold, but on the hosted machine it does not fail so: the prover is
-    /// wrong, or the solver.
+    /// The solver has a state in which the clause does not hold, but the hosted machine does not fail in this way.
+    /// Either the prover or the solver is wrong.
     NotReplayed,
-    /// It does not hold by the contracts of the primitives that are called, but it does where these run: a contract admits
-    /// more than its primitive does.
+    /// The clause fails with the contracts of the primitives that are called, but holds when their code runs instead: a
+    /// contract admits more than its primitive does.
     Contract,
-    /// The solver does not know, or ran out of time.
+    /// The solver cannot decide the clause, or ran out of time.
     Unknown,
     /// The code panicked.
     Panic,
-    /// There are more paths than the explorer walks.
+    /// There are more paths, or decisions on a path, than the explorer walks.
     Fuel,
-    /// The solver died or answered nonsense.
+    /// The solver died, or its answer cannot be parsed.
     Solver,
-    /// A solver found a model where another says that there is none: one of them is to blame.
+    /// One solver found a model and another one says that none exists. One of them is wrong.
     Disagreement,
-    /// No path succeeds.
+    /// The proof is vacuous: for example, no path succeeds.
     Vacuous,
 }
 
 /// Why counterexamples to theorems are not replayed.
 pub(crate) const NO_CALL: &str = "a theorem makes no call that could be replayed";
 
-/// A closure whose paths are merged into one term: the decisions of the path being walked.
+/// A closure whose paths are being merged into one term: the decisions of the current path.
 pub(crate) struct Merge {
     pub prefix: Vec<bool>,
     pub taken: Vec<(Term, bool)>,
 }
 
-/// A write of the code under proof, for the comparison with its declared frame.
+/// A write of the code under proof. It is compared with the cells that the contract's modifies clause names.
 #[derive(Clone)]
 pub struct Write {
-    /// The field, or the scalar.
+    /// The name of the field or scalar.
     pub field: &'static str,
-    /// The key, or the first words of it when a whole row was written.
+    /// The key. If a whole row was written, only the first words of the key.
     pub key: Vec<Term>,
-    /// The leaf.
+    /// The leaf, or the empty string for all leaves.
     pub leaf: &'static str,
-    /// The write changes something, as far as is known.
+    /// The condition under which the write changes the value; true if that is not known.
     pub changes: Term,
-    /// Where it was made.
+    /// The source line of the write.
     pub at: &'static Location<'static>,
 }
 
-/// Counts of one proof.
+/// The counts of one proof.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Counts {
     /// Paths walked to their end.
     pub paths: u64,
-    /// Things that were to hold, path by path.
+    /// Obligations, counted once on each path.
     pub obligations: u64,
-    /// Instances of facts that were needed.
+    /// Instances of facts that were asserted.
     pub instances: u64,
-    /// Questions that the solver was asked.
+    /// Queries to the solver.
     pub queries: u64,
-    /// Those of them that it had answered before, and was not asked again.
+    /// Queries whose answers were in the cache.
     pub remembered: u64,
-    /// Steps that it took the solver to answer, where it counts them.
+    /// Steps that the solver took, if it counts them.
     pub steps: u64,
-    /// Solvers that overran their limit and were replaced.
+    /// Solvers that exceeded their time limit and were replaced.
     pub replaced: u64,
 }
 
-/// The obligation of a proof that took longest.
+/// The obligation of a proof that took the longest.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Slowest {
-    /// What was to hold.
+    /// The clause that had to hold.
     pub clause: String,
-    /// How long it took, in seconds.
+    /// The time, in seconds.
     pub seconds: f64,
-    /// How many questions the solver was asked about it.
+    /// The number of queries.
     pub queries: u64,
-    /// How many steps it took the solver, where it counts them: that does not depend on how busy the machine is.
+    /// The steps that the solver took, if it counts them. They do not depend on the load of the machine.
     pub steps: u64,
 }
 
 impl Slowest {
-    /// Which of two is slower: by steps, or where none are counted by time.
+    /// Orders two obligations by steps, then by time.
     pub fn compare(&self, other: &Slowest) -> Ordering {
         self.steps.cmp(&other.steps).then(self.seconds.total_cmp(&other.seconds))
     }
 
-    /// The slower of two.
+    /// The slower one of the two.
     pub(crate) fn of(one: Option<Slowest>, other: Option<Slowest>) -> Option<Slowest> {
         one.into_iter().chain(other).max_by(Slowest::compare)
     }
 }
 
-/// One prover thread.
+/// The state of one prover thread.
 pub struct Engine {
-    /// Its terms.
+    /// The terms of this thread.
     pub arena: Arena,
-    /// What the leaves of unknown maps are called.
+    /// The names of the leaves of unknown maps.
     pub(crate) leaves: FxHashMap<Name, FxHashMap<String, Name>>,
     pub(crate) solver: Solver,
     pub(crate) prefix: Vec<Decision>,
@@ -178,54 +180,54 @@ pub struct Engine {
     pub(crate) work: Vec<Vec<Decision>>,
     pub(crate) path: Vec<Step>,
     pub(crate) known: FxHashMap<Term, bool>,
-    /// What was asserted on this path besides its decisions.
+    /// Assertions of this path besides its decisions.
     pub(crate) assumed: Vec<Term>,
     pub(crate) merges: Vec<Merge>,
     pub(crate) hide_path: bool,
     pub(crate) facts: Facts,
     pub(crate) model: Option<Model>,
-    /// Facts asserted in each open scope of the solver.
+    /// Instances of facts that were asserted, for each open scope of the solver.
     pub(crate) asserted: Vec<Vec<Term>>,
     pub(crate) writes: Vec<Write>,
     pub(crate) failures: Vec<Failure>,
-    /// Clauses that could not be decided of a mutant.
+    /// Clauses of a mutant that could not be decided.
     pub(crate) undecided: Vec<String>,
     pub(crate) counts: Counts,
-    /// The obligation that took longest, if the solver was asked about any.
+    /// The obligation that took the longest, if the solver was asked at all.
     pub(crate) slowest: Option<Slowest>,
-    /// Branches of this path.
+    /// The branches of this path.
     pub(crate) sides: Coverage,
-    /// Branches of the feasible paths of this proof.
+    /// The branches of all feasible paths of this proof.
     pub(crate) coverage: Coverage,
     pub(crate) arguments: Vec<(String, Term)>,
-    /// The words of the promise of which nothing is known.
+    /// The free words of the postcondition: it is proved for all their values.
     pub(crate) any: Vec<Term>,
-    /// The searches of the path, by field, and what they found.
+    /// The searches of maps on this path: the field, and the index that was found.
     pub(crate) searches: Vec<(&'static str, Option<Term>)>,
-    /// The locks of the path.
+    /// The locks that this path has taken.
     pub(crate) taken: Vec<Taken>,
-    /// The events of the path.
+    /// The events that this path has logged.
     pub(crate) events: Vec<Rc<dyn Any>>,
-    /// What the machine of the layer above answered on the path, question by question.
+    /// The answers of the machine that the layer runs on, in the order of this path.
     pub(crate) answers: Vec<Said>,
-    /// The way that the path takes.
+    /// The choices of this path, so that it can be walked again.
     pub(crate) walk: Walk,
-    /// The failure whose path is walked again, if one is.
+    /// The failure whose path is being walked again, if any.
     pub(crate) again: Option<Rc<Again>>,
-    /// A primitive that was called runs.
+    /// Whether the code of a called primitive is running.
     pub(crate) is_called: bool,
-    /// What is being proved on the hosted machine, or why counterexamples are not replayed.
+    /// What is being proved, as a call on the hosted machine; or why counterexamples are not replayed.
     pub(crate) native: Result<Rc<Native>, &'static str>,
-    /// The primitive that is being proved: a call of it runs.
+    /// The primitive under proof. A call of it runs its code.
     pub(crate) proving: Option<&'static str>,
-    /// Whether going out of range is an obligation to refute, or one more way to be stuck.
+    /// Whether going out of range is a failure. Otherwise it is one more way to get stuck.
     pub(crate) strict: bool,
     pub(crate) fresh: u32,
     pub(crate) fuel: u64,
     pub(crate) mutation: Mutation,
-    /// How far facts are instantiated to prove a goal.
+    /// The depth to which facts are instantiated for a goal.
     pub(crate) goal_depth: u32,
-    /// What the code under proof looks at, if that is wanted.
+    /// What the code under proof reads, if that is recorded.
     pub(crate) seen: Option<Seen>,
 }
 
@@ -233,7 +235,7 @@ pub struct Engine {
 #[derive(Clone, Copy)]
 pub(crate) struct Decision {
     pub value: bool,
-    /// The other side is feasible as well: the solver has a scope of its own for this one.
+    /// Whether the other answer is feasible too. If so, this decision has a solver scope of its own.
     pub forked: bool,
 }
 
@@ -241,21 +243,21 @@ thread_local! {
     static ENGINE: RefCell<Option<Engine>> = const { RefCell::new(None) };
 }
 
-/// Gives this thread's engine to `work`.
+/// Calls `work` with this thread's engine.
 ///
 /// # Panics
-/// When the thread has none: terms are made inside [`with_engine`] only.
+/// If the thread has no engine: terms can be made only inside [`with_engine`].
 pub(crate) fn engine<R>(work: impl FnOnce(&mut Engine) -> R) -> R {
     ENGINE.with(|engine| work(engine.borrow_mut().as_mut().expect("terms are made inside with_engine")))
 }
 
 /// Whether this thread has an engine.
 pub(crate) fn is_proving() -> bool {
-    // It panicked with it, if it is borrowed.
+    // If the engine is borrowed, a panic occurred while it was in use.
     ENGINE.with(|engine| engine.try_borrow().map_or(true, |engine| engine.is_some()))
 }
 
-/// Runs `work` with an engine on this thread that uses `solver`.
+/// Runs `work` on this thread with a new engine that uses `solver`.
 pub fn with_engine<R>(solver: Solver, work: impl FnOnce() -> R) -> R {
     ENGINE.with(|engine| *engine.borrow_mut() = Some(Engine::new(solver)));
     let result = work();
@@ -307,7 +309,7 @@ impl Engine {
         }
     }
 
-    /// Whether the path up to here was walked before, and what it asserted still stands.
+    /// Whether the path up to here was walked before, so that the solver still has its assertions.
     pub(crate) fn replaying(&self) -> bool {
         self.decisions.len() < self.prefix.len()
     }
@@ -325,13 +327,13 @@ impl Engine {
         }
     }
 
-    /// Asserts `term` as long as the scope is open.
+    /// Asserts `term` in the current scope only.
     pub(crate) fn suppose(&mut self, term: Term) {
         self.refute_model(term);
         self.solver.assert(&self.arena, term);
     }
 
-    /// Forgets a model in which `term` does not hold.
+    /// Drops the model if `term` does not hold in it.
     fn refute_model(&mut self, term: Term) {
         if let Some(model) = &mut self.model
             && !model.holds(&self.arena, term)
@@ -340,7 +342,7 @@ impl Engine {
         }
     }
 
-    /// A variable that nothing is known of.
+    /// A fresh variable: nothing is known of its value but `range`.
     pub(crate) fn unknown(&mut self, name: &str, range: Range) -> Term {
         self.fresh += 1;
         let name = format!("{name}{FRESH}{}", self.fresh);
@@ -352,7 +354,7 @@ impl Engine {
         self.asserted.push(Vec::new());
     }
 
-    /// How many scopes are open.
+    /// The number of open scopes.
     pub(crate) fn scopes(&self) -> usize {
         self.asserted.len() - 1
     }
@@ -366,7 +368,7 @@ impl Engine {
         self.solver.pop(open - scopes);
     }
 
-    /// Asks the solver, with facts instantiated as far as `depth`.
+    /// Asks the solver once, and keeps the model that it returns. No instances of facts are added.
     pub(crate) fn check_raw(&mut self, extra: &[Term]) -> Verdict {
         match self.solver.check(&self.arena, extra) {
             Ok(Verdict::Sat) => match self.solver.model() {
@@ -422,7 +424,7 @@ impl Engine {
         self.failures.push(Failure { path, state, walk, ..Failure::of(clause, reason) });
     }
 
-    /// A leaf of the state with its key and value in the model.
+    /// A leaf of the state as text: its name with its key, and its value in the model.
     fn show_read(&self, model: &mut Model, read: Term) -> (String, String) {
         let text = match self.arena.node(read) {
             smt::term::Node::App(name, _, key) => {

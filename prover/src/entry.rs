@@ -1,4 +1,4 @@
-//! What is to be proved of an entry of the kernel: no program gets it stuck, and it keeps the invariant.
+//! What is proved of an entry of the kernel: no program can get it stuck, and it preserves the invariant.
 use crate::assumed::Assumed;
 use crate::clause;
 use crate::engine::{Failure, NO_CALL, Reason, engine};
@@ -22,9 +22,9 @@ use syscall::effect::Made;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row};
 
-/// Proves one row of the table of entries, for all states that satisfy H, L and D and the row's own condition, all
-/// registers and all answers of the machine: it is never stuck, H, L and D hold afterwards, and so does what comes
-/// after counts on. What does not hold is run by `native`, the same row on the hosted machine.
+/// Proves one row of the table of entries, for all states that satisfy H, L, D and the row's condition, all registers
+/// and all answers of the machine. The entry never gets stuck, H, L and D hold afterwards, and the continuation can
+/// run. Counterexamples are replayed with `native`, the same row on the hosted machine.
 pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
@@ -32,7 +32,8 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
             path_of_entry(row, parent, (state, assumed), outcome);
         };
         let hosted = is_hosted::<G>();
-        // Run are the primitives that it calls, not their contracts.
+        // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
+        // code.
         engine(|e| e.native = hosted.and(Err("")));
         let mut outcome = run_proof::<G>(Ground::Derived, &path);
         if hosted.is_ok() {
@@ -41,7 +42,7 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
             outcome.failures = failures.into_iter().flat_map(|failure| exact(failure, called, &path)).collect();
         }
         whole.add(outcome);
-        // Only a load has somebody who waits for it.
+        // Only a load has a parent that waits for it.
         if row.name != "load" {
             break;
         }
@@ -51,8 +52,8 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
     whole
 }
 
-/// What comes of `failure` where the primitives that it calls run: itself, as it was run, or why it was not; where only
-/// their contracts admit it, also what else fails on its path.
+/// The exact failures for `failure`, with the code of the called primitives: the failure itself, replayed or with the
+/// reason why not. If only the contracts admit it, also what else fails on its path.
 fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) -> Vec<Failure> {
     if failure.reason != Reason::Counterexample {
         return vec![failure];
@@ -79,8 +80,8 @@ fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) 
     [failure].into_iter().chain(others).collect()
 }
 
-/// Walks the path of a failure again, where the primitives that it calls run: what fails and was run; or why what fails
-/// was not run.
+/// Walks the path of a failure again, with the code of the called primitives. Returns the replayed failures, or why
+/// they could not be replayed.
 fn walk_again<G: Geometry>(again: Again, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
     let again = Rc::new(again);
     engine(|e| e.again = Some(again.clone()));
@@ -99,7 +100,7 @@ fn walk_again<G: Geometry>(again: Again, called: Called, path: &Path<'_, G>) -> 
 /// Walks one path of a proof.
 type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
-/// Arguments of which nothing is known.
+/// Unknown arguments.
 fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
     let word = |name: &str| {
         let word = engine(|e| e.arena.var(name, Range::WORD));
@@ -108,7 +109,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
     };
     Arguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
-        // It goes into a report, where nothing comes back from.
+        // The reason goes only into a report, so that its value does not matter.
         reason: abi::Reason::DivideError,
         parent,
         load: LOAD.map(word),
@@ -155,10 +156,10 @@ fn path_of_entry<G: Geometry>(
     prove_duties(&moves, proved);
 }
 
-/// Proves that the path that was just walked does not exist.
+/// Proves that the path that was just walked is infeasible.
 fn refute(stuck: Stuck) {
     apart(|| {
-        // The precondition that was broken last is what the proof is about.
+        // The condition of the last decision is the one that got the path stuck.
         let goal = engine(|e| match e.path.last().map(|step| step.holds) {
             Some(broken) => e.arena.not(broken),
             None => e.arena.bool(false),

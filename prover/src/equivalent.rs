@@ -1,22 +1,22 @@
-//! Mutants that survive, each with the reason why that is right.
+//! Equivalent mutants: mutants that survive, each with the reason.
 use crate::mutant::{Change, Operator};
 
-/// Mutants of one operator that survive.
+/// The equivalent mutants of one operator.
 #[derive(Debug, serde::Serialize)]
 pub struct Equivalent {
-    /// The file, from the root of the tree.
+    /// The file, relative to the root of the tree.
     pub file: &'static str,
-    /// The line of the source, without white space around it.
+    /// The text of the line, without white space around it.
     pub line: &'static str,
     /// The operator.
     pub operator: Operator,
-    /// What may be wrong with it.
+    /// The changes that survive.
     pub changes: &'static [Change],
-    /// Why nobody can tell.
+    /// Why no proof can tell the difference.
     pub reason: &'static str,
 }
 
-/// All of them.
+/// All equivalent mutants.
 pub const EQUIVALENT: &[Equivalent] = &[
     Equivalent {
         file: "layer/src/channel.rs",

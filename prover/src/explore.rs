@@ -1,8 +1,8 @@
-//! Walking every feasible path of a piece of code, by running it once a path.
+//! Symbolic execution: walks every feasible path of a piece of code and runs the code once for each path.
 //!
-//! A comparison of symbolic values has to give a real `bool`. [`branch`] asks the solver which answers are feasible
-//! on the path so far; where both are, the code is run again later for the other one. Paths are walked depth
-//! first, so that the solver keeps what is common to a path and the next.
+//! A comparison of symbolic values must return a real `bool`. [`branch`] asks the solver which answers are feasible on
+//! the current path. If both are, the code runs again later for the other answer. Paths are walked depth first, so that
+//! the solver keeps the assertions that two successive paths share.
 use crate::coverage::Coverage;
 use crate::effects::see;
 use crate::engine::{Abandon, Decision, Engine, Merge, Reason, Slowest, Step, engine, is_proving};
@@ -17,12 +17,12 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::Once;
 use std::time::Instant;
 
-/// The real `bool` behind `<`, `==`, `holds` and the tag of an enum.
+/// Decides a symbolic condition: the real `bool` behind `<`, `==`, `holds` and the tag of an enum.
 pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
     see(&[condition]);
     let side = answer(condition, at);
     engine(|e| {
-        // What is merged is one condition, and branches where it is used.
+        // A merged closure becomes one condition. The branch is counted where that condition is used.
         if e.merges.is_empty() {
             e.sides.take(at, side);
             e.goes(at, side);
@@ -31,7 +31,7 @@ pub(crate) fn branch(condition: Term, at: &'static Location<'static>) -> bool {
     side
 }
 
-/// The side that is taken.
+/// Chooses the answer that this path takes, and queues the other answer if it is feasible too.
 fn answer(condition: Term, at: &'static Location<'static>) -> bool {
     enum Next {
         Answer(bool),
@@ -85,7 +85,7 @@ fn answer(condition: Term, at: &'static Location<'static>) -> bool {
     }
 }
 
-/// How many decisions a path has at most: kernel entries are straight lines, far below it. Tests walk every round of a loop.
+/// The most decisions that a path may make. Kernel entries make far fewer. Tests walk every iteration of a loop.
 const MOST_DECISIONS: usize = if cfg!(test) { 2000 } else { 200 };
 
 impl Engine {
@@ -104,12 +104,12 @@ impl Engine {
         self.assume(holds);
     }
 
-    /// Replaying, and not at the decision that is new.
+    /// Whether this decision replays an earlier one. The last decision of the prefix is the new one.
     fn replaying_but_last(&self) -> bool {
         self.decisions.len() + 1 < self.prefix.len()
     }
 
-    /// From here on `holds` is known without asking.
+    /// From here on, the path knows `holds` without asking the solver.
     pub(crate) fn learn(&mut self, holds: Term) {
         let not = self.arena.not(holds);
         self.known.insert(holds, true);
@@ -120,7 +120,7 @@ impl Engine {
         }
     }
 
-    /// The value of `condition`, if its shape or the path says it.
+    /// The value of `condition`, if it is a constant or the path has decided it.
     pub(crate) fn known_value(&mut self, condition: Term) -> Option<bool> {
         if let Some(value) = self.arena.as_bool(condition) {
             return Some(value);
@@ -140,24 +140,24 @@ impl Engine {
     }
 }
 
-/// How often a branch is asked about with more facts, before it counts as feasible.
+/// How often a branch is asked again with more instances of facts. After that it counts as feasible.
 const BRANCH_ROUNDS: u32 = 8;
 
-/// What a query is for: how much is done to find out that there is no model.
+/// The purpose of a query. It determines how much is done to show that no model exists.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Aim {
-    /// To decide a branch; a path too many is walked and found out later.
+    /// Decide a branch. An infeasible path that is walked by mistake is found out later.
     Branch,
-    /// To prove a goal in one go.
+    /// Prove a whole goal.
     Goal,
-    /// To prove a part of a goal that could not be proved in one go.
+    /// Prove a part of a goal, after the whole goal could not be proved.
     Part,
-    /// To show that something is possible: a model of every fact that is looked at.
+    /// Show that something is possible: a model of all instances of facts that are considered.
     Witness,
 }
 
 impl Aim {
-    /// How long one query may take at most, in milliseconds.
+    /// The time limit of one query, in milliseconds.
     fn limit(self) -> u32 {
         match self {
             Aim::Branch => 300,
@@ -169,8 +169,8 @@ impl Aim {
 
 /// Whether the path, the facts and `extra` have a model.
 ///
-/// An instance of a fact is asserted only where the solver's model breaks it, near ones and small ones first; so the
-/// answer may be `Sat` for want of an instance, never `Unsat` wrongly.
+/// An instance of a fact is asserted only if the solver's model violates it. Near and small instances come first. The
+/// answer can be `Sat` because an instance is missing, but `Unsat` is never wrong.
 pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
     #[cfg(test)]
     if let Some(verdict) = crate::agreement::concrete::check(extra) {
@@ -200,7 +200,7 @@ pub(crate) fn check(extra: &[Term], aim: Aim) -> Verdict {
     }
 }
 
-/// Runs `work` in a scope of its own, so that the instances that one question needs do not burden the next.
+/// Runs `work` in a solver scope of its own, so that the instances for one query do not slow down the next.
 pub(crate) fn apart<R>(work: impl FnOnce() -> R) -> R {
     let mark = engine(|e| {
         e.push_scope();
@@ -215,13 +215,13 @@ pub(crate) fn apart<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A path of a merged closure: its decisions, and what it gave, or nothing where it went out of range.
+/// A path of a merged closure: its decisions and its result. The result is `None` if the path went out of range.
 struct Walked<R> {
     taken: Vec<(Term, bool)>,
     result: Option<R>,
 }
 
-/// Every path of `code`, in the order of a walk; nothing is asked of the solver.
+/// Walks every path of `code`, depth first, without asking the solver.
 fn walk<R>(code: &dyn Fn() -> R) -> Vec<Walked<R>> {
     let mut work = vec![Vec::new()];
     let mut walked = Vec::new();
@@ -251,11 +251,11 @@ fn walk<R>(code: &dyn Fn() -> R) -> Vec<Walked<R>> {
     walked
 }
 
-/// The tree of decisions of some paths that agree on their first `depth` ones, as one term.
+/// Merges paths with the same first `depth` decisions into one term: nested if-then-else over their decisions.
 fn tree<R>(paths: &[Walked<R>], depth: usize, leaf: &dyn Fn(&Option<R>) -> Term) -> Term {
     let first = &paths[0];
     let Some(&(condition, _)) = first.taken.get(depth) else { return leaf(&first.result) };
-    // A walk goes through all of one side before the other.
+    // The walk finishes one side of a decision before it begins the other.
     let split = paths.iter().position(|path| !path.taken[depth].1).unwrap_or(paths.len());
     match (&paths[..split], &paths[split..]) {
         ([], no) => tree(no, depth + 1, leaf),
@@ -267,13 +267,13 @@ fn tree<R>(paths: &[Walked<R>], depth: usize, leaf: &dyn Fn(&Option<R>) -> Term)
     }
 }
 
-/// `code` as one truth value; where it goes out of range it is false.
+/// Evaluates `code` on all its paths as one Boolean term. A path that goes out of range is false.
 pub(crate) fn condition(code: &dyn Fn() -> bool) -> Term {
     let paths = walk(code);
     tree(&paths, 0, &|result| engine(|e| e.arena.bool(*result == Some(true))))
 }
 
-/// Whether `code` stays in range.
+/// Whether no path of `code` goes out of range, as a term.
 pub(crate) fn in_range(code: &dyn Fn()) -> Term {
     condition(&|| {
         code();
@@ -281,12 +281,12 @@ pub(crate) fn in_range(code: &dyn Fn()) -> Term {
     })
 }
 
-/// What `code` gives on each of its paths.
+/// The results of all paths of `code` that stay in range.
 pub(crate) fn every_path<R>(code: &dyn Fn() -> R) -> Vec<R> {
     walk(code).into_iter().filter_map(|path| path.result).collect()
 }
 
-/// `code` as a goal: as [`condition`], and facts are looked at where it reads.
+/// As [`condition`], for a goal: facts are instantiated at the keys that `code` reads.
 pub(crate) fn goal(code: &dyn Fn() -> bool) -> Term {
     let outer = engine(|e| e.facts.record());
     let goal = running(false, || condition(code));
@@ -297,7 +297,7 @@ pub(crate) fn goal(code: &dyn Fn() -> bool) -> Term {
     goal
 }
 
-/// `code` as one list of terms, each a choice by path.
+/// Merges the paths of `code` into one list of leaves. The value of each leaf depends on the path.
 pub(crate) fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'static str, Term)> {
     let paths = walk(code);
     let mut leaves: Vec<(&'static str, Term)> = Vec::new();
@@ -309,23 +309,24 @@ pub(crate) fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'sta
         }
     }
     for (leaf, any) in &mut leaves {
-        // Where a path does not give the leaf, any value will do.
+        // If a path does not have this leaf, any value is right.
         let fallback = *any;
         *any = tree(&paths, 0, &|result| result.iter().flatten().find(|l| l.0 == *leaf).map_or(fallback, |l| l.1));
     }
     leaves
 }
 
-/// What must hold here: no overflow, index in bounds.
+/// An obligation of the code at this place, such as no overflow or an index within bounds.
 ///
-/// Inside a merged condition it makes the condition false; where going out of range counts as stuck, the path ends.
+/// Inside a merged condition, a violation makes the condition false. If going out of range counts as stuck, a violation
+/// ends the path.
 pub(crate) fn oblige(holds: Term, what: Arguments<'_>, at: &'static Location<'static>) {
     let (known, merging, strict) = engine(|e| (e.known_value(holds), !e.merges.is_empty(), e.strict));
     if known == Some(true) {
         return;
     }
     if merging || !strict {
-        // No branch of the code.
+        // This decision is no branch of the code, so it does not count for coverage.
         if !answer(holds, at) {
             resume_unwind(Box::new(Abandon));
         }
@@ -341,9 +342,9 @@ pub(crate) fn oblige(holds: Term, what: Arguments<'_>, at: &'static Location<'st
     });
 }
 
-/// Whether `goal` holds on this path; if not, the failure is recorded under the name that `clause` gives.
+/// Whether `goal` holds on this path. If it does not, the failure is recorded under the name that `clause` returns.
 ///
-/// What cannot be proved in one go is taken apart and proved part by part.
+/// A goal that cannot be proved as a whole is split, and its parts are proved one by one.
 pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     engine(|e| e.counts.obligations += 1);
     let again = engine(|e| e.again.clone());
@@ -368,23 +369,25 @@ pub(crate) fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
         Verdict::Unknown => match engine(|e| e.again.clone()) {
             Some(again) => again.note(Unrun::Incomplete(UNDECIDED.to_string())),
             None if engine(|e| e.mutation.is_planted()) => {
-                // The mutant's path is that of the code up to here: if the clause cannot hold on it, it is broken.
+                // Up to here the mutant takes the path of the original code. If the clause cannot hold on it, the
+                // mutant breaks it.
                 if apart(|| check(&[goal], Aim::Part)) == Verdict::Unsat {
                     engine(|e| e.fail(clause, Reason::Vacuous));
                     return false;
                 }
-                // If not, another clause may well kill the mutant.
+                // Otherwise another clause may kill the mutant.
                 engine(|e| e.undecided.push(clause));
                 return true;
             }
             None => engine(|e| e.fail(clause, Reason::Unknown)),
         },
     }
-    // What fails on a path that is walked again, and was not run, is left to other paths.
+    // While a failing path is walked again, a failure that could not be replayed does not end the search: other paths
+    // follow.
     engine(|e| e.failures.is_empty())
 }
 
-/// Whether `goal` holds: in one go or part by part; with the question whose answer it is.
+/// Decides `goal`, as a whole or part by part. Returns the verdict and the query that gave it.
 fn decided(goal: Term) -> (Verdict, Vec<Term>) {
     let not = engine(|e| e.arena.not(goal));
     let whole = vec![not];
@@ -403,14 +406,14 @@ fn decided(goal: Term) -> (Verdict, Vec<Term>) {
     (Verdict::Unsat, whole)
 }
 
-/// What is said of a path on which the solver does not know whether it fails.
+/// The reason for a path on which the solver cannot decide whether the clause fails.
 const UNDECIDED: &str = "the solver does not know whether it fails where the primitives that are called run";
 
-/// Records that `clause` does not hold where the solver has a model of `asked`, which is run.
+/// Records that `clause` fails, because the solver has a model of `asked`. The counterexample is replayed first.
 pub(crate) fn refuted(asked: &[Term], clause: String) {
     let (model, native, again) = engine(|e| (e.model.take(), e.native.clone(), e.again.clone()));
     let result = native.map(|native| replay(&native, asked, &clause));
-    // Another path may do.
+    // Another path may give a counterexample that can be replayed.
     let result = match (result, again) {
         (Ok(Err(why @ (Unrun::NoState | Unrun::Incomplete(_)))), Some(again)) => return again.note(why),
         (result, _) => result,
@@ -437,7 +440,7 @@ pub(crate) fn refuted(asked: &[Term], clause: String) {
 }
 
 impl Engine {
-    /// `fact` as the conditions that it is the conjunction of.
+    /// Splits `fact` into the conditions whose conjunction it is.
     pub(crate) fn conjuncts(&mut self, fact: Term) -> Vec<Term> {
         match *self.arena.node(fact) {
             Node::And(a, b) => {
@@ -446,7 +449,7 @@ impl Engine {
                 all
             }
             Node::Not(inner) => match *self.arena.node(inner) {
-                // Unless the first holds, the second.
+                // `not (a and b)` is `a implies not b`.
                 Node::And(a, b) => {
                     let b = self.arena.not(b);
                     let parts = self.conjuncts(b);
@@ -473,8 +476,8 @@ impl Engine {
         }
     }
 
-    /// Takes `goal` apart: it holds if none of `parts` has a model. Each is the negation of a part of the goal, with
-    /// what may be assumed when it is looked at.
+    /// Splits `goal` into `parts`: the goal holds if no part has a model. Each part is the negation of a piece of the
+    /// goal, together with the conditions `given` under which that piece must hold.
     fn split(&mut self, goal: Term, given: &mut Vec<Term>, parts: &mut Vec<Vec<Term>>) {
         let count = given.len();
         match *self.arena.node(goal) {
@@ -491,7 +494,7 @@ impl Engine {
                 given.push(self.arena.not(c));
                 self.split(b, given, parts);
             }
-            // One or the other: if not the first, the second.
+            // `not a or not b`: assume `a` and prove `not b`.
             Node::Not(inner) if matches!(self.arena.node(inner), Node::And(..)) => {
                 let Node::And(a, b) = *self.arena.node(inner) else { unreachable!("just matched") };
                 let b = self.arena.not(b);
@@ -508,7 +511,7 @@ thread_local! {
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Makes panics of the code under proof a message of the proof instead of one on the terminal.
+/// Records a panic of the code under proof as a failure of the proof, instead of printing it on the terminal.
 pub fn catch_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -523,12 +526,12 @@ pub fn catch_panics() {
     });
 }
 
-/// Walks every feasible path of `code`, which is run from the start for each; stops at the first failure.
+/// Walks every feasible path of `code`, from its start each time. Stops at the first failure.
 pub(crate) fn explore(code: &dyn Fn()) {
     engine(|e| {
         e.work = vec![Vec::new()];
         e.decisions.clear();
-        // One scope for the whole proof, so that what it asserted goes with it.
+        // One scope holds the assertions of the whole proof, so that they can be dropped together.
         e.push_scope();
     });
     let base = engine(|e| e.asserted.len() - 1);

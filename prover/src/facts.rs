@@ -1,7 +1,7 @@
 //! Quantified facts, instantiated lazily.
 //!
-//! A fact holds for all keys. It is looked at where the code under proof, a goal or another instance has read the
-//! fields that it speaks of, and asserted only where the solver's model breaks it: few instances are ever needed.
+//! A fact holds for all keys. It is instantiated at the keys at which the code under proof, a goal or another instance
+//! reads the fact's fields. An instance is asserted only if the solver's model violates it, so that few are needed.
 use crate::engine::{Engine, engine};
 use crate::explore::condition;
 use crate::map::Identity;
@@ -14,50 +14,50 @@ use smt::term::{Arena, Name, Term};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// A fact of a set: for all keys below their bounds, `holds`.
+/// A quantified fact: `holds` is true for all keys below their bounds.
 pub(crate) struct Quantified {
-    /// Which coordinates of which unknown maps are which keys.
+    /// The reads that trigger an instance, and how they determine the keys.
     pub triggers: Vec<Trigger>,
-    /// Exclusive bound of each key.
+    /// The exclusive upper bound of each key.
     pub bounds: Vec<u64>,
-    /// The fact at some keys.
+    /// Evaluates the fact at some keys.
     pub holds: Box<dyn Fn(&[Term]) -> bool>,
 }
 
-/// Reads of some unknown maps, and which keys their coordinates are.
+/// A trigger: reads of these unknown maps. `keys` says which key of the fact each coordinate is, if any.
 pub(crate) struct Trigger {
     pub maps: Vec<Name>,
     pub keys: Vec<Option<usize>>,
 }
 
-/// Facts over one version of the state, with the instances made of them so far.
+/// The facts about one version of the state, and the instances made of them so far.
 pub(crate) struct FactSet {
     pub facts: Vec<Quantified>,
-    /// They are about what others have moved.
+    /// Whether these are rely conditions and facts of what other CPUs may have changed.
     is_moved: bool,
-    /// They are about maps as they were at some moment, which stays true whatever happens to the state.
+    /// Whether the facts stay true when the state changes: they are about maps as they were at one moment.
     lasts: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
-    /// Where these are the facts of a state: what they share with those of other states.
+    /// For the facts of a state: what is needed to share instances with other states.
     of_state: Option<OfState>,
 }
 
-/// The facts of one state among those of many.
+/// What identifies a state whose facts share instances with those of other states.
 pub(crate) struct OfState {
     pub state: StateIdentity,
-    /// The facts of the set, by number.
+    /// The numbers of the facts in the set.
     pub numbers: Vec<&'static str>,
     pub instances: Rc<Instances>,
 }
 
-/// The same fact, of states with the same values besides their maps, at the same keys.
+/// The key of a shared instance: the fact's number, the keys, and the values of the state that are in no map.
 type Place = (&'static str, Vec<Term>, Vec<Term>);
 
-/// Instances that were made for many states: most of the maps that a fact consults are the same in most of them.
+/// The instances that the states of a proof share. Most states have the same maps at the places that a fact reads.
 #[derive(Default)]
 pub(crate) struct Instances(RefCell<FxHashMap<Place, Vec<(Consulted, Rc<Instance>)>>>);
 
-/// The maps that were read, as they were.
+/// The maps that an instance has read, with their identities.
 type Consulted = Vec<(&'static str, Identity)>;
 
 impl OfState {
@@ -65,7 +65,7 @@ impl OfState {
         (self.numbers[fact], keys.to_vec(), self.state.values.clone())
     }
 
-    /// The instance that was made for a state in which the maps that it consulted are those of this state.
+    /// The instance of another state, if the maps that it has read are the maps of this state.
     fn instance(&self, fact: usize, keys: &[Term]) -> Option<Rc<Instance>> {
         let instances = self.instances.0.borrow();
         let mut made = instances.get(&self.place(fact, keys))?.iter();
@@ -80,10 +80,11 @@ impl OfState {
 
 struct Instance {
     holds: Term,
-    /// Its parts, and whether each is large: only those that the solver's model breaks are asserted.
+    /// The conjuncts of the instance, and whether each is large. Only those that the solver's model violates are
+    /// asserted.
     clauses: Vec<(Term, bool)>,
-    /// What it reads where facts are to be looked at as well: not at keys that it computes, such as the parent of a
-    /// thread and the parent's parent.
+    /// The reads that trigger further instances. A read at a computed key, such as the parent of a thread or the
+    /// parent's parent, triggers none.
     reads: Vec<Read>,
 }
 
@@ -100,23 +101,23 @@ impl FactSet {
         Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: None })
     }
 
-    /// The facts of a state.
+    /// The facts of the invariant about one state.
     pub fn of_state(facts: Vec<Quantified>, state: OfState) -> Rc<FactSet> {
         Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: Some(state) })
     }
 
-    /// What a search of a map has found.
+    /// The results of a search of a map.
     pub fn of_search(facts: Vec<Quantified>) -> Rc<FactSet> {
         Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default(), of_state: None })
     }
 
-    /// Facts about what others have moved.
+    /// Rely conditions and facts of what other CPUs may have changed.
     pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
         Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default(), of_state: None })
     }
 }
 
-/// A place to come back to.
+/// A position of [`Facts`], to come back to.
 pub(crate) struct Mark {
     touched: usize,
     tried: usize,
@@ -134,33 +135,34 @@ struct Touch {
 struct Candidate {
     holds: Term,
     depth: u32,
-    /// Its size is beyond [`LARGE`]: sums, say, which cost the solver much and are seldom needed.
+    /// Whether its size is beyond [`LARGE`]. Sums, for example, are expensive for the solver and seldom needed.
     large: bool,
 }
 
-/// How many operators an instance has at most to be tried before the others.
+/// The most operators of a small instance. Small instances are tried before large ones.
 const LARGE: usize = 80;
 
-/// What is known of the facts on one path.
+/// The state of the instantiation of facts on one path.
 #[derive(Default)]
 pub(crate) struct Facts {
     sets: Vec<Rc<FactSet>>,
-    /// Those that were dropped: they are known of states before.
+    /// The dropped sets: they are about earlier states.
     dropped: Vec<Rc<FactSet>>,
     touched: Vec<Touch>,
     touched_index: FxHashSet<(Name, Vec<Term>)>,
-    /// How many touches, and of which sets, have been combined up to each depth.
+    /// The instances that were made: set, fact and keys.
     tried: FxHashSet<(usize, usize, Vec<Term>)>,
     tried_order: Vec<(usize, usize, Vec<Term>)>,
+    /// For each depth, the numbers of touches and of sets that have been combined.
     progress: FxHashMap<u32, (usize, usize)>,
     candidates: Vec<Candidate>,
     candidate_index: FxHashSet<Term>,
     asserted: FxHashSet<Term>,
     reads: Vec<Term>,
     read_index: FxHashSet<Term>,
-    /// While an instance is made: its reads.
+    /// The reads of an instance or goal while it is evaluated.
     recording: Option<Vec<Read>>,
-    /// While an instance of a state's fact is made: the maps that it consults.
+    /// The maps that an instance of a state's fact reads, while it is evaluated.
     pub consulted: Option<Consulted>,
 }
 
@@ -170,7 +172,7 @@ impl Facts {
         *self = Facts { asserted, ..Facts::default() };
     }
 
-    /// Asks no set any more: what is known from here on is about another state.
+    /// Drops all sets but those that last, because the state changes. Instances of dropped sets are not made any more.
     pub fn drop_sets(&mut self) {
         let (lasting, mut dropped) = std::mem::take(&mut self.sets).into_iter().partition(|set| set.lasts);
         self.sets = lasting;
@@ -184,7 +186,7 @@ impl Facts {
         self.sets.push(set);
     }
 
-    /// Where the facts stand now, to come back to after a goal.
+    /// The current position, to come back to after a goal.
     pub fn mark(&self) -> Mark {
         Mark {
             touched: self.touched.len(),
@@ -195,7 +197,7 @@ impl Facts {
         }
     }
 
-    /// Forgets what was touched since `mark`, so that one goal's cells do not burden the next.
+    /// Undoes everything since `mark`, so that the cells of one goal do not slow down the next.
     pub fn rewind(&mut self, mark: Mark) {
         for touch in self.touched.drain(mark.touched..) {
             self.touched_index.remove(&(touch.map, touch.key));
@@ -212,17 +214,17 @@ impl Facts {
         self.progress = mark.progress;
     }
 
-    /// The solver's scope in which `term` was asserted is closed.
+    /// Removes `term` from the asserted instances, because its solver scope is closed.
     pub fn forget(&mut self, term: Term) {
         self.asserted.remove(&term);
     }
 
-    /// Leaves that the code under proof or a goal read itself.
+    /// The leaves that the code under proof or a goal has read itself.
     pub fn direct_reads(&self) -> &[Term] {
         &self.reads
     }
 
-    /// The unknown map `map` was read at `key`: its `leaf` there.
+    /// Records a read of `leaf` of the unknown map `map` at `key`.
     pub fn read(&mut self, map: Name, key: &[Term], leaf: Term) {
         let read = Read { map, key: key.to_vec(), leaf };
         match &mut self.recording {
@@ -235,7 +237,7 @@ impl Facts {
         }
     }
 
-    /// The map `name`, which is this one now, is read.
+    /// Records that the instance being made reads the map `name`, which has this identity.
     pub fn consult(&mut self, name: &'static str, identity: impl FnOnce() -> Identity) {
         if let Some(consulted) = &mut self.consulted {
             let map = (name, identity());
@@ -245,20 +247,20 @@ impl Facts {
         }
     }
 
-    /// Begins to collect reads instead of touching what is read.
+    /// Begins to collect reads. Until [`Facts::recorded`], they trigger no instances.
     pub fn record(&mut self) -> Option<Vec<Read>> {
         self.recording.replace(Vec::new())
     }
 
-    /// Ends it; gives what was read.
+    /// Ends the collection that [`Facts::record`] began, and returns the reads.
     pub fn recorded(&mut self, outer: Option<Vec<Read>>) -> Vec<Read> {
         std::mem::replace(&mut self.recording, outer).unwrap_or_default()
     }
 
-    /// Touches what a goal read.
+    /// Triggers facts at the keys that a goal has read.
     ///
-    /// Where it computed many keys of a field, it ran over them, for a sum say: the first of them is what it is about,
-    /// and looking at all facts at all the others would cost much and prove nothing.
+    /// If the goal computed many keys of one field, it ran over them, for example to add them up. Only the first of
+    /// these keys is used: instances at all the others would be expensive and prove nothing.
     pub fn touch_goal(&mut self, arena: &Arena, reads: &[Read]) {
         const MANY: usize = 4;
         let mut computed: FxHashMap<Name, Vec<&[Term]>> = FxHashMap::default();
@@ -285,7 +287,7 @@ impl Facts {
         }
     }
 
-    /// The keys of fact `fact` of set `set` that touch number `touch` takes part in.
+    /// The keys, and their depths, at which touch number `touch` triggers fact `fact` of set `set`.
     fn combinations(&self, set: usize, fact: usize, touch: usize, depth: u32) -> Vec<(Vec<Term>, u32)> {
         let quantified = &self.sets[set].facts[fact];
         let mut found = Vec::new();
@@ -326,7 +328,7 @@ impl Facts {
     }
 }
 
-/// Makes the instances of all facts at the keys touched so far, as far as `depth`.
+/// Makes the instances of all facts at the keys that were read so far, up to `depth`.
 fn instantiate(depth: u32) {
     loop {
         let next = engine(|e| {
@@ -374,9 +376,9 @@ fn instantiate(depth: u32) {
     }
 }
 
-/// Whether `goal` is itself a fact at keys that were touched already.
+/// Whether each conjunct of `goal` is already an instance of a fact, at keys that were read.
 pub(crate) fn says(goal: Term) -> bool {
-    // Where everything has a value nothing is to be found out from facts.
+    // In a concrete run every value is known, and facts add nothing.
     #[cfg(test)]
     if crate::agreement::concrete::is_known() {
         return false;
@@ -385,7 +387,7 @@ pub(crate) fn says(goal: Term) -> bool {
     engine(|e| e.conjuncts(goal).iter().all(|part| e.facts.candidate_index.contains(part)))
 }
 
-/// The fact at these keys, as a term that depends on nothing that the path knows.
+/// The instance of a fact at these keys, as a term. The knowledge of the path is not used, so that paths can share it.
 fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     if let Some(instance) = set.memo.borrow().get(&(fact, keys.clone())) {
         return instance.clone();
@@ -426,11 +428,11 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     instance
 }
 
-/// Asserts instances, as far as `depth`, that the model at hand breaks; whether there were any.
+/// Asserts instances, up to `depth`, that the current model violates. Returns whether there were any.
 ///
-/// Those that speak of the same cells of the state as `goals` come first, then those that speak of the same cells as
-/// these, and so on, small ones before large ones: what a goal needs is near, and what is far costs the solver much.
-/// What is not connected at all is left out unless `all` asks for it.
+/// Instances with the same state cells as `goals` come first, then those with the same cells as these, and so on: near
+/// instances are the likely ones, and far ones are expensive. Large instances, and those that are not connected to the
+/// goals at all, are used only if `all` is set, the large ones first.
 pub(crate) fn assert_broken(depth: u32, goals: &[Term], all: bool) -> bool {
     instantiate(depth);
     engine(|e| {
@@ -457,7 +459,7 @@ impl Engine {
             self.path.iter().map(|step| step.holds).chain(self.assumed.iter().copied()).collect();
         let mut large = Vec::new();
         while !far.is_empty() {
-            // What the path says connects cells for nothing.
+            // The assertions of the path connect cells too, and cost nothing more.
             loop {
                 let before = assumed.len();
                 assumed.retain(|&term| {
@@ -518,8 +520,8 @@ impl Engine {
     }
 }
 
-/// Asserts fact number `fact` of `set` at `keys`, whatever the model says: what a goal about the state afterwards most
-/// likely needs is the same of the state before.
+/// Asserts fact number `fact` of `set` at `keys`, whatever the model says. A goal about the state afterwards most
+/// likely needs the same fact of the state before.
 pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
     let instance = instance(set, fact, keys.to_vec());
     engine(|e| {
@@ -532,8 +534,8 @@ pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
     });
 }
 
-/// Asserts what is known of what others have moved, at each of `keys` where a goal has read it: it most likely says the same
-/// of it, and looking for the instance by models would take many questions.
+/// Asserts the rely conditions on what other CPUs may have changed, at each of `keys` that a goal has read. The goal
+/// most likely says the same, and finding the instance by models would take many queries.
 pub(crate) fn assert_moved_at(keys: &[SymWord]) {
     let found = engine(|e| {
         let facts = &e.facts;
@@ -555,8 +557,8 @@ pub(crate) fn assert_moved_at(keys: &[SymWord]) {
     }
 }
 
-/// Where `required` is large, such as a sum: asserts the instances that speak of its cells and hardly anything else, whatever the
-/// model says. Large ones come last otherwise ([`Engine::nearest_broken`]), after many questions.
+/// If `required` is large, such as a sum: asserts the instances that have its cells and at most one more, whatever the
+/// model says. Otherwise large instances come last ([`Engine::nearest_broken`]), after many queries.
 pub(crate) fn assert_like_large(required: Term) {
     if !engine(|e| e.arena.is_larger(required, LARGE)) {
         return;
@@ -574,7 +576,7 @@ pub(crate) fn assert_like_large(required: Term) {
     });
 }
 
-/// Asserts every fact of the path that has one key, at `key`; those of states before as well.
+/// Asserts every fact of the path that has one key, at `key`, including facts about earlier states.
 pub(crate) fn assert_all_at(key: u32) {
     let sets = engine(|e| [&e.facts.dropped[..], &e.facts.sets[..]].concat());
     for set in sets {

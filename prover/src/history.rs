@@ -1,7 +1,7 @@
-//! What a path has logged, and what its events make of the shared objects: the effect of each is the replay's.
+//! The events that a path logs, and their effects on the shared objects as the replay defines them.
 //!
-//! The queues of the replay are not the layer's lists. A thread is at a position of a queue; the first one is who is at the
-//! least position, and who joins gets the next one. Whom a list has first is a guess that has to be that one.
+//! The replay models a queue by positions, and not by links. The first thread has the least position, and a thread that
+//! joins gets the next one. The replay takes the head of the layer's list as the first thread, and checks its position.
 use crate::clause;
 use crate::engine::engine;
 use crate::machine::{CHANNELS, Duty, Sym, key_bounds};
@@ -21,25 +21,25 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-/// An event, and the CPU that it is tagged with.
+/// An event, tagged with its CPU.
 type Tagged<G> = (SymWord, Event<Sym<G>>);
 
-/// The code under proof logs this.
+/// Logs an event of the code under proof.
 pub(crate) fn log<G: Geometry>(by: SymWord, event: Event<Sym<G>>) {
     engine(|e| e.events.push(Rc::new((by, event))));
 }
 
-/// The events of the path from the one numbered `from` on.
+/// The events of the path, beginning with number `from`.
 fn events<G: Geometry>(from: usize) -> Vec<Tagged<G>> {
     let event = |event: &Rc<dyn Any>| *event.downcast_ref::<Tagged<G>>().expect("a path is of one geometry");
     engine(|e| e.events[from..].iter().map(event).collect())
 }
 
-/// What the replay goes on with, as it is when so many events have been logged.
+/// Input of the replay that comes from interference, at one point of the log.
 enum Moment<G: Geometry> {
-    /// The others have moved these, or nobody has.
+    /// The threads and channels after interference, or at the start.
     Moved(Rc<Threads<Sym<G>>>, Rc<Channels<Sym<G>>>),
-    /// The lock of a queue was taken.
+    /// A queue whose lock was taken, and its list.
     Locked(QueueOf<Sym<G>>, Rc<Fifo<Sym<G>>>),
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct History<G: Geometry> {
     moments: RefCell<Vec<(usize, Moment<G>)>>,
 }
 
-/// What is known of a path up to some event, to be replayed.
+/// The part of a history that is replayed: all up to some event.
 struct Past<G: Geometry> {
     start: Rc<State<G>>,
     moments: Vec<(usize, Moment<G>)>,
@@ -76,17 +76,17 @@ impl<G: Geometry> History<G> {
         self.moments.borrow_mut().push((self.logged(), moment));
     }
 
-    /// How many events were logged until now.
+    /// The number of events that were logged so far.
     pub fn logged(&self) -> usize {
         engine(|e| e.events.len())
     }
 
-    /// The others have moved threads or channels, which are now these.
+    /// Records the threads and channels after interference.
     pub fn moved(&self, threads: Threads<Sym<G>>, channels: Channels<Sym<G>>) {
         self.is_at(Moment::Moved(Rc::new(threads), Rc::new(channels)));
     }
 
-    /// The lock of a queue was taken.
+    /// Records the list of a queue whose lock was taken.
     pub fn locked(&self, family: u32, row: SymWord, fifo: &Fifo<Sym<G>>) {
         self.is_at(Moment::Locked(queue_of(family, row), Rc::new(fifo.snapshot())));
     }
@@ -95,7 +95,7 @@ impl<G: Geometry> History<G> {
         Past { start: self.start.clone(), moments: self.moments.borrow().clone(), events: events(0) }
     }
 
-    /// Threads and channels are as the events say, since the others last moved them.
+    /// The pending guarantees that threads and channels are the result of the events since the last interference.
     pub fn owe(&self, threads: &Threads<Sym<G>>, channels: &Channels<Sym<G>>, when: &str) -> Vec<Duty> {
         let past = Rc::new(self.past());
         let Some((from, base, locks)) = past.moments.iter().rev().find_map(|(at, moment)| match moment {
@@ -133,7 +133,8 @@ impl<G: Geometry> History<G> {
         duties
     }
 
-    /// The allocation table, whose lock was taken when so many events had been logged, is as the events since say.
+    /// The pending guarantee that the allocation table is the result of the events since number `from`, when its lock
+    /// was taken.
     pub fn owe_table(&self, from: usize, taken: Rc<dyn Any>, left: &AllocTable<Sym<G>>) -> Duty {
         let (since, left) = (events::<G>(from), left.snapshot());
         let bounds = key_bounds::<G>(AllocTable::<Sym<G>>::KEYS);
@@ -153,7 +154,7 @@ impl<G: Geometry> History<G> {
         })
     }
 
-    /// The queue of row `row` is as the events say, when its lock is given back.
+    /// The pending guarantee that the queue of row `row` is the result of the events, when its lock is released.
     pub fn owe_queue(&self, family: u32, row: SymWord, left: &Fifo<Sym<G>>) -> Duty {
         let (past, left) = (self.past(), left.snapshot());
         Duty::new(clause::effect("queues"), "at unlock", Vec::new(), move |_| {
@@ -161,7 +162,7 @@ impl<G: Geometry> History<G> {
         })
     }
 
-    /// What this CPU owns is as the events say, at the end.
+    /// Whether this CPU's part of the scheduler's state in `after` is the result of the events.
     pub fn owns(&self, after: &State<G>) -> bool {
         self.past().replay().is_ok_and(|replayed| {
             let scheduler = &replayed.scheduler;
@@ -169,13 +170,14 @@ impl<G: Geometry> History<G> {
         })
     }
 
-    /// `wanted` holds of all that was logged, each event with what the replay says of it, and tagged with this CPU.
+    /// Whether the replay of the log succeeds, all events have this CPU's tag, and `wanted` accepts the events and
+    /// their results.
     pub fn logs(&self, wanted: impl FnOnce(&[(Event<Sym<G>>, Out<Sym<G>>)]) -> bool) -> bool {
         self.past().replay().is_ok_and(|replayed| wanted(&replayed.outs))
     }
 }
 
-/// Who runs on the CPU: its main thread from the beginning on, though only `sched_init` says so in its own state.
+/// The thread that runs on the CPU. It is the main thread from the start, although only `sched_init` sets the field.
 fn running<G: Geometry>(state: &State<G>) -> SymWord {
     if state.view().ghost.init.holds() { state.own.cur } else { state.own.cpu + 1 }
 }
@@ -188,7 +190,7 @@ fn queue_of<G: Geometry>(family: u32, row: SymWord) -> QueueOf<Sym<G>> {
     }
 }
 
-/// A past that was replayed.
+/// A replayed history.
 struct Replayed<G: Geometry> {
     scheduler: Positions<G>,
     outs: Vec<(Event<Sym<G>>, Out<Sym<G>>)>,
@@ -220,14 +222,14 @@ impl<G: Geometry> Past<G> {
     }
 }
 
-/// A queue, by its positions.
+/// A queue of the replay, as a range of positions.
 struct Queue<G: Geometry> {
     of: QueueOf<Sym<G>>,
     lo: SymNat,
     hi: SymNat,
-    /// Who the list says is first of those that were there.
+    /// The first thread of the layer's list that was in the queue at the start.
     head: SymWord,
-    /// Who joined.
+    /// The threads that have joined.
     joined: VecDeque<SymWord>,
 }
 
@@ -237,7 +239,7 @@ impl<G: Geometry> Queue<G> {
         Queue { of, lo: span.lo, hi: span.hi, head: fifo.head, joined: VecDeque::new() }
     }
 
-    /// Its id.
+    /// The id of the queue.
     fn id(&self) -> SymWord {
         match self.of {
             QueueOf::Ready(cpu) => cpu,
@@ -247,15 +249,15 @@ impl<G: Geometry> Queue<G> {
     }
 }
 
-/// Where each thread is, as the replay has it.
+/// The state of the replay: the places of all threads.
 struct Positions<G: Geometry> {
-    /// Who runs on this CPU.
+    /// The thread that runs on this CPU.
     current: SymWord,
-    /// The threads as the others left them.
+    /// The threads after the last interference.
     threads: Rc<Threads<Sym<G>>>,
-    /// What events have changed since, oldest first.
+    /// The changes by events since then, oldest first.
     changed: Vec<(SymWord, ThreadGhost<Sym<G>>)>,
-    /// The queues that this CPU has, or whose locks it took.
+    /// This CPU's own queues, and the queues whose locks it took.
     queues: Vec<Queue<G>>,
 }
 
@@ -288,14 +290,14 @@ impl<G: Geometry> Positions<G> {
         self.queues.iter().position(|queue| same(queue.of, of)).ok_or(Undefined::NoQueue)
     }
 
-    /// The queue holds the positions that `fifo` holds.
+    /// Whether the queue has the same range of positions as `fifo`.
     fn is(&self, of: QueueOf<Sym<G>>, fifo: &Fifo<Sym<G>>) -> bool {
         let span = Sym::<G>::present(&fifo.span);
         self.queue(of).is_ok_and(|at| self.queues[at].lo == span.lo && self.queues[at].hi == span.hi)
     }
 }
 
-/// The same queue, as far as terms say.
+/// Whether both are the same queue for sure, by their terms.
 fn same<G: Geometry>(one: QueueOf<Sym<G>>, other: QueueOf<Sym<G>>) -> bool {
     match (one, other) {
         (QueueOf::Ready(a), QueueOf::Ready(b))
@@ -307,7 +309,7 @@ fn same<G: Geometry>(one: QueueOf<Sym<G>>, other: QueueOf<Sym<G>>) -> bool {
 
 impl<G: Geometry> Scheduler<Sym<G>> for Positions<G> {
     fn running(&self, _: SymWord) -> SymWord {
-        // Every event is this CPU's.
+        // All events have this CPU's tag.
         self.current
     }
 
@@ -344,7 +346,7 @@ impl<G: Geometry> Scheduler<Sym<G>> for Positions<G> {
     fn pop(&mut self, of: QueueOf<Sym<G>>) -> Result<Option<SymWord>, Undefined> {
         let at = self.queue(of)?;
         let (id, first) = (self.queues[at].id(), self.queues[at].lo);
-        // That a list without a head holds no positions is a fact about any thread: it is looked at where one is read.
+        // The fact that a list without a head has no positions holds for each thread, and this read triggers it.
         let _ = self.threads.tcb.get([self.current]);
         if first == self.queues[at].hi {
             return Ok(None);

@@ -1,4 +1,5 @@
-//! The layer as a person wants to see it: what the reference lists, with what the code does and what is proved of it.
+//! The interface of the layer for people: the reference's list of primitives, with their effects in the code and their
+//! proofs.
 use crate::effects::Effects;
 use crate::report::{Report, Row, Summary};
 use crate::source::docs;
@@ -6,69 +7,69 @@ use layer::interface::{ACCESSORS, IN_GUEST_MODE, OBJECTS};
 use layer::primitive::{Kind, Primitive, TABLE};
 use serde::Serialize;
 
-/// The layer: fresh and passed through.
+/// The interface: the layer's own primitives and those that it passes through.
 #[derive(Clone, Debug, Serialize)]
 pub struct Interface {
-    /// What it makes itself.
+    /// The names of the primitives that the layer adds.
     pub fresh: Vec<&'static str>,
     /// The numbered primitives, by object.
     pub passthrough: Vec<ObjectEntries>,
-    /// The accessors.
+    /// The accessors of programs.
     pub accessors: Vec<Entry>,
-    /// The accessors in guest mode.
+    /// The accessors of guests.
     pub in_guest_mode: Vec<Entry>,
-    /// How long it took to find the effects, in seconds.
+    /// The time that it took to find the effects, in seconds.
     pub effects_seconds: f64,
-    /// How all proofs went; nothing where they were left out.
+    /// The summary of all proofs. `None` if they were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proofs: Option<Summary>,
 }
 
-/// The primitives of an object.
+/// The primitives of one object.
 #[derive(Clone, Debug, Serialize)]
 pub struct ObjectEntries {
-    /// What they are about.
+    /// The name of the object.
     pub name: &'static str,
-    /// In a sentence.
+    /// The object in one sentence.
     pub says: &'static str,
-    /// They.
+    /// The primitives.
     pub entries: Vec<Entry>,
 }
 
 /// A primitive or accessor.
 #[derive(Clone, Debug, Serialize)]
 pub struct Entry {
-    /// Its number in the reference; 0 for an accessor.
+    /// The number in the reference; 0 for an accessor.
     pub number: u32,
-    /// Its name there.
+    /// The name in the reference.
     pub name: &'static str,
-    /// What is known of it; nothing where the layer does not have it yet.
+    /// The details. `None` if the layer does not have the primitive yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub written: Option<Written>,
 }
 
-/// A primitive that is written.
+/// A primitive that the layer has.
 #[derive(Clone, Debug, Serialize)]
 pub struct Written {
-    /// How it is called.
+    /// The kind of primitive: how it is called.
     pub kind: String,
-    /// Names of its arguments.
+    /// The names of the arguments.
     pub arguments: &'static [&'static str],
-    /// What it gives.
+    /// The result.
     pub result: &'static str,
-    /// What it does, as its documentation says.
+    /// The description in its documentation.
     pub says: String,
-    /// What it demands, as its documentation says.
+    /// The preconditions in its documentation.
     pub errors: String,
-    /// What it does to the state, as its code says.
+    /// The effects on the state, found by running the code.
     pub effects: Effects,
-    /// What is proved of it; nothing where proofs were left out.
+    /// The result of its proofs. `None` if they were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proof: Option<Row>,
 }
 
 impl Interface {
-    /// Puts together what was found by running and, unless they were left out, by the proofs.
+    /// Joins the effects with the results of the proofs, if any.
     pub fn new(effects: &[Effects], effects_seconds: f64, report: Option<&Report>) -> Interface {
         let entry = |number: u32, name: &'static str| {
             let row = TABLE.iter().find(|row| row.number == number && row.name == name);
@@ -83,7 +84,7 @@ impl Interface {
             says: object.says,
             entries: object.primitives.iter().map(|&(number, name)| entry(number, name)).collect(),
         });
-        // What somebody has added is no part of the reference, and is shown all the same.
+        // A primitive that is not in the reference is listed as well.
         let listed = |row: &Primitive| {
             let numbered =
                 OBJECTS.iter().flat_map(|object| object.primitives).any(|&known| known == (row.number, row.name));
@@ -103,7 +104,7 @@ impl Interface {
         }
     }
 
-    /// All entries: the numbered ones by object, then the accessors, of programs and of guests.
+    /// All primitives: the numbered ones by object, then the accessors of programs and guests.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         let numbered = self.passthrough.iter().flat_map(|object| &object.entries);
         numbered.chain(&self.accessors).chain(&self.in_guest_mode)
@@ -254,7 +255,7 @@ mod tests {
         );
         assert_eq!(of("thread_yield").events, BTreeSet::from(["YIELD".to_string()]));
         assert!(of("thread_yield").writes.contains_key("cid") && of("thread_yield").writes.contains_key("rdy.hi"));
-        // Rows that are no part of the state: a sleep queue, and another CPU's pending queue.
+        // Rows that are not part of the state: a sleep queue, and another CPU's pending queue.
         let wakeup = of("thread_wakeup");
         for written in ["slp.head", "slp.tail", "msg.tail", "rdy.tail"] {
             assert!(wakeup.writes.contains_key(written), "{:?}", wakeup.writes);
@@ -268,7 +269,7 @@ mod tests {
         assert_eq!(names(&of("guest_store").writes), ["HP", "HP.defined"]);
         assert!(of("guest_load").is_silent());
         assert_eq!(of("rdmsr").asks, BTreeSet::from(["rdmsr".to_string()]));
-        // What gives a value only changes nothing (reference, section 10.1).
+        // A primitive that only returns a value changes nothing (reference, section 10.1).
         let silent =
             [1, 4, 10, 13, 14, 15, 16, 17, 18, 25, 26, 32, 33, 34, 35, 36, 37, 38, 40, 41, 42, 43, 44, 45, 59, 60];
         for row in TABLE.iter().filter(|row| silent.contains(&row.number)) {

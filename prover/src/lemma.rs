@@ -1,4 +1,7 @@
-//! A primitive that is called stands for what its contract says: it is proved by itself.
+//! The call rule: a primitive that is called is replaced by its contract, which is proved by itself.
+//!
+//! At a call we prove the callee's precondition and the invariant, havoc what it may modify and what its locks guard,
+//! and assume its postcondition and the invariant.
 use crate::clause;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::condition;
@@ -18,7 +21,7 @@ use layer::vmx::SAVED;
 use smt::term::Range;
 use std::panic::{Location, resume_unwind};
 
-/// A call that the invariant, the premise and what the primitive requires admit.
+/// A call at which the invariant, the contract's assumptions and its precondition are proved.
 pub(crate) struct Admitted<G: Geometry> {
     primitive: Primitive,
     contract: Contract<Sym<G>>,
@@ -30,13 +33,13 @@ fn word(name: &str) -> SymWord {
     SymWord(engine(|e| e.unknown(name, Range::WORD)))
 }
 
-/// `call` where it is made, with the state as it is there.
+/// The callee's contract, with the arguments of `call` and the current state.
 fn made_here<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
     let rows = primitives::<Sym<G>>();
     let (primitive, contract) =
         rows.into_iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
     let before = State::of(cpu, cpu.shared.pending.moves().current_cpu());
-    // What no primitive takes that is called so is any of its words.
+    // Primitives that are called in this way do not use the other arguments, so their values do not matter.
     let arguments = Arguments {
         words: call.words,
         wide: call.wide,
@@ -51,7 +54,7 @@ fn made_here<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitte
 }
 
 impl<G: Geometry> Admitted<G> {
-    /// Whether the invariant, the premise and what the primitive requires are proved to hold.
+    /// Proves the invariant, the contract's assumptions and its precondition. Returns whether all hold.
     fn is_proved(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
         let Admitted { primitive, contract, arguments, before } = self;
         let premise = || clause::premise_of(primitive.name);
@@ -63,8 +66,8 @@ impl<G: Geometry> Admitted<G> {
     }
 }
 
-/// Proves that the invariant and what the primitive requires hold where `call` is made, and then whatever `settle` proves. A
-/// path that comes here again does not: it was proved when the path first came here.
+/// Proves the invariant and the callee's precondition at `call`, and then calls `settle`. A path that is replayed up to
+/// here skips both, because they were done when the path first came here.
 fn admitted<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>, settle: impl FnOnce()) -> Admitted<G> {
     let made = made_here(cpu, call);
     if !engine(|e| e.replaying()) {
@@ -79,23 +82,23 @@ fn admitted<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>, settle: imp
     made
 }
 
-/// Proves that the invariant and what the primitive requires hold where `call` is made. Pending guarantees are discharged,
-/// because the call havocs what they speak of.
+/// Proves the invariant and the callee's precondition at `call`. Also discharges the pending guarantees, because the
+/// call havocs the state that they speak of.
 pub(crate) fn admit<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
     let moves = cpu.shared.pending.moves();
     moves.owe("before a call");
     let admitted = admitted(cpu, call, || settle_duties(moves));
-    // Of what was known when the path first came here, the rest of the path may know nothing.
+    // A replayed path keeps no guarantees either: they were discharged when the path first came here.
     moves.duties.take();
     admitted
 }
 
-/// As [`admit`], of a call that changes nothing: pending guarantees stay pending.
+/// As [`admit`], for a call that changes nothing: pending guarantees stay pending.
 pub(crate) fn admit_question<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Admitted<G> {
     admitted(cpu, call, || ())
 }
 
-/// What `call`, which changes nothing, gives: a word of which its promise is all that is known.
+/// The result of `call`, which changes nothing: a fresh word that satisfies the postcondition.
 pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
     let Admitted { primitive, contract, arguments, before } = admit_question(cpu, call);
     engine(|e| e.walk.called.push(primitive.name));
@@ -108,13 +111,13 @@ pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) ->
     answer
 }
 
-/// The words at which a contract's promise is assumed, which holds for all words: those that the promise under proof speaks of.
+/// The words at which a postcondition is assumed. It holds for all words; those that the goal speaks of are useful.
 fn told() -> [SymWord; 2] {
     let told = engine(|e| e.any.clone());
     std::array::from_fn(|k| told.get(k).map_or_else(|| word("some"), |&any| SymWord(any)))
 }
 
-/// What the primitive `name` promises holds from here on.
+/// Assumes the postcondition of the primitive `name` on this path.
 fn assume_promise(name: &str, promise: &dyn Fn() -> bool) {
     let promise = condition(promise);
     let never = engine(|e| e.arena.as_bool(promise)) == Some(false);
@@ -125,8 +128,8 @@ fn assume_promise(name: &str, promise: &dyn Fn() -> bool) {
     });
 }
 
-/// Goes on as if `call` had been made: that the invariant and what the primitive requires hold is proved; afterwards
-/// nothing is known of what its frame names, but that the invariant and its promise hold.
+/// Applies the call rule to `call`: proves the invariant and the precondition, havocs what the contract's modifies
+/// clause names, and assumes the invariant and the postcondition.
 #[track_caller]
 pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
     let at = Location::caller();
@@ -146,12 +149,13 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let after = before.renewed(&names, origin);
     moves.called(&after, origin);
     assume_promise(primitive.name, &|| (contract.promise)(&step(after.view())));
-    // Whatever the call may write, whoever calls it may write: its frame is compared with this as well.
+    // The caller must be allowed to modify what the callee may modify, so the callee's modifies clause counts as
+    // writes.
     let made = step(after.view());
     let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&made, may);
     for &(field, named) in &named {
         let write = match bounds::<Sym<G>>(field) {
-            // Any cell that the frame has.
+            // Any cell that the modifies clause covers.
             Some(bounds) => {
                 let leaf = if means_all(named) { "" } else { named };
                 let key = any_keys(&bounds.iter().map(|&bound| bound.into()).collect::<Vec<u64>>());

@@ -1,4 +1,10 @@
-//! Proofs of the layer, by a button.
+//! The prover: proofs of the layer by symbolic execution and an SMT solver.
+//!
+//! For each primitive, `prove` executes its code on the symbolic machine (`machine`), from an unknown state in which the
+//! invariant holds. `explore` walks every feasible path, `lemma` is the call rule, `rounds` is the loop rule, and `facts`
+//! instantiates the facts of the invariant. `entry` proves the entries of the kernel, and `theorems` has the theorems about
+//! the whole layer. `replay` runs counterexamples on the hosted machine, and `mutants` tests the proofs. `suite` runs
+//! everything, and `report` has the results.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]

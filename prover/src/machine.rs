@@ -1,5 +1,5 @@
-//! The symbolic machine: nothing is known of the state but what the invariant says, and whenever a lock is taken the
-//! other CPUs have moved.
+//! The symbolic machine. Only the invariant is known of the initial state. Whenever a lock is taken, the other CPUs may
+//! have changed the shared state, within their rely conditions.
 mod lock;
 mod moves;
 mod unknown;
@@ -36,7 +36,7 @@ use std::ops::ControlFlow;
 use std::panic::Location;
 use std::rc::Rc;
 
-/// The symbolic domain and machine, for the page tables of geometry `G`.
+/// The symbolic domain and machine, for page tables of geometry `G`.
 pub struct Sym<G>(PhantomData<G>);
 
 impl<G> Clone for Sym<G> {
@@ -65,7 +65,7 @@ impl<G: Geometry> Domain for Sym<G> {
     }
 }
 
-/// Ghost state, present; a check is one decision however much it compares.
+/// Ghost state with a value. A check of ghost state is one decision, however many comparisons it makes.
 #[derive(Clone, Debug)]
 pub struct Shown<T>(pub T);
 
@@ -80,7 +80,7 @@ impl<T> Ghost<T> for Shown<T> {
     }
 }
 
-/// The log of every object: events are kept with the path, in the order in which they were appended.
+/// The log of every object. The path keeps the events, in the order in which they were logged.
 #[derive(Clone, Copy, Debug)]
 pub struct PathLog;
 
@@ -91,7 +91,7 @@ impl<G: Geometry> Log<Sym<G>> for PathLog {
     }
 }
 
-/// The links of the queues: one version of them at a time.
+/// The links between the threads of the queues, at their current version.
 pub struct SymLinks<G: Geometry>(pub Rc<RefCell<Threads<Sym<G>>>>);
 
 impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
@@ -233,18 +233,18 @@ impl<G: Geometry> Machine for Sym<G> {
     }
 }
 
-/// How a call of a primitive goes on.
+/// How a call of a primitive is executed.
 enum Way {
-    /// The primitive runs: it is the one that is being proved, or one that runs calls it.
+    /// The primitive's code runs, because it is under proof or is called by a primitive whose code runs.
     Runs,
-    /// What it requires is proved, and it runs: the path of a failure is walked again.
+    /// The precondition is proved and the code runs, because the path of a failure is being walked again.
     RunsAgain,
-    /// Its contract stands for it.
+    /// The call rule: the contract replaces the code.
     Contract,
 }
 
 impl Way {
-    /// How a call of the primitive `name` goes on.
+    /// How a call of the primitive `name` is executed.
     fn of(name: &str) -> Way {
         engine(|e| {
             if e.proving == Some(name) || e.is_called {
@@ -258,7 +258,7 @@ impl Way {
     }
 }
 
-/// Runs a primitive that was called, and with it those that it calls.
+/// Runs the code of a called primitive, including the primitives that it calls.
 fn run_called<R>(run: impl FnOnce() -> R) -> R {
     engine(|e| e.is_called = true);
     let result = run();
@@ -266,7 +266,7 @@ fn run_called<R>(run: impl FnOnce() -> R) -> R {
     result
 }
 
-/// What the machine answers at a key: anything, but the same each time.
+/// An uninterpreted function of the machine: any value in `range`, but always the same for the same key.
 fn machine_says(what: &str, range: Range, key: &[SymWord]) -> Term {
     engine(|e| {
         let function = e.arena.name(what);
@@ -280,7 +280,7 @@ impl<G: Geometry> Spec for Sym<G> {
     }
     #[track_caller]
     fn register(registers: &Self::Registers, slot: SymWord) -> SymWide {
-        // One that is none of the others is the last.
+        // A slot that equals none of the others is the last one.
         let last = UCTXT_SIZE as usize - 1;
         registers[(0..last).find(|&k| slot == k as u32).unwrap_or(last)]
     }
@@ -289,7 +289,7 @@ impl<G: Geometry> Spec for Sym<G> {
     }
 }
 
-/// One decision for a whole check of ghost state; that nothing in it goes out of range is an obligation.
+/// Decides a whole check of ghost state at once. Also obliges the check to stay in range.
 #[track_caller]
 fn check_ghost(code: &dyn Fn() -> bool) -> bool {
     let stays = in_range(&|| {
@@ -299,7 +299,7 @@ fn check_ghost(code: &dyn Fn() -> bool) -> bool {
     decide(code)
 }
 
-/// One decision for a whole condition.
+/// Decides a whole condition at once.
 #[track_caller]
 pub(crate) fn decide(code: &dyn Fn() -> bool) -> bool {
     branch(condition(code), Location::caller())

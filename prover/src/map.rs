@@ -1,4 +1,4 @@
-//! Symbolic maps: a persistent log of writes over an unknown base.
+//! Symbolic maps: a persistent list of writes on top of an unknown map.
 use crate::effects::see;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::{Aim, apart, branch, check, choice, condition, in_range, oblige};
@@ -16,42 +16,42 @@ use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
 
-/// Where an unknown map comes from: which object, and which version of it.
+/// The version of an object, from which an unknown map gets its name.
 ///
-/// Version 0 is what the code under proof starts from; each time a lock is taken there is a new one.
+/// The code under proof starts with version 0. Interference and the call rule make new versions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Origin {
-    /// Version of the object.
+    /// The version of the object.
     pub version: u32,
 }
 
 impl Origin {
-    /// What unknown maps of the field `field` are called.
+    /// The name of the unknown map of the field `field`.
     pub fn name(self, field: &str) -> String {
         if self.version == 0 { field.to_string() } else { format!("{field}#{}", self.version) }
     }
 }
 
-/// What two values have in common if they are the same for sure; it is good as long as one of them is kept.
+/// Equal identities mean equal values, as long as one of the values is kept alive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) enum Identity {
     /// An unknown map.
     Unknown(Name),
-    /// A map that was written to, by the address of the last write.
+    /// A map with writes, identified by the address of its last write.
     Written(usize),
-    /// A value that is in no map.
+    /// A value in no map.
     Value(Term),
 }
 
 type Leaves = Vec<(&'static str, Term)>;
 
-/// A node of the log of writes.
+/// A node of the list of writes.
 enum Node {
-    /// Nothing is known.
+    /// An unknown map.
     Unknown { map: Name, text: String },
-    /// The leaves at a key, or at all keys that begin with `key`.
+    /// A write of leaves at one key, or at all keys that begin with `key`.
     Store { previous: Rc<Node>, key: Vec<Term>, leaves: Leaves },
-    /// All leaves, as a function of the key.
+    /// All leaves, computed from the key.
     Define { make: Box<dyn Fn(&[Term]) -> Leaves>, sources: Vec<Name> },
 }
 
@@ -76,7 +76,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
     }
 }
 
-/// The leaf of a map at a key.
+/// The term for a leaf of a map at a key.
 fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
     match node {
         Node::Unknown { map, text } => engine(|e| {
@@ -115,13 +115,13 @@ fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
             }
         }
         Node::Define { make, .. } => {
-            // What the definition reads is part of it.
+            // What the definition reads is determined by the map itself, which was consulted already.
             let consulted = engine(|e| e.facts.consulted.take());
             let leaves = make(key);
             engine(|e| e.facts.consulted = consulted);
             match leaves.iter().find(|l| l.0 == leaf) {
                 Some(&(_, value)) => value,
-                // A leaf of a variant that the definition never gives: any value will do.
+                // The definition never returns this leaf of a variant, so any value is right.
                 None if range == Range::Bool => engine(|e| e.arena.bool(false)),
                 None => engine(|e| e.arena.number(0)),
             }
@@ -129,7 +129,7 @@ fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
     }
 }
 
-/// Takes a value apart into leaves.
+/// Splits a value into its leaves.
 #[derive(Default)]
 struct Encoder(Leaves);
 
@@ -157,7 +157,7 @@ fn encode<G: Geometry, V: Data<Sym<G>>>(value: V) -> Leaves {
     encoder.0
 }
 
-/// Puts a value together from the leaves of a map at a key.
+/// Builds a value from the leaves of a map at a key.
 struct Decoder<'a> {
     node: &'a Node,
     key: &'a [Term],
@@ -209,7 +209,7 @@ fn words(terms: &[Term]) -> Vec<SymWord> {
 }
 
 impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
-    /// The key as terms, each within its bound.
+    /// The key as terms. Each word is obliged to be within its bound.
     fn key(&self, key: &[SymWord], at: &'static Location<'static>) -> Vec<Term> {
         let key = terms(key);
         for (&word, &bound) in key.iter().zip(F::DIMS) {
@@ -237,7 +237,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         see(&key);
         leaves.iter().for_each(|&(_, value)| see(&[value]));
         for &(leaf, value) in &leaves {
-            // A whole row, or an unlike variant: as far as is known it changes.
+            // A write of a whole row, or of a leaf of a variant, counts as a change.
             let changes = if key.len() == F::DIMS.len() && leaf != "tag" && !leaf.contains('.') {
                 let range = if engine(|e| e.arena.is_bool(value)) { Range::Bool } else { Range::Nat };
                 let range = self.range_of(leaf).unwrap_or(range);
@@ -254,7 +254,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
-    /// The `many` entries from `at` on become those of `from` that begin at `from_at`, round the ends of both maps.
+    /// Copies `many` entries of `from`, beginning at `from_at`, to the entries from `at` on. Both maps are rings.
     #[track_caller]
     pub(crate) fn copy_ring<E>(&mut self, at: SymWord, from: &SymMap<G, E>, from_at: SymWord, many: SymWord)
     where
@@ -279,7 +279,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.write_ring(at, many, &sources, entry, place);
     }
 
-    /// The `many` characters that are received at `index` come into the ring from `at` on.
+    /// Writes the `many` characters that the serial port receives at `index` into this ring, from `at` on.
     #[track_caller]
     pub(crate) fn receive(&mut self, at: SymWord, index: SymWord, many: SymWord)
     where
@@ -289,13 +289,12 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.write_ring(at, many, &[], entry, Location::caller());
     }
 
-    /// Nothing is known any more of any value.
+    /// Havocs the whole map.
     pub(crate) fn renew(&mut self, origin: Origin) {
         *self = <Sym<G> as Home<F>>::home(origin);
     }
 
-    /// Nothing is known any more of the values whose keys begin with `row`; the others stay. Gives where the
-    /// unknown ones come from.
+    /// Havocs the values whose keys begin with `row`. Returns the version of the new unknown values.
     #[track_caller]
     pub(crate) fn forget(&mut self, row: &[SymWord]) -> Origin {
         let at = Location::caller();
@@ -320,7 +319,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         origin
     }
 
-    /// The `many` entries from `at` on, round the end of the map, become what `make` says of their number.
+    /// Sets the `many` entries from `at` on, around the end of the map. `make` computes each from its number, from 0.
     fn write_ring(
         &mut self,
         at: SymWord,
@@ -345,7 +344,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         let sources = [&before.sources(), sources].concat();
         let make = Box::new(move |key: &[Term]| {
             let (number, written) = engine(|e| {
-                // How far the key is behind `at`.
+                // The distance of the key from `at`.
                 let size = e.arena.number(size.into());
                 let (ahead, less) = (e.arena.sub(key[0], at), e.arena.lt(key[0], at));
                 let around = e.arena.add(ahead, size);
@@ -357,7 +356,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.node = Rc::new(Node::Define { make, sources });
     }
 
-    /// The leaf at a key.
+    /// The term for a leaf at a key.
     #[cfg(test)]
     pub(crate) fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
         read(&self.node, leaf, self.range_of(leaf).unwrap_or(Range::WIDE), key)
@@ -429,10 +428,10 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn define(&mut self, make: impl Fn(F::Key) -> F::Val + 'static) {
         let at = Location::caller();
-        // Whoever reads it later runs the code that defines it.
+        // A later read runs the defining code, with the same setting for mutants as now.
         let is_running = is_running();
         let make = Rc::new(move |key: F::Key| running(is_running, || make(key)));
-        // Whatever the definition computes stays in range at every key.
+        // The definition is obliged to stay in range at every key.
         let key: Vec<Term> = F::DIMS.iter().map(|_| engine(|e| e.unknown("key", Range::WORD))).collect();
         let (code, keys) = (make.clone(), key.clone());
         let exact = in_range(&|| {
@@ -529,7 +528,8 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
 }
 
 impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
-    /// The least `i` in `from..to` whose value in `row`, which is all of the key but the last word, satisfies `wanted`.
+    /// The least `i` in `from..to` whose value satisfies `wanted`. `row` is the key without its last word, which is
+    /// `i`.
     #[track_caller]
     fn search(&self, row: &[Term], from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord> {
         let at = Location::caller();
@@ -539,7 +539,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             Some(_) => from + 1,
             None => from,
         };
-        // Every key that is looked at is within bounds, also when none is found.
+        // Every key of the search must be within bounds, even if nothing is found.
         let bounded = engine(|e| {
             let bound = e.arena.number(F::DIMS[last].into());
             let (within, empty) = (e.arena.le(to.0, bound), e.arena.le(to.0, from.0));
@@ -552,7 +552,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&key(i), at).0));
         see(&[from.0, to.0]);
         if engine(|e| e.seen.is_some()) {
-            // What is looked at is what the condition looks at.
+            // The search depends on whatever its condition reads.
             condition(&|| wanted(self.load(&key(place), at).0));
         }
         let found = branch(found, at);
@@ -561,7 +561,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         let satisfies = Rc::new(satisfies);
         let satisfies_here = satisfies.clone();
         let end = if found { place } else { to.0 };
-        // Below what was found, or anywhere if nothing was, no key satisfies.
+        // No key below the result satisfies the condition. If there is no result, no key at all does.
         let none_before = Quantified {
             triggers: map.triggers(last),
             bounds: vec![F::DIMS[last].into()],
@@ -595,14 +595,14 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
 }
 
 impl<G, F> SymMap<G, F> {
-    /// Where facts about the coordinate `last` of this map are to be looked at: reads of the unknown maps under it.
+    /// The triggers of a fact about the coordinate `last` of this map: reads of the unknown maps below it.
     fn triggers(&self, last: usize) -> Vec<Trigger> {
         let maps = self.sources();
         let keys = (0..=last).map(|at| (at == last).then_some(0)).collect();
         if maps.is_empty() { Vec::new() } else { vec![Trigger { maps, keys }] }
     }
 
-    /// What tells this map from those that hold other values.
+    /// The identity of this map.
     pub(crate) fn identity(&self) -> Identity {
         match &*self.node {
             Node::Unknown { map, .. } => Identity::Unknown(*map),
@@ -610,7 +610,7 @@ impl<G, F> SymMap<G, F> {
         }
     }
 
-    /// The unknown maps that this one comes from.
+    /// The unknown maps on which this map is built.
     pub(crate) fn sources(&self) -> Vec<Name> {
         let mut node = &*self.node;
         loop {

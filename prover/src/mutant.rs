@@ -1,24 +1,24 @@
-//! Mutants: what the code under proof would do if one operator in it were wrong.
+//! Mutants: the code under proof with one wrong operator.
 //!
-//! Each operator knows its source line, so a mutant needs no other source and no other compilation. A proof that still
-//! goes through has not looked at that operator.
+//! Each operator knows its source line, so a mutant needs no source of its own and no compilation. If a proof still
+//! succeeds with the mutant, it does not depend on that operator.
 use crate::engine::engine;
 use crate::explore::branch;
 use smt::term::{Arena, Term};
 use std::collections::BTreeSet;
 use std::panic::Location;
 
-/// What an operator does.
+/// A kind of operator.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operator {
     /// `==`.
     Equal,
-    /// `<`, or `>` the other way round.
+    /// `<`, or `>` with its operands exchanged.
     Less,
-    /// `<=`, or `>=` the other way round.
+    /// `<=`, or `>=` with its operands exchanged.
     AtMost,
-    /// A flag is looked at.
+    /// The value of a flag.
     Flag,
     /// `+`.
     Add,
@@ -30,36 +30,36 @@ pub enum Operator {
     Divide,
     /// `%`.
     Remainder,
-    /// A leaf of a map is written, or, without a name, all leaves are.
+    /// A write of one leaf of a map. Without a name, a write of all leaves.
     Write(&'static str),
-    /// The first key is looked for whose value satisfies a condition.
+    /// A search for the first key whose value satisfies a condition.
     First,
 }
 
-/// What goes wrong with it.
+/// A way in which an operator can be wrong.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// The answer is the opposite.
+    /// The negated answer.
     Opposite,
-    /// The answer is yes, whatever is asked.
+    /// Always true.
     Yes,
-    /// The answer is no, whatever is asked.
+    /// Always false.
     No,
-    /// `<` for `<=`, or the other way round.
+    /// `<` for `<=`, or the reverse.
     Boundary,
-    /// The result is one more.
+    /// The result plus one.
     OneMore,
-    /// The result is the first operand.
+    /// The first operand as the result.
     FirstOperand,
-    /// Nothing is written.
+    /// The write is lost.
     Lost,
-    /// It begins at the next key.
+    /// The search begins at the next key.
     Later,
 }
 
 impl Operator {
-    /// What can go wrong with it.
+    /// The ways in which this operator can be wrong.
     fn changes(self) -> &'static [Change] {
         match self {
             Operator::Equal | Operator::Flag => &[Change::Opposite, Change::Yes, Change::No],
@@ -76,36 +76,36 @@ impl Operator {
 /// An operator in the source.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Site {
-    /// The file, from the root of the tree.
+    /// The file, relative to the root of the tree.
     pub file: &'static str,
     /// The line, from 1.
     pub line: u32,
     /// The column, from 1.
     pub column: u32,
-    /// What it does.
+    /// The kind of operator.
     pub operator: Operator,
 }
 
-/// One operator, and what is wrong with it.
+/// A mutant: one operator and its change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Mutant {
-    /// Where.
+    /// The operator.
     pub site: Site,
-    /// What.
+    /// The change.
     pub change: Change,
 }
 
-/// What is done about mutants on this thread.
+/// The setting for mutants on this thread.
 #[derive(Default)]
 pub(crate) struct Mutation {
-    /// The code under proof is running: not a fact, a goal or a contract.
+    /// Whether the code under proof is running, and not a fact, a goal or a contract.
     running: bool,
-    /// Operators that were met, if they are wanted.
+    /// The operators that were executed, if they are recorded.
     met: Option<BTreeSet<Site>>,
     planted: Option<Planted>,
 }
 
-/// What is wrong with the code under proof, and how long one question about it may take, in milliseconds.
+/// The active mutant, and the time limit of one query, in milliseconds.
 #[derive(Clone, Copy)]
 struct Planted {
     mutant: Mutant,
@@ -113,27 +113,27 @@ struct Planted {
 }
 
 impl Mutation {
-    /// The operators that are met are recorded.
+    /// Records the operators that are executed.
     pub fn recording() -> Mutation {
         Mutation { met: Some(BTreeSet::new()), ..Mutation::default() }
     }
 
-    /// The code behaves like this mutant of it; one question about it takes at most so many milliseconds.
+    /// Activates `mutant`. One query may take at most `limit` milliseconds.
     pub fn planted(mutant: Mutant, limit: u32) -> Mutation {
         Mutation { planted: Some(Planted { mutant, limit }), ..Mutation::default() }
     }
 
-    /// Whether the code behaves like a mutant of it.
+    /// Whether a mutant is active.
     pub fn is_planted(&self) -> bool {
         self.planted.is_some()
     }
 
-    /// How long one question may take, in milliseconds, if the code behaves like a mutant of it.
+    /// The time limit of one query in milliseconds, if a mutant is active.
     pub fn limit(&self) -> Option<u32> {
         self.planted.map(|planted| planted.limit)
     }
 
-    /// Every mutant of the operators that were met, in the order of the source.
+    /// All mutants of the recorded operators, in source order.
     pub fn mutants(&self) -> Vec<Mutant> {
         let of = |&site: &Site| site.operator.changes().iter().map(move |&change| Mutant { site, change });
         self.met.iter().flatten().flat_map(of).collect()
@@ -151,16 +151,16 @@ impl Mutation {
     }
 }
 
-/// Whether a primitive is in this file, rather than what it is proved against. Of the entries of the kernel it is not proved
-/// yet what they give, so that there mutants would survive rightly.
+/// Whether this file has code of primitives, and not specification. Entries of the kernel have no postconditions yet,
+/// so that mutants of them would rightly survive.
 fn is_proved(file: &str) -> bool {
     file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/")
 }
 
-/// Runs `work` as code under proof, or as what it is proved against.
+/// Runs `work` as code under proof, or as specification.
 pub(crate) fn running<R>(is_running: bool, work: impl FnOnce() -> R) -> R {
     struct Outer(bool);
-    // Paths end by unwinding.
+    // A path can end by unwinding.
     impl Drop for Outer {
         fn drop(&mut self) {
             engine(|e| e.mutation.running = self.0);
@@ -175,12 +175,12 @@ pub(crate) fn is_running() -> bool {
     engine(|e| e.mutation.running)
 }
 
-/// What is wrong with this operator.
+/// The change of this operator, if it is the active mutant's.
 pub(crate) fn change(operator: Operator, at: &'static Location<'static>) -> Option<Change> {
     engine(|e| e.mutation.at(operator, at))
 }
 
-/// The real `bool` behind an operator that asks something, which `make` makes a term of.
+/// The `bool` of an operator that asks a question. `make` makes the term of the question.
 pub(crate) fn ask(
     operator: Operator,
     make: impl Fn(&mut Arena, Operator) -> Term,
@@ -197,7 +197,7 @@ pub(crate) fn ask(
     }
 }
 
-/// The result of an operator that computes something of `first` and another operand.
+/// The result of an operator on `first` and another operand.
 pub(crate) fn compute(
     operator: Operator,
     first: Term,

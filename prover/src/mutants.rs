@@ -1,4 +1,4 @@
-//! Every mutant of the code that is proved, each with what came of it: a proof tool is worth what its failures are worth.
+//! Mutation testing of the proofs: every mutant of the proved code, and whether a proof fails because of it.
 use crate::choice::{Choice, Panel};
 use crate::engine::Reason;
 use crate::equivalent::{EQUIVALENT, Equivalent};
@@ -10,88 +10,88 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// What came of a mutant.
+/// The result of a mutant.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// Something that was to hold does not: of which primitive, and the clause.
+    /// A proof fails: the name of the primitive, and the clause.
     Killed(&'static str, String),
-    /// It does what the code itself does, or what differs is not promised: the reason, from the list in the tree.
+    /// The mutant is equivalent, or its difference is not specified: the reason from the list in the tree.
     Explained(&'static str),
-    /// The proof goes through all the same.
+    /// All proofs still succeed.
     Survived,
-    /// The solver could not tell, or the prover broke off: what it said.
+    /// The solver could not decide, or the prover stopped: its message.
     Undecided(String),
 }
 
 impl Fate {
-    /// It is killed or explained.
+    /// Whether the mutant is killed or explained.
     pub fn is_settled(&self) -> bool {
         matches!(self, Fate::Killed(..) | Fate::Explained(_))
     }
 }
 
-/// A mutant, and what came of it.
+/// A mutant and its result.
 #[derive(Clone, Debug, Serialize)]
 pub struct Trial {
-    /// The first primitive of the table that runs it.
+    /// The first primitive of the table that executes the operator.
     pub subject: &'static str,
-    /// Where: file, line, column.
+    /// The place: file, line and column.
     pub at: String,
-    /// The line.
+    /// The text of the line.
     pub line: String,
     /// The operator.
     pub operator: Operator,
-    /// What is wrong with it.
+    /// The change.
     pub change: Change,
-    /// What came of it.
+    /// The result.
     pub fate: Fate,
-    /// How long that took, in seconds.
+    /// The time that it took, in seconds.
     pub seconds: f64,
 }
 
-/// What came of all mutants.
+/// The results of all mutants.
 #[derive(Clone, Debug, Serialize)]
 pub struct MutantReport {
-    /// The primitives that were looked at, in the order of the table.
+    /// The primitives whose mutants were tried, in the order of the table.
     pub subjects: Vec<&'static str>,
-    /// Each mutant, in the order of the source.
+    /// The mutants, in source order.
     pub trials: Vec<Trial>,
-    /// Explanations, of what was looked at, that explain nothing any more.
+    /// Stale explanations: no such mutant survives. Only looked for if all mutants were tried.
     pub stale: Vec<&'static Equivalent>,
-    /// Time from beginning to end, in seconds.
+    /// The whole time, in seconds.
     pub seconds: f64,
-    /// Name and version of the solver.
+    /// The name and version of the solver.
     pub solver: String,
 }
 
 impl MutantReport {
-    /// No mutant survives without an explanation, and no explanation is stale.
+    /// Whether every mutant is killed or explained and no explanation is stale.
     pub fn all_killed(&self) -> bool {
         self.stale.is_empty() && self.trials.iter().all(|trial| trial.fate.is_settled())
     }
 }
 
-/// What the callback is told.
+/// Progress, as reported to the callback.
 #[derive(Clone, Copy, Debug)]
 pub enum MutantProgress {
-    /// So many mutants will be tried.
+    /// The number of mutants that will be tried.
     Begin(usize),
-    /// One of them was, of this primitive.
+    /// One mutant of this primitive was tried.
     Done(&'static str),
 }
 
-/// Which of the mutants are tried: every so many, beginning with the first.
+/// A sample of the mutants: every n-th one, beginning with the first.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample {
-    /// 1 is all of them.
+    /// The distance between two mutants of the sample; 1 takes all of them.
     pub every: usize,
 }
 
-/// Tries the mutants of the primitives that are wanted.
+/// Tries the mutants of the wanted primitives.
 ///
 /// # Errors
-/// When a name is none, or the solver does not start.
+/// If no primitive has one of the names, or if the solver does not start.
 pub fn try_mutants(
     options: &Options,
     sample: Sample,
@@ -109,7 +109,7 @@ pub fn try_mutants(
     let all: Vec<(Mutant, Vec<Subject>)> = mutants.into_iter().step_by(sample.every.max(1)).collect();
     progress(MutantProgress::Begin(all.len()));
 
-    // A counterexample that one solver does not find soon, another one may.
+    // If one solver does not find a counterexample soon, another one may.
     let embedded = Panel::new(&Choice::Embedded, options.timeout_ms, None).map_err(SuiteError::Solver)?;
     let rounds = [(&panel, SOON), (&embedded, SOON), (&panel, LATE)];
     let try_one = |i: usize| {
@@ -130,7 +130,7 @@ pub fn try_mutants(
             *fate = Fate::Explained(EQUIVALENT[index].reason);
         }
     }
-    // What those who were asked for do not notice, others who run the same line may.
+    // If the wanted primitives do not kill a mutant, other primitives that execute the line may.
     let alive = |(_, (fate, _)): &(_, &mut (Fate, f64))| *fate == Fate::Survived;
     let mut alive: Vec<_> = all.iter().zip(&mut fates).filter(alive).collect();
     if !alive.is_empty() {
@@ -156,7 +156,7 @@ pub fn try_mutants(
             seconds,
         });
     }
-    // What was not looked at cannot be known to be stale.
+    // Stale explanations can be found only if all mutants were tried.
     let complete = options.wanted.is_empty() && sample.every <= 1;
     let stale = EQUIVALENT.iter().zip(used).filter(|(_, used)| complete && !used).map(|(e, _)| e).collect();
     let subjects = wanted.iter().map(|subject| subject.name()).collect();
@@ -169,7 +169,7 @@ pub fn try_mutants(
     })
 }
 
-/// The proofs that a mutant of `subject` has to get through: those that show most first.
+/// The proofs that a mutant of `subject` must pass. The proofs that kill the most mutants come first.
 fn proofs(subject: Subject) -> Vec<Job> {
     let mut jobs: Vec<Job> = subject.jobs();
     jobs.retain(Job::is_x64);
@@ -177,7 +177,7 @@ fn proofs(subject: Subject) -> Vec<Job> {
     jobs
 }
 
-/// The number of the explanation why nobody notices a mutant, if there is one.
+/// The index of the explanation of a surviving mutant, if there is one.
 fn explanation(Mutant { site, change }: &Mutant, lines: &mut Lines) -> Option<usize> {
     let line = lines.get(site.file, site.line);
     EQUIVALENT.iter().position(|e| {
@@ -185,12 +185,13 @@ fn explanation(Mutant { site, change }: &Mutant, lines: &mut Lines) -> Option<us
     })
 }
 
-/// How long one question about a mutant may take, in milliseconds: at first, and if that does not decide it.
+/// The time limits of one query about a mutant, in milliseconds: the first one, and the one for mutants it leaves
+/// undecided.
 const SOON: u32 = 1_000;
 const LATE: u32 = 4_000;
 
-/// The mutants of these primitives, each with those of them that run it, the quickest first. A mutant is one of the source:
-/// whoever runs that line may notice it.
+/// The mutants of these primitives, each with the primitives that execute its operator, the quickest first. A mutant
+/// belongs to a source line, so every primitive that executes the line can kill it.
 fn found(subjects: &[Subject], workers: usize, panel: &Panel) -> BTreeMap<Mutant, Vec<Subject>> {
     let order: Vec<usize> = (0..subjects.len()).collect();
     let mutants_of = |i: usize| -> Vec<Mutant> {
@@ -210,8 +211,8 @@ fn found(subjects: &[Subject], workers: usize, panel: &Panel) -> BTreeMap<Mutant
     all
 }
 
-/// What the proofs of those who run a mutant say of it, in the first round that decides it: a panel, and a bound on the time
-/// of one question.
+/// The fate of a mutant by the proofs of `subjects`, in the first round that decides it. A round has a panel of solvers
+/// and a time limit for one query, in milliseconds.
 fn fate_of(mutant: Mutant, subjects: &[Subject], rounds: &[(&Panel, u32)]) -> Fate {
     let mut last = Fate::Survived;
     for &(panel, limit) in rounds {
@@ -224,7 +225,7 @@ fn fate_of(mutant: Mutant, subjects: &[Subject], rounds: &[(&Panel, u32)]) -> Fa
     last
 }
 
-/// What the proofs of a mutant say of it; the first that fails is enough.
+/// The fate of a mutant by its proofs. The first proof that fails decides.
 fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
     let mut fate = Fate::Survived;
     for (subject, outcome) in proofs {

@@ -1,5 +1,5 @@
-//! What the reference's page proves (section 10.1), joined with what a run has proved: an obligation stands only where the
-//! rows that it is about were run, are proved, and prove each clause that it is made of.
+//! The reference's obligations (section 10.1), joined with the results of a run. An obligation stands only if all rows
+//! that it is about were run and are proved, and prove every clause of the obligation.
 use crate::clause;
 use crate::machine::Sym;
 use crate::prove::Ground;
@@ -11,29 +11,29 @@ use serde::Serialize;
 
 /// The theorem about the state before `sched_init`.
 const FIRST: &str = "init_adt";
-/// The theorem about what `palloc` gives.
+/// The theorem about the result of `palloc`.
 const ALLOCATION: &str = "palloc_inv_prop";
 
-/// How an obligation stands, from good to bad.
+/// The status of an obligation, from good to bad.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Each clause of it is proved.
+    /// Every clause is proved.
     Proved,
-    /// A row that it is about was not run.
+    /// A row that it needs was not run.
     NotRun,
-    /// A row that it is about proves nothing.
+    /// A row that it needs is vacuous.
     Vacuous,
-    /// Of a row that it is about the solver does not know whether it holds, or failed.
+    /// For a row that it needs, the solver cannot decide or has failed.
     Unknown,
-    /// Something of a row that it is about does not hold.
+    /// A row that it needs does not hold.
     Failed,
-    /// A row that it is about is proved, but not all of the obligation's clauses are among what it proves.
+    /// A row that it needs is proved, but does not prove all clauses of the obligation.
     Missing,
 }
 
 impl Standing {
-    /// Its word in reports.
+    /// The status as a word, for reports.
     pub fn word(self) -> &'static str {
         match self {
             Standing::Proved => "proved",
@@ -55,50 +55,50 @@ impl Standing {
     }
 }
 
-/// What a row of the proof table proves of an obligation.
+/// The part of an obligation that one row proves.
 #[derive(Clone, Debug, Serialize)]
 pub struct Proof {
-    /// The row.
+    /// The name of the row.
     pub row: &'static str,
-    /// The clauses of it that count, those that are there.
+    /// The clauses of the obligation that the row proves.
     pub clauses: Vec<String>,
-    /// Those that are not.
+    /// The clauses that the row should prove and does not.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
 }
 
-/// An obligation of an instance.
+/// An obligation of an instance, and its status.
 #[derive(Clone, Debug, Serialize)]
 pub struct Shown {
-    /// What is to be shown.
+    /// The obligation.
     pub obligation: &'static str,
-    /// Whether it is.
+    /// The status.
     pub status: Standing,
-    /// By which rows and clauses.
+    /// The rows and clauses that prove it.
     pub proofs: Vec<Proof>,
-    /// Clauses that belong to it and that the types make true.
+    /// The clauses of it that the types make true.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_construction: Vec<&'static str>,
 }
 
-/// An instance of the page.
+/// A type class instance of the reference, with its obligations.
 #[derive(Clone, Debug, Serialize)]
 pub struct Instance {
-    /// Its name on the page.
+    /// The name in the reference.
     pub name: &'static str,
-    /// Its class.
+    /// The class in the reference.
     pub class: &'static str,
-    /// What may be assumed for it.
+    /// The premise that may be assumed.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub premise: &'static str,
-    /// The worst of its obligations.
+    /// The worst status of its obligations.
     pub status: Standing,
-    /// What is to be shown of it.
+    /// The obligations.
     pub obligations: Vec<Shown>,
 }
 
 impl Instance {
-    /// The rows that show it, each once.
+    /// The rows that prove it, without repetition.
     pub fn rows(&self) -> Vec<&'static str> {
         let mut rows = Vec::new();
         for proof in self.obligations.iter().flat_map(|shown| &shown.proofs) {
@@ -110,19 +110,19 @@ impl Instance {
     }
 }
 
-/// What the page proves.
+/// All instances of the reference.
 #[derive(Clone, Default, Debug, Serialize)]
 pub struct Page {
     /// The 41 instances, with their 108 obligations.
     pub instances: Vec<Instance>,
-    /// The primitives that give a value only, of which the whole state is shown to stay.
+    /// The primitives that only return a value: the whole state is unchanged.
     pub silent: Vec<Instance>,
-    /// The internal functions that have lemmas of their own, and what an allocation gives.
+    /// The internal functions with lemmas of their own, and the lemma about the result of an allocation.
     pub lemmas: Vec<Instance>,
 }
 
 impl Page {
-    /// What `rows` prove of the page.
+    /// The status of all instances, from the results `rows`.
     pub(crate) fn of(rows: &[&Row]) -> Page {
         let of = |class: &Class| -> Vec<Instance> {
             class.instances.iter().map(|&(name, about)| instance(class, name, about, rows)).collect()
@@ -132,12 +132,12 @@ impl Page {
         Page { instances: CLASSES.iter().flat_map(of).collect(), silent: of(&SILENT), lemmas }
     }
 
-    /// All of it.
+    /// All instances, of the three kinds.
     pub fn all(&self) -> impl Iterator<Item = &Instance> {
         self.instances.iter().chain(&self.silent).chain(&self.lemmas)
     }
 
-    /// How the instances stand, and what goes with them, in a sentence each.
+    /// One sentence for each of the three kinds: how many instances are proved.
     pub fn summary(&self) -> [String; 3] {
         let counted = |what: &str, of: &[Instance]| {
             let all = || of.iter().flat_map(|instance| &instance.obligations);
@@ -152,13 +152,13 @@ impl Page {
         ]
     }
 
-    /// Whether all of it is proved.
+    /// Whether every instance is proved.
     pub fn is_proved(&self) -> bool {
         self.all().all(|instance| instance.status == Standing::Proved)
     }
 }
 
-/// How `instance`, which is about `about`, stands.
+/// The status of `instance`, which is about `about`.
 fn instance(class: &Class, name: &'static str, about: About, rows: &[&Row]) -> Instance {
     let about: &[&'static str] = match about {
         About::State => &[FIRST],
@@ -183,11 +183,11 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
         Obligation::Low | Obligation::LowAtFirst => (of_facts(Facts::Low), constructed('L', false)),
         Obligation::High | Obligation::HighAtFirst => (of_facts(Facts::High), constructed('H', false)),
         Obligation::Mode => (vec![clause::MODE.to_string()], Vec::new()),
-        // Nothing speaks of a bound, so that there is nothing to prove.
+        // No fact mentions a bound, so that there is nothing to prove.
         Obligation::LowMonotone => (Vec::new(), constructed('L', true)),
         Obligation::Unchanged => (vec![clause::UNCHANGED.to_string()], Vec::new()),
     };
-    // The page assumes H and L; what stays as it is does so where D holds as well.
+    // The reference assumes H and L. That the state is unchanged is proved with D as well.
     let ground = if obligation == Obligation::Unchanged { Ground::Derived } else { Ground::High };
     let about = if clauses.is_empty() { &[] } else { about };
     let mut shown = by_rows(obligation.word(), ground, about, &clauses, by_construction, rows);
@@ -199,8 +199,8 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
     shown
 }
 
-/// Adds to `proof` what its row proves of the clauses of H that speak of the other CPUs, which is shown where D holds; how they
-/// stand. From where D does not admit the call there is nothing that others could see.
+/// Adds to `proof` what its row proves of the clauses of H about other CPUs, and returns their status. They are proved
+/// with D. If D does not admit the call, other CPUs cannot observe anything.
 fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
     let parts = rows.iter().filter(|row| row.name == proof.row).flat_map(|row| &row.parts);
     let parts: Vec<&Part> = parts.filter(|part| part.ground == Some(Ground::Derived) && !part.unreachable).collect();
@@ -218,7 +218,7 @@ fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
     standing
 }
 
-/// What the rows called `about` prove of `clauses` on `ground`.
+/// The part of `clauses` that the rows `about` prove from the invariant set `ground`.
 fn by_rows(
     obligation: &'static str,
     ground: Ground,
@@ -245,13 +245,13 @@ fn by_rows(
     Shown { obligation, status, proofs, by_construction }
 }
 
-/// The clauses of one part of the invariant.
+/// The clauses of one class of facts.
 fn of_facts(class: Facts) -> Vec<String> {
     let all = facts::<Sym<X64>>().filter(|fact| fact.class == class);
     all.map(|fact| clause::fact(fact.number, fact.name)).collect()
 }
 
-/// The postcondition of `palloc` that the page has as a lemma.
+/// The postcondition of `palloc`, which is a lemma in the reference.
 fn allocation(rows: &[&Row]) -> Instance {
     let clauses = crate::theorems::ALLOCATED.map(str::to_string);
     let shown = by_rows("postcondition", Ground::Derived, &[ALLOCATION], &clauses, Vec::new(), rows);
@@ -264,7 +264,7 @@ mod tests {
     use crate::engine::{Failure, Reason};
     use crate::prove::Outcome;
 
-    /// Rows that prove all that there is to prove, as if they had been run.
+    /// Rows that prove everything, as if all had been run.
     fn rows() -> Vec<Row> {
         let named = |class: &Class| class.instances.iter().map(|&(_, about)| about).collect::<Vec<About>>();
         let calls = CLASSES.iter().chain([&SILENT, &INTERNAL]).flat_map(named);
@@ -296,7 +296,7 @@ mod tests {
         Page::of(&rows.iter().collect::<Vec<_>>())
     }
 
-    /// The names of instances that do not stand, with how.
+    /// The names of the instances that are not proved, with their status.
     fn broken(page: &Page) -> Vec<(&'static str, Standing)> {
         page.all()
             .filter(|instance| instance.status != Standing::Proved)

@@ -1,4 +1,4 @@
-//! What is to be proved of a primitive, and of the layer as a whole.
+//! What is proved of a primitive: it preserves the invariant and satisfies its contract.
 use crate::assumed::Assumed;
 use crate::clause;
 use crate::coverage::Coverage;
@@ -23,18 +23,18 @@ use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Which facts a proof stands on.
+/// The invariant set that a proof assumes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Ground {
-    /// H and L alone, as the reference has it: the call may be stuck.
+    /// H and L only, as in the reference. The call may get stuck.
     High,
     /// H, L and the derived invariants D.
     Derived,
 }
 
 impl Ground {
-    /// What it says.
+    /// The invariant set, in words.
     pub fn word(self) -> &'static str {
         match self {
             Ground::High => "H and L",
@@ -47,34 +47,34 @@ impl Ground {
     }
 }
 
-/// What came of a proof.
+/// The result of a proof.
 #[derive(Debug, Default)]
 pub struct Outcome {
     /// The clauses that were proved, each on every path.
     pub clauses: Vec<String>,
-    /// Paths that end in success.
+    /// The number of paths that end in success.
     pub successful_paths: u64,
-    /// Preconditions that can be broken.
+    /// The preconditions that some path violates: the ways to get stuck.
     pub stuck: Vec<String>,
-    /// Counts.
+    /// The counts of the proof.
     pub counts: Counts,
-    /// The obligation that took longest.
+    /// The obligation that took the longest.
     pub slowest: Option<Slowest>,
-    /// What each solver said, if several were asked.
+    /// The verdicts of each solver, if several were asked.
     pub tallies: Vec<Tally>,
-    /// Branches of the code that were taken.
+    /// The branches of the code that were taken.
     pub coverage: Coverage,
-    /// What does not hold; empty if it is proved.
+    /// The clauses that do not hold. Empty if the proof succeeds.
     pub failures: Vec<Failure>,
 }
 
-/// A word or counter of which only its bound is known.
+/// A fresh word below `bound`. The bound is at most 2³².
 pub(crate) fn any(name: &str, bound: u64) -> SymWord {
     let most = bound.min(1 << 32) - 1;
     SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
 }
 
-/// Keys of which only their bounds are known.
+/// Fresh keys below their bounds.
 pub(crate) fn any_keys(bounds: &[u64]) -> Vec<SymWord> {
     bounds.iter().map(|&bound| any("any", bound)).collect()
 }
@@ -94,14 +94,14 @@ pub(crate) fn prove_once(clause: impl Fn() -> String, holds: &dyn Fn() -> bool) 
     apart(|| prove(goal(holds), clause))
 }
 
-/// Proves a goal without keys, and notes that it is.
+/// Proves a goal without keys, and adds it to the proved clauses.
 pub(crate) fn prove_clause(clause: &str, proved: &mut Vec<String>, holds: &dyn Fn() -> bool) {
     if prove_once(|| clause.to_string(), holds) {
         note(proved, clause.to_string());
     }
 }
 
-/// Proves those facts of `state` that `wanted` picks; whether all hold.
+/// Proves the facts of `state` that `wanted` accepts. Returns whether all hold.
 pub(crate) fn prove_facts<G: Geometry>(
     state: &State<G>,
     assumed: &Assumed,
@@ -113,7 +113,7 @@ pub(crate) fn prove_facts<G: Geometry>(
         let holds = apart(|| {
             let keys = any_keys(&key_bounds::<G>(fact.keys));
             let goal = goal(&|| (fact.holds)(&state.view(), &keys));
-            // Nothing that it reads was written.
+            // No write changed what the fact reads, so it is the assumed fact.
             if assumed.at(fact.number, &keys) == Some(goal) {
                 engine(|e| e.counts.obligations += 1);
                 return true;
@@ -130,14 +130,14 @@ pub(crate) fn prove_facts<G: Geometry>(
     true
 }
 
-/// Adds a clause to those that were proved, once.
+/// Adds a clause to the proved ones, unless it is there.
 pub(crate) fn note(proved: &mut Vec<String>, clause: String) {
     if !proved.contains(&clause) {
         proved.push(clause);
     }
 }
 
-/// Runs `path` on every path and collects what came of it; `strict` where going out of range is to be refuted.
+/// Runs `path` on every path and returns the result. If `strict` is set, going out of range is a failure.
 pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     engine(|e| {
         e.failures.clear();
@@ -161,7 +161,7 @@ pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
     outcome
 }
 
-/// As [`run_paths`], with the facts of `ground` of an unknown state assumed.
+/// As [`run_paths`], from an unknown state in which the facts of `ground` are assumed.
 pub(crate) fn run_proof<G: Geometry>(
     ground: Ground,
     path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
@@ -175,7 +175,7 @@ pub(crate) fn run_proof<G: Geometry>(
 }
 
 impl Outcome {
-    /// Takes over what came of one more part of the same proof.
+    /// Adds the result of another part of the same proof.
     pub(crate) fn add(&mut self, part: Outcome) {
         self.counts.paths += part.counts.paths;
         self.counts.obligations += part.counts.obligations;
@@ -192,7 +192,7 @@ impl Outcome {
         self.failures.extend(part.failures);
     }
 
-    /// A proof without a successful path proves nothing.
+    /// Fails if no path succeeded, because such a proof is vacuous.
     pub(crate) fn require_success(&mut self) {
         if self.failures.is_empty() && self.successful_paths == 0 {
             self.failures.push(Failure::vacuous("some path succeeds"));
@@ -200,7 +200,7 @@ impl Outcome {
     }
 }
 
-/// Arguments of which nothing is known.
+/// Unknown arguments for `primitive`.
 pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk) -> Arguments<Sym<G>> {
     let word = |name: &str| SymWord(engine(|e| e.arena.var(name, Range::WORD)));
     let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
@@ -235,7 +235,7 @@ const MUTANT: &str = "the hosted machine has no mutants";
 /// Why counterexamples for the reference's page tables are not replayed.
 const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry";
 
-/// Whether what is being proved is what the hosted machine runs, or why not.
+/// Whether the hosted machine runs the code under proof. Otherwise the reason why not.
 pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     if G::ENTRIES != <<Sim as Domain>::Geometry as Geometry>::ENTRIES {
         Err(NO_MACHINE)
@@ -246,8 +246,8 @@ pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     }
 }
 
-/// Proves one primitive for all states of `ground` and all arguments; what does not hold is run by `native`, the same
-/// contract on the hosted machine.
+/// Proves one primitive for all states of `ground` and all arguments. Counterexamples are replayed on the hosted
+/// machine, with its contract `native`.
 pub fn prove_primitive<G: Geometry>(
     primitive: &Primitive,
     contract: &Contract<Sym<G>>,
@@ -256,7 +256,7 @@ pub fn prove_primitive<G: Geometry>(
 ) -> Outcome {
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
-    // Where it is called under its own name it runs; elsewhere its contract stands for it.
+    // A call of this primitive runs its code. Other calls use the call rule.
     engine(|e| e.proving = Some(primitive.name));
     let mut is_changed = false;
     for &chunk in chunks {
@@ -268,7 +268,7 @@ pub fn prove_primitive<G: Geometry>(
             engine(|e| e.native = native);
             path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &shown, outcome)
         });
-        // set_pt succeeds under H alone only: no state that satisfies D2 admits it.
+        // set_pt succeeds under H alone: no state that satisfies D2 admits the call.
         if !(primitive.number == 3 && ground == Ground::Derived) {
             outcome.require_success();
             if outcome.failures.is_empty() && !shown.admitted.get() {
@@ -286,9 +286,9 @@ pub fn prove_primitive<G: Geometry>(
     whole
 }
 
-/// Whether it is proved that a state from which the path that was just walked gets stuck does not have what is required.
+/// Proves that the precondition excludes the states from which the last path got stuck. Returns whether it does.
 fn is_free_of(stuck: Stuck, requires: &dyn Fn() -> bool) -> bool {
-    // The precondition that was broken last is what the proof is about.
+    // The condition of the last decision is the one that got the path stuck.
     let broken = engine(|e| e.path.last().map(|step| step.holds));
     apart(|| {
         let goal = goal(&|| !requires());
@@ -299,17 +299,18 @@ fn is_free_of(stuck: Stuck, requires: &dyn Fn() -> bool) -> bool {
     })
 }
 
-/// What some path of a proof has shown.
+/// Properties that at least one path of a proof has shown.
 #[derive(Default)]
 struct Shown {
-    /// What is assumed besides the facts can hold: the premise, from H and L; what is required, from D as well.
+    /// Whether the assumptions besides the facts can hold on a successful path: with D, the contract's precondition;
+    /// without D, its assumptions.
     admitted: Cell<bool>,
-    /// Something is no longer as it was.
+    /// Whether the primitive changes anything.
     changed: Cell<bool>,
 }
 
 impl Shown {
-    /// This path shows that what is assumed can hold if `assumed` can.
+    /// Records that the assumptions can hold, if the solver has a model of `assumed` on this path.
     fn admits(&self, assumed: &[Term]) {
         if !self.admitted.get() {
             self.admitted.set(apart(|| check(assumed, Aim::Witness)) == Verdict::Sat);
@@ -328,7 +329,7 @@ fn path_of_primitive<G: Geometry>(
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
     let premise = || (contract.premise)(&state.view(), &arguments);
-    // H holds whatever a call is given; only L needs the premise.
+    // The facts of H are proved for all calls. Those of L need the contract's assumptions.
     if ground == Ground::Derived && !decide(&premise) {
         return;
     }
@@ -339,7 +340,7 @@ fn path_of_primitive<G: Geometry>(
         move || ikern.holds() && ihost.holds()
     };
     let requires = || (contract.requires)(&state.view(), &arguments);
-    // What loops keep is said of the same words as the promise.
+    // The loop invariants speak of the same free words as the postcondition.
     let some = [any("some", 1 << 32), any("some", 1 << 32)];
     engine(|e| e.any = some.iter().map(|word| word.0).collect());
     let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
@@ -377,7 +378,7 @@ fn path_of_primitive<G: Geometry>(
         return;
     }
     shown.admits(&[condition(&requires)]);
-    // What an internal function requires holds where it is called, which is proved there.
+    // The precondition of an internal function is proved where the function is called.
     let suppose_required = || {
         if primitive.kind == Kind::Internal {
             let requires = condition(&requires);
@@ -391,7 +392,7 @@ fn path_of_primitive<G: Geometry>(
     let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
     let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&step, may);
-    // Whatever it gives: a lock is taken also where nothing is written.
+    // For all answers: a lock counts even if nothing is written.
     let given = match answer {
         Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
         other => other,
@@ -411,15 +412,16 @@ fn path_of_primitive<G: Geometry>(
         prove_duties(&moves, proved);
     });
     if engine(|e| e.failures.is_empty()) {
-        // What it does is what the others may count on.
+        // The primitive's effects satisfy the rely conditions of the other CPUs, so the facts that theorems derive hold
+        // too.
         BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
     }
 }
 
-/// Tells the cells of a frame.
+/// A contract's modifies clause: calls its argument with each cell that may be modified.
 pub(crate) type Frame<'a, G> = &'a dyn Fn(Cells<'_, Sym<G>>);
 
-/// The names of the fields and scalars that `frame` speaks of, with the words in place of leaves, on any path.
+/// The fields and scalars that the modifies clause `frame` names on some path, with their leaves or group words.
 pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, &'static str)> {
     let every = every_path(&|| {
         let names = RefCell::new(Vec::new());
@@ -432,7 +434,7 @@ pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str
     names
 }
 
-/// Every lock that was taken is of an object that the frame speaks of: the others may have moved it.
+/// Checks that the modifies clause names the object of every lock that was taken, because interference may change it.
 pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves<G>) -> bool {
     let names = frame_names::<G>(frame);
     let missing =
@@ -443,12 +445,12 @@ pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves
     missing.is_none()
 }
 
-/// Whether the path that was just walked to its end can be taken at all, as far as is known.
+/// Whether the path that was just walked may be feasible.
 pub(crate) fn feasible() -> bool {
     apart(|| check(&[], Aim::Branch)) != Verdict::Unsat
 }
 
-/// Notes the branches of the path that was just walked to its end, if it is feasible.
+/// Adds the branches of the path that was just walked to the coverage, if the path is feasible.
 pub(crate) fn cover(feasible: impl FnOnce() -> bool) {
     let is_new = engine(|e| !e.coverage.has_all_of(&e.sides));
     if is_new && feasible() {
@@ -456,7 +458,7 @@ pub(crate) fn cover(feasible: impl FnOnce() -> bool) {
     }
 }
 
-/// Proves what the critical sections of the path owe the other CPUs.
+/// Proves the pending guarantees at the end of the path.
 pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<String>) {
     moves.owe("at the end");
     settle_duties(moves);
@@ -465,7 +467,7 @@ pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<Strin
     }
 }
 
-/// Proves what is owed by now, while what is known is known: a call that its contract stands for leaves nothing of it.
+/// Discharges the pending guarantees. This happens before a call rule, which drops the facts that are needed.
 pub(crate) fn settle_duties<G: Geometry>(moves: &Moves<G>) {
     for duty in moves.duties.take() {
         if prove_for_all(&duty.clause, &duty.bounds, &*duty.holds) {
@@ -474,7 +476,7 @@ pub(crate) fn settle_duties<G: Geometry>(moves: &Moves<G>) {
     }
 }
 
-/// Every cell that was written is one that the frame names, or kept its value.
+/// Proves that each written cell is covered by the modifies clause, or keeps its value.
 pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, after: &State<G>) -> bool {
     let mut proved = true;
     for write in engine(|e| e.writes.clone()) {
@@ -501,7 +503,7 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
     proved
 }
 
-/// Whether `frame` has a cell that `wanted` picks by field, leaf and key.
+/// Whether the modifies clause `frame` has a cell that `wanted` accepts, by field, leaf and key.
 pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool) -> bool {
     let mut has = false;
     frame(&mut |field, leaf, key| has = has || wanted(field, leaf, key));

@@ -1,9 +1,10 @@
-//! Counterexamples that run: the solver's partial model is made a state that satisfies every fact, and the call is made
-//! from it on the hosted machine, or the kernel is entered, where it has to break the same clause.
+//! Running counterexamples. The solver's partial model is completed to a state that satisfies every fact. On the hosted
+//! machine, the primitive or entry is called from this state, and must violate the same clause.
 //!
-//! What the model does not speak of is as at boot. The checker of the hosted machine says which facts that breaks; they
-//! are asserted where they are broken, and the solver is asked again, until nothing is broken. Wherever it has a
-//! choice it is asked for the values of boot; what differs in the end is put back one by one.
+//! Whatever the model leaves open is as at boot. The checker of the hosted machine reports the facts that this state
+//! violates. We assert them at the violated keys and ask the solver again, until no fact is violated. Where the solver
+//! has a choice, we ask for the boot values. In the end the remaining differences from boot are undone one by one,
+//! where the clause is still violated.
 mod again;
 mod minimise;
 mod settle;
@@ -34,20 +35,21 @@ use std::rc::Rc;
 use syscall::spawn::Parent;
 use syscall::table::Row;
 
-/// How often the solver is asked for a state with more facts before it begins anew with another taste.
+/// The most rounds of asserting violated facts with one search strategy.
 const ROUNDS: u32 = 16;
-/// At how many unknown keys a broken fact is asserted at most, where these are the keys of the model that break it.
+/// The most combinations of unknown keys at which a violated fact is asserted, if the model gives them the violating
+/// keys.
 const KEYS: usize = 8;
 
-/// What a proof is about, natively.
+/// The subject of a proof, as it runs on the hosted machine.
 pub(crate) struct Native {
     pub called: Called,
     pub ground: Ground,
-    /// The facts of the state that it starts from.
+    /// The facts of the start state.
     pub start: Rc<Assumed>,
 }
 
-/// What is called.
+/// The code that is called.
 #[derive(Clone, Copy)]
 pub(crate) enum Called {
     /// A primitive.
@@ -57,7 +59,7 @@ pub(crate) enum Called {
 }
 
 impl Native {
-    /// Calls it from the state of `witness`.
+    /// Runs the call from the state of `witness`.
     fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
         match &self.called {
             Called::Primitive { primitive, contract, .. } => {
@@ -68,7 +70,7 @@ impl Native {
         }
     }
 
-    /// The argument that is the same on all paths, unless it is 0.
+    /// The argument that is fixed on all paths, unless it is 0.
     fn given(&self) -> Option<(&'static str, u64)> {
         match self.called {
             Called::Primitive { chunk, .. } if chunk != Chunk::One => Some(("chunk", chunk as u64)),
@@ -78,36 +80,36 @@ impl Native {
     }
 }
 
-/// What the machine of the layer above answers to a question.
+/// An answer of the machine that the layer runs on.
 #[derive(Clone, Default)]
 pub(crate) struct Said {
-    /// What it says, by name.
+    /// The values of the answer, by name.
     pub says: Vec<(&'static str, Term)>,
-    /// The frame that it loads a page into, and the version of the map that has the page's bytes.
+    /// The frame into which the machine loads a page, and the version of the map with the page's bytes.
     pub page: Option<(Term, u32)>,
 }
 
-/// A lock that the path takes, and what the others moved then.
+/// A lock that the path takes, with the interference at that moment.
 #[derive(Clone)]
 pub(crate) struct Taken {
-    /// Versions of the unknown maps and words that it brought.
+    /// The versions of the unknown maps and words that it introduced.
     pub versions: Vec<u32>,
 }
 
-/// A counterexample that was run.
+/// A counterexample that was replayed.
 pub(crate) struct Replayed {
     pub witness: Witness,
     pub ending: Ending,
     pub state: Vec<(String, String)>,
 }
 
-/// Why a counterexample was not run, or not as it should.
+/// Why a counterexample was not replayed, or did not fail as predicted.
 pub(crate) enum Unrun {
-    /// It does not fail so: the prover is wrong, or the solver.
+    /// It does not fail in this way. Either the prover or the solver is wrong.
     NotSo(String),
-    /// There is no whole state: the prover knows too little, or it does not look where it has to.
+    /// There is no such state. The prover knows too little, or does not use a fact that it needs.
     NoState,
-    /// No whole state was found around the part of one that the solver gave.
+    /// No state was found that completes the solver's model.
     Incomplete(String),
 }
 
@@ -126,7 +128,7 @@ impl From<String> for Unrun {
     }
 }
 
-/// Runs the counterexample that the solver has for `asked`, and breaks `clause` by it; or says why not.
+/// Replays the solver's counterexample for `asked`, which must violate `clause`. Otherwise returns why not.
 pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Replayed, Unrun> {
     let witness = apart(|| complete(native, asked, clause))?;
     let witness = minimised(native, witness, clause);
@@ -135,14 +137,14 @@ pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Re
     Ok(Replayed { witness, ending, state })
 }
 
-/// A state that satisfies every fact, from which the call breaks `clause`.
+/// Finds a state that satisfies every fact and from which the call violates `clause`.
 fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Unrun> {
     engine(|e| {
         for &term in asked {
             e.solver.assert(&e.arena, term);
         }
     });
-    // The facts that lie near; which others matter is found out natively.
+    // Only near facts are asserted here. The hosted machine's checker finds the others that matter.
     if check(&[], Aim::Branch) == Verdict::Unsat {
         return Err(Unrun::NoState);
     }
@@ -156,7 +158,7 @@ fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Un
     Err(why)
 }
 
-/// As [`complete`], led by `taste`.
+/// As [`complete`], with the search strategy `taste`.
 fn complete_with(taste: Taste, native: &Native, clause: &str) -> Result<Witness, Unrun> {
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
@@ -189,8 +191,8 @@ fn complete_with(taste: Taste, native: &Native, clause: &str) -> Result<Witness,
     Err(format!("no state that satisfies every fact was found in {ROUNDS} rounds").into())
 }
 
-/// What is `keys` in the model, in terms of unknown words: what is asserted of it holds in the next model as well, whatever
-/// values the words have there.
+/// The keys `keys` of the model as unknown words, in all combinations. A fact asserted of the words also holds in the
+/// next model, whatever values they have there.
 fn unknown(words: &Words, keys: &[u32]) -> Vec<Vec<SymWord>> {
     let mut all: Vec<Vec<SymWord>> = vec![Vec::new()];
     for &key in keys {
@@ -201,7 +203,7 @@ fn unknown(words: &Words, keys: &[u32]) -> Vec<Vec<SymWord>> {
     all
 }
 
-/// Whether the call broke `clause`, as the proof has it.
+/// Whether the call violated `clause`, under the name that the proof uses.
 fn breaks(ending: &Ending, clause: &str) -> bool {
     ending.broken.iter().any(|broken| match broken {
         Broken::Fact(violation) => clause == clause::fact(violation.number, violation.name),
@@ -209,7 +211,7 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Promise => clause == clause::PROMISE,
         Broken::Mode => clause == clause::MODE,
         Broken::Events(_) => clause == clause::EVENTS,
-        // A log that has no meaning has no effect.
+        // A log without a meaning has no effect either.
         Broken::Effect(Difference::Entry { .. }) => clause == clause::EVENTS || clause::is_effect(clause),
         Broken::Effect(Difference::End { .. }) => clause::is_effect(clause),
         Broken::Scalar(name, ..) => clause == clause::scalar(name),
@@ -228,7 +230,7 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
     })
 }
 
-/// How a call ended, in words.
+/// The ending of a call, in words.
 pub(crate) fn told(ending: &Ending) -> String {
     let broken: Vec<String> = ending.broken.iter().map(Broken::to_string).collect();
     let broken = if broken.is_empty() { "nothing is broken".to_string() } else { broken.join("; ") };

@@ -1,4 +1,4 @@
-//! What came of all proofs, as it is printed and written as JSON.
+//! The results of all proofs, as they are printed and written as JSON.
 use crate::coverage::Branches;
 use crate::emit::Test;
 use crate::engine::{Failure, Reason, Slowest};
@@ -11,21 +11,21 @@ use smt::solver::Tally;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Everything holds on every path.
+    /// Every clause holds on every path.
     Proved,
-    /// No path succeeds, so nothing is proved.
+    /// No path succeeds, so that nothing is proved.
     Vacuous,
-    /// The solver does not know or ran out of time, there are too many paths, what it found does not fail on the hosted
-    /// machine, or a contract admits more than its primitive.
+    /// The solver cannot decide or ran out of time, there are too many paths, the counterexample does not fail on the
+    /// hosted machine, or a contract admits more than its primitive.
     Unknown,
-    /// The solver died, did not answer, answered with an error or with what is no answer, or another contradicts it.
+    /// The solver died or gave no valid answer, or another solver contradicts it.
     Solver,
-    /// Something does not hold, or the code panicked.
+    /// A clause does not hold, or the code panicked.
     Failed,
 }
 
 impl Status {
-    /// Its word in the report.
+    /// The status as a word, for the report.
     pub fn word(self) -> &'static str {
         match self {
             Status::Proved => "proved",
@@ -36,7 +36,7 @@ impl Status {
         }
     }
 
-    /// How a proof with this outcome ended.
+    /// The status of a proof with this outcome.
     pub fn of(outcome: &Outcome) -> Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
@@ -48,60 +48,60 @@ impl Status {
     }
 }
 
-/// One proof of a row: on which ground and for which page tables.
+/// One proof of a row: its invariant set and geometry.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// What was assumed; nothing is said for a theorem, which names its own premises.
+    /// The invariant set that is assumed. `None` for a theorem, whose premises are its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ground: Option<Ground>,
-    /// The page tables.
+    /// The geometry of the page tables.
     pub geometry: &'static str,
-    /// How it ended.
+    /// The status of the proof.
     pub status: Status,
-    /// No state of the ground admits a successful call.
+    /// Whether no state of the invariant set admits a successful call.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unreachable: bool,
-    /// Preconditions that a caller can break.
+    /// The preconditions that a caller can violate.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub stuck: Vec<String>,
     /// The clauses that were proved.
     pub clauses: Vec<String>,
-    /// What does not hold.
+    /// The clauses that do not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
 }
 
-/// What came of a primitive, an entry or a theorem, over all its parts.
+/// The result of a primitive, an entry or a theorem, over all its parts.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The primitive's number in the reference; 0 where it has none.
+    /// The primitive's number in the reference; 0 if it has none.
     pub number: u32,
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// The worst of its parts.
+    /// The worst status of its parts.
     pub status: Status,
     /// Paths that were walked.
     pub paths: u64,
     /// Paths that succeed.
     pub successful_paths: u64,
-    /// Things that were to hold, path by path.
+    /// Obligations, counted once on each path.
     pub obligations: u64,
-    /// Questions that the solver was asked.
+    /// Queries to the solver.
     pub queries: u64,
-    /// Those of them that it had answered before, and was not asked again.
+    /// Queries whose answers were in the cache.
     pub remembered: u64,
-    /// Steps that it took the solver to answer, where it counts them.
+    /// Steps that the solver took, if it counts them.
     pub steps: u64,
-    /// Solvers that overran their limit and were replaced: where there are any, the numbers before depend on the time.
+    /// Solvers that exceeded their time limit and were replaced. If there are any, the counts above depend on timing.
     pub replaced: u64,
-    /// The obligation that took longest; nothing where the solver was asked about none.
+    /// The obligation that took the longest. `None` if the solver was not asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slowest: Option<Slowest>,
-    /// Time that it took, in seconds, if its parts had been proved one after the other.
+    /// The sum of the times of its parts, in seconds.
     pub seconds: f64,
     /// The clauses that were proved, in any part.
     pub clauses: Vec<String>,
-    /// Its parts.
+    /// The parts.
     pub parts: Vec<Part>,
 }
 
@@ -125,7 +125,7 @@ impl Row {
         }
     }
 
-    /// Whether everything about it holds.
+    /// Whether all parts are proved.
     pub fn is_proved(&self) -> bool {
         self.status == Status::Proved
     }
@@ -157,55 +157,55 @@ impl Row {
     }
 }
 
-/// Something that is not proved, by name and in words.
+/// A clause that has no proof of its own: its name and its meaning.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Clause {
-    /// Its number or name.
+    /// The number or name.
     pub name: &'static str,
-    /// What it says.
+    /// The meaning.
     pub says: &'static str,
 }
 
-/// How many rows ended how.
+/// The numbers of rows by status.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Rows that are proved.
     pub proved: usize,
-    /// Rows of which something does not hold.
+    /// Rows with a clause that does not hold.
     pub failed: usize,
-    /// Rows about which the solver does not know.
+    /// Rows that the solver cannot decide.
     pub unknown: usize,
-    /// Rows of which a solver died, did not answer, or was contradicted.
+    /// Rows whose solver died, did not answer, or was contradicted.
     pub solver_failed: usize,
-    /// Rows that prove nothing because no path succeeds.
+    /// Rows that are vacuous, because no path succeeds.
     pub vacuous: usize,
-    /// Time from beginning to end, in seconds.
+    /// The whole time, in seconds.
     pub seconds: f64,
-    /// Name and version of the solver.
+    /// The name and version of the solver.
     pub solver: String,
-    /// What each solver said, if several were asked.
+    /// The answers of each solver, if several were asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub opinions: Vec<Opinion>,
 }
 
-/// What one of several solvers said over all proofs.
+/// The answers of one of several solvers, over all proofs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Opinion {
-    /// Its name and version.
+    /// The name and version.
     pub solver: String,
-    /// Queries that it decided.
+    /// Queries that the solver decided.
     pub decided: u64,
-    /// Queries that it could not decide.
+    /// Queries that the solver could not decide.
     pub undecided: u64,
-    /// Queries that it decided otherwise than the one that proves.
+    /// Queries on which the solver disagrees with the proving one.
     pub disagreements: u64,
-    /// Why it was not asked to the end in some proof, if so: it died or did not answer.
+    /// Why the solver dropped out of some proof, if it did: it died or did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
 }
 
 impl Opinion {
-    /// Adds what the solvers said in one proof.
+    /// Adds the answers of the solvers in one proof.
     pub(crate) fn add(opinions: &mut Vec<Opinion>, tallies: &[Tally]) {
         for tally in tallies {
             let known = opinions.iter().position(|opinion| opinion.solver == tally.solver);
@@ -224,43 +224,43 @@ impl Opinion {
     }
 }
 
-/// What came of all proofs.
+/// The results of all proofs.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The primitives, in the order of the table.
     pub primitives: Vec<Row>,
-    /// Entries of the kernel, and their steps.
+    /// The entries of the kernel, and their steps.
     pub entries: Vec<Row>,
-    /// Theorems of the layer.
+    /// The theorems of the layer.
     pub theorems: Vec<Row>,
-    /// What the reference's page proves.
+    /// The status of the reference's obligations.
     pub page: Page,
     /// Clauses of the invariant that the types make true.
     pub by_construction: Vec<Clause>,
-    /// Clauses of the invariant that speak of other CPUs, and which theorems and clauses they are.
+    /// Clauses of the invariant about other CPUs, and the theorems and clauses that prove them.
     pub by_theorems: Vec<Clause>,
-    /// What all of it stands on.
+    /// The assumptions of all proofs.
     pub assumed: Vec<Assumption>,
-    /// Branches of the code, if everything was to be proved.
+    /// The branches of the code, if everything was proved.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Branches>,
-    /// The numbers.
+    /// The numbers of rows by status.
     pub summary: Summary,
 }
 
 impl Report {
-    /// Every row, in the order of the tables.
+    /// All rows, in the order of the tables.
     pub fn rows(&self) -> impl Iterator<Item = &Row> {
         self.primitives.iter().chain(&self.entries).chain(&self.theorems)
     }
 
-    /// The row with the obligation that took longest, and that obligation.
+    /// The row with the obligation that took the longest, and that obligation.
     pub fn slowest(&self) -> Option<(&Row, &Slowest)> {
         let all = self.rows().filter_map(|row| row.slowest.as_ref().map(|slowest| (row, slowest)));
         all.max_by(|one, other| one.1.compare(other.1))
     }
 
-    /// The counterexamples that were replayed, as tests; one for each clause.
+    /// The replayed counterexamples as tests, one for each clause.
     pub fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
         for row in self.primitives.iter().chain(&self.entries) {
@@ -274,36 +274,36 @@ impl Report {
         tests
     }
 
-    /// How many queries there were, and how many of them the solver had answered before.
+    /// The number of queries, and how many answers were in the cache.
     pub fn queries(&self) -> (u64, u64) {
         self.rows().fold((0, 0), |(all, known), row| (all + row.queries, known + row.remembered))
     }
 
-    /// Everything that was to be proved is.
+    /// Whether every row is proved.
     pub fn all_proved(&self) -> bool {
         self.rows().all(|row| row.status == Status::Proved)
     }
 
-    /// Everything that was to be proved is, and if that is everything, so is what the reference's page proves, and no
-    /// branch is without a side that should be taken.
+    /// Whether every row is proved. If everything was to be proved, also whether the reference's obligations are proved
+    /// and every branch is covered or explained.
     pub fn is_good(&self) -> bool {
         let whole = |coverage: &Branches| coverage.is_explained() && self.page.is_proved();
         self.all_proved() && self.coverage.as_ref().is_none_or(whole)
     }
 }
 
-/// Something that every proof stands on and none proves.
+/// An assumption of all proofs, which none of them proves.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Assumption {
-    /// Its name.
+    /// The name.
     pub name: &'static str,
-    /// What it says.
+    /// The meaning.
     pub says: &'static str,
-    /// The tests that would show it wrong.
+    /// The tests that would fail if it were wrong.
     pub watched: &'static str,
 }
 
-/// All of them.
+/// All assumptions.
 pub const ASSUMED: &[Assumption] = &[
     Assumption {
         name: "machine",

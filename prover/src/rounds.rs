@@ -1,10 +1,10 @@
-//! Loops: any round stands for all of them.
+//! The loop rule: we prove the loop invariant on entry, havoc what the loop modifies, run one iteration, and prove the
+//! invariant again.
 //!
-//! Whoever loops says what holds whenever a round begins, and what rounds write ([`LoopRule`]). That it holds before the
-//! first round is proved. Then nothing is known of what rounds write but that it holds, and one round is made: the last one.
-//! Where it breaks the path goes on behind the loop. Where it does not it might be any round: that what holds before it holds
-//! after it as well, and that it has written nothing else, is proved; then the path goes on behind the loop too, whose rounds
-//! are used up.
+//! A [`LoopRule`] gives the loop invariant and the fields and scalars that an iteration may write. After the havoc, the
+//! invariant is the only knowledge of them. If the iteration breaks, the path continues after the loop. If it does not,
+//! the invariant must hold again, and the iteration must have written nothing else. Then the path also continues after
+//! the loop, because the iteration may have been the last one.
 use crate::assumed::Assumed;
 use crate::clause;
 use crate::engine::{Abandon, Write, engine};
@@ -27,13 +27,13 @@ use std::rc::Rc;
 #[cfg(test)]
 mod tests;
 
-/// Why counterexamples behind the beginning of a loop are not replayed.
+/// Why counterexamples after the start of a loop are not replayed.
 const IN_LOOP: &str = "it begins in a round of a loop, and how that round is reached is not known";
 
-/// What a round is.
+/// One iteration of a loop. It breaks or continues.
 type Round<'a, G> = &'a dyn Fn(&mut Cpu<'_, Sym<G>>) -> Result<ControlFlow<()>, Stuck>;
 
-/// Goes on as if up to `most` rounds had been made, as `rule` says.
+/// Applies the loop rule `rule` to a loop of at most `most` iterations.
 #[track_caller]
 pub(crate) fn repeat<G: Geometry>(
     cpu: &mut Cpu<'_, Sym<G>>,
@@ -57,7 +57,7 @@ pub(crate) fn repeat<G: Geometry>(
     let origin = next_version();
     let begin = Rc::new(entry.renewed(rule.writes, origin));
     running(false, || rounds.assume(&begin));
-    // Whatever rounds may write, the loop may have written: its frame is compared with this as well.
+    // The loop may have written whatever an iteration may write, so these fields count as writes.
     engine(|e| {
         let changes = e.arena.bool(true);
         let fields = rule.writes.iter().filter(|name| FIELDS.contains(name));
@@ -80,7 +80,7 @@ pub(crate) fn repeat<G: Geometry>(
     Ok(())
 }
 
-/// The words of the promise of which nothing is known; where there is no promise, others.
+/// The free words of the postcondition under proof, or fresh words if there is none.
 fn some_words() -> [SymWord; 2] {
     match engine(|e| e.any.clone())[..] {
         [one, two] => [SymWord(one), SymWord(two)],
@@ -88,23 +88,23 @@ fn some_words() -> [SymWord; 2] {
     }
 }
 
-/// A loop that is being walked.
+/// A loop to which the rule is applied.
 struct Walk<'a, G: Geometry> {
     rule: &'a LoopRule<Sym<G>>,
     entry: Rc<State<G>>,
     any: [SymWord; 2],
-    /// What is assumed of the state before the loop.
+    /// The assumptions about the state before the loop.
     assumed: Rc<Assumed>,
 }
 
 impl<G: Geometry> Walk<'_, G> {
-    /// Whether what holds before each round, besides the facts, holds of `state`. From H and L alone it is not used.
+    /// The loop invariant besides the facts. It is not used in proofs from H and L alone.
     fn holds(&self, state: &State<G>) -> bool {
         self.assumed.ground() == Ground::High
             || (self.rule.holds)(&Rounds { entry: self.entry.view(), now: state.view(), any: self.any })
     }
 
-    /// What holds before each round is assumed of `state`.
+    /// Assumes the loop invariant in `state`.
     fn assume(&self, state: &Rc<State<G>>) {
         self.assumed.only(state, self.rule.facts).assume();
         let holds = condition(&|| self.holds(state));
@@ -114,9 +114,9 @@ impl<G: Geometry> Walk<'_, G> {
         });
     }
 
-    /// Proves that what holds before each round holds of `state`; where it does not the path ends.
+    /// Proves the loop invariant in `state`. If it fails, the path ends.
     fn prove(&self, state: &State<G>, when: &str) {
-        // The path was walked up to here before, and it was proved then.
+        // On a replayed path, the invariant was proved when the path first came here.
         if engine(|e| e.replaying()) {
             return;
         }
@@ -137,14 +137,14 @@ impl<G: Geometry> Walk<'_, G> {
         }
     }
 
-    /// A round does what its rule does not allow.
+    /// Records that an iteration does something that the rule forbids, and ends the path.
     fn break_off(&self, what: &str) {
         refuted(&[], format!("a round of {} {what}", self.rule.name));
         resume_unwind(Box::new(Abandon));
     }
 }
 
-/// Where everything has a value: all rounds, and what holds before each of them does.
+/// In a concrete run: runs all iterations, and checks the loop invariant before each.
 #[cfg(test)]
 fn every_round<G: Geometry>(
     cpu: &mut Cpu<'_, Sym<G>>,

@@ -1,13 +1,14 @@
-//! The source of the code under proof, for what is keyed by the text of a line.
+//! The source of the code under proof, for tables whose keys are the texts of lines.
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Lines of source files, each read once.
+/// The lines of source files. Each file is read once.
 #[derive(Default)]
 pub(crate) struct Lines(BTreeMap<&'static str, Vec<String>>);
 
 impl Lines {
-    /// A line, from 1, of a file, from the root of the tree, without white space around it; nothing if it is not there.
+    /// A line of a file, without white space around it. Lines count from 1, and the file is relative to the root of the
+    /// tree. The empty string if there is no such line.
     pub fn get(&mut self, file: &'static str, line: u32) -> &str {
         let read = || {
             let text = std::fs::read_to_string(path(file)).unwrap_or_default();
@@ -18,12 +19,12 @@ impl Lines {
     }
 }
 
-/// Where a file is that is named from the root of the tree.
+/// The path of a file that is given relative to the root of the tree.
 pub(crate) fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
 }
 
-/// What the documentation of a primitive says that it does, and what of errors; nothing where it says nothing.
+/// The description of a primitive and of its errors, from its documentation. Empty strings if there are none.
 pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
     let begin = format!("/// {number} `{name}(");
     let function = format!("pub fn {name}<");
@@ -32,7 +33,7 @@ pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
         let text = std::fs::read_to_string(file.path()).unwrap_or_default();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let is_doc = |at: usize| lines[at].starts_with("///");
-        // One without a number is found by its function.
+        // A primitive without a number is found by its function.
         let start = if number > 0 {
             lines.iter().position(|line| line.starts_with(&begin))
         } else {
@@ -48,7 +49,7 @@ pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
                 (start..lines.len()).take_while(|&at| is_doc(at)).map(|at| of(lines[at])).collect();
             let mut sections = block.split(|line| line == "# Errors").map(|lines| lines.join(" ").trim().to_string());
             let says = sections.next().unwrap_or_default();
-            // The signature before the colon is in the table.
+            // The signature before the colon is dropped, because the table shows it.
             let says = if number > 0 {
                 says.split_once("`: ").map_or(says.clone(), |(_, rest)| rest.to_string())
             } else {
@@ -60,7 +61,7 @@ pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
     Default::default()
 }
 
-/// Documentation without its links; what is code stays between backticks.
+/// Documentation without links. Code stays between backticks.
 fn plain(text: &str) -> String {
     let mut text = text.replace("[`", "`");
     while let Some(begin) = text.find("`](") {

@@ -1,4 +1,4 @@
-//! A symbolic state: what a proof starts from, and what it ends in.
+//! A symbolic state: the start or the end of a proof.
 use crate::engine::engine;
 use crate::machine::{Moves, Sym, SymChannels, SymLinks, SymLock, make_unknown, unknown_object};
 use crate::map::{Identity, Origin};
@@ -20,7 +20,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Every part of the state that one CPU sees.
+/// All parts of the state that one CPU can access.
 pub(crate) struct State<G: Geometry> {
     pub own: Own<Sym<G>>,
     pub at: AllocTable<Sym<G>>,
@@ -54,7 +54,8 @@ fn io_apic<G: Geometry>() -> IoApic<Sym<G>> {
     }
 }
 
-/// Runs `$work` with each map of the state `$state`, borrowed by `$borrow`, as `$map`, and its field's name as `$name`.
+/// Runs `$work` for each map of the state `$state`. `$map` is the map, borrowed by `$borrow`, and `$name` its field's
+/// name.
 macro_rules! each_map {
     ([$($borrow:tt)*] $state:ident, |$name:ident, $map:ident| $work:expr) => {
         each_map!(@ [$($borrow)*] $state, $name, $map, $work,
@@ -142,8 +143,7 @@ impl<G: Geometry> State<G> {
         state
     }
 
-    /// This state, but nothing is known of what is called one of `names`, nor of the shared objects that any of them is
-    /// part of.
+    /// This state after a havoc of everything in `names`. A name of a part of a shared object havocs the whole object.
     pub fn renewed(&self, names: &[&'static str], origin: Origin) -> State<G> {
         let mut state = self.snapshot();
         state.own.words(&mut make_unknown(origin, "", |name| names.contains(&name)));
@@ -163,14 +163,14 @@ impl<G: Geometry> State<G> {
         state
     }
 
-    /// The unknown maps that the state's maps come from, by the names of their fields.
+    /// The unknown maps on which the state's maps are built, by the names of their fields.
     pub fn sources(&self) -> Vec<(&'static str, Vec<Name>)> {
         let mut sources = Vec::new();
         each_map!([&] self, |name, map| sources.push((name, map.sources())));
         sources
     }
 
-    /// The names of what is not for sure the same in `other`: maps, and values that are in no map and no shared object.
+    /// The names of the maps, and of the values outside of maps and shared objects, that may differ in `other`.
     pub fn unlike(&self, other: &State<G>) -> Vec<&'static str> {
         let mut unlike = Vec::new();
         let mut theirs = Vec::new();
@@ -184,7 +184,7 @@ impl<G: Geometry> State<G> {
         unlike
     }
 
-    /// What tells this state from those that differ from it.
+    /// The identity of this state.
     pub fn identity(&self) -> StateIdentity {
         let mut maps = Vec::new();
         each_map!([&] self, |name, map| maps.push((name, map.identity())));
@@ -193,7 +193,7 @@ impl<G: Geometry> State<G> {
         StateIdentity { maps, values: values.into_iter().map(|(_, value)| value).chain(words).collect() }
     }
 
-    /// The state of a CPU before `sched_init`, and the shared objects as they were built (`init_adt`).
+    /// The state of a CPU before `sched_init`, with the shared objects as they are built (`init_adt`).
     pub fn initial() -> State<G> {
         let cpu = word("current_CPU_ID");
         let boot = boot::<G>();
@@ -208,7 +208,7 @@ impl<G: Geometry> State<G> {
         }
     }
 
-    /// The state as the facts read it.
+    /// The view of the state that facts use.
     pub fn view(&self) -> View<'_, Sym<G>> {
         View {
             own: &self.own,
@@ -235,7 +235,7 @@ impl<G: Geometry> State<G> {
         }
     }
 
-    /// Lets `call` work on a CPU in this state, and gives its result with the state that it leaves.
+    /// Runs `call` on a CPU in this state. Returns its result and the final state.
     pub fn run<R>(&self, moves: &Rc<Moves<G>>, call: impl FnOnce(&mut Cpu<'_, Sym<G>>) -> R) -> (R, State<G>) {
         let start = self.snapshot();
         let at = Rc::new(RefCell::new(start.at));
@@ -253,7 +253,7 @@ impl<G: Geometry> State<G> {
         (result, after)
     }
 
-    /// The state in which `cpu` is.
+    /// The current state of `cpu`.
     pub fn of(cpu: &Cpu<'_, Sym<G>>, current_cpu: SymWord) -> State<G> {
         State {
             own: cpu.own.snapshot(),
@@ -267,16 +267,16 @@ impl<G: Geometry> State<G> {
     }
 }
 
-/// What tells a state from those that differ from it.
+/// The identity of a state: equal identities mean equal states.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct StateIdentity {
-    /// Its maps, by the names of their fields.
+    /// The identities of the state's maps, by the names of their fields.
     pub maps: Vec<(&'static str, Identity)>,
-    /// What is in no map.
+    /// The values that are in no map.
     pub values: Vec<Term>,
 }
 
-/// What tells a shared object from those that differ from it.
+/// The identity of a shared object.
 pub(crate) fn object_identity<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Vec<Identity> {
     let mut identity: Vec<Identity> = values(object).into_iter().map(|(_, value)| Identity::Value(value)).collect();
     let any: &dyn Any = object;
@@ -286,12 +286,12 @@ pub(crate) fn object_identity<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Vec
     identity
 }
 
-/// What tells the links and ghost state of the threads from those that differ from them.
+/// The identity of the threads' links and ghost state.
 pub(crate) fn threads_identity<G: Geometry>(threads: &Threads<Sym<G>>) -> Vec<Identity> {
     vec![threads.next.identity(), threads.tcb.identity()]
 }
 
-/// What tells the channels from those that differ from them.
+/// The identity of the channels.
 pub(crate) fn channels_identity<G: Geometry>(channels: &Channels<Sym<G>>) -> Vec<Identity> {
     let ghost = &channels.ghost.0;
     vec![channels.pool.identity(), ghost.locks.identity(), channels.mailbox.identity(), ghost.defined.identity()]
@@ -304,7 +304,7 @@ pub(crate) fn scalars<G: Geometry>(state: &State<G>) -> Vec<(&'static str, Term)
     scalars
 }
 
-/// The field `name` is `object` or a companion of it.
+/// Whether the field `name` is `object` or one of its companion fields.
 pub(crate) fn is_part(name: &str, object: &str) -> bool {
     name.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }

@@ -1,4 +1,4 @@
-//! All proofs, side by side on as many threads as there are cores.
+//! Runs all proofs, in parallel on several threads.
 use crate::choice::{Choice, Others, Panel};
 use crate::coverage::{Branches, Coverage};
 use crate::engine::{Failure, Reason, engine, with_engine};
@@ -22,30 +22,30 @@ use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 use syscall::table::rows;
 
-/// Which solver is used and how.
+/// The solvers and how they are used.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The solver that proves.
+    /// The proving solver.
     pub solver: Choice,
-    /// Others that may not contradict it.
+    /// Further solvers that must not contradict it.
     pub others: Option<Others>,
-    /// Bound on the time of one query, in milliseconds.
+    /// The time limit of one query, in milliseconds.
     pub timeout_ms: u32,
-    /// How many proofs run at the same time, at least 1.
+    /// The number of proofs that run at the same time, at least 1.
     pub workers: usize,
-    /// Names of the primitives, entries and theorems to prove; all if there are none.
+    /// The names of the primitives, entries and theorems to prove. If empty, all of them.
     pub wanted: Vec<String>,
-    /// The directory that keeps what the solver has answered: it is not asked the same again. Nothing where it is to be
-    /// asked everything; mutants, and other solvers, are always asked.
+    /// The directory of the cache of the solver's answers. `None` to ask everything again. Mutants and further solvers
+    /// never use the cache.
     pub answers: Option<PathBuf>,
 }
 
-/// Why no proof was begun.
+/// Why no proof was started.
 #[derive(Debug)]
 pub enum SuiteError {
-    /// There is nothing of that name.
+    /// No primitive, entry or theorem has this name.
     NoSuchName(String),
-    /// A solver does not say who it is, or does not answer.
+    /// A solver does not report its version, or does not answer.
     Solver(SolverError),
 }
 
@@ -63,7 +63,7 @@ impl std::fmt::Display for SuiteError {
 
 impl std::error::Error for SuiteError {}
 
-/// Something to prove, by its place in its table.
+/// A subject of proofs, by its index in its table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Subject {
     /// A primitive.
@@ -75,7 +75,7 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// Its name.
+    /// The name of the subject.
     pub fn name(self) -> &'static str {
         match self {
             Subject::Primitive(i) => TABLE[i].name,
@@ -89,18 +89,18 @@ impl Subject {
         Row::new(number, self.name())
     }
 
-    /// About how long its proofs take, compared with others.
+    /// A rough estimate of the time of all its proofs, compared with other subjects.
     pub(crate) fn weight(self) -> u32 {
         self.jobs().iter().map(|job| job.weight()).sum()
     }
 
-    /// The proofs that it takes.
+    /// The proofs of this subject.
     pub(crate) fn jobs(self) -> Vec<Job> {
         let job = |ground, geometry| Job { subject: self, ground, geometry };
         let Subject::Primitive(i) = self else { return vec![job(None, Paging::X64)] };
         let both = |geometry| [Ground::High, Ground::Derived].map(|ground| job(Some(ground), geometry));
         let mut jobs = both(Paging::X64).to_vec();
-        // Whatever walks or makes page maps holds for the reference's two-level tables as well.
+        // Primitives that walk or make page maps are also proved for the reference's two-level tables.
         let primitive = &TABLE[i];
         if matches!(primitive.number, 3 | 4 | 5 | 9) || matches!(primitive.kind, Kind::Accessor | Kind::Internal) {
             jobs.extend(both(Paging::Reference));
@@ -109,7 +109,7 @@ impl Subject {
     }
 }
 
-/// Everything that there is to prove, in the order of the tables.
+/// All subjects, in the order of the tables.
 pub fn subjects() -> Vec<Subject> {
     (0..TABLE.len())
         .map(Subject::Primitive)
@@ -118,7 +118,7 @@ pub fn subjects() -> Vec<Subject> {
         .collect()
 }
 
-/// Whose page tables.
+/// The geometry of the page tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Paging {
     X64,
@@ -143,18 +143,18 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Whether it is about the page tables that the kernel uses.
+    /// Whether the proof is about the page tables that the kernel uses.
     pub(crate) fn is_x64(&self) -> bool {
         self.geometry == Paging::X64
     }
 
-    /// Its name, which no other has.
+    /// The unique name of the proof.
     fn name(self) -> String {
         let ground = self.ground.map_or("", |ground| if ground == Ground::High { "-high" } else { "-derived" });
         format!("{}{ground}-{}", self.subject.name(), self.geometry.name())
     }
 
-    /// About how long it takes, compared with others: the longest are begun first.
+    /// A rough estimate of the time of the proof, compared with others. The longest proofs start first.
     fn weight(self) -> u32 {
         let weight = match self.subject.name() {
             "system_call" => 100,
@@ -186,7 +186,7 @@ impl Job {
         }
     }
 
-    /// Proves it, and says what it asked of the solver.
+    /// Runs the proof, and adds the counts of the solver.
     fn counted(self) -> Outcome {
         let mut outcome = self.prove();
         engine(|e| {
@@ -199,8 +199,8 @@ impl Job {
         outcome
     }
 
-    /// Proves it with solvers of its own, so that it does not matter what was proved before; with what is done about
-    /// mutants meanwhile, before and after.
+    /// Runs the proof with new solvers, so that earlier proofs have no influence. `mutation` is the setting for
+    /// mutants; the setting after the proof is returned as well.
     pub(crate) fn run(self, panel: &Panel, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
         let failed = |clause: String, reason| {
             (Outcome { failures: vec![Failure::of(clause, reason)], ..Outcome::default() }, Mutation::default())
@@ -208,7 +208,7 @@ impl Job {
         let prove = || {
             engine(|e| {
                 e.mutation = mutation();
-                // A mutant that one question does not kill, another may, or another solver.
+                // If one query does not kill the mutant, another query or another solver may.
                 if e.mutation.is_planted() {
                     e.solver.hurry();
                 }
@@ -217,7 +217,7 @@ impl Job {
             (outcome, engine(|e| std::mem::take(&mut e.mutation)))
         };
         match panel.start(&self.name()) {
-            // A panic outside the code under proof is the prover's own; it must not take the other proofs with it.
+            // A panic outside of the code under proof is a fault of the prover. It must not stop the other proofs.
             Ok(solver) => catch_unwind(AssertUnwindSafe(|| with_engine(solver, prove)))
                 .unwrap_or_else(|_| failed("the prover panicked".to_string(), Reason::Panic)),
             Err(error) => failed(error.to_string(), Reason::Solver),
@@ -225,16 +225,16 @@ impl Job {
     }
 }
 
-/// What the callback is told.
+/// Progress, as reported to the callback.
 #[derive(Clone, Copy, Debug)]
 pub enum Progress {
-    /// So many proofs will be run.
+    /// The number of proofs that will run.
     Begin(usize),
-    /// One of them ended.
+    /// A proof has ended.
     Done(&'static str, Status),
 }
 
-/// What is wanted, and the solvers; from here on panics are caught.
+/// Returns the wanted subjects and the solvers. From here on panics are caught.
 pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), SuiteError> {
     let all = subjects();
     if let Some(name) = options.wanted.iter().find(|name| !all.iter().any(|s| s.name() == **name)) {
@@ -247,10 +247,10 @@ pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), Suit
     Ok((wanted, panel))
 }
 
-/// Runs the proofs that are wanted.
+/// Runs the wanted proofs.
 ///
 /// # Errors
-/// When a name is none, or a solver does not answer.
+/// If no subject has one of the names, or if a solver does not answer.
 pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Report, SuiteError> {
     let begin = Instant::now();
     let (wanted, panel) = begin_run(options)?;
@@ -273,7 +273,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     Ok(report(rows, coverage, summary))
 }
 
-/// The outcome of each job and its time in seconds, in the order of the jobs.
+/// Runs the jobs. Returns the outcome of each and its time in seconds, in the order of the jobs.
 fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(jobs[i].weight()));
@@ -287,8 +287,8 @@ fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMu
     })
 }
 
-/// Does `work` for each number of `order`, which are those below its length, on `workers` threads, and tells `done` of
-/// each result as soon as it is there; gives the results by number.
+/// Runs `work` for each number in `order`, on `workers` threads. `order` has all numbers below its length. Calls `done`
+/// with each result as soon as it is there, and returns the results by number.
 pub(crate) fn side_by_side<R: Send>(
     order: &[usize],
     workers: usize,
@@ -326,7 +326,7 @@ pub(crate) fn side_by_side<R: Send>(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// How many rows ended how.
+/// Counts the rows by their status.
 fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seconds: f64) -> Summary {
     let count = |status| rows.iter().filter(|(_, row)| row.status == status).count();
     Summary {

@@ -1,4 +1,4 @@
-//! The machine of the layer above, symbolically: every answer is arbitrary each time, and whatever it prints is lost.
+//! The symbolic machine for the layer above: every answer is arbitrary, and output is dropped.
 use crate::engine::{Engine, engine};
 use crate::machine::Sym;
 use crate::map::SymMap;
@@ -11,13 +11,13 @@ use smt::term::{Range, Term};
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
-/// A question is asked: what is said next is the answer to it.
+/// Begins a new answer of the machine.
 fn asked() {
     engine(|e| e.answers.push(Said::default()));
 }
 
 impl Engine {
-    /// The machine says `name`, of which nothing is known.
+    /// A value of the machine's current answer: an unknown in `range`, recorded under `name`.
     fn machine_says(&mut self, name: &'static str, range: Range) -> Term {
         let term = self.unknown(&format!("machine.{name}"), range);
         self.answers.last_mut().expect("a question was asked").says.push((name, term));
@@ -25,12 +25,12 @@ impl Engine {
     }
 }
 
-/// A flag that the machine says.
+/// A flag of the machine's answer.
 fn flag(name: &'static str) -> SymFlag {
     SymFlag(engine(|e| e.machine_says(name, Range::Bool)))
 }
 
-/// A word that the machine says and nobody has checked.
+/// A word of the machine's answer, which nobody has checked.
 fn said(name: &'static str) -> Unchecked<SymWord> {
     Unchecked::new(SymWord(engine(|e| e.machine_says(name, Range::WORD))))
 }

@@ -1,4 +1,4 @@
-//! What is to be proved of the layer as a whole, rather than of one primitive.
+//! Theorems about the layer as a whole, rather than about one primitive.
 mod allocation;
 mod replay;
 
@@ -32,17 +32,17 @@ use syscall::entry;
 
 pub(crate) use allocation::ALLOCATED;
 
-/// A theorem of the layer.
+/// A theorem about the layer.
 pub struct Theorem {
-    /// Its name.
+    /// The name of the theorem.
     pub name: &'static str,
-    /// What it says.
+    /// The statement of the theorem.
     pub says: &'static str,
-    /// Proves it.
+    /// Runs the proof.
     pub prove: fn() -> Outcome,
 }
 
-/// Every theorem, for the page tables of geometry `G`.
+/// All theorems, for page tables of geometry `G`.
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
     let mut theorems = vec![
         Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
@@ -130,14 +130,14 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
     theorems
 }
 
-/// One clause of a theorem: proved for all keys below `bounds`.
+/// Proves one clause of a theorem, for all keys below `bounds`.
 fn clause(outcome: &mut Outcome, says: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) {
     if prove_for_all(says, bounds, holds) {
         note(&mut outcome.clauses, says.to_string());
     }
 }
 
-/// The path has assumed what a theorem assumes; that must not be a contradiction.
+/// Checks that the premises of the theorem are not a contradiction on this path.
 fn premises_hold(outcome: &mut Outcome) -> bool {
     let feasible = feasible();
     outcome.successful_paths += u64::from(feasible);
@@ -163,7 +163,8 @@ fn init_adt<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// What boots a CPU, from the state before `sched_init`; that the invariant holds afterwards is proved of the primitive.
+/// The code that boots a CPU, from the state before `sched_init`. It gets stuck only if the description of the machine is
+/// unusable. The proof of the primitive `sched_init` shows that the invariant holds afterwards.
 fn boot<G: Geometry>() -> Outcome {
     let mut outcome = run_paths(true, &|outcome| {
         let state = Rc::new(State::<G>::initial());
@@ -188,7 +189,7 @@ fn boot<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// Of each fact there is a state, good or bad, in which it does not hold.
+/// For each fact, there is a state that violates it.
 fn facts_can_fail<G: Geometry>(facts: &[Fact<Sym<G>>]) -> Outcome {
     let always = RefCell::new(Vec::new());
     let mut outcome = run_paths(true, &|outcome| {
@@ -212,10 +213,10 @@ fn facts_can_fail<G: Geometry>(facts: &[Fact<Sym<G>>]) -> Outcome {
     outcome
 }
 
-/// What is shared: an object behind a lock, or the threads.
+/// A shared object: an object behind a lock, or the threads.
 trait Versioned<G: Geometry>: Sized + 'static {
     const KEYS: Keys;
-    /// One of which nothing is known, at `version`.
+    /// An unknown object at `version`.
     fn unknown(version: Origin) -> Self;
     fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool;
     fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool;
@@ -230,7 +231,7 @@ impl<G: Geometry> Versioned<G> for AllocTable<Sym<G>> {
         <Self as Object<Sym<G>>>::rely(old, new, me, key)
     }
     fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool {
-        // The threads are no concern of it.
+        // This fact does not depend on the threads.
         Object::own_fact(self, row, &Threads::homes(Origin { version: 0 }), key)
     }
 }
@@ -244,7 +245,7 @@ impl<G: Geometry, F: Family> Versioned<G> for Queue<Sym<G>, F> {
         <Self as Object<Sym<G>>>::rely(old, new, me, key)
     }
     fn by_itself(&self, _: SymWord, _: &[SymWord]) -> bool {
-        // It is about the threads in it, which its rely condition does not speak of.
+        // The fact is about the threads in the queue, which this rely condition does not mention.
         true
     }
 }
@@ -291,8 +292,7 @@ impl<G: Geometry> Versioned<G> for Mail<G> {
     }
 }
 
-/// Three versions of an object, one after the other: what holds from each to the next holds from the first to the
-/// last, and from one to itself.
+/// The rely condition is reflexive, and it is transitive over three successive versions of an object.
 fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
     let mut outcome = run_paths(true, &|outcome| {
         let me = any("me", TOTAL_CPU.into());
@@ -308,7 +308,8 @@ fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
         if !premises_hold(outcome) {
             return;
         }
-        // Before it is assumed of any two versions: if nothing satisfied it, everything would follow.
+        // Reflexivity comes before the assumptions: if nothing satisfied the rely condition, everything would follow
+        // from it.
         clause(outcome, "reflexive", &bounds, &|k| T::rely(&first, &first, me, k));
         let mut facts = Vec::new();
         for (version, old, new) in [(1, &first, &second), (2, &second, &third)] {
@@ -326,7 +327,7 @@ fn rely_is_preorder<G: Geometry, T: Versioned<G>>() -> Outcome {
     outcome
 }
 
-/// What the others move.
+/// The part of the shared state that interference changes.
 #[derive(Clone, Copy)]
 enum Moved {
     Table,
@@ -334,11 +335,11 @@ enum Moved {
     Channels,
 }
 
-/// A condition on one state, or on two of them one after the other, at some keys.
+/// A condition on one state, or on two successive ones, at some keys.
 type Condition<G> = (Keys, fn(&State<G>, &State<G>, SymWord, &[SymWord]) -> bool);
 
 impl Moved {
-    /// `state`, moved to `version`.
+    /// `state` with this part unknown, at `version`.
     fn to<G: Geometry>(self, state: State<G>, version: Origin) -> State<G> {
         match self {
             Moved::Table => State { at: unknown_object(version), ..state },
@@ -347,7 +348,7 @@ impl Moved {
         }
     }
 
-    /// What this CPU may count on.
+    /// The rely conditions on this part.
     fn relies<G: Geometry>(self) -> Vec<Condition<G>> {
         match self {
             Moved::Table => {
@@ -367,7 +368,7 @@ impl Moved {
         }
     }
 
-    /// What holds of what was moved by itself: of the second state.
+    /// The facts of this part alone, in the second state.
     fn by_itself<G: Geometry>(self) -> Vec<Condition<G>> {
         match self {
             Moved::Table => {
@@ -387,8 +388,8 @@ impl Moved {
     }
 }
 
-/// The invariant holds, the others move what `moved` says, within what this CPU may count on: the invariant holds. On
-/// both grounds, because proofs on both assume it where a lock is taken.
+/// The invariant is stable: it still holds after interference on `moved` within the rely conditions. This is proved for
+/// both invariant sets, because proofs with either set assume it when a lock is taken.
 fn stability<G: Geometry>(moved: Moved) -> Outcome {
     let mut whole = Outcome::default();
     for ground in [Ground::High, Ground::Derived] {
@@ -424,12 +425,13 @@ fn stability_of<G: Geometry>(ground: Ground, moved: Moved) -> Outcome {
     outcome
 }
 
-/// Bounds of a place of a page map: thread, directory index, page-table index.
+/// The bounds of a place in a page map: thread, directory index, page-table index.
 fn place_bounds<G: Geometry>() -> [u64; 3] {
     [NUM_PROC.into(), G::DIRS.into(), G::ENTRIES.into()]
 }
 
-/// What the user part of a map has at a place: the frame of its page table and, if it maps one, the frame there.
+/// The entry of the user part of a page map at a place: the frame of its page table, and the mapped frame if there is
+/// one.
 fn at_place<G: Geometry>(view: &View<'_, Sym<G>>, place: &[SymWord]) -> Option<(SymWord, Option<SymWord>)> {
     if place[0] == 0 || !is_user_directory::<Sym<G>>(place[1]) {
         return None;
@@ -484,7 +486,7 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// What a store of a program changes, or one of a guest.
+/// What a store by a program, or by a guest, can change.
 fn isolation_of_stores<G: Geometry>(of_guest: bool) -> Outcome {
     let mut whole = Outcome::default();
     for chunk in Chunk::ALL {
@@ -519,7 +521,7 @@ fn path_of_store<G: Geometry>(
             exec_store(cpu, chunk, address, bytes, rip)
         }
     });
-    // What is stuck does nothing, nor does what faults: its contract says so.
+    // By its contract, a call that gets stuck or faults changes nothing.
     if !matches!(result, Ok(Access::Done(()))) || !premises_hold(outcome) {
         return;
     }
@@ -591,7 +593,7 @@ mod tests {
     fn a_fact_that_is_true_by_mistake_is_vacuous() {
         let mut all: X64Facts = facts().collect();
         all.push(mistaken(|_, _| true));
-        // `or` in place of `and`: it is less obvious.
+        // `or` in place of `and`, which is a less obvious mistake.
         all.push(mistaken(|v, k| {
             let container = v.own.ac.get([k[0]]);
             container.usage <= container.quota || container.usage > 0
@@ -602,7 +604,7 @@ mod tests {
         assert_eq!(outcome.clauses.len(), all.len() - 2);
     }
 
-    /// The threads, of which one may count on what cannot be.
+    /// Threads with a rely condition that nothing satisfies.
     struct Contradictory(Threads<Sym<X64>>);
 
     impl Versioned<X64> for Contradictory {

@@ -1,14 +1,14 @@
-//! Values that are in no map, as terms.
+//! Visiting the values that are in no map, as terms.
 use crate::machine::Sym;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::Geometry;
 use layer::machine::{Object, Visit};
 use smt::term::{Range, Term};
 
-/// Visits each value: its name, range and term.
+/// A visitor of values: calls `F` with the name, range and term of each.
 pub(crate) struct Each<F>(F);
 
-/// The visitor that tells `visit` of each value.
+/// The visitor that calls `visit` for each value.
 pub(crate) fn each<F: FnMut(&'static str, Range, &mut Term)>(visit: F) -> Each<F> {
     Each(visit)
 }
@@ -28,7 +28,7 @@ impl<G: Geometry, F: FnMut(&'static str, Range, &mut Term)> Visit<Sym<G>> for Ea
     }
 }
 
-/// The values of an object, by name.
+/// The values of an object that are in no map, by name.
 pub(crate) fn values<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Vec<(&'static str, Term)> {
     let mut values = Vec::new();
     object.snapshot().words(&mut each(|name, _, term| values.push((name, *term))));

@@ -1,4 +1,4 @@
-//! The symbolic instance of the domain's values: terms.
+//! The symbolic values of the domain: terms.
 use crate::engine::engine;
 use crate::explore::oblige;
 use crate::mutant::{Operator, ask, compute};
@@ -17,7 +17,7 @@ pub struct SymWide(pub Term);
 /// A symbolic counter.
 #[derive(Clone, Copy)]
 pub struct SymNat(pub Term);
-/// A symbolic truth value.
+/// A symbolic Boolean value.
 #[derive(Clone, Copy)]
 pub struct SymFlag(pub Term);
 
@@ -31,14 +31,14 @@ fn make(build: impl FnOnce(&mut Arena) -> Term) -> Term {
     engine(|e| build(&mut e.arena))
 }
 
-/// The answer to `a < b` or `a <= b`.
+/// Decides `a < b` or `a <= b`.
 #[track_caller]
 fn order(operator: Operator, a: Term, b: Term) -> bool {
     let make = |arena: &mut Arena, operator| if operator == Operator::Less { arena.lt(a, b) } else { arena.le(a, b) };
     ask(operator, make, Location::caller())
 }
 
-/// What all numbers have: equality, order, constants; `$constant` is the type they are compared with.
+/// The operations of all numbers: equality, order, constants. `$constant` is the type of constants in comparisons.
 macro_rules! number {
     ($name:ident, $constant:ty) => {
         impl std::fmt::Debug for $name {
@@ -86,7 +86,7 @@ macro_rules! number {
                     Ordering::Greater
                 }
             }
-            // A value, not a decision.
+            // A term, and not a decision.
             fn max(self, other: $name) -> $name {
                 $name(make(|a| {
                     let less = a.lt(self.0, other.0);
@@ -248,7 +248,7 @@ impl Word for SymWord {
         };
         SymWord(compute(Operator::Add, self.0, sum, Location::caller()))
     }
-    // The sum of the bits: a word has 32.
+    // The sum of the 32 bits.
     fn or(self, other: SymWord) -> SymWord {
         SymWord(make(|a| {
             (0..32).fold(a.number(0), |sum, k| {

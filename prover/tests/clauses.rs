@@ -1,5 +1,5 @@
-//! Each clause of the invariant is watched: a bug that breaks it, and no clause before it, is reported as that clause,
-//! with a counterexample that fails on the hosted machine as well.
+//! Each clause of the invariant is checked. A bug that violates it, and no earlier clause, is reported as that clause,
+//! with a counterexample that also fails on the hosted machine.
 mod common;
 
 use common::{prove, solver};
@@ -15,11 +15,11 @@ use layer::thread;
 use prover::Ground;
 use sim::machine::Sim;
 
-/// A frame that can be this CPU's.
+/// A frame that this CPU may own.
 const FRAME: u32 = KERN_LOW;
 /// The first child of container 1.
 const FIRST_CHILD: u32 = MAX_CHILDREN + 1;
-/// A thread that need not be alive.
+/// A thread that may be dead.
 const FAR: u32 = 1000;
 
 /// The first directory of the user window.
@@ -32,34 +32,34 @@ fn initialised<M: Spec>(ghost: &OwnGhost<M>) -> bool {
     ghost.init.holds()
 }
 
-/// It has not.
+/// `sched_init` has not run.
 fn booting<M: Spec>(ghost: &OwnGhost<M>) -> bool {
     !initialised(ghost)
 }
 
-/// Clauses of H whose bug breaks another one first in states that do not satisfy D.
+/// The clauses of H whose bugs violate another clause first, in states that do not satisfy D.
 const NEED_D: &[&str] = &["H5", "H7", "H11"];
 
-/// What a clause is proved from: those of H and L from H and L, where they can be broken alone.
+/// The invariant set for the proof of a clause: H and L for their clauses, unless D is needed to violate one alone.
 fn ground(number: &str) -> Ground {
     if number.starts_with('D') || NEED_D.contains(&number) { Ground::Derived } else { Ground::High }
 }
 
-/// `table` is the page table of the first directory of thread 1's window.
+/// Whether `table` is the page table of the first directory of thread 1's window.
 fn is_table_of_1<M: Spec>(ghost: &OwnGhost<M>, table: M::Word) -> bool {
     matches!(ghost.pperm.get([table]), FrameUse::Hide { thread, index } if thread == 1 && index == window::<M>())
 }
 
-/// Entry `index` of `table`, which is thread 1's, is the only one that maps `page`.
+/// Whether entry `index` of `table`, a page table of thread 1, maps `page`. No other entry does.
 fn is_mapped<M: Spec>(cpu: &Cpu<'_, M>, table: M::Word, page: M::Word, index: M::Word) -> bool {
     matches!(cpu.own.tables.get([table, index]), Pte::Valid { page: mapped, .. } if mapped == page)
         && cpu.own.ghost.check(|g| is_table_of_1(g, table) && g.lat.get([page]).len == 1)
 }
 
-/// For each clause what breaks it after `get_CPU_ID`, which itself changes nothing.
+/// For each clause, a bug that violates it at the end of `get_CPU_ID`, which itself changes nothing.
 macro_rules! clauses {
     ($($test:ident: $number:literal $(as $reported:literal)? $(in $state:ident)?, $break:expr;)*) => {
-        /// The bugs, by the names of their tests.
+        /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
             $(pub fn $test<M: Spec>(contract: &mut Contract<M>) {
@@ -71,7 +71,7 @@ macro_rules! clauses {
                     }
                     Ok(Answer::Word(answer))
                 };
-                // Nothing that is derived has to be proved of other states.
+                // Derived facts need not be proved in other states.
                 contract.premise = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
             })*
         }
@@ -84,7 +84,7 @@ macro_rules! clauses {
             assert!(clause.starts_with(&format!("{reported} ")), "{reported} is broken, {clause} is reported: {ending}");
             assert!(first.replayed, "{clause}, {:?}: {ending}", first.reason);
         })*
-        /// The clauses that a bug is planted for, in order.
+        /// The clauses with a bug, in order.
         const PLANTED: &[&str] = &[$($number),*];
     };
 }
@@ -99,7 +99,7 @@ clauses! {
     h1: "H1", |cpu| cpu.own.nps = (KERN_LOW - 1).into();
     h2: "H2", |cpu| cpu.own.ghost.update(|g| (g.ipt, g.pg) = (false.into(), false.into()));
     h3: "H3", |cpu| cpu.own.ghost.update(|g| g.ikern = false.into());
-    // The reference has it twice: H4 is what H3 says of the other case.
+    // The reference has this case twice: H4 is the other case of H3.
     h4: "H4" as "H3", |cpu| cpu.own.ghost.update(|g| (g.ikern, g.ipt) = (false.into(), true.into()));
     h5: "H5", |cpu| cpu.own.ghost.update(|g| (g.ihost, g.ikern, g.ipt) = (false.into(), false.into(), false.into()));
     h7: "H7", |cpu| cpu.own.ghost.update(|g| {
@@ -144,7 +144,7 @@ clauses! {
         }
     };
     h6_12: "H6.12", |cpu| {
-        // Container 0 has eight children, and this one is none of them.
+        // Container 0 has eight children, and this one is not among them.
         let (root, zero): (_, M::Word) = (cpu.own.ac.get([0.into()]), 0.into());
         if root.used.holds() && root.nchildren == MAX_CHILDREN && !cpu.own.ac.get([FAR.into()]).used.holds() {
             let used = true.into();
@@ -213,7 +213,7 @@ clauses! {
         g.pperm.set([5.into()], FrameUse::Hide { thread: 0.into(), index: 0.into() });
     });
     d6_3: "D6.3", |cpu| {
-        // A table that is owned as it should be, of a thread that is not alive.
+        // A well-formed table of a dead thread.
         let (child, table): (M::Word, M::Word) = (FAR.into(), FRAME.into());
         let is_dead = cpu.shared.links.check(|tcb| tcb.get([child]).place == place::DEAD);
         let has_it = cpu.own.ghost.check(|g| {
@@ -236,7 +236,7 @@ clauses! {
     });
     d9: "D9", |cpu| cpu.own.ghost.update(|g| g.pperm.set([5.into()], FrameUse::Alloc));
     d10: "D10", |cpu| {
-        // The usage and not the charge: D22 says of each page that is charged which one it is.
+        // The usage changes, but no charge: D22 records which pages are charged.
         let container = cpu.own.ac.get([1.into()]);
         if container.usage < container.quota {
             cpu.own.ac.update([1.into()], |c| c.usage += 1);
@@ -279,7 +279,7 @@ clauses! {
         }
     };
     d18: "D18", |cpu| {
-        // A page of thread 1 is mapped twice, and listed twice: nothing else is wrong with it.
+        // A page of thread 1 is mapped twice and listed twice. Nothing else is wrong.
         let (table, page): (M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into());
         let can = cpu.own.ghost.check(|g| {
             let lat = g.lat.get([page]);
@@ -311,7 +311,8 @@ clauses! {
             cpu.own.proc.update([9.into()], |p| p.state = (process::VACANT + 1).into());
         }
     };
-    // Who keeps its quota may keep its page tables, which D6.3 says first; a quota from nowhere breaks the sums of H6.9.
+    // A vacant thread that keeps its quota may keep its page tables, which violates D6.3 first. A made-up quota would
+    // violate the sums of H6.9.
     d23_3: "D23.3" as "D6.3", |cpu| {
         if cpu.own.proc.get([9.into()]).state == process::GONE && cpu.own.ac.get([9.into()]).quota > 0 {
             cpu.own.proc.update([9.into()], |p| p.state = process::VACANT.into());
@@ -323,7 +324,7 @@ clauses! {
         }
     });
     d22_2: "D22.2", |cpu| {
-        // D10 says nothing of the charges of a container that is not in use.
+        // D10 says nothing about the charges of an unused container.
         if !cpu.own.ac.get([FAR.into()]).used.holds() {
             cpu.own.ghost.update(|g| {
                 g.charged.update([FAR.into()], |c| c.pages = 1.into());
@@ -344,7 +345,7 @@ clauses! {
         }
     });
     d22_4: "D22.4", |cpu| {
-        // A page that another container pays is mapped for thread 1: nothing else is wrong with it.
+        // A page that another container pays for is mapped in thread 1. Nothing else is wrong.
         let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
         let can = cpu.own.ghost.check(|g| {
             let lat = g.lat.get([page]);

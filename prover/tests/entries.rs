@@ -1,7 +1,8 @@
-//! Counterexamples to bugs that are planted into the entries of the kernel fail on the hosted machine as well, where the
-//! machine answers what the counterexample says; what only the prover sees is its own fault, or a contract's.
+//! Bugs planted into the entries of the kernel have counterexamples that also fail on the hosted machine, with the
+//! machine's answers from the counterexample. A failure that only the prover sees is a fault of the prover or of a
+//! contract.
 mod common;
-/// A counterexample to a bug of this file, as it was written.
+/// A counterexample to a bug of this file, as the prover writes it.
 #[path = "written/main_h1_valid_nps.rs"]
 mod written;
 
@@ -27,7 +28,7 @@ use syscall::system::System;
 use syscall::table::{Row, rows};
 use syscall::unchecked::{Address, Unchecked};
 
-/// A bug: the entry, the clause that it breaks, and how it gets into the row.
+/// A bug: the entry, the clause that it violates, and the change of the row.
 struct Bug {
     entry: &'static str,
     clause: &'static str,
@@ -35,14 +36,14 @@ struct Bug {
     hosted: fn(&mut Row<Sim>),
 }
 
-/// The counterexample to the clause that the bug breaks.
+/// The counterexample to the clause that the bug violates.
 fn counterexample(bug: &Bug) -> Failure {
     let failures = enter(solver(), bug.entry, bug.symbolic, bug.hosted).failures;
     let found = failures.iter().find(|failure| failure.clause.starts_with(bug.clause));
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.entry, bug.clause)).clone()
 }
 
-/// The bug is found, and what was found was run.
+/// Checks that the bug is found and its counterexample replayed.
 fn replays(bug: &Bug) {
     let failure = counterexample(bug);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
@@ -50,10 +51,10 @@ fn replays(bug: &Bug) {
     println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
 }
 
-/// Tests that each of some bugs replays.
+/// A test for each bug, that it is found and replayed.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $entry:literal breaks $clause:literal, $plant:expr;)*) => {
-        /// The bugs, by the names of their tests.
+        /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
             $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut Row<M>) {
@@ -296,7 +297,7 @@ fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let test = failure.test("main", None).expect("it was run");
     assert_eq!(test.name, "main_h1_valid_nps");
     assert_eq!(test.text, include_str!("written/main_h1_valid_nps.rs"));
-    // Without the bug it runs, and passes, among the tests of this file.
+    // Without the bug, the written test runs and passes, as a module of this file.
     let mut row = rows::<Sim>().into_iter().find(|row| row.name == "main").expect("an entry");
     plant(&mut row);
     let ending = Entry { row: &row }.enter(&written::witness()).expect("the state admits it");

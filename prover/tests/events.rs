@@ -1,5 +1,5 @@
-//! What a primitive logs is watched: a wrong event, a missing one, one too many and two in the wrong order are found, and so
-//! is an event that is not what the call did to the object.
+//! The events of primitives are checked: a wrong event, a missing one, one too many and a wrong order are found, and so
+//! is an event that does not describe the change of the object.
 mod common;
 
 use common::{prove, solver};
@@ -16,7 +16,7 @@ use layer::stuck::{Stuck, require};
 use layer::thread;
 use prover::{Ground, Outcome, Reason};
 
-/// The clauses that fail, each once, and whether the first failure was run.
+/// The clauses that fail, without repetition, and whether the first failure was replayed.
 fn failing(outcome: &Outcome) -> (Vec<&str>, bool) {
     let mut clauses: Vec<&str> = Vec::new();
     for failure in &outcome.failures {
@@ -52,7 +52,7 @@ macro_rules! bugs {
     };
 }
 
-/// As `palloc`, but it logs what `log` says of the page.
+/// `palloc` with the event that `log` returns for the page.
 fn palloc<M: Spec>(
     cpu: &mut Cpu<'_, M>,
     n: M::Word,
@@ -91,10 +91,10 @@ fn palloc<M: Spec>(
 }
 
 bugs! {
-    /// A page is handed out, and the log says that none was.
+    /// A page is allocated, and the event says that none was.
     another_page: "palloc" breaks "events",
         |cpu, a| palloc(cpu, a.words[0], |tid, _| Some(Event::Palloc { tid, page: 0.into() }));
-    /// The table is not what the log says.
+    /// The event does not describe the change of the table.
     another_page_by_its_effect: "palloc" breaks "effect of each event on AT",
         |cpu, a| palloc(cpu, a.words[0], |tid, _| Some(Event::Palloc { tid, page: 0.into() }));
     no_event: "palloc" breaks "events",
@@ -120,7 +120,7 @@ bugs! {
         cpu.own.log.push(me, Event::Palloc { tid, page: 0.into() });
         Ok(Answer::Word(me))
     };
-    /// First it has the lock, then it waits for it.
+    /// The two events of taking a lock in the wrong order.
     two_events_swapped: "acquire_lock_CHAN" breaks "events", |cpu, a| {
         cpu.require_hkpt()?;
         cpu.require_init()?;
@@ -144,7 +144,7 @@ bugs! {
         });
         Ok(Answer::Unit)
     };
-    /// The log says that the lock was given back; it was not.
+    /// The event says that the lock was released, but it was not.
     no_effect: "set_sync_chan_busy" breaks "effect of each event on syncchpool", |cpu, a| {
         let [q, v, ..] = a.words;
         channel::set_sync_chan_busy(cpu, Channel(q), v)?;
@@ -155,7 +155,7 @@ bugs! {
         });
         Ok(Answer::Unit)
     };
-    /// Who yields runs on, and the log says that it yielded.
+    /// The event says that the thread yielded, but it runs on.
     nobody_else_runs: "get_curid" breaks "events", |cpu, _| {
         let tid = thread::get_curid(cpu)?;
         let me = cpu.own.cpu;

@@ -1,9 +1,9 @@
-//! Counterexamples to planted bugs fail on the hosted machine as well, from a state that satisfies every fact; what only
-//! the prover sees is its own fault.
+//! Planted bugs have counterexamples that also fail on the hosted machine, from a state that satisfies every fact. A
+//! failure that only the prover sees is a fault of the prover.
 //!
-//! Each bug is planted into the contract of a primitive, for both machines by the same code.
+//! Each bug is planted into the contract of a primitive, with the same code for both machines.
 mod common;
-/// A counterexample to a bug of this file, as it was written.
+/// A counterexample to a bug of this file, as the prover writes it.
 #[path = "written/palloc_d10_usage_is_what_was_charged.rs"]
 mod written;
 
@@ -23,7 +23,7 @@ use prover::{Failure, Ground, Reason};
 use sim::machine::Sim;
 use sim::replay::Subject;
 
-/// A bug: the primitive, the clause that it breaks, and how it gets into the contract.
+/// A bug: the primitive, the clause that it violates, and the change of the contract.
 struct Bug {
     primitive: &'static str,
     clause: &'static str,
@@ -31,14 +31,14 @@ struct Bug {
     hosted: fn(&mut Contract<Sim>),
 }
 
-/// The counterexample to the clause that the bug breaks.
+/// The counterexample to the clause that the bug violates.
 fn counterexample(bug: &Bug, ground: Ground) -> Failure {
     let failures = prove(solver(), bug.primitive, ground, bug.symbolic, bug.hosted).failures;
     let found = failures.iter().find(|failure| failure.clause.starts_with(bug.clause));
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.primitive, bug.clause)).clone()
 }
 
-/// The bug is found, and what was found was run.
+/// Checks that the bug is found and its counterexample replayed.
 fn replays(bug: &Bug, ground: Ground) {
     let failure = counterexample(bug, ground);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
@@ -46,10 +46,10 @@ fn replays(bug: &Bug, ground: Ground) {
     println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
 }
 
-/// Tests that each of some bugs replays.
+/// A test for each bug, that it is found and replayed.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $ground:ident $primitive:literal breaks $clause:literal, $plant:expr;)*) => {
-        /// The bugs, by the names of their tests.
+        /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
             $($(#[$meta])* pub fn $test<M: Spec>(contract: &mut Contract<M>) {
@@ -177,7 +177,7 @@ bugs! {
     };
     a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "only what is held is touched of tcb", |contract| {
         contract.run = |cpu, _| {
-            // Asleep, behind nobody and before nobody.
+            // A thread that sleeps alone in its queue.
             if cpu.shared.links.check(|tcb| tcb.get([700.into()]).place >= SLP_Q && tcb.get([700.into()]).place < NUM_CHAN) {
                 cpu.shared.links.update(|tcb| tcb.update([700.into()], |t| t.seq = t.seq + 1));
             }
@@ -258,7 +258,7 @@ bugs! {
             Ok(Answer::Word(table))
         };
     };
-    // The primitive accepts it, as the reference does: that nobody asks for it is its premise.
+    // The primitive accepts it, as the reference's does. Only the contract's assumptions exclude it.
     a_page_that_is_global: Derived "pt_resv" breaks "D7", |contract| contract.premise = |_, _| true;
     a_child_that_begins_with_memory: Derived "proc_create" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
@@ -266,7 +266,7 @@ bugs! {
             page_table::pt_alloc_pde(cpu, child, ADR_LOW.into())?;
             Ok(Answer::Word(child))
         };
-        // Even if it may write all that this takes.
+        // Even if the modifies clause permits all writes of this.
         contract.frame = |_, may| {
             for name in EVERYTHING {
                 may(name, "", &[]);
@@ -371,7 +371,7 @@ bugs! {
     };
 }
 
-/// What making a child and giving it a page table writes.
+/// What creating a child and giving it a page table writes.
 const EVERYTHING: [&str; 21] = [
     "AC",
     "AC.charged",
@@ -407,7 +407,7 @@ fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {
             Ok(Answer::Word(table))
         };
     };
-    // What is zeroed may have been zero: the counterexample need not run.
+    // The zeroed memory may have been zero before, so that the counterexample need not fail when it runs.
     let failures = prove(solver(), "pt_resv", Ground::Derived, plant, |_| ()).failures;
     for clause in ["frame: HP.value", "frame: pt."] {
         assert!(failures.iter().any(|failure| failure.clause.starts_with(clause)), "not `{clause}` but {failures:#?}");
@@ -437,7 +437,7 @@ fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let test = failure.test(bug.primitive, Some(Ground::Derived)).expect("it was run");
     assert_eq!(test.name, "palloc_d10_usage_is_what_was_charged");
     assert_eq!(test.text, include_str!("written/palloc_d10_usage_is_what_was_charged.rs"));
-    // Without the bug it runs, and passes, among the tests of this file.
+    // Without the bug, the written test runs and passes, as a module of this file.
     let rows = primitives::<Sim>();
     let (primitive, mut contract) = rows.into_iter().find(|row| row.0.name == bug.primitive).expect("a primitive");
     plant(&mut contract);

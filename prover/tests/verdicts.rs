@@ -1,4 +1,4 @@
-//! What is right is proved, and a proof that comes to nothing is reported as what it is.
+//! Correct contracts are proved, and an inconclusive proof is reported with the right reason.
 mod common;
 
 use common::{Symbolic, prove, solver, z3};
@@ -6,12 +6,12 @@ use layer::contract::Answer;
 use prover::{Ground, Outcome, Reason};
 use smt::solver::Solver;
 
-/// All solvers that there are.
+/// All available solvers.
 fn solvers() -> impl Iterator<Item = Solver> {
     z3().into_iter().chain([Solver::embedded(10_000)])
 }
 
-/// Proves the primitive `name` as `change` leaves its contract, by one of them.
+/// Proves the primitive `name` with its contract changed, by the available solver.
 fn verdict(name: &str, ground: Ground, change: fn(&mut Symbolic)) -> Outcome {
     prove(solver(), name, ground, change, |_| ())
 }
@@ -66,7 +66,7 @@ fn an_endless_path_is_reported() {
     assert!(outcome.failures.iter().any(|f| f.reason == Reason::Fuel), "{:?}", outcome.failures);
 }
 
-/// A program that claims to be a solver.
+/// A program that only pretends to be a solver.
 fn impostor(program: &str) -> Solver {
     Solver::start(&format!("../smt/tests/solvers/{program}"), 10_000).expect("it starts")
 }

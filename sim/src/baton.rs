@@ -1,17 +1,17 @@
-//! Which CPU runs: each CPU is a thread, and only the one that holds the baton does anything.
+//! The turn scheduler. Each CPU is a thread, and only the holder of the baton runs.
 //!
-//! The baton changes hands where a lock is about to be taken and between slices of a program's instructions, to a CPU
-//! that a seeded generator chooses. Everything that a run does is thereby fixed by the seed.
+//! The baton is passed before a lock is taken and between slices of a program's instructions, to a CPU that a seeded
+//! random generator chooses. So the seed determines everything that a run does.
 use fastrand::Rng;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-/// One in this many passes goes to any CPU, the others only to those that were busy lately.
+/// One of this many passes can go to any CPU, the others only to recently busy ones.
 const ANYONE: u32 = 16;
-/// How many passes in a row a CPU must have had nothing to do to count as idle.
+/// The number of successive idle passes after which a CPU counts as idle.
 const IDLE_AFTER: u32 = 4;
 
-/// The right to run.
+/// The turn scheduler of a machine: its baton is the right to run.
 #[derive(Debug)]
 pub struct Baton {
     turns: Mutex<Turns>,
@@ -21,26 +21,26 @@ pub struct Baton {
 /// Why a run stops.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stop {
-    /// The machine was switched off: no program is left.
+    /// The machine was switched off, because no program is left.
     PowerOff,
-    /// So much work was done that something must be wrong, or the time is up.
+    /// The limit of work or time was reached.
     TimeOut,
     /// Every CPU waits for a lock.
     Deadlock,
-    /// A CPU found a bug, and says which.
+    /// A CPU found a bug, and reports it.
     Bug,
 }
 
-/// How long a run may take.
+/// The limit of a run.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Limit {
-    /// Units of work of all CPUs: instructions of programs and steps of the kernel.
+    /// The work of all CPUs: instructions of programs and steps of the kernel.
     pub work: Option<u64>,
-    /// Time of day; a run that it ends cannot be repeated.
+    /// The time of day. A run that it ends is not reproducible.
     pub until: Option<Instant>,
 }
 
-/// The payload of a panic that ends a CPU's thread in the middle of a primitive, because its lock never comes free.
+/// The payload of a panic that ends a CPU's thread inside a primitive, because a lock will never be released.
 #[derive(Debug)]
 pub struct Deadlocked;
 
@@ -54,19 +54,19 @@ struct Turns {
     limit: Limit,
 }
 
-/// What is known of one CPU.
+/// The scheduler's state of one CPU.
 #[derive(Clone, Debug)]
 struct Seat {
-    /// It has not left.
+    /// The CPU has not left.
     present: bool,
-    /// It waits for a lock that another CPU holds.
+    /// The CPU waits for a lock of another CPU.
     blocked: bool,
-    /// Passes since it last did something for a program.
+    /// The number of passes since the CPU last worked for a program.
     idle: u32,
 }
 
 impl Baton {
-    /// The baton of a machine with `cpus` CPUs, in the hands of CPU 0.
+    /// The baton of a machine with `cpus` CPUs. CPU 0 holds it.
     pub fn new(cpus: u32, seed: u64, limit: Limit) -> Self {
         let seat = Seat { present: true, blocked: false, idle: 0 };
         Baton {
@@ -87,9 +87,9 @@ impl Baton {
         drop(self.wait(self.turns(), me as usize));
     }
 
-    /// Lets a CPU run that is chosen by lot, perhaps the same; returns when CPU `me` has its next turn.
+    /// Passes the baton to a randomly chosen CPU, perhaps the same. Returns at the next turn of CPU `me`.
     ///
-    /// Once a run is stopped, each CPU keeps the baton until it leaves.
+    /// After a stop, each CPU keeps the baton until it leaves.
     pub fn pass(&self, me: u32) {
         let mut turns = self.turns();
         if turns.stop.is_none() && turns.limit.until.is_some_and(|until| Instant::now() >= until) {
@@ -108,10 +108,10 @@ impl Baton {
         }
     }
 
-    /// CPU `me` waits for a lock that another CPU holds: lets others run, and returns when it is worth another try.
+    /// Waits for a lock that another CPU holds. Passes the baton, and returns when CPU `me` should try again.
     ///
     /// # Panics
-    /// With [`Deadlocked`], when all CPUs wait.
+    /// With [`Deadlocked`], if all CPUs wait.
     pub fn wait_for_lock(&self, me: u32) {
         let mut turns = self.turns();
         let me = me as usize;
@@ -131,14 +131,14 @@ impl Baton {
         }
     }
 
-    /// A lock has come free.
+    /// Wakes the CPUs that wait, because a lock was released.
     pub fn lock_released(&self) {
         for seat in &mut self.turns().cpus {
             seat.blocked = false;
         }
     }
 
-    /// CPU `me` has done some work: for a program, or only the kernel's own.
+    /// Records work of CPU `me`, for a program or for the kernel only.
     pub fn worked(&self, me: u32, work: u64, for_program: bool) {
         let mut turns = self.turns();
         turns.work += work;
@@ -150,22 +150,22 @@ impl Baton {
         }
     }
 
-    /// Stops the run; the first reason counts.
+    /// Stops the run. The first reason is kept.
     pub fn stop(&self, why: Stop) {
         self.turns().stop.get_or_insert(why);
     }
 
-    /// Why the run is stopped, if it is.
+    /// The reason of the stop, if the run is stopped.
     pub fn stopped(&self) -> Option<Stop> {
         self.turns().stop
     }
 
-    /// How much work was done.
+    /// The work so far.
     pub fn work(&self) -> u64 {
         self.turns().work
     }
 
-    /// CPU `me` leaves for good and hands the baton to the first one that is still there.
+    /// CPU `me` leaves for good, and passes the baton to the first CPU that is still there.
     pub fn leave(&self, me: u32) {
         let mut turns = self.turns();
         turns.cpus[me as usize].present = false;
@@ -175,7 +175,7 @@ impl Baton {
     }
 
     fn turns(&self) -> MutexGuard<'_, Turns> {
-        // A thread that panics while it holds the baton is reported by whoever joins it; nothing here is half done.
+        // A panic with the baton is reported when the thread is joined, and leaves no inconsistent state here.
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -193,7 +193,7 @@ impl Baton {
 }
 
 impl Turns {
-    /// The CPU that is to run next, among those that can; `me` if no other can.
+    /// Chooses the next CPU among the possible ones, or `me` if there is no other.
     fn choose(&mut self, me: usize) -> usize {
         let anyone = self.rng.u32(..ANYONE) == 0;
         let can = |seat: &Seat| seat.present && !seat.blocked;

@@ -1,7 +1,8 @@
-//! The hardware around the CPUs: memory, boot archive, console; and the count of programs that switches it off.
+//! The hardware around the CPUs: memory, boot archive and console. It also counts the running programs, and switches
+//! the machine off when none is left.
 //!
-//! A machine of the layer asks for these things by itself, without a value to ask: each thread that works for a
-//! machine is therefore [seated](seat) at its board first.
+//! The layer asks its machine through functions without a receiver. Therefore each thread that runs part of a machine
+//! is first [seated](seat) at the machine's board, as a thread-local value.
 use crate::baton::{Baton, Stop};
 use crate::machine::Sim;
 use crate::script;
@@ -23,14 +24,14 @@ use syscall::trace::Report;
 /// Physical memory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Memory {
-    /// Frames of 4 KiB that the machine has, up to [`MAX_PAGE`].
+    /// The number of 4 KiB frames of the machine, up to [`MAX_PAGE`].
     pub frames: u32,
-    /// Which of them are usable memory.
+    /// The frames that are usable memory.
     pub usable: Vec<Range<u32>>,
 }
 
 impl Memory {
-    /// All of the first `frames` frames.
+    /// Usable memory in all of the first `frames` frames.
     pub fn all(frames: u32) -> Self {
         Memory { frames, usable: Vec::from([Range { start: 0, end: frames }]) }
     }
@@ -42,7 +43,7 @@ impl Memory {
 }
 
 impl Default for Memory {
-    /// 2 GiB, half of them below the user area.
+    /// 2 GiB, half of it below the user area.
     fn default() -> Self {
         Memory::all(MAX_PAGE / 2)
     }
@@ -51,11 +52,11 @@ impl Default for Memory {
 /// A program of the boot archive.
 #[derive(Clone, Debug)]
 pub struct Archived {
-    /// Its name.
+    /// The name of the program.
     pub name: String,
-    /// Its ELF file.
+    /// The contents of its ELF file.
     pub file: Vec<u8>,
-    /// What the file says.
+    /// The parsed file.
     pub image: ParsedImage,
 }
 
@@ -64,50 +65,50 @@ pub struct Archived {
 pub struct Start {
     /// The CPU.
     pub cpu: u32,
-    /// The image, by its number in the boot archive.
+    /// The image number: the index in the boot archive.
     pub image: u32,
-    /// Pages that it gets.
+    /// The quota, in pages.
     pub quota: u32,
-    /// Its arguments, as the boot list has them.
+    /// The arguments, as in the boot list.
     pub arguments: String,
 }
 
-/// How a program ended.
+/// The end of a program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProgramEnd {
-    /// The CPU that it ran on.
+    /// The CPU of the program.
     pub cpu: u32,
-    /// Its thread number.
+    /// The thread number.
     pub thread: u32,
-    /// Its image, by its number in the boot archive.
+    /// The image number: the index in the boot archive.
     pub image: u32,
-    /// How.
+    /// How the program ended.
     pub end: End,
 }
 
-/// Receives what is written to the console: the stream that [`abi::console`] describes.
+/// Receives the output on the console, as the stream that [`abi::console`] describes.
 pub type Console<'a> = dyn FnMut(&[u8]) + Send + 'a;
 
 /// The hardware of one machine.
 pub struct Board {
-    /// Its memory.
+    /// The memory.
     pub memory: Memory,
-    /// Its boot archive.
+    /// The boot archive.
     pub archive: Vec<Archived>,
-    /// Capability words of its VMX.
+    /// The VMX capability words.
     pub vmxinfo: [u32; VMXINFO_SIZE as usize],
-    /// What the host's part of a VM control structure is to hold, by field.
+    /// The expected host-state fields of a VM control structure.
     pub vmcs_host: [u64; VMCS_SIZE as usize],
-    /// Model-specific registers that are not 0.
+    /// The model-specific registers that are not 0.
     pub msr: BTreeMap<u32, u64>,
-    /// What happens to its UART.
+    /// The input of the UART.
     pub serial: Script,
-    /// What it answers instead of what is in boot archive and boot list.
+    /// Scripted answers, instead of those from boot archive and boot list.
     pub script: Option<script::Script>,
-    /// A planted bug: the kernel forgets to flush what the processor remembers of pages that it unmaps.
+    /// A planted bug: the kernel does not invalidate the translations of pages that it unmaps.
     pub forgets_flushes: bool,
     state: Mutex<State>,
-    /// How many events were logged.
+    /// The number of logged events.
     stamps: AtomicU64,
 }
 
@@ -116,22 +117,22 @@ struct State {
     idles: u64,
     console: Box<Console<'static>>,
     encoder: Encoder,
-    /// What is left of the boot list, by CPU.
+    /// The remaining lines of the boot list, by CPU.
     starts: Vec<VecDeque<Start>>,
-    /// The arguments of the line that each CPU was given last.
+    /// The arguments of each CPU's last line.
     arguments: Vec<String>,
-    /// CPUs that have asked for more than there was.
+    /// The CPUs that have asked after the end of their list.
     listed: [bool; TOTAL_CPU as usize],
-    /// How many CPUs have not.
+    /// The number of CPUs that have not.
     starting: u32,
-    /// Images of the threads that were started and have not ended.
+    /// The images of threads that were started and have not ended.
     live: BTreeMap<u32, u32>,
     ends: Vec<ProgramEnd>,
     refused: u32,
 }
 
 impl Board {
-    /// A machine with `cpus` CPUs, of which each CPU starts its lines of `starts`.
+    /// A machine with `cpus` CPUs. Each CPU starts its lines of `starts`.
     pub fn new(
         memory: Memory,
         archive: Vec<Archived>,
@@ -170,7 +171,7 @@ impl Board {
         self.stamps.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A machine with this memory and nothing to run, whose console nobody reads.
+    /// A machine with this memory, without programs, whose output is dropped.
     pub fn bare(memory: Memory) -> Self {
         Board::new(memory, Vec::new(), TOTAL_CPU, &[], Box::new(|_| ()))
     }
@@ -179,37 +180,37 @@ impl Board {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The name of an image, or what stands for one that is not there.
+    /// The name of an image, or a placeholder if there is no such image.
     pub fn name(&self, image: u32) -> &str {
         self.archive.get(image as usize).map_or("?", |program| &program.name)
     }
 
-    /// The image that a thread runs, until it ends.
+    /// The image of a thread, until it ends.
     pub fn image_of(&self, thread: u32) -> Option<u32> {
         self.state().live.get(&thread).copied()
     }
 
-    /// How the programs ended that did so until now, in that order.
+    /// How programs have ended so far, in order.
     pub fn ends(&self) -> Vec<ProgramEnd> {
         self.state().ends.clone()
     }
 
-    /// How many lines of the boot list could not be obeyed.
+    /// The number of lines of the boot list that were refused.
     pub fn refused(&self) -> u32 {
         self.state().refused
     }
 
-    /// How often a CPU said until now that it had nothing to do.
+    /// How often a CPU has reported that it had nothing to do.
     pub fn idles(&self) -> u64 {
         self.state().idles
     }
 
-    /// Writes what a program prints to the console.
+    /// Writes a program's output to the console.
     pub fn print(&self, bytes: &[u8]) {
         self.say(Speaker::Program, bytes);
     }
 
-    /// Writes a line of the kernel's to the console.
+    /// Writes a line of the kernel to the console.
     pub fn write_line(&self, line: &str) {
         self.say(Speaker::Kernel, format!("{line}\n").as_bytes());
     }
@@ -233,28 +234,28 @@ impl Board {
         start
     }
 
-    /// The arguments of the line that a CPU was given last.
+    /// The arguments of a CPU's last line.
     pub(crate) fn arguments(&self, cpu: u32) -> String {
         self.state().arguments[cpu as usize].clone()
     }
 
-    /// A CPU has nothing to do.
+    /// Records that a CPU had nothing to do.
     pub(crate) fn idle(&self) {
         self.state().idles += 1;
     }
 
-    /// A thread was started.
+    /// Records that a thread was started.
     pub(crate) fn started(&self, thread: u32, image: u32) {
         self.state().live.insert(thread, image);
     }
 
-    /// A line of the boot list could not be obeyed.
+    /// Records that a line of the boot list was refused.
     pub(crate) fn not_started(&self, cpu: u32, image: u32, error: Error) {
         self.write_line(&abi::refused::Refused { cpu, name: self.name(image), error }.to_string());
         self.state().refused += 1;
     }
 
-    /// The program of the thread that `layer`'s CPU runs has ended.
+    /// Records that the program of the running thread on `layer`'s CPU has ended.
     pub(crate) fn ended(&self, layer: &Cpu<'_, Sim>, end: End) {
         let (cpu, thread) = (layer.own.cpu, layer.own.cur);
         let Some(image) = self.state().live.remove(&thread) else { return };
@@ -267,7 +268,7 @@ impl Board {
 }
 
 impl Board {
-    /// The program of `thread` was killed.
+    /// Records that the program of `thread` was killed.
     pub(crate) fn killed(&self, cpu: u32, thread: u32) {
         let Some(image) = self.state().live.remove(&thread) else { return };
         let end = End::Killed;
@@ -279,7 +280,7 @@ impl Board {
 }
 
 impl State {
-    /// Switches the machine off when nothing runs and nothing is left to start.
+    /// Switches the machine off if nothing runs and no line of the boot list is left.
     fn switch_off_when_done(&self) {
         if self.starting == 0
             && self.live.is_empty()
@@ -294,24 +295,24 @@ thread_local! {
     static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
 }
 
-/// Where a thread works.
+/// The machine to which a thread belongs.
 #[derive(Clone)]
 struct Seat {
     board: Arc<Board>,
     baton: Option<Arc<Baton>>,
 }
 
-/// From now on this thread works for the machine of `board`, as one of its CPUs where there is a baton.
+/// Makes this thread part of the machine of `board`. With a baton, it is one of several CPUs.
 pub fn seat(board: Arc<Board>, baton: Option<Arc<Baton>>) {
     SEAT.set(Some(Seat { board, baton }));
 }
 
-/// From now on this thread works for no machine.
+/// Ends this thread's membership of a machine.
 pub fn stand_up() {
     SEAT.set(None);
 }
 
-/// The board of this thread's machine: one with 2 GiB and nothing to run, where none was taken.
+/// The board of this thread's machine. Without one, a new board with 2 GiB and no programs.
 pub fn current() -> Arc<Board> {
     SEAT.with_borrow_mut(|seat| {
         let new = || Seat { board: Arc::new(Board::bare(Memory::default())), baton: None };
@@ -319,12 +320,12 @@ pub fn current() -> Arc<Board> {
     })
 }
 
-/// Milliseconds for which this thread's machine has been on: it does a million instructions, or steps of the kernel, a second.
+/// The uptime of this thread's machine in milliseconds: a million instructions or kernel steps count as a second.
 pub(crate) fn uptime() -> u32 {
     baton().map_or(0, |baton| (baton.work() / 1000) as u32)
 }
 
-/// The baton of this thread's machine, if other CPUs run beside this one.
+/// The baton of this thread's machine, if it has other CPUs.
 pub(crate) fn baton() -> Option<Arc<Baton>> {
     SEAT.with_borrow(|seat| seat.as_ref()?.baton.clone())
 }

@@ -1,8 +1,8 @@
-//! The runtime checker: evaluates every fact of the invariant on a machine at rest.
+//! The runtime checker: evaluates every fact of the invariant on a quiescent machine.
 //!
-//! A fact quantifies over keys of maps that are too large to enumerate, so it is looked at where something can differ
-//! from the definition that a map was given at boot: at the keys that were written in any map with such keys, at the
-//! ends of each range, and where memory or a page map changes its nature.
+//! A fact holds for all keys of maps, which are too many to enumerate. It is evaluated where a value can differ from
+//! the map's definition at boot: at the keys that were written in any map with such keys, at the ends of each range,
+//! and at the boundaries in memory and page maps.
 use crate::machine::Sim;
 use crate::maps::{Look, look};
 use crate::sparse::{Cells, Sparse};
@@ -16,18 +16,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A fact that does not hold.
+/// A violated fact.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// Its number.
+    /// The number of the fact.
     pub number: &'static str,
-    /// Its name.
+    /// The name of the fact.
     pub name: &'static str,
-    /// The CPU in whose state it was looked at.
+    /// The CPU in whose state it was evaluated.
     pub cpu: u32,
     /// The first keys at which it does not hold.
     pub keys: Vec<Vec<u32>>,
-    /// At how many keys it does not hold.
+    /// The number of keys at which it does not hold.
     pub places: usize,
 }
 
@@ -42,12 +42,12 @@ impl fmt::Display for Violation {
     }
 }
 
-/// How many keys of one fact a violation names, for as many first coordinates as [`MOST_ROWS`] says.
+/// The most keys that a violation names in one row, for at most [`MOST_ROWS`] rows.
 const MOST_OF_A_ROW: usize = 8;
-/// Of how many rows, which are keys with the same first coordinate.
+/// The most rows in a violation. A row has the keys with the same first coordinate.
 const MOST_ROWS: usize = 16;
 
-/// Evaluates every fact on the state of one CPU, the `current` one, between two primitives.
+/// Evaluates every fact on the state of the CPU `current`, between two primitives.
 pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells) -> Vec<Violation> {
     let (at, pending) = (cpu.shared.at.inspect(0), cpu.shared.pending.inspect(current));
     let (channels, threads) = (cpu.shared.channels.inspect(), cpu.shared.links.inspect());
@@ -70,19 +70,20 @@ pub fn check_facts(view: &View<'_, Sim>, cells: Cells, most: Class) -> Vec<Viola
     facts::<Sim>().filter(|fact| fact.class <= most).filter_map(|fact| universe.refute(view, &fact)).collect()
 }
 
-/// Keys with up to this many coordinates; the others are 0.
+/// A key of up to four coordinates. Unused ones are 0.
 type Key = [u32; 4];
 
-/// The keys to look at for each entry of a fact's list.
+/// The keys to evaluate for each entry of a fact's list.
 struct Universe(BTreeMap<Choice, Vec<Key>>);
 
-/// Coordinates with these bounds, as written in one field and its companions or, without one, in any.
+/// The bounds of coordinates, and the field whose written keys are used, with its companion fields. Without a field,
+/// the written keys of all fields.
 ///
-/// A fact over a single entry is looked at wherever any map was written; one that combines several entries only where
-/// each one's own was, or the combinations would be too many.
+/// A fact with a single entry is evaluated at the keys written in any map. A fact with several entries uses only the
+/// keys written in each entry's own maps, because there would be too many combinations.
 type Choice = (Vec<u32>, Option<&'static str>);
 
-/// A coordinate with no more values than this is enumerated.
+/// A coordinate with at most this many values is enumerated.
 const SMALL: u32 = 32;
 
 impl Universe {
@@ -98,7 +99,7 @@ impl Universe {
         Universe(universe)
     }
 
-    /// Looks for keys at which `fact` does not hold.
+    /// Searches for keys at which `fact` does not hold.
     fn refute(&self, view: &View<'_, Sim>, fact: &Fact<Sim>) -> Option<Violation> {
         let candidates =
             fact.keys.iter().map(|&(field, coordinates)| &*self.0[&choice(fact, field, coordinates).1]).collect();
@@ -108,7 +109,7 @@ impl Universe {
     }
 }
 
-/// The coordinates that an entry of a fact's list speaks of, and where to look for values of theirs.
+/// The coordinates in an entry of a fact's list, and the source of their values.
 fn choice(fact: &Fact<Sim>, field: &'static str, coordinates: &[usize]) -> (Vec<usize>, Choice) {
     let dims = bounds::<Sim>(field).expect("a fact names fields of the state");
     let kept: Vec<usize> = (0..dims.len()).filter(|&coordinate| coordinates[coordinate] != IGNORE).collect();
@@ -116,7 +117,7 @@ fn choice(fact: &Fact<Sim>, field: &'static str, coordinates: &[usize]) -> (Vec<
     (kept, (bounds, (fact.keys.len() > 1).then_some(field)))
 }
 
-/// The part of a field's name that its companions share.
+/// The part of a field's name that its companion fields share.
 fn stem(field: &str) -> &str {
     field.split('.').next().unwrap_or(field)
 }
@@ -130,16 +131,16 @@ fn collect(view: &View<'_, Sim>, written: &[Written], kept: &[usize], (bounds, o
         for Written { dims, keys, .. } in fields() {
             let of_its_kind = |&at: &usize| dims[at] == bound && (only.is_none() || kept == [at]);
             for at in (0..dims.len()).filter(of_its_kind) {
-                // Keys come in order, so that repetitions of a first coordinate follow each other.
+                // The keys are sorted, so that equal coordinates are adjacent.
                 values.extend(keys.chunk_by(|one, next| one[at] == next[at]).map(|same| same[0][at]));
             }
         }
         found.extend(values.into_iter().map(|value| [value, 0, 0, 0]));
     } else {
-        // No fact so far chooses several coordinates of still more.
+        // No fact so far has several coordinates with larger bounds.
         found.extend(fields().filter(|written| written.dims == bounds).flat_map(|written| &written.keys));
     }
-    // Several ordered lists, one behind the other: what the stable sort is good at.
+    // The concatenation of sorted lists, which a stable sort handles well.
     found.sort();
     found.dedup();
     found
@@ -147,7 +148,7 @@ fn collect(view: &View<'_, Sim>, written: &[Written], kept: &[usize], (bounds, o
 
 /// The enumeration of a fact's keys.
 struct Search<'a, 'v> {
-    /// For each entry of the fact's list.
+    /// The keys for each entry of the fact's list.
     candidates: Vec<&'a [Key]>,
     view: &'a View<'v, Sim>,
     fact: &'a Fact<Sim>,
@@ -159,7 +160,7 @@ impl Search<'_, '_> {
     /// Enumerates the keys from entry `index` of the fact's list on.
     fn slot(&mut self, index: usize) {
         let Some((_, coordinates)) = self.fact.keys.get(index) else {
-            // A fact that goes out of range, as it may in a state that was made up, does not hold.
+            // In an arbitrary state, a fact may go out of range. Then it does not hold.
             let holds = || (self.fact.holds)(self.view, &self.keys);
             if !catch_unwind(AssertUnwindSafe(holds)).unwrap_or(false) {
                 self.report();
@@ -183,7 +184,7 @@ impl Search<'_, '_> {
         let new = || Violation { number, name, cpu, keys: Vec::new(), places: 0 };
         let found = self.found.get_or_insert_with(new);
         found.places += 1;
-        // A row of which this many are known is completed by whoever reads them.
+        // The reader of the violation can complete a row of which this many keys are known.
         let of_row = found.keys.iter().filter(|key| key.first() == keys.first()).count();
         let rows = found.keys.chunk_by(|one, next| one.first() == next.first()).count();
         if of_row < MOST_OF_A_ROW && (of_row > 0 || rows < MOST_ROWS) {
@@ -192,7 +193,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// Values of a coordinate with this bound that are looked at in any case.
+/// The values of a coordinate with this bound that are always evaluated.
 fn corners(bound: u32, view: &View<'_, Sim>) -> impl Iterator<Item = u32> + use<> {
     let directories = <Directories as Field<Sim>>::DIMS[1];
     let edges = match bound {
@@ -207,7 +208,7 @@ fn corners(bound: u32, view: &View<'_, Sim>) -> impl Iterator<Item = u32> + use<
     (0..bound.min(SMALL)).chain([bound / 2, bound - 1]).chain(beside).filter(move |&value| value < bound)
 }
 
-/// Keys with these bounds whose coordinates are all corners.
+/// The keys with these bounds whose coordinates are all such values.
 fn corners_of_all(dims: &[u32], view: &View<'_, Sim>) -> Vec<Key> {
     let mut keys = vec![[0; 4]];
     for (coordinate, &bound) in dims.iter().enumerate() {
@@ -221,19 +222,19 @@ fn corners_of_all(dims: &[u32], view: &View<'_, Sim>) -> Vec<Key> {
     keys
 }
 
-/// What was written in a field.
+/// The written keys of a field.
 struct Written {
     field: &'static str,
-    /// Bounds of its key.
+    /// The bounds of its key.
     dims: &'static [u32],
-    /// Its keys, in order.
+    /// The keys, in order.
     keys: Vec<Key>,
 }
 
-/// What was written in each field.
+/// The written keys of each field.
 ///
-/// But for the contents of memory: they are the programs', no fact speaks of them, and where they were written, that
-/// they are defined was written as well.
+/// The contents of memory are left out: they belong to programs, no fact depends on them, and a write also sets the
+/// ghost state that says that they are defined.
 fn written(view: &View<'_, Sim>, cells: Cells) -> Vec<Written> {
     struct Collect(Vec<Written>, Cells);
     impl Look<'_> for Collect {

@@ -1,4 +1,4 @@
-//! What the processor does to a virtual machine by itself.
+//! What the processor itself does to a virtual machine.
 use crate::machine::Sim;
 use domain::Map;
 use layer::fields::{Slot, SlotKind};
@@ -7,22 +7,23 @@ use layer::state::Cpu;
 use layer::stuck::{Stuck, require};
 use layer::vmcs::Vmcs;
 
-/// What the processor tells of an exit.
+/// What the processor reports of a VM exit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Exit {
-    /// Why.
+    /// The exit reason.
     pub reason: u32,
-    /// More of that.
+    /// The exit qualification.
     pub qualification: u64,
-    /// The guest-physical address that had no mapping.
+    /// The guest-physical address without a mapping.
     pub address: u64,
-    /// Length of the instruction.
+    /// The length of the instruction.
     pub length: u32,
-    /// Where the guest is.
+    /// The guest's RIP.
     pub rip: u64,
 }
 
-/// The guest exits (P14): the processor writes why into the control structure. `vmx_return_from_guest` is what comes next.
+/// The guest exits (P14): the processor writes the reason into the control structure. `vmx_return_from_guest` comes
+/// next.
 ///
 /// # Errors
 /// [`Stuck::NotGuestMode`].
@@ -42,15 +43,15 @@ pub fn vm_exit(cpu: &mut Cpu<'_, Sim>, exit: Exit) -> Result<(), Stuck> {
     Ok(())
 }
 
-/// Why a guest exits whose memory does not have an address (EPT violation).
+/// The exit reason of an EPT violation: the guest's memory has no such address.
 pub const EPT_VIOLATION: u32 = 48;
-/// The bit of its qualification that says that the access was a load.
+/// The bit of the exit qualification for a load.
 pub const VIOLATED_BY_LOAD: u64 = 1;
-/// The bit that says that it was a store.
+/// The bit of the exit qualification for a store.
 pub const VIOLATED_BY_STORE: u64 = 2;
 
-/// An instruction of the guest, at `rip`, loads `chunk` bytes at the guest-physical address `a`; where there is nothing the
-/// guest has exited.
+/// An instruction of the guest at `rip` loads `chunk` bytes at the guest-physical address `a`. If there is no memory,
+/// the guest exits.
 ///
 /// # Errors
 /// Those of [`guest_load`].
@@ -59,7 +60,7 @@ pub fn load(cpu: &mut Cpu<'_, Sim>, chunk: Chunk, a: u64, rip: u64) -> Result<Ac
     or_exit(cpu, loaded, VIOLATED_BY_LOAD, a, rip)
 }
 
-/// As [`load`], for a store of the first `chunk` of these bytes.
+/// As [`load`], for a store of the first `chunk` of `bytes`.
 ///
 /// # Errors
 /// Those of [`guest_store`].
@@ -68,7 +69,7 @@ pub fn store(cpu: &mut Cpu<'_, Sim>, chunk: Chunk, a: u64, bytes: Bytes<Sim>, ri
     or_exit(cpu, stored, VIOLATED_BY_STORE, a, rip)
 }
 
-/// The end of an access, or an exit where it found nothing.
+/// Ends an access. If it found no memory, the guest exits.
 fn or_exit<T>(
     cpu: &mut Cpu<'_, Sim>,
     end: Result<T, Stuck>,

@@ -1,6 +1,6 @@
-//! What a log says of the machine: it is replayed, entry by entry, and compared with what the machine's objects are.
+//! The replay of a log: entry by entry, compared with the machine's objects.
 //!
-//! Queues are plain collections here; what an event does to them is the layer's own [`replay`].
+//! Queues are plain collections here. The effect of an event on them is the layer's own [`replay`].
 use crate::log::Entry;
 use crate::machine::{Sim, shared};
 use crate::snapshot::Snapshot;
@@ -16,7 +16,7 @@ use layer::replay::{self, Out, QueueOf, Scheduler, Undefined};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
-/// What a CPU runs, and who is ready there.
+/// The running thread and the ready queue of a CPU.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Running {
     /// The CPU.
@@ -27,46 +27,46 @@ pub struct Running {
     pub ready: VecDeque<u32>,
 }
 
-/// Where threads are.
+/// The places of all threads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Positions {
-    /// Who runs, by CPU; 0 on a CPU of which nothing is known.
+    /// The running thread of each CPU; 0 if it is not known.
     running: [u32; TOTAL_CPU as usize],
     /// The place and the CPU of each thread.
     threads: Vec<(u32, u32)>,
-    /// The threads in each queue, by its id.
+    /// The threads in each queue, by the queue's id.
     queues: BTreeMap<u32, VecDeque<u32>>,
 }
 
-/// What a log determines.
+/// The state that a log determines.
 #[derive(Clone)]
 pub struct Replayed {
     frames: Sparse<Frames>,
     owners: Sparse<Owners>,
-    /// Frames of the machine; no frame below `cursor` is free.
+    /// The number of frames of the machine. No frame below `cursor` is free.
     nps: u32,
     cursor: u32,
-    /// Where threads are.
+    /// The places of the threads.
     pub positions: Positions,
-    /// Locks and mailboxes of channels.
+    /// The locks and mailboxes of channels.
     locks: Vec<ChannelLock<Sim>>,
-    /// What was published of each channel last.
+    /// The last published control block of each channel.
     pool: Vec<SyncChannel<Sim>>,
 }
 
-/// Why an entry of a log has no meaning, or is not what it should be.
+/// Why an entry of a log is invalid.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Flaw {
-    /// What it needs is not so.
+    /// The replay does not define the event in this state.
     Undefined(Undefined),
-    /// It hands out another page than the first free one.
+    /// The event allocates another page than the first free one.
     NotFirst {
-        /// That one.
+        /// The first free page.
         first: u32,
     },
 }
 
-/// What is not as the log says.
+/// Where a machine can differ from its log.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Place {
     /// An entry of the allocation table.
@@ -75,35 +75,35 @@ pub enum Place {
     Thread(u32),
     /// A queue, by its id.
     Queue(u32),
-    /// Who runs on a CPU.
+    /// The running thread of a CPU.
     Running(u32),
     /// The lock or the mailbox of a channel.
     Lock(u32),
-    /// The control block of a channel that nobody holds.
+    /// The control block of a channel whose lock is free.
     Block(u32),
 }
 
 /// A difference between a machine and its log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Difference {
-    /// An entry is none that the machine can have made.
+    /// The machine cannot have made this entry.
     Entry {
-        /// Its number, from 0.
+        /// The number of the entry, from 0.
         number: usize,
-        /// What it says.
+        /// The event.
         says: String,
-        /// What is wrong with it.
+        /// Why the entry is invalid.
         flaw: Flaw,
     },
-    /// At the end, something is not as the log says.
+    /// The final state differs from the log.
     End {
-        /// What.
+        /// The place of the difference.
         place: Place,
-        /// What the log makes of it.
+        /// The state by the log.
         expected: String,
-        /// What it is.
+        /// The state of the machine.
         found: String,
-        /// The number of the last entry that is about it, and what it says.
+        /// The last entry about this place: its number and its event.
         last: Option<(usize, String)>,
     },
 }
@@ -143,7 +143,7 @@ pub fn listed(fifo: &Fifo<Sim>, threads: &Threads<Sim>) -> VecDeque<u32> {
     std::iter::successors(head, next).take(NUM_PROC as usize).collect()
 }
 
-/// The shared objects of a machine, as far as a log speaks of them.
+/// The shared objects of a machine, as far as a log describes them.
 pub struct Objects<'a> {
     /// The allocation table.
     pub at: &'a AllocTable<Sim>,
@@ -155,17 +155,17 @@ pub struct Objects<'a> {
     pub channels: &'a Channels<Sim>,
     /// The threads.
     pub threads: &'a Threads<Sim>,
-    /// What is known of CPUs.
+    /// The running thread and ready queue of each known CPU.
     pub running: Vec<Running>,
-    /// Frames of the machine.
+    /// The number of frames of the machine.
     pub nps: u32,
 }
 
 impl Snapshot {
-    /// The objects of which a log speaks.
+    /// The objects that a log describes.
     pub fn objects(&self) -> Objects<'_> {
         let ready = listed(&self.own.ready, &self.threads);
-        // Its main thread from the beginning on, though only `sched_init` says so in its own state.
+        // The main thread runs from the start, although only `sched_init` sets the field.
         let thread = if self.own.ghost.0.init { self.own.cur } else { self.own.cpu + 1 };
         Objects {
             at: &self.at,
@@ -180,7 +180,7 @@ impl Snapshot {
 }
 
 impl Objects<'_> {
-    /// They, as what a log begins with.
+    /// The state of a replay that starts with these objects.
     pub fn replayed(&self) -> Replayed {
         let mut queues = BTreeMap::new();
         let lists = (MSG_Q..).zip(&self.pending).chain((SLP_Q..).zip(&self.sleep));
@@ -189,7 +189,7 @@ impl Objects<'_> {
         }
         let mut running = [0; TOTAL_CPU as usize];
         for Running { cpu, thread, ready } in &self.running {
-            // A CPU whose number is none is another fact's business (H17).
+            // The number of a CPU may be invalid, which is the concern of another fact (H17).
             if let Some(place) = running.get_mut(*cpu as usize) {
                 *place = *thread;
             }
@@ -212,7 +212,7 @@ impl Objects<'_> {
 }
 
 impl Replayed {
-    /// What an empty log says: the machine of this thread's board at boot, each CPU of which runs its main thread.
+    /// The start of a replay at boot: the machine of this thread's board, where each CPU runs its main thread.
     pub fn boot() -> Replayed {
         let shared = shared();
         let (at, channels, threads) = (shared.at.inspect(0), shared.channels.inspect(), shared.links.inspect());
@@ -229,10 +229,10 @@ impl Replayed {
         .replayed()
     }
 
-    /// The entries of a log, one after the other.
+    /// Replays the entries of a log in order.
     ///
     /// # Errors
-    /// The first entry that cannot be.
+    /// The first invalid entry.
     pub fn replay(&mut self, log: &[Entry]) -> Result<Vec<Out<Sim>>, Difference> {
         let step = |(number, entry)| {
             let says = || show(entry);
@@ -241,10 +241,10 @@ impl Replayed {
         log.iter().enumerate().map(step).collect()
     }
 
-    /// One more entry of the log.
+    /// Replays one more entry.
     ///
     /// # Errors
-    /// When it cannot be the next one.
+    /// If the entry is invalid in this state.
     pub fn step(&mut self, entry: &Entry) -> Result<Out<Sim>, Flaw> {
         let Entry { cpu, event, .. } = entry;
         let out = replay::schedule(&mut self.positions, *cpu, event).map_err(Flaw::Undefined)?;
@@ -287,17 +287,17 @@ impl Replayed {
         Ok(())
     }
 
-    /// What the lock of channel `q` is by the log.
+    /// The lock of channel `q` by the log.
     pub fn lock_of(&self, q: u32) -> ChannelLock<Sim> {
         self.locks[q as usize]
     }
 
-    /// Whether a frame is handed out by the log, and to whom.
+    /// Whether a frame is allocated by the log, and its owner.
     pub fn frame_of(&self, page: u32) -> (bool, u32) {
         (self.frames.get([page]).alloc, self.owners.get([page]).cpu)
     }
 
-    /// What is not in `found` as in these, which `log` led to.
+    /// The differences between `found` and this state, to which `log` led.
     pub fn differences(&self, found: &Objects<'_>, log: &[Entry]) -> Vec<Difference> {
         let other = found.replayed();
         let mut all = Vec::new();
@@ -343,7 +343,7 @@ impl Replayed {
             }
             let [expected, found] = [self, &other].map(|it| it.pool[q as usize]);
             let bits = |block: SyncChannel<Sim>| (block.to, block.senderpaddr, block.count, block.busy);
-            // Its holder may have changed it since.
+            // The holder of the lock may have changed the control block since.
             if self.locks[q as usize].holder == TOTAL_CPU && bits(expected) != bits(found) {
                 compare(Place::Block(q), format!("{expected:?}"), format!("{found:?}"));
             }
@@ -353,7 +353,7 @@ impl Replayed {
 }
 
 impl Place {
-    /// Whether an event is about it.
+    /// Whether an event is about this place.
     fn is_of(self, event: &Event<Sim>) -> bool {
         match (self, *event) {
             (Place::Frame(p), Event::Palloc { page, .. } | Event::Pfree { page, .. }) => page == p,
@@ -383,18 +383,18 @@ impl Positions {
         self.queues.get(&id).into_iter().flatten().copied()
     }
 
-    /// The thread that `cpu` runs.
+    /// The thread that runs on `cpu`.
     pub fn runs(&self, cpu: u32) -> u32 {
         self.running[cpu as usize]
     }
 
-    /// The place of a thread, and the CPU that it belongs to while it is alive.
+    /// The place of a thread, and its CPU while it is alive.
     pub fn thread(&self, thread: u32) -> (u32, u32) {
         self.threads[thread as usize]
     }
 }
 
-/// The id of a queue, if there is it.
+/// The id of a queue, if there is such a queue.
 fn id(queue: QueueOf<Sim>) -> Result<u32, Undefined> {
     match queue {
         QueueOf::Ready(cpu) if cpu < TOTAL_CPU => Ok(cpu),

@@ -1,17 +1,18 @@
-//! The hosted machine: eight CPUs in one process, deterministic, on which the layer runs as ordinary Rust.
+//! The hosted machine: up to eight CPUs in one process. It is deterministic, and the layer runs on it as ordinary Rust.
 //!
-//! Nothing here decides what a primitive does: the layer and the layer above run as they are, with sparse maps for
-//! homes, all ghost state and the whole log. What the hardware does otherwise is simulated:
+//! Nothing here decides what a primitive does. The layer and the layer above run unchanged, with sparse maps as
+//! storage, all ghost state and the whole log. The hardware is simulated:
 //!
-//! - [`board`]: memory, boot archive and console, for everything that a machine of the layer asks by itself;
-//! - [`baton`]: which CPU runs; a switch happens only where a lock is about to be taken and after a slice of a
-//!   program's instructions, and a seed fixes all of them;
-//! - [`user`]: a program's instructions, every fetch, load and store of which is an accessor of the layer;
-//! - [`tlb`]: what a processor remembers of page maps, until the kernel makes it forget.
+//! - [`board`]: memory, boot archive and console, for everything that the layer asks its machine.
+//! - [`baton`]: which CPU runs. A switch happens only before a lock is taken, and after a slice of a program's
+//!   instructions. A seed determines all switches.
+//! - [`user`]: a program's instructions. Every fetch, load and store is an accessor of the layer.
+//! - [`tlb`]: the translations that a processor remembers, until the kernel invalidates them.
 //!
-//! [`run()`] runs programs from boot to power-off, and replays what was logged ([`history`], [`oracle`]); [`check`] evaluates the invariant at any moment; [`replay`] makes one
-//! call, or enters the kernel once, from a state that is given as data ([`witness`]), on a machine that answers what it is
-//! told ([`script`]); a [`session`] makes calls one after the other, as lines of JSON.
+//! [`run()`] runs programs from boot to power-off, and replays the log ([`history`], [`oracle`]). [`check`] evaluates
+//! the invariant at any moment. [`replay`] makes one call, or enters the kernel once, from a state given as data
+//! ([`witness`]), on a machine with scripted answers ([`script`]). A [`session`] makes calls one after the other, as
+//! lines of JSON.
 #![forbid(unsafe_code)]
 
 pub mod baton;

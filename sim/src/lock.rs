@@ -1,4 +1,4 @@
-//! Locks and links of the hosted machine.
+//! The locks and thread links of the hosted machine.
 use crate::baton::Baton;
 use crate::board;
 use crate::machine::Sim;
@@ -14,7 +14,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 thread_local! {
-    /// The locks that the CPU of this thread holds, in the order in which it took them.
+    /// The locks that this thread's CPU holds, in the order in which it took them.
     static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -26,21 +26,21 @@ struct Held {
     queue: Option<u32>,
 }
 
-/// The ids of the queues whose locks the CPU of this thread holds.
+/// The ids of the queues whose locks this thread's CPU holds.
 pub fn held_queues() -> Vec<u32> {
     HELD.with_borrow(|held| held.iter().filter_map(|lock| lock.queue).collect())
 }
 
-/// Told the name of an object and its row, before its lock is taken.
+/// A callback before a lock is taken, with the object's name and row.
 type Watcher = Box<dyn FnMut(&'static str, u32)>;
 
 thread_local! {
     static WATCHER: RefCell<Option<Watcher>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`, and `before` on this thread before each lock that it takes: there the others may have moved.
+/// Runs `work`. Before each lock that it takes on this thread, runs `before`, which can simulate interference.
 pub fn watched<R>(before: impl FnMut(&'static str, u32) + 'static, work: impl FnOnce() -> R) -> R {
-    /// However the work ends, nobody watches afterwards.
+    /// The callback ends with the work, however the work ends.
     struct Watch;
     impl Drop for Watch {
         fn drop(&mut self) {
@@ -52,34 +52,34 @@ pub fn watched<R>(before: impl FnMut(&'static str, u32) + 'static, work: impl Fn
     work()
 }
 
-/// A family of shared objects, each behind its lock.
+/// The lock array of a family of objects.
 #[derive(Debug)]
 pub struct Rows<T>(Vec<Mutex<T>>);
 
 impl<T> Rows<T> {
-    /// A lock for each of `objects`, one a row.
+    /// One row with its lock for each of `objects`.
     pub fn new(objects: impl IntoIterator<Item = T>) -> Self {
         Rows(objects.into_iter().map(Mutex::new).collect())
     }
 
-    /// Looks at the object of `row` from outside the machine, between two primitives: no other CPU runs, nothing is
-    /// logged.
+    /// Reads the object in row `row` from outside of the machine, between two primitives. No other CPU runs, and
+    /// nothing is logged.
     pub fn inspect(&self, row: u32) -> MutexGuard<'_, T> {
         open(&self.0[row as usize])
     }
 
-    /// All objects, when the machine is gone.
+    /// All objects, after the end of the machine.
     pub fn into_objects(self) -> Vec<T> {
         self.0.into_iter().map(|object| object.into_inner().unwrap_or_else(PoisonError::into_inner)).collect()
     }
 }
 
-/// Takes a lock that no other CPU can have. That a CPU panicked with it is reported where its thread is joined.
+/// Takes a lock that is free. A panic of its last holder is reported when the holder's thread is joined.
 fn open<T>(lock: &Mutex<T>) -> MutexGuard<'_, T> {
     lock.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A lock that is held.
+/// The guard of a lock.
 #[derive(Debug)]
 pub struct Guard<'a, T>(MutexGuard<'a, T>);
 
@@ -131,7 +131,7 @@ impl<T: Object<Sim>> Lock<Sim, T> for Rows<T> {
     }
 }
 
-/// A lock is about to be taken: another CPU may run first, and whoever watches is told.
+/// Runs before a lock is taken: another CPU may run first, and the callback is called.
 fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<Baton>> {
     let baton = board::baton();
     if let Some(baton) = &baton {
@@ -145,24 +145,24 @@ fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<Baton>> {
     baton
 }
 
-/// What locks of channels are called.
+/// The object name of the channels' locks.
 pub const CHANNEL: &str = <SyncChannels as Field<Sim>>::NAME;
 
-/// The channels: who holds the lock of one, its ghost state says.
+/// The channels. The ghost state says which CPU holds the lock of a channel.
 pub struct SharedChannels(Mutex<Channels<Sim>>);
 
 impl SharedChannels {
-    /// These channels.
+    /// Shares these channels.
     pub fn new(channels: Channels<Sim>) -> Self {
         SharedChannels(Mutex::new(channels))
     }
 
-    /// Looks at them from outside the machine, between two primitives.
+    /// Reads the channels from outside of the machine, between two primitives.
     pub fn inspect(&self) -> MutexGuard<'_, Channels<Sim>> {
         open(&self.0)
     }
 
-    /// The channels, when the machine is gone.
+    /// The channels, after the end of the machine.
     pub fn into_channels(self) -> Channels<Sim> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
@@ -201,21 +201,21 @@ impl ChannelPool<Sim> for SharedChannels {
     }
 }
 
-/// The links of all thread queues, with what the specification knows of the threads.
+/// The links of all thread queues, with the ghost state of the threads.
 pub struct SharedLinks(Mutex<Threads<Sim>>);
 
 impl SharedLinks {
-    /// These links.
+    /// Shares these links.
     pub fn new(threads: Threads<Sim>) -> Self {
         SharedLinks(Mutex::new(threads))
     }
 
-    /// Looks at them from outside the machine, between two primitives.
+    /// Reads the links from outside of the machine, between two primitives.
     pub fn inspect(&self) -> MutexGuard<'_, Threads<Sim>> {
         open(&self.0)
     }
 
-    /// The threads, when the machine is gone.
+    /// The threads, after the end of the machine.
     pub fn into_threads(self) -> Threads<Sim> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,23 +1,24 @@
-//! Logs that are kept, and the one order of all that they say.
+//! The logs of shared objects, and their merge into one order.
 use crate::board;
 use crate::machine::Sim;
 use crate::tlb;
 use layer::log::{Event, Log};
 
-/// Something that happened.
+/// A logged event.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Its place among all that happened to the machine: each entry has a greater one than those before it.
+    /// The position among all events of the machine: it is greater than that of every earlier event.
     ///
-    /// It is given under the locks of all objects that the event is about, so that its order is the order of each lock.
+    /// It is assigned under the locks of all objects that the event is about, so that its order agrees with the order
+    /// of each lock.
     pub stamp: u64,
-    /// The CPU that did it.
+    /// The CPU that logged it.
     pub cpu: u32,
-    /// What.
+    /// The event.
     pub event: Event<Sim>,
 }
 
-/// Everything that happened to a shared object, oldest first.
+/// All events of a shared object, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct Kept(pub Vec<Entry>);
 
@@ -30,14 +31,14 @@ impl Log<Sim> for Kept {
     }
 }
 
-/// Logs as one, oldest first.
+/// Merges logs, oldest first.
 pub fn merged<'a>(logs: impl IntoIterator<Item = &'a Kept>) -> Vec<Entry> {
     let mut all: Vec<Entry> = logs.into_iter().flat_map(|log| &log.0).copied().collect();
     all.sort_by_key(|entry| entry.stamp);
     all
 }
 
-/// The reference's name of an event: `WAKE_DIFF` of the variant `WakeDiff`.
+/// The reference's name of an event, such as `WAKE_DIFF` for the variant `WakeDiff`.
 pub fn reference_name(variant: &str) -> String {
     let mut name = String::new();
     for (at, letter) in variant.char_indices() {

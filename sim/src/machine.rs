@@ -1,4 +1,4 @@
-//! The hosted machine, as the layer sees it.
+//! The hosted machine, as an instance of the layer's machine.
 use crate::board;
 use crate::lock::{Rows, SharedChannels, SharedLinks};
 use crate::log::Kept;
@@ -21,7 +21,7 @@ use std::cell::RefCell;
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
-/// The hosted machine: native words, a sparse map for every field, all ghost state, the whole log.
+/// The hosted machine: native words, a sparse map for every field, all ghost state, and the whole log.
 #[derive(Clone, Copy, Debug)]
 pub struct Sim;
 
@@ -113,16 +113,16 @@ impl Machine for Sim {
     }
 }
 
-/// Told a call of a primitive, and the state that it is made in.
+/// A callback for calls of primitives, with the state at the call.
 type Watcher = Box<dyn FnMut(&Cpu<'_, Sim>, &Call<Sim>)>;
 
 thread_local! {
     static AT_CALLS: RefCell<Option<Watcher>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`, and `before` on this thread before each primitive that it calls ([`Machine::call`]).
+/// Runs `work`. Before each primitive that it calls on this thread ([`Machine::call`]), runs `before`.
 pub fn at_calls<R>(before: impl FnMut(&Cpu<'_, Sim>, &Call<Sim>) + 'static, work: impl FnOnce() -> R) -> R {
-    /// However the work ends, nobody watches afterwards.
+    /// The callback ends with the work, however the work ends.
     struct Watch;
     impl Drop for Watch {
         fn drop(&mut self) {
@@ -232,13 +232,13 @@ impl System for Sim {
         }
     }
 
-    // An idle CPU runs its main thread again and again, and is given the baton less often.
+    // An idle CPU runs its main thread again and again, and gets fewer turns.
     fn idle(_: u32) {
         board::current().idle();
     }
 }
 
-/// The shared objects of a machine with the memory of this thread's board, at boot.
+/// The shared objects of a machine at boot, with the memory of this thread's board.
 pub fn shared() -> Shared<Sim> {
     let memory = &board::current().memory;
     let nps = memory.frames.min(MAX_PAGE);

@@ -1,19 +1,19 @@
-//! Every map of a machine's state, one after the other.
+//! Iteration over all maps of a machine's state.
 use crate::machine::Sim;
 use crate::snapshot::Snapshot;
 use crate::sparse::Sparse;
 use domain::Field;
 use layer::invariant::View;
 
-/// Looks at maps.
+/// A visitor that reads maps.
 pub trait Look<'a> {
-    /// The map of one field.
+    /// Visits the map of one field.
     fn map<F: Field<Sim>>(&mut self, map: &'a Sparse<F>);
 }
 
-/// Changes maps.
+/// A visitor that changes maps.
 pub trait Change {
-    /// The map of one field.
+    /// Visits the map of one field.
     fn map<F: Field<Sim>>(&mut self, map: &mut Sparse<F>);
 }
 
@@ -32,12 +32,12 @@ macro_rules! each_map {
     (# [$($borrow:tt)*] $state:ident, $visit:ident, ($($path:tt)*)) => { $visit.map($($borrow)* $state.$($path)*); };
 }
 
-/// Shows every map of a state to `look`.
+/// Visits every map of a state with `look`.
 pub fn look<'a>(view: &View<'a, Sim>, look: &mut impl Look<'a>) {
     each_map!([&] view, look);
 }
 
-/// Gives every map of a state to `change`.
+/// Visits every map of a state with `change`.
 pub fn change(state: &mut Snapshot, change: &mut impl Change) {
     each_map!([&mut] state, change);
 }

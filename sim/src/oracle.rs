@@ -1,7 +1,8 @@
-//! H20, `valid_big_oracle` (reference, section 5.5 and clause 7 of 10.2), asked of a log: what the other CPUs did between
-//! two events of a CPU is what it may count on.
+//! H20, `valid_big_oracle` (reference, section 5.5 and clause 7 of 10.2), checked on a log: between two events of a
+//! CPU, the events of the other CPUs satisfy its rely conditions.
 //!
-//! The prover has the same as relations: [`Object::rely`](layer::machine::Object::rely) of each shared object.
+//! The prover has the same conditions as relations: [`Object::rely`](layer::machine::Object::rely) of each shared
+//! object.
 use crate::history::{Positions, Replayed};
 use crate::log::Entry;
 use layer::constants::*;
@@ -9,14 +10,14 @@ use layer::fields::place;
 use layer::log::Event;
 use std::fmt;
 
-/// Something that the others did and a CPU may count on not to happen.
+/// A violation of the rely conditions of a CPU.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Breach {
-    /// The clause of H20, 1 to 7; 6, determinism, is true of functions.
+    /// The clause of H20, 1 to 7. Clause 6, determinism, holds because the replay is a function.
     pub clause: u32,
-    /// The CPU.
+    /// The CPU whose rely conditions are violated.
     pub cpu: u32,
-    /// The number of the last entry of what the others did.
+    /// The number of the last entry of the other CPUs.
     pub entry: usize,
     /// What happened.
     pub says: String,
@@ -29,7 +30,7 @@ impl fmt::Display for Breach {
     }
 }
 
-/// The CPU of the subtree that a thread is in.
+/// The CPU of the subtree of a thread.
 fn root_of(mut thread: u32) -> u32 {
     while thread > TOTAL_CPU {
         thread = (thread - 1) / MAX_CHILDREN;
@@ -37,7 +38,7 @@ fn root_of(mut thread: u32) -> u32 {
     thread.wrapping_sub(1)
 }
 
-/// The first thing in `log`, which begins with what `start` says, that CPU `cpu` may count on not to happen.
+/// The first violation of the rely conditions of CPU `cpu` in `log`, which begins in the state `start`.
 pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
     let mut state = start.clone();
     let mut since = state.positions.clone();
@@ -45,7 +46,7 @@ pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
         let broken = |clause, says: String| Some(Breach { clause, cpu, entry: number, says });
         let mine = entry.cpu == cpu;
         if mine {
-            // What the others did ends here.
+            // The events of the other CPUs end here.
             if let Some(says) = moved(&since, &state.positions, cpu) {
                 return broken(3, says);
             }
@@ -92,7 +93,7 @@ pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
     moved(&since, &state.positions, cpu).map(|says| Breach { clause: 3, cpu, entry: log.len(), says })
 }
 
-/// What others may not have done to the threads of a CPU.
+/// A forbidden change of a CPU's threads by the other CPUs, if there is one.
 fn moved(before: &Positions, after: &Positions, cpu: u32) -> Option<String> {
     if before.runs(cpu) != after.runs(cpu) {
         return Some(format!("it runs {} in place of {}", after.runs(cpu), before.runs(cpu)));
@@ -111,7 +112,7 @@ fn moved(before: &Positions, after: &Positions, cpu: u32) -> Option<String> {
     })
 }
 
-/// Why what is published of a channel cannot be received (D15).
+/// Why the published message of a channel cannot be received (D15), if so.
 fn unreceivable(state: &Replayed, q: u32, count: u32) -> Option<String> {
     let words = state.lock_of(q).words;
     (count > words || words > MAX_WORDS)

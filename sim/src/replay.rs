@@ -1,4 +1,5 @@
-//! One call of a primitive, or one entry of the kernel, from a state that is given as data, and what it breaks.
+//! Replays one call of a primitive, or one entry of the kernel, from a state given as data, and reports the violated
+//! clauses.
 mod entry;
 mod frame;
 mod others;
@@ -25,24 +26,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Once;
 
-/// A clause that a call or an entry breaks.
+/// A clause that a call or an entry violates.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Broken {
     /// A fact of the invariant does not hold afterwards.
     Fact(Violation),
-    /// It succeeds though its precondition does not hold.
+    /// The call succeeds although the reference's precondition does not hold.
     Guard,
     /// The postcondition does not hold.
     Promise,
-    /// The call began in kernel mode and does not end there.
+    /// The call starts in kernel mode and does not end in it.
     Mode,
-    /// Other events were appended than those that are promised, or none where some are.
+    /// The logged events are not those of the contract. The value has the events.
     Events(Vec<String>),
-    /// Something is not what the events make of it.
+    /// A part of the state is not the result of the events.
     Effect(Difference),
-    /// A scalar was written that the frame does not name.
+    /// A scalar was written that the modifies clause does not name: its name, and its value before and after.
     Scalar(&'static str, u64, u64),
-    /// A leaf was written that the frame does not name.
+    /// A leaf was written that the modifies clause does not name.
     Leaf {
         /// The field.
         field: &'static str,
@@ -50,22 +51,22 @@ pub enum Broken {
         key: Vec<u32>,
         /// The leaf.
         leaf: &'static str,
-        /// Its value before and after; nothing where the variant has no such leaf.
+        /// The values before and after. `None` if the variant has no such leaf.
         values: [Option<u64>; 2],
     },
-    /// The lock of an object was taken of which the frame does not speak.
+    /// The lock of an object was taken that the modifies clause does not name.
     Lock(&'static str),
-    /// The call is stuck though what it requires holds.
+    /// The call gets stuck although the contract's precondition holds.
     Stuck(Stuck),
-    /// What comes after an entry cannot go on.
+    /// The continuation of an entry cannot run.
     Next,
-    /// An entry calls a primitive where its premise does not hold.
+    /// An entry calls a primitive where the contract's assumptions do not hold.
     Premise(&'static str),
-    /// An entry calls a primitive where what it requires does not hold.
+    /// An entry calls a primitive where the contract's precondition does not hold.
     Required(&'static str),
     /// The code panicked.
     Panic(Panic),
-    /// What another CPU relies on does not hold of an object.
+    /// The changes of an object violate the rely condition of another CPU.
     Rely {
         /// The object.
         object: &'static str,
@@ -74,14 +75,14 @@ pub enum Broken {
         /// The key.
         key: u32,
     },
-    /// Something was touched of an object whose lock is not held.
+    /// An object was changed without its lock.
     Unheld {
         /// The object.
         object: &'static str,
         /// The key.
         key: u32,
     },
-    /// An object does not satisfy what holds whenever its lock is free.
+    /// An object violates its own fact, which must hold whenever its lock is free.
     Own {
         /// The object.
         object: &'static str,
@@ -90,37 +91,37 @@ pub enum Broken {
     },
 }
 
-/// A panic of the code that was called.
+/// A panic of the called code.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Panic {
-    /// What it says.
+    /// The message.
     pub message: String,
-    /// Where: file and line.
+    /// The place: file and line.
     pub at: String,
 }
 
-/// How a call ended.
+/// The ending of a call.
 #[derive(Debug)]
 pub struct Ending {
-    /// What it gave.
+    /// The result, in words.
     pub answer: String,
-    /// What it breaks.
+    /// The violated clauses.
     pub broken: Vec<Broken>,
 }
 
 /// The state or the arguments do not admit the call.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refused {
-    /// They cannot be made.
+    /// The state or the arguments are invalid.
     #[error(transparent)]
     Witness(#[from] WitnessError),
-    /// The state does not satisfy the invariant.
+    /// The state violates the invariant.
     #[error("the state does not satisfy the invariant: {}", .0[0])]
     Facts(Vec<Violation>),
-    /// The premise of the primitive, or what the entry counts on, does not hold.
+    /// The contract's assumptions, or the entry's condition, do not hold.
     #[error("the premise does not hold")]
     Premise,
-    /// What the others did is not what the object's rely condition allows.
+    /// The interference violates the rely condition of the object.
     #[error("the others moved {object} as they may not at {key}")]
     Moved {
         /// The object.
@@ -163,12 +164,12 @@ impl fmt::Display for Broken {
 }
 
 thread_local! {
-    /// The last panic of this thread, while they are not printed.
+    /// Whether panics of this thread are recorded instead of printed, and the last one.
     static QUIET: Cell<bool> = const { Cell::new(false) };
     static PANIC: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
-/// Runs `work`; a panic of it is a result instead of a message on the terminal.
+/// Runs `work`. A panic is returned, instead of printed on the terminal.
 pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -188,27 +189,27 @@ pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
     result.map_err(|_| PANIC.take().unwrap_or(Panic { message: "a panic".to_string(), at: String::new() }))
 }
 
-/// A condition; where it goes out of range it does not hold.
+/// Evaluates a condition. It is false if it goes out of range.
 fn holds(condition: impl FnOnce() -> bool) -> bool {
     quietly(condition).unwrap_or(false)
 }
 
-/// A call to be made: the primitive's contract, and which facts the state satisfies.
+/// A call to replay: the primitive with its contract, and the facts that the state satisfies.
 #[derive(Clone, Copy)]
 pub struct Subject<'a> {
     /// The primitive.
     pub primitive: &'a Primitive,
-    /// Its contract.
+    /// The contract.
     pub contract: &'a Contract<Sim>,
-    /// Facts of classes up to this one are assumed, and are to be kept.
+    /// Facts of the classes up to this one are assumed, and must be preserved.
     pub facts: Class,
 }
 
 impl Witness {
-    /// Makes a call of the primitive `name`, from a state that satisfies the facts of all classes up to `facts`.
+    /// Replays a call of the primitive `name`, from a state that satisfies the facts of all classes up to `facts`.
     ///
     /// # Errors
-    /// When the state or the arguments do not admit the call, or there is no such primitive.
+    /// If the state or the arguments do not admit the call, or if there is no such primitive.
     pub fn call(&self, name: &str, facts: Class) -> Result<Ending, Refused> {
         let rows = primitives::<Sim>();
         let row = rows.iter().find(|(primitive, _)| primitive.name == name);
@@ -218,15 +219,15 @@ impl Witness {
 }
 
 impl Subject<'_> {
-    /// Whether the state and the arguments of `witness`, which differ from its boot state `boot`, admit the call.
+    /// Checks that the state and the arguments of `witness` admit the call. `boot` is the boot state of `witness`.
     ///
     /// # Errors
-    /// When not.
+    /// If they do not.
     pub fn admits(&self, witness: &Witness, boot: &Snapshot) -> Result<(), Refused> {
         let state = witness.state_from(boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
         satisfies(&state, self.facts)?;
-        // Where H alone is to be kept it matters for L only.
+        // In a proof from H and L, the facts of H are proved without the contract's assumptions. Those of L are not.
         if self.facts == Class::Derived && !self.has_premise(&state.view(), &arguments) {
             return Err(Refused::Premise);
         }
@@ -237,10 +238,10 @@ impl Subject<'_> {
         holds(|| (self.contract.premise)(before, arguments))
     }
 
-    /// Makes the call from the state of `witness` with its arguments.
+    /// Makes the call from the state of `witness`, with its arguments.
     ///
     /// # Errors
-    /// When they do not admit it.
+    /// If they do not admit the call.
     pub fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
         let boot = witness.boot_state()?;
         self.admits(witness, &boot)?;
@@ -250,7 +251,7 @@ impl Subject<'_> {
         let answer = told(&result, |answer| format!("{answer:?}"));
         let broken = match result {
             Ok(Ok(given)) => {
-                // What others did is in the state that the call left, and is none of its writes.
+                // The final state contains the interference, which does not count as a write of the call.
                 let mut moved = before.snapshot();
                 others.moved.put(&mut moved)?;
                 let step = Step {
@@ -273,7 +274,8 @@ impl Subject<'_> {
         Ok(Ending { answer, broken })
     }
 
-    /// What a call breaks that gave an answer and left `after`; `moved` is the state before it, as the others moved it.
+    /// The clauses that a successful call violates. `moved` is the state before the call, with the interference
+    /// applied, and `after` the final state.
     fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, others: &Others) -> Vec<Broken> {
         let mut broken = Vec::new();
         let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
@@ -311,7 +313,7 @@ impl Subject<'_> {
         broken
     }
 
-    /// What is wrong with the events of the call, and with what they make of the state that the others moved.
+    /// The violated clauses about the events of the call, and about their effects on `moved`.
     fn logged(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot) -> Vec<Broken> {
         let log = after.logged_since(moved);
         let shown = || Broken::Events(log.iter().map(|entry| format!("{:?}", entry.event)).collect());
@@ -332,7 +334,7 @@ impl Subject<'_> {
         }
     }
 
-    /// Whether the frame speaks of an object whatever the call gives: a lock is taken also where nothing is written.
+    /// Whether the modifies clause names an object for any answer. A lock counts even if nothing is written.
     fn may_take(&self, step: &Step<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
         let Answer::Word(_) = step.answer else { return false };
         [0, 1, u32::MAX].into_iter().any(|word| {
@@ -346,17 +348,17 @@ impl Subject<'_> {
     }
 }
 
-/// A call that was made.
+/// A replayed call.
 struct Made<R> {
-    /// What it gave.
+    /// The result.
     result: Result<Result<R, Stuck>, Panic>,
-    /// The state that it left.
+    /// The final state.
     after: Snapshot,
-    /// What the others did, and what it owes them.
+    /// The interference, and the guarantees that were violated.
     others: Others,
 }
 
-/// Whether `state` satisfies the facts of all classes up to `most`.
+/// Checks that `state` satisfies the facts of all classes up to `most`.
 fn satisfies(state: &Snapshot, most: Class) -> Result<(), Refused> {
     match quietly(|| check_facts(&state.view(), Cells::Neighbours, most)) {
         Ok(violations) if violations.is_empty() => Ok(()),
@@ -365,7 +367,7 @@ fn satisfies(state: &Snapshot, most: Class) -> Result<(), Refused> {
     }
 }
 
-/// Lets `call` work on this CPU of the machine of `witness`, in the state `before`; the others move as it says.
+/// Runs `call` on the CPU of `witness`, from the state `before`, with the interference of `witness`.
 fn make<R>(
     witness: &Witness,
     before: &Snapshot,
@@ -386,7 +388,7 @@ fn make<R>(
     }
 }
 
-/// What a call gave, in words.
+/// The result of a call, in words.
 fn told<R>(result: &Result<Result<R, Stuck>, Panic>, shown: impl FnOnce(&R) -> String) -> String {
     match result {
         Ok(Ok(answer)) => shown(answer),

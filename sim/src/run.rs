@@ -1,4 +1,4 @@
-//! A run from boot to power-off: a thread a CPU, of which one at a time does anything.
+//! A run from boot to power-off. Each CPU is a thread, and only one of them runs at a time.
 use crate::baton::{Baton, Limit, Stop};
 use crate::board::{self, Archived, Board, Console, Memory, ProgramEnd, Start};
 use crate::check::Violation;
@@ -19,106 +19,106 @@ use syscall::image::{Malformed, ParsedImage};
 /// A program for the boot archive.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its name.
+    /// The name of the program.
     pub name: String,
-    /// Its ELF file.
+    /// The contents of its ELF file.
     pub elf: Vec<u8>,
 }
 
-/// The time slice where nothing else is wanted: long enough that a program which gives its turns away is never interrupted.
+/// The default time slice. A program that yields regularly is never interrupted within it.
 pub const TIME_SLICE: u64 = 100_000;
 
-/// When to evaluate the invariant.
+/// When the invariant is evaluated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Checking {
     /// Never.
     Never,
-    /// On every CPU when the run has ended.
+    /// On every CPU, at the end of the run.
     #[default]
     AtEnd,
-    /// Also on a CPU each time that it has entered the kernel so often.
+    /// Also on a CPU after every so many entries into the kernel.
     Every(u64),
 }
 
-/// What to run, and how.
+/// What is run, and how.
 #[derive(Clone, Debug)]
 pub struct Config<'a> {
-    /// The boot archive; a program's place in it is its image number.
+    /// The boot archive. The index of a program is its image number.
     pub programs: Vec<Program>,
-    /// What to start: see [`abi::boot`].
+    /// The programs to start: see [`abi::boot`].
     pub boot_list: &'a str,
-    /// CPUs, 1 to 8.
+    /// The number of CPUs, 1 to 8.
     pub cpus: u32,
-    /// Fixes the schedule: which CPU is next, and how long a program's turn is.
+    /// Determines the schedule: which CPU is next, and how long a program's turn is.
     pub seed: u64,
-    /// Instructions that a program executes in a turn, on the average: after half of them to one and a half times as many
-    /// the timer interrupts it. At least 2.
+    /// The mean number of instructions in a program's turn, at least 2. The timer interrupts after half to one and a
+    /// half times as many.
     pub time_slice: u64,
-    /// The machine's memory.
+    /// The memory of the machine.
     pub memory: Memory,
-    /// What is typed on the console.
+    /// The input on the console.
     pub input: Vec<u8>,
-    /// How long the run may take.
+    /// The limit of the run.
     pub limit: Limit,
-    /// When to evaluate the invariant; the log is replayed at the end, unless it is never.
+    /// When the invariant is evaluated. Unless never, the log is replayed at the end as well.
     pub checking: Checking,
-    /// Whether [`Board::forgets_flushes`]: a planted bug.
+    /// The value of [`Board::forgets_flushes`], a planted bug.
     pub forgets_flushes: bool,
 }
 
-/// What is wrong with a [`Config`]: the caller's fault.
+/// An invalid [`Config`]: the caller's fault.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error<'a> {
-    /// Not 1 to 8 CPUs.
+    /// The number of CPUs is not 1 to 8.
     #[error("a machine has 1 to {TOTAL_CPU} CPUs, not {0}")]
     Cpus(u32),
-    /// A program that cannot be loaded.
+    /// A program cannot be loaded.
     #[error("program {name}: {malformed}")]
     Program {
-        /// Its name.
+        /// The name of the program.
         name: String,
         /// What is wrong with its file.
         malformed: Malformed,
     },
-    /// A line of the boot list that cannot be read.
+    /// A line of the boot list cannot be parsed.
     #[error("{0}")]
     BootList(abi::boot::Error<'a>),
-    /// A line of the boot list that names a CPU that the machine does not have.
+    /// A line of the boot list names a CPU that the machine does not have.
     #[error("boot list, line {line}: there is no CPU {cpu}")]
     NoCpu {
-        /// The line's number.
+        /// The number of the line.
         line: u32,
         /// The CPU.
         cpu: u32,
     },
-    /// A line of the boot list that names a program that is not in the boot archive.
+    /// A line of the boot list names a program that is not in the boot archive.
     #[error("boot list, line {line}: there is no program {name}")]
     NoProgram {
-        /// The line's number.
+        /// The number of the line.
         line: u32,
         /// The name.
         name: &'a str,
     },
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Report {
-    /// How it ended.
+    /// How the run ended.
     pub end: End,
-    /// How its programs ended, in that order.
+    /// How the programs ended, in the order in which they did.
     pub programs: Vec<ProgramEnd>,
-    /// How many lines of the boot list could not be obeyed; the console says which and why.
+    /// The number of lines of the boot list that were refused. The console has the reasons.
     pub refused: u32,
-    /// Instructions that programs executed, and steps of the kernel.
+    /// The work: instructions of programs, and steps of the kernel.
     pub work: u64,
-    /// Facts of the invariant that did not hold when it was evaluated.
+    /// Facts of the invariant that were violated when it was evaluated.
     pub violations: Vec<Violation>,
     /// What each CPU was doing at the end.
     pub cpus: Vec<Activity>,
-    /// Everything that was logged, in the order in which it happened.
+    /// All events, in order.
     pub log: Vec<Entry>,
-    /// What is not as the log says, when it is replayed.
+    /// The differences between the machine and the replayed log.
     pub differences: Vec<Difference>,
 }
 
@@ -127,40 +127,40 @@ pub struct Report {
 pub enum End {
     /// All programs have ended.
     PowerOff,
-    /// The time is up, or the work that was allowed is done.
+    /// The limit of time or work was reached.
     TimeOut,
     /// All CPUs wait for locks: a bug.
     Deadlock,
-    /// A precondition of a primitive was broken: a bug.
+    /// A precondition of a primitive was violated: a bug.
     Stuck {
-        /// On this CPU.
+        /// The CPU.
         cpu: u32,
-        /// Which.
+        /// The violated precondition.
         stuck: Stuck,
     },
-    /// The invariant does not hold: a bug.
+    /// The invariant was violated: a bug.
     Violated,
-    /// The machine is not what its log says: a bug.
+    /// The machine differs from its log: a bug.
     Diverged,
     /// The code panicked: a bug.
     Panicked {
-        /// On this CPU.
+        /// The CPU.
         cpu: u32,
-        /// What it said.
+        /// The message of the panic.
         message: String,
     },
 }
 
-/// What a CPU was doing.
+/// What a CPU was doing at the end.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Activity {
     /// The CPU.
     pub cpu: u32,
     /// The running thread.
     pub thread: u32,
-    /// The name of its program, unless it is the main thread or its program has ended.
+    /// The name of its program. `None` for the main thread, and if the program has ended.
     pub program: Option<String>,
-    /// Where the program was, unless the kernel ran.
+    /// The program's RIP. `None` if the kernel ran.
     pub rip: Option<u64>,
 }
 
@@ -177,18 +177,18 @@ impl fmt::Display for Activity {
     }
 }
 
-/// Runs programs until all have ended, and gives what is written to the console to `console` at once: the stream that
+/// Runs programs until all have ended. Passes the output to `console` as it is written, as the stream that
 /// [`abi::console`] describes.
 ///
-/// The same configuration gives the same report and the same bytes on the console, unless a time of day ends the run.
+/// The same configuration gives the same report and the same output, unless a time of day ends the run.
 ///
 /// # Errors
-/// See [`Error`]; what goes wrong once the machine runs is in the [`Report`].
+/// See [`Error`]. Failures of the running machine are in the [`Report`].
 pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Report, Error<'a>> {
     let Config { cpus, seed, time_slice, limit, checking, .. } = config;
     let (output, outputs) = mpsc::channel();
     let to_console = output.clone();
-    // The receiver outlives the CPUs, so nothing is lost.
+    // The receiver lives longer than the CPUs, so that no output is lost.
     let write = move |bytes: &[u8]| drop(to_console.send(Output::Bytes(bytes.to_vec())));
     let board = Arc::new(build(config, Box::new(write))?);
     let baton = Arc::new(Baton::new(cpus, seed, limit));
@@ -224,7 +224,7 @@ pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Rep
     Ok(report(results, &baton, &board, shared, checking))
 }
 
-/// What the threads of the CPUs tell the one that runs the machine.
+/// Messages from the threads of the CPUs to the thread that runs the machine.
 enum Output {
     Bytes(Vec<u8>),
     CpuLeft,
@@ -258,7 +258,7 @@ fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board
     Ok(board)
 }
 
-/// Puts together what the CPUs have to say, and replays the log.
+/// Joins the results of the CPUs, and replays the log.
 fn report(
     results: Vec<Finished>,
     baton: &Baton,
@@ -282,15 +282,15 @@ fn report(
         (None, _) if !differences.is_empty() => End::Diverged,
         (None, Some(Stop::PowerOff)) => End::PowerOff,
         (None, Some(Stop::Deadlock)) => End::Deadlock,
-        // A bug that no CPU names cannot be: what is left is that the time was up.
+        // Some CPU reports every bug, so that the remaining reason is the limit.
         (None, Some(Stop::TimeOut | Stop::Bug) | None) => End::TimeOut,
     };
     let (programs, refused, work) = (board.ends(), board.refused(), baton.work());
     Report { end, programs, refused, work, violations, cpus, log, differences }
 }
 
-/// The log of the machine, whose CPUs have these logs of their own and run these threads, with these ready queues; and
-/// what of the machine is not as it says, if that is wanted.
+/// The log of the machine and, if wanted, the differences between the machine and the replayed log. For each CPU, the
+/// arguments give its own log, its running thread and its ready queue.
 fn replayed(
     own: &[Kept],
     cpus: Vec<(u32, u32, Fifo<Sim>)>,

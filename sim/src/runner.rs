@@ -1,4 +1,4 @@
-//! One CPU at work: boots, runs programs, enters the kernel and leaves it again.
+//! One CPU at work: boots, runs programs, enters the kernel and leaves it.
 use crate::baton::{Baton, Deadlocked, Stop};
 use crate::board::Board;
 use crate::check::{Violation, check};
@@ -21,26 +21,26 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use syscall::entry;
 use syscall::next::{Next, Step};
 
-/// Instructions that a program executes before another CPU may run.
+/// The number of instructions of a program after which another CPU may run.
 const SLICE: u64 = 2000;
 
-/// The timer of a CPU, which interrupts its programs.
+/// The timer of a CPU. It interrupts the CPU's programs.
 pub(crate) struct Timer {
     slice: u64,
     lots: Rng,
-    /// Instructions that are left of the turn.
+    /// The remaining instructions of the turn.
     left: u64,
 }
 
 impl Timer {
-    /// The timer of CPU `cpu`, whose turns are `slice` instructions on the average, which `seed` fixes.
+    /// The timer of CPU `cpu`. A turn has `slice` instructions on average; `seed` determines its length.
     pub(crate) fn new(slice: u64, seed: u64, cpu: u32) -> Self {
         let mut timer = Timer { slice, lots: Rng::with_seed(seed.wrapping_mul(8).wrapping_add(cpu.into())), left: 0 };
         timer.begin();
         timer
     }
 
-    /// A turn begins.
+    /// Begins a turn.
     fn begin(&mut self) {
         self.left = self.slice / 2 + self.lots.u64(..=self.slice);
     }
@@ -49,13 +49,13 @@ impl Timer {
 /// A CPU at work.
 pub(crate) struct Runner<'m> {
     cpu: Cpu<'m, Sim>,
-    /// The processor as each program of this CPU sees it: what a user context does not have is here, too.
+    /// The processor's state for each program of this CPU, including what a user context does not contain.
     programs: BTreeMap<u32, x86::Cpu>,
-    /// Whose program was the last to run.
+    /// The thread whose program ran last.
     last: Option<u32>,
-    /// Whether a program runs.
+    /// Whether a program is running.
     in_user: bool,
-    /// How often the kernel was entered.
+    /// The number of entries into the kernel.
     entries: u64,
     violations: Vec<Violation>,
     baton: &'m Baton,
@@ -64,17 +64,17 @@ pub(crate) struct Runner<'m> {
     checking: Checking,
 }
 
-/// What is left of a CPU.
+/// The results of a CPU after a run.
 pub(crate) struct Finished {
-    /// The bug that it found.
+    /// The bug that the CPU found.
     pub bug: Option<End>,
-    /// Facts that did not hold.
+    /// Facts that were violated.
     pub violations: Vec<Violation>,
-    /// What it was doing.
+    /// What the CPU was doing.
     pub activity: Activity,
-    /// The log of what it alone owns.
+    /// The log of the CPU's own state.
     pub log: Kept,
-    /// Its ready queue.
+    /// The ready queue.
     pub ready: Fifo<Sim>,
 }
 
@@ -93,7 +93,7 @@ impl<'m> Runner<'m> {
         Runner { cpu, programs, last: None, in_user: false, entries: 0, violations, baton, board, timer, checking }
     }
 
-    /// Runs until the machine is stopped.
+    /// Runs until the machine stops.
     pub(crate) fn run(mut self) -> Finished {
         let cpu = self.cpu.own.cpu;
         let bug = match catch_unwind(AssertUnwindSafe(|| self.work())) {
@@ -118,12 +118,12 @@ impl<'m> Runner<'m> {
         Finished { bug, violations: self.violations, activity, log: own.log, ready: own.ready }
     }
 
-    /// Boots and goes on, from kernel to user mode and back.
+    /// Boots, and then alternates between kernel and user mode.
     fn work(&mut self) -> Result<(), Stuck> {
         let me = self.cpu.own.cpu;
         let mut next = entry::boot(&mut self.cpu, 0)?;
         while self.baton.stopped().is_none() {
-            // Whoever runs next has a turn of its own, also where the timer itself has ended the one before.
+            // The next program gets a whole turn, even if the timer ended the last one.
             if matches!(next, Next::Switch(_)) {
                 self.timer.begin();
             }
@@ -134,7 +134,7 @@ impl<'m> Runner<'m> {
                 self.baton.stop(Stop::Bug);
                 return Ok(());
             }
-            // Whoever has its number next begins with registers of its own; the general ones are in the user context.
+            // A later thread with this number gets new registers. The general ones are in its user context.
             if self.cpu.own.proc.get([running]).state != process::LIVE {
                 self.programs.remove(&running);
             }
@@ -152,7 +152,7 @@ impl<'m> Runner<'m> {
         Ok(())
     }
 
-    /// Runs a program until it enters the kernel; `None` when the machine was stopped before.
+    /// Runs a program until it enters the kernel. `None` if the machine was stopped first.
     fn user_mode(&mut self, thread: u32) -> Result<Option<Next<Sim>>, Stuck> {
         let me = self.cpu.own.cpu;
         let program = self.programs.entry(thread).or_default();
@@ -192,7 +192,7 @@ impl<'m> Runner<'m> {
         Ok(Some(match departure {
             Departure::SystemCall => {
                 let next = entry::system_call(&mut self.cpu, registers)?;
-                // The kernel goes back by `sysret` where nothing else follows from the call.
+                // The kernel returns by `sysret` if the call returns directly to the program.
                 if let Next::ToUser(_) = next {
                     program.return_by_sysret();
                 }
@@ -205,7 +205,7 @@ impl<'m> Runner<'m> {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! A machine that is told what to answer: the boot archive and the boot list of a counterexample.
+//! A machine with scripted answers: the boot archive and boot list of a counterexample.
 use crate::machine::Sim;
 use crate::sparse::Sparse;
 use crate::witness::{Values, WitnessError};
@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
-/// What answers say, and the greatest value of each: what is not said is 0.
+/// The names of the values in answers, with their greatest values. A missing value is 0.
 const SAYS: [(&str, u64); 12] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),
@@ -26,23 +26,23 @@ const SAYS: [(&str, u64); 12] = [
     ("told", u32::MAX as u64),
 ];
 
-/// The name under which an answer has the bytes of a page, by their offset.
+/// The name of the bytes of a page in an answer. The key is the offset.
 pub const BYTES: &str = "page.bytes";
 
-/// Answers in the order of the questions; then there is nothing.
+/// The answers in the order of the questions. After them, all values are 0.
 #[derive(Debug)]
 pub struct Script(Mutex<VecDeque<Values>>);
 
 impl Script {
-    /// These answers.
+    /// A script of these answers.
     pub fn new(answers: &[Values]) -> Self {
         Script(Mutex::new(answers.iter().cloned().collect()))
     }
 
-    /// Whether these are answers.
+    /// Checks that the answers are valid.
     ///
     /// # Errors
-    /// When they say something that no question asks for, or that no answer can be.
+    /// If an answer has a name that no question uses, or a value that is out of range.
     pub fn check(answers: &[Values]) -> Result<(), WitnessError> {
         let can_be = |name: &str, value: u64| SAYS.iter().any(|&(other, most)| other == name && value <= most);
         for answer in answers {
@@ -99,12 +99,12 @@ impl Script {
         })
     }
 
-    /// Whether that line has arguments. They are answered as a page of an image is.
+    /// Whether that line has arguments. They are answered in the same way as a page of an image.
     pub fn has_arguments(&self) -> bool {
         self.next().says("has_arguments") != 0
     }
 
-    /// What a program has asked for.
+    /// A word that a program has asked for.
     pub fn tell(&self) -> Unchecked<u32> {
         Unchecked::new(self.next().says("told") as u32)
     }

@@ -1,4 +1,4 @@
-//! Copies of a machine's state, to compare what was with what is and to go back to it.
+//! Copies of a machine's state, to compare states and to restore one.
 use crate::lock::CHANNEL;
 use crate::log::{Entry, Kept, merged};
 use crate::machine::Sim;
@@ -10,39 +10,39 @@ use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Sleeping, Threads};
 use layer::state::{Boot, Cpu, Own};
 
-/// What one CPU owns and what it shares, at a moment between two primitives.
+/// The state of one CPU and the shared state, at a moment between two primitives.
 pub struct Snapshot {
-    /// What the CPU owns.
+    /// The CPU's own state.
     pub own: Own<Sim>,
     /// The allocation table.
     pub at: AllocTable<Sim>,
-    /// The pending queues, one a CPU.
+    /// The pending queues, one for each CPU.
     pub pending: Vec<Queue<Sim>>,
-    /// The sleep queues, one a condition variable.
+    /// The sleep queues, one for each condition variable.
     pub sleep: Vec<Queue<Sim, Sleeping>>,
     /// The channels.
     pub channels: Channels<Sim>,
-    /// Links and ghost state of the threads.
+    /// The links and ghost state of the threads.
     pub threads: Threads<Sim>,
-    /// The rows of queues that names of words speak of, where there are several.
+    /// For lock arrays: the rows that are read by name.
     pub looked_at: LookedAt,
-    /// What is constant after boot.
+    /// The constants after boot.
     pub boot: Boot<Sim>,
-    /// The CPU that it is, whatever its own state says.
+    /// The real number of the CPU, whatever its state says.
     pub current_cpu: u32,
 }
 
-/// The rows of queues that are looked at, beside this CPU's own.
+/// The rows of queues that are read by name, besides this CPU's own.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct LookedAt {
-    /// Of the pending queues.
+    /// The row of the pending queues.
     pub pending: u32,
-    /// Of the sleep queues.
+    /// The row of the sleep queues.
     pub sleep: u32,
 }
 
 impl Snapshot {
-    /// The state of this CPU and of what it shares.
+    /// Copies the state of this CPU and the shared state.
     pub fn take(cpu: &Cpu<'_, Sim>) -> Self {
         let shared = cpu.shared;
         Snapshot {
@@ -58,7 +58,7 @@ impl Snapshot {
         }
     }
 
-    /// Makes the CPU and what it shares as they were, their logs included.
+    /// Restores the CPU's state and the shared state, including their logs.
     pub fn restore(self, cpu: &mut Cpu<'_, Sim>) {
         let shared = cpu.shared;
         cpu.own = self.own;
@@ -73,7 +73,7 @@ impl Snapshot {
         *shared.links.inspect() = self.threads;
     }
 
-    /// The log of each object, by the object's name and row, and of what the CPU owns.
+    /// The log of each object, with the object's name and row, and the log of the CPU's own state.
     pub fn logs(&self) -> impl Iterator<Item = (&'static str, u32, &Kept)> {
         let pending = (0..).zip(&self.pending).map(|(row, queue)| (name(queue), row, &queue.log));
         let sleep = (0..).zip(&self.sleep).map(|(row, queue)| (name(queue), row, &queue.log));
@@ -81,7 +81,7 @@ impl Snapshot {
         [(name(&self.at), 0, &self.at.log)].into_iter().chain(pending).chain(sleep).chain(rest)
     }
 
-    /// What was logged since the state was `before`, in the order in which it happened.
+    /// The events since the state was `before`, in order.
     pub fn logged_since(&self, before: &Snapshot) -> Vec<Entry> {
         let new = before.logs().zip(self.logs()).map(|((.., old), (.., new))| {
             let known = old.0.len().min(new.0.len());
@@ -90,7 +90,7 @@ impl Snapshot {
         merged(&new.collect::<Vec<_>>())
     }
 
-    /// The state as facts and promises read it.
+    /// The view of the state that facts and postconditions use.
     pub fn view(&self) -> View<'_, Sim> {
         View {
             own: &self.own,
@@ -105,7 +105,7 @@ impl Snapshot {
     }
 }
 
-/// What a shared object is called.
+/// The name of a shared object.
 fn name<T: Object<Sim>>(_: &T) -> &'static str {
     T::NAME
 }

@@ -1,4 +1,4 @@
-//! The maps of the hosted machine: total, sparse, kept in chunks that appear when they are written.
+//! The maps of the hosted machine: total and sparse. They have chunks of cells, which are created by the first write.
 use crate::machine::Sim;
 use domain::{Data, Field, Key, Map, Source};
 use rustc_hash::FxHashMap;
@@ -7,44 +7,44 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Cells of a chunk: as many as a page table has entries.
+/// The number of cells in a chunk, as many as a page table has entries.
 const CHUNK: u64 = 512;
-/// A fill of more cells than this is remembered instead of written out.
+/// A fill of more cells than this is recorded, instead of written to each cell.
 const LARGEST_FILL: u64 = 1 << 16;
 
 /// The place of no chunk.
 const NOWHERE: (u64, usize) = (u64::MAX, 0);
 
-/// A total map: what was written, over a definition of all the rest.
+/// A total map: the written cells, and a definition of all others.
 pub struct Sparse<F: Field<Sim>> {
-    /// Shared with copies of the map, until either is written there.
+    /// The chunks. Copies of the map share a chunk until one of them writes to it.
     chunks: Vec<Arc<Chunk<F::Val>>>,
-    /// Where in `chunks` each chunk is, by its number.
+    /// The index in `chunks` of each chunk, by its number.
     places: FxHashMap<u64, usize>,
-    /// The chunk that was last looked up and its place: programs stay in a page for a while.
+    /// The last used chunk and its place, because programs use the same page for a while.
     last: Cell<(u64, usize)>,
     rest: Rest<F>,
-    /// Long rows that were filled since the definition, by position, the latest last: what absent chunks have there.
+    /// Long rows that were filled since the definition, by position, the latest last. They define cells without chunks.
     fills: Vec<(Range<u64>, F::Val)>,
     clock: Clock,
 }
 
-/// Gives a number to each change of a map. No two changes of any maps have the same number.
+/// Numbers the changes of a map. No two changes of any maps have the same number.
 ///
-/// A number is the clock's own in the upper half and a count in the lower one. A map and its copy change differently, so
-/// a copy has a clock of its own.
+/// The upper half of a number identifies the clock, and the lower half is a count. A copy of a map gets a clock of its
+/// own, because it changes differently.
 struct Clock(u64);
 
 impl Clock {
-    /// A clock that no other map has.
+    /// A new clock, with a unique upper half.
     fn new() -> Self {
         static CLOCKS: AtomicU64 = AtomicU64::new(1);
         Clock(CLOCKS.fetch_add(1, Ordering::Relaxed) << 32)
     }
 
-    /// The number of the change that is made now.
+    /// The number of a new change.
     fn tick(&mut self) -> u64 {
-        // A clock whose count is used up is replaced.
+        // When the count is used up, a new clock replaces this one.
         if self.0 as u32 == u32::MAX {
             *self = Clock::new();
         }
@@ -53,39 +53,39 @@ impl Clock {
     }
 }
 
-/// What the cells are that were not written.
+/// The definition of the cells that were not written.
 enum Rest<F: Field<Sim>> {
-    /// All leaves 0, as in memory that nobody has written.
+    /// All leaves are 0, as in unwritten memory.
     Zero,
-    /// As defined.
+    /// A function of the key.
     Defined(Arc<dyn Fn(F::Key) -> F::Val + Send + Sync>),
 }
 
-/// Neighbouring cells, by their position in the order of keys.
+/// A chunk: adjacent cells in the order of keys.
 #[derive(Clone)]
 struct Chunk<V> {
     number: u64,
-    /// The number of the last change of its cells, or of the making of the chunk.
+    /// The number of the last change of its cells, or of its creation.
     stamp: u64,
     cells: Box<[V]>,
-    /// Which of them were written one by one, or at an end of a filled row: a bit each.
+    /// A bit for each cell that was written alone, or is at the end of a filled row.
     written: [u64; CHUNK as usize / 64],
 }
 
-/// Which cells of a map to enumerate.
+/// Selects cells of a map to enumerate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cells {
-    /// Those that were written one by one, and the ends of rows that were filled.
+    /// The cells that were written alone, and the ends of filled rows.
     Written,
-    /// Those, and all their neighbours in the same chunk.
+    /// The same, and all other cells in their chunks.
     Neighbours,
 }
 
-/// Where two states of a map may have other values.
+/// Where two states of a map may differ.
 pub(crate) enum Unlike {
-    /// In these ranges of positions, which are in order.
+    /// In these ranges of positions, in order.
     At(Vec<Range<u64>>),
-    /// Anywhere: it was defined anew, or a long row was filled.
+    /// Anywhere, because the map was redefined or a long row was filled.
     Anywhere,
 }
 
@@ -111,7 +111,7 @@ impl<F: Field<Sim>> Clone for Rest<F> {
     }
 }
 
-/// The source of values whose leaves are all 0.
+/// A source whose leaves are all 0.
 struct Zero;
 
 impl Source<Sim> for Zero {
@@ -145,7 +145,7 @@ impl<F: Field<Sim>> Sparse<F> {
         }
     }
 
-    /// The keys of its cells that were written, in their order.
+    /// The keys of the selected cells, in order.
     pub fn keys(&self, which: Cells) -> Vec<F::Key> {
         let mut chunks: Vec<_> = self.chunks.iter().collect();
         chunks.sort_unstable_by_key(|chunk| chunk.number);
@@ -161,12 +161,12 @@ impl<F: Field<Sim>> Sparse<F> {
         keys
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub(crate) fn size() -> u64 {
         Self::row_length(0)
     }
 
-    /// Where this map and `other`, of which one is a later state of the other, may have other values.
+    /// Where this map and `other` may differ. One of them is a later state of the other.
     pub(crate) fn unlike(&self, other: &Self) -> Unlike {
         let same_rest = match (&self.rest, &other.rest) {
             (Rest::Zero, Rest::Zero) => true,
@@ -176,7 +176,7 @@ impl<F: Field<Sim>> Sparse<F> {
         if !same_rest || self.fills.len() != other.fills.len() {
             return Unlike::Anywhere;
         }
-        // A place, once given to a chunk, stays its own.
+        // The place of a chunk never changes.
         let common = self.chunks.iter().zip(&other.chunks).filter(|(one, other)| !Arc::ptr_eq(one, other));
         let rest = self.chunks.iter().skip(other.chunks.len()).chain(other.chunks.iter().skip(self.chunks.len()));
         let mut numbers: Vec<u64> = common.map(|(chunk, _)| chunk).chain(rest).map(|chunk| chunk.number).collect();
@@ -184,7 +184,7 @@ impl<F: Field<Sim>> Sparse<F> {
         Unlike::At(numbers.into_iter().map(|number| number * CHUNK..((number + 1) * CHUNK).min(Self::size())).collect())
     }
 
-    /// Position of a key, or of the first key of a row, in the order of keys.
+    /// The position of a key, or of the first key of a row, in the order of keys.
     #[track_caller]
     fn position(words: &[u32]) -> u64 {
         let mut position = 0;
@@ -195,7 +195,7 @@ impl<F: Field<Sim>> Sparse<F> {
         position * Self::row_length(words.len())
     }
 
-    /// How many keys begin with the same `coordinates` coordinates.
+    /// The number of keys that begin with the same `coordinates` coordinates.
     fn row_length(coordinates: usize) -> u64 {
         F::DIMS[coordinates..].iter().map(|&dim| u64::from(dim)).product()
     }
@@ -212,7 +212,7 @@ impl<F: Field<Sim>> Sparse<F> {
         (rest == 0).then(|| F::Key::from_words(words))
     }
 
-    /// What the cell at a position has if it is in no chunk.
+    /// The value of a cell without a chunk.
     fn unwritten(&self, position: u64, key: F::Key) -> F::Val {
         match self.fills.iter().rev().find(|(row, _)| row.contains(&position)) {
             Some(&(_, value)) => value,
@@ -234,12 +234,12 @@ impl<F: Field<Sim>> Sparse<F> {
         Some(place)
     }
 
-    /// The chunk with this number, made if there is none.
+    /// The chunk with this number, created if necessary.
     fn chunk(&mut self, number: u64) -> &mut Chunk<F::Val> {
         let place = self.place(number).unwrap_or_else(|| {
             let value = |position| match Self::key(position) {
                 Some(key) => self.unwritten(position, key),
-                // The last chunk may have room for more keys than there are.
+                // The last chunk may have more cells than there are keys.
                 None => F::Val::decode(&mut Zero),
             };
             let cells = (number * CHUNK..(number + 1) * CHUNK).map(value).collect();
@@ -253,17 +253,17 @@ impl<F: Field<Sim>> Sparse<F> {
         chunk
     }
 
-    /// A number that is another one after any change of a cell of this chunk: the cells that `position` is among.
+    /// A number that changes with every change of the chunk that contains `position`.
     ///
-    /// `None` where there is no chunk, because no cell of it was ever written.
+    /// `None` if there is no chunk, because none of its cells was ever written.
     fn chunk_stamp(&self, position: u64) -> Option<u64> {
         self.place(position / CHUNK).map(|place| self.chunks[place].stamp)
     }
 
-    /// Two numbers of which at least one is another after any change of the `length` cells from `key` on, at most
-    /// [`CHUNK`] of them. `None` where some of them were never written: nothing can be concluded then.
+    /// Two numbers, at least one of which changes with any change of the `length` cells from `key` on, at most
+    /// [`CHUNK`] of them. `None` if some of them were never written: then nothing is known.
     ///
-    /// A copy of the map has the same numbers as long as the cells are the same.
+    /// A copy of the map has the same numbers as long as the cells are unchanged.
     #[track_caller]
     pub(crate) fn stamps(&self, key: F::Key, length: u64) -> Option<[u64; 2]> {
         assert!(1 <= length && length <= CHUNK, "{length} cells have more than two stamps");
@@ -271,14 +271,14 @@ impl<F: Field<Sim>> Sparse<F> {
         Some([self.chunk_stamp(first)?, self.chunk_stamp(first + length - 1)?])
     }
 
-    /// Forgets all chunks.
+    /// Drops all chunks.
     fn clear(&mut self) {
         self.chunks.clear();
         self.places.clear();
         self.last.set(NOWHERE);
     }
 
-    /// Replaces the cell at a position.
+    /// Sets the cell at a position.
     fn write(&mut self, position: u64, value: F::Val) {
         let chunk = self.chunk(position / CHUNK);
         let at = (position % CHUNK) as usize;
@@ -428,7 +428,7 @@ mod tests {
             change(&mut memory);
             change(&mut copy);
             assert!(stamps(&memory) != before && stamps(&copy) != before, "{name}");
-            // What the two have become may differ, so their stamps do.
+            // The maps may differ now, so that their stamps must.
             assert!(stamps(&memory).is_none() || stamps(&memory) != stamps(&copy), "{name}");
         }
     }

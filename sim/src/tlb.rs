@@ -1,20 +1,23 @@
-//! What a processor remembers of the page map that it uses: pages, and which page table a directory entry names.
+//! The TLB of a processor: the translations that it remembers of its page map, and the page tables of directory
+//! entries.
 //!
-//! This is a translation lookaside buffer, with the caches of paging structures, in the worst case: it holds whatever programs
-//! have used, however much that is, and no change of a page map changes it. It forgets only where every processor has to (Intel's
-//! manual, volume 3, 4.10.4):
+//! This models a translation lookaside buffer and paging-structure caches in the worst case. It remembers every
+//! translation that programs have used, and no change of a page map affects it. It forgets only what every processor
+//! must forget (Intel's manual, volume 3, 4.10.4):
 //!
-//! - everything, where the root of a page map is loaded: the kernel uses neither PCIDs nor global pages;
-//! - the page of an address and all page tables, at `invlpg`, which is [`unmapped`](layer::machine::Machine::unmapped); but
-//!   a processor may walk the page map at any time, so that what is still there is remembered again at once;
-//! - the page and the page table of an address, where an access to it has faulted.
+//! - When the root of a page map is loaded, everything: the kernel uses neither PCIDs nor global pages.
+//! - At `invlpg`, which is [`unmapped`](layer::machine::Machine::unmapped), the page of the address and all page tables.
+//!   A processor may walk the page map at any time, so that what is still mapped is remembered again at once.
+//! - When an access faults, the page and the page table of the address.
 //!
-//! What is absent is not remembered. An access that a remembered page forbids faults, also where the page map has come to allow it:
-//! processors may look once more, and need not. The kernel never changes a permission, so no program can tell.
+//! Absent translations are not remembered. An access that a remembered translation forbids faults, even if the page map
+//! now allows it: a processor may walk again, but need not. The kernel never changes a permission, so no program can
+//! tell.
 //!
-//! Unlike a processor it does not look at pages that no program has touched, and sets no bit in page tables. A walk by a remembered page
-//! table that is none any more is [`Stuck::FrameNotTable`](layer::stuck::Stuck::FrameNotTable), whatever is in the frame; and a
-//! frame that is given back while a CPU remembers it is a [`Stale`] translation, used or not.
+//! Unlike a processor, the model does not load translations that no program uses, and sets no bits in page tables. A
+//! walk through a remembered page table that is no longer one is
+//! [`Stuck::FrameNotTable`](layer::stuck::Stuck::FrameNotTable), whatever the frame contains. A frame that is freed
+//! while a CPU remembers it is a [`Stale`] translation, used or not.
 use crate::check::Violation;
 use crate::machine::Sim;
 use domain::{Domain, Geometry, Map};
@@ -26,35 +29,35 @@ use layer::stuck::Stuck;
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 
-/// What one processor remembers.
+/// The TLB of one processor.
 #[derive(Default)]
 pub(crate) struct Tlb {
-    /// Whose page map it uses.
+    /// The thread whose page map is in use.
     thread: u32,
-    /// By page number: the frame that is there, and its permission code.
+    /// By page number: the frame of the page, and its permission code.
     pages: FxHashMap<u32, (u32, u32)>,
-    /// At how many pages each frame is remembered.
+    /// The number of remembered pages in each frame.
     reached: FxHashMap<u32, u32>,
     /// By directory index: the frame of the page table.
     tables: FxHashMap<u32, u32>,
-    /// The first frame that was free too early, until somebody asks.
+    /// The first frame that was freed while it was remembered. Cleared when it is read.
     stale: Option<Stale>,
 }
 
-/// A frame was given back to the allocation table, and the processor still remembered it.
+/// A frame that was freed while the processor still remembered a translation to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stale {
     /// The frame.
     pub frame: u32,
-    /// An address at which it was remembered; of a page table, the first one that it is for.
+    /// An address that is translated to it. For a page table, the first address that it covers.
     pub address: u32,
 }
 
 impl Tlb {
-    /// What the processor takes the page map of `thread`, which it uses, to say of an address.
+    /// Translates an address in the page map of `thread`, which the processor uses.
     ///
     /// # Errors
-    /// The ownership checks of page tables.
+    /// Those of the ownership checks of page tables.
     pub(crate) fn walk(&mut self, cpu: &Cpu<'_, Sim>, thread: u32, address: u32) -> Result<Walk<Sim>, Stuck> {
         self.thread = thread;
         if let Some(&(page, perm)) = self.pages.get(&(address / PAGE_SIZE)) {
@@ -78,24 +81,24 @@ impl Tlb {
         Ok(Walk::Mapped { page, perm })
     }
 
-    /// An access to an address has faulted.
+    /// An access to this address has faulted.
     pub(crate) fn faulted(&mut self, address: u32) {
         self.forget_page(address);
         self.tables.remove(&pdx::<Sim>(address));
     }
 
-    /// `invlpg` of an address; then it looks again at what it has forgotten.
+    /// `invlpg` of an address. Afterwards the page is walked again, if it was remembered.
     fn invalidate(&mut self, cpu: &Cpu<'_, Sim>, address: u32) {
         let dirs = &cpu.own.dirs;
         let is_there = |index, table| matches!(dirs.get([self.thread, index]), Pde::Table { frame } if frame == table);
         self.tables.retain(|&index, &mut table| is_there(index, table));
         if self.forget_page(address) {
-            // What comes of it is remembered; that it cannot be made is nothing to a processor.
+            // The result is remembered. A processor ignores a failed walk.
             let _ = self.walk(cpu, self.thread, address);
         }
     }
 
-    /// Whether it was remembered.
+    /// Forgets the page of an address. Returns whether it was remembered.
     fn forget_page(&mut self, address: u32) -> bool {
         let Some((frame, _)) = self.pages.remove(&(address / PAGE_SIZE)) else { return false };
         if let Some(count) = self.reached.get_mut(&frame) {
@@ -104,7 +107,7 @@ impl Tlb {
         true
     }
 
-    /// An address at which a frame is remembered, if it is.
+    /// An address with a remembered translation to the frame, if there is one.
     fn address_of(&self, frame: u32) -> Option<u32> {
         if self.reached.get(&frame).is_some_and(|&count| count > 0) {
             return self.pages.iter().find(|(_, (at, _))| *at == frame).map(|(page, _)| page * PAGE_SIZE);
@@ -115,7 +118,7 @@ impl Tlb {
 }
 
 impl Stale {
-    /// As a fact that does not hold: the lemma of ARCHITECTURE.md.
+    /// The stale translation as a violated fact: the lemma in ARCHITECTURE.md.
     pub(crate) fn violation(self, cpu: u32) -> Violation {
         let keys = vec![vec![self.frame, self.address]];
         Violation { number: "TLB", name: "no CPU remembers a free frame", cpu, keys, places: 1 }
@@ -123,11 +126,11 @@ impl Stale {
 }
 
 thread_local! {
-    /// What each CPU of this thread's machine remembers.
+    /// The TLB of each CPU of this thread's machine.
     static TLBS: RefCell<[Tlb; TOTAL_CPU as usize]> = RefCell::default();
 }
 
-/// Gives what CPU `cpu` remembers to `work`; nothing where there is no such CPU, as in a state that was made up.
+/// Calls `work` with the TLB of CPU `cpu`. In a made-up state there may be no such CPU; then the TLB is empty.
 pub(crate) fn of<R>(cpu: u32, work: impl FnOnce(&mut Tlb) -> R) -> R {
     TLBS.with_borrow_mut(|tlbs| match tlbs.get_mut(cpu as usize) {
         Some(tlb) => work(tlb),
@@ -135,7 +138,7 @@ pub(crate) fn of<R>(cpu: u32, work: impl FnOnce(&mut Tlb) -> R) -> R {
     })
 }
 
-/// CPU `cpu` is switched on.
+/// Clears the TLB of CPU `cpu`, which is switched on.
 pub(crate) fn switch_on(cpu: u32) {
     of(cpu, |tlb| *tlb = Tlb::default());
 }
@@ -145,12 +148,12 @@ pub fn load_root(cpu: u32, thread: u32) {
     of(cpu, |tlb| *tlb = Tlb { thread, stale: tlb.stale, ..Tlb::default() });
 }
 
-/// `invlpg` of an address.
+/// `invlpg` of an address on the CPU.
 pub(crate) fn invalidate(cpu: &Cpu<'_, Sim>, address: u32) {
     of(cpu.own.cpu, |tlb| tlb.invalidate(cpu, address));
 }
 
-/// CPU `cpu` has given a frame back.
+/// CPU `cpu` has freed a frame.
 pub(crate) fn freed(cpu: u32, frame: u32) {
     of(cpu, |tlb| {
         if let Some(address) = tlb.address_of(frame) {
@@ -159,7 +162,7 @@ pub(crate) fn freed(cpu: u32, frame: u32) {
     });
 }
 
-/// The first frame that CPU `cpu` has given back too early, since this was asked last.
+/// The first frame that CPU `cpu` has freed while it was remembered, since the last call of this function.
 pub fn stale(cpu: u32) -> Option<Stale> {
     of(cpu, |tlb| tlb.stale.take())
 }

@@ -1,4 +1,4 @@
-//! User mode: a program's instructions, every fetch, load and store of which is an accessor of the layer.
+//! User mode: the instructions of programs. Every fetch, load and store is an accessor of the layer.
 use crate::machine::Sim;
 use crate::tlb::{self, Tlb};
 use crate::x86::{self, Bus, CodeStamp, Gpr, Registers, Size, Step, Trap};
@@ -10,27 +10,27 @@ use layer::page_table::Walk;
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 
-/// What makes a program leave user mode.
+/// Why a program leaves user mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Departure {
-    /// It executed `syscall`.
+    /// The program executed `syscall`.
     SystemCall,
-    /// It faulted; the address is in `ti`.
+    /// The program caused a page fault. The address is in `ti`.
     PageFault,
-    /// It raised another exception.
+    /// The program caused another exception.
     Exception {
-        /// Which.
+        /// The exception.
         reason: Reason,
-        /// The error code that came with it.
+        /// The error code.
         error: u64,
     },
-    /// Its time slice is over.
+    /// The time slice is over.
     Interrupt,
 }
 
-/// Executes instructions of the running program until it leaves user mode, at most `most`.
+/// Executes at most `most` instructions of the running program, until it leaves user mode.
 ///
-/// Gives how many it has executed, and why it leaves, if it does.
+/// Returns the number of executed instructions, and why the program left user mode, if it did.
 ///
 /// # Errors
 /// Those of the accessors: a bug.
@@ -38,7 +38,7 @@ pub fn execute(cpu: &mut Cpu<'_, Sim>, program: &mut x86::Cpu, most: u64) -> Res
     tlb::of(cpu.own.cpu, |tlb| execute_with(cpu, tlb, program, most))
 }
 
-/// [`execute`], on a processor that remembers what is in `tlb`.
+/// [`execute`], on a processor with this TLB.
 fn execute_with(
     cpu: &mut Cpu<'_, Sim>,
     tlb: &mut Tlb,
@@ -53,7 +53,7 @@ fn execute_with(
             Ok(Step::SystemCall) => Departure::SystemCall,
             Err(Trap::Fault(Refusal::PageFault)) => Departure::PageFault,
             Err(Trap::Fault(Refusal::Stuck(stuck))) => return Err(stuck),
-            // Everything but a fault has a reason.
+            // Every trap but a page fault has a reason.
             Err(trap) => {
                 let reason = trap.reason().unwrap_or(Reason::Unimplemented);
                 Departure::Exception { reason, error: trap.error_code() }
@@ -67,15 +67,15 @@ fn execute_with(
 /// The memory of the running program.
 struct AddressSpace<'a, 'm> {
     cpu: &'a mut Cpu<'m, Sim>,
-    /// What the processor remembers.
+    /// The TLB of the processor.
     tlb: &'a mut Tlb,
-    /// Where the instruction is that is being executed.
+    /// The address of the current instruction.
     rip: u64,
-    /// The page that code was executed on last, and its frame: nothing is forgotten while a program executes.
+    /// The page of the last executed code, and its frame. No translation is invalidated while a program executes.
     code: Option<(u64, u32)>,
 }
 
-/// Why an access was not made.
+/// Why an access failed.
 enum Refusal {
     PageFault,
     Stuck(Stuck),
@@ -98,7 +98,7 @@ fn chunk(size: Size) -> Chunk {
 }
 
 impl AddressSpace<'_, '_> {
-    /// What was done at an address, unless it faulted.
+    /// The result of an access at an address, unless it faulted.
     fn done<T>(&mut self, address: u64, access: Access<T>) -> Result<T, Refusal> {
         match access {
             Access::Done(value) => Ok(value),
@@ -111,19 +111,19 @@ impl AddressSpace<'_, '_> {
         }
     }
 
-    /// Loads a naturally aligned piece.
+    /// Loads naturally aligned bytes.
     fn bytes(&mut self, address: u64, size: Size) -> Result<[u32; 8], Refusal> {
         let access = exec_load_by(self.cpu, chunk(size), address, self.rip, |cpu, n, va| self.tlb.walk(cpu, n, va))?;
         self.done(address, access)
     }
 
-    /// Loads a naturally aligned piece to execute it.
+    /// Fetches naturally aligned bytes as code.
     fn code(&mut self, address: u64, chunk: Chunk) -> Result<[u32; 8], Refusal> {
         let access = exec_fetch_by(self.cpu, chunk, address, self.rip, |cpu, n, va| self.tlb.walk(cpu, n, va))?;
         self.done(address, access)
     }
 
-    /// Stores a naturally aligned piece.
+    /// Stores naturally aligned bytes.
     fn put(&mut self, address: u64, size: Size, bytes: [u32; 8]) -> Result<(), Refusal> {
         let access =
             exec_store_by(self.cpu, chunk(size), address, bytes, self.rip, |cpu, n, va| self.tlb.walk(cpu, n, va))?;
@@ -156,7 +156,7 @@ impl Bus for AddressSpace<'_, '_> {
         let frame = match self.code {
             Some((at, frame)) if at == page => frame,
             _ => {
-                // Faults where a fetch does.
+                // A fetch raises the page fault, if there is one.
                 self.code(address, Chunk::One)?;
                 let Walk::Mapped { page: frame, .. } = self.tlb.walk(self.cpu, self.cpu.own.cur, address as u32)?
                 else {
@@ -179,7 +179,7 @@ impl Bus for AddressSpace<'_, '_> {
     }
 
     fn probe_store(&mut self, address: u64, size: Size) -> Result<(), Refusal> {
-        // To store what is there changes nothing, and fails as any store to that place.
+        // Storing the present value changes nothing, and fails in the same way as any store to this place.
         let bytes = self.bytes(address, size)?;
         self.put(address, size, bytes)
     }
@@ -205,7 +205,7 @@ const GENERAL: [(Gpr, u32); 16] = [
     (Gpr::R15, slot::R10 + 5),
 ];
 
-/// Loads the registers that thread `thread` has in its user context.
+/// Loads the registers of thread `thread` from its user context.
 pub fn load_registers(cpu: &Cpu<'_, Sim>, thread: u32, registers: &mut Registers) {
     let value = |slot| cpu.own.uctxt.get([thread, slot]).value;
     for (register, slot) in GENERAL {
@@ -215,7 +215,7 @@ pub fn load_registers(cpu: &Cpu<'_, Sim>, thread: u32, registers: &mut Registers
     registers.rflags = value(slot::EFLAGS) | x86::rflags::ONE;
 }
 
-/// The registers as a trap finds them, in the order of a user context.
+/// The registers as a trap saves them, in the order of a user context.
 pub fn trap_registers(registers: &Registers, departure: Departure) -> [u64; UCTXT_SIZE as usize] {
     let mut slots = [0; UCTXT_SIZE as usize];
     for (register, slot) in GENERAL {

@@ -1,5 +1,5 @@
-//! A state of one CPU, the arguments of a call and the answers of the machine, as data: what differs from the state that
-//! the machine boots into.
+//! A counterexample as data: a state of one CPU, the arguments of a call, and the answers of the machine. The state is
+//! given by its differences from the boot state.
 use crate::board::{self, Board, Memory};
 use crate::machine::{Sim, processor, shared};
 use crate::maps::{Change, Look, change, look};
@@ -25,8 +25,8 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The fields under whose names a witness keeps what the machine answers: VMX capabilities, the host's part of a VM control
-/// structure, model-specific registers, what happens to the UART.
+/// The names under which a witness has the machine's answers as fields: VMX capabilities, host-state fields of a VM
+/// control structure, model-specific registers, and events of the UART.
 pub const MACHINE: [&str; 7] = [
     "machine.vmxinfo",
     "machine.vmcs_host",
@@ -37,58 +37,58 @@ pub const MACHINE: [&str; 7] = [
     "machine.serial.sent",
 ];
 
-/// What the words of the pending queue of another CPU are called, as far as it is looked at.
+/// The prefix of the names of words in another CPU's pending queue.
 pub const OTHER_PENDING: &str = "other.msg";
 
-/// A leaf of a map at a key, or at all keys that begin with it.
+/// A leaf of a map at one key, or at all keys that begin with `key`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Cell {
     /// The field's name.
     pub field: String,
     /// The key, or its first words.
     pub key: Vec<u32>,
-    /// The leaf; truth values and variants are numbers as well.
+    /// The leaf. Flags and variants are numbers as well.
     pub leaf: String,
 }
 
-/// Values by name: scalars and leaves of maps.
+/// The values of scalars and of leaves of maps, by name.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Values {
-    /// What is in no map.
+    /// The values in no map.
     pub scalars: BTreeMap<String, u64>,
-    /// What is in maps; a row comes before the keys in it.
+    /// The values in maps. A row is ordered before the keys in it.
     pub cells: BTreeMap<Cell, u64>,
 }
 
-/// A state and the arguments of a call.
+/// A state, and the arguments of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Witness {
     /// The CPU.
     pub cpu: u32,
-    /// Whether it has run `sched_init`.
+    /// Whether the CPU has run `sched_init`.
     pub booted: bool,
-    /// Whether it has run `vmx_init` after it.
+    /// Whether the CPU has run `vmx_init` after that.
     pub set_up: bool,
-    /// The machine's memory.
+    /// The memory of the machine.
     pub memory: Memory,
-    /// Pages that can be handed out, as boot counted them.
+    /// The number of pages that can be allocated, as counted at boot.
     pub norm: u32,
-    /// What differs from the state that it booted into.
+    /// The differences from the boot state.
     pub state: Values,
-    /// What the other CPUs have changed of the objects when their locks are taken, lock by lock.
+    /// The interference of the other CPUs, for each lock in order.
     pub moves: Vec<Values>,
-    /// What the machine answers, question by question ([`Script`]).
+    /// The answers of the machine, for each question in order ([`Script`]).
     pub answers: Vec<Values>,
     /// The arguments that are not 0, by name.
     pub arguments: BTreeMap<String, u64>,
-    /// The words of which a promise says that it holds for all.
+    /// The values of the free words of a postcondition.
     pub any: [u32; 2],
 }
 
-/// A witness cannot be made a state.
+/// Why a witness is not a valid state.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum WitnessError {
-    /// A field, leaf, scalar or argument that there is not, a key beyond its bounds or a value that does not fit.
+    /// A field, leaf, scalar or argument does not exist, a key is out of bounds, or a value is out of range.
     #[error("there is no {0}")]
     NoSuch(String),
     /// The machine does not boot.
@@ -97,7 +97,7 @@ pub enum WitnessError {
 }
 
 impl Witness {
-    /// The state that CPU `cpu` boots into, and arguments of 0.
+    /// The boot state of CPU `cpu`, with all arguments 0.
     pub fn boot(cpu: u32) -> Self {
         let memory = Memory::default();
         let norm = memory.frames - KERN_LOW;
@@ -115,40 +115,40 @@ impl Witness {
         }
     }
 
-    /// With the scalar `name` of this value.
+    /// Sets the scalar `name`.
     pub fn scalar(mut self, name: &str, value: u64) -> Self {
         self.state = self.state.scalar(name, value);
         self
     }
 
-    /// With this value of a leaf at a key, or at all keys that begin with it.
+    /// Sets a leaf at one key, or at all keys that begin with `key`.
     pub fn cell(mut self, field: &str, key: &[u32], leaf: &str, value: u64) -> Self {
         self.state = self.state.cell(field, key, leaf, value);
         self
     }
 
-    /// With the argument `name` of this value.
+    /// Sets the argument `name`.
     pub fn argument(mut self, name: &str, value: u64) -> Self {
         self.arguments.insert(name.to_string(), value);
         self
     }
 
-    /// With what the others have changed when the next lock is taken.
+    /// Adds the interference before the next lock.
     pub fn others_move(mut self, values: Values) -> Self {
         self.moves.push(values);
         self
     }
 
-    /// With what the machine answers to the next question.
+    /// Adds the machine's answer to the next question.
     pub fn machine_says(mut self, answer: Values) -> Self {
         self.answers.push(answer);
         self
     }
 
-    /// The state that the machine boots into. It is good as long as the thread works for that machine.
+    /// The boot state. It is valid as long as this thread belongs to the same machine.
     ///
     /// # Errors
-    /// When it does not boot.
+    /// If the machine does not boot.
     pub fn boot_state(&self) -> Result<Snapshot, WitnessError> {
         self.on_machine(|cpu, _| {
             if self.booted {
@@ -161,17 +161,17 @@ impl Witness {
         })
     }
 
-    /// The state, which differs from `boot`, its boot state.
+    /// The state, from its boot state `boot`.
     ///
     /// # Errors
-    /// When a value has no place.
+    /// If a value has no place in the state.
     pub fn state_from(&self, boot: &Snapshot) -> Result<Snapshot, WitnessError> {
         let mut state = boot.snapshot();
         self.state.put(&mut state)?;
         Ok(state)
     }
 
-    /// Gives this CPU of a new machine to `work`, and what it shares; the thread works for that machine from then on.
+    /// Runs `work` on this CPU of a new machine. The thread belongs to that machine from then on.
     pub(crate) fn on_machine<R>(&self, work: impl FnOnce(&mut Cpu<'_, Sim>, &Rc<Shared<Sim>>) -> R) -> R {
         let mut board = Board::bare(self.memory.clone());
         for (cell, &value) in &self.state.cells {
@@ -200,7 +200,7 @@ impl Witness {
         work(&mut processor(&shared, self.cpu), &shared)
     }
 
-    /// What happens to the UART.
+    /// The events of the UART.
     fn serial_events(&self) -> BTreeMap<u32, SerialEvent> {
         let said = |what: &str, key: &[u32]| {
             let cell = Cell::new(&format!("machine.serial.{what}"), key, "value");
@@ -241,13 +241,13 @@ impl Witness {
     }
 }
 
-/// The arguments of `primitive` that have these values; the others are 0.
+/// The arguments of `primitive` with these values. Missing ones are 0.
 ///
-/// A word has the name that it has in the table, as has a wide word; beside these there are `place`, `rs.esp`, `rs.ra`,
-/// `chunk` (in bytes), `register0` and following, `guest0` and following, `byte0` and following.
+/// A word or wide word has its name from the table. There are also `place`, `rs.esp`, `rs.ra`, `chunk` (in bytes),
+/// `register0` and following, `guest0` and following, `byte0` and following.
 ///
 /// # Errors
-/// When it has none of that name, or a value does not fit.
+/// If the primitive has no argument of a name, or if a value is out of range.
 pub fn arguments(primitive: &Primitive, values: &BTreeMap<String, u64>) -> Result<Arguments<Sim>, WitnessError> {
     let word = |value: u64, name: &str| u32::try_from(value).map_err(|_| WitnessError::NoSuch(name.to_string()));
     let mut arguments: Arguments<Sim> = Arguments {
@@ -300,24 +300,24 @@ impl Cell {
 }
 
 impl Values {
-    /// With the scalar `name` of this value.
+    /// Sets the scalar `name`.
     pub fn scalar(mut self, name: &str, value: u64) -> Self {
         self.scalars.insert(name.to_string(), value);
         self
     }
 
-    /// With this value of a leaf at a key, or at all keys that begin with it.
+    /// Sets a leaf at one key, or at all keys that begin with `key`.
     pub fn cell(mut self, field: &str, key: &[u32], leaf: &str, value: u64) -> Self {
         self.cells.insert(Cell::new(field, key, leaf), value);
         self
     }
 
-    /// Whether there are none.
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.scalars.is_empty() && self.cells.is_empty()
     }
 
-    /// Those of them that `state` has not, as far as it has a place for them.
+    /// The values that differ from those of `state`, if they have a place there.
     pub fn differing(&self, state: &Snapshot) -> Values {
         let there = state.scalars();
         let scalars = self.scalars.iter().filter(|(name, value)| there.get(*name) != Some(value));
@@ -331,10 +331,10 @@ impl Values {
         }
     }
 
-    /// Puts them into `state`.
+    /// Writes the values into `state`.
     ///
     /// # Errors
-    /// When one has no place there.
+    /// If a value has no place there.
     pub fn put(&self, state: &mut Snapshot) -> Result<(), WitnessError> {
         let mut missing: Vec<&str> = self.scalars.keys().map(String::as_str).collect();
         visit_scalars(state, &mut |name, old| {
@@ -359,7 +359,7 @@ impl Values {
     }
 }
 
-/// Replaces every value that is in no map by what it gives, by name.
+/// A visitor that replaces every value by the result of `F`, which gets its name and value.
 pub(crate) struct Each<F>(pub F);
 
 impl<F: FnMut(&'static str, u64) -> u64> Visit<Sim> for Each<F> {
@@ -377,7 +377,7 @@ impl<F: FnMut(&'static str, u64) -> u64> Visit<Sim> for Each<F> {
     }
 }
 
-/// Lets `change` replace every value of `state` that is in no map, by name.
+/// Replaces every value of `state` that is in no map by the result of `change`.
 fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64) {
     state.own.words(&mut Each(&mut *change));
     let mut of = |object: &str, name: &str, old| change(&format!("{object}.{name}"), old);
@@ -385,7 +385,7 @@ fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64)
     if let Some(pending) = state.pending.get_mut(state.current_cpu as usize) {
         pending.words(&mut Each(|name, old| of(Pending::NAME, name, old)));
     }
-    // Of the rows that are not this CPU's those that somebody looks at.
+    // Of the rows of other CPUs, only those that are read by name.
     let (other, sleep) = (state.looked_at.pending, state.looked_at.sleep);
     if let Some(pending) = state.pending.get_mut(other as usize).filter(|_| other != state.current_cpu) {
         pending.words(&mut Each(|name, old| of(OTHER_PENDING, name, old)));
@@ -396,7 +396,7 @@ fn visit_scalars(state: &mut Snapshot, change: &mut dyn FnMut(&str, u64) -> u64)
 }
 
 impl Snapshot {
-    /// A copy.
+    /// A copy of the state.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             own: self.own.snapshot(),
@@ -426,7 +426,7 @@ impl Snapshot {
         self.find(field, key).0
     }
 
-    /// The value of a field at a key within its bounds, in words.
+    /// The value of a field at a key within its bounds, as text.
     pub fn show(&self, field: &str, key: &[u32]) -> String {
         self.find(field, key).1
     }
@@ -472,7 +472,7 @@ pub(crate) fn leaves<V: Data<Sim>>(value: V) -> Vec<(&'static str, u64)> {
     leaves.0
 }
 
-/// Puts the cells of some values into maps.
+/// Writes cells of `Values` into maps.
 struct Put<'a>(&'a Values);
 
 impl Change for Put<'_> {
@@ -496,7 +496,7 @@ impl Change for Put<'_> {
     }
 }
 
-/// New leaves before those that are there, and 0 for the others.
+/// A source of leaves: the new ones, then the present ones, and 0 for all others.
 struct Overlay<'a> {
     now: &'a [(&'static str, u64)],
     new: &'a [(&'a Cell, &'a u64)],

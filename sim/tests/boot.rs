@@ -1,4 +1,4 @@
-//! Boot of the hosted machine, CPU by CPU, without programs.
+//! Boots the hosted machine without programs, one CPU after the other.
 use layer::constants::TOTAL_CPU;
 use layer::process::sched_init;
 use layer::stuck::Stuck;

@@ -1,4 +1,4 @@
-//! The console's primitives in a few stories: bursts, a full ring, line feeds, and what gives −1.
+//! Tests of the console's primitives: bursts, a full ring, line feeds, and results of −1.
 use domain::Map;
 use layer::console::cons_buf_read;
 use layer::constants::{COM1_LINE, CONSOLE_BUFFER_SIZE, NEXT_SEND_MAX_REC, NO_CHARACTER};
@@ -14,7 +14,7 @@ use sim::serial::{Script, SerialEvent::*};
 use sim::sparse::Cells;
 use std::sync::Arc;
 
-/// Lets `story` happen on CPU `cpu` of a machine with this script, which keeps the invariant.
+/// Runs `story` on CPU `cpu` of a machine with this script, and checks that the invariant holds afterwards.
 fn tell(cpu: u32, script: Script, story: impl FnOnce(&mut Cpu<'_, Sim>)) {
     let mut board = Board::bare(Memory::default());
     board.serial = script;
@@ -26,7 +26,7 @@ fn tell(cpu: u32, script: Script, story: impl FnOnce(&mut Cpu<'_, Sim>)) {
     assert_eq!(check(&processor, cpu, Cells::Neighbours), []);
 }
 
-/// Everything that is there to read.
+/// Reads all available characters.
 fn read(cpu: &mut Cpu<'_, Sim>) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
@@ -59,10 +59,10 @@ fn of_a_longer_burst_the_newest_12_are_kept() {
 #[test]
 fn what_comes_while_the_line_is_masked_is_taken_when_it_is_opened() {
     tell(0, Script::of([Null, Recv(b"one ".to_vec()), Recv(b"two ".to_vec()), Recv(b"three".to_vec())]), |cpu| {
-        // Nothing yet, which consumes nothing.
+        // There is no event yet, so that the call consumes none.
         serial_intr_disable(cpu).unwrap();
         assert_eq!((cpu.own.com1.l1, cpu.own.com1.l2), (0, 0));
-        // The first one has passed unseen.
+        // The first event has passed unseen.
         cpu.own.com1.l1 = 1;
         serial_intr_disable(cpu).unwrap();
         assert_eq!((read(cpu), cpu.own.com1.irq), (Vec::new(), true));
@@ -79,7 +79,8 @@ fn the_ring_keeps_the_newest_511() {
     tell(0, Script::of((0..3000).map(burst)), |cpu| {
         serial_intr_disable(cpu).unwrap();
         assert_eq!(cpu.own.console.len, CONSOLE_BUFFER_SIZE - 1);
-        // A hundred bursts of 12, each 26 events behind the one before; the reference's own sum of the read position.
+        // A hundred bursts of 12 characters, each 26 events after the one before. The read position is computed as in
+        // the reference.
         let (mut rpos, mut len) = (0, 0);
         for _ in 0..100 {
             len += 12;

@@ -1,4 +1,4 @@
-//! A planted corruption of the state is reported, by the fact that forbids it.
+//! A planted corruption of the state is reported by the fact that forbids it.
 use domain::{Count, Map};
 use layer::channel::{Channel, acquire_lock_chan, ipc_send_body};
 use layer::constants::*;
@@ -16,16 +16,16 @@ use sim::machine::{Sim, processor, shared};
 use sim::sparse::Cells;
 use std::collections::BTreeSet;
 
-/// The child of CPU 0's main thread, and the thread that runs there.
+/// The child of CPU 0's main thread, which is also the thread that runs there.
 const CHILD: u32 = 9;
-/// Frames in the order in which they were handed out: a page of the child, its page table, a page of nobody's map.
+/// Frames in the order of their allocation: a page of the child, its page table, and a page in no page map.
 const PAGE: u32 = KERN_LOW;
 const TABLE: u32 = KERN_LOW + 1;
 const LOOSE: u32 = KERN_LOW + 2;
-/// Directory index of the child's page table.
+/// The directory index of the child's page table.
 const DIRECTORY: u32 = KERN_LOW / 512;
 
-/// Does a little of everything on CPU 0: the child runs, the main thread is ready.
+/// Uses many primitives on CPU 0. In the end the child runs, and the main thread is ready.
 fn live(cpu: &mut Cpu<'_, Sim>) {
     sched_init(cpu, 0).unwrap();
     vmx_init(cpu, 0).unwrap();
@@ -40,7 +40,7 @@ fn live(cpu: &mut Cpu<'_, Sim>) {
 
 type Corruption = (&'static str, fn(&mut Cpu<'_, Sim>));
 
-/// What is changed, by the fact that is to notice it.
+/// The corruptions, each with the fact that must report it.
 const CORRUPTIONS: &[Corruption] = &[
     ("H1", |cpu| cpu.own.nps = 5),
     ("H1", |cpu| cpu.own.nps = MAX_PAGE + 1),
@@ -148,7 +148,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D23.4", |cpu| cpu.own.proc.update([CHILD], |process| process.state = 3)),
 ];
 
-/// Numbers of the facts that a corrupted CPU 0 breaks.
+/// The numbers of the facts that a corrupted CPU 0 violates.
 fn broken(corrupt: fn(&mut Cpu<'_, Sim>), cells: Cells) -> BTreeSet<&'static str> {
     let shared = shared();
     let mut cpu = processor(&shared, 0);
@@ -180,6 +180,6 @@ fn a_thread_that_runs_before_boot_is_reported() {
 fn every_fact_has_a_corruption() {
     let planted: BTreeSet<_> = CORRUPTIONS.iter().map(|(number, _)| *number).collect();
     let missing: Vec<_> = facts::<Sim>().map(|fact| fact.number).filter(|number| !planted.contains(number)).collect();
-    // A quota is a word by its type; D4.3 speaks of the time before boot.
+    // A quota is a word by its type, and D4.3 is about the time before boot.
     assert_eq!(missing, ["D4.3"]);
 }

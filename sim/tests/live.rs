@@ -1,5 +1,5 @@
-//! The checker of a kernel that has erased its ghosts, tried on the hosted machine, which has them: what it is told is the
-//! state without them.
+//! The checker for a kernel without ghost state, tested on the hosted machine, which has ghost state. The checker gets
+//! the state without it.
 use domain::Map;
 use layer::channel::{Channel, acquire_lock_chan, ipc_send_body, release_lock_chan};
 use layer::constants::*;
@@ -16,7 +16,7 @@ use sim::live::{Checkpoint, Dump, MADE_TRUE, Problem};
 use sim::machine::{Sim, processor, shared};
 use std::collections::BTreeSet;
 
-/// Keeps a dump.
+/// An output that keeps the dump.
 struct Kept(Vec<u8>);
 
 impl Out for Kept {
@@ -25,7 +25,7 @@ impl Out for Kept {
     }
 }
 
-/// What these CPUs tell; those of `users` execute programs.
+/// The dump of these CPUs. Those of `users` are in user mode.
 fn tell(shared: &Shared<Sim>, cpus: &mut [Cpu<'_, Sim>], held: Option<u32>) -> Vec<u8> {
     let mut kept = Kept(Vec::new());
     write_shared(&mut kept, shared, 0, cpus.len() as u32, Counts { entries: 7, calls: 5 }, |q| held == Some(q));
@@ -42,17 +42,17 @@ fn look(bytes: &[u8]) -> Checkpoint {
     Checkpoint::of(&dump).expect("a state")
 }
 
-/// The child of CPU 0's main thread, and the thread that runs there; a page of it, its page table, a page of no map.
+/// The child of CPU 0's main thread, which runs there; a page of it, its page table, and a page in no page map.
 const CHILD: u32 = 9;
 const PAGE: u32 = KERN_LOW;
 const TABLE: u32 = KERN_LOW + 1;
 const LOOSE: u32 = KERN_LOW + 2;
 const DIRECTORY: u32 = KERN_LOW / 512;
-/// A child of CPU 1's main thread, which waits there, and a page of it.
+/// A ready child of CPU 1's main thread, and a page of it.
 const OTHER: u32 = 17;
 const OTHER_TABLE: u32 = KERN_LOW + 4;
 
-/// Does a little of everything: on CPU 0 a child runs in user mode, on CPU 1 one is ready.
+/// Uses many primitives. In the end a child runs in user mode on CPU 0, and another one is ready on CPU 1.
 fn live(cpus: &mut [Cpu<'_, Sim>]) {
     for cpu in &mut *cpus {
         sched_init(cpu, 0).unwrap();
@@ -71,7 +71,7 @@ fn live(cpus: &mut [Cpu<'_, Sim>]) {
     assert_eq!(pt_resv(cpu, OTHER, ADR_LOW, perm::PTU), Ok(OTHER_TABLE));
 }
 
-/// What is found of the machine after `corrupt`.
+/// The result of checking the machine after `corrupt`.
 fn found(corrupt: impl FnOnce(&mut [Cpu<'_, Sim>])) -> Checkpoint {
     let shared = shared();
     let mut cpus = [processor(&shared, 0), processor(&shared, 1)];
@@ -92,7 +92,7 @@ fn a_live_machine_is_clean_and_every_page_is_accounted_for() {
 
 type Corruption = (&'static str, fn(&mut [Cpu<'_, Sim>]));
 
-/// What is changed of the real state, by the fact that is to notice it.
+/// The corruptions of the real state, each with the fact that must report it.
 const CORRUPTIONS: &[Corruption] = &[
     ("H1", |cpus| cpus[0].own.nps = 5),
     ("H6.2", |cpus| cpus[0].own.ac.update([CHILD], |child| child.parent = CHILD)),
@@ -112,14 +112,14 @@ const CORRUPTIONS: &[Corruption] = &[
     ("H18", |cpus| cpus[0].own.cur = NUM_PROC),
     ("H19", |cpus| cpus[0].own.cpu = 1),
     ("L3", |cpus| cpus[0].own.kctxt.set([1], Context { esp: 0, ra: STAGES })),
-    // The processor uses another page map than that of the running thread.
+    // The processor uses another page map than the running thread's.
     ("D3", |cpus| cpus[0].own.ghost.0.pt = 1),
     ("D4.1", |cpus| cpus[0].own.cur = 700),
     ("D23.2", |cpus| cpus[0].own.proc.update([700], |process| process.state = process::GONE)),
     ("D23.3", |cpus| cpus[0].own.proc.update([CHILD], |process| process.state = process::VACANT)),
     ("D23.4", |cpus| cpus[0].own.proc.update([CHILD], |process| process.state = 3)),
     ("D4.2", |cpus| cpus[1].own.cur = 1),
-    // Links that are lost, lead in a circle, or to a thread of another queue.
+    // Links that are lost, form a circle, or lead to a thread of another queue.
     ("D4.4", |cpus| cpus[0].own.ready.head = CHILD),
     ("D4.4", |cpus| cpus[0].own.ready.tail = NO_THREAD),
     ("D4.4", |cpus| cpus[0].shared.links.inspect().next.update([1], |link| link.thread = 1)),
@@ -129,24 +129,24 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D4.6", |cpus| cpus[0].shared.links.inspect().next.update([CHILD], |link| link.cpu = 1)),
     ("D4.7", |cpus| (cpus[0].own.ready.head, cpus[0].own.ready.tail) = (NO_THREAD, NO_THREAD)),
     ("D6.1", |cpus| cpus[0].own.dirs.set([CHILD, DIRECTORY + 9], Pde::Table { frame: TABLE })),
-    // A page table of a thread that is not alive.
+    // A page table of a dead thread.
     ("D6.3", |cpus| cpus[0].own.dirs.set([8 * CHILD + 3, DIRECTORY], Pde::Table { frame: LOOSE + 50 })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: TABLE, perm: perm::PTU })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 1000 })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: 13 })),
     ("D7", |cpus| cpus[0].own.tables.set([TABLE, 0], Pte::Valid { page: PAGE, perm: perm::PTKG })),
-    // A page of another CPU's.
+    // A page of another CPU.
     ("D9", |cpus| cpus[1].own.tables.set([OTHER_TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
     ("D10", |cpus| cpus[0].own.ac.update([CHILD], |child| child.usage -= 2)),
     ("D10", |cpus| cpus[1].own.ac.update([OTHER], |child| child.usage += 1)),
     ("D11", |cpus| cpus[0].shared.at.inspect(0).frames.update([PAGE], |frame| frame.alloc = false)),
     ("D11", |cpus| cpus[0].shared.at.inspect(0).frames.update([7], |frame| frame.kind = kind::NORM)),
     ("D11", |cpus| cpus[0].shared.at.inspect(0).cursor += 1),
-    // A page table where there is no memory of users.
+    // A page table outside of the users' memory.
     ("D11", |cpus| cpus[1].own.dirs.set([OTHER, DIRECTORY + 9], Pde::Table { frame: 5 })),
     ("D12", |cpus| cpus[0].own.ac.update([OTHER], |container| container.used = true)),
     ("D15.1", |cpus| cpus[0].shared.channels.inspect().pool.update([SLP_Q], |control| control.count = MAX_WORDS + 1)),
-    // A page that is mapped twice.
+    // A page is mapped twice.
     ("D18", |cpus| cpus[0].own.tables.set([TABLE, 3], Pte::Valid { page: PAGE, perm: perm::PTU })),
     ("D20.1", |cpus| cpus[0].own.com1.on = false),
     ("D20.2", |cpus| cpus[0].own.com1.rx.len = 3),
@@ -183,7 +183,7 @@ fn what_is_no_fact_is_reported_too() {
         cpus[0].shared.at.inspect(0).cursor = KERN_LOW;
     };
     let found = found(stray);
-    // Frames that are charged are taken in order; what is left over is the last.
+    // Charged frames are assigned in order, so that the last one is left over.
     assert_eq!(found.problems, [Problem::Strays { first: LOOSE + 40, count: 1 }]);
     assert_eq!((found.pages.strays, found.pages.total()), (1, MAX_PAGE));
 
@@ -210,7 +210,7 @@ fn two_dumps_come_one_after_the_other() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Rubbish is an error or a state with violations, never a panic.
+    /// A damaged dump is an error or a state with violations, but never causes a panic.
     #[test]
     fn a_dump_that_is_damaged_is_never_a_panic(at in any::<prop::sample::Index>(), byte in any::<u8>(), cut in any::<bool>()) {
         let shared = shared();

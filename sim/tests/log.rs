@@ -1,5 +1,5 @@
-//! Long random histories of eight CPUs: the merged log is replayed to where the machine is, each CPU may count on what the
-//! others did (H20), and a log that is not the machine's is found out.
+//! Long random histories of eight CPUs. The replayed merged log equals the machine, the other CPUs satisfy each CPU's
+//! rely conditions (H20), and a wrong log is detected.
 use layer::channel::{
     Channel, Cv, acquire_lock_chan, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
 };
@@ -19,13 +19,13 @@ use sim::machine::{Sim, processor, shared};
 use sim::oracle::breach;
 use std::sync::Arc;
 
-/// Memory of which there is an end.
+/// A small memory, which runs out.
 fn memory() -> Memory {
     let low = KERN_LOW;
     Memory { frames: low + 2500, usable: vec![low..low + 700, low + 710..low + 2500] }
 }
 
-/// What one CPU is to do.
+/// A random action of one CPU.
 #[derive(Clone, Copy, Debug)]
 struct Wish {
     cpu: u32,
@@ -38,7 +38,7 @@ fn wishes(many: usize) -> impl Strategy<Value = Vec<Wish>> {
     prop::collection::vec(wish, many)
 }
 
-/// Does it, if it has a behaviour: what these primitives check, they check before they do anything.
+/// Performs the action, if it is defined. These primitives check everything before they change anything.
 fn grant(cpu: &mut Cpu<'_, Sim>, Wish { what, dice, .. }: Wish) {
     let (cv, rs) = (dice % 3, Context { esp: dice, ra: 0 });
     let q = Channel(cv + SLP_Q);
@@ -47,7 +47,7 @@ fn grant(cpu: &mut Cpu<'_, Sim>, Wish { what, dice, .. }: Wish) {
         0 => palloc(cpu, cpu.own.cur).map(drop),
         1 => proc_create(cpu, 0, 7, dice % 4).map(drop),
         2..4 => thread_yield(cpu, rs).map(drop),
-        // Nobody else would give the lock back meanwhile.
+        // No other CPU would release the lock meanwhile.
         4..8 if holder == TOTAL_CPU => acquire_lock_chan(cpu, q),
         8..10 => release_lock_chan(cpu, q),
         10 => set_sync_chan_busy(cpu, q, dice % 3),
@@ -59,7 +59,7 @@ fn grant(cpu: &mut Cpu<'_, Sim>, Wish { what, dice, .. }: Wish) {
     };
 }
 
-/// Runs a machine; gives its log and lets `look` at what it came to.
+/// Runs a machine. Calls `look` with its final objects and its log.
 fn run<R>(wishes: &[Wish], look: impl FnOnce(&Objects<'_>, Vec<Entry>) -> R) -> R {
     board::seat(Arc::new(Board::bare(memory())), None);
     let shared: Shared<Sim> = shared();
@@ -90,7 +90,7 @@ fn run<R>(wishes: &[Wish], look: impl FnOnce(&Objects<'_>, Vec<Entry>) -> R) -> 
     look(&objects, log)
 }
 
-/// What is wrong with a log that is to lead from boot to `objects`.
+/// The errors in a log that should lead from boot to `objects`.
 fn wrong(objects: &Objects<'_>, log: &[Entry]) -> Vec<Difference> {
     let mut replayed = Replayed::boot();
     match replayed.replay(log) {
@@ -113,7 +113,7 @@ proptest! {
             prop_assert!(log.windows(2).all(|two| two[0].stamp < two[1].stamp));
             Ok(texts(&log))
         })?;
-        // The same wishes make the same log.
+        // The same actions give the same log.
         prop_assert_eq!(first, run(&wishes, |_, log| texts(&log)));
     }
 
@@ -128,7 +128,7 @@ proptest! {
         })?;
     }
 
-    /// What happened first has a meaning whatever happened later.
+    /// Every prefix of a log is valid.
     #[test]
     fn every_prefix_of_a_log_has_a_meaning(wishes in wishes(600), cut in any::<prop::sample::Index>()) {
         run(&wishes, |_, log| {
@@ -147,12 +147,12 @@ proptest! {
             let number = at.index(log.len());
             let entry = &mut other[number];
             let changed = match how {
-                // It never happened; of what gave nothing out nobody can tell.
+                // The event is removed. If it allocated nothing, that cannot be detected.
                 0 => {
                     let leaves_nothing = match entry.event {
                         Event::Palloc { page, .. } => page == 0,
                         Event::Wake { .. } | Event::Yield { .. } => true,
-                        // What it spent is forgotten when the lock is given back.
+                        // The budget that it used is forgotten when the lock is released.
                         Event::Get { .. } | Event::Buffer { .. } | Event::Release { .. } => true,
                         _ => false,
                     };
@@ -174,7 +174,7 @@ proptest! {
                     }
                     true
                 }
-                // Another page, child, channel or thread that is woken.
+                // Another page, child, channel or woken thread.
                 _ => match &mut entry.event {
                     Event::Palloc { page, .. } => { *page += 1; true }
                     Event::Spawn { child, .. } => { *child += 1; true }
@@ -200,20 +200,20 @@ fn a_difference_is_found_where_it_is() {
             Event::Palloc { page, .. } => page,
             _ => 0,
         };
-        // The last page was never handed out.
+        // The last allocation is missing.
         let last = log.len() - 1;
         let (said, given) = (&log[..last], page(&log[last]));
         let [Difference::End { place: Place::Frame(frame), .. }] = wrong(objects, said)[..] else {
             panic!("{:?}", wrong(objects, said))
         };
         assert_eq!(frame, given);
-        // One was handed out twice.
+        // One page is allocated twice.
         let mut twice = log.clone();
         twice[5].event = twice[4].event;
         let [Difference::Entry { number: 5, flaw: Flaw::Undefined(_), .. }] = wrong(objects, &twice)[..] else {
             panic!("{:?}", wrong(objects, &twice))
         };
-        // The order of two was another.
+        // Two events are exchanged.
         let mut swapped = log.clone();
         swapped.swap(6, 7);
         let [Difference::Entry { number: 6, flaw: Flaw::NotFirst { first }, .. }] = wrong(objects, &swapped)[..] else {
@@ -223,7 +223,7 @@ fn a_difference_is_found_where_it_is() {
     });
 }
 
-/// Of each clause of H20 there is something that breaks it.
+/// For each clause of H20 there is a log that violates it.
 #[test]
 fn what_others_may_not_do_is_found() {
     board::seat(Arc::new(Board::bare(memory())), None);
@@ -236,7 +236,7 @@ fn what_others_may_not_do_is_found() {
     let release = |tid, count| Event::Release { tid, channel: 20, to: 0, senderpaddr: 0, count, busy: 0 };
     let spawn = |tid, child| Event::Spawn { tid, child, quota: 0, sp_ofs: 0, code: 0 };
     let clause = |events: &[(u32, Event<Sim>)], cpu| breach(&start, &log(events), cpu).map(|breach| breach.clause);
-    // What is allowed.
+    // Permitted events.
     assert_eq!(clause(&[(1, wait(2)), (1, get(2)), (1, release(2, 0)), (0, wait(1)), (1, spawn(2, 17))], 0), None);
     assert_eq!(clause(&[(8, Event::Yield { tid: 9 })], 0), Some(1));
     assert_eq!(clause(&[(1, Event::Palloc { tid: 2, page: 5 })], 0), Some(2));

@@ -1,5 +1,5 @@
-//! Any sequence of calls from boot on keeps the invariant, keeps every promise and what other CPUs rely on, and does
-//! what an independent model says.
+//! Random sequences of calls from boot on. Each call preserves the invariant, satisfies its contract and the rely
+//! conditions of the other CPUs, and does what an independent model says.
 mod model;
 
 use domain::Map;
@@ -29,22 +29,22 @@ use sim::sparse::Cells;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// A little memory, with a hole: quotas and memory both end soon.
+/// A small memory with a hole, so that quotas and memory run out soon.
 fn memory() -> Memory {
     let low = KERN_LOW;
     Memory { frames: low + 330, usable: vec![0..low + 150, low + 160..low + 330] }
 }
 
-/// A call before it is known what there is to call it with.
+/// A random call, before its arguments are chosen.
 #[derive(Clone, Copy, Debug)]
 struct Wish {
     cpu: u32,
     row: usize,
-    /// Chooses arguments.
+    /// Random bytes from which the arguments are made.
     dice: [u8; 6],
 }
 
-/// Primitives that do most of the work are called more often.
+/// The most important primitives are called more often.
 fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     let row = |name: &str| primitives::<Sim>().iter().position(|(row, _)| row.name == name).expect("a primitive");
     let often: Vec<usize> =
@@ -77,7 +77,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
     ];
     let channels: Vec<usize> = channels.map(row).into();
     let console = console_rows();
-    // The model is the reference's: of what this layer adds it knows nothing.
+    // The model is that of the reference, which does not have the primitives that this layer adds.
     let rows = primitives::<Sim>();
     let whichever: Vec<usize> = (0..rows.len()).filter(|&row| !rows[row].0.is_fresh()).collect();
     let row = prop_oneof![
@@ -98,7 +98,7 @@ fn console_rows() -> Vec<usize> {
     names.map(|name| rows.iter().position(|(row, _)| row.name == name).expect("a primitive")).to_vec()
 }
 
-/// What happens to the UART: characters in bursts of up to `burst`, and pauses.
+/// Random events of the UART: bursts of up to `burst` characters, and pauses.
 fn script(burst: usize) -> impl Strategy<Value = Script> {
     let happens = prop_oneof![
         4 => prop::collection::vec(any::<u8>(), 0..=burst).prop_map(SerialEvent::Recv),
@@ -107,12 +107,12 @@ fn script(burst: usize) -> impl Strategy<Value = Script> {
         1 => Just(SerialEvent::Null),
     ];
     (prop::collection::vec(happens, 1..40), 0..3000u32).prop_map(|(happens, length)| {
-        // Again and again, and then nothing more.
+        // The events repeat for a while, and then there are none.
         Script::of(happens.iter().cycle().take(length as usize).cloned())
     })
 }
 
-/// Arguments for a primitive, mostly sensible ones.
+/// Arguments for a primitive, mostly plausible ones.
 fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     let one = &model.cpus[wish.cpu as usize];
     let [a, b, c, d, e, f] = wish.dice.map(u32::from);
@@ -125,7 +125,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     let zeroed = one.zeroed();
     let pages = [0, 1, 2, 511, 512, 513, 700_000, 720_895, 720_896, 5];
     let page = if c == 255 { 3 } else { KERN_LOW + pages[c as usize % pages.len()] };
-    // Mostly pages that the guest has.
+    // Mostly pages that are mapped in the guest.
     let guest = one.vm.mapped();
     let page = if row.kind == Kind::GuestAccessor && f % 8 != 0 && !guest.is_empty() {
         guest[c as usize % guest.len()]
@@ -134,7 +134,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     };
     let chunk = Chunk::ALL[d as usize % 4];
     let offset = e % 16 * if f == 0 { 1 } else { chunk as u32 } + f % 3 * 2000;
-    // Mostly what this CPU has the lock of.
+    // Mostly a channel whose lock this CPU holds.
     let held = model.held_by(wish.cpu).filter(|_| row.name != "acquire_lock_CHAN");
     let cv = held.map_or(d % 2, |q| q - SLP_Q);
     let word = |name: &&str| match *name {
@@ -155,14 +155,14 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         "q" | "cv" if d % 16 == 0 => Some(1020 + e),
         "q" => Some(SLP_Q + cv),
         "cv" => Some(cv),
-        // The internal functions are only ever given pages that pt_resv has filled: others would break D17.
+        // The internal functions get only pages that pt_resv has zeroed. Other pages would violate D17.
         "page" => Some(zeroed.get(f as usize % zeroed.len().max(1)).copied().unwrap_or(f)),
         "elf" | "elf_id" | "mbi" => Some(e),
         "r" | "seg" => Some(e % 15),
         "enable" | "ev" => Some(d % 3),
         "sel" | "base" | "lim" | "ar" | "errcode" => Some(c << 24 | e),
         "kind" | "vector" => Some(if f == 0 { c << 24 | e } else { e % 8 << 8 }),
-        // Mostly pages of this CPU's own.
+        // Mostly pages of this CPU.
         "hpa" if f % 4 != 0 && !one.data.is_empty() => Some(one.data[e as usize % one.data.len()] * PAGE_SIZE),
         "gpa" | "hpa" => Some(page * PAGE_SIZE + if f % 8 == 0 { e } else { 0 }),
         "memtype" => Some(d % 9),
@@ -185,7 +185,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
     }
 }
 
-/// What differs in queues and channels from what the model has.
+/// The differences of queues and channels from the model.
 fn differences(cpu: &Cpu<'_, Sim>, model: &Model) -> Option<String> {
     let shared = cpu.shared;
     let threads = |head: u32| -> Vec<u32> {
@@ -223,7 +223,7 @@ fn differences(cpu: &Cpu<'_, Sim>, model: &Model) -> Option<String> {
     None
 }
 
-/// One call, with everything that must hold of it; notes it in `done` if it has a behaviour.
+/// Makes one call, and checks everything about it. Adds the primitive to `done` if the call did not get stuck.
 fn call(
     cpus: &mut [Cpu<'_, Sim>],
     (model, replayed): (&mut Model, &mut Replayed),
@@ -232,7 +232,8 @@ fn call(
     done: &mut BTreeSet<&'static str>,
 ) -> TestCaseResult {
     let (row, contract) = &rows[wish.row];
-    // The parts of pt_resv keep H for any page, but D17 and D18 only for the pages that pt_resv gives them.
+    // The internal functions of pt_resv preserve H for any page, but D17 and D18 only for the pages that pt_resv
+    // passes.
     if row.kind == Kind::Internal {
         return Ok(());
     }
@@ -242,7 +243,7 @@ fn call(
     if !(contract.premise)(&before.view(), &arguments) {
         return Ok(());
     }
-    // Nobody would ever give the lock back: the other CPUs stand still.
+    // Nobody would ever release the lock, because the other CPUs do not run.
     let holder = |q: u32| before.channels.lock_of(q).holder;
     let q = arguments.words[0];
     if row.name == "acquire_lock_CHAN" && q < NUM_CHAN && ![TOTAL_CPU, wish.cpu].contains(&holder(q)) {
@@ -317,7 +318,7 @@ fn call(
     Ok(())
 }
 
-/// Boots a machine and makes calls on it; gives the primitives that had a behaviour.
+/// Boots a machine and makes the calls on it. Returns the primitives that did not get stuck.
 fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static str>, TestCaseError> {
     let mut board = Board::bare(memory());
     board.serial = script.clone();
@@ -374,6 +375,6 @@ fn these_sequences_reach_every_primitive() {
     let rows = primitives::<Sim>();
     let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal && !row.is_fresh());
     let missing: Vec<_> = called.map(|(row, _)| row.name).filter(|name| !done.contains(name)).collect();
-    // The one is never defined in a state that satisfies D2, the other has run before.
+    // The first is undefined in every state that satisfies D2, and the second has run before.
     assert_eq!(missing, ["set_pt", "sched_init"]);
 }

@@ -1,15 +1,15 @@
-//! The programs of `user/` on the hosted machine, judged by their manifests.
+//! Runs the programs of `user/` on the hosted machine, and checks them against their manifests.
 use programs::{Check, Plan, Transcript};
 use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, Program, Report, TIME_SLICE};
 
-/// The programs.
+/// Builds the programs.
 fn build() -> Vec<programs::Program> {
     programs::build().expect("the programs build")
 }
 
-/// A run of a boot list.
+/// The configuration of a run with this boot list.
 fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Config<'a> {
     let program = |program: &programs::Program| Program { name: program.name.to_owned(), elf: program.elf.clone() };
     Config {
@@ -26,7 +26,7 @@ fn config<'a>(built: &[programs::Program], boot_list: &'a str, cpus: u32) -> Con
     }
 }
 
-/// Runs, and gives the report and what the console showed.
+/// Runs a configuration. Returns the report and the console's text.
 fn show(config: Config<'_>) -> (Report, String) {
     let mut console = Vec::new();
     let report = sim::run(config, |bytes| console.extend_from_slice(bytes)).expect("a good configuration");
@@ -41,7 +41,7 @@ fn run(cpus: u32, seed: u64, checking: Checking) -> (Report, String, Plan) {
     (report, console, plan)
 }
 
-/// What differs from the manifests.
+/// The differences from the manifests.
 fn problems(plan: &Plan, console: &str) -> Vec<String> {
     let mut check = Check::new(plan);
     let mut problems: Vec<_> = console.lines().filter_map(|line| check.line(line).err()).collect();
@@ -60,7 +60,7 @@ fn every_program_does_what_its_manifest_says() {
     }
 }
 
-/// Of who is stopped, the registers are shown, and the calls that led there, by name.
+/// For a stopped program, the console shows its registers and the names of the calling functions.
 #[test]
 fn a_stopped_program_is_explained() {
     let (_, console, _) = run(1, 1, Checking::Never);
@@ -85,7 +85,7 @@ fn the_seed_fixes_everything() {
     }
 }
 
-/// Wherever a program is interrupted, and whoever runs meanwhile: it does what it does, and no message is lost.
+/// Programs can be interrupted anywhere, and other programs can run meanwhile. They still work, and no message is lost.
 #[test]
 fn programs_are_interrupted_anywhere() {
     let built = build();
@@ -124,7 +124,7 @@ fn what_a_program_prints_is_not_taken_for_the_kernels() {
 #[test]
 fn a_storm_abates() {
     let built = build();
-    // On each of two CPUs 8 workers, and who starts them.
+    // On each of two CPUs, 8 workers and the program that starts them.
     let list = "0 storm 12288 launch 2\n1 storm 12288 launch 2";
     let (report, console) = show(Config { checking: Checking::AtEnd, ..config(&built, list, 2) });
     assert_eq!(report.end, End::PowerOff, "{console}");
@@ -140,7 +140,7 @@ fn random_calls_are_obeyed_or_refused() {
         let list = format!("0 fuzz 8192 root {}\n1 fuzz 8192 root {}", 10 * seed, 1 + 10 * seed);
         let config = Config { limit, checking: Checking::Every(500), ..config(&built, &list, 2) };
         let (report, console) = show(config);
-        // Those that wait for messages which nobody sends go on waiting.
+        // Programs that wait for messages without a sender wait for ever.
         assert!(
             matches!(report.end, End::PowerOff | End::TimeOut),
             "seed {seed}: {:?} {:?}",

@@ -1,4 +1,4 @@
-//! A call or an entry from a state that is given as data ends as it should, and what it breaks is named.
+//! Replays a call or an entry from a state given as data, and checks its ending and the violated clauses.
 use layer::constants::{KERN_LOW, perm};
 use layer::invariant::Class;
 use sim::replay::Refused;
@@ -18,7 +18,7 @@ fn a_state_that_breaks_the_invariant_is_refused() {
     let witness = Witness::boot(0).argument("n", 1).cell("AC", &[1], "usage", 5);
     let Err(Refused::Facts(violations)) = witness.call("palloc", Class::Derived) else { panic!("it is admitted") };
     assert_eq!(violations.iter().map(|violation| violation.number).collect::<Vec<_>>(), ["D10"]);
-    // H and L say nothing of what was charged.
+    // H and L do not mention charges.
     assert!(witness.call("palloc", Class::Low).is_ok());
 }
 
@@ -39,7 +39,7 @@ fn the_others_move_where_a_lock_is_taken() {
     let witness = Witness::boot(0).argument("n", 1).others_move(taken(KERN_LOW));
     let ending = witness.call("palloc", Class::Derived).unwrap();
     assert_eq!((ending.answer.as_str(), &ending.broken[..]), (&*format!("Word({})", KERN_LOW + 1), &[][..]));
-    // A frame below the user area is nobody's.
+    // A frame below the user area cannot be allocated.
     let Err(Refused::Moved { object, key }) = Witness::boot(0).others_move(taken(7)).call("palloc", Class::Derived)
     else {
         panic!("it is admitted")
@@ -47,7 +47,7 @@ fn the_others_move_where_a_lock_is_taken() {
     assert_eq!((object, key), ("AT", 7));
 }
 
-/// A program runs.
+/// A running program.
 fn program() -> Witness {
     Witness::boot(0).scalar("PT", 1).scalar("ikern", 0).scalar("ipt", 0)
 }
@@ -56,7 +56,7 @@ fn program() -> Witness {
 fn an_entry_from_the_boot_state_breaks_nothing() {
     let fault = program().scalar("ti.addr", 1 << 30).enter("page_fault").unwrap();
     assert_eq!((fault.answer.as_str(), &fault.broken[..]), ("ToUser(ToUser { thread: 1 })", &[][..]));
-    // Where the kernel runs no program traps.
+    // A page fault is impossible while the kernel runs.
     assert_eq!(Witness::boot(0).enter("page_fault").unwrap_err(), Refused::Premise);
 }
 

@@ -1,10 +1,10 @@
-//! The shell on the hosted machine: a script is typed, and the console has to show what it should.
+//! Tests the shell on the hosted machine: types a script, and compares the console.
 use programs::{Program, Transcript};
 use sim::baton::Limit;
 use sim::board::Memory;
 use sim::run::{Checking, Config, End, Report, TIME_SLICE};
 
-/// Types `input` to a shell on a machine with `cpus` CPUs.
+/// Types `input` into a shell on a machine with `cpus` CPUs.
 fn typed(input: &str, cpus: u32, checking: Checking) -> (Report, String) {
     let built = programs::build().expect("the programs build");
     let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
@@ -32,7 +32,7 @@ fn every_command_does_what_help_says() {
     assert_eq!(programs::session::problems(&console), [""; 0], "{console}");
 }
 
-/// What `mem` has said, each time: the shell's pages.
+/// The lines of `mem` about the shell's pages.
 fn shells_pages(console: &str) -> Vec<&str> {
     console.lines().filter(|line| line.starts_with("shell: ")).collect()
 }

@@ -1,4 +1,5 @@
-//! Stale translations on the hosted machine: they are there where the kernel forgets to flush, and nowhere else.
+//! Stale translations on the hosted machine: they occur if the kernel forgets to invalidate translations, and only
+//! then.
 use domain::Map;
 use iced_x86::code_asm::*;
 use layer::constants::*;
@@ -20,21 +21,21 @@ use std::sync::Arc;
 /// The child of CPU 0's main thread, which is 1.
 const CHILD: u32 = 9;
 const MAIN: u32 = 1;
-/// Its program, a page of data, another one, and one in another region.
+/// Addresses of the child: its program, a page of data, another one, and one in another region.
 const CODE: u32 = ADR_LOW;
 const DATA: u32 = ADR_LOW + PAGE_SIZE;
 const OTHER: u32 = ADR_LOW + 2 * PAGE_SIZE;
 const FAR: u32 = ADR_LOW + 0x4000_0000;
 
-/// CPU 0 of a machine, on which the child runs a program that loads RAX from RSI, or stores RCX to RDI, or calls RDX.
+/// CPU 0 of a machine. Its child runs a program that loads RAX from RSI, stores RCX to RDI, or calls RDX.
 struct Machine {
     cpu: Cpu<'static, Sim>,
     program: x86::Cpu,
-    /// Where loading, storing and calling begin.
+    /// The addresses where loading, storing and calling begin.
     acts: [u64; 3],
 }
 
-/// From now on the kernel forgets to flush, or does not.
+/// Starts a new machine, whose kernel forgets to invalidate translations or does not.
 fn seat(forgets_flushes: bool) {
     let mut board = Board::bare(Memory::all(KERN_LOW + 8 * 100));
     board.forgets_flushes = forgets_flushes;
@@ -68,7 +69,7 @@ impl Machine {
         machine
     }
 
-    /// Maps a fresh page that begins with these bytes; gives its frame.
+    /// Maps a new page that begins with these bytes. Returns its frame.
     fn map(&mut self, address: u32, permission: u32, bytes: &[u8]) -> u32 {
         assert_ne!(pt_resv(&mut self.cpu, CHILD, address, permission), Ok(MAGIC_NUMBER));
         let frame = self.frame(address);
@@ -82,14 +83,14 @@ impl Machine {
         pt_read(&self.cpu, CHILD, address).unwrap() / PAGE_SIZE
     }
 
-    /// Unmaps a page, whose frame is the main thread's then.
+    /// Unmaps a page. Its frame is then allocated by the main thread.
     fn unmap_and_keep(&mut self, address: u32) -> u32 {
         let frame = pt_rmv(&mut self.cpu, CHILD, address).unwrap();
         assert_eq!(palloc(&mut self.cpu, MAIN), Ok(frame));
         frame
     }
 
-    /// The child does something, and is back in the kernel.
+    /// The child performs an action and returns to the kernel.
     fn act(&mut self, act: usize) -> Result<Departure, Stuck> {
         let registers = &mut self.program.registers;
         registers.rip = self.acts[act];
@@ -100,21 +101,21 @@ impl Machine {
         done.map(|(_, departure)| departure.expect("it enters the kernel"))
     }
 
-    /// The child loads a word: what it got, or `None` where it faulted.
+    /// The child loads a word. Returns the word, or `None` if the load faulted.
     fn load(&mut self, address: u32) -> Result<Option<u64>, Stuck> {
         self.program.registers[Gpr::Rsi] = address.into();
         let departure = self.act(0)?;
         Ok((departure == Departure::SystemCall).then(|| self.program.registers[Gpr::Rax]))
     }
 
-    /// The child stores a word: whether it could.
+    /// The child stores a word. Returns whether it succeeded.
     fn store(&mut self, address: u32, value: u64) -> Result<bool, Stuck> {
         self.program.registers[Gpr::Rdi] = address.into();
         self.program.registers[Gpr::Rcx] = value;
         Ok(self.act(1)? == Departure::SystemCall)
     }
 
-    /// The child calls a function: what it gave.
+    /// The child calls a function. Returns the function's result, or `None` if the call faulted.
     fn call(&mut self, address: u32) -> Result<Option<u64>, Stuck> {
         self.program.registers[Gpr::Rdx] = address.into();
         let departure = self.act(2)?;
@@ -135,7 +136,7 @@ fn an_unmapped_page_is_reached_only_without_a_flush() {
         assert_eq!(machine.load(DATA), Ok(Some(1)));
         assert_eq!(machine.unmap_and_keep(DATA), frame);
         machine.cpu.own.hp.set([frame, 0], Byte { value: 7 });
-        // What the main thread has there, or a fault.
+        // The main thread's contents, or a fault.
         assert_eq!(machine.load(DATA), Ok(forgets.then_some(7)));
         assert_eq!(tlb::stale(0).map(|stale| (stale.frame, stale.address)), forgets.then_some((frame, DATA)));
     }
@@ -187,7 +188,8 @@ fn a_page_table_that_was_freed_is_walked_only_without_a_flush() {
     }
 }
 
-/// No change of a permission is seen without a flush; but what a program may do more than before, it may after a fault.
+/// A changed permission has no effect without `invlpg`. But if it permits more than before, it may take effect after a
+/// fault.
 #[test]
 fn a_permission_is_remembered_until_the_address_is_flushed_or_faults() {
     for forgets in [false, true] {
@@ -206,7 +208,7 @@ fn a_permission_is_remembered_until_the_address_is_flushed_or_faults() {
     assert_eq!([machine.store(DATA, 5), machine.store(DATA, 5)], [Ok(false), Ok(true)]);
 }
 
-/// A processor may walk a page map whenever it likes: what is there when it is flushed is remembered again.
+/// A processor may walk a page map at any time: after `invlpg`, present translations are remembered again.
 #[test]
 fn a_page_table_needs_a_flush_of_its_own() {
     for forgets in [false, true] {
@@ -238,7 +240,7 @@ fn a_page_that_was_absent_is_found_once_it_is_there() {
     assert_eq!(machine.load(DATA), Ok(Some(1)));
 }
 
-/// No program sees it, since another page map is loaded before a frame is used again; the machine does.
+/// No program can observe it, because another page map is loaded before a frame is used again. The machine reports it.
 #[test]
 fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
     let built = programs::build().expect("the programs build");
@@ -247,7 +249,7 @@ fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
             |program: &programs::Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
         let config = Config {
             programs: built.iter().map(program).collect(),
-            // The last end switches the machine off before anything is given back.
+            // The last program's end switches the machine off before its frames are freed.
             boot_list: "0 hello 48\n0 hello 48",
             cpus: 1,
             seed: 1,

@@ -1,5 +1,5 @@
-//! Compares the interpreter with the processor that runs the test: every encoding that the interpreter
-//! implements, with random operands.
+//! Compares the interpreter with the processor that runs the test, for every encoding that the interpreter implements,
+//! with random operands.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 mod x86;
@@ -13,11 +13,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use x86::native::{Arena, Outcome};
 use x86::scratch::Scratch;
 
-/// Cases of each encoding.
+/// The number of cases for each encoding.
 const CASES: usize = 40;
 
-/// What must not run on the processor: it would leave the test, change what the test relies on, or differs
-/// by model, or by what the kernel has set (segments, CR4.TSD, CR4.UMIP).
+/// Instructions that must not run on the processor. They would leave the test, change what the test relies on, or
+/// depend on the processor's model or on the kernel's settings (segments, CR4.TSD, CR4.UMIP).
 const EXCLUDED: &[Mnemonic] = &[
     Mnemonic::Int,
     Mnemonic::Int1,
@@ -28,7 +28,7 @@ const EXCLUDED: &[Mnemonic] = &[
     Mnemonic::Sysexitq,
     Mnemonic::Sysret,
     Mnemonic::Sysretq,
-    // The test's thread-local variables are in a segment.
+    // The test's thread-local variables use a segment.
     Mnemonic::Lss,
     Mnemonic::Lfs,
     Mnemonic::Lgs,
@@ -49,11 +49,11 @@ const EXCLUDED: &[Mnemonic] = &[
     Mnemonic::Str,
 ];
 
-/// Prefetching of a register: a hint on Intel's processors, an invalid opcode on AMD's.
+/// Prefetches with a register operand: a hint on Intel's processors, an invalid opcode on AMD's.
 const PREFETCHES: [Code; 3] =
     [Code::Reservednop_rm16_r16_0F0D, Code::Reservednop_rm32_r32_0F0D, Code::Reservednop_rm64_r64_0F0D];
 
-/// Encodings that exist in 64-bit mode and can be compared.
+/// The encodings that exist in 64-bit mode and can be compared.
 fn codes() -> impl Iterator<Item = Code> {
     Code::values().filter(|&code| {
         let info = code.op_code();
@@ -67,7 +67,7 @@ fn codes() -> impl Iterator<Item = Code> {
     })
 }
 
-/// Whether the processor has what the encoding needs.
+/// Whether the processor has the features of the encoding.
 fn is_available(code: Code) -> bool {
     if is_bit_manipulation(code) {
         return is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
@@ -84,7 +84,7 @@ fn is_available(code: Code) -> bool {
     }
 }
 
-/// Registers of the interpreter as those of a case.
+/// The registers of a case, as the interpreter's registers.
 fn registers(state: &State, rip: u64) -> Registers {
     let mut registers = Registers { rip, ..Registers::default() };
     registers.gpr = state.gpr;
@@ -93,7 +93,7 @@ fn registers(state: &State, rip: u64) -> Registers {
     registers
 }
 
-/// What the interpreter makes of a case; `None` if it does not implement it.
+/// The interpreter's result for a case. `None` if it does not implement the instruction.
 fn interpret(case: &Case, scratch: &mut Scratch) -> Option<(Registers, Outcome)> {
     let mut cpu = Cpu::new(registers(&case.state, scratch.code_address));
     let outcome = match cpu.step(scratch) {
@@ -110,12 +110,12 @@ fn interpret(case: &Case, scratch: &mut Scratch) -> Option<(Registers, Outcome)>
     Some((cpu.registers, outcome))
 }
 
-/// Whether an encoding belongs to the extensions of the general instructions that are encoded with VEX.
+/// Whether an encoding is in BMI1 or BMI2, the general instructions with VEX encodings.
 fn is_bit_manipulation(code: Code) -> bool {
     code.cpuid_features().iter().any(|feature| matches!(feature, CpuidFeature::BMI1 | CpuidFeature::BMI2))
 }
 
-/// Whether every processor with 64 bits has an encoding.
+/// Whether every 64-bit processor has the encoding.
 fn is_basic(code: Code) -> bool {
     use CpuidFeature::*;
     let basic = [INTEL8086, INTEL186, INTEL286, INTEL386, INTEL486, X64, CMOV, CX8, SSE, SSE2, MULTIBYTENOP, PAUSE];
@@ -149,9 +149,9 @@ fn differences(case: &Case, ours: (&Registers, Outcome, &[u8]), theirs: (&State,
     found
 }
 
-/// Requires that a case which is refused an access leaves everything as it was, whichever access it is.
+/// Checks that a case leaves everything unchanged if any one of its accesses is refused.
 fn check_refusals(case: &Case, scratch: &Scratch) {
-    // A repeated instruction keeps what it has done.
+    // A repeated instruction keeps its completed repetitions.
     if case.instruction.has_rep_prefix() || case.instruction.has_repne_prefix() {
         return;
     }
@@ -206,7 +206,7 @@ fn the_interpreter_agrees_with_the_processor() {
                 unknown.insert(code.mnemonic());
                 continue;
             };
-            // An extension that the host may have and the interpreter has not.
+            // An extension that the interpreter does not have, but the host may.
             if outcome == Outcome::Signal(libc::SIGILL) && !is_basic(code) {
                 absent.insert(code.mnemonic());
                 continue;

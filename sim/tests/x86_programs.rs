@@ -1,25 +1,25 @@
-//! Runs the programs of `user/` on the interpreter, over a stand-in for the kernel that is just enough for
-//! that, and compares what they do with their manifests.
+//! Runs the programs of `user/` on the interpreter, with a minimal substitute for the kernel, and checks them against
+//! their manifests.
 
 mod x86;
 
 use programs::{Check, Plan, Program};
 use x86::kernel::Kernel;
 
-/// The programs that need no more than one CPU without devices and channels.
+/// The programs that need only one CPU, and no devices and channels.
 const ALONE: [&str; 5] = ["hello", "counter", "hog", "tree", "wild"];
 
-/// All programs.
+/// Builds all programs.
 fn build() -> Vec<Program> {
     programs::build().expect("the programs build")
 }
 
-/// Those of them that can run here.
+/// The programs that can run here.
 fn alone(programs: &[Program]) -> impl Iterator<Item = &Program> + Clone {
     programs.iter().filter(|program| ALONE.contains(&program.name))
 }
 
-/// Runs a plan, one CPU after the other, and requires what it expects.
+/// Runs a plan, one CPU after the other, and checks the expected results.
 fn run(programs: &[Program], plan: &Plan) {
     let mut check = Check::new(plan);
     let mut problems = Vec::new();

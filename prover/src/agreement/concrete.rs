@@ -1,4 +1,4 @@
-//! Instead of a solver: one state, in which everything has a value.
+//! A concrete run: in place of a solver, one state in which everything has a value.
 use crate::engine::{engine, with_engine};
 use crate::explore::condition;
 use crate::machine::Sym;
@@ -21,9 +21,9 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-/// The values of the unknown maps and scalars that a path starts from.
+/// The initial values of the unknown maps and scalars.
 pub(crate) trait World {
-    /// A leaf of the map called `map`, or what the machine answers where there is no leaf.
+    /// The value of a leaf of the map `map`. If there is no such leaf, the machine's answer.
     fn cell(&self, map: &str, leaf: &str, key: &[u32]) -> u64;
     /// A value that is in no map.
     fn scalar(&self, name: &str) -> u64;
@@ -31,15 +31,15 @@ pub(crate) trait World {
     fn row(&self, family: &str, row: u32, name: &str) -> u64;
 }
 
-/// A leaf of a map at a key.
+/// Reads a leaf of a map at a key.
 type Read = Rc<dyn Fn(&str, &[Term]) -> Term>;
 
 struct Concrete {
     world: Rc<dyn World>,
     model: Model,
-    /// Terms whose leaves the model has.
+    /// The terms whose leaves have a value in the model.
     supplied: FxHashSet<Term>,
-    /// Later versions of maps: what they were when the others moved, for these others rest.
+    /// Later versions of maps. They equal the earlier ones, because there is no interference in a concrete run.
     versions: FxHashMap<String, Read>,
 }
 
@@ -47,7 +47,7 @@ thread_local! {
     static CONCRETE: RefCell<Option<Concrete>> = const { RefCell::new(None) };
 }
 
-/// Gives what is concrete on this thread to `work`, if there is anything.
+/// Calls `work` with this thread's concrete run, if there is one.
 fn with<R>(work: impl FnOnce(&mut Concrete) -> R) -> Option<R> {
     CONCRETE.with_borrow_mut(|concrete| concrete.as_mut().map(work))
 }
@@ -59,7 +59,7 @@ pub(crate) fn without_solver<R>(work: impl FnOnce() -> R) -> R {
     with_engine(solver, work)
 }
 
-/// Walks the path of `path` that the values of `world` take; `strict` where going out of range is to be refuted.
+/// Walks the one path that the values of `world` take. If `strict` is set, going out of range is a failure.
 pub(crate) fn walk(world: Rc<dyn World>, strict: bool, path: &dyn Fn()) -> Outcome {
     let model = engine(|e| Model::new(&e.arena, Vec::new()));
     let concrete = Concrete { world, model, supplied: FxHashSet::default(), versions: FxHashMap::default() };
@@ -70,7 +70,7 @@ pub(crate) fn walk(world: Rc<dyn World>, strict: bool, path: &dyn Fn()) -> Outco
     outcome
 }
 
-/// From here on the unknown `term` is `value`.
+/// Sets the unknown `term` to `value`.
 pub(crate) fn tell(term: Term, value: u64) {
     with(|c| {
         c.supplied.insert(term);
@@ -78,18 +78,18 @@ pub(crate) fn tell(term: Term, value: u64) {
     });
 }
 
-/// What `term` is; truth values are 0 and 1.
+/// The value of `term`. Boolean values are 0 and 1.
 pub(crate) fn value(term: Term) -> i128 {
     supply(term);
     with(|c| engine(|e| c.model.value(&e.arena, term))).expect("values are known inside walk")
 }
 
-/// The constant that `term` is worth.
+/// The constant that equals `term`.
 fn known(term: Term) -> u32 {
     u32::try_from(value(term)).expect("a word")
 }
 
-/// Gives the model the leaves of `term`.
+/// Gives values to the leaves of `term`.
 fn supply(term: Term) {
     if with(|c| c.supplied.insert(term)) != Some(true) {
         return;
@@ -106,7 +106,7 @@ fn supply(term: Term) {
     let worth = match node {
         Node::Var(name, _) => {
             let name = engine(|e| e.arena.text(name).to_string());
-            // What the prover makes up to speak of all keys may be any of them.
+            // The fresh variables of a proof stand for all values, so that any value is right.
             if name.contains(FRESH) { 0 } else { world.scalar(&name).into() }
         }
         Node::App(name, ..) => {
@@ -125,7 +125,7 @@ fn supply(term: Term) {
     with(|c| c.model.set(term, worth));
 }
 
-/// Runs `work` without touching what it reads.
+/// Runs `work` without triggering facts.
 fn aside<R>(work: impl FnOnce() -> R) -> R {
     let outer = engine(|e| e.facts.record());
     let result = work();
@@ -133,17 +133,17 @@ fn aside<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The solver's answer, where values are known: whether all of `extra` hold.
+/// The verdict of a query in a concrete run: whether all of `extra` hold.
 pub(crate) fn check(extra: &[Term]) -> Option<Verdict> {
     is_known().then(|| if extra.iter().all(|&term| value(term) != 0) { Verdict::Sat } else { Verdict::Unsat })
 }
 
-/// Whether everything has a value.
+/// Whether this thread is in a concrete run.
 pub(crate) fn is_known() -> bool {
     with(|_| ()).is_some()
 }
 
-/// What a search gives that the prover only describes.
+/// Computes the result of a search, which a proof only describes by facts.
 pub(crate) fn search((found, place): (Term, Term), from: SymWord, to: SymWord, wanted: &dyn Fn(Term) -> bool) {
     if !is_known() {
         return;
@@ -156,19 +156,19 @@ pub(crate) fn search((found, place): (Term, Term), from: SymWord, to: SymWord, w
     tell(place, here.unwrap_or_default().into());
 }
 
-/// The others rest: the map of `F` at version `origin` is `old`.
+/// No interference: the map of `F` at version `origin` equals `old`.
 pub(crate) fn rests<G: Geometry, F: Field<Sym<G>>>(origin: Origin, old: &SymMap<G, F>) {
     let old = old.clone();
     with(|c| c.versions.insert(origin.name(F::NAME), Rc::new(move |leaf, key| old.leaf(leaf, key))));
 }
 
-/// The others move no threads.
+/// No interference on the threads.
 pub(crate) fn threads_rest<G: Geometry>(origin: Origin, old: &Threads<Sym<G>>) {
     rests::<G, NextLinks>(origin, &old.next);
     rests::<G, ThreadGhosts>(origin, &old.tcb);
 }
 
-/// The others leave a shared object alone.
+/// No interference on a shared object.
 pub(crate) fn object_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, old: &T) {
     if !is_known() {
         return;
@@ -185,7 +185,8 @@ pub(crate) fn object_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, old: 
     }));
 }
 
-/// The others leave a row alone; where it is no part of the state, its words, which are unknowns in `new`, are the world's.
+/// No interference on a row. The words of a row outside of the state, unknowns in `new`, get their values from the
+/// world.
 pub(crate) fn row_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, row: SymWord, own: Option<&T>, new: &T) {
     match own {
         Some(old) => object_rests(origin, old),
@@ -200,7 +201,7 @@ pub(crate) fn row_rests<G: Geometry, T: Object<Sym<G>>>(origin: Origin, row: Sym
     }
 }
 
-/// The others use no channels.
+/// No interference on the channels.
 pub(crate) fn channels_rest<G: Geometry>(origin: Origin, old: &Channels<Sym<G>>) {
     rests::<G, SyncChannels>(origin, &old.pool);
     rests::<G, Mailboxes>(origin, &old.mailbox);
@@ -208,7 +209,7 @@ pub(crate) fn channels_rest<G: Geometry>(origin: Origin, old: &Channels<Sym<G>>)
     rests::<G, DefinedMail>(origin, &old.ghost.0.defined);
 }
 
-/// What a leaf of a map is worth at a key.
+/// The value of a leaf of a map at a key.
 pub(crate) fn leaf<G: Geometry, F: Field<Sym<G>>>(map: &SymMap<G, F>, leaf: &str, key: &[u32]) -> i128 {
     let key: Vec<Term> = key.iter().map(|&word| make(|arena| arena.number(word.into()))).collect();
     value(aside(|| map.leaf(leaf, &key)))

@@ -1,5 +1,5 @@
-//! Any sequence of operations on maps gives on both domains the same reads, for constants and for unknown keys and
-//! values.
+//! Any sequence of operations on maps returns the same reads in both domains. The symbolic keys and values are
+//! constants or unknowns.
 use super::concrete::{World, walk, without_solver};
 use super::side::{Leaves, Side, make_unknown};
 use super::z3::z3;
@@ -16,7 +16,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 domain::data! {
-    /// Every kind of leaf.
+    /// All kinds of leaves.
     pub struct Thing { word: Word, wide: Wide, nat: Nat, flag: Flag }
     /// Variants with different leaves.
     pub enum Shape { Nothing, Pair { a: Word, b: Wide }, Single { a: Word } }
@@ -32,7 +32,7 @@ domain::fields! {
     Two "two" [TWO[0], TWO[1]] => Shape;
 }
 
-/// What a value is made of.
+/// The raw numbers from which values are made.
 #[derive(Clone, Copy, Debug)]
 struct Seed {
     word: u32,
@@ -71,11 +71,11 @@ enum Step {
     FillRow(u32, Seed),
     FillAll(Seed),
     DefineTwo(Seed),
-    /// Symbolically nothing is known any more of one row; natively it becomes what the unknown map there is.
+    /// Havocs one row of the symbolic map. The native row is set to the values of the unknown map.
     Forget(u32),
 }
 
-/// What is searched for.
+/// The conditions of searches.
 fn wanted<D: Side>() -> [fn(Thing<D>) -> bool; 3] {
     use domain::Flag;
     [|t| t.word >= 1 << 31, |t| t.flag.holds() && t.wide == 1, |t| !t.flag.holds()]
@@ -101,7 +101,7 @@ impl<D: Side + Home<One> + Home<Two>> Maps<D> {
                 let old = self.one.update([D::word(i)], |t| {
                     let old = *t;
                     t.word = D::word(seed.word);
-                    // As it may be, or as it was.
+                    // The flag is new, or keeps its value.
                     t.flag = if seed.flag { old.flag } else { D::flag(seed.word.is_multiple_of(2)) };
                     t.nat = old.nat + 1;
                     old
@@ -144,7 +144,7 @@ impl<D: Side + Home<One> + Home<Two>> Maps<D> {
         }
     }
 
-    /// Every cell of the one, and of the other those at the ends of rows and in `keys`.
+    /// All cells of `one`. Of `two`, the cells at the ends of rows and at `keys`.
     fn all(&self, keys: &[[u32; 2]]) -> Vec<Leaves> {
         let ends = (0..TWO[0]).flat_map(|i| [0, 1, 511, 512, TWO[1] - 1].map(|j| [i, j]));
         let two = ends.chain(keys.iter().copied()).map(|[i, j]| D::leaves(self.two.get([i.into(), j.into()])));
@@ -152,10 +152,10 @@ impl<D: Side + Home<One> + Home<Two>> Maps<D> {
     }
 }
 
-/// What unknown maps are, by version: anything, but the same each time.
+/// The values of unknown maps, by version: arbitrary, but always the same.
 fn unknown(map: &str, leaf: &str, key: &[u32]) -> u64 {
     let version: u32 = map.split_once('#').map_or(0, |(_, version)| version.parse().expect("a number"));
-    // Natively a map begins with zeros.
+    // A native map starts with zeros.
     if version == 0 {
         return 0;
     }
@@ -181,7 +181,7 @@ impl World for Unknown {
     }
 }
 
-/// The reads of a sequence of steps natively, where each forgotten row becomes the next one of `versions`.
+/// The native reads of a sequence of steps. The havocked rows get `versions`, one after the other.
 fn natively(steps: &[Step], versions: &[u32], keys: &[[u32; 2]]) -> Vec<Leaves> {
     let mut versions = versions.iter();
     let (mut maps, mut reads) = (Maps::<Sim>::new(()), Vec::new());
@@ -206,7 +206,7 @@ fn natively(steps: &[Step], versions: &[u32], keys: &[[u32; 2]]) -> Vec<Leaves> 
     reads
 }
 
-/// The same symbolically, and the versions that the forgotten rows got.
+/// The symbolic reads, and the versions of the havocked rows.
 fn symbolically(steps: &[(Step, bool)], keys: &[[u32; 2]]) -> (Vec<Leaves>, Vec<u32>) {
     let gives = RefCell::default();
     let outcome = walk(Rc::new(Unknown), true, &|| {
@@ -270,7 +270,7 @@ proptest! {
     }
 }
 
-/// A walk of `code` with constants, which goes out of range.
+/// Runs `code` with constants, and checks that it goes out of range.
 fn goes_out_of_range(clause: &str, code: fn(&mut Maps<Sym<X64>>)) {
     without_solver(|| {
         make_unknown(false);
@@ -295,7 +295,7 @@ fn keys_out_of_bounds_are_found() {
     goes_out_of_range("definition of two", |maps| maps.two.define(|[i, _]| Shape::Single { a: i - 1 }));
 }
 
-/// What a search gives is what its description leaves, with a solver that is asked.
+/// With a solver, the result of a search is exactly the one that its facts admit.
 #[test]
 fn a_search_gives_the_first_one() {
     let bits = 0..1u32 << ONE;
@@ -307,20 +307,20 @@ fn a_search_gives_the_first_one() {
             let expected = (from..to).find(|&i| has(i));
             let outcome = run_paths(true, &|outcome| {
                 let mut one = Maps::<Sym<X64>>::new(Origin { version: 0 }).one;
-                // The last cell is written, what the others are is known.
+                // The last cell is written. The values of the others are assumed.
                 for i in 0..ONE - 1 {
                     let is = condition(&|| one.get([i.into()]).word == u32::from(has(i)));
                     engine(|e| e.assume(is));
                 }
                 one.update([(ONE - 1).into()], |t| t.word = u32::from(has(ONE - 1)).into());
                 let found = one.first(from.into(), to.into(), |t| t.word == 1);
-                // It is the one that the native search gives, unless the path cannot be taken.
+                // The symbolic result equals the native one, unless the path is infeasible.
                 let right = condition(&|| match (found, expected) {
                     (Some(found), Some(expected)) => found == expected,
                     (None, None) => true,
                     _ => false,
                 });
-                // Facts are looked at where something is read.
+                // These reads trigger the facts.
                 for i in 0..ONE {
                     let _ = one.get([i.into()]);
                 }

@@ -1,8 +1,8 @@
 //! The symbolic domain and machine agree with the native ones.
 //!
-//! What is run symbolically here is what the proofs run: unknown states, unknown arguments, others that move. Only the
-//! solver is another: one that knows the value of everything unknown ([`concrete`]), so that the one path is walked that
-//! these values take, and every term on it has a value to compare with the native one.
+//! The symbolic runs are those of the proofs: unknown states, unknown arguments, interference. Only the solver is
+//! replaced, by one that knows the value of every unknown ([`concrete`]). So exactly one path is walked, the one that
+//! these values take, and every term on it has a value, which is compared with the native one.
 pub(crate) mod concrete;
 mod maps;
 mod primitives;

@@ -1,7 +1,7 @@
-//! Every primitive ends natively and symbolically in the same way, from any state that calls reach.
+//! From every reachable state, each primitive ends in the same way natively and symbolically.
 //!
-//! Natively the hosted machine runs. Symbolically the primitive runs as in its proof, on a state of which nothing is
-//! known; each unknown then has the value that the hosted machine's state gives it.
+//! The native run is on the hosted machine. The symbolic run is that of the proof, from an unknown state. Each unknown
+//! has the value that it has in the hosted machine's state.
 use super::concrete::{World, leaf, tell, value, walk, without_solver};
 use super::side::{Leaves, Side};
 use crate::assumed::Assumed;
@@ -38,7 +38,7 @@ use std::sync::Arc;
 type G = X64;
 type Symbolic = Sym<G>;
 
-/// A little memory, with a hole: quotas and memory both end soon.
+/// A small memory with a hole, so that quotas and memory run out soon.
 fn memory() -> Memory {
     let low = KERN_LOW;
     Memory { frames: low + 200, usable: vec![0..low + 100, low + 110..low + 200] }
@@ -60,7 +60,7 @@ fn machine() -> Arc<Board> {
     Arc::new(board)
 }
 
-/// The value of a map at a key.
+/// The leaves of a map's value at a key.
 fn cell<F: Field<Sim>>(map: &Sparse<F>, key: &[u32]) -> Leaves {
     Sim::leaves(map.get(F::Key::from_words(key)))
 }
@@ -119,7 +119,7 @@ impl Native {
         let others = [
             ("boot.nps", state.boot.nps),
             ("boot.norm", state.boot.norm),
-            // What a CPU calls itself is what it is.
+            // A CPU's own number is its real one.
             ("current_CPU_ID", state.own.cpu),
         ];
         scalars.extend(others.map(|(name, value)| (name.to_string(), value.into())));
@@ -134,7 +134,7 @@ impl Native {
         unreachable!("{field} is a field")
     }
 
-    /// The cells that were written one by one since boot, or at an end of a filled row.
+    /// The cells that were written one by one since boot, and those at the ends of filled rows.
     fn written(&self) -> Vec<(&'static str, Vec<u32>)> {
         let (state, mut written) = (&self.state, Vec::new());
         each_map!([&] state, |name, map| {
@@ -158,7 +158,7 @@ impl World for Native {
             "machine.usable" => board.memory.is_usable(key[0]).into(),
             _ => {
                 let Leaves(leaves) = self.leaves(map, key);
-                // Of what other variants have there is nothing to say.
+                // A leaf of another variant has no value.
                 leaves.iter().find(|(name, _)| *name == leaf).map_or(0, |&(_, value)| value as u64)
             }
         }
@@ -176,7 +176,7 @@ impl World for Native {
     }
 }
 
-/// How a call ends, as numbers.
+/// The result of a call, as numbers.
 type End = Result<(&'static str, Vec<i128>), Stuck>;
 
 fn end<D: Side + Machine>(result: Result<Answer<D>, Stuck>) -> End {
@@ -197,7 +197,7 @@ fn end<D: Side + Machine>(result: Result<Answer<D>, Stuck>) -> End {
     })
 }
 
-/// The symbolic arguments are these.
+/// Sets the symbolic arguments to the native ones.
 fn tell_arguments(symbolic: &Arguments<Symbolic>, native: &Arguments<Sim>) {
     let word = |word: SymWord, value: u32| tell(word.0, value.into());
     symbolic.words.iter().zip(native.words).for_each(|(&to, value)| word(to, value));
@@ -210,17 +210,17 @@ fn tell_arguments(symbolic: &Arguments<Symbolic>, native: &Arguments<Sim>) {
     word(symbolic.context.ra, native.context.ra);
 }
 
-/// The cells that the code under proof wrote: field and key, or the first words of it.
+/// The cells that the code under proof wrote: the field, and the key or its first words.
 fn symbolic_writes() -> Vec<(&'static str, Vec<u32>)> {
     let writes = engine(|e| e.writes.clone());
     let key = |key: &[Term]| key.iter().map(|&word| value(word) as u32).collect();
     writes.iter().map(|write| (write.field, key(&write.key))).collect()
 }
 
-/// Most cells of a row that are compared; of longer ones, some.
+/// The most cells of a row that are compared. Of a longer row, a sample is compared.
 const MOST: u32 = 256;
 
-/// Keys of `field` that begin with `row`: all, or the ends and some between.
+/// The keys of `field` that begin with `row`: all of them, or the ends and a sample in between.
 fn keys_of(field: &str, row: &[u32], some: u32) -> Vec<Vec<u32>> {
     let dims = bounds::<Symbolic>(field).expect("a field's name");
     let mut keys = vec![row.to_vec()];
@@ -240,13 +240,13 @@ struct Made<'a> {
     after: &'a Native,
     arguments: &'a Arguments<Sim>,
     end: &'a End,
-    /// The state is one that calls reach, so that what is assumed in a proof holds.
+    /// Whether the state is reachable, so that the assumptions of the proof hold.
     reachable: bool,
-    /// Chooses what is compared of what is too much.
+    /// Chooses the sample of cells to compare.
     some: u32,
 }
 
-/// Makes the same call symbolically, and says what differs.
+/// Makes the same call symbolically, and returns the differences.
 fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made<'_>) -> Vec<String> {
     let rows = primitives::<Symbolic>();
     let (_, contract) = rows.iter().find(|(other, _)| other.name == row.name).expect("the tables have the same rows");
@@ -261,7 +261,7 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
             assumed.assume();
         }
         let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
-        // Whoever takes a lock assumes that the invariant holds.
+        // Taking a lock assumes the invariant, which an unreachable state may violate.
         if !made.reachable && !moves.taken.borrow().is_empty() {
             return;
         }
@@ -286,7 +286,7 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
     differences
 }
 
-/// Compares what either wrote.
+/// Compares the writes of both runs.
 fn compare(made: &Made<'_>, symbolic: &State<G>, found: &mut Vec<String>) {
     let native = made.after;
     let mut cells: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
@@ -313,14 +313,14 @@ fn compare(made: &Made<'_>, symbolic: &State<G>, found: &mut Vec<String>) {
     }
 }
 
-/// A call before it is known what there is to call it with.
+/// A random call, before its arguments are chosen.
 #[derive(Clone, Copy, Debug)]
 struct Wish {
     cpu: u32,
     row: usize,
-    /// Chooses arguments.
+    /// Random bytes from which the arguments are made.
     dice: [u8; 8],
-    /// What is changed by hand before the call, for a state that no calls reach.
+    /// A manual change of the state before the call, for an unreachable state.
     tamper: Option<u8>,
 }
 
@@ -369,7 +369,7 @@ fn wish(cpus: u32) -> impl Strategy<Value = Wish> {
 
 const TAMPERS: u8 = 14;
 
-/// Changes the state by hand, where primitives have guards that no program gets to.
+/// Changes the state manually, so that guards fail that no program can make fail.
 fn tamper(own: &mut Own<Sim>, how: u8) {
     let ghost = &mut own.ghost.0;
     match how {
@@ -390,7 +390,7 @@ fn tamper(own: &mut Own<Sim>, how: u8) {
     }
 }
 
-/// The first thread of the ready queue comes back by the pending queue, as if it had slept and another CPU had woken it.
+/// Moves the head of the ready queue to the pending queue, as if it had slept and another CPU had woken it.
 fn wake(cpu: &mut Cpu<'_, Sim>) {
     let (own, shared) = (&mut cpu.own, cpu.shared);
     // The main thread never sleeps.
@@ -402,7 +402,7 @@ fn wake(cpu: &mut Cpu<'_, Sim>) {
     }
 }
 
-/// Ends of ranges and their neighbours.
+/// The ends of ranges, and their neighbours.
 const ENDS: [u32; 20] = [
     0,
     1,
@@ -426,7 +426,7 @@ const ENDS: [u32; 20] = [
     u32::MAX,
 ];
 
-/// Arguments for a primitive: mostly sensible ones, and ends of ranges.
+/// Arguments for a primitive: mostly plausible ones, and ends of ranges.
 fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> {
     let [a, b, c, d, e, f, g, h] = dice.map(u32::from);
     let (state, own) = (before.state.view(), &before.state.own);
@@ -538,18 +538,18 @@ fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> 
     }
 }
 
-/// What was made of the calls.
+/// Counts of the calls that were made.
 #[derive(Default)]
 struct Counts {
-    /// How often a primitive succeeded and was stuck, in states that calls reach and in others.
+    /// For each primitive, its successful and stuck calls, in reachable states and in others.
     calls: BTreeMap<&'static str, [u32; 4]>,
-    /// How those ended that succeeded.
+    /// The kinds of results of successful calls.
     ends: BTreeSet<&'static str>,
-    /// How many yields began with a thread that was woken.
+    /// The number of yields that began with a woken thread.
     woken: u32,
 }
 
-/// Makes a call on both machines and leaves the native one as the call left it, unless that is no state to go on from.
+/// Makes a call on both machines. Keeps the native state after it, unless later calls cannot start from it.
 fn call(
     cpu: &mut Cpu<'_, Sim>,
     start: &(Rc<State<G>>, Rc<Assumed>),
@@ -570,7 +570,7 @@ fn call(
         whole.restore(cpu);
         return Ok(());
     }
-    // Nobody would ever give the lock back: the other CPU stands still.
+    // Nobody would ever release this lock, because the other CPU does not run.
     let q = arguments.words[0];
     let holder = |q: u32| before.state.channels.lock_of(q).holder;
     if row.name == "acquire_lock_CHAN" && q < NUM_CHAN && ![TOTAL_CPU, cpu.own.cpu].contains(&holder(q)) {
@@ -587,7 +587,7 @@ fn call(
         let woken = before.state.view().pending.fifo.head != NO_THREAD;
         counts.woken += u32::from(reachable && woken && row.name == "thread_yield");
     }
-    // The parts of pt_resv keep the invariant for the pages only that pt_resv gives them.
+    // The internal functions of pt_resv preserve the invariant only for the pages that pt_resv passes to them.
     let is_part_of_pt_resv = row.kind == Kind::Internal && row.name.starts_with("pt");
     if end.is_err() || !reachable || is_part_of_pt_resv {
         whole.restore(cpu);
@@ -599,23 +599,23 @@ fn call(
     Ok(())
 }
 
-/// Makes these calls on a machine with two CPUs, some before it is set up and the others afterwards.
+/// Makes these calls on a machine with two CPUs, some before `sched_init` and the others afterwards.
 fn run(wishes: &[Wish], before: usize, counts: &mut Counts) -> Result<(), TestCaseError> {
     board::seat(machine(), None);
     let shared = shared();
-    // As if a search had come this far: the first one looks at all frames below, and so would the model of it.
+    // The first search looks at all frames from the cursor on, and so does its model. A late cursor keeps both short.
     shared.at.inspect(0).cursor = KERN_LOW - 3;
     let mut cpus = [0, 1].map(|cpu| processor(&shared, cpu));
     let row = |name: &str| primitives::<Sim>().iter().position(|(row, _)| row.name == name).expect("a primitive");
     let sched_init = row("sched_init");
-    // The other CPU gets to a virtual machine by chance, if at all.
+    // CPU 0 sets up its virtual machine here. On the other CPU, only a random call may do so.
     let set_up = [(0, sched_init), (1, sched_init), (0, row("vmx_init"))];
     let set_up = set_up.map(|(cpu, row)| Wish { cpu, row, dice: [1; 8], tamper: None });
     let (early, late) = wishes.split_at(before.min(wishes.len()));
     without_solver(|| {
         let state = Rc::new(State::<G>::unknown());
         let start = (state.clone(), Assumed::new(&state, Ground::Derived));
-        // Before it is set up only that can be called that has no effect then.
+        // Before `sched_init`, only calls without an effect are made.
         let harmless = |wish: &&Wish| wish.row != sched_init;
         for &wish in early.iter().filter(harmless).chain(&set_up).chain(late) {
             call(&mut cpus[wish.cpu as usize], &start, wish, counts)?;

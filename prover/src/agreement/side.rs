@@ -1,4 +1,4 @@
-//! One program, two domains.
+//! One program in two domains.
 use super::concrete::{make, tell, value};
 use crate::engine::engine;
 use crate::machine::Sym;
@@ -9,16 +9,16 @@ use smt::term::{Range, Term};
 use std::cell::Cell;
 
 thread_local! {
-    /// Whether the values of the symbolic side are unknown ones, of which only the solver knows what they are.
+    /// Whether the symbolic values are unknowns, whose values only the concrete run knows.
     static UNKNOWN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From here on, values on the symbolic side are unknown ones, or constants.
+/// Makes symbolic values from here on unknowns or constants.
 pub(crate) fn make_unknown(unknown: bool) {
     UNKNOWN.set(unknown);
 }
 
-/// A domain whose values can be made and looked at.
+/// A domain whose values can be made and read.
 pub(crate) trait Side: Domain {
     fn word(value: u32) -> Self::Word;
     fn wide(value: u64) -> Self::Wide;
@@ -31,7 +31,7 @@ pub(crate) trait Side: Domain {
     fn see_flag(flag: Self::Flag) -> i128;
 }
 
-/// A value as numbers, leaf by leaf.
+/// A value as numbers, one for each leaf.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(crate) struct Leaves(pub Vec<(&'static str, i128)>);
 
@@ -85,7 +85,7 @@ impl Sink<Sim> for Leaves {
     }
 }
 
-/// A number, constant or unknown.
+/// A number, as a constant or as an unknown.
 fn given(number: u64, range: Range) -> Term {
     if UNKNOWN.get() {
         let term = engine(|e| e.unknown("given", range));

@@ -1,5 +1,5 @@
-//! Every operation on words, wide words, counters and flags gives on both domains the same, for constants and for
-//! unknown values, or goes out of range on both.
+//! Every operation on words, wide words, counters and flags returns the same in both domains, or goes out of range in
+//! both. The symbolic operands are constants or unknowns.
 use super::concrete::{World, value, walk, without_solver};
 use super::side::{Side, make_unknown};
 use crate::explore::condition;
@@ -11,12 +11,12 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
 
-/// What there is to operate on.
+/// The operands.
 #[derive(Clone, Copy, Debug)]
 struct Operands {
     a: u32,
     b: u32,
-    /// A factor, a divisor, a constant to compare with.
+    /// A factor, a divisor, or a constant for comparisons.
     k: u32,
     wide: u64,
     other: u64,
@@ -24,7 +24,7 @@ struct Operands {
     flag: bool,
 }
 
-/// The same on a domain.
+/// The operands in a domain.
 #[derive(Clone, Copy)]
 struct Given<D: Side> {
     a: D::Word,
@@ -54,13 +54,13 @@ impl<D: Side> Given<D> {
     }
 }
 
-/// What an operation gives, as numbers.
+/// The results of an operation, as numbers.
 type Gives = Vec<i128>;
 
 struct Operation<D: Side> {
     name: &'static str,
     run: fn(Given<D>) -> Gives,
-    /// The contract: whether it stays in range.
+    /// The contract of the operation: whether it stays in range.
     in_range: fn(&Operands) -> bool,
 }
 
@@ -177,7 +177,7 @@ fn operations<D: Side>() -> Vec<Operation<D>> {
     ]
 }
 
-/// Nothing is unknown but what is told.
+/// A world without unknowns besides those that `tell` sets.
 struct Nothing;
 
 impl World for Nothing {
@@ -192,13 +192,13 @@ impl World for Nothing {
     }
 }
 
-/// What an operation gives symbolically; nothing where it goes out of range.
+/// The symbolic results of an operation. `None` if it goes out of range.
 fn symbolically(operation: &Operation<Sym<X64>>, operands: &Operands, strict: bool) -> Option<Gives> {
     let gives = RefCell::new(None);
     let outcome = walk(Rc::new(Nothing), strict, &|| {
         *gives.borrow_mut() = Some((operation.run)(Given::new(operands)));
     });
-    // Going out of range is an obligation that fails; where that counts as stuck, the path ends.
+    // Going out of range is a failed obligation in a strict proof. Otherwise it ends the path.
     let out_of_range = gives.borrow().is_none();
     assert_eq!(outcome.failures.len(), usize::from(strict && out_of_range), "{:?}", outcome.failures);
     gives.into_inner()
@@ -212,12 +212,12 @@ fn agree(operands: &Operands) -> Result<(), TestCaseError> {
             let gives = symbolically(&symbolic, operands, strict);
             prop_assert_eq!(&gives, &expected, "{}, unknown: {}, strict: {}", native.name, unknown, strict);
         }
-        // As part of a condition.
+        // The operation inside a merged condition.
         let whole = RefCell::new(None);
         walk(Rc::new(Nothing), true, &|| {
             let given = Given::new(operands);
             let holds = condition(&|| {
-                // What it gives has a value on the path that the values take only: it is not looked at here.
+                // The symbolic results have values only on the path that the operands take. They are not compared here.
                 exactly(&symbolic, given)
             });
             *whole.borrow_mut() = Some(value(holds) != 0);
@@ -233,7 +233,7 @@ fn exactly(operation: &Operation<Sym<X64>>, given: Given<Sym<X64>>) -> bool {
     true
 }
 
-/// Ends of ranges and their neighbours.
+/// The ends of ranges, and their neighbours.
 const ENDS: &[u64] = &[
     0,
     1,

@@ -1,4 +1,7 @@
-//! Locks: what they guard is as the other CPUs left it, and what is done to it is owed at the end of the critical section.
+//! Locks of the symbolic machine: interference where a lock is taken, and pending guarantees where it is released.
+//!
+//! When a lock is taken, the object that it guards gets a new unknown version, related to the old one by the rely
+//! condition. What the critical section does to it must satisfy the rely conditions of the other CPUs.
 use super::Sym;
 use super::moves::{CHANNELS, Moves, is_primitive, queue_id};
 use super::unknown::{at_version, key_bounds, next_version, quantified, unknown_object, unknown_row};
@@ -23,7 +26,7 @@ use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::rc::Rc;
 
-/// The channels: one version of them at a time.
+/// The pool of channels, at its current version.
 pub struct SymChannels<G: Geometry>(pub(crate) Rc<Moves<G>>);
 
 impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
@@ -45,7 +48,7 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
     #[track_caller]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
         let result = work(&mut self.0.channels.now.borrow_mut());
-        // What follows is done by one who has the lock: also where it is given back on the same path.
+        // From here on this CPU holds the lock. The guarantee is also due if the same path releases the lock.
         if self.0.taking.replace(false) {
             self.0.owe_channels("once taken");
         }
@@ -53,13 +56,13 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
     }
 }
 
-/// A family of shared objects; one row may be part of the state.
+/// The lock array of a family of objects. One row may be part of the CPU's state.
 pub struct SymLock<G: Geometry, T> {
     own: Option<OwnRow<T>>,
     moves: Rc<Moves<G>>,
 }
 
-/// The row of a family that is part of the state.
+/// The row of a lock array that is part of the state.
 struct OwnRow<T> {
     row: SymWord,
     object: Rc<RefCell<T>>,
@@ -67,17 +70,17 @@ struct OwnRow<T> {
 }
 
 impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
-    /// The family whose row `row` is `object`, which comes from version 0 of its fields.
+    /// The lock array whose row `row` is `object`, with version 0 of its fields.
     pub(crate) fn new(row: SymWord, object: Rc<RefCell<T>>, moves: Rc<Moves<G>>) -> Self {
         SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin { version: 0 }) }), moves }
     }
 
-    /// A family of which no row is part of the state.
+    /// A lock array with no row in the state.
     pub(crate) fn elsewhere(moves: Rc<Moves<G>>) -> Self {
         SymLock { own: None, moves }
     }
 
-    /// A primitive that was called by its contract leaves `object`.
+    /// Replaces the row in the state by `object`, after a call rule.
     pub(crate) fn called(&self, object: &T, origin: Origin) {
         if let Some(own) = &self.own {
             *own.object.borrow_mut() = object.snapshot();
@@ -85,33 +88,33 @@ impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
         }
     }
 
-    /// What the critical sections of the path have moved.
+    /// The interference of this path, and its pending guarantees.
     pub(crate) fn moves(&self) -> &Rc<Moves<G>> {
         &self.moves
     }
 
-    /// The object of the row that is part of the state, as this CPU left it.
+    /// The object of the row in the state, as this CPU left it.
     pub(crate) fn left(&self) -> T {
         self.own.as_ref().expect("a row is part of the state").object.borrow().snapshot()
     }
 
-    /// The row that is part of the state, if it is this one.
+    /// The row in the state, if `row` is that row.
     fn own(&self, row: SymWord) -> Option<&OwnRow<T>> {
         self.own.as_ref().filter(|own| own.row.0 == row.0)
     }
 }
 
-/// Holds a symbolic lock.
+/// The guard of a symbolic lock.
 pub struct SymGuard<'a, G: Geometry, T: Object<Sym<G>>> {
     lock: &'a SymLock<G, T>,
     row: SymWord,
     object: T,
     taken: Rc<T>,
-    /// How many events had been logged when it was taken.
+    /// The number of events that were logged before the lock was taken.
     logged: usize,
 }
 
-/// The list of an object that is a queue.
+/// The list of an object, if the object is a queue.
 fn fifo<G: Geometry, T: Object<Sym<G>>>(object: &T) -> Option<&Fifo<Sym<G>>> {
     let any: &dyn Any = object;
     let pending = any.downcast_ref::<Queue<Sym<G>, Pending>>().map(|queue| &queue.fifo);
@@ -143,14 +146,14 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         assert!(by.0 == moves.me.0, "a lock is taken for another CPU");
         let moves_threads = T::QUEUES.is_some();
         moves.taken.borrow_mut().push(if moves_threads { "tcb" } else { T::NAME });
-        // As it was when the proof started: nothing of it was written, and the others have not moved it yet.
+        // Pristine: as at the start of the proof, without writes and without interference so far.
         let mut pristine = own.is_none_or(|own| own.version.get().version == 0);
         if moves_threads {
             let written = engine(|e| e.writes.iter().any(|w| is_part(w.field, "tcb")));
             pristine &= moves.threads.version.get().version == 0 && !written;
         }
         if pristine {
-            // Facts of the state before would burden every question about the one after.
+            // Facts about the earlier state would slow down every query about the new one.
             engine(|e| e.facts.drop_sets());
         }
         let mut versions = Vec::new();
@@ -164,7 +167,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         engine(|e| e.taken.push(Taken { versions }));
         let (from, old) = match own {
             Some(own) => (own.version.replace(origin), Rc::new(own.object.borrow().snapshot())),
-            // Nothing is known of what it was before.
+            // Nothing is known of the earlier state of a row outside the state.
             None => (origin, Rc::new(unknown_row::<G, T>(next_version(), "before"))),
         };
         let new = Rc::new(match own {
@@ -174,12 +177,12 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         #[cfg(test)]
         crate::agreement::concrete::row_rests(origin, row, own.map(|_| &*old), &*new);
         if let Some(own) = own {
-            // The invariant speaks of it as it is now.
+            // From now on, the invariant speaks of the new version.
             *own.object.borrow_mut() = new.snapshot();
         }
         let threads = Rc::new(moves.threads.now.borrow().snapshot());
         let links = moves.threads.version.get();
-        // Where the object has no fields of its own, its facts are about the threads in it.
+        // An object without fields of its own has facts about the threads in it.
         let (before, after) = if moves_threads { (links, links) } else { (from, origin) };
         if pristine {
             moves.assume_stable(|state| {

@@ -1,4 +1,4 @@
-//! What is shared on a path: how the other CPUs move it whenever a lock is taken, and what this CPU owes them.
+//! Interference: how the other CPUs change the shared state when a lock is taken, and what this CPU guarantees to them.
 use super::Sym;
 use super::unknown::{at_version, key_bounds, next_version, quantified, unknown_object};
 use crate::assumed::Assumed;
@@ -19,7 +19,8 @@ use layer::queue::{Family, Pending, Queue, Threads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-/// Something to prove at the next call or at the end of the path, for all keys: what a critical section owes the other CPUs.
+/// A pending guarantee of a critical section: `holds` must be proved for all keys at the next call or at the end of the
+/// path.
 pub(crate) struct Duty {
     pub clause: String,
     pub bounds: Vec<u64>,
@@ -32,10 +33,10 @@ impl Duty {
     }
 }
 
-/// What the critical sections of a path owe.
+/// The pending guarantees of a path.
 pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
 
-/// Something shared that has no lock of its own: as it is now, and as it was when the others last moved it.
+/// A shared object without a lock of its own: its current state, and its state at the last interference or guarantee.
 pub(crate) struct Seen<T> {
     pub now: Rc<RefCell<T>>,
     since: RefCell<Rc<T>>,
@@ -52,7 +53,7 @@ impl<T> Seen<T> {
         }
     }
 
-    /// It is as `snapshot` says, at version `origin`, and nobody has touched it since.
+    /// Sets the current state to `snapshot`, at version `origin`, without changes since.
     fn renew(&self, snapshot: impl Fn() -> T, origin: Origin) {
         *self.now.borrow_mut() = snapshot();
         *self.since.borrow_mut() = Rc::new(snapshot());
@@ -60,27 +61,27 @@ impl<T> Seen<T> {
     }
 }
 
-/// What is shared on a path: what this CPU did to it, and what the others did.
+/// The shared state on a path, its interference and the pending guarantees.
 pub(crate) struct Moves<G: Geometry> {
-    /// The state that the proof starts from, and whose invariant holds.
+    /// The state in which the proof starts. The invariant holds in it.
     start: Rc<State<G>>,
     pub threads: Seen<Threads<Sym<G>>>,
     pub channels: Seen<Channels<Sym<G>>>,
-    /// This CPU's own pending queue, which others fill whenever they move threads.
+    /// This CPU's own pending queue. Other CPUs may add threads to it.
     pub pending: Rc<RefCell<Queue<Sym<G>>>>,
     pub me: SymWord,
     pub duties: Duties,
-    /// Clauses of duties that were proved on the way.
+    /// Clauses of guarantees that were discharged before the end of the path.
     pub settled: RefCell<Vec<String>>,
-    /// What was logged, if a primitive is proved.
+    /// The log of events, if a primitive is under proof.
     pub history: History<G>,
-    /// Objects whose lock was taken, by name of their field.
+    /// The objects whose locks were taken, by the names of their fields.
     pub taken: RefCell<Vec<&'static str>>,
-    /// A channel's lock was taken, and nothing says yet whose it is.
+    /// Whether the lock of a channel is just being taken, and its holder is not recorded yet.
     pub(super) taking: Cell<bool>,
     /// The ids of the queues whose locks are held.
     pub(super) held: RefCell<Vec<SymWord>>,
-    /// What is assumed of the state that the invariant was last known of.
+    /// The assumptions about the last state in which the invariant was known.
     latest: RefCell<Rc<Assumed>>,
 }
 
@@ -102,24 +103,24 @@ impl<G: Geometry> Moves<G> {
         })
     }
 
-    /// `current_CPU_ID`.
+    /// The `current_CPU_ID` of the reference.
     pub fn current_cpu(&self) -> SymWord {
         self.start.current_cpu
     }
 
-    /// What is assumed of the state that the invariant was last known of.
+    /// The assumptions about the last state in which the invariant was known.
     pub fn latest(&self) -> Rc<Assumed> {
         self.latest.borrow().clone()
     }
 
-    /// The invariant is assumed of `state`. Facts of the state before would burden every question about this one.
+    /// Assumes the invariant in `state`, which becomes the last state in which it is known.
     fn know(&self, state: State<G>) {
         let assumed = self.latest().of(state);
         assumed.assume();
         self.latest.replace(assumed);
     }
 
-    /// A primitive that was called by its contract leaves `state`.
+    /// Replaces the shared state by that of `state`, after a call rule.
     pub fn called(&self, state: &State<G>, origin: Origin) {
         engine(|e| e.facts.drop_sets());
         self.know(state.snapshot());
@@ -128,8 +129,8 @@ impl<G: Geometry> Moves<G> {
         *self.pending.borrow_mut() = state.pending.snapshot();
     }
 
-    /// Assumes the invariant of the state that the proof started from, but with what `moved` replaces in it as it is now
-    /// that the others have moved it for the first time: that the invariant is stable under their moves is proved by itself.
+    /// Assumes the invariant after the first interference, in the state that `moved` makes from the start state. A
+    /// theorem proves that the invariant is stable under interference.
     pub(super) fn assume_stable(&self, moved: impl FnOnce(&mut State<G>)) {
         let mut state = self.start.snapshot();
         moved(&mut state);
@@ -146,8 +147,8 @@ impl<G: Geometry> Moves<G> {
         self.duties.borrow_mut().push(Duty::new(clause, when, bounds, holds));
     }
 
-    /// What this CPU did to threads and channels since the others last moved is what they may count on, and it did so only
-    /// where it held the lock.
+    /// Adds pending guarantees: this CPU's changes of threads and channels since the last interference satisfy the rely
+    /// conditions of the other CPUs, and were made only under the right locks.
     pub fn owe(&self, when: &'static str) {
         self.owe_threads(when);
         self.owe_channels(when);
@@ -157,7 +158,8 @@ impl<G: Geometry> Moves<G> {
         }
     }
 
-    /// The others have moved threads or channels: what is logged from here on is about these.
+    /// Tells the history that threads or channels have changed by interference. Events from here on are about the new
+    /// state.
     pub(super) fn moved(&self) {
         self.history.moved(self.threads.now.borrow().snapshot(), self.channels.now.borrow().snapshot());
     }
@@ -207,8 +209,8 @@ impl<G: Geometry> Moves<G> {
         }
     }
 
-    /// The others move threads: from here on a new version of the links holds, and, unless its lock is about to be taken or
-    /// held, of this CPU's pending queue.
+    /// Interference on the threads: their links get a new version. So does this CPU's pending queue, unless its lock is
+    /// held or is being taken. Returns the new versions.
     pub(super) fn others_move_threads(&self, takes_own: bool) -> Vec<u32> {
         let origin = next_version();
         let mut versions = vec![origin.version];
@@ -225,7 +227,7 @@ impl<G: Geometry> Moves<G> {
             for version in [from, origin] {
                 let (old, new, held) = (old.clone(), new.clone(), held.clone());
                 set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
-                    // Nobody touches what is in a queue whose lock this CPU holds.
+                    // No other CPU changes a queue whose lock this CPU holds.
                     Threads::rely(&old, &new, me, k[0]) && held.iter().all(|&id| Threads::stays(&old, &new, id, k[0]))
                 }));
             }
@@ -247,7 +249,7 @@ impl<G: Geometry> Moves<G> {
         versions
     }
 
-    /// This CPU's pending queue is one.
+    /// Assumes that this CPU's pending queue is a well-formed queue.
     fn pending_by_itself(&self, pending: &Rc<Queue<Sym<G>>>, threads: &Rc<Threads<Sym<G>>>) {
         let (me, version) = (self.me, self.threads.version.get());
         let identity = [object_identity(&**pending), threads_identity(threads)].concat();
@@ -260,7 +262,7 @@ impl<G: Geometry> Moves<G> {
         engine(|e| e.facts.add(set));
     }
 
-    /// The others move channels, all but those whose lock this CPU holds, and the lock of `q` is free.
+    /// Interference on all channels but those whose lock this CPU holds. Assumes that the lock of `q` is free.
     pub(super) fn others_move_channels(&self, q: SymWord) {
         let written = engine(|e| e.writes.iter().any(|w| [CHANNELS, MAIL].iter().any(|field| is_part(w.field, field))));
         let pristine = self.channels.version.get().version == 0 && !written;
@@ -301,7 +303,7 @@ impl<G: Geometry> Moves<G> {
     }
 }
 
-/// Whether it is a primitive that is proved: an entry promises no events.
+/// Whether a primitive is under proof. An entry has no contract about events.
 pub(super) fn is_primitive() -> bool {
     engine(|e| e.proving.is_some())
 }
@@ -311,7 +313,7 @@ fn own_pending(me: SymWord) -> SymWord {
     queue_id(Pending::FIRST, me)
 }
 
-/// The id of the queue of row `row` of a family whose first one is `first`.
+/// The id of the queue in row `row` of a family whose first queue has the id `first`.
 pub(super) fn queue_id(first: u32, row: SymWord) -> SymWord {
     SymWord(engine(|e| {
         let first = e.arena.number(first.into());
@@ -323,7 +325,7 @@ pub(super) fn queue_id(first: u32, row: SymWord) -> SymWord {
 pub(crate) const CHANNELS: &str = "syncchpool";
 pub(crate) const MAIL: &str = "mailbox";
 
-/// What holds of channels, and between two versions of them: of their control blocks and locks, or of their messages.
+/// A part of the channels: control blocks with their locks, or messages. Each part has a fact and a rely condition.
 #[derive(Clone, Copy)]
 pub(crate) enum Relation {
     Control,
@@ -331,7 +333,7 @@ pub(crate) enum Relation {
 }
 
 impl Relation {
-    /// Both, with where they are to be looked at.
+    /// Both parts, with the fields and keys that trigger their facts.
     pub const CHANNELS: [(Keys, Relation); 2] =
         [(&[(CHANNELS, &[0])], Relation::Control), (&[(MAIL, &[0, 1])], Relation::Mail)];
 

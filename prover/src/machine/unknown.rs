@@ -1,4 +1,4 @@
-//! Versions of what is shared: maps and words of which nothing is known but facts.
+//! Versions of shared objects: maps and words of which only facts are known.
 use super::Sym;
 use crate::engine::engine;
 use crate::facts::{Quantified, Trigger};
@@ -20,7 +20,7 @@ pub(crate) fn next_version() -> Origin {
     })
 }
 
-/// The unknown maps of a field and its companions at version `origin`.
+/// The unknown maps of a field and its companion fields at version `origin`.
 pub(crate) fn at_version(origin: Origin) -> impl Fn(&str) -> Vec<Name> {
     move |field| {
         let parts = FIELDS.iter().filter(|name| is_part(name, field));
@@ -28,7 +28,7 @@ pub(crate) fn at_version(origin: Origin) -> impl Fn(&str) -> Vec<Name> {
     }
 }
 
-/// `holds` as a fact over the unknown maps that `maps` gives for each field that `keys` names.
+/// The fact `holds`, triggered by reads of the maps that `maps` returns for each field in `keys`.
 pub(crate) fn quantified<G: Geometry>(
     keys: Keys,
     maps: &dyn Fn(&str) -> Vec<Name>,
@@ -49,7 +49,7 @@ pub(crate) fn quantified<G: Geometry>(
     Quantified { triggers, bounds, holds }
 }
 
-/// The bound of each key.
+/// The exclusive upper bound of each key.
 pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
     let mut limits = Vec::new();
     for (field, coordinates) in keys {
@@ -66,8 +66,8 @@ pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
     limits
 }
 
-/// Makes values that are in no map unknown, at version `origin`: those that `wanted` picks. `prefix` is what is before their
-/// names.
+/// A visitor that replaces the values in no map by variables, at version `origin`, if `wanted` accepts their names. The
+/// variables' names begin with `prefix`.
 pub(crate) fn make_unknown<G: Geometry>(
     origin: Origin,
     prefix: &str,
@@ -81,12 +81,12 @@ pub(crate) fn make_unknown<G: Geometry>(
     })
 }
 
-/// An object of which nothing is known, at version `origin`.
+/// An unknown object at version `origin`.
 pub(crate) fn unknown_object<G: Geometry, T: Object<Sym<G>>>(origin: Origin) -> T {
     unknown_row(origin, T::NAME)
 }
 
-/// As [`unknown_object`], for one whose words are called after `name`.
+/// As [`unknown_object`], with `name` as the prefix of the variables' names.
 pub(super) fn unknown_row<G: Geometry, T: Object<Sym<G>>>(origin: Origin, name: &str) -> T {
     let mut object = T::new(origin);
     object.words(&mut make_unknown(origin, &format!("{name}."), |_| true));

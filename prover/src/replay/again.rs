@@ -1,57 +1,57 @@
-//! The path of a failure once more, where the primitives that it calls run instead of being what their contracts say.
+//! Walks the path of a failure again by inlining: the primitives that it calls run, instead of the call rule.
 //!
-//! A contract admits states that the primitive does not leave; a counterexample that goes through one of them fails on
-//! no machine. So a path is noted that fails by contracts, branch by branch of the code that was entered, and every path
-//! that takes the same sides there and any sides in the primitives is asked for the same clause. What fails there is
-//! exact, and is run.
+//! A contract may admit states that its primitive never leaves. A counterexample with such a state fails on no machine.
+//! So a failure records the branches that its path takes in the code under proof. Then every path with these branches,
+//! and any branches inside the primitives, is asked for the same clause. A failure found there is exact, and is
+//! replayed.
 use super::Unrun;
 use crate::engine::{Abandon, Engine, engine};
 use std::cell::RefCell;
 use std::fmt;
 use std::panic::{Location, resume_unwind};
 
-/// The sides that a path takes outside of the primitives that it calls, and what it calls.
+/// The branches of a path outside of called primitives, and the primitives that it calls.
 #[derive(Clone, Default)]
 pub(crate) struct Walk {
     sides: Vec<(&'static Location<'static>, bool)>,
-    /// The primitives of which it took the contract.
+    /// The primitives that the call rule replaced.
     pub called: Vec<&'static str>,
 }
 
 impl fmt::Debug for Walk {
-    /// The branches themselves are in the path of the failure.
+    /// Only counts the branches, because the path of the failure shows them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} branches, by the contracts of {:?}", self.sides.len(), self.called)
     }
 }
 
-/// A failure whose path is walked again.
+/// A failure whose path is being walked again.
 pub(crate) struct Again {
     walk: Walk,
-    /// What does not hold, if nothing else is asked.
+    /// The only clause that is asked, if any.
     clause: Option<String>,
-    /// Why paths that fail as well were not run.
+    /// Why other failing paths could not be replayed.
     unrun: RefCell<Vec<Unrun>>,
 }
 
-/// How many paths are tried of which no state is found.
+/// The most failing paths for which no state is found.
 const TRIES: usize = 4;
 
 impl Again {
-    /// How long one question takes at most, in milliseconds: another path may be easier.
+    /// The time limit of one query, in milliseconds. It is short, because another path may be easier.
     pub const LIMIT: u32 = 4_000;
 
-    /// Walks the way of `walk`, and asks nothing but `clause`, or everything.
+    /// Walks the branches of `walk` again, and asks only `clause`, or everything if that is `None`.
     pub fn new(walk: Walk, clause: Option<String>) -> Again {
         Again { walk, clause, unrun: RefCell::default() }
     }
 
-    /// Whether `clause` is asked.
+    /// Whether the proof of `clause` is asked for.
     pub fn asks(&self, clause: &str) -> bool {
         self.clause.as_deref().is_none_or(|asked| asked == clause)
     }
 
-    /// A path that fails as well was not run.
+    /// Records why a failing path could not be replayed. After too many of them, the search ends.
     pub fn note(&self, why: Unrun) {
         let mut unrun = self.unrun.borrow_mut();
         unrun.push(why);
@@ -61,7 +61,7 @@ impl Again {
         }
     }
 
-    /// Why no path was run: the last reason; none if no path fails.
+    /// The last reason why a failing path could not be replayed. `None` if no path failed.
     pub fn unrun(&self) -> Option<String> {
         let unrun = self.unrun.borrow();
         let incomplete = unrun.iter().rev().find(|why| matches!(why, Unrun::Incomplete(_)));
@@ -70,7 +70,7 @@ impl Again {
 }
 
 impl Engine {
-    /// The path takes `side` at a branch; where it is not that of the failure it ends.
+    /// The path takes `side` at a branch. If the failure's path took the other side, this path ends.
     pub(crate) fn goes(&mut self, at: &'static Location<'static>, side: bool) {
         if self.is_called {
             return;

@@ -1,4 +1,4 @@
-//! What of a counterexample matters: its differences from boot, as few as are found, by name.
+//! Minimising counterexamples: looks for few differences from boot, and shows them by name.
 use super::{Native, breaks};
 use layer::fields::bounds;
 use sim::machine::Sim;
@@ -6,10 +6,10 @@ use sim::snapshot::Snapshot;
 use sim::witness::{Cell, Values, Witness};
 use smt::term::show_cell;
 
-/// How many calls are made to find out which differences from boot matter.
+/// The most calls that are made to find the differences that matter.
 const TRIES: u32 = 400;
 
-/// Something in which a witness differs from boot and from a call without arguments.
+/// A difference of a witness from boot, or an argument that is not 0.
 enum Difference {
     Scalar(String),
     Cell(Cell),
@@ -22,7 +22,7 @@ enum Difference {
 }
 
 impl Difference {
-    /// Those of `witness`.
+    /// All differences of `witness`.
     fn all(witness: &Witness) -> Vec<Difference> {
         let mut all = Vec::new();
         for (lock, values) in witness.moves.iter().enumerate() {
@@ -40,7 +40,7 @@ impl Difference {
         all
     }
 
-    /// `witness` without it.
+    /// `witness` without this difference.
     fn put_back(&self, witness: &Witness) -> Witness {
         let mut witness = witness.clone();
         match self {
@@ -57,7 +57,7 @@ impl Difference {
     }
 }
 
-/// The witness with as few differences from boot as are found, from which the call still breaks `clause`.
+/// Removes differences from boot as long as the call still violates `clause`.
 pub(super) fn minimised(native: &Native, mut witness: Witness, clause: &str) -> Witness {
     let mut tries = 0;
     loop {
@@ -77,7 +77,7 @@ pub(super) fn minimised(native: &Native, mut witness: Witness, clause: &str) -> 
     }
 }
 
-/// The arguments, and what differs from boot, by name.
+/// The arguments and the differences from boot, by name.
 pub(super) fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> {
     let boot = witness.boot_state().map_err(|error| error.to_string())?;
     let mut lines: Vec<(String, String)> =
@@ -114,7 +114,7 @@ pub(super) fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> 
     Ok(lines)
 }
 
-/// `values` by name, with the state that they make of `state`.
+/// `values` by name, in the state that they make of `state`.
 fn shown_values(values: &Values, state: &mut Snapshot, prefix: &str) -> Result<Vec<(String, String)>, String> {
     values.put(state).map_err(|error| error.to_string())?;
     let scalars = values.scalars.iter().map(|(name, value)| (format!("{prefix}{name}"), value.to_string()));
@@ -124,7 +124,7 @@ fn shown_values(values: &Values, state: &mut Snapshot, prefix: &str) -> Result<V
         let whole = bounds::<Sim>(&cell.field).map_or(key.len(), <[u32]>::len);
         let first = [&cell.key[..], &vec![0; whole - key.len()]].concat();
         key.resize(whole, "..".to_string());
-        // A variant is shown with what is in it, once.
+        // A variant is shown once, with its contents.
         let (leaf, value) = match cell.leaf.split_once('.').map_or(&*cell.leaf, |(variant, _)| variant) {
             leaf if leaf == cell.leaf && leaf != "tag" => (leaf, value.to_string()),
             _ => ("", state.show(&cell.field, &first)),

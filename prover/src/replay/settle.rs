@@ -1,4 +1,4 @@
-//! A model of the solver, completed to a whole state: led towards the values of boot.
+//! Completing a model of the solver to a whole state, with boot values where possible.
 use super::{Native, Said, Unrun};
 use crate::engine::{Engine, engine};
 use domain::Field;
@@ -15,24 +15,24 @@ use smt::term::{FRESH, Node, Term};
 use std::collections::BTreeMap;
 use std::iter;
 
-/// Time for a state, in milliseconds.
+/// The time limit for finding a state, in milliseconds.
 const PATIENCE: u32 = 4_000;
-/// Time for one wish, in milliseconds: most take it few.
+/// The time limit for one preferred value, in milliseconds. Most take few milliseconds.
 const WISH: u32 = 1_000;
-/// A row of a field of which this many keys are known, all with one value, has it everywhere.
+/// If this many keys of a row are known, and all have one value, the whole row gets that value.
 const MANY: usize = 8;
 
-/// The solver gives no answer to the last question.
+/// The reason if the solver does not answer the last query.
 const UNDECIDED: &str = "the solver does not know whether a state satisfies every fact";
 
-/// What a model is led to where the values of boot do not do: what ends with one taste may go on for ever with another.
+/// A search strategy: the values to try where boot values are impossible. One may succeed where another one never ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taste {
-    /// Threads that are alive sleep.
+    /// Live threads sleep.
     Asleep,
-    /// Threads that are alive may be in queues.
+    /// Live threads may be in queues.
     Queued,
-    /// As the first, and nothing that was chosen before is kept.
+    /// As `Asleep`, but without keeping earlier choices.
     Fickle,
 }
 
@@ -40,24 +40,24 @@ impl Taste {
     pub const ALL: [Taste; 3] = [Taste::Asleep, Taste::Queued, Taste::Fickle];
 }
 
-/// Unknown words by which maps are read, by the value that they have in a model.
+/// The unknown words by which maps are read, by their values in a model.
 pub(super) type Words = BTreeMap<i128, Vec<Term>>;
 
-/// A model that is led towards the values of boot, as a state.
+/// A model that is completed to a state.
 struct Settling<'e> {
     e: &'e mut Engine,
     native: &'e Native,
     taste: Taste,
-    /// What the leaves were in the round before, in the order in which they were settled.
+    /// The values of the leaves in the round before, in the order in which they were fixed.
     last: &'e mut Vec<(Term, i128)>,
-    /// Those that stay so.
+    /// The leaves that keep these values.
     kept: FxHashSet<Term>,
-    /// What the keys are called that have a value in the model at hand.
+    /// The unknown words that have a value in the current model.
     words: &'e mut Words,
 }
 
-/// A state that has the facts which were asserted, led by `taste`. It keeps what it can of `last`, and puts there what it chose;
-/// `words` become the unknown words by which it is read.
+/// Completes the asserted facts to a state, with the search strategy `taste`. Keeps the choices in `last` where
+/// possible, and replaces them by its own. `words` becomes the unknown words by which the state's maps are read.
 pub(super) fn settle(
     native: &Native,
     taste: Taste,
@@ -67,7 +67,7 @@ pub(super) fn settle(
     engine(|e| Settling { e, native, taste, last, kept: FxHashSet::default(), words }.settle())
 }
 
-/// The name of a leaf without its version, and its version.
+/// Splits the name of a leaf into its name without the version, and the version.
 fn versioned(name: &str) -> (String, u32) {
     let (stem, leaf) = name.split_once(':').map_or((name, None), |(stem, leaf)| (stem, Some(leaf)));
     let (field, version) = match stem.split_once('#') {
@@ -77,7 +77,7 @@ fn versioned(name: &str) -> (String, u32) {
     (leaf.map_or(field.to_string(), |leaf| format!("{field}:{leaf}")), version)
 }
 
-/// A leaf of the model: its term, its name without its version, its version, and its key.
+/// A leaf of the model: its term, its name without version, its version, and its key.
 struct Leaf {
     term: Term,
     name: String,
@@ -87,7 +87,7 @@ struct Leaf {
 
 impl Settling<'_> {
     fn settle(mut self) -> Result<Witness, Unrun> {
-        // The state itself is worth more time than a wish.
+        // Finding a state is worth more time than a preferred value.
         self.e.solver.limit(PATIENCE);
         match self.e.check_raw(&[]) {
             Verdict::Sat => self.e.solver.limit(WISH),
@@ -116,11 +116,11 @@ impl Settling<'_> {
         Ok(witness)
     }
 
-    /// What was settled in the round before stays, but for what the new facts forbid: or each round would find another
-    /// state that breaks the same facts elsewhere.
+    /// Keeps the values of the round before, unless the new facts forbid them. Otherwise each round could find another
+    /// state that violates the same facts at other keys.
     fn keep(&mut self) {
         let last = std::mem::take(self.last);
-        // Scalars before cells: or one of them would give way to what the cells of others were.
+        // Scalars come before cells. Otherwise a scalar might have to change because of a cell's old value.
         for variables in [true, false] {
             let of_kind = last.iter().filter(|(term, _)| self.is_variable(*term) == variables).copied();
             let of_kind: Vec<(Term, i128)> = of_kind.collect();
@@ -138,7 +138,7 @@ impl Settling<'_> {
         self.e.model.as_mut().map_or(0, |model| model.value(&self.e.arena, term))
     }
 
-    /// The variable `name`, if the model knows it.
+    /// The variable `name`, if the model has it.
     fn known(&mut self, name: &str) -> Option<Term> {
         let leaves = self.e.model.as_ref().map(|model| model.leaves()).unwrap_or_default();
         leaves
@@ -155,7 +155,7 @@ impl Settling<'_> {
         Some(e.arena.eq(term, value))
     }
 
-    /// Asserts as many of `wishes` as have a model together, first those that the model at hand grants.
+    /// Asserts as many of `wishes` as are satisfiable together. Those that the current model satisfies come first.
     fn prefer(&mut self, wishes: Vec<Term>) {
         let e = &mut *self.e;
         let Some(mut model) = e.model.take() else { return };
@@ -183,7 +183,7 @@ impl Settling<'_> {
         }
     }
 
-    /// From here on the terms have the values that they have in the model at hand.
+    /// Fixes the terms at their values in the current model.
     fn fix(&mut self, terms: &[Term]) {
         for &term in terms {
             let value = self.value(term);
@@ -193,7 +193,7 @@ impl Settling<'_> {
         }
     }
 
-    /// Which CPU of which machine: the first one of one with 2 GiB if possible, whose free frames begin with those that
+    /// Chooses the machine and its CPU: CPU 0 with 2 GiB of memory if possible. Its free frames begin with those that
     /// the path finds.
     fn machine(&mut self) -> Witness {
         let mut witness = Witness::boot(0);
@@ -231,7 +231,7 @@ impl Settling<'_> {
         found.sort_unstable();
         let all = 0..witness.memory.frames;
         witness.memory.usable = match (searches.last(), found.first()) {
-            // Nothing was left.
+            // No free frame was left.
             (Some(None), _) => found.iter().map(|&frame| frame..frame + 1).collect(),
             (_, Some(&first)) if first > KERN_LOW => {
                 let last = found[found.len() - 1];
@@ -242,7 +242,7 @@ impl Settling<'_> {
         witness
     }
 
-    /// The leaves of the model that are variables, or not.
+    /// The leaves of the model that are variables, or those that are not.
     fn leaves(&mut self, variables: bool) -> Vec<Term> {
         let leaves = self.e.model.as_ref().map(|model| model.leaves()).unwrap_or_default();
         leaves.into_iter().filter(|&leaf| self.is_variable(leaf) == variables).collect()
@@ -252,7 +252,7 @@ impl Settling<'_> {
         matches!(self.e.arena.node(term), Node::Var(..))
     }
 
-    /// The term's leaf, with its key as it is in the model at hand.
+    /// The leaf of a term, with its key in the current model.
     fn leaf(&mut self, term: Term) -> Leaf {
         let (name, key) = match self.e.arena.node(term) {
             Node::App(name, _, key) => (*name, key.clone()),
@@ -264,9 +264,9 @@ impl Settling<'_> {
         Leaf { term, name, version, key }
     }
 
-    /// Leads leaves towards what is before them in `likes`, one after the other; then they stay as they are.
+    /// Tries the values in `likes` for each leaf, one after the other, and fixes the result.
     fn lead(&mut self, leaves: &[Leaf], likes: impl Fn(&Leaf) -> Vec<i128>) {
-        // As the others found them, unless the path needs that they moved.
+        // The same values before and after interference, unless the path needs a change.
         let mut groups: BTreeMap<(&str, &[i128]), Vec<&Leaf>> = BTreeMap::new();
         for leaf in leaves {
             groups.entry((&leaf.name, &leaf.key)).or_default().push(leaf);
@@ -301,17 +301,17 @@ impl Settling<'_> {
         }
     }
 
-    /// Scalars as at boot, arguments 0, wherever that is possible.
+    /// Chooses scalars: boot values, and 0 for arguments, where possible.
     fn scalars(&mut self, boot: &Snapshot) {
         let there = boot.scalars();
         let (taste, cur) = (self.taste, i128::from(boot.own.cur));
         let leaves: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
         self.lead(&leaves, |leaf| match there.get(&leaf.name) {
             Some(&value) => [value.into()].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
-            // Of a thread or container: the running one.
+            // A thread or container is the running one.
             None if ["n", "i", "child"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
             None if leaf.name.starts_with("machine.") => vec![0],
-            // A key of a clause is a frame, if it can be one, or a thread.
+            // A key of a clause is a frame if possible, or a thread.
             None if leaf.name.contains(FRESH) => {
                 likely(taste, "page", cur).chain([cur, 0]).chain(likely(taste, "thread", cur)).collect()
             }
@@ -319,7 +319,7 @@ impl Settling<'_> {
         });
     }
 
-    /// Cells as at boot, wherever that is possible; first those whose keys are known.
+    /// Chooses cells: boot values where possible. Cells with known keys come first.
     fn cells(&mut self, boot: &Snapshot) -> Vec<Leaf> {
         let taste = self.taste;
         let mut rest = self.leaves(false);
@@ -348,7 +348,7 @@ impl Settling<'_> {
         all
     }
 
-    /// What the machine answers on the path.
+    /// The answers of the machine on this path.
     fn answers(&mut self, cells: &[Leaf]) -> Result<Vec<Values>, String> {
         let said = self.e.answers.clone();
         let mut answers = Vec::new();
@@ -373,7 +373,7 @@ impl Settling<'_> {
         Ok(answers)
     }
 
-    /// Puts the model at hand into `witness`.
+    /// Copies the current model into `witness`.
     fn read(&mut self, witness: &mut Witness, boot: &Snapshot, cells: &[Leaf]) -> Result<(), String> {
         let there = boot.scalars();
         let taken = self.e.taken.clone();
@@ -398,18 +398,18 @@ impl Settling<'_> {
             match (latest.insert(name, value), lock_of(leaf.version)) {
                 (Some(old), _) if old == value && !is_of_a_row(name) => {}
                 (Some(_), Some(lock)) => drop(witness.moves[lock].scalars.insert(name.clone(), value)),
-                // Which row is meant is known when its lock is taken.
+                // The row is known when its lock is taken.
                 (None, Some(lock)) if is_of_a_row(name) => {
                     witness.moves[lock].scalars.insert(name.clone(), value);
                 }
-                // Where nothing is known of it before, it was so already.
+                // If nothing is known of the value before, it was the same.
                 _ => drop(witness.state.scalars.insert(name.clone(), value)),
             }
         }
         let mut ordered: Vec<&Leaf> = cells.iter().collect();
         ordered.sort_by_key(|leaf| leaf.version);
         let mut latest = BTreeMap::new();
-        // What the machine loads is in its answers.
+        // The pages that the machine loads are in its answers.
         ordered.retain(|leaf| !loaded.contains(&leaf.version));
         for leaf in ordered {
             let Some(cell) = cell_of(leaf) else { continue };
@@ -436,19 +436,19 @@ impl Settling<'_> {
     }
 }
 
-/// Whether `name` is that of a word in a row of a family of objects that is no part of the state.
+/// Whether `name` is a word in a row of a lock array that is not part of the state.
 fn is_of_a_row(name: &str) -> bool {
     [Sleeping::NAME, OTHER_PENDING]
         .iter()
         .any(|family| name.strip_prefix(family).is_some_and(|rest| rest.starts_with('.')))
 }
 
-/// A number of the solver as one of the hosted machine.
+/// Converts the solver's number to a number of the hosted machine.
 fn fits(value: i128) -> Result<u64, String> {
     u64::try_from(value).map_err(|_| "a number has more than 64 bits".to_string())
 }
 
-/// The cell of the hosted machine that a leaf is, if it is one.
+/// The cell of the hosted machine for a leaf, if there is one.
 fn cell_of(leaf: &Leaf) -> Option<Cell> {
     let (field, name) = leaf.name.split_once(':').unwrap_or((&leaf.name, "value"));
     let key: Vec<u32> = leaf.key.iter().map(|&word| u32::try_from(word).ok()).collect::<Option<_>>()?;
@@ -459,39 +459,39 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
     in_bounds.then(|| Cell::new(field, &key, name))
 }
 
-/// What a value that is called `name` is best, if not as at boot: what needs the least of the rest of the state. The
-/// solver would try one after the other of those that need more.
+/// The preferred values for `name` after the boot value: those that need the least of the rest of the state. Without
+/// them, the solver would try many values that need more.
 fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
     let is = |leaves: &[&str]| leaves.iter().any(|leaf| name.ends_with(leaf));
-    // The main thread never sleeps: where another one runs it waits for its turn.
+    // The main thread never sleeps: while another thread runs, it is ready.
     let main = is(&["head", "tail", "prev"]).then_some(cur);
     let (first, many) = match () {
-        // Frames that can be handed out after boot.
+        // Frames that are free after boot.
         () if is(&["page", "frame"]) => (i128::from(KERN_LOW), 4),
-        // The first children of the running thread: other threads need parents and siblings.
+        // The first children of the running thread. Other threads need parents and siblings.
         () if is(&["cid", "head", "tail", "thread", "prev"]) => (cur * i128::from(MAX_CHILDREN) + 1, 4),
-        // The first positions of a queue: between two others there are threads.
+        // The first positions of a queue. Distant positions need threads between them.
         () if is(&["lo", "hi", "seq"]) => (1, 4),
-        // Charged to the running thread: each charge of another needs a frame of its own.
+        // The running thread pays. A charge to another thread needs a frame of its own.
         () if is(&[":payer"]) => (cur, 1),
-        // Each page that is charged is a frame with a seat, and each child a thread.
+        // Each charged page needs a frame with a seat, and each child needs a thread.
         () if is(&[":pages", ":usage", ":nchildren"]) => (1, 4),
         () if is(&[":seat"]) => (0, 4),
-        // Asleep: who is in a queue has neighbours there.
+        // Asleep, because a thread in a queue needs neighbours there.
         () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
         () => (0, 0),
     };
     main.into_iter().chain(first..first + many)
 }
 
-/// What a leaf is at boot.
+/// The boot value of a leaf.
 fn at_boot(boot: &Snapshot, leaf: &Leaf) -> Option<i128> {
     let cell = cell_of(leaf).filter(|cell| !sim::witness::MACHINE.contains(&&*cell.field))?;
     boot.leaves(&cell.field, &cell.key).into_iter().find(|l| l.0 == cell.leaf).map(|l| l.1.into())
 }
 
-/// Rows of which many keys are known, all with one value that they have not at boot: a page of memory that is defined, the
-/// entries of a page table.
+/// The rows with many known keys that all have one value, different from boot: a defined page of memory, or the entries
+/// of a page table.
 fn rows(values: &Values, boot: &Snapshot) -> BTreeMap<Cell, u64> {
     let mut known: BTreeMap<Cell, Vec<u64>> = BTreeMap::new();
     for (cell, &value) in values.cells.iter().filter(|(cell, _)| cell.key.len() == 2) {

@@ -1,4 +1,4 @@
-//! What a rule says wrongly of its loop is found out, and so is what it keeps silent about.
+//! Tests of the loop rule: false loop invariants and missing writes of a rule are found.
 use super::{IN_LOOP, repeat};
 use crate::agreement::z3::z3;
 use crate::engine::{Failure, with_engine};
@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 type Symbolic = Sym<X64>;
 type Result<R> = std::result::Result<R, Stuck>;
 
-/// Proves `get_CPU_ID` with another contract.
+/// Proves `get_CPU_ID` with a changed contract.
 fn prove(change: fn(&mut Contract<Symbolic>)) -> Outcome {
     catch_panics();
     let prove = move || {
@@ -42,7 +42,7 @@ fn prove(change: fn(&mut Contract<Symbolic>)) -> Outcome {
         .expect("no panic of its own")
 }
 
-/// The failure of a proof that has one.
+/// The only failure of the proof with this change.
 fn failure(change: fn(&mut Contract<Symbolic>)) -> Failure {
     let outcome = prove(change);
     let first = outcome.failures.first().expect("it is found out").clone();
@@ -50,7 +50,7 @@ fn failure(change: fn(&mut Contract<Symbolic>)) -> Failure {
     first
 }
 
-/// A rule that is right of [`count`].
+/// A correct rule for [`count`].
 const RIGHT: LoopRule<Symbolic> = LoopRule {
     name: "count",
     writes: &["console.len"],
@@ -58,7 +58,7 @@ const RIGHT: LoopRule<Symbolic> = LoopRule {
     holds: |r| r.now.own.console.len >= r.entry.own.console.len,
 };
 
-/// Counts to 500, unless it is beyond.
+/// Counts to 500. Breaks when the length is at least that.
 fn count(cpu: &mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>> {
     if cpu.own.console.len >= 500 {
         return Ok(ControlFlow::Break(()));
@@ -67,7 +67,7 @@ fn count(cpu: &mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>> {
     Ok(ControlFlow::Continue(()))
 }
 
-/// A thousand rounds.
+/// Runs a loop of at most a thousand iterations.
 fn run(
     cpu: &mut Cpu<'_, Symbolic>,
     rule: LoopRule<Symbolic>,
@@ -84,7 +84,7 @@ fn what_is_right_is_proved() {
         contract.promise = |s| s.after.own.console.len >= s.before.own.console.len;
     });
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
-    // It breaks, or its rounds are used up.
+    // One path breaks, and one has used up its iterations.
     assert_eq!(outcome.successful_paths, 2);
 }
 
@@ -145,7 +145,8 @@ fn a_fact_of_which_the_rule_does_not_speak_is_not_known() {
     assert_eq!(failure.ending, IN_LOOP);
 }
 
-/// As [`count`], and whenever it is not the last round `also` happens, which is in the frame of the contract.
+/// A test with the loop [`count`] where each iteration that does not break also does `also`, which the contract
+/// permits.
 macro_rules! also {
     ($test:ident: $field:literal, $clause:literal, |$cpu:ident| $also:expr) => {
         #[test]
@@ -218,7 +219,7 @@ fn what_earlier_rounds_write_is_to_be_in_the_frame() {
         contract.frame = |_, _| ();
     });
     assert_eq!(scalar.clause, "frame: console.len is written");
-    // Only rounds write it that are not the last.
+    // Only iterations that do not break write it.
     let map = failure(|contract| {
         contract.run = |cpu, _| {
             run(cpu, LoopRule { writes: &["console.len", "cons_buf"], facts: &["H16", "D20.5"], ..RIGHT }, |cpu| {

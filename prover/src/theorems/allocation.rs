@@ -1,4 +1,4 @@
-//! What `palloc` gives, clause by clause: the lemma about it that the reference's page has (section 10.1).
+//! The postcondition of `palloc`, clause by clause: the reference's lemma about it (section 10.1).
 use super::{clause, premises_hold};
 use crate::assumed::Assumed;
 use crate::engine::engine;
@@ -13,7 +13,7 @@ use layer::page_alloc::palloc;
 use smt::term::Range;
 use std::rc::Rc;
 
-/// What is proved of every call that succeeds.
+/// The clauses that are proved for every successful call.
 pub(crate) const ALLOCATED: [&str; 5] = [
     "ptpool is unchanged",
     "a page that is given is data",
@@ -22,7 +22,7 @@ pub(crate) const ALLOCATED: [&str; 5] = [
     "paging is on",
 ];
 
-/// For every container and every state that satisfies H, L and D.
+/// Proves the clauses for every container, in every state that satisfies H, L and D.
 pub(super) fn palloc_inv_prop<G: Geometry>() -> Outcome {
     let mut outcome = run_proof::<G>(Ground::Derived, &path);
     outcome.require_success();

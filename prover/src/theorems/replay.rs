@@ -1,4 +1,5 @@
-//! Theorems of logs, queues and locks: what the replay begins with, first in first out, one place, mutual exclusion.
+//! Theorems about logs, queues and locks: the initial replay, first in first out, one place per thread, mutual
+//! exclusion.
 use super::{Theorem, clause, premises_hold};
 use crate::engine::engine;
 use crate::facts::FactSet;
@@ -17,7 +18,7 @@ use layer::replay::lock;
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// They, for the page tables of geometry `G`.
+/// The theorems, for page tables of geometry `G`.
 pub(super) fn theorems<G: Geometry>() -> [Theorem; 6] {
     [
         Theorem {
@@ -81,7 +82,7 @@ fn replay_start<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// A queue of which nothing is known but that it is one, and the threads.
+/// Any well-formed queue, and the threads.
 struct AnyQueue<G: Geometry> {
     id: SymWord,
     fifo: Fifo<Sym<G>>,
@@ -98,7 +99,7 @@ fn any_queue<G: Geometry>() -> AnyQueue<G> {
     let holds = move |k: &[SymWord]| fifo_fact(&queued.fifo, id, &of, k[0]);
     let fact = quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), holds);
     engine(|e| e.facts.add(FactSet::new(vec![fact])));
-    // Its ends are a fact about any thread: it is looked at where one is read.
+    // The fact about the ends of a queue holds for each thread, and this read triggers it.
     let _ = threads.tcb.get([any("any", NUM_PROC.into())]);
     AnyQueue {
         id,
@@ -113,7 +114,7 @@ impl<G: Geometry> AnyQueue<G> {
         key_bounds::<G>(Threads::<Sym<G>>::KEYS)
     }
 
-    /// It is a queue afterwards, and of all threads but this one nobody was moved.
+    /// Proves that the queue is still well formed, and that no other thread but `moved` has changed its place.
     fn is_queue_but_for(&self, outcome: &mut Outcome, moved: SymWord) {
         let after = self.links.0.borrow().snapshot();
         clause(outcome, "it is a queue afterwards", &Self::bounds(), &|k| fifo_fact(&self.fifo, self.id, &after, k[0]));
@@ -172,7 +173,7 @@ fn first_out<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// Thread `t` is in the list of a queue: it is the first one, or the one behind another that is.
+/// Whether thread `t` is in the list of a queue: it is the head, or the successor of another thread in the list.
 fn is_listed<G: Geometry>(fifo: &Fifo<Sym<G>>, threads: &Threads<Sym<G>>, t: SymWord) -> bool {
     let (thread, span) = (threads.tcb.get([t]), Sym::<G>::present(&fifo.span));
     span.lo <= thread.seq
@@ -209,7 +210,7 @@ fn one_place<G: Geometry>() -> Outcome {
         clause(outcome, "the running thread is in no queue", &[], &|_| {
             state.threads.tcb.get([state.own.cur]).place == place::RUN
         });
-        // What others do is within rely: their primitives are proved to keep it for this CPU.
+        // Interference satisfies the rely condition, because every primitive guarantees it.
         let (to, me) = (Origin { version: 1 }, state.own.cpu);
         let (old, new) = (Rc::new(state.threads.snapshot()), Rc::new(Threads::<Sym<G>>::homes(to)));
         let mut facts = Vec::new();
@@ -229,7 +230,7 @@ fn one_place<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// A lock of a channel of which nothing is known.
+/// Any lock of a channel.
 fn any_lock<G: Geometry>() -> ChannelLock<Sym<G>> {
     ChannelLock {
         holder: any("holder", u64::from(TOTAL_CPU) + 1),
@@ -238,7 +239,7 @@ fn any_lock<G: Geometry>() -> ChannelLock<Sym<G>> {
     }
 }
 
-/// An event of each kind that a critical section can have, of any channel.
+/// One event of each kind that a critical section can log, of any channel.
 fn section_events<G: Geometry>() -> [Event<Sym<G>>; 5] {
     let [tid, channel, budget, words, cv] = ["tid", "channel", "budget", "words", "cv"].map(|name| any(name, 1 << 32));
     let [to, senderpaddr, count, busy] = [words; 4];
@@ -286,7 +287,7 @@ fn mutual_exclusion<G: Geometry>() -> Outcome {
     outcome
 }
 
-/// The events of a channel's protocols: send, receive, sleep.
+/// The protocols of a channel that take its lock: send, receive, sleep.
 const PROTOCOLS: [&str; 3] = ["send", "receive", "sleep"];
 
 fn budgets<G: Geometry>() -> Outcome {
@@ -320,7 +321,7 @@ fn budgets<G: Geometry>() -> Outcome {
                         least = lock_now.budget;
                     }
                 }
-                // The last event, which gives the lock back, is the third at most.
+                // The event that releases the lock is at most the third one after the wait.
                 lock_now.holder == TOTAL_CPU && least >= LOCK_BOUND - 2
             });
         }

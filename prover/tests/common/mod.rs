@@ -1,4 +1,4 @@
-//! Proofs of primitives whose contracts were changed, and of entries whose rows were.
+//! Proofs of primitives with changed contracts, and of entries with changed rows.
 #![allow(dead_code, reason = "no test needs all of it")]
 use domain::X64;
 use layer::contract::Contract;
@@ -8,7 +8,7 @@ use sim::machine::Sim;
 use smt::solver::Solver;
 use syscall::table::{Row, rows};
 
-/// A contract of the prover's machine.
+/// A contract on the symbolic machine.
 pub type Symbolic = Contract<Sym<X64>>;
 
 #[path = "../z3/mod.rs"]
@@ -16,12 +16,12 @@ mod z3;
 
 pub use z3::z3;
 
-/// The z3 that there is, or the embedded solver.
+/// z3 if it is installed, otherwise the embedded solver.
 pub fn solver() -> Solver {
     z3().unwrap_or_else(|| Solver::embedded(10_000))
 }
 
-/// Proves the primitive `name` as `symbolic` leaves its contract, and `hosted` that of the hosted machine.
+/// Proves the primitive `name`. `symbolic` changes its contract, and `hosted` the contract on the hosted machine.
 pub fn prove(
     solver: Solver,
     name: &str,
@@ -39,7 +39,7 @@ pub fn prove(
     })
 }
 
-/// Proves the entry `name` as `symbolic` leaves its row, and `hosted` that of the hosted machine.
+/// Proves the entry `name`. `symbolic` changes its row, and `hosted` the row on the hosted machine.
 pub fn enter(solver: Solver, name: &str, symbolic: fn(&mut Row<Sym<X64>>), hosted: fn(&mut Row<Sim>)) -> Outcome {
     let at = rows::<Sim>().iter().position(|row| row.name == name).expect("an entry's name");
     proved(solver, move || {
@@ -50,10 +50,10 @@ pub fn enter(solver: Solver, name: &str, symbolic: fn(&mut Row<Sym<X64>>), hoste
     })
 }
 
-/// What `proof` gives, which asks `solver`.
+/// The result of `proof`, with `solver`.
 fn proved(solver: Solver, proof: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
     catch_panics();
-    // As deep as terms are nested.
+    // The stack is large because terms are walked by recursion.
     std::thread::Builder::new()
         .stack_size(64 << 20)
         .spawn(move || with_engine(solver, proof))

@@ -1,4 +1,4 @@
-//! Reading dumps ([`layer::dump`]).
+//! Reading dumps of a kernel's state ([`layer::dump`]).
 use crate::machine::Sim;
 use crate::maps::{Change, change};
 use crate::snapshot::Snapshot;
@@ -14,30 +14,30 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Why a dump is no use: whoever wrote it is to blame, or the line that it came by.
+/// Why a dump is invalid. The kernel that wrote it is to blame, or the serial line.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read.
+    /// The dump cannot be read.
     #[error("the dump cannot be read: {0}")]
     Read(#[from] io::Error),
-    /// A number of more than 64 bits.
+    /// A number has more than 64 bits.
     #[error("a number in the dump is too long")]
     Number,
-    /// A text that is none, or longer than any name.
+    /// A text is not UTF-8, or is longer than any name.
     #[error("a name in the dump is none")]
     Name,
-    /// Something that is no item.
+    /// This number does not begin an item.
     #[error("the dump has an item of kind {0}, which there is not")]
     Item(u64),
-    /// A part that is not the next one.
+    /// A part is not the next one.
     #[error("the dump goes on with part {got} where part {expected} is to come")]
     Part {
         /// The next part.
         expected: u64,
-        /// What is there.
+        /// The part that was found.
         got: u64,
     },
-    /// A value that is not there.
+    /// A value is missing.
     #[error("the dump does not say what {object}.{name} is")]
     Missing {
         /// The object.
@@ -45,26 +45,26 @@ pub enum Error {
         /// The value.
         name: String,
     },
-    /// A value that has no place in the state.
+    /// A value has no place in the state.
     #[error("the state has no {0}")]
     NoSuch(String),
 }
 
-/// A state without its ghosts.
+/// A state without ghost state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Dump {
-    /// What is shared.
+    /// The shared state.
     pub shared: Part,
-    /// What each CPU owns.
+    /// The own state of each CPU.
     pub own: Vec<Part>,
 }
 
 /// A part of a dump.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Part {
-    /// What is in no map, by object, row and name.
+    /// The values in no map, by object, row and name.
     pub scalars: BTreeMap<(String, u32, String), u64>,
-    /// Rows of maps.
+    /// The rows of maps.
     pub rows: Vec<Row>,
 }
 
@@ -73,18 +73,18 @@ pub struct Part {
 pub struct Row {
     /// The field.
     pub field: String,
-    /// The words with which its keys begin.
+    /// The first words of its keys.
     pub prefix: Vec<u32>,
-    /// How many keys are alike, and the leaves of their values, in order.
+    /// Runs of equal values: the number of keys, and the leaves of the value, in order.
     pub runs: Vec<(u32, Vec<u64>)>,
 }
 
-/// Longest name.
+/// The longest name.
 const LONGEST_NAME: u64 = 64;
-/// Most leaves of a value, most words of a row.
+/// The most leaves of a value, and the most words of a row.
 const MOST: u64 = 64;
 
-/// Reads numbers and texts.
+/// A reader of numbers and texts.
 struct Reader<R>(R);
 
 impl<R: Read> Reader<R> {
@@ -160,10 +160,10 @@ impl<R: Read> Reader<R> {
 }
 
 impl Dump {
-    /// Reads a dump; nothing where there is none any more.
+    /// Reads a dump. `None` at the end of the input.
     ///
     /// # Errors
-    /// When it is none, or ends before its end.
+    /// If the dump is invalid, or the input ends within it.
     pub fn read(mut from: impl Read) -> Result<Option<Dump>, Error> {
         let mut first = [0];
         if from.read(&mut first)? == 0 {
@@ -178,17 +178,17 @@ impl Dump {
 }
 
 impl Part {
-    /// A value.
+    /// The value of a scalar.
     pub fn scalar(&self, object: &str, row: u32, name: &str) -> Option<u64> {
         self.scalars.get(&(object.to_owned(), row, name.to_owned())).copied()
     }
 
-    /// A value that does not belong to the state.
+    /// A value about the machine, which is not part of the state.
     pub(super) fn machine(&self, row: u32, name: &str) -> Result<u64, Error> {
         self.scalar(MACHINE, row, name).ok_or_else(|| Error::Missing { object: MACHINE, name: name.to_owned() })
     }
 
-    /// Puts what is shared into `state`.
+    /// Writes the shared state into `state`.
     pub(super) fn put_shared(&self, state: &mut Snapshot) -> Result<(), Error> {
         let value = |object: &str, row, name: &str| self.scalar(object, row, name);
         const TABLE: &str = <AllocTable<Sim> as Object<Sim>>::NAME;
@@ -202,9 +202,9 @@ impl Part {
         self.put_rows(state, &["AT", "tcb.next", "syncchpool"])
     }
 
-    /// Puts what CPU `cpu` owns into `state`.
+    /// Writes the own state of CPU `cpu` into `state`.
     pub(super) fn put_own(&self, cpu: u32, state: &mut Snapshot) -> Result<(), Error> {
-        // What is not there is ghost state, and made up afterwards.
+        // Missing values are ghost state, which is made up later.
         state.own.words(&mut Each(|name, old| self.scalar(OWN, cpu, name).unwrap_or(old)));
         if self.scalar(OWN, cpu, "CPU_ID").is_none() {
             return Err(Error::Missing { object: OWN, name: "CPU_ID".to_owned() });
@@ -212,7 +212,7 @@ impl Part {
         self.put_rows(state, &["AC", "kctxt", "proc"])
     }
 
-    /// Puts the rows into `state`, among which there must be those of `needed`.
+    /// Writes the rows into `state`. The rows of the fields in `needed` must be there.
     fn put_rows(&self, state: &mut Snapshot, needed: &[&str]) -> Result<(), Error> {
         if let Some(name) = needed.iter().find(|name| self.rows.iter().all(|row| row.field != **name)) {
             return Err(Error::Missing { object: "map", name: (*name).to_string() });
@@ -227,16 +227,16 @@ impl Part {
     }
 }
 
-/// Puts rows into maps.
+/// Writes rows into maps.
 struct Put<'a> {
     rows: &'a [Row],
-    /// How many of them have found their map.
+    /// The number of rows whose map was found.
     put: usize,
-    /// What has no place.
+    /// A row without a place.
     wrong: Option<String>,
 }
 
-/// A map of more keys than this is defined, not written out: only where its runs end counts as written.
+/// A map with more keys than this is defined, instead of written. Then only the ends of its runs count as written.
 const LARGE: u32 = 1 << 16;
 
 impl Change for Put<'_> {
@@ -250,7 +250,7 @@ impl Change for Put<'_> {
     }
 }
 
-/// Puts a row into its map; nothing where it has no place there.
+/// Writes a row into its map. `None` if it has no place there.
 fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &Row) -> Option<()> {
     let [of_row @ .., last] = F::DIMS else { return None };
     let in_bounds = row.prefix.iter().zip(of_row).all(|(word, bound)| word < bound);
@@ -282,7 +282,7 @@ fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &Row) -> Option<()> {
     for (end, value) in runs {
         let middle = if *last > LARGE { from..from + 1 } else { from..end };
         for at in middle.chain([end - 1]) {
-            // The ends in any case, so that they count as written.
+            // The ends of a run are always written, so that they count as written.
             if at == from || at == end - 1 || leaves(map.get(key(at))) != leaves(value) {
                 map.set(key(at), value);
             }
@@ -292,10 +292,10 @@ fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &Row) -> Option<()> {
     Some(())
 }
 
-/// The leaves of a value, one after the other.
+/// The leaves of a value, in order.
 struct Values<'a> {
     leaves: std::slice::Iter<'a, u64>,
-    /// There were not enough, or one did not fit.
+    /// Whether there were too few leaves, or one was out of range.
     short: bool,
 }
 

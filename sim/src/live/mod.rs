@@ -1,9 +1,9 @@
-//! The checker, of a kernel that runs elsewhere and has erased its ghosts.
+//! The checker, for a kernel that runs elsewhere and has erased its ghost state.
 //!
-//! What can be checked of a state without ghosts is that *there is* ghost state with which the invariant holds. A [`Dump`] of
-//! the real state comes from a kernel that is at rest; ghosts are made up from the facts that they stand for
-//! ([`rebuild`](rebuild::rebuild)); then the same checker evaluates the same facts as on the hosted machine
-//! ([`crate::check`]). Beside them, every page is accounted for ([`Pages`]).
+//! For such a state we can only check that *there is* ghost state with which the invariant holds. A quiescent kernel
+//! writes a [`Dump`] of its real state. Ghost state is made up from the facts that define it
+//! ([`rebuild`](rebuild::rebuild)). Then the checker of the hosted machine ([`crate::check`]) evaluates the same facts.
+//! In addition, every page is accounted for ([`Pages`]).
 mod dump;
 mod rebuild;
 
@@ -18,7 +18,7 @@ use layer::fields::kind;
 use rebuild::{Rest, rebuild};
 use std::fmt;
 
-/// What the made-up ghosts make true, so that it says nothing of the kernel: by number, with the reason.
+/// Facts that the made-up ghost state makes true, so that they say nothing about the kernel: number and reason.
 pub const MADE_TRUE: &[(&str, &str)] = &[
     ("H2", MODE),
     ("H3", MODE),
@@ -61,32 +61,32 @@ const PAYERS: &str = "who pays for a frame is what the page maps and the counts 
 const DEFINED: &str = "real memory always holds something";
 const LOCKS: &str = "whose a lock is, its words do not say; that none is held at rest is looked at";
 
-/// What a kernel at rest was found to be.
+/// The result of checking a quiescent kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Checkpoint {
-    /// How often programs had entered the kernel.
+    /// How often programs have entered the kernel.
     pub counts: Counts,
-    /// Facts of the invariant that do not hold.
+    /// The violated facts of the invariant.
     pub violations: Vec<Violation>,
-    /// What is wrong beside them.
+    /// Other problems.
     pub problems: Vec<Problem>,
-    /// What the pages are used for.
+    /// The uses of the pages.
     pub pages: Pages,
 }
 
-/// Something wrong that is no fact of the invariant.
+/// A problem that is not a violated fact.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Problem {
-    /// The lock of a channel is held, and no CPU is in a critical section.
+    /// The lock of a channel is held, although no CPU is in a critical section.
     Held {
         /// The channel.
         channel: u32,
     },
-    /// Frames were handed out and neither a map nor an account knows them.
+    /// Frames are allocated, but no page map and no account contains them.
     Strays {
-        /// The first.
+        /// The first of them.
         first: u32,
-        /// How many.
+        /// The number of them.
         count: usize,
     },
 }
@@ -102,27 +102,27 @@ impl fmt::Display for Problem {
     }
 }
 
-/// An account of every page: each is counted once.
+/// The uses of all pages. Each page is counted once.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Pages {
-    /// The kernel's, or not there.
+    /// Used by the kernel, or not there.
     pub kernel: u32,
-    /// In the users' area, but no memory.
+    /// In the user area, but not memory.
     pub reserved: u32,
-    /// Free to hand out.
+    /// Free.
     pub free: u32,
-    /// Mapped in one place.
+    /// Mapped once.
     pub mapped: u32,
     /// Page tables.
     pub tables: u32,
-    /// Handed out and charged, but in no map: what a refused page table leaves (P31).
+    /// Allocated and charged, but not mapped: left by a refused page table (P31).
     pub lost: u32,
-    /// Handed out, and nobody's.
+    /// Allocated without an owner.
     pub strays: u32,
 }
 
 impl Pages {
-    /// How many were counted.
+    /// The number of all pages.
     pub fn total(&self) -> u32 {
         let Pages { kernel, reserved, free, mapped, tables, lost, strays } = self;
         kernel + reserved + free + mapped + tables + lost + strays
@@ -146,10 +146,10 @@ impl fmt::Display for Pages {
 }
 
 impl Checkpoint {
-    /// Checks a kernel at rest.
+    /// Checks a quiescent kernel.
     ///
     /// # Errors
-    /// When the dump is no state.
+    /// If the dump is not a valid state.
     pub fn of(dump: &Dump) -> Result<Checkpoint, Error> {
         let count = |name| dump.shared.machine(0, name);
         let counts = Counts { entries: count(machine::ENTRIES)?, calls: count(machine::CALLS)? };
@@ -166,13 +166,13 @@ impl Checkpoint {
         })
     }
 
-    /// Whether all is well.
+    /// Whether no fact is violated and there are no problems.
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty() && self.problems.is_empty()
     }
 }
 
-/// Counts the pages.
+/// Counts the uses of the pages.
 fn account(rest: &Rest<'_>) -> Pages {
     let mut pages = Pages { strays: rest.strays.len() as u32, ..Pages::default() };
     let Some(cpu) = rest.cpus.first() else { return pages };
@@ -185,7 +185,7 @@ fn account(rest: &Rest<'_>) -> Pages {
             (kind::NORM, None) if !frame.alloc => pages.free += 1,
             (kind::RESV, None) if !frame.alloc => pages.reserved += 1,
             (_, None) if !frame.alloc => pages.kernel += 1,
-            // Those that are nobody's are counted already.
+            // Frames without an owner are already counted.
             (_, None) => {}
         }
     }

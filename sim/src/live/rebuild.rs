@@ -1,8 +1,8 @@
-//! Ghost state, made up from the facts that it stands for.
+//! Makes up ghost state from the facts that define it.
 //!
-//! What is said here is what each ghost *means*; whether the rest of the state agrees, the invariant says. Where a state has
-//! no ghosts with which it holds, something is broken whichever are chosen: a page that is mapped twice has a list of two
-//! places, a thread that is in no queue is on its way for ever.
+//! This module says what each part of the ghost state *means*. The invariant says whether the rest of the state agrees.
+//! If no ghost state satisfies the invariant, any choice shows the error. For example, a page that is mapped twice has a
+//! list of two places, and a thread in no queue stays in flight.
 use super::dump::{Dump, Error};
 use crate::board::{self, Board, Memory};
 use crate::machine::{Sim, processor, shared};
@@ -18,33 +18,33 @@ use layer::state::{Boot, Cpu, OwnGhost, Shared};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// A machine at rest, with ghost state.
+/// A quiescent machine, with ghost state.
 pub struct Rest<'m> {
-    /// Its CPUs.
+    /// The CPUs.
     pub cpus: Vec<Cpu<'m, Sim>>,
-    /// What the frames are used for that are in some page map, by number.
+    /// The uses of the frames in page maps, by frame number.
     pub uses: FxHashMap<u32, Use>,
-    /// Pages that each container was charged for itself and that are in none of its maps.
+    /// For each container, the number of pages that it was charged for and that are in none of its maps.
     pub lost: Vec<u32>,
-    /// Frames that were handed out and that neither a map nor a container's account knows.
+    /// Allocated frames that no page map and no container's account contains.
     pub strays: Vec<u32>,
     /// Channels whose locks are held.
     pub held: Vec<u32>,
 }
 
-/// What a frame is used for, and by whom.
+/// The use of a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Use {
-    /// The CPU.
+    /// The CPU that uses it.
     pub cpu: u32,
-    /// It is a page table; otherwise a page.
+    /// Whether it is a page table, and not a page.
     pub table: bool,
 }
 
-/// Gives the state of `dump`, with ghosts, to `look`; the thread works for that machine from then on.
+/// Calls `look` with the state of `dump`, with ghost state. The thread belongs to that machine from then on.
 ///
 /// # Errors
-/// When the dump does not fit.
+/// If the dump is not a valid state.
 pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, Error> {
     let word = |name| -> Result<u32, Error> {
         u32::try_from(dump.shared.machine(0, name)?).map_err(|_| Error::NoSuch(name.to_owned()))
@@ -55,7 +55,7 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
     let mut cpus = Vec::new();
     for (number, part) in (0..).zip(&dump.own) {
         let mut cpu = processor(&shared, number);
-        // What it leaves is the ghost state of a CPU that has done nothing yet.
+        // This leaves the ghost state of a CPU that has done nothing yet.
         sched_init(&mut cpu, 0).map_err(|stuck| Error::NoSuch(format!("machine that boots: {stuck:?}")))?;
         let mut state = Snapshot::take(&cpu);
         if number == 0 {
@@ -79,7 +79,7 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
     Ok(look(&rest))
 }
 
-/// Where each thread is: it runs, or is in the queue in which it is found.
+/// Sets the place of each thread: running, or in the queue that contains it.
 fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
     let mut threads = shared.links.inspect();
     for thread in 1..NUM_PROC {
@@ -90,7 +90,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
             // The main thread of a CPU that the machine does not have.
             None => thread <= TOTAL_CPU,
         };
-        // A thread that is alive and nowhere stays on its way, which no thread may be.
+        // A live thread that is nowhere stays in flight, which the invariant forbids.
         let place = match alive {
             true if is_gone => place::GONE,
             true if thread > TOTAL_CPU || (home as usize) < cpus.len() => place::FLIGHT,
@@ -108,7 +108,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
         let (mut thread, mut before, mut seq) = (fifo.head, NO_THREAD, 0);
         while thread < NUM_PROC {
             let tcb = threads.tcb.get([thread]);
-            // It is in a queue already, or in this one a second time: that is where the two disagree.
+            // It is in another queue, or twice in this one. The invariant will report it.
             if tcb.place < NUM_CHAN || tcb.place == place::RUN {
                 break;
             }
@@ -128,7 +128,7 @@ fn place_threads(cpus: &mut [Cpu<'_, Sim>], shared: &Shared<Sim>) {
     }
 }
 
-/// What each CPU uses frames for, and where each page is mapped: what the page maps say.
+/// Sets the uses of frames and the places of pages, as the page maps say.
 fn walk_page_maps(rest: &mut Rest<'_>) {
     for (number, cpu) in (0..).zip(&mut rest.cpus) {
         let (dirs, tables, ghost) = (&cpu.own.dirs, &cpu.own.tables, &mut cpu.own.ghost.0);
@@ -139,7 +139,7 @@ fn walk_page_maps(rest: &mut Rest<'_>) {
                 if let Pde::Table { frame } = dirs.get([thread, index])
                     && frame < MAX_PAGE
                 {
-                    // Of two entries that name the same table, one does not own it.
+                    // If two entries name the same table, one of them does not own it.
                     if matches!(ghost.pperm.get([frame]), FrameUse::Undef) {
                         ghost.pperm.set([frame], FrameUse::Hide { thread, index });
                         ghost.tables.fill(&[frame], PteGhost { defined: true, slot: 0 });
@@ -170,7 +170,7 @@ fn walk_page_maps(rest: &mut Rest<'_>) {
     }
 }
 
-/// A frame is charged to a container.
+/// Charges a frame to a container.
 fn charge(ghost: &mut OwnGhost<Sim>, payer: u32, frame: u32) {
     let seat = ghost.charged.get([payer]).pages;
     ghost.lat.update([frame], |lat| (lat.payer, lat.seat) = (payer, seat));
@@ -178,14 +178,14 @@ fn charge(ghost: &mut OwnGhost<Sim>, payer: u32, frame: u32) {
     ghost.charged.set([payer], Charge { pages: seat + 1 });
 }
 
-/// Directory entries of a page map, and entries of a page table.
+/// The number of directory entries of a page map, and of entries of a page table.
 const DIRECTORIES: u32 = <Directories as domain::Field<Sim>>::DIMS[1];
 const ENTRIES: u32 = <PageTables as domain::Field<Sim>>::DIMS[1];
 
-/// Whose each frame is that was handed out, and whose account it is on.
+/// Sets the owner of each allocated frame, and charges it to a container.
 ///
-/// A page that was charged and could not be mapped is in no map (P31): it belongs to a container whose usage says so. Which
-/// of several such pages is whose, nothing tells and nothing needs to.
+/// A page that was charged and could not be mapped is in no page map (P31). It belongs to a container whose usage
+/// includes it. Which of several such pages belongs to which container does not matter.
 fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
     let mut table = shared.at.inspect(0);
     for (&frame, &Use { cpu, .. }) in &rest.uses {
@@ -214,7 +214,7 @@ fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
             }
         }
     }
-    // Nobody's, but handed out: somebody has to own them.
+    // Allocated without an owner: the ghost state needs some owner.
     for &frame in &loose {
         table.owner.0.owners.set([frame], Owner { cpu: 0 });
         if let Some(cpu) = rest.cpus.first_mut() {
@@ -224,7 +224,7 @@ fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
     rest.strays = loose;
 }
 
-/// What is known of registers, pages and messages: real memory always holds something.
+/// Sets registers, pages and messages to defined, because real memory always has contents.
 fn know_contents(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
     let mut channels = shared.channels.inspect();
     for q in 0..NUM_CHAN {

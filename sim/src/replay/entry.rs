@@ -1,4 +1,4 @@
-//! One entry of the kernel, or one step of one, from a state that is given as data.
+//! Replays one entry of the kernel, or one continuation, from a state given as data.
 use super::frame::Frame;
 use super::{Broken, Ending, Made, Refused, holds, make, owed, quietly, satisfies, told};
 use crate::check::check_facts;
@@ -23,23 +23,23 @@ use syscall::next::Next;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row, rows};
 
-/// The names of the arguments that a load has.
+/// The names of a load's arguments.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];
-/// The names of the arguments that a wake-up has.
+/// The names of a wake-up's arguments.
 pub const WAKE: [&str; 3] = ["cv", "left", "then"];
 
-/// An entry to be made: it counts on the whole invariant, and is to keep it.
+/// An entry to replay. It assumes the whole invariant, and must preserve it.
 #[derive(Clone, Copy)]
 pub struct Entry<'a> {
-    /// Its row of the table.
+    /// The row of the table of entries.
     pub row: &'a Row<Sim>,
 }
 
 impl Witness {
-    /// Enters the kernel as the row `name` of the table of entries says, from a state that satisfies the invariant.
+    /// Enters the kernel as in the row `name` of the table of entries, from a state that satisfies the invariant.
     ///
     /// # Errors
-    /// When the state, the arguments or the machine's answers do not admit it, or there is no such row.
+    /// If the state, the arguments or the machine's answers do not admit the entry, or if there is no such row.
     pub fn enter(&self, name: &str) -> Result<Ending, Refused> {
         let rows = rows::<Sim>();
         let row = rows.iter().find(|row| row.name == name);
@@ -50,7 +50,7 @@ impl Witness {
     fn arguments_of_entry(&self) -> Result<Arguments<Sim>, WitnessError> {
         let mut arguments: Arguments<Sim> = Arguments {
             registers: [0; UCTXT_SIZE as usize],
-            // It goes into a report, where nothing comes back from.
+            // The reason goes only into a report, so that its value does not matter.
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 3],
@@ -72,10 +72,10 @@ impl Witness {
 }
 
 impl Entry<'_> {
-    /// Makes it from the state of `witness` with its arguments, on a machine that answers what it says.
+    /// Enters the kernel from the state of `witness`, with its arguments and its answers of the machine.
     ///
     /// # Errors
-    /// When they do not admit it.
+    /// If they do not admit the entry.
     pub fn enter(&self, witness: &Witness) -> Result<Ending, Refused> {
         let boot = witness.boot_state()?;
         let before = witness.state_from(&boot)?;
@@ -116,7 +116,8 @@ impl Entry<'_> {
 }
 
 impl Entry<'_> {
-    /// What is broken of what it promises, and of what it may touch; `moved` is the state before, as the others moved it.
+    /// The violations of the entry's postcondition and modifies clause. `moved` is the state before the entry, with the
+    /// interference applied.
     fn broken_effect(
         &self,
         witness: &Witness,
@@ -136,7 +137,7 @@ impl Entry<'_> {
     }
 }
 
-/// The facts that `state` does not satisfy.
+/// The facts that `state` violates.
 fn broken_facts(state: &Snapshot) -> Vec<Broken> {
     match quietly(|| check_facts(&state.view(), Cells::Neighbours, Class::Derived)) {
         Ok(violations) => violations.into_iter().map(Broken::Fact).collect(),
@@ -144,7 +145,7 @@ fn broken_facts(state: &Snapshot) -> Vec<Broken> {
     }
 }
 
-/// What does not hold in `state` though `call`, which is made there, counts on it.
+/// The violations of what `call` requires in `state`, where it is made.
 fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
     let mut broken = broken_facts(state);
     let rows = primitives::<Sim>();

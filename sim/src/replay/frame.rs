@@ -1,4 +1,4 @@
-//! What a call wrote, against the frame of its contract.
+//! Compares the writes of a call with the modifies clause of its contract.
 use super::{Broken, quietly};
 use crate::machine::Sim;
 use crate::maps::{Look, look};
@@ -10,10 +10,10 @@ use layer::contract::{Cells, Contract, Step, covers};
 use layer::invariant::View;
 use std::any::Any;
 
-/// How many cells that break the same clause are named.
+/// The most cells that are reported for one field.
 const MOST: usize = 8;
 
-/// What a call may write: field or scalar, leaf, key.
+/// The modifies clause of a call: field or scalar, leaf, and the first words of the key.
 pub(super) struct Frame(pub Vec<(&'static str, &'static str, Vec<u32>)>);
 
 impl Frame {
@@ -21,15 +21,15 @@ impl Frame {
         Frame::told(|may| (contract.frame)(step, may))
     }
 
-    /// The frame whose cells `tell` tells.
+    /// The modifies clause with the cells that `tell` passes to its argument.
     pub fn told(tell: impl FnOnce(Cells<'_, Sim>)) -> Frame {
         let mut entries = Vec::new();
-        // Where it goes out of range it names nothing more.
+        // If the clause goes out of range, it has no further cells.
         let _ = quietly(|| tell(&mut |name, leaf, key| entries.push((name, leaf, key.to_vec()))));
         Frame(entries)
     }
 
-    /// Scalars that were written and are not in it.
+    /// The scalars that were written and are not in the clause.
     pub fn scalars(&self, before: &Snapshot, after: &Snapshot) -> Vec<Broken> {
         let [old, new] = [before, after].map(|state| {
             let mut scalars = Vec::new();
@@ -46,7 +46,7 @@ impl Frame {
             .collect()
     }
 
-    /// Leaves of maps that were written and are not in it.
+    /// The leaves of maps that were written and are not in the clause.
     pub fn leaves(&self, start: &View<'_, Sim>, before: &View<'_, Sim>, after: &View<'_, Sim>) -> Vec<Broken> {
         struct Maps<'a>(Vec<&'a dyn Any>);
         impl<'a> Look<'a> for Maps<'a> {
@@ -65,7 +65,7 @@ impl Frame {
                 let Some(before) = self.before.next().and_then(|map| map.downcast_ref::<Sparse<F>>()) else { return };
                 let mut keys = before.keys(sparse::Cells::Neighbours);
                 keys.extend(after.keys(sparse::Cells::Neighbours));
-                // Where everything was written: at the first key and the last.
+                // If the whole map was redefined, the first and the last key show it.
                 keys.push(F::Key::from_words(&vec![0; F::DIMS.len()]));
                 keys.push(F::Key::from_words(&F::DIMS.iter().map(|bound| bound - 1).collect::<Vec<u32>>()));
                 keys.sort_unstable_by(|one, other| one.words().cmp(other.words()));
@@ -94,7 +94,7 @@ impl Frame {
         compare.broken
     }
 
-    /// Whether it has this leaf.
+    /// Whether the clause covers this leaf.
     fn has(&self, field: &str, leaf: &str, key: &[u32], ends: [&View<'_, Sim>; 2]) -> bool {
         let cells = self.0.iter().filter(|entry| entry.0 == field);
         cells.into_iter().any(|(_, named, begin)| covers(ends, (named, begin), leaf, key))

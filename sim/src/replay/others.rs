@@ -1,4 +1,4 @@
-//! The other CPUs while a call is made: what they do, and what it owes them.
+//! The other CPUs during a replayed call: their interference, and the guarantees of the call to them.
 use super::{Broken, Refused, holds};
 use crate::lock::{CHANNEL, held_queues};
 use crate::machine::Sim;
@@ -12,14 +12,14 @@ use layer::page_alloc::AllocTable;
 use layer::queue::{Family, Pending, Sleeping, Threads};
 use layer::state::Shared;
 
-/// What the others do while a call is made, and what it owes them.
+/// The interference during a call, and the guarantees that the call violates.
 #[derive(Default)]
 pub(super) struct Others {
-    /// What they are to do before each lock.
+    /// The interference before each lock, in order.
     moves: std::vec::IntoIter<Values>,
-    /// The state when they last moved: what they may count on is compared with it.
+    /// The state after the last interference. Guarantees are about changes since then.
     pub since: Option<Snapshot>,
-    /// What they changed.
+    /// The values changed by interference.
     pub moved: Values,
     /// The objects whose locks were taken.
     pub taken: Vec<&'static str>,
@@ -34,14 +34,14 @@ impl Others {
         Others { moves: witness.moves.clone().into_iter(), since: Some(before.snapshot()), ..Others::default() }
     }
 
-    /// The lock of row `row` of `object` is about to be taken: the others move.
+    /// Applies the interference before the lock of row `row` of `object` is taken.
     pub fn before_lock(&mut self, object: &'static str, row: u32, shared: &Shared<Sim>) {
         let Some(since) = self.since.take() else { return };
         let (me, held) = (since.current_cpu, held_queues());
         let (sleeping, pending) = (object == Sleeping::NAME, object == Pending::NAME);
         let moves_threads = sleeping || pending;
         self.taken.push(if moves_threads { "tcb" } else { object });
-        // Only what the lock guards may be looked at, and what has none: the call may hold others.
+        // Reads only what this lock guards and what has no lock, because the call may hold other locks.
         let mut now = since.snapshot();
         if moves_threads {
             if sleeping {
@@ -110,7 +110,7 @@ impl Others {
     }
 }
 
-/// What the other CPUs may count on and what does not hold, after this CPU made `new` of `old`.
+/// The violated guarantees of this CPU to the others, after it changed the state from `old` to `new`.
 pub(super) fn owed(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
     let me = new.current_cpu;
     let others = (0..TOTAL_CPU).filter(|&cpu| cpu != me);
@@ -120,7 +120,7 @@ pub(super) fn owed(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
     broken
 }
 
-/// Keys of `at` that were written.
+/// The frames that were written in `at`.
 fn frames(at: &AllocTable<Sim>) -> Vec<u32> {
     let mut frames: Vec<u32> = at.frames.keys(Cells::Neighbours).into_iter().map(|[frame]| frame).collect();
     frames.extend(at.owner.0.owners.keys(Cells::Neighbours).into_iter().map(|[frame]| frame));
@@ -129,8 +129,8 @@ fn frames(at: &AllocTable<Sim>) -> Vec<u32> {
     frames
 }
 
-/// What this CPU touched when it made `new` of `old`, and had no lock for: all it has are those of the queues `held` and of the
-/// channels that it held before or holds after.
+/// The changes from `old` to `new` that were made without a lock. This CPU holds the locks of the queues `held`, and of
+/// the channels that it holds in `old` or `new`.
 pub(super) fn unheld(old: &Snapshot, new: &Snapshot, held: &[u32]) -> Vec<Broken> {
     let me = new.current_cpu;
     let threads = |thread: &u32| !holds(|| Threads::moved_within(&old.threads, &new.threads, held, *thread));
@@ -144,7 +144,7 @@ pub(super) fn unheld(old: &Snapshot, new: &Snapshot, held: &[u32]) -> Vec<Broken
     threads.into_iter().chain(channels).collect()
 }
 
-/// Channels of which something was written.
+/// The channels of which something was written.
 fn channels(state: &Snapshot) -> Vec<u32> {
     let channels = &state.channels;
     let mut keys: Vec<u32> = channels.pool.keys(Cells::Neighbours).into_iter().map(|[q]| q).collect();
@@ -155,7 +155,7 @@ fn channels(state: &Snapshot) -> Vec<u32> {
     keys
 }
 
-/// Channels whose messages differ.
+/// The channels whose messages differ.
 fn mail(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
     let mut keys = old.channels.mailbox.keys(Cells::Neighbours);
     keys.extend(new.channels.mailbox.keys(Cells::Neighbours));
@@ -165,7 +165,7 @@ fn mail(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
     channels
 }
 
-/// An object, and a key of it, of which CPU `me` may not count on what it may.
+/// An object, with a key, for which the change from `old` to `new` violates the rely condition of CPU `me`.
 fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)> {
     let table = |frame: &u32| !holds(|| AllocTable::rely(&old.at, &new.at, me, &[*frame]));
     if let Some(frame) = frames(&new.at).into_iter().find(table) {
@@ -183,7 +183,7 @@ fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)
     thread.map(|thread| ("tcb", thread))
 }
 
-/// What does not hold of the shared objects of `state` by itself.
+/// The shared objects of `state` that violate their own facts.
 fn kept_by_itself(state: &Snapshot) -> Vec<Broken> {
     let mut broken = Vec::new();
     let row = state.current_cpu;

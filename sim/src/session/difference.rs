@@ -1,4 +1,5 @@
-//! What two states of a machine differ in, cell by cell; neighbours that change alike are one difference.
+//! The differences between two states of a machine, cell by cell. Adjacent cells with the same change are one
+//! difference.
 use super::show::{self, Scalars, Shown};
 use crate::machine::Sim;
 use crate::maps::{Look, look};
@@ -13,23 +14,23 @@ use std::any::Any;
 use std::fmt::Write;
 use std::ops::Range;
 
-/// A field, scalar or part of one that has another value.
+/// A field, scalar or part of one whose value changed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Difference {
-    /// Its name; `[4..7]` stands for the keys 4, 5 and 6.
+    /// The name. `[4..7]` stands for the keys 4, 5 and 6.
     pub field: String,
-    /// Its value before.
+    /// The value before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<Shown>,
-    /// Its value after; neither where a map with too many keys to compare was defined anew.
+    /// The value after. Both values are missing if a map with too many keys to compare was redefined.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub new: Option<Shown>,
 }
 
-/// A map that was defined anew is compared whole if it has no more keys than this.
+/// A redefined map with at most this many keys is compared completely.
 const MOST_KEYS: u64 = 1 << 22;
 
-/// What `after` has other than `before`: scalars first, then maps in the order of the state.
+/// The differences of `after` from `before`: scalars first, then maps in the order of the state.
 pub fn difference(before: &mut Snapshot, after: &mut Snapshot) -> Vec<Difference> {
     let scalars = scalars(before).into_iter().zip(scalars(after));
     let mut found: Vec<Difference> = scalars
@@ -97,7 +98,7 @@ impl Look<'_> for Compare<'_> {
             if change.0 == change.1 || blocks.goes_on(key.words(), change) {
                 continue;
             }
-            // Another variant is another value; the fields of a struct change one by one.
+            // Another variant is a new value. The fields of a struct change separately.
             let parts = show::changing_parts(old).into_iter().zip(show::changing_parts(new));
             for ((leaf, old), (_, new)) in parts.filter(|(old, new)| old != new) {
                 blocks.add(key.words(), leaf, old, new);
@@ -107,7 +108,7 @@ impl Look<'_> for Compare<'_> {
     }
 }
 
-/// The leaves of a value, to compare it with others of its kind: no kind has more.
+/// The leaves of a value, for comparison with values of the same type. No type has more leaves.
 fn bits<V: Data<Sim>>(value: V) -> [u64; 8] {
     struct Bits([u64; 8], usize);
     impl Bits {
@@ -138,7 +139,7 @@ fn bits<V: Data<Sim>>(value: V) -> [u64; 8] {
     bits.0
 }
 
-/// Keys that lie together and change alike: a range in each coordinate.
+/// Adjacent keys with the same change: a range in each coordinate.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Block {
     keys: Vec<Range<u32>>,
@@ -151,7 +152,7 @@ impl Block {
     fn named(self, field: &str) -> Difference {
         let mut name = field.to_string();
         for Range { start, end } in &self.keys {
-            // Writing to a string does not fail.
+            // Writing to a string cannot fail.
             let _ = if end - start == 1 { write!(name, "[{start}]") } else { write!(name, "[{start}..{end}]") };
         }
         if let Some(leaf) = self.leaf {
@@ -160,7 +161,8 @@ impl Block {
         Difference { field: name, old: Some(self.old), new: Some(self.new) }
     }
 
-    /// Takes in `next`, if it only goes on behind this one in the coordinate `at` and is the same otherwise.
+    /// Extends this block by `next`, if that follows it in the coordinate `at` and is equal otherwise. Returns whether
+    /// it did.
     fn extend(&mut self, next: &Block, at: usize) -> bool {
         let alike = self.leaf == next.leaf && self.old == next.old && self.new == next.new;
         let others = (0..self.keys.len()).filter(|&other| other != at).all(|k| self.keys[k] == next.keys[k]);
@@ -172,19 +174,19 @@ impl Block {
     }
 }
 
-/// Blocks in the making: cells come in the order of their keys.
+/// Collects blocks from cells in the order of their keys.
 #[derive(Default)]
 struct Blocks {
-    /// Those of earlier rows, put together as far as they go.
+    /// The blocks of earlier rows, merged where possible.
     done: Vec<Block>,
-    /// Those of the current row.
+    /// The blocks of the current row.
     row: Vec<Block>,
-    /// The last cell, and its value before and after.
+    /// The last cell, with its values before and after.
     last: Option<(Vec<u32>, ([u64; 8], [u64; 8]))>,
 }
 
 impl Blocks {
-    /// Whether the cell at `key` changes as the one just before it does: then it is in the blocks of that one.
+    /// Whether the cell at `key` follows the last one and has the same change. Then it extends the blocks of that cell.
     fn goes_on(&mut self, key: &[u32], change: ([u64; 8], [u64; 8])) -> bool {
         let at = key.len() - 1;
         if let Some((last, as_it)) = &mut self.last
@@ -208,7 +210,7 @@ impl Blocks {
             self.end_row();
         }
         let block = Block { keys, leaf, old, new };
-        // The fields of one cell change side by side.
+        // A cell has several blocks, one for each changed field.
         let open = self.row.iter_mut().rev().take(8);
         if !open.into_iter().any(|earlier| earlier.extend(&block, last)) {
             self.row.push(block);

@@ -1,55 +1,55 @@
-//! What is wrong with a line, and where.
+//! Errors in a line of a session, and where they are.
 use serde::Serialize;
 
-/// What is wrong: an answer to a line that could not be obeyed.
+/// The answer to an invalid line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Wrong {
-    /// What.
+    /// The error.
     pub error: String,
-    /// In which column of the line, from 1; while a part of it is read, at which byte of the part, from 0.
+    /// The column in the line, from 1. While a part of the line is parsed, the byte in that part, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
-    /// In which argument.
+    /// The invalid argument.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub argument: Option<String>,
-    /// What would be right there.
+    /// What would be valid there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<String>,
-    /// The known name that is most like the one that is not.
+    /// The known name that is most similar to an unknown one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub did_you_mean: Option<String>,
 }
 
 impl Wrong {
-    /// This is wrong.
+    /// An error with this message.
     pub fn new(error: impl Into<String>) -> Self {
         Wrong { error: error.into(), column: None, argument: None, expected: None, did_you_mean: None }
     }
 
-    /// It is wrong there.
+    /// Sets the column.
     pub fn at(self, column: usize) -> Self {
         Wrong { column: Some(column), ..self }
     }
 
-    /// This would be right.
+    /// Sets what would be valid.
     pub fn expected(self, expected: impl Into<String>) -> Self {
         Wrong { expected: Some(expected.into()), ..self }
     }
 
-    /// The argument that it is about.
+    /// Sets the invalid argument.
     pub fn of(self, argument: impl Into<String>) -> Self {
         Wrong { argument: Some(argument.into()), ..self }
     }
 
-    /// This name was perhaps meant.
+    /// Sets the similar name.
     pub fn near(self, name: Option<&str>) -> Self {
         Wrong { did_you_mean: name.map(str::to_string), ..self }
     }
 }
 
-/// The name among `known` that is most like `name`, if one is.
+/// The name among `known` that is most similar to `name`, if one is similar.
 pub fn near<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    // Names are short: of longer text none is a slip of the pen.
+    // Names are short, so that a longer text is not a misspelt name.
     const LONGEST: usize = 64;
     if name.len() > LONGEST {
         return None;

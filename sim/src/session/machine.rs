@@ -1,4 +1,4 @@
-//! A machine whose CPUs make one call at a time, whoever asks for it.
+//! A machine whose CPUs make single calls on request.
 use super::difference::{Difference, difference};
 use super::show;
 use crate::board::{self, Board, Memory};
@@ -14,46 +14,46 @@ use layer::state::{Cpu, Own, Shared};
 use layer::stuck::Stuck;
 use std::sync::Arc;
 
-/// CPUs that share one machine.
+/// A machine with several CPUs.
 pub struct Hosted {
     board: Arc<Board>,
     shared: Shared<Sim>,
-    /// What each CPU owns, but for the one at work.
+    /// The state of each CPU. `None` for the CPU that is working.
     cpus: Vec<Option<Own<Sim>>>,
 }
 
-/// What a call did.
+/// The effects of a call.
 pub struct Done {
-    /// What it gave.
+    /// The result.
     pub answer: Answer<Sim>,
-    /// What it changed.
+    /// The changes of the state.
     pub changed: Vec<Difference>,
-    /// What it appended to which log: the object's name and row, who, the event.
+    /// The events that were logged.
     pub events: Vec<Appended>,
 }
 
-/// An event that was appended to a log.
+/// A logged event.
 pub struct Appended {
-    /// The object's name.
+    /// The name of the object with the log.
     pub object: &'static str,
-    /// Its row.
+    /// The row of the object.
     pub row: u32,
-    /// The CPU that did it.
+    /// The CPU that logged it.
     pub by: u32,
-    /// What it did.
+    /// The event.
     pub event: layer::log::Event<Sim>,
 }
 
-/// Why a call did nothing.
+/// Why a call had no effect.
 pub enum Nothing {
-    /// A precondition did not hold.
+    /// A precondition does not hold.
     Stuck(Stuck),
     /// The code panicked: a bug of this project.
     Panic(Panic),
 }
 
 impl Hosted {
-    /// A machine with this memory and 1 to 8 CPUs, none of which has run `sched_init`.
+    /// A machine with this memory and 1 to 8 CPUs, before `sched_init`.
     pub fn new(memory: Memory, cpus: u32) -> Self {
         let board = Arc::new(Board::bare(memory));
         board::seat(Arc::clone(&board), None);
@@ -74,17 +74,17 @@ impl Hosted {
         })
     }
 
-    /// How many CPUs it has.
+    /// The number of CPUs.
     pub fn cpus(&self) -> u32 {
         self.cpus.len() as u32
     }
 
-    /// Its memory.
+    /// The memory.
     pub fn memory(&self) -> &Memory {
         &self.board.memory
     }
 
-    /// Gives a CPU to `work`, if there is it.
+    /// Calls `work` with a CPU. `None` if there is no such CPU.
     fn on<R>(&mut self, cpu: u32, work: impl FnOnce(&mut Cpu<'_, Sim>) -> R) -> Option<R> {
         board::seat(Arc::clone(&self.board), None);
         let place = self.cpus.get_mut(cpu as usize)?;
@@ -94,7 +94,7 @@ impl Hosted {
         Some(result)
     }
 
-    /// The state of a CPU and of what it shares, if there is it.
+    /// The state of a CPU and the shared state. `None` if there is no such CPU.
     pub fn state(&mut self, cpu: u32) -> Option<Snapshot> {
         self.on(cpu, |cpu| Snapshot::take(cpu))
     }
@@ -104,7 +104,7 @@ impl Hosted {
         self.on(cpu, |cpu| cpu.own.ghost.0.init).unwrap_or(false)
     }
 
-    /// Makes a call on a CPU, if there is it. Where it does nothing, nothing has changed.
+    /// Makes a call on a CPU. A call that fails changes nothing. `None` if there is no such CPU.
     pub fn call(
         &mut self,
         cpu: u32,
@@ -127,13 +127,13 @@ impl Hosted {
         })
     }
 
-    /// The facts that do not hold on a CPU, if there is it.
+    /// The violated facts on a CPU. `None` if there is no such CPU.
     pub fn check(&mut self, cpu: u32) -> Option<Result<Vec<Violation>, Panic>> {
         self.on(cpu, |on| quietly(|| check(on, cpu, Cells::Neighbours)))
     }
 }
 
-/// What was appended to the logs.
+/// The events that were logged between two states.
 fn appended(before: &Snapshot, after: &Snapshot) -> Vec<Appended> {
     let logs = before.logs().zip(after.logs());
     let new = logs.flat_map(|((_, _, old), (object, row, new))| {
@@ -146,7 +146,7 @@ fn appended(before: &Snapshot, after: &Snapshot) -> Vec<Appended> {
 }
 
 impl Appended {
-    /// The event's name and parameters.
+    /// The name and parameters of the event.
     pub fn parameters(&self) -> (String, Vec<(&'static str, show::Shown)>) {
         show::event(self.event)
     }

@@ -1,8 +1,7 @@
-//! The layer to play with: calls of primitives, one a line of JSON, on the CPUs of one hosted machine.
+//! An interactive session with the layer: calls of primitives, as lines of JSON, on the CPUs of one hosted machine.
 //!
-//! Each line is answered by one line; nothing that a line says ends the session, and a line that cannot be obeyed changes
-//! nothing. As between two lines no CPU does anything, a call finds every lock free, and the others have moved as they
-//! were told to.
+//! Each line is answered by one line. No line ends the session, and an invalid line changes nothing. No CPU runs
+//! between two lines, so that a call finds every lock free, and interference is what other lines did.
 mod difference;
 mod error;
 mod machine;
@@ -28,14 +27,14 @@ use request::{Request, Text};
 use serde::Serialize;
 use show::Shown;
 
-/// A machine, and what is asked of it line by line.
+/// A session: a machine, and the requests for it line by line.
 #[derive(Default)]
 pub struct Session {
-    /// Made by the first line that needs it.
+    /// The machine, created by the first line that needs it.
     machine: Option<Hosted>,
 }
 
-/// The longest line that is read, in bytes.
+/// The longest line that is accepted, in bytes.
 pub const LONGEST_LINE: usize = 1 << 20;
 
 /// The answer to a line.
@@ -92,7 +91,7 @@ struct Event {
     parameters: Shown,
 }
 
-/// The code panicked, which it never should.
+/// A panic of the code, which is always a bug.
 #[derive(Serialize)]
 struct Panicked {
     message: String,
@@ -100,7 +99,7 @@ struct Panicked {
     says: &'static str,
 }
 
-/// A clause of the invariant, and where it is broken.
+/// A clause of the invariant, and where it is violated.
 #[derive(Serialize)]
 struct Clause {
     number: &'static str,
@@ -117,7 +116,7 @@ struct Break {
     cpu: u32,
     /// Some of the keys.
     keys: Vec<Vec<u32>>,
-    /// How many there are.
+    /// The number of keys.
     places: usize,
 }
 
@@ -141,12 +140,12 @@ const HELP: [&str; 6] = [
 const OUR_BUG: &str = "a bug of Cairn: a call gives an answer or a named Stuck, and never panics; nothing has changed";
 
 impl Session {
-    /// A session whose machine is not chosen yet.
+    /// A session without a machine.
     pub fn new() -> Self {
         Session::default()
     }
 
-    /// Obeys a line and says in a line what came of it; nothing for one that is empty or a comment.
+    /// Executes a line and returns the answer. `None` for an empty line or a comment.
     pub fn line(&mut self, line: &[u8]) -> Option<String> {
         let reply = match self.obey(line)? {
             Ok(reply) => serde_json::to_string(&reply),
@@ -233,7 +232,7 @@ impl Session {
         }
     }
 
-    /// The machine: the usual one, where none was chosen.
+    /// The machine. If none was chosen, the default one.
     fn machine(&mut self) -> &mut Hosted {
         self.machine.get_or_insert_with(|| Hosted::new(Memory::default(), TOTAL_CPU))
     }
@@ -271,7 +270,7 @@ impl Session {
         })
     }
 
-    /// What helps where nearly everything is stuck.
+    /// A hint for a CPU before `sched_init`, where nearly every call gets stuck.
     fn hint(&mut self, cpu: u32, stuck: Stuck) -> Option<String> {
         let early = !self.machine().is_set_up(cpu) && stuck != Stuck::NotBoot && stuck != Stuck::BadMemory;
         early.then(|| format!(r#"CPU {cpu} has not run sched_init: {{"cpu":{cpu},"call":"sched_init","args":[0]}}"#))
@@ -315,7 +314,7 @@ fn no_cpu(cpu: u32, cpus: u32) -> Wrong {
     })
 }
 
-/// The names that a line can have in it: what it asks for, calls, and fields.
+/// The names that a line can contain: requests, calls, and fields.
 pub fn words() -> Vec<String> {
     let calls = primitives::<Sim>();
     let calls = calls.iter().filter(|row| row.0.kind != Kind::Internal).map(|row| row.0.name.to_string());
@@ -327,7 +326,7 @@ pub fn words() -> Vec<String> {
     words
 }
 
-/// The names of what is in no map.
+/// The names of the values in no map.
 fn scalars() -> Vec<String> {
     let state = Hosted::new(Memory::default(), 1).state(0);
     let scalars = state.map(|mut state| difference::scalars(&mut state)).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Places in the state by name: `AC[1].usage`, `HP[262144][0..16]`, `cid`, `lapic`.
+//! Places in the state, by name: `AC[1].usage`, `HP[262144][0..16]`, `cid`, `lapic`.
 use super::difference::scalars;
 use super::error::{Wrong, near};
 use super::show::{self, Shown};
@@ -10,13 +10,13 @@ use domain::{Data, Field, Key, Map};
 use layer::fields::{FIELDS, bounds};
 use std::ops::Range;
 
-/// Most values that are read at once.
+/// The most values that are read at once.
 const MOST: u64 = 4096;
 
 /// Reads the place named `text`.
 ///
 /// # Errors
-/// When there is no such place; what is wrong is at a byte of `text`.
+/// If there is no such place. The error's column is a byte of `text`.
 pub fn read(state: &mut Snapshot, text: &str) -> Result<Shown, Wrong> {
     let scalars = scalars(state);
     if let Some((_, value)) = scalars.iter().find(|(name, _)| name == text) {
@@ -54,7 +54,7 @@ pub fn read(state: &mut Snapshot, text: &str) -> Result<Shown, Wrong> {
     })
 }
 
-/// The scalars whose names begin with this one.
+/// The scalars whose names begin with `name`.
 fn group(scalars: &[(String, Shown)], name: &str) -> Option<Shown> {
     let member = |whole: &str| -> Option<String> { Some(whole.strip_prefix(name)?.strip_prefix('.')?.to_string()) };
     let members: Vec<(String, Shown)> =
@@ -70,10 +70,10 @@ fn unknown(scalars: &[(String, Shown)], text: &str) -> Wrong {
         .near(near(&text[..end], known))
 }
 
-/// A coordinate: which values, and whether they were named as a range.
+/// A coordinate: its values, and whether it was written as a range.
 type Coordinate = (Range<u32>, bool);
 
-/// The coordinates that `text` has from `at` on, and where the name of a part begins behind them.
+/// The coordinates in `text` from `at` on, and where the name of a leaf begins after them.
 fn keys(field: &str, dims: &[u32], text: &str, mut at: usize) -> Result<(Vec<Coordinate>, Option<usize>), Wrong> {
     let mut keys: Vec<Coordinate> = Vec::new();
     let mut leaf = None;
@@ -92,7 +92,7 @@ fn keys(field: &str, dims: &[u32], text: &str, mut at: usize) -> Result<(Vec<Coo
             return Err(Wrong::new("the key does not end").at(at).expected("a `]`"));
         };
         let mut start = at + 1;
-        // Both `[1][2]` and `[1,2]` are understood.
+        // Both `[1][2]` and `[1,2]` are accepted.
         for word in inside[..length].split(',') {
             let Some(&bound) = dims.get(keys.len()) else {
                 let expected = format!("{} of them: {}", dims.len(), "[key]".repeat(dims.len()));
@@ -127,13 +127,13 @@ fn coordinate(field: &str, bound: u32, word: &str, at: usize) -> Result<Coordina
     Ok(range)
 }
 
-/// Reads values of one field.
+/// A read of one field.
 struct Read<'a> {
     field: &'a str,
     keys: &'a [Coordinate],
     leaf: Option<&'a str>,
     value: Option<Shown>,
-    /// The names of the parts of its values.
+    /// The names of the leaves of its values.
     leaves: Vec<&'static str>,
 }
 

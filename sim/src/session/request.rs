@@ -1,4 +1,4 @@
-//! A line and what it asks for. Every value of a line knows where it stands, so that an error can say in which column.
+//! Parsing the lines of a session. Every value knows its position in the line, so that an error can give the column.
 use super::error::{Wrong, near};
 use crate::board::Memory;
 use layer::constants::{MAX_PAGE, PAGE_SIZE, TOTAL_CPU, UCTXT_SIZE, vmx_slot};
@@ -11,67 +11,67 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What a line asks for.
+/// The request of a line.
 #[derive(Clone, Debug)]
 pub enum Request<'a> {
     /// A call.
     Call {
-        /// On this CPU.
+        /// The CPU.
         cpu: u32,
-        /// Of this primitive.
+        /// The primitive.
         primitive: Primitive,
-        /// The arguments by name, as [`arguments`](crate::witness::arguments) has them.
+        /// The arguments by name, as in [`arguments`](crate::witness::arguments).
         values: BTreeMap<String, u64>,
     },
-    /// The value of a place.
+    /// The value of a place in the state.
     State {
-        /// In the state of this CPU.
+        /// The CPU in whose state the place is.
         cpu: u32,
-        /// The place.
+        /// The name of the place.
         place: Text<'a>,
     },
-    /// Every clause of the invariant.
+    /// The evaluation of every clause of the invariant.
     Check {
-        /// On this CPU only.
+        /// The only CPU to check, if given.
         cpu: Option<u32>,
     },
-    /// Another machine than the usual one.
+    /// A new machine.
     Machine {
-        /// Its memory.
+        /// The memory.
         memory: Memory,
-        /// Its CPUs.
+        /// The number of CPUs.
         cpus: u32,
-        /// Whether each of them runs `sched_init`.
+        /// Whether each CPU runs `sched_init`.
         booted: bool,
     },
-    /// What can be asked for.
+    /// The possible requests.
     Help,
 }
 
-/// A string of a line.
+/// A string in a line.
 #[derive(Clone, Debug)]
 pub struct Text<'a> {
-    /// What it says.
+    /// The contents.
     pub says: Cow<'a, str>,
     /// The column where it begins.
     pub column: usize,
 }
 
-/// Keys of a line that say what it asks for, each with those that may be beside it.
+/// The keys that name a request, each with its optional keys.
 const VERBS: [(&str, &[&str]); 5] =
     [("call", &["cpu", "args"]), ("state", &["cpu"]), ("check", &["cpu"]), ("machine", &[]), ("help", &[])];
 
-/// How a line looks that is right.
+/// Examples of valid lines.
 const EXAMPLE: &str =
     r#"an object such as {"cpu":0,"call":"palloc","args":[1]}, {"state":"AC[1]"}, {"check":true} or {"help":true}"#;
 
 /// A part of a line.
 type Part<'a> = &'a RawValue;
 
-/// The members of an object, in their order.
+/// The members of an object, in order.
 struct Members<'a>(Vec<(Name<'a>, Part<'a>)>);
 
-/// The name of a member: where it has escapes it stands nowhere in the line.
+/// The name of a member. A name with escapes has no position in the line.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
@@ -113,14 +113,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A line that is read.
+/// A line that is being parsed.
 #[derive(Clone, Copy)]
 struct Line<'a>(&'a str);
 
-/// The request of a line.
+/// Parses the request of a line.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is wrong with the line.
 pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>, Wrong> {
     let line = Line(line);
     let whole: Part<'a> = serde_json::from_str(line.0).map_err(|error| line.syntax(&error))?;
@@ -168,7 +168,7 @@ pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>,
     }
 }
 
-/// A text that is not too long to be shown.
+/// A text, shortened for a message.
 fn cut(text: &str) -> String {
     const LONGEST: usize = 40;
     match text.char_indices().nth(LONGEST) {
@@ -178,7 +178,7 @@ fn cut(text: &str) -> String {
 }
 
 impl<'a> Line<'a> {
-    /// Something wrong at a part of this line; where it is no part of it, somewhere.
+    /// Sets the column of `wrong` to a part of this line. A text that is not part of the line has no column.
     fn at(self, part: &str, wrong: Wrong) -> Wrong {
         let start = part.as_ptr().addr().checked_sub(self.0.as_ptr().addr());
         let before = start.and_then(|start| self.0.get(..start)).filter(|before| before.len() < self.0.len());
@@ -225,7 +225,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// A number from 0 to `most`, also as a string of hexadecimal digits.
+    /// A number from 0 to `most`, or a string with a hexadecimal number.
     fn number(self, part: Part<'a>, most: u64, what: &str) -> Result<u64, Wrong> {
         let text = part.get();
         let expected = || format!("a number from 0 to {most}, or one as \"0x…\"");
@@ -276,7 +276,7 @@ impl<'a> Line<'a> {
         Ok(Request::Call { cpu, primitive: *primitive, values })
     }
 
-    /// The arguments of a call, which are an array in the order of the table or an object by name.
+    /// The arguments of a call: an array in the order of the table, or an object by name.
     fn arguments(
         self,
         primitive: &Primitive,
@@ -295,7 +295,7 @@ impl<'a> Line<'a> {
                 parts.extend(names.iter().copied().zip(list));
             } else {
                 for (name, part) in self.members(given, &format!("an array or an object: {}", takes()))? {
-                    // The bytes of a store are its value as well.
+                    // The bytes of a store can also be given as its value.
                     let meant = if name == "value" && !names.contains(&"value") { "bytes" } else { &*name };
                     let Some(known) = names.iter().find(|known| **known == meant) else {
                         let wrong = Wrong::new(format!("{} has no argument `{}`", primitive.name, cut(&name)));
@@ -323,7 +323,7 @@ impl<'a> Line<'a> {
         Ok(values)
     }
 
-    /// One argument. Those before it are in `values` already.
+    /// Parses one argument. `values` has the earlier ones.
     fn argument(self, name: &str, part: Part<'a>, values: &mut BTreeMap<String, u64>) -> Result<(), Wrong> {
         let wide = |part, name: &str| self.number(part, u64::MAX, name);
         match Shape::of(name) {
@@ -346,7 +346,7 @@ impl<'a> Line<'a> {
             }
             Shape::Context => self.several(name, part, &["rs.esp", "rs.ra"], u32::MAX.into(), values)?,
             Shape::Host => {
-                // They are where the guest's are.
+                // They are stored in the same places as the guest's.
                 let mut host = BTreeMap::new();
                 self.several(name, part, &["host.rdi", "host.rbp"], u64::MAX, &mut host)?;
                 for (name, slot) in [("host.rdi", vmx_slot::RDI), ("host.rbp", vmx_slot::RBP)] {
@@ -370,7 +370,7 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Up to `most` numbers, numbered from 0.
+    /// An array of at most `most` numbers, numbered from 0.
     fn array(
         self,
         name: &str,
@@ -395,7 +395,8 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Numbers with names: an array in their order, or an object by the last parts of the names. What is not there is 0.
+    /// Named numbers: an array in the order of the names, or an object by the last parts of the names. Missing ones are
+    /// 0.
     fn several(
         self,
         argument: &str,
@@ -479,7 +480,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Where the instruction of an accessor is: an argument of every accessor, behind the others.
+/// The address of the instruction, which is an argument of every accessor, after the others.
 const PLACE: &str = "place";
 
 /// The names of a primitive's arguments.
@@ -488,12 +489,12 @@ fn argument_names(primitive: &Primitive) -> Vec<&'static str> {
     primitive.arguments.iter().copied().chain(place).collect()
 }
 
-/// Whether an argument that is not there is 0.
+/// Whether a missing argument is 0.
 fn is_optional(name: &str) -> bool {
     name == PLACE || matches!(Shape::of(name), Shape::Context | Shape::Registers | Shape::Guest | Shape::Host)
 }
 
-/// A primitive with its arguments: those in brackets may be left out.
+/// A primitive with its arguments. Those in brackets are optional.
 pub fn signature(primitive: &Primitive) -> String {
     let arguments: Vec<String> = argument_names(primitive)
         .into_iter()

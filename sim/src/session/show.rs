@@ -1,4 +1,4 @@
-//! Values of the state as a person reads them, and as JSON.
+//! Values of the state as text, and as JSON.
 use crate::log::reference_name;
 use crate::machine::Sim;
 use domain::{Count, Data, Sink};
@@ -9,10 +9,10 @@ use layer::machine::Visit;
 use layer::memory::{Access, Chunk};
 use serde::ser::{Serialize, Serializer};
 
-/// A value: a number, a truth value, a variant, or several with their names.
+/// A value to show: a number, a flag, a variant, or several named values.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Shown {
-    /// Nothing.
+    /// No value.
     Nothing,
     /// A word, wide word or counter.
     Number(u64),
@@ -20,11 +20,11 @@ pub enum Shown {
     Flag(bool),
     /// A variant without fields.
     Name(&'static str),
-    /// Fields; a variant with fields is one, of its own name.
+    /// Named fields. A variant with fields is one field with the variant's name.
     Fields(Vec<(&'static str, Shown)>),
-    /// Scalars that begin with the same name.
+    /// Scalars with a common prefix of their names.
     Group(Vec<(String, Shown)>),
-    /// Values of neighbouring keys.
+    /// The values of adjacent keys.
     List(Vec<Shown>),
 }
 
@@ -42,7 +42,7 @@ impl Serialize for Shown {
     }
 }
 
-/// Takes a value apart.
+/// The variant and leaves of a value.
 #[derive(Default)]
 struct Parts {
     variant: Option<u32>,
@@ -73,17 +73,17 @@ fn parts<V: Data<Sim>>(value: V) -> Parts {
     parts
 }
 
-/// The name of the variant that a value is, and its fields.
+/// The name of a value's variant, and its fields.
 fn variant<V: Data<Sim>>(value: V) -> Option<(&'static str, Vec<(&'static str, Shown)>)> {
     let parts = parts(value);
     let name = *V::VARIANTS.get(parts.variant? as usize)?;
-    // The leaves of a variant have its name before theirs.
+    // The names of a variant's leaves begin with the variant's name.
     let fields =
         parts.leaves.into_iter().map(|(leaf, value)| (leaf.split_once('.').map_or(leaf, |split| split.1), value));
     Some((name, fields.collect()))
 }
 
-/// A value of a map. Of a struct with a single field it is that field's.
+/// A value of a map. A struct with a single field is shown as that field.
 pub fn value<V: Data<Sim>>(value: V) -> Shown {
     match variant(value) {
         Some((name, fields)) if fields.is_empty() => Shown::Name(name),
@@ -95,20 +95,20 @@ pub fn value<V: Data<Sim>>(value: V) -> Shown {
     }
 }
 
-/// The names by which parts of a value can be asked for: the fields of a struct.
+/// The names of the leaves that can be read: the fields of a struct.
 pub fn leaf_names<V: Data<Sim>>(value: V) -> Vec<&'static str> {
     let parts = parts(value);
     if parts.variant.is_some() { Vec::new() } else { parts.leaves.into_iter().map(|leaf| leaf.0).collect() }
 }
 
-/// One field of a value that is a struct.
+/// One field of a struct.
 pub fn leaf<V: Data<Sim>>(value: V, name: &str) -> Option<Shown> {
     let parts = parts(value);
     let of_struct = parts.variant.is_none();
     parts.leaves.into_iter().find(|leaf| of_struct && leaf.0 == name).map(|leaf| leaf.1)
 }
 
-/// A value in the parts that change by themselves: the fields of a struct that has several, otherwise itself.
+/// The parts of a value that can change separately: the fields of a struct with several, otherwise the value itself.
 pub fn changing_parts<V: Data<Sim>>(of: V) -> Vec<(Option<&'static str>, Shown)> {
     match value(of) {
         Shown::Fields(leaves) if V::VARIANTS.is_empty() => {
@@ -118,13 +118,13 @@ pub fn changing_parts<V: Data<Sim>>(of: V) -> Vec<(Option<&'static str>, Shown)>
     }
 }
 
-/// An event, by the reference's name, with its parameters.
+/// An event, with the reference's name and its parameters.
 pub fn event(event: Event<Sim>) -> (String, Vec<(&'static str, Shown)>) {
     let (variant, parameters) = variant(event).unwrap_or_default();
     (reference_name(variant), parameters)
 }
 
-/// What a call gave.
+/// The result of a call.
 pub fn answer(answer: &Answer<Sim>, chunk: Chunk) -> Shown {
     let numbers = |numbers: &[u64]| Shown::List(numbers.iter().map(|&number| Shown::Number(number)).collect());
     let fault = || Shown::Fields(vec![("fault", Shown::Flag(true))]);
@@ -148,11 +148,11 @@ pub fn answer(answer: &Answer<Sim>, chunk: Chunk) -> Shown {
     }
 }
 
-/// Collects the values that are in no map, by name.
+/// A visitor that collects the values in no map, by name.
 pub struct Scalars {
-    /// What is before their names.
+    /// The prefix of their names.
     pub prefix: String,
-    /// What was found.
+    /// The values.
     pub found: Vec<(String, Shown)>,
 }
 

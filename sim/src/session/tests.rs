@@ -1,4 +1,4 @@
-//! Calls change what they say and nothing else; nothing that a line says ends the session.
+//! Tests of the session: calls change what they report and nothing else, and no line ends the session.
 use super::difference::difference;
 use super::machine::{Hosted, Nothing};
 use super::{Session, words};
@@ -34,7 +34,7 @@ fn no_arguments() -> Arguments<Sim> {
     crate::witness::arguments(&TABLE[0], &BTreeMap::new()).expect("there are none")
 }
 
-/// A call that writes something, some of it under a lock that it still holds at `end`.
+/// A call that writes something, partly under a lock that it still holds at `end`.
 fn writes(cpu: &mut Cpu<'_, Sim>, end: impl FnOnce() -> Result<Answer<Sim>, Stuck>) -> Result<Answer<Sim>, Stuck> {
     cpu.own.ac.update([1], |container| container.usage += 1);
     cpu.own.cur = 9;
@@ -61,7 +61,7 @@ fn what_is_stuck_or_panics_changes_nothing() {
     for (mut before, mut after) in before.into_iter().zip(states(&mut machine)) {
         assert_eq!(difference(&mut before, &mut after), []);
     }
-    // And the lock that was held is free.
+    // The lock is free again.
     let mut arguments = no_arguments();
     arguments.words[0] = 1;
     assert!(matches!(machine.call(1, &contract("palloc"), &arguments), Some(Ok(_))));
@@ -138,7 +138,7 @@ fn what_a_definition_changes_is_told_in_ranges() {
         let changed = changed.as_array().expect("a list");
         changed.iter().filter(|change| change["field"].as_str().is_some_and(|name| name.starts_with(field))).collect()
     };
-    // The user area is directory entries 512 to 1919; the kernel's map is the identity.
+    // The user area is the directory entries 512 to 1919. The kernel's map is the identity.
     assert_eq!(
         of("ptpool[1..1024][512..1920]"),
         [&json!({"field": "ptpool[1..1024][512..1920]", "old": "Id", "new": "UnPresent"})]
@@ -232,7 +232,7 @@ fn the_machine_is_chosen_first_or_not_at_all() {
     assert!(small["error"].as_str().is_some_and(|says| says.contains("does not boot: BadMemory")));
 }
 
-/// What is wrong with each line: the column, and a word of the message, of what is expected, and the name that was meant.
+/// The errors of invalid lines: the column, a word of the message, a word of what is expected, and the similar name.
 #[test]
 fn bad_lines_are_told_what_is_wrong_and_where() {
     let rows: &[(&str, Option<u64>, &str, &str, &str)] = &[
@@ -303,7 +303,7 @@ fn bad_lines_are_told_what_is_wrong_and_where() {
     assert_eq!(ask(&mut session, r#"{"call":"get_curid"}"#)["result"], 1);
 }
 
-/// Values with which something happens.
+/// Boundary values and random values.
 fn number() -> impl Strategy<Value = u64> {
     let interesting = vec![
         0,
@@ -347,7 +347,7 @@ fn a_call() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A line that is right, with some of it changed.
+/// A valid line, with some of it changed.
 fn a_bad_line() -> impl Strategy<Value = Vec<u8>> {
     let lines = prop_oneof![
         a_call().prop_map(|call| call.to_string()),
@@ -382,13 +382,13 @@ proptest! {
                 prop_assert!(answer.is_object() && answer.get("panic").is_none());
             }
         }
-        // Nothing that was said has broken it.
+        // The session still works.
         let cid = ask(&mut session, r#"{"state":"cid"}"#)["value"].clone();
         prop_assert!(cid.is_u64());
     }
 }
 
-/// The keys of changes of a field with one key, taken apart.
+/// The changes of a field with one key, by key.
 fn keys_of(changed: &Value, field: &str, leaf: &str) -> BTreeMap<u64, (Value, Value)> {
     let mut keys = BTreeMap::new();
     for change in changed.as_array().expect("a list") {
@@ -407,7 +407,8 @@ fn keys_of(changed: &Value, field: &str, leaf: &str) -> BTreeMap<u64, (Value, Va
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Appendix D.2, D.3: what is stuck changes nothing; what succeeds changes what it says; the invariant holds.
+    /// Appendix D.2, D.3: a stuck call changes nothing, a successful call changes what it reports, and the invariant
+    /// holds.
     #[test]
     fn calls_change_what_they_say(calls in prop::collection::vec(a_call(), 1..25)) {
         let mut session = booted();

@@ -1,14 +1,14 @@
 //! Instructions that the processor does not have.
 //!
-//! Processors differ. This one has what the CPUID of QEMU's `max` says, which the boots run on; whoever writes a program for
-//! all of them asks CPUID first, which only a real processor answers.
+//! Processors differ. This one has the features in the CPUID of QEMU's `max` model, on which the boots run. A program
+//! for all processors asks CPUID first, which only a real processor answers.
 
 use super::dispatch::Execution;
 use super::memory::Bus;
 use iced_x86::CpuidFeature::{self, *};
 
-/// What the processor has, beside all that the interpreter knows. An instruction of these is not implemented; of any other
-/// extension it is an invalid opcode.
+/// The processor's extensions, besides those that the interpreter implements. An instruction of these extensions is not
+/// implemented. An instruction of any other extension is an invalid opcode.
 ///
 /// XSAVE is missing because the kernel does not set CR4.OSXSAVE.
 const PRESENT: &[CpuidFeature] = &[

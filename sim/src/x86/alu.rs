@@ -6,7 +6,7 @@ use super::flags;
 use super::memory::{Bus, Size};
 use super::registers::rflags::{CF, STATUS};
 
-/// An operation on two operands and the carry: gives the result and the status flags.
+/// An operation on two operands and the carry. It returns the result and the status flags.
 type Operation = fn(u64, u64, bool, Size) -> (u64, u64);
 
 /// `add`.
@@ -91,7 +91,7 @@ impl<B: Bus> Execution<'_, B> {
             self.write(0, sum)?;
             self.write(1, a)?;
         } else {
-            // The sum last: it stays when both operands are the same register.
+            // The sum is written last, because it must stay if both operands are the same register.
             self.write(1, a)?;
             self.write(0, sum)?;
         }

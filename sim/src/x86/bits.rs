@@ -8,8 +8,8 @@ use super::registers::rflags::{CF, STATUS, ZF};
 use iced_x86::OpKind;
 
 impl<B: Bus> Execution<'_, B> {
-    /// `bt`, `bts`, `btr`, `btc`: CF becomes the bit; `change` gives the new word from the old one and the
-    /// bit's mask, or nothing for `bt`. The other flags stay, of which the architecture guarantees ZF only.
+    /// `bt`, `bts`, `btr`, `btc`: CF becomes the bit. `change` computes the new word from the old one and the
+    /// bit's mask, or nothing for `bt`. The other flags stay; the architecture guarantees that only for ZF.
     pub(super) fn bit_test(&mut self, change: Option<fn(u64, u64) -> u64>) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let bits = u64::from(size.bits());
@@ -34,8 +34,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Address of the word that holds the bit: a register counts bits, forwards and backwards, from the
-    /// memory operand; an immediate stays within it.
+    /// The address of the word that holds the bit. A register counts bits forwards or backwards from the memory
+    /// operand. An immediate stays within the operand.
     fn bit_address(&mut self, size: Size) -> Result<u64, B::Fault> {
         let address = self.address()?;
         if self.instruction.op1_kind() != OpKind::Register {
@@ -44,13 +44,13 @@ impl<B: Bus> Execution<'_, B> {
         let index = sign_extend(self.read(1)?, size) as i64;
         let words = index.div_euclid(i64::from(size.bits()));
         let moved = address.wrapping_add((words as u64).wrapping_mul(size.bytes()));
-        // The sum wraps as addresses of the instruction's address size do.
+        // The sum wraps at the instruction's address size.
         let narrow = self.instruction.memory_base().size() == 4 || self.instruction.memory_index().size() == 4;
         Ok(if narrow { moved & 0xFFFF_FFFF } else { moved })
     }
 
-    /// `bsf` and `bsr`: the index of the lowest or highest bit. Without one, ZF is set and the destination
-    /// stays as it is. The other flags are undefined.
+    /// `bsf` and `bsr`: the index of the lowest or highest bit. If there is none, ZF is set and the
+    /// destination is unchanged. The other flags are undefined.
     pub(super) fn bit_scan(&mut self, index: fn(u64) -> u32) -> Result<(), B::Fault> {
         let source = self.read(1)?;
         if source != 0 {
@@ -60,8 +60,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `tzcnt` and `lzcnt`: like `bsf` and `bsr`, with the number of bits for no bit, and in CF whether there
-    /// was none. `count` takes a value and its size.
+    /// `tzcnt` and `lzcnt`: the number of zeros below the lowest or above the highest bit. CF says that there is no
+    /// bit; then the result is the operand's size in bits. `count` takes a value and its size.
     pub(super) fn count_zeros(&mut self, count: fn(u64, Size) -> u32) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let source = self.read(1)?;
@@ -79,7 +79,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `bswap`. Of 16 bits it is undefined.
+    /// `bswap`. For 16 bits the result is undefined.
     pub(super) fn swap_bytes(&mut self) -> Result<(), B::Fault> {
         let value = self.read(0)?;
         let swapped = match self.size(0)? {

@@ -1,6 +1,6 @@
-//! The extensions of the general instructions that are encoded with VEX (BMI1 and BMI2), and ADX and MOVBE.
+//! The general instructions with VEX encodings (BMI1 and BMI2), and ADX and MOVBE.
 //!
-//! The operating system need not have enabled AVX for them: they use no vector register.
+//! They use no vector registers, so that they work without AVX enabled by the operating system.
 
 use super::dispatch::Execution;
 use super::flags::{add, of_result, when};
@@ -10,7 +10,7 @@ use super::registers::rflags::{CF, OF, SF, STATUS, ZF};
 use super::{Result, Trap};
 use iced_x86::Mnemonic;
 
-/// `pdep`: the low bits of `value`, in order, go to where `mask` has ones.
+/// `pdep`: moves the low bits of `value`, in order, to the positions of the ones in `mask`.
 fn deposit(value: u64, mask: u64) -> u64 {
     let mut bits = 0;
     scatter(mask, |bit| {
@@ -19,7 +19,7 @@ fn deposit(value: u64, mask: u64) -> u64 {
     })
 }
 
-/// `pext`: the bits of `value` where `mask` has ones, in order, become the low bits.
+/// `pext`: moves the bits of `value` at the ones of `mask`, in order, to the low bits.
 fn extract(value: u64, mask: u64) -> u64 {
     let mut bits = 0;
     scatter(mask, |bit| {
@@ -28,14 +28,14 @@ fn extract(value: u64, mask: u64) -> u64 {
     })
 }
 
-/// The union of what `part` gives for each one of `mask`, the lowest first.
+/// The union of the results of `part` for each one in `mask`, from the lowest.
 fn scatter(mask: u64, part: impl FnMut(u64) -> u64) -> u64 {
     (0..64).map(|index| 1 << index).filter(|bit| mask & bit != 0).map(part).fold(0, |all, part| all | part)
 }
 
 impl<B: Bus> Execution<'_, B> {
-    /// Executes an instruction that is encoded with VEX. The kernel does not enable AVX, whose instructions are invalid
-    /// opcodes therefore.
+    /// Executes an instruction with a VEX encoding. AVX instructions are invalid opcodes, because the kernel does not
+    /// enable AVX.
     pub(super) fn vex(&mut self) -> Result<(), B::Fault> {
         use Mnemonic::*;
         match self.instruction.mnemonic() {
@@ -56,7 +56,7 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// `op to, a, b`: the operation gives the result and CF. Of the flags in `changed`, SF and ZF are the result's, and the
+    /// `op to, a, b`: the operation returns the result and CF. Of the flags in `changed`, SF and ZF are the result's, and the
     /// others 0.
     fn combine(&mut self, operation: fn(u64, u64, Size) -> (u64, u64), changed: u64) -> Result<(), B::Fault> {
         let size = self.size(0)?;
@@ -67,7 +67,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `op to, a`: the operation gives the result, and whether CF is set.
+    /// `op to, a`: the operation returns the result, and whether CF is set.
     fn lowest_bit(&mut self, operation: fn(u64) -> (u64, bool)) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (result, carry) = operation(self.read(1)?);
@@ -76,7 +76,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `mulx high, low, a`: the product of RDX and `a`. Of two equal registers, the high half wins.
+    /// `mulx high, low, a`: the product of RDX and `a`. If `high` and `low` are the same register, it gets the high half.
     fn multiply_without_flags(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let product = u128::from(self.registers[Rdx] & size.mask()) * u128::from(self.read(2)?);
@@ -95,7 +95,7 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, rotated)
     }
 
-    /// `adcx` and `adox`: adds with `flag` for carry, and changes no other.
+    /// `adcx` and `adox`: adds with `flag` as the carry, and changes no other flag.
     pub(super) fn add_with(&mut self, flag: u64) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (a, b) = (self.read(0)?, self.read(1)?);
@@ -105,7 +105,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `movbe`: with the bytes in the other order.
+    /// `movbe`: copies with the bytes in reverse order.
     pub(super) fn copy_swapped(&mut self) -> Result<(), B::Fault> {
         let unused = 64 - self.size(0)?.bits();
         let value = self.read(1)?;
@@ -113,14 +113,15 @@ impl<B: Bus> Execution<'_, B> {
     }
 }
 
-/// `bextr`: as many bits of `a` as the second byte of `b` says, from the one on that the first says.
+/// `bextr`: the bits of `a` from a first one on. The first byte of `b` is the first bit, and the second byte the number
+/// of bits.
 fn bit_field(a: u64, b: u64, _: Size) -> (u64, u64) {
     let (start, length) = (b as u8, (b >> 8) as u8);
     let rest = a.checked_shr(start.into()).unwrap_or(0);
     (if length < 64 { rest & !(u64::MAX << length) } else { rest }, 0)
 }
 
-/// `bzhi`: as many of the low bits of `a` as the first byte of `b` says; with carry if there are not so many.
+/// `bzhi`: the low bits of `a`. The first byte of `b` is their number. CF is set if `a` has fewer bits.
 fn low_bits(a: u64, b: u64, size: Size) -> (u64, u64) {
     let count = u32::from(b as u8);
     if count < size.bits() { (a & !(u64::MAX << count), 0) } else { (a, CF) }

@@ -33,7 +33,7 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// Where a jump or call with 64-bit operand size goes.
+    /// The target of a jump or call with 64-bit operand size.
     fn target(&mut self) -> Result<u64, B::Fault> {
         let target = match self.instruction.op0_kind() {
             OpKind::NearBranch64 => self.instruction.near_branch64(),
@@ -85,7 +85,7 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// `loop`, `loope`, `loopne`: counts down and jumps unless at zero or the condition fails.
+    /// `loop`, `loope`, `loopne`: decrements the counter, and jumps unless it is zero or the condition fails.
     pub(super) fn count_down(&mut self, condition: bool) -> Result<(), B::Fault> {
         let mask = self.counter_mask()?;
         let count = self.registers[Rcx].wrapping_sub(1) & mask;

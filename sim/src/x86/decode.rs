@@ -6,31 +6,31 @@ use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// The longest instruction, in bytes.
 const LONGEST: usize = 15;
-/// Instructions that the cache holds, each in the slot that its address determines.
+/// The number of slots of the cache. The address of an instruction determines its slot.
 const SLOTS: usize = 1 << 12;
 /// Bytes of a page.
 const PAGE: u64 = 4096;
 
-/// Decoded instructions, by address. Each holds as long as the memory says that its bytes are the same: that is asked
-/// at each use, so it does not matter who writes code, or maps it, or where.
+/// A cache of decoded instructions, by address. At each use the memory is asked whether the bytes are the same. So it
+/// does not matter how the code changes: by a store, or by another mapping.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     /// Empty until the first instruction.
     slots: Vec<Decoded>,
 }
 
-/// A decoded instruction, and what stood for its bytes when they were fetched.
+/// A decoded instruction, with the stamps of its bytes when they were fetched.
 #[derive(Clone, Copy, Debug, Default)]
 struct Decoded {
     instruction: Instruction,
     stamps: Stamps,
 }
 
-/// The stamps of an instruction's bytes: of those on the page where it begins, and of those on the next page, if any.
+/// The stamps of an instruction's bytes: those on its first page, and those on the next page, if any.
 type Stamps = (Option<CodeStamp>, Option<CodeStamp>);
 
 impl Clone for Cache {
-    /// Empty: what it would hold can be decoded again.
+    /// The clone is empty, because its entries can be decoded again.
     fn clone(&self) -> Self {
         Cache::default()
     }
@@ -59,17 +59,17 @@ impl Cache {
     }
 }
 
-/// How many of an instruction's bytes lie on the page where it begins.
+/// The number of the instruction's bytes on its first page.
 fn on_first_page(instruction: &Instruction) -> u64 {
     (PAGE - instruction.ip() % PAGE).min(instruction.len() as u64)
 }
 
-/// Whether an instruction lies on two pages.
+/// Whether an instruction extends to a second page.
 fn crosses(instruction: &Instruction) -> bool {
     on_first_page(instruction) < instruction.len() as u64
 }
 
-/// The stamps of an instruction's bytes as they are now.
+/// The current stamps of an instruction's bytes.
 fn stamps<B: Bus>(instruction: &Instruction, bus: &mut B) -> Result<Stamps, B::Fault> {
     let (address, first) = (instruction.ip(), on_first_page(instruction));
     let mut stamp = |address, length| bus.code_stamp(address, length).map_err(Trap::Fault);
@@ -78,7 +78,7 @@ fn stamps<B: Bus>(instruction: &Instruction, bus: &mut B) -> Result<Stamps, B::F
     Ok((on_first, if rest == 0 { None } else { stamp(address + first, rest)? }))
 }
 
-/// Fetches as much as the instruction at `rip` needs, and decodes it.
+/// Fetches the bytes of the instruction at `rip`, and decodes them.
 fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
     if !is_canonical(rip, 1) {
         return Err(Trap::GeneralProtection);
@@ -107,7 +107,8 @@ fn fetch<B: Bus>(rip: u64, bus: &mut B) -> Result<Instruction, B::Fault> {
 
 /// Decodes the instruction that begins with these bytes.
 fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderError> {
-    // Reserved for hints, of which the processor knows none: prefetching, memory protection, control-flow enforcement.
+    // Opcodes reserved for hints are decoded. The processor ignores them: prefetching, memory protection, control-flow
+    // enforcement.
     let mut decoder = Decoder::with_ip(64, bytes, rip, DecoderOptions::FORCE_RESERVED_NOP);
     let instruction = decoder.decode();
     match decoder.last_error() {
@@ -117,7 +118,7 @@ fn decode(bytes: &[u8], rip: u64) -> core::result::Result<Instruction, DecoderEr
     }
 }
 
-/// `pause` is F3 90, but with REX.B in between it is `xchg r8, rax`, of which processors ignore the F3 and the decoder does not.
+/// `pause` is F3 90. With REX.B in between, it is `xchg r8, rax`: processors ignore the F3, but the decoder does not.
 fn pause_or_exchange(pause: Instruction, bytes: &[u8]) -> Instruction {
     const REPEAT: u8 = 0xF3;
     const DATA_SEGMENT: u8 = 0x3E;
@@ -125,13 +126,13 @@ fn pause_or_exchange(pause: Instruction, bytes: &[u8]) -> Instruction {
     if bytes.iter().nth_back(1).is_none_or(|rex| rex & 0xF1 != 0x41) {
         return pause;
     }
-    // A prefix of the same length that has no meaning here.
+    // Replaces the prefix by one of the same length that has no effect here.
     let bytes: Vec<u8> = bytes.iter().map(|&byte| if byte == REPEAT { DATA_SEGMENT } else { byte }).collect();
     Decoder::with_ip(64, &bytes, pause.ip(), DecoderOptions::NONE).decode()
 }
 
-/// Whether what makes these bytes no instruction is that it would be longer than they are, to which the
-/// processor objects in its own way: the decoder wants the last of them and still has no instruction.
+/// Whether these bytes are invalid because the instruction would be too long. A processor has a different exception for
+/// that. Then the decoder needs the last byte and still finds no instruction.
 fn is_too_long(bytes: &[u8; LONGEST], rip: u64) -> bool {
     matches!(decode(&bytes[..LONGEST - 1], rip), Err(DecoderError::NoMoreBytes))
 }

@@ -1,4 +1,4 @@
-//! Which group executes an instruction.
+//! Dispatch of an instruction to the group that executes it.
 
 use super::memory::{Bus, Size};
 use super::registers::Gpr::{R11, Rcx};
@@ -9,15 +9,15 @@ use super::{Result, Step, Trap};
 use super::{alu, bits, flags, shift};
 use iced_x86::{Code, EncodingKind, Instruction, Mnemonic, Register};
 
-/// An instruction being executed. Whatever can fail comes before whatever changes registers or memory.
+/// An instruction that is being executed. Everything that can fail comes before changes of registers or memory.
 pub(super) struct Execution<'a, B> {
-    /// The program's registers; RIP is still the instruction's own.
+    /// The program's registers. RIP is still the address of the instruction.
     pub(super) registers: &'a mut Registers,
     /// The program's memory.
     pub(super) bus: &'a mut B,
     /// The instruction.
     pub(super) instruction: Instruction,
-    /// RIP after the instruction: behind it, unless it jumps.
+    /// The next RIP: the end of the instruction, unless it jumps.
     pub(super) next: u64,
 }
 
@@ -30,7 +30,7 @@ impl<B: Bus> Execution<'_, B> {
                 self.registers[R11] = self.registers.rflags & !RF | ONE;
                 return Ok(Step::SystemCall);
             }
-            // The other vectors are the kernel's.
+            // The other vectors are reserved for the kernel.
             Mnemonic::Int if self.instruction.immediate8() == 3 => {
                 self.registers.rip = self.next;
                 return Err(Trap::Breakpoint);
@@ -49,7 +49,7 @@ impl<B: Bus> Execution<'_, B> {
         self.general().map(|()| Step::Next)
     }
 
-    /// Executes an instruction that is not a system call: one of the general ones.
+    /// Executes a general instruction, that is, not a system call.
     fn general(&mut self) -> Result<(), B::Fault> {
         use Mnemonic::*;
         let borrow = |a, b, carry, size| flags::subtract(a, b, carry, size);
@@ -179,9 +179,11 @@ impl<B: Bus> Execution<'_, B> {
             Nop | Reservednop | Pause | Endbr64 | Lfence | Mfence | Sfence | Prefetchnta | Prefetcht0 | Prefetcht1
             | Prefetcht2 | Prefetchw | Wait => self.nothing(),
             Ud0 | Ud1 | Ud2 | INVALID => Err(Trap::InvalidOpcode),
-            // As on AMD's processors, which have them in other modes only; Intel's have a general-protection exception.
+            // An invalid opcode, as on AMD's processors outside of other modes. Intel's processors raise a
+            // general-protection exception.
             Sysenter | Sysexit | Sysexitq => Err(Trap::InvalidOpcode),
-            // What the kernel has not switched on, and what is invalid outside ring 0 or the modes of virtual machines.
+            // Features that the kernel has not enabled, and instructions that are invalid outside of ring 0 or of
+            // virtualisation modes.
             Rdfsbase | Rdgsbase | Wrfsbase | Wrgsbase | Xgetbv | Xsetbv | Xsave | Xsave64 | Xsavec | Xsavec64
             | Xsaveopt | Xsaveopt64 | Xsaves | Xsaves64 | Xrstor | Xrstor64 | Xrstors | Xrstors64 | Rdpkru | Wrpkru
             | Clac | Stac | Rsm | Monitor | Mwait | Vmcall | Vmmcall | Vmlaunch | Vmresume | Vmxoff | Vmrun
@@ -194,7 +196,7 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// `mov` and `movzx`, but for registers that only the kernel may use.
+    /// `mov` and `movzx`, except with registers that only the kernel may use.
     fn ordinary_copy(&mut self) -> Result<(), B::Fault> {
         let system = |register: Register| register.is_cr() || register.is_dr() || register.is_tr();
         if system(self.instruction.op0_register()) || system(self.instruction.op1_register()) {
@@ -206,7 +208,7 @@ impl<B: Bus> Execution<'_, B> {
         self.copy()
     }
 
-    /// What the kernel alone may do.
+    /// A privileged instruction.
     fn privileged(&self) -> Result<(), B::Fault> {
         Err(Trap::GeneralProtection)
     }
@@ -216,18 +218,18 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// What has no effect that a program could see. `wait` is one as long as there is no x87.
+    /// An instruction without visible effects. `wait` is one as long as there is no x87.
     fn nothing(&mut self) -> Result<(), B::Fault> {
         Ok(())
     }
 
-    /// What works on a line of the cache has no effect that a program could see, but needs the right to load from there.
+    /// An instruction on a cache line. It has no visible effect, but needs permission to load from there.
     fn touch(&mut self) -> Result<(), B::Fault> {
         let address = self.address()?;
         self.load(address, Size::Byte).map(drop)
     }
 
-    /// Executes an SSE instruction, or none.
+    /// Executes an SSE instruction. Any other instruction is an invalid opcode, or not implemented.
     fn sse(&mut self) -> Result<(), B::Fault> {
         let mnemonic = self.instruction.mnemonic();
         if let Some(result) = self.sse_move(mnemonic) {

@@ -1,6 +1,6 @@
-//! Arithmetic on operands of a size, with the flags that it sets.
+//! Arithmetic on operands of a size, and the flags that it sets.
 //!
-//! Operands may carry anything above their size; results do not.
+//! Operands may have any bits above their size. Results have none.
 
 use super::memory::Size;
 use super::registers::rflags::{AF, CF, OF, PF, SF, ZF};

@@ -17,7 +17,7 @@ pub enum Size {
 }
 
 impl Size {
-    /// The size of so many bytes.
+    /// The size with this number of bytes.
     pub const fn from_bytes(bytes: usize) -> Option<Size> {
         Some(match bytes {
             1 => Size::Byte,
@@ -49,7 +49,7 @@ impl Size {
     }
 }
 
-/// What stands for some bytes of code: see [`Bus::code_stamp`].
+/// A stamp of some bytes of code: see [`Bus::code_stamp`].
 pub type CodeStamp = [u64; 2];
 
 /// The memory that a program sees: an address space.
@@ -67,15 +67,15 @@ pub trait Bus {
     /// If there is nothing to execute at `address`.
     fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> core::result::Result<usize, Self::Fault>;
 
-    /// What stands for the `length` bytes from `address` on as code: the same stamp later means that the program may
-    /// execute these addresses and that the same bytes are there, whoever has written, mapped or unmapped what in
-    /// between. `None` means that nothing is known, so that the bytes have to be fetched.
+    /// A stamp of the `length` bytes from `address` on as code. If a later stamp is equal, the program may execute
+    /// these addresses and the bytes are the same, whatever was written, mapped or unmapped in between. `None` means
+    /// that nothing is known, so that the bytes must be fetched.
     ///
-    /// The bytes are 1 to 15 and lie in one page.
+    /// There are 1 to 15 bytes, on one page.
     ///
     /// # Errors
     ///
-    /// As of [`fetch`](Self::fetch) at `address`.
+    /// Those of [`fetch`](Self::fetch) at `address`.
     fn code_stamp(&mut self, address: u64, length: u64) -> core::result::Result<Option<CodeStamp>, Self::Fault>;
 
     /// The value at `address`, little-endian, zero-extended.
@@ -92,30 +92,30 @@ pub trait Bus {
     /// If it cannot be written; the memory is unchanged.
     fn store(&mut self, address: u64, size: Size, value: u64) -> core::result::Result<(), Self::Fault>;
 
-    /// Whether [`store`](Self::store) to that place would succeed now. Called for every piece of a store in
-    /// several pieces before the first is stored.
+    /// Checks that a [`store`](Self::store) to that place would succeed now. If a store has several pieces, all are
+    /// checked before the first is stored.
     ///
     /// # Errors
     ///
-    /// As of the store.
+    /// Those of the store.
     fn probe_store(&mut self, address: u64, size: Size) -> core::result::Result<(), Self::Fault>;
 }
 
 /// A part of an access that is naturally aligned.
 struct Piece {
-    /// Its distance from the access's address, in bytes.
+    /// The offset from the access's address, in bytes.
     offset: u64,
     size: Size,
 }
 
-/// Divides an access into the fewest naturally aligned pieces, in the order of their addresses.
+/// Divides an access into as few naturally aligned pieces as possible, in the order of their addresses.
 fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
     let mut offset = 0;
     core::iter::from_fn(move || {
         let rest = bytes - offset;
         let fits = |size: &Size| size.bytes() <= rest && address.wrapping_add(offset).is_multiple_of(size.bytes());
         let sizes = [Size::Quad, Size::Double, Size::Word, Size::Byte];
-        // None fits only where nothing is left.
+        // No size fits when nothing is left.
         let size = sizes.into_iter().find(fits)?;
         let piece = Piece { offset, size };
         offset += size.bytes();
@@ -123,7 +123,7 @@ fn pieces(address: u64, bytes: u64) -> impl Iterator<Item = Piece> {
     })
 }
 
-/// Whether each byte of an access of up to 16 bytes is at a canonical address. Behind the last address comes address 0.
+/// Whether all addresses of an access of up to 16 bytes are canonical. Addresses wrap around to 0.
 pub fn is_canonical(address: u64, bytes: u64) -> bool {
     let is_sign_extended = |address: u64| (address as i64) << 16 >> 16 == address as i64;
     is_sign_extended(address) && is_sign_extended(address.wrapping_add(bytes - 1))

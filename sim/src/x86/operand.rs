@@ -8,7 +8,7 @@ use super::{Result, Trap};
 use iced_x86::{OpKind, Register};
 
 impl<B: Bus> Execution<'_, B> {
-    /// The trap of an instruction that the interpreter does not know.
+    /// The trap of an instruction that the interpreter does not implement.
     pub(super) fn unimplemented<T>(&self) -> Result<T, B::Fault> {
         let mnemonic = self.instruction.mnemonic();
         Err(Trap::Unimplemented { mnemonic, rip: self.instruction.ip() })
@@ -33,8 +33,8 @@ impl<B: Bus> Execution<'_, B> {
         Size::from_bytes(bytes).map_or_else(|| self.unimplemented(), Ok)
     }
 
-    /// Value of an operand: a general register, an immediate (sign-extended as the instruction wants it) or
-    /// memory of up to 8 bytes.
+    /// The value of an operand: a general register, an immediate (sign-extended as the instruction requires) or memory
+    /// of up to 8 bytes.
     pub(super) fn read(&mut self, operand: u32) -> Result<u64, B::Fault> {
         match self.instruction.op_kind(operand) {
             OpKind::Register => self.register(self.instruction.op_register(operand)),
@@ -76,7 +76,7 @@ impl<B: Bus> Execution<'_, B> {
         let mut address = instruction.memory_displacement64();
         let mut narrow = base.size() == 4 || index.size() == 4;
         match base {
-            // The displacement of these is the address already.
+            // The displacement of these already includes RIP.
             Register::None | Register::RIP => {}
             Register::EIP => narrow = true,
             _ => address = address.wrapping_add(self.register(base)?),
@@ -88,7 +88,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(if narrow { address & 0xFFFF_FFFF } else { address })
     }
 
-    /// The trap of a non-canonical access by the memory operand. Of the prefixes that name a segment those of FS and GS count.
+    /// Traps if an access by the memory operand is not canonical. Only segment prefixes of FS and GS count.
     fn check_canonical(&self, address: u64, bytes: u64) -> Result<(), B::Fault> {
         if is_canonical(address, bytes) {
             Ok(())
@@ -101,8 +101,8 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// The trap of an access that is not aligned, where the program has asked for it. The manuals leave open whether 16
-    /// bytes that lie at a multiple of 8 are aligned.
+    /// Traps if an access is misaligned and the program has set AC. The manuals do not say whether 16 bytes at a
+    /// multiple of 8 are aligned.
     pub(super) fn check_alignment(&self, address: u64, bytes: u64) -> Result<(), B::Fault> {
         if !self.registers.flag(AC) || address.is_multiple_of(bytes) {
             Ok(())
@@ -150,7 +150,7 @@ impl<B: Bus> Execution<'_, B> {
         Registers::xmm_index(register).map_or_else(|| self.unimplemented(), Ok)
     }
 
-    /// Value of an operand that is an SSE register or memory. Memory of 16 bytes has to be aligned; less is
+    /// The value of an operand that is an SSE register or memory. 16 bytes of memory must be aligned. Fewer bytes are
     /// zero-extended.
     pub(super) fn read_xmm(&mut self, operand: u32) -> Result<u128, B::Fault> {
         if self.instruction.op_kind(operand) != OpKind::Memory {
@@ -166,7 +166,7 @@ impl<B: Bus> Execution<'_, B> {
         }
     }
 
-    /// The trap of an SSE operand that is not aligned.
+    /// Traps if an SSE operand is misaligned.
     pub(super) fn check_aligned(&self, address: u64) -> Result<(), B::Fault> {
         if address.is_multiple_of(16) { Ok(()) } else { Err(Trap::GeneralProtection) }
     }

@@ -34,11 +34,11 @@ pub mod rflags {
     pub const RF: u64 = 1 << 16;
     /// Alignment check: a misaligned access traps, since the kernel has set CR0.AM.
     pub const AC: u64 = 1 << 18;
-    /// Whether a program can change it tells that `cpuid` exists.
+    /// Programs test whether they can change it to find out whether `cpuid` exists.
     pub const ID: u64 = 1 << 21;
     /// The flags that describe a result.
     pub const STATUS: u64 = CF | PF | AF | ZF | SF | OF;
-    /// What `popf` can change in user mode.
+    /// The flags that `popf` can change in user mode.
     pub const POPPED: u64 = STATUS | TF | DF | NT | AC | ID;
 }
 
@@ -65,7 +65,7 @@ pub enum Gpr {
     R15,
 }
 
-/// What a program sees of its processor.
+/// The registers of a processor that a program sees.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Registers {
     /// General registers, by [`Gpr`].
@@ -80,13 +80,13 @@ pub struct Registers {
     pub xmm: [u128; 16],
     /// SSE control and status.
     pub mxcsr: u32,
-    /// Whether arithmetic was done whose exception flags the interpreter did not compute: until MXCSR is
-    /// loaded again, its flags cannot be read.
+    /// Whether arithmetic was done without computing its exception flags. Until MXCSR is loaded again, its flags cannot
+    /// be read.
     pub mxcsr_flags_unknown: bool,
 }
 
 impl Default for Registers {
-    /// All zero, but for what has a fixed value at a program's start: RFLAGS and MXCSR.
+    /// All registers are 0, except those with a fixed value at the start of a program: RFLAGS and MXCSR.
     fn default() -> Self {
         Registers {
             gpr: [0; 16],
@@ -131,8 +131,8 @@ impl Registers {
         Some((self.gpr[index] >> part.shift) & part.mask)
     }
 
-    /// Changes a general register or a part of one, as instructions do: 32 bits clear the upper half, 8 and
-    /// 16 bits leave the rest alone. `None`, and nothing, for any other register.
+    /// Changes a general register or a part of one, as instructions do: 32 bits clear the upper half, 8 and 16 bits
+    /// leave the rest unchanged. For any other register nothing changes, and the result is `None`.
     pub(super) fn write(&mut self, register: Register, value: u64) -> Option<()> {
         let (index, part) = locate(register)?;
         let kept = match part.mask {
@@ -143,13 +143,13 @@ impl Registers {
         Some(())
     }
 
-    /// The SSE register's number, if it is one.
+    /// The number of an SSE register. `None` for any other register.
     pub(super) fn xmm_index(register: Register) -> Option<usize> {
         register.is_xmm().then(|| register.number())
     }
 }
 
-/// Where a register's bits lie in its 64.
+/// The position of a part in its 64-bit register.
 #[derive(Clone, Copy)]
 struct Part {
     shift: u32,

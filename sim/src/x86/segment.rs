@@ -1,7 +1,8 @@
-//! Segments: loads of their registers, far transfers, and the instructions that ask about selectors.
+//! Segments: loads of segment registers, far transfers, and the instructions that check selectors.
 //!
-//! The descriptors are the kernel's (`kernel/src/descriptors.rs`): in 64-bit mode a program can have its own code and its own
-//! data, and nothing else. There is no local table and no call gate, so that no transfer changes the mode or the ring.
+//! The descriptors are the kernel's (`kernel/src/descriptors.rs`). In 64-bit mode a program can use only its own code
+//! and its own data segment. There is no local table and no call gate, so that no transfer changes the mode or the
+//! ring.
 
 use super::dispatch::Execution;
 use super::memory::{self, Bus, Size, is_canonical};
@@ -10,27 +11,27 @@ use super::registers::rflags::{NT, POPPED, ZF};
 use super::{Result, Trap};
 use iced_x86::{Code, Mnemonic, Register};
 
-/// Selectors of a program's code and data, as `kernel/src/descriptors.rs` has them. The layer's constants are the reference's,
-/// whose code segment is another.
+/// The selectors of a program's code and data, as in `kernel/src/descriptors.rs`. The layer's constants are those of
+/// the reference, whose code segment is another.
 const USER_CODE: u16 = 0x28 | 3;
 const USER_DATA: u16 = 0x20 | 3;
 
 /// The selectors in the segment registers that a program can change.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Segments {
-    /// ES, DS, FS, GS. Whichever they are, all bases are 0.
+    /// ES, DS, FS, GS. All bases are 0.
     data: [u16; 4],
 }
 
 impl Default for Segments {
-    /// What every program finds at its start, and after another program has run on its CPU.
+    /// The selectors at the start of a program, and after another program has run on its CPU.
     fn default() -> Self {
         Segments { data: [USER_DATA; 4] }
     }
 }
 
 impl Segments {
-    /// Where a register's selector is.
+    /// The index of a register's selector.
     fn place(register: Register) -> Option<usize> {
         [Register::ES, Register::DS, Register::FS, Register::GS].iter().position(|&each| each == register)
     }
@@ -45,18 +46,19 @@ impl Segments {
     }
 }
 
-/// The bits of a selector that choose a descriptor: all but the requested privilege. They are the error code of its refusal.
+/// The bits of a selector that choose a descriptor, without the requested privilege. They are the error code of a
+/// refusal.
 const fn index(selector: u16) -> u16 {
     selector & !3
 }
 
-/// What a program's selector chooses.
+/// The segment that a program's selector chooses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Segment {
     Null,
     Code,
     Data,
-    /// The kernel's, or no segment at all.
+    /// A segment of the kernel, or none at all.
     Refused,
 }
 
@@ -70,7 +72,7 @@ impl Segment {
         }
     }
 
-    /// Its rights as `lar` shows them: present, of ring 3, accessed, with pages as the unit of its limit.
+    /// The access rights as in `lar`: present, ring 3, accessed, with a limit in pages.
     fn rights(self) -> Option<u64> {
         match self {
             Segment::Code => Some(0x00AF_FB00),
@@ -80,13 +82,13 @@ impl Segment {
     }
 }
 
-/// Whether a selector asks for the ring of programs.
+/// Whether a selector requests ring 3.
 const fn is_of_ring_3(selector: u16) -> bool {
     selector & 3 == 3
 }
 
 impl<B: Bus> Execution<'_, B> {
-    /// The exception whose error code is this selector.
+    /// Raises the exception with this selector as its error code.
     fn refuse<T>(&self, selector: u16) -> Result<T, B::Fault> {
         Err(Trap::BadSelector(index(selector)))
     }
@@ -96,11 +98,11 @@ impl<B: Bus> Execution<'_, B> {
         self.instruction.op_register(operand).is_segment_register()
     }
 
-    /// Loads a segment register, or leaves everything as it is.
+    /// Loads a segment register. If that fails, nothing changes.
     fn load_segment(&mut self, register: Register, selector: u16) -> Result<(), B::Fault> {
         match (register, Segment::of(selector)) {
             (Register::CS, _) => return Err(Trap::InvalidOpcode),
-            // It holds that one already, which is the only one.
+            // SS holds this selector already, because there is no other.
             (Register::SS, Segment::Data) if is_of_ring_3(selector) => {}
             (Register::SS, _) | (_, Segment::Refused) => return self.refuse(selector),
             _ => match Segments::place(register) {
@@ -176,8 +178,8 @@ impl<B: Bus> Execution<'_, B> {
         self.far_size().is_some()
     }
 
-    /// Makes sure that a far transfer can go to this offset of this segment. `returns` is whether it may only stay in its ring
-    /// or leave to an outer one.
+    /// Checks that a far transfer can go to this offset of this segment. `returns` means that the transfer may only
+    /// stay in its ring or go to an outer one.
     fn check_code(&self, offset: u64, selector: u16, returns: bool) -> Result<(), B::Fault> {
         if Segment::of(selector) != Segment::Code || returns && !is_of_ring_3(selector) {
             return self.refuse(selector);
@@ -220,7 +222,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Word number `number` of those on the stack.
+    /// The word with this number on the stack.
     fn stacked(&mut self, number: u64, size: Size) -> Result<u64, B::Fault> {
         let address = self.registers[Rsp].wrapping_add(number * size.bytes());
         self.load_at(address, size)
@@ -244,7 +246,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `iret`, which in 64-bit mode also takes the stack from the stack.
+    /// `iret`. In 64-bit mode it also loads RSP and SS from the stack.
     pub(super) fn return_from_interrupt(&mut self) -> Result<(), B::Fault> {
         let size = match self.instruction.code() {
             Code::Iretw => Size::Word,
@@ -268,7 +270,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `lar`, `lsl`, `verr`, `verw`: whether a selector is one of a program's, in ZF, and what is known of it.
+    /// `lar`, `lsl`, `verr`, `verw`: ZF says whether the selector is a program's. The first two also return rights or
+    /// limit.
     pub(super) fn ask_about_selector(&mut self) -> Result<(), B::Fault> {
         let mnemonic = self.instruction.mnemonic();
         let operand = if matches!(mnemonic, Mnemonic::Lar | Mnemonic::Lsl) { 1 } else { 0 };
@@ -283,7 +286,8 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Whether the instruction has loaded SS by `mov`: no trap comes before the instruction behind it has been executed.
+    /// Whether the instruction has loaded SS by `mov`. Then no trap occurs before the next instruction has been
+    /// executed.
     pub(super) fn loads_stack_segment(&self) -> bool {
         self.instruction.mnemonic() == Mnemonic::Mov && self.instruction.op0_register() == Register::SS
     }
@@ -314,7 +318,7 @@ mod tests {
     const MOV_SS: &[u8] = &[0x8E, 0xD0];
     const POP_GS: &[u8] = &[0x0F, 0xA9];
 
-    /// Selectors that are refused wherever they come from, and the error code.
+    /// Selectors that every load refuses, and the error code.
     const REFUSED: [(u64, u16); 11] = [
         (0x08, 0x08),
         (0x0B, 0x08),
@@ -359,7 +363,7 @@ mod tests {
             let (mut cpu, mut memory) = with_stack(IRETQ, &[CODE, 0x2B, 2, STACK, selector]);
             refuses(&mut cpu, &mut memory, Trap::BadSelector(error));
         }
-        // A return may not ask for another ring than the one that it is in.
+        // A return may not request another ring than its own.
         let (mut cpu, mut memory) = with_stack(RETURN_FAR, &[CODE, 0x28]);
         refuses(&mut cpu, &mut memory, Trap::BadSelector(0x28));
     }

@@ -6,7 +6,7 @@ use super::flags::{of_result, sign_extend, when};
 use super::memory::{Bus, Size};
 use super::registers::rflags::{AF, CF, OF, PF, SF, ZF};
 
-/// What a shift gives: the result, the flags that it changes, and their values.
+/// The result of a shift, the flags that it changes, and their values.
 pub(super) struct Shifted {
     result: u64,
     changed: u64,
@@ -66,7 +66,7 @@ pub(super) fn rotate_right(value: u64, count: u32, _carry: bool, size: Size) -> 
     Shifted { result, changed: CF | OF, flags: when(carry, CF) | when(overflow, OF) }
 }
 
-/// `rcl`: a rotation of one bit more, which is CF.
+/// `rcl`: a rotation that includes CF as one more bit.
 pub(super) fn rotate_left_carry(value: u64, count: u32, carry: bool, size: Size) -> Shifted {
     let bits = size.bits() + 1;
     let count = count % bits;
@@ -90,7 +90,7 @@ pub(super) fn rotate_right_carry(value: u64, count: u32, carry: bool, size: Size
     Shifted { result, changed: CF | OF, flags: when(carry, CF) | when(overflow, OF) }
 }
 
-/// The bits of a count that the processor looks at.
+/// The bits of a count that the processor uses.
 fn count_mask(size: Size) -> u32 {
     if size == Size::Quad { 63 } else { 31 }
 }
@@ -102,7 +102,7 @@ impl<B: Bus> Execution<'_, B> {
         let value = self.read(0)?;
         let count = self.read(1)? as u32 & count_mask(size);
         if count == 0 {
-            // The operand is written all the same: a 32-bit register loses its upper half.
+            // The operand is written anyway: a 32-bit register loses its upper half.
             return self.write(0, value);
         }
         let Shifted { result, changed, flags } = operation(value, count, self.registers.flag(CF), size);
@@ -115,7 +115,7 @@ impl<B: Bus> Execution<'_, B> {
     pub(super) fn shift_left_double(&mut self) -> Result<(), B::Fault> {
         self.shift_double(|a, b, count, size| {
             let whole = u128::from(a) << size.bits() | u128::from(b);
-            // A 16-bit operand by more than 16, where the result is undefined: the operands rotate.
+            // For a 16-bit operand, a count of more than 16 has an undefined result. Here the operands rotate.
             let whole = if size == Size::Word { whole << 16 | u128::from(a) } else { whole };
             let width = if size == Size::Word { 48 } else { 2 * size.bits() };
             let result = (whole << count >> (width - size.bits())) as u64 & size.mask();

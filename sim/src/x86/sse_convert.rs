@@ -28,7 +28,7 @@ fn from64(low: u64, high: u64) -> u128 {
     u128::from(high) << 64 | u128::from(low)
 }
 
-/// Bits of a single as those of a double. A NaN keeps its sign and payload and becomes quiet.
+/// The bits of a single as the bits of a double. A NaN keeps its sign and payload and becomes quiet.
 fn widen(single: u32) -> u64 {
     let number = f32::from_bits(single);
     if number.is_nan() {
@@ -39,7 +39,7 @@ fn widen(single: u32) -> u64 {
     }
 }
 
-/// Bits of a double as those of the nearest single.
+/// The bits of a double as those of the nearest single.
 fn narrow(double: u64) -> u32 {
     let number = f64::from_bits(double);
     if number.is_nan() {
@@ -50,16 +50,16 @@ fn narrow(double: u64) -> u32 {
     }
 }
 
-/// How a number becomes an integer.
+/// How a number is rounded to an integer.
 #[derive(Clone, Copy)]
 enum Rounding {
-    /// To the nearest, to the even one of two: what MXCSR says.
+    /// To the nearest integer, and to the even one of two: as MXCSR says.
     Nearest,
     /// Towards zero.
     Truncate,
 }
 
-/// A number as a signed integer of this size; the least of all if it does not fit or is none.
+/// A number as a signed integer of this size. If it does not fit or is a NaN, the least integer.
 fn to_integer(number: f64, rounding: Rounding, size: Size) -> u64 {
     let rounded = match rounding {
         Rounding::Nearest => number.round_ties_even(),
@@ -84,7 +84,7 @@ fn integers_of_doubles(value: u128, rounding: Rounding) -> u128 {
     from32([0, 1].map(convert))
 }
 
-/// The conversion of a mnemonic that replaces the first operand by what it makes of the second.
+/// The conversion of a mnemonic that replaces the first operand by the converted second one.
 fn whole(mnemonic: Mnemonic) -> Option<fn(u128) -> u128> {
     use Mnemonic::*;
     Some(match mnemonic {

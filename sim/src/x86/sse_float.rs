@@ -1,7 +1,7 @@
 //! SSE: floating-point arithmetic and comparison.
 //!
-//! The host computes, rounding to nearest as MXCSR says at the start; what languages leave open, which NaN
-//! comes out, is decided here as the processor does.
+//! The host computes, rounding to nearest, which is the initial setting of MXCSR. Programming languages do not
+//! determine which NaN results, so that it is chosen here as the processor does.
 
 use super::Result;
 use super::dispatch::Execution;
@@ -22,7 +22,7 @@ pub(super) trait Float:
 {
     /// The bit that makes a NaN quiet.
     const QUIET: u64;
-    /// The NaN that an invalid operation gives.
+    /// The NaN that results from an invalid operation.
     const DEFAULT_NAN: u64;
 
     /// The number with these bits.
@@ -31,7 +31,7 @@ pub(super) trait Float:
     fn bits(self) -> u64;
     /// The square root.
     fn root(self) -> Self;
-    /// Whether it is no number.
+    /// Whether the number is a NaN.
     fn nan(self) -> bool;
 }
 
@@ -63,7 +63,7 @@ macro_rules! float {
 float!(f32, u32, 0x0040_0000, 0xFFC0_0000);
 float!(f64, u64, 0x0008_0000_0000_0000, 0xFFF8_0000_0000_0000);
 
-/// An operation that gives NaN for NaN: the first of them, made quiet.
+/// An operation that returns the first NaN among its operands, made quiet.
 fn arithmetic<F: Float>(a: u64, b: u64, operation: impl Fn(F, F) -> F) -> u64 {
     for bits in [a, b] {
         if F::of(bits).nan() {
@@ -77,7 +77,7 @@ fn arithmetic<F: Float>(a: u64, b: u64, operation: impl Fn(F, F) -> F) -> u64 {
 /// An operation of two lanes.
 type Operation = fn(u64, u64) -> u64;
 
-/// The operations, as bits of lanes of type `F`; `None` for a mnemonic that is none of them.
+/// The operation on the bits of lanes of type `F`.
 fn operation<F: Float>(name: Name) -> Operation {
     match name {
         Name::Sum => |a, b| arithmetic(a, b, F::add),
@@ -86,7 +86,7 @@ fn operation<F: Float>(name: Name) -> Operation {
         Name::Quotient => |a, b| arithmetic(a, b, F::div),
         // The root of the source alone, so the first operand does not matter.
         Name::Root => |_, b| arithmetic(b, b, |b: F, _| b.root()),
-        // The second operand unless the first is less or greater: also for NaN and for zeros.
+        // The result is the second operand unless the first is less, or greater. This also holds for NaN and zeros.
         Name::Least => |a, b| if F::of(a) < F::of(b) { a } else { b },
         Name::Greatest => |a, b| if F::of(a) > F::of(b) { a } else { b },
     }
@@ -104,16 +104,16 @@ enum Name {
     Greatest,
 }
 
-/// Which lanes an instruction works on.
+/// The lanes that an instruction uses.
 #[derive(Clone, Copy)]
 enum Lanes {
-    /// All of 32 bits.
+    /// All 32-bit lanes.
     Singles,
-    /// The lowest of 32 bits.
+    /// The lowest 32-bit lane.
     Single,
-    /// All of 64 bits.
+    /// All 64-bit lanes.
     Doubles,
-    /// The lowest of 64 bits.
+    /// The lowest 64-bit lane.
     Double,
 }
 
@@ -163,12 +163,12 @@ fn compare(ordering: Option<Ordering>, predicate: u8) -> bool {
         2 => matches!(ordering, Some(Ordering::Less | Ordering::Equal)),
         _ => ordering.is_none(),
     };
-    // The upper four are the negations.
+    // The upper four predicates are the negations.
     holds != (predicate & 4 != 0)
 }
 
 impl Lanes {
-    /// Applies an operation: to all lanes, or to the lowest, the others as they are in `a`.
+    /// Applies an operation to all lanes, or to the lowest. Then the other lanes are those of `a`.
     fn apply(self, a: u128, b: u128, single: Operation, double: Operation) -> u128 {
         let each32 = |a, b| super::sse_integer::zip32(a, b, |a, b| single(a.into(), b.into()) as u32);
         match self {
@@ -199,8 +199,8 @@ impl<B: Bus> Execution<'_, B> {
         })
     }
 
-    /// Refuses arithmetic under an MXCSR that the host's arithmetic does not follow, and otherwise notes
-    /// that the exceptions' flags are not known any more. Called when nothing else can fail.
+    /// Refuses arithmetic if the host's arithmetic does not follow MXCSR. Otherwise marks the exception flags as
+    /// unknown. Called when nothing else can fail.
     pub(super) fn float_begins(&mut self) -> Result<(), B::Fault> {
         if self.registers.mxcsr & CONTROL != INITIAL_MXCSR & CONTROL {
             return self.unimplemented();
@@ -217,7 +217,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `cmpps` and its kin: all ones in the lanes where the predicate holds.
+    /// `cmpps` and similar: all ones in the lanes where the predicate holds.
     fn float_compare(&mut self, lanes: Lanes) -> Result<(), B::Fault> {
         fn truth<F: Float>(a: u64, b: u64, predicate: u8) -> u64 {
             if compare(F::of(a).partial_cmp(&F::of(b)), predicate) { u64::MAX } else { 0 }
@@ -233,7 +233,7 @@ impl<B: Bus> Execution<'_, B> {
         self.float(|a, b| lanes.apply(a, b, SINGLE[predicate], DOUBLE[predicate]))
     }
 
-    /// `ucomis` and `comis`: compares the lowest lanes. They differ in an exception, which is masked.
+    /// `ucomis` and `comis`: compares the lowest lanes. They differ only in an exception, which is masked.
     fn float_flags<F: Float>(&mut self) -> Result<(), B::Fault> {
         let a = self.registers.xmm[self.xmm(0)?] as u64;
         let b = self.read_xmm(1)? as u64;

@@ -102,7 +102,7 @@ fn packed(mnemonic: Mnemonic) -> Option<Packed> {
     })
 }
 
-/// The operation of a mnemonic that shifts each lane by one count, which may exceed the lane.
+/// The operation of a mnemonic that shifts all lanes by one count, which may exceed the lane's width.
 fn shift(mnemonic: Mnemonic) -> Option<fn(u128, u32) -> u128> {
     use Mnemonic::*;
     Some(match mnemonic {

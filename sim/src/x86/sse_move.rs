@@ -44,7 +44,7 @@ impl<B: Bus> Execution<'_, B> {
         self.instruction.op_kind(operand) == OpKind::Memory
     }
 
-    /// 16 bytes, aligned in memory or not.
+    /// Moves 16 bytes. `aligned` means that memory must be aligned.
     fn move_whole(&mut self, aligned: bool) -> Result<(), B::Fault> {
         let in_memory = self.is_memory(0) || self.is_memory(1);
         let address = if in_memory { self.address()? } else { 0 };
@@ -60,7 +60,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `movss` and `movsd`: from memory the rest becomes zero, from a register it stays.
+    /// `movss` and `movsd`: the rest of the register becomes zero in a load, and stays in a move between registers.
     fn move_scalar(&mut self, bits: u32) -> Result<(), B::Fault> {
         if self.is_memory(0) {
             let value = self.registers.xmm[self.xmm(1)?];
@@ -73,7 +73,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `movd` and `movq`: between an SSE register, which is zero-extended, and anything else.
+    /// `movd` and `movq`: a move between an SSE register, which is zero-extended, and anything else.
     fn move_word(&mut self) -> Result<(), B::Fault> {
         if let Ok(to) = self.xmm(0) {
             let from = self.xmm(1);
@@ -87,7 +87,7 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, value as u64)
     }
 
-    /// `movlps`, `movlpd`; between registers `movhlps`, from the source's upper half.
+    /// `movlps`, `movlpd`. Between registers it is `movhlps`, from the source's upper half.
     fn move_low(&mut self) -> Result<(), B::Fault> {
         if self.is_memory(0) {
             let value = self.registers.xmm[self.xmm(1)?];
@@ -99,7 +99,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `movhps`, `movhpd`; between registers `movlhps`, from the source's lower half.
+    /// `movhps`, `movhpd`. Between registers it is `movlhps`, from the source's lower half.
     fn move_high(&mut self) -> Result<(), B::Fault> {
         if self.is_memory(0) {
             let value = self.registers.xmm[self.xmm(1)?];
@@ -120,7 +120,7 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, mask)
     }
 
-    /// `maskmovdqu`: stores the bytes whose mask byte has its sign set to where RDI points.
+    /// `maskmovdqu`: stores, at the address in RDI, the bytes whose mask byte has its sign bit set.
     fn store_masked(&mut self) -> Result<(), B::Fault> {
         if self.instruction.op0_kind() != OpKind::MemorySegRDI {
             return self.unimplemented();

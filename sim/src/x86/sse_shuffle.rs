@@ -35,7 +35,7 @@ fn pack(a: u128, b: u128, bits: u32, narrow: impl Fn(i32) -> u32) -> u128 {
     collect(narrowed, bits / 2)
 }
 
-/// Four lanes of `value`, of `bits` bits, that the pairs of bits of `order` name.
+/// The four lanes of `value`, of `bits` bits, that the bit pairs of `order` select.
 fn select(value: u128, order: u8, bits: u32) -> impl Iterator<Item = u128> {
     (0..4).map(move |index| lane(value, u32::from(order >> (2 * index) & 3), bits))
 }
@@ -59,7 +59,7 @@ fn merge(mnemonic: Mnemonic) -> Option<fn(u128, u128) -> u128> {
     })
 }
 
-/// The operation of a mnemonic with two SSE operands and an order: gives the new first operand.
+/// The operation of a mnemonic with two SSE operands and an order. It returns the new first operand.
 fn ordered(mnemonic: Mnemonic) -> Option<fn(u128, u128, u8) -> u128> {
     use Mnemonic::*;
     const LOW: u128 = u64::MAX as u128;

@@ -8,7 +8,7 @@ use super::{Result, Trap};
 use iced_x86::{Code, OpKind, Register};
 
 impl<B: Bus> Execution<'_, B> {
-    /// Stores below RSP, without moving it: the last thing that can fail comes first.
+    /// Stores below RSP without changing it, because the store can fail.
     fn store_at(&mut self, address: u64, size: Size, value: u64) -> Result<(), B::Fault> {
         if !is_canonical(address, size.bytes()) {
             return Err(Trap::StackFault);
@@ -34,7 +34,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// The value on top of the stack, and RSP without it.
+    /// The value on top of the stack, and RSP after removing it.
     pub(super) fn peek(&mut self, size: Size) -> Result<(u64, u64), B::Fault> {
         let top = self.registers[Rsp];
         Ok((self.load_at(top, size)?, top.wrapping_add(size.bytes())))
@@ -55,7 +55,7 @@ impl<B: Bus> Execution<'_, B> {
     pub(super) fn pop(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let (value, top) = self.peek(size)?;
-        // An address that uses RSP uses it after the increment; a popped RSP is the value.
+        // An address with RSP uses its value after the increment. A popped RSP is the loaded value.
         let before = core::mem::replace(&mut self.registers[Rsp], top);
         let result = self.write(0, value);
         if result.is_err() {
@@ -77,7 +77,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `enter` without nesting: a frame and room for locals.
+    /// `enter` without nesting: a stack frame with space for local variables.
     pub(super) fn enter(&mut self) -> Result<(), B::Fault> {
         let nesting = self.instruction.immediate(1);
         if self.instruction.code() != Code::Enterq_imm16_imm8 || nesting != 0 {
@@ -85,7 +85,7 @@ impl<B: Bus> Execution<'_, B> {
         }
         let room = self.read(0)?;
         let frame = self.registers[Rsp].wrapping_sub(8);
-        // The processor makes sure that the new top of the stack is writable, too.
+        // The processor also checks that the new top of the stack is writable.
         let top = frame.wrapping_sub(room);
         if !is_canonical(top, 8) {
             return Err(Trap::StackFault);
@@ -109,7 +109,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Whether `push` or `pop` has an operand that is no segment register.
+    /// Whether the operand of `push` or `pop` is no segment register.
     pub(super) fn has_plain_operand(&self) -> bool {
         self.instruction.op0_kind() != OpKind::Register
             || self.instruction.op0_register().is_gpr()

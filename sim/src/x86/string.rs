@@ -8,7 +8,7 @@ use super::registers::Gpr::{self, Rcx, Rdi, Rsi};
 use super::registers::rflags::{DF, STATUS, TF, ZF};
 use iced_x86::{Instruction, OpKind, Register};
 
-/// Repetitions in one step; after these the instruction begins anew, as after an interrupt.
+/// The repetitions in one step. After these the instruction starts again, as after an interrupt.
 const REPETITIONS: u32 = 1024;
 
 /// One of the string instructions. All take AL, AX, EAX or RAX for their accumulator.
@@ -27,7 +27,7 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    /// Whether RSI and RDI move.
+    /// Whether the instruction advances RSI and RDI.
     fn moves(self) -> (bool, bool) {
         match self {
             Operation::Move | Operation::Compare => (true, true),
@@ -36,13 +36,13 @@ impl Operation {
         }
     }
 
-    /// Whether `repe` and `repne` look at ZF.
+    /// Whether `repe` and `repne` test ZF.
     fn compares(self) -> bool {
         matches!(self, Operation::Compare | Operation::Scan)
     }
 }
 
-/// Whether the instruction has an address-size prefix: then ESI, EDI and ECX.
+/// Whether the instruction has an address-size prefix, and so uses ESI, EDI and ECX.
 fn is_narrow(instruction: &Instruction) -> bool {
     let narrow = [OpKind::MemorySegESI, OpKind::MemoryESEDI];
     (0..instruction.op_count()).any(|operand| narrow.contains(&instruction.op_kind(operand)))
@@ -57,7 +57,7 @@ impl<B: Bus> Execution<'_, B> {
             return self.element(operation, size, mask);
         }
         let stop_at_zero_flag = self.instruction.has_repne_prefix();
-        // Under the trap flag each repetition traps, with RIP at the instruction unless it was the last.
+        // With the trap flag, each repetition traps. RIP stays at the instruction until the last one.
         let most = if self.registers.flag(TF) { 1 } else { REPETITIONS };
         for _ in 0..most {
             let count = self.registers[Rcx] & mask;
@@ -77,7 +77,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// One element; the addresses move only if nothing failed.
+    /// Processes one element. The addresses advance only if nothing failed.
     fn element(&mut self, operation: Operation, size: Size, mask: u64) -> Result<(), B::Fault> {
         let (from, to) = (self.registers[Rsi] & mask, self.registers[Rdi] & mask);
         let accumulator = match size {
@@ -100,7 +100,7 @@ impl<B: Bus> Execution<'_, B> {
                 self.set_register(accumulator, value)?;
             }
             Operation::Compare | Operation::Scan => {
-                // The manuals do not say which one faults first; AMD's processors and QEMU begin with the second.
+                // The manuals do not say which access faults first. AMD's processors and QEMU begin with the second.
                 let b = self.load(to, size)?;
                 let a = match operation {
                     Operation::Compare => self.load(from, size)?,
@@ -120,7 +120,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// Moves an address register by one element, in the direction of DF.
+    /// Advances an address register by one element, in the direction of DF.
     fn advance(&mut self, register: Gpr, size: Size, mask: u64) {
         let address = self.registers[register];
         let moved = if self.registers.flag(DF) {
@@ -177,11 +177,11 @@ mod tests {
             assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
             assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (count, rip));
         }
-        // None is due: one trap, behind the instruction.
+        // With no repetitions left, there is one trap, after the instruction.
         cpu.registers.rip = CODE;
         assert_eq!(cpu.step(&mut memory), Err(Trap::Debug));
         assert_eq!((cpu.registers[Gpr::Rcx], cpu.registers.rip), (0, CODE + 2));
-        // A comparison that ends the repetition is behind it, too.
+        // The trap also comes after an instruction whose comparison ends the repetition.
         let (mut cpu, mut memory) = machine(|a| a.repe().cmpsb());
         memory.write(DATA, b"ab");
         cpu.registers[Gpr::Rsi] = DATA;

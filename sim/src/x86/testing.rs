@@ -1,15 +1,15 @@
-//! What the unit tests share: a few pages of memory and a way to run assembled code in them.
+//! Helpers of the unit tests: a few pages of memory, and a way to run assembled code there.
 
 use super::{Bus, CodeStamp, Cpu, Gpr, Registers, Size, Step, Trap};
 use iced_x86::IcedError;
 use iced_x86::code_asm::CodeAssembler;
 use std::collections::BTreeMap;
 
-/// Where assembled code lies.
+/// The address of assembled code.
 pub(super) const CODE: u64 = 0x40_0000;
-/// Where a page of zeroes lies, followed by nothing.
+/// The address of a page of zeroes. The next page is not mapped.
 pub(super) const DATA: u64 = 0x50_0000;
-/// The end of a page of zeroes, preceded by nothing.
+/// The end of a page of zeroes. The page before is not mapped.
 pub(super) const STACK: u64 = 0x60_1000;
 
 const PAGE: u64 = 4096;
@@ -22,7 +22,7 @@ pub(super) struct Fault(pub(super) u64);
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub(super) struct Memory {
     pub(super) pages: BTreeMap<u64, [u8; PAGE as usize]>,
-    /// How often something was fetched.
+    /// The number of fetches.
     pub(super) fetches: usize,
 }
 
@@ -107,14 +107,14 @@ pub(super) fn machine_with(code: &[u8]) -> (Cpu, Memory) {
     (Cpu::new(registers), memory)
 }
 
-/// Executes so many instructions, none of which may trap.
+/// Executes this many instructions, none of which may trap.
 pub(super) fn steps(cpu: &mut Cpu, memory: &mut Memory, count: usize) {
     for _ in 0..count {
         assert_eq!(cpu.step(memory), Ok(Step::Next));
     }
 }
 
-/// Requires that the next instruction traps and leaves everything as it was.
+/// Checks that the next instruction traps and changes nothing.
 pub(super) fn refuses(cpu: &mut Cpu, memory: &mut Memory, trap: Trap<Fault>) {
     let (registers, before) = (cpu.registers.clone(), memory.pages.clone());
     assert_eq!(cpu.step(memory), Err(trap));

@@ -1,4 +1,4 @@
-//! Traps, and what every instruction has in common.
+//! Tests of traps, and of properties that all instructions share.
 
 use super::testing::{CODE, DATA, Fault, machine, machine_with, refuses, steps};
 use super::{Gpr, Step, Trap, rflags};
@@ -46,7 +46,7 @@ fn an_interrupt_by_software_is_a_breakpoint_or_refused() {
 #[test]
 fn hints_that_the_processor_does_not_know_do_nothing() {
     let mut hints: Vec<Vec<u8>> = (0x18..=0x1F).map(|opcode| vec![0x0F, opcode, 0xC8]).collect();
-    // `rdsspq rax`, `endbr64`, `endbr32`; `cldemote` and `bndldx` of what is not there.
+    // `rdsspq rax`, `endbr64`, `endbr32`; `cldemote` and `bndldx`, whose features are not there.
     hints.extend([vec![0xF3, 0x48, 0x0F, 0x1E, 0xC8], vec![0xF3, 0x0F, 0x1E, 0xFA], vec![0xF3, 0x0F, 0x1E, 0xFB]]);
     hints.extend([vec![0x0F, 0x1C, 0x00], vec![0x0F, 0x1A, 0x00]]);
     for code in hints {
@@ -127,7 +127,8 @@ fn privileged_instructions() {
     }
 }
 
-/// Instructions of other modes, and those that the kernel has not switched on: the image `ring3` asks the processor the same.
+/// Instructions of other modes, and those that the kernel has not enabled. The image `ring3` tests the same on the
+/// processor.
 #[test]
 fn what_programs_do_not_have() {
     let invalid: [&[u8]; 17] = [

@@ -54,14 +54,14 @@ impl<B: Bus> Execution<'_, B> {
         self.write(0, condition.into())
     }
 
-    /// `xchg`. A memory operand, which alone can fail, is always the first.
+    /// `xchg`. Only a memory operand can fail, and it is always the first.
     pub(super) fn exchange(&mut self) -> Result<(), B::Fault> {
         let (a, b) = (self.read(0)?, self.read(1)?);
         self.write(0, b)?;
         self.write(1, a)
     }
 
-    /// `cmpxchg a, b`: if RAX equals `a`, `b` goes there, otherwise `a` to RAX.
+    /// `cmpxchg a, b`: if RAX equals `a`, writes `b` to it. Otherwise writes `a` to RAX.
     pub(super) fn compare_exchange(&mut self) -> Result<(), B::Fault> {
         let size = self.size(0)?;
         let accumulator = match size {
@@ -74,8 +74,8 @@ impl<B: Bus> Execution<'_, B> {
         let (a, b) = (self.read(0)?, self.read(1)?);
         let (_, flags) = flags::subtract(expected, a, false, size);
         let equal = expected == a;
-        // The destination is written in both cases, and has to be writable. A register that keeps its
-        // value keeps its upper half too.
+        // The destination is written in both cases, and must be writable. A register that keeps its value also keeps
+        // its upper half.
         if equal || self.instruction.op0_kind() == OpKind::Memory {
             self.write(0, if equal { b } else { a })?;
         }
@@ -86,7 +86,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `cmpxchg8b`: the same with EDX:EAX and ECX:EBX. Of the flags, ZF only.
+    /// `cmpxchg8b`: the same with EDX:EAX and ECX:EBX. Only ZF changes.
     pub(super) fn compare_exchange_8(&mut self) -> Result<(), B::Fault> {
         let pair = |high: u64, low: u64| high << 32 | low & 0xFFFF_FFFF;
         let address = self.address()?;
@@ -102,7 +102,7 @@ impl<B: Bus> Execution<'_, B> {
         Ok(())
     }
 
-    /// `cmpxchg16b`: the same with RDX:RAX and RCX:RBX, aligned.
+    /// `cmpxchg16b`: the same with RDX:RAX and RCX:RBX. The operand must be aligned.
     pub(super) fn compare_exchange_16(&mut self) -> Result<(), B::Fault> {
         let pair = |high: u64, low: u64| u128::from(high) << 64 | u128::from(low);
         let address = self.address()?;

@@ -3,27 +3,27 @@ use super::{Model, Said};
 use layer::constants::{NUM_CHAN, NUM_CV, PAGE_SIZE};
 use std::collections::{BTreeMap, VecDeque};
 
-/// What all CPUs share, but for pages.
+/// The state that all CPUs share, except for pages.
 #[derive(Clone, Default, Debug)]
 pub struct Shared {
     pub channels: BTreeMap<u32, Channel>,
     pub sleepers: BTreeMap<u32, VecDeque<u32>>,
-    /// Threads that were woken, by their CPU.
+    /// Woken threads, by their CPU.
     pub pending: BTreeMap<u32, VecDeque<u32>>,
 }
 
 /// A channel, by its queue id.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Channel {
-    /// Who has its lock, and how many events the critical section has left.
+    /// The holder of its lock, and the remaining events of the critical section.
     pub held: Option<(u32, u32)>,
     pub count: u32,
     pub busy: u32,
-    /// The last message; nothing of a byte that is not known.
+    /// The last message. `None` for an unknown byte.
     pub message: Vec<Option<u32>>,
 }
 
-/// The CPU of a thread: that of the root above it.
+/// The CPU of a thread: that of its root.
 fn home(mut thread: u32) -> u32 {
     while thread > 8 {
         thread = (thread - 1) / 8;
@@ -32,7 +32,7 @@ fn home(mut thread: u32) -> u32 {
 }
 
 impl Model {
-    /// 6, 8, 19 to 24; `Some(None)`: no behaviour.
+    /// Primitives 6, 8 and 19 to 24. `Some(None)` if the call gets stuck.
     pub fn channel(&mut self, cpu: usize, name: &str, words: [u32; 4]) -> Option<Option<Said>> {
         if !self.cpus[cpu].kernel() {
             return Some(None);
@@ -63,7 +63,7 @@ impl Model {
         })
     }
 
-    /// A channel whose lock a CPU has.
+    /// A channel whose lock the CPU holds.
     pub fn held_by(&self, cpu: u32) -> Option<u32> {
         let mine = |channel: &Channel| channel.held.is_some_and(|(holder, _)| holder == cpu);
         self.shared.channels.iter().find(|(_, channel)| mine(channel)).map(|(&q, _)| q)
@@ -95,7 +95,7 @@ impl Model {
         Some(Said::Done)
     }
 
-    /// The frame of the running thread's page at `va`, the beginning of a page, and its permission.
+    /// The frame and permission of the running thread's page at `va`, which is the beginning of a page.
     fn page(&self, cpu: usize, va: u32) -> Option<(u32, u32)> {
         let one = &self.cpus[cpu];
         one.pages.get(&(one.cur, va / PAGE_SIZE)).copied().filter(|_| va.is_multiple_of(PAGE_SIZE))

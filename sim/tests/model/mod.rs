@@ -1,5 +1,5 @@
-//! An obvious model of the layer in plain collections, written from the reference and not from the layer's source: what
-//! each call gives, or that it has no behaviour.
+//! A simple model of the layer in plain collections. It is written from the reference, and not from the layer's source.
+//! It gives the result of each call, or says that the call gets stuck.
 mod channel;
 mod serial;
 mod vm;
@@ -12,22 +12,22 @@ use sim::serial::Script;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vm::Vm;
 
-/// What the model says of a call.
+/// The model's result of a call.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Said {
-    /// It has no behaviour.
+    /// The call gets stuck.
     Stuck,
-    /// It gives nothing that the model knows.
+    /// The call succeeds, with no result that the model knows.
     Done,
-    /// It gives a word.
+    /// The result is a word.
     Word(u32),
-    /// It gives a wide word.
+    /// The result is a wide word.
     Wide(u64),
-    /// It gives these registers.
+    /// The result is these registers.
     Registers(Vec<u64>),
-    /// A load gives these bytes, as many as there are.
+    /// A load returns these bytes.
     Loaded(Vec<u32>),
-    /// The access is made.
+    /// The store is done.
     Stored,
     /// The access faults.
     Fault,
@@ -43,7 +43,7 @@ struct Container {
 /// The machine.
 #[derive(Clone, Debug)]
 pub struct Model {
-    /// Frames that nobody has.
+    /// Free frames.
     free: BTreeSet<u32>,
     frames: u32,
     pub cpus: Vec<One>,
@@ -58,13 +58,13 @@ pub struct One {
     pub ready: VecDeque<u32>,
     user: bool,
     containers: BTreeMap<u32, Container>,
-    /// Frame and permission of each mapped page, by thread and page number.
+    /// The frame and permission of each mapped page, by thread and page number.
     pages: BTreeMap<(u32, u32), (u32, u32)>,
-    /// Threads and 2 MiB regions that have a page table.
+    /// The threads and 2 MiB regions with a page table.
     tables: BTreeSet<(u32, u32)>,
-    /// Frames that it uses for data.
+    /// The frames that the CPU uses for data.
     pub data: Vec<u32>,
-    /// Bytes other than 0, by frame and offset; of frames that were zeroed.
+    /// The bytes that are not 0, by frame and offset, in frames that were zeroed.
     memory: BTreeMap<(u32, u32), u32>,
     zeroed: BTreeSet<u32>,
     fault: (u64, u64),
@@ -103,7 +103,7 @@ impl Model {
         Model { free, frames, cpus: (0..TOTAL_CPU).map(one).collect(), shared: channel::Shared::default() }
     }
 
-    /// What the call of a primitive by a CPU gives, and its effect; `None` where the model has no opinion.
+    /// Makes a call on a CPU, and returns its result. `None` if the model does not know the primitive.
     pub fn call(&mut self, cpu: u32, name: &str, a: &Arguments<sim::machine::Sim>) -> Option<Said> {
         let before = self.clone();
         let said = self.answer(cpu as usize, name, a);
@@ -113,7 +113,7 @@ impl Model {
         said.map(|said| said.unwrap_or(Said::Stuck))
     }
 
-    /// `Some(None)`: no behaviour.
+    /// As `call`, with `Some(None)` if the call gets stuck.
     fn answer(&mut self, cpu: usize, name: &str, a: &Arguments<sim::machine::Sim>) -> Option<Option<Said>> {
         let [x, y, z, w] = a.words;
         let one = &mut self.cpus[cpu];
@@ -132,7 +132,7 @@ impl Model {
                 (one.may_map(x, y) && absent).then(|| self.table(cpu, x, y)).flatten().map(Said::Word)
             }
             "thread_yield" => kernel.then(|| {
-                // One that was woken comes first.
+                // A woken thread joins first.
                 one.ready.extend(self.shared.pending.get_mut(&one.me).and_then(VecDeque::pop_front));
                 one.ready.push_back(one.cur);
                 one.cur = one.ready.pop_front().unwrap();
@@ -235,7 +235,7 @@ impl Model {
         Some(frame)
     }
 
-    /// A page table where there is none.
+    /// Makes a missing page table.
     fn table(&mut self, cpu: usize, n: u32, va: u32) -> Option<u32> {
         let frame = self.palloc(cpu, n)?;
         if frame != 0 {
@@ -267,17 +267,17 @@ impl One {
         !self.user && !self.vm.inside
     }
 
-    /// Threads of this CPU.
+    /// The threads of this CPU.
     pub fn threads(&self) -> Vec<u32> {
         self.containers.keys().copied().filter(|&thread| self.is_mine(thread)).collect()
     }
 
-    /// Frames that it uses for data and that are known to have been filled with zeros.
+    /// The data frames that are known to have been zeroed.
     pub fn zeroed(&self) -> Vec<u32> {
         self.data.iter().copied().filter(|frame| self.zeroed.contains(frame)).collect()
     }
 
-    /// Pages that the running thread has.
+    /// The mapped pages of the running thread.
     pub fn mapped(&self) -> Vec<u32> {
         self.pages.keys().filter(|(thread, _)| *thread == self.cur).map(|&(_, page)| page).collect()
     }
@@ -310,7 +310,7 @@ impl One {
         Some(child)
     }
 
-    /// A load, or a store of bytes.
+    /// A load, or a store of `bytes`.
     fn access(&mut self, a: &Arguments<sim::machine::Sim>, bytes: Option<[u32; 8]>) -> Option<Said> {
         let (address, size) = (a.wide, a.chunk as u32);
         if !self.user {
@@ -334,18 +334,18 @@ impl One {
         }
     }
 
-    /// The same of the guest.
+    /// A load or store by the guest.
     fn guest_access(&mut self, a: &Arguments<sim::machine::Sim>, bytes: Option<[u32; 8]>) -> Option<Said> {
         let address = u32::try_from(a.wide).ok().filter(|address| self.vm.inside && address % a.chunk as u32 == 0)?;
         let frame = self.vm.frame(address)?;
         (bytes.is_none() || self.data.contains(&frame)).then(|| self.move_bytes(frame, a, bytes))
     }
 
-    /// Loads from a frame, or stores there.
+    /// Loads from a frame, or stores to it.
     fn move_bytes(&mut self, frame: u32, a: &Arguments<sim::machine::Sim>, bytes: Option<[u32; 8]>) -> Said {
         let places = (0..a.chunk as u32).map(|k| (frame, (a.wide % 4096) as u32 + k));
         let Some(bytes) = bytes else {
-            // Of a frame that was never zeroed, nothing is known.
+            // The contents of a frame that was never zeroed are unknown.
             return Said::Loaded(if self.zeroed.contains(&frame) {
                 places.map(|place| self.memory.get(&place).copied().unwrap_or_default()).collect()
             } else {
@@ -357,7 +357,7 @@ impl One {
     }
 }
 
-/// Whether an access ended as the model says.
+/// Whether an access ended as in the model.
 pub fn agree(access: &Access<[u32; 8]>, said: &Said) -> bool {
     match (access, said) {
         (Access::Done(bytes), Said::Loaded(expected)) => bytes.starts_with(expected),

@@ -1,4 +1,4 @@
-//! The console and its UART, as sections 3.2 and 4.3 of the reference have them, but for P17 and P39.
+//! The console and its UART, from sections 3.2 and 4.3 of the reference, except for P17 and P39.
 use sim::machine::Sim;
 use sim::serial::{Script, SerialEvent};
 
@@ -19,13 +19,13 @@ pub struct Uart {
     rpos: usize,
 }
 
-/// The last `most` of `bytes`.
+/// The last bytes of `bytes`, at most `most`.
 fn last(most: usize, bytes: &[u8]) -> Vec<u8> {
     bytes[bytes.len().saturating_sub(most)..].to_vec()
 }
 
 impl Uart {
-    /// As `sched_init` leaves it on CPU `cpu`.
+    /// The state after `sched_init` on CPU `cpu`.
     pub fn boot(script: &Script, cpu: u32) -> Self {
         let exists = script.owner == Some(cpu);
         Uart {
@@ -136,7 +136,7 @@ impl Uart {
         self.console.remove(0).into()
     }
 
-    /// What of the layer's state differs from this.
+    /// The differences of the layer's state from the model.
     pub fn differences(&self, own: &layer::state::Own<Sim>) -> Vec<String> {
         use domain::Map;
         let com1 = &own.com1;

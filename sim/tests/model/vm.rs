@@ -1,4 +1,4 @@
-//! The virtual machine of a CPU, by the encodings and indices of the reference's appendices A and B.
+//! The virtual machine of a CPU, with the encodings and indices of the reference's appendices A and B.
 use super::Said;
 use layer::contract::Arguments;
 use sim::guest::Exit;
@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 #[derive(Clone, Default, Debug)]
 pub struct Vm {
-    /// The guest runs.
+    /// Whether the guest runs.
     pub inside: bool,
     vmcs: BTreeMap<u32, u64>,
     vmx: BTreeMap<u32, u64>,
-    /// Where guest pages are mapped to, with their types; nothing before `vmx_init`.
+    /// The frames and memory types of guest pages. `None` before `vmx_init`.
     pages: Option<BTreeMap<u32, u32>>,
 }
 
-/// Slots of EAX, EBX, EDX, ESI, EDI, EBP, and of R8 to R15.
+/// The slots of EAX, EBX, EDX, ESI, EDI, EBP, and of R8 to R15.
 const SAVED: [u32; 14] = [0, 2, 6, 8, 10, 12, 36, 37, 38, 39, 40, 41, 42, 43];
 
-/// Selector, limit, access rights and base of each segment, by its code.
+/// The fields of each segment, by its code: selector, limit, access rights and base.
 const SEGMENTS: [[u32; 4]; 10] = [
     [0x0802, 0x4802, 0x4816, 0x6808],
     [0x0806, 0x4806, 0x481A, 0x680C],
@@ -33,7 +33,7 @@ const SEGMENTS: [[u32; 4]; 10] = [
 ];
 
 impl Vm {
-    /// The processor writes why the guest exits.
+    /// The processor writes the exit reason.
     pub fn exit(&mut self, exit: Exit) {
         self.vmcs.extend([
             (0x4402, exit.reason.into()),
@@ -57,12 +57,12 @@ impl Vm {
         Some(Said::Registers(host.into()))
     }
 
-    /// Pages that the guest has.
+    /// The mapped pages of the guest.
     pub fn mapped(&self) -> Vec<u32> {
         self.pages.iter().flatten().map(|(gpa, _)| gpa / 4096).collect()
     }
 
-    /// The frame that a guest-physical address is in.
+    /// The frame at a guest-physical address.
     pub fn frame(&self, address: u32) -> Option<u32> {
         self.pages.as_ref()?.get(&(address / 4096 * 4096)).map(|entry| entry >> 12)
     }
@@ -168,7 +168,7 @@ impl Vm {
         Some(Said::Done)
     }
 
-    /// What of the layer's state differs from this.
+    /// The differences of the layer's state from the model.
     pub fn differences(&self, own: &layer::state::Own<Sim>) -> Vec<String> {
         use domain::Map;
         let mut differences = Vec::new();

@@ -1,4 +1,4 @@
-//! D.11 and D.12: what a program stores it loads, and nobody else does.
+//! D.11 and D.12: a program loads what it has stored, and no other program can.
 use crate::machine::{Processor, assert_invariant, boot, in_program, memory, next};
 use layer::constants::*;
 use layer::memory::{Access, Chunk, exec_load, exec_store};
@@ -11,17 +11,17 @@ use sim::check::check;
 use sim::sparse::Cells;
 use std::collections::BTreeMap;
 
-/// Where the instruction is.
+/// The address of the instruction.
 const HERE: u64 = 0x4000_1234;
 
-/// Pages of the window: ends of it and of page tables.
+/// Pages at the ends of the user window, and at the boundaries of page tables.
 const PAGES: [u32; 6] = [0, 1, 511, 512, 720_894, 720_895];
 
 fn address(page: usize, offset: u32) -> u32 {
     ADR_LOW + PAGES[page % PAGES.len()] * PAGE_SIZE + offset
 }
 
-/// The program's byte at an address, which it has.
+/// The program's byte at an address in a page that it has.
 fn byte(cpu: &mut Processor, at: u32) -> u32 {
     match exec_load(cpu, Chunk::One, at.into(), HERE) {
         Ok(Access::Done(bytes)) => bytes[0],
@@ -29,7 +29,7 @@ fn byte(cpu: &mut Processor, at: u32) -> u32 {
     }
 }
 
-/// An access at a place.
+/// An access to a place.
 #[derive(Clone, Copy, Debug)]
 struct Stored {
     page: usize,
@@ -47,11 +47,11 @@ fn stored() -> impl Strategy<Value = Stored> {
 fn d11_a_global_page_is_no_programs() {
     let mut cpus = boot(memory(80), 1);
     let cpu = &mut cpus[0];
-    // The call takes the code, as the reference does, and programs cannot use the page.
+    // The call accepts the code, as in the reference, but programs cannot use the page.
     assert!(pt_resv(cpu, 1, ADR_LOW, perm::PTKG).is_ok_and(|end| end != MAGIC_NUMBER));
     let load = in_program(cpu, |cpu| exec_load(cpu, Chunk::One, ADR_LOW.into(), HERE));
     assert!(matches!(load, Ok(Access::Fault)), "{load:?}");
-    // Whoever does so has left what entries of the kernel keep.
+    // Such a call violates what entries of the kernel preserve.
     let broken: Vec<_> = check(cpu, 0, Cells::Neighbours).iter().map(|violation| violation.number).collect();
     assert_eq!(broken, ["D7"]);
 }
@@ -79,7 +79,7 @@ proptest! {
             });
             let fault = (u64::from(at), HERE);
             if offset % size != 0 {
-                // An aligned access never crosses its page; one that does so is not aligned.
+                // An aligned access never crosses its page, so that this one is misaligned.
                 prop_assert!(matches!((stored.0, loaded.0), (Err(Stuck::Misaligned), Err(Stuck::Misaligned))));
                 continue;
             }
@@ -107,7 +107,7 @@ proptest! {
         let mut cpus = boot(memory(80), 1);
         let cpu = &mut cpus[0];
         let mut at = at;
-        // The kernel's, the window's and those that 32 bits do not hold.
+        // Addresses of the kernel, in the window, and beyond 32 bits.
         for _ in 0..3 {
             let place = at / 8 * 8;
             let ends = in_program(cpu, |cpu| {
@@ -118,7 +118,7 @@ proptest! {
             prop_assert_eq!((trap_get(cpu), trap_set(cpu)), (Ok(place), Ok(HERE)));
             at >>= 20;
         }
-        // In kernel mode there is no such access at all.
+        // In kernel mode, the accessor gets stuck.
         prop_assert_eq!(exec_load(cpu, chunk, 0, HERE).map(|_| ()), Err(Stuck::NotUserMode));
     }
 
@@ -126,7 +126,7 @@ proptest! {
     fn d12_no_program_changes_what_another_one_loads(
         stores in prop::collection::vec((0..3u32, stored()), 1..60),
     ) {
-        // Two programs of one CPU and one of another, which have the same addresses.
+        // Two programs of one CPU and one of another, with the same addresses.
         let mut cpus = boot(memory(800), 2);
         let child = proc_create(&mut cpus[0], 0, 0, 20).unwrap();
         let mut frames = Vec::new();
@@ -150,7 +150,7 @@ proptest! {
             let stored = in_program(cpu, |cpu| exec_store(cpu, chunk, at.into(), values, HERE));
             prop_assert!(matches!(stored, Ok(Access::Done(()))));
             bytes[who as usize].extend((at..).zip(values).take(chunk as usize));
-            // Each of them loads what it stored itself, and zeros beside it.
+            // Each program loads what it stored itself, and zeros around it.
             for (other, bytes) in (0..3u32).zip(&bytes) {
                 let cpu = &mut cpus[usize::from(other == 2)];
                 while other < 2 && cpu.own.cur != [1, child][other as usize] {

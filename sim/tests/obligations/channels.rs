@@ -1,4 +1,4 @@
-//! D.8 and D.13: one holder a lock, within its budget; messages arrive as they were sent, in order.
+//! D.8 and D.13: a lock has one holder, who stays within the budget. Messages arrive as they were sent, in order.
 use crate::machine::{CONTEXT, Processor, assert_invariant, boot, in_program, memory, next};
 use layer::channel::*;
 use layer::constants::*;
@@ -9,14 +9,14 @@ use layer::stuck::Stuck;
 use layer::thread::{thread_sleep, thread_wakeup};
 use proptest::prelude::*;
 
-/// Where each client has its message, and where it receives.
+/// The pages of each client: for its message, and to receive.
 const HERE: u32 = ADR_LOW;
 const THERE: u32 = ADR_LOW + PAGE_SIZE;
 /// The condition variable.
 const CV: u32 = 5;
 const Q: Channel<sim::machine::Sim> = Channel(SLP_Q + CV);
 
-/// So many CPUs, each of which runs a client with two pages; its main thread is ready, so that the client can sleep.
+/// This many CPUs. Each runs a client with two pages. Its main thread is ready, so that the client can sleep.
 fn clients(cpus: u32) -> Vec<Processor> {
     let mut cpus = boot(memory(400), cpus);
     for cpu in &mut cpus {
@@ -39,7 +39,7 @@ fn write(cpu: &mut Processor, va: u32, words: &[u32]) {
     });
 }
 
-/// It reads words from a page.
+/// The running program reads words from a page.
 fn read(cpu: &mut Processor, va: u32, many: usize) -> Vec<u32> {
     in_program(cpu, |cpu| {
         let word = |at: u32| match exec_load(cpu, Chunk::Four, at.into(), 0) {
@@ -50,12 +50,12 @@ fn read(cpu: &mut Processor, va: u32, many: usize) -> Vec<u32> {
     })
 }
 
-/// How the protocol tells a message from none (P29).
+/// How the protocol distinguishes a reserved mailbox from a filled one (P29).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Protocol {
-    /// As the reference's section 8 has it: `busy` is 1 whether the mailbox is reserved or filled.
+    /// As in the reference's section 8: `busy` is 1 in both cases.
     Plain,
-    /// `busy` is 1 where it is reserved and 2 where it is filled.
+    /// `busy` is 1 if the mailbox is reserved, and 2 if it is filled.
     Told,
 }
 
@@ -65,7 +65,8 @@ impl Protocol {
     }
 }
 
-/// The first half of a send, with the lock: whether the mailbox is the running thread's; it sleeps if not.
+/// The first half of a send, under the lock. Returns whether the running thread has reserved the mailbox; otherwise it
+/// sleeps.
 fn reserve(cpu: &mut Processor) -> bool {
     let free = get_sync_chan_busy(cpu, Q) == Ok(0);
     if free {
@@ -76,7 +77,7 @@ fn reserve(cpu: &mut Processor) -> bool {
     free
 }
 
-/// The other half: the message, and the lock is given back.
+/// The second half of a send: the message. The lock is released.
 fn fill(cpu: &mut Processor, n: u32, protocol: Protocol) -> u32 {
     let sent = ipc_send_body(cpu, Q, HERE, n).unwrap();
     set_sync_chan_busy(cpu, Q, protocol.filled()).unwrap();
@@ -84,7 +85,7 @@ fn fill(cpu: &mut Processor, n: u32, protocol: Protocol) -> u32 {
     sent
 }
 
-/// A receive, with the lock, which is given back: the words, or nothing where the channel is empty.
+/// A receive under the lock, which is released. Returns the words, or `None` if the channel is empty.
 fn take(cpu: &mut Processor, n: u32, protocol: Protocol) -> Option<u32> {
     let filled = get_sync_chan_busy(cpu, Q) == Ok(protocol.filled());
     let taken = filled.then(|| {
@@ -108,7 +109,7 @@ fn receive(cpu: &mut Processor, n: u32) -> Option<u32> {
     take(cpu, n, Protocol::Told)
 }
 
-/// `busy` and `count`, as they are outside the lock.
+/// The channel's `busy` and `count`, read without the lock.
 fn control(cpu: &Processor) -> (u32, u32) {
     let control = domain::Map::get(&cpu.shared.channels.inspect().pool, [Q.0]);
     (control.busy, control.count)
@@ -166,7 +167,7 @@ proptest! {
             prop_assert_eq!(receive(&mut cpus[7], 1), None, "it is reserved for one that has not run yet");
             if let Some(&then) = then {
                 let sender = &mut cpus[then];
-                // It is woken in the pending queue, taken out by a yield, and behind nobody.
+                // The woken thread is in the pending queue. A yield takes it out, and no other thread is before it.
                 let client = 8 * sender.own.cur + 1;
                 while sender.own.cur != client {
                     next(sender);
@@ -180,9 +181,11 @@ proptest! {
     }
 }
 
-/// Two senders, the second of which sleeps and is woken by the first receive; before it runs, a second receive.
+/// Three senders; the second and the third one sleep. The first receive wakes the second sender. Before that sender runs,
+/// there is a second receive, and after the woken senders have sent, a third one.
 ///
-/// What the receives give, the last one after both senders have sent; and whether a third sender was woken too early.
+/// Returns the number of words of each receive, and the received words. The word 12 shows that the third sender was woken
+/// too early.
 fn hand_off(protocol: Protocol) -> (Vec<Option<u32>>, Vec<u32>) {
     let mut cpus = clients(4);
     for (sender, words) in [(0, 10), (1, 11), (2, 12)] {
@@ -200,7 +203,7 @@ fn hand_off(protocol: Protocol) -> (Vec<Option<u32>>, Vec<u32>) {
     };
     receive(&mut cpus);
     receive(&mut cpus);
-    // Whoever was woken sends.
+    // The woken senders send.
     for (sender, client) in [(1, 17), (2, 25)] {
         let sender = &mut cpus[sender];
         if (0..3).any(|_| next(sender) == client) {
@@ -215,22 +218,23 @@ fn hand_off(protocol: Protocol) -> (Vec<Option<u32>>, Vec<u32>) {
 
 #[test]
 fn d13_the_hazard_of_the_hand_off() {
-    // A receive between the wake-up and the send finds no words, wakes another sender, and the message is overwritten.
+    // A receive between the wake-up and the send finds no words and wakes another sender, whose message overwrites the
+    // first.
     assert_eq!(hand_off(Protocol::Plain), (vec![Some(1), Some(0), Some(1)], vec![10, 12]));
-    // Where it is told that the mailbox is reserved and not filled, the one that was woken is the only one.
+    // If the protocol distinguishes a reserved mailbox, only one sender is woken.
     assert_eq!(hand_off(Protocol::Told), (vec![Some(1), None, Some(1)], vec![10, 11]));
 }
 
-/// Where a client is in a send or receive.
+/// The state of a client in a send or receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Idle,
-    /// It has the lock, to send or to receive.
+    /// It holds the lock, to send or to receive.
     Sends,
     Receives,
-    /// It waits in the sleep queue, or for its turn once it was woken.
+    /// It sleeps, or was woken and waits for its turn.
     Sleeps,
-    /// It has the lock and the mailbox.
+    /// It holds the lock and has reserved the mailbox.
     Fills,
 }
 
@@ -241,7 +245,7 @@ proptest! {
     fn d08_one_holder_within_its_budget(steps in prop::collection::vec((0..8usize, any::<bool>()), 1..250)) {
         let mut cpus = clients(8);
         let mut stages = [Stage::Idle; 8];
-        // Who holds the lock, and what the reference's count of the section is.
+        // The holder of the lock, and the remaining budget of its section as in the reference.
         let mut holder: Option<(usize, u32)> = None;
         let (mut sent, mut received) = (0u32, Vec::new());
         for (me, sends) in steps {
@@ -254,7 +258,7 @@ proptest! {
                         continue;
                     }
                     if holder.is_some() {
-                        // The lock is another's, and the next switch goes on here.
+                        // The lock is held by another client. This one continues at the next switch.
                         if woken {
                             next(cpu);
                         }
@@ -293,7 +297,7 @@ proptest! {
             let expected = holder.map_or((TOTAL_CPU, 0), |(holder, budget)| (holder as u32, budget));
             prop_assert_eq!((lock.holder, lock.budget), expected);
         }
-        // Each message arrives once, in the order in which they were sent.
+        // Each message arrives once, in the order of sending.
         prop_assert!(received.iter().copied().eq(0..received.len() as u32), "{:?}", received);
         prop_assert!(sent - received.len() as u32 <= 1);
         assert_invariant(&cpus);
@@ -307,13 +311,13 @@ fn d08_a_section_has_ten_events() {
     assert_eq!(release_lock_chan(cpu, Q), Err(Stuck::LockNotHeld));
     acquire_lock_chan(cpu, Q).unwrap();
     assert_eq!(acquire_lock_chan(cpu, Q), Err(Stuck::LockHeld));
-    // GET was one, and the release is the last.
+    // One event was GET, and the last one is the release.
     for _ in 0..8 {
         assert_eq!(ipc_send_body(cpu, Q, HERE, 1), Ok(1));
     }
     assert_eq!(thread_sleep(cpu, Cv(CV), CONTEXT).map(|_| ()), Err(Stuck::NoBudget));
     release_lock_chan(cpu, Q).unwrap();
-    // It is the other CPU's now.
+    // Now the other CPU holds the lock.
     acquire_lock_chan(&mut cpus[1], Q).unwrap();
     assert_eq!(release_lock_chan(&mut cpus[0], Q), Err(Stuck::LockNotHeld));
     assert_eq!(set_sync_chan_busy(&mut cpus[0], Q, 1), Err(Stuck::LockNotHeld));

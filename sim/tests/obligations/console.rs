@@ -1,4 +1,4 @@
-//! D.17, what is not in `console.rs` beside this: the ring under bursts of any length.
+//! D.17, the part that is not in `console.rs` in the parent directory: the ring with bursts of any length.
 use crate::machine::{assert_invariant, off};
 use layer::console::cons_buf_read;
 use layer::constants::NO_CHARACTER;
@@ -17,7 +17,7 @@ proptest! {
         bursts in prop::collection::vec(prop::collection::vec(any::<u8>(), 1..20), 1..200),
         reads in prop::collection::vec(0..600usize, 1..12),
     ) {
-        // To take a burst is an event, and so is each look at a character and each character, and the last look.
+        // Taking a burst is an event, and so are each check for a character, each character, and the last check.
         let mut index = 0;
         let place = |burst: Vec<u8>| {
             let at = index;
@@ -32,8 +32,8 @@ proptest! {
         sched_init(cpu, 0).unwrap();
         let (mut ring, mut seen) = (VecDeque::new(), 0);
         for many in reads {
-            // A pair of calls takes what comes while it lasts: the newest 12 of each burst, of which the ring drops the
-            // oldest when it is full.
+            // A pair of calls takes all events that happen during it: the newest 12 characters of each burst. A full
+            // ring drops the oldest ones.
             serial_intr_disable(cpu).unwrap();
             serial_intr_enable(cpu).unwrap();
             let now = cpu.own.com1.l1;

@@ -12,31 +12,31 @@ use sim::guest::{self, EPT_VIOLATION, Exit, VIOLATED_BY_LOAD, VIOLATED_BY_STORE,
 use sim::machine::Sim;
 use std::collections::BTreeMap;
 
-/// Codes of registers (reference, section 2).
+/// The codes of registers (reference, section 2).
 const EDI: u32 = 5;
 const EBP: u32 = 6;
 const EIP: u32 = 8;
-/// Codes of the six registers that entry loads and exit saves, in the order of [`SAVED`].
+/// The codes of the six registers that an entry loads and an exit saves, in the order of [`SAVED`].
 const SIX: [u32; 6] = [0, 1, 3, 4, EDI, EBP];
 
-/// So many CPUs with a virtual machine each.
+/// This many CPUs, each with a virtual machine.
 fn with_guests(cpus: u32) -> Vec<Processor> {
     let mut cpus = boot(memory(400), cpus);
     cpus.iter_mut().for_each(|cpu| vmx_init(cpu, 0).unwrap());
     cpus
 }
 
-/// The guest goes on; the host's RDI and RBP are these.
+/// Enters the guest. The host's RDI and RBP have these values.
 fn enter(cpu: &mut Processor, rdi: u64, rbp: u64) -> ToGuest<Sim> {
     vmx_run_vm(cpu, rdi, rbp).expect("the guest has an EIP")
 }
 
-/// It exits with these registers.
+/// The guest exits with these registers.
 fn leave(cpu: &mut Processor, guest: [u64; 14]) -> ToHost<Sim> {
     vmx_return_from_guest(cpu, guest).expect("it is in the guest")
 }
 
-/// Why it exits, where nothing but the qualification is of interest.
+/// An exit of which only the qualification matters.
 fn exit(qualification: u64) -> Exit {
     Exit { reason: 30, qualification, address: 0, length: 2, rip: 0x1000 }
 }
@@ -50,7 +50,7 @@ proptest! {
 
     #[test]
     fn d15_a_register_is_what_was_set(sets in prop::collection::vec((0..2usize, 0..14u32, any::<u32>()), 1..60)) {
-        // On two CPUs, whose guests do not see each other.
+        // Two CPUs, whose guests are independent.
         let mut cpus = with_guests(2);
         let mut expected = [registers(&cpus[0]), registers(&cpus[1])];
         for (me, r, value) in sets {
@@ -80,7 +80,7 @@ proptest! {
                 vmx_get_exit_io_str(cpu),
                 vmx_get_exit_io_rep(cpu),
             ];
-            // Size less 1, direction (1 is in), string, REP, as the processor's manual has them.
+            // Size minus 1, direction (1 is in), string, REP, as in the processor's manual.
             let width = match low & 7 { 0 => 0, 1 => 1, _ => 2 };
             let bit = |at: u32| (low >> at & 1) as u32;
             prop_assert_eq!(said, [u32::from(port), width, 1 - bit(3), bit(4), bit(5)].map(Ok), "of {:06b}", low);
@@ -122,14 +122,14 @@ proptest! {
         let to = enter(cpu, host[0], host[1]);
         prop_assert_eq!(to.rip, u64::from(eip));
         prop_assert_eq!(&to.registers[..6], &set.map(u64::from)[..]);
-        // In the guest no call of the kernel is possible.
+        // While the guest runs, no call of the kernel is possible.
         prop_assert_eq!(vmx_get_reg(cpu, 0), Err(Stuck::NotPaging));
         vm_exit(cpu, exit(7)).unwrap();
         let back = leave(cpu, guest);
         prop_assert_eq!([back.rdi, back.rbp], host);
         prop_assert_eq!(SIX.map(|r| vmx_get_reg(cpu, r).unwrap()), std::array::from_fn(|at| guest[at] as u32));
         prop_assert_eq!(vmx_get_reg(cpu, EIP), Ok(0x1000));
-        // The whole registers come again, R8 to R15 with them.
+        // The next entry restores the whole registers, including R8 to R15.
         let again = enter(cpu, 0, 0);
         prop_assert_eq!((again.registers, again.rip), (guest, 0x1000));
         prop_assert_eq!(registers(&cpus[1]), untouched, "the other CPU's guest is another one");
@@ -140,7 +140,7 @@ proptest! {
         maps in prop::collection::vec((0..6usize, 0..6usize, 0..8u32), 1..8),
         accesses in prop::collection::vec((0..8usize, 0..PAGE_SIZE, 0..4usize, any::<[u8; 8]>()), 1..40),
     ) {
-        /// Guest-physical pages: the first ones, both sides of a table's end, the last one.
+        /// Guest-physical pages: the first ones, the boundary of a table, and the last one.
         const GUEST: [u32; 8] = [0, 1, 511, 512, 0x4_0000, 0xF_FFFF, 7, 0x8_0000];
         let mut cpus = with_guests(1);
         let cpu = &mut cpus[0];
@@ -150,7 +150,7 @@ proptest! {
         }).collect();
         let mut mapped = BTreeMap::new();
         for (page, frame, kind) in maps {
-            // Whatever its memory type, and over what was there before.
+            // With any memory type, and over an earlier mapping.
             prop_assert_eq!(vmx_set_mmap(cpu, GUEST[page] * PAGE_SIZE, frames[frame] * PAGE_SIZE, kind), Ok(0));
             mapped.insert(page, frames[frame]);
         }
@@ -166,7 +166,7 @@ proptest! {
                     bytes.extend((offset..offset + size).map(|at| (frame, at)).zip(values));
                     let Ok(Access::Done(loaded)) = guest::load(cpu, chunk, at, 0x77) else { panic!("nothing at {at:x}") };
                     prop_assert_eq!(&loaded[..size as usize], &values[..size as usize]);
-                    // The whole page, by bytes, wherever it is mapped.
+                    // All bytes of the page, wherever it is mapped.
                     for (&page, frame) in &mapped {
                         let Ok(there) = guest_load(cpu, Chunk::Eight, u64::from(GUEST[page] * PAGE_SIZE + offset / 8 * 8)) else { panic!() };
                         let expected: Bytes<Sim> = std::array::from_fn(|k| bytes.get(&(*frame, offset / 8 * 8 + k as u32)).copied().unwrap_or(0));
@@ -175,7 +175,7 @@ proptest! {
                     vm_exit(cpu, exit(0)).unwrap();
                 }
                 (0, None) => {
-                    // The guest has exited, as the processor says.
+                    // The guest has exited, as the processor reports.
                     prop_assert!(matches!(stored, Ok(Access::Fault)), "{:?}", stored);
                     let _host = leave(cpu, [0; 14]);
                     prop_assert_eq!((vmx_get_exit_reason(cpu), vmx_get_exit_qualification(cpu)), (Ok(EPT_VIOLATION), Ok(VIOLATED_BY_STORE as u32)));
@@ -201,7 +201,7 @@ proptest! {
 fn d16_a_guest_has_what_is_mapped_and_nothing_else() {
     let mut cpus = boot(memory(400), 2);
     let cpu = &mut cpus[0];
-    // There is no guest and no memory of one before `vmx_init`.
+    // Before `vmx_init` there is no guest, and no guest memory.
     assert_eq!(vmx_set_mmap(cpu, 0, ADR_LOW, 6), Err(Stuck::NoTable));
     vmx_init(cpu, 0).unwrap();
     assert_eq!(guest_load(cpu, Chunk::One, 0), Err(Stuck::NotGuestMode));
@@ -220,7 +220,7 @@ fn d16_a_guest_has_what_is_mapped_and_nothing_else() {
     let _guest = enter(cpu, 0, 0);
     assert_eq!(guest_store(cpu, Chunk::Four, 4, [1, 2, 3, 4, 0, 0, 0, 0]), Ok(()));
     assert_eq!(guest_load(cpu, Chunk::Two, 6).map(|bytes| bytes[..2].to_vec()), Ok(vec![3, 4]));
-    // The kernel's memory, and a frame that is nobody's yet.
+    // A frame of the kernel, and a free frame.
     for gpa in [1, 2] {
         assert_eq!(guest_store(cpu, Chunk::One, u64::from(gpa * PAGE_SIZE), [9; 8]), Err(Stuck::FrameNotOwned));
     }
@@ -228,7 +228,7 @@ fn d16_a_guest_has_what_is_mapped_and_nothing_else() {
         assert_eq!(guest_load(cpu, Chunk::One, at), Err(Stuck::NotMapped), "{at:x}");
         assert_eq!(guest_store(cpu, Chunk::One, at, [9; 8]), Err(Stuck::NotMapped), "{at:x}");
     }
-    // Its second page of the other CPU's guest is not this one's.
+    // The memory of this guest is not mapped in the other CPU's guest.
     let other = &mut cpus[1];
     vmx_init(other, 0).unwrap();
     let _guest = enter(other, 0, 0);

@@ -1,4 +1,4 @@
-//! Machines to test on.
+//! Machines for tests.
 use layer::channel::{Channel, Cv, acquire_lock_chan};
 use layer::constants::{KERN_LOW, SLP_Q, TOTAL_CPU};
 use layer::fields::Context;
@@ -12,18 +12,18 @@ use sim::serial::Script;
 use sim::sparse::Cells;
 use std::sync::Arc;
 
-/// A CPU of a machine that lives as long as its test.
+/// A CPU of a machine that lives as long as the test.
 pub type Processor = Cpu<'static, Sim>;
 
-/// A context in which nothing is of interest.
+/// A context whose values do not matter.
 pub const CONTEXT: Context<Sim> = Context { esp: 0, ra: 0 };
 
-/// Memory with `pages` pages for users, at the beginning of their area.
+/// A memory with `pages` pages for users, at the beginning of the user area.
 pub fn memory(pages: u32) -> Memory {
     Memory::all(KERN_LOW + pages)
 }
 
-/// So many CPUs of a machine, before `sched_init`.
+/// This many CPUs of a machine, before `sched_init`.
 pub fn off(memory: Memory, cpus: u32, serial: Script) -> Vec<Processor> {
     let mut board = Board::bare(memory);
     board.serial = serial;
@@ -32,21 +32,21 @@ pub fn off(memory: Memory, cpus: u32, serial: Script) -> Vec<Processor> {
     (0..cpus).map(|cpu| processor(shared, cpu)).collect()
 }
 
-/// So many CPUs of a machine, after it.
+/// This many CPUs of a machine, after `sched_init`.
 pub fn boot(memory: Memory, cpus: u32) -> Vec<Processor> {
     let mut cpus = off(memory, cpus, Script::default());
     cpus.iter_mut().for_each(|cpu| sched_init(cpu, 0).expect("a good machine"));
     cpus
 }
 
-/// The invariant holds on all of them.
+/// Checks the invariant on all CPUs.
 pub fn assert_invariant(cpus: &[Processor]) {
     for (current, cpu) in (0..TOTAL_CPU).zip(cpus) {
         assert_eq!(check(cpu, current, Cells::Neighbours), [], "on CPU {current}");
     }
 }
 
-/// The next thread of a CPU runs.
+/// Switches to the next thread of a CPU. Returns its number.
 pub fn next(cpu: &mut Processor) -> u32 {
     let _resume = thread_yield(cpu, CONTEXT).expect("a main thread can always yield");
     cpu.own.cur
@@ -58,7 +58,7 @@ pub fn sleep(cpu: &mut Processor, cv: u32) {
     let _resume = thread_sleep(cpu, Cv(cv), CONTEXT).expect("another thread is ready");
 }
 
-/// A program runs, makes its accesses, and comes back to the kernel.
+/// Runs accesses of a program, from entering user mode to the return to the kernel.
 pub fn in_program<R>(cpu: &mut Processor, run: impl FnOnce(&mut Processor) -> R) -> R {
     let _to_user = proc_start_user(cpu).expect("kernel mode");
     let result = run(cpu);

@@ -1,6 +1,6 @@
-//! The reference's test obligations (appendix D), each with the tests that meet it.
+//! The reference's test obligations (appendix D), each with its tests.
 //!
-//! What is expected is in plain collections and numbers of the tests' own, from the reference and not from the layer's source.
+//! The expected values are plain collections and numbers, taken from the reference and not from the layer's source.
 mod access;
 mod channels;
 mod console;
@@ -16,7 +16,7 @@ mod sessions;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Every obligation: its number, what it is, and its tests, by file (from `sim/`) and name.
+/// All obligations: the number, the description, and the tests, by file (relative to `sim/`) and name.
 const OBLIGATIONS: [(u32, &str, &[(&str, &str)]); 20] = [
     (
         1,
@@ -169,7 +169,7 @@ const OBLIGATIONS: [(u32, &str, &[(&str, &str)]); 20] = [
     (20, "constants", &[("tests/obligations/modes.rs", "d20_queues_and_locks_have_ids_of_their_own")]),
 ];
 
-/// The text of a file of this crate.
+/// The text of a file in this crate.
 fn text(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -1,4 +1,4 @@
-//! D.9 and D.10: pages are given out once, counted, and mapped where they were asked for.
+//! D.9 and D.10: pages are allocated once, counted, and mapped as requested.
 use crate::machine::{Processor, assert_invariant, boot, memory};
 use domain::Map;
 use layer::constants::*;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use sim::board::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A request of a CPU: for a page, or for one that is mapped at this page of the window.
+/// A request of a CPU: for a page, or for a page that is mapped at this page of the window.
 #[derive(Clone, Copy, Debug)]
 enum Ask {
     Page,
@@ -31,7 +31,7 @@ proptest! {
         hole in 0..16u32,
         asks in prop::collection::vec((0..TOTAL_CPU, ask()), 1..160),
     ) {
-        // A hole in memory: those frames are nobody's.
+        // A hole in memory, whose frames are never allocated.
         let usable = vec![0..KERN_LOW + 4, KERN_LOW + 4 + hole..KERN_LOW + pages + hole];
         let mut cpus = boot(Memory { frames: KERN_LOW + pages + hole, usable: usable.clone() }, TOTAL_CPU);
         let (mut given, mut used) = (BTreeSet::new(), BTreeMap::<u32, u32>::new());
@@ -61,7 +61,7 @@ proptest! {
                     if full {
                         prop_assert_eq!(end, MAGIC_NUMBER);
                     } else if end == MAGIC_NUMBER {
-                        // The page was given out and nothing was left for its table.
+                        // The page was allocated, but there was none left for its page table.
                         prop_assert!(!tables.contains(&(me, at / 512)));
                         *used.entry(root).or_default() += 1;
                         prop_assert!(is_full(&used));
@@ -81,14 +81,14 @@ proptest! {
     }
 }
 
-/// CPU 0 of a machine with a child of the main thread that may use `quota` pages.
+/// CPU 0 of a machine, with a child of the main thread that may use `quota` pages.
 fn with_child(quota: u32) -> (Vec<Processor>, u32) {
     let mut cpus = boot(memory(400), 1);
     let child = proc_create(&mut cpus[0], 0, 0, quota).unwrap();
     (cpus, child)
 }
 
-/// What `pt_resv` gives, by how much the usage of the container grew.
+/// The result of `pt_resv`, and the growth of the container's usage.
 fn resv(cpu: &mut Processor, n: u32, va: u32, code: u32) -> (Result<u32, Stuck>, u32) {
     let before = cpu.own.ac.get([n]).usage;
     let end = pt_resv(cpu, n, va, code);
@@ -101,15 +101,15 @@ fn d10_every_case_of_pt_resv() {
     let cpu = &mut cpus[0];
     let read = |cpu: &Processor, va| pt_read(cpu, child, va).unwrap();
 
-    // The table is absent, and then it is there.
+    // First the page table is missing, and then it is there.
     let (table, grew) = resv(cpu, child, ADR_LOW, perm::PTU);
     assert!(grew == 2 && table.is_ok_and(|frame| (KERN_LOW..cpu.own.nps).contains(&frame)), "{table:?}");
     assert_eq!(resv(cpu, child, ADR_LOW + PAGE_SIZE, perm::PTK), (Ok(0), 1));
     assert_eq!((read(cpu, ADR_LOW) % PAGE_SIZE, read(cpu, ADR_LOW + PAGE_SIZE) % PAGE_SIZE), (7, 3));
     assert_ne!(read(cpu, ADR_LOW) / PAGE_SIZE, read(cpu, ADR_LOW + PAGE_SIZE) / PAGE_SIZE);
 
-    // Mapped already; a number that is no permission; addresses at the ends of the window and outside. The page is gone in
-    // each case that is stuck (10.3): here that is seen, where a machine would take all of it back.
+    // Already mapped; an invalid permission; addresses at the ends of the window and outside. In each stuck case the
+    // page is lost (10.3). The test sees that, although a machine would roll the whole call back.
     let (mut cpus, child) = with_child(20);
     let cpu = &mut cpus[0];
     assert!(resv(cpu, child, ADR_LOW, perm::PTU).0.is_ok());
@@ -126,24 +126,24 @@ fn d10_every_case_of_pt_resv() {
     }
     assert!(matches!(resv(cpu, child, ADR_HIGH - 1, perm::PTU), (Ok(1..MAGIC_NUMBER), 2)));
 
-    // Of another thread than the one that runs, and of none.
+    // For a thread that does not run, and for one that does not exist.
     assert_eq!(resv(cpu, 5, ADR_LOW, perm::PTU).0, Err(Stuck::NotMine));
     assert_eq!(pt_resv(cpu, NUM_PROC - 1, ADR_LOW, perm::PTU), Err(Stuck::NoContainer));
 }
 
 #[test]
 fn d10_where_something_is_exhausted() {
-    // No quota: whatever the other arguments are.
+    // Without quota, the other arguments do not matter.
     let (mut cpus, child) = with_child(0);
     assert_eq!(resv(&mut cpus[0], child, 0, 77), (Ok(MAGIC_NUMBER), 0));
-    // Quota for the page and not for its table: the page is charged and nowhere (P31).
+    // Quota for the page but not for its table: the page is charged, but not mapped (P31).
     let (mut cpus, child) = with_child(1);
     assert_eq!(resv(&mut cpus[0], child, ADR_LOW, perm::PTU), (Ok(MAGIC_NUMBER), 1));
     assert_eq!(pt_read(&cpus[0], child, ADR_LOW), Ok(0));
-    // Thread 0 has no pages left to give: a machine whose pages are all the roots'.
+    // Thread 0 has no pages left on a machine whose pages all belong to the roots.
     let mut cpus = boot(memory(80), 1);
     assert_eq!(resv(&mut cpus[0], 0, ADR_LOW, perm::PTU), (Ok(MAGIC_NUMBER), 0));
-    // It has where they do not divide by 8; and may not map any.
+    // Thread 0 has pages if their number is no multiple of 8, but may not map any.
     let mut cpus = boot(memory(83), 1);
     assert_eq!(resv(&mut cpus[0], 0, ADR_LOW, perm::PTU).0, Err(Stuck::BadThread));
     assert_invariant(&with_child(9).0);
@@ -151,7 +151,8 @@ fn d10_where_something_is_exhausted() {
 
 #[test]
 fn d10_no_memory_though_there_is_quota() {
-    // What does not divide by 8 is container 0's, of which each CPU has a copy: they take more than there is.
+    // The remainder of a division by 8 belongs to container 0. Each CPU has a copy of it, so that together they want
+    // too many.
     let mut cpus = boot(memory(8 * 10 + 7), TOTAL_CPU);
     for cpu in &mut cpus {
         assert!((0..7).all(|_| palloc(cpu, 0).is_ok_and(|page| page != 0)));

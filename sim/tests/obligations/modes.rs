@@ -13,7 +13,7 @@ use sim::board::Memory;
 use sim::guest::{Exit, vm_exit};
 use sim::serial::Script;
 
-/// What a CPU executes.
+/// The mode of a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mode {
     Boot,
@@ -22,7 +22,7 @@ enum Mode {
     Guest,
 }
 
-/// A step that changes the mode, or would.
+/// A step that changes the mode, or tries to.
 #[derive(Clone, Copy, Debug)]
 enum Step {
     SchedInit,
@@ -50,7 +50,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Makes a step; whether it had a behaviour.
+/// Makes a step. Returns whether it succeeded.
 fn take(cpu: &mut Processor, step: Step) -> bool {
     match step {
         Step::SchedInit => sched_init(cpu, 0).is_ok(),
@@ -141,11 +141,11 @@ proptest! {
             };
             let found = table.frames.get([frame]);
             prop_assert_eq!((found.kind, found.alloc), (expected, false), "frame {}", frame);
-            // The reverse map is empty below the end of memory and undefined beyond it (10.3).
+            // The reverse map is empty below the end of memory, and undefined beyond it (10.3).
             let reverse = g.lat.get([frame]);
             prop_assert_eq!((reverse.valid, reverse.len), (frame < own.nps, 0), "frame {}", frame);
         }
-        // 2 MiB a directory entry: the user window is entries 512 to 1919.
+        // A directory entry covers 2 MiB. The user window is entries 512 to 1919.
         for thread in [0, 1, 8, 9, 500, NUM_PROC - 1] {
             for directory in [0, 511, 512, 513, 1000, 1919, 1920, 2047] {
                 let is_absent = matches!(own.dirs.get([thread, directory]), Pde::UnPresent);
@@ -163,7 +163,7 @@ proptest! {
         }
         for line in 0..24 {
             let found = own.lines.get([line]);
-            // Line 4 is the UART's, on the CPU whose it is (P39).
+            // Line 4 belongs to the UART, on the CPU that has it (P39).
             prop_assert_eq!((found.irq, found.enabled), (32 + line, line == 4 && own.cpu == 0));
         }
         for (one, other) in [(0, 0), (1, 9), (NUM_PROC - 1, 5)] {
@@ -185,7 +185,7 @@ fn d18_set_pt_never_has_a_behaviour() {
 
 #[test]
 fn d19_the_references_example() {
-    // One usable region below 0x4100_0000; here the count of pages is that of the pages below its end (P25).
+    // One usable region below 0x4100_0000. The page count is the number of pages below its end (P25).
     let cpus = boot(Memory::all(0x4100_0000 / 4096), 1);
     assert_eq!((cpus[0].own.nps, cpus[0].own.ac.get([0]).quota, cpus[0].own.ac.get([1]).quota), (266_240, 4096, 512));
 }
@@ -196,7 +196,7 @@ fn d19_a_machine_with_too_little_memory_is_refused() {
     assert_eq!(sched_init(&mut cpus[0], 0), Err(Stuck::BadMemory));
 }
 
-// D.20: the constants are what the reference's table says (section 2), and what P1 demands of them.
+// D.20: the constants are those of the reference's table (section 2), and satisfy P1.
 const _: () = {
     assert!(PAGE_SIZE == 4096 && MAX_PAGE == 1_048_576 && KERN_LOW == 262_144 && KERN_HIGH == 983_040);
     assert!(ADR_LOW == 0x4000_0000 && ADR_HIGH == 0xF000_0000 && STACK_TOP == 0xF000_0000);

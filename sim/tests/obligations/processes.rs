@@ -8,7 +8,7 @@ use layer::stuck::Stuck;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-/// A container, as the caller knows it.
+/// A container, as its creator knows it.
 #[derive(Clone, Copy, Default)]
 struct Node {
     quota: u32,
@@ -22,7 +22,7 @@ proptest! {
     #[test]
     fn d14_a_tree_of_any_shape(steps in prop::collection::vec((0..12u32, any::<u32>(), 0..4u32), 1..160)) {
         let mut cpus = boot(memory(8 * 100), 3);
-        // The last CPU, whose tree ends first.
+        // The last CPU, whose tree runs out of thread numbers first.
         let cpu = &mut cpus[2];
         let root = cpu.own.cur;
         let mut tree = BTreeMap::from([(root, Node { quota: 100, ..Node::default() })]);
@@ -32,7 +32,7 @@ proptest! {
             }
             let me = cpu.own.cur;
             let parent = tree[&me];
-            // A parent's child k is 8 * parent + 1 + k.
+            // Child number k of a parent is 8 * parent + 1 + k.
             let child = 8 * me + 1 + parent.children;
             let made = proc_create(cpu, 0, code.into(), quota);
             let refused = if parent.children == 8 || child >= 1024 {
@@ -46,7 +46,8 @@ proptest! {
                     prop_assert_eq!(made, Ok(child));
                     let after = Node { usage: parent.usage + quota, children: parent.children + 1, ..parent };
                     tree.extend([(me, after), (child, Node { quota, ..Node::default() })]);
-                    // Its context: user code and data, the stack's top, interrupts on; the entry is an address.
+                    // The context has the user's code and data selectors, the top of the stack, and interrupts enabled.
+                    // The entry is an address.
                     for (slot, value) in [(16, 35), (8, 35), (9, 35), (13, 27), (15, 0xF000_0000), (14, 0x200)] {
                         prop_assert_eq!(uctx_get(cpu, child, slot), Ok(value), "slot {}", slot);
                     }
@@ -70,7 +71,7 @@ proptest! {
                 );
                 prop_assert_eq!(said, (Ok(node.quota), Ok(node.usage), Ok(node.children), Ok(1), Ok(0)), "of {}", i);
             }
-            // The number after a full family's last is that of the next thread's first child.
+            // The number after the last child is that of the next thread's first child.
             if !tree.contains_key(&(child + 1)) {
                 prop_assert_eq!(container_get_quota(cpu, child + 1), Err(Stuck::NoContainer));
             }

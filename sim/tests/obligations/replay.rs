@@ -1,4 +1,4 @@
-//! D.5, and D.8 of a whole log: what happened, replayed as section 4.1 of the reference says, is what the machine has.
+//! D.5, and D.8 for a whole log: the log, replayed as in section 4.1 of the reference, gives the machine's state.
 use crate::sessions::{ask, booted, call, make, note, would_wait};
 use layer::constants::{KERN_LOW, NO_THREAD, TOTAL_CPU};
 use proptest::prelude::*;
@@ -12,22 +12,22 @@ enum At {
     Ready,
     Runs,
     Sleeps,
-    /// Woken, and in no queue yet.
+    /// Woken, but not in a queue yet.
     Between,
     Pending,
 }
 
-/// What a log says.
+/// The state by a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Replayed {
     given: BTreeSet<u64>,
-    /// Where each thread is, and its CPU.
+    /// The place of each thread, and its CPU.
     threads: BTreeMap<u64, (At, u64)>,
     ready: BTreeMap<u64, VecDeque<u64>>,
     pending: BTreeMap<u64, VecDeque<u64>>,
     sleepers: BTreeMap<u64, VecDeque<u64>>,
     runs: BTreeMap<u64, u64>,
-    /// Who holds the lock of a channel, and what is left of the section's budget.
+    /// The holder of each channel's lock, and the remaining budget of its section.
     locks: BTreeMap<u64, (u64, u64)>,
 }
 
@@ -46,7 +46,7 @@ impl Replayed {
         }
     }
 
-    /// The next thread of CPU `cpu` runs; nothing where none is ready.
+    /// Switches CPU `cpu` to its next thread. `None` if none is ready.
     fn run_next(&mut self, cpu: u64) -> Option<()> {
         let next = self.ready.get_mut(&cpu)?.pop_front()?;
         self.threads.insert(next, (At::Runs, cpu));
@@ -59,17 +59,17 @@ impl Replayed {
         self.ready.entry(cpu).or_default().push_back(thread);
     }
 
-    /// The holder's section of channel `q` has one event more.
+    /// Counts one event of the holder's section of channel `q`.
     fn spend(&mut self, cpu: u64, q: u64) -> Option<()> {
         let (holder, budget) = self.locks.get_mut(&q)?;
         (*holder == cpu && *budget >= 1).then(|| *budget -= 1)
     }
 
-    /// One event more; nothing where the replay is undefined.
+    /// Replays one event. `None` if the replay is undefined.
     fn step(&mut self, event: &Value) -> Option<()> {
         let number = |name: &str| event[name].as_u64();
         let (by, me) = (number("by")?, number("tid")?);
-        // Whatever a CPU does, the thread does that it runs.
+        // The event must be of the CPU's running thread.
         if self.runs.get(&by) != Some(&me) {
             return None;
         }
@@ -132,7 +132,7 @@ impl Replayed {
     }
 }
 
-/// What the machine has at a place, to CPU `cpu`.
+/// The value of a place in the state of CPU `cpu`.
 fn state(session: &mut Session, cpu: u64, place: &str) -> Value {
     ask(session, &json!({"state": place, "cpu": cpu}))["value"].clone()
 }
@@ -150,7 +150,7 @@ fn threads(session: &mut Session, cpu: u64, head: &str) -> VecDeque<u64> {
     all
 }
 
-/// The machine is as its log says.
+/// Checks that the machine equals the replayed log.
 fn assert_is_so(session: &mut Session, replayed: &Replayed) {
     let queue = |queues: &BTreeMap<u64, VecDeque<u64>>, key| queues.get(&key).cloned().unwrap_or_default();
     for cpu in 0..2 {
@@ -169,10 +169,10 @@ fn assert_is_so(session: &mut Session, replayed: &Replayed) {
     assert!(alloc.as_array().expect("a list").iter().cloned().eq(given.take(200)), "{alloc}");
 }
 
-/// The events of a call, in the order in which they happened.
+/// The events of a call, in order.
 fn events(answer: &Value) -> Vec<Value> {
     let mut events = answer["events"].as_array().cloned().unwrap_or_default();
-    // They are told by object; a thread that is woken joins its CPU's queue afterwards.
+    // The answer lists them by object. A woken thread joins its CPU's queue last.
     events.sort_by_key(|event| event["event"] == "WAKE_DIFF");
     events
 }
@@ -194,7 +194,7 @@ proptest! {
                 log.extend(events(&answer));
             }
         }
-        // Each older part of it is defined, as the whole is; and what it says does not depend on when it is asked.
+        // Every prefix of a valid log is valid, and has the same replay at any time.
         let replay = |log: &[Value]| {
             log.iter().try_fold(Replayed::new(), |mut replayed, event| replayed.step(event).map(|()| replayed))
         };
@@ -224,11 +224,11 @@ fn d08_a_log_with_two_holders_is_undefined() {
         (1, "BUFFER"),
         (1, "RELEASE")
     ]));
-    // Two holders; a release of another's; a section that has more events than it announced.
+    // Two holders; a release by another CPU; a section with more events than its budget.
     assert!(!defined(&[(0, "WAIT"), (1, "WAIT")]));
     assert!(!defined(&[(0, "WAIT"), (0, "GET"), (1, "RELEASE")]));
     assert!(!defined(&[(0, "WAIT"), (0, "GET"), (0, "BUFFER"), (0, "BUFFER"), (0, "RELEASE")]));
-    // A page that is given twice, and a thread that does not run.
+    // A page that is allocated twice, and a thread that does not run.
     let palloc = json!({"by": 0, "tid": 1, "event": "PALLOC", "page": KERN_LOW});
     let mut replayed = Replayed::new();
     assert!(replayed.step(&palloc).is_some() && replayed.step(&palloc).is_none());

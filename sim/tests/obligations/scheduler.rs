@@ -1,4 +1,4 @@
-//! D.6 and D.7: round robin, wake-up in time, and no wake-up that is lost.
+//! D.6 and D.7: round robin, wake-up in time, and no lost wake-up.
 use crate::machine::{CONTEXT, Processor, assert_invariant, boot, memory, next, sleep};
 use domain::Map;
 use layer::channel::{Channel, Cv, acquire_lock_chan, release_lock_chan};
@@ -8,7 +8,7 @@ use layer::thread::{thread_sleep, thread_wakeup};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// Up to so many children of the running thread, which get no pages: no more than it can have, and than there are numbers for.
+/// Up to `many` children of the running thread, without pages, as far as the thread can have more and numbers remain.
 fn children(cpu: &mut Processor, many: u32) -> Vec<u32> {
     let cur = cpu.own.cur;
     let has = cpu.own.ac.get([cur]).nchildren;
@@ -25,7 +25,7 @@ proptest! {
     fn d06_as_many_yields_as_threads_come_round(families in prop::collection::vec(0..=MAX_CHILDREN, 1..9)) {
         let mut cpus = boot(memory(64), 1);
         let cpu = &mut cpus[0];
-        // Whoever runs has children, and then the next one does.
+        // The running thread gets children, and then the next thread runs.
         let mut threads = BTreeSet::from([cpu.own.cur]);
         for many in families {
             threads.extend(children(cpu, many));
@@ -47,7 +47,7 @@ proptest! {
         let main = cpus[0].own.cur;
         children(&mut cpus[0], others);
         let asleep = children(&mut cpus[0], sleepers);
-        // Each of them sleeps on a condition variable of its own when its turn comes, which makes the next one run.
+        // Each child sleeps on its own condition variable when it runs, and so the next one runs.
         next(&mut cpus[0]);
         while cpus[0].own.cur != main {
             match asleep.iter().position(|&thread| thread == cpus[0].own.cur) {
@@ -61,8 +61,8 @@ proptest! {
             prop_assert_eq!(thread_wakeup(&mut cpus[by], Cv(cv)), Ok(0), "it sleeps no more");
         }
         let ran: Vec<u32> = (0..2 * (others + 2 * sleepers + 1)).map(|_| next(&mut cpus[0])).collect();
-        // A local one is behind those that are ready; a remote one has to be taken out of the pending queue before, one
-        // a switch, and is then behind the others and those that were taken out before it.
+        // A locally woken thread is behind the ready ones. A remotely woken one must first be taken out of the pending
+        // queue, one at each switch. It is then behind the others, and behind those that were taken out before it.
         for (place, &thread) in (1..).zip(&asleep) {
             let most = if remote { place + others + place } else { others + place };
             let at = (1..).zip(&ran).find(|(_, ran)| **ran == thread).map(|(at, _)| at);
@@ -72,12 +72,12 @@ proptest! {
     }
 }
 
-/// The main thread that a child descends from.
+/// The main thread from which a child descends.
 fn root(child: u32) -> u32 {
     (child - 1) / MAX_CHILDREN
 }
 
-/// What a CPU does next in a story of sleepers and a waker.
+/// An action of a CPU with sleepers and wakers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Act {
     Acquire,
@@ -91,13 +91,12 @@ use Act::*;
 /// The condition variable.
 const CV: u32 = 3;
 
-/// Plays the scripts of all CPUs, one act after the other in the order that `order` says; gives the next acts that are
-/// possible, by CPU.
+/// Runs the scripts of all CPUs, one action after the other in the order `order`. Returns the CPUs that can act next.
 ///
-/// What the acts give is held against a list of sleepers.
+/// The results of the actions are compared with a list of sleepers.
 fn play(scripts: &[&[Act]], order: &[usize]) -> Vec<usize> {
     let mut cpus = boot(memory(64), scripts.len() as u32);
-    // On each a child runs, and the main thread is ready.
+    // On each CPU a child runs, and the main thread is ready.
     for cpu in &mut cpus {
         let child = children(cpu, 1);
         assert_eq!(next(cpu), child[0]);
@@ -132,7 +131,7 @@ fn play(scripts: &[&[Act]], order: &[usize]) -> Vec<usize> {
     let possible: Vec<usize> =
         (0..scripts.len()).filter(|&me| acts(me).is_some_and(|&act| act != Acquire || holder.is_none())).collect();
     if possible.is_empty() {
-        // Whoever was woken runs again, and the others do not.
+        // The woken threads run again, and the others do not.
         for cpu in &mut cpus {
             let ran: BTreeSet<u32> = (0..6).map(|_| next(cpu)).collect();
             assert!(woken.iter().all(|&thread| root(thread) - 1 != cpu.own.cpu || ran.contains(&thread)), "{order:?}");
@@ -142,7 +141,7 @@ fn play(scripts: &[&[Act]], order: &[usize]) -> Vec<usize> {
     possible
 }
 
-/// Plays the scripts in every order that the lock admits; how many there are.
+/// Runs the scripts in every order that the lock permits. Returns the number of orders.
 fn play_all(scripts: &[&[Act]], order: &mut Vec<usize>) -> usize {
     let possible = play(scripts, order);
     let ends = usize::from(possible.is_empty());

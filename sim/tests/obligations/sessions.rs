@@ -1,11 +1,12 @@
-//! D.2, D.3 and D.4: what is stuck leaves no trace, what is not changes what it says, and events are what is listed.
+//! D.2, D.3 and D.4: a stuck call changes nothing, a successful call changes what it reports, and its events are the
+//! listed ones.
 use layer::constants::{ADR_LOW, KERN_LOW, PAGE_SIZE};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim::session::Session;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A call: the CPU, the name and the arguments, of which some are chosen by number.
+/// A call: the CPU, the name and the arguments. Some arguments are chosen by number.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub cpu: u32,
@@ -13,9 +14,9 @@ pub struct Call {
     pub args: Value,
 }
 
-/// What each primitive may change, by the reference's entry of it, and the events that it appends.
+/// The fields that each primitive may change, from its entry in the reference, and the events that it logs.
 ///
-/// A name stands for the field and its parts: `AC` for `AC.charged`. Ghost state that follows another field is named with
+/// A name includes the field's parts: `AC` includes `AC.charged`. Ghost state that follows another field is listed with
 /// it.
 const EFFECTS: &[(&str, &[&str], &[&str])] = &[
     ("vmxinfo_get", &[], &[]),
@@ -76,7 +77,7 @@ const EFFECTS: &[(&str, &[&str], &[&str])] = &[
 ];
 
 pub fn call() -> impl Strategy<Value = Call> {
-    // Some that keep a machine going are called more often.
+    // Calls that keep a machine running are made more often.
     let often = ["pt_resv", "proc_create", "thread_yield", "acquire_lock_CHAN", "release_lock_CHAN", "ipc_send_body"];
     let modes = ["proc_start_user", "proc_exit_user", "exec_store", "exec_load", "host_in", "vmx_return_from_guest"];
     let all: Vec<&'static str> = EFFECTS.iter().map(|(name, ..)| *name).collect();
@@ -91,7 +92,7 @@ pub fn call() -> impl Strategy<Value = Call> {
         let page = pick(&[0, 0, 1, 511, 512], a) + u64::from(KERN_LOW);
         let va = page * u64::from(PAGE_SIZE) + if b % 8 == 0 { b } else { 0 };
         let thread = pick(&[u64::from(cpu) + 1, 9, 17, 0, b], c);
-        // Two condition variables, and one that is none.
+        // Two condition variables, and an invalid one.
         let cv = if d % 16 == 0 { 1024 } else { d % 2 };
         let args = match name {
             "vmxinfo_get" => json!([b % 20]),
@@ -137,12 +138,12 @@ pub fn booted() -> Session {
     session
 }
 
-/// Whether one would wait for a lock that the other CPU has.
+/// Whether the call would wait for a lock that the other CPU holds.
 pub fn would_wait(call: &Call, held: &BTreeMap<u64, u32>) -> bool {
     call.name == "acquire_lock_CHAN" && held.contains_key(&call.args[0].as_u64().unwrap_or(0))
 }
 
-/// Takes note of what a call did with locks.
+/// Records the effect of a call on locks.
 pub fn note(call: &Call, held: &mut BTreeMap<u64, u32>) {
     let q = call.args[0].as_u64().unwrap_or(0);
     match call.name {
@@ -164,7 +165,7 @@ proptest! {
 
     #[test]
     fn d02_what_is_stuck_leaves_no_trace(calls in prop::collection::vec(call(), 1..60)) {
-        // One machine makes all calls; the other one makes those only that have a behaviour, and says the same.
+        // One machine gets all calls, and the other one only those that are not stuck. Their answers must be the same.
         let (mut all, mut defined) = (booted(), booted());
         let mut held = BTreeMap::new();
         for call in &calls {
@@ -207,7 +208,7 @@ proptest! {
             prop_assert!(appended.iter().all(|event| event["by"] == call.cpu), "{:?}", appended);
             let expected = match call.name {
                 "acquire_lock_CHAN" => 2..=2,
-                // The second one is that of the page table, or of the queue of another CPU.
+                // The second event is that of the page table, or of another CPU's queue.
                 "pt_resv" | "thread_wakeup" => 1..=2,
                 _ => events.len()..=events.len(),
             };
@@ -234,7 +235,7 @@ fn d04_a_page_that_was_not_had_is_an_event_too() {
 fn d04_the_table_has_the_ten_that_append_events() {
     let appends: BTreeSet<&str> =
         EFFECTS.iter().filter(|(_, _, events)| !events.is_empty()).map(|(name, ..)| *name).collect();
-    // sched_init, the tenth, makes the log empty.
+    // sched_init, the tenth in the list, clears the log.
     let expected = [
         "palloc",
         "pt_resv",

@@ -1,4 +1,4 @@
-//! A stand-in for the kernel: one CPU, the system calls that the programs use, nothing of the layer.
+//! A substitute for the kernel: one CPU and the system calls of the programs, without the layer.
 
 use super::space::{Fault, Space};
 use abi::report::{End, Ended};
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 struct Thread {
     number: u32,
     image: u32,
-    /// Pages that it was given.
+    /// The number of pages that it was given.
     quota: u32,
     cpu: Cpu,
     space: Space,
@@ -29,7 +29,7 @@ pub struct Kernel<'a> {
     console: Vec<u8>,
 }
 
-/// What becomes of the running thread.
+/// What happens next to the running thread.
 enum Next {
     Runs,
     Yields,
@@ -37,7 +37,7 @@ enum Next {
 }
 
 impl<'a> Kernel<'a> {
-    /// A CPU whose main thread starts what the boot list has for it.
+    /// A CPU whose main thread starts the programs of the boot list.
     pub fn new(cpu: u32, programs: &'a [Program], boot_list: &str) -> Self {
         let mut kernel = Kernel { cpu, programs, ready: VecDeque::new(), console: Vec::new() };
         let mut children = 0;
@@ -58,7 +58,7 @@ impl<'a> Kernel<'a> {
         kernel
     }
 
-    /// Runs until every program has ended and returns what the console shows.
+    /// Runs until every program has ended. Returns the console's text.
     pub fn run(mut self) -> String {
         while let Some(mut thread) = self.ready.pop_front() {
             match self.turn(&mut thread) {
@@ -73,8 +73,8 @@ impl<'a> Kernel<'a> {
         String::from_utf8(self.console).expect("programs print text")
     }
 
-    /// Loads a program, with a page of arguments or none; `None` if the quota does not cover its pages and, with arguments, two
-    /// more.
+    /// Loads a program, with a page of arguments or without. `None` if the quota does not cover its pages and, with
+    /// arguments, two more.
     fn load(&self, image: u32, number: u32, quota: u32, arguments: Option<&[u8]>) -> Option<Thread> {
         let bytes = &self.programs[image as usize].elf;
         let file = ElfBytes::<LittleEndian>::minimal_parse(bytes).expect("a program is an ELF file");

@@ -1,5 +1,5 @@
-//! What the tests of the interpreter share.
-// Each test uses a part of it.
+//! Helpers for the tests of the interpreter.
+// Each test uses only some of them.
 #![allow(dead_code)]
 
 pub mod kernel;

@@ -1,7 +1,7 @@
 //! Executes single instructions on the processor that runs the test.
 //!
-//! The arena lies below 2 GiB, so that the code around the instruction reaches everything by absolute
-//! addresses and needs no register. It holds, by pages: code, the registers, scratch memory.
+//! The arena lies below 2 GiB. So the code around the instruction reaches everything by absolute addresses, without a
+//! register. Its pages are: code, registers, scratch memory.
 
 use fuzz_x86::context::{self, State};
 use fuzz_x86::generate::SCRATCH_SIZE;
@@ -17,7 +17,7 @@ const STATE: usize = PAGE;
 /// Offset of the scratch memory.
 const SCRATCH: usize = 2 * PAGE;
 
-/// The registers of the program, and what is kept of the test's own.
+/// The registers of the program, and what is saved of the test's.
 #[repr(C)]
 struct Place {
     state: State,
@@ -30,7 +30,7 @@ struct Place {
 pub enum Outcome {
     /// It completed.
     Done,
-    /// It raised the exception that the operating system reports by this signal.
+    /// It raised an exception, which the operating system reports by this signal.
     Signal(i32),
 }
 
@@ -43,16 +43,16 @@ pub struct Arena {
 }
 
 thread_local! {
-    /// Where execution goes on after a signal: the code after the instruction; 0 when none is running.
+    /// Where execution continues after a signal: the code after the instruction. 0 if no instruction is running.
     static RESUME: Cell<u64> = const { Cell::new(0) };
     /// The signal.
     static SIGNAL: Cell<i32> = const { Cell::new(0) };
 }
 
-/// The signals that exceptions of instructions become.
+/// The signals for exceptions of instructions.
 const SIGNALS: [i32; 5] = [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGTRAP];
 
-/// Notes the signal and leaves the instruction.
+/// Records the signal and leaves the instruction.
 extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, context: *mut libc::c_void) {
     let resume = RESUME.get();
     if resume == 0 {
@@ -67,7 +67,7 @@ extern "C" fn handler(signal: i32, _info: *mut libc::siginfo_t, context: *mut li
     unsafe { (*context).uc_mcontext.gregs[libc::REG_RIP as usize] = resume as i64 };
 }
 
-/// Installs the handler, on a stack of its own: an instruction may have any stack pointer.
+/// Installs the handler on a stack of its own, because the instruction may have any stack pointer.
 fn install_handler() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -106,12 +106,12 @@ impl Arena {
         Arena { base: base.cast(), before, after }
     }
 
-    /// Address at which an instruction will be executed.
+    /// The address of the instruction.
     pub fn code(&self) -> u64 {
         self.base as u64 + self.before.len() as u64
     }
 
-    /// Address of the scratch memory.
+    /// The address of the scratch memory.
     pub fn scratch_address(&self) -> u64 {
         self.base as u64 + SCRATCH as u64
     }
@@ -122,7 +122,7 @@ impl Arena {
         unsafe { std::slice::from_raw_parts_mut(self.base.add(SCRATCH), SCRATCH_SIZE) }
     }
 
-    /// Executes an instruction with these registers and gives those afterwards.
+    /// Executes an instruction with these registers, and returns the registers afterwards.
     ///
     /// # Safety
     ///
@@ -171,6 +171,6 @@ fn surroundings(state: u64) -> Result<(Vec<u8>, Vec<u8>), IcedError> {
         after.pop(register)?;
     }
     after.ret()?;
-    // All addresses are absolute, so the place does not matter.
+    // All addresses are absolute, so that the code's own address does not matter.
     Ok((before.assemble(0)?, after.assemble(0)?))
 }

@@ -1,4 +1,4 @@
-//! One page of memory at any address, which can be told to refuse.
+//! One page of memory at any address, which can refuse accesses.
 
 use sim::x86::{Bus, CodeStamp, Size};
 use std::collections::HashSet;
@@ -18,14 +18,14 @@ pub struct Scratch {
     pub code_address: u64,
     /// The instruction.
     pub code: Vec<u8>,
-    /// Accesses to the data that are still allowed.
+    /// The number of accesses to the data that are still allowed.
     pub allowed: usize,
-    /// Addresses of stores that were probed.
+    /// The addresses of stores that were probed.
     pub probed: HashSet<u64>,
 }
 
 impl Scratch {
-    /// Where an access lies in the data.
+    /// The offset of an access in the data.
     fn place(&self, address: u64, size: Size) -> Result<usize, Refused> {
         assert!(address.is_multiple_of(size.bytes()), "an access is aligned");
         let offset = usize::try_from(address.wrapping_sub(self.address)).map_err(|_| Refused)?;
@@ -33,7 +33,7 @@ impl Scratch {
         if end > self.bytes.len() { Err(Refused) } else { Ok(offset) }
     }
 
-    /// Takes one from the accesses that are allowed.
+    /// Uses one of the allowed accesses.
     fn count(&mut self) -> Result<(), Refused> {
         self.allowed = self.allowed.checked_sub(1).ok_or(Refused)?;
         Ok(())
@@ -45,7 +45,7 @@ impl Bus for Scratch {
 
     fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> Result<usize, Refused> {
         assert_eq!(address, self.code_address);
-        // Followed by `nop`, of which an undefined instruction may decode the first as its own.
+        // The instruction is followed by `nop`s, because an undefined instruction may include the next byte.
         buffer.fill(0x90);
         buffer[..self.code.len()].copy_from_slice(&self.code);
         Ok(buffer.len())
@@ -65,7 +65,7 @@ impl Bus for Scratch {
 
     fn store(&mut self, address: u64, size: Size, value: u64) -> Result<(), Refused> {
         let place = self.place(address, size)?;
-        // What was probed has been allowed then.
+        // A probe has already used an allowed access for this store.
         if !self.probed.remove(&address) {
             self.count()?;
         }

@@ -1,4 +1,4 @@
-//! An address space in a table of pages.
+//! An address space, as a table of pages.
 
 use sim::x86::{Bus, CodeStamp, Size};
 use std::collections::{HashMap, HashSet};
@@ -9,9 +9,9 @@ const REGION: u64 = 512 * PAGE;
 /// An access that the space refuses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Fault {
-    /// What was accessed.
+    /// The address of the access.
     pub address: u64,
-    /// Whether a page is there, which the access is not allowed on.
+    /// Whether there is a page that does not permit the access.
     pub mapped: bool,
 }
 
@@ -20,22 +20,22 @@ struct Page {
     writable: bool,
 }
 
-/// Pages, of which each and each page table costs one unit of a quota.
+/// The pages. Each page and each page table costs one unit of the quota.
 #[derive(Default)]
 pub struct Space {
     pages: HashMap<u64, Page>,
     tables: HashSet<u64>,
-    /// Units left.
+    /// The remaining units.
     pub quota: u32,
 }
 
 impl Space {
-    /// A space of no pages.
+    /// An empty space.
     pub fn new(quota: u32) -> Space {
         Space { quota, ..Space::default() }
     }
 
-    /// Maps a zeroed page if the quota suffices. A page whose table is too much is lost.
+    /// Maps a zeroed page if the quota suffices. If it does not suffice for the page table, the page is lost.
     pub fn map(&mut self, address: u64, writable: bool) -> bool {
         let table = address / REGION;
         for needed in [true, !self.tables.contains(&table)] {
@@ -75,7 +75,7 @@ impl Bus for Space {
     type Fault = Fault;
 
     fn fetch(&mut self, address: u64, buffer: &mut [u8; 15]) -> Result<usize, Fault> {
-        // What is writable is not executable.
+        // A writable page is not executable.
         if self.pages.get(&(address / PAGE)).is_some_and(|page| page.writable) {
             return Err(Fault { address, mapped: true });
         }
@@ -86,7 +86,7 @@ impl Bus for Space {
     }
 
     fn code_stamp(&mut self, address: u64, length: u64) -> Result<Option<CodeStamp>, Fault> {
-        // The bytes stand for themselves: there are 15 at most.
+        // The bytes are their own stamp: there are at most 15.
         let bytes = &self.rest_of_page(address)?[..length as usize];
         let value = bytes.iter().fold(0u128, |value, &byte| value << 8 | u128::from(byte));
         Ok(Some([value as u64, (value >> 64) as u64]))
