@@ -202,6 +202,6 @@ pub fn unnoticed(report: &MutantReport) {
         println!("{subject}: {what}: {at}: {operator:?} {change:?}\n    {line}");
     }
     for stale in &report.stale {
-        println!("an explanation that explains nothing: {}: {}", stale.file, stale.line);
+        println!("stale explanation, no such mutant survives: {}: {}", stale.file, stale.line);
     }
 }
