@@ -170,7 +170,7 @@ mod tests {
         assert_eq!((main.1, other), (Verdict::Sat, ("other".to_string(), Verdict::Unsat)));
         let path = replay.expect("it was written");
         let text = std::fs::read_to_string(&path).expect("it is there");
-        assert!(text.contains("(declare-const |x| Int)") && text.ends_with("(check-sat)\n"), "{text}");
+        assert!(text.contains("(declare-fun |x| () Int)") && text.ends_with("(check-sat)\n"), "{text}");
         std::fs::remove_dir_all(path.parent().expect("it has one")).expect("it can be removed");
         assert_eq!(solver.tallies(), [tally("embedded", 2, 0, 0), tally("other", 2, 0, 1)]);
     }
