@@ -8,8 +8,8 @@
 //! store of the interpreter calls one of these accessors. On the metal the MMU has the same effect. An access is
 //! naturally aligned and stays in its page: the executor of instructions splits all other accesses first.
 //!
-//! Each accessor of programs walks the page map ([`by_tables`]). A variant with `_by` takes the translation as an
-//! argument: the hosted machine passes one that looks into its processor's TLB.
+//! Each accessor of programs walks the page map, as a processor with an empty TLB does. A variant with `_by` takes the
+//! translation as an argument: the hosted machine passes one that looks into its processor's TLB.
 use crate::constants::*;
 use crate::ept::nested;
 use crate::fields::*;
@@ -69,7 +69,7 @@ pub fn exec_load<M: Machine>(
     a: M::Wide,
     ra: M::Wide,
 ) -> Result<Access<Bytes<M>>, Stuck> {
-    exec_load_by(cpu, chunk, a, ra, by_tables)
+    exec_load_by(cpu, chunk, a, ra, walk)
 }
 
 /// [`exec_load`] with the translation that `walk` gives for an address.
@@ -84,10 +84,7 @@ pub fn exec_load_by<M: Machine>(
     ra: M::Wide,
     walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
 ) -> Result<Access<Bytes<M>>, Stuck> {
-    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Load, walk)? else {
-        return Ok(page_fault(cpu, a, ra));
-    };
-    Ok(Access::Done(load(cpu, chunk, page, offset)))
+    read(cpu, chunk, a, ra, Intent::Load, walk)
 }
 
 /// Fetches `chunk` bytes at address `a` to execute them: [`exec_load`], but only from an executable page. This is the
@@ -102,7 +99,7 @@ pub fn exec_fetch<M: Machine>(
     a: M::Wide,
     ra: M::Wide,
 ) -> Result<Access<Bytes<M>>, Stuck> {
-    exec_fetch_by(cpu, chunk, a, ra, by_tables)
+    exec_fetch_by(cpu, chunk, a, ra, walk)
 }
 
 /// [`exec_fetch`] with the translation that `walk` gives for an address.
@@ -117,7 +114,20 @@ pub fn exec_fetch_by<M: Machine>(
     ra: M::Wide,
     walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
 ) -> Result<Access<Bytes<M>>, Stuck> {
-    let Some((page, offset)) = translate(cpu, chunk, a, Intent::Fetch, walk)? else {
+    read(cpu, chunk, a, ra, Intent::Fetch, walk)
+}
+
+/// A load or a fetch.
+#[inline(always)]
+fn read<M: Machine>(
+    cpu: &mut Cpu<'_, M>,
+    chunk: Chunk,
+    a: M::Wide,
+    ra: M::Wide,
+    intent: Intent,
+    walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
+) -> Result<Access<Bytes<M>>, Stuck> {
+    let Some((page, offset)) = translate(cpu, chunk, a, intent, walk)? else {
         return Ok(page_fault(cpu, a, ra));
     };
     Ok(Access::Done(load(cpu, chunk, page, offset)))
@@ -135,7 +145,7 @@ pub fn exec_store<M: Machine>(
     bytes: Bytes<M>,
     ra: M::Wide,
 ) -> Result<Access<()>, Stuck> {
-    exec_store_by(cpu, chunk, a, bytes, ra, by_tables)
+    exec_store_by(cpu, chunk, a, bytes, ra, walk)
 }
 
 /// [`exec_store`] with the translation that `walk` gives for an address.
@@ -184,15 +194,6 @@ fn store<M: Machine>(
         cpu.own.ghost.update(|g| g.hp_defined.set([page, offset + k], Defined { defined: true.into() }));
     }
     Ok(())
-}
-
-/// The translation of `va` in the page map of thread `n`, as a processor with an empty TLB finds it.
-///
-/// # Errors
-/// The ownership checks of page tables.
-#[inline(always)]
-pub fn by_tables<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<Walk<M>, Stuck> {
-    walk(cpu, n, va)
 }
 
 /// Frame and offset of an access of the running program, or `None` if it faults.
