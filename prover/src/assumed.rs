@@ -32,8 +32,8 @@ pub(crate) struct Assumed {
 #[derive(Default)]
 struct Family {
     states: RefCell<FxHashMap<StateIdentity, Rc<Assumed>>>,
-    /// The instances of the states' facts.
-    instances: Rc<Instances>,
+    /// The instances of the states' facts, by the values of the states that are in no map.
+    instances: RefCell<FxHashMap<Vec<Term>, Rc<Instances>>>,
     /// Keeps the states alive whose maps are identified by their addresses.
     kept: RefCell<Vec<Rc<dyn Any>>>,
     sets: RefCell<FxHashMap<(&'static str, Vec<Identity>), Rc<FactSet>>>,
@@ -42,12 +42,12 @@ struct Family {
 impl Assumed {
     /// The facts of `ground` about `state`. They are instantiated where its unknown maps are read.
     pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Rc<Assumed> {
-        Assumed::made(state, ground, &|_| true, Rc::default())
+        Assumed::made(state, state.identity(), ground, &|_| true, Rc::default())
     }
 
     /// Those of the facts of this ground that are in `numbers`, about another state.
     pub fn only<G: Geometry>(&self, state: &Rc<State<G>>, numbers: &'static [&'static str]) -> Rc<Assumed> {
-        Assumed::made(state, self.ground, &|number| numbers.contains(&number), Rc::default())
+        Assumed::made(state, state.identity(), self.ground, &|number| numbers.contains(&number), Rc::default())
     }
 
     /// The invariant set to which the facts belong.
@@ -57,6 +57,7 @@ impl Assumed {
 
     fn made<G: Geometry>(
         state: &Rc<State<G>>,
+        StateIdentity { maps, values }: StateIdentity,
         ground: Ground,
         wanted: &dyn Fn(&str) -> bool,
         family: Rc<Family>,
@@ -77,14 +78,13 @@ impl Assumed {
             }
         }
         family.kept.borrow_mut().push(state.clone());
-        let identity = state.identity();
         let state = state.clone();
         let at = move |number: &str, keys: &[SymWord]| {
             let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
             Some(untouched(|| condition(&|| (fact.holds)(&state.view(), keys))))
         };
-        let of_state = OfState { state: identity, numbers: numbers.clone(), instances: family.instances.clone() };
-        let set = FactSet::of_state(quantifieds, of_state);
+        let instances = family.instances.borrow_mut().entry(values).or_default().clone();
+        let set = FactSet::of_state(quantifieds, OfState { maps, numbers: numbers.clone(), instances });
         Rc::new(Assumed { scalars, set, numbers, at: Box::new(at), ground, family })
     }
 
@@ -106,7 +106,7 @@ impl Assumed {
         if let Some(assumed) = self.family.states.borrow().get(&identity) {
             return assumed.clone();
         }
-        let assumed = Assumed::made(&Rc::new(state), self.ground, &|_| true, self.family.clone());
+        let assumed = Assumed::made(&Rc::new(state), identity.clone(), self.ground, &|_| true, self.family.clone());
         self.family.states.borrow_mut().insert(identity, assumed.clone());
         assumed
     }

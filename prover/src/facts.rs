@@ -6,7 +6,6 @@ use crate::engine::{Engine, engine};
 use crate::explore::condition;
 use crate::map::Identity;
 use crate::mutant::running;
-use crate::state::StateIdentity;
 use crate::word::SymWord;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
@@ -44,32 +43,35 @@ pub(crate) struct FactSet {
 
 /// What identifies a state whose facts share instances with those of other states.
 pub(crate) struct OfState {
-    pub state: StateIdentity,
+    /// The maps of the state.
+    pub maps: Consulted,
     /// The numbers of the facts in the set.
     pub numbers: Vec<&'static str>,
+    /// The instances of all states that differ from this one in their maps only.
     pub instances: Rc<Instances>,
 }
 
-/// The key of a shared instance: the fact's number, the keys, and the values of the state that are in no map.
-type Place = (&'static str, Vec<Term>, Vec<Term>);
+/// The key of a shared instance: the fact's number, and the keys.
+type Place = (&'static str, Vec<Term>);
 
-/// The instances that the states of a proof share. Most states have the same maps at the places that a fact reads.
+/// The instances of states that differ in their maps only. In most of these states the maps that a fact reads are the
+/// same.
 #[derive(Default)]
 pub(crate) struct Instances(RefCell<FxHashMap<Place, Vec<(Consulted, Rc<Instance>)>>>);
 
-/// The maps that an instance has read, with their identities.
+/// Maps by the names of their fields, such as those that an instance has read.
 type Consulted = Vec<(&'static str, Identity)>;
 
 impl OfState {
     fn place(&self, fact: usize, keys: &[Term]) -> Place {
-        (self.numbers[fact], keys.to_vec(), self.state.values.clone())
+        (self.numbers[fact], keys.to_vec())
     }
 
     /// The instance of another state, if the maps that it has read are the maps of this state.
     fn instance(&self, fact: usize, keys: &[Term]) -> Option<Rc<Instance>> {
         let instances = self.instances.0.borrow();
         let mut made = instances.get(&self.place(fact, keys))?.iter();
-        let (_, instance) = made.find(|(consulted, _)| consulted.iter().all(|map| self.state.maps.contains(map)))?;
+        let (_, instance) = made.find(|(consulted, _)| consulted.iter().all(|map| self.maps.contains(map)))?;
         Some(instance.clone())
     }
 
@@ -97,23 +99,27 @@ pub(crate) struct Read {
 }
 
 impl FactSet {
+    fn plain(facts: Vec<Quantified>) -> FactSet {
+        FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: None }
+    }
+
     pub fn new(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: None })
+        Rc::new(FactSet::plain(facts))
     }
 
     /// The facts of the invariant about one state.
     pub fn of_state(facts: Vec<Quantified>, state: OfState) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: Some(state) })
+        Rc::new(FactSet { of_state: Some(state), ..FactSet::plain(facts) })
     }
 
     /// The results of a search of a map.
     pub fn of_search(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: false, lasts: true, memo: RefCell::default(), of_state: None })
+        Rc::new(FactSet { lasts: true, ..FactSet::plain(facts) })
     }
 
     /// Rely conditions and facts of what other CPUs may have changed.
     pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { facts, is_moved: true, lasts: false, memo: RefCell::default(), of_state: None })
+        Rc::new(FactSet { is_moved: true, ..FactSet::plain(facts) })
     }
 }
 
