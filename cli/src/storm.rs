@@ -9,7 +9,6 @@ use crate::image::Kind;
 use crate::job::{Boot, Job, Ran};
 use crate::run::seconds;
 use crate::watch::{Until, Watch};
-use abi::CHILDREN;
 use abi::refused::Refused;
 use abi::report::{End, Ended};
 use clap::ValueEnum;
@@ -187,9 +186,9 @@ impl Storm {
     }
 }
 
-/// Whether a main thread has started this thread: the children of thread n have the numbers from 8n + 1 on.
+/// Whether a main thread has started this thread.
 fn is_first(thread: u32) -> bool {
-    (1..=kernel::layout::MAX_CPUS as u32).contains(&(thread.saturating_sub(1) / CHILDREN))
+    abi::parent(thread).is_some_and(|starter| abi::parent(starter).is_none())
 }
 
 /// Most problems that are shown.

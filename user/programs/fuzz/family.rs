@@ -1,6 +1,6 @@
 //! The relatives of a process, and which answers of `kill` and `wait` are therefore possible.
 
-use abi::{CHILDREN, Call, Cause, Error, Reason, THREADS};
+use abi::{CHILDREN, Call, Cause, Error, Reason, THREADS, child};
 use user::random::Random;
 use user::sys::{Identity, Registers};
 
@@ -56,7 +56,7 @@ impl Family {
             0..=1 if any => 0,
             0..=3 => match self.children[random.below(CHILDREN) as usize] {
                 Some(child) => child.thread,
-                None => self.me.thread * CHILDREN + 1 + random.below(CHILDREN),
+                None => child(self.me.thread, random.below(CHILDREN)),
             },
             4 => self.me.thread,
             5 => self.me.parent,
