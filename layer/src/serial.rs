@@ -124,7 +124,7 @@ pub(crate) const DRAIN: &str = "serial_intr_disable";
 /// 52 `serial_intr_disable()`: handles the characters that have been received, and masks the line of COM1, so that no
 /// handler runs until [`serial_intr_enable`].
 ///
-/// It consumes events as long as the UART requests interrupts, at most 100. Finding that there is no request consumes
+/// It consumes events as long as the UART requests interrupts, at most 100. A look that finds no request consumes
 /// no event. If the line is masked already, received characters stay in the UART.
 ///
 /// # Errors

@@ -211,7 +211,7 @@ fn look() -> Result<u32, Error> {
         return Ok(5);
     }
     if !is_stack_clean() {
-        println!("residue: FAILED: a page of the stack is not zero");
+        println!("residue: FAILED: a page of the stack has marks");
         return Ok(6);
     }
     Ok(0)
