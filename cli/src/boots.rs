@@ -50,12 +50,12 @@ pub struct Verdict {
     pub result: Result,
 }
 
-impl Result {
-    /// The result as counts of one test.
+impl Verdict {
+    /// The verdict as counts of one test.
     pub fn counts(&self) -> Counts {
-        match self {
+        match &self.result {
             Result::Skipped(_) => Counts::SKIPPED,
-            Result::Passed | Result::Failed(_) => Counts::one(*self == Result::Passed),
+            Result::Passed | Result::Failed(_) => Counts::one(self.name, self.result == Result::Passed),
         }
     }
 }
@@ -208,9 +208,9 @@ pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     let wanted =
         |name: &str| arguments.behaviours.is_empty() || arguments.behaviours.iter().any(|wanted| wanted == name);
     let verdicts = try_all(wanted, arguments.show, |verdict| println!("{verdict}"))?;
-    let counts: Counts = verdicts.iter().map(|verdict| verdict.result.counts()).sum();
+    let counts: Counts = verdicts.iter().map(Verdict::counts).sum();
     println!("{counts}");
-    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if counts.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[cfg(test)]

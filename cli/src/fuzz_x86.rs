@@ -111,12 +111,15 @@ pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts
         total.add(found);
     }
     let Comparison { alike, unimplemented, different, unended } = &total;
-    let (different, unended) = (different.len(), unended.len());
     say(&format!(
-        "{alike} programs end alike, {different} do not, {unended} did not end on both machines; \
-         {unimplemented} use what the hosted machine does not know"
+        "{alike} programs end alike, {} do not, {} did not end on both machines; \
+         {unimplemented} use what the hosted machine does not know",
+        different.len(),
+        unended.len()
     ));
-    Ok(Counts { passed: *alike, failed: different + unended, ..Counts::default() })
+    let failed = different.iter().chain(unended);
+    let failed = failed.map(|(index, difference)| format!("program {index}: {difference}")).collect();
+    Ok(Counts { passed: *alike, failed, ..Counts::default() })
 }
 
 /// Runs the programs that were asked for; the exit status is 0 if none of them differs.
@@ -125,5 +128,5 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
         return Err(Error::NotInstalled(Emulator::Qemu));
     }
     let counts = fuzz(arguments.count, arguments.seed, |text| println!("{text}"))?;
-    Ok(if counts.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if counts.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -6,7 +6,7 @@ use crate::counts::Counts;
 use crate::error::Error;
 use crate::{setup, tools, workspace};
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{Branches, Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
+use prover::{Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -117,7 +117,11 @@ const SAMPLE: u16 = 20;
 pub fn try_some_mutants() -> Result<Counts, Error> {
     let report = try_mutants(&Arguments { mutants: true, every: SAMPLE, ..Arguments::default() })?;
     print::unnoticed(&report);
-    Ok(report.trials.iter().map(|trial| Counts::one(trial.fate.is_settled())).sum())
+    Ok(report
+        .trials
+        .iter()
+        .map(|trial| Counts::one(format!("{}: {:?}", trial.at, trial.change), trial.fate.is_settled()))
+        .sum())
 }
 
 /// The page of the proved properties.
@@ -136,9 +140,11 @@ pub fn prove_all() -> Result<Counts, Error> {
     }
     print::page(&report.page);
     report.coverage.iter().for_each(print::branches);
-    let rows = report.rows().map(|row| row.status == Status::Proved);
-    let branches = report.coverage.iter().map(Branches::is_explained);
-    Ok(rows.chain(branches).chain([is_fresh, report.page.is_proved()]).map(Counts::one).sum())
+    let rows = report.rows().map(|row| Counts::one(row.name, row.status == Status::Proved));
+    let branches = report.coverage.iter().map(|branches| Counts::one("branches", branches.is_explained()));
+    let pages =
+        [Counts::one(DOCUMENT, is_fresh), Counts::one("the obligations of the reference", report.page.is_proved())];
+    Ok(rows.chain(branches).chain(pages).sum())
 }
 
 /// Writes the counterexamples that were replayed as tests.

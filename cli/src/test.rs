@@ -62,20 +62,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let is_wanted = |step: &&Step| arguments.steps.is_empty() || arguments.steps.iter().any(|name| name == step.key);
     let wanted: Vec<&Step> = STEPS.iter().filter(is_wanted).collect();
     let mut all = Vec::new();
-    for (number, Step { name, run, .. }) in (1..).zip(&wanted) {
+    let mut failures = Vec::new();
+    for (number, Step { key, name, run }) in (1..).zip(&wanted) {
         println!("[{number}/{}] {name}", wanted.len());
         let begin = Instant::now();
         // A step that cannot be run must not hide the others' results.
         let counts = run().unwrap_or_else(|error| {
             println!("  error: {error}");
-            Counts::one(false)
+            Counts::one("the step itself", false)
         });
         println!("  {counts} ({:.0} s)", begin.elapsed().as_secs_f64());
+        failures.extend(counts.failed.iter().map(|test| format!("{key}: {test}")));
         all.push(counts);
     }
     let total: Counts = all.into_iter().sum();
     println!("{total}");
-    Ok(if total.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    failures.iter().for_each(|failure| println!("FAILED   {failure}"));
+    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Sets up what is missing. A missing program is no failure: the steps that need it are skipped.
@@ -98,7 +101,7 @@ fn loom() -> Result<Counts, Error> {
 /// The boots, as `cairn boots` runs them.
 fn try_boots() -> Result<Counts, Error> {
     let verdicts = boots::try_all(|_| true, false, |verdict| println!("  {verdict}"))?;
-    Ok(verdicts.iter().map(|verdict| verdict.result.counts()).sum())
+    Ok(verdicts.iter().map(boots::Verdict::counts).sum())
 }
 
 /// Rows that the bench's JSON must have.
@@ -132,7 +135,7 @@ fn bench() -> Result<Counts, Error> {
     let missing: Vec<_> = ROWS.into_iter().filter(missing).collect();
     missing.iter().for_each(|name| println!("  FAILED   there is no row {name}"));
     report.differ.iter().for_each(|name| println!("  FAILED   two runs differ in {name}"));
-    Ok(Counts::one(missing.is_empty() && report.differ.is_empty()))
+    Ok(Counts::one("the rows", missing.is_empty() && report.differ.is_empty()))
 }
 
 /// Number of random programs that are compared, and their seed.
@@ -146,7 +149,7 @@ fn random_programs() -> Result<Counts, Error> {
     }
     let (count, seed) = RANDOM_PROGRAMS;
     let counts = fuzz_x86::fuzz(count, seed, |text| println!("  {}", text.trim_end().replace('\n', "\n  ")))?;
-    if counts.failed > 0 {
+    if !counts.failed.is_empty() {
         println!("  FAILED   again by `cargo cairn fuzz-x86 --count {count} --seed {seed}`");
     }
     Ok(counts)
@@ -171,7 +174,7 @@ fn storm() -> Result<Counts, Error> {
             (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
             (None, None) => println!("  passed   {what:?}"),
         }
-        Ok(Counts::one(problems.is_empty()))
+        Ok(Counts::one(format!("{what:?}"), problems.is_empty()))
     };
     What::ALL.into_iter().map(try_one).sum()
 }
@@ -197,7 +200,7 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
             None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
             Some(problem) => println!("  FAILED   {machine}: {problem}, and {} differences more", problems.len() - 1),
         }
-        Counts::one(problems.is_empty())
+        Counts::one(format!("{what}, {machine}"), problems.is_empty())
     };
     let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
     for emulator in [Emulator::Qemu, Emulator::Bochs] {
@@ -223,7 +226,7 @@ fn shell() -> Result<Counts, Error> {
         } else {
             println!("  FAILED   {machine}: {}\n{}", problems.join("; "), ran.console);
         }
-        Counts::one(problems.is_empty())
+        Counts::one(machine, problems.is_empty())
     };
     let hosted = judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?);
     let emulated = if Emulator::Qemu.is_there() {

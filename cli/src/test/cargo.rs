@@ -28,16 +28,16 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
     while let Some(line) = child::line(&lines, &mut child, "cargo test", child::LIMIT)? {
         if let Some((name, counts)) = tally.line(&line) {
             println!("  {name}: {counts}");
-            if counts.failed > 0 {
+            if !counts.failed.is_empty() {
                 tally.show();
             }
         }
     }
     let status = child::wait(&mut child, "cargo test", child::LIMIT)?;
     // Code that does not compile has no tests that could fail.
-    if !status.success() && tally.counts.failed == 0 {
+    if !status.success() && tally.counts.failed.is_empty() {
         tally.show();
-        tally.counts.failed = 1;
+        tally.counts.failed.push("cargo test".to_owned());
     }
     Ok(tally.counts)
 }
@@ -50,6 +50,8 @@ struct Tally {
     name: String,
     /// The output since they began.
     output: Vec<String>,
+    /// Names of those that have failed.
+    failed: Vec<String>,
 }
 
 impl Tally {
@@ -58,6 +60,7 @@ impl Tally {
         let words = line.trim_start();
         if words.starts_with("Running ") || words.starts_with("Doc-tests ") {
             self.output.clear();
+            self.failed.clear();
         }
         self.output.push(line.to_owned());
         if let Some(running) = words.strip_prefix("Running ") {
@@ -68,8 +71,14 @@ impl Tally {
         } else if let Some(name) = words.strip_prefix("Doc-tests ") {
             self.name = format!("{name}, examples");
         }
-        let counts = result(line)?;
-        self.counts = [self.counts, counts].into_iter().sum();
+        if let Some(test) = words.strip_prefix("test ").and_then(|test| test.strip_suffix(" ... FAILED")) {
+            self.failed.push(format!("{}: {test}", self.name));
+        }
+        let [passed, failed, skipped] = result(line)?;
+        let mut names = core::mem::take(&mut self.failed);
+        names.resize(failed, format!("{}: a test without a name", self.name));
+        let counts = Counts { passed, failed: names, skipped };
+        self.counts = [core::mem::take(&mut self.counts), counts.clone()].into_iter().sum();
         (counts != Counts::default()).then(|| (self.name.clone(), counts))
     }
 
@@ -79,12 +88,13 @@ impl Tally {
     }
 }
 
-/// Reads "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s".
-fn result(line: &str) -> Option<Counts> {
+/// Reads "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s": how many
+/// passed, failed, and were ignored.
+fn result(line: &str) -> Option<[usize; 3]> {
     let (_, counts) = line.strip_prefix("test result: ")?.split_once(". ")?;
     let mut counts = counts.split("; ");
     let mut next = |name| counts.next()?.strip_suffix(name)?.trim().parse().ok();
-    Some(Counts { passed: next("passed")?, failed: next("failed")?, skipped: next("ignored")? })
+    Some([next("passed")?, next("failed")?, next("ignored")?])
 }
 
 #[cfg(test)]
@@ -96,16 +106,18 @@ mod tests {
         let mut tally = Tally::default();
         let lines = "   Compiling layer v0.1.0\n     Running unittests src/lib.rs (target/debug/deps/layer-0a1b)\n\
             test a ... ok\n\
+            test b::c ... FAILED\n\
             test result: FAILED. 3 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s\n   \
             Doc-tests abi\n\
             test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.30s\n   \
             Doc-tests domain\n\
             test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s";
         let shown: Vec<_> = lines.lines().filter_map(|line| tally.line(line)).collect();
-        let layer = Counts { passed: 3, failed: 2, skipped: 1 };
-        let abi = Counts { passed: 1, failed: 0, skipped: 0 };
+        let failed = vec!["layer: b::c".to_owned(), "layer: a test without a name".to_owned()];
+        let layer = Counts { passed: 3, failed: failed.clone(), skipped: 1 };
+        let abi = Counts { passed: 1, ..Counts::default() };
         assert_eq!(shown, [("layer".to_owned(), layer), ("abi, examples".to_owned(), abi)]);
-        assert_eq!(tally.counts, Counts { passed: 4, failed: 2, skipped: 1 });
+        assert_eq!(tally.counts, Counts { passed: 4, failed, skipped: 1 });
     }
 
     #[test]

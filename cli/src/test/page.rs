@@ -41,7 +41,7 @@ fn follow(page: &str) -> Result<Counts, Error> {
     let text = fs::read_to_string(&path).map_err(Error::file("read", &path))?;
     let Some(blocks) = blocks(&text) else {
         println!("  FAILED   {page}: it has a block that means nothing");
-        return Ok(Counts::one(false));
+        return Ok(Counts::one(page, false));
     };
     let tree = workspace::target().join("page");
     make_copy(&tree)?;
@@ -57,18 +57,20 @@ fn follow(page: &str) -> Result<Counts, Error> {
             Block::Run(command, succeeds) => {
                 let (status, output) = execute(&tree, command)?;
                 printed = output;
-                counts.push(Counts::one(status == succeeds));
+                counts.push(Counts::one(format!("{page}: `{command}`"), status == succeeds));
                 (status != succeeds).then(|| format!("`{command}` does not end as it should:\n{printed}"))
             }
             Block::Shows(expected) => {
                 let shows = printed.contains(expected.trim());
-                counts.push(Counts::one(shows));
+                counts.push(Counts::one(format!("{page}: `{}`", expected.trim()), shows));
                 (!shows).then(|| format!("`{}` is not shown, but:\n{printed}", expected.trim()))
             }
         };
         if let Some(problem) = problem {
             println!("  FAILED   {page}: {problem}");
-            counts.push(Counts::one(false));
+            if counts.iter().all(|counts: &Counts| counts.failed.is_empty()) {
+                counts.push(Counts::one(format!("{page}: an edit"), false));
+            }
             break;
         }
     }
