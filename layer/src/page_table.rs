@@ -318,7 +318,7 @@ pub fn pt_insert_pte<M: Machine>(
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
-/// [`Stuck::NoTable`] for the identity map, [`Stuck::NoContainer`], [`Stuck::BadFrame`], [`Stuck::FrameNotOwned`],
+/// [`Stuck::NoTable`] for the identity map, [`Stuck::BadFrame`], [`Stuck::FrameNotOwned`],
 /// [`Stuck::TooManyMappings`] if it is mapped elsewhere too, [`Stuck::NotAccounted`].
 #[inline]
 pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
@@ -335,7 +335,6 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
         let Pte::Valid { page, .. } = entry(cpu, n, i, frame, j)? else {
             return Ok(0.into());
         };
-        require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
         require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
         let ghost = &mut cpu.own.ghost;
         require(
@@ -345,7 +344,6 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
         require(ghost.check(|g| g.lat.get([page]).len == 1), Stuck::TooManyMappings)?;
         cpu.own.tables.set([frame, j], Pte::UnPresent);
         cpu.own.ghost.update(|g| {
-            g.tables.set([frame, j], PteGhost { defined: true.into(), slot: 0.into() });
             g.lat.update([page], |lat| lat.len = 0.into());
         });
         M::unmapped(cpu, va);
@@ -388,7 +386,7 @@ pub fn pt_reserve<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, per
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
-/// [`Stuck::NoTable`] for the identity map, [`Stuck::NoContainer`], [`Stuck::BadFrame`], [`Stuck::FrameNotTable`],
+/// [`Stuck::NoTable`] for the identity map, [`Stuck::BadFrame`], [`Stuck::FrameNotTable`],
 /// [`Stuck::NotAccounted`].
 #[inline]
 pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
@@ -402,17 +400,9 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
             Pde::UnPresent => return Ok(0.into()),
             Pde::Table { frame } => frame,
         };
-        require(cpu.own.ac.get([n]).used.holds(), Stuck::NoContainer)?;
         require(frame > 0 && frame < cpu.own.nps, Stuck::BadFrame)?;
-        require(
-            cpu.own.ghost.check(|g| {
-                matches!(g.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
-                    && g.lat.get([frame]).payer == n
-                    && g.lat.get([frame]).len == 0
-            }),
-            Stuck::FrameNotTable,
-        )?;
-        let mapped = next_mapped(cpu, n, va)?;
+        require(cpu.own.ghost.check(|g| g.lat.get([frame]).payer == n), Stuck::FrameNotTable)?;
+        let mapped = next_mapped(cpu, n, va, frame)?;
         if mapped != 0 {
             return Ok(mapped);
         }
@@ -434,22 +424,26 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
 #[inline]
 pub fn pt_next_pte<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_next_pte", [n, va]);
-    M::ask(cpu, call, Answer::word, |cpu| next_mapped(cpu, n, va))
+    M::ask(cpu, call, Answer::word, |cpu| {
+        pt_arg(cpu, n, va)?;
+        cpu.require_init()?;
+        match directory(cpu, n, pdx::<M>(va))? {
+            Pde::Id => Err(Stuck::NoTable),
+            Pde::UnPresent => Ok(0.into()),
+            Pde::Table { frame } => next_mapped(cpu, n, va, frame),
+        }
+    })
 }
 
-/// The body of [`pt_next_pte`]. [`pt_free_pde`] calls it instead of the primitive: its proof needs that no entry maps a
-/// page, and at a call of the primitive the prover assumes its contract for one entry only.
+/// An address that a page table maps: that of thread `n` for `va`, which is `frame`. The result is as for
+/// [`pt_next_pte`].
+///
+/// [`pt_free_pde`] calls it instead of the primitive: its proof needs that no entry maps a page, and at a call of the
+/// primitive the prover assumes its contract for one entry only.
 #[inline(always)]
 #[track_caller]
-fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
-    pt_arg(cpu, n, va)?;
-    cpu.require_init()?;
+fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word, frame: M::Word) -> Result<M::Word, Stuck> {
     let (i, j) = (pdx::<M>(va), ptx::<M>(va));
-    let frame = match directory(cpu, n, i)? {
-        Pde::Id => return Err(Stuck::NoTable),
-        Pde::UnPresent => return Ok(0.into()),
-        Pde::Table { frame } => frame,
-    };
     let is_table = |use_| matches!(use_, FrameUse::Hide { thread, index } if thread == n && index == i);
     require(cpu.own.ghost.check(|g| frame < MAX_PAGE && is_table(g.pperm.get([frame]))), Stuck::FrameNotTable)?;
     let tables = &cpu.own.tables;

@@ -326,7 +326,7 @@ pub fn proc_first<M: Machine>(cpu: &Cpu<'_, M>, state: M::Word) -> Result<M::Wor
 /// An addition for the layer above. Appends `RESPAWN(cur, child, q)`.
 ///
 /// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoContainer`], [`Stuck::NoChild`] if it is not a child of the
+/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::NoChild`] if it is not a child of the
 /// running thread, [`Stuck::NotEnded`] if its process has not ended or has not been reaped, [`Stuck::NoQuota`],
 /// [`Stuck::Queued`].
 #[inline]
@@ -336,11 +336,9 @@ pub fn proc_recreate<M: Machine>(cpu: &mut Cpu<'_, M>, child: M::Word, code: M::
     let (own, shared) = (&mut cpu.own, cpu.shared);
     let cur = own.cur;
     let container = own.ac.get([cur]);
-    require(container.used.holds(), Stuck::NoContainer)?;
     require(is_child(own, child), Stuck::NoChild)?;
     require(own.proc.get([child]).state == process::VACANT && own.ac.get([child]).quota == 0, Stuck::NotEnded)?;
     require(q <= container.quota - container.usage, Stuck::NoQuota)?;
-    require(shared.links.check(|tcb| tcb.get([child]).place == place::GONE), Stuck::Queued)?;
 
     own.ac.update([cur], |parent| parent.usage += q);
     own.ac.update([child], |container| container.quota = q);

@@ -100,13 +100,15 @@ impl Assumed {
         }
     }
 
-    /// The same facts about another state. The result is cached, because most paths meet the same states.
+    /// The same facts about another state, after a primitive. The result is cached, because most paths meet the same
+    /// states.
     pub fn of<G: Geometry>(&self, state: State<G>) -> Rc<Assumed> {
         let identity = state.identity();
         if let Some(assumed) = self.family.states.borrow().get(&identity) {
             return assumed.clone();
         }
-        let assumed = Assumed::made(&Rc::new(state), identity.clone(), self.ground, &|_| true, self.family.clone());
+        let ground = self.ground.between_primitives();
+        let assumed = Assumed::made(&Rc::new(state), identity.clone(), ground, &|_| true, self.family.clone());
         self.family.states.borrow_mut().insert(identity, assumed.clone());
         assumed
     }
@@ -148,7 +150,7 @@ impl Assumed {
 }
 
 /// Runs `work` as code that is not under proof: its reads trigger no facts.
-fn untouched<R>(work: impl FnOnce() -> R) -> R {
+pub(crate) fn untouched<R>(work: impl FnOnce() -> R) -> R {
     let outer = engine(|e| e.facts.record());
     let result = running(false, work);
     engine(|e| e.facts.recorded(outer));

@@ -29,6 +29,9 @@ pub(crate) fn free_of(stuck: Stuck) -> String {
     format!("{FREE}: {stuck:?}")
 }
 
+/// What E speaks of is not written. So E holds when the kernel is entered again.
+pub(crate) const ENTRY_FACTS: &str = "frame: nothing of what E speaks of";
+
 /// The continuation of an entry can run.
 pub(crate) const NEXT: &str = "what comes after can go on";
 

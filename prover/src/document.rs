@@ -127,10 +127,14 @@ fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
 }
 
 /// The clauses of each class of the invariant, with a phrase for all of them together.
-fn classes() -> [(&'static str, Vec<&'static str>); 2] {
-    let of = |derived: bool| {
-        let facts = facts::<Machine>().filter(|fact| (fact.class == Class::Derived) == derived);
+fn classes() -> [(&'static str, Vec<&'static str>); 3] {
+    let of = |classes: &[Class]| {
+        let facts = facts::<Machine>().filter(|fact| classes.contains(&fact.class));
         facts.map(|fact| fact.number).collect()
     };
-    [("all of H and L", of(false)), ("all of D", of(true))]
+    [
+        ("all of H and L", of(&[Class::High, Class::Low])),
+        ("all of D", of(&[Class::Derived])),
+        ("all of E", of(&[Class::Entry])),
+    ]
 }

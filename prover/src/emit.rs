@@ -24,7 +24,7 @@ impl Failure {
         let (class, call) = match ground {
             Some(Ground::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
             Some(Ground::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
-            None => ("", format!("enter({name:?})")),
+            Some(Ground::Entry) | None => ("", format!("enter({name:?})")),
         };
         let made = constructor(witness);
         let text = format!(

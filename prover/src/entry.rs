@@ -3,7 +3,7 @@ use crate::assumed::Assumed;
 use crate::clause;
 use crate::engine::{Failure, NO_CALL, Reason, engine};
 use crate::explore::{apart, prove};
-use crate::machine::{Moves, Sym, decide};
+use crate::machine::{Moves, Sym, decide, key_bounds};
 use crate::prove::{
     Ground, Outcome, any, cover, feasible, is_hosted, locks_are_in_frame, note, prove_clause, prove_duties,
     prove_facts, prove_frame, run_proof,
@@ -13,6 +13,7 @@ use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::contract::Cells;
+use layer::invariant::{Class, facts};
 use layer::stuck::Stuck;
 use sim::machine::Sim;
 use sim::replay::{LOAD, WAKE};
@@ -35,7 +36,7 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
         // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
         // code.
         engine(|e| e.native = hosted.and(Err("")));
-        let mut outcome = run_proof::<G>(Ground::Derived, &path);
+        let mut outcome = run_proof::<G>(Ground::Entry, &path);
         if hosted.is_ok() {
             let called = Called::Entry { row: *native, parent };
             let failures = std::mem::take(&mut outcome.failures);
@@ -85,8 +86,8 @@ fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) 
 fn walk_again<G: Geometry>(again: Again, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
     let again = Rc::new(again);
     engine(|e| e.again = Some(again.clone()));
-    let found = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
-        let native = Native { called, ground: Ground::Derived, start: assumed.clone() };
+    let found = run_proof::<G>(Ground::Entry, &|state, assumed, outcome| {
+        let native = Native { called, ground: Ground::Entry, start: assumed.clone() };
         engine(|e| e.native = Ok(Rc::new(native)));
         path(state, assumed, outcome);
     });
@@ -152,7 +153,16 @@ fn path_of_entry<G: Geometry>(
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &moves) {
         note(proved, "frame".to_string());
     }
-    prove_facts(&after, &moves.latest(), |_| true, proved);
+    prove_facts(&after, &moves.latest(), |fact| Ground::Derived.includes(fact), proved);
+    // The postconditions of the called primitives are assumed at the same free word.
+    for fact in facts::<Sym<G>>().filter(|fact| fact.class == Class::Entry) {
+        let [bound] = key_bounds::<G>(fact.keys)[..] else { unreachable!("a fact of E has one key") };
+        let is_key = || some < u32::try_from(bound).unwrap_or(u32::MAX);
+        let name = clause::fact(fact.number, fact.name);
+        // In most entries nothing changes there, so that this instance is all that is needed.
+        assumed.assert_at(fact.number, &[some]);
+        prove_clause(&name, proved, &|| !is_key() || (fact.holds)(&after.view(), &[some]));
+    }
     prove_duties(&moves, proved);
 }
 

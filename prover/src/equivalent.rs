@@ -36,8 +36,15 @@ pub const EQUIVALENT: &[Equivalent] = &[
         file: "layer/src/page_copy.rs",
         line: "let (source, _) = data_frame(cpu, cpu.own.cur, from)?;",
         operator: Operator::Less,
-        changes: &[Change::Boundary],
+        changes: &[Change::Yes, Change::Boundary],
         reason: "the running thread is one (H18)",
+    },
+    Equivalent {
+        file: "layer/src/page_copy.rs",
+        line: "cpu.own.ghost.update(|g| g.hp_defined.copy_within(target, PAGE_SIZE.into(), source));",
+        operator: Operator::Write(""),
+        changes: &[Change::Lost],
+        reason: "a page that is mapped is defined already (D17)",
     },
     Equivalent {
         file: "layer/src/channel.rs",
@@ -98,6 +105,13 @@ pub const EQUIVALENT: &[Equivalent] = &[
     Equivalent {
         file: "layer/src/page_table.rs",
         line: "frame < MAX_PAGE",
+        operator: Operator::Less,
+        changes: &[Change::Yes, Change::Boundary],
+        reason: "a page table's frame is one of the machine's (H8.3)",
+    },
+    Equivalent {
+        file: "layer/src/page_table.rs",
+        line: "require(cpu.own.ghost.check(|g| frame < MAX_PAGE && is_table(g.pperm.get([frame]))), Stuck::FrameNotTable)?;",
         operator: Operator::Less,
         changes: &[Change::Yes, Change::Boundary],
         reason: "a page table's frame is one of the machine's (H8.3)",

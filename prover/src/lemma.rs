@@ -2,11 +2,12 @@
 //!
 //! At a call we prove the callee's precondition and the invariant, havoc what it may modify and what its locks guard,
 //! and assume its postcondition and the invariant.
+use crate::assumed::untouched;
 use crate::clause;
 use crate::engine::{Abandon, Write, engine};
 use crate::explore::condition;
 use crate::machine::{Sym, next_version};
-use crate::prove::{any_keys, frame_has, frame_names, prove_facts, prove_once, settle_duties};
+use crate::prove::{Ground, any_keys, frame_has, frame_names, prove_facts, prove_once, settle_duties};
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
@@ -14,6 +15,7 @@ use layer::call::Call;
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, means_all};
 use layer::fields::{Context, bounds};
+use layer::invariant::{READ, is_same};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::state::Cpu;
@@ -60,7 +62,7 @@ impl<G: Geometry> Admitted<G> {
         let premise = || clause::premise_of(primitive.name);
         let required = || clause::required_by(primitive.name);
         let latest = cpu.shared.pending.moves().latest();
-        prove_facts(before, &latest, |_| true, &mut Vec::new())
+        prove_facts(before, &latest, |fact| Ground::Derived.includes(fact), &mut Vec::new())
             && prove_once(premise, &|| (contract.premise)(&before.view(), arguments))
             && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
     }
@@ -128,6 +130,25 @@ fn assume_promise(name: &str, promise: &dyn Fn() -> bool) {
     });
 }
 
+/// Assumes that what E reads is unchanged at the free word, where the modifies clause does not name it. The invariant
+/// says enough about the other fields and cells after a call.
+fn assume_rest<G: Geometry>(
+    frame: &dyn Fn(Cells<'_, Sym<G>>),
+    names: &[&str],
+    Step { before, after, any: [key, _], .. }: &Step<'_, Sym<G>>,
+) {
+    for (field, leaf) in READ.into_iter().filter(|(field, _)| names.contains(field)) {
+        let has = |name: &str, named: &str, begin: &[SymWord]| {
+            name == field && covers([before, after], (named, begin), leaf, &[*key])
+        };
+        let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
+        let rest = untouched(|| {
+            condition(&|| !is_in() || frame_has::<G>(frame, &has) || is_same(field, [before, after], *key))
+        });
+        engine(|e| e.assume(rest));
+    }
+}
+
 /// Applies the call rule to `call`: proves the invariant and the precondition, havocs what the contract's modifies
 /// clause names, and assumes the invariant and the postcondition.
 #[track_caller]
@@ -169,6 +190,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         };
         engine(|e| e.writes.push(write));
     }
+    assume_rest(&frame, &names, &made);
     cpu.own = after.own.snapshot();
     cpu.shared.at.called(&after.at, origin);
     cpu.shared.pending.called(&after.pending, origin);

@@ -13,7 +13,7 @@ use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
 use layer::fields::Context;
-use layer::invariant::{BY_THEOREMS, Class, Fact, facts};
+use layer::invariant::{BY_THEOREMS, Class, Fact, READ, facts};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use layer::stuck::Stuck;
@@ -31,6 +31,8 @@ pub enum Ground {
     High,
     /// H, L and the derived invariants D.
     Derived,
+    /// H, L and D, and of the first state also E. Between two primitives E need not hold.
+    Entry,
 }
 
 impl Ground {
@@ -39,11 +41,22 @@ impl Ground {
         match self {
             Ground::High => "H and L",
             Ground::Derived => "H, L and D",
+            Ground::Entry => "H, L, D and E",
         }
     }
 
     pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
-        self == Ground::Derived || fact.class != Class::Derived
+        let most = match self {
+            Ground::High => Class::Low,
+            Ground::Derived => Class::Derived,
+            Ground::Entry => Class::Entry,
+        };
+        fact.class <= most
+    }
+
+    /// What holds after a primitive as well.
+    pub(crate) fn between_primitives(self) -> Ground {
+        if self == Ground::Entry { Ground::Derived } else { self }
     }
 }
 
@@ -168,7 +181,7 @@ pub(crate) fn run_proof<G: Geometry>(
 ) -> Outcome {
     let state = Rc::new(State::<G>::unknown());
     let assumed = Rc::new(Assumed::new(&state, ground));
-    run_paths(ground == Ground::Derived, &|outcome| {
+    run_paths(ground != Ground::High, &|outcome| {
         assumed.assume();
         path(&state, &assumed, outcome);
     })
@@ -385,13 +398,20 @@ fn path_of_primitive<G: Geometry>(
             engine(|e| e.suppose(requires));
         }
     };
+    let is_kept = |fact: &Fact<Sym<G>>| ground.includes(fact) && primitive.keeps(fact.number, || true);
     apart(|| {
         suppose_required();
-        prove_facts(&after, &moves.latest(), |fact| primitive.keeps(fact.number, || true), proved)
+        prove_facts(&after, &moves.latest(), is_kept, proved)
     });
     let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
     let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&step, may);
+    // Programs and guests run between two entries of the kernel.
+    if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
+        let named = frame_names::<G>(&frame);
+        let is_kept = || named.iter().all(|(field, _)| READ.iter().all(|(read, _)| read != field));
+        prove_clause(clause::ENTRY_FACTS, proved, &is_kept);
+    }
     // For all answers: a lock counts even if nothing is written.
     let given = match answer {
         Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),

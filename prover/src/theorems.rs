@@ -15,8 +15,8 @@ use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
-use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
-use layer::fields::{Pde, Pte};
+use layer::constants::{KERN_HIGH, KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CV, NUM_ID, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::fields::{FrameUse, Pde, Pte};
 use layer::invariant::{Fact, Keys, View, facts};
 use layer::machine::{Object, Spec};
 use layer::memory::{Access, Chunk, exec_store, guest_store};
@@ -106,6 +106,12 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
             name: "palloc_inv_prop",
             says: "what palloc gives is a page that nothing maps, and no page map is changed",
             prove: allocation::palloc_inv_prop::<G>,
+        },
+        Theorem {
+            name: "nothing_is_lost",
+            says: "a process without page tables whose children have no quota uses nothing: an end that releases what \
+                   the page map has can finish",
+            prove: nothing_is_lost::<G>,
         },
         Theorem {
             name: "isolation_of_frames",
@@ -440,6 +446,37 @@ fn at_place<G: Geometry>(view: &View<'_, Sym<G>>, place: &[SymWord]) -> Option<(
     match view.own.tables.get([frame, place[2]]) {
         Pte::Valid { page, .. } => Some((frame, Some(page))),
         Pte::UnPresent => Some((frame, None)),
+    }
+}
+
+fn nothing_is_lost<G: Geometry>() -> Outcome {
+    let mut outcome = run_proof::<G>(Ground::Entry, &|state, _, outcome| {
+        let view = state.view();
+        if !decide(&|| view.ghost.init.holds()) || !premises_hold(outcome) {
+            return;
+        }
+        clause(outcome, "who uses something has a page table, or a child with quota", &[NUM_PROC.into()], &|k| {
+            let n = k[0];
+            let child = |k: u32| n * MAX_CHILDREN + (1 + k);
+            let has_child = |k: u32| view.own.ac.get([n]).nchildren > k && child(k) < NUM_ID;
+            let mut children = (0..MAX_CHILDREN).filter(|&k| has_child(k)).map(child);
+            !view.is_mine(n)
+                || view.own.ac.get([n]).usage == 0
+                || children.any(|child| view.own.ac.get([child]).quota > 0)
+                || has_table(&view, n, view.ghost.seats.get([n, 0.into()]).frame)
+        });
+    });
+    outcome.require_success();
+    outcome
+}
+
+/// The page map of thread `n` has the page table that `frame` is, or the one that maps `frame`.
+fn has_table<G: Geometry>(view: &View<'_, Sym<G>>, n: SymWord, frame: SymWord) -> bool {
+    let has = |i| is_user_directory::<Sym<G>>(i) && matches!(view.own.dirs.get([n, i]), Pde::Table { .. });
+    match view.ghost.pperm.get([frame]) {
+        FrameUse::Hide { index, .. } => has(index),
+        FrameUse::Alloc => has(view.ghost.lat_entry.get([frame, 0.into()]).directory),
+        FrameUse::Undef => false,
     }
 }
 

@@ -47,8 +47,8 @@ const MOST_OF_A_ROW: usize = 8;
 /// The most rows in a violation. A row has the keys with the same first coordinate.
 const MOST_ROWS: usize = 16;
 
-/// Evaluates every fact on the state of the CPU `current`, between two primitives.
-pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells) -> Vec<Violation> {
+/// Evaluates the facts of all classes up to `most` on the state of the CPU `current`.
+pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells, most: Class) -> Vec<Violation> {
     let (at, pending) = (cpu.shared.at.inspect(0), cpu.shared.pending.inspect(current));
     let (channels, threads) = (cpu.shared.channels.inspect(), cpu.shared.links.inspect());
     let view = View {
@@ -61,7 +61,7 @@ pub fn check(cpu: &Cpu<'_, Sim>, current: u32, cells: Cells) -> Vec<Violation> {
         boot: &cpu.shared.boot,
         current_cpu: current,
     };
-    check_facts(&view, cells, Class::Derived)
+    check_facts(&view, cells, most)
 }
 
 /// Evaluates the facts of all classes up to `most`.

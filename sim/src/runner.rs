@@ -12,6 +12,7 @@ use crate::x86;
 use domain::Map;
 use fastrand::Rng;
 use layer::fields::process;
+use layer::invariant::Class;
 use layer::queue::Fifo;
 use layer::state::{Cpu, Shared};
 use layer::stuck::Stuck;
@@ -105,7 +106,7 @@ impl<'m> Runner<'m> {
         match bug {
             Some(_) => self.baton.stop(Stop::Bug),
             None if self.checking != Checking::Never => {
-                self.violations.extend(check(&self.cpu, cpu, Cells::Neighbours))
+                self.violations.extend(check(&self.cpu, cpu, Cells::Neighbours, Class::Entry))
             }
             None => {}
         }
@@ -182,7 +183,7 @@ impl<'m> Runner<'m> {
         if let Checking::Every(entries) = self.checking
             && self.entries.is_multiple_of(entries.max(1))
         {
-            self.violations.extend(check(&self.cpu, me, Cells::Written));
+            self.violations.extend(check(&self.cpu, me, Cells::Written, Class::Entry));
             if !self.violations.is_empty() {
                 self.baton.stop(Stop::Bug);
                 return Ok(None);

@@ -1,5 +1,6 @@
 //! Boots the hosted machine without programs, one CPU after the other.
 use layer::constants::TOTAL_CPU;
+use layer::invariant::Class;
 use layer::process::sched_init;
 use layer::stuck::Stuck;
 use sim::board::{self, Board, Memory};
@@ -13,14 +14,14 @@ fn the_invariant_holds_before_and_after_boot() {
     let shared = shared();
     let mut cpus: Vec<_> = (0..TOTAL_CPU).map(|cpu| processor(&shared, cpu)).collect();
     for (current, cpu) in (0..).zip(&cpus) {
-        assert_eq!(check(cpu, current, Cells::Neighbours), [], "before sched_init");
+        assert_eq!(check(cpu, current, Cells::Neighbours, Class::Entry), [], "before sched_init");
     }
     for cpu in &mut cpus {
         sched_init(cpu, 0).unwrap();
         assert_eq!(sched_init(cpu, 0), Err(Stuck::NotBoot));
     }
     for (current, cpu) in (0..).zip(&cpus) {
-        assert_eq!(check(cpu, current, Cells::Neighbours), [], "after sched_init");
+        assert_eq!(check(cpu, current, Cells::Neighbours, Class::Entry), [], "after sched_init");
     }
 }
 

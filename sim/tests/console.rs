@@ -3,6 +3,7 @@ use domain::Map;
 use layer::console::cons_buf_read;
 use layer::constants::{COM1_LINE, CONSOLE_BUFFER_SIZE, NEXT_SEND_MAX_REC, NO_CHARACTER};
 use layer::interrupt::{cli, sti};
+use layer::invariant::Class;
 use layer::process::sched_init;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
@@ -23,7 +24,7 @@ fn tell(cpu: u32, script: Script, story: impl FnOnce(&mut Cpu<'_, Sim>)) {
     let mut processor = processor(&shared, cpu);
     sched_init(&mut processor, 0).unwrap();
     story(&mut processor);
-    assert_eq!(check(&processor, cpu, Cells::Neighbours), []);
+    assert_eq!(check(&processor, cpu, Cells::Neighbours, Class::Entry), []);
 }
 
 /// Reads all available characters.

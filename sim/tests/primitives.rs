@@ -7,6 +7,7 @@ use layer::channel::Channels;
 use layer::constants::*;
 use layer::contract::{Answer, Arguments, Step, events};
 use layer::fields::Context;
+use layer::invariant::Class;
 use layer::machine::{Links, Object};
 use layer::memory::{Access, Chunk};
 use layer::page_alloc::AllocTable;
@@ -305,7 +306,7 @@ fn call(
             prop_assert!(AllocTable::rely(&before.at, &after.at, me, &[frame]), "{name}: CPU {me}, frame {frame}");
         }
     }
-    prop_assert_eq!(check(cpu, wish.cpu, Cells::Written), [], "after {} with {:x?}", name, arguments);
+    prop_assert_eq!(check(cpu, wish.cpu, Cells::Written, Class::Derived), [], "after {} with {:x?}", name, arguments);
     if name == "vmx_run_vm" {
         let [a, b, c, d, e, f] = wish.dice.map(u32::from);
         let (address, rip) = (u64::from(c) << 12, u64::from(d << 24 | e));
@@ -314,7 +315,13 @@ fn call(
         model.cpus[wish.cpu as usize].vm.exit(exit);
     }
     let other = u32::from(wish.dice[0]) % cpus.len() as u32;
-    prop_assert_eq!(check(&cpus[other as usize], other, Cells::Written), [], "after {} on CPU {}", name, wish.cpu);
+    prop_assert_eq!(
+        check(&cpus[other as usize], other, Cells::Written, Class::Derived),
+        [],
+        "after {} on CPU {}",
+        name,
+        wish.cpu
+    );
     Ok(())
 }
 
@@ -335,7 +342,7 @@ fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static s
         call(&mut cpus, (&mut model, &mut replayed), &rows, wish, &mut done)?;
     }
     for (current, cpu) in (0..).zip(&cpus) {
-        prop_assert_eq!(check(cpu, current, Cells::Neighbours), []);
+        prop_assert_eq!(check(cpu, current, Cells::Neighbours, Class::Derived), []);
     }
     Ok(done)
 }

@@ -8,7 +8,7 @@ use crate::stage::Stage;
 use crate::system::System;
 use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
-use domain::{Map, Wide};
+use domain::{Flag, Map, Wide};
 use layer::constants::*;
 use layer::contract::{Cells, NEW_FRAME, mapped};
 use layer::fields::process::{GONE, LIVE, VACANT};
@@ -443,10 +443,19 @@ pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
             }
         },
         promise: |m| match m.next {
-            Next::ToUser(_) => m.stays() && (!m.ended_with(Error::Succ) || has_reaped(m)),
-            Next::Switch(_) => !m.stays() && m.saved(Stage::Wait) && m.kept(By::Stage),
+            Next::ToUser(_) => m.stays() && if m.ended_with(Error::Succ) { has_reaped(m) } else { !can_reap(m) },
+            Next::Switch(_) => !m.stays() && m.saved(Stage::Wait) && m.kept(By::Stage) && !can_reap(m),
             _ => false,
         },
+    }
+}
+
+/// The caller, which is not a main thread, waits for a child that has ended, whichever that is.
+fn can_reap<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let (child, named) = (m.any, m.argument(By::Stage, slot::EBX));
+    m.cur() > TOTAL_CPU && child > TOTAL_CPU && child < NUM_PROC && (named == 0 || child == named) && {
+        let container = m.before.own.ac.get([child]);
+        container.used.holds() && container.parent == m.cur() && m.before.own.proc.get([child]).state == GONE
     }
 }
 

@@ -133,7 +133,7 @@ pub(crate) fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let named = argument(cpu, FIRST)?.any();
     let is_any = named == 0;
     let gone = child_that_is(cpu, named, is_any, GONE)?;
-    if gone != 0 && container_get_usage(cpu, gone)? == 0 {
+    if gone != 0 {
         let cause = cpu.own.proc.get([gone]).cause;
         let status = proc_reap(cpu, gone)?;
         let cur = get_curid(cpu)?;
@@ -228,7 +228,7 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         return Ok(Next::GoOn(Stage::Exited));
     }
     let gone = proc_first(cpu, GONE.into())?;
-    if gone != 0 && container_get_usage(cpu, gone)? == 0 {
+    if gone != 0 {
         proc_reap(cpu, gone)?;
         return Ok(Next::GoOn(Stage::Exited));
     }

@@ -10,7 +10,7 @@ use abi::Error;
 use domain::{Flag, Map};
 use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
 use layer::container::{container_can_consume, container_get_nchildren};
-use layer::fields::process::VACANT;
+use layer::fields::process::{LIVE, VACANT};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 use layer::page_copy::page_copy_to;
@@ -48,13 +48,15 @@ pub struct Load<M: Machine> {
 }
 
 impl<M: Spec> Load<M> {
-    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU.
+    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU whose
+    /// process has not ended.
     pub fn ready(&self, view: &View<'_, M>) -> bool {
         is_kernel(view)
             && self.child > 0
             && self.child < NUM_PROC
             && view.is_mine(self.child)
             && view.own.ac.get([self.child]).used.holds()
+            && view.own.proc.get([self.child]).state == LIVE
     }
 }
 

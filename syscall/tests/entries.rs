@@ -7,6 +7,7 @@ use common::*;
 use domain::Map;
 use layer::constants::*;
 use layer::fields::{Pde, Pte, process};
+use layer::invariant::Class;
 use layer::memory::{Access, Chunk, exec_load, exec_store};
 use layer::state::Cpu;
 use proptest::prelude::*;
@@ -319,7 +320,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
             if (row.ready)(&before.view(), &arguments(load)) {
                 let next = (row.run)(cpu, &arguments(load)).unwrap();
                 assert!(next.holds(&Snapshot::take(cpu).view()), "{}", row.name);
-                assert_eq!(check(cpu, 0, Cells::Written), [], "{}", row.name);
+                assert_eq!(check(cpu, 0, Cells::Written, Class::Entry), [], "{}", row.name);
                 ready.push(row.name);
             }
             before.restore(cpu);
@@ -391,7 +392,7 @@ proptest! {
                 break;
             }
         }
-        prop_assert_eq!(check(&cpu, 0, Cells::Neighbours), []);
+        prop_assert_eq!(check(&cpu, 0, Cells::Neighbours, Class::Entry), []);
         // No frame is mapped twice.
         let mut frames: Vec<u32> = Vec::new();
         for (thread, page) in (FIRST..NUM_PROC).flat_map(|thread| (0..6).map(move |page| (thread, page))) {

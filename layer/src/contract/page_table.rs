@@ -6,7 +6,7 @@ use super::{
 use crate::constants::*;
 use crate::container::is_accounted;
 use crate::fields::*;
-use crate::invariant::View;
+use crate::invariant::{View, is_loose};
 use crate::machine::Spec;
 use crate::page_table::{is_permission, is_users_permission, pdx, ptx};
 use crate::{page_alloc, page_table};
@@ -510,12 +510,16 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_reserve(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
         promise: |s| {
-            if s.answer.word() == MAGIC_NUMBER {
-                // Nothing is charged.
-                let n = s.arguments.words[0];
-                return s.after.own.ac.get([n]).usage == s.before.own.ac.get([n]).usage;
-            }
-            (pt_resv::<M>().promise)(s)
+            let frame = s.any[0];
+            let loosens_none = frame >= MAX_PAGE || !is_loose(&s.after, frame) || is_loose(&s.before, frame);
+            loosens_none
+                && if s.answer.word() == MAGIC_NUMBER {
+                    // Nothing is charged.
+                    let n = s.arguments.words[0];
+                    s.after.own.ac.get([n]).usage == s.before.own.ac.get([n]).usage
+                } else {
+                    (pt_resv::<M>().promise)(s)
+                }
         },
         frame: |s, may| {
             (pt_resv::<M>().frame)(s, &mut *may);

@@ -377,7 +377,10 @@ pub(crate) fn proc_condemn<M: Spec>() -> Contract<M> {
         premise: |_, a| a.context.ra < STAGES,
         guard: |v, a| hkpt_init(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE,
         requires: |v, a| in_kernel(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE,
-        promise: |s| s.after.own.kctxt.get([s.arguments.words[0]]).ra == s.arguments.context.ra,
+        promise: |s| {
+            let saved = s.after.own.kctxt.get([s.arguments.words[0]]);
+            saved.ra == s.arguments.context.ra && saved.esp == s.arguments.context.esp
+        },
         frame: |s, may| may("kctxt", "", &[s.arguments.words[0]]),
     }
 }
@@ -454,13 +457,13 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| process::proc_recreate(cpu, a.words[0], a.wide, a.words[1]).map(|()| Answer::Unit),
         premise: |_, _| true,
-        guard: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds() && is_vacant(v, a.words[0], a.words[1]),
+        guard: |v, a| hkpt_init(v, a) && is_vacant(v, a.words[0], a.words[1]),
         requires: |v, a| in_kernel(v, a) && is_vacant(v, a.words[0], a.words[1]),
         promise: |s| {
             let ([child, q, ..], cur) = (s.arguments.words, s.before.own.cur);
             let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
             let made = s.after.own.ac.get([child]);
-            let kernel = s.after.own.kctxt.get([child]);
+            let (process, kernel) = (s.after.own.proc.get([child]), s.after.own.kctxt.get([child]));
             let slot = |k: u32| s.after.own.uctxt.get([child, k.into()]).value;
             after.usage == before.usage + q
                 && after.nchildren == before.nchildren
@@ -473,7 +476,9 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
                 && slot(slot::ESP) == M::Wide::constant(STACK_TOP.into())
                 && slot(slot::EFLAGS) == M::Wide::constant(FL_IF.into())
                 && s.after.own.ready.tail == child
-                && s.after.own.proc.get([child]).state == LIVE
+                && process.state == LIVE
+                && process.status == 0
+                && process.cause == 0
                 && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
                 // The new process inherits no page, no page table and no register.
                 && has_no_memory(s, child)

@@ -4,10 +4,14 @@
 //! assumes it before a call for the keys that the run touches, and proves it afterwards for a fresh key.
 mod container;
 mod derived;
+mod entry;
 mod high;
 mod low;
 mod serial;
 mod vmx;
+
+pub(crate) use entry::is_loose;
+pub use entry::{READ, is_same};
 
 use crate::channel::Channels;
 use crate::constants::TOTAL_CPU;
@@ -35,6 +39,8 @@ pub enum Class {
     Low,
     /// D1 and following: derived facts that hold as well, and facts that are needed to prove that no call is stuck.
     Derived,
+    /// E1 and following: facts that hold whenever the kernel is entered or left. A single primitive may break them.
+    Entry,
 }
 
 /// One quantified fact.
@@ -106,6 +112,7 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
         .chain(derived::facts())
         .chain(vmx::facts())
         .chain(serial::facts())
+        .chain(entry::facts())
 }
 
 /// Clauses that are about the other CPUs and not about a state: number, name, and the theorems that prove them.

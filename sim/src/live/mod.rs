@@ -15,6 +15,7 @@ use domain::Map;
 use layer::constants::{MAX_PAGE, NUM_ID};
 use layer::dump::{Counts, machine};
 use layer::fields::kind;
+use layer::invariant::Class;
 use rebuild::{Rest, rebuild};
 use std::fmt;
 
@@ -154,7 +155,8 @@ impl Checkpoint {
         let count = |name| dump.shared.machine(0, name);
         let counts = Counts { entries: count(machine::ENTRIES)?, calls: count(machine::CALLS)? };
         rebuild(dump, |rest| {
-            let facts = (0..).zip(&rest.cpus).flat_map(|(number, cpu)| check(cpu, number, Cells::Written));
+            let facts =
+                (0..).zip(&rest.cpus).flat_map(|(number, cpu)| check(cpu, number, Cells::Written, Class::Entry));
             let held = rest.held.iter().map(|&channel| Problem::Held { channel });
             let strays = rest.strays.iter().min().map(|&first| Problem::Strays { first, count: rest.strays.len() });
             Checkpoint {

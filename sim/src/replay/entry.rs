@@ -81,7 +81,7 @@ impl Entry<'_> {
         let before = witness.state_from(&boot)?;
         let arguments = witness.arguments_of_entry()?;
         Script::check(&witness.answers)?;
-        satisfies(&before, Class::Derived)?;
+        satisfies(&before, Class::Entry)?;
         if !holds(|| (self.row.ready)(&before.view(), &arguments)) {
             return Err(Refused::Premise);
         }
@@ -101,7 +101,7 @@ impl Entry<'_> {
                 if !holds(|| next.holds(&after.view())) {
                     broken.push(Broken::Next);
                 }
-                broken.extend(broken_facts(&after));
+                broken.extend(broken_facts(&after, Class::Entry));
                 broken.extend(others.broken);
                 let mut moved = before.snapshot();
                 others.moved.put(&mut moved)?;
@@ -137,9 +137,9 @@ impl Entry<'_> {
     }
 }
 
-/// The facts that `state` violates.
-fn broken_facts(state: &Snapshot) -> Vec<Broken> {
-    match quietly(|| check_facts(&state.view(), Cells::Neighbours, Class::Derived)) {
+/// The facts of all classes up to `most` that `state` violates.
+fn broken_facts(state: &Snapshot, most: Class) -> Vec<Broken> {
+    match quietly(|| check_facts(&state.view(), Cells::Neighbours, most)) {
         Ok(violations) => violations.into_iter().map(Broken::Fact).collect(),
         Err(panic) => vec![Broken::Panic(panic)],
     }
@@ -147,7 +147,7 @@ fn broken_facts(state: &Snapshot) -> Vec<Broken> {
 
 /// The violations of what `call` requires in `state`, where it is made.
 fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
-    let mut broken = broken_facts(state);
+    let mut broken = broken_facts(state, Class::Derived);
     let rows = primitives::<Sim>();
     let Some((primitive, contract)) = rows.iter().find(|(primitive, _)| primitive.name == call.name) else {
         return broken;

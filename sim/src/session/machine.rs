@@ -9,6 +9,7 @@ use crate::replay::{Panic, quietly};
 use crate::snapshot::Snapshot;
 use crate::sparse::Cells;
 use layer::contract::{Answer, Arguments, Contract};
+use layer::invariant::Class;
 use layer::process::sched_init;
 use layer::state::{Cpu, Own, Shared};
 use layer::stuck::Stuck;
@@ -129,7 +130,7 @@ impl Hosted {
 
     /// The violated facts on a CPU. `None` if there is no such CPU.
     pub fn check(&mut self, cpu: u32) -> Option<Result<Vec<Violation>, Panic>> {
-        self.on(cpu, |on| quietly(|| check(on, cpu, Cells::Neighbours)))
+        self.on(cpu, |on| quietly(|| check(on, cpu, Cells::Neighbours, Class::Derived)))
     }
 }
 

@@ -2,6 +2,7 @@
 use layer::channel::{Channel, Cv, acquire_lock_chan};
 use layer::constants::{KERN_LOW, SLP_Q, TOTAL_CPU};
 use layer::fields::Context;
+use layer::invariant::Class;
 use layer::process::{proc_exit_user, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::thread::{thread_sleep, thread_yield};
@@ -42,7 +43,7 @@ pub fn boot(memory: Memory, cpus: u32) -> Vec<Processor> {
 /// Checks the invariant on all CPUs.
 pub fn assert_invariant(cpus: &[Processor]) {
     for (current, cpu) in (0..TOTAL_CPU).zip(cpus) {
-        assert_eq!(check(cpu, current, Cells::Neighbours), [], "on CPU {current}");
+        assert_eq!(check(cpu, current, Cells::Neighbours, Class::Derived), [], "on CPU {current}");
     }
 }
 

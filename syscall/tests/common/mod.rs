@@ -9,6 +9,7 @@ use abi::console::{Decoder, Said};
 use domain::Map;
 use executable::{PT_LOAD, executable};
 use layer::constants::*;
+use layer::invariant::Class;
 use layer::state::{Cpu, Shared};
 use sim::board::{self, Archived, Board, Memory, Start};
 use sim::check::check;
@@ -84,7 +85,7 @@ impl Fixture {
 pub fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
     for _ in 0..100 {
         assert!(next.holds(&Snapshot::take(cpu).view()), "{next:?}");
-        assert_eq!(check(cpu, 0, Cells::Written), []);
+        assert_eq!(check(cpu, 0, Cells::Written, Class::Entry), []);
         next = match next.step(cpu).unwrap() {
             Step::Kernel(next) => next,
             Step::User(to_user) => {
