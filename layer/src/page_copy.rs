@@ -18,7 +18,7 @@ pub(crate) fn data_frame<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) 
     Ok((frame, perm))
 }
 
-/// 77 `page_copy_to(n, va, from)`: copies the running thread's page at `from` to the page of thread `n` at `va`.
+/// 76 `page_copy_to(n, va, from)`: copies the running thread's page at `from` to the page of thread `n` at `va`.
 ///
 /// An addition for the layer above, which passes arguments to programs with it. The page of thread `n` may be
 /// read-only.

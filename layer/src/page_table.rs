@@ -1,4 +1,4 @@
-//! Page maps: primitives 3 to 5, 66 to 68, 75 and 76, and their internal functions.
+//! Page maps: primitives 3 to 5, 66 to 68, and 75, and their internal functions.
 //!
 //! A page map has two levels. A directory entry owns the frame of its page table ([`FrameUse::Hide`]). Page tables are
 //! keyed by that frame, as the hardware has them. Every access checks the ownership, so no page table can have two
@@ -352,7 +352,7 @@ pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Resu
     })
 }
 
-/// 76 `pt_reserve(n, va, perm) -> u32`: as [`pt_resv`], but if there is no page table for the page, it releases the
+/// 75 `pt_reserve(n, va, perm) -> u32`: as [`pt_resv`], but if there is no page table for the page, it releases the
 /// page.
 ///
 /// An addition for the layer above: after [`MAGIC_NUMBER`], nothing has changed (P31). Appends the events of
@@ -413,33 +413,8 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
     })
 }
 
-/// 75 `pt_next_pte(n, va) -> va`: an address that the page table of thread `n` for `va` maps: the first from `va` on,
-/// or else the first of all; 0 if it maps nothing or does not exist.
-///
-/// An addition for the layer above.
-///
-/// # Errors
-/// [`Stuck::NotKernelMap`], [`Stuck::NotInit`], [`Stuck::BadThread`], [`Stuck::BadAddress`], [`Stuck::NotMine`],
-/// [`Stuck::NoTable`] for the identity map, [`Stuck::FrameNotTable`].
-#[inline]
-pub fn pt_next_pte<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
-    let call = || Call::new("pt_next_pte", [n, va]);
-    M::ask(cpu, call, Answer::word, |cpu| {
-        pt_arg(cpu, n, va)?;
-        cpu.require_init()?;
-        match directory(cpu, n, pdx::<M>(va))? {
-            Pde::Id => Err(Stuck::NoTable),
-            Pde::UnPresent => Ok(0.into()),
-            Pde::Table { frame } => next_mapped(cpu, n, va, frame),
-        }
-    })
-}
-
-/// An address that a page table maps: that of thread `n` for `va`, which is `frame`. The result is as for
-/// [`pt_next_pte`].
-///
-/// [`pt_free_pde`] calls it instead of the primitive: its proof needs that no entry maps a page, and at a call of the
-/// primitive the prover assumes its contract for one entry only.
+/// An address that a page table maps: that of thread `n` for `va`, which is `frame`. The first from `va` on, or else the
+/// first of all; 0 if it maps nothing.
 #[inline(always)]
 #[track_caller]
 fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word, frame: M::Word) -> Result<M::Word, Stuck> {

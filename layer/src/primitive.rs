@@ -226,9 +226,8 @@ table! {
     72 proc_recreate ProcessCreation (child, code, q) -> "";
     73 proc_state Plain (child) -> "state";
     74 proc_condemn Plain (child, rs) -> "";
-    75 pt_next_pte Plain (n, va) -> "address or 0";
-    76 pt_reserve Plain (n, va, perm) -> "0, page table or MagicNumber";
-    77 page_copy_to Plain (n, va, from) -> "";
+    75 pt_reserve Plain (n, va, perm) -> "0, page table or MagicNumber";
+    76 page_copy_to Plain (n, va, from) -> "";
     0 exec_load Accessor (chunk, address) -> "bytes or page fault";
     0 exec_store Accessor (chunk, address, bytes) -> "page fault or nothing";
     0 guest_load GuestAccessor (chunk, address) -> "bytes";

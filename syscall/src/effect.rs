@@ -4,13 +4,15 @@
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
 use crate::message::{FILLED, FREE};
 use crate::next::Next;
+use crate::process::STEPS_AT_ONCE;
 use crate::stage::Stage;
 use crate::system::System;
 use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
-use domain::{Flag, Map, Wide};
+use domain::{Flag, Geometry, Map, Wide};
 use layer::constants::*;
 use layer::contract::{Cells, NEW_FRAME, mapped};
+use layer::fields::Pde;
 use layer::fields::process::{GONE, LIVE, VACANT};
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
@@ -85,9 +87,60 @@ impl<M: System + Spec> Made<'_, M> {
         self.register(&self.after, slot::EAX.into()).low() == error as u32
     }
 
+    /// When `thread` runs again, it continues at `stage`, with an empty kernel stack.
+    fn continues(&self, thread: M::Word, stage: Stage) -> bool {
+        let saved = self.after.own.kctxt.get([thread]);
+        saved.ra == stage as u32 && saved.esp == thread * PAGE_SIZE + (PAGE_SIZE - 4)
+    }
+
     /// The caller's saved continuation is `stage`.
     fn saved(&self, stage: Stage) -> bool {
-        self.after.own.kctxt.get([self.cur()]).ra == stage as u32
+        self.continues(self.cur(), stage)
+    }
+
+    /// The low half of the caller's value in `slot` of its saved registers, after the entry.
+    fn left(&self, slot: u32) -> M::Word {
+        self.register(&self.after, slot.into()).low()
+    }
+
+    /// The caller is a main thread.
+    fn is_main(&self) -> bool {
+        self.cur() <= TOTAL_CPU
+    }
+
+    /// `child` was a child of the caller, and its process was in `state`.
+    fn has_child_in(&self, child: M::Word, state: u32) -> bool {
+        child > TOTAL_CPU && child < NUM_PROC && {
+            let container = self.before.own.ac.get([child]);
+            container.used.holds() && container.parent == self.cur() && self.before.own.proc.get([child]).state == state
+        }
+    }
+
+    /// The number of the caller's child with index `k`.
+    fn child(&self, k: M::Word) -> M::Word {
+        self.cur() * MAX_CHILDREN + 1 + k
+    }
+
+    /// The caller has had a child.
+    fn has_children(&self) -> bool {
+        self.before.own.ac.get([self.cur()]).nchildren > 0
+    }
+
+    /// `child`, which was live, ends when it runs again, and kills its own children.
+    fn is_condemned(&self, child: M::Word) -> bool {
+        let slot = |slot: u32| self.after.own.uctxt.get([child, slot.into()]).value.low();
+        let begins = |value: u32, expected: u32| slot(value) == expected;
+        let stage = |v: &View<'_, M>| v.own.kctxt.get([child]).ra;
+        stage(&self.after) == Stage::Exited as u32
+            && begins(slot::ESI, 0)
+            // If it was ending already, it keeps its status and its progress.
+            && (stage(&self.before) == Stage::Exited as u32
+                || (self.continues(child, Stage::Exited)
+                    && begins(slot::EAX, 0)
+                    && begins(slot::EBX, 0)
+                    && begins(slot::EDX, Cause::Killed.number())
+                    && begins(slot::R10, ADR_LOW)
+                    && begins(slot::EDI, STEPS_AT_ONCE)))
     }
 
     /// The caller still runs.
@@ -411,17 +464,94 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             }
         },
         promise: |m| match m.next {
-            Next::GoOn(stage) => m.stays() && *stage == Stage::Exited,
-            Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC,
-            Next::Switch(_) => {
-                let after = m.after.own.ac.get([m.cur()]);
-                let is_gone = m.after.own.proc.get([m.cur()]).state != LIVE;
-                // An ended process uses no pages.
-                m.saved(Stage::Exited) && (!is_gone || after.usage == 0)
-            }
+            Next::GoOn(Stage::Exited) => m.stays() && (m.is_main() || goes_on(m)),
+            Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
+            Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
             _ => false,
         },
     }
+}
+
+/// The saved registers of a process that ends.
+mod ending {
+    use super::slot;
+
+    /// 1 if the waiting threads have been woken.
+    pub const TOLD: u32 = slot::EAX;
+    /// The exit status.
+    pub const STATUS: u32 = slot::EBX;
+    /// The number of the cause.
+    pub const CAUSE: u32 = slot::EDX;
+    /// The address that is reached in the page map; 0 if the page map is empty.
+    pub const ADDRESS: u32 = slot::R10;
+    /// The index of the child to kill next; 8 or more if none is left.
+    pub const CHILD: u32 = slot::ESI;
+    /// The steps that are left in this turn.
+    pub const STEPS: u32 = slot::EDI;
+}
+
+/// The caller's turn has a step less.
+fn counts<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let (steps, left) = (m.argument(By::Stage, ending::STEPS), m.left(ending::STEPS));
+    steps > 0 && if steps > STEPS_AT_ONCE { left == STEPS_AT_ONCE - 1 } else { left + 1 == steps }
+}
+
+/// A step of an end after which the next one follows.
+fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let cur = m.cur();
+    let [usage, left] = [&m.before, &m.after].map(|v| v.own.ac.get([cur]).usage);
+    let (k, address) = (m.argument(By::Stage, ending::CHILD), m.argument(By::Stage, ending::ADDRESS));
+    if m.argument(By::Stage, ending::TOLD) == 1 {
+        return m.left(ending::TOLD) == 0 && (usage > 0 || m.has_children());
+    }
+    counts(m)
+        && if k < MAX_CHILDREN {
+            let child = m.child(k);
+            m.left(ending::CHILD) == k + 1 && (!m.has_child_in(child, LIVE) || m.is_condemned(child))
+        } else {
+            // A child that had no quota may have been reaped.
+            left < usage || m.has_children() || (m.left(ending::ADDRESS) == ADR_LOW && address != ADR_LOW)
+        }
+}
+
+/// A step of an end that wakes the threads that sleep on `cv`: a child was killed, or nothing is left.
+fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
+    let k = m.argument(By::Stage, ending::CHILD);
+    m.argument(By::Stage, ending::TOLD) != 1
+        && counts(m)
+        && if k < MAX_CHILDREN {
+            let child = m.child(k);
+            m.left(ending::CHILD) == k + 1 && m.has_child_in(child, LIVE) && m.is_condemned(child)
+        } else {
+            m.after.own.ac.get([m.cur()]).usage == 0
+                && !m.has_child_in(m.any, LIVE)
+                && m.left(ending::TOLD) == 1
+                && cv == m.before.own.cpu + CHANNELS
+        }
+}
+
+/// A step of an end after which other threads run: the process is gone, its turn is over, or it waits for its children.
+fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let cur = m.cur();
+    let (process, usage) = (m.after.own.proc.get([cur]), m.before.own.ac.get([cur]).usage);
+    if m.argument(By::Stage, ending::TOLD) == 1 {
+        return process.state != LIVE
+            && process.status == m.argument(By::Stage, ending::STATUS)
+            && process.cause == m.argument(By::Stage, ending::CAUSE)
+            && m.after.own.ac.get([cur]).usage == 0
+            && !m.has_child_in(m.any, LIVE);
+    }
+    process.state == LIVE
+        && if m.argument(By::Stage, ending::STEPS) == 0 {
+            m.left(ending::STEPS) == STEPS_AT_ONCE
+        } else {
+            let is_table = |i| matches!(m.before.own.dirs.get([cur, i]), Pde::Table { .. });
+            counts(m)
+                && !(m.argument(By::Stage, ending::CHILD) < MAX_CHILDREN)
+                && m.left(ending::ADDRESS) == 0
+                && (m.has_children() || usage > 0)
+                && (m.argument(By::Stage, ending::ADDRESS) == 0 || m.any >= M::Geometry::DIRS || !is_table(m.any))
+        }
 }
 
 /// Cells: those of a sleep where parents wait for their children, or of a yield.
@@ -443,20 +573,40 @@ pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
             }
         },
         promise: |m| match m.next {
-            Next::ToUser(_) => m.stays() && if m.ended_with(Error::Succ) { has_reaped(m) } else { !can_reap(m) },
-            Next::Switch(_) => !m.stays() && m.saved(Stage::Wait) && m.kept(By::Stage) && !can_reap(m),
+            Next::ToUser(_) if m.is_main() => m.stays() && m.ended_with(Error::InvalId),
+            Next::ToUser(_) => {
+                m.stays()
+                    && if m.ended_with(Error::Succ) {
+                        has_reaped(m)
+                    } else if m.ended_with(Error::Ipc) {
+                        !waits_for(m, GONE, m.any) && is_patient(m) && m.argument(By::Stage, slot::R10) == 0
+                    } else {
+                        m.ended_with(Error::InvalId) && !waits_for(m, GONE, m.any) && !waits_for(m, LIVE, m.any)
+                    }
+            }
+            Next::Switch(_) => {
+                !m.stays()
+                    && m.saved(Stage::Wait)
+                    && m.kept(By::Stage)
+                    && !waits_for(m, GONE, m.any)
+                    && is_patient(m)
+                    && m.argument(By::Stage, slot::R10) != 0
+            }
             _ => false,
         },
     }
 }
 
-/// The caller, which is not a main thread, waits for a child that has ended, whichever that is.
-fn can_reap<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let (child, named) = (m.any, m.argument(By::Stage, slot::EBX));
-    m.cur() > TOTAL_CPU && child > TOTAL_CPU && child < NUM_PROC && (named == 0 || child == named) && {
-        let container = m.before.own.ac.get([child]);
-        container.used.holds() && container.parent == m.cur() && m.before.own.proc.get([child]).state == GONE
-    }
+/// The caller waits for `child`, or for any child, and the process of `child` was in `state`.
+fn waits_for<M: System + Spec>(m: &Made<'_, M>, state: u32, child: M::Word) -> bool {
+    let named = m.argument(By::Stage, slot::EBX);
+    (named == 0 || child == named) && m.has_child_in(child, state)
+}
+
+/// The caller waits for a child that is live, or for any of its children.
+fn is_patient<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    let named = m.argument(By::Stage, slot::EBX);
+    if named == 0 { m.has_children() } else { m.has_child_in(named, LIVE) }
 }
 
 /// The caller received the status of a child that had ended, and that child holds nothing any more.
@@ -486,11 +636,7 @@ fn killing<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
 /// The caller has killed the child that it named. The child continues with its end, in which it kills its own children.
 fn kills<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let child = m.argument(By::Trap, slot::EBX);
-    child < NUM_PROC
-        && m.ended_with(Error::Succ)
-        && m.before.own.proc.get([child]).state == LIVE
-        && m.after.own.kctxt.get([child]).ra == Stage::Exited as u32
-        && m.after.own.uctxt.get([child, slot::ESI.into()]).value.low() == 0
+    m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned(child)
 }
 
 /// `send`: modifies the caller's page map and quota, and one channel with its message.

@@ -16,18 +16,17 @@
 use crate::message::Wake;
 use crate::next::Next;
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back};
-use crate::stage::{Stage, is_main, leave, saved, sleep};
+use crate::stage::{Stage, context, is_main, leave, saved, sleep};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{CHANNELS, Cause, Error, Reason};
 use domain::{Map, Wide};
 use layer::channel::{Cv, acquire_lock_chan};
-use layer::constants::{ADR_LOW, MAX_CHILDREN, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::constants::{ADR_LOW, MAX_CHILDREN, NUM_CV, NUM_PROC, TOTAL_CPU};
 use layer::container::container_get_usage;
 use layer::context::{uctx_get, uctx_set};
-use layer::fields::Context;
 use layer::fields::process::{GONE, LIVE};
-use layer::page_table::{pt_free_pde, pt_next_pde, pt_next_pte, pt_rmv};
+use layer::page_table::{pt_free_pde, pt_next_pde, pt_rmv};
 use layer::process::{proc_condemn, proc_first, proc_reap, proc_state, thread_exit};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -189,8 +188,7 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
         uctx_set(cpu, child, progress::CHILD.into(), 0.into())?;
     } else {
         begin_end(cpu, child, (0.into(), Cause::Killed))?;
-        let context = Context { esp: (child + 1) * PAGE_SIZE - 4, ra: (Stage::Exited as u32).into() };
-        proc_condemn(cpu, child, context)?;
+        proc_condemn(cpu, child, context(child, Stage::Exited))?;
     }
     M::report(cpu, Event::Killed { child });
     Ok(match cv {
@@ -249,11 +247,9 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
     let from = Address::<M>::in_window(reached).map_or(ADR_LOW.into(), |address| address.word());
     let at = pt_next_pde(cpu, cur, from)?;
     if at != 0 {
-        let mapped = pt_next_pte(cpu, cur, at)?;
+        let mapped = pt_free_pde(cpu, cur, at)?;
         if mapped != 0 {
             pt_rmv(cpu, cur, mapped)?;
-        } else {
-            pt_free_pde(cpu, cur, at)?;
         }
         uctx_set(cpu, cur, progress::ADDRESS.into(), if mapped != 0 { mapped } else { at })?;
         return Ok(Next::GoOn(Stage::Exited));

@@ -54,9 +54,15 @@ impl Stage {
 /// The context that the running thread saves to continue at `stage` later.
 #[inline]
 pub(crate) fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context<M>, Stuck> {
-    let cur = get_curid(cpu)?;
+    Ok(context(get_curid(cpu)?, stage))
+}
+
+/// The context in which `thread` continues at `stage`.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn context<M: System>(thread: M::Word, stage: Stage) -> Context<M> {
     // Nothing on a kernel stack survives a switch, so the saved position is always that of an empty stack.
-    Ok(Context { esp: (cur + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() })
+    Context { esp: (thread + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() }
 }
 
 /// Lets the next ready thread of this CPU run. The running thread continues at `stage` when its turn comes again.

@@ -23,7 +23,7 @@ use kernel::say;
 use layer::constants::{ADR_LOW, STACK_TOP, perm};
 use layer::fields::{Context, START_USER};
 use layer::page_alloc::palloc;
-use layer::page_table::{pt_free_pde, pt_next_pde, pt_next_pte, pt_read, pt_resv, pt_rmv};
+use layer::page_table::{pt_free_pde, pt_next_pde, pt_read, pt_resv, pt_rmv};
 use layer::process::{proc_create, proc_recreate, sched_init, thread_exit};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
@@ -279,9 +279,9 @@ fn replace_process(layer: &mut Layer) -> Result<(), Stuck> {
         if region == 0 {
             break;
         }
-        match pt_next_pte(layer, CHILD, region)? {
-            0 => drop(pt_free_pde(layer, CHILD, region)?),
-            page => drop(pt_rmv(layer, CHILD, page)?),
+        let page = pt_free_pde(layer, CHILD, region)?;
+        if page != 0 {
+            pt_rmv(layer, CHILD, page)?;
         }
     }
     let context = context(layer);

@@ -1,4 +1,4 @@
-//! Contract of the primitive that copies a page between page maps: 77 (`page_copy_to`).
+//! Contract of the primitive that copies a page between page maps: 76 (`page_copy_to`).
 use super::page_table::{can_read, mapped};
 use super::{Answer, Contract, hk_init, in_kernel};
 use crate::constants::*;

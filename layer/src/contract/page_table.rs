@@ -1,4 +1,4 @@
-//! Contracts of the page allocator and the page maps: 2 to 5, 65 to 68, 75, 76 and the internal functions of 5.
+//! Contracts of the page allocator and the page maps: 2 to 5, 65 to 68, 75 and the internal functions of 5.
 use super::{
     Answer, Arguments, Cells, Contract, Step, hk, hk_init, hkpt, hkpt_init, is_container, is_my_thread, of_container,
     of_my_thread, silent,
@@ -451,8 +451,31 @@ pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
 }
 
 /// `va` is the page-aligned address of a mapped page of thread `n` in the user window.
-fn is_mapped_page<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
-    va % PAGE_SIZE == 0 && in_window::<M>(va) && mapped(&s.before, n, va).is_some()
+fn is_mapped_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
+    va % PAGE_SIZE == 0 && in_window::<M>(va) && mapped(v, n, va).is_some()
+}
+
+/// Thread `n` has the same page at `va` as before, and what releasing it writes was charged to `n`: the page, its page
+/// table, and the frame that takes its seat.
+fn is_still_mapped<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
+    let table = |v: &View<'_, M>| match v.own.dirs.get([n, pdx::<M>(va)]) {
+        Pde::Table { frame } => Some(frame),
+        Pde::Id | Pde::UnPresent => None,
+    };
+    match (mapped(&s.before, n, va), mapped(&s.after, n, va), table(&s.before), table(&s.after)) {
+        (Some((page, _)), Some((same, _)), Some(frame), Some(same_frame)) => {
+            let last = |v: &View<'_, M>| v.ghost.seats.get([n, v.ghost.charged.get([n]).pages - 1]).frame;
+            page == same
+                && frame == same_frame
+                && is_paid(&s.before, n, page)
+                && is_paid(&s.before, n, frame)
+                && s.before.ghost.charged.get([n]).pages > 0
+                && s.after.ghost.charged.get([n]).pages == s.before.ghost.charged.get([n]).pages
+                && last(&s.before) == last(&s.after)
+                && is_paid(&s.before, n, last(&s.before))
+        }
+        _ => false,
+    }
 }
 
 /// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing from
@@ -493,7 +516,12 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
             let ([n, va, ..], left) = (s.arguments.words, s.answer.word());
             let i = pdx::<M>(va);
             if left != 0 {
-                return is_mapped_page(s, n, left) && pdx::<M>(left) == i && is_next(s, n, va, left);
+                let [usage, now] = [&s.before, &s.after].map(|v| v.own.ac.get([n]).usage);
+                return is_mapped_page(&s.before, n, left)
+                    && pdx::<M>(left) == i
+                    && is_next(s, n, va, left)
+                    && usage == now
+                    && is_still_mapped(s, n, left);
             }
             matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
                 && match s.before.own.dirs.get([n, i]) {
@@ -543,41 +571,6 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
         },
         ..pt_resv()
     }
-}
-
-pub(crate) fn pt_next_pte<M: Spec>() -> Contract<M> {
-    silent(
-        |cpu, a| page_table::pt_next_pte(cpu, a.words[0], a.words[1]).map(Answer::Word),
-        |v, a| {
-            let [n, va, ..] = a.words;
-            let i = pdx::<M>(va);
-            is_pt_arg(v, a)
-                && v.ghost.init.holds()
-                && v.ghost.dirs_defined.get([n, i]).defined.holds()
-                && match v.own.dirs.get([n, i]) {
-                    Pde::Id => false,
-                    Pde::UnPresent => true,
-                    Pde::Table { frame } => {
-                        frame < MAX_PAGE
-                            && matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
-                    }
-                }
-        },
-        can_map,
-        |s| {
-            let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
-            let i = pdx::<M>(va);
-            if next != 0 {
-                return is_mapped_page(s, n, next) && pdx::<M>(next) == i && is_next(s, n, va, next);
-            }
-            match s.before.own.dirs.get([n, i]) {
-                Pde::Table { frame } => {
-                    any >= M::Geometry::ENTRIES || matches!(s.before.own.tables.get([frame, any]), Pte::UnPresent)
-                }
-                _ => true,
-            }
-        },
-    )
 }
 
 pub(crate) fn pt_next_pde<M: Spec>() -> Contract<M> {

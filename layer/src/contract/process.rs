@@ -313,6 +313,7 @@ pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
         promise: |s| {
             let child = s.arguments.words[0];
             is_my_child(&s.before, child)
+                && s.before.own.ac.get([s.before.own.cur]).nchildren > 0
                 && s.before.own.proc.get([child]).state == GONE
                 && s.answer.word() == s.before.own.proc.get([child]).status
                 && s.after.own.proc.get([child]).state == VACANT
@@ -417,6 +418,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
                 && process.cause == s.arguments.words[1]
                 && s.after.own.ac.get([ended]).usage == 0
                 && s.after.own.kctxt.get([ended]).ra == s.arguments.context.ra
+                && s.after.own.kctxt.get([ended]).esp == s.arguments.context.esp
                 && s.after.threads.tcb.get([ended]).place == place::GONE
                 && next == s.before.own.ready.head
                 && s.after.threads.tcb.get([next]).place == place::RUN
