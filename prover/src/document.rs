@@ -17,7 +17,8 @@ impl Report {
              `cargo cairn prove --document docs/proved.md` has written this page, from a run; the test fails when it is stale.\n\n\
              Everything holds for all states, all arguments and all that other CPUs may do. *H* and *L* are the reference's \
              invariant, *D* what it says is true besides; a proof *from* some of them assumes them before the call and \
-             proves them afterwards.\n",
+             proves them afterwards. *E* holds whenever the kernel is entered or left, but not between two primitives: \
+             every entry assumes it and proves it again.\n",
         );
         let clauses = invariant();
         for (title, rows) in

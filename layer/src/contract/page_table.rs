@@ -455,6 +455,18 @@ fn is_mapped_page<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
     va % PAGE_SIZE == 0 && in_window::<M>(va) && mapped(&s.before, n, va).is_some()
 }
 
+/// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing from
+/// `va` to its end and from its beginning up to `next`.
+fn is_next<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word, next: M::Word) -> bool {
+    let (j, found, any) = (ptx::<M>(va), ptx::<M>(next), s.any[0]);
+    let is_passed = if found >= j { any >= j && any < found } else { any >= j || any < found };
+    !(is_passed && any < M::Geometry::ENTRIES)
+        || match s.before.own.dirs.get([n, pdx::<M>(va)]) {
+            Pde::Table { frame } => matches!(s.before.own.tables.get([frame, any]), Pte::UnPresent),
+            Pde::Id | Pde::UnPresent => false,
+        }
+}
+
 pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| page_table::pt_free_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
@@ -481,7 +493,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
             let ([n, va, ..], left) = (s.arguments.words, s.answer.word());
             let i = pdx::<M>(va);
             if left != 0 {
-                return is_mapped_page(s, n, left) && pdx::<M>(left) == i;
+                return is_mapped_page(s, n, left) && pdx::<M>(left) == i && is_next(s, n, va, left);
             }
             matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
                 && match s.before.own.dirs.get([n, i]) {
@@ -556,7 +568,7 @@ pub(crate) fn pt_next_pte<M: Spec>() -> Contract<M> {
             let ([n, va, ..], next, any) = (s.arguments.words, s.answer.word(), s.any[0]);
             let i = pdx::<M>(va);
             if next != 0 {
-                return is_mapped_page(s, n, next) && pdx::<M>(next) == i;
+                return is_mapped_page(s, n, next) && pdx::<M>(next) == i && is_next(s, n, va, next);
             }
             match s.before.own.dirs.get([n, i]) {
                 Pde::Table { frame } => {
