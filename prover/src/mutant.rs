@@ -133,10 +133,12 @@ impl Mutation {
         self.planted.map(|planted| planted.limit)
     }
 
-    /// All mutants of the recorded operators, in source order.
-    pub fn mutants(&self) -> Vec<Mutant> {
+    /// All mutants of the recorded operators, in source order; of an entry those of its own code, since the primitives
+    /// that it executes have proofs of their own.
+    pub fn mutants(&self, of_entry: bool) -> Vec<Mutant> {
+        let sites = self.met.iter().flatten().filter(|site| is_entry(site.file) == of_entry);
         let of = |&site: &Site| site.operator.changes().iter().map(move |&change| Mutant { site, change });
-        self.met.iter().flatten().flat_map(of).collect()
+        sites.flat_map(of).collect()
     }
 
     fn at(&mut self, operator: Operator, at: &'static Location<'static>) -> Option<Change> {
@@ -151,10 +153,15 @@ impl Mutation {
     }
 }
 
-/// Whether this file has code of primitives, and not specification. Entries of the kernel have no postconditions yet,
-/// so that mutants of them would rightly survive.
+/// Whether this file has code of primitives or entries, and not specification.
 fn is_proved(file: &str) -> bool {
-    file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/")
+    let is_primitive = file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/");
+    is_primitive || is_entry(file)
+}
+
+/// Whether this file has code of entries of the kernel.
+fn is_entry(file: &str) -> bool {
+    file.starts_with("syscall/src/") && file != "syscall/src/effect.rs"
 }
 
 /// Runs `work` as code under proof, or as specification.

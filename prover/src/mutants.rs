@@ -88,10 +88,10 @@ pub struct Sample {
     pub every: usize,
 }
 
-/// Tries the mutants of the wanted primitives.
+/// Tries the mutants of the wanted primitives, or of all; also those of the wanted entries.
 ///
 /// # Errors
-/// If no primitive has one of the names, or if the solver does not start.
+/// If no primitive or entry has one of the names, or if the solver does not start.
 pub fn try_mutants(
     options: &Options,
     sample: Sample,
@@ -101,9 +101,14 @@ pub fn try_mutants(
     let (wanted, panel) = begin_run(options)?;
     let (mut wanted, mut others) = (wanted, subjects());
     others.retain(|subject| !wanted.contains(subject));
-    for subjects in [&mut wanted, &mut others] {
-        subjects.retain(|subject| matches!(subject, Subject::Primitive(_)));
-    }
+    // The proof of `system_call` takes half a minute, so entries are tried only if they are named.
+    let are_named = !options.wanted.is_empty();
+    wanted.retain(|subject| match subject {
+        Subject::Primitive(_) => true,
+        Subject::Entry(_) => are_named,
+        Subject::Theorem(_) => false,
+    });
+    others.retain(|subject| matches!(subject, Subject::Primitive(_)));
 
     let mutants = found(&wanted, options.workers, &panel);
     let all: Vec<(Mutant, Vec<Subject>)> = mutants.into_iter().step_by(sample.every.max(1)).collect();
@@ -195,7 +200,8 @@ const LATE: u32 = 4_000;
 fn found(subjects: &[Subject], workers: usize, panel: &Panel) -> BTreeMap<Mutant, Vec<Subject>> {
     let order: Vec<usize> = (0..subjects.len()).collect();
     let mutants_of = |i: usize| -> Vec<Mutant> {
-        proofs(subjects[i]).iter().flat_map(|job| job.run(panel, Mutation::recording).1.mutants()).collect()
+        let of_entry = matches!(subjects[i], Subject::Entry(_));
+        proofs(subjects[i]).iter().flat_map(|job| job.run(panel, Mutation::recording).1.mutants(of_entry)).collect()
     };
     let found = side_by_side(&order, workers, &mutants_of, &mut |_, _| ());
     let mut all: BTreeMap<Mutant, Vec<Subject>> = BTreeMap::new();
