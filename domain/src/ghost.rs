@@ -11,7 +11,7 @@ pub trait Ghost<T> {
     fn check(&self, check: impl Fn(&T) -> bool) -> bool;
 }
 
-/// Ghost state that is present: hosted, symbolically, and in a checked kernel build.
+/// Ghost state that is present, as on the hosted machine.
 #[derive(Clone, Debug)]
 pub struct Present<T>(pub T);
 

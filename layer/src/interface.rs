@@ -22,7 +22,7 @@ pub const IN_GUEST_MODE: [&str; 2] = ["guest_load", "guest_store"];
 pub const OBJECTS: &[Object] = &[
     Object {
         name: "Page allocation",
-        says: "one table of all frames, shared by all CPUs; nothing is ever given back",
+        says: "one table of all frames, shared by all CPUs",
         primitives: &[(2, "palloc")],
     },
     Object {

@@ -23,8 +23,8 @@ use syscall::effect::Made;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row};
 
-/// Proves one row of the table of entries, for all states that satisfy H, L, D and the row's condition, all registers
-/// and all answers of the machine. The entry never gets stuck, H, L and D hold afterwards, and the continuation can
+/// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
+/// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
 /// run. Counterexamples are replayed with `native`, the same row on the hosted machine.
 pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome {
     let mut whole = Outcome::default();

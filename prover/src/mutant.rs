@@ -160,7 +160,7 @@ fn is_proved(file: &str) -> bool {
 }
 
 /// Whether this file has code of entries of the kernel.
-fn is_entry(file: &str) -> bool {
+pub(crate) fn is_entry(file: &str) -> bool {
     file.starts_with("syscall/src/") && file != "syscall/src/effect.rs"
 }
 

@@ -2,7 +2,7 @@
 use crate::choice::{Choice, Panel};
 use crate::engine::Reason;
 use crate::equivalent::{EQUIVALENT, Equivalent};
-use crate::mutant::{Change, Mutant, Mutation, Operator};
+use crate::mutant::{Change, Mutant, Mutation, Operator, is_entry};
 use crate::prove::{Ground, Outcome};
 use crate::source::Lines;
 use crate::suite::{Job, Options, Subject, SuiteError, begin_run, side_by_side, subjects};
@@ -163,7 +163,8 @@ pub fn try_mutants(
     }
     // Stale explanations can be found only if all mutants were tried.
     let complete = options.wanted.is_empty() && sample.every <= 1;
-    let stale = EQUIVALENT.iter().zip(used).filter(|(_, used)| complete && !used).map(|(e, _)| e).collect();
+    let is_stale = |(e, used): &(&Equivalent, bool)| complete && !used && !is_entry(e.file);
+    let stale = EQUIVALENT.iter().zip(used).filter(is_stale).map(|(e, _)| e).collect();
     let subjects = wanted.iter().map(|subject| subject.name()).collect();
     Ok(MutantReport {
         subjects,

@@ -180,7 +180,7 @@ pub(crate) fn run_proof<G: Geometry>(
     path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
 ) -> Outcome {
     let state = Rc::new(State::<G>::unknown());
-    let assumed = Rc::new(Assumed::new(&state, ground));
+    let assumed = Assumed::new(&state, ground);
     run_paths(ground != Ground::High, &|outcome| {
         assumed.assume();
         path(&state, &assumed, outcome);

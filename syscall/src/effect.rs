@@ -133,14 +133,40 @@ impl<M: System + Spec> Made<'_, M> {
         let stage = |v: &View<'_, M>| v.own.kctxt.get([child]).ra;
         stage(&self.after) == Stage::Exited as u32
             && begins(slot::ESI, 0)
-            // If it was ending already, it keeps its status and its progress.
-            && (stage(&self.before) == Stage::Exited as u32
-                || (self.continues(child, Stage::Exited)
+            && if stage(&self.before) == Stage::Exited as u32 {
+                // It keeps its status and its progress.
+                let kept = |v: &View<'_, M>| v.own.uctxt.get([child, self.any]).value;
+                self.any >= UCTXT_SIZE || self.any == slot::ESI || kept(&self.before) == kept(&self.after)
+            } else {
+                self.continues(child, Stage::Exited)
                     && begins(slot::EAX, 0)
                     && begins(slot::EBX, 0)
                     && begins(slot::EDX, Cause::Killed.number())
                     && begins(slot::R10, ADR_LOW)
-                    && begins(slot::EDI, STEPS_AT_ONCE)))
+                    && begins(slot::EDI, STEPS_AT_ONCE)
+            }
+    }
+
+    /// The condition variable on which a child with this continuation sleeps, if it sleeps.
+    fn queue_of(&self, child: M::Word) -> Option<M::Word> {
+        let stage = self.before.own.kctxt.get([child]).ra;
+        if stage == Stage::Send as u32 || stage == Stage::Receive as u32 {
+            let channel = self.before.own.uctxt.get([child, slot::EBX.into()]).value.low();
+            (channel < CHANNELS).then_some(channel)
+        } else {
+            let waits = stage == Stage::Wait as u32 || stage == Stage::Exited as u32;
+            waits.then(|| self.before.own.cpu + CHANNELS)
+        }
+    }
+
+    /// `child` is condemned, and nothing is to be woken, or the threads that sleep on `cv` are.
+    fn is_condemned_and_woken(&self, child: M::Word, cv: Option<M::Word>) -> bool {
+        let is_woken = match (self.queue_of(child), cv) {
+            (Some(queue), Some(cv)) => queue == cv,
+            (None, None) => true,
+            _ => false,
+        };
+        is_woken && self.is_condemned(child)
     }
 
     /// The caller still runs.
@@ -367,14 +393,14 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                     m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
                 }
                 Next::GoOn(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
-                Next::GoOn(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m),
+                Next::GoOn(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
                 Next::GoOn(_) => false,
                 Next::ToUser(_) | Next::Load(_) => m.stays(),
                 Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
                 Next::Wake(wake) => {
                     m.stays()
                         && m.asks_for(Call::Kill)
-                        && kills(m)
+                        && kills(m, Some(wake.cv))
                         && wake.then == Stage::StartUser
                         && wake.left == NUM_PROC
                 }
@@ -507,7 +533,7 @@ fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
     counts(m)
         && if k < MAX_CHILDREN {
             let child = m.child(k);
-            m.left(ending::CHILD) == k + 1 && (!m.has_child_in(child, LIVE) || m.is_condemned(child))
+            m.left(ending::CHILD) == k + 1 && (!m.has_child_in(child, LIVE) || m.is_condemned_and_woken(child, None))
         } else {
             // A child that had no quota may have been reaped.
             left < usage || m.has_children() || (m.left(ending::ADDRESS) == ADR_LOW && address != ADR_LOW)
@@ -521,7 +547,7 @@ fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
         && counts(m)
         && if k < MAX_CHILDREN {
             let child = m.child(k);
-            m.left(ending::CHILD) == k + 1 && m.has_child_in(child, LIVE) && m.is_condemned(child)
+            m.left(ending::CHILD) == k + 1 && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, Some(cv))
         } else {
             m.after.own.ac.get([m.cur()]).usage == 0
                 && !m.has_child_in(m.any, LIVE)
@@ -633,10 +659,10 @@ fn killing<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     }
 }
 
-/// The caller has killed the child that it named. The child continues with its end, in which it kills its own children.
-fn kills<M: System + Spec>(m: &Made<'_, M>) -> bool {
+/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with its end, in which it kills its own children.
+fn kills<M: System + Spec>(m: &Made<'_, M>, cv: Option<M::Word>) -> bool {
     let child = m.argument(By::Trap, slot::EBX);
-    m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned(child)
+    m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, cv)
 }
 
 /// `send`: modifies the caller's page map and quota, and one channel with its message.

@@ -19,7 +19,8 @@ pub fn interface(interface: &Interface) {
 
 /// How much of the layer is written, and how long finding its effects took.
 pub fn summary(interface: &Interface) -> String {
-    let numbered = || interface.passthrough.iter().flat_map(|object| &object.entries);
+    let is_fresh = |entry: &&Entry| interface.fresh.contains(&entry.name);
+    let numbered = || interface.passthrough.iter().flat_map(|object| &object.entries).filter(|entry| !is_fresh(entry));
     let written = numbered().filter(|entry| entry.written.is_some()).count();
     let effects = format!(
         "fresh {} + passed through {written} of {} primitives and {} accessors; what they do was found in {:.1} s",
