@@ -100,8 +100,8 @@ impl Assumed {
         }
     }
 
-    /// The same facts about another state, after a primitive. The result is cached, because most paths meet the same
-    /// states.
+    /// The same facts but those of E about another state, after a primitive or interference. The result is cached,
+    /// because most paths meet the same states.
     pub fn of<G: Geometry>(&self, state: State<G>) -> Rc<Assumed> {
         let identity = state.identity();
         if let Some(assumed) = self.family.states.borrow().get(&identity) {

@@ -85,7 +85,7 @@ const EXPLAINED: &[Explained] = &[
         file: "syscall/src/memory.rs",
         line: "require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;",
         never: false,
-        reason: "what a page map of this CPU maps is this CPU's data (D); entries are proved from D alone",
+        reason: "what a page map of this CPU maps is this CPU's data (D); entries are not proved from H alone",
     },
 ];
 

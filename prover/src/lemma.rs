@@ -130,8 +130,8 @@ fn assume_promise(name: &str, promise: &dyn Fn() -> bool) {
     });
 }
 
-/// Assumes that what E reads is unchanged at the free word, where the modifies clause does not name it. The invariant
-/// says enough about the other fields and cells after a call.
+/// Assumes that what E reads is unchanged at the free word, where the modifies clause does not name it. Only E needs
+/// this: H, L and D are assumed of the new state.
 fn assume_rest<G: Geometry>(
     frame: &dyn Fn(Cells<'_, Sym<G>>),
     names: &[&str],

@@ -88,7 +88,7 @@ pub struct Sample {
     pub every: usize,
 }
 
-/// Tries the mutants of the wanted primitives, or of all; also those of the wanted entries.
+/// Tries the mutants of the named primitives and entries; without names, of all primitives.
 ///
 /// # Errors
 /// If no primitive or entry has one of the names, or if the solver does not start.

@@ -45,13 +45,17 @@ impl Ground {
         }
     }
 
-    pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
-        let most = match self {
+    /// The last class of facts in the set.
+    pub(crate) fn most(self) -> Class {
+        match self {
             Ground::High => Class::Low,
             Ground::Derived => Class::Derived,
             Ground::Entry => Class::Entry,
-        };
-        fact.class <= most
+        }
+    }
+
+    pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
+        fact.class <= self.most()
     }
 
     /// What holds after a primitive as well.

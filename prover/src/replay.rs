@@ -19,7 +19,6 @@ use crate::facts::assert_all_at;
 use crate::prove::Ground;
 use crate::word::SymWord;
 use layer::contract::Contract;
-use layer::invariant::Class;
 use layer::memory::Chunk;
 use layer::primitive::Primitive;
 use minimise::{minimised, shown};
@@ -63,8 +62,7 @@ impl Native {
     fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
         match &self.called {
             Called::Primitive { primitive, contract, .. } => {
-                let facts = if self.ground == Ground::Derived { Class::Derived } else { Class::Low };
-                Subject { primitive, contract, facts }.call(witness)
+                Subject { primitive, contract, facts: self.ground.most() }.call(witness)
             }
             Called::Entry { row, .. } => Entry { row }.enter(witness),
         }

@@ -17,7 +17,7 @@ use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
 use layer::constants::{KERN_HIGH, KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CV, NUM_ID, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
 use layer::fields::{FrameUse, Pde, Pte};
-use layer::invariant::{Fact, Keys, View, facts};
+use layer::invariant::{Class, Fact, Keys, View, facts};
 use layer::machine::{Object, Spec};
 use layer::memory::{Access, Chunk, exec_store, guest_store};
 use layer::page_alloc::AllocTable;
@@ -45,7 +45,7 @@ pub struct Theorem {
 /// All theorems, for page tables of geometry `G`.
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
     let mut theorems = vec![
-        Theorem { name: "init_adt", says: "the state before sched_init satisfies H, L and D", prove: init_adt::<G> },
+        Theorem { name: "init_adt", says: "the state before sched_init satisfies the invariant", prove: init_adt::<G> },
         Theorem {
             name: "boot",
             says: "a CPU that boots ends in kernel mode, at rest, where its main thread goes on; it is stuck only where the \
@@ -54,7 +54,7 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
         },
         Theorem {
             name: "facts",
-            says: "each clause of H, L and D can be broken by some state: none is true by mistake",
+            says: "each clause of the invariant can be broken by some state: none is true by mistake",
             prove: || facts_can_fail(&facts::<Sym<G>>().collect::<Vec<_>>()),
         },
         Theorem {
@@ -170,7 +170,7 @@ fn init_adt<G: Geometry>() -> Outcome {
 }
 
 /// The code that boots a CPU, from the state before `sched_init`. It gets stuck only if the description of the machine is
-/// unusable. The proof of the primitive `sched_init` shows that the invariant holds afterwards.
+/// unusable. The proof of the primitive `sched_init` shows that H, L and D hold afterwards; E is proved here.
 fn boot<G: Geometry>() -> Outcome {
     let mut outcome = run_paths(true, &|outcome| {
         let state = Rc::new(State::<G>::initial());
@@ -183,6 +183,9 @@ fn boot<G: Geometry>() -> Outcome {
         match result {
             Ok(next) if premises_hold(outcome) => {
                 clause(outcome, "the main thread can go on", &[], &|_| next.holds(&after.view()));
+                // Those of H, L and D are proved of the primitives that it calls.
+                let is_of_entries = |fact: &Fact<Sym<G>>| fact.class == Class::Entry;
+                prove_facts(&after, &Assumed::nothing(), is_of_entries, &mut outcome.clauses);
             }
             Ok(_) => {}
             Err(stuck) => {
@@ -612,7 +615,6 @@ mod tests {
     use crate::catch_panics;
     use crate::engine::{Reason, with_engine};
     use domain::X64;
-    use layer::invariant::Class;
     use smt::solver::Solver;
 
     type X64Facts = Vec<Fact<Sym<X64>>>;

@@ -7,7 +7,7 @@ use domain::{Flag, Ghost, Map};
 use layer::constants::*;
 use layer::contract::{Answer, Contract};
 use layer::fields::*;
-use layer::invariant::facts;
+use layer::invariant::{Class, facts};
 use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::page_table::pdx;
 use layer::state::{Cpu, OwnGhost};
@@ -91,7 +91,9 @@ macro_rules! clauses {
 
 #[test]
 fn there_is_a_bug_for_every_clause() {
-    let clauses: Vec<&str> = facts::<Sim>().map(|fact| fact.number).collect();
+    // Primitives may break E: its bugs are planted into entries.
+    let of_primitives = facts::<Sim>().filter(|fact| fact.class <= Class::Derived);
+    let clauses: Vec<&str> = of_primitives.map(|fact| fact.number).collect();
     assert_eq!(PLANTED, clauses);
 }
 

@@ -10,7 +10,7 @@ use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::channel::{Cv, acquire_lock_chan};
 use layer::constants::{MAX_PAGE, NO_THREAD, perm, slot};
-use layer::fields::{Byte, Context, Slot, place};
+use layer::fields::{Byte, Context, Slot, place, process};
 use layer::machine::{Links, Spec};
 use layer::page_table::{pt_read, pt_resv};
 use layer::process::{proc_exit_user, proc_start_user};
@@ -100,6 +100,27 @@ bugs! {
             let cur = get_curid(cpu)?;
             pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
             Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
+    };
+    // P31: if there is no page for the page table, the page stays charged.
+    a_page_that_is_lost: "page_fault" breaks "E2", |row| {
+        row.run = |cpu, a| {
+            proc_exit_user(cpu, a.registers)?;
+            let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
+                return Ok(Next::GoOn(Stage::Main));
+            };
+            let cur = get_curid(cpu)?;
+            if pt_read(cpu, cur, address.word())? == 0 {
+                pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
+            }
+            Ok(Next::ToUser(proc_start_user(cpu)?))
+        };
+    };
+    a_process_that_is_gone_with_its_pages: "interrupt" breaks "E1", |row| {
+        row.run = |cpu, a| {
+            let next = entry::interrupt(cpu, a.registers)?;
+            cpu.own.proc.update([9.into()], |process| process.state = process::GONE.into());
+            Ok(next)
         };
     };
     a_page_that_is_global: "page_fault" breaks "the premise holds where pt_resv is called", |row| {

@@ -128,22 +128,21 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// `child`, which was live, ends when it runs again, and kills its own children.
     fn is_condemned(&self, child: M::Word) -> bool {
-        let slot = |slot: u32| self.after.own.uctxt.get([child, slot.into()]).value.low();
-        let begins = |value: u32, expected: u32| slot(value) == expected;
+        let has = |slot: u32, value: u32| self.after.own.uctxt.get([child, slot.into()]).value.low() == value;
         let stage = |v: &View<'_, M>| v.own.kctxt.get([child]).ra;
         stage(&self.after) == Stage::Exited as u32
-            && begins(slot::ESI, 0)
+            && has(ending::CHILD, 0)
             && if stage(&self.before) == Stage::Exited as u32 {
                 // It keeps its status and its progress.
                 let kept = |v: &View<'_, M>| v.own.uctxt.get([child, self.any]).value;
-                self.any >= UCTXT_SIZE || self.any == slot::ESI || kept(&self.before) == kept(&self.after)
+                let esp = |v: &View<'_, M>| v.own.kctxt.get([child]).esp;
+                esp(&self.before) == esp(&self.after)
+                    && (self.any >= UCTXT_SIZE || self.any == ending::CHILD || kept(&self.before) == kept(&self.after))
             } else {
                 self.continues(child, Stage::Exited)
-                    && begins(slot::EAX, 0)
-                    && begins(slot::EBX, 0)
-                    && begins(slot::EDX, Cause::Killed.number())
-                    && begins(slot::R10, ADR_LOW)
-                    && begins(slot::EDI, STEPS_AT_ONCE)
+                    && self.begins_to_end(child, 0)
+                    && has(ending::STATUS, 0)
+                    && has(ending::CAUSE, Cause::Killed.number())
             }
     }
 
@@ -179,16 +178,29 @@ impl<M: System + Spec> Made<'_, M> {
         self.any >= UCTXT_SIZE || self.register(&self.after, self.any) == self.given(by, self.any)
     }
 
-    /// The caller begins to end, with this status and cause for its parent.
-    fn ends(&self, status: M::Word, cause: Cause) -> bool {
-        let has = |slot: u32, value: M::Word| self.register(&self.after, slot.into()).low() == value;
-        has(slot::EBX, status) && has(slot::EDX, cause.number().into())
+    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It kills
+    /// its children from index `child` on.
+    fn begins_to_end(&self, thread: M::Word, child: u32) -> bool {
+        let has = |slot: u32, value: u32| self.after.own.uctxt.get([thread, slot.into()]).value.low() == value;
+        has(ending::ANNOUNCED, 0)
+            && has(ending::STEPS, STEPS_AT_ONCE)
+            && has(ending::ADDRESS, ADR_LOW)
+            && has(ending::CHILD, child)
     }
 
-    /// The caller begins to end because the kernel stops it.
+    /// The caller begins to end, with this status and cause for its parent. It kills no child.
+    fn ends(&self, status: M::Word, cause: Cause) -> bool {
+        self.begins_to_end(self.cur(), MAX_CHILDREN)
+            && self.left(ending::STATUS) == status
+            && self.left(ending::CAUSE) == cause.number()
+    }
+
+    /// The caller begins to end because the kernel stops it. It kills no child.
     fn is_stopped(&self) -> bool {
-        let cause = self.register(&self.after, slot::EDX.into()).low();
-        cause != Cause::Exited.number() && cause != Cause::Killed.number()
+        let cause = self.left(ending::CAUSE);
+        self.begins_to_end(self.cur(), MAX_CHILDREN)
+            && cause != Cause::Exited.number()
+            && cause != Cause::Killed.number()
     }
 
     /// No thread sleeps in the queue `q`.
@@ -372,7 +384,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 child(m, &mut *may);
             }
             if m.asks_for(Call::Kill) {
-                killing(m, &mut *may);
+                killing(m, m.argument(By::Trap, slot::EBX), &mut *may);
             }
             if m.asks_for(Call::Yield) {
                 switch(m, &mut *may);
@@ -395,8 +407,14 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 Next::GoOn(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
                 Next::GoOn(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
                 Next::GoOn(_) => false,
-                Next::ToUser(_) | Next::Load(_) => m.stays(),
-                Next::Switch(_) => m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
+                Next::ToUser(_) => {
+                    let child = m.argument(By::Trap, slot::EBX);
+                    m.stays()
+                        && ![Call::Exit, Call::Wait, Call::Yield].into_iter().any(|call| m.asks_for(call))
+                        && (!m.asks_for(Call::Kill) || (m.ended_with(Error::InvalId) && !m.has_child_in(child, LIVE)))
+                }
+                Next::Load(_) => m.stays() && m.asks_for(Call::Spawn),
+                Next::Switch(_) => m.asks_for(Call::Yield) && m.saved(Stage::StartUser) && m.ended_with(Error::Succ),
                 Next::Wake(wake) => {
                     m.stays()
                         && m.asks_for(Call::Kill)
@@ -479,8 +497,9 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             for field in ["AC", "proc"] {
                 may(field, "ended", &[cur]);
             }
-            for field in ["kctxt", "uctxt", "uctxt.kind"] {
-                may(field, "child", &[cur]);
+            let k = m.argument(By::Stage, ending::CHILD);
+            if k < MAX_CHILDREN {
+                killing(m, m.child(k), &mut *may);
             }
             // Its quota, if it reaps itself.
             let parent = m.before.own.ac.get([cur]).parent;
@@ -490,7 +509,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             }
         },
         promise: |m| match m.next {
-            Next::GoOn(Stage::Exited) => m.stays() && (m.is_main() || goes_on(m)),
+            Next::GoOn(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
             Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
             Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
             _ => false,
@@ -503,7 +522,7 @@ mod ending {
     use super::slot;
 
     /// 1 if the waiting threads have been woken.
-    pub const TOLD: u32 = slot::EAX;
+    pub const ANNOUNCED: u32 = slot::EAX;
     /// The exit status.
     pub const STATUS: u32 = slot::EBX;
     /// The number of the cause.
@@ -522,36 +541,52 @@ fn counts<M: System + Spec>(m: &Made<'_, M>) -> bool {
     steps > 0 && if steps > STEPS_AT_ONCE { left == STEPS_AT_ONCE - 1 } else { left + 1 == steps }
 }
 
+/// A step of an end keeps the status, the cause, and, unless it changes them, what has been announced and the child.
+fn keeps_others<M: System + Spec>(m: &Made<'_, M>, changed: &[u32]) -> bool {
+    let others = [ending::STATUS, ending::CAUSE, ending::ANNOUNCED, ending::CHILD];
+    let is_kept = |slot: &u32| changed.contains(slot) || m.left(*slot) == m.argument(By::Stage, *slot);
+    others.iter().all(is_kept)
+}
+
 /// A step of an end after which the next one follows.
 fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let cur = m.cur();
     let [usage, left] = [&m.before, &m.after].map(|v| v.own.ac.get([cur]).usage);
     let (k, address) = (m.argument(By::Stage, ending::CHILD), m.argument(By::Stage, ending::ADDRESS));
-    if m.argument(By::Stage, ending::TOLD) == 1 {
-        return m.left(ending::TOLD) == 0 && (usage > 0 || m.has_children());
+    if m.argument(By::Stage, ending::ANNOUNCED) == 1 {
+        return m.left(ending::ANNOUNCED) == 0
+            && keeps_others(m, &[ending::ANNOUNCED])
+            && (usage > 0 || m.has_children());
     }
     counts(m)
         && if k < MAX_CHILDREN {
             let child = m.child(k);
-            m.left(ending::CHILD) == k + 1 && (!m.has_child_in(child, LIVE) || m.is_condemned_and_woken(child, None))
+            m.left(ending::CHILD) == k + 1
+                && keeps_others(m, &[ending::CHILD])
+                && (!m.has_child_in(child, LIVE) || m.is_condemned_and_woken(child, None))
         } else {
             // A child that had no quota may have been reaped.
-            left < usage || m.has_children() || (m.left(ending::ADDRESS) == ADR_LOW && address != ADR_LOW)
+            keeps_others(m, &[])
+                && (left < usage || m.has_children() || (m.left(ending::ADDRESS) == ADR_LOW && address != ADR_LOW))
         }
 }
 
 /// A step of an end that wakes the threads that sleep on `cv`: a child was killed, or nothing is left.
 fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
     let k = m.argument(By::Stage, ending::CHILD);
-    m.argument(By::Stage, ending::TOLD) != 1
+    m.argument(By::Stage, ending::ANNOUNCED) != 1
         && counts(m)
         && if k < MAX_CHILDREN {
             let child = m.child(k);
-            m.left(ending::CHILD) == k + 1 && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, Some(cv))
+            m.left(ending::CHILD) == k + 1
+                && keeps_others(m, &[ending::CHILD])
+                && m.has_child_in(child, LIVE)
+                && m.is_condemned_and_woken(child, Some(cv))
         } else {
             m.after.own.ac.get([m.cur()]).usage == 0
                 && !m.has_child_in(m.any, LIVE)
-                && m.left(ending::TOLD) == 1
+                && m.left(ending::ANNOUNCED) == 1
+                && keeps_others(m, &[ending::ANNOUNCED])
                 && cv == m.before.own.cpu + CHANNELS
         }
 }
@@ -560,7 +595,7 @@ fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
 fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let cur = m.cur();
     let (process, usage) = (m.after.own.proc.get([cur]), m.before.own.ac.get([cur]).usage);
-    if m.argument(By::Stage, ending::TOLD) == 1 {
+    if m.argument(By::Stage, ending::ANNOUNCED) == 1 {
         return process.state != LIVE
             && process.status == m.argument(By::Stage, ending::STATUS)
             && process.cause == m.argument(By::Stage, ending::CAUSE)
@@ -568,6 +603,7 @@ fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
             && !m.has_child_in(m.any, LIVE);
     }
     process.state == LIVE
+        && keeps_others(m, &[])
         && if m.argument(By::Stage, ending::STEPS) == 0 {
             m.left(ending::STEPS) == STEPS_AT_ONCE
         } else {
@@ -652,10 +688,12 @@ fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
     }
 }
 
-/// Cells of `kill`: a child's contexts.
-fn killing<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    for field in ["kctxt", "uctxt", "uctxt.kind"] {
-        may(field, "child", &[m.cur()]);
+/// Cells of a kill: the contexts of `child`, if it is a child that was live.
+fn killing<M: System + Spec>(m: &Made<'_, M>, child: M::Word, may: Cells<'_, M>) {
+    if m.has_child_in(child, LIVE) {
+        for field in ["kctxt", "uctxt", "uctxt.kind"] {
+            may(field, "", &[child]);
+        }
     }
 }
 

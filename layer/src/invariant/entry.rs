@@ -28,7 +28,7 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 2] {
 
 /// What E reads, by field and leaf, with a comparison of two states in a cell. The call rule assumes it for the cells
 /// that the callee's modifies clause does not name.
-pub const READ: [(&str, &str); 4] = [("proc", "state"), ("AC", "usage"), ("pperm", ""), ("LAT", "len")];
+pub const READ: [(&str, &str); 4] = [("proc", "state"), ("AC", "usage"), ("pperm", "tag"), ("LAT", "len")];
 
 /// A leaf of [`READ`] is the same in both states at a key, as far as E reads it.
 pub fn is_same<M: Spec>(field: &str, [before, after]: [&View<'_, M>; 2], key: M::Word) -> bool {
@@ -38,7 +38,7 @@ pub fn is_same<M: Spec>(field: &str, [before, after]: [&View<'_, M>; 2], key: M:
         "AC" => before.own.ac.get([key]).usage == after.own.ac.get([key]).usage,
         "pperm" => is_data(before) == is_data(after),
         "LAT" => before.ghost.lat.get([key]).len == after.ghost.lat.get([key]).len,
-        _ => true,
+        _ => unreachable!("E does not read {field}"),
     }
 }
 

@@ -116,7 +116,7 @@ pub struct Pages {
     pub mapped: u32,
     /// Page tables.
     pub tables: u32,
-    /// Allocated and charged, but not mapped: left by a refused page table (P31).
+    /// Allocated and charged, but not mapped: a violation of E2.
     pub lost: u32,
     /// Allocated without an owner.
     pub strays: u32,

@@ -184,8 +184,8 @@ const ENTRIES: u32 = <PageTables as domain::Field<Sim>>::DIMS[1];
 
 /// Sets the owner of each allocated frame, and charges it to a container.
 ///
-/// A page that was charged and could not be mapped is in no page map (P31). It belongs to a container whose usage
-/// includes it. Which of several such pages belongs to which container does not matter.
+/// A page that is charged and in no page map violates E2. It belongs to a container whose usage includes it. Which of
+/// several such pages belongs to which container does not matter.
 fn hand_out(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
     let mut table = shared.at.inspect(0);
     for (&frame, &Use { cpu, .. }) in &rest.uses {

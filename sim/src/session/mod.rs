@@ -19,7 +19,7 @@ use difference::Difference;
 use error::Wrong;
 use layer::constants::{PAGE_SIZE, TOTAL_CPU};
 use layer::fields::FIELDS;
-use layer::invariant::{by_construction, facts};
+use layer::invariant::{Class, by_construction, facts};
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::stuck::Stuck;
 use machine::{Hosted, Nothing};
@@ -286,7 +286,9 @@ impl Session {
                 Err(Panic { message, at }) => return Err(Wrong::new(format!("{message} at {at}: {OUR_BUG}"))),
             }
         }
-        let evaluated = facts::<Sim>().map(|fact| {
+        // E does not hold between two primitives.
+        let between_primitives = facts::<Sim>().filter(|fact| fact.class <= Class::Derived);
+        let evaluated = between_primitives.map(|fact| {
             let of_fact =
                 violations.iter().filter(|violation| (violation.number, violation.name) == (fact.number, fact.name));
             let broken: Vec<Break> = of_fact
