@@ -67,7 +67,7 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Lock {
-    /// Waiting CPUs get the lock in the order in which they came
+    /// CPUs that wait in line get the lock in the order in which they came
     Ticket,
     /// Waiting CPUs queue, and each reads a word of its own (Mellor-Crummey and Scott)
     Mcs,

@@ -9,8 +9,8 @@
 //! - [`user`]: a program's instructions. Every fetch, load and store is an accessor of the layer.
 //! - [`tlb`]: the translations that a processor remembers, until the kernel invalidates them.
 //!
-//! [`run()`] runs programs from boot to power-off, and replays the log ([`history`], [`oracle`]). [`check`] evaluates
-//! the invariant at any moment. [`replay`] makes one call, or enters the kernel once, from a state given as data
+//! [`run()`] runs programs from boot to power-off, and replays the log ([`history`]). [`oracle`] checks on a log that
+//! the CPUs keep to their rely conditions. [`check`] evaluates the invariant at any moment. [`replay`] makes one call, or enters the kernel once, from a state given as data
 //! ([`witness`]), on a machine with scripted answers ([`script`]). A [`session`] makes calls one after the other, as
 //! lines of JSON.
 #![forbid(unsafe_code)]

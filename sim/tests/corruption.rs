@@ -183,6 +183,6 @@ fn a_thread_that_runs_before_boot_is_reported() {
 fn every_fact_has_a_corruption() {
     let planted: BTreeSet<_> = CORRUPTIONS.iter().map(|(number, _)| *number).collect();
     let missing: Vec<_> = facts::<Sim>().map(|fact| fact.number).filter(|number| !planted.contains(number)).collect();
-    // A quota is a word by its type, and D4.3 is about the time before boot.
+    // D4.3 is about the time before boot, and has a test of its own.
     assert_eq!(missing, ["D4.3"]);
 }
