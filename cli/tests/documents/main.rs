@@ -1,4 +1,5 @@
 //! Tests of the tree's documents: every link leads somewhere, and docs/reference has what the code cites.
+mod diffs;
 mod markdown;
 
 use layer::invariant::{BY_THEOREMS, by_construction, facts};
@@ -131,6 +132,24 @@ fn a_broken_link_is_found() {
         "docs/page.md: [g]: no such label",
     ];
     assert_eq!(broken(tree.path()), expected);
+}
+
+#[test]
+fn every_change_that_a_page_shows_applies() {
+    for path in documents(root()).into_keys() {
+        let page = fs::read_to_string(root().join(&path)).expect("a document can be read");
+        assert_eq!(diffs::stale(root(), &page), [""; 0], "{}", path.display());
+    }
+}
+
+#[test]
+fn a_stale_change_is_found() {
+    let tree = tempfile::tempdir().expect("a directory can be made");
+    fs::write(tree.path().join("file"), "one\ntwo\nthree\n").expect("a file can be written");
+    let page = "\n```diff\n--- a/file\n+++ b/file\n@@ -1,2 +1,2 @@\n one\n-two\n+2\n@@ -3 +3 @@\n-four\n+4\n```\n\
+        \n```diff\n--- a/file\n+++ b/file\n@@ -1,3 +1,3 @@\n one\n 2\n-three\n+3\n--- /dev/null\n+++ b/new\n\
+        @@ -0,0 +1 @@\n+new\n```\n";
+    assert_eq!(diffs::stale(tree.path(), page), ["file: @@ -3 +3 @@"]);
 }
 
 #[test]
