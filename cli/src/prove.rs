@@ -6,7 +6,7 @@ use crate::counts::Counts;
 use crate::error::Error;
 use crate::{setup, tools, workspace};
 use indicatif::{ProgressBar, ProgressStyle};
-use prover::{Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status};
+use prover::{Choice, MutantProgress, MutantReport, Options, Others, Progress, Report, Sample, Status, Trial};
 use serde::Serialize;
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -118,15 +118,13 @@ pub fn try_some_mutants() -> Result<Counts, Error> {
     SAMPLES.into_iter().map(|(names, every)| try_sample(names, every)).sum()
 }
 
+/// Tries one of `every` so many mutants of the named entries, or, without names, of all primitives.
 fn try_sample(names: &[&str], every: u16) -> Result<Counts, Error> {
     let wanted = names.iter().map(ToString::to_string).collect();
     let report = try_mutants(&Arguments { mutants: true, every, wanted, ..Arguments::default() })?;
     print::unnoticed(&report);
-    Ok(report
-        .trials
-        .iter()
-        .map(|trial| Counts::one(format!("{}: {:?}", trial.at, trial.change), trial.fate.is_settled()))
-        .sum())
+    let counted = |trial: &Trial| Counts::one(format!("{}: {:?}", trial.at, trial.change), trial.fate.is_settled());
+    Ok(report.trials.iter().map(counted).sum())
 }
 
 /// The page of the proved properties.

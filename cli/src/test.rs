@@ -62,23 +62,22 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let is_wanted = |step: &&Step| arguments.steps.is_empty() || arguments.steps.iter().any(|name| name == step.key);
     let wanted: Vec<&Step> = STEPS.iter().filter(is_wanted).collect();
     let mut all = Vec::new();
-    let mut failures = Vec::new();
     for (number, Step { key, name, run }) in (1..).zip(&wanted) {
         println!("[{number}/{}] {name}", wanted.len());
         let begin = Instant::now();
         // A step that cannot be run must not hide the others' results.
-        let counts = run().unwrap_or_else(|error| {
+        let mut counts = run().unwrap_or_else(|error| {
             println!("  error: {error}");
             Counts::one("the step itself", false)
         });
         println!("  {counts} ({:.0} s)", begin.elapsed().as_secs_f64());
-        failures.extend(counts.failed.iter().map(|test| format!("{key}: {test}")));
+        counts.failed.iter_mut().for_each(|test| *test = format!("{key}: {test}"));
         all.push(counts);
     }
     let total: Counts = all.into_iter().sum();
     println!("{total}");
-    failures.iter().for_each(|failure| println!("FAILED   {failure}"));
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    total.failed.iter().for_each(|failure| println!("FAILED   {failure}"));
+    Ok(if total.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Sets up what is missing. A missing program is no failure: the steps that need it are skipped.

@@ -15,7 +15,7 @@ use layer::call::Call;
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, means_all};
 use layer::fields::{Context, bounds};
-use layer::invariant::{READ, is_same};
+use layer::invariant::{Read, read};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive, primitives};
 use layer::state::Cpu;
@@ -137,14 +137,13 @@ fn assume_rest<G: Geometry>(
     names: &[&str],
     Step { before, after, any: [key, _], .. }: &Step<'_, Sym<G>>,
 ) {
-    for (field, leaf) in READ.into_iter().filter(|(field, _)| names.contains(field)) {
+    for Read { field, leaf, is_same } in read().into_iter().filter(|read| names.contains(&read.field)) {
         let has = |name: &str, named: &str, begin: &[SymWord]| {
             name == field && covers([before, after], (named, begin), leaf, &[*key])
         };
         let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
-        let rest = untouched(|| {
-            condition(&|| !is_in() || frame_has::<G>(frame, &has) || is_same(field, [before, after], *key))
-        });
+        let rest =
+            untouched(|| condition(&|| !is_in() || frame_has::<G>(frame, &has) || is_same([before, after], *key)));
         engine(|e| e.assume(rest));
     }
 }

@@ -13,7 +13,7 @@ use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
 use layer::fields::Context;
-use layer::invariant::{BY_THEOREMS, Class, Fact, READ, facts};
+use layer::invariant::{BY_THEOREMS, Class, Fact, facts, read};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use layer::stuck::Stuck;
@@ -413,7 +413,7 @@ fn path_of_primitive<G: Geometry>(
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
         let named = frame_names::<G>(&frame);
-        let is_kept = || named.iter().all(|(field, _)| READ.iter().all(|(read, _)| read != field));
+        let is_kept = || read::<Sym<G>>().iter().all(|read| named.iter().all(|(field, _)| *field != read.field));
         prove_clause(clause::ENTRY_FACTS, proved, &is_kept);
     }
     // For all answers: a lock counts even if nothing is written.

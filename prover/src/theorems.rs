@@ -15,7 +15,7 @@ use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
-use layer::constants::{KERN_HIGH, KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CV, NUM_ID, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
 use layer::fields::{FrameUse, Pde, Pte};
 use layer::invariant::{Class, Fact, Keys, View, facts};
 use layer::machine::{Object, Spec};
@@ -109,8 +109,7 @@ pub fn theorems<G: Geometry>() -> Vec<Theorem> {
         },
         Theorem {
             name: "nothing_is_lost",
-            says: "a process without page tables whose children have no quota uses nothing: an end that releases what \
-                   the page map has can finish",
+            says: "a process without page tables is charged no page: what it uses is its children's quotas (D10)",
             prove: nothing_is_lost::<G>,
         },
         Theorem {
@@ -458,14 +457,10 @@ fn nothing_is_lost<G: Geometry>() -> Outcome {
         if !decide(&|| view.ghost.init.holds()) || !premises_hold(outcome) {
             return;
         }
-        clause(outcome, "who uses something has a page table, or a child with quota", &[NUM_PROC.into()], &|k| {
+        clause(outcome, "a process that is charged a page has a page table", &[NUM_PROC.into()], &|k| {
             let n = k[0];
-            let child = |k: u32| n * MAX_CHILDREN + (1 + k);
-            let has_child = |k: u32| view.own.ac.get([n]).nchildren > k && child(k) < NUM_ID;
-            let mut children = (0..MAX_CHILDREN).filter(|&k| has_child(k)).map(child);
             !view.is_mine(n)
-                || view.own.ac.get([n]).usage == 0
-                || children.any(|child| view.own.ac.get([child]).quota > 0)
+                || view.ghost.charged.get([n]).pages == 0
                 || has_table(&view, n, view.ghost.seats.get([n, 0.into()]).frame)
         });
     });

@@ -14,6 +14,7 @@ use layer::fields::{Byte, Context, Slot, place, process};
 use layer::machine::{Links, Spec};
 use layer::page_table::{pt_read, pt_resv};
 use layer::process::{proc_exit_user, proc_start_user};
+use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::{get_curid, thread_yield};
 use layer::trap::trap_get;
@@ -70,6 +71,32 @@ macro_rules! bugs {
     };
 }
 
+/// A page fault at an address of the window, which `map` resolves for a thread.
+fn resolve<M: System + Spec>(
+    cpu: &mut Cpu<'_, M>,
+    registers: M::Registers,
+    map: fn(&mut Cpu<'_, M>, M::Word, M::Word) -> Result<M::Word, Stuck>,
+) -> Result<Next<M>, Stuck> {
+    proc_exit_user(cpu, registers)?;
+    let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
+        return Ok(Next::GoOn(Stage::Main));
+    };
+    let cur = get_curid(cpu)?;
+    map(cpu, cur, address.word())?;
+    Ok(Next::ToUser(proc_start_user(cpu)?))
+}
+
+/// Maps a page by [`pt_resv`] if none is mapped at `va`.
+fn reserve_missing<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    thread: M::Word,
+    va: M::Word,
+    permission: u32,
+) -> Result<M::Word, Stuck> {
+    let entry = pt_read(cpu, thread, va)?;
+    if entry == 0 { pt_resv(cpu, thread, va, permission.into()) } else { Ok(entry) }
+}
+
 bugs! {
     a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
@@ -93,27 +120,13 @@ bugs! {
     };
     a_page_that_is_mapped_already: "page_fault" breaks "what is required holds where pt_resv is called", |row| {
         row.run = |cpu, a| {
-            proc_exit_user(cpu, a.registers)?;
-            let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-                return Ok(Next::GoOn(Stage::Main));
-            };
-            let cur = get_curid(cpu)?;
-            pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
-            Ok(Next::ToUser(proc_start_user(cpu)?))
+            resolve(cpu, a.registers, |cpu, cur, va| pt_resv(cpu, cur, va, perm::PTU.into()))
         };
     };
     // P31: if there is no page for the page table, the page stays charged.
     a_page_that_is_lost: "page_fault" breaks "E2", |row| {
         row.run = |cpu, a| {
-            proc_exit_user(cpu, a.registers)?;
-            let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-                return Ok(Next::GoOn(Stage::Main));
-            };
-            let cur = get_curid(cpu)?;
-            if pt_read(cpu, cur, address.word())? == 0 {
-                pt_resv(cpu, cur, address.word(), perm::PTU.into())?;
-            }
-            Ok(Next::ToUser(proc_start_user(cpu)?))
+            resolve(cpu, a.registers, |cpu, cur, va| reserve_missing(cpu, cur, va, perm::PTU))
         };
     };
     a_process_that_is_gone_with_its_pages: "interrupt" breaks "E1", |row| {
@@ -125,15 +138,7 @@ bugs! {
     };
     a_page_that_is_global: "page_fault" breaks "the premise holds where pt_resv is called", |row| {
         row.run = |cpu, a| {
-            proc_exit_user(cpu, a.registers)?;
-            let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-                return Ok(Next::GoOn(Stage::Main));
-            };
-            let cur = get_curid(cpu)?;
-            if pt_read(cpu, cur, address.word())? == 0 {
-                pt_resv(cpu, cur, address.word(), perm::PTKG.into())?;
-            }
-            Ok(Next::ToUser(proc_start_user(cpu)?))
+            resolve(cpu, a.registers, |cpu, cur, va| reserve_missing(cpu, cur, va, perm::PTKG))
         };
     };
     a_fault_that_writes_a_frame_of_the_kernel: "page_fault" breaks "frame: HP.value", |row| {

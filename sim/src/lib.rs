@@ -10,9 +10,9 @@
 //! - [`tlb`]: the translations that a processor remembers, until the kernel invalidates them.
 //!
 //! [`run()`] runs programs from boot to power-off, and replays the log ([`history`]). [`oracle`] checks on a log that
-//! the CPUs keep to their rely conditions. [`check`] evaluates the invariant at any moment. [`replay`] makes one call, or enters the kernel once, from a state given as data
-//! ([`witness`]), on a machine with scripted answers ([`script`]). A [`session`] makes calls one after the other, as
-//! lines of JSON.
+//! the CPUs keep to their rely conditions. [`check`] evaluates the invariant at any moment. [`replay`] makes one call,
+//! or enters the kernel once, from a state given as data ([`witness`]), on a machine with scripted answers
+//! ([`script`]). A [`session`] makes calls one after the other, as lines of JSON.
 #![forbid(unsafe_code)]
 
 pub mod baton;

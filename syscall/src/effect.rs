@@ -2,18 +2,21 @@
 //!
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
+mod ending;
+
+pub(crate) use ending::{exited, wait};
+use ending::{killing, kills};
+
 use crate::message::{FILLED, FREE};
 use crate::next::Next;
-use crate::process::STEPS_AT_ONCE;
 use crate::stage::Stage;
 use crate::system::System;
 use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
-use domain::{Flag, Geometry, Map, Wide};
+use domain::{Map, Wide};
 use layer::constants::*;
 use layer::contract::{Cells, NEW_FRAME, mapped};
-use layer::fields::Pde;
-use layer::fields::process::{GONE, LIVE, VACANT};
+use layer::fields::process::LIVE;
 use layer::invariant::View;
 use layer::machine::{Machine, Spec};
 
@@ -84,7 +87,7 @@ impl<M: System + Spec> Made<'_, M> {
 
     /// The call returned this error number.
     fn ended_with(&self, error: Error) -> bool {
-        self.register(&self.after, slot::EAX.into()).low() == error as u32
+        self.left(slot::EAX) == error as u32
     }
 
     /// When `thread` runs again, it continues at `stage`, with an empty kernel stack.
@@ -98,74 +101,14 @@ impl<M: System + Spec> Made<'_, M> {
         self.continues(self.cur(), stage)
     }
 
-    /// The low half of the caller's value in `slot` of its saved registers, after the entry.
+    /// The low half of the value in `slot` of the saved registers of `thread`, after the entry.
+    fn left_of(&self, thread: M::Word, slot: u32) -> M::Word {
+        self.after.own.uctxt.get([thread, slot.into()]).value.low()
+    }
+
+    /// As [`left_of`](Made::left_of), for the caller.
     fn left(&self, slot: u32) -> M::Word {
-        self.register(&self.after, slot.into()).low()
-    }
-
-    /// The caller is a main thread.
-    fn is_main(&self) -> bool {
-        self.cur() <= TOTAL_CPU
-    }
-
-    /// `child` was a child of the caller, and its process was in `state`.
-    fn has_child_in(&self, child: M::Word, state: u32) -> bool {
-        child > TOTAL_CPU && child < NUM_PROC && {
-            let container = self.before.own.ac.get([child]);
-            container.used.holds() && container.parent == self.cur() && self.before.own.proc.get([child]).state == state
-        }
-    }
-
-    /// The number of the caller's child with index `k`.
-    fn child(&self, k: M::Word) -> M::Word {
-        self.cur() * MAX_CHILDREN + 1 + k
-    }
-
-    /// The caller has had a child.
-    fn has_children(&self) -> bool {
-        self.before.own.ac.get([self.cur()]).nchildren > 0
-    }
-
-    /// `child`, which was live, ends when it runs again, and kills its own children.
-    fn is_condemned(&self, child: M::Word) -> bool {
-        let has = |slot: u32, value: u32| self.after.own.uctxt.get([child, slot.into()]).value.low() == value;
-        let stage = |v: &View<'_, M>| v.own.kctxt.get([child]).ra;
-        stage(&self.after) == Stage::Exited as u32
-            && has(ending::CHILD, 0)
-            && if stage(&self.before) == Stage::Exited as u32 {
-                // It keeps its status and its progress.
-                let kept = |v: &View<'_, M>| v.own.uctxt.get([child, self.any]).value;
-                let esp = |v: &View<'_, M>| v.own.kctxt.get([child]).esp;
-                esp(&self.before) == esp(&self.after)
-                    && (self.any >= UCTXT_SIZE || self.any == ending::CHILD || kept(&self.before) == kept(&self.after))
-            } else {
-                self.continues(child, Stage::Exited)
-                    && self.begins_to_end(child, 0)
-                    && has(ending::STATUS, 0)
-                    && has(ending::CAUSE, Cause::Killed.number())
-            }
-    }
-
-    /// The condition variable on which a child with this continuation sleeps, if it sleeps.
-    fn queue_of(&self, child: M::Word) -> Option<M::Word> {
-        let stage = self.before.own.kctxt.get([child]).ra;
-        if stage == Stage::Send as u32 || stage == Stage::Receive as u32 {
-            let channel = self.before.own.uctxt.get([child, slot::EBX.into()]).value.low();
-            (channel < CHANNELS).then_some(channel)
-        } else {
-            let waits = stage == Stage::Wait as u32 || stage == Stage::Exited as u32;
-            waits.then(|| self.before.own.cpu + CHANNELS)
-        }
-    }
-
-    /// `child` is condemned, and nothing is to be woken, or the threads that sleep on `cv` are.
-    fn is_condemned_and_woken(&self, child: M::Word, cv: Option<M::Word>) -> bool {
-        let is_woken = match (self.queue_of(child), cv) {
-            (Some(queue), Some(cv)) => queue == cv,
-            (None, None) => true,
-            _ => false,
-        };
-        is_woken && self.is_condemned(child)
+        self.left_of(self.cur(), slot)
     }
 
     /// The caller still runs.
@@ -176,31 +119,6 @@ impl<M: System + Spec> Made<'_, M> {
     /// The caller's saved registers are those of the call, unchanged.
     fn kept(&self, by: By) -> bool {
         self.any >= UCTXT_SIZE || self.register(&self.after, self.any) == self.given(by, self.any)
-    }
-
-    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It kills
-    /// its children from index `child` on.
-    fn begins_to_end(&self, thread: M::Word, child: u32) -> bool {
-        let has = |slot: u32, value: u32| self.after.own.uctxt.get([thread, slot.into()]).value.low() == value;
-        has(ending::ANNOUNCED, 0)
-            && has(ending::STEPS, STEPS_AT_ONCE)
-            && has(ending::ADDRESS, ADR_LOW)
-            && has(ending::CHILD, child)
-    }
-
-    /// The caller begins to end, with this status and cause for its parent. It kills no child.
-    fn ends(&self, status: M::Word, cause: Cause) -> bool {
-        self.begins_to_end(self.cur(), MAX_CHILDREN)
-            && self.left(ending::STATUS) == status
-            && self.left(ending::CAUSE) == cause.number()
-    }
-
-    /// The caller begins to end because the kernel stops it. It kills no child.
-    fn is_stopped(&self) -> bool {
-        let cause = self.left(ending::CAUSE);
-        self.begins_to_end(self.cur(), MAX_CHILDREN)
-            && cause != Cause::Exited.number()
-            && cause != Cause::Killed.number()
     }
 
     /// No thread sleeps in the queue `q`.
@@ -284,7 +202,7 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
         may(field, "ended", &[cur]);
     }
     if cur < NUM_PROC && parent.nchildren < MAX_CHILDREN {
-        let child = cur * MAX_CHILDREN + 1 + parent.nchildren;
+        let child = m.child(parent.nchildren);
         for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
             may(field, "", &[child]);
         }
@@ -383,8 +301,9 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Spawn) {
                 child(m, &mut *may);
             }
-            if m.asks_for(Call::Kill) {
-                killing(m, m.argument(By::Trap, slot::EBX), &mut *may);
+            // A refusal writes nothing; otherwise the postcondition says that it is a child that was live.
+            if m.asks_for(Call::Kill) && !matches!(m.next, Next::ToUser(_)) {
+                killing::<M>(m.argument(By::Trap, slot::EBX), &mut *may);
             }
             if m.asks_for(Call::Yield) {
                 switch(m, &mut *may);
@@ -476,231 +395,6 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
             _ => false,
         },
     }
-}
-
-/// `exited`: modifies all that was charged to the thread, its registers, its children, and the scheduler's state.
-pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
-    Effect {
-        frame: |m, may| {
-            let cur = m.cur();
-            sleep_for_children(m, &mut *may);
-            registers::<M>(cur, &mut *may);
-            may("AC", "usage", &[cur]);
-            may("AC.charged", "", &[cur]);
-            may("AC.seats", "", &[cur]);
-            may("ptpool", "", &[cur]);
-            may("proc", "", &[cur]);
-            may("AT.cursor", "", &[]);
-            for field in ["AT", "AT.owner", "pperm", "LAT", "pt", "pt.ghost", "HP.defined"] {
-                may(field, "paid", &[cur]);
-            }
-            for field in ["AC", "proc"] {
-                may(field, "ended", &[cur]);
-            }
-            let k = m.argument(By::Stage, ending::CHILD);
-            if k < MAX_CHILDREN {
-                killing(m, m.child(k), &mut *may);
-            }
-            // Its quota, if it reaps itself.
-            let parent = m.before.own.ac.get([cur]).parent;
-            if parent <= TOTAL_CPU {
-                may("AC", "quota", &[cur]);
-                may("AC", "usage", &[parent]);
-            }
-        },
-        promise: |m| match m.next {
-            Next::GoOn(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
-            Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
-            Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
-            _ => false,
-        },
-    }
-}
-
-/// The saved registers of a process that ends.
-mod ending {
-    use super::slot;
-
-    /// 1 if the waiting threads have been woken.
-    pub const ANNOUNCED: u32 = slot::EAX;
-    /// The exit status.
-    pub const STATUS: u32 = slot::EBX;
-    /// The number of the cause.
-    pub const CAUSE: u32 = slot::EDX;
-    /// The address that is reached in the page map; 0 if the page map is empty.
-    pub const ADDRESS: u32 = slot::R10;
-    /// The index of the child to kill next; 8 or more if none is left.
-    pub const CHILD: u32 = slot::ESI;
-    /// The steps that are left in this turn.
-    pub const STEPS: u32 = slot::EDI;
-}
-
-/// The caller's turn has a step less.
-fn counts<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let (steps, left) = (m.argument(By::Stage, ending::STEPS), m.left(ending::STEPS));
-    steps > 0 && if steps > STEPS_AT_ONCE { left == STEPS_AT_ONCE - 1 } else { left + 1 == steps }
-}
-
-/// A step of an end keeps the status, the cause, and, unless it changes them, what has been announced and the child.
-fn keeps_others<M: System + Spec>(m: &Made<'_, M>, changed: &[u32]) -> bool {
-    let others = [ending::STATUS, ending::CAUSE, ending::ANNOUNCED, ending::CHILD];
-    let is_kept = |slot: &u32| changed.contains(slot) || m.left(*slot) == m.argument(By::Stage, *slot);
-    others.iter().all(is_kept)
-}
-
-/// A step of an end after which the next one follows.
-fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let cur = m.cur();
-    let [usage, left] = [&m.before, &m.after].map(|v| v.own.ac.get([cur]).usage);
-    let (k, address) = (m.argument(By::Stage, ending::CHILD), m.argument(By::Stage, ending::ADDRESS));
-    if m.argument(By::Stage, ending::ANNOUNCED) == 1 {
-        return m.left(ending::ANNOUNCED) == 0
-            && keeps_others(m, &[ending::ANNOUNCED])
-            && (usage > 0 || m.has_children());
-    }
-    counts(m)
-        && if k < MAX_CHILDREN {
-            let child = m.child(k);
-            m.left(ending::CHILD) == k + 1
-                && keeps_others(m, &[ending::CHILD])
-                && (!m.has_child_in(child, LIVE) || m.is_condemned_and_woken(child, None))
-        } else {
-            // A child that had no quota may have been reaped.
-            keeps_others(m, &[])
-                && (left < usage || m.has_children() || (m.left(ending::ADDRESS) == ADR_LOW && address != ADR_LOW))
-        }
-}
-
-/// A step of an end that wakes the threads that sleep on `cv`: a child was killed, or nothing is left.
-fn wakes<M: System + Spec>(m: &Made<'_, M>, cv: M::Word) -> bool {
-    let k = m.argument(By::Stage, ending::CHILD);
-    m.argument(By::Stage, ending::ANNOUNCED) != 1
-        && counts(m)
-        && if k < MAX_CHILDREN {
-            let child = m.child(k);
-            m.left(ending::CHILD) == k + 1
-                && keeps_others(m, &[ending::CHILD])
-                && m.has_child_in(child, LIVE)
-                && m.is_condemned_and_woken(child, Some(cv))
-        } else {
-            m.after.own.ac.get([m.cur()]).usage == 0
-                && !m.has_child_in(m.any, LIVE)
-                && m.left(ending::ANNOUNCED) == 1
-                && keeps_others(m, &[ending::ANNOUNCED])
-                && cv == m.before.own.cpu + CHANNELS
-        }
-}
-
-/// A step of an end after which other threads run: the process is gone, its turn is over, or it waits for its children.
-fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let cur = m.cur();
-    let (process, usage) = (m.after.own.proc.get([cur]), m.before.own.ac.get([cur]).usage);
-    if m.argument(By::Stage, ending::ANNOUNCED) == 1 {
-        return process.state != LIVE
-            && process.status == m.argument(By::Stage, ending::STATUS)
-            && process.cause == m.argument(By::Stage, ending::CAUSE)
-            && m.after.own.ac.get([cur]).usage == 0
-            && !m.has_child_in(m.any, LIVE);
-    }
-    process.state == LIVE
-        && keeps_others(m, &[])
-        && if m.argument(By::Stage, ending::STEPS) == 0 {
-            m.left(ending::STEPS) == STEPS_AT_ONCE
-        } else {
-            let is_table = |i| matches!(m.before.own.dirs.get([cur, i]), Pde::Table { .. });
-            counts(m)
-                && !(m.argument(By::Stage, ending::CHILD) < MAX_CHILDREN)
-                && m.left(ending::ADDRESS) == 0
-                && (m.has_children() || usage > 0)
-                && (m.argument(By::Stage, ending::ADDRESS) == 0 || m.any >= M::Geometry::DIRS || !is_table(m.any))
-        }
-}
-
-/// Cells: those of a sleep where parents wait for their children, or of a yield.
-fn sleep_for_children<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    sleep(m, &mut *may);
-    channel::<M>(m.before.own.cpu + CHANNELS + SLP_Q, may);
-}
-
-/// `wait`: modifies a child that has ended, the caller's quota and registers, and the scheduler's state.
-pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
-    Effect {
-        frame: |m, may| {
-            mode::<M>(&mut *may);
-            registers::<M>(m.cur(), &mut *may);
-            sleep_for_children(m, &mut *may);
-            may("AC", "usage", &[m.cur()]);
-            for field in ["AC", "proc"] {
-                may(field, "ended", &[m.cur()]);
-            }
-        },
-        promise: |m| match m.next {
-            Next::ToUser(_) if m.is_main() => m.stays() && m.ended_with(Error::InvalId),
-            Next::ToUser(_) => {
-                m.stays()
-                    && if m.ended_with(Error::Succ) {
-                        has_reaped(m)
-                    } else if m.ended_with(Error::Ipc) {
-                        !waits_for(m, GONE, m.any) && is_patient(m) && m.argument(By::Stage, slot::R10) == 0
-                    } else {
-                        m.ended_with(Error::InvalId) && !waits_for(m, GONE, m.any) && !waits_for(m, LIVE, m.any)
-                    }
-            }
-            Next::Switch(_) => {
-                !m.stays()
-                    && m.saved(Stage::Wait)
-                    && m.kept(By::Stage)
-                    && !waits_for(m, GONE, m.any)
-                    && is_patient(m)
-                    && m.argument(By::Stage, slot::R10) != 0
-            }
-            _ => false,
-        },
-    }
-}
-
-/// The caller waits for `child`, or for any child, and the process of `child` was in `state`.
-fn waits_for<M: System + Spec>(m: &Made<'_, M>, state: u32, child: M::Word) -> bool {
-    let named = m.argument(By::Stage, slot::EBX);
-    (named == 0 || child == named) && m.has_child_in(child, state)
-}
-
-/// The caller waits for a child that is live, or for any of its children.
-fn is_patient<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let named = m.argument(By::Stage, slot::EBX);
-    if named == 0 { m.has_children() } else { m.has_child_in(named, LIVE) }
-}
-
-/// The caller received the status of a child that had ended, and that child holds nothing any more.
-fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    let told = |slot: u32| m.register(&m.after, slot.into()).low();
-    let (child, named) = (told(slot::EBX), m.argument(By::Stage, slot::EBX));
-    child < NUM_PROC && (named == 0 || child == named) && {
-        let (before, after) = (m.before.own.proc.get([child]), m.after.own.proc.get([child]));
-        let [quota, left] = [&m.before, &m.after].map(|v| v.own.ac.get([child]).quota);
-        let [usage, now] = [&m.before, &m.after].map(|v| v.own.ac.get([m.cur()]).usage);
-        before.state == GONE
-            && after.state == VACANT
-            && told(slot::R10) == before.status
-            && told(slot::EDX) == before.cause
-            && left == 0
-            && now + quota == usage
-    }
-}
-
-/// Cells of a kill: the contexts of `child`, if it is a child that was live.
-fn killing<M: System + Spec>(m: &Made<'_, M>, child: M::Word, may: Cells<'_, M>) {
-    if m.has_child_in(child, LIVE) {
-        for field in ["kctxt", "uctxt", "uctxt.kind"] {
-            may(field, "", &[child]);
-        }
-    }
-}
-
-/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with its end, in which it kills its own children.
-fn kills<M: System + Spec>(m: &Made<'_, M>, cv: Option<M::Word>) -> bool {
-    let child = m.argument(By::Trap, slot::EBX);
-    m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, cv)
 }
 
 /// `send`: modifies the caller's page map and quota, and one channel with its message.

@@ -26,7 +26,7 @@ struct Place {
     granted: AtomicU32,
 }
 
-/// The value of [`Mcs::last`] that stands for a held lock for which nobody waits.
+/// The value of [`Mcs::last`] while a CPU holds the lock and no CPU waits in line.
 const HELD: *mut Place = ptr::without_provenance_mut(1);
 
 impl Raw for Mcs {

@@ -6,7 +6,7 @@ use super::{
 use crate::constants::*;
 use crate::container::is_accounted;
 use crate::fields::*;
-use crate::invariant::{View, is_loose};
+use crate::invariant::{View, is_unmapped};
 use crate::machine::Spec;
 use crate::page_table::{is_permission, is_users_permission, pdx, ptx};
 use crate::{page_alloc, page_table};
@@ -83,7 +83,7 @@ fn given_back<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
         && s.after.at.frames.get([page]).is_free()
         && matches!(s.after.ghost.pperm.get([page]), FrameUse::Undef)
         && is_paid(&s.before, n, page)
-        && takes_seat(s, n).is_some_and(|last| is_paid(&s.before, n, last))
+        && takes_seat(&s.before, n).is_some_and(|last| is_paid(&s.before, n, last))
 }
 
 /// Frame `page` is charged to container `n`.
@@ -92,9 +92,9 @@ fn is_paid<M: Spec>(v: &View<'_, M>, n: M::Word, page: M::Word) -> bool {
 }
 
 /// The frame that takes the seat of a frame that container `n` releases: the last frame that is charged to `n`.
-fn takes_seat<M: Spec>(s: &Step<'_, M>, n: M::Word) -> Option<M::Word> {
-    let pages = s.before.ghost.charged.get([n]).pages;
-    (pages > 0).then(|| s.before.ghost.seats.get([n, pages - 1]).frame)
+fn takes_seat<M: Spec>(v: &View<'_, M>, n: M::Word) -> Option<M::Word> {
+    let pages = v.ghost.charged.get([n]).pages;
+    (pages > 0).then(|| v.ghost.seats.get([n, pages - 1]).frame)
 }
 
 /// The cells that releasing a page of container `n` may write.
@@ -102,7 +102,7 @@ fn return_of<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word, may: Cells<'_,
     allocation::<M>(n, page, &mut *may);
     may("AT.cursor", "", &[]);
     may("HP.defined", "", &[page]);
-    if let Some(last) = takes_seat(s, n) {
+    if let Some(last) = takes_seat(&s.before, n) {
         may("LAT", "seat", &[last]);
     }
 }
@@ -457,25 +457,21 @@ fn is_mapped_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
 
 /// Thread `n` has the same page at `va` as before, and what releasing it writes was charged to `n`: the page, its page
 /// table, and the frame that takes its seat.
+///
+/// The call rule havocs whole fields, also where a call has written nothing. A caller that releases the page needs this
+/// to know which cells it writes.
 fn is_still_mapped<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
     let table = |v: &View<'_, M>| match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => Some(frame),
         Pde::Id | Pde::UnPresent => None,
     };
-    match (mapped(&s.before, n, va), mapped(&s.after, n, va), table(&s.before), table(&s.after)) {
-        (Some((page, _)), Some((same, _)), Some(frame), Some(same_frame)) => {
-            let last = |v: &View<'_, M>| v.ghost.seats.get([n, v.ghost.charged.get([n]).pages - 1]).frame;
-            page == same
-                && frame == same_frame
-                && is_paid(&s.before, n, page)
-                && is_paid(&s.before, n, frame)
-                && s.before.ghost.charged.get([n]).pages > 0
-                && s.after.ghost.charged.get([n]).pages == s.before.ghost.charged.get([n]).pages
-                && last(&s.before) == last(&s.after)
-                && is_paid(&s.before, n, last(&s.before))
-        }
+    let written = |v: &View<'_, M>| [mapped(v, n, va).map(|(page, _)| page), table(v), takes_seat(v, n)];
+    let is_same = |(before, after): (Option<M::Word>, Option<M::Word>)| match (before, after) {
+        (Some(frame), Some(same)) => frame == same && is_paid(&s.before, n, frame),
         _ => false,
-    }
+    };
+    s.before.ghost.charged.get([n]).pages == s.after.ghost.charged.get([n]).pages
+        && written(&s.before).into_iter().zip(written(&s.after)).all(is_same)
 }
 
 /// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing from
@@ -551,8 +547,8 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
         run: |cpu, a| page_table::pt_reserve(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
         promise: |s| {
             let frame = s.any[0];
-            let loosens_none = frame >= MAX_PAGE || !is_loose(&s.after, frame) || is_loose(&s.before, frame);
-            loosens_none
+            let unmaps_none = frame >= MAX_PAGE || !is_unmapped(&s.after, frame) || is_unmapped(&s.before, frame);
+            unmaps_none
                 && if s.answer.word() == MAGIC_NUMBER {
                     // Nothing is charged.
                     let n = s.arguments.words[0];

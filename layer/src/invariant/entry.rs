@@ -11,38 +11,64 @@ pub(super) fn facts<M: Spec>() -> [Fact<M>; 2] {
     [
         Fact {
             number: "E1",
-            name: "whoever has ended uses nothing",
+            name: "a process that has ended uses no pages",
             class: Class::Entry,
             keys: &[("proc", &[0])],
             holds: |v, k| v.own.proc.get([k[0]]).state != process::GONE || v.own.ac.get([k[0]]).usage == 0,
         },
         Fact {
             number: "E2",
-            name: "no page is loose",
+            name: "every data page is mapped",
             class: Class::Entry,
             keys: &[("pperm", &[0])],
-            holds: |v, k| !is_loose(v, k[0]),
+            holds: |v, k| !is_unmapped(v, k[0]),
         },
     ]
 }
 
-/// What E reads, by field and leaf, with a comparison of two states in a cell. The call rule assumes it for the cells
-/// that the callee's modifies clause does not name.
-pub const READ: [(&str, &str); 4] = [("proc", "state"), ("AC", "usage"), ("pperm", "tag"), ("LAT", "len")];
+/// A leaf of a field that E reads.
+pub struct Read<M: Spec> {
+    /// The field.
+    pub field: &'static str,
+    /// The leaf.
+    pub leaf: &'static str,
+    /// Whether it is the same in both states at a key, as far as E reads it.
+    pub is_same: fn([&View<'_, M>; 2], M::Word) -> bool,
+}
 
-/// A leaf of [`READ`] is the same in both states at a key, as far as E reads it.
-pub fn is_same<M: Spec>(field: &str, [before, after]: [&View<'_, M>; 2], key: M::Word) -> bool {
-    let is_data = |v: &View<'_, M>| matches!(v.ghost.pperm.get([key]), FrameUse::Alloc);
-    match field {
-        "proc" => before.own.proc.get([key]).state == after.own.proc.get([key]).state,
-        "AC" => before.own.ac.get([key]).usage == after.own.ac.get([key]).usage,
-        "pperm" => is_data(before) == is_data(after),
-        "LAT" => before.ghost.lat.get([key]).len == after.ghost.lat.get([key]).len,
-        _ => unreachable!("E does not read {field}"),
-    }
+/// All that E reads. The call rule assumes that it is unchanged in the cells that the callee's modifies clause does not
+/// name.
+pub fn read<M: Spec>() -> [Read<M>; 4] {
+    [
+        Read {
+            field: "proc",
+            leaf: "state",
+            is_same: |[before, after], key| before.own.proc.get([key]).state == after.own.proc.get([key]).state,
+        },
+        Read {
+            field: "AC",
+            leaf: "usage",
+            is_same: |[before, after], key| before.own.ac.get([key]).usage == after.own.ac.get([key]).usage,
+        },
+        Read {
+            field: "pperm",
+            leaf: "tag",
+            is_same: |[before, after], key| is_data(before, key) == is_data(after, key),
+        },
+        Read {
+            field: "LAT",
+            leaf: "len",
+            is_same: |[before, after], key| before.ghost.lat.get([key]).len == after.ghost.lat.get([key]).len,
+        },
+    ]
+}
+
+/// The frame is data of this CPU.
+fn is_data<M: Spec>(v: &View<'_, M>, frame: M::Word) -> bool {
+    matches!(v.ghost.pperm.get([frame]), FrameUse::Alloc)
 }
 
 /// The frame is data of this CPU, and no page map maps it.
-pub(crate) fn is_loose<M: Spec>(v: &View<'_, M>, frame: M::Word) -> bool {
-    matches!(v.ghost.pperm.get([frame]), FrameUse::Alloc) && v.ghost.lat.get([frame]).len == 0
+pub(crate) fn is_unmapped<M: Spec>(v: &View<'_, M>, frame: M::Word) -> bool {
+    is_data(v, frame) && v.ghost.lat.get([frame]).len == 0
 }

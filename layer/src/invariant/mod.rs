@@ -10,8 +10,8 @@ mod low;
 mod serial;
 mod vmx;
 
-pub(crate) use entry::is_loose;
-pub use entry::{READ, is_same};
+pub(crate) use entry::is_unmapped;
+pub use entry::{Read, read};
 
 use crate::channel::Channels;
 use crate::constants::TOTAL_CPU;
