@@ -1,13 +1,7 @@
 //! The assumptions about a state: the facts of the invariant, and the rely conditions on other CPUs.
-use crate::engine::engine;
-use crate::explore::condition;
-use crate::facts::{FactSet, Instances, OfState, Quantified, assert_at};
 use crate::machine::{Sym, quantified};
-use crate::map::Identity;
-use crate::mutant::running;
 use crate::prove::Ground;
 use crate::state::{State, StateIdentity, is_part};
-use crate::word::SymWord;
 use domain::Geometry;
 use layer::invariant::facts;
 use rustc_hash::FxHashMap;
@@ -15,6 +9,11 @@ use smt::term::Term;
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::facts::{FactSet, Instances, OfState, Quantified, aside, assert_at, untouched};
+use symbolic::merge::condition;
+use symbolic::origin::Identity;
+use symbolic::word::SymWord;
 
 /// The facts of a state that are assumed. Facts without keys are asserted at once, the others are instantiated lazily.
 pub(crate) struct Assumed {
@@ -121,7 +120,12 @@ impl Assumed {
         identity: Vec<Identity>,
         make: impl FnOnce() -> Vec<Quantified>,
     ) -> Rc<FactSet> {
-        self.family.sets.borrow_mut().entry((name, identity)).or_insert_with(|| FactSet::of_moved(make())).clone()
+        self.family
+            .sets
+            .borrow_mut()
+            .entry((name, identity))
+            .or_insert_with(|| FactSet::of_interference(make()))
+            .clone()
     }
 
     /// Assumes the facts on this path.
@@ -147,20 +151,4 @@ impl Assumed {
             assert_at(&self.set, fact, &keys);
         }
     }
-}
-
-/// Runs `work` as code that is not under proof: its reads trigger no facts.
-pub(crate) fn untouched<R>(work: impl FnOnce() -> R) -> R {
-    let outer = engine(|e| e.facts.record());
-    let result = running(false, work);
-    engine(|e| e.facts.recorded(outer));
-    result
-}
-
-/// As [`untouched`], and without the knowledge of the path.
-fn aside<R>(work: impl FnOnce() -> R) -> R {
-    let hidden = engine(|e| std::mem::replace(&mut e.hide_path, true));
-    let result = untouched(work);
-    engine(|e| e.hide_path = hidden);
-    result
 }

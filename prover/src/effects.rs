@@ -3,15 +3,12 @@
 //! A primitive reads whatever its branches, the values and keys that it writes, and its results depend on, as their
 //! terms say. What facts read while a branch is decided does not count.
 use crate::assumed::Assumed;
-use crate::engine::{Failure, engine, with_engine};
-use crate::explore::catch_panics;
 use crate::machine::{Moves, Sym};
-use crate::mutant::is_running;
-use crate::prove::{Ground, Outcome, feasible, run_proof, unknown_arguments};
+use crate::prove::{Ground, run_proof, unknown_arguments};
+use crate::sources::with_engine;
 use crate::state::{self, State};
 use crate::suite::side_by_side;
 use crate::visit::values;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Data, Geometry, Sink, X64};
 use layer::contract::{Answer, Contract};
 use layer::fields::{FIELDS, bounds};
@@ -30,36 +27,27 @@ use smt::term::{Node, Term};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::explore::catch_panics;
+use symbolic::failure::Failure;
+use symbolic::mutation::is_running;
+use symbolic::proof::{Outcome, feasible};
+use symbolic::reads::see;
+use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
 
-/// What the code under proof reads on a path.
+/// What the code under proof does on a path, besides its reads and writes of the state.
 #[derive(Default)]
-pub(crate) struct Seen {
-    terms: BTreeSet<Term>,
+struct Seen {
     events: BTreeSet<&'static str>,
     /// Words of rows outside of the state: when the lock was taken, and when it was released.
     rows: Vec<(String, Term, Term)>,
 }
 
-/// Records that the code under proof depends on `terms`.
-pub(crate) fn see(terms: &[Term]) {
-    if is_running() {
-        engine(|e| {
-            if let Some(seen) = &mut e.seen {
-                seen.terms.extend(terms);
-            }
-        });
-    }
-}
-
 /// Records a critical section of the code under proof on a row outside of the state.
 pub(crate) fn see_row<G: Geometry, T: Object<Sym<G>>>(taken: &T, left: &T) {
-    if is_running() && engine(|e| e.seen.is_some()) {
+    if is_running() && engine(|e| e.settings.reads.is_some()) {
         let rows = words(taken).zip(words(left)).map(|((name, old), (_, new))| (name, old, new));
-        engine(|e| {
-            if let Some(seen) = &mut e.seen {
-                seen.rows.extend(rows);
-            }
-        });
+        engine(|e| e.path.data::<Seen>().rows.extend(rows));
     }
 }
 
@@ -87,11 +75,7 @@ pub(crate) fn see_event<G: Geometry>(event: Event<Sym<G>>) {
     event.encode(&mut parameters);
     see(&parameters.0);
     let name = <Event<Sym<G>> as Data<Sym<G>>>::VARIANTS.get(parameters.1 as usize);
-    engine(|e| {
-        if let Some(seen) = &mut e.seen {
-            seen.events.extend(name);
-        }
-    });
+    engine(|e| e.path.data::<Seen>().events.extend(name));
 }
 
 /// Fields and scalars with the names of their parts. A scalar, and a field that is used as a whole, has no parts.
@@ -155,14 +139,14 @@ pub fn effects(workers: usize) -> Vec<Effects> {
 fn of_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>) -> Effects {
     let effects = RefCell::new(Effects { name: primitive.name, ..Effects::default() });
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
-    engine(|e| e.proving = Some(primitive.name));
+    engine(|e| e.settings.proving = Some(primitive.name));
     for &chunk in chunks {
         let outcome = run_proof::<G>(Ground::High, &|state, assumed, _: &mut Outcome| {
             path(primitive, contract, chunk, (state, assumed), &mut effects.borrow_mut());
         });
         effects.borrow_mut().failures.extend(outcome.failures);
     }
-    engine(|e| e.proving = None);
+    engine(|e| e.settings.proving = None);
     let mut effects = effects.into_inner();
     if effects.successful_paths == 0 && effects.failures.is_empty() {
         effects.failures.push(Failure::vacuous("some path succeeds"));
@@ -179,30 +163,31 @@ fn path<G: Geometry>(
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
     let moves = Moves::new(state, assumed);
-    engine(|e| e.seen = Some(Seen::default()));
+    engine(|e| e.settings.reads = Some(BTreeSet::new()));
     let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
-    let Some(mut seen) = engine(|e| e.seen.take()) else { return };
+    let Some(mut read) = engine(|e| e.settings.reads.take()) else { return };
+    let mut seen = engine(|e| std::mem::take(e.path.data::<Seen>()));
     if !feasible() {
         return;
     }
     effects.locks.extend(moves.taken.borrow().iter());
     let (before, after) = (scalars(state), scalars(&after));
     let mut writes = Places::new();
-    let written = engine(|e| e.writes.iter().map(|write| (write.field, write.leaf)).collect::<Vec<_>>());
+    let written = engine(|e| e.path.writes.iter().map(|write| (write.field, write.leaf)).collect::<Vec<_>>());
     for (field, leaf) in written {
         writes.entry(field.to_string()).or_default().extend(part(field, leaf));
     }
     for (name, term) in after {
         // A new unknown of the same name is interference, and not a write.
         if !before.contains(&(name.clone(), term)) && !is_unknown(term, &name) {
-            seen.terms.insert(term);
+            read.insert(term);
             writes.insert(name, BTreeSet::new());
         }
     }
     let mut names: BTreeSet<String> = before.into_iter().map(|(name, _)| name).collect();
     for (name, old, new) in std::mem::take(&mut seen.rows) {
         if old != new {
-            seen.terms.insert(new);
+            read.insert(new);
             writes.insert(name.clone(), BTreeSet::new());
         }
         names.insert(name);
@@ -211,7 +196,7 @@ fn path<G: Geometry>(
         Ok(answer) => {
             effects.successful_paths += 1;
             merge(&mut effects.writes, writes);
-            seen.terms.extend(given(&answer));
+            read.extend(given(&answer));
             effects.events.extend(seen.events.into_iter().map(reference_name));
         }
         Err(stuck) => {
@@ -220,7 +205,7 @@ fn path<G: Geometry>(
             effects.stuck.insert(format!("{stuck:?}"), Stuck::says(stuck));
         }
     }
-    reads(&seen.terms, &names, effects);
+    reads(&read, &names, effects);
 }
 
 /// The part of `field` for a leaf. `None` for a variant, and for a field with one part.

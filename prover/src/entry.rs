@@ -1,16 +1,10 @@
 //! What is proved of an entry of the kernel: no program can get it stuck, and it preserves the invariant.
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::engine::{Failure, NO_CALL, Reason, engine};
-use crate::explore::{apart, prove};
-use crate::machine::{Moves, Sym, decide, key_bounds};
-use crate::prove::{
-    Ground, Outcome, any, cover, feasible, is_hosted, locks_are_in_frame, note, prove_clause, prove_duties,
-    prove_facts, prove_frame, run_proof,
-};
-use crate::replay::{Again, Called, Native, Unrun};
+use crate::counterexample::{Called, Native};
+use crate::machine::{Moves, Sym, key_bounds};
+use crate::prove::{Ground, is_hosted, locks_are_in_frame, prove_duties, prove_facts, prove_frame, run_proof};
 use crate::state::State;
-use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::contract::Cells;
 use layer::invariant::{Class, facts};
@@ -19,6 +13,14 @@ use sim::machine::Sim;
 use sim::replay::{LOAD, WAKE};
 use smt::term::Range;
 use std::rc::Rc;
+use symbolic::counterexample::{NO_CALL, Unconfirmed};
+use symbolic::engine::engine;
+use symbolic::failure::{Failure, Reason};
+use symbolic::inlining::Inlining;
+use symbolic::merge::decide;
+use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
+use symbolic::query::{in_scope, prove};
+use symbolic::word::{SymWide, SymWord};
 use syscall::effect::Made;
 use syscall::spawn::Parent;
 use syscall::table::{Arguments, Row};
@@ -35,7 +37,7 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
         let hosted = is_hosted::<G>();
         // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
         // code.
-        engine(|e| e.native = hosted.and(Err("")));
+        engine(|e| e.settings.runner = hosted.and(Err("")));
         let mut outcome = run_proof::<G>(Ground::Entry, &path);
         if hosted.is_ok() {
             let called = Called::Entry { row: *native, parent };
@@ -48,7 +50,7 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
             break;
         }
     }
-    engine(|e| e.native = Err(NO_CALL));
+    engine(|e| e.settings.runner = Err(NO_CALL));
     whole.require_success();
     whole
 }
@@ -59,15 +61,15 @@ fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) 
     if failure.reason != Reason::Counterexample {
         return vec![failure];
     }
-    let walk = failure.walk.clone();
-    match walk_again(Again::new(walk.clone(), Some(failure.clause.clone())), called, path) {
+    let walk = failure.trace.clone();
+    match walk_again(Inlining::new(walk.clone(), Some(failure.clause.clone())), called, path) {
         Ok(failures) if !failures.is_empty() => return failures,
         Err(why) => {
             failure.ending = why;
             return vec![failure];
         }
         Ok(_) if walk.called.is_empty() => {
-            (failure.reason, failure.ending) = (Reason::NotReplayed, Unrun::NoState.to_string());
+            (failure.reason, failure.ending) = (Reason::NotReplayed, Unconfirmed::NoState.to_string());
             return vec![failure];
         }
         Ok(_) => {}
@@ -77,22 +79,22 @@ fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) 
     names.dedup();
     failure.reason = Reason::Contract;
     failure.ending = format!("it holds where {} runs", names.join(" and "));
-    let others = walk_again(Again::new(walk, None), called, path).unwrap_or_default();
+    let others = walk_again(Inlining::new(walk, None), called, path).unwrap_or_default();
     [failure].into_iter().chain(others).collect()
 }
 
 /// Walks the path of a failure again, with the code of the called primitives. Returns the replayed failures, or why
 /// they could not be replayed.
-fn walk_again<G: Geometry>(again: Again, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
+fn walk_again<G: Geometry>(again: Inlining, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
     let again = Rc::new(again);
-    engine(|e| e.again = Some(again.clone()));
+    engine(|e| e.settings.inlining = Some(again.clone()));
     let found = run_proof::<G>(Ground::Entry, &|state, assumed, outcome| {
         let native = Native { called, ground: Ground::Entry, start: assumed.clone() };
-        engine(|e| e.native = Ok(Rc::new(native)));
+        engine(|e| e.settings.runner = Ok(Rc::new(native)));
         path(state, assumed, outcome);
     });
-    engine(|e| e.again = None);
-    match again.unrun() {
+    engine(|e| e.settings.inlining = None);
+    match again.unconfirmed() {
         Some(why) if found.failures.is_empty() => Err(why),
         _ => Ok(found.failures),
     }
@@ -105,7 +107,7 @@ type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
     let word = |name: &str| {
         let word = engine(|e| e.arena.var(name, Range::WORD));
-        engine(|e| e.arguments.push((name.to_string(), word)));
+        engine(|e| e.path.arguments.push((name.to_string(), word)));
         SymWord(word)
     };
     Arguments {
@@ -129,7 +131,7 @@ fn path_of_entry<G: Geometry>(
         return;
     }
     let some = any("some", 1 << 32);
-    engine(|e| e.any = vec![some.0]);
+    engine(|e| e.path.free_words = vec![some.0]);
     let moves = Moves::new(state, assumed);
     let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
@@ -168,9 +170,9 @@ fn path_of_entry<G: Geometry>(
 
 /// Proves that the path that was just walked is infeasible.
 fn refute(stuck: Stuck) {
-    apart(|| {
+    in_scope(|| {
         // The condition of the last decision is the one that got the path stuck.
-        let goal = engine(|e| match e.path.last().map(|step| step.holds) {
+        let goal = engine(|e| match e.path.steps.last().map(|step| step.holds) {
             Some(broken) => e.arena.not(broken),
             None => e.arena.bool(false),
         });

@@ -1,5 +1,5 @@
 //! Equivalent mutants: mutants that survive, each with the reason.
-use crate::mutant::{Change, Operator};
+use symbolic::mutation::{Change, Operator};
 
 /// The equivalent mutants of one operator.
 #[derive(Debug, serde::Serialize)]

@@ -3,10 +3,8 @@
 //! The replay models a queue by positions, and not by links. The first thread has the least position, and a thread that
 //! joins gets the next one. The replay takes the head of the layer's list as the first thread, and checks its position.
 use crate::clause;
-use crate::engine::engine;
 use crate::machine::{CHANNELS, Duty, Sym, key_bounds};
 use crate::state::{State, channels_identity, threads_identity};
-use crate::word::{SymNat, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
 use layer::constants::{NO_THREAD, NUM_CHAN};
@@ -20,19 +18,29 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::word::{SymNat, SymWord};
 
 /// An event, tagged with its CPU.
 type Tagged<G> = (SymWord, Event<Sym<G>>);
 
+/// The events that a path has logged.
+struct Events<G: Geometry>(Vec<Tagged<G>>);
+
+impl<G: Geometry> Default for Events<G> {
+    fn default() -> Self {
+        Events(Vec::new())
+    }
+}
+
 /// Logs an event of the code under proof.
 pub(crate) fn log<G: Geometry>(by: SymWord, event: Event<Sym<G>>) {
-    engine(|e| e.events.push(Rc::new((by, event))));
+    engine(|e| e.path.data::<Events<G>>().0.push((by, event)));
 }
 
 /// The events of the path, beginning with number `from`.
 fn events<G: Geometry>(from: usize) -> Vec<Tagged<G>> {
-    let event = |event: &Rc<dyn Any>| *event.downcast_ref::<Tagged<G>>().expect("a path is of one geometry");
-    engine(|e| e.events[from..].iter().map(event).collect())
+    engine(|e| e.path.data::<Events<G>>().0[from..].to_vec())
 }
 
 /// Input of the replay that comes from interference, at one point of the log.
@@ -78,7 +86,7 @@ impl<G: Geometry> History<G> {
 
     /// The number of events that were logged so far.
     pub fn logged(&self) -> usize {
-        engine(|e| e.events.len())
+        engine(|e| e.path.data::<Events<G>>().0.len())
     }
 
     /// Records the threads and channels after interference.

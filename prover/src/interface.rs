@@ -2,7 +2,7 @@
 //! proofs.
 use crate::effects::Effects;
 use crate::report::{Report, Row, Summary};
-use crate::source::docs;
+use crate::sources::docs;
 use layer::interface::{ACCESSORS, IN_GUEST_MODE, OBJECTS};
 use layer::primitive::{Kind, Primitive, TABLE};
 use serde::Serialize;

@@ -2,14 +2,10 @@
 //!
 //! At a call we prove the callee's precondition and the invariant, havoc what it may modify and what its locks guard,
 //! and assume its postcondition and the invariant.
-use crate::assumed::untouched;
 use crate::clause;
-use crate::engine::{Abandon, Write, engine};
-use crate::explore::condition;
-use crate::machine::{Sym, next_version};
-use crate::prove::{Ground, any_keys, frame_has, frame_names, prove_facts, prove_once, settle_duties};
+use crate::machine::Sym;
+use crate::prove::{Ground, frame_has, frame_names, prove_facts, settle_duties};
 use crate::state::State;
-use crate::word::{SymWide, SymWord};
 use domain::Geometry;
 use layer::call::Call;
 use layer::constants::UCTXT_SIZE;
@@ -22,6 +18,13 @@ use layer::state::Cpu;
 use layer::vmx::SAVED;
 use smt::term::Range;
 use std::panic::{Location, resume_unwind};
+use symbolic::engine::{Abandon, engine};
+use symbolic::facts::untouched;
+use symbolic::merge::condition;
+use symbolic::origin::Origin;
+use symbolic::path::Write;
+use symbolic::proof::{any_keys, prove_once};
+use symbolic::word::{SymWide, SymWord};
 
 /// A call at which the invariant, the contract's assumptions and its precondition are proved.
 pub(crate) struct Admitted<G: Geometry> {
@@ -72,11 +75,11 @@ impl<G: Geometry> Admitted<G> {
 /// here skips both, because they were done when the path first came here.
 fn admitted<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>, settle: impl FnOnce()) -> Admitted<G> {
     let made = made_here(cpu, call);
-    if !engine(|e| e.replaying()) {
-        let fresh = engine(|e| e.fresh);
+    if !engine(|e| e.path.is_repeated()) {
+        let fresh = engine(|e| e.path.fresh);
         let holds = made.is_proved(cpu);
         settle();
-        engine(|e| e.fresh = fresh);
+        engine(|e| e.path.fresh = fresh);
         if !holds {
             resume_unwind(Box::new(Abandon));
         }
@@ -103,7 +106,7 @@ pub(crate) fn admit_question<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym
 /// The result of `call`, which changes nothing: a fresh word that satisfies the postcondition.
 pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
     let Admitted { primitive, contract, arguments, before } = admit_question(cpu, call);
-    engine(|e| e.walk.called.push(primitive.name));
+    engine(|e| e.path.trace.called.push(primitive.name));
     let answer = Answer::Word(word(primitive.name));
     let step =
         Step { before: before.view(), after: before.view(), arguments: &arguments, answer: &answer, any: told() };
@@ -115,7 +118,7 @@ pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) ->
 
 /// The words at which a postcondition is assumed. It holds for all words; those that the goal speaks of are useful.
 fn told() -> [SymWord; 2] {
-    let told = engine(|e| e.any.clone());
+    let told = engine(|e| e.path.free_words.clone());
     std::array::from_fn(|k| told.get(k).map_or_else(|| word("some"), |&any| SymWord(any)))
 }
 
@@ -155,12 +158,12 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let at = Location::caller();
     let Admitted { primitive, contract, arguments, before } = admit(cpu, call);
     let moves = cpu.shared.pending.moves().clone();
-    engine(|e| e.walk.called.push(primitive.name));
+    engine(|e| e.path.trace.called.push(primitive.name));
     let answer = match primitive.kind {
         Kind::Schedule | Kind::Transfer => Answer::Resume(Context { esp: word("esp"), ra: word("ra") }),
         _ => Answer::Word(word(call.name)),
     };
-    let origin = next_version();
+    let origin = Origin::fresh();
     let any = told();
     let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
     let named = frame_names::<G>(&|may| (contract.frame)(&step(before.view()), may));
@@ -187,7 +190,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
             }
             None => Write { field, key: Vec::new(), leaf: "", changes: engine(|e| e.arena.bool(true)), at },
         };
-        engine(|e| e.writes.push(write));
+        engine(|e| e.path.writes.push(write));
     }
     assume_rest(&frame, &names, &made);
     cpu.own = after.own.snapshot();

@@ -6,22 +6,17 @@ mod unknown;
 
 pub use lock::{SymChannels, SymLock};
 pub(crate) use moves::{CHANNELS, Duty, Moves, Relation};
-pub(crate) use unknown::{at_version, key_bounds, make_unknown, next_version, quantified, unknown_object};
+pub(crate) use unknown::{at_version, key_bounds, make_unknown, quantified, unknown_object};
 
 use crate::effects::see_event;
-use crate::engine::engine;
-use crate::explore::{branch, condition, in_range, oblige};
 use crate::history;
 use crate::lemma;
-use crate::map::Origin;
-use crate::mutant::running;
 use crate::rounds;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Domain, Geometry, Ghost, Home, Map};
+use domain::{Domain, Field, Geometry, Ghost, Home, Map};
 use layer::call::{Call, Give};
 use layer::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
 use layer::contract::loops;
-use layer::fields::{ConsoleInput, Received, Slot, ThreadGhosts, UserContexts};
+use layer::fields::{Cell, ConsoleInput, Received, Slot, ThreadGhosts, UserContexts};
 use layer::log::{Event, Log};
 use layer::machine::{Links, Machine, Object, Spec};
 use layer::queue::Threads;
@@ -35,6 +30,14 @@ use std::marker::PhantomData;
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::explore::oblige;
+use symbolic::inlining::{Way, inlined};
+use symbolic::map::SymMap;
+use symbolic::merge::{decide, in_range};
+use symbolic::mutation::running;
+use symbolic::origin::Origin;
+use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
 
 /// The symbolic domain and machine, for page tables of geometry `G`.
 pub struct Sym<G>(PhantomData<G>);
@@ -62,6 +65,13 @@ impl<G: Geometry> Domain for Sym<G> {
     #[track_caller]
     fn decide(condition: impl Fn() -> bool) -> bool {
         decide(&condition)
+    }
+}
+
+impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
+    type Map = SymMap<Sym<G>, F>;
+    fn home(place: Origin) -> SymMap<Sym<G>, F> {
+        SymMap::unknown(place)
     }
 }
 
@@ -168,7 +178,8 @@ impl<G: Geometry> Machine for Sym<G> {
     }
     #[track_caller]
     fn serial_bytes(rx_buf: &mut <Self as Home<Received>>::Map, at: SymWord, index: SymWord, count: SymWord) {
-        rx_buf.receive(at, index, count);
+        let entry = move |number: Term| Cell { value: Self::serial_byte(index, SymWord(number)) };
+        rx_buf.write_ring(at, count, &[], entry, Location::caller());
     }
     #[track_caller]
     fn copy_received(
@@ -194,9 +205,9 @@ impl<G: Geometry> Machine for Sym<G> {
         let call = call();
         match Way::of(call.name) {
             Way::Runs => run(cpu),
-            Way::RunsAgain => {
+            Way::Inlined => {
                 running(false, || lemma::admit(cpu, &call));
-                run_called(|| run(cpu))
+                inlined(|| run(cpu))
             }
             Way::Contract => Ok(give(&running(false, || lemma::apply(cpu, &call)))),
         }
@@ -212,9 +223,9 @@ impl<G: Geometry> Machine for Sym<G> {
         let call = call();
         match Way::of(call.name) {
             Way::Runs => run(cpu),
-            Way::RunsAgain => {
+            Way::Inlined => {
                 running(false, || lemma::admit_question(cpu, &call));
-                run_called(|| run(cpu))
+                inlined(|| run(cpu))
             }
             Way::Contract => Ok(give(&running(false, || lemma::answer(cpu, &call)))),
         }
@@ -231,39 +242,6 @@ impl<G: Geometry> Machine for Sym<G> {
         let rule = rules.iter().find(|rule| rule.name == name).expect("loops name a rule of the layer");
         rounds::repeat(cpu, rule, most, &round)
     }
-}
-
-/// How a call of a primitive is executed.
-enum Way {
-    /// The primitive's code runs, because it is under proof or is called by a primitive whose code runs.
-    Runs,
-    /// The precondition is proved and the code runs, because the path of a failure is being walked again.
-    RunsAgain,
-    /// The call rule: the contract replaces the code.
-    Contract,
-}
-
-impl Way {
-    /// How a call of the primitive `name` is executed.
-    fn of(name: &str) -> Way {
-        engine(|e| {
-            if e.proving == Some(name) || e.is_called {
-                Way::Runs
-            } else if e.again.is_some() {
-                Way::RunsAgain
-            } else {
-                Way::Contract
-            }
-        })
-    }
-}
-
-/// Runs the code of a called primitive, including the primitives that it calls.
-fn run_called<R>(run: impl FnOnce() -> R) -> R {
-    engine(|e| e.is_called = true);
-    let result = run();
-    engine(|e| e.is_called = false);
-    result
 }
 
 /// An uninterpreted function of the machine: any value in `range`, but always the same for the same key.
@@ -297,10 +275,4 @@ fn check_ghost(code: &dyn Fn() -> bool) -> bool {
     });
     oblige(stays, format_args!("a check goes out of range"), Location::caller());
     decide(code)
-}
-
-/// Decides a whole condition at once.
-#[track_caller]
-pub(crate) fn decide(code: &dyn Fn() -> bool) -> bool {
-    branch(condition(code), Location::caller())
 }

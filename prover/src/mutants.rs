@@ -1,14 +1,16 @@
 //! Mutation testing of the proofs: every mutant of the proved code, and whether a proof fails because of it.
-use crate::choice::{Choice, Panel};
-use crate::engine::Reason;
 use crate::equivalent::{EQUIVALENT, Equivalent};
-use crate::mutant::{Change, Mutant, Mutation, Operator, is_entry};
-use crate::prove::{Ground, Outcome};
-use crate::source::Lines;
+use crate::prove::Ground;
+use crate::sources::{is_entry, lines};
 use crate::suite::{Job, Options, Subject, SuiteError, begin_run, side_by_side, subjects};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
+use symbolic::failure::Reason;
+use symbolic::mutation::{Change, Mutant, Mutation, Operator};
+use symbolic::proof::Outcome;
+use symbolic::solvers::{Choice, Portfolio};
+use symbolic::source::Lines;
 
 /// The result of a mutant.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -115,7 +117,7 @@ pub fn try_mutants(
     progress(MutantProgress::Begin(all.len()));
 
     // If one solver does not find a counterexample soon, another one may.
-    let embedded = Panel::new(&Choice::Embedded, options.timeout_ms, None).map_err(SuiteError::Solver)?;
+    let embedded = Portfolio::new(&Choice::Embedded, options.timeout_ms, None).map_err(SuiteError::Solver)?;
     let rounds = [(&panel, SOON), (&embedded, SOON), (&panel, LATE)];
     let try_one = |i: usize| {
         let begin = Instant::now();
@@ -127,7 +129,7 @@ pub fn try_mutants(
         progress(MutantProgress::Done(all[i].1[0].name()));
     });
 
-    let mut lines = Lines::default();
+    let mut lines = lines();
     let mut used = vec![false; EQUIVALENT.len()];
     for ((mutant, _), (fate, _)) in all.iter().zip(&mut fates) {
         if let (Fate::Survived, Some(index)) = (&fate, explanation(mutant, &mut lines)) {
@@ -198,11 +200,14 @@ const LATE: u32 = 4_000;
 
 /// The mutants of these primitives, each with the primitives that execute its operator, the quickest first. A mutant
 /// belongs to a source line, so every primitive that executes the line can kill it.
-fn found(subjects: &[Subject], workers: usize, panel: &Panel) -> BTreeMap<Mutant, Vec<Subject>> {
+fn found(subjects: &[Subject], workers: usize, panel: &Portfolio) -> BTreeMap<Mutant, Vec<Subject>> {
     let order: Vec<usize> = (0..subjects.len()).collect();
     let mutants_of = |i: usize| -> Vec<Mutant> {
         let of_entry = matches!(subjects[i], Subject::Entry(_));
-        proofs(subjects[i]).iter().flat_map(|job| job.run(panel, Mutation::recording).1.mutants(of_entry)).collect()
+        proofs(subjects[i])
+            .iter()
+            .flat_map(|job| job.run(panel, Mutation::recording).1.mutants(|file| is_entry(file) == of_entry))
+            .collect()
     };
     let found = side_by_side(&order, workers, &mutants_of, &mut |_, _| ());
     let mut all: BTreeMap<Mutant, Vec<Subject>> = BTreeMap::new();
@@ -220,7 +225,7 @@ fn found(subjects: &[Subject], workers: usize, panel: &Panel) -> BTreeMap<Mutant
 
 /// The fate of a mutant by the proofs of `subjects`, in the first round that decides it. A round has a panel of solvers
 /// and a time limit for one query, in milliseconds.
-fn fate_of(mutant: Mutant, subjects: &[Subject], rounds: &[(&Panel, u32)]) -> Fate {
+fn fate_of(mutant: Mutant, subjects: &[Subject], rounds: &[(&Portfolio, u32)]) -> Fate {
     let mut last = Fate::Survived;
     for &(panel, limit) in rounds {
         let jobs = subjects.iter().flat_map(|&subject| proofs(subject).into_iter().map(move |job| (subject, job)));

@@ -261,8 +261,8 @@ fn allocation(rows: &[&Row]) -> Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Failure, Reason};
-    use crate::prove::Outcome;
+    use symbolic::failure::{Failure, Reason};
+    use symbolic::proof::Outcome;
 
     /// Rows that prove everything, as if all had been run.
     fn rows() -> Vec<Row> {

@@ -1,14 +1,9 @@
 //! What is proved of a primitive: it preserves the invariant and satisfies its contract.
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::coverage::Coverage;
-use crate::engine::{Counts, Failure, NO_CALL, Reason, Slowest, engine};
-use crate::explore::{Aim, apart, check, condition, every_path, explore, goal, prove, refuted};
-use crate::facts::{assert_like_large, assert_moved_at};
-use crate::machine::{Moves, Sym, decide, key_bounds};
-use crate::replay::{Called, Native};
+use crate::counterexample::{Called, Native};
+use crate::machine::{Moves, Sym, key_bounds};
 use crate::state::{State, is_part, scalars};
-use crate::word::{SymWide, SymWord};
 use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
 use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
@@ -18,10 +13,18 @@ use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive};
 use layer::stuck::Stuck;
 use sim::machine::Sim;
-use smt::solver::{Tally, Verdict};
+use smt::solver::Verdict;
 use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use symbolic::counterexample::{NO_CALL, Runner};
+use symbolic::engine::engine;
+use symbolic::facts::{assert_interference_at, assert_like_large};
+use symbolic::failure::Failure;
+use symbolic::merge::{condition, decide, every_path, goal};
+use symbolic::proof::{Outcome, any, any_keys, cover, feasible, note, prove_clause, prove_for_all, run_paths};
+use symbolic::query::{Aim, check, in_scope, prove, refuted};
+use symbolic::word::{SymWide, SymWord};
 
 /// The invariant set that a proof assumes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -64,60 +67,6 @@ impl Ground {
     }
 }
 
-/// The result of a proof.
-#[derive(Debug, Default)]
-pub struct Outcome {
-    /// The clauses that were proved, each on every path.
-    pub clauses: Vec<String>,
-    /// The number of paths that end in success.
-    pub successful_paths: u64,
-    /// The preconditions that some path violates: the ways to get stuck.
-    pub stuck: Vec<String>,
-    /// The counts of the proof.
-    pub counts: Counts,
-    /// The obligation that took the longest.
-    pub slowest: Option<Slowest>,
-    /// The verdicts of each solver, if several were asked.
-    pub tallies: Vec<Tally>,
-    /// The branches of the code that were taken.
-    pub coverage: Coverage,
-    /// The clauses that do not hold. Empty if the proof succeeds.
-    pub failures: Vec<Failure>,
-}
-
-/// A fresh word below `bound`. The bound is at most 2³².
-pub(crate) fn any(name: &str, bound: u64) -> SymWord {
-    let most = bound.min(1 << 32) - 1;
-    SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
-}
-
-/// Fresh keys below their bounds.
-pub(crate) fn any_keys(bounds: &[u64]) -> Vec<SymWord> {
-    bounds.iter().map(|&bound| any("any", bound)).collect()
-}
-
-/// Proves `holds` for fresh keys below `bounds`.
-pub(crate) fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) -> bool {
-    apart(|| {
-        let keys = any_keys(bounds);
-        let goal = goal(&|| holds(&keys));
-        assert_moved_at(&keys);
-        prove(goal, || clause.to_string())
-    })
-}
-
-/// Proves a goal without keys.
-pub(crate) fn prove_once(clause: impl Fn() -> String, holds: &dyn Fn() -> bool) -> bool {
-    apart(|| prove(goal(holds), clause))
-}
-
-/// Proves a goal without keys, and adds it to the proved clauses.
-pub(crate) fn prove_clause(clause: &str, proved: &mut Vec<String>, holds: &dyn Fn() -> bool) {
-    if prove_once(|| clause.to_string(), holds) {
-        note(proved, clause.to_string());
-    }
-}
-
 /// Proves the facts of `state` that `wanted` accepts. Returns whether all hold.
 pub(crate) fn prove_facts<G: Geometry>(
     state: &State<G>,
@@ -127,16 +76,16 @@ pub(crate) fn prove_facts<G: Geometry>(
 ) -> bool {
     for fact in facts::<Sym<G>>().filter(|fact| wanted(fact)) {
         let clause = clause::fact(fact.number, fact.name);
-        let holds = apart(|| {
+        let holds = in_scope(|| {
             let keys = any_keys(&key_bounds::<G>(fact.keys));
             let goal = goal(&|| (fact.holds)(&state.view(), &keys));
             // No write changed what the fact reads, so it is the assumed fact.
             if assumed.at(fact.number, &keys) == Some(goal) {
-                engine(|e| e.counts.obligations += 1);
+                engine(|e| e.results.counts.obligations += 1);
                 return true;
             }
             assumed.assert_at(fact.number, &keys);
-            assert_moved_at(&keys);
+            assert_interference_at(&keys);
             prove(goal, || clause.clone())
         });
         if !holds {
@@ -145,37 +94,6 @@ pub(crate) fn prove_facts<G: Geometry>(
         note(proved, clause);
     }
     true
-}
-
-/// Adds a clause to the proved ones, unless it is there.
-pub(crate) fn note(proved: &mut Vec<String>, clause: String) {
-    if !proved.contains(&clause) {
-        proved.push(clause);
-    }
-}
-
-/// Runs `path` on every path and returns the result. If `strict` is set, going out of range is a failure.
-pub(crate) fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
-    engine(|e| {
-        e.failures.clear();
-        e.undecided.clear();
-        e.counts = Counts::default();
-        e.slowest = None;
-        e.coverage = Coverage::default();
-        e.strict = strict;
-    });
-    let outcome = RefCell::new(Outcome::default());
-    explore(&|| path(&mut outcome.borrow_mut()));
-    let mut outcome = outcome.into_inner();
-    engine(|e| {
-        outcome.counts = e.counts;
-        outcome.slowest = e.slowest.take();
-        outcome.coverage = std::mem::take(&mut e.coverage);
-        outcome.failures = std::mem::take(&mut e.failures);
-        let undecided = e.undecided.drain(..).map(|clause| Failure::of(clause, Reason::Unknown));
-        outcome.failures.extend(undecided);
-    });
-    outcome
 }
 
 /// As [`run_paths`], from an unknown state in which the facts of `ground` are assumed.
@@ -189,32 +107,6 @@ pub(crate) fn run_proof<G: Geometry>(
         assumed.assume();
         path(&state, &assumed, outcome);
     })
-}
-
-impl Outcome {
-    /// Adds the result of another part of the same proof.
-    pub(crate) fn add(&mut self, part: Outcome) {
-        self.counts.paths += part.counts.paths;
-        self.counts.obligations += part.counts.obligations;
-        self.counts.instances += part.counts.instances;
-        self.successful_paths += part.successful_paths;
-        self.coverage.add(&part.coverage);
-        self.slowest = Slowest::of(self.slowest.take(), part.slowest);
-        for clause in part.clauses {
-            note(&mut self.clauses, clause);
-        }
-        for stuck in part.stuck {
-            note(&mut self.stuck, stuck);
-        }
-        self.failures.extend(part.failures);
-    }
-
-    /// Fails if no path succeeded, because such a proof is vacuous.
-    pub(crate) fn require_success(&mut self) {
-        if self.failures.is_empty() && self.successful_paths == 0 {
-            self.failures.push(Failure::vacuous("some path succeeds"));
-        }
-    }
 }
 
 /// Unknown arguments for `primitive`.
@@ -235,13 +127,13 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
     };
     engine(|e| {
         for (name, word) in names.iter().zip(&arguments.words) {
-            e.arguments.push((name.to_string(), word.0));
+            e.path.arguments.push((name.to_string(), word.0));
         }
         if primitive.arguments.contains(&"address") {
-            e.arguments.push(("address".to_string(), arguments.wide.0));
+            e.path.arguments.push(("address".to_string(), arguments.wide.0));
         }
         if primitive.arguments.contains(&"rs") {
-            e.arguments.push(("rs.ra".to_string(), arguments.context.ra.0));
+            e.path.arguments.push(("rs.ra".to_string(), arguments.context.ra.0));
         }
     });
     arguments
@@ -256,7 +148,7 @@ const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry
 pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     if G::ENTRIES != <<Sim as Domain>::Geometry as Geometry>::ENTRIES {
         Err(NO_MACHINE)
-    } else if engine(|e| e.mutation.is_planted()) {
+    } else if engine(|e| e.settings.mutation.is_planted()) {
         Err(MUTANT)
     } else {
         Ok(())
@@ -274,15 +166,15 @@ pub fn prove_primitive<G: Geometry>(
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
     // A call of this primitive runs its code. Other calls use the call rule.
-    engine(|e| e.proving = Some(primitive.name));
+    engine(|e| e.settings.proving = Some(primitive.name));
     let mut is_changed = false;
     for &chunk in chunks {
         let shown = Shown::default();
         let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
             let called = || Called::Primitive { primitive: *primitive, contract: *native, chunk };
-            let native =
-                is_hosted::<G>().map(|()| Rc::new(Native { called: called(), ground, start: assumed.clone() }));
-            engine(|e| e.native = native);
+            let runner = is_hosted::<G>()
+                .map(|()| -> Rc<dyn Runner> { Rc::new(Native { called: called(), ground, start: assumed.clone() }) });
+            engine(|e| e.settings.runner = runner);
             path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &shown, outcome)
         });
         // set_pt succeeds under H alone: no state that satisfies D2 admits the call.
@@ -296,7 +188,7 @@ pub fn prove_primitive<G: Geometry>(
         is_changed |= shown.changed.get();
         whole.add(outcome);
     }
-    engine(|e| (e.proving, e.native) = (None, Err(NO_CALL)));
+    engine(|e| (e.settings.proving, e.settings.runner) = (None, Err(NO_CALL)));
     if ground == Ground::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && !is_changed {
         note(&mut whole.clauses, clause::UNCHANGED.to_string());
     }
@@ -306,8 +198,8 @@ pub fn prove_primitive<G: Geometry>(
 /// Proves that the precondition excludes the states from which the last path got stuck. Returns whether it does.
 fn is_free_of(stuck: Stuck, requires: &dyn Fn() -> bool) -> bool {
     // The condition of the last decision is the one that got the path stuck.
-    let broken = engine(|e| e.path.last().map(|step| step.holds));
-    apart(|| {
+    let broken = engine(|e| e.path.steps.last().map(|step| step.holds));
+    in_scope(|| {
         let goal = goal(&|| !requires());
         if let Some(broken) = broken {
             assert_like_large(broken);
@@ -330,7 +222,7 @@ impl Shown {
     /// Records that the assumptions can hold, if the solver has a model of `assumed` on this path.
     fn admits(&self, assumed: &[Term]) {
         if !self.admitted.get() {
-            self.admitted.set(apart(|| check(assumed, Aim::Witness)) == Verdict::Sat);
+            self.admitted.set(in_scope(|| check(assumed, Aim::Witness)) == Verdict::Sat);
         }
     }
 }
@@ -359,7 +251,7 @@ fn path_of_primitive<G: Geometry>(
     let requires = || (contract.requires)(&state.view(), &arguments);
     // The loop invariants speak of the same free words as the postcondition.
     let some = [any("some", 1 << 32), any("some", 1 << 32)];
-    engine(|e| e.any = some.iter().map(|word| word.0).collect());
+    engine(|e| e.path.free_words = some.iter().map(|word| word.0).collect());
     let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
     let answer = match result {
         Ok(answer) => answer,
@@ -381,7 +273,7 @@ fn path_of_primitive<G: Geometry>(
     if ground == Ground::High {
         prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
         prove_facts(&after, &moves.latest(), |fact| fact.class == Class::High, proved);
-        apart(|| {
+        in_scope(|| {
             let premise = condition(&premise);
             engine(|e| e.suppose(premise));
             shown.admits(&[]);
@@ -403,7 +295,7 @@ fn path_of_primitive<G: Geometry>(
         }
     };
     let is_kept = |fact: &Fact<Sym<G>>| ground.includes(fact) && primitive.keeps(fact.number, || true);
-    apart(|| {
+    in_scope(|| {
         suppose_required();
         prove_facts(&after, &moves.latest(), is_kept, proved)
     });
@@ -431,11 +323,11 @@ fn path_of_primitive<G: Geometry>(
     prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
     let writes_nothing = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
     shown.changed.set(shown.changed.get() || !writes_nothing() || moves.history.logged() > 0);
-    apart(|| {
+    in_scope(|| {
         suppose_required();
         prove_duties(&moves, proved);
     });
-    if engine(|e| e.failures.is_empty()) {
+    if engine(|e| e.results.failures.is_empty()) {
         // The primitive's effects satisfy the rely conditions of the other CPUs, so the facts that theorems derive hold
         // too.
         BY_THEOREMS.iter().for_each(|(number, name, _)| note(proved, clause::fact(number, name)));
@@ -469,19 +361,6 @@ pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves
     missing.is_none()
 }
 
-/// Whether the path that was just walked may be feasible.
-pub(crate) fn feasible() -> bool {
-    apart(|| check(&[], Aim::Branch)) != Verdict::Unsat
-}
-
-/// Adds the branches of the path that was just walked to the coverage, if the path is feasible.
-pub(crate) fn cover(feasible: impl FnOnce() -> bool) {
-    let is_new = engine(|e| !e.coverage.has_all_of(&e.sides));
-    if is_new && feasible() {
-        engine(|e| e.coverage.add(&e.sides));
-    }
-}
-
 /// Proves the pending guarantees at the end of the path.
 pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<String>) {
     moves.owe("at the end");
@@ -503,13 +382,13 @@ pub(crate) fn settle_duties<G: Geometry>(moves: &Moves<G>) {
 /// Proves that each written cell is covered by the modifies clause, or keeps its value.
 pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, after: &State<G>) -> bool {
     let mut proved = true;
-    for write in engine(|e| e.writes.clone()) {
+    for write in engine(|e| e.path.writes.clone()) {
         let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
         let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
             field == write.field && covers([&before.view(), &after.view()], (leaf, key), write.leaf, &written)
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
-        proved &= apart(|| {
+        proved &= in_scope(|| {
             let allowed = goal(&|| frame_has::<G>(frame, &names_it));
             prove(engine(|e| e.arena.implies(write.changes, allowed)), clause)
         });
@@ -519,7 +398,7 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
         if engine(|e| e.arena.as_bool(same)) == Some(true) {
             continue;
         }
-        proved &= apart(|| {
+        proved &= in_scope(|| {
             let allowed = goal(&|| frame_has::<G>(frame, &|field, _, _| field == name));
             prove(engine(|e| e.arena.or(same, allowed)), || clause::scalar(name))
         });

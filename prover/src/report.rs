@@ -1,11 +1,13 @@
 //! The results of all proofs, as they are printed and written as JSON.
-use crate::coverage::Branches;
-use crate::emit::Test;
-use crate::engine::{Failure, Reason, Slowest};
+use crate::counterexample::{Test, emit_test};
 use crate::page::Page;
-use crate::prove::{Ground, Outcome};
+use crate::prove::Ground;
 use serde::Serialize;
 use smt::solver::Tally;
+use symbolic::coverage::Branches;
+use symbolic::failure::{Failure, Reason, Slowest};
+use symbolic::proof::Outcome;
+use symbolic::proof::note;
 
 /// How a proof ended.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
@@ -143,7 +145,7 @@ impl Row {
         self.slowest = Slowest::of(self.slowest.take(), outcome.slowest);
         self.seconds += seconds;
         for clause in &outcome.clauses {
-            crate::prove::note(&mut self.clauses, clause.clone());
+            note(&mut self.clauses, clause.clone());
         }
         self.parts.push(Part {
             ground,
@@ -265,7 +267,7 @@ impl Report {
         let mut tests: Vec<Test> = Vec::new();
         for row in self.primitives.iter().chain(&self.entries) {
             let failures = row.parts.iter().flat_map(|part| part.failures.iter().map(|failure| (part.ground, failure)));
-            for test in failures.filter_map(|(ground, failure)| failure.test(row.name, ground)) {
+            for test in failures.filter_map(|(ground, failure)| emit_test(failure, row.name, ground)) {
                 if !tests.iter().any(|other| other.name == test.name) {
                     tests.push(test);
                 }

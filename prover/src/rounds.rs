@@ -7,13 +7,9 @@
 //! the loop, because the iteration may have been the last one.
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::engine::{Abandon, Write, engine};
-use crate::explore::{apart, condition, goal, prove, refuted};
-use crate::machine::{Sym, key_bounds, next_version};
-use crate::mutant::running;
-use crate::prove::{Ground, any, any_keys, prove_once};
+use crate::machine::{Sym, key_bounds};
+use crate::prove::Ground;
 use crate::state::State;
-use crate::word::SymWord;
 use domain::Geometry;
 use layer::contract::{LoopRule, Rounds};
 use layer::fields::FIELDS;
@@ -23,6 +19,14 @@ use layer::stuck::Stuck;
 use std::ops::ControlFlow;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
+use symbolic::engine::{Abandon, engine};
+use symbolic::merge::{condition, goal};
+use symbolic::mutation::running;
+use symbolic::origin::Origin;
+use symbolic::path::Write;
+use symbolic::proof::{any, any_keys, prove_once};
+use symbolic::query::{in_scope, prove, refuted};
+use symbolic::word::SymWord;
 
 #[cfg(test)]
 mod tests;
@@ -50,18 +54,18 @@ pub(crate) fn repeat<G: Geometry>(
     if crate::agreement::concrete::is_known() {
         return every_round(cpu, rule, most, round, &entry, any);
     }
-    engine(|e| e.native = Err(IN_LOOP));
+    engine(|e| e.settings.runner = Err(IN_LOOP));
     let rounds = Walk { rule, entry: entry.clone(), any, assumed: moves.latest() };
     rounds.prove(&entry, "before the first round");
 
-    let origin = next_version();
+    let origin = Origin::fresh();
     let begin = Rc::new(entry.renewed(rule.writes, origin));
     running(false, || rounds.assume(&begin));
     // The loop may have written whatever an iteration may write, so these fields count as writes.
     engine(|e| {
         let changes = e.arena.bool(true);
         let fields = rule.writes.iter().filter(|name| FIELDS.contains(name));
-        e.writes.extend(fields.map(|&field| Write { field, key: Vec::new(), leaf: "", changes, at }));
+        e.path.writes.extend(fields.map(|&field| Write { field, key: Vec::new(), leaf: "", changes, at }));
     });
     cpu.own = begin.own.snapshot();
     let locks = moves.taken.borrow().len();
@@ -82,7 +86,7 @@ pub(crate) fn repeat<G: Geometry>(
 
 /// The free words of the postcondition under proof, or fresh words if there is none.
 fn some_words() -> [SymWord; 2] {
-    match engine(|e| e.any.clone())[..] {
+    match engine(|e| e.path.free_words.clone())[..] {
         [one, two] => [SymWord(one), SymWord(two)],
         _ => [any("some", 1 << 32), any("some", 1 << 32)],
     }
@@ -117,21 +121,21 @@ impl<G: Geometry> Walk<'_, G> {
     /// Proves the loop invariant in `state`. If it fails, the path ends.
     fn prove(&self, state: &State<G>, when: &str) {
         // On a replayed path, the invariant was proved when the path first came here.
-        if engine(|e| e.replaying()) {
+        if engine(|e| e.path.is_repeated()) {
             return;
         }
         let clause = |what: &str| format!("{what}, {when} of {}", self.rule.name);
-        let fresh = engine(|e| e.fresh);
+        let fresh = engine(|e| e.path.fresh);
         let ground = self.assumed.ground();
         let wanted = facts::<Sym<G>>().filter(|f| ground.includes(f) && self.rule.facts.contains(&f.number));
         let holds = wanted.into_iter().all(|fact| {
-            apart(|| {
+            in_scope(|| {
                 let keys = any_keys(&key_bounds::<G>(fact.keys));
                 let goal = goal(&|| (fact.holds)(&state.view(), &keys));
                 prove(goal, || clause(&clause::fact(fact.number, fact.name)))
             })
         }) && prove_once(|| clause("what each round begins with"), &|| self.holds(state));
-        engine(|e| e.fresh = fresh);
+        engine(|e| e.path.fresh = fresh);
         if !holds {
             resume_unwind(Box::new(Abandon));
         }

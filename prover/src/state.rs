@@ -1,10 +1,6 @@
 //! A symbolic state: the start or the end of a proof.
-use crate::engine::engine;
 use crate::machine::{Moves, Sym, SymChannels, SymLinks, SymLock, make_unknown, unknown_object};
-use crate::map::{Identity, Origin};
-use crate::mutant::running;
 use crate::visit::{each, values};
-use crate::word::{SymFlag, SymWord};
 use domain::{Field, Geometry, Home};
 use layer::channel::Channels;
 use layer::fields::*;
@@ -19,6 +15,10 @@ use smt::term::{Name, Range, Term};
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::mutation::running;
+use symbolic::origin::{Identity, Origin};
+use symbolic::word::{SymFlag, SymWord};
 
 /// All parts of the state that one CPU can access.
 pub(crate) struct State<G: Geometry> {

@@ -1,14 +1,11 @@
 //! Runs all proofs, in parallel on several threads.
-use crate::choice::{Choice, Others, Panel};
-use crate::coverage::{Branches, Coverage};
-use crate::engine::{Failure, Reason, engine, with_engine};
 use crate::entry::prove_entry;
-use crate::explore::catch_panics;
+use crate::explained::EXPLAINED;
 use crate::machine::Sym;
-use crate::mutant::Mutation;
 use crate::page::Page;
-use crate::prove::{Ground, Outcome, prove_primitive};
+use crate::prove::{Ground, prove_primitive};
 use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
+use crate::sources::{lines, with_engine};
 use crate::theorems::theorems;
 use domain::{Geometry, Reference, X64};
 use layer::invariant::BY_THEOREMS;
@@ -20,6 +17,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Mutex, mpsc};
 use std::time::Instant;
+use symbolic::coverage::{Branches, Coverage};
+use symbolic::engine::engine;
+use symbolic::explore::catch_panics;
+use symbolic::failure::{Failure, Reason};
+use symbolic::mutation::Mutation;
+use symbolic::proof::Outcome;
+use symbolic::solvers::{Choice, Others, Portfolio};
 use syscall::table::rows;
 
 /// The solvers and how they are used.
@@ -201,20 +205,20 @@ impl Job {
 
     /// Runs the proof with new solvers, so that earlier proofs have no influence. `mutation` is the setting for
     /// mutants; the setting after the proof is returned as well.
-    pub(crate) fn run(self, panel: &Panel, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
+    pub(crate) fn run(self, panel: &Portfolio, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
         let failed = |clause: String, reason| {
             (Outcome { failures: vec![Failure::of(clause, reason)], ..Outcome::default() }, Mutation::default())
         };
         let prove = || {
             engine(|e| {
-                e.mutation = mutation();
+                e.settings.mutation = mutation();
                 // If one query does not kill the mutant, another query or another solver may.
-                if e.mutation.is_planted() {
+                if e.settings.mutation.is_planted() {
                     e.solver.hurry();
                 }
             });
             let outcome = self.counted();
-            (outcome, engine(|e| std::mem::take(&mut e.mutation)))
+            (outcome, engine(|e| std::mem::take(&mut e.settings.mutation)))
         };
         match panel.start(&self.name()) {
             // A panic outside of the code under proof is a fault of the prover. It must not stop the other proofs.
@@ -235,12 +239,13 @@ pub enum Progress {
 }
 
 /// Returns the wanted subjects and the solvers. From here on panics are caught.
-pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), SuiteError> {
+pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Portfolio), SuiteError> {
     let all = subjects();
     if let Some(name) = options.wanted.iter().find(|name| !all.iter().any(|s| s.name() == **name)) {
         return Err(SuiteError::NoSuchName(name.clone()));
     }
-    let panel = Panel::new(&options.solver, options.timeout_ms, options.others.as_ref()).map_err(SuiteError::Solver)?;
+    let panel =
+        Portfolio::new(&options.solver, options.timeout_ms, options.others.as_ref()).map_err(SuiteError::Solver)?;
     let is_wanted = |s: &Subject| options.wanted.is_empty() || options.wanted.iter().any(|name| name == s.name());
     let wanted = all.into_iter().filter(is_wanted).collect();
     catch_panics();
@@ -268,13 +273,18 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
             row.add(job.ground, job.geometry.name(), outcome, seconds);
         }
     }
-    let coverage = options.wanted.is_empty().then(|| coverage.branches());
+    let coverage = options.wanted.is_empty().then(|| coverage.branches(EXPLAINED, &mut lines()));
     let summary = summary(&rows, panel.name().to_string(), opinions, begin.elapsed().as_secs_f64());
     Ok(report(rows, coverage, summary))
 }
 
 /// Runs the jobs. Returns the outcome of each and its time in seconds, in the order of the jobs.
-fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
+fn run_jobs(
+    jobs: &[Job],
+    workers: usize,
+    panel: &Portfolio,
+    progress: &mut dyn FnMut(Progress),
+) -> Vec<(Outcome, f64)> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(jobs[i].weight()));
     let work = |i: usize| {

@@ -1,38 +1,38 @@
 //! The symbolic machine for the layer above: every answer is arbitrary, and output is dropped.
-use crate::engine::{Engine, engine};
+use crate::counterexample::{Answers, Said};
 use crate::machine::Sym;
-use crate::map::SymMap;
-use crate::replay::Said;
-use crate::word::{SymFlag, SymWide, SymWord};
 use domain::{Flag, Geometry};
 use layer::fields::PhysicalMemory;
 use layer::state::Cpu;
 use smt::term::{Range, Term};
+use symbolic::engine::engine;
+use symbolic::map::SymMap;
+use symbolic::word::{SymFlag, SymWide, SymWord};
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
 /// Begins a new answer of the machine.
 fn asked() {
-    engine(|e| e.answers.push(Said::default()));
+    engine(|e| e.path.data::<Answers>().0.push(Said::default()));
 }
 
-impl Engine {
-    /// A value of the machine's current answer: an unknown in `range`, recorded under `name`.
-    fn machine_says(&mut self, name: &'static str, range: Range) -> Term {
-        let term = self.unknown(&format!("machine.{name}"), range);
-        self.answers.last_mut().expect("a question was asked").says.push((name, term));
+/// A value of the machine's current answer: an unknown in `range`, recorded under `name`.
+fn machine_says(name: &'static str, range: Range) -> Term {
+    engine(|e| {
+        let term = e.unknown(&format!("machine.{name}"), range);
+        e.path.data::<Answers>().0.last_mut().expect("a question was asked").says.push((name, term));
         term
-    }
+    })
 }
 
 /// A flag of the machine's answer.
 fn flag(name: &'static str) -> SymFlag {
-    SymFlag(engine(|e| e.machine_says(name, Range::Bool)))
+    SymFlag(machine_says(name, Range::Bool))
 }
 
 /// A word of the machine's answer, which nobody has checked.
 fn said(name: &'static str) -> Unchecked<SymWord> {
-    Unchecked::new(SymWord(engine(|e| e.machine_says(name, Range::WORD))))
+    Unchecked::new(SymWord(machine_says(name, Range::WORD)))
 }
 
 impl<G: Geometry> System for Sym<G> {
@@ -40,7 +40,7 @@ impl<G: Geometry> System for Sym<G> {
     fn image(_: SymWord) -> Option<Image<Self>> {
         asked();
         flag("has_image").holds().then(|| Image {
-            entry: Unchecked::new(SymWide(engine(|e| e.machine_says("image.entry", Range::WIDE)))),
+            entry: Unchecked::new(SymWide(machine_says("image.entry", Range::WIDE))),
             frames: said("image.frames"),
             has_room: flag("image.has_room"),
         })
@@ -53,9 +53,9 @@ impl<G: Geometry> System for Sym<G> {
     }
 
     #[track_caller]
-    fn load_page(memory: &mut SymMap<G, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
+    fn load_page(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
-        engine(|e| e.answers.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
+        engine(|e| e.path.data::<Answers>().0.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
     }
 
     #[track_caller]
@@ -71,9 +71,9 @@ impl<G: Geometry> System for Sym<G> {
     }
 
     #[track_caller]
-    fn load_arguments(memory: &mut SymMap<G, PhysicalMemory>, frame: SymWord, _: SymWord) {
+    fn load_arguments(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
-        engine(|e| e.answers.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
+        engine(|e| e.path.data::<Answers>().0.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
     }
 
     fn console_write(_: &Cpu<'_, Self>, _: SymWord, _: SymWord, _: SymWord) {}

@@ -3,16 +3,9 @@ mod allocation;
 mod replay;
 
 use crate::assumed::Assumed;
-use crate::engine::{Failure, engine};
-use crate::explore::{Aim, apart, check, goal};
-use crate::facts::FactSet;
-use crate::machine::{Moves, Relation, Sym, at_version, decide, key_bounds, quantified, unknown_object};
-use crate::map::Origin;
-use crate::prove::{
-    Ground, Outcome, any, any_keys, feasible, note, prove_facts, prove_for_all, prove_once, run_paths, run_proof,
-};
+use crate::machine::{Moves, Relation, Sym, at_version, key_bounds, quantified, unknown_object};
+use crate::prove::{Ground, prove_facts, run_proof};
 use crate::state::State;
-use crate::word::{SymWide, SymWord};
 use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
 use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
@@ -28,6 +21,14 @@ use smt::solver::Verdict;
 use smt::term::Range;
 use std::cell::RefCell;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::facts::FactSet;
+use symbolic::failure::Failure;
+use symbolic::merge::{decide, goal};
+use symbolic::origin::Origin;
+use symbolic::proof::{Outcome, any, any_keys, feasible, note, prove_for_all, prove_once, run_paths};
+use symbolic::query::{Aim, check, in_scope};
+use symbolic::word::{SymWide, SymWord};
 use syscall::entry;
 
 pub(crate) use allocation::ALLOCATED;
@@ -204,10 +205,10 @@ fn facts_can_fail<G: Geometry>(facts: &[Fact<Sym<G>>]) -> Outcome {
         let state = State::<G>::unknown();
         for fact in facts {
             let clause = format!("{} can be broken", crate::clause::fact(fact.number, fact.name));
-            let broken = apart(|| {
+            let broken = in_scope(|| {
                 let keys = any_keys(&key_bounds::<G>(fact.keys));
                 let holds = goal(&|| (fact.holds)(&state.view(), &keys));
-                engine(|e| e.counts.obligations += 1);
+                engine(|e| e.results.counts.obligations += 1);
                 check(&[engine(|e| e.arena.not(holds))], Aim::Witness)
             });
             match broken {
@@ -409,7 +410,7 @@ fn stability<G: Geometry>(moved: Moved) -> Outcome {
 fn stability_of<G: Geometry>(ground: Ground, moved: Moved) -> Outcome {
     let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
         let (from, to) = (Origin { version: 0 }, Origin { version: 1 });
-        engine(|e| e.fresh = e.fresh.max(1));
+        engine(|e| e.path.fresh = e.path.fresh.max(1));
         let (old, me) = (state.clone(), state.own.cpu);
         let new = Rc::new(moved.to(state.snapshot(), to));
         let mut facts = Vec::new();
@@ -544,7 +545,7 @@ fn path_of_store<G: Geometry>(
     let wide = |name: &str| SymWide(engine(|e| e.arena.var(name, Range::WIDE)));
     let bytes = std::array::from_fn(|k| SymWord(engine(|e| e.arena.var(&format!("byte{k}"), Range::UpTo(255)))));
     let (address, rip) = (wide("address"), wide("place"));
-    engine(|e| e.arguments.push(("address".to_string(), address.0)));
+    engine(|e| e.path.arguments.push(("address".to_string(), address.0)));
     if !decide(&|| state.view().ghost.init.holds()) {
         return;
     }
@@ -607,10 +608,11 @@ fn path_of_store<G: Geometry>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catch_panics;
-    use crate::engine::{Reason, with_engine};
+    use crate::sources::with_engine;
     use domain::X64;
     use smt::solver::Solver;
+    use symbolic::explore::catch_panics;
+    use symbolic::failure::Reason;
 
     type X64Facts = Vec<Fact<Sym<X64>>>;
 

@@ -1,9 +1,9 @@
 //! Visiting the values that are in no map, as terms.
 use crate::machine::Sym;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::Geometry;
 use layer::machine::{Object, Visit};
 use smt::term::{Range, Term};
+use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
 
 /// A visitor of values: calls `F` with the name, range and term of each.
 pub(crate) struct Each<F>(F);

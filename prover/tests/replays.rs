@@ -19,7 +19,7 @@ use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::primitive::primitives;
 use layer::stuck::Stuck;
 use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
-use prover::{Failure, Ground, Reason};
+use prover::{Failure, Ground, Reason, emit_test};
 use sim::machine::Sim;
 use sim::replay::Subject;
 
@@ -42,7 +42,7 @@ fn counterexample(bug: &Bug, ground: Ground) -> Failure {
 fn replays(bug: &Bug, ground: Ground) {
     let failure = counterexample(bug, ground);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.witness.is_some(), "{failure:#?}");
+    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
 }
 
@@ -424,7 +424,7 @@ fn what_only_the_prover_sees_is_its_own_fault() {
     };
     let failure = counterexample(&bug, Ground::Derived);
     assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 
@@ -434,7 +434,7 @@ fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let bug =
         Bug { primitive: "palloc", clause: "D10", symbolic: bugs::an_allocation_that_is_not_charged, hosted: plant };
     let failure = counterexample(&bug, Ground::Derived);
-    let test = failure.test(bug.primitive, Some(Ground::Derived)).expect("it was run");
+    let test = emit_test(&failure, bug.primitive, Some(Ground::Derived)).expect("it was run");
     assert_eq!(test.name, "palloc_d10_usage_is_what_was_charged");
     assert_eq!(test.text, include_str!("written/palloc_d10_usage_is_what_was_charged.rs"));
     // Without the bug, the written test runs and passes, as a module of this file.

@@ -5,11 +5,9 @@
 use super::concrete::{World, leaf, tell, value, walk, without_solver};
 use super::side::{Leaves, Side};
 use crate::assumed::Assumed;
-use crate::engine::engine;
 use crate::machine::{Moves, Sym};
 use crate::prove::{Ground, unknown_arguments};
 use crate::state::{State, each_map};
-use crate::word::SymWord;
 use domain::{Field, Key, Map, X64};
 use layer::constants::*;
 use layer::contract::{Answer, Arguments};
@@ -34,6 +32,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use symbolic::engine::engine;
+use symbolic::word::SymWord;
 
 type G = X64;
 type Symbolic = Sym<G>;
@@ -212,7 +212,7 @@ fn tell_arguments(symbolic: &Arguments<Symbolic>, native: &Arguments<Sim>) {
 
 /// The cells that the code under proof wrote: the field, and the key or its first words.
 fn symbolic_writes() -> Vec<(&'static str, Vec<u32>)> {
-    let writes = engine(|e| e.writes.clone());
+    let writes = engine(|e| e.path.writes.clone());
     let key = |key: &[Term]| key.iter().map(|&word| value(word) as u32).collect();
     writes.iter().map(|write| (write.field, key(&write.key))).collect()
 }
@@ -251,7 +251,7 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
     let rows = primitives::<Symbolic>();
     let (_, contract) = rows.iter().find(|(other, _)| other.name == row.name).expect("the tables have the same rows");
     let differences = RefCell::new(Vec::new());
-    engine(|e| e.proving = Some(row.name));
+    engine(|e| e.settings.proving = Some(row.name));
     let outcome = walk(made.before.clone(), true, &|| {
         let (state, assumed) = start;
         let arguments = unknown_arguments::<G>(row, made.arguments.chunk);
@@ -266,7 +266,7 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
             return;
         }
         let mut found = Vec::new();
-        for assumption in engine(|e| e.assumed.clone()) {
+        for assumption in engine(|e| e.path.assumed.clone()) {
             if value(assumption) == 0 {
                 found.push(format!("not so: {}", engine(|e| e.arena.show(assumption))));
             }
@@ -280,7 +280,7 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
         }
         differences.replace(found);
     });
-    engine(|e| e.proving = None);
+    engine(|e| e.settings.proving = None);
     let mut differences = differences.into_inner();
     differences.extend(outcome.failures.iter().map(|failure| format!("symbolically {failure:?}")));
     differences

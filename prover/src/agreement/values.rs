@@ -2,7 +2,6 @@
 //! both. The symbolic operands are constants or unknowns.
 use super::concrete::{World, value, walk, without_solver};
 use super::side::{Side, make_unknown};
-use crate::explore::condition;
 use crate::machine::Sym;
 use domain::{Flag, Nat, Wide, X64};
 use proptest::prelude::*;
@@ -10,6 +9,7 @@ use sim::machine::Sim;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
+use symbolic::merge::condition;
 
 /// The operands.
 #[derive(Clone, Copy, Debug)]

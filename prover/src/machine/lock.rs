@@ -4,15 +4,11 @@
 //! condition. What the critical section does to it must satisfy the rely conditions of the other CPUs.
 use super::Sym;
 use super::moves::{CHANNELS, Moves, is_primitive, queue_id};
-use super::unknown::{at_version, key_bounds, next_version, quantified, unknown_object, unknown_row};
+use super::unknown::{at_version, key_bounds, quantified, unknown_object, unknown_row};
 use crate::clause;
+use crate::counterexample::{Locks, Taken};
 use crate::effects::see_row;
-use crate::engine::engine;
-use crate::explore::{condition, oblige};
-use crate::map::{Identity, Origin};
-use crate::replay::Taken;
 use crate::state::{is_part, object_identity, threads_identity};
-use crate::word::SymWord;
 use domain::Geometry;
 use layer::channel::Channels;
 use layer::constants::TOTAL_CPU;
@@ -25,6 +21,11 @@ use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
 use std::panic::Location;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::explore::oblige;
+use symbolic::merge::condition;
+use symbolic::origin::{Identity, Origin};
+use symbolic::word::SymWord;
 
 /// The pool of channels, at its current version.
 pub struct SymChannels<G: Geometry>(pub(crate) Rc<Moves<G>>);
@@ -149,7 +150,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         // Pristine: as at the start of the proof, without writes and without interference so far.
         let mut pristine = own.is_none_or(|own| own.version.get().version == 0);
         if moves_threads {
-            let written = engine(|e| e.writes.iter().any(|w| is_part(w.field, "tcb")));
+            let written = engine(|e| e.path.writes.iter().any(|w| is_part(w.field, "tcb")));
             pristine &= moves.threads.version.get().version == 0 && !written;
         }
         if pristine {
@@ -162,13 +163,13 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
             versions.extend(moves.others_move_threads(own.is_some()));
             moves.moved();
         }
-        let origin = next_version();
+        let origin = Origin::fresh();
         versions.push(origin.version);
-        engine(|e| e.taken.push(Taken { versions }));
+        engine(|e| e.path.data::<Locks>().0.push(Taken { versions }));
         let (from, old) = match own {
             Some(own) => (own.version.replace(origin), Rc::new(own.object.borrow().snapshot())),
             // Nothing is known of the earlier state of a row outside the state.
-            None => (origin, Rc::new(unknown_row::<G, T>(next_version(), "before"))),
+            None => (origin, Rc::new(unknown_row::<G, T>(Origin::fresh(), "before"))),
         };
         let new = Rc::new(match own {
             None if T::NAME == Pending::NAME => unknown_row::<G, T>(origin, OTHER_PENDING),

@@ -1,15 +1,11 @@
 //! Interference: how the other CPUs change the shared state when a lock is taken, and what this CPU guarantees to them.
 use super::Sym;
-use super::unknown::{at_version, key_bounds, next_version, quantified, unknown_object};
+use super::unknown::{at_version, key_bounds, quantified, unknown_object};
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::engine::engine;
-use crate::explore::condition;
+use crate::counterexample::{Locks, Taken};
 use crate::history::History;
-use crate::map::{Identity, Origin};
-use crate::replay::Taken;
 use crate::state::{State, channels_identity, is_part, object_identity, threads_identity};
-use crate::word::SymWord;
 use domain::Geometry;
 use layer::channel::Channels;
 use layer::constants::TOTAL_CPU;
@@ -18,6 +14,10 @@ use layer::machine::Object;
 use layer::queue::{Family, Pending, Queue, Threads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::merge::condition;
+use symbolic::origin::{Identity, Origin};
+use symbolic::word::SymWord;
 
 /// A pending guarantee of a critical section: `holds` must be proved for all keys at the next call or at the end of the
 /// path.
@@ -212,7 +212,7 @@ impl<G: Geometry> Moves<G> {
     /// Interference on the threads: their links get a new version. So does this CPU's pending queue, unless its lock is
     /// held or is being taken. Returns the new versions.
     pub(super) fn others_move_threads(&self, takes_own: bool) -> Vec<u32> {
-        let origin = next_version();
+        let origin = Origin::fresh();
         let mut versions = vec![origin.version];
         let old = Rc::new(self.threads.now.borrow().snapshot());
         let new = Rc::new(Threads::homes(origin));
@@ -238,7 +238,7 @@ impl<G: Geometry> Moves<G> {
         engine(|e| e.facts.add(set));
         self.threads.renew(|| new.snapshot(), origin);
         if !takes_own && !held.iter().any(|id| id.0 == own_pending(me).0) {
-            let own = next_version();
+            let own = Origin::fresh();
             versions.push(own.version);
             let pending = Rc::new(unknown_object::<G, Queue<Sym<G>>>(own));
             #[cfg(test)]
@@ -264,13 +264,14 @@ impl<G: Geometry> Moves<G> {
 
     /// Interference on all channels but those whose lock this CPU holds. Assumes that the lock of `q` is free.
     pub(super) fn others_move_channels(&self, q: SymWord) {
-        let written = engine(|e| e.writes.iter().any(|w| [CHANNELS, MAIL].iter().any(|field| is_part(w.field, field))));
+        let written =
+            engine(|e| e.path.writes.iter().any(|w| [CHANNELS, MAIL].iter().any(|field| is_part(w.field, field))));
         let pristine = self.channels.version.get().version == 0 && !written;
         if pristine {
             engine(|e| e.facts.drop_sets());
         }
-        let origin = next_version();
-        engine(|e| e.taken.push(Taken { versions: vec![origin.version] }));
+        let origin = Origin::fresh();
+        engine(|e| e.path.data::<Locks>().0.push(Taken { versions: vec![origin.version] }));
         let old = Rc::new(self.channels.now.borrow().snapshot());
         let new = Rc::new(Channels::homes(origin));
         #[cfg(test)]
@@ -305,7 +306,7 @@ impl<G: Geometry> Moves<G> {
 
 /// Whether a primitive is under proof. An entry has no contract about events.
 pub(super) fn is_primitive() -> bool {
-    engine(|e| e.proving.is_some())
+    engine(|e| e.settings.proving.is_some())
 }
 
 /// The id of the pending queue of CPU `me`.

@@ -1,24 +1,16 @@
 //! Versions of shared objects: maps and words of which only facts are known.
 use super::Sym;
-use crate::engine::engine;
-use crate::facts::{Quantified, Trigger};
-use crate::map::Origin;
 use crate::state::is_part;
 use crate::visit::each;
-use crate::word::SymWord;
 use domain::Geometry;
 use layer::fields::{FIELDS, bounds};
 use layer::invariant::{IGNORE, Keys};
 use layer::machine::{Object, Visit};
 use smt::term::{Name, Term};
-
-/// A version that no object has yet.
-pub(crate) fn next_version() -> Origin {
-    engine(|e| {
-        e.fresh += 1;
-        Origin { version: e.fresh }
-    })
-}
+use symbolic::engine::engine;
+use symbolic::facts::{Quantified, Trigger};
+use symbolic::origin::Origin;
+use symbolic::word::SymWord;
 
 /// The unknown maps of a field and its companion fields at version `origin`.
 pub(crate) fn at_version(origin: Origin) -> impl Fn(&str) -> Vec<Name> {

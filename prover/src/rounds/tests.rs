@@ -1,10 +1,9 @@
 //! Tests of the loop rule: false loop invariants and missing writes of a rule are found.
 use super::{IN_LOOP, repeat};
 use crate::agreement::z3::z3;
-use crate::engine::{Failure, with_engine};
-use crate::explore::catch_panics;
 use crate::machine::Sym;
-use crate::prove::{Ground, Outcome, prove_primitive};
+use crate::prove::{Ground, prove_primitive};
+use crate::sources::with_engine;
 use domain::{Ghost, Map, X64};
 use layer::constants::CONSOLE_BUFFER_SIZE;
 use layer::contract::{Answer, Contract, LoopRule};
@@ -17,6 +16,9 @@ use layer::thread::get_cpu_id;
 use sim::machine::Sim;
 use smt::solver::Solver;
 use std::ops::ControlFlow;
+use symbolic::explore::catch_panics;
+use symbolic::failure::Failure;
+use symbolic::proof::Outcome;
 
 type Symbolic = Sym<X64>;
 type Result<R> = std::result::Result<R, Stuck>;

@@ -1,17 +1,18 @@
 //! The postcondition of `palloc`, clause by clause: the reference's lemma about it (section 10.1).
 use super::{clause, premises_hold};
 use crate::assumed::Assumed;
-use crate::engine::engine;
 use crate::machine::Moves;
-use crate::prove::{Ground, Outcome, note, prove_once, run_proof};
+use crate::prove::{Ground, run_proof};
 use crate::state::State;
-use crate::word::SymWord;
 use domain::{Flag, Geometry, Map};
 use layer::constants::{MAX_PAGE, NUM_PROC};
 use layer::fields::{FrameUse, Pde, Pte};
 use layer::page_alloc::palloc;
 use smt::term::Range;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::proof::{Outcome, note, prove_once};
+use symbolic::word::SymWord;
 
 /// The clauses that are proved for every successful call.
 pub(crate) const ALLOCATED: [&str; 5] = [
@@ -31,7 +32,7 @@ pub(super) fn palloc_inv_prop<G: Geometry>() -> Outcome {
 
 fn path<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome) {
     let n = SymWord(engine(|e| e.arena.var("n", Range::WORD)));
-    engine(|e| e.arguments.push(("n".to_string(), n.0)));
+    engine(|e| e.path.arguments.push(("n".to_string(), n.0)));
     let moves = Moves::new(state, assumed);
     let (result, after) = state.run(&moves, |cpu| palloc(cpu, n));
     let Ok(page) = result else { return };

@@ -1,13 +1,9 @@
 //! Theorems about logs, queues and locks: the initial replay, first in first out, one place per thread, mutual
 //! exclusion.
 use super::{Theorem, clause, premises_hold};
-use crate::engine::engine;
-use crate::facts::FactSet;
-use crate::machine::{Sym, SymLinks, at_version, decide, key_bounds, quantified, unknown_object};
-use crate::map::Origin;
-use crate::prove::{Ground, Outcome, any, note, prove_once, run_paths, run_proof};
+use crate::machine::{Sym, SymLinks, at_version, key_bounds, quantified, unknown_object};
+use crate::prove::{Ground, run_proof};
 use crate::state::State;
-use crate::word::SymWord;
 use domain::{Flag, Geometry, Map};
 use layer::constants::*;
 use layer::fields::{ChannelLock, place};
@@ -17,6 +13,12 @@ use layer::queue::{Fifo, Pending, Queue, Threads, fifo_fact};
 use layer::replay::lock;
 use std::cell::RefCell;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::facts::FactSet;
+use symbolic::merge::decide;
+use symbolic::origin::Origin;
+use symbolic::proof::{Outcome, any, note, prove_once, run_paths};
+use symbolic::word::SymWord;
 
 /// The theorems, for page tables of geometry `G`.
 pub(super) fn theorems<G: Geometry>() -> [Theorem; 6] {

@@ -1,8 +1,8 @@
 //! Counterexamples as Rust tests, which fail as long as the bug is there.
-use crate::engine::Failure;
 use crate::prove::Ground;
 use sim::witness::{Values, Witness};
 use std::fmt::Write;
+use symbolic::failure::Failure;
 
 /// A Rust file with a test.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,22 +13,21 @@ pub struct Test {
     pub text: String,
 }
 
-impl Failure {
-    /// The counterexample as a test, if it was replayed. `name` is the primitive or the entry. `ground` is the
-    /// invariant set of a primitive's proof, and `None` for an entry.
-    pub fn test(&self, name: &str, ground: Option<Ground>) -> Option<Test> {
-        let witness = self.witness.as_ref()?;
-        // The source line is dropped, because it may change.
-        let clause = self.clause.split(" at ").next().unwrap_or(&self.clause);
-        let test = words(&format!("{name} {clause}")).join("_");
-        let (class, call) = match ground {
-            Some(Ground::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
-            Some(Ground::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
-            Some(Ground::Entry) | None => ("", format!("enter({name:?})")),
-        };
-        let made = constructor(witness);
-        let text = format!(
-            "//! A counterexample to `{name}`: {clause}.
+/// The counterexample of `failure` as a test, if it was replayed. `name` is the primitive or the entry. `ground` is the
+/// invariant set of a primitive's proof, and `None` for an entry.
+pub fn emit_test(failure: &Failure, name: &str, ground: Option<Ground>) -> Option<Test> {
+    let witness: &Witness = failure.counterexample()?;
+    // The source line is dropped, because it may change.
+    let clause = failure.clause.split(" at ").next().unwrap_or(&failure.clause);
+    let test = words(&format!("{name} {clause}")).join("_");
+    let (class, call) = match ground {
+        Some(Ground::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
+        Some(Ground::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
+        Some(Ground::Entry) | None => ("", format!("enter({name:?})")),
+    };
+    let made = constructor(witness);
+    let text = format!(
+        "//! A counterexample to `{name}`: {clause}.
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
 {class}use sim::witness::Witness;
@@ -44,9 +43,8 @@ fn {test}() {{
     assert!(ending.broken.is_empty(), \"{{ending:#?}}\");
 }}
 "
-        );
-        Some(Test { name: test, text })
-    }
+    );
+    Some(Test { name: test, text })
 }
 
 /// The words of `text`, in lower case.

@@ -1,47 +1,22 @@
 //! Symbolic maps: a persistent list of writes on top of an unknown map.
-use crate::effects::see;
-use crate::engine::{Abandon, Write, engine};
-use crate::explore::{Aim, apart, branch, check, choice, condition, in_range, oblige};
+use crate::branch::branch;
+use crate::engine::{Abandon, engine};
+use crate::explore::oblige;
 use crate::facts::{FactSet, Quantified, Trigger};
-use crate::machine::Sym;
-use crate::mutant::{Operator, change, is_running, running};
+use crate::merge::{choice, condition, in_range};
+use crate::mutation::{Operator, change, is_running, running};
+use crate::origin::{Identity, Origin};
+use crate::path::Write;
+use crate::query::{Aim, check, in_scope};
+use crate::reads::see;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Data, Field, Geometry, Home, Key, Map, Sink, Source};
-use layer::fields::Cell;
-use layer::machine::Spec;
+use domain::{Data, Domain, Field, Key, Map, Sink, Source};
 use smt::solver::Verdict;
 use smt::term::{Name, Range, Term};
 use std::any::Any;
 use std::marker::PhantomData;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
-
-/// The version of an object, from which an unknown map gets its name.
-///
-/// The code under proof starts with version 0. Interference and the call rule make new versions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Origin {
-    /// The version of the object.
-    pub version: u32,
-}
-
-impl Origin {
-    /// The name of the unknown map of the field `field`.
-    pub fn name(self, field: &str) -> String {
-        if self.version == 0 { field.to_string() } else { format!("{field}#{}", self.version) }
-    }
-}
-
-/// Equal identities mean equal values, as long as one of the values is kept alive.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(crate) enum Identity {
-    /// An unknown map.
-    Unknown(Name),
-    /// A map with writes, identified by the address of its last write.
-    Written(usize),
-    /// A value in no map.
-    Value(Term),
-}
 
 type Leaves = Vec<(&'static str, Term)>;
 
@@ -56,25 +31,21 @@ enum Node {
 }
 
 /// A symbolic map.
-pub struct SymMap<G, F> {
+pub struct SymMap<D, F> {
     node: Rc<Node>,
-    field: PhantomData<(G, F)>,
+    field: PhantomData<(D, F)>,
 }
 
-impl<G, F> Clone for SymMap<G, F> {
+impl<D, F> Clone for SymMap<D, F> {
     fn clone(&self) -> Self {
         SymMap { node: self.node.clone(), field: PhantomData }
     }
 }
 
-impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
-    type Map = SymMap<G, F>;
-    fn home(place: Origin) -> SymMap<G, F> {
-        let text = place.name(F::NAME);
-        let map = engine(|e| e.arena.name(&text));
-        SymMap { node: Rc::new(Node::Unknown { map, text }), field: PhantomData }
-    }
-}
+/// A domain whose values are terms.
+pub trait Symbolic: Domain<Word = SymWord, Wide = SymWide, Nat = SymNat, Flag = SymFlag, Place = Origin> {}
+
+impl<D: Domain<Word = SymWord, Wide = SymWide, Nat = SymNat, Flag = SymFlag, Place = Origin>> Symbolic for D {}
 
 /// The term for a leaf of a map at a key.
 fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
@@ -133,7 +104,7 @@ fn read(node: &Node, leaf: &str, range: Range, key: &[Term]) -> Term {
 #[derive(Default)]
 struct Encoder(Leaves);
 
-impl<G: Geometry> Sink<Sym<G>> for Encoder {
+impl<D: Symbolic> Sink<D> for Encoder {
     fn word(&mut self, leaf: &'static str, value: SymWord) {
         self.0.push((leaf, value.0));
     }
@@ -151,7 +122,7 @@ impl<G: Geometry> Sink<Sym<G>> for Encoder {
     }
 }
 
-fn encode<G: Geometry, V: Data<Sym<G>>>(value: V) -> Leaves {
+fn encode<D: Symbolic, V: Data<D>>(value: V) -> Leaves {
     let mut encoder = Encoder::default();
     value.encode(&mut encoder);
     encoder.0
@@ -173,7 +144,7 @@ impl Decoder<'_> {
     }
 }
 
-impl<G: Geometry> Source<Sym<G>> for Decoder<'_> {
+impl<D: Symbolic> Source<D> for Decoder<'_> {
     fn word(&mut self, leaf: &'static str) -> SymWord {
         SymWord(self.read(leaf, Range::WORD))
     }
@@ -208,7 +179,14 @@ fn words(terms: &[Term]) -> Vec<SymWord> {
     terms.iter().map(|&t| SymWord(t)).collect()
 }
 
-impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
+impl<D: Symbolic, F: Field<D>> SymMap<D, F> {
+    /// The unknown map of the field at version `origin`.
+    pub fn unknown(origin: Origin) -> SymMap<D, F> {
+        let text = origin.name(F::NAME);
+        let map = engine(|e| e.arena.name(&text));
+        SymMap { node: Rc::new(Node::Unknown { map, text }), field: PhantomData }
+    }
+
     /// The key as terms. Each word is obliged to be within its bound.
     fn key(&self, key: &[SymWord], at: &'static Location<'static>) -> Vec<Term> {
         let key = terms(key);
@@ -249,16 +227,16 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             } else {
                 engine(|e| e.arena.bool(true))
             };
-            engine(|e| e.writes.push(Write { field: F::NAME, key: key.clone(), leaf, changes, at }));
+            engine(|e| e.path.writes.push(Write { field: F::NAME, key: key.clone(), leaf, changes, at }));
         }
         self.node = Rc::new(Node::Store { previous: self.node.clone(), key, leaves });
     }
 
     /// Copies `many` entries of `from`, beginning at `from_at`, to the entries from `at` on. Both maps are rings.
     #[track_caller]
-    pub(crate) fn copy_ring<E>(&mut self, at: SymWord, from: &SymMap<G, E>, from_at: SymWord, many: SymWord)
+    pub fn copy_ring<E>(&mut self, at: SymWord, from: &SymMap<D, E>, from_at: SymWord, many: SymWord)
     where
-        E: Field<Sym<G>, Val = F::Val>,
+        E: Field<D, Val = F::Val>,
     {
         let place = Location::caller();
         let size = u64::from(E::DIMS[0]);
@@ -279,30 +257,20 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         self.write_ring(at, many, &sources, entry, place);
     }
 
-    /// Writes the `many` characters that the serial port receives at `index` into this ring, from `at` on.
-    #[track_caller]
-    pub(crate) fn receive(&mut self, at: SymWord, index: SymWord, many: SymWord)
-    where
-        F: Field<Sym<G>, Val = Cell<Sym<G>>>,
-    {
-        let entry = move |number: Term| Cell { value: <Sym<G> as Spec>::serial_byte(index, SymWord(number)) };
-        self.write_ring(at, many, &[], entry, Location::caller());
-    }
-
     /// Havocs the whole map.
-    pub(crate) fn renew(&mut self, origin: Origin) {
-        *self = <Sym<G> as Home<F>>::home(origin);
+    pub fn renew(&mut self, origin: Origin) {
+        *self = SymMap::unknown(origin);
     }
 
     /// Havocs the values whose keys begin with `row`. Returns the version of the new unknown values.
     #[track_caller]
-    pub(crate) fn forget(&mut self, row: &[SymWord]) -> Origin {
+    pub fn forget(&mut self, row: &[SymWord]) -> Origin {
         let at = Location::caller();
         let row = self.key(row, at);
         let changes = engine(|e| e.arena.bool(true));
-        engine(|e| e.writes.push(Write { field: F::NAME, key: row.clone(), leaf: "", changes, at }));
-        let origin = crate::machine::next_version();
-        let (before, unknown): (Self, Self) = (self.clone(), <Sym<G> as Home<F>>::home(origin));
+        engine(|e| e.path.writes.push(Write { field: F::NAME, key: row.clone(), leaf: "", changes, at }));
+        let origin = Origin::fresh();
+        let (before, unknown): (Self, Self) = (self.clone(), SymMap::unknown(origin));
         let sources = [before.sources(), unknown.sources()].concat();
         let make = Box::new(move |key: &[Term]| {
             let forgotten = engine(|e| {
@@ -319,8 +287,9 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         origin
     }
 
-    /// Sets the `many` entries from `at` on, around the end of the map. `make` computes each from its number, from 0.
-    fn write_ring(
+    /// Sets the `many` entries from `at` on, around the end of the map. `make` computes each from its number, from 0; it
+    /// reads the unknown maps `sources`.
+    pub fn write_ring(
         &mut self,
         at: SymWord,
         many: SymWord,
@@ -339,7 +308,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             return;
         }
         let changes = engine(|e| e.arena.bool(true));
-        engine(|e| e.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at: place }));
+        engine(|e| e.path.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at: place }));
         let before = self.clone();
         let sources = [&before.sources(), sources].concat();
         let make = Box::new(move |key: &[Term]| {
@@ -357,15 +326,14 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
     }
 
     /// The term for a leaf at a key.
-    #[cfg(test)]
-    pub(crate) fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
+    pub fn leaf(&self, leaf: &str, key: &[Term]) -> Term {
         read(&self.node, leaf, self.range_of(leaf).unwrap_or(Range::WIDE), key)
     }
 
     /// The range of a leaf of a struct, found by decoding an unknown value.
     fn range_of(&self, leaf: &str) -> Option<Range> {
         struct Ranges(Vec<(&'static str, Range)>);
-        impl<G: Geometry> Source<Sym<G>> for Ranges {
+        impl<D: Symbolic> Source<D> for Ranges {
             fn word(&mut self, leaf: &'static str) -> SymWord {
                 self.0.push((leaf, Range::WORD));
                 SymWord::from(0)
@@ -392,7 +360,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
     }
 }
 
-impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
+impl<D: Symbolic, F: Field<D>> Map<D, F> for SymMap<D, F> {
     #[track_caller]
     fn get(&self, key: F::Key) -> F::Val {
         let at = Location::caller();
@@ -452,7 +420,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
             return;
         }
         let changes = engine(|e| e.arena.bool(true));
-        engine(|e| e.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at }));
+        engine(|e| e.path.writes.push(Write { field: F::NAME, key: Vec::new(), leaf: "", changes, at }));
         let make = Box::new(move |key: &[Term]| {
             let make = make.clone();
             let key = words(key);
@@ -464,16 +432,16 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn copy_first<S, M>(&mut self, row: SymWord, length: SymWord, source: &M, from: SymWord)
     where
-        M: Map<Sym<G>, S> + 'static,
-        S: Field<Sym<G>, Key = [SymWord; 2], Val = F::Val>,
-        F: Field<Sym<G>, Key = [SymWord; 2]>,
+        M: Map<D, S> + 'static,
+        S: Field<D, Key = [SymWord; 2], Val = F::Val>,
+        F: Field<D, Key = [SymWord; 2]>,
     {
         let at = Location::caller();
         let source: &dyn Any = source;
-        let source: &SymMap<G, S> = source.downcast_ref().expect("every field has this home");
+        let source: &SymMap<D, S> = source.downcast_ref().expect("every field has this home");
         let key = self.key(&[row], at);
         source.key(&[from], at);
-        for bound in [F::DIMS[1], <S as Field<Sym<G>>>::DIMS[1]] {
+        for bound in [F::DIMS[1], <S as Field<D>>::DIMS[1]] {
             let within = engine(|e| {
                 let bound = e.arena.number(bound.into());
                 e.arena.le(length.0, bound)
@@ -484,7 +452,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
             return;
         }
         let changes = engine(|e| e.arena.bool(true));
-        engine(|e| e.writes.push(Write { field: F::NAME, key, leaf: "", changes, at }));
+        engine(|e| e.path.writes.push(Write { field: F::NAME, key, leaf: "", changes, at }));
         let (before, source) = (self.clone(), source.clone());
         let sources = [before.sources(), source.sources()].concat();
         let make = Box::new(move |key: &[Term]| {
@@ -503,7 +471,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn copy_within(&mut self, row: SymWord, length: SymWord, from: SymWord)
     where
-        F: Field<Sym<G>, Key = [SymWord; 2]>,
+        F: Field<D, Key = [SymWord; 2]>,
     {
         let source = self.clone();
         self.copy_first::<F, Self>(row, length, &source, from);
@@ -512,7 +480,7 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn first(&self, from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord>
     where
-        F: Field<Sym<G>, Key = [SymWord; 1]>,
+        F: Field<D, Key = [SymWord; 1]>,
     {
         self.search(&[], from, to, wanted)
     }
@@ -520,14 +488,14 @@ impl<G: Geometry, F: Field<Sym<G>>> Map<Sym<G>, F> for SymMap<G, F> {
     #[track_caller]
     fn first_of(&self, row: SymWord, from: SymWord, to: SymWord, wanted: fn(F::Val) -> bool) -> Option<SymWord>
     where
-        F: Field<Sym<G>, Key = [SymWord; 2]>,
+        F: Field<D, Key = [SymWord; 2]>,
     {
         self.key(&[row], Location::caller());
         self.search(&[row.0], from, to, wanted)
     }
 }
 
-impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
+impl<D: Symbolic, F: Field<D>> SymMap<D, F> {
     /// The least `i` in `from..to` whose value satisfies `wanted`. `row` is the key without its last word, which is
     /// `i`.
     #[track_caller]
@@ -548,16 +516,17 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         oblige(bounded, format_args!("search of {} out of bounds", F::NAME), at);
         let (place, found) = engine(|e| (e.unknown("first", Range::WORD), e.unknown("found", Range::Bool)));
         let key = move |i: Term| [&*row, &[i]].concat();
-        #[cfg(test)]
-        crate::agreement::concrete::search((found, place), from, to, &|i| wanted(self.load(&key(i), at).0));
+        if let Some(valuation) = engine(|e| e.settings.valuation.clone()) {
+            valuation.search((found, place), (from.0, to.0), &|i| wanted(self.load(&key(i), at).0));
+        }
         see(&[from.0, to.0]);
-        if engine(|e| e.seen.is_some()) {
+        if engine(|e| e.settings.reads.is_some()) {
             // The search depends on whatever its condition reads.
             condition(&|| wanted(self.load(&key(place), at).0));
         }
         let found = branch(found, at);
         let (map, here) = (self.clone(), self.clone());
-        let satisfies = move |map: &SymMap<G, F>, i: Term| wanted(map.load(&key(i), at).0);
+        let satisfies = move |map: &SymMap<D, F>, i: Term| wanted(map.load(&key(i), at).0);
         let satisfies = Rc::new(satisfies);
         let satisfies_here = satisfies.clone();
         let end = if found { place } else { to.0 };
@@ -572,7 +541,7 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
         };
         engine(|e| {
             e.facts.add(FactSet::of_search(vec![none_before]));
-            e.searches.push((F::NAME, found.then_some(place)));
+            e.path.searches.push((F::NAME, found.then_some(place)));
         });
         if !found {
             return None;
@@ -587,14 +556,14 @@ impl<G: Geometry, F: Field<Sym<G>>> SymMap<G, F> {
             e.learn(there);
             e.assume(there);
         });
-        if !engine(|e| e.replaying()) && apart(|| check(&[], Aim::Branch)) == Verdict::Unsat {
+        if !engine(|e| e.path.is_repeated()) && in_scope(|| check(&[], Aim::Branch)) == Verdict::Unsat {
             resume_unwind(Box::new(Abandon));
         }
         Some(SymWord(place))
     }
 }
 
-impl<G, F> SymMap<G, F> {
+impl<D, F> SymMap<D, F> {
     /// The triggers of a fact about the coordinate `last` of this map: reads of the unknown maps below it.
     fn triggers(&self, last: usize) -> Vec<Trigger> {
         let maps = self.sources();
@@ -603,7 +572,7 @@ impl<G, F> SymMap<G, F> {
     }
 
     /// The identity of this map.
-    pub(crate) fn identity(&self) -> Identity {
+    pub fn identity(&self) -> Identity {
         match &*self.node {
             Node::Unknown { map, .. } => Identity::Unknown(*map),
             _ => Identity::Written(Rc::as_ptr(&self.node).addr()),
@@ -611,7 +580,7 @@ impl<G, F> SymMap<G, F> {
     }
 
     /// The unknown maps on which this map is built.
-    pub(crate) fn sources(&self) -> Vec<Name> {
+    pub fn sources(&self) -> Vec<Name> {
         let mut node = &*self.node;
         loop {
             match node {

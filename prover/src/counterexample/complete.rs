@@ -1,6 +1,5 @@
 //! Completing a model of the solver to a whole state, with boot values where possible.
-use super::{Native, Said, Unrun};
-use crate::engine::{Engine, engine};
+use super::{Answers, Locks, Native, Said};
 use domain::Field;
 use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::fields::{Frames, PhysicalMemory, bounds};
@@ -14,6 +13,8 @@ use smt::solver::Verdict;
 use smt::term::{FRESH, Node, Term};
 use std::collections::BTreeMap;
 use std::iter;
+use symbolic::counterexample::Unconfirmed;
+use symbolic::engine::{Engine, engine};
 
 /// The time limit for finding a state, in milliseconds.
 const PATIENCE: u32 = 4_000;
@@ -27,27 +28,27 @@ const UNDECIDED: &str = "the solver does not know whether a state satisfies ever
 
 /// A search strategy: the values to try where boot values are impossible. One may succeed where another one never ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Taste {
+pub(super) enum Strategy {
     /// Live threads sleep.
     Asleep,
     /// Live threads may be in queues.
     Queued,
     /// As `Asleep`, but without keeping earlier choices.
-    Fickle,
+    Forgetful,
 }
 
-impl Taste {
-    pub const ALL: [Taste; 3] = [Taste::Asleep, Taste::Queued, Taste::Fickle];
+impl Strategy {
+    pub const ALL: [Strategy; 3] = [Strategy::Asleep, Strategy::Queued, Strategy::Forgetful];
 }
 
 /// The unknown words by which maps are read, by their values in a model.
 pub(super) type Words = BTreeMap<i128, Vec<Term>>;
 
 /// A model that is completed to a state.
-struct Settling<'e> {
+struct Completion<'e> {
     e: &'e mut Engine,
     native: &'e Native,
-    taste: Taste,
+    strategy: Strategy,
     /// The values of the leaves in the round before, in the order in which they were fixed.
     last: &'e mut Vec<(Term, i128)>,
     /// The leaves that keep these values.
@@ -56,15 +57,15 @@ struct Settling<'e> {
     words: &'e mut Words,
 }
 
-/// Completes the asserted facts to a state, with the search strategy `taste`. Keeps the choices in `last` where
+/// Completes the asserted facts to a state, with the search strategy `strategy`. Keeps the choices in `last` where
 /// possible, and replaces them by its own. `words` becomes the unknown words by which the state's maps are read.
-pub(super) fn settle(
+pub(super) fn complete_model(
     native: &Native,
-    taste: Taste,
+    strategy: Strategy,
     last: &mut Vec<(Term, i128)>,
     words: &mut Words,
-) -> Result<Witness, Unrun> {
-    engine(|e| Settling { e, native, taste, last, kept: FxHashSet::default(), words }.settle())
+) -> Result<Witness, Unconfirmed> {
+    engine(|e| Completion { e, native, strategy, last, kept: FxHashSet::default(), words }.complete())
 }
 
 /// Splits the name of a leaf into its name without the version, and the version.
@@ -85,14 +86,14 @@ struct Leaf {
     key: Vec<i128>,
 }
 
-impl Settling<'_> {
-    fn settle(mut self) -> Result<Witness, Unrun> {
+impl Completion<'_> {
+    fn complete(mut self) -> Result<Witness, Unconfirmed> {
         // Finding a state is worth more time than a preferred value.
         self.e.solver.limit(PATIENCE);
         match self.e.check_raw(&[]) {
             Verdict::Sat => self.e.solver.limit(WISH),
-            Verdict::Unsat => return Err(Unrun::NoState),
-            Verdict::Unknown => return Err(Unrun::Incomplete(UNDECIDED.to_string())),
+            Verdict::Unsat => return Err(Unconfirmed::NoState),
+            Verdict::Unknown => return Err(Unconfirmed::Incomplete(UNDECIDED.to_string())),
         }
         let mut witness = self.machine();
         self.keep();
@@ -220,7 +221,7 @@ impl Settling<'_> {
             }
         }
         let searches: Vec<Option<Term>> =
-            self.e.searches.iter().filter(|s| s.0 == <Frames as Field<Sim>>::NAME).map(|s| s.1).collect();
+            self.e.path.searches.iter().filter(|s| s.0 == <Frames as Field<Sim>>::NAME).map(|s| s.1).collect();
         let mut found = Vec::new();
         for place in searches.iter().flatten() {
             let wish = self.equals(*place, i128::from(KERN_LOW) + found.len() as i128);
@@ -304,24 +305,24 @@ impl Settling<'_> {
     /// Chooses scalars: boot values, and 0 for arguments, where possible.
     fn scalars(&mut self, boot: &Snapshot) {
         let there = boot.scalars();
-        let (taste, cur) = (self.taste, i128::from(boot.own.cur));
+        let (strategy, cur) = (self.strategy, i128::from(boot.own.cur));
         let leaves: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
         self.lead(&leaves, |leaf| match there.get(&leaf.name) {
-            Some(&value) => [value.into()].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
+            Some(&value) => [value.into()].into_iter().chain(likely(strategy, &leaf.name, cur)).collect(),
             // A thread or container is the running one.
             None if ["n", "i", "child"].contains(&&*leaf.name) => vec![cur, 0, cur * i128::from(MAX_CHILDREN) + 1],
             None if leaf.name.starts_with("machine.") => vec![0],
             // A key of a clause is a frame if possible, or a thread.
             None if leaf.name.contains(FRESH) => {
-                likely(taste, "page", cur).chain([cur, 0]).chain(likely(taste, "thread", cur)).collect()
+                likely(strategy, "page", cur).chain([cur, 0]).chain(likely(strategy, "thread", cur)).collect()
             }
-            None => [0, cur].into_iter().chain(likely(taste, &leaf.name, cur)).collect(),
+            None => [0, cur].into_iter().chain(likely(strategy, &leaf.name, cur)).collect(),
         });
     }
 
     /// Chooses cells: boot values where possible. Cells with known keys come first.
     fn cells(&mut self, boot: &Snapshot) -> Vec<Leaf> {
-        let taste = self.taste;
+        let strategy = self.strategy;
         let mut rest = self.leaves(false);
         let mut fixed: FxHashSet<Term> = FxHashSet::default();
         let mut all = Vec::new();
@@ -338,7 +339,7 @@ impl Settling<'_> {
             }
             let leaves: Vec<Leaf> = ready.iter().map(|&term| self.leaf(term)).collect();
             self.lead(&leaves, |leaf| {
-                let others = likely(taste, &leaf.name, boot.own.cur.into());
+                let others = likely(strategy, &leaf.name, boot.own.cur.into());
                 [at_boot(boot, leaf).unwrap_or(0)].into_iter().chain(others).chain([boot.own.cpu.into()]).collect()
             });
             fixed.extend(ready);
@@ -350,7 +351,7 @@ impl Settling<'_> {
 
     /// The answers of the machine on this path.
     fn answers(&mut self, cells: &[Leaf]) -> Result<Vec<Values>, String> {
-        let said = self.e.answers.clone();
+        let said = self.e.path.data::<Answers>().0.clone();
         let mut answers = Vec::new();
         for Said { says, page } in said {
             let mut answer = Values::default();
@@ -376,8 +377,9 @@ impl Settling<'_> {
     /// Copies the current model into `witness`.
     fn read(&mut self, witness: &mut Witness, boot: &Snapshot, cells: &[Leaf]) -> Result<(), String> {
         let there = boot.scalars();
-        let taken = self.e.taken.clone();
-        let loaded: Vec<u32> = self.e.answers.iter().filter_map(|said| said.page).map(|page| page.1).collect();
+        let taken = self.e.path.data::<Locks>().0.clone();
+        let loaded: Vec<u32> =
+            self.e.path.data::<Answers>().0.iter().filter_map(|said| said.page).map(|page| page.1).collect();
         let lock_of = |version: u32| taken.iter().position(|lock| lock.versions.contains(&version));
         witness.moves = vec![Values::default(); taken.len()];
         let mut scalars: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
@@ -427,7 +429,7 @@ impl Settling<'_> {
         let given = self.native.given();
         witness.arguments.extend(given.map(|(name, value)| (name.to_string(), value)));
         witness.answers = self.answers(cells)?;
-        let any = self.e.any.clone();
+        let any = self.e.path.free_words.clone();
         for (to, term) in witness.any.iter_mut().zip(any) {
             let value = self.e.model.as_mut().map_or(0, |model| model.value(&self.e.arena, term));
             *to = u32::try_from(value).unwrap_or(0);
@@ -461,7 +463,7 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
 
 /// The preferred values for `name` after the boot value: those that need the least of the rest of the state. Without
 /// them, the solver would try many values that need more.
-fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
+fn likely(strategy: Strategy, name: &str, cur: i128) -> impl Iterator<Item = i128> + use<> {
     let is = |leaves: &[&str]| leaves.iter().any(|leaf| name.ends_with(leaf));
     // The main thread never sleeps: while another thread runs, it is ready.
     let main = is(&["head", "tail", "prev"]).then_some(cur);
@@ -478,7 +480,7 @@ fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + u
         () if is(&[":pages", ":usage", ":nchildren"]) => (1, 4),
         () if is(&[":seat"]) => (0, 4),
         // Asleep, because a thread in a queue needs neighbours there.
-        () if is(&[":place"]) && taste != Taste::Queued => (i128::from(NUM_CHAN) - 1, 1),
+        () if is(&[":place"]) && strategy != Strategy::Queued => (i128::from(NUM_CHAN) - 1, 1),
         () => (0, 0),
     };
     main.into_iter().chain(first..first + many)

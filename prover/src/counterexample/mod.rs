@@ -5,32 +5,33 @@
 //! violates. We assert them at the violated keys and ask the solver again, until no fact is violated. Where the solver
 //! has a choice, we ask for the boot values. In the end the remaining differences from boot are undone one by one,
 //! where the clause is still violated.
-mod again;
+mod complete;
+mod emit;
 mod minimise;
-mod settle;
 
-pub(crate) use again::{Again, Walk};
+pub use emit::{Test, emit_test};
 
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::engine::engine;
-use crate::explore::{Aim, apart, check};
-use crate::facts::assert_all_at;
 use crate::prove::Ground;
-use crate::word::SymWord;
+use complete::{Strategy, Words, complete_model};
 use layer::contract::Contract;
 use layer::memory::Chunk;
 use layer::primitive::Primitive;
 use minimise::{minimised, shown};
-use settle::{Taste, Words, settle};
 use sim::history::Difference;
 use sim::machine::Sim;
 use sim::replay::{Broken, Ending, Entry, Refused, Subject};
 use sim::witness::Witness;
 use smt::solver::Verdict;
 use smt::term::Term;
-use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
+use symbolic::counterexample::{Run, Runner, Unconfirmed};
+use symbolic::engine::engine;
+use symbolic::facts::assert_all_at;
+use symbolic::query::{Aim, check, in_scope};
+use symbolic::word::SymWord;
 use syscall::spawn::Parent;
 use syscall::table::Row;
 
@@ -87,6 +88,14 @@ pub(crate) struct Said {
     pub page: Option<(Term, u32)>,
 }
 
+/// The answers of the machine that the layer runs on, in the order of the path.
+#[derive(Default)]
+pub(crate) struct Answers(pub Vec<Said>);
+
+/// The locks that the path has taken.
+#[derive(Default)]
+pub(crate) struct Locks(pub Vec<Taken>);
+
 /// A lock that the path takes, with the interference at that moment.
 #[derive(Clone)]
 pub(crate) struct Taken {
@@ -94,49 +103,17 @@ pub(crate) struct Taken {
     pub versions: Vec<u32>,
 }
 
-/// A counterexample that was replayed.
-pub(crate) struct Replayed {
-    pub witness: Witness,
-    pub ending: Ending,
-    pub state: Vec<(String, String)>,
-}
-
-/// Why a counterexample was not replayed, or did not fail as predicted.
-pub(crate) enum Unrun {
-    /// It does not fail in this way. Either the prover or the solver is wrong.
-    NotSo(String),
-    /// There is no such state. The prover knows too little, or does not use a fact that it needs.
-    NoState,
-    /// No state was found that completes the solver's model.
-    Incomplete(String),
-}
-
-impl fmt::Display for Unrun {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unrun::NotSo(why) | Unrun::Incomplete(why) => f.write_str(why),
-            Unrun::NoState => f.write_str("no state satisfies every fact"),
-        }
+impl Runner for Native {
+    fn run(&self, asked: &[Term], clause: &str) -> Result<Run, Unconfirmed> {
+        let witness = in_scope(|| complete(self, asked, clause))?;
+        let witness = minimised(self, witness, clause);
+        let ending = self.call(&witness).map_err(|refused| refused.to_string())?;
+        Ok(Run { ending: told(&ending), state: shown(&witness)?, counterexample: Arc::new(witness) })
     }
-}
-
-impl From<String> for Unrun {
-    fn from(why: String) -> Unrun {
-        Unrun::Incomplete(why)
-    }
-}
-
-/// Replays the solver's counterexample for `asked`, which must violate `clause`. Otherwise returns why not.
-pub(crate) fn replay(native: &Native, asked: &[Term], clause: &str) -> Result<Replayed, Unrun> {
-    let witness = apart(|| complete(native, asked, clause))?;
-    let witness = minimised(native, witness, clause);
-    let ending = native.call(&witness).map_err(|refused| refused.to_string())?;
-    let state = shown(&witness)?;
-    Ok(Replayed { witness, ending, state })
 }
 
 /// Finds a state that satisfies every fact and from which the call violates `clause`.
-fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Unrun> {
+fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Unconfirmed> {
     engine(|e| {
         for &term in asked {
             e.solver.assert(&e.arena, term);
@@ -144,32 +121,32 @@ fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Un
     });
     // Only near facts are asserted here. The hosted machine's checker finds the others that matter.
     if check(&[], Aim::Branch) == Verdict::Unsat {
-        return Err(Unrun::NoState);
+        return Err(Unconfirmed::NoState);
     }
-    let mut why = Unrun::Incomplete(String::new());
-    for taste in Taste::ALL {
-        match apart(|| complete_with(taste, native, clause)) {
-            Err(Unrun::Incomplete(reason)) => why = Unrun::Incomplete(reason),
+    let mut why = Unconfirmed::Incomplete(String::new());
+    for strategy in Strategy::ALL {
+        match in_scope(|| complete_with(strategy, native, clause)) {
+            Err(Unconfirmed::Incomplete(reason)) => why = Unconfirmed::Incomplete(reason),
             settled => return settled,
         }
     }
     Err(why)
 }
 
-/// As [`complete`], with the search strategy `taste`.
-fn complete_with(taste: Taste, native: &Native, clause: &str) -> Result<Witness, Unrun> {
+/// As [`complete`], with the search strategy `strategy`.
+fn complete_with(strategy: Strategy, native: &Native, clause: &str) -> Result<Witness, Unconfirmed> {
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
         let mut words = Words::default();
-        if taste == Taste::Fickle {
+        if strategy == Strategy::Forgetful {
             last.clear();
         }
-        let witness = apart(|| settle(native, taste, &mut last, &mut words))?;
+        let witness = in_scope(|| complete_model(native, strategy, &mut last, &mut words))?;
         match native.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => {
                 let why = format!("on the hosted machine it does not fail so: {}", told(&ending));
-                return Err(Unrun::NotSo(why));
+                return Err(Unconfirmed::DoesNotFail(why));
             }
             Err(Refused::Facts(violations)) => {
                 for violation in violations {
@@ -229,7 +206,7 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
 }
 
 /// The ending of a call, in words.
-pub(crate) fn told(ending: &Ending) -> String {
+fn told(ending: &Ending) -> String {
     let broken: Vec<String> = ending.broken.iter().map(Broken::to_string).collect();
     let broken = if broken.is_empty() { "nothing is broken".to_string() } else { broken.join("; ") };
     format!("it gives {}; {broken}", ending.answer)

@@ -2,8 +2,8 @@
 //!
 //! Each operator knows its source line, so a mutant needs no source of its own and no compilation. If a proof still
 //! succeeds with the mutant, it does not depend on that operator.
+use crate::branch::branch;
 use crate::engine::engine;
-use crate::explore::branch;
 use smt::term::{Arena, Term};
 use std::collections::BTreeSet;
 use std::panic::Location;
@@ -97,7 +97,7 @@ pub struct Mutant {
 
 /// The setting for mutants on this thread.
 #[derive(Default)]
-pub(crate) struct Mutation {
+pub struct Mutation {
     /// Whether the code under proof is running, and not a fact, a goal or a contract.
     running: bool,
     /// The operators that were executed, if they are recorded.
@@ -133,16 +133,15 @@ impl Mutation {
         self.planted.map(|planted| planted.limit)
     }
 
-    /// All mutants of the recorded operators, in source order; of an entry those of its own code, since the primitives
-    /// that it executes have proofs of their own.
-    pub fn mutants(&self, of_entry: bool) -> Vec<Mutant> {
-        let sites = self.met.iter().flatten().filter(|site| is_entry(site.file) == of_entry);
+    /// All mutants of the recorded operators in the files that `wanted` accepts, in source order.
+    pub fn mutants(&self, wanted: impl Fn(&str) -> bool) -> Vec<Mutant> {
+        let sites = self.met.iter().flatten().filter(|site| wanted(site.file));
         let of = |&site: &Site| site.operator.changes().iter().map(move |&change| Mutant { site, change });
         sites.flat_map(of).collect()
     }
 
-    fn at(&mut self, operator: Operator, at: &'static Location<'static>) -> Option<Change> {
-        if !self.running || (self.met.is_none() && self.planted.is_none()) || !is_proved(at.file()) {
+    fn at(&mut self, operator: Operator, at: &'static Location<'static>, is_code: fn(&str) -> bool) -> Option<Change> {
+        if !self.running || (self.met.is_none() && self.planted.is_none()) || !is_code(at.file()) {
             return None;
         }
         let site = Site { file: at.file(), line: at.line(), column: at.column(), operator };
@@ -153,46 +152,34 @@ impl Mutation {
     }
 }
 
-/// Whether this file has code of primitives or entries, and not specification.
-fn is_proved(file: &str) -> bool {
-    let is_primitive = file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/");
-    is_primitive || is_entry(file)
-}
-
-/// Whether this file has code of entries of the kernel.
-pub(crate) fn is_entry(file: &str) -> bool {
-    file.starts_with("syscall/src/") && !file.starts_with("syscall/src/effect")
-}
-
 /// Runs `work` as code under proof, or as specification.
-pub(crate) fn running<R>(is_running: bool, work: impl FnOnce() -> R) -> R {
+pub fn running<R>(is_running: bool, work: impl FnOnce() -> R) -> R {
     struct Outer(bool);
     // A path can end by unwinding.
     impl Drop for Outer {
         fn drop(&mut self) {
-            engine(|e| e.mutation.running = self.0);
+            engine(|e| e.settings.mutation.running = self.0);
         }
     }
-    let _outer = Outer(engine(|e| std::mem::replace(&mut e.mutation.running, is_running)));
+    let _outer = Outer(engine(|e| std::mem::replace(&mut e.settings.mutation.running, is_running)));
     work()
 }
 
 /// Whether code under proof is running.
-pub(crate) fn is_running() -> bool {
-    engine(|e| e.mutation.running)
+pub fn is_running() -> bool {
+    engine(|e| e.settings.mutation.running)
 }
 
 /// The change of this operator, if it is the active mutant's.
-pub(crate) fn change(operator: Operator, at: &'static Location<'static>) -> Option<Change> {
-    engine(|e| e.mutation.at(operator, at))
+pub fn change(operator: Operator, at: &'static Location<'static>) -> Option<Change> {
+    engine(|e| {
+        let is_code = e.settings.is_code;
+        e.settings.mutation.at(operator, at, is_code)
+    })
 }
 
 /// The `bool` of an operator that asks a question. `make` makes the term of the question.
-pub(crate) fn ask(
-    operator: Operator,
-    make: impl Fn(&mut Arena, Operator) -> Term,
-    at: &'static Location<'static>,
-) -> bool {
+pub fn ask(operator: Operator, make: impl Fn(&mut Arena, Operator) -> Term, at: &'static Location<'static>) -> bool {
     let term = |operator| engine(|e| make(&mut e.arena, operator));
     match change(operator, at) {
         Some(Change::Yes) => true,
@@ -205,12 +192,7 @@ pub(crate) fn ask(
 }
 
 /// The result of an operator on `first` and another operand.
-pub(crate) fn compute(
-    operator: Operator,
-    first: Term,
-    result: impl FnOnce() -> Term,
-    at: &'static Location<'static>,
-) -> Term {
+pub fn compute(operator: Operator, first: Term, result: impl FnOnce() -> Term, at: &'static Location<'static>) -> Term {
     match change(operator, at) {
         Some(Change::FirstOperand) => first,
         Some(Change::OneMore) => {

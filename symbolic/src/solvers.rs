@@ -57,7 +57,7 @@ pub struct Others {
 const SECOND_OPINION: u32 = 1_000;
 
 /// Named solvers: the proving one, and perhaps further ones.
-pub(crate) struct Panel {
+pub struct Portfolio {
     main: (String, Choice),
     timeout_ms: u32,
     others: Vec<(String, Choice)>,
@@ -66,16 +66,16 @@ pub(crate) struct Panel {
     answers: Option<PathBuf>,
 }
 
-impl Panel {
-    /// A panel of `main`, with a time limit of one query in milliseconds, and `others`. Each solver must report its
+impl Portfolio {
+    /// A portfolio of `main`, with a time limit of one query in milliseconds, and `others`. Each solver must report its
     /// version.
-    pub fn new(main: &Choice, timeout_ms: u32, others: Option<&Others>) -> Result<Panel, SolverError> {
+    pub fn new(main: &Choice, timeout_ms: u32, others: Option<&Others>) -> Result<Portfolio, SolverError> {
         let named = |choice: &Choice| {
             let version = choice.version()?;
             choice.start(timeout_ms)?.probe()?;
             Ok((version, choice.clone()))
         };
-        Ok(Panel {
+        Ok(Portfolio {
             main: named(main)?,
             timeout_ms,
             others: others.map_or(&[][..], |others| &others.solvers).iter().map(named).collect::<Result<_, _>>()?,
@@ -84,10 +84,10 @@ impl Panel {
         })
     }
 
-    /// This panel with a cache of the proving solver's answers in the directory `answers`. With further solvers in the
-    /// panel, the cache is not used.
-    pub fn remembering(self, answers: Option<PathBuf>) -> Panel {
-        Panel { answers: answers.filter(|_| self.others.is_empty()), ..self }
+    /// This portfolio with a cache of the proving solver's answers in the directory `answers`. With further solvers in the
+    /// portfolio, the cache is not used.
+    pub fn remembering(self, answers: Option<PathBuf>) -> Portfolio {
+        Portfolio { answers: answers.filter(|_| self.others.is_empty()), ..self }
     }
 
     /// The name of the proving solver.

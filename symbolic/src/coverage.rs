@@ -11,21 +11,14 @@ use std::panic::Location;
 #[derive(Clone, Default, Debug)]
 pub struct Coverage(BTreeMap<(&'static str, u32, u32), [bool; 2]>);
 
-/// The directories of the code under proof, and those of its specification, which are excluded.
-const CODE: [&str; 2] = ["layer/src/", "syscall/src/"];
-const NOT_CODE: [&str; 2] = ["layer/src/invariant/", "layer/src/contract/"];
-
 impl Coverage {
     /// Records that a side was taken.
-    pub(crate) fn take(&mut self, at: &'static Location<'static>, side: bool) {
-        let begins = |with: &[&str]| with.iter().any(|start| at.file().starts_with(start));
-        if begins(&CODE) && !begins(&NOT_CODE) {
-            self.0.entry((at.file(), at.line(), at.column())).or_default()[usize::from(side)] = true;
-        }
+    pub fn take(&mut self, at: &'static Location<'static>, side: bool) {
+        self.0.entry((at.file(), at.line(), at.column())).or_default()[usize::from(side)] = true;
     }
 
     /// Adds another coverage.
-    pub(crate) fn add(&mut self, other: &Coverage) {
+    pub fn add(&mut self, other: &Coverage) {
         for (&site, sides) in &other.0 {
             let mine = self.0.entry(site).or_default();
             *mine = [mine[0] || sides[0], mine[1] || sides[1]];
@@ -33,7 +26,7 @@ impl Coverage {
     }
 
     /// Whether this coverage includes `other`.
-    pub(crate) fn has_all_of(&self, other: &Coverage) -> bool {
+    pub fn has_all_of(&self, other: &Coverage) -> bool {
         let none = [false; 2];
         other.0.iter().all(|(site, sides)| {
             let mine = self.0.get(site).unwrap_or(&none);
@@ -54,40 +47,6 @@ pub struct Explained {
     /// The explanation.
     pub reason: &'static str,
 }
-
-/// All explanations.
-const EXPLAINED: &[Explained] = &[
-    Explained {
-        file: "layer/src/process.rs",
-        line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
-        never: true,
-        reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
-    },
-    Explained {
-        file: "layer/src/serial.rs",
-        line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
-        never: false,
-        reason: "whoever calls the handler has set it",
-    },
-    Explained {
-        file: "layer/src/thread.rs",
-        line: "require(next < NUM_PROC, Stuck::BadThread)?;",
-        never: false,
-        reason: "it is the head of a queue: one out of range has ended the path where the queue looked at its link",
-    },
-    Explained {
-        file: "layer/src/thread.rs",
-        line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
-        never: false,
-        reason: "whoever sleeps is alive, and belongs to a CPU: that holds of the threads by itself whenever a lock is taken",
-    },
-    Explained {
-        file: "syscall/src/memory.rs",
-        line: "require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;",
-        never: false,
-        reason: "what a page map of this CPU maps is this CPU's data (D); entries are not proved from H alone",
-    },
-];
 
 /// A branch with a side that no proof takes.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -122,16 +81,15 @@ impl Branches {
 }
 
 impl Coverage {
-    /// The branches, with explanations found by the texts of their lines.
-    pub(crate) fn branches(&self) -> Branches {
-        let mut lines = Lines::default();
-        let (mut one, mut stale) = (Vec::new(), EXPLAINED.to_vec());
+    /// The branches, with their explanations from `explained`, which are found by the texts of `lines`.
+    pub fn branches(&self, explained: &[Explained], lines: &mut Lines) -> Branches {
+        let (mut one, mut stale) = (Vec::new(), explained.to_vec());
         for (&(file, line, column), &sides) in self.0.iter().filter(|(_, sides)| **sides != [true; 2]) {
             let text = lines.get(file, line);
             let never = !sides[1];
             let explains = |e: &Explained| e.file == file && e.line == text && e.never == never;
             stale.retain(|explained| !explains(explained));
-            let reason = EXPLAINED.iter().find(|explained| explains(explained)).map(|explained| explained.reason);
+            let reason = explained.iter().find(|explained| explains(explained)).map(|explained| explained.reason);
             let never = if never { "true" } else { "false" };
             one.push(OneWay { at: format!("{file}:{line}:{column}"), never, reason });
         }
@@ -141,24 +99,31 @@ impl Coverage {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coverage, EXPLAINED, Explained};
-    use crate::source::path;
+    use super::{Coverage, Explained};
+    use crate::source::Lines;
+
+    const EXPLAINED: &[Explained] = &[
+        Explained { file: "coverage.rs", line: "//!", never: true, reason: "a test" },
+        Explained { file: "lib.rs", line: "pub mod coverage;", never: false, reason: "a test" },
+    ];
+
+    fn lines() -> Lines {
+        Lines::below(concat!(env!("CARGO_MANIFEST_DIR"), "/src").into())
+    }
 
     /// The coverage in which exactly the explained sides are missing.
     fn explained() -> Coverage {
         let mut coverage = Coverage::default();
         for Explained { file, line, never, .. } in EXPLAINED {
-            let source = std::fs::read_to_string(path(file)).expect("the table names files that are there");
-            let number =
-                source.lines().position(|text| text.trim() == *line).expect("the table has a line of the file");
-            coverage.0.insert((file, number as u32 + 1, 1), [*never, !never]);
+            let number = (1..).find(|&number| lines().get(file, number) == *line).expect("the file has the line");
+            coverage.0.insert((file, number, 1), [*never, !never]);
         }
         coverage
     }
 
     #[test]
-    fn every_explanation_is_of_a_line_that_is_there() {
-        let branches = explained().branches();
+    fn a_side_that_is_never_taken_is_explained_by_its_line() {
+        let branches = explained().branches(EXPLAINED, &mut lines());
         assert!(branches.is_explained(), "{branches:?}");
         assert_eq!((branches.both, branches.one.len()), (0, EXPLAINED.len()));
     }
@@ -168,7 +133,7 @@ mod tests {
         let mut coverage = explained();
         let taken = *coverage.0.keys().next().expect("there is an explanation");
         coverage.0.insert(taken, [true; 2]);
-        let branches = coverage.branches();
+        let branches = coverage.branches(EXPLAINED, &mut lines());
         assert_eq!((branches.both, &*branches.stale), (1, &EXPLAINED[..1]));
         assert!(!branches.is_explained());
     }
@@ -176,10 +141,10 @@ mod tests {
     #[test]
     fn a_branch_that_is_taken_one_way_has_to_be_explained() {
         let mut coverage = explained();
-        coverage.0.insert(("layer/src/vmx.rs", 1, 1), [true, false]);
-        let branches = coverage.branches();
+        coverage.0.insert(("facts.rs", 1, 1), [true, false]);
+        let branches = coverage.branches(EXPLAINED, &mut lines());
         let missing: Vec<_> = branches.one.iter().filter(|branch| branch.reason.is_none()).collect();
-        assert_eq!((&*missing[0].at, missing[0].never, missing.len()), ("layer/src/vmx.rs:1:1", "true", 1));
+        assert_eq!((&*missing[0].at, missing[0].never, missing.len()), ("facts.rs:1:1", "true", 1));
         assert!(!branches.is_explained());
     }
 }

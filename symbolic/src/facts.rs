@@ -3,9 +3,9 @@
 //! A fact holds for all keys. It is instantiated at the keys at which the code under proof, a goal or another instance
 //! reads the fact's fields. An instance is asserted only if the solver's model violates it, so that few are needed.
 use crate::engine::{Engine, engine};
-use crate::explore::condition;
-use crate::map::Identity;
-use crate::mutant::running;
+use crate::merge::condition;
+use crate::mutation::running;
+use crate::origin::Identity;
 use crate::word::SymWord;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
@@ -14,7 +14,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 /// A quantified fact: `holds` is true for all keys below their bounds.
-pub(crate) struct Quantified {
+pub struct Quantified {
     /// The reads that trigger an instance, and how they determine the keys.
     pub triggers: Vec<Trigger>,
     /// The exclusive upper bound of each key.
@@ -24,16 +24,19 @@ pub(crate) struct Quantified {
 }
 
 /// A trigger: reads of these unknown maps. `keys` says which key of the fact each coordinate is, if any.
-pub(crate) struct Trigger {
+pub struct Trigger {
+    /// The unknown maps.
     pub maps: Vec<Name>,
+    /// For each coordinate, the number of the key of the fact that it is.
     pub keys: Vec<Option<usize>>,
 }
 
 /// The facts about one version of the state, and the instances made of them so far.
-pub(crate) struct FactSet {
+pub struct FactSet {
+    /// The facts.
     pub facts: Vec<Quantified>,
     /// Whether these are rely conditions and facts of what other CPUs may have changed.
-    is_moved: bool,
+    is_interference: bool,
     /// Whether the facts stay true when the state changes: they are about maps as they were at one moment.
     lasts: bool,
     memo: RefCell<FxHashMap<(usize, Vec<Term>), Rc<Instance>>>,
@@ -42,7 +45,7 @@ pub(crate) struct FactSet {
 }
 
 /// What identifies a state whose facts share instances with those of other states.
-pub(crate) struct OfState {
+pub struct OfState {
     /// The maps of the state.
     pub maps: Consulted,
     /// The numbers of the facts in the set.
@@ -57,7 +60,7 @@ type Place = (&'static str, Vec<Term>);
 /// The instances of states that differ in their maps only. In most of these states the maps that a fact reads are the
 /// same.
 #[derive(Default)]
-pub(crate) struct Instances(RefCell<FxHashMap<Place, Vec<(Consulted, Rc<Instance>)>>>);
+pub struct Instances(RefCell<FxHashMap<Place, Vec<(Consulted, Rc<Instance>)>>>);
 
 /// Maps by the names of their fields, such as those that an instance has read.
 type Consulted = Vec<(&'static str, Identity)>;
@@ -92,7 +95,7 @@ struct Instance {
 
 /// A read of an unknown map.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Read {
+pub struct Read {
     map: Name,
     key: Vec<Term>,
     leaf: Term,
@@ -100,9 +103,10 @@ pub(crate) struct Read {
 
 impl FactSet {
     fn plain(facts: Vec<Quantified>) -> FactSet {
-        FactSet { facts, is_moved: false, lasts: false, memo: RefCell::default(), of_state: None }
+        FactSet { facts, is_interference: false, lasts: false, memo: RefCell::default(), of_state: None }
     }
 
+    /// Facts that hold until the state changes.
     pub fn new(facts: Vec<Quantified>) -> Rc<FactSet> {
         Rc::new(FactSet::plain(facts))
     }
@@ -118,13 +122,13 @@ impl FactSet {
     }
 
     /// Rely conditions and facts of what other CPUs may have changed.
-    pub fn of_moved(facts: Vec<Quantified>) -> Rc<FactSet> {
-        Rc::new(FactSet { is_moved: true, ..FactSet::plain(facts) })
+    pub fn of_interference(facts: Vec<Quantified>) -> Rc<FactSet> {
+        Rc::new(FactSet { is_interference: true, ..FactSet::plain(facts) })
     }
 }
 
 /// A position of [`Facts`], to come back to.
-pub(crate) struct Mark {
+pub struct Mark {
     touched: usize,
     tried: usize,
     candidates: usize,
@@ -150,7 +154,7 @@ const LARGE: usize = 80;
 
 /// The state of the instantiation of facts on one path.
 #[derive(Default)]
-pub(crate) struct Facts {
+pub struct Facts {
     sets: Vec<Rc<FactSet>>,
     /// The dropped sets: they are about earlier states.
     dropped: Vec<Rc<FactSet>>,
@@ -173,7 +177,8 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub fn begin_path(&mut self) {
+    /// Forgets everything but the asserted instances, because another path begins.
+    pub(crate) fn begin_path(&mut self) {
         let asserted = std::mem::take(&mut self.asserted);
         *self = Facts { asserted, ..Facts::default() };
     }
@@ -188,6 +193,7 @@ impl Facts {
         self.progress.clear();
     }
 
+    /// Adds a set.
     pub fn add(&mut self, set: Rc<FactSet>) {
         self.sets.push(set);
     }
@@ -383,10 +389,9 @@ fn instantiate(depth: u32) {
 }
 
 /// Whether each conjunct of `goal` is already an instance of a fact, at keys that were read.
-pub(crate) fn says(goal: Term) -> bool {
+pub fn says(goal: Term) -> bool {
     // In a concrete run every value is known, and facts add nothing.
-    #[cfg(test)]
-    if crate::agreement::concrete::is_known() {
+    if engine(|e| e.settings.valuation.is_some()) {
         return false;
     }
     instantiate(0);
@@ -406,13 +411,13 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
     let (outer, hidden) = engine(|e| {
         e.facts.consulted = Some(Vec::new());
         let outer = e.facts.record();
-        (outer, std::mem::replace(&mut e.hide_path, true))
+        (outer, std::mem::replace(&mut e.path.is_hidden, true))
     });
-    let merges = engine(|e| std::mem::take(&mut e.merges));
+    let merges = engine(|e| std::mem::take(&mut e.path.merges));
     let holds = running(false, || condition(&|| (quantified.holds)(&keys)));
     let instance = engine(|e| {
-        e.merges = merges;
-        e.hide_path = hidden;
+        e.path.merges = merges;
+        e.path.is_hidden = hidden;
         let consulted = e.facts.consulted.take().unwrap_or_default();
         let mut reads = e.facts.recorded(outer);
         reads.retain(|read| !e.arena.is_computed(&read.key));
@@ -439,7 +444,7 @@ fn instance(set: &FactSet, fact: usize, keys: Vec<Term>) -> Rc<Instance> {
 /// Instances with the same state cells as `goals` come first, then those with the same cells as these, and so on: near
 /// instances are the likely ones, and far ones are expensive. Large instances, and those that are not connected to the
 /// goals at all, are used only if `all` is set, the large ones first.
-pub(crate) fn assert_broken(depth: u32, goals: &[Term], all: bool) -> bool {
+pub fn assert_broken(depth: u32, goals: &[Term], all: bool) -> bool {
     instantiate(depth);
     engine(|e| {
         let Some(mut model) = e.model.take() else { return false };
@@ -462,7 +467,7 @@ impl Engine {
             self.facts.candidates.iter().filter(|c| c.depth <= depth).map(|c| (c.holds, c.large)).collect();
         let mut far: Vec<(Term, bool)> = candidates.clone();
         let mut assumed: Vec<Term> =
-            self.path.iter().map(|step| step.holds).chain(self.assumed.iter().copied()).collect();
+            self.path.steps.iter().map(|step| step.holds).chain(self.path.assumed.iter().copied()).collect();
         let mut large = Vec::new();
         while !far.is_empty() {
             // The assertions of the path connect cells too, and cost nothing more.
@@ -522,13 +527,13 @@ impl Engine {
         self.solver.assert(&self.arena, holds);
         self.facts.asserted.insert(holds);
         self.asserted.last_mut().expect("there is always a scope").push(holds);
-        self.counts.instances += 1;
+        self.results.counts.instances += 1;
     }
 }
 
 /// Asserts fact number `fact` of `set` at `keys`, whatever the model says. A goal about the state afterwards most
 /// likely needs the same fact of the state before.
-pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
+pub fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
     let instance = instance(set, fact, keys.to_vec());
     engine(|e| {
         for read in &instance.reads {
@@ -542,11 +547,11 @@ pub(crate) fn assert_at(set: &Rc<FactSet>, fact: usize, keys: &[Term]) {
 
 /// Asserts the rely conditions on what other CPUs may have changed, at each of `keys` that a goal has read. The goal
 /// most likely says the same, and finding the instance by models would take many queries.
-pub(crate) fn assert_moved_at(keys: &[SymWord]) {
+pub fn assert_interference_at(keys: &[SymWord]) {
     let found = engine(|e| {
         let facts = &e.facts;
         let mut found = Vec::new();
-        for set in facts.sets.iter().filter(|set| set.is_moved) {
+        for set in facts.sets.iter().filter(|set| set.is_interference) {
             for (fact, quantified) in set.facts.iter().enumerate() {
                 let ([_], [trigger]) = (&quantified.bounds[..], &quantified.triggers[..]) else { continue };
                 for key in keys.iter().map(|key| vec![key.0]) {
@@ -565,7 +570,7 @@ pub(crate) fn assert_moved_at(keys: &[SymWord]) {
 
 /// If `required` is large, such as a sum: asserts the instances that have its cells and at most one more, whatever the
 /// model says. Otherwise large instances come last ([`Engine::nearest_broken`]), after many queries.
-pub(crate) fn assert_like_large(required: Term) {
+pub fn assert_like_large(required: Term) {
     if !engine(|e| e.arena.is_larger(required, LARGE)) {
         return;
     }
@@ -583,7 +588,7 @@ pub(crate) fn assert_like_large(required: Term) {
 }
 
 /// Asserts every fact of the path that has one key, at `key`, including facts about earlier states.
-pub(crate) fn assert_all_at(key: u32) {
+pub fn assert_all_at(key: u32) {
     let sets = engine(|e| [&e.facts.dropped[..], &e.facts.sets[..]].concat());
     for set in sets {
         for fact in (0..set.facts.len()).filter(|&fact| matches!(set.facts[fact].bounds[..], [_])) {
@@ -591,4 +596,20 @@ pub(crate) fn assert_all_at(key: u32) {
             assert_at(&set, fact, &[key]);
         }
     }
+}
+
+/// Runs `work` as code that is not under proof: its reads trigger no facts.
+pub fn untouched<R>(work: impl FnOnce() -> R) -> R {
+    let outer = engine(|e| e.facts.record());
+    let result = running(false, work);
+    engine(|e| e.facts.recorded(outer));
+    result
+}
+
+/// As [`untouched`], and without the knowledge of the path.
+pub fn aside<R>(work: impl FnOnce() -> R) -> R {
+    let hidden = engine(|e| std::mem::replace(&mut e.path.is_hidden, true));
+    let result = untouched(work);
+    engine(|e| e.path.is_hidden = hidden);
+    result
 }

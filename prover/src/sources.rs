@@ -1,22 +1,31 @@
-//! The source of the code under proof, for tables whose keys are the texts of lines.
-use std::collections::BTreeMap;
+//! The sources of the layer and of the kernel's entries: which files have code under proof, and their documentation.
+use smt::solver::Solver;
 use std::path::{Path, PathBuf};
+use symbolic::engine::engine;
+use symbolic::source::Lines;
 
-/// The lines of source files. Each file is read once.
-#[derive(Default)]
-pub(crate) struct Lines(BTreeMap<&'static str, Vec<String>>);
+/// Whether this file has code of primitives or entries, and not specification.
+pub(crate) fn is_code(file: &str) -> bool {
+    let is_primitive = file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/");
+    is_primitive || is_entry(file)
+}
 
-impl Lines {
-    /// A line of a file, without white space around it. Lines count from 1, and the file is relative to the root of the
-    /// tree. The empty string if there is no such line.
-    pub fn get(&mut self, file: &'static str, line: u32) -> &str {
-        let read = || {
-            let text = std::fs::read_to_string(path(file)).unwrap_or_default();
-            text.lines().map(|line| line.trim().to_string()).collect()
-        };
-        let lines = self.0.entry(file).or_insert_with(read);
-        lines.get(line as usize - 1).map_or("", String::as_str)
-    }
+/// Whether this file has code of entries of the kernel.
+pub(crate) fn is_entry(file: &str) -> bool {
+    file.starts_with("syscall/src/") && !file.starts_with("syscall/src/effect")
+}
+
+/// The lines of the sources.
+pub(crate) fn lines() -> Lines {
+    Lines::below(path(""))
+}
+
+/// Runs `work` on this thread with a new engine that uses `solver`, for proofs of the layer and of entries.
+pub fn with_engine<R>(solver: Solver, work: impl FnOnce() -> R) -> R {
+    symbolic::engine::with_engine(solver, || {
+        engine(|e| e.settings.is_code = is_code);
+        work()
+    })
 }
 
 /// The path of a file that is given relative to the root of the tree.
