@@ -1,6 +1,6 @@
 //! The assumptions about a state: the facts of the invariant, and the rely conditions on other CPUs.
 use crate::machine::{Sym, quantified};
-use crate::prove::Ground;
+use crate::prove::InvariantSet;
 use crate::state::{State, StateIdentity, is_part};
 use domain::Geometry;
 use layer::invariant::facts;
@@ -23,7 +23,7 @@ pub(crate) struct Assumed {
     numbers: Vec<&'static str>,
     /// The fact with this number at some keys, simplified by what the path knows.
     at: Box<dyn Fn(&str, &[SymWord]) -> Option<Term>>,
-    ground: Ground,
+    invariants: InvariantSet,
     family: Rc<Family>,
 }
 
@@ -39,32 +39,32 @@ struct Family {
 }
 
 impl Assumed {
-    /// The facts of `ground` about `state`. They are instantiated where its unknown maps are read.
-    pub fn new<G: Geometry>(state: &Rc<State<G>>, ground: Ground) -> Rc<Assumed> {
-        Assumed::made(state, state.identity(), ground, &|_| true, Rc::default())
+    /// The facts of `invariants` about `state`. They are instantiated where its unknown maps are read.
+    pub fn new<G: Geometry>(state: &Rc<State<G>>, invariants: InvariantSet) -> Rc<Assumed> {
+        Assumed::made(state, state.identity(), invariants, &|_| true, Rc::default())
     }
 
     /// Those of the facts of this ground that are in `numbers`, about another state.
     pub fn only<G: Geometry>(&self, state: &Rc<State<G>>, numbers: &'static [&'static str]) -> Rc<Assumed> {
-        Assumed::made(state, state.identity(), self.ground, &|number| numbers.contains(&number), Rc::default())
+        Assumed::made(state, state.identity(), self.invariants, &|number| numbers.contains(&number), Rc::default())
     }
 
     /// The invariant set to which the facts belong.
-    pub fn ground(&self) -> Ground {
-        self.ground
+    pub fn invariants(&self) -> InvariantSet {
+        self.invariants
     }
 
     fn made<G: Geometry>(
         state: &Rc<State<G>>,
         StateIdentity { maps, values }: StateIdentity,
-        ground: Ground,
+        invariants: InvariantSet,
         wanted: &dyn Fn(&str) -> bool,
         family: Rc<Family>,
     ) -> Rc<Assumed> {
         let sources = state.sources();
         let mut scalars = Vec::new();
         let (mut quantifieds, mut numbers) = (Vec::new(), Vec::new());
-        for fact in facts::<Sym<G>>().filter(|fact| ground.includes(fact) && wanted(fact.number)) {
+        for fact in facts::<Sym<G>>().filter(|fact| invariants.includes(fact) && wanted(fact.number)) {
             let view = state.clone();
             if fact.keys.is_empty() {
                 scalars.push(aside(|| condition(&|| (fact.holds)(&view.view(), &[]))));
@@ -79,12 +79,12 @@ impl Assumed {
         family.kept.borrow_mut().push(state.clone());
         let state = state.clone();
         let at = move |number: &str, keys: &[SymWord]| {
-            let fact = facts::<Sym<G>>().find(|fact| fact.number == number && ground.includes(fact))?;
+            let fact = facts::<Sym<G>>().find(|fact| fact.number == number && invariants.includes(fact))?;
             Some(untouched(|| condition(&|| (fact.holds)(&state.view(), keys))))
         };
         let instances = family.instances.borrow_mut().entry(values).or_default().clone();
         let set = FactSet::of_state(quantifieds, OfState { maps, numbers: numbers.clone(), instances });
-        Rc::new(Assumed { scalars, set, numbers, at: Box::new(at), ground, family })
+        Rc::new(Assumed { scalars, set, numbers, at: Box::new(at), invariants, family })
     }
 
     /// No facts at all.
@@ -94,7 +94,7 @@ impl Assumed {
             set: FactSet::new(Vec::new()),
             numbers: Vec::new(),
             at: Box::new(|_, _| None),
-            ground: Ground::High,
+            invariants: InvariantSet::High,
             family: Rc::default(),
         }
     }
@@ -106,8 +106,8 @@ impl Assumed {
         if let Some(assumed) = self.family.states.borrow().get(&identity) {
             return assumed.clone();
         }
-        let ground = self.ground.between_primitives();
-        let assumed = Assumed::made(&Rc::new(state), identity.clone(), ground, &|_| true, self.family.clone());
+        let invariants = self.invariants.between_primitives();
+        let assumed = Assumed::made(&Rc::new(state), identity.clone(), invariants, &|_| true, self.family.clone());
         self.family.states.borrow_mut().insert(identity, assumed.clone());
         assumed
     }

@@ -1,6 +1,6 @@
 //! The document of what is proved. It is generated from a run, and so claims no more than the run shows.
 use crate::machine::Sym;
-use crate::page::{Instance, Standing};
+use crate::reference::{Instance, Standing};
 use crate::report::{Report, Row, Status};
 use domain::X64;
 use layer::invariant::{BY_THEOREMS, Class, facts};

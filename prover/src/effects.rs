@@ -3,8 +3,8 @@
 //! A primitive reads whatever its branches, the values and keys that it writes, and its results depend on, as their
 //! terms say. What facts read while a branch is decided does not count.
 use crate::assumed::Assumed;
-use crate::machine::{Moves, Sym};
-use crate::prove::{Ground, run_proof, unknown_arguments};
+use crate::machine::{Interference, Sym};
+use crate::prove::{InvariantSet, run_proof, unknown_arguments};
 use crate::sources::with_engine;
 use crate::state::{self, State};
 use crate::suite::side_by_side;
@@ -141,7 +141,7 @@ fn of_primitive<G: Geometry>(primitive: &Primitive, contract: &Contract<Sym<G>>)
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     engine(|e| e.settings.proving = Some(primitive.name));
     for &chunk in chunks {
-        let outcome = run_proof::<G>(Ground::High, &|state, assumed, _: &mut Outcome| {
+        let outcome = run_proof::<G>(InvariantSet::High, &|state, assumed, _: &mut Outcome| {
             path(primitive, contract, chunk, (state, assumed), &mut effects.borrow_mut());
         });
         effects.borrow_mut().failures.extend(outcome.failures);
@@ -162,15 +162,15 @@ fn path<G: Geometry>(
     effects: &mut Effects,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
-    let moves = Moves::new(state, assumed);
+    let interference = Interference::new(state, assumed);
     engine(|e| e.settings.reads = Some(BTreeSet::new()));
-    let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
+    let (result, after) = state.run(&interference, |cpu| (contract.run)(cpu, &arguments));
     let Some(mut read) = engine(|e| e.settings.reads.take()) else { return };
     let mut seen = engine(|e| std::mem::take(e.path.data::<Seen>()));
     if !feasible() {
         return;
     }
-    effects.locks.extend(moves.taken.borrow().iter());
+    effects.locks.extend(interference.taken.borrow().iter());
     let (before, after) = (scalars(state), scalars(&after));
     let mut writes = Places::new();
     let written = engine(|e| e.path.writes.iter().map(|write| (write.field, write.leaf)).collect::<Vec<_>>());

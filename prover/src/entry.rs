@@ -1,9 +1,11 @@
 //! What is proved of an entry of the kernel: no program can get it stuck, and it preserves the invariant.
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::counterexample::{Called, Native};
-use crate::machine::{Moves, Sym, key_bounds};
-use crate::prove::{Ground, is_hosted, locks_are_in_frame, prove_duties, prove_facts, prove_frame, run_proof};
+use crate::counterexample::{Callee, HostedCall};
+use crate::machine::{Interference, Sym, key_bounds};
+use crate::prove::{
+    InvariantSet, is_hosted, locks_are_in_frame, prove_facts, prove_frame, prove_guarantees, run_proof,
+};
 use crate::state::State;
 use domain::Geometry;
 use layer::contract::Cells;
@@ -27,20 +29,20 @@ use syscall::table::{Arguments, Row};
 
 /// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
 /// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
-/// run. Counterexamples are replayed with `native`, the same row on the hosted machine.
-pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome {
+/// run. Counterexamples are replayed with `hosted`, the same row on the hosted machine.
+pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, hosted: &Row<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
         let path = |state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome| {
             path_of_entry(row, parent, (state, assumed), outcome);
         };
-        let hosted = is_hosted::<G>();
+        let is_hosted = is_hosted::<G>();
         // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
         // code.
-        engine(|e| e.settings.runner = hosted.and(Err("")));
-        let mut outcome = run_proof::<G>(Ground::Entry, &path);
-        if hosted.is_ok() {
-            let called = Called::Entry { row: *native, parent };
+        engine(|e| e.settings.runner = is_hosted.and(Err("")));
+        let mut outcome = run_proof::<G>(InvariantSet::Entry, &path);
+        if is_hosted.is_ok() {
+            let called = Callee::Entry { row: *hosted, parent };
             let failures = std::mem::take(&mut outcome.failures);
             outcome.failures = failures.into_iter().flat_map(|failure| exact(failure, called, &path)).collect();
         }
@@ -57,7 +59,7 @@ pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, native: &Row<Sim>) -> Outcome
 
 /// The exact failures for `failure`, with the code of the called primitives: the failure itself, replayed or with the
 /// reason why not. If only the contracts admit it, also what else fails on its path.
-fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) -> Vec<Failure> {
+fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) -> Vec<Failure> {
     if failure.reason != Reason::Counterexample {
         return vec![failure];
     }
@@ -85,12 +87,12 @@ fn exact<G: Geometry>(mut failure: Failure, called: Called, path: &Path<'_, G>) 
 
 /// Walks the path of a failure again, with the code of the called primitives. Returns the replayed failures, or why
 /// they could not be replayed.
-fn walk_again<G: Geometry>(again: Inlining, called: Called, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
+fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
     let again = Rc::new(again);
     engine(|e| e.settings.inlining = Some(again.clone()));
-    let found = run_proof::<G>(Ground::Entry, &|state, assumed, outcome| {
-        let native = Native { called, ground: Ground::Entry, start: assumed.clone() };
-        engine(|e| e.settings.runner = Ok(Rc::new(native)));
+    let found = run_proof::<G>(InvariantSet::Entry, &|state, assumed, outcome| {
+        let hosted = HostedCall { called, invariants: InvariantSet::Entry, start: assumed.clone() };
+        engine(|e| e.settings.runner = Ok(Rc::new(hosted)));
         path(state, assumed, outcome);
     });
     engine(|e| e.settings.inlining = None);
@@ -132,8 +134,8 @@ fn path_of_entry<G: Geometry>(
     }
     let some = any("some", 1 << 32);
     engine(|e| e.path.free_words = vec![some.0]);
-    let moves = Moves::new(state, assumed);
-    let (result, after) = state.run(&moves, |cpu| (row.run)(cpu, &arguments));
+    let interference = Interference::new(state, assumed);
+    let (result, after) = state.run(&interference, |cpu| (row.run)(cpu, &arguments));
     let next = match result {
         Ok(next) => next,
         Err(stuck) => {
@@ -152,10 +154,10 @@ fn path_of_entry<G: Geometry>(
     let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
     prove_clause(clause::PROMISE, proved, &|| (row.effect.promise)(&made));
     let frame = |may: Cells<'_, Sym<G>>| (row.effect.frame)(&made, may);
-    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &moves) {
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &interference) {
         note(proved, "frame".to_string());
     }
-    prove_facts(&after, &moves.latest(), |fact| Ground::Derived.includes(fact), proved);
+    prove_facts(&after, &interference.latest(), |fact| InvariantSet::Derived.includes(fact), proved);
     // The postconditions of the called primitives are assumed at the same free word.
     for fact in facts::<Sym<G>>().filter(|fact| fact.class == Class::Entry) {
         let [bound] = key_bounds::<G>(fact.keys)[..] else { unreachable!("a fact of E has one key") };
@@ -165,7 +167,7 @@ fn path_of_entry<G: Geometry>(
         assumed.assert_at(fact.number, &[some]);
         prove_clause(&name, proved, &|| !is_key() || (fact.holds)(&after.view(), &[some]));
     }
-    prove_duties(&moves, proved);
+    prove_guarantees(&interference, proved);
 }
 
 /// Proves that the path that was just walked is infeasible.

@@ -3,7 +3,7 @@
 //! The replay models a queue by positions, and not by links. The first thread has the least position, and a thread that
 //! joins gets the next one. The replay takes the head of the layer's list as the first thread, and checks its position.
 use crate::clause;
-use crate::machine::{CHANNELS, Duty, Sym, key_bounds};
+use crate::machine::{CHANNELS, PendingGuarantee, Sym, key_bounds};
 use crate::state::{State, channels_identity, threads_identity};
 use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
@@ -104,7 +104,12 @@ impl<G: Geometry> History<G> {
     }
 
     /// The pending guarantees that threads and channels are the result of the events since the last interference.
-    pub fn owe(&self, threads: &Threads<Sym<G>>, channels: &Channels<Sym<G>>, when: &str) -> Vec<Duty> {
+    pub fn add_guarantees(
+        &self,
+        threads: &Threads<Sym<G>>,
+        channels: &Channels<Sym<G>>,
+        when: &str,
+    ) -> Vec<PendingGuarantee> {
         let past = Rc::new(self.past());
         let Some((from, base, locks)) = past.moments.iter().rev().find_map(|(at, moment)| match moment {
             Moment::Moved(threads, channels) => Some((*at, threads.clone(), channels.clone())),
@@ -113,11 +118,11 @@ impl<G: Geometry> History<G> {
             return Vec::new();
         };
         let is_silent = past.events.len() == from;
-        let mut duties = Vec::new();
+        let mut pending_guarantees = Vec::new();
         if !is_silent || threads_identity(&base) != threads_identity(threads) {
             let (past, now) = (past.clone(), threads.snapshot());
             let bounds = key_bounds::<G>(Threads::<Sym<G>>::KEYS);
-            duties.push(Duty::new(clause::effect("tcb"), when, bounds, move |k| {
+            pending_guarantees.push(PendingGuarantee::new(clause::effect("tcb"), when, bounds, move |k| {
                 let Ok(replayed) = past.replay() else { return false };
                 let (one, other) = (replayed.scheduler.thread(k[0]), now.tcb.get([k[0]]));
                 one.place == other.place && one.home == other.home && (one.place >= NUM_CHAN || one.seq == other.seq)
@@ -126,7 +131,7 @@ impl<G: Geometry> History<G> {
         if !is_silent || channels_identity(&locks) != channels_identity(channels) {
             let now = channels.snapshot();
             let bounds = key_bounds::<G>(Channels::<Sym<G>>::KEYS);
-            duties.push(Duty::new(clause::effect(CHANNELS), when, bounds, move |k| {
+            pending_guarantees.push(PendingGuarantee::new(clause::effect(CHANNELS), when, bounds, move |k| {
                 let mut lock = locks.lock_of(k[0]);
                 for (by, event) in &past.events[from..] {
                     match replay::lock(k[0], lock, *by, event) {
@@ -138,15 +143,15 @@ impl<G: Geometry> History<G> {
                 lock.holder == now.holder && lock.budget == now.budget && lock.words == now.words
             }));
         }
-        duties
+        pending_guarantees
     }
 
     /// The pending guarantee that the allocation table is the result of the events since number `from`, when its lock
     /// was taken.
-    pub fn owe_table(&self, from: usize, taken: Rc<dyn Any>, left: &AllocTable<Sym<G>>) -> Duty {
+    pub fn guarantee_table(&self, from: usize, taken: Rc<dyn Any>, left: &AllocTable<Sym<G>>) -> PendingGuarantee {
         let (since, left) = (events::<G>(from), left.snapshot());
         let bounds = key_bounds::<G>(AllocTable::<Sym<G>>::KEYS);
-        Duty::new(clause::effect(AllocTable::<Sym<G>>::NAME), "at unlock", bounds, move |k| {
+        PendingGuarantee::new(clause::effect(AllocTable::<Sym<G>>::NAME), "at unlock", bounds, move |k| {
             let of = |table: &AllocTable<Sym<G>>| {
                 (table.frames.get([k[0]]), Sym::<G>::present(&table.owner).owners.get([k[0]]))
             };
@@ -163,9 +168,9 @@ impl<G: Geometry> History<G> {
     }
 
     /// The pending guarantee that the queue of row `row` is the result of the events, when its lock is released.
-    pub fn owe_queue(&self, family: u32, row: SymWord, left: &Fifo<Sym<G>>) -> Duty {
+    pub fn guarantee_queue(&self, family: u32, row: SymWord, left: &Fifo<Sym<G>>) -> PendingGuarantee {
         let (past, left) = (self.past(), left.snapshot());
-        Duty::new(clause::effect("queues"), "at unlock", Vec::new(), move |_| {
+        PendingGuarantee::new(clause::effect("queues"), "at unlock", Vec::new(), move |_| {
             past.replay().is_ok_and(|replayed| replayed.scheduler.is(queue_of(family, row), &left))
         })
     }

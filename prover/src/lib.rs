@@ -1,7 +1,7 @@
 //! The prover: proofs of the layer by symbolic execution and an SMT solver.
 //!
 //! For each primitive, `prove` executes its code on the symbolic machine (`machine`), from an unknown state in which the
-//! invariant holds. `explore` walks every feasible path, `lemma` is the call rule, `rounds` is the loop rule, and `facts`
+//! invariant holds. `explore` walks every feasible path, `call_rule` is the call rule, `loop_rule` is the loop rule, and `facts`
 //! instantiates the facts of the invariant. `entry` proves the entries of the kernel, and `theorems` has the theorems about
 //! the whole layer. `replay` runs counterexamples on the hosted machine, and `mutants` tests the proofs. `suite` runs
 //! everything, and `report` has the results.
@@ -10,6 +10,7 @@
 #[cfg(test)]
 mod agreement;
 mod assumed;
+mod call_rule;
 mod clause;
 mod counterexample;
 mod document;
@@ -19,13 +20,12 @@ mod equivalent;
 mod explained;
 mod history;
 mod interface;
-mod lemma;
+mod loop_rule;
 mod machine;
 mod mutants;
-mod page;
 mod prove;
+mod reference;
 mod report;
-mod rounds;
 mod sources;
 mod state;
 mod suite;
@@ -40,8 +40,8 @@ pub use equivalent::Equivalent;
 pub use interface::{Entry, Interface, ObjectEntries, Written};
 pub use machine::Sym;
 pub use mutants::{Fate, MutantProgress, MutantReport, Sample, Trial, try_mutants};
-pub use page::{Instance, Page, Proof, Shown, Standing};
-pub use prove::{Ground, prove_primitive};
+pub use prove::{InvariantSet, prove_primitive};
+pub use reference::{Instance, Page, Proof, Shown, Standing};
 pub use report::{ASSUMED, Assumption, Clause, Opinion, Part, Report, Row, Status, Summary};
 pub use sources::with_engine;
 pub use suite::{Options, Progress, Subject, SuiteError, run, subjects};

@@ -1,17 +1,17 @@
 //! The symbolic machine. Only the invariant is known of the initial state. Whenever a lock is taken, the other CPUs may
 //! have changed the shared state, within their rely conditions.
+mod interference;
 mod lock;
-mod moves;
 mod unknown;
 
+pub(crate) use interference::{CHANNELS, Interference, PendingGuarantee, Relation};
 pub use lock::{SymChannels, SymLock};
-pub(crate) use moves::{CHANNELS, Duty, Moves, Relation};
 pub(crate) use unknown::{at_version, key_bounds, make_unknown, quantified, unknown_object};
 
+use crate::call_rule;
 use crate::effects::see_event;
 use crate::history;
-use crate::lemma;
-use crate::rounds;
+use crate::loop_rule;
 use domain::{Domain, Field, Geometry, Ghost, Home, Map};
 use layer::call::{Call, Give};
 use layer::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
@@ -206,10 +206,10 @@ impl<G: Geometry> Machine for Sym<G> {
         match Way::of(call.name) {
             Way::Runs => run(cpu),
             Way::Inlined => {
-                running(false, || lemma::admit(cpu, &call));
+                running(false, || call_rule::prove_precondition(cpu, &call));
                 inlined(|| run(cpu))
             }
-            Way::Contract => Ok(give(&running(false, || lemma::apply(cpu, &call)))),
+            Way::Contract => Ok(give(&running(false, || call_rule::apply(cpu, &call)))),
         }
     }
 
@@ -224,10 +224,10 @@ impl<G: Geometry> Machine for Sym<G> {
         match Way::of(call.name) {
             Way::Runs => run(cpu),
             Way::Inlined => {
-                running(false, || lemma::admit_question(cpu, &call));
+                running(false, || call_rule::prove_precondition_of_query(cpu, &call));
                 inlined(|| run(cpu))
             }
-            Way::Contract => Ok(give(&running(false, || lemma::answer(cpu, &call)))),
+            Way::Contract => Ok(give(&running(false, || call_rule::query(cpu, &call)))),
         }
     }
 
@@ -240,7 +240,7 @@ impl<G: Geometry> Machine for Sym<G> {
     ) -> Result<(), Stuck> {
         let rules = loops::<Self>();
         let rule = rules.iter().find(|rule| rule.name == name).expect("loops name a rule of the layer");
-        rounds::repeat(cpu, rule, most, &round)
+        loop_rule::bounded_loop(cpu, rule, most, &round)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mutation testing of the proofs: every mutant of the proved code, and whether a proof fails because of it.
 use crate::equivalent::{EQUIVALENT, Equivalent};
-use crate::prove::Ground;
+use crate::prove::InvariantSet;
 use crate::sources::{is_entry, lines};
 use crate::suite::{Job, Options, Subject, SuiteError, begin_run, side_by_side, subjects};
 use serde::Serialize;
@@ -118,11 +118,11 @@ pub fn try_mutants(
 
     // If one solver does not find a counterexample soon, another one may.
     let embedded = Portfolio::new(&Choice::Embedded, options.timeout_ms, None).map_err(SuiteError::Solver)?;
-    let rounds = [(&panel, SOON), (&embedded, SOON), (&panel, LATE)];
+    let loop_rule = [(&panel, SOON), (&embedded, SOON), (&panel, LATE)];
     let try_one = |i: usize| {
         let begin = Instant::now();
         let (mutant, subjects) = &all[i];
-        (fate_of(*mutant, subjects, &rounds), begin.elapsed().as_secs_f64())
+        (fate_of(*mutant, subjects, &loop_rule), begin.elapsed().as_secs_f64())
     };
     let order: Vec<usize> = (0..all.len()).collect();
     let mut fates = side_by_side(&order, options.workers, &try_one, &mut |i, _| {
@@ -144,7 +144,7 @@ pub fn try_mutants(
         let found = found(&others, options.workers, &panel);
         for ((mutant, _), (fate, seconds)) in &mut alive {
             let begin = Instant::now();
-            *fate = fate_of(*mutant, found.get(mutant).map_or(&[], Vec::as_slice), &rounds);
+            *fate = fate_of(*mutant, found.get(mutant).map_or(&[], Vec::as_slice), &loop_rule);
             *seconds += begin.elapsed().as_secs_f64();
         }
     }
@@ -181,7 +181,7 @@ pub fn try_mutants(
 fn proofs(subject: Subject) -> Vec<Job> {
     let mut jobs: Vec<Job> = subject.jobs();
     jobs.retain(Job::is_x64);
-    jobs.sort_by_key(|job| job.ground == Some(Ground::High));
+    jobs.sort_by_key(|job| job.invariants == Some(InvariantSet::High));
     jobs
 }
 
@@ -225,9 +225,9 @@ fn found(subjects: &[Subject], workers: usize, panel: &Portfolio) -> BTreeMap<Mu
 
 /// The fate of a mutant by the proofs of `subjects`, in the first round that decides it. A round has a panel of solvers
 /// and a time limit for one query, in milliseconds.
-fn fate_of(mutant: Mutant, subjects: &[Subject], rounds: &[(&Portfolio, u32)]) -> Fate {
+fn fate_of(mutant: Mutant, subjects: &[Subject], loop_rule: &[(&Portfolio, u32)]) -> Fate {
     let mut last = Fate::Survived;
-    for &(panel, limit) in rounds {
+    for &(panel, limit) in loop_rule {
         let jobs = subjects.iter().flat_map(|&subject| proofs(subject).into_iter().map(move |job| (subject, job)));
         last = fate(jobs.map(|(subject, job)| (subject, job.run(panel, || Mutation::planted(mutant, limit)).0)));
         if !matches!(last, Fate::Undecided(_)) {

@@ -1,8 +1,8 @@
 //! What is proved of a primitive: it preserves the invariant and satisfies its contract.
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::counterexample::{Called, Native};
-use crate::machine::{Moves, Sym, key_bounds};
+use crate::counterexample::{Callee, HostedCall};
+use crate::machine::{Interference, Sym, key_bounds};
 use crate::state::{State, is_part, scalars};
 use domain::{Domain, Flag, Geometry};
 use layer::constants::UCTXT_SIZE;
@@ -29,7 +29,7 @@ use symbolic::word::{SymWide, SymWord};
 /// The invariant set that a proof assumes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Ground {
+pub enum InvariantSet {
     /// H and L only, as in the reference. The call may get stuck.
     High,
     /// H, L and the derived invariants D.
@@ -38,22 +38,22 @@ pub enum Ground {
     Entry,
 }
 
-impl Ground {
+impl InvariantSet {
     /// The invariant set, in words.
     pub fn word(self) -> &'static str {
         match self {
-            Ground::High => "H and L",
-            Ground::Derived => "H, L and D",
-            Ground::Entry => "H, L, D and E",
+            InvariantSet::High => "H and L",
+            InvariantSet::Derived => "H, L and D",
+            InvariantSet::Entry => "H, L, D and E",
         }
     }
 
     /// The last class of facts in the set.
     pub(crate) fn most(self) -> Class {
         match self {
-            Ground::High => Class::Low,
-            Ground::Derived => Class::Derived,
-            Ground::Entry => Class::Entry,
+            InvariantSet::High => Class::Low,
+            InvariantSet::Derived => Class::Derived,
+            InvariantSet::Entry => Class::Entry,
         }
     }
 
@@ -62,8 +62,8 @@ impl Ground {
     }
 
     /// What holds after a primitive as well.
-    pub(crate) fn between_primitives(self) -> Ground {
-        if self == Ground::Entry { Ground::Derived } else { self }
+    pub(crate) fn between_primitives(self) -> InvariantSet {
+        if self == InvariantSet::Entry { InvariantSet::Derived } else { self }
     }
 }
 
@@ -96,14 +96,14 @@ pub(crate) fn prove_facts<G: Geometry>(
     true
 }
 
-/// As [`run_paths`], from an unknown state in which the facts of `ground` are assumed.
+/// As [`run_paths`], from an unknown state in which the facts of `invariants` are assumed.
 pub(crate) fn run_proof<G: Geometry>(
-    ground: Ground,
+    invariants: InvariantSet,
     path: &dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome),
 ) -> Outcome {
     let state = Rc::new(State::<G>::unknown());
-    let assumed = Assumed::new(&state, ground);
-    run_paths(ground != Ground::High, &|outcome| {
+    let assumed = Assumed::new(&state, invariants);
+    run_paths(invariants != InvariantSet::High, &|outcome| {
         assumed.assume();
         path(&state, &assumed, outcome);
     })
@@ -155,13 +155,13 @@ pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     }
 }
 
-/// Proves one primitive for all states of `ground` and all arguments. Counterexamples are replayed on the hosted
-/// machine, with its contract `native`.
+/// Proves one primitive for all states of `invariants` and all arguments. Counterexamples are replayed on the hosted
+/// machine, with its contract `hosted`.
 pub fn prove_primitive<G: Geometry>(
     primitive: &Primitive,
     contract: &Contract<Sym<G>>,
-    native: &Contract<Sim>,
-    ground: Ground,
+    hosted: &Contract<Sim>,
+    invariants: InvariantSet,
 ) -> Outcome {
     let chunks: &[Chunk] = if primitive.is_access() { &Chunk::ALL } else { &[Chunk::One] };
     let mut whole = Outcome::default();
@@ -170,18 +170,19 @@ pub fn prove_primitive<G: Geometry>(
     let mut is_changed = false;
     for &chunk in chunks {
         let shown = Shown::default();
-        let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
-            let called = || Called::Primitive { primitive: *primitive, contract: *native, chunk };
-            let runner = is_hosted::<G>()
-                .map(|()| -> Rc<dyn Runner> { Rc::new(Native { called: called(), ground, start: assumed.clone() }) });
+        let mut outcome = run_proof::<G>(invariants, &|state, assumed, outcome| {
+            let called = || Callee::Primitive { primitive: *primitive, contract: *hosted, chunk };
+            let runner = is_hosted::<G>().map(|()| -> Rc<dyn Runner> {
+                Rc::new(HostedCall { called: called(), invariants, start: assumed.clone() })
+            });
             engine(|e| e.settings.runner = runner);
-            path_of_primitive(primitive, contract, ground, chunk, (state, assumed), &shown, outcome)
+            path_of_primitive(primitive, contract, invariants, chunk, (state, assumed), &shown, outcome)
         });
         // set_pt succeeds under H alone: no state that satisfies D2 admits the call.
-        if !(primitive.number == 3 && ground == Ground::Derived) {
+        if !(primitive.number == 3 && invariants == InvariantSet::Derived) {
             outcome.require_success();
             if outcome.failures.is_empty() && !shown.admitted.get() {
-                let what = if ground == Ground::Derived { "what it requires" } else { "its premise" };
+                let what = if invariants == InvariantSet::Derived { "what it requires" } else { "its premise" };
                 outcome.failures.push(Failure::vacuous(&format!("{what} can hold where it succeeds")));
             }
         }
@@ -189,7 +190,7 @@ pub fn prove_primitive<G: Geometry>(
         whole.add(outcome);
     }
     engine(|e| (e.settings.proving, e.settings.runner) = (None, Err(NO_CALL)));
-    if ground == Ground::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && !is_changed {
+    if invariants == InvariantSet::Derived && whole.failures.is_empty() && whole.successful_paths > 0 && !is_changed {
         note(&mut whole.clauses, clause::UNCHANGED.to_string());
     }
     whole
@@ -230,7 +231,7 @@ impl Shown {
 fn path_of_primitive<G: Geometry>(
     primitive: &Primitive,
     contract: &Contract<Sym<G>>,
-    ground: Ground,
+    invariants: InvariantSet,
     chunk: Chunk,
     (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
     shown: &Shown,
@@ -239,10 +240,10 @@ fn path_of_primitive<G: Geometry>(
     let arguments = unknown_arguments::<G>(primitive, chunk);
     let premise = || (contract.premise)(&state.view(), &arguments);
     // The facts of H are proved for all calls. Those of L need the contract's assumptions.
-    if ground == Ground::Derived && !decide(&premise) {
+    if invariants == InvariantSet::Derived && !decide(&premise) {
         return;
     }
-    let moves = Moves::new(state, assumed);
+    let interference = Interference::new(state, assumed);
     let started_in_kernel_mode = {
         let ghost = state.view().ghost;
         let (ikern, ihost) = (ghost.ikern, ghost.ihost);
@@ -252,13 +253,13 @@ fn path_of_primitive<G: Geometry>(
     // The loop invariants speak of the same free words as the postcondition.
     let some = [any("some", 1 << 32), any("some", 1 << 32)];
     engine(|e| e.path.free_words = some.iter().map(|word| word.0).collect());
-    let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
+    let (result, after) = state.run(&interference, |cpu| (contract.run)(cpu, &arguments));
     let answer = match result {
         Ok(answer) => answer,
         Err(stuck) => {
             note(&mut outcome.stuck, format!("{stuck:?}"));
             cover(feasible);
-            if ground == Ground::Derived && is_free_of(stuck, &requires) {
+            if invariants == InvariantSet::Derived && is_free_of(stuck, &requires) {
                 note(&mut outcome.clauses, clause::FREE.to_string());
             }
             return;
@@ -270,14 +271,14 @@ fn path_of_primitive<G: Geometry>(
     cover(|| true);
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
-    if ground == Ground::High {
+    if invariants == InvariantSet::High {
         prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
-        prove_facts(&after, &moves.latest(), |fact| fact.class == Class::High, proved);
+        prove_facts(&after, &interference.latest(), |fact| fact.class == Class::High, proved);
         in_scope(|| {
             let premise = condition(&premise);
             engine(|e| e.suppose(premise));
             shown.admits(&[]);
-            prove_facts(&after, &moves.latest(), |fact| fact.class == Class::Low, proved)
+            prove_facts(&after, &interference.latest(), |fact| fact.class == Class::Low, proved)
         });
         if primitive.keeps_mode() {
             let ghost = after.view().ghost;
@@ -294,10 +295,10 @@ fn path_of_primitive<G: Geometry>(
             engine(|e| e.suppose(requires));
         }
     };
-    let is_kept = |fact: &Fact<Sym<G>>| ground.includes(fact) && primitive.keeps(fact.number, || true);
+    let is_kept = |fact: &Fact<Sym<G>>| invariants.includes(fact) && primitive.keeps(fact.number, || true);
     in_scope(|| {
         suppose_required();
-        prove_facts(&after, &moves.latest(), is_kept, proved)
+        prove_facts(&after, &interference.latest(), is_kept, proved)
     });
     let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
     prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
@@ -315,17 +316,17 @@ fn path_of_primitive<G: Geometry>(
     };
     let at_locks = Step { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
     let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.frame)(&at_locks, may);
-    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &interference) {
         note(proved, "frame".to_string());
     }
     let promised = events::<Sym<G>>(primitive.name);
-    prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
-    prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
-    let writes_nothing = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();
-    shown.changed.set(shown.changed.get() || !writes_nothing() || moves.history.logged() > 0);
+    prove_clause(clause::EVENTS, proved, &|| interference.history.logs(|log| promised(&step, log)));
+    prove_clause(clause::EFFECT_OWN, proved, &|| interference.history.owns(&after));
+    let writes_nothing = || frame_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
+    shown.changed.set(shown.changed.get() || !writes_nothing() || interference.history.logged() > 0);
     in_scope(|| {
         suppose_required();
-        prove_duties(&moves, proved);
+        prove_guarantees(&interference, proved);
     });
     if engine(|e| e.results.failures.is_empty()) {
         // The primitive's effects satisfy the rely conditions of the other CPUs, so the facts that theorems derive hold
@@ -351,10 +352,10 @@ pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str
 }
 
 /// Checks that the modifies clause names the object of every lock that was taken, because interference may change it.
-pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves<G>) -> bool {
+pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, interference: &Interference<G>) -> bool {
     let names = frame_names::<G>(frame);
     let missing =
-        moves.taken.borrow().iter().copied().find(|object| !names.iter().any(|(name, _)| is_part(name, object)));
+        interference.taken.borrow().iter().copied().find(|object| !names.iter().any(|(name, _)| is_part(name, object)));
     if let Some(object) = missing {
         refuted(&[], clause::lock(object));
     }
@@ -362,19 +363,19 @@ pub(crate) fn locks_are_in_frame<G: Geometry>(frame: Frame<'_, G>, moves: &Moves
 }
 
 /// Proves the pending guarantees at the end of the path.
-pub(crate) fn prove_duties<G: Geometry>(moves: &Moves<G>, proved: &mut Vec<String>) {
-    moves.owe("at the end");
-    settle_duties(moves);
-    for clause in moves.settled.take() {
+pub(crate) fn prove_guarantees<G: Geometry>(interference: &Interference<G>, proved: &mut Vec<String>) {
+    interference.add_guarantees("at the end");
+    discharge_guarantees(interference);
+    for clause in interference.discharged.take() {
         note(proved, clause);
     }
 }
 
 /// Discharges the pending guarantees. This happens before a call rule, which drops the facts that are needed.
-pub(crate) fn settle_duties<G: Geometry>(moves: &Moves<G>) {
-    for duty in moves.duties.take() {
-        if prove_for_all(&duty.clause, &duty.bounds, &*duty.holds) {
-            note(&mut moves.settled.borrow_mut(), duty.clause);
+pub(crate) fn discharge_guarantees<G: Geometry>(interference: &Interference<G>) {
+    for guarantee in interference.pending_guarantees.take() {
+        if prove_for_all(&guarantee.clause, &guarantee.bounds, &*guarantee.holds) {
+            note(&mut interference.discharged.borrow_mut(), guarantee.clause);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The results of all proofs, as they are printed and written as JSON.
 use crate::counterexample::{Test, emit_test};
-use crate::page::Page;
-use crate::prove::Ground;
+use crate::prove::InvariantSet;
+use crate::reference::Page;
 use serde::Serialize;
 use smt::solver::Tally;
 use symbolic::coverage::Branches;
@@ -55,7 +55,7 @@ impl Status {
 pub struct Part {
     /// The invariant set that is assumed. `None` for a theorem, whose premises are its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ground: Option<Ground>,
+    pub invariants: Option<InvariantSet>,
     /// The geometry of the page tables.
     pub geometry: &'static str,
     /// The status of the proof.
@@ -132,7 +132,13 @@ impl Row {
         self.status == Status::Proved
     }
 
-    pub(crate) fn add(&mut self, ground: Option<Ground>, geometry: &'static str, outcome: Outcome, seconds: f64) {
+    pub(crate) fn add(
+        &mut self,
+        invariants: Option<InvariantSet>,
+        geometry: &'static str,
+        outcome: Outcome,
+        seconds: f64,
+    ) {
         let status = Status::of(&outcome);
         self.status = self.status.max(status);
         self.paths += outcome.counts.paths;
@@ -148,7 +154,7 @@ impl Row {
             note(&mut self.clauses, clause.clone());
         }
         self.parts.push(Part {
-            ground,
+            invariants,
             geometry,
             status,
             unreachable: status == Status::Proved && outcome.successful_paths == 0,
@@ -266,8 +272,9 @@ impl Report {
     pub fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
         for row in self.primitives.iter().chain(&self.entries) {
-            let failures = row.parts.iter().flat_map(|part| part.failures.iter().map(|failure| (part.ground, failure)));
-            for test in failures.filter_map(|(ground, failure)| emit_test(failure, row.name, ground)) {
+            let failures =
+                row.parts.iter().flat_map(|part| part.failures.iter().map(|failure| (part.invariants, failure)));
+            for test in failures.filter_map(|(invariants, failure)| emit_test(failure, row.name, invariants)) {
                 if !tests.iter().any(|other| other.name == test.name) {
                     tests.push(test);
                 }
@@ -355,6 +362,6 @@ pub const ASSUMED: &[Assumption] = &[
         name: "explorer",
         says: "the prover itself, the compiler and Rust's type system",
         watched: "`prover/tests/verdicts.rs`: planted bugs; `prover/src/agreement`: the symbolic domain and machine agree \
-                  with the native ones; `cargo cairn prove --mutants`: every operator of the layer, each way to be wrong",
+                  with the hosted ones; `cargo cairn prove --mutants`: every operator of the layer, each way to be wrong",
     },
 ];

@@ -1,5 +1,5 @@
 //! A symbolic state: the start or the end of a proof.
-use crate::machine::{Moves, Sym, SymChannels, SymLinks, SymLock, make_unknown, unknown_object};
+use crate::machine::{Interference, Sym, SymChannels, SymLinks, SymLock, make_unknown, unknown_object};
 use crate::visit::{each, values};
 use domain::{Field, Geometry, Home};
 use layer::channel::Channels;
@@ -236,15 +236,19 @@ impl<G: Geometry> State<G> {
     }
 
     /// Runs `call` on a CPU in this state. Returns its result and the final state.
-    pub fn run<R>(&self, moves: &Rc<Moves<G>>, call: impl FnOnce(&mut Cpu<'_, Sym<G>>) -> R) -> (R, State<G>) {
+    pub fn run<R>(
+        &self,
+        interference: &Rc<Interference<G>>,
+        call: impl FnOnce(&mut Cpu<'_, Sym<G>>) -> R,
+    ) -> (R, State<G>) {
         let start = self.snapshot();
         let at = Rc::new(RefCell::new(start.at));
         let shared = Shared {
-            at: SymLock::new(SymWord::from(0), at, moves.clone()),
-            pending: SymLock::new(self.own.cpu, moves.pending.clone(), moves.clone()),
-            sleep: SymLock::elsewhere(moves.clone()),
-            channels: SymChannels(moves.clone()),
-            links: SymLinks(moves.threads.now.clone()),
+            at: SymLock::new(SymWord::from(0), at, interference.clone()),
+            pending: SymLock::new(self.own.cpu, interference.pending.clone(), interference.clone()),
+            sleep: SymLock::elsewhere(interference.clone()),
+            channels: SymChannels(interference.clone()),
+            links: SymLinks(interference.threads.now.clone()),
             boot: self.boot,
         };
         let mut cpu = Cpu { own: start.own, shared: &shared };

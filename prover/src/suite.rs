@@ -2,8 +2,8 @@
 use crate::entry::prove_entry;
 use crate::explained::EXPLAINED;
 use crate::machine::Sym;
-use crate::page::Page;
-use crate::prove::{Ground, prove_primitive};
+use crate::prove::{InvariantSet, prove_primitive};
+use crate::reference::Page;
 use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
 use crate::sources::{lines, with_engine};
 use crate::theorems::theorems;
@@ -100,9 +100,10 @@ impl Subject {
 
     /// The proofs of this subject.
     pub(crate) fn jobs(self) -> Vec<Job> {
-        let job = |ground, geometry| Job { subject: self, ground, geometry };
+        let job = |invariants, geometry| Job { subject: self, invariants, geometry };
         let Subject::Primitive(i) = self else { return vec![job(None, Paging::X64)] };
-        let both = |geometry| [Ground::High, Ground::Derived].map(|ground| job(Some(ground), geometry));
+        let both =
+            |geometry| [InvariantSet::High, InvariantSet::Derived].map(|invariants| job(Some(invariants), geometry));
         let mut jobs = both(Paging::X64).to_vec();
         // Primitives that walk or make page maps are also proved for the reference's two-level tables.
         let primitive = &TABLE[i];
@@ -142,7 +143,7 @@ impl Paging {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
     pub subject: Subject,
-    pub ground: Option<Ground>,
+    pub invariants: Option<InvariantSet>,
     geometry: Paging,
 }
 
@@ -154,8 +155,10 @@ impl Job {
 
     /// The unique name of the proof.
     fn name(self) -> String {
-        let ground = self.ground.map_or("", |ground| if ground == Ground::High { "-high" } else { "-derived" });
-        format!("{}{ground}-{}", self.subject.name(), self.geometry.name())
+        let invariants = self
+            .invariants
+            .map_or("", |invariants| if invariants == InvariantSet::High { "-high" } else { "-derived" });
+        format!("{}{invariants}-{}", self.subject.name(), self.geometry.name())
     }
 
     /// A rough estimate of the time of the proof, compared with others. The longest proofs start first.
@@ -168,7 +171,7 @@ impl Job {
             "ptInsert" | "exec_load" | "exec_store" => 10,
             _ => 1,
         };
-        if self.ground == Some(Ground::High) { weight / 2 } else { weight }
+        if self.invariants == Some(InvariantSet::High) { weight / 2 } else { weight }
     }
 
     fn prove(self) -> Outcome {
@@ -182,8 +185,8 @@ impl Job {
         match self.subject {
             Subject::Primitive(i) => {
                 let (primitive, contract) = &primitives::<Sym<G>>()[i];
-                let (_, native) = &primitives::<Sim>()[i];
-                prove_primitive(primitive, contract, native, self.ground.unwrap_or(Ground::Derived))
+                let (_, hosted) = &primitives::<Sim>()[i];
+                prove_primitive(primitive, contract, hosted, self.invariants.unwrap_or(InvariantSet::Derived))
             }
             Subject::Entry(i) => prove_entry(&rows::<Sym<G>>()[i], &rows::<Sim>()[i]),
             Subject::Theorem(i) => (theorems::<G>()[i].prove)(),
@@ -214,7 +217,7 @@ impl Job {
                 e.settings.mutation = mutation();
                 // If one query does not kill the mutant, another query or another solver may.
                 if e.settings.mutation.is_planted() {
-                    e.solver.hurry();
+                    e.solver.fail_fast();
                 }
             });
             let outcome = self.counted();
@@ -270,7 +273,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
         Opinion::add(&mut opinions, &outcome.tallies);
         coverage.add(&outcome.coverage);
         if let Some((_, row)) = rows.iter_mut().find(|(subject, _)| *subject == job.subject) {
-            row.add(job.ground, job.geometry.name(), outcome, seconds);
+            row.add(job.invariants, job.geometry.name(), outcome, seconds);
         }
     }
     let coverage = options.wanted.is_empty().then(|| coverage.branches(EXPLAINED, &mut lines()));

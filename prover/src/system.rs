@@ -1,5 +1,5 @@
 //! The symbolic machine for the layer above: every answer is arbitrary, and output is dropped.
-use crate::counterexample::{Answers, Said};
+use crate::counterexample::{Answers, MachineAnswer};
 use crate::machine::Sym;
 use domain::{Flag, Geometry};
 use layer::fields::PhysicalMemory;
@@ -13,7 +13,7 @@ use syscall::unchecked::Unchecked;
 
 /// Begins a new answer of the machine.
 fn asked() {
-    engine(|e| e.path.data::<Answers>().0.push(Said::default()));
+    engine(|e| e.path.data::<Answers>().0.push(MachineAnswer::default()));
 }
 
 /// A value of the machine's current answer: an unknown in `range`, recorded under `name`.
@@ -55,7 +55,9 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn load_page(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
-        engine(|e| e.path.data::<Answers>().0.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
+        engine(|e| {
+            e.path.data::<Answers>().0.push(MachineAnswer { says: Vec::new(), page: Some((frame.0, bytes.version)) })
+        });
     }
 
     #[track_caller]
@@ -73,7 +75,9 @@ impl<G: Geometry> System for Sym<G> {
     #[track_caller]
     fn load_arguments(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
-        engine(|e| e.path.data::<Answers>().0.push(Said { says: Vec::new(), page: Some((frame.0, bytes.version)) }));
+        engine(|e| {
+            e.path.data::<Answers>().0.push(MachineAnswer { says: Vec::new(), page: Some((frame.0, bytes.version)) })
+        });
     }
 
     fn console_write(_: &Cpu<'_, Self>, _: SymWord, _: SymWord, _: SymWord) {}

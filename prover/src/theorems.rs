@@ -3,8 +3,8 @@ mod allocation;
 mod replay;
 
 use crate::assumed::Assumed;
-use crate::machine::{Moves, Relation, Sym, at_version, key_bounds, quantified, unknown_object};
-use crate::prove::{Ground, prove_facts, run_proof};
+use crate::machine::{Interference, Relation, Sym, at_version, key_bounds, quantified, unknown_object};
+use crate::prove::{InvariantSet, prove_facts, run_proof};
 use crate::state::State;
 use domain::{Flag, Geometry, Map};
 use layer::channel::Channels;
@@ -177,9 +177,9 @@ fn boot<G: Geometry>() -> Outcome {
         if !decide(&|| state.current_cpu < TOTAL_CPU) {
             return;
         }
-        let moves = Moves::new(&state, &Rc::new(Assumed::nothing()));
+        let interference = Interference::new(&state, &Rc::new(Assumed::nothing()));
         let mbi = any("mbi", 1 << 32);
-        let (result, after) = state.run(&moves, |cpu| entry::boot(cpu, mbi));
+        let (result, after) = state.run(&interference, |cpu| entry::boot(cpu, mbi));
         match result {
             Ok(next) if premises_hold(outcome) => {
                 clause(outcome, "the main thread can go on", &[], &|_| next.holds(&after.view()));
@@ -401,14 +401,14 @@ impl Moved {
 /// both invariant sets, because proofs with either set assume it when a lock is taken.
 fn stability<G: Geometry>(moved: Moved) -> Outcome {
     let mut whole = Outcome::default();
-    for ground in [Ground::High, Ground::Derived] {
-        whole.add(stability_of::<G>(ground, moved));
+    for invariants in [InvariantSet::High, InvariantSet::Derived] {
+        whole.add(stability_of::<G>(invariants, moved));
     }
     whole
 }
 
-fn stability_of<G: Geometry>(ground: Ground, moved: Moved) -> Outcome {
-    let mut outcome = run_proof::<G>(ground, &|state, assumed, outcome| {
+fn stability_of<G: Geometry>(invariants: InvariantSet, moved: Moved) -> Outcome {
+    let mut outcome = run_proof::<G>(invariants, &|state, assumed, outcome| {
         let (from, to) = (Origin { version: 0 }, Origin { version: 1 });
         engine(|e| e.path.fresh = e.path.fresh.max(1));
         let (old, me) = (state.clone(), state.own.cpu);
@@ -427,7 +427,7 @@ fn stability_of<G: Geometry>(ground: Ground, moved: Moved) -> Outcome {
         }
         engine(|e| e.facts.add(FactSet::new(facts)));
         if premises_hold(outcome) {
-            prove_facts(&new, assumed, |fact| ground.includes(fact), &mut outcome.clauses);
+            prove_facts(&new, assumed, |fact| invariants.includes(fact), &mut outcome.clauses);
         }
     });
     outcome.require_success();
@@ -453,7 +453,7 @@ fn at_place<G: Geometry>(view: &View<'_, Sym<G>>, place: &[SymWord]) -> Option<(
 }
 
 fn nothing_is_lost<G: Geometry>() -> Outcome {
-    let mut outcome = run_proof::<G>(Ground::Entry, &|state, _, outcome| {
+    let mut outcome = run_proof::<G>(InvariantSet::Entry, &|state, _, outcome| {
         let view = state.view();
         if !decide(&|| view.ghost.init.holds()) || !premises_hold(outcome) {
             return;
@@ -480,7 +480,7 @@ fn has_table<G: Geometry>(view: &View<'_, Sym<G>>, n: SymWord, frame: SymWord) -
 }
 
 fn isolation_of_frames<G: Geometry>() -> Outcome {
-    let mut outcome = run_proof::<G>(Ground::Derived, &|state, _, outcome| {
+    let mut outcome = run_proof::<G>(InvariantSet::Derived, &|state, _, outcome| {
         if !decide(&|| state.view().ghost.init.holds()) || !premises_hold(outcome) {
             return;
         }
@@ -526,7 +526,7 @@ fn isolation_of_frames<G: Geometry>() -> Outcome {
 fn isolation_of_stores<G: Geometry>(of_guest: bool) -> Outcome {
     let mut whole = Outcome::default();
     for chunk in Chunk::ALL {
-        let mut outcome = run_proof::<G>(Ground::Derived, &|state, assumed, outcome| {
+        let mut outcome = run_proof::<G>(InvariantSet::Derived, &|state, assumed, outcome| {
             path_of_store(state, assumed, of_guest, chunk, outcome);
         });
         outcome.require_success();
@@ -549,8 +549,8 @@ fn path_of_store<G: Geometry>(
     if !decide(&|| state.view().ghost.init.holds()) {
         return;
     }
-    let moves = Moves::new(state, assumed);
-    let (result, after) = state.run(&moves, |cpu| {
+    let interference = Interference::new(state, assumed);
+    let (result, after) = state.run(&interference, |cpu| {
         if of_guest {
             guest_store(cpu, chunk, address, bytes).map(Access::Done)
         } else {
@@ -668,7 +668,7 @@ mod tests {
     #[allow(clippy::impossible_comparisons, reason = "that is the point")]
     fn an_assumption_that_cannot_hold_is_vacuous() {
         let outcome = proved(|| {
-            let mut outcome = run_proof::<X64>(Ground::Derived, &|state, _, outcome| {
+            let mut outcome = run_proof::<X64>(InvariantSet::Derived, &|state, _, outcome| {
                 let cur = state.own.cur;
                 if decide(&|| cur < 1 && cur > 1) {
                     premises_hold(outcome);

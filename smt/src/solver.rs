@@ -103,7 +103,7 @@ pub(crate) trait Backend: Send {
 
     /// Fails fast from here on: a process that exceeds its bound is replaced at once. Which queries are undecided then
     /// depends on the load of the machine.
-    fn hurry(&mut self) {}
+    fn fail_fast(&mut self) {}
 
     /// Checks that the solver answers at all.
     fn probe(&mut self) -> Result<(), SolverError> {
@@ -259,8 +259,8 @@ impl Solver {
 
     /// Fails fast from here on: no query takes much longer than its bound. In return, which queries are undecided can
     /// differ from run to run.
-    pub fn hurry(&mut self) {
-        self.backend.hurry();
+    pub fn fail_fast(&mut self) {
+        self.backend.fail_fast();
     }
 
     /// Number of queries so far.

@@ -200,6 +200,7 @@ impl Engine {
             }
             cells.sort();
             cells.dedup();
+            cells.retain(|cell| !state.contains(cell));
             state.extend(cells);
         }
         let trace = self.path.trace.clone();

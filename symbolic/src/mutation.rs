@@ -6,6 +6,7 @@ use crate::branch::branch;
 use crate::engine::engine;
 use smt::term::{Arena, Term};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::panic::Location;
 
 /// A kind of operator.
@@ -93,6 +94,13 @@ pub struct Mutant {
     pub site: Site,
     /// The change.
     pub change: Change,
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Site { file, line, column, operator } = self.site;
+        write!(f, "{operator:?} as {:?} at {file}:{line}:{column}", self.change)
+    }
 }
 
 /// The setting for mutants on this thread.

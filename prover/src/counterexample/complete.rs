@@ -1,5 +1,5 @@
 //! Completing a model of the solver to a whole state, with boot values where possible.
-use super::{Answers, Locks, Native, Said};
+use super::{Answers, HostedCall, Locks, MachineAnswer};
 use domain::Field;
 use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::fields::{Frames, PhysicalMemory, bounds};
@@ -47,7 +47,7 @@ pub(super) type Words = BTreeMap<i128, Vec<Term>>;
 /// A model that is completed to a state.
 struct Completion<'e> {
     e: &'e mut Engine,
-    native: &'e Native,
+    hosted: &'e HostedCall,
     strategy: Strategy,
     /// The values of the leaves in the round before, in the order in which they were fixed.
     last: &'e mut Vec<(Term, i128)>,
@@ -60,12 +60,12 @@ struct Completion<'e> {
 /// Completes the asserted facts to a state, with the search strategy `strategy`. Keeps the choices in `last` where
 /// possible, and replaces them by its own. `words` becomes the unknown words by which the state's maps are read.
 pub(super) fn complete_model(
-    native: &Native,
+    hosted: &HostedCall,
     strategy: Strategy,
     last: &mut Vec<(Term, i128)>,
     words: &mut Words,
 ) -> Result<Witness, Unconfirmed> {
-    engine(|e| Completion { e, native, strategy, last, kept: FxHashSet::default(), words }.complete())
+    engine(|e| Completion { e, hosted, strategy, last, kept: FxHashSet::default(), words }.complete())
 }
 
 /// Splits the name of a leaf into its name without the version, and the version.
@@ -353,7 +353,7 @@ impl Completion<'_> {
     fn answers(&mut self, cells: &[Leaf]) -> Result<Vec<Values>, String> {
         let said = self.e.path.data::<Answers>().0.clone();
         let mut answers = Vec::new();
-        for Said { says, page } in said {
+        for MachineAnswer { says, page } in said {
             let mut answer = Values::default();
             for (name, term) in says {
                 answer = answer.scalar(name, fits(self.value(term))?);
@@ -426,7 +426,7 @@ impl Completion<'_> {
         let rows = rows(&witness.state, boot);
         witness.state = witness.state.differing(boot);
         witness.state.cells.extend(rows);
-        let given = self.native.given();
+        let given = self.hosted.given();
         witness.arguments.extend(given.map(|(name, value)| (name.to_string(), value)));
         witness.answers = self.answers(cells)?;
         let any = self.e.path.free_words.clone();

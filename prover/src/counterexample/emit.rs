@@ -1,5 +1,5 @@
 //! Counterexamples as Rust tests, which fail as long as the bug is there.
-use crate::prove::Ground;
+use crate::prove::InvariantSet;
 use sim::witness::{Values, Witness};
 use std::fmt::Write;
 use symbolic::failure::Failure;
@@ -13,17 +13,17 @@ pub struct Test {
     pub text: String,
 }
 
-/// The counterexample of `failure` as a test, if it was replayed. `name` is the primitive or the entry. `ground` is the
+/// The counterexample of `failure` as a test, if it was replayed. `name` is the primitive or the entry. `invariants` is the
 /// invariant set of a primitive's proof, and `None` for an entry.
-pub fn emit_test(failure: &Failure, name: &str, ground: Option<Ground>) -> Option<Test> {
+pub fn emit_test(failure: &Failure, name: &str, invariants: Option<InvariantSet>) -> Option<Test> {
     let witness: &Witness = failure.counterexample()?;
     // The source line is dropped, because it may change.
     let clause = failure.clause.split(" at ").next().unwrap_or(&failure.clause);
     let test = words(&format!("{name} {clause}")).join("_");
-    let (class, call) = match ground {
-        Some(Ground::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
-        Some(Ground::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
-        Some(Ground::Entry) | None => ("", format!("enter({name:?})")),
+    let (class, call) = match invariants {
+        Some(InvariantSet::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
+        Some(InvariantSet::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
+        Some(InvariantSet::Entry) | None => ("", format!("enter({name:?})")),
     };
     let made = constructor(witness);
     let text = format!(

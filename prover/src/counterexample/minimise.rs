@@ -1,5 +1,5 @@
 //! Minimising counterexamples: looks for few differences from boot, and shows them by name.
-use super::{Native, breaks};
+use super::{HostedCall, breaks};
 use layer::fields::bounds;
 use sim::machine::Sim;
 use sim::snapshot::Snapshot;
@@ -58,14 +58,14 @@ impl Difference {
 }
 
 /// Removes differences from boot as long as the call still violates `clause`.
-pub(super) fn minimised(native: &Native, mut witness: Witness, clause: &str) -> Witness {
+pub(super) fn minimised(hosted: &HostedCall, mut witness: Witness, clause: &str) -> Witness {
     let mut tries = 0;
     loop {
         let mut put_back = false;
         for difference in Difference::all(&witness) {
             tries += 1;
             let smaller = difference.put_back(&witness);
-            if tries <= TRIES && native.call(&smaller).is_ok_and(|ending| breaks(&ending, clause)) {
+            if tries <= TRIES && hosted.call(&smaller).is_ok_and(|ending| breaks(&ending, clause)) {
                 (witness, put_back) = (smaller, true);
             }
         }

@@ -13,7 +13,7 @@ pub use emit::{Test, emit_test};
 
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::prove::Ground;
+use crate::prove::InvariantSet;
 use complete::{Strategy, Words, complete_model};
 use layer::contract::Contract;
 use layer::memory::Chunk;
@@ -42,38 +42,38 @@ const ROUNDS: u32 = 16;
 const KEYS: usize = 8;
 
 /// The subject of a proof, as it runs on the hosted machine.
-pub(crate) struct Native {
-    pub called: Called,
-    pub ground: Ground,
+pub(crate) struct HostedCall {
+    pub called: Callee,
+    pub invariants: InvariantSet,
     /// The facts of the start state.
     pub start: Rc<Assumed>,
 }
 
 /// The code that is called.
 #[derive(Clone, Copy)]
-pub(crate) enum Called {
+pub(crate) enum Callee {
     /// A primitive.
     Primitive { primitive: Primitive, contract: Contract<Sim>, chunk: Chunk },
     /// An entry of the kernel.
     Entry { row: Row<Sim>, parent: Parent },
 }
 
-impl Native {
+impl HostedCall {
     /// Runs the call from the state of `witness`.
     fn call(&self, witness: &Witness) -> Result<Ending, Refused> {
         match &self.called {
-            Called::Primitive { primitive, contract, .. } => {
-                Subject { primitive, contract, facts: self.ground.most() }.call(witness)
+            Callee::Primitive { primitive, contract, .. } => {
+                Subject { primitive, contract, facts: self.invariants.most() }.call(witness)
             }
-            Called::Entry { row, .. } => Entry { row }.enter(witness),
+            Callee::Entry { row, .. } => Entry { row }.enter(witness),
         }
     }
 
     /// The argument that is fixed on all paths, unless it is 0.
     fn given(&self) -> Option<(&'static str, u64)> {
         match self.called {
-            Called::Primitive { chunk, .. } if chunk != Chunk::One => Some(("chunk", chunk as u64)),
-            Called::Entry { parent: Parent::Main, .. } => Some(("parent", 1)),
+            Callee::Primitive { chunk, .. } if chunk != Chunk::One => Some(("chunk", chunk as u64)),
+            Callee::Entry { parent: Parent::Main, .. } => Some(("parent", 1)),
             _ => None,
         }
     }
@@ -81,7 +81,7 @@ impl Native {
 
 /// An answer of the machine that the layer runs on.
 #[derive(Clone, Default)]
-pub(crate) struct Said {
+pub(crate) struct MachineAnswer {
     /// The values of the answer, by name.
     pub says: Vec<(&'static str, Term)>,
     /// The frame into which the machine loads a page, and the version of the map with the page's bytes.
@@ -90,20 +90,20 @@ pub(crate) struct Said {
 
 /// The answers of the machine that the layer runs on, in the order of the path.
 #[derive(Default)]
-pub(crate) struct Answers(pub Vec<Said>);
+pub(crate) struct Answers(pub Vec<MachineAnswer>);
 
 /// The locks that the path has taken.
 #[derive(Default)]
-pub(crate) struct Locks(pub Vec<Taken>);
+pub(crate) struct Locks(pub Vec<TakenLock>);
 
 /// A lock that the path takes, with the interference at that moment.
 #[derive(Clone)]
-pub(crate) struct Taken {
+pub(crate) struct TakenLock {
     /// The versions of the unknown maps and words that it introduced.
     pub versions: Vec<u32>,
 }
 
-impl Runner for Native {
+impl Runner for HostedCall {
     fn run(&self, asked: &[Term], clause: &str) -> Result<Run, Unconfirmed> {
         let witness = in_scope(|| complete(self, asked, clause))?;
         let witness = minimised(self, witness, clause);
@@ -113,7 +113,7 @@ impl Runner for Native {
 }
 
 /// Finds a state that satisfies every fact and from which the call violates `clause`.
-fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Unconfirmed> {
+fn complete(hosted: &HostedCall, asked: &[Term], clause: &str) -> Result<Witness, Unconfirmed> {
     engine(|e| {
         for &term in asked {
             e.solver.assert(&e.arena, term);
@@ -125,24 +125,24 @@ fn complete(native: &Native, asked: &[Term], clause: &str) -> Result<Witness, Un
     }
     let mut why = Unconfirmed::Incomplete(String::new());
     for strategy in Strategy::ALL {
-        match in_scope(|| complete_with(strategy, native, clause)) {
+        match in_scope(|| complete_with(strategy, hosted, clause)) {
             Err(Unconfirmed::Incomplete(reason)) => why = Unconfirmed::Incomplete(reason),
-            settled => return settled,
+            discharged => return discharged,
         }
     }
     Err(why)
 }
 
 /// As [`complete`], with the search strategy `strategy`.
-fn complete_with(strategy: Strategy, native: &Native, clause: &str) -> Result<Witness, Unconfirmed> {
+fn complete_with(strategy: Strategy, hosted: &HostedCall, clause: &str) -> Result<Witness, Unconfirmed> {
     let mut last = Vec::new();
     for _ in 0..ROUNDS {
         let mut words = Words::default();
         if strategy == Strategy::Forgetful {
             last.clear();
         }
-        let witness = in_scope(|| complete_model(native, strategy, &mut last, &mut words))?;
-        match native.call(&witness) {
+        let witness = in_scope(|| complete_model(hosted, strategy, &mut last, &mut words))?;
+        match hosted.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => {
                 let why = format!("on the hosted machine it does not fail so: {}", told(&ending));
@@ -152,10 +152,10 @@ fn complete_with(strategy: Strategy, native: &Native, clause: &str) -> Result<Wi
                 for violation in violations {
                     for keys in violation.keys {
                         for terms in unknown(&words, &keys) {
-                            native.start.assert_at(violation.number, &terms);
+                            hosted.start.assert_at(violation.number, &terms);
                         }
                         let keys: Vec<SymWord> = keys.into_iter().map(SymWord::from).collect();
-                        native.start.assert_at(violation.number, &keys);
+                        hosted.start.assert_at(violation.number, &keys);
                     }
                 }
             }

@@ -3,10 +3,10 @@
 //! When a lock is taken, the object that it guards gets a new unknown version, related to the old one by the rely
 //! condition. What the critical section does to it must satisfy the rely conditions of the other CPUs.
 use super::Sym;
-use super::moves::{CHANNELS, Moves, is_primitive, queue_id};
+use super::interference::{CHANNELS, Interference, is_primitive, queue_id};
 use super::unknown::{at_version, key_bounds, quantified, unknown_object, unknown_row};
 use crate::clause;
-use crate::counterexample::{Locks, Taken};
+use crate::counterexample::{Locks, TakenLock};
 use crate::effects::see_row;
 use crate::state::{is_part, object_identity, threads_identity};
 use domain::Geometry;
@@ -28,14 +28,14 @@ use symbolic::origin::{Identity, Origin};
 use symbolic::word::SymWord;
 
 /// The pool of channels, at its current version.
-pub struct SymChannels<G: Geometry>(pub(crate) Rc<Moves<G>>);
+pub struct SymChannels<G: Geometry>(pub(crate) Rc<Interference<G>>);
 
 impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
     fn acquire(&self, by: SymWord, q: SymWord) {
         assert!(by.0 == self.0.me.0, "a lock is taken for another CPU");
-        self.0.owe("before taking a lock");
+        self.0.add_guarantees("before taking a lock");
         self.0.taken.borrow_mut().push(CHANNELS);
-        self.0.others_move_channels(q);
+        self.0.interfere_with_channels(q);
         self.0.taking.set(true);
     }
     #[track_caller]
@@ -44,14 +44,14 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
         let at = Location::caller();
         let given_back = condition(&|| self.0.channels.now.borrow().lock_of(q).holder == TOTAL_CPU);
         oblige(given_back, format_args!("a lock is given back that is held"), at);
-        self.0.owe_channels("at release");
+        self.0.guarantee_channels("at release");
     }
     #[track_caller]
     fn with<R>(&self, work: impl FnOnce(&mut Channels<Sym<G>>) -> R) -> R {
         let result = work(&mut self.0.channels.now.borrow_mut());
         // From here on this CPU holds the lock. The guarantee is also due if the same path releases the lock.
         if self.0.taking.replace(false) {
-            self.0.owe_channels("once taken");
+            self.0.guarantee_channels("once taken");
         }
         result
     }
@@ -60,7 +60,7 @@ impl<G: Geometry> ChannelPool<Sym<G>> for SymChannels<G> {
 /// The lock array of a family of objects. One row may be part of the CPU's state.
 pub struct SymLock<G: Geometry, T> {
     own: Option<OwnRow<T>>,
-    moves: Rc<Moves<G>>,
+    interference: Rc<Interference<G>>,
 }
 
 /// The row of a lock array that is part of the state.
@@ -72,13 +72,13 @@ struct OwnRow<T> {
 
 impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
     /// The lock array whose row `row` is `object`, with version 0 of its fields.
-    pub(crate) fn new(row: SymWord, object: Rc<RefCell<T>>, moves: Rc<Moves<G>>) -> Self {
-        SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin { version: 0 }) }), moves }
+    pub(crate) fn new(row: SymWord, object: Rc<RefCell<T>>, interference: Rc<Interference<G>>) -> Self {
+        SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin { version: 0 }) }), interference }
     }
 
     /// A lock array with no row in the state.
-    pub(crate) fn elsewhere(moves: Rc<Moves<G>>) -> Self {
-        SymLock { own: None, moves }
+    pub(crate) fn elsewhere(interference: Rc<Interference<G>>) -> Self {
+        SymLock { own: None, interference }
     }
 
     /// Replaces the row in the state by `object`, after a call rule.
@@ -90,8 +90,8 @@ impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
     }
 
     /// The interference of this path, and its pending guarantees.
-    pub(crate) fn moves(&self) -> &Rc<Moves<G>> {
-        &self.moves
+    pub(crate) fn interference(&self) -> &Rc<Interference<G>> {
+        &self.interference
     }
 
     /// The object of the row in the state, as this CPU left it.
@@ -143,15 +143,15 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
 
     #[track_caller]
     fn lock(&self, by: SymWord, row: SymWord) -> SymGuard<'_, G, T> {
-        let (moves, own) = (&self.moves, self.own(row));
-        assert!(by.0 == moves.me.0, "a lock is taken for another CPU");
+        let (interference, own) = (&self.interference, self.own(row));
+        assert!(by.0 == interference.me.0, "a lock is taken for another CPU");
         let moves_threads = T::QUEUES.is_some();
-        moves.taken.borrow_mut().push(if moves_threads { "tcb" } else { T::NAME });
+        interference.taken.borrow_mut().push(if moves_threads { "tcb" } else { T::NAME });
         // Pristine: as at the start of the proof, without writes and without interference so far.
         let mut pristine = own.is_none_or(|own| own.version.get().version == 0);
         if moves_threads {
             let written = engine(|e| e.path.writes.iter().any(|w| is_part(w.field, "tcb")));
-            pristine &= moves.threads.version.get().version == 0 && !written;
+            pristine &= interference.threads.version.get().version == 0 && !written;
         }
         if pristine {
             // Facts about the earlier state would slow down every query about the new one.
@@ -159,13 +159,13 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         }
         let mut versions = Vec::new();
         if moves_threads {
-            moves.owe("before taking a lock");
-            versions.extend(moves.others_move_threads(own.is_some()));
-            moves.moved();
+            interference.add_guarantees("before taking a lock");
+            versions.extend(interference.interfere_with_threads(own.is_some()));
+            interference.moved();
         }
         let origin = Origin::fresh();
         versions.push(origin.version);
-        engine(|e| e.path.data::<Locks>().0.push(Taken { versions }));
+        engine(|e| e.path.data::<Locks>().0.push(TakenLock { versions }));
         let (from, old) = match own {
             Some(own) => (own.version.replace(origin), Rc::new(own.object.borrow().snapshot())),
             // Nothing is known of the earlier state of a row outside the state.
@@ -181,15 +181,15 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
             // From now on, the invariant speaks of the new version.
             *own.object.borrow_mut() = new.snapshot();
         }
-        let threads = Rc::new(moves.threads.now.borrow().snapshot());
-        let links = moves.threads.version.get();
+        let threads = Rc::new(interference.threads.now.borrow().snapshot());
+        let links = interference.threads.version.get();
         // An object without fields of its own has facts about the threads in it.
         let (before, after) = if moves_threads { (links, links) } else { (from, origin) };
         if pristine {
-            moves.assume_stable(|state| {
+            interference.assume_stable(|state| {
                 if moves_threads {
                     state.threads = threads.snapshot();
-                    state.pending = moves.pending.borrow().snapshot();
+                    state.pending = interference.pending.borrow().snapshot();
                 }
                 let object: &dyn Any = &*new;
                 if let Some(at) = object.downcast_ref::<AllocTable<Sym<G>>>() {
@@ -199,7 +199,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         }
         let mut identity = [object_identity(&*old), object_identity(&*new), threads_identity(&threads)].concat();
         identity.push(Identity::Value(row.0));
-        let set = moves.latest().set(T::NAME, identity, || {
+        let set = interference.latest().set(T::NAME, identity, || {
             let mut set = Vec::new();
             if own.is_some() {
                 for version in [before, after] {
@@ -213,12 +213,12 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
         });
         engine(|e| e.facts.add(set));
         if let Some(first) = T::QUEUES {
-            moves.held.borrow_mut().push(queue_id(first, row));
+            interference.held.borrow_mut().push(queue_id(first, row));
             if let Some(fifo) = fifo(&*new) {
-                moves.history.locked(first, row, fifo);
+                interference.history.locked(first, row, fifo);
             }
         }
-        SymGuard { lock: self, row, object: new.snapshot(), taken: new, logged: moves.history.logged() }
+        SymGuard { lock: self, row, object: new.snapshot(), taken: new, logged: interference.history.logged() }
     }
 }
 
@@ -232,28 +232,29 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
             Some(own) => *own.object.borrow_mut() = self.object.snapshot(),
             None => see_row::<G, T>(&self.taken, &left),
         }
-        let moves = &self.lock.moves;
+        let interference = &self.lock.interference;
         if is_primitive() {
             let any: &dyn Any = &*left;
             let table = any.downcast_ref::<AllocTable<Sym<G>>>();
-            let duty = match (table, T::QUEUES, fifo(&*left)) {
-                (Some(table), ..) => Some(moves.history.owe_table(self.logged, self.taken.clone(), table)),
-                (None, Some(first), Some(fifo)) => Some(moves.history.owe_queue(first, self.row, fifo)),
+            let guarantee = match (table, T::QUEUES, fifo(&*left)) {
+                (Some(table), ..) => Some(interference.history.guarantee_table(self.logged, self.taken.clone(), table)),
+                (None, Some(first), Some(fifo)) => Some(interference.history.guarantee_queue(first, self.row, fifo)),
                 _ => None,
             };
-            moves.duties.borrow_mut().extend(duty);
+            interference.pending_guarantees.borrow_mut().extend(guarantee);
         }
-        let (me, row, limits) = (moves.me, self.row, key_bounds::<G>(T::KEYS));
+        let (me, row, limits) = (interference.me, self.row, key_bounds::<G>(T::KEYS));
         let (old, new) = (self.taken.clone(), left.clone());
         let cpu_and = [&[TOTAL_CPU.into()], &*limits].concat();
-        moves.duty(clause::guarantee(T::NAME), "at unlock", cpu_and, move |k| {
+        interference.guarantee(clause::guarantee(T::NAME), "at unlock", cpu_and, move |k| {
             k[0] == me || T::rely(&old, &new, k[0], &k[1..])
         });
-        let threads = moves.threads.now.borrow().snapshot();
-        moves.duty(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.own_fact(row, &threads, k));
+        let threads = interference.threads.now.borrow().snapshot();
+        interference
+            .guarantee(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.own_fact(row, &threads, k));
         if T::QUEUES.is_some() {
-            moves.owe_threads("at unlock");
-            moves.held.borrow_mut().pop();
+            interference.guarantee_threads("at unlock");
+            interference.held.borrow_mut().pop();
         }
     }
 }

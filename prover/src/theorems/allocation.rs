@@ -1,8 +1,8 @@
 //! The postcondition of `palloc`, clause by clause: the reference's lemma about it (section 10.1).
 use super::{clause, premises_hold};
 use crate::assumed::Assumed;
-use crate::machine::Moves;
-use crate::prove::{Ground, run_proof};
+use crate::machine::Interference;
+use crate::prove::{InvariantSet, run_proof};
 use crate::state::State;
 use domain::{Flag, Geometry, Map};
 use layer::constants::{MAX_PAGE, NUM_PROC};
@@ -25,7 +25,7 @@ pub(crate) const ALLOCATED: [&str; 5] = [
 
 /// Proves the clauses for every container, in every state that satisfies H, L and D.
 pub(super) fn palloc_inv_prop<G: Geometry>() -> Outcome {
-    let mut outcome = run_proof::<G>(Ground::Derived, &path);
+    let mut outcome = run_proof::<G>(InvariantSet::Derived, &path);
     outcome.require_success();
     outcome
 }
@@ -33,8 +33,8 @@ pub(super) fn palloc_inv_prop<G: Geometry>() -> Outcome {
 fn path<G: Geometry>(state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome) {
     let n = SymWord(engine(|e| e.arena.var("n", Range::WORD)));
     engine(|e| e.path.arguments.push(("n".to_string(), n.0)));
-    let moves = Moves::new(state, assumed);
-    let (result, after) = state.run(&moves, |cpu| palloc(cpu, n));
+    let interference = Interference::new(state, assumed);
+    let (result, after) = state.run(&interference, |cpu| palloc(cpu, n));
     let Ok(page) = result else { return };
     if !premises_hold(outcome) {
         return;

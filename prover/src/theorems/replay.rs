@@ -2,7 +2,7 @@
 //! exclusion.
 use super::{Theorem, clause, premises_hold};
 use crate::machine::{Sym, SymLinks, at_version, key_bounds, quantified, unknown_object};
-use crate::prove::{Ground, run_proof};
+use crate::prove::{InvariantSet, run_proof};
 use crate::state::State;
 use domain::{Flag, Geometry, Map};
 use layer::constants::*;
@@ -190,7 +190,7 @@ fn is_listed<G: Geometry>(fifo: &Fifo<Sym<G>>, threads: &Threads<Sym<G>>, t: Sym
 }
 
 fn one_place<G: Geometry>() -> Outcome {
-    let mut outcome = run_proof::<G>(Ground::Derived, &|state, _, outcome| {
+    let mut outcome = run_proof::<G>(InvariantSet::Derived, &|state, _, outcome| {
         if !decide(&|| state.view().ghost.init.holds()) || !premises_hold(outcome) {
             return;
         }

@@ -1,8 +1,8 @@
 //! Tests of the loop rule: false loop invariants and missing writes of a rule are found.
-use super::{IN_LOOP, repeat};
+use super::{IN_LOOP, bounded_loop};
 use crate::agreement::z3::z3;
 use crate::machine::Sym;
-use crate::prove::{Ground, prove_primitive};
+use crate::prove::{InvariantSet, prove_primitive};
 use crate::sources::with_engine;
 use domain::{Ghost, Map, X64};
 use layer::constants::CONSOLE_BUFFER_SIZE;
@@ -33,7 +33,7 @@ fn prove(change: fn(&mut Contract<Symbolic>)) -> Outcome {
             contract.frame = |_, may| may("console.len", "", &[]);
             contract.promise = |_| true;
             change(&mut contract);
-            prove_primitive(&primitive, &contract, &primitives::<Sim>()[at].1, Ground::Derived)
+            prove_primitive(&primitive, &contract, &primitives::<Sim>()[at].1, InvariantSet::Derived)
         })
     };
     std::thread::Builder::new()
@@ -75,7 +75,7 @@ fn run(
     rule: LoopRule<Symbolic>,
     round: fn(&mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>>,
 ) -> Result<Answer<Symbolic>> {
-    repeat(cpu, &rule, 1000, &round)?;
+    bounded_loop(cpu, &rule, 1000, &round)?;
     get_cpu_id(cpu).map(Answer::Word)
 }
 

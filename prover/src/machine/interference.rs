@@ -3,7 +3,7 @@ use super::Sym;
 use super::unknown::{at_version, key_bounds, quantified, unknown_object};
 use crate::assumed::Assumed;
 use crate::clause;
-use crate::counterexample::{Locks, Taken};
+use crate::counterexample::{Locks, TakenLock};
 use crate::history::History;
 use crate::state::{State, channels_identity, is_part, object_identity, threads_identity};
 use domain::Geometry;
@@ -21,20 +21,25 @@ use symbolic::word::SymWord;
 
 /// A pending guarantee of a critical section: `holds` must be proved for all keys at the next call or at the end of the
 /// path.
-pub(crate) struct Duty {
+pub(crate) struct PendingGuarantee {
     pub clause: String,
     pub bounds: Vec<u64>,
     pub holds: Box<dyn Fn(&[SymWord]) -> bool>,
 }
 
-impl Duty {
-    pub fn new(clause: String, when: &str, bounds: Vec<u64>, holds: impl Fn(&[SymWord]) -> bool + 'static) -> Duty {
-        Duty { clause: format!("{clause} {when}"), bounds, holds: Box::new(holds) }
+impl PendingGuarantee {
+    pub fn new(
+        clause: String,
+        when: &str,
+        bounds: Vec<u64>,
+        holds: impl Fn(&[SymWord]) -> bool + 'static,
+    ) -> PendingGuarantee {
+        PendingGuarantee { clause: format!("{clause} {when}"), bounds, holds: Box::new(holds) }
     }
 }
 
 /// The pending guarantees of a path.
-pub(crate) type Duties = Rc<RefCell<Vec<Duty>>>;
+pub(crate) type PendingGuarantees = Rc<RefCell<Vec<PendingGuarantee>>>;
 
 /// A shared object without a lock of its own: its current state, and its state at the last interference or guarantee.
 pub(crate) struct Seen<T> {
@@ -62,7 +67,7 @@ impl<T> Seen<T> {
 }
 
 /// The shared state on a path, its interference and the pending guarantees.
-pub(crate) struct Moves<G: Geometry> {
+pub(crate) struct Interference<G: Geometry> {
     /// The state in which the proof starts. The invariant holds in it.
     start: Rc<State<G>>,
     pub threads: Seen<Threads<Sym<G>>>,
@@ -70,9 +75,9 @@ pub(crate) struct Moves<G: Geometry> {
     /// This CPU's own pending queue. Other CPUs may add threads to it.
     pub pending: Rc<RefCell<Queue<Sym<G>>>>,
     pub me: SymWord,
-    pub duties: Duties,
+    pub pending_guarantees: PendingGuarantees,
     /// Clauses of guarantees that were discharged before the end of the path.
-    pub settled: RefCell<Vec<String>>,
+    pub discharged: RefCell<Vec<String>>,
     /// The log of events, if a primitive is under proof.
     pub history: History<G>,
     /// The objects whose locks were taken, by the names of their fields.
@@ -85,16 +90,16 @@ pub(crate) struct Moves<G: Geometry> {
     latest: RefCell<Rc<Assumed>>,
 }
 
-impl<G: Geometry> Moves<G> {
+impl<G: Geometry> Interference<G> {
     pub fn new(start: &Rc<State<G>>, assumed: &Rc<Assumed>) -> Rc<Self> {
-        Rc::new(Moves {
+        Rc::new(Interference {
             start: start.clone(),
             threads: Seen::new(|| start.threads.snapshot()),
             channels: Seen::new(|| start.channels.snapshot()),
             pending: Rc::new(RefCell::new(start.pending.snapshot())),
             me: start.own.cpu,
-            duties: Duties::default(),
-            settled: RefCell::default(),
+            pending_guarantees: PendingGuarantees::default(),
+            discharged: RefCell::default(),
             history: History::new(start),
             taken: RefCell::default(),
             taking: Cell::default(),
@@ -137,24 +142,24 @@ impl<G: Geometry> Moves<G> {
         self.know(state);
     }
 
-    pub(super) fn duty(
+    pub(super) fn guarantee(
         &self,
         clause: String,
         when: &str,
         bounds: Vec<u64>,
         holds: impl Fn(&[SymWord]) -> bool + 'static,
     ) {
-        self.duties.borrow_mut().push(Duty::new(clause, when, bounds, holds));
+        self.pending_guarantees.borrow_mut().push(PendingGuarantee::new(clause, when, bounds, holds));
     }
 
     /// Adds pending guarantees: this CPU's changes of threads and channels since the last interference satisfy the rely
     /// conditions of the other CPUs, and were made only under the right locks.
-    pub fn owe(&self, when: &'static str) {
-        self.owe_threads(when);
-        self.owe_channels(when);
+    pub fn add_guarantees(&self, when: &'static str) {
+        self.guarantee_threads(when);
+        self.guarantee_channels(when);
         if is_primitive() {
-            let effects = self.history.owe(&self.threads.now.borrow(), &self.channels.now.borrow(), when);
-            self.duties.borrow_mut().extend(effects);
+            let effects = self.history.add_guarantees(&self.threads.now.borrow(), &self.channels.now.borrow(), when);
+            self.pending_guarantees.borrow_mut().extend(effects);
         }
     }
 
@@ -164,7 +169,7 @@ impl<G: Geometry> Moves<G> {
         self.history.moved(self.threads.now.borrow().snapshot(), self.channels.now.borrow().snapshot());
     }
 
-    pub(super) fn owe_threads(&self, when: &'static str) {
+    pub(super) fn guarantee_threads(&self, when: &'static str) {
         let (old, new) = (self.threads.since.borrow().clone(), Rc::new(self.threads.now.borrow().snapshot()));
         if threads_identity(&old) == threads_identity(&new) {
             return;
@@ -174,17 +179,17 @@ impl<G: Geometry> Moves<G> {
         let bound = key_bounds::<G>(Threads::<Sym<G>>::KEYS);
         let cpu_and = [&[TOTAL_CPU.into()], &*bound].concat();
         let (before, after) = (old.clone(), new.clone());
-        self.duty(clause::guarantee("tcb"), when, cpu_and, move |k| {
+        self.guarantee(clause::guarantee("tcb"), when, cpu_and, move |k| {
             k[0] == me || Threads::rely(&before, &after, k[0], k[1])
         });
         let (after, held) = (new.clone(), self.held.borrow().clone());
-        self.duty(clause::unheld("tcb"), when, bound.clone(), move |k| {
+        self.guarantee(clause::unheld("tcb"), when, bound.clone(), move |k| {
             Threads::moved_within(&old, &after, &held, k[0])
         });
-        self.duty(clause::by_itself("tcb"), when, bound, move |k| new.own_fact(k[0]));
+        self.guarantee(clause::by_itself("tcb"), when, bound, move |k| new.own_fact(k[0]));
     }
 
-    pub(super) fn owe_channels(&self, when: &'static str) {
+    pub(super) fn guarantee_channels(&self, when: &'static str) {
         let (old, new) = (self.channels.since.borrow().clone(), Rc::new(self.channels.now.borrow().snapshot()));
         if channels_identity(&old) == channels_identity(&new) {
             return;
@@ -195,23 +200,23 @@ impl<G: Geometry> Moves<G> {
             let bound = key_bounds::<G>(keys);
             let cpu_and = [&[TOTAL_CPU.into()], &*bound].concat();
             let (before, after) = (old.clone(), new.clone());
-            self.duty(clause::guarantee(CHANNELS), when, cpu_and, move |k| {
+            self.guarantee(clause::guarantee(CHANNELS), when, cpu_and, move |k| {
                 k[0] == me || relation.rely(&before, &after, k[0], &k[1..])
             });
             let (before, after) = (old.clone(), new.clone());
-            self.duty(clause::unheld(CHANNELS), when, bound.clone(), move |k| {
+            self.guarantee(clause::unheld(CHANNELS), when, bound.clone(), move |k| {
                 before.lock_of(k[0]).holder == me
                     || after.lock_of(k[0]).holder == me
                     || relation.unchanged(&before, &after, k)
             });
             let after = new.clone();
-            self.duty(clause::by_itself(CHANNELS), when, bound, move |k| relation.own_fact(&after, k));
+            self.guarantee(clause::by_itself(CHANNELS), when, bound, move |k| relation.own_fact(&after, k));
         }
     }
 
     /// Interference on the threads: their links get a new version. So does this CPU's pending queue, unless its lock is
     /// held or is being taken. Returns the new versions.
-    pub(super) fn others_move_threads(&self, takes_own: bool) -> Vec<u32> {
+    pub(super) fn interfere_with_threads(&self, takes_own: bool) -> Vec<u32> {
         let origin = Origin::fresh();
         let mut versions = vec![origin.version];
         let old = Rc::new(self.threads.now.borrow().snapshot());
@@ -263,7 +268,7 @@ impl<G: Geometry> Moves<G> {
     }
 
     /// Interference on all channels but those whose lock this CPU holds. Assumes that the lock of `q` is free.
-    pub(super) fn others_move_channels(&self, q: SymWord) {
+    pub(super) fn interfere_with_channels(&self, q: SymWord) {
         let written =
             engine(|e| e.path.writes.iter().any(|w| [CHANNELS, MAIL].iter().any(|field| is_part(w.field, field))));
         let pristine = self.channels.version.get().version == 0 && !written;
@@ -271,7 +276,7 @@ impl<G: Geometry> Moves<G> {
             engine(|e| e.facts.drop_sets());
         }
         let origin = Origin::fresh();
-        engine(|e| e.path.data::<Locks>().0.push(Taken { versions: vec![origin.version] }));
+        engine(|e| e.path.data::<Locks>().0.push(TakenLock { versions: vec![origin.version] }));
         let old = Rc::new(self.channels.now.borrow().snapshot());
         let new = Rc::new(Channels::homes(origin));
         #[cfg(test)]

@@ -2,7 +2,7 @@
 //! that it is about were run and are proved, and prove every clause of the obligation.
 use crate::clause;
 use crate::machine::Sym;
-use crate::prove::Ground;
+use crate::prove::InvariantSet;
 use crate::report::{Part, Row, Status};
 use domain::X64;
 use layer::invariant::{BY_THEOREMS, Class as Facts, by_construction, facts};
@@ -188,9 +188,9 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
         Obligation::Unchanged => (vec![clause::UNCHANGED.to_string()], Vec::new()),
     };
     // The reference assumes H and L. That the state is unchanged is proved with D as well.
-    let ground = if obligation == Obligation::Unchanged { Ground::Derived } else { Ground::High };
+    let invariants = if obligation == Obligation::Unchanged { InvariantSet::Derived } else { InvariantSet::High };
     let about = if clauses.is_empty() { &[] } else { about };
-    let mut shown = by_rows(obligation.word(), ground, about, &clauses, by_construction, rows);
+    let mut shown = by_rows(obligation.word(), invariants, about, &clauses, by_construction, rows);
     if obligation == Obligation::High {
         for proof in &mut shown.proofs {
             shown.status = shown.status.max(of_others(proof, rows));
@@ -203,7 +203,8 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
 /// with D. If D does not admit the call, other CPUs cannot observe anything.
 fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
     let parts = rows.iter().filter(|row| row.name == proof.row).flat_map(|row| &row.parts);
-    let parts: Vec<&Part> = parts.filter(|part| part.ground == Some(Ground::Derived) && !part.unreachable).collect();
+    let parts: Vec<&Part> =
+        parts.filter(|part| part.invariants == Some(InvariantSet::Derived) && !part.unreachable).collect();
     let mut standing = parts.iter().map(|part| Standing::of(part.status)).max().unwrap_or(Standing::Proved);
     for clause in BY_THEOREMS.iter().map(|(number, name, _)| clause::fact(number, name)) {
         if parts.iter().all(|part| part.clauses.contains(&clause)) {
@@ -218,10 +219,10 @@ fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
     standing
 }
 
-/// The part of `clauses` that the rows `about` prove from the invariant set `ground`.
+/// The part of `clauses` that the rows `about` prove from the invariant set `invariants`.
 fn by_rows(
     obligation: &'static str,
-    ground: Ground,
+    invariants: InvariantSet,
     about: &[&'static str],
     clauses: &[String],
     by_construction: Vec<&'static str>,
@@ -231,8 +232,11 @@ fn by_rows(
     let mut proofs = Vec::new();
     for &name in about {
         let row = rows.iter().find(|row| row.name == name);
-        let parts: Vec<&Part> =
-            row.iter().flat_map(|row| &row.parts).filter(|part| part.ground.is_none_or(|of| of == ground)).collect();
+        let parts: Vec<&Part> = row
+            .iter()
+            .flat_map(|row| &row.parts)
+            .filter(|part| part.invariants.is_none_or(|of| of == invariants))
+            .collect();
         let (there, missing): (Vec<String>, Vec<String>) = clauses
             .iter()
             .cloned()
@@ -254,7 +258,7 @@ fn of_facts(class: Facts) -> Vec<String> {
 /// The postcondition of `palloc`, which is a lemma in the reference.
 fn allocation(rows: &[&Row]) -> Instance {
     let clauses = crate::theorems::ALLOCATED.map(str::to_string);
-    let shown = by_rows("postcondition", Ground::Derived, &[ALLOCATION], &clauses, Vec::new(), rows);
+    let shown = by_rows("postcondition", InvariantSet::Derived, &[ALLOCATION], &clauses, Vec::new(), rows);
     made(ALLOCATION, "lemma", "", vec![shown])
 }
 
@@ -276,9 +280,9 @@ mod tests {
         let kept = || [of_facts(Facts::Low), of_facts(Facts::High), vec![clause::MODE.to_string()]].concat();
         let others = || BY_THEOREMS.iter().map(|(number, name, _)| clause::fact(number, name)).collect::<Vec<_>>();
         for row in &mut all {
-            row.add(Some(Ground::High), "x86-64", outcome(kept()), 0.0);
+            row.add(Some(InvariantSet::High), "x86-64", outcome(kept()), 0.0);
             row.add(
-                Some(Ground::Derived),
+                Some(InvariantSet::Derived),
                 "x86-64",
                 outcome([vec![clause::UNCHANGED.to_string()], others()].concat()),
                 0.0,
@@ -321,8 +325,8 @@ mod tests {
                     let counts = page(&all).all().any(|instance| {
                         let proofs = || instance.obligations.iter().flat_map(|shown| &shown.proofs);
                         let is_derived = clause == clause::UNCHANGED || clause.starts_with("H20 ");
-                        let ground = if is_derived { Ground::Derived } else { Ground::High };
-                        part.ground.is_none_or(|of| of == ground)
+                        let invariants = if is_derived { InvariantSet::Derived } else { InvariantSet::High };
+                        part.invariants.is_none_or(|of| of == invariants)
                             && proofs().any(|proof| proof.row == row.name && proof.clauses.contains(clause))
                     });
                     let mut without = all.clone();
@@ -346,7 +350,7 @@ mod tests {
         let mut all = rows();
         let row = all.iter_mut().find(|row| row.name == "exec_load").expect("it is there");
         let failures = vec![Failure::of("H12 valid_dirty".to_string(), Reason::Unknown)];
-        row.add(Some(Ground::High), "reference", Outcome { failures, ..Outcome::default() }, 0.0);
+        row.add(Some(InvariantSet::High), "reference", Outcome { failures, ..Outcome::default() }, 0.0);
         assert_eq!(broken(&page(&all)), [("trapinfo_set_inv", Standing::Unknown)]);
     }
 }
