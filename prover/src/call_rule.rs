@@ -16,7 +16,7 @@ use layer::vmx::SAVED;
 use smt::term::Range;
 use std::panic::Location;
 use symbolic::engine::engine;
-use symbolic::facts::untouched;
+use symbolic::facts::instances::untouched;
 use symbolic::merge::condition;
 use symbolic::origin::Origin;
 use symbolic::path::Write;

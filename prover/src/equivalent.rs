@@ -1,5 +1,5 @@
 //! Equivalent mutants: mutants that survive, each with the reason.
-use symbolic::mutation::{Change, Operator};
+use symbolic::mutant::{Change, Operator};
 
 /// The equivalent mutants of one operator.
 #[derive(Debug, serde::Serialize)]

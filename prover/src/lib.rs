@@ -50,6 +50,6 @@ pub use theorems::{Theorem, theorems};
 pub use symbolic::coverage::{Branches, Coverage, Explained, OneWay};
 pub use symbolic::explore::catch_panics;
 pub use symbolic::failure::{Counts, Failure, Reason, Slowest};
-pub use symbolic::mutation::{Change, Operator};
+pub use symbolic::mutant::{Change, Operator};
 pub use symbolic::proof::Outcome;
 pub use symbolic::solvers::{Choice, Others};

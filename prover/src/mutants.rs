@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
 use symbolic::failure::Reason;
-use symbolic::mutation::{Change, Mutant, Mutation, Operator};
+use symbolic::mutant::{Change, Mutant, Mutation, Operator};
 use symbolic::proof::Outcome;
 use symbolic::solvers::{Choice, Portfolio};
 use symbolic::source::Lines;

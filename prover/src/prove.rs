@@ -17,11 +17,12 @@ use smt::solver::Verdict;
 use smt::term::{Range, Term};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use symbolic::branch::decide;
 use symbolic::counterexample::{NO_CALL, Runner};
 use symbolic::engine::engine;
-use symbolic::facts::{assert_interference_at, assert_like_large};
+use symbolic::facts::instances::{assert_interference_at, assert_like_large};
 use symbolic::failure::Failure;
-use symbolic::merge::{condition, decide, every_path, goal};
+use symbolic::merge::{condition, every_path, goal};
 use symbolic::proof::{Outcome, any, any_keys, cover, feasible, note, prove_clause, prove_for_all, run_paths};
 use symbolic::query::{Aim, check, in_scope, prove, refuted};
 use symbolic::word::{SymWide, SymWord};
@@ -85,7 +86,7 @@ pub(crate) fn prove_facts<G: Geometry>(
                 return true;
             }
             assumed.assert_at(fact.number, &keys);
-            assert_interference_at(&keys);
+            assert_interference_at(&keys.iter().map(|key| key.0).collect::<Vec<_>>());
             prove(goal, || clause.clone())
         });
         if !holds {

@@ -21,7 +21,7 @@ use symbolic::coverage::{Branches, Coverage};
 use symbolic::engine::engine;
 use symbolic::explore::catch_panics;
 use symbolic::failure::{Failure, Reason};
-use symbolic::mutation::Mutation;
+use symbolic::mutant::Mutation;
 use symbolic::proof::Outcome;
 use symbolic::solvers::{Choice, Others, Portfolio};
 use syscall::table::rows;

@@ -6,7 +6,7 @@ use domain::{Home, Map, Nat};
 use smt::solver::Solver;
 use symbolic::engine::{engine, with_engine};
 use symbolic::facts::Trigger;
-use symbolic::mutation::{Mutant, Mutation};
+use symbolic::mutant::{Mutant, Mutation};
 use symbolic::operation::{Fact, Operation};
 use symbolic::origin::Origin;
 use symbolic::proof::Outcome;

@@ -4,6 +4,7 @@
 //! the other answer.
 use crate::engine::{Abandon, Engine, engine};
 use crate::failure::Reason;
+use crate::merge::condition;
 use crate::path::{Decision, Step};
 use crate::query::{Aim, check, in_scope};
 use crate::reads::see;
@@ -25,6 +26,12 @@ pub fn branch(condition: Term, at: &'static Location<'static>) -> bool {
         }
     });
     side
+}
+
+/// Decides a whole condition at once.
+#[track_caller]
+pub fn decide(code: &dyn Fn() -> bool) -> bool {
+    branch(condition(code), Location::caller())
 }
 
 /// Chooses the answer that this path takes, and queues the other answer if it is feasible too.
@@ -126,5 +133,21 @@ impl Engine {
             }
         }
         if self.path.is_hidden { None } else { self.path.known.get(&condition).copied() }
+    }
+}
+
+impl Engine {
+    /// The path takes `side` at a branch. If the failure's path took the other side, this path ends.
+    pub(crate) fn goes(&mut self, at: &'static Location<'static>, side: bool) {
+        if self.path.is_called {
+            return;
+        }
+        let taken = self.path.trace.sides.len();
+        self.path.trace.sides.push((at, side));
+        if let Some(inlining) = &self.settings.inlining
+            && inlining.leaves(taken, (at, side))
+        {
+            resume_unwind(Box::new(Abandon));
+        }
     }
 }

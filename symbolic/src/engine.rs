@@ -2,6 +2,7 @@
 use crate::coverage::Coverage;
 use crate::facts::Facts;
 use crate::failure::{Counts, Failure, Reason, Slowest};
+use crate::origin::Origin;
 use crate::path::{Decision, Path};
 use crate::settings::Settings;
 use rustc_hash::FxHashMap;
@@ -225,4 +226,14 @@ impl Engine {
 fn shorten(text: &str) -> String {
     const MOST: usize = 160;
     if text.chars().count() <= MOST { text.to_string() } else { text.chars().take(MOST).chain(['…']).collect() }
+}
+
+impl Origin {
+    /// A version that no object has yet.
+    pub fn fresh() -> Origin {
+        engine(|e| {
+            e.path.fresh += 1;
+            Origin { version: e.path.fresh }
+        })
+    }
 }

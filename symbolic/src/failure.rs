@@ -1,5 +1,5 @@
 //! Clauses that are not proved, and the counts of a proof.
-use crate::inlining::Trace;
+use crate::trace::Trace;
 use std::any::Any;
 use std::cmp::Ordering;
 use std::fmt::Debug;

@@ -10,13 +10,14 @@
 //!    and is asserted only if the solver's model violates it.
 //! 3. A clause is a closure. [`merge::goal`] makes one term of all its paths, and [`query::prove`] asks the solver.
 //! 4. A clause that fails has a model. A [`counterexample::Runner`] completes it to a state and runs the call from it.
-//! 5. [`mutation`] plants wrong operators into the same code, without compiling it again, and [`coverage`] tells which
+//! 5. [`mutant`] plants wrong operators into the same code, without compiling it again, and [`coverage`] tells which
 //!    sides of its branches are taken.
 //!
 //! The crate knows no kernel: `prover` applies it to Cairn's layer, and `examples/` to a table of file descriptors.
 #![forbid(unsafe_code)]
 
 pub mod branch;
+pub mod calls;
 pub mod counterexample;
 pub mod coverage;
 pub mod engine;
@@ -26,8 +27,10 @@ pub mod failure;
 pub mod inlining;
 pub mod map;
 pub mod merge;
+pub mod mutant;
 pub mod mutation;
 pub mod operation;
+mod operator;
 pub mod origin;
 pub mod path;
 pub mod proof;
@@ -38,5 +41,6 @@ pub mod settings;
 pub mod solvers;
 pub mod source;
 pub mod terms;
+pub mod trace;
 pub mod valuation;
 pub mod word;

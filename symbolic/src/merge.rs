@@ -1,10 +1,9 @@
 //! Merging: all paths of a closure as one term, without asking the solver.
-use crate::branch::branch;
 use crate::engine::{Abandon, engine};
 use crate::mutation::running;
 use crate::path::Merge;
 use smt::term::Term;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// A path of a merged closure: its decisions and its result. The result is `None` if the path went out of range.
 struct Walked<R> {
@@ -105,10 +104,4 @@ pub fn choice(code: &dyn Fn() -> Vec<(&'static str, Term)>) -> Vec<(&'static str
         *any = tree(&paths, 0, &|result| result.iter().flatten().find(|l| l.0 == *leaf).map_or(fallback, |l| l.1));
     }
     leaves
-}
-
-/// Decides a whole condition at once.
-#[track_caller]
-pub fn decide(code: &dyn Fn() -> bool) -> bool {
-    branch(condition(code), Location::caller())
 }

@@ -1,5 +1,4 @@
 //! Versions of unknown state, and the identities of maps.
-use crate::engine::engine;
 use smt::term::{Name, Term};
 
 /// The version of an object, from which an unknown map gets its name.
@@ -14,14 +13,6 @@ pub struct Origin {
 impl Origin {
     /// The version with which the code under proof starts.
     pub const START: Origin = Origin { version: 0 };
-
-    /// A version that no object has yet.
-    pub fn fresh() -> Origin {
-        engine(|e| {
-            e.path.fresh += 1;
-            Origin { version: e.path.fresh }
-        })
-    }
 
     /// The name of the unknown map of the field `field`.
     pub fn name(self, field: &str) -> String {

@@ -1,6 +1,6 @@
 //! The path that is explored: its decisions, what is known on it, and what the code has done so far.
 use crate::coverage::Coverage;
-use crate::inlining::Trace;
+use crate::trace::Trace;
 use rustc_hash::FxHashMap;
 use smt::term::Term;
 use std::any::{Any, TypeId};

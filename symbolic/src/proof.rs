@@ -2,7 +2,7 @@
 use crate::coverage::Coverage;
 use crate::engine::{Results, engine};
 use crate::explore::explore;
-use crate::facts::assert_interference_at;
+use crate::facts::instances::assert_interference_at;
 use crate::failure::{Counts, Failure, Reason, Slowest};
 use crate::merge::goal;
 use crate::query::{Aim, check, in_scope, prove};
@@ -81,7 +81,7 @@ pub fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) ->
     in_scope(|| {
         let keys = any_keys(bounds);
         let goal = goal(&|| holds(&keys));
-        assert_interference_at(&keys);
+        assert_interference_at(&keys.iter().map(|key| key.0).collect::<Vec<_>>());
         prove(goal, || clause.to_string())
     })
 }

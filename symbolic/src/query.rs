@@ -1,11 +1,12 @@
 //! Queries: whether the path, the facts and a goal have a model.
 use crate::counterexample::Unconfirmed;
-use crate::engine::{Engine, engine};
-use crate::facts;
+use crate::engine::{Abandon, Engine, engine};
+use crate::facts::instances;
 use crate::failure::{Reason, Slowest};
 use crate::inlining::Inlining;
 use smt::solver::Verdict;
 use smt::term::{Node, Term};
+use std::panic::resume_unwind;
 use std::time::Instant;
 
 /// How often a branch is asked again with more instances of facts. After that it counts as feasible.
@@ -45,8 +46,8 @@ pub fn check(extra: &[Term], aim: Aim) -> Verdict {
     }
     let depth = if aim == Aim::Branch { 1 } else { engine(|e| e.settings.goal_depth) };
     engine(|e| {
-        let again = e.settings.inlining.as_ref().map(|_| Inlining::LIMIT);
-        let limits = [Some(aim.limit()), again, e.settings.mutation.limit()];
+        let inlining = e.settings.inlining.as_ref().map(|_| Inlining::LIMIT);
+        let limits = [Some(aim.limit()), inlining, e.settings.mutation.limit()];
         e.solver.limit(limits.into_iter().flatten().min().unwrap_or(u32::MAX));
     });
     let mut rounds = 0;
@@ -59,8 +60,8 @@ pub fn check(extra: &[Term], aim: Aim) -> Verdict {
         if verdict != Verdict::Sat {
             return verdict;
         }
-        let near = (0..=depth).any(|depth| facts::assert_broken(depth, extra, false));
-        let is_broken = near || (aim != Aim::Branch && facts::assert_broken(depth, extra, true));
+        let near = (0..=depth).any(|depth| instances::assert_broken(depth, extra, false));
+        let is_broken = near || (aim != Aim::Branch && instances::assert_broken(depth, extra, true));
         if !is_broken {
             return Verdict::Sat;
         }
@@ -87,11 +88,11 @@ pub fn in_scope<R>(work: impl FnOnce() -> R) -> R {
 /// A goal that cannot be proved as a whole is split, and its parts are proved one by one.
 pub fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     engine(|e| e.results.counts.obligations += 1);
-    let again = engine(|e| e.settings.inlining.clone());
-    if again.is_some_and(|again| !again.asks(&clause())) {
+    let inlining = engine(|e| e.settings.inlining.clone());
+    if inlining.is_some_and(|inlining| !inlining.asks(&clause())) {
         return true;
     }
-    if engine(|e| e.known_value(goal)) == Some(true) || facts::says(goal) {
+    if engine(|e| e.known_value(goal)) == Some(true) || instances::is_instance(goal) {
         return true;
     }
     let begin = Instant::now();
@@ -107,7 +108,7 @@ pub fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
         Verdict::Unsat => return true,
         Verdict::Sat => refuted(&asked, clause),
         Verdict::Unknown => match engine(|e| e.settings.inlining.clone()) {
-            Some(again) => again.note(Unconfirmed::Incomplete(UNDECIDED.to_string())),
+            Some(inlining) => note(&inlining, Unconfirmed::Incomplete(UNDECIDED.to_string())),
             None if engine(|e| e.settings.mutation.is_planted()) => {
                 // Up to here the mutant takes the path of the original code. If the clause cannot hold on it, the
                 // mutant breaks it.
@@ -125,6 +126,14 @@ pub fn prove(goal: Term, clause: impl Fn() -> String) -> bool {
     // While a failing path is walked again, a failure that could not be run does not end the search: other paths
     // follow.
     engine(|e| e.results.failures.is_empty())
+}
+
+/// Records why a failing path could not be run. After too many of them, the search ends.
+fn note(inlining: &Inlining, why: Unconfirmed) {
+    if !inlining.note(why) {
+        engine(|e| e.work.clear());
+        resume_unwind(Box::new(Abandon));
+    }
 }
 
 /// Decides `goal`, as a whole or part by part. Returns the verdict and the query that gave it.
@@ -155,7 +164,7 @@ pub fn refuted(asked: &[Term], clause: String) {
     let result = runner.map(|runner| runner.run(asked, &clause));
     // Another path may give a counterexample that can be run.
     let result = match (result, again) {
-        (Ok(Err(why @ (Unconfirmed::NoState | Unconfirmed::Incomplete(_)))), Some(again)) => return again.note(why),
+        (Ok(Err(why @ (Unconfirmed::NoState | Unconfirmed::Incomplete(_)))), Some(again)) => return note(&again, why),
         (result, _) => result,
     };
     engine(|e| {

@@ -1,7 +1,7 @@
 //! How a proof is done.
 use crate::counterexample::{NO_CALL, Runner};
 use crate::inlining::Inlining;
-use crate::mutation::Mutation;
+use crate::mutant::Mutation;
 use crate::valuation::Valuation;
 use smt::term::Term;
 use std::collections::BTreeSet;

@@ -1,6 +1,6 @@
 //! The plain symbolic domain: every field has a symbolic map.
+use crate::branch::decide;
 use crate::map::SymMap;
-use crate::merge::decide;
 use crate::origin::Origin;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Field, Home, X64};

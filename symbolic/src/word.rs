@@ -1,7 +1,8 @@
 //! The symbolic values of the domain: terms.
 use crate::engine::engine;
 use crate::explore::oblige;
-use crate::mutation::{Operator, ask, compute};
+use crate::mutant::Operator;
+use crate::operator::{ask, compute};
 use domain::{Flag, Nat, Wide, Word};
 use smt::term::{Arena, Term};
 use std::cmp::Ordering;

@@ -4,7 +4,7 @@
 mod open_files;
 
 use open_files::{operations, prove};
-use symbolic::mutation::{Change, Mutation, Operator};
+use symbolic::mutant::{Change, Mutation, Operator};
 
 #[test]
 fn every_operation_is_proved_and_every_bug_is_found() {

@@ -29,7 +29,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use symbolic::counterexample::{Run, Runner, Unconfirmed};
 use symbolic::engine::engine;
-use symbolic::facts::assert_all_at;
+use symbolic::facts::instances::assert_all_at;
 use symbolic::query::{Aim, check, in_scope};
 use symbolic::word::SymWord;
 use syscall::spawn::Parent;
