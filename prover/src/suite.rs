@@ -1,21 +1,22 @@
 //! Runs all proofs, in parallel on several threads.
-use crate::entry::prove_entry;
-use crate::explained::EXPLAINED;
-use crate::machine::Sym;
-use crate::prove::{InvariantSet, prove_primitive};
-use crate::reference::Page;
-use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
+use crate::facts::invariant_set::InvariantSet;
+use crate::report::explained::EXPLAINED;
+use crate::report::reference::Page;
+use crate::report::row::{Row, Status};
+use crate::report::run::{ASSUMED, Clause, Opinion, Report, Summary};
 use crate::sources::{lines, with_engine};
-use crate::theorems::theorems;
+use crate::state::sym::Sym;
+use crate::subjects::entries::prove_entry;
+use crate::subjects::primitives::prove_primitive;
+use crate::subjects::theorems::theorems;
+use crate::workers::side_by_side;
 use domain::{Geometry, Reference, X64};
 use layer::invariant::BY_THEOREMS;
 use layer::primitive::{Kind, TABLE, primitives};
 use sim::machine::Sim;
 use smt::solver::SolverError;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Mutex, mpsc};
 use std::time::Instant;
 use symbolic::coverage::{Branches, Coverage};
 use symbolic::engine::engine;
@@ -298,45 +299,6 @@ fn run_jobs(
     side_by_side(&order, workers, &work, &mut |i, (outcome, _)| {
         progress(Progress::Done(jobs[i].subject.name(), Status::of(outcome)));
     })
-}
-
-/// Runs `work` for each number in `order`, on `workers` threads. `order` has all numbers below its length. Calls `done`
-/// with each result as soon as it is there, and returns the results by number.
-pub(crate) fn side_by_side<R: Send>(
-    order: &[usize],
-    workers: usize,
-    work: &(dyn Fn(usize) -> R + Sync),
-    done: &mut dyn FnMut(usize, &R),
-) -> Vec<R> {
-    let queue = Mutex::new(order.iter().copied().collect::<VecDeque<usize>>());
-    let take = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
-    let (sender, receiver) = mpsc::channel();
-    let mut results: Vec<(usize, R)> = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 0..workers.max(1) {
-            let sender = sender.clone();
-            let take = &take;
-            let worker = move || {
-                while let Some(i) = take() {
-                    if sender.send((i, work(i))).is_err() {
-                        return;
-                    }
-                }
-            };
-            // Terms are walked by recursion, as deep as they are nested.
-            std::thread::Builder::new()
-                .stack_size(64 << 20)
-                .spawn_scoped(scope, worker)
-                .expect("the system has threads for a worker a core");
-        }
-        drop(sender);
-        for (i, result) in receiver {
-            done(i, &result);
-            results.push((i, result));
-        }
-    });
-    results.sort_by_key(|(i, _)| *i);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Counts the rows by their status.

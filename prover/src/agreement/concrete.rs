@@ -1,7 +1,7 @@
 //! A concrete run: in place of a solver, one state in which everything has a value.
-use crate::machine::Sym;
 use crate::sources::with_engine;
-use crate::visit::{each, values};
+use crate::state::sym::Sym;
+use crate::state::visit::{each, values};
 use domain::{Field, Geometry};
 use layer::channel::Channels;
 use layer::fields::{ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts};

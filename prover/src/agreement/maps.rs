@@ -3,8 +3,8 @@
 use super::concrete::{World, walk, without_solver};
 use super::side::{Leaves, Side, make_unknown};
 use super::z3::z3;
-use crate::machine::Sym;
 use crate::sources::with_engine;
+use crate::state::sym::Sym;
 use domain::{Home, Map, X64};
 use proptest::prelude::*;
 use sim::machine::Sim;

@@ -4,10 +4,13 @@
 //! has the value that it has in the hosted machine's state.
 use super::concrete::{World, leaf, tell, value, walk, without_solver};
 use super::side::{Leaves, Side};
-use crate::assumed::Assumed;
-use crate::machine::{Interference, Sym};
-use crate::prove::{InvariantSet, unknown_arguments};
-use crate::state::{State, each_map};
+use crate::environment::interference::Interference;
+use crate::facts::assumed::Assumed;
+use crate::facts::invariant_set::InvariantSet;
+use crate::state::parts::State;
+use crate::state::parts::each_map;
+use crate::state::sym::Sym;
+use crate::subjects::primitives::unknown_arguments;
 use domain::{Field, Key, Map, X64};
 use layer::constants::*;
 use layer::contract::{Answer, Arguments};

@@ -1,6 +1,6 @@
 //! One program in two domains.
 use super::concrete::{make, tell, value};
-use crate::machine::Sym;
+use crate::state::sym::Sym;
 use domain::{Count, Data, Domain, Sink, X64};
 use sim::machine::Sim;
 use smt::term::{Range, Term};

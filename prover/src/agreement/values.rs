@@ -2,7 +2,7 @@
 //! both. The symbolic operands are constants or unknowns.
 use super::concrete::{World, value, walk, without_solver};
 use super::side::{Side, make_unknown};
-use crate::machine::Sym;
+use crate::state::sym::Sym;
 use domain::{Flag, Nat, Wide, X64};
 use proptest::prelude::*;
 use sim::machine::Sim;

@@ -1,5 +1,6 @@
 //! Completing a model of the solver to a whole state, with boot values where possible.
-use super::{Answers, HostedCall, Locks, MachineAnswer};
+use crate::counterexample::call::HostedCall;
+use crate::state::record::{Answers, Locks, MachineAnswer};
 use domain::Field;
 use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::fields::{Frames, PhysicalMemory, bounds};

@@ -1,5 +1,5 @@
 //! Counterexamples as Rust tests, which fail as long as the bug is there.
-use crate::prove::InvariantSet;
+use crate::facts::invariant_set::InvariantSet;
 use sim::witness::{Values, Witness};
 use std::fmt::Write;
 use symbolic::failure::Failure;

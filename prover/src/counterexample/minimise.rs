@@ -1,5 +1,6 @@
 //! Minimising counterexamples: looks for few differences from boot, and shows them by name.
-use super::{HostedCall, breaks};
+use crate::counterexample::call::HostedCall;
+use crate::counterexample::ending::breaks;
 use layer::fields::bounds;
 use sim::machine::Sim;
 use sim::snapshot::Snapshot;
