@@ -1,5 +1,5 @@
 //! Solvers in processes of their own: SMT-LIB text over a pipe.
-use crate::solver::{Backend, SolverError, Verdict};
+use crate::backend::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Name, Node, Range, Term};
 use process::{Answer, Process};
 use rustc_hash::{FxHashMap, FxHashSet};
