@@ -14,7 +14,6 @@ use symbolic::terms::Terms;
 use symbolic::word::{SymNat, SymWord};
 
 // 1. The state: two maps. `references` counts the uses of a file by all processes.
-
 const FILES: u32 = 64;
 const PROCESSES: u32 = 4;
 const MOST: u32 = 255;
@@ -116,9 +115,8 @@ fn of_a_file(table: &Symbolic) -> Vec<Trigger> {
 fn invariant() -> Vec<Fact<Symbolic>> {
     let bounds = &[FILES as u64];
     let counted = |table: &Symbolic, key: &[SymWord]| {
-        let uses = |process: u32| SymNat::from(table.times(key[0], process.into()));
-        (0..PROCESSES).map(uses).fold(SymNat::zero(), |sum, times| sum + times)
-            == SymNat::from(table.references(key[0]))
+        let uses = (0..PROCESSES).map(|process| SymNat::from(table.times(key[0], process.into())));
+        uses.fold(SymNat::zero(), |sum, times| sum + times) == SymNat::from(table.references(key[0]))
     };
     let bounded = |table: &Symbolic, key: &[SymWord]| table.references(key[0]) <= MOST;
     vec![

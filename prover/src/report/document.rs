@@ -1,4 +1,5 @@
 //! The document of what is proved. It is generated from a run, and so claims no more than the run shows.
+use crate::clause;
 use crate::report::reference::{Instance, Standing};
 use crate::report::row::{Row, Status};
 use crate::report::run::Report;
@@ -22,14 +23,24 @@ impl Report {
              every entry assumes it and proves it again.\n",
         );
         let clauses = invariant();
-        for (title, rows) in
-            [("Primitives", &self.primitives), ("Entries of the kernel", &self.entries), ("Theorems", &self.theorems)]
-        {
-            let _ = write!(page, "\n## {title}\n\n| | | | proved |\n| --: | --- | --- | --- |\n");
+        page.push_str(LEGEND);
+        for (title, rows) in [("Primitives", &self.primitives), ("Entries of the kernel", &self.entries)] {
+            let _ = write!(
+                page,
+                "\n## {title}\n\n| | | {} |\n| --: | --- |{}\n",
+                HEADS.join(" | "),
+                " --- |".repeat(HEADS.len())
+            );
             for row in rows {
                 let number = if row.number == 0 { String::new() } else { row.number.to_string() };
-                let _ = writeln!(page, "| {number} | `{}` | {} | {} |", row.name, status(row), summary(row, &clauses));
+                let cells = Cells::of(row, &clauses).cells();
+                let _ = writeln!(page, "| {number} | `{}` | {} |", row.name, cells.join(" | "));
             }
+        }
+        page.push_str("\n## Theorems\n\n| theorem | clauses |\n| --- | --- |\n");
+        for row in &self.theorems {
+            let status = if row.status == Status::Proved { "" } else { row.status.word() };
+            let _ = writeln!(page, "| `{}` | {status}{} |", row.name, summary(row, &clauses));
         }
         self.of_the_reference(&mut page);
         page.push_str("\n## The invariant\n\n");
@@ -102,18 +113,145 @@ fn invariant() -> Vec<(&'static str, &'static str)> {
     facts::<Machine>().map(|fact| (fact.number, fact.name)).collect()
 }
 
-fn status(row: &Row) -> &'static str {
-    match row.status {
-        Status::Proved if row.parts.iter().any(|part| part.unreachable) => "proved; unreachable under D",
-        _ => row.status.word(),
+/// The columns of the matrix, but for the number and the name.
+const HEADS: [&str; 12] =
+    ["H, L", "D", "E", "H20", "pre", "stuck", "post", "modifies", "mode", "events", "effects", "guarantees"];
+
+/// What the columns say.
+const LEGEND: &str = "
+Each row is one primitive or entry. A tick says that the clause is proved of it; an empty cell says that there is no such \
+clause. Exceptions stand in the cell.
+
+* **H, L**, **D**, **E**, **H20**: these facts hold afterwards.
+* **pre**: the call succeeds only where the reference's precondition holds.
+* **stuck**: the call is never stuck where its precondition holds; an entry is never stuck, and its continuation can run.
+* **post**: the postcondition holds.
+* **modifies**: only the cells of the *modifies* clause are written. *nothing*: the whole state is unchanged.
+* **mode**: a call that starts in kernel mode ends in it.
+* **events**: the call logs the events of its contract and no others, and they have their effect on who runs and who is ready.
+* **effects**: these objects are the result of replaying the events.
+* **guarantees**: every critical section on these objects is within the rely conditions of the other CPUs, the lock invariant \
+holds again, and nothing is touched without its lock.
+";
+
+/// The clauses of a row, by column.
+struct Cells {
+    facts: Vec<String>,
+    ticks: Vec<&'static str>,
+    effects: Vec<String>,
+    guarantees: Vec<String>,
+    others: Vec<String>,
+    status: &'static str,
+}
+
+impl Cells {
+    fn of(row: &Row, invariant: &[(&str, &str)]) -> Cells {
+        let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number_of(clause, invariant)).collect();
+        let facts = classes().map(|(_, all)| {
+            let missing: Vec<&str> = all.iter().copied().filter(|number| !kept.contains(number)).collect();
+            match missing.len() {
+                0 => TICK.to_string(),
+                some if some == all.len() => String::new(),
+                _ => format!("all but {}", missing.join(", ")),
+            }
+        });
+        let mut cells = Cells {
+            facts: facts.to_vec(),
+            ticks: Vec::new(),
+            effects: Vec::new(),
+            guarantees: Vec::new(),
+            others: Vec::new(),
+            status: match row.status {
+                Status::Proved if row.parts.iter().any(|part| part.unreachable) => "unreachable under D",
+                Status::Proved => "",
+                status => status.word(),
+            },
+        };
+        let objects = |prefix: &str, clause: &str| {
+            let rest = clause.strip_prefix(prefix)?.trim_start();
+            // A moment follows, such as "at unlock".
+            rest.split(' ').next().map(str::to_string)
+        };
+        let has = |clause: &str| row.clauses.iter().any(|proved| proved == clause || clause::is_of(proved, clause));
+        for clause in row.clauses.iter().filter(|clause| number_of(clause, invariant).is_none()) {
+            let known = KNOWN.iter().find(|(_, text)| *text == clause).map(|(head, _)| *head);
+            let effect = objects(&clause::effect(""), clause);
+            let guarantee = objects(&clause::guarantee(""), clause).or_else(|| objects(&clause::unheld(""), clause));
+            let lock_invariant =
+                clause.split_once(clause::by_itself("").as_str()).map(|(object, _)| object.to_string());
+            match (known, effect, guarantee.or(lock_invariant)) {
+                (Some(head), ..) => cells.ticks.push(head),
+                (_, Some(object), _) => add(&mut cells.effects, object),
+                // A tick stands for the guarantee and the lock invariant together.
+                (.., Some(object)) if has(&clause::guarantee(&object)) && has(&clause::by_itself(&object)) => {
+                    add(&mut cells.guarantees, object);
+                }
+                _ => cells.others.push(clause.clone()),
+            }
+        }
+        for (head, together) in TOGETHER {
+            let count = cells.ticks.iter().filter(|tick| **tick == head).count();
+            if count > 0 && !together.iter().all(|clause| row.clauses.iter().any(|proved| proved == clause)) {
+                cells.ticks.retain(|tick| *tick != head);
+                cells.others.extend(together.iter().map(|clause| clause.to_string()).filter(|clause| has(clause)));
+            }
+        }
+        cells
     }
+
+    /// The cells, in the order of the columns.
+    fn cells(&self) -> Vec<String> {
+        let tick = |head: &str| if self.ticks.contains(&head) { TICK.to_string() } else { String::new() };
+        let [high, derived, entry] = &self.facts[..] else { unreachable!("there are three classes of facts") };
+        let modifies = if self.ticks.contains(&"nothing") { "nothing".to_string() } else { tick("modifies") };
+        let stuck = [tick("stuck"), tick("entry")].concat();
+        let mut cells = vec![high.clone(), derived.clone(), entry.clone(), tick("H20"), tick("pre"), stuck];
+        cells.extend([tick("post"), modifies, tick("mode"), tick("events")]);
+        cells.extend([self.effects.join(", "), self.guarantees.join(", ")]);
+        let last = [&self.others[..], &[self.status.to_string()]].concat();
+        let last = last.into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; ");
+        if !last.is_empty() {
+            cells[1] = format!("{} {last}", cells[1]).trim().to_string();
+        }
+        cells
+    }
+}
+
+const TICK: &str = "✓";
+
+/// The columns that stand for several clauses, which only count together.
+const TOGETHER: [(&str, [&str; 2]); 2] =
+    [("events", [clause::EVENTS, clause::EFFECT_OWN]), ("entry", ["never stuck", clause::NEXT])];
+
+/// The clauses that have a column of their own.
+const KNOWN: [(&str, &str); 11] = [
+    ("H20", "H20 valid_big_oracle"),
+    ("pre", clause::GUARD),
+    ("stuck", clause::FREE),
+    ("entry", "never stuck"),
+    ("entry", clause::NEXT),
+    ("post", clause::PROMISE),
+    ("modifies", "frame"),
+    ("nothing", clause::UNCHANGED),
+    ("mode", clause::MODE),
+    ("events", clause::EVENTS),
+    ("events", clause::EFFECT_OWN),
+];
+
+fn add(objects: &mut Vec<String>, object: String) {
+    if !objects.contains(&object) {
+        objects.push(object);
+    }
+}
+
+/// The number of the fact of the invariant that `clause` is.
+fn number_of<'a>(clause: &str, invariant: &[(&'a str, &str)]) -> Option<&'a str> {
+    invariant.iter().find(|(number, name)| clause == format!("{number} {name}")).map(|(number, _)| *number)
 }
 
 /// What was proved of a row: the parts of the invariant, and the other clauses.
 fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
-    let number = |clause: &str| {
-        invariant.iter().find(|(number, name)| clause == format!("{number} {name}")).map(|(number, _)| *number)
-    };
+    let number = |clause: &str| number_of(clause, invariant);
     let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number(clause)).collect();
     let mut parts = Vec::new();
     for (class, of) in classes() {
@@ -124,7 +262,16 @@ fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
             parts.extend(all.iter().map(ToString::to_string));
         }
     }
-    parts.extend(row.clauses.iter().filter(|clause| number(clause).is_none()).cloned());
+    // The theorem that no fact is true by itself has one clause for each fact.
+    const BROKEN: &str = " can be broken";
+    let (broken, others): (Vec<&String>, Vec<&String>) =
+        row.clauses.iter().filter(|clause| number(clause).is_none()).partition(|clause| clause.ends_with(BROKEN));
+    if broken.len() == invariant.len() {
+        parts.push(format!("each fact{BROKEN}"));
+    } else {
+        parts.extend(broken.into_iter().cloned());
+    }
+    parts.extend(others.into_iter().cloned());
     parts.join("; ")
 }
 

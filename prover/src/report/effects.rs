@@ -15,7 +15,6 @@ use crate::workers::side_by_side;
 use domain::{Geometry, X64};
 use layer::contract::{Answer, Contract};
 use layer::fields::{FIELDS, bounds};
-use layer::machine::Object;
 use layer::memory::{Access, Chunk};
 use layer::primitive::{Kind, Primitive, TABLE, primitives};
 use layer::queue::{Family, Pending};
