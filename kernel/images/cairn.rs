@@ -2,4 +2,4 @@
 #![no_std]
 #![no_main]
 
-kernel::image!(kernel::metal::machine::run::IMAGE);
+kernel::image!(kernel::machine::run::IMAGE);

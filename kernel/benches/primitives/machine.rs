@@ -1,16 +1,16 @@
 //! A machine in a process, with the kernel's storage and locks: it shows the cost of the kernel's primitives without
 //! the hardware.
 use domain::{Count, Data, Domain, Erased, Field, Home, X64};
-use kernel::direct_map::DirectMap;
-use kernel::home::channels::{Blocks, Mail, Pool};
-use kernel::home::directories::Directories;
-use kernel::home::frames::{PageTables, Physical, Window};
-use kernel::home::links::{Links, Words};
-use kernel::home::rows::{Guard, Rows};
-use kernel::home::{Allocation, Array, Entries, FreeFrames, NoLog, Of, zero};
-use kernel::layout::PAGE_SIZE;
-use kernel::lock::Lock;
-use kernel::user_space::Spaces;
+use kernel::mm::direct_map::DirectMap;
+use kernel::mm::layout::PAGE_SIZE;
+use kernel::mm::user_space::Spaces;
+use kernel::storage::channels::{Blocks, Mail, Pool};
+use kernel::storage::directories::Directories;
+use kernel::storage::frames::{PageTables, Physical, Window};
+use kernel::storage::links::{Links, Words};
+use kernel::storage::rows::{Guard, Rows};
+use kernel::storage::{Allocation, Array, Entries, FreeFrames, NoLog, Of, zero};
+use kernel::sync::lock::Lock;
 use layer::channel::Channels;
 use layer::constants::*;
 use layer::fields::{self, *};

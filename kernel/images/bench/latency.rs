@@ -10,13 +10,14 @@
 
 use abi::latency::{CALL, EXCEPTION, INTERRUPT, LONGEST, PAGE_FAULT};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use kernel::context::Slot;
-use kernel::metal::apic::LocalApic;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::entry::Entry;
-use kernel::metal::machine::run::IMAGE;
-use kernel::metal::user::go_on;
-use kernel::metal::{Image, registers};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::context::Slot;
+use kernel::cpu::registers;
+use kernel::cpu::trap::Entry;
+use kernel::entry::ring3::go_on;
+use kernel::image::Image;
+use kernel::irq::apic::LocalApic;
+use kernel::machine::run::IMAGE;
 
 kernel::image!(Image { start, system_call, entry, let_in, ..IMAGE });
 

@@ -5,12 +5,12 @@
 #![no_main]
 
 use core::hint::black_box;
-use kernel::exit::Reason;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu as Hardware;
-use kernel::metal::machine::{Metal, board, processor, set_board, shared};
-use kernel::metal::registers::time_stamp;
-use kernel::metal::{Image, power};
+use kernel::cpu::block::Cpu as Hardware;
+use kernel::cpu::registers::time_stamp;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::image::{Boot, Image};
+use kernel::machine::{Metal, board, processor, set_board, shared};
 use kernel::say;
 use layer::constants::TOTAL_CPU;
 use layer::page_alloc::{palloc, pfree};

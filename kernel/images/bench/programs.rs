@@ -2,9 +2,10 @@
 #![no_std]
 #![no_main]
 
-use kernel::metal::cpu::Cpu;
-use kernel::metal::machine::run::IMAGE;
-use kernel::metal::{Image, registers};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::registers;
+use kernel::image::Image;
+use kernel::machine::run::IMAGE;
 
 kernel::image!(Image { start, ..IMAGE });
 

@@ -8,17 +8,17 @@ mod user;
 
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kernel::context::Slot;
-use kernel::descriptors::USER_BASE;
-use kernel::exit::Reason;
-use kernel::lock::Lock;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::{Cpu, run_afresh};
-use kernel::metal::entry::Entry;
-use kernel::metal::user::{Way, enter};
-use kernel::metal::{Image, power};
+use kernel::cpu::block::{Cpu, run_afresh};
+use kernel::cpu::context::Slot;
+use kernel::cpu::descriptors::USER_BASE;
+use kernel::cpu::trap::Entry;
+use kernel::cpu::vectors::{GENERAL_PROTECTION, INVALID_OPCODE};
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::ring3::{Way, enter};
+use kernel::image::{Boot, Image};
 use kernel::say;
-use kernel::vectors::{GENERAL_PROTECTION, INVALID_OPCODE};
+use kernel::sync::lock::Lock;
 use x86_64::instructions::tables::sgdt;
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });

@@ -3,10 +3,12 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kernel::exit::Reason;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::smp::arrived;
-use kernel::metal::{Image, power, registers};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::registers;
+use kernel::cpu::running::arrived;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::image::Image;
 use kernel::say;
 
 kernel::image!(Image { start, ..Image::DEFAULT });

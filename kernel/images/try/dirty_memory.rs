@@ -3,10 +3,9 @@
 #![no_std]
 #![no_main]
 
-use kernel::metal::Image;
-use kernel::metal::boot::Boot;
-use kernel::metal::machine::run::IMAGE;
-use kernel::metal::paging::direct;
+use kernel::image::{Boot, Image};
+use kernel::machine::run::IMAGE;
+use kernel::mm::direct_map::direct;
 
 kernel::image!(Image { prepare, ..IMAGE });
 

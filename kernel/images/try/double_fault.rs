@@ -5,8 +5,8 @@
 mod lost_stack;
 
 use core::ptr;
-use kernel::metal::Image;
-use kernel::metal::cpu::Cpu;
+use kernel::cpu::block::Cpu;
+use kernel::image::Image;
 
 kernel::image!(Image { start, ..Image::DEFAULT });
 

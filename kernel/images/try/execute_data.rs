@@ -4,7 +4,7 @@
 
 use core::hint::black_box;
 use core::mem::transmute;
-use kernel::metal::Image;
+use kernel::image::Image;
 
 kernel::image!(Image { start: |_| jump(), ..Image::DEFAULT });
 

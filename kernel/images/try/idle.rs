@@ -4,15 +4,16 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use kernel::exit::Reason;
-use kernel::layout::MAX_CPUS;
-use kernel::lock::Lock;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu as Hardware;
-use kernel::metal::machine::{Metal, processor, set_board, shared};
-use kernel::metal::smp::arrived;
-use kernel::metal::{Image, idle, power};
+use kernel::cpu::block::Cpu as Hardware;
+use kernel::cpu::running::arrived;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::idle;
+use kernel::image::{Boot, Image};
+use kernel::machine::{Metal, processor, set_board, shared};
+use kernel::mm::layout::MAX_CPUS;
 use kernel::say;
+use kernel::sync::lock::Lock;
 use layer::channel::{Cv, acquire_lock_chan, release_lock_chan};
 use layer::constants::PAGE_SIZE;
 use layer::fields::{Context, START_USER};

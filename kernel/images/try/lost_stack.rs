@@ -1,7 +1,7 @@
 //! Takes the trap stack away, so that the next fault is a double fault.
 
-use kernel::metal::cpu::Cpu;
-use kernel::stacks::Stack;
+use kernel::cpu::block::Cpu;
+use kernel::mm::stacks::Stack;
 use x86_64::instructions::tables::sgdt;
 use x86_64::structures::tss::TaskStateSegment;
 
@@ -21,7 +21,7 @@ pub unsafe fn lose_trap_stack(cpu: &Cpu) {
 /// The task state in the GDT.
 fn task_state() -> *mut TaskStateSegment {
     let segments = sgdt().base.as_ptr::<u64>();
-    let index = usize::from(kernel::descriptors::TASK_STATE >> 3);
+    let index = usize::from(kernel::cpu::descriptors::TASK_STATE >> 3);
     // SAFETY: every CPU that has booted has the two entries of the task-state segment.
     let (low, high) = unsafe { (segments.add(index).read(), segments.add(index + 1).read()) };
     let base = low >> 16 & 0xff_ffff | low >> 56 << 24 | high << 32;

@@ -4,10 +4,10 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicBool, Ordering};
-use kernel::metal::Image;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::entry::Entry;
-use kernel::metal::machine::run::{IMAGE, meddle};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::trap::Entry;
+use kernel::image::Image;
+use kernel::machine::run::{IMAGE, meddle};
 use layer::constants::NO_THREAD;
 
 static DONE: AtomicBool = AtomicBool::new(false);

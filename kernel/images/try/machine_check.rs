@@ -4,8 +4,9 @@
 #![no_main]
 
 use core::arch::asm;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::{Image, entry};
+use kernel::cpu::block::Cpu;
+use kernel::entry::stubs;
+use kernel::image::Image;
 
 kernel::image!(Image {
     start,
@@ -19,6 +20,6 @@ fn start(cpu: &mut Cpu) -> ! {
         unsafe { asm!("swapgs", "xor esp, esp", "int 18", options(noreturn)) }
     }
     loop {
-        entry::wait_for_interrupt();
+        stubs::wait_for_interrupt();
     }
 }

@@ -5,11 +5,11 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 use domain::Map;
-use kernel::metal::Image;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::entry::Entry;
-use kernel::metal::machine::Metal;
-use kernel::metal::machine::run::{IMAGE, meddle};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::trap::Entry;
+use kernel::image::Image;
+use kernel::machine::Metal;
+use kernel::machine::run::{IMAGE, meddle};
 use layer::constants::ADR_LOW;
 use layer::fields::{Directories, PageTables, Pde};
 

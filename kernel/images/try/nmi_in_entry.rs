@@ -3,8 +3,9 @@
 #![no_main]
 
 use core::arch::asm;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::{Image, registers};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::registers;
+use kernel::image::Image;
 
 kernel::image!(Image { start, describe: |cpu, out| write!(out, ", the last words of CPU {cpu}"), ..Image::DEFAULT });
 

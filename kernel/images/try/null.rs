@@ -3,7 +3,7 @@
 #![no_main]
 
 use core::ptr;
-use kernel::metal::Image;
+use kernel::image::Image;
 
 kernel::image!(Image { start: |_| load(), ..Image::DEFAULT });
 

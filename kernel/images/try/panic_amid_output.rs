@@ -2,8 +2,8 @@
 #![no_std]
 #![no_main]
 
-use kernel::metal::Image;
-use kernel::metal::cpu::Cpu;
+use kernel::cpu::block::Cpu;
+use kernel::image::Image;
 use kernel::say;
 
 kernel::image!(Image { start, ..Image::DEFAULT });

@@ -3,9 +3,9 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kernel::metal::Image;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::smp::arrived;
+use kernel::cpu::block::Cpu;
+use kernel::cpu::running::arrived;
+use kernel::image::Image;
 
 kernel::image!(Image { start, ..Image::DEFAULT });
 

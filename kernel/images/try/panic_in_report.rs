@@ -3,7 +3,7 @@
 #![no_main]
 
 use core::{fmt, ptr};
-use kernel::metal::Image;
+use kernel::image::Image;
 
 kernel::image!(Image { start: |_| panic!("a bad message: {}", Bad), ..Image::DEFAULT });
 

@@ -6,19 +6,22 @@
 mod user;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kernel::context::Slot;
-use kernel::exit::Reason;
-use kernel::layout::MAX_CPUS;
-use kernel::lock::Lock;
-use kernel::metal::apic::LocalApic;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::entry::Entry;
-use kernel::metal::interrupt::{self, Cause};
-use kernel::metal::smp::arrived;
-use kernel::metal::user::{Way, enter, go_on};
-use kernel::metal::{Image, power, registers, timer};
-use kernel::{say, vectors};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::context::Slot;
+use kernel::cpu::running::arrived;
+use kernel::cpu::trap::Entry;
+use kernel::cpu::{registers, vectors};
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::ring3::{Way, enter, go_on};
+use kernel::image::{Boot, Image};
+use kernel::irq::apic::LocalApic;
+use kernel::irq::cause::Cause;
+use kernel::irq::interrupt;
+use kernel::irq::timer;
+use kernel::mm::layout::MAX_CPUS;
+use kernel::say;
+use kernel::sync::lock::Lock;
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 

@@ -8,10 +8,11 @@ mod lost_stack;
 use core::arch::asm;
 use core::hint::black_box;
 use core::ptr;
-use kernel::metal::Image;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::{registers, smp::arrived};
-use kernel::stacks::Stack;
+use kernel::cpu::block::Cpu;
+use kernel::cpu::registers;
+use kernel::cpu::running::arrived;
+use kernel::image::Image;
+use kernel::mm::stacks::Stack;
 
 kernel::image!(Image {
     start,

@@ -8,15 +8,16 @@ mod snippets;
 mod user;
 
 use core::arch::asm;
-use kernel::context::{Slot, UserContext};
-use kernel::exit::Reason;
-use kernel::lock::Lock;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::{Cpu, run_afresh};
-use kernel::metal::entry::Entry;
-use kernel::metal::user::{Way, enter};
-use kernel::metal::{Image, power, registers};
+use kernel::cpu::block::{Cpu, run_afresh};
+use kernel::cpu::context::{Slot, UserContext};
+use kernel::cpu::registers;
+use kernel::cpu::trap::Entry;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::ring3::{Way, enter};
+use kernel::image::{Boot, Image};
 use kernel::say;
+use kernel::sync::lock::Lock;
 use snippets::Case;
 use user::{ABSENT, Setup};
 

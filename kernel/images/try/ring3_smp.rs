@@ -6,17 +6,18 @@
 mod user;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use kernel::context::Slot;
-use kernel::exit::Reason;
-use kernel::layout::MAX_CPUS;
-use kernel::lock::Lock;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::entry::Entry;
-use kernel::metal::smp::arrived;
-use kernel::metal::user::{Thread, Way, enter};
-use kernel::metal::{Image, power, registers};
+use kernel::cpu::block::{Cpu, Thread};
+use kernel::cpu::context::Slot;
+use kernel::cpu::registers;
+use kernel::cpu::running::arrived;
+use kernel::cpu::trap::Entry;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::ring3::{Way, enter};
+use kernel::image::{Boot, Image};
+use kernel::mm::layout::MAX_CPUS;
 use kernel::say;
+use kernel::sync::lock::Lock;
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 

@@ -2,9 +2,9 @@
 
 use crate::snippets::{Case, INT, PROTECTION, SYSCALL, exception, one};
 use core::arch::naked_asm;
-use kernel::context::{Slot, UserContext};
-use kernel::descriptors::USER_CODE;
-use kernel::vectors::{GENERAL_PROTECTION, INVALID_OPCODE};
+use kernel::cpu::context::{Slot, UserContext};
+use kernel::cpu::descriptors::USER_CODE;
+use kernel::cpu::vectors::{GENERAL_PROTECTION, INVALID_OPCODE};
 
 /// Functions with a selector as parameter, named after what they do with it.
 macro_rules! with_selector {
@@ -149,7 +149,7 @@ macro_rules! instructions {
     };
 }
 
-const UNDEFINED: kernel::metal::entry::Entry = exception(INVALID_OPCODE, 0);
+const UNDEFINED: kernel::cpu::trap::Entry = exception(INVALID_OPCODE, 0);
 
 /// Instructions of the kernel, of other modes, and of features that are switched off.
 pub const INSTRUCTIONS: &[Case] = instructions! {

@@ -3,14 +3,15 @@
 #![no_std]
 #![no_main]
 
-use kernel::exit::Reason;
-use kernel::lock::Lock;
-use kernel::metal::attention::{self, Why};
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu as Hardware;
-use kernel::metal::machine::{Metal, processor, serial, set_board, shared};
-use kernel::metal::{Image, console, entry, power};
+use kernel::cpu::block::Cpu as Hardware;
+use kernel::devices::exit::Reason;
+use kernel::devices::{console, power};
+use kernel::entry::stubs;
+use kernel::image::{Boot, Image};
+use kernel::machine::{Metal, processor, serial, set_board, shared};
 use kernel::say;
+use kernel::sync::lock::Lock;
+use kernel::sync::pending::{self, Why};
 use layer::console::cons_buf_read;
 use layer::constants::NO_CHARACTER;
 use layer::interrupt::sti;
@@ -74,8 +75,8 @@ fn read(cpu: &mut Cpu<'static, Metal>) -> Result<u32, Stuck> {
         if character != NO_CHARACTER {
             return Ok(character);
         }
-        if !attention::is_any(&[Why::Input]) {
-            entry::wait_for_interrupt();
+        if !pending::is_any(&[Why::Input]) {
+            stubs::wait_for_interrupt();
         }
     }
 }

@@ -6,9 +6,10 @@
 mod user;
 
 use core::mem::transmute;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::entry::Entry;
-use kernel::metal::{Image, registers};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::registers;
+use kernel::cpu::trap::Entry;
+use kernel::image::Image;
 
 kernel::image!(Image { prepare: user::prepare, start, entry, ..Image::DEFAULT });
 

@@ -3,12 +3,14 @@
 #![no_main]
 
 use core::sync::atomic::{AtomicU64, Ordering};
-use kernel::exit::Reason;
-use kernel::metal::cpu::{self, Cpu};
-use kernel::metal::smp::arrived;
-use kernel::metal::{Image, power, registers};
+use kernel::cpu::block::{self, Cpu};
+use kernel::cpu::registers;
+use kernel::cpu::running::arrived;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::image::Image;
+use kernel::mm::stacks::{Place, Stack, place};
 use kernel::say;
-use kernel::stacks::{Place, Stack, place};
 
 kernel::image!(Image { start, ..Image::DEFAULT });
 
@@ -18,7 +20,7 @@ fn start(cpu: &mut Cpu) -> ! {
     let number = cpu.number();
     let local = &raw const number;
     assert_eq!(place(local.addr() as u64), Some(Place::Inside(number, Stack::Kernel)));
-    assert_eq!(cpu::number(), number);
+    assert_eq!(block::number(), number);
     let before = SEEN.fetch_or(1 << number, Ordering::SeqCst);
     assert_eq!(before >> number & 1, 0, "two CPUs have number {number}");
     say!("CPU {number} runs, APIC {}", cpu.apic());

@@ -2,10 +2,10 @@
 
 use crate::user::{ABSENT, CODE, DATA, KERNEL_ONLY};
 use core::arch::naked_asm;
-use kernel::context::{Slot, UserContext, user_flags};
-use kernel::layout::{DIRECT_MAP, IMAGE_BASE, PAGE_SIZE};
-use kernel::metal::entry::Entry;
-use kernel::vectors::{BREAKPOINT, GENERAL_PROTECTION};
+use kernel::cpu::context::{Slot, UserContext, user_flags};
+use kernel::cpu::trap::Entry;
+use kernel::cpu::vectors::{BREAKPOINT, GENERAL_PROTECTION};
+use kernel::mm::layout::{DIRECT_MAP, IMAGE_BASE, PAGE_SIZE};
 
 /// A program, and the entries that it must cause.
 pub struct Case {
@@ -163,7 +163,7 @@ fn wild_stack_check(step: usize, context: &UserContext) -> bool {
 }
 
 fn segments_check(_: usize, context: &UserContext) -> bool {
-    use kernel::descriptors::{USER_CODE, USER_DATA};
+    use kernel::cpu::descriptors::{USER_CODE, USER_DATA};
     [Slot::Eax, Slot::Ebx, Slot::Ecx].map(|slot| context.get(slot) as u16) == [USER_DATA, USER_DATA, USER_CODE]
         && context.get(Slot::Cs) == u64::from(USER_CODE)
         && context.get(Slot::Ss) == u64::from(USER_DATA)

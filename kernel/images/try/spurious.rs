@@ -3,11 +3,15 @@
 #![no_std]
 #![no_main]
 
-use kernel::exit::Reason;
-use kernel::metal::apic::LocalApic;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::{Image, entry, interrupt, power};
-use kernel::{say, vectors};
+use kernel::cpu::block::Cpu;
+use kernel::cpu::vectors;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::stubs;
+use kernel::image::Image;
+use kernel::irq::apic::LocalApic;
+use kernel::irq::interrupt;
+use kernel::say;
 
 kernel::image!(Image { start, ..Image::DEFAULT });
 
@@ -19,7 +23,7 @@ fn start(cpu: &mut Cpu) -> ! {
         for _ in 0..1000 {
             assert_eq!(interrupt::spurious(), before, "no interrupt comes while the CPU works");
         }
-        entry::wait_for_interrupt();
+        stubs::wait_for_interrupt();
         assert_eq!(interrupt::spurious(), before + 1, "vector {vector} was counted");
     }
     say!("{} interrupts that nobody asked for", interrupt::spurious());

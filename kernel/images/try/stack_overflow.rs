@@ -3,7 +3,7 @@
 #![no_main]
 
 use core::hint::black_box;
-use kernel::metal::Image;
+use kernel::image::Image;
 
 kernel::image!(Image { start: |_| panic!("came back with {}", deeper(1)), ..Image::DEFAULT });
 

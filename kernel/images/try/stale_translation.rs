@@ -9,17 +9,18 @@
 
 use core::slice;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use kernel::context::Slot;
-use kernel::exit::Reason;
-use kernel::layout::PAGE_SIZE;
-use kernel::lock::Lock;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu as Hardware;
-use kernel::metal::entry::Entry;
-use kernel::metal::machine::{Metal, processor, set_board, shared};
-use kernel::metal::user::{Thread, Way, enter};
-use kernel::metal::{Image, power, registers};
+use kernel::cpu::block::{Cpu as Hardware, Thread};
+use kernel::cpu::context::Slot;
+use kernel::cpu::registers;
+use kernel::cpu::trap::Entry;
+use kernel::devices::exit::Reason;
+use kernel::devices::power;
+use kernel::entry::ring3::{Way, enter};
+use kernel::image::{Boot, Image};
+use kernel::machine::{Metal, processor, set_board, shared};
+use kernel::mm::layout::PAGE_SIZE;
 use kernel::say;
+use kernel::sync::lock::Lock;
 use layer::constants::{ADR_LOW, STACK_TOP, perm};
 use layer::fields::{Context, START_USER};
 use layer::page_alloc::palloc;
@@ -375,5 +376,5 @@ fn entry(cpu: &mut Hardware, why: Entry) -> ! {
         say!("stale translations: {name}: expected {outcome:x?}, got {found:x?} by {why:x?}");
         power::leave(Reason::Failed)
     }
-    kernel::metal::cpu::run_afresh(cpu, next_try)
+    kernel::cpu::block::run_afresh(cpu, next_try)
 }

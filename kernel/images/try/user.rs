@@ -1,16 +1,17 @@
 //! A user's page map with four pages, for images that test ring 3.
 
 use core::ptr;
-use kernel::context::{Slot, UserContext};
-use kernel::layout::{GIB, PAGE_SIZE, REGION_SIZE};
-use kernel::lock::Lock;
-use kernel::metal::boot::Boot;
-use kernel::metal::cpu::Cpu;
-use kernel::metal::machine::Metal;
-use kernel::metal::paging::{self, direct};
-use kernel::metal::tables::keep;
-use kernel::metal::user::{Thread, Way, enter};
-use kernel::user_space::entry::TABLE;
+use kernel::cpu::block::{Cpu, Thread};
+use kernel::cpu::context::{Slot, UserContext};
+use kernel::entry::ring3::{Way, enter};
+use kernel::image::Boot;
+use kernel::machine::Metal;
+use kernel::mm::direct_map::direct;
+use kernel::mm::keep::keep;
+use kernel::mm::layout::{GIB, PAGE_SIZE, REGION_SIZE};
+use kernel::mm::paging;
+use kernel::mm::user_space::entry::TABLE;
+use kernel::sync::lock::Lock;
 use layer::constants::perm;
 use layer::fields::Pte;
 
@@ -66,7 +67,7 @@ const FRAMES: u64 = 8;
 
 /// The kernel's page-table entry for a frame with one of the layer's permission codes.
 fn page_entry(frame: u64, perm: u32) -> u64 {
-    kernel::home::page_entry::page::<Metal>(Pte::Valid { page: (frame / PAGE_SIZE) as u32, perm })
+    kernel::storage::page_entry::page::<Metal>(Pte::Valid { page: (frame / PAGE_SIZE) as u32, perm })
 }
 
 /// Makes page map number `number`, in users' frames of its own.

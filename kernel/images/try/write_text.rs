@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-use kernel::metal::Image;
+use kernel::image::Image;
 
 kernel::image!(Image { start: |_| store(), ..Image::DEFAULT });
 

@@ -2,9 +2,9 @@
 #![no_std]
 #![no_main]
 
-use kernel::layout::IMAGE_BASE;
-use kernel::metal::Image;
-use kernel::metal::paging::direct;
+use kernel::image::Image;
+use kernel::mm::direct_map::direct;
+use kernel::mm::layout::IMAGE_BASE;
 
 kernel::image!(Image { start: |_| store(), ..Image::DEFAULT });
 
