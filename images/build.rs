@@ -4,8 +4,8 @@ use std::env;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if env::var_os("CARGO_FEATURE_IMAGE").is_none() {
-        // An image without the feature is empty, but the linker asks for a beginning.
-        println!("cargo::rustc-link-arg-bins=-Wl,--defsym=main=0");
+        // An image without the feature is empty: it has no `main` that the linker could find.
+        println!("cargo::rustc-link-arg-bins=-Wl,--unresolved-symbols=ignore-all");
         return;
     }
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();

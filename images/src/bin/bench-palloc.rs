@@ -11,7 +11,7 @@ use kernel::cpu::registers::time_stamp;
 use kernel::devices::exit::Reason;
 use kernel::devices::power;
 use kernel::image::{Boot, Image};
-use kernel::machine::{Metal, board, processor, set_board, shared};
+use kernel::machine::{Metal, platform, processor, set_platform, shared};
 use kernel::say;
 use layer::constants::TOTAL_CPU;
 use layer::page_alloc::{palloc, pfree};
@@ -21,15 +21,15 @@ use layer::state::Cpu;
 kernel::image!(Image { prepare, start, ..Image::DEFAULT });
 
 fn prepare(boot: &mut Boot) {
-    set_board(boot).expect("kernel memory suffices");
+    set_platform(boot).expect("kernel memory suffices");
 }
 
 /// Number of pages that are measured at either end.
 const SAMPLES: usize = 200;
 
 fn start(_: &mut Hardware) -> ! {
-    let shared = shared(board());
-    let mut cpu = processor(board(), shared, 0);
+    let shared = shared(platform());
+    let mut cpu = processor(platform(), shared, 0);
     sched_init(&mut cpu, 0).expect("the machine is as the layer wants it");
 
     let overhead = measured(|| 0).0;

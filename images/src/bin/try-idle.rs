@@ -11,7 +11,7 @@ use kernel::devices::exit::Reason;
 use kernel::devices::power;
 use kernel::entry::idle;
 use kernel::image::{Boot, Image};
-use kernel::machine::{Metal, processor, set_board, shared};
+use kernel::machine::{Metal, processor, set_platform, shared};
 use kernel::mm::layout::MAX_CPUS;
 use kernel::say;
 use kernel::sync::lock::Lock;
@@ -36,10 +36,10 @@ static TOKEN: AtomicU32 = AtomicU32::new(0);
 
 fn prepare(boot: &mut Boot) {
     let cpus = boot.cpus.ids().len() as u32;
-    let board = set_board(boot).expect("memory");
-    let shared = shared(board);
+    let platform = set_platform(boot).expect("memory");
+    let shared = shared(platform);
     for (cpu, place) in (0..cpus).zip(&CPUS) {
-        *place.lock() = Some(processor(board, shared, cpu));
+        *place.lock() = Some(processor(platform, shared, cpu));
     }
 }
 

@@ -9,10 +9,10 @@ use kernel::devices::exit::Reason;
 use kernel::devices::{console, power};
 use kernel::entry::stubs;
 use kernel::image::{Boot, Image};
-use kernel::machine::{Metal, processor, serial, set_board, shared};
+use kernel::machine::{Metal, processor, serial, set_platform, shared};
 use kernel::say;
 use kernel::sync::lock::Lock;
-use kernel::sync::pending::{self, Why};
+use kernel::sync::pending::{self, Work};
 use layer::console::cons_buf_read;
 use layer::constants::NO_CHARACTER;
 use layer::interrupt::sti;
@@ -29,8 +29,8 @@ const MOST: usize = 1024;
 static CPU: Lock<Option<Cpu<'static, Metal>>> = Lock::new(None);
 
 fn prepare(boot: &mut Boot) {
-    let board = set_board(boot).expect("memory");
-    *CPU.lock() = Some(processor(board, shared(board), 0));
+    let platform = set_platform(boot).expect("memory");
+    *CPU.lock() = Some(processor(platform, shared(platform), 0));
 }
 
 fn start(_: &mut Hardware) -> ! {
@@ -76,7 +76,7 @@ fn read(cpu: &mut Cpu<'static, Metal>) -> Result<u32, Stuck> {
         if character != NO_CHARACTER {
             return Ok(character);
         }
-        if !pending::is_any(&[Why::Input]) {
+        if !pending::is_any(&[Work::Input]) {
             stubs::wait_for_interrupt();
         }
     }

@@ -18,7 +18,7 @@ use kernel::devices::exit::Reason;
 use kernel::devices::power;
 use kernel::entry::ring3::{Way, enter};
 use kernel::image::{Boot, Image};
-use kernel::machine::{Metal, processor, set_board, shared};
+use kernel::machine::{Metal, processor, set_platform, shared};
 use kernel::mm::layout::PAGE_SIZE;
 use kernel::say;
 use kernel::sync::lock::Lock;
@@ -309,8 +309,8 @@ fn context(layer: &Layer) -> Context<Metal> {
 }
 
 fn prepare(boot: &mut Boot) {
-    let board = set_board(boot).expect("memory");
-    *LAYER.lock() = Some(processor(board, shared(board), 0));
+    let platform = set_platform(boot).expect("memory");
+    *LAYER.lock() = Some(processor(platform, shared(platform), 0));
 }
 
 fn start(cpu: &mut Hardware) -> ! {

@@ -5,7 +5,7 @@
 use super::input::Input;
 use super::uart::{Interrupts, Uart};
 use crate::sync::lock::{Guard, Lock};
-use crate::sync::pending::{self, Why};
+use crate::sync::pending::{self, Work};
 use abi::console::{Encoder, Speaker};
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -130,14 +130,14 @@ pub fn receive() {
         let Some(byte) = serial.receive() else { break };
         console.input.push(byte);
     }
-    pending::set(Why::Input, !console.input.is_empty());
+    pending::set(Work::Input, !console.input.is_empty());
 }
 
 /// Moves the oldest received characters to `into`, as many as there are and fit; returns how many.
 pub fn take_input(into: &mut [u8]) -> usize {
     let console = &mut *lock();
     let count = console.input.take(into);
-    pending::set(Why::Input, !console.input.is_empty());
+    pending::set(Work::Input, !console.input.is_empty());
     count
 }
 

@@ -1,9 +1,9 @@
 //! What the hardware answers the layer.
-use super::contexts::UserContexts;
 use super::locks::Locks;
 use super::metal::{Metal, Saved};
-use super::place::{Place, board};
+use super::platform::{Place, platform};
 use super::serial;
+use super::user_contexts::UserContexts;
 use crate::devices::console;
 use crate::storage::channels::Pool;
 use crate::storage::links::Links;
@@ -65,6 +65,6 @@ impl Machine for Metal {
         x86_64::instructions::tlb::flush(x86_64::VirtAddr::new(va.into()));
     }
     fn usable(frame: u32) -> bool {
-        board().memory.is_ram(frame)
+        platform().memory.is_ram(frame)
     }
 }

@@ -7,7 +7,7 @@
 //! CPUs because they are woken, programs because their time slices end. The leader writes the shared state. Then each
 //! CPU in turn writes the state that it owns, which no other CPU touches. Then all CPUs continue.
 use super::com2::Line;
-use super::{Metal, board};
+use super::{Metal, platform};
 use crate::cpu::block;
 use crate::cpu::running;
 use crate::devices::exit::Reason;
@@ -16,7 +16,7 @@ use crate::entry::idle;
 use crate::handover::archive::{Archive, WATCH};
 use crate::irq::timer;
 use crate::sync::lock::Lock;
-use crate::sync::pending::{self, Why};
+use crate::sync::pending::{self, Work};
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use layer::dump::{Counts, Out, Situation, write_own, write_shared};
@@ -47,7 +47,7 @@ static OVER: AtomicU32 = AtomicU32::new(0);
 
 /// The point at which a CPU is quiescent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Rest {
+pub(super) enum Quiescent {
     /// A program has executed a system call, and nothing else has happened since.
     Call,
     /// A program has entered the kernel in another way.
@@ -66,7 +66,7 @@ pub(super) fn open(archive: Option<&Archive<'_>>) {
     if line.open() {
         line.byte(READY);
         line.flush();
-        pending::set(Why::Watched, true);
+        pending::set(Work::Watched, true);
     } else {
         crate::say!("cairn: missing: COM2 (nobody can watch)");
     }
@@ -75,7 +75,7 @@ pub(super) fn open(archive: Option<&Archive<'_>>) {
 /// Called when the last program has ended and nothing is left of it: switches the machine off, after a last checkpoint
 /// if it is watched.
 pub(super) fn finish() {
-    if !pending::is_any(&[Why::Watched]) {
+    if !pending::is_any(&[Work::Watched]) {
         power::leave(Reason::Done)
     }
     LAST.store(true, SeqCst);
@@ -83,19 +83,19 @@ pub(super) fn finish() {
 
 /// Called by the CPU of this state when it is quiescent.
 #[inline(always)]
-pub(super) fn pass(layer: &mut Cpu<'static, Metal>, rest: Rest) {
-    if pending::is_any(&[Why::Watched]) {
-        meet(layer, rest);
+pub(super) fn pass(layer: &mut Cpu<'static, Metal>, at: Quiescent) {
+    if pending::is_any(&[Work::Watched]) {
+        meet(layer, at);
     }
 }
 
 #[cold]
-fn meet(layer: &mut Cpu<'static, Metal>, rest: Rest) {
+fn meet(layer: &mut Cpu<'static, Metal>, at: Quiescent) {
     // The CPU's number comes from the hardware, not from the state, which is to be compared with it (H19).
     let me = block::number() as u32;
-    let user = rest != Rest::Step;
+    let user = at != Quiescent::Step;
     ENTRIES.fetch_add(user.into(), Relaxed);
-    CALLS.fetch_add((rest == Rest::Call).into(), Relaxed);
+    CALLS.fetch_add((at == Quiescent::Call).into(), Relaxed);
     if !user {
         // The CPU may be about to halt. The timer makes it look again in a while even if nothing happens.
         timer::begin(me as usize, true);
@@ -168,7 +168,7 @@ fn follow(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
 fn write(me: u32, layer: &mut Cpu<'static, Metal>, user: bool) {
     let root = Cr3::read_raw().0.start_address().as_u64();
     // Before its first program, a CPU uses the kernel's own page map, which belongs to no thread.
-    let map = board().spaces.space(root).map_or(0, |thread| thread as u32);
+    let map = platform().spaces.space(root).map_or(0, |thread| thread as u32);
     let mut line = LINE.lock();
     write_own(&mut *line, &mut layer.own, Situation { cpu: me, user, map });
     line.flush();

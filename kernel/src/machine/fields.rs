@@ -1,8 +1,8 @@
 //! The storage of each field; the documentation of [`machine`](super) has the table.
-use super::contexts::UserContexts;
 use super::lines::Lines;
 use super::metal::Metal;
-use super::place::Place;
+use super::platform::Place;
+use super::user_contexts::UserContexts;
 use crate::mm::direct_map::direct_map;
 use crate::storage::channels::{Blocks, Mail};
 use crate::storage::directories::Directories;
@@ -16,19 +16,19 @@ use layer::constants::*;
 use layer::fields::*;
 
 crate::arrays!(Metal, array);
-crate::ghosts_nowhere!(Metal);
+crate::erased_fields!(Metal);
 
 impl Home<Frames> for Metal {
     type Map = Of<Allocation<Metal>>;
     fn home(place: Place) -> Self::Map {
-        let free = &mut place.board.keep_each(1, "free frames", |_| FreeFrames::NONE)[0];
+        let free = &mut place.platform.keep_each(1, "free frames", |_| FreeFrames::NONE)[0];
         Of(Allocation::new(array::<Frames, _, _>(place), free))
     }
 }
 
 /// An array for a field, in memory of its own.
 fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>, const N: usize>(place: Place) -> Array<V, N> {
-    Array::new(place.board.keep_each(N, F::NAME, |_| zero::<Metal, _>()))
+    Array::new(place.platform.keep_each(N, F::NAME, |_| zero::<Metal, _>()))
 }
 
 impl Home<IoApicLines> for Metal {
@@ -42,7 +42,7 @@ impl Home<NextLinks> for Metal {
     type Map = Of<Links>;
     fn home(place: Place) -> Of<Links> {
         let name = <NextLinks as Field<Metal>>::NAME;
-        let words = || &place.board.keep_each(1, name, |_| [const { AtomicU32::new(0) }; NUM_PROC as usize])[0];
+        let words = || &place.platform.keep_each(1, name, |_| [const { AtomicU32::new(0) }; NUM_PROC as usize])[0];
         Of(Links::new(words(), words()))
     }
 }
@@ -51,7 +51,7 @@ impl Home<SyncChannels> for Metal {
     type Map = Of<Blocks>;
     fn home(place: Place) -> Of<Blocks> {
         let name = <SyncChannels as Field<Metal>>::NAME;
-        let blocks = place.board.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
+        let blocks = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
         // SAFETY: primitives 19 to 24 touch only the blocks of channels whose locks their CPU holds, which is proved of
         // the layer. Code that reads all of them does so while the other CPUs wait.
         Of(unsafe { Blocks::new(blocks) })
@@ -62,7 +62,7 @@ impl Home<Mailboxes> for Metal {
     type Map = Of<Mail>;
     fn home(place: Place) -> Of<Mail> {
         let name = <Mailboxes as Field<Metal>>::NAME;
-        let mailboxes = place.board.keep_each(NUM_CHAN as usize, name, |_| [0; PAGE_SIZE as usize]);
+        let mailboxes = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; PAGE_SIZE as usize]);
         // SAFETY: as for the control blocks.
         Of(unsafe { Mail::new(mailboxes) })
     }
@@ -79,7 +79,7 @@ impl Home<layer::fields::Directories> for Metal {
     type Map = Of<Directories>;
     fn home(place: Place) -> Of<Directories> {
         // SAFETY: boot has set the spaces up, in kernel memory of their own.
-        Of(unsafe { Directories::new(direct_map(), place.board.spaces, place.cpu) })
+        Of(unsafe { Directories::new(direct_map(), place.platform.spaces, place.cpu) })
     }
 }
 
@@ -87,7 +87,7 @@ impl Home<layer::fields::Directories> for Metal {
 fn users(place: Place) -> Window {
     // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved of the
     // layer which CPU touches which frame. A program that has a frame mapped does not run while its CPU's kernel does.
-    unsafe { Window::new(direct_map(), place.board.user_frames()) }
+    unsafe { Window::new(direct_map(), place.platform.user_frames()) }
 }
 
 impl Home<layer::fields::PageTables> for Metal {

@@ -1,19 +1,19 @@
 //! The layer's locks.
 use super::{Metal, Place};
 use crate::entry::idle;
-use crate::storage::rows::{Guard, Rows};
+use crate::storage::lock_array::{Guard, LockArray};
 use crate::sync::lock::Lock;
 use core::ops::{Deref, DerefMut};
 use layer::constants::MSG_Q;
 use layer::machine::{self, Object};
 
 /// The lock array of a map: shared objects, each behind its lock.
-pub struct Locks<T: 'static>(Rows<T>);
+pub struct Locks<T: 'static>(LockArray<T>);
 
 impl<T: Object<Metal>> Locks<T> {
     /// A lock array of `rows` objects, in kernel memory of their own.
     pub(super) fn new(place: Place, rows: usize, mut make: impl FnMut(usize) -> T) -> Self {
-        Locks(Rows::new(place.board.keep_each(rows, T::NAME, |row| Lock::new(make(row)))))
+        Locks(LockArray::new(place.platform.keep_each(rows, T::NAME, |row| Lock::new(make(row)))))
     }
 }
 

@@ -1,5 +1,5 @@
 //! The type of the kernel's machine, and the token for saved registers.
-use super::place::Place;
+use super::platform::Place;
 use crate::cpu::context::UserContext;
 use domain::{Count, Domain, X64};
 use layer::state::Cpu;

@@ -2,7 +2,7 @@
 //!
 //! Read [`run`] first: the main loop. [`Metal`] is the machine itself, and `answers` says what the hardware answers the
 //! layer, with `system` for system calls and [`serial`] for the UART. `fields` gives each field its storage (the table
-//! below), on the `place` that boot has found; `state` makes the whole state at boot. `ledger` is the program table, and
+//! below), on the [`Platform`] that boot has found; `state` makes the whole state at boot. `program_table` is the program table, and
 //! [`checkpoint`] writes the state to a watcher, over `com2`.
 //!
 //! Nothing here decides what a primitive does. The table says why different entries are different memory, storage by
@@ -19,7 +19,7 @@
 //! | `ptpool` | [`Directories`] | the page directories that were set up for each thread at boot |
 //! | `pt` | [`PageTables`] | the processor's own tables, in users' frames |
 //! | `HP` | [`Physical`] | users' frames |
-//! | every ghost field, and `ept` until the kernel drives VT-x | [`Nowhere`] | none |
+//! | every ghost field, and `ept` until the kernel drives VT-x | [`ErasedMap`] | none |
 //!
 //! Kernel memory lies below 1 GiB, and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
 //! the first seven kinds are disjoint from each other and from `pt` and `HP`. `pt` and `HP` share the users' frames: a
@@ -33,24 +33,24 @@
 //! [`Directories`]: crate::storage::directories::Directories
 //! [`Links`]: crate::storage::links::Links
 //! [`Mail`]: crate::storage::channels::Mail
-//! [`Nowhere`]: crate::storage::Nowhere
+//! [`ErasedMap`]: crate::storage::ErasedMap
 //! [`PageTables`]: crate::storage::frames::PageTables
 //! [`Physical`]: crate::storage::frames::Physical
 mod answers;
 pub mod checkpoint;
 mod com2;
-mod contexts;
 mod fields;
-mod ledger;
 mod lines;
 mod locks;
 mod metal;
-mod place;
+mod platform;
+mod program_table;
 pub mod run;
 pub mod serial;
 mod state;
 mod system;
+mod user_contexts;
 
 pub use metal::{Metal, Saved};
-pub use place::{Board, Place, board, set_board};
+pub use platform::{Place, Platform, platform, set_platform};
 pub use state::{processor, shared};

@@ -1,7 +1,7 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
-use super::checkpoint::{self, Rest};
-use super::ledger::{self, ledger};
-use super::{Metal, Saved, processor, serial, set_board, shared};
+use super::checkpoint::{self, Quiescent};
+use super::program_table::{self, program_table};
+use super::{Metal, Saved, processor, serial, set_platform, shared};
 use crate::cpu::block::{Cpu as Hardware, Thread};
 use crate::cpu::trap::Entry;
 use crate::cpu::vectors::{self, page_fault};
@@ -39,17 +39,17 @@ static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new
 
 /// Builds the shared objects once, and the state of each CPU.
 fn prepare(boot: &mut Boot) {
-    let board = match set_board(boot) {
-        Ok(board) => board,
+    let platform = match set_platform(boot) {
+        Ok(platform) => platform,
         Err(error) => refuse(error),
     };
     let cpus = boot.cpus.ids().len() as u32;
-    if let Err(problem) = ledger::open(board, boot.archive.clone(), cpus) {
+    if let Err(problem) = program_table::open(platform, boot.archive.clone(), cpus) {
         refuse(problem);
     }
     checkpoint::open(boot.archive.as_ref());
-    let shared = shared(board);
-    let layers = board.keep_each(cpus as usize, "CPUs", |cpu| processor(board, shared, cpu as u32));
+    let shared = shared(platform);
+    let layers = platform.keep_each(cpus as usize, "CPUs", |cpu| processor(platform, shared, cpu as u32));
     for (layer, place) in layers.iter_mut().zip(&LAYERS) {
         *place.lock() = Some(layer);
     }
@@ -68,7 +68,7 @@ fn start(hardware: &mut Hardware) -> ! {
     hardware.set_state(layer);
     let layer = own(hardware);
     let first = entry::boot(layer, 0);
-    ledger().runs(layer.own.cpu, layer.own.cur);
+    program_table().runs(layer.own.cpu, layer.own.cur);
     finish(hardware, first);
     unreachable!("no program was there before")
 }
@@ -82,18 +82,18 @@ fn own(hardware: &mut Hardware) -> &mut Layer {
 
 /// Handles the pending work when a program has entered the kernel.
 #[cold]
-fn see_to(layer: &mut Layer, rest: Rest) {
+fn see_to(layer: &mut Layer, at: Quiescent) {
     serial::attend(layer);
-    checkpoint::pass(layer, rest);
+    checkpoint::pass(layer, at);
 }
 
 /// Begins an entry into the layer. Returns the token for the registers that the stub has saved.
 #[inline(always)]
-fn enter_layer(hardware: &mut Hardware, rest: Rest) -> Saved {
+fn enter_layer(hardware: &mut Hardware, at: Quiescent) -> Saved {
     let context = hardware.thread().context;
     let layer = own(hardware);
-    if pending::is_needed() {
-        see_to(layer, rest);
+    if pending::is_some() {
+        see_to(layer, at);
     }
     Saved::by_stub(context, layer)
 }
@@ -109,7 +109,7 @@ extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
         Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value as u32
     };
     // The saved number is the same; comparing it tells the compiler so.
-    if number != Call::GetQuota as u32 || pending::is_needed() || saved_number(hardware) != number {
+    if number != Call::GetQuota as u32 || pending::is_some() || saved_number(hardware) != number {
         return any_call(hardware);
     }
     let saved = Saved::by_stub(hardware.thread().context, own(hardware));
@@ -123,7 +123,7 @@ extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
 /// Handles any system call.
 #[inline(never)]
 extern "C" fn any_call(hardware: &mut Hardware) {
-    let saved = enter_layer(hardware, Rest::Call);
+    let saved = enter_layer(hardware, Quiescent::Call);
     let outcome = entry::system_call(own(hardware), saved);
     if let Ok(Next::ToUser(to_user)) = &outcome {
         // No thread switch has happened: one would have given `Next::Switch`.
@@ -142,7 +142,7 @@ fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
         // SAFETY: the program was entered by `finish`, and nothing has changed since.
         unsafe { go_on(hardware) }
     }
-    let saved = enter_layer(hardware, Rest::Trap);
+    let saved = enter_layer(hardware, Quiescent::Trap);
     let layer = own(hardware);
     let first = match why {
         Entry::PageFault { address, error } => {
@@ -207,7 +207,7 @@ fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, St
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
         }
-        checkpoint::pass(layer, Rest::Step);
+        checkpoint::pass(layer, Quiescent::Step);
     }
     more_steps(layer, next)
 }
@@ -222,7 +222,7 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
                 Step::User(to_user) => return Ok(to_user.thread),
                 Step::Kernel(more) => next = more,
             }
-            checkpoint::pass(layer, Rest::Step);
+            checkpoint::pass(layer, Quiescent::Step);
         }
         take_interrupts();
     }
@@ -232,7 +232,7 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
 #[inline(always)]
 fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
     if let Next::Switch(_) = next {
-        ledger().runs(layer.own.cpu, layer.own.cur);
+        program_table().runs(layer.own.cpu, layer.own.cur);
     }
     Ok(match next.step(layer)? {
         Step::Kernel(Next::ToUser(to_user)) => Step::User(to_user),
@@ -242,10 +242,10 @@ fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
 
 /// Writes which thread a CPU runs, for a report.
 fn describe(cpu: usize, out: &mut dyn Write) -> fmt::Result {
-    let Some(ledger) = ledger::opened() else { return Ok(()) };
-    match ledger.running(cpu) {
+    let Some(table) = program_table::opened() else { return Ok(()) };
+    match table.running(cpu) {
         (thread, Some(program)) => write!(out, ", thread {thread} ({program})"),
-        (thread, None) if ledger.is_done(cpu as u32) => write!(out, ", thread {thread}, with nothing left to run"),
+        (thread, None) if table.is_done(cpu as u32) => write!(out, ", thread {thread}, with nothing left to run"),
         (thread, None) => write!(out, ", thread {thread}, which runs no program"),
     }
 }

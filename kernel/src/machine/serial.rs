@@ -4,7 +4,7 @@
 use super::Metal;
 use crate::devices::console;
 use crate::sync::lock::Lock;
-use crate::sync::pending::{self, Why};
+use crate::sync::pending::{self, Work};
 use layer::constants::SERIAL_HW_BUF_SIZE;
 use layer::serial::{SerialEvent, event};
 use layer::state::Cpu;
@@ -20,7 +20,7 @@ static NEXT: Lock<Received> = Lock::new(Received { index: 0, count: 0, bytes: [0
 
 /// Called when an entry of the kernel begins on the CPU of this state.
 pub fn attend(cpu: &Cpu<'_, Metal>) {
-    if pending::is_any(&[Why::Input, Why::Waits]) && cpu.own.serial_exists {
+    if pending::is_any(&[Work::Input, Work::Unread]) && cpu.own.serial_exists {
         put(cpu.own.com1.l1);
     }
 }
@@ -31,7 +31,7 @@ fn put(index: u32) {
     if next.count == 0 || next.index != index {
         next.index = index;
         next.count = console::take_input(&mut next.bytes);
-        pending::set(Why::Waits, next.count > 0);
+        pending::set(Work::Unread, next.count > 0);
     }
 }
 

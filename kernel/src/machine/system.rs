@@ -1,6 +1,6 @@
 //! The kernel's machine, as the system calls see it: boot archive, console, ends of programs.
 use super::Metal;
-use super::ledger::{self, ledger};
+use super::program_table::{self, program_table};
 use crate::devices::console;
 use crate::entry::idle;
 use crate::irq::timer;
@@ -13,7 +13,7 @@ use syscall::unchecked::Unchecked;
 
 impl System for Metal {
     fn image(index: u32) -> Option<Image<Metal>> {
-        let image = &ledger().program(index)?.image;
+        let image = &program_table().program(index)?.image;
         Some(Image {
             entry: Unchecked::new(image.entry().into()),
             frames: Unchecked::new(image.frames()),
@@ -22,29 +22,29 @@ impl System for Metal {
     }
 
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Metal>> {
-        let page = ledger().program(index)?.image.page(page)?;
+        let page = program_table().program(index)?.image.page(page)?;
         Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
     }
 
     fn load_page(memory: &mut Of<Physical>, frame: u32, index: u32, page: u32) {
-        let Some(program) = ledger().program(index) else { return };
+        let Some(program) = program_table().program(index) else { return };
         let Some(page) = program.image.page(page) else { return };
         memory.0.write(frame, page.offset, &program.file[page.file]);
     }
 
     #[inline(always)]
     fn next_start(cpu: u32) -> Option<Start<Metal>> {
-        let start = ledger().next_start(cpu)?;
+        let start = program_table().next_start(cpu)?;
         Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
     }
 
     fn has_arguments(cpu: u32) -> bool {
-        !ledger().arguments(cpu).is_empty()
+        !program_table().arguments(cpu).is_empty()
     }
 
     fn load_arguments(memory: &mut Of<Physical>, frame: u32, cpu: u32) {
         let put = |at, bytes: &[u8]| memory.0.write(frame, at, bytes);
-        abi::arguments::write(ledger().arguments(cpu).iter(), put).expect("the boot list was read");
+        abi::arguments::write(program_table().arguments(cpu).iter(), put).expect("the boot list was read");
     }
 
     fn console_write(cpu: &Cpu<'_, Metal>, frame: u32, offset: u32, length: u32) {
@@ -54,26 +54,26 @@ impl System for Metal {
 
     fn tell(question: Question<Metal>) -> Unchecked<u32> {
         Unchecked::new(match question {
-            Question::Image { thread } => ledger().image_of(thread),
+            Question::Image { thread } => program_table().image_of(thread),
             Question::Uptime => timer::uptime(),
         })
     }
 
     fn report(cpu: &Cpu<'_, Metal>, event: Event<Metal>) {
-        let (ledger, me) = (ledger(), cpu.own.cpu);
+        let (table, me) = (program_table(), cpu.own.cpu);
         match event {
-            Event::Started { child, image } => ledger.started(me, child, image),
-            Event::NotStarted { image, error } => ledger.not_started(me, image, error),
-            Event::Exited { status } => ledger.ended(cpu, End::Exited { status }),
-            Event::Killed { child } => ledger.killed(me, child),
-            Event::Stopped { reason, address, rip } => ledger.ended(cpu, End::Stopped { reason, address, rip }),
+            Event::Started { child, image } => table.started(me, child, image),
+            Event::NotStarted { image, error } => table.not_started(me, image, error),
+            Event::Exited { status } => table.ended(cpu, End::Exited { status }),
+            Event::Killed { child } => table.killed(me, child),
+            Event::Stopped { reason, address, rip } => table.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
 
     fn idle(cpu: u32) {
         // Images that test how CPUs halt have no program table.
-        if let Some(ledger) = ledger::opened() {
-            ledger.rests(cpu);
+        if let Some(table) = program_table::opened() {
+            table.idles(cpu);
         }
         idle::rest(cpu as usize);
     }

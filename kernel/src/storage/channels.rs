@@ -4,9 +4,9 @@
 //! of the layer, and the lock orders the accesses. So both are plain memory: a message is copied as one block, and one
 //! store changes a word.
 use super::entries::{Entries, Of};
+use super::erased::NoLog;
 use super::frames::Physical;
-use super::nowhere::NoLog;
-use super::rows;
+use super::lock_array;
 use crate::sync::lock::Lock;
 use core::any::Any;
 use core::ops::Range;
@@ -161,12 +161,12 @@ where
 {
     #[inline(always)]
     fn acquire(&self, by: u32, q: u32) {
-        rows::kept(by, CHANNEL_RANK, LOCK);
+        lock_array::kept(by, CHANNEL_RANK, LOCK);
         self.locks[q as usize].hold();
     }
     #[inline(always)]
     fn release(&self, by: u32, q: u32) {
-        rows::given_back(by, CHANNEL_RANK);
+        lock_array::given_back(by, CHANNEL_RANK);
         // SAFETY: the primitives that release a channel's lock, 8 and 20, require that this CPU holds it. It is proved
         // that every caller of them fulfils this.
         unsafe { self.locks[q as usize].give_back() };

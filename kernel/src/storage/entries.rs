@@ -94,8 +94,8 @@ pub trait Entries<K: Coordinates, V: Copy> {
 }
 
 /// Stores `value` at every key that starts with `row`, one after the other.
-pub fn fill_each<K: Coordinates, V: Copy>(home: &mut (impl Entries<K, V> + ?Sized), row: &[u32], value: V) {
-    K::each(K::row(home.keys(), row), |key| home.store(key, value));
+pub fn fill_each<K: Coordinates, V: Copy>(entries: &mut (impl Entries<K, V> + ?Sized), row: &[u32], value: V) {
+    K::each(K::row(entries.keys(), row), |key| entries.store(key, value));
 }
 
 /// The map that is built on a storage.
@@ -199,17 +199,17 @@ mod tests {
 
     #[test]
     fn a_definition_reaches_every_key_and_a_row_its_own() {
-        let mut home = Remembers::default();
-        home.define(|[i, j]| 10 * i + j);
-        assert_eq!(home.0.len(), 9);
-        assert_eq!([home.load([1, 0]), home.load([3, 2])], [10, 32]);
-        home.fill(&[2], 7);
-        let sevens: Vec<_> = home.0.iter().filter(|(_, value)| **value == 7).map(|(key, _)| *key).collect();
+        let mut entries = Remembers::default();
+        entries.define(|[i, j]| 10 * i + j);
+        assert_eq!(entries.0.len(), 9);
+        assert_eq!([entries.load([1, 0]), entries.load([3, 2])], [10, 32]);
+        entries.fill(&[2], 7);
+        let sevens: Vec<_> = entries.0.iter().filter(|(_, value)| **value == 7).map(|(key, _)| *key).collect();
         assert_eq!(sevens, [[2, 0], [2, 1], [2, 2]]);
-        home.fill(&[3, 1], 8);
-        assert_eq!(home.0.iter().filter(|(_, value)| **value == 8).count(), 1);
-        home.fill(&[], 9);
-        assert!(home.0.len() == 9 && home.0.values().all(|&value| value == 9));
+        entries.fill(&[3, 1], 8);
+        assert_eq!(entries.0.iter().filter(|(_, value)| **value == 8).count(), 1);
+        entries.fill(&[], 9);
+        assert!(entries.0.len() == 9 && entries.0.values().all(|&value| value == 9));
     }
 
     #[test]

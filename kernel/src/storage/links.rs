@@ -1,6 +1,6 @@
 //! The storage of the links of the thread queues.
 use super::entries::Entries;
-use super::nowhere::Nowhere;
+use super::erased::ErasedMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 use domain::{Domain, Home};
@@ -68,7 +68,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], Next<D>> for Links {
     }
 }
 
-impl<M: Machine + Domain<Word = u32> + Home<ThreadGhosts, Map = Nowhere>> machine::Links<M> for Links {
+impl<M: Machine + Domain<Word = u32> + Home<ThreadGhosts, Map = ErasedMap>> machine::Links<M> for Links {
     #[inline(always)]
     fn next(&self, thread: u32) -> u32 {
         self.next(thread)
@@ -85,8 +85,8 @@ impl<M: Machine + Domain<Word = u32> + Home<ThreadGhosts, Map = Nowhere>> machin
     fn set_cpu(&self, thread: u32, cpu: u32) {
         self.set_cpu(thread, cpu);
     }
-    fn update(&self, _: impl FnOnce(&mut Nowhere)) {}
-    fn check(&self, _: impl Fn(&Nowhere) -> bool) -> bool {
+    fn update(&self, _: impl FnOnce(&mut ErasedMap)) {}
+    fn check(&self, _: impl Fn(&ErasedMap) -> bool) -> bool {
         true
     }
 }

@@ -1,4 +1,4 @@
-//! Homes: the storage in the kernel of the fields of the layer's state.
+//! The storage of the fields of the layer's state, in the kernel.
 //!
 //! The prover assumes that entries with different keys, and entries of different fields, are different memory. This
 //! module makes that true; each storage's documentation has its own part of the argument.
@@ -9,7 +9,7 @@
 //!   free.
 //! - *The hardware's own memory* is reached through the direct map: page directories ([`directories`]), page tables and
 //!   the bytes of users' frames ([`frames`]). User contexts, into which the trap stubs save, are in `machine`.
-//! - *Ghost fields* have the storage [`Nowhere`].
+//! - *Ghost fields* have the storage [`ErasedMap`].
 //!
 //! A storage says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of it.
 mod allocation;
@@ -17,16 +17,16 @@ mod array;
 pub mod channels;
 pub mod directories;
 mod entries;
+mod erased;
 pub mod frames;
 pub mod links;
-mod nowhere;
+pub mod lock_array;
 pub mod page_entry;
-pub mod rows;
 
 pub use allocation::{Allocation, FreeFrames};
 pub use array::{Array, zero};
 pub use entries::{Coordinates, Entries, Of, fill_each};
-pub use nowhere::{NoLog, Nowhere};
+pub use erased::{ErasedMap, NoLog};
 
 #[cfg(test)]
 pub(crate) mod host {

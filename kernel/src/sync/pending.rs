@@ -5,35 +5,35 @@ use core::sync::atomic::{AtomicU8, Ordering};
 /// A kind of pending work.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub enum Why {
+pub enum Work {
     /// COM1 has received input that no code has taken.
     Input = 1,
     /// Input was taken that the layer has not consumed.
-    Waits = 2,
+    Unread = 2,
     /// The machine is watched.
     Watched = 4,
 }
 
-static WHY: AtomicU8 = AtomicU8::new(0);
+static PENDING: AtomicU8 = AtomicU8::new(0);
 
 /// Sets or clears this kind of pending work.
-pub fn set(why: Why, there: bool) {
+pub fn set(work: Work, there: bool) {
     if there {
-        WHY.fetch_or(why as u8, Ordering::SeqCst);
+        PENDING.fetch_or(work as u8, Ordering::SeqCst);
     } else {
-        WHY.fetch_and(!(why as u8), Ordering::SeqCst);
+        PENDING.fetch_and(!(work as u8), Ordering::SeqCst);
     }
 }
 
 /// Whether there is pending work of one of these kinds.
 #[inline(always)]
-pub fn is_any(whys: &[Why]) -> bool {
-    let mask = whys.iter().fold(0, |mask, &why| mask | why as u8);
-    WHY.load(Ordering::Relaxed) & mask != 0
+pub fn is_any(works: &[Work]) -> bool {
+    let mask = works.iter().fold(0, |mask, &work| mask | work as u8);
+    PENDING.load(Ordering::Relaxed) & mask != 0
 }
 
 /// Whether there is any pending work.
 #[inline(always)]
-pub fn is_needed() -> bool {
-    WHY.load(Ordering::Relaxed) != 0
+pub fn is_some() -> bool {
+    PENDING.load(Ordering::Relaxed) != 0
 }

@@ -13,12 +13,12 @@ static HELD: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 /// The lock array of a map: one object for each row, each behind its lock.
 ///
 /// Different rows are different elements of one slice, and each lock guards a value of its own.
-pub struct Rows<T: 'static>(&'static [Lock<T>]);
+pub struct LockArray<T: 'static>(&'static [Lock<T>]);
 
-impl<T> Rows<T> {
+impl<T> LockArray<T> {
     /// The lock array with these locks.
     pub fn new(locks: &'static [Lock<T>]) -> Self {
-        Rows(locks)
+        LockArray(locks)
     }
 
     /// Waits for the lock of `row` on behalf of CPU `by`. The lock is called `name` and has this `rank`.
@@ -103,8 +103,8 @@ mod tests {
     use super::*;
     use std::boxed::Box;
 
-    fn rows() -> Rows<u32> {
-        Rows::new(Box::leak(Box::new([Lock::new(10), Lock::new(11)])))
+    fn rows() -> LockArray<u32> {
+        LockArray::new(Box::leak(Box::new([Lock::new(10), Lock::new(11)])))
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The program table: the programs, the boot list, the programs that run, and the counts that decide when the machine
 //! goes off.
-use super::{Board, Metal, checkpoint};
+use super::{Metal, Platform, checkpoint};
 use crate::handover::archive::{Archive, BOOT_LIST};
 use crate::handover::programs::{Problem, Program, Start, programs, starts};
 use crate::mm::layout::MAX_CPUS;
@@ -15,7 +15,7 @@ use layer::state::Cpu;
 use syscall::trace::Report;
 
 /// The program table of this machine.
-pub struct Ledger {
+pub struct ProgramTable {
     programs: &'static [Program<'static>],
     starts: &'static [Start<'static>],
     /// The next line of `starts` for each CPU; beyond the end once the CPU has found no further line.
@@ -34,61 +34,61 @@ pub struct Ledger {
 /// The image number that stands for no image.
 const NO_PROGRAM: u32 = u32::MAX;
 
-static LEDGER: Once<Ledger> = Once::new();
+static TABLE: Once<ProgramTable> = Once::new();
 
 /// Whether each CPU has finished: it had no program left and nothing to run.
-static RESTS: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
+static IDLE: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(false) }; MAX_CPUS];
 
 /// The program table.
 ///
 /// # Panics
 /// Before [`open`]: a bug.
 #[inline(always)]
-pub fn ledger() -> &'static Ledger {
-    opened().expect("the ledger is opened before programs run")
+pub fn program_table() -> &'static ProgramTable {
+    opened().expect("the program table is opened before programs run")
 }
 
 /// The program table, if it has been opened.
 #[inline(always)]
-pub fn opened() -> Option<&'static Ledger> {
-    LEDGER.get()
+pub fn opened() -> Option<&'static ProgramTable> {
+    TABLE.get()
 }
 
 /// Reads the boot archive for a machine with `cpus` CPUs.
 ///
 /// # Errors
 /// When a program or a line of the boot list cannot be run.
-pub fn open(board: &'static Board, archive: Option<Archive<'static>>, cpus: u32) -> Result<(), Problem<'static>> {
+pub fn open(platform: &'static Platform, archive: Option<Archive<'static>>, cpus: u32) -> Result<(), Problem<'static>> {
     let count = archive.iter().flat_map(programs).count();
     let mut files = archive.iter().flat_map(programs);
     // Checks each program before the first is stored.
     archive.iter().flat_map(programs).try_for_each(|program| program.map(drop))?;
     let next = |_| files.next().and_then(Result::ok).expect("as many as were counted");
-    let kept = &*board.keep_each(count, "programs", next);
+    let kept = &*platform.keep_each(count, "programs", next);
 
     let list = archive.as_ref().and_then(|archive| archive.find_text(BOOT_LIST)).unwrap_or_default();
     let lines = || starts(list, kept, cpus);
     lines().try_for_each(|line| line.map(drop))?;
     let mut parsed = lines().filter_map(Result::ok);
     let next = |_| parsed.next().expect("as many as were counted");
-    let starts = &*board.keep_each(lines().count(), "the boot list", next);
+    let starts = &*platform.keep_each(lines().count(), "the boot list", next);
 
-    let ledger = Ledger {
+    let table = ProgramTable {
         programs: kept,
         starts,
         begun: [const { AtomicUsize::new(0) }; MAX_CPUS],
         busy: [const { AtomicU32::new(1) }; MAX_CPUS],
         busy_cpus: AtomicU32::new(cpus),
-        images: board.keep_each(NUM_PROC as usize, "image numbers", |_| AtomicU32::new(NO_PROGRAM)),
+        images: platform.keep_each(NUM_PROC as usize, "image numbers", |_| AtomicU32::new(NO_PROGRAM)),
         running: [const { AtomicU32::new(0) }; MAX_CPUS],
     };
-    let mut ledger = Some(ledger);
-    let ledger = board.keep_each(1, "the ledger", |_| ledger.take().expect("there is one"));
-    assert!(LEDGER.set(&ledger[0]), "a machine has one ledger");
+    let mut table = Some(table);
+    let table = platform.keep_each(1, "the program table", |_| table.take().expect("there is one"));
+    assert!(TABLE.set(&table[0]), "a machine has one program table");
     Ok(())
 }
 
-impl Ledger {
+impl ProgramTable {
     /// A program of the archive, by its image number.
     pub fn program(&self, image: u32) -> Option<&'static Program<'static>> {
         self.programs.get(image as usize)
@@ -108,7 +108,7 @@ impl Ledger {
         self.look_for_start(cpu)
     }
 
-    /// Like [`next_start`](Ledger::next_start), for a CPU that may have lines left.
+    /// Like [`next_start`](ProgramTable::next_start), for a CPU that may have lines left.
     #[cold]
     #[inline(never)]
     fn look_for_start(&self, cpu: u32) -> Option<Start<'static>> {
@@ -176,9 +176,9 @@ impl Ledger {
     /// Called by CPU `cpu` when it has nothing to run. If it has no task left either, all its programs have ended and
     /// have given back what they had. The last CPU to get there switches the machine off.
     #[inline(never)]
-    pub fn rests(&self, cpu: u32) {
+    pub fn idles(&self, cpu: u32) {
         if self.is_done(cpu)
-            && !RESTS[cpu as usize].swap(true, Ordering::Relaxed)
+            && !IDLE[cpu as usize].swap(true, Ordering::Relaxed)
             && self.busy_cpus.fetch_sub(1, Ordering::AcqRel) == 1
         {
             checkpoint::finish()

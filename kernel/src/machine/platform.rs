@@ -1,4 +1,4 @@
-//! The places of maps and shared objects: the platform (board), and the CPU that a map belongs to.
+//! The places of maps and shared objects: the platform, and the CPU that a map belongs to.
 use crate::devices::power::refuse;
 use crate::image::Boot;
 use crate::mm::frames::{self, Frames};
@@ -17,7 +17,7 @@ const _: () =
     assert!(KERN_LOW as u64 * PAGE_SIZE == USER_FRAMES_START && KERN_HIGH as u64 * PAGE_SIZE == USER_FRAMES_END);
 
 /// The platform: all of the machine but its CPUs. It is constant once the first CPU runs the layer.
-pub struct Board {
+pub struct Platform {
     /// Physical memory.
     pub memory: MemoryMap,
     /// Number of frames that the layer manages: all below the end of memory, or below 4 GiB.
@@ -34,20 +34,20 @@ pub struct Board {
 #[derive(Clone, Copy)]
 pub struct Place {
     /// The machine.
-    pub board: &'static Board,
+    pub platform: &'static Platform,
     /// The CPU of a map of the class *cpu*.
     pub cpu: u32,
 }
 
-static BOARD: Once<Board> = Once::new();
+static PLATFORM: Once<Platform> = Once::new();
 
 /// The platform that this code runs on.
 ///
 /// # Panics
-/// Before [`set_board`]: a bug.
+/// Before [`set_platform`]: a bug.
 #[inline(always)]
-pub fn board() -> &'static Board {
-    BOARD.get().expect("the board is set before the layer runs")
+pub fn platform() -> &'static Platform {
+    PLATFORM.get().expect("the platform is set before the layer runs")
 }
 
 /// Takes over what boot has found out about the machine, including its free memory.
@@ -57,21 +57,21 @@ pub fn board() -> &'static Board {
 ///
 /// # Panics
 /// When it is called a second time: a bug.
-pub fn set_board(boot: &mut Boot) -> Result<&'static Board, frames::Error> {
+pub fn set_platform(boot: &mut Boot) -> Result<&'static Platform, frames::Error> {
     let mut free = core::mem::replace(&mut boot.frames, Frames::NONE);
     let spaces = paging::user_spaces(&mut free, boot.root, NUM_PROC.into())?;
     let memory = boot.memory.clone();
     let nps = memory.end_frame();
     let io_apic_lines = boot.io_apic_lines.min(IOAPIC_LINES);
-    // The board itself takes free memory, so it gets the rest afterwards.
+    // The platform itself takes free memory, so it gets the rest afterwards.
     let nothing = Lock::new(Frames::NONE);
-    let board = keep(&mut free, Board { memory, nps, io_apic_lines, spaces, free: nothing })?;
-    *board.free.lock() = free;
-    assert!(BOARD.set(board), "a machine has one board");
-    Ok(board)
+    let platform = keep(&mut free, Platform { memory, nps, io_apic_lines, spaces, free: nothing })?;
+    *platform.free.lock() = free;
+    assert!(PLATFORM.set(platform), "a machine has one platform");
+    Ok(platform)
 }
 
-impl Board {
+impl Platform {
     /// Makes `count` values in kernel memory of their own, which is never given back.
     ///
     /// Refuses the machine where kernel memory is too small for these values, which messages call `name`.

@@ -7,9 +7,9 @@ use layer::machine::Machine;
 ///
 /// Ghost state is erased in the kernel: the closures that update or assert it are never called ([`domain::Erased`]).
 #[derive(Clone, Copy, Debug)]
-pub struct Nowhere;
+pub struct ErasedMap;
 
-impl<D: Domain, F: Field<D>> Map<D, F> for Nowhere {
+impl<D: Domain, F: Field<D>> Map<D, F> for ErasedMap {
     fn get(&self, _: F::Key) -> F::Val {
         unreachable!("{} is ghost state, which nobody asks for where it is erased", F::NAME)
     }
@@ -42,7 +42,7 @@ impl<D: Domain, F: Field<D>> Map<D, F> for Nowhere {
     }
 }
 
-const _: () = assert!(size_of::<Nowhere>() == 0);
+const _: () = assert!(size_of::<ErasedMap>() == 0);
 
 /// The log, compiled out.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +54,9 @@ impl<M: Machine> Log<M> for NoLog {
 
 /// Gives the ghost fields of a machine their storage.
 #[macro_export]
-macro_rules! ghosts_nowhere {
+macro_rules! erased_fields {
     ($machine:ty) => {
-        $crate::ghosts_nowhere!(
+        $crate::erased_fields!(
             $machine,
             Owners,
             FrameUses,
@@ -85,9 +85,9 @@ macro_rules! ghosts_nowhere {
     };
     ($machine:ty, $($field:ident),*) => {
         $(impl ::domain::Home<::layer::fields::$field> for $machine {
-            type Map = $crate::storage::Nowhere;
+            type Map = $crate::storage::ErasedMap;
             fn home(_: <$machine as ::domain::Domain>::Place) -> Self::Map {
-                $crate::storage::Nowhere
+                $crate::storage::ErasedMap
             }
         })*
     };

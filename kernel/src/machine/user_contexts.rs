@@ -27,7 +27,7 @@ unsafe impl Send for UserContexts {}
 
 impl UserContexts {
     pub(super) fn new(place: Place) -> Self {
-        let rows = place.board.keep_each(NUM_PROC as usize, "uctxt", |_| UserContext::new());
+        let rows = place.platform.keep_each(NUM_PROC as usize, "uctxt", |_| UserContext::new());
         UserContexts { rows: rows.as_mut_ptr() }
     }
 
