@@ -18,7 +18,7 @@ use kernel::cpu::trap::Entry;
 use kernel::entry::ring3::go_on;
 use kernel::image::Image;
 use kernel::irq::apic::LocalApic;
-use kernel::machine::run::IMAGE;
+use kernel::machine::hooks::IMAGE;
 
 kernel::image!(Image { start, system_call, entry, let_in, ..IMAGE });
 

@@ -6,7 +6,7 @@
 use kernel::cpu::block::Cpu;
 use kernel::cpu::registers;
 use kernel::image::Image;
-use kernel::machine::run::IMAGE;
+use kernel::machine::hooks::IMAGE;
 
 kernel::image!(Image { start, ..IMAGE });
 

@@ -3,4 +3,4 @@
 #![cfg(feature = "image")]
 #![no_std]
 
-kernel::image!(kernel::machine::run::IMAGE);
+kernel::image!(kernel::machine::hooks::IMAGE);

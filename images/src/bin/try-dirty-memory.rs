@@ -5,7 +5,7 @@
 #![no_std]
 
 use kernel::image::{Boot, Image};
-use kernel::machine::run::IMAGE;
+use kernel::machine::hooks::IMAGE;
 use kernel::mm::direct_map::direct;
 
 kernel::image!(Image { prepare, ..IMAGE });

@@ -8,7 +8,8 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use kernel::cpu::block::Cpu;
 use kernel::cpu::trap::Entry;
 use kernel::image::Image;
-use kernel::machine::run::{IMAGE, meddle};
+use kernel::machine::fault_injection::inject;
+use kernel::machine::hooks::IMAGE;
 use layer::constants::NO_THREAD;
 
 static DONE: AtomicBool = AtomicBool::new(false);
@@ -28,7 +29,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
 /// Breaks the queue once, as soon as the main thread is the first in it and not the last.
 fn lose(cpu: &mut Cpu) {
     if !DONE.load(Ordering::Relaxed) {
-        meddle(cpu, |layer| {
+        inject(cpu, |layer| {
             let main = layer.own.cpu + 1;
             let (ready, links) = (&mut layer.own.ready, &layer.shared.links);
             if ready.head == main && ready.tail != main && !DONE.swap(true, Ordering::Relaxed) {

@@ -10,7 +10,8 @@ use kernel::cpu::block::Cpu;
 use kernel::cpu::trap::Entry;
 use kernel::image::Image;
 use kernel::machine::Metal;
-use kernel::machine::run::{IMAGE, meddle};
+use kernel::machine::fault_injection::inject;
+use kernel::machine::hooks::IMAGE;
 use layer::constants::ADR_LOW;
 use layer::fields::{Directories, PageTables, Pde};
 
@@ -35,7 +36,7 @@ fn entry(cpu: &mut Cpu, why: Entry) -> ! {
 /// Maps the first page of the running program's image a second time.
 fn map_again(cpu: &mut Cpu) {
     if ENTRIES.fetch_add(1, Ordering::Relaxed) == ENTRY {
-        meddle(cpu, |layer| {
+        inject(cpu, |layer| {
             let own = &mut layer.own;
             let entry = Map::<Metal, Directories>::get(&own.dirs, [own.cur, ADR_LOW >> 21]);
             if let Pde::Table { frame } = entry {

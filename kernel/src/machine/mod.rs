@@ -1,9 +1,11 @@
 //! The kernel's machine, as the layer sees it: words are registers, and each field has its own storage.
 //!
-//! Read [`run`] first: the main loop. [`Metal`] is the machine itself, and `answers` says what the hardware answers the
-//! layer, with `system` for system calls and [`serial`] for the UART. `fields` gives each field its storage (the table
-//! below), on the [`Platform`] that boot has found; `state` makes the whole state at boot. `program_table` is the program table, and
-//! [`checkpoint`] writes the state to a watcher, over `com2`.
+//! Read [`run`] first: the main loop, whose hooks [`hooks`] gives to boot. [`Metal`] is the machine itself, and
+//! `answers` says what the hardware answers the layer, with `system` for system calls and [`serial`] for the UART.
+//! `fields` gives each field its storage (the table below), on the [`Platform`] that boot has found; `state` makes the
+//! whole state at boot. `program_table` counts the programs, and [`checkpoint`] writes the state to a watcher, over
+//! `com2`. Two modules stand beside the main loop: `short_path` is one system call again, in fewer instructions, and
+//! [`fault_injection`] lets images break the state.
 //!
 //! Nothing here decides what a primitive does. The table says why different entries are different memory, storage by
 //! storage:
@@ -39,7 +41,9 @@
 mod answers;
 pub mod checkpoint;
 mod com2;
+pub mod fault_injection;
 mod fields;
+pub mod hooks;
 mod lines;
 mod locks;
 mod metal;
@@ -47,6 +51,7 @@ mod platform;
 mod program_table;
 pub mod run;
 pub mod serial;
+mod short_path;
 mod state;
 mod system;
 mod user_contexts;

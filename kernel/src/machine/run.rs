@@ -8,15 +8,13 @@ use crate::cpu::vectors::{self, page_fault};
 use crate::devices::power::refuse;
 use crate::entry::ring3::{Way, enter, go_on};
 use crate::entry::stubs::take_interrupts;
-use crate::image::{Boot, Image};
+use crate::image::Boot;
 use crate::irq::cause::Cause;
-use crate::irq::interrupt;
-use crate::irq::timer;
+use crate::irq::{interrupt, timer};
 use crate::mm::layout::MAX_CPUS;
 use crate::sync::lock::Lock;
 use crate::sync::pending;
-use abi::{Call, Reason};
-use core::fmt::{self, Write};
+use abi::Reason;
 use domain::Map;
 use layer::constants::slot;
 use layer::fields::UserContexts;
@@ -28,9 +26,6 @@ use syscall::next::{Next, Step};
 // A result of four words is moved as such; fields of different widths would be copied byte by byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
 
-/// The image of the kernel itself.
-pub const IMAGE: Image = Image { prepare, start, system_call, entry: enter_kernel, describe, ..Image::DEFAULT };
-
 /// The part of the layer's state that a CPU owns, and the shared objects.
 pub type Layer = Cpu<'static, Metal>;
 
@@ -38,7 +33,7 @@ pub type Layer = Cpu<'static, Metal>;
 static LAYERS: [Lock<Option<&'static mut Layer>>; MAX_CPUS] = [const { Lock::new(None) }; MAX_CPUS];
 
 /// Builds the shared objects once, and the state of each CPU.
-fn prepare(boot: &mut Boot) {
+pub(super) fn prepare(boot: &mut Boot) {
     let platform = match set_platform(boot) {
         Ok(platform) => platform,
         Err(error) => refuse(error),
@@ -55,15 +50,8 @@ fn prepare(boot: &mut Boot) {
     }
 }
 
-/// Fault injection: `work` may change the state that this CPU owns in ways that no kernel may. Images use it to test
-/// whether that is noticed. The CPU is quiescent: its image's `system_call` or `entry` has been called, and has not
-/// gone on yet.
-pub fn meddle(hardware: &mut Hardware, work: impl FnOnce(&mut Layer)) {
-    work(own(hardware));
-}
-
 /// The first code of a CPU that runs the layer.
-fn start(hardware: &mut Hardware) -> ! {
+pub(super) fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
     let layer = own(hardware);
@@ -75,7 +63,7 @@ fn start(hardware: &mut Hardware) -> ! {
 
 /// The part of the layer's state that this CPU owns.
 #[inline(always)]
-fn own(hardware: &mut Hardware) -> &mut Layer {
+pub(super) fn own(hardware: &mut Hardware) -> &mut Layer {
     // SAFETY: `start` has set it to a `Layer`, before any program ran.
     unsafe { hardware.state() }
 }
@@ -98,31 +86,9 @@ fn enter_layer(hardware: &mut Hardware, at: Quiescent) -> Saved {
     Saved::by_stub(context, layer)
 }
 
-/// Handles a system call.
-///
-/// The layer decides what a call does. The check of the number beforehand only separates the one call that takes few
-/// instructions. For this call every instruction counts, and the short path saves no register and stores no result that
-/// only other calls need.
-extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
-    let saved_number = |hardware| {
-        let layer = own(hardware);
-        Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value as u32
-    };
-    // The saved number is the same; comparing it tells the compiler so.
-    if number != Call::GetQuota as u32 || pending::is_some() || saved_number(hardware) != number {
-        return any_call(hardware);
-    }
-    let saved = Saved::by_stub(hardware.thread().context, own(hardware));
-    match entry::system_call(own(hardware), saved) {
-        Ok(Next::ToUser(_)) => {}
-        Ok(_) => unreachable!("this call ends in its program"),
-        Err(stuck) => is_stuck(stuck),
-    }
-}
-
 /// Handles any system call.
 #[inline(never)]
-extern "C" fn any_call(hardware: &mut Hardware) {
+pub(super) extern "C" fn any_call(hardware: &mut Hardware) {
     let saved = enter_layer(hardware, Quiescent::Call);
     let outcome = entry::system_call(own(hardware), saved);
     if let Ok(Next::ToUser(to_user)) = &outcome {
@@ -135,7 +101,7 @@ extern "C" fn any_call(hardware: &mut Hardware) {
 }
 
 /// Handles an entry through a gate.
-fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
+pub(super) fn enter_kernel(hardware: &mut Hardware, why: Entry) -> ! {
     if let Entry::Interrupt { vector } = why
         && interrupt::accept(vector) == Cause::Nothing
     {
@@ -192,7 +158,7 @@ fn finish(hardware: &mut Hardware, entry: Result<Next<Metal>, Stuck>) {
 /// Panics: an entry or a step was stuck. It is proved that none is.
 #[cold]
 #[inline(never)]
-fn is_stuck(stuck: Stuck) -> ! {
+pub(super) fn is_stuck(stuck: Stuck) -> ! {
     panic!("a precondition was broken: {stuck:?}")
 }
 
@@ -238,14 +204,4 @@ fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
         Step::Kernel(Next::ToUser(to_user)) => Step::User(to_user),
         step => step,
     })
-}
-
-/// Writes which thread a CPU runs, for a report.
-fn describe(cpu: usize, out: &mut dyn Write) -> fmt::Result {
-    let Some(table) = program_table::opened() else { return Ok(()) };
-    match table.running(cpu) {
-        (thread, Some(program)) => write!(out, ", thread {thread} ({program})"),
-        (thread, None) if table.is_done(cpu as u32) => write!(out, ", thread {thread}, with nothing left to run"),
-        (thread, None) => write!(out, ", thread {thread}, which runs no program"),
-    }
 }
