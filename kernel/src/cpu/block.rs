@@ -27,14 +27,14 @@ pub struct Cpu {
 pub mod offsets {
     use super::{Cpu, offset_of};
 
+    /// The block's own address.
+    pub const THIS: usize = offset_of!(Cpu, this);
     /// A scratch word for the stubs.
     pub const SCRATCH: usize = offset_of!(Cpu, scratch);
     /// The context of the thread in ring 3.
     pub const CONTEXT: usize = offset_of!(Cpu, context);
     /// The top of the kernel stack.
     pub const STACK_TOP: usize = offset_of!(Cpu, stack_top);
-    // The stubs load the block's address from GS:0.
-    const _: () = assert!(offset_of!(Cpu, this) == 0);
 }
 
 /// The hardware's view of a user thread.

@@ -1,6 +1,8 @@
 //! The part of a user thread that the kernel keeps while the thread does not run: its user context and its
 //! floating-point state.
 
+use core::mem::offset_of;
+
 /// Slots of a user context: the reference's 17 (`U_EDI` … `U_SS`), then R8 to R15.
 pub const SLOTS: usize = 25;
 
@@ -60,6 +62,13 @@ pub enum Slot {
     R15 = 24,
 }
 
+impl Slot {
+    /// Offset of the slot in a [`UserContext`], in bytes, for the stubs.
+    pub const fn offset(self) -> usize {
+        offset_of!(UserContext, slots) + self as usize * size_of::<u64>()
+    }
+}
+
 /// A thread's registers. The entry stubs write them and the way back to ring 3 reads them, in place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(C)]
@@ -71,7 +80,7 @@ pub struct UserContext {
 }
 
 /// Offset of the floating-point state in a context, for the stubs.
-pub const FPU: usize = core::mem::offset_of!(UserContext, fpu);
+pub const FPU: usize = offset_of!(UserContext, fpu);
 
 impl UserContext {
     /// The context in which every program starts: all general registers are 0.
@@ -157,7 +166,7 @@ mod tests {
                 .map(|s| s as usize),
             [0, 3, 7, 10, 12, 16, 17, 24]
         );
-        assert_eq!((core::mem::offset_of!(UserContext, slots), FPU), (0, (SLOTS * 8).next_multiple_of(16)));
+        assert_eq!((Slot::Ss.offset(), FPU), (16 * 8, (SLOTS * 8).next_multiple_of(16)));
     }
 
     #[test]

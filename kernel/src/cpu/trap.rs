@@ -1,5 +1,7 @@
 //! What an entry into the kernel brings with it: its reason, and the registers on the stack.
 
+use core::mem::offset_of;
+
 /// Why a program entered the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Entry {
@@ -49,6 +51,11 @@ pub struct TrapFrame {
 }
 
 impl TrapFrame {
+    /// Where a gate's stub finds the code segment: bytes above the vector, which it has pushed last.
+    pub(crate) const PUSHED_CS: usize = offset_of!(TrapFrame, cs) - offset_of!(TrapFrame, vector);
+    /// The same for RIP.
+    pub(crate) const PUSHED_RIP: usize = offset_of!(TrapFrame, rip) - offset_of!(TrapFrame, vector);
+
     /// Names of [`TrapFrame::general`].
     pub const GENERAL: [&str; 15] =
         ["rdi", "rsi", "rbp", "rbx", "rdx", "rcx", "rax", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"];

@@ -5,7 +5,7 @@
 // block, so code on it finds its CPU whatever GS holds.
 
 // A gate's stub leaves on the stack: vector, error code, then the words that the processor pushed: rip, cs, rflags,
-// rsp, ss. `8 * n` from a context's start is its slot n, as context.rs numbers them.
+// rsp, ss. `slot_…` is the offset of a slot in a context (context.rs).
 
 // The 256 gates. `gates` is an array of stubs of GATE_BYTES each.
 .section .text
@@ -31,72 +31,72 @@ gates:
 
 // Every general register but rdi, rcx, r11 and rsp, into the context at \context.
 .macro save_registers context
-    mov [\context + 8 * 1], rsi
-    mov [\context + 8 * 2], rbp
-    mov [\context + 8 * 4], rbx
-    mov [\context + 8 * 5], rdx
-    mov [\context + 8 * 7], rax
-    mov [\context + 8 * 17], r8
-    mov [\context + 8 * 18], r9
-    mov [\context + 8 * 19], r10
-    mov [\context + 8 * 21], r12
-    mov [\context + 8 * 22], r13
-    mov [\context + 8 * 23], r14
-    mov [\context + 8 * 24], r15
+    mov [\context + {slot_esi}], rsi
+    mov [\context + {slot_ebp}], rbp
+    mov [\context + {slot_ebx}], rbx
+    mov [\context + {slot_edx}], rdx
+    mov [\context + {slot_eax}], rax
+    mov [\context + {slot_r8}], r8
+    mov [\context + {slot_r9}], r9
+    mov [\context + {slot_r10}], r10
+    mov [\context + {slot_r12}], r12
+    mov [\context + {slot_r13}], r13
+    mov [\context + {slot_r14}], r14
+    mov [\context + {slot_r15}], r15
 .endm
 
 // The registers that a callee keeps, without rbx and rbp, from the context at rdi.
 .macro restore_kept
-    mov r12, [rdi + 8 * 21]
-    mov r13, [rdi + 8 * 22]
-    mov r14, [rdi + 8 * 23]
-    mov r15, [rdi + 8 * 24]
+    mov r12, [rdi + {slot_r12}]
+    mov r13, [rdi + {slot_r13}]
+    mov r14, [rdi + {slot_r14}]
+    mov r15, [rdi + {slot_r15}]
 .endm
 
 // Every other general register but rcx, r11 and rsp, from the context at rdi.
 .macro restore_registers
-    mov rsi, [rdi + 8 * 1]
-    mov rbp, [rdi + 8 * 2]
-    mov rbx, [rdi + 8 * 4]
-    mov rdx, [rdi + 8 * 5]
-    mov rax, [rdi + 8 * 7]
-    mov r8, [rdi + 8 * 17]
-    mov r9, [rdi + 8 * 18]
-    mov r10, [rdi + 8 * 19]
-    mov rdi, [rdi + 8 * 0]
+    mov rsi, [rdi + {slot_esi}]
+    mov rbp, [rdi + {slot_ebp}]
+    mov rbx, [rdi + {slot_ebx}]
+    mov rdx, [rdi + {slot_edx}]
+    mov rax, [rdi + {slot_eax}]
+    mov r8, [rdi + {slot_r8}]
+    mov r9, [rdi + {slot_r9}]
+    mov r10, [rdi + {slot_r10}]
+    mov rdi, [rdi + {slot_edi}]
 .endm
 
 // Any other gate: from ring 3 into the thread's context.
 trap:
-    test byte ptr [rsp + 8 * 3], 3
+    test byte ptr [rsp + {pushed_cs}], 3
     jz in_kernel
     swapgs
     mov gs:[{scratch}], rdi
     mov rdi, gs:[{context}]
     save_registers rdi
-    mov [rdi + 8 * 6], rcx
-    mov [rdi + 8 * 20], r11
+    mov [rdi + {slot_ecx}], rcx
+    mov [rdi + {slot_r11}], r11
     mov rax, gs:[{scratch}]
-    mov [rdi + 8 * 0], rax
+    mov [rdi + {slot_edi}], rax
     pop rax                         // vector
     movzx eax, al
-    mov [rdi + 8 * 10], rax
-    pop qword ptr [rdi + 8 * 11]    // error code
-    pop qword ptr [rdi + 8 * 12]    // rip
-    pop qword ptr [rdi + 8 * 13]    // cs
-    pop qword ptr [rdi + 8 * 14]    // rflags
-    pop qword ptr [rdi + 8 * 15]    // rsp
-    pop qword ptr [rdi + 8 * 16]    // ss
+    mov [rdi + {slot_trapno}], rax
+    pop qword ptr [rdi + {slot_err}]    // error code
+    pop qword ptr [rdi + {slot_eip}]    // rip
+    pop qword ptr [rdi + {slot_cs}]     // cs
+    pop qword ptr [rdi + {slot_eflags}] // rflags
+    pop qword ptr [rdi + {slot_esp}]    // rsp
+    pop qword ptr [rdi + {slot_ss}]     // ss
     jmp gate
 
 // From ring 0: an interrupt that ends a halt or that is let in, or a bug.
 in_kernel:
     push rax
     lea rax, [rip + halted]
-    cmp [rsp + 8 * 3], rax
+    cmp [rsp + 8 + {pushed_rip}], rax
     je from_call
     lea rax, [rip + taken]
-    cmp [rsp + 8 * 3], rax
+    cmp [rsp + 8 + {pushed_rip}], rax
 from_call:
     pop rax
     jne fatal
@@ -131,7 +131,7 @@ taken:
     fxsave64 [\context + {fpu}]
     mov rsp, gs:[{stack_top}]
     ldmxcsr [rip + default_mxcsr]
-    mov rdi, gs:[0]
+    mov rdi, gs:[{this}]
     xor ebp, ebp                    // the back trace ends here
 .endm
 
@@ -142,22 +142,22 @@ syscall_entry:
     swapgs
     mov gs:[{scratch}], rsp
     mov rsp, gs:[{context}]
-    mov [rsp + 8 * 0], rdi
+    mov [rsp + {slot_edi}], rdi
     save_registers rsp
-    mov [rsp + 8 * 12], rcx
-    mov [rsp + 8 * 14], r11
+    mov [rsp + {slot_eip}], rcx
+    mov [rsp + {slot_eflags}], r11
     mov esi, eax                    // the number of the call
     mov rax, gs:[{scratch}]
-    mov [rsp + 8 * 15], rax
+    mov [rsp + {slot_esp}], rax
     begin_rust rsp
     call [rip + {image} + {system_call}]
     // The hook has returned, so the same program continues. The registers that a callee keeps are unchanged.
     mov rdi, gs:[{context}]
 leave_as_kept:
     fxrstor64 [rdi + {fpu}]
-    mov rcx, [rdi + 8 * 12]
-    mov r11, [rdi + 8 * 14]
-    mov rsp, [rdi + 8 * 15]
+    mov rcx, [rdi + {slot_eip}]
+    mov r11, [rdi + {slot_eflags}]
+    mov rsp, [rdi + {slot_esp}]
     restore_registers
     swapgs
     sysretq
@@ -188,8 +188,8 @@ compatible_entry:
 
 // A gate. rdi: the thread's context, already filled.
 gate:
-    mov qword ptr [rdi + 8 * 8], {user_data}
-    mov qword ptr [rdi + 8 * 9], {user_data}
+    mov qword ptr [rdi + {slot_es}], {user_data}
+    mov qword ptr [rdi + {slot_ds}], {user_data}
     begin_rust rdi
     push 2
     popfq                           // AC, DF, TF, NT off: a gate leaves them as the program had them
@@ -226,12 +226,12 @@ fatal:
 leave_by_iretq:
     fxrstor64 [rdi + {fpu}]
     push {user_data}
-    push qword ptr [rdi + 8 * 15]
-    push qword ptr [rdi + 8 * 14]
+    push qword ptr [rdi + {slot_esp}]
+    push qword ptr [rdi + {slot_eflags}]
     push {user_code}
-    push qword ptr [rdi + 8 * 12]
-    mov rcx, [rdi + 8 * 6]
-    mov r11, [rdi + 8 * 20]
+    push qword ptr [rdi + {slot_eip}]
+    mov rcx, [rdi + {slot_ecx}]
+    mov r11, [rdi + {slot_r11}]
     restore_kept
     restore_registers
     swapgs
