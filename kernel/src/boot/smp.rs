@@ -17,7 +17,6 @@ use crate::mm::frames::Frames;
 use crate::mm::keep::keep;
 use crate::sync::arrival::Arrival;
 use core::cell::UnsafeCell;
-use core::fmt;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -114,29 +113,17 @@ pub(crate) unsafe fn settle(new: NewCpu) -> &'static mut Cpu {
 }
 
 /// Why a CPU does not run.
+#[derive(Debug, thiserror::Error)]
 enum NotStarted {
     /// The CPU has not arrived in time.
+    #[error("it does not start")]
     Silent,
     /// The messages to the CPU could not be delivered.
-    Undelivered,
+    #[error("the local APIC does not deliver messages to it")]
+    Undelivered(#[from] Undelivered),
     /// The time that the CPU takes could not be measured.
-    Clock(Stopped),
-}
-
-impl From<Undelivered> for NotStarted {
-    fn from(Undelivered: Undelivered) -> Self {
-        NotStarted::Undelivered
-    }
-}
-
-impl fmt::Display for NotStarted {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NotStarted::Silent => formatter.write_str("it does not start"),
-            NotStarted::Undelivered => formatter.write_str("the local APIC does not deliver messages to it"),
-            NotStarted::Clock(stopped) => write!(formatter, "{stopped}"),
-        }
-    }
+    #[error(transparent)]
+    Clock(#[from] Stopped),
 }
 
 /// Starts every CPU of the list but this one. Afterwards the list has only the CPUs that run: the machine continues
@@ -206,14 +193,14 @@ fn start(apic: LocalApic, clock: Clock, id: u32, new: &'static mut NewCpu, root:
 /// Sends the messages that start the CPU with APIC number `id`, and waits until it has arrived, or at most 2 seconds.
 fn call(apic: LocalApic, clock: Clock, id: u32) -> Result<(), NotStarted> {
     apic.send_init(id)?;
-    clock.wait(INIT_DELAY, || false).map_err(NotStarted::Clock)?;
+    clock.wait(INIT_DELAY, || false)?;
     for step in 0..STEPS {
         // The manuals ask for the second message, for CPUs that missed the first.
         if step < 2 {
             // SAFETY: the code at `START_PAGE` is complete and finds everything in the mailbox.
             unsafe { apic.send_startup(id, START_PAGE) }?;
         }
-        clock.wait(STEP, || ARRIVAL.has_arrived()).map_err(NotStarted::Clock)?;
+        clock.wait(STEP, || ARRIVAL.has_arrived())?;
         if ARRIVAL.has_arrived() {
             break;
         }

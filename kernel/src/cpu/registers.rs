@@ -2,7 +2,6 @@
 
 use super::{descriptors, machine_check};
 use core::arch::asm;
-use core::fmt;
 use raw_cpuid::CpuId;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr4, Cr4Flags};
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
@@ -32,18 +31,11 @@ const DEBUG_OFF: u64 = 1 << 10;
 pub const NEEDED: u32 = 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 24 | 1 << 25 | 1 << 26;
 
 /// A feature that the kernel needs and the processor lacks.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Missing {
     /// `syscall` and `sysret`.
+    #[error("syscall instruction")]
     SystemCalls,
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Missing::SystemCalls => "syscall instruction",
-        })
-    }
 }
 
 /// The feature that this processor lacks, of those that the boot code does not check.

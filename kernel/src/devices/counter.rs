@@ -1,7 +1,5 @@
 //! Measuring time by a counter that runs at a known speed, independent of the kind of counter.
 
-use core::fmt;
-
 /// A counter that only counts up, and wraps to 0 behind its last bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counter {
@@ -12,14 +10,9 @@ pub struct Counter {
 }
 
 /// The counter has stopped (the machine's fault).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("its clock has stopped")]
 pub struct Stopped;
-
-impl fmt::Display for Stopped {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("its clock has stopped")
-    }
-}
 
 /// After so many reads without a change, a counter counts as stopped. One read takes a processor about a microsecond,
 /// and the slowest counter changes about as often.

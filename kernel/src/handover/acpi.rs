@@ -11,31 +11,23 @@ pub mod madt;
 pub use madt::{Controllers, CpuList, Wire, controllers};
 
 use super::record::Record;
-use core::fmt;
 use core::ops::Range;
 
 /// Why the CPUs or the interrupt controller are not known. Every one is the firmware's fault.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no root pointer.
+    #[error("it has no ACPI tables, which say what CPUs and interrupt controllers there are")]
     NoRoot,
     /// No root pointer leads to an undamaged list of tables.
+    #[error("its ACPI tables are damaged")]
     Damaged,
     /// There is no undamaged MADT.
+    #[error("its ACPI tables do not say what CPUs and interrupt controllers there are (no MADT)")]
     NoMadt,
     /// The MADT lists no I/O APIC for COM1.
+    #[error("it has no I/O APIC")]
     NoIoApic,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Error::NoRoot => "it has no ACPI tables, which say what CPUs and interrupt controllers there are",
-            Error::Damaged => "its ACPI tables are damaged",
-            Error::NoMadt => "its ACPI tables do not say what CPUs and interrupt controllers there are (no MADT)",
-            Error::NoIoApic => "it has no I/O APIC",
-        })
-    }
 }
 
 /// Physical address of the word that holds the segment of the firmware's extended data area. The area's first KiB is

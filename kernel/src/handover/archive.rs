@@ -35,27 +35,37 @@ pub struct Unusable<'a> {
 }
 
 /// What is wrong with an archive or an entry.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Why {
     /// It is not a tar file, or it is damaged.
+    #[error("{0}")]
     Corrupt(CorruptDataError),
     /// The name is longer than 100 bytes.
+    #[error("its name is longer than {NAME} bytes")]
     LongName,
     /// The name is not UTF-8 text, or has control characters.
+    #[error("its name is not printable text")]
     Unprintable,
     /// It is a link to another file.
+    #[error("it is a link; tar --dereference --hard-dereference puts files there")]
     Link,
     /// It is a device, or a pipe.
+    #[error("it is no file and no directory")]
     Special,
     /// The file is stored without its holes.
+    #[error("it is stored without its holes; leave tar's --sparse out")]
     Sparse,
     /// It is larger than a header can state.
+    #[error("its size is not written as octal digits, so it is too large")]
     TooLarge,
     /// An earlier file has the same name.
+    #[error("there are two files of this name")]
     Twice,
     /// Its pax header cannot be read, or applies to all entries what the kernel accepts for one entry only.
+    #[error("its pax header is damaged")]
     BadRemarks,
     /// Its type is not known here.
+    #[error("its type is '{}', which is not known here", .0.escape_ascii())]
     UnknownType(u8),
 }
 
@@ -64,20 +74,7 @@ impl fmt::Display for Unusable<'_> {
         if !self.entry.is_empty() {
             write!(formatter, "{}: ", self.entry.escape_ascii())?;
         }
-        match self.why {
-            Why::Corrupt(error) => write!(formatter, "{error}"),
-            Why::LongName => write!(formatter, "its name is longer than {NAME} bytes"),
-            Why::Unprintable => formatter.write_str("its name is not printable text"),
-            Why::Link => formatter.write_str("it is a link; tar --dereference --hard-dereference puts files there"),
-            Why::Special => formatter.write_str("it is no file and no directory"),
-            Why::Sparse => formatter.write_str("it is stored without its holes; leave tar's --sparse out"),
-            Why::TooLarge => formatter.write_str("its size is not written as octal digits, so it is too large"),
-            Why::Twice => formatter.write_str("there are two files of this name"),
-            Why::BadRemarks => formatter.write_str("its pax header is damaged"),
-            Why::UnknownType(kind) => {
-                write!(formatter, "its type is '{}', which is not known here", kind.escape_ascii())
-            }
-        }
+        write!(formatter, "{}", self.why)
     }
 }
 

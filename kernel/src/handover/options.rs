@@ -10,7 +10,8 @@ pub struct Options {
 }
 
 /// A word that is no option (the user's fault).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no boot option {0}")]
 pub struct Unknown<'a>(pub &'a str);
 
 impl Options {

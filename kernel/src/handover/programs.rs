@@ -2,7 +2,6 @@
 use super::archive::{Archive, BOOT_LIST, File, WATCH};
 use super::symbols;
 use abi::boot::Words;
-use core::fmt;
 use syscall::image::{Malformed, ParsedImage};
 
 /// A program of the boot archive.
@@ -17,13 +16,16 @@ pub struct Program<'a> {
 }
 
 /// Why an archive cannot be run: the fault of the program or person that built it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Problem<'a> {
     /// A program cannot be loaded.
+    #[error("program {0}: {1}")]
     Malformed(&'a str, Malformed),
     /// A line of the boot list cannot be read.
+    #[error("{0}")]
     Line(abi::boot::Error<'a>),
     /// A line names a CPU that the machine does not have.
+    #[error("boot list, line {line}: there is no CPU {cpu}")]
     NoCpu {
         /// The line's number.
         line: u32,
@@ -31,6 +33,7 @@ pub enum Problem<'a> {
         cpu: u32,
     },
     /// A line names a program that is not in the archive.
+    #[error("boot list, line {line}: there is no program {name}")]
     NoProgram {
         /// The line's number.
         line: u32,
@@ -38,21 +41,6 @@ pub enum Problem<'a> {
         name: &'a str,
     },
 }
-
-impl fmt::Display for Problem<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Problem::Malformed(name, malformed) => write!(formatter, "program {name}: {malformed}"),
-            Problem::Line(error) => write!(formatter, "{error}"),
-            Problem::NoCpu { line, cpu } => write!(formatter, "boot list, line {line}: there is no CPU {cpu}"),
-            Problem::NoProgram { line, name } => {
-                write!(formatter, "boot list, line {line}: there is no program {name}")
-            }
-        }
-    }
-}
-
-impl core::error::Error for Problem<'_> {}
 
 /// The archive's programs, in its order: a program's index is its image number. The boot list, the symbols and the file
 /// that says that the machine is watched are not programs.

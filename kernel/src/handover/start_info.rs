@@ -2,7 +2,6 @@
 //! read it.
 
 use crate::mm::memory_map::{MemoryMap, TooManyRegions};
-use core::fmt;
 use core::ops::Range;
 
 /// Most entries of a memory map that are read: far more than any loader writes, and few enough that a damaged length is
@@ -12,33 +11,26 @@ pub const MOST_ENTRIES: u32 = 4096;
 pub const MOST_TEXT: u64 = 64 << 10;
 
 /// What is wrong with a start info: the boot loader's fault, unless the variant says otherwise.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// The magic number is missing: the image was booted neither by PVH nor by multiboot2.
+    #[error("its boot loader speaks neither PVH nor multiboot2")]
     Unknown,
     /// There is no memory map.
+    #[error("its boot loader says nothing of the memory")]
     NoMemoryMap,
     /// A structure lies outside memory, or is damaged.
+    #[error("what its boot loader says is damaged")]
     Unreadable,
     /// The memory map is too long.
+    #[error("its memory map is too long")]
     TooManyRegions,
     /// The command line is longer than [`MOST_TEXT`] (the user's fault).
+    #[error("its boot options are longer than 64 KiB")]
     LongCommandLine,
     /// The command line is not UTF-8 (the user's fault).
+    #[error("its boot options are not UTF-8")]
     NoText,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Error::Unknown => "its boot loader speaks neither PVH nor multiboot2",
-            Error::NoMemoryMap => "its boot loader says nothing of the memory",
-            Error::Unreadable => "what its boot loader says is damaged",
-            Error::TooManyRegions => "its memory map is too long",
-            Error::LongCommandLine => "its boot options are longer than 64 KiB",
-            Error::NoText => "its boot options are not UTF-8",
-        })
-    }
 }
 
 impl From<TooManyRegions> for Error {

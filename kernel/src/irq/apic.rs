@@ -4,7 +4,6 @@
 use crate::cpu::vectors;
 use crate::mm::direct_map::direct;
 use crate::mm::layout::DIRECT_MAP_SIZE;
-use core::fmt;
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::instructions::port::Port;
 use x86_64::registers::model_specific::Msr;
@@ -47,32 +46,20 @@ const PENDING_TRIES: u32 = 1_000_000;
 static REGISTERS: AtomicU64 = AtomicU64::new(0);
 
 /// Why the kernel cannot drive the local APIC as the firmware left it (the environment's fault).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Unusable {
     /// It is in x2APIC mode.
+    #[error("its firmware left the local APIC in x2APIC mode")]
     InX2ApicMode,
     /// Its registers lie outside the direct map.
+    #[error("its firmware put the local APIC above 4 GiB")]
     OutOfReach,
 }
 
-impl fmt::Display for Unusable {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Unusable::InX2ApicMode => "its firmware left the local APIC in x2APIC mode",
-            Unusable::OutOfReach => "its firmware put the local APIC above 4 GiB",
-        })
-    }
-}
-
 /// The local APIC has not delivered a message to another CPU (the machine's fault).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("its local APIC does not deliver messages to other CPUs")]
 pub struct Undelivered;
-
-impl fmt::Display for Undelivered {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("its local APIC does not deliver messages to other CPUs")
-    }
-}
 
 /// The local APIC of the CPU that runs this code.
 #[derive(Clone, Copy, Debug)]

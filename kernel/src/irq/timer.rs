@@ -7,7 +7,6 @@ use crate::cpu::{registers, vectors};
 use crate::devices::clock::Clock;
 use crate::devices::counter::Stopped;
 use crate::mm::layout::MAX_CPUS;
-use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// How long a program runs before all others of its CPU get their turn, in microseconds.
@@ -28,21 +27,14 @@ static STAMPS: AtomicU64 = AtomicU64::new(0);
 static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS];
 
 /// Why the timers cannot be set (the machine's fault).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// The local APIC's timer does not run.
+    #[error("the timer of its local APIC does not run")]
     NoTimer,
     /// The clock that measures the timer has stopped.
-    Clock(Stopped),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::NoTimer => formatter.write_str("the timer of its local APIC does not run"),
-            Error::Clock(stopped) => write!(formatter, "{stopped}"),
-        }
-    }
+    #[error(transparent)]
+    Clock(#[from] Stopped),
 }
 
 /// Measures the speed of the timers by this clock.
@@ -52,7 +44,7 @@ pub(crate) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), Error> {
     for _ in 0..MEASUREMENTS {
         apic.start_timer(u32::MAX);
         let begin = registers::time_stamp();
-        clock.wait(MEASURED, || false).map_err(Error::Clock)?;
+        clock.wait(MEASURED, || false)?;
         least = least.min(u32::MAX - apic.timer_left());
         stamps = stamps.min(registers::time_stamp().wrapping_sub(begin));
     }

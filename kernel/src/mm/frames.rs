@@ -4,27 +4,19 @@
 use super::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
 use super::memory_map::{MAX_REGIONS, MemoryMap};
 use super::range_set::{Full, RangeSet};
-use core::fmt;
 use core::ops::Range;
 
 /// Most separate free ranges: all that a memory map can have, and one more for each of up to 64 exclusions.
 const MAX_RANGES: usize = MAX_REGIONS + 64;
 
-impl fmt::Display for Error {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Error::OutOfMemory => "too little memory below 1 GiB",
-            Error::TooManyRanges => "its memory is in too many pieces",
-        })
-    }
-}
-
 /// Why memory could not be allocated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// No free range is large enough (the environment's fault: too little memory).
+    #[error("too little memory below 1 GiB")]
     OutOfMemory,
     /// The free memory is in too many pieces (the environment's fault).
+    #[error("its memory is in too many pieces")]
     TooManyRanges,
 }
 
