@@ -1,6 +1,6 @@
 //! What an image is: the hooks that the kernel calls, and what boot has found for them.
 //!
-//! An image declares itself with [`image!`](crate::image). Its hooks run in this order:
+//! An image declares itself with [`image!`](macro@crate::image). Its hooks run in this order:
 //!
 //! 1. `prepare`, once, on CPU 0, before any other CPU runs. It builds the data that all CPUs share.
 //! 2. `start`, on every CPU, on its fresh kernel stack. It never returns.

@@ -1,7 +1,7 @@
 //! Devices, except those that deliver interrupts.
 //!
-//! Read [`console`] first: the kernel's output and input, over a [`uart`], with an [`input`] buffer. [`clock`] measures
-//! time by a [`counter`] of known speed. [`power`] ends the machine, and tells the emulator the reason ([`exit`]).
+//! Read `console` first: the kernel's output and input, over a `uart`, with an `input` buffer. `clock` measures
+//! time by a `counter` of known speed. `power` ends the machine, and tells the emulator the reason (`exit`).
 
 #[cfg(feature = "image")]
 pub mod clock;

@@ -176,7 +176,7 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
 /// Sets entry `index` of the page table in the frame at physical address `table`.
 ///
 /// # Safety
-/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of [`page_entry::page`] for a
+/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of `storage::page_entry::page` for a
 /// user's frame; and nothing relies on a translation that the old value gave.
 #[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {

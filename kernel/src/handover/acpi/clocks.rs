@@ -40,7 +40,7 @@ const MEMORY: u8 = 0;
 const PORTS: u8 = 1;
 const GENERIC_ADDRESS: usize = 4;
 
-/// Which clocks the tables name; `root` and `read` are as for [`find`]. Whether they run is not checked here.
+/// Which clocks the tables name; `root` and `read` are as for `find`. Whether they run is not checked here.
 pub fn clocks<'a>(root: Option<u64>, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Clocks {
     Clocks {
         pm_timer: find(b"FACP", root, &read, pm_timer).ok(),

@@ -80,7 +80,7 @@ const HEAD_BYTES: usize = 44;
 const IO_APIC_BYTES: u64 = 0x20;
 const IO_APICS_END: u64 = 1 << 32;
 
-/// Reads the first undamaged MADT that has an I/O APIC for COM1. `root` and `read` are as for [`find`], and `boot_cpu`
+/// Reads the first undamaged MADT that has an I/O APIC for COM1. `root` and `read` are as for `find`, and `boot_cpu`
 /// is the APIC number of the CPU that runs this function.
 pub fn controllers<'a>(
     root: Option<u64>,
