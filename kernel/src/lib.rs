@@ -1,7 +1,6 @@
 //! The kernel's machine: the part of Cairn that only x86-64 hardware can do.
 //!
-//! The folders in the order in which they are read; each uses only the ones above it, but for `boot` and `machine`,
-//! which stand beside each other on top of all.
+//! The folders in the order in which they are read; each uses only the ones above it.
 //!
 //! | folder | subject |
 //! |--------|---------|
