@@ -1,37 +1,56 @@
-//! Writes the list of the programs' names, which are the binaries of `Cargo.toml`, and passes the programs' link
-//! arguments. Their code-generation flags are in `programs::build`.
+//! Writes the lists of the programs' names, and passes the programs' link arguments. Their code-generation flags are in
+//! `programs::build`.
 
 use std::path::Path;
 use std::{env, fs};
+
+/// The files with a program's name in each line, and the constant of `image` that each becomes. The number of a line is
+/// the image number of its program.
+const LISTS: [(&str, &str); 2] = [("programs/images.txt", "NAMES"), ("programs/bench-images.txt", "BENCH")];
 
 fn main() {
     println!("cargo::rerun-if-changed=program.ld");
     println!("cargo::rerun-if-changed=Cargo.toml");
     let directory = env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR");
-    let manifest = fs::read_to_string(Path::new(&directory).join("Cargo.toml")).expect("cargo has read it");
+    let read = |file: &str| fs::read_to_string(Path::new(&directory).join(file));
+    let (mut source, mut listed) = (String::new(), Vec::new());
+    for (file, constant) in LISTS {
+        println!("cargo::rerun-if-changed={file}");
+        let text = match read(file) {
+            Ok(text) => text,
+            Err(error) => return println!("cargo::error=cannot read user/{file}: {error}"),
+        };
+        let names: Vec<_> = text.lines().map(str::to_owned).collect();
+        source += &format!(
+            "/// The lines of `user/{file}`: the name of each program of a boot archive, in its order.\n\
+             pub const {constant}: &[&str] = &{names:?};\n"
+        );
+        listed.extend(names);
+    }
+    let mut binaries = binaries(&read("Cargo.toml").expect("cargo has read it"));
+    binaries.sort();
+    listed.sort();
+    if listed != binaries {
+        let files = LISTS.map(|(file, _)| file).join(" and ");
+        let odd =
+            binaries.iter().find(|name| !listed.contains(name)).or(listed.iter().find(|name| !binaries.contains(name)));
+        let odd = odd.map_or("a name is there twice".to_owned(), |name| format!("`{name}` is on one side only"));
+        return println!("cargo::error=the binaries of user/Cargo.toml and the lines of {files} differ: {odd}");
+    }
     let out = env::var("OUT_DIR").expect("cargo sets OUT_DIR");
-    fs::write(Path::new(&out).join("names.rs"), names(&manifest)).expect("OUT_DIR can be written");
+    fs::write(Path::new(&out).join("names.rs"), source).expect("OUT_DIR can be written");
     if env::var_os("CARGO_FEATURE_PROGRAM").is_some() {
         link(&directory);
     }
 }
 
-/// The source of `image::NAMES` and `image::BENCH`, in the order of the binaries.
-fn names(manifest: &str) -> String {
-    let binaries = manifest.split("[[bin]]").skip(1);
+/// The names of the binaries in a manifest.
+fn binaries(manifest: &str) -> Vec<String> {
     let name = |binary: &str| {
         let value = binary.lines().find_map(|line| line.strip_prefix("name = "));
         value.expect("a binary has a name").trim_matches('"').to_owned()
     };
-    let is_of_bench = |name: &String| name.split('-').next() == Some("bench");
-    let (bench, names): (Vec<_>, Vec<_>) = binaries.map(name).partition(is_of_bench);
-    format!(
-        "/// Name of every program. The boot archive holds them in this order.
-pub const NAMES: &[&str] = &{names:?};
-/// Name of every program of the bench. They have a boot archive of their own, in this order.
-pub const BENCH: &[&str] = &{bench:?};
-"
-    )
+    manifest.split("[[bin]]").skip(1).map(name).collect()
 }
 
 /// Passes cargo the link arguments of the programs.

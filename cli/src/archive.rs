@@ -1,8 +1,8 @@
 //! Writes boot archives: `boot.txt`, the image's symbols, and the programs.
 
 use crate::error::Error;
-use kernel::archive::{BOOT_LIST, WATCH};
-use kernel::symbols;
+use kernel::handover::archive::{BOOT_LIST, WATCH};
+use kernel::handover::symbols;
 use object::{Object, ObjectSymbol, SymbolKind};
 use std::fmt::Write;
 use std::fs;
@@ -48,7 +48,7 @@ pub fn symbol_table(image: &Path) -> Result<String, Error> {
                 && matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown)
         })
         .filter_map(|symbol| Some((symbol.address(), symbol.size(), symbol.name().ok()?)))
-        .filter(|&(address, _, name)| address >= kernel::layout::IMAGE_BASE && !name.is_empty())
+        .filter(|&(address, _, name)| address >= kernel::mm::layout::IMAGE_BASE && !name.is_empty())
         .collect();
     functions.sort_unstable();
     // Labels in assembly have no size: each extends to the next symbol. The last symbol is the linker's mark of the
@@ -67,7 +67,7 @@ pub fn symbol_table(image: &Path) -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kernel::archive::Archive;
+    use kernel::handover::archive::Archive;
     use std::env;
 
     #[test]

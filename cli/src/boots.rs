@@ -218,7 +218,7 @@ mod tests {
     use super::behaviours::{USUAL, is_whole};
     use super::*;
     use crate::emulator::Outcome;
-    use kernel::exit::Reason;
+    use kernel::devices::exit::Reason;
 
     fn ended(outcome: Outcome, console: &str) -> Ended {
         Ended { outcome, console: console.to_owned(), time: Duration::ZERO, arrivals: Vec::new(), watched: None }

@@ -6,7 +6,7 @@ pub mod qemu;
 use crate::error::Error;
 use crate::tools;
 use crate::watch::{Watch, Watched};
-use kernel::exit::Reason;
+use kernel::devices::exit::Reason;
 use programs::Transcript;
 use programs::transcript::Controls;
 use std::fmt;

@@ -8,7 +8,7 @@ use crate::{archive, workspace};
 use fuzz_x86::batch::{Batch, CPUS, MOST, name};
 use fuzz_x86::generate::Random;
 use fuzz_x86::outcome::{Comparison, compare, explained};
-use kernel::exit::Reason;
+use kernel::devices::exit::Reason;
 use sim::run::End;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

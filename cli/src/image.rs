@@ -82,7 +82,7 @@ pub fn build(images: Images, kind: Kind) -> Result<(), Error> {
     let mut command = Command::new(&cargo);
     command
         .current_dir(workspace::root())
-        .args(["build", "--package", "kernel", "--features", "image", "--release", "--target", TARGET])
+        .args(["build", "--package", "images", "--features", "image", "--release", "--target", TARGET])
         .arg("--target-dir")
         .arg(kind.directory())
         .env("CARGO_ENCODED_RUSTFLAGS", kind.flags())

@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::watch::{Watch, Watched};
 use crate::{archive, workspace};
-use kernel::exit::Reason;
+use kernel::devices::exit::Reason;
 use programs::transcript::Controls;
 use programs::{Check, Plan, Program};
 use sim::baton::Limit;
@@ -264,7 +264,7 @@ impl Ran {
         let report = self.console.lines().skip_while(|line| !is_last_report(line));
         let count = match failure {
             // One line for each CPU follows.
-            Failure::Emulated(Outcome::TimedOut) => 1 + kernel::layout::MAX_CPUS,
+            Failure::Emulated(Outcome::TimedOut) => 1 + kernel::mm::layout::MAX_CPUS,
             _ => 1,
         };
         report.take(count).fold(failure.to_string(), |text, line| text + "\n  " + line)

@@ -128,9 +128,11 @@ fn make(root: &Path, name: &str) -> Result<(), Error> {
         fs::write(&path, text.replace("NAME", name)).map_err(Error::file("write", &path))?;
     }
     // The manifest is changed last, so that cargo never looks for a missing file.
-    let append =
-        |path: &Path| OpenOptions::new().append(true).open(path)?.write_all(BINARY.replace("NAME", name).as_bytes());
-    append(&cargo).map_err(Error::file("write", &cargo))
+    for (path, text) in [(&user.join("programs").join("images.txt"), "NAME\n"), (&cargo, BINARY)] {
+        let append = || OpenOptions::new().append(true).open(path)?.write_all(text.replace("NAME", name).as_bytes());
+        append().map_err(Error::file("write", path))?;
+    }
+    Ok(())
 }
 
 /// Whether a program can have this name.
@@ -213,11 +215,14 @@ mod tests {
     fn a_program_is_made_once() {
         let root = tempfile::tempdir().expect("a directory");
         let cargo = root.path().join("user").join("Cargo.toml");
-        fs::create_dir_all(cargo.parent().expect("it has one")).expect("it can be made");
+        let list = root.path().join("user/programs/images.txt");
+        fs::create_dir_all(list.parent().expect("it has one")).expect("it can be made");
+        fs::write(&list, "old\n").expect("it can be written");
         fs::write(&cargo, "[[bin]]\nname = \"old\"\n").expect("it can be written");
         make(root.path(), "new").expect("a program");
         let made = fs::read_to_string(&cargo).expect("it is there");
         assert!(made.starts_with("[[bin]]\nname = \"old\"\n\n[[bin]]\nname = \"new\"\n"), "{made}");
+        assert_eq!(fs::read_to_string(&list).expect("it is there"), "old\nnew\n");
         for name in ["new", "old"] {
             let error = make(root.path(), name).expect_err("it is taken");
             assert_eq!(error.to_string(), format!("there can be no new program `{name}`: it is there already"));

@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long, value_enum)]
     machine: Option<Machine>,
     /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::layout::MAX_CPUS as i64))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::mm::layout::MAX_CPUS as i64))]
     cpus: u32,
     /// Seconds after which each CPU is asked what it is running and the machine is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]

@@ -16,7 +16,7 @@ pub struct Arguments {
     #[arg(long)]
     hosted: bool,
     /// Number of CPUs; the shell is on the first
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::layout::MAX_CPUS as i64))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::mm::layout::MAX_CPUS as i64))]
     cpus: u32,
     /// Seconds after which the hosted machine is stopped
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]

@@ -42,10 +42,10 @@ pub struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
     every: Duration,
     /// Number of CPUs
-    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::layout::MAX_CPUS as i64))]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=kernel::mm::layout::MAX_CPUS as i64))]
     cpus: u32,
     /// Fixes what `fuzz` calls; each further CPU has one more
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=i64::from(SEEDS - kernel::layout::MAX_CPUS as u32)))]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=i64::from(SEEDS - kernel::mm::layout::MAX_CPUS as u32)))]
     seed: u32,
     /// Boot a kernel that panics where arithmetic overflows and where locks are taken out of order
     #[arg(long)]
@@ -238,7 +238,7 @@ mod tests {
     use crate::emulator::Outcome;
     use crate::job::Failure;
     use crate::watch::Watched;
-    use kernel::exit::Reason;
+    use kernel::devices::exit::Reason;
 
     const STORM: Storm = Storm {
         what: What::Storm,

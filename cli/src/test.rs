@@ -165,7 +165,7 @@ fn storm() -> Result<Counts, Error> {
     }
     let try_one = |what| {
         let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
-        let cpus = kernel::layout::MAX_CPUS as u32;
+        let cpus = kernel::mm::layout::MAX_CPUS as u32;
         let (ran, problems) =
             Storm { what, cpus, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
         match (problems.first(), ran.watched) {
@@ -191,7 +191,7 @@ fn programs() -> Result<Counts, Error> {
 
 /// Runs programs on all machines.
 fn everywhere(names: &[String]) -> Result<Counts, Error> {
-    let job = Job::new(names, kernel::layout::MAX_CPUS as u32)?;
+    let job = Job::new(names, kernel::mm::layout::MAX_CPUS as u32)?;
     let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
     let judge = |machine: &str, ran| {
         let problems = job.problems(&ran);

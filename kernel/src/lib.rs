@@ -1,44 +1,48 @@
 //! The kernel's machine: the part of Cairn that only x86-64 hardware can do.
 //!
-//! The modules at the top level (arithmetic, parsing, locks) need no hardware and are tested on the host. `metal` is
-//! the code that runs in ring 0: it exists only with the feature `image`, which `cargo cairn` turns on together with
-//! the code-generation flags that an image needs.
+//! The folders in the order in which they are read; each uses only the ones above it.
 //!
-//! An *image* is one of the crate's binaries: it names its hooks with `image!`, and `metal` boots the machine and calls
-//! them.
+//! | folder | subject |
+//! |--------|---------|
+//! | `sync` | locks, and the other words that CPUs share |
+//! | `mm` | memory: the layout, page frames, page maps, stacks |
+//! | `handover` | readers of what boot loader and firmware hand over |
+//! | `cpu` | a processor: registers, descriptor tables, a thread's context |
+//! | `devices` | UART, console, clocks, the end of a run |
+//! | `irq` | interrupt controllers, timer, and what each interrupt does |
+//! | `image` | the hooks of an image |
+//! | `report` | the last report |
+//! | `entry` | the ways into the kernel and out of it |
+//! | `storage` | the storage of the layer's state |
+//! | `machine` | the layer's machine on this hardware, and the kernel's main loop |
+//! | `boot` | from the boot loader to the image's hooks |
+//!
+//! Some modules run in ring 0 only, and exist only with the feature `image`. `cargo cairn` turns it on together with the
+//! code-generation flags that an image needs. All other modules (arithmetic, parsing, locks, storage) need no hardware
+//! and are tested on the host.
+//!
+//! An *image* is a binary that is linked with this crate: it names its hooks with `image!`, and `boot`
+//! boots the machine and calls them. The images are in the crate `images`.
 #![no_std]
 
-pub mod acpi;
-pub mod archive;
-pub mod arrival;
-pub mod clock;
-pub mod context;
-pub mod descriptors;
-pub mod direct_map;
-pub mod doorbell;
-pub mod exit;
-pub mod frames;
-pub mod home;
-pub mod input;
-pub mod layout;
-pub mod lock;
-pub mod machine_check;
-pub mod memory_map;
-pub mod multiboot2;
-pub mod once;
-pub mod options;
-pub mod programs;
-pub mod pvh;
-pub mod range_set;
-pub mod record;
-pub mod stacks;
-pub mod start_info;
-pub mod symbols;
-pub mod user_space;
-pub mod vectors;
-
 #[cfg(feature = "image")]
-pub mod metal;
+pub mod boot;
+pub mod cpu;
+pub mod devices;
+#[cfg(feature = "image")]
+pub mod entry;
+pub mod handover;
+#[cfg(feature = "image")]
+pub mod image;
+#[cfg(feature = "image")]
+pub mod irq;
+#[cfg(feature = "image")]
+pub mod machine;
+pub mod mm;
+#[cfg(feature = "image")]
+pub mod report;
+pub mod storage;
+pub mod sync;
 
 #[cfg(test)]
 extern crate std;

@@ -2,7 +2,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p kernel --test loom_doorbell --target-dir target/loom`.
 #![cfg(loom)]
 
-use kernel::doorbell::Doorbell;
+use kernel::sync::doorbell::Doorbell;
 use loom::model::Builder;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU32, Ordering};

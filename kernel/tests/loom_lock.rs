@@ -2,7 +2,7 @@
 //! `RUSTFLAGS="--cfg loom" cargo test -p kernel --release --test 'loom_*' --target-dir target/loom`.
 #![cfg(loom)]
 
-use kernel::lock::{Lock, Mcs, Raw, Ticket};
+use kernel::sync::lock::{Lock, Mcs, Raw, Ticket};
 use loom::model::Builder;
 use loom::{sync::Arc, thread};
 

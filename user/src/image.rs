@@ -1,7 +1,7 @@
 //! The programs, in the order of their boot archive. The image number of [`spawn`](crate::sys::spawn) is an index into
 //! this list.
 
-// `NAMES` and `BENCH`: the binaries of Cargo.toml, in their order.
+// `NAMES` and `BENCH`: the lines of programs/images.txt and programs/bench-images.txt.
 include!(concat!(env!("OUT_DIR"), "/names.rs"));
 
 /// The image number of the program called `name`, or `None` if there is no such program.

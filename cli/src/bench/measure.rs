@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::image::{self, Images, Kind};
 use crate::{archive, workspace};
 use abi::report::Ended as ProgramEnded;
-use kernel::exit::Reason;
+use kernel::devices::exit::Reason;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;

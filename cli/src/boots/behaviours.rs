@@ -2,7 +2,7 @@
 
 use crate::emulator::{Act, Emulator, Outcome, Parts};
 use crate::image::Kind;
-use kernel::exit::Reason;
+use kernel::devices::exit::Reason;
 use std::time::Duration;
 
 /// A behaviour, and the expected result of its image.
@@ -468,7 +468,7 @@ pub const BEHAVIOURS: &[Behaviour] = &[
         texts: &[
             "CPU 0 writes",
             "cairn: kernel panic on CPU 5: CPU 5 has had enough",
-            "  at kernel/images/try/panic_amid_output.rs:",
+            "  at images/src/bin/try-panic-amid-output.rs:",
             "called from:",
             "try_panic_amid_output::start",
         ],

@@ -4,7 +4,7 @@ use super::{Act, Ended, Outcome, POLL, Parts, Run, Shown, wait};
 use crate::error::Error;
 use crate::tools;
 use crate::watch::Watcher;
-use kernel::exit::Reason;
+use kernel::devices::exit::Reason;
 use programs::transcript::Controls;
 use std::env;
 use std::fs;

@@ -1,9 +1,9 @@
 //! The same primitives as a programmer writes them for one machine, over memory of the same layout.
 use crate::machine::{BACKED, Bench, Memory, NPS, keep, words};
-use kernel::home::links::Words;
-use kernel::layout::PAGE_SIZE;
-use kernel::lock::Lock;
-use kernel::user_space::entry::{ADDRESS, PRESENT, TABLE};
+use kernel::mm::layout::PAGE_SIZE;
+use kernel::mm::user_space::entry::{ADDRESS, PRESENT, TABLE};
+use kernel::storage::links::Words;
+use kernel::sync::lock::Lock;
 use layer::constants::{
     ADR_HIGH, ADR_LOW, KERN_LOW, MAGIC_NUMBER, MAX_PAGE, NO_THREAD, NUM_CHAN, NUM_ID, NUM_PROC, VMX_SIZE,
 };

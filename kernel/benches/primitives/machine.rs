@@ -1,16 +1,16 @@
 //! A machine in a process, with the kernel's storage and locks: it shows the cost of the kernel's primitives without
 //! the hardware.
 use domain::{Count, Data, Domain, Erased, Field, Home, X64};
-use kernel::direct_map::DirectMap;
-use kernel::home::channels::{Blocks, Mail, Pool};
-use kernel::home::directories::Directories;
-use kernel::home::frames::{PageTables, Physical, Window};
-use kernel::home::links::{Links, Words};
-use kernel::home::rows::{Guard, Rows};
-use kernel::home::{Allocation, Array, Entries, FreeFrames, NoLog, Of, zero};
-use kernel::layout::PAGE_SIZE;
-use kernel::lock::Lock;
-use kernel::user_space::Spaces;
+use kernel::mm::direct_map::DirectMap;
+use kernel::mm::layout::PAGE_SIZE;
+use kernel::mm::user_space::Spaces;
+use kernel::storage::channels::{Blocks, Mail, Pool};
+use kernel::storage::directories::Directories;
+use kernel::storage::frames::{PageTables, Physical, Window};
+use kernel::storage::links::{Links, Words};
+use kernel::storage::lock_array::{Guard, LockArray};
+use kernel::storage::{Allocation, Array, Entries, FreeFrames, NoLog, Of, zero};
+use kernel::sync::lock::Lock;
 use layer::channel::Channels;
 use layer::constants::*;
 use layer::fields::{self, *};
@@ -120,7 +120,7 @@ impl Machine for Bench {
 
 kernel::arrays!(Bench, array);
 kernel::arrays!(Bench, array, IoApicLines => Line);
-kernel::ghosts_nowhere!(Bench);
+kernel::erased_fields!(Bench);
 
 /// An array for a field.
 #[allow(clippy::extra_unused_type_parameters, reason = "the field says what its values are")]
@@ -150,10 +150,10 @@ impl Entries<[u32; 2], Slot<Bench>> for Contexts {
     }
 }
 
-macro_rules! homes {
-    ($($field:ident => $home:ty, $place:pat => $make:expr;)*) => {
+macro_rules! storages {
+    ($($field:ident => $storage:ty, $place:pat => $make:expr;)*) => {
         $(impl Home<fields::$field> for Bench {
-            type Map = Of<$home>;
+            type Map = Of<$storage>;
             fn home($place: Memory) -> Self::Map {
                 Of($make)
             }
@@ -166,7 +166,7 @@ pub fn words() -> &'static Words {
     &keep(1, || [const { AtomicU32::new(0) }; NUM_PROC as usize])[0]
 }
 
-homes! {
+storages! {
     NextLinks => Links, _ => Links::new(words(), words());
     // SAFETY: the machine has one CPU.
     SyncChannels => Blocks, _ => unsafe { Blocks::new(keep(NUM_CHAN as usize, || [0; 4])) };
@@ -180,11 +180,11 @@ homes! {
 }
 
 /// The lock array of a map, with the kernel's locks.
-pub struct Locks<T: 'static>(Rows<T>);
+pub struct Locks<T: 'static>(LockArray<T>);
 
 impl<T> Locks<T> {
     fn new(rows: u32, mut make: impl FnMut() -> T) -> Self {
-        Locks(Rows::new(keep(rows as usize, || Lock::new(make()))))
+        Locks(LockArray::new(keep(rows as usize, || Lock::new(make()))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Segments: loads of segment registers, far transfers, and the instructions that check selectors.
 //!
-//! The descriptors are the kernel's (`kernel/src/descriptors.rs`). In 64-bit mode a program can use only its own code
+//! The descriptors are the kernel's (`kernel/src/cpu/descriptors.rs`). In 64-bit mode a program can use only its own code
 //! and its own data segment. There is no local table and no call gate, so that no transfer changes the mode or the
 //! ring.
 
@@ -11,7 +11,7 @@ use super::registers::rflags::{NT, POPPED, ZF};
 use super::{Result, Trap};
 use iced_x86::{Code, Mnemonic, Register};
 
-/// The selectors of a program's code and data, as in `kernel/src/descriptors.rs`. The layer's constants are those of
+/// The selectors of a program's code and data, as in `kernel/src/cpu/descriptors.rs`. The layer's constants are those of
 /// the reference, whose code segment is another.
 const USER_CODE: u16 = 0x28 | 3;
 const USER_DATA: u16 = 0x20 | 3;

@@ -1,0 +1,61 @@
+//! The data that a boot loader hands over: memory map, boot archive, ACPI root pointer. `pvh.rs` and `multiboot2.rs`
+//! read it.
+
+use crate::mm::memory_map::{MemoryMap, TooManyRegions};
+use core::ops::Range;
+
+/// Most entries of a memory map that are read: far more than any loader writes, and few enough that a damaged length is
+/// noticed soon.
+pub const MOST_ENTRIES: u32 = 4096;
+/// Most bytes of a command line, its 0 byte included.
+pub const MOST_TEXT: u64 = 64 << 10;
+
+/// What is wrong with a start info: the boot loader's fault, unless the variant says otherwise.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// The magic number is missing: the image was booted neither by PVH nor by multiboot2.
+    #[error("its boot loader speaks neither PVH nor multiboot2")]
+    Unknown,
+    /// There is no memory map.
+    #[error("its boot loader says nothing of the memory")]
+    NoMemoryMap,
+    /// A structure lies outside memory, or is damaged.
+    #[error("what its boot loader says is damaged")]
+    Unreadable,
+    /// The memory map is too long.
+    #[error("its memory map is too long")]
+    TooManyRegions,
+    /// The command line is longer than [`MOST_TEXT`] (the user's fault).
+    #[error("its boot options are longer than 64 KiB")]
+    LongCommandLine,
+    /// The command line is not UTF-8 (the user's fault).
+    #[error("its boot options are not UTF-8")]
+    NoText,
+}
+
+impl From<TooManyRegions> for Error {
+    fn from(_: TooManyRegions) -> Self {
+        Error::TooManyRegions
+    }
+}
+
+/// The command line in these bytes, up to the first 0 byte.
+pub fn command_line(bytes: &[u8]) -> Result<&str, Error> {
+    let end = bytes.iter().position(|&byte| byte == 0);
+    let too_long = if bytes.len() as u64 >= MOST_TEXT { Error::LongCommandLine } else { Error::Unreadable };
+    let line = &bytes[..end.filter(|&end| (end as u64) < MOST_TEXT).ok_or(too_long)?];
+    str::from_utf8(line).map_err(|_| Error::NoText)
+}
+
+/// The data that the boot loader handed over.
+#[derive(Clone, Debug)]
+pub struct StartInfo<'a> {
+    /// The memory map.
+    pub map: MemoryMap,
+    /// Physical addresses of the first module, which is the boot archive; `None` without one.
+    pub archive: Option<Range<u64>>,
+    /// Physical address of the ACPI root pointer; `None` if the loader found none.
+    pub rsdp: Option<u64>,
+    /// The command line.
+    pub command_line: &'a str,
+}

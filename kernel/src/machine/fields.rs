@@ -1,0 +1,105 @@
+//! The storage of each field; the documentation of [`machine`](super) has the table.
+use super::lines::Lines;
+use super::metal::Metal;
+use super::platform::Place;
+use super::user_contexts::UserContexts;
+use crate::mm::direct_map::direct_map;
+use crate::storage::channels::{Blocks, Mail};
+use crate::storage::directories::Directories;
+use crate::storage::frames::Window;
+use crate::storage::frames::{PageTables, Physical};
+use crate::storage::links::Links;
+use crate::storage::{Allocation, Array, FreeFrames, Of, zero};
+use core::sync::atomic::AtomicU32;
+use domain::{Data, Field, Home};
+use layer::constants::*;
+use layer::fields::*;
+
+crate::arrays!(Metal, array);
+crate::erased_fields!(Metal);
+
+impl Home<Frames> for Metal {
+    type Map = Of<Allocation<Metal>>;
+    fn home(place: Place) -> Self::Map {
+        let free = &mut place.platform.keep_each(1, "free frames", |_| FreeFrames::NONE)[0];
+        Of(Allocation::new(array::<Frames, _, _>(place), free))
+    }
+}
+
+/// An array for a field, in memory of its own.
+fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>, const N: usize>(place: Place) -> Array<V, N> {
+    Array::new(place.platform.keep_each(N, F::NAME, |_| zero::<Metal, _>()))
+}
+
+impl Home<IoApicLines> for Metal {
+    type Map = Of<Lines<Metal>>;
+    fn home(place: Place) -> Self::Map {
+        Of(Lines::new(place, array::<IoApicLines, _, _>(place)))
+    }
+}
+
+impl Home<NextLinks> for Metal {
+    type Map = Of<Links>;
+    fn home(place: Place) -> Of<Links> {
+        let name = <NextLinks as Field<Metal>>::NAME;
+        let words = || &place.platform.keep_each(1, name, |_| [const { AtomicU32::new(0) }; NUM_PROC as usize])[0];
+        Of(Links::new(words(), words()))
+    }
+}
+
+impl Home<SyncChannels> for Metal {
+    type Map = Of<Blocks>;
+    fn home(place: Place) -> Of<Blocks> {
+        let name = <SyncChannels as Field<Metal>>::NAME;
+        let blocks = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
+        // SAFETY: primitives 19 to 24 touch only the blocks of channels whose locks their CPU holds, which is proved of
+        // the layer. Code that reads all of them does so while the other CPUs wait.
+        Of(unsafe { Blocks::new(blocks) })
+    }
+}
+
+impl Home<Mailboxes> for Metal {
+    type Map = Of<Mail>;
+    fn home(place: Place) -> Of<Mail> {
+        let name = <Mailboxes as Field<Metal>>::NAME;
+        let mailboxes = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; PAGE_SIZE as usize]);
+        // SAFETY: as for the control blocks.
+        Of(unsafe { Mail::new(mailboxes) })
+    }
+}
+
+impl Home<layer::fields::UserContexts> for Metal {
+    type Map = Of<UserContexts>;
+    fn home(place: Place) -> Of<UserContexts> {
+        Of(UserContexts::new(place))
+    }
+}
+
+impl Home<layer::fields::Directories> for Metal {
+    type Map = Of<Directories>;
+    fn home(place: Place) -> Of<Directories> {
+        // SAFETY: boot has set the spaces up, in kernel memory of their own.
+        Of(unsafe { Directories::new(direct_map(), place.platform.spaces, place.cpu) })
+    }
+}
+
+/// The window of the users' frames.
+fn users(place: Place) -> Window {
+    // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved of the
+    // layer which CPU touches which frame. A program that has a frame mapped does not run while its CPU's kernel does.
+    unsafe { Window::new(direct_map(), place.platform.user_frames()) }
+}
+
+impl Home<layer::fields::PageTables> for Metal {
+    type Map = Of<PageTables>;
+    fn home(place: Place) -> Of<PageTables> {
+        Of(PageTables::new(users(place)))
+    }
+}
+
+impl Home<PhysicalMemory> for Metal {
+    type Map = Of<Physical>;
+    fn home(place: Place) -> Of<Physical> {
+        Of(Physical::new(users(place)))
+    }
+}

@@ -1,0 +1,34 @@
+//! The short path of one system call: the hook of the kernel's image that handles system calls.
+//!
+//! The layer decides what a call does. The check of the number beforehand only separates the one call that takes few
+//! instructions. For this call every instruction counts, and the short path saves no register and stores no result that
+//! only other calls need. Without this module [`any_call`] would be the hook, and no program would see a difference.
+use super::Metal;
+use super::metal::Saved;
+use super::run::{any_call, is_stuck, own};
+use crate::cpu::block::Cpu as Hardware;
+use crate::sync::pending;
+use abi::Call;
+use domain::Map;
+use layer::constants::slot;
+use layer::fields::UserContexts;
+use syscall::entry;
+use syscall::next::Next;
+
+/// Handles a system call.
+pub(super) extern "C" fn system_call(hardware: &mut Hardware, number: u32) {
+    let saved_number = |hardware| {
+        let layer = own(hardware);
+        Map::<Metal, UserContexts>::get(&layer.own.uctxt, [layer.own.cur, slot::EAX]).value as u32
+    };
+    // The saved number is the same; comparing it tells the compiler so.
+    if number != Call::GetQuota as u32 || pending::is_some() || saved_number(hardware) != number {
+        return any_call(hardware);
+    }
+    let saved = Saved::by_stub(hardware.thread().context, own(hardware));
+    match entry::system_call(own(hardware), saved) {
+        Ok(Next::ToUser(_)) => {}
+        Ok(_) => unreachable!("this call ends in its program"),
+        Err(stuck) => is_stuck(stuck),
+    }
+}
