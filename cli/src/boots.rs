@@ -11,7 +11,7 @@ use crate::job::{self, Boot, Job};
 use crate::watch::Watch;
 use crate::workspace;
 use behaviours::{BEHAVIOURS, Behaviour};
-use sim::run::Checking;
+use sim::run::config::Checking;
 use std::fmt;
 use std::fs;
 use std::ops::Range;

@@ -9,7 +9,7 @@ use fuzz_x86::batch::{Batch, CPUS, MOST, name};
 use fuzz_x86::generate::Random;
 use fuzz_x86::outcome::{Comparison, compare, explained};
 use kernel::exit::Reason;
-use sim::run::End;
+use sim::run::report::End;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 

@@ -8,9 +8,10 @@ use crate::{archive, workspace};
 use kernel::exit::Reason;
 use programs::transcript::Controls;
 use programs::{Check, Plan, Program};
-use sim::baton::Limit;
-use sim::board::Memory;
-use sim::run::{Checking, Config, End, TIME_SLICE};
+use sim::machine::platform::Memory;
+use sim::machine::turns::Limit;
+use sim::run::config::{Checking, Config, TIME_SLICE};
+use sim::run::report::End;
 use std::fmt;
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
@@ -201,7 +202,8 @@ impl Job {
     /// Runs the job on the hosted machine, with the schedule that `seed` fixes.
     pub fn hosted(&self, seed: u64, timeout: Option<Duration>, show: bool, checking: Checking) -> Result<Ran, Error> {
         let begin = Instant::now();
-        let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
+        let program =
+            |program: &Program| sim::run::config::Program { name: program.name.to_owned(), elf: program.elf.clone() };
         let config = Config {
             programs: self.archive.iter().map(program).collect(),
             boot_list: &self.plan.boot_list,

@@ -6,7 +6,7 @@ use crate::image::Kind;
 use crate::job::{Boot, Job};
 use crate::watch::Watch;
 use clap::ValueEnum;
-use sim::run::Checking;
+use sim::run::config::Checking;
 use std::process::ExitCode;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use crate::emulator::Emulator;
 use crate::error::Error;
 use crate::job::{Boot, Job, Typing};
-use sim::run::Checking;
+use sim::run::config::Checking;
 use std::process::ExitCode;
 use std::time::Duration;
 

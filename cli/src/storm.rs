@@ -13,7 +13,7 @@ use abi::refused::Refused;
 use abi::report::{End, Ended};
 use clap::ValueEnum;
 use lives::Lives;
-use sim::live::Pages;
+use sim::check::live::Pages;
 use std::fmt::Write;
 use std::process::ExitCode;
 use std::time::Duration;

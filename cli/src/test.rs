@@ -12,7 +12,7 @@ use crate::storm::{Storm, What};
 use crate::watch::{Until, Watch};
 use crate::{bench, boots, fuzz_x86, prove, setup};
 use cargo::cargo_test;
-use sim::run::Checking;
+use sim::run::config::Checking;
 use std::iter;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

@@ -8,18 +8,20 @@ use layer::process::sched_init;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::{Script, SerialEvent::*};
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Board, Memory};
+use sim::machine::serial::Script;
+use sim::machine::serial::SerialEvent::*;
+use sim::machine::sparse::Cells;
 use std::sync::Arc;
 
 /// Runs `story` on CPU `cpu` of a machine with this script, and checks that the invariant holds afterwards.
 fn tell(cpu: u32, script: Script, story: impl FnOnce(&mut Cpu<'_, Sim>)) {
     let mut board = Board::bare(Memory::default());
     board.serial = script;
-    board::seat(Arc::new(board), None);
+    platform::seat(Arc::new(board), None);
     let shared = shared();
     let mut processor = processor(&shared, cpu);
     sched_init(&mut processor, 0).unwrap();

@@ -19,14 +19,15 @@ use model::{Model, Said, agree};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::guest::{Exit, vm_exit};
-use sim::history::Replayed;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::{Script, SerialEvent};
-use sim::snapshot::Snapshot;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::check::replay::Replayed;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::guest::{Exit, vm_exit};
+use sim::machine::platform::{self, Board, Memory};
+use sim::machine::serial::{Script, SerialEvent};
+use sim::machine::sparse::Cells;
+use sim::state::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -329,7 +330,7 @@ fn call(
 fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static str>, TestCaseError> {
     let mut board = Board::bare(memory());
     board.serial = script.clone();
-    board::seat(Arc::new(board), None);
+    platform::seat(Arc::new(board), None);
     let (shared, rows) = (shared(), primitives::<Sim>());
     let mut cpus: Vec<_> = (0..many).map(|cpu| processor(&shared, cpu)).collect();
     for cpu in &mut cpus {

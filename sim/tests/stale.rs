@@ -10,11 +10,13 @@ use layer::process::{proc_create, proc_exit_user, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::thread_yield;
-use sim::board::{self, Board, Memory};
-use sim::machine::{Sim, processor, shared};
-use sim::run::{Checking, Config, End, TIME_SLICE};
-use sim::tlb;
-use sim::user::{Departure, execute};
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Board, Memory};
+use sim::machine::tlb;
+use sim::machine::user::{Departure, execute};
+use sim::run::config::{Checking, Config, TIME_SLICE};
+use sim::run::report::End;
 use sim::x86::{self, Gpr};
 use std::sync::Arc;
 
@@ -39,7 +41,7 @@ struct Machine {
 fn seat(forgets_flushes: bool) {
     let mut board = Board::bare(Memory::all(KERN_LOW + 8 * 100));
     board.forgets_flushes = forgets_flushes;
-    board::seat(Arc::new(board), None);
+    platform::seat(Arc::new(board), None);
 }
 
 impl Machine {
@@ -245,8 +247,10 @@ fn a_page_that_was_absent_is_found_once_it_is_there() {
 fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
     let built = programs::build().expect("the programs build");
     for forgets_flushes in [false, true] {
-        let program =
-            |program: &programs::Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
+        let program = |program: &programs::Program| sim::run::config::Program {
+            name: program.name.to_owned(),
+            elf: program.elf.clone(),
+        };
         let config = Config {
             programs: built.iter().map(program).collect(),
             // The last program's end switches the machine off before its frames are freed.
@@ -256,7 +260,7 @@ fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
             time_slice: TIME_SLICE,
             memory: Memory::default(),
             input: Vec::new(),
-            limit: sim::baton::Limit { work: Some(10_000_000), until: None },
+            limit: sim::machine::turns::Limit { work: Some(10_000_000), until: None },
             checking: Checking::AtEnd,
             forgets_flushes,
         };

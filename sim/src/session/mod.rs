@@ -11,10 +11,10 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use crate::board::Memory;
-use crate::check::Violation;
+use crate::check::facts::Violation;
 use crate::machine::Sim;
-use crate::replay::Panic;
+use crate::machine::panics::Panic;
+use crate::machine::platform::Memory;
 use difference::Difference;
 use error::Wrong;
 use layer::constants::{PAGE_SIZE, TOTAL_CPU};
@@ -243,7 +243,8 @@ impl Session {
         primitive: &Primitive,
         values: &std::collections::BTreeMap<String, u64>,
     ) -> Result<Reply, Wrong> {
-        let arguments = crate::witness::arguments(primitive, values).map_err(|error| Wrong::new(error.to_string()))?;
+        let arguments = crate::counterexample::arguments::arguments(primitive, values)
+            .map_err(|error| Wrong::new(error.to_string()))?;
         let rows = primitives::<Sim>();
         let Some((_, contract)) = rows.iter().find(|row| row.0.name == primitive.name) else {
             return Err(Wrong::new(format!("there is no primitive {}", primitive.name)));

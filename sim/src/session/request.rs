@@ -1,6 +1,6 @@
 //! Parsing the lines of a session. Every value knows its position in the line, so that an error can give the column.
 use super::error::{Wrong, near};
-use crate::board::Memory;
+use crate::machine::platform::Memory;
 use layer::constants::{MAX_PAGE, PAGE_SIZE, TOTAL_CPU, UCTXT_SIZE, vmx_slot};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive, Shape};
@@ -20,7 +20,7 @@ pub enum Request<'a> {
         cpu: u32,
         /// The primitive.
         primitive: Primitive,
-        /// The arguments by name, as in [`arguments`](crate::witness::arguments).
+        /// The arguments by name, as in [`arguments`](crate::counterexample::arguments::arguments).
         values: BTreeMap<String, u64>,
     },
     /// The value of a place in the state.

@@ -8,7 +8,7 @@ use layer::constants::*;
 use layer::contract::Arguments;
 use layer::memory::Access;
 use serial::Uart;
-use sim::serial::Script;
+use sim::machine::serial::Script;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vm::Vm;
 

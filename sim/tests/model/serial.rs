@@ -1,6 +1,6 @@
 //! The console and its UART, from sections 3.2 and 4.3 of the reference, except for P17 and P39.
 use sim::machine::Sim;
-use sim::serial::{Script, SerialEvent};
+use sim::machine::serial::{Script, SerialEvent};
 
 /// The UART of a CPU, its line, and the console.
 #[derive(Clone, Debug)]

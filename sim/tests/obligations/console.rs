@@ -5,8 +5,8 @@ use layer::constants::NO_CHARACTER;
 use layer::process::sched_init;
 use layer::serial::{serial_intr_disable, serial_intr_enable};
 use proptest::prelude::*;
-use sim::board::Memory;
-use sim::serial::{Script, SerialEvent};
+use sim::machine::platform::Memory;
+use sim::machine::serial::{Script, SerialEvent};
 use std::collections::{BTreeMap, VecDeque};
 
 proptest! {

@@ -6,11 +6,12 @@ use layer::invariant::Class;
 use layer::process::{proc_exit_user, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::thread::{thread_sleep, thread_yield};
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::Script;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Board, Memory};
+use sim::machine::serial::Script;
+use sim::machine::sparse::Cells;
 use std::sync::Arc;
 
 /// A CPU of a machine that lives as long as the test.
@@ -28,7 +29,7 @@ pub fn memory(pages: u32) -> Memory {
 pub fn off(memory: Memory, cpus: u32, serial: Script) -> Vec<Processor> {
     let mut board = Board::bare(memory);
     board.serial = serial;
-    board::seat(Arc::new(board), None);
+    platform::seat(Arc::new(board), None);
     let shared = &*Box::leak(Box::new(shared()));
     (0..cpus).map(|cpu| processor(shared, cpu)).collect()
 }

@@ -9,9 +9,9 @@ use layer::process::*;
 use layer::stuck::Stuck;
 use layer::vmx::*;
 use proptest::prelude::*;
-use sim::board::Memory;
-use sim::guest::{Exit, vm_exit};
-use sim::serial::Script;
+use sim::machine::guest::{Exit, vm_exit};
+use sim::machine::platform::Memory;
+use sim::machine::serial::Script;
 
 /// The mode of a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
