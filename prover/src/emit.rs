@@ -1,7 +1,8 @@
 //! Counterexamples as Rust tests, which fail as long as the bug is there.
 use crate::engine::Failure;
 use crate::prove::Ground;
-use sim::witness::{Values, Witness};
+use sim::counterexample::witness::Witness;
+use sim::state::values::Values;
 use std::fmt::Write;
 
 /// A Rust file with a test.
@@ -31,7 +32,7 @@ impl Failure {
             "//! A counterexample to `{name}`: {clause}.
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
-{class}use sim::witness::Witness;
+{class}use sim::counterexample::witness::Witness;
 
 /// The state, as it differs from the one after boot, the arguments, and what the machine answers.
 #[rustfmt::skip]
@@ -68,7 +69,11 @@ fn constructor(witness: &Witness) -> String {
     field("set_up", witness.set_up.to_string(), boot.set_up.to_string());
     let memory = |of: &Witness| {
         let usable: Vec<String> = of.memory.usable.iter().map(|range| format!("{range:?}")).collect();
-        format!("sim::board::Memory {{ frames: {}, usable: Vec::from([{}]) }}", of.memory.frames, usable.join(", "))
+        format!(
+            "sim::machine::platform::Memory {{ frames: {}, usable: Vec::from([{}]) }}",
+            of.memory.frames,
+            usable.join(", ")
+        )
     };
     field("memory", memory(witness), memory(&boot));
     field("norm", witness.norm.to_string(), boot.norm.to_string());
@@ -85,7 +90,7 @@ fn constructor(witness: &Witness) -> String {
     write_values(&mut text, &witness.state, "    ");
     for (what, every) in [("others_move", &witness.moves), ("machine_says", &witness.answers)] {
         for values in every {
-            let _ = writeln!(text, "    .{what}(\n        sim::witness::Values::default()");
+            let _ = writeln!(text, "    .{what}(\n        sim::state::values::Values::default()");
             write_values(&mut text, values, "            ");
             text.push_str("    )\n");
         }

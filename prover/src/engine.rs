@@ -5,7 +5,7 @@ use crate::facts::Facts;
 use crate::mutant::Mutation;
 use crate::replay::{Again, Native, Said, Taken, Walk};
 use rustc_hash::FxHashMap;
-use sim::witness::Witness;
+use sim::counterexample::witness::Witness;
 use smt::model::Model;
 use smt::solver::{Solver, SolverError, Verdict};
 use smt::term::{Arena, FRESH, Name, Range, Term};

@@ -8,7 +8,7 @@ use layer::constants::*;
 use layer::memory::{Access, Chunk, exec_load, exec_store};
 use layer::state::Cpu;
 use sim::machine::Sim;
-use sim::serial::Script;
+use sim::machine::serial::Script;
 use syscall::entry;
 use syscall::stage::Stage;
 
@@ -165,7 +165,7 @@ fn arguments_are_checked_before_anything_is_done() {
 #[test]
 fn the_main_thread_never_waits() {
     let fixture = Fixture::new(&[]);
-    let mut cpu = sim::machine::processor(&fixture.shared, 0);
+    let mut cpu = sim::machine::boot::processor(&fixture.shared, 0);
     let _ = entry::boot(&mut cpu, 0).unwrap();
     for stage in [Stage::Send, Stage::Receive] {
         let next = entry::go_on(&mut cpu, stage).unwrap();

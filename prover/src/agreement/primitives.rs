@@ -24,11 +24,12 @@ use layer::stuck::Stuck;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sim::board::{self, Board, Memory};
-use sim::machine::{Sim, processor, shared};
-use sim::serial::{Script, SerialEvent};
-use sim::snapshot::Snapshot;
-use sim::sparse::{Cells, Sparse};
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Board, Memory};
+use sim::machine::serial::{Script, SerialEvent};
+use sim::machine::sparse::{Cells, Sparse};
+use sim::state::snapshot::Snapshot;
 use smt::term::Term;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -146,7 +147,7 @@ impl Native {
 
 impl World for Native {
     fn cell(&self, map: &str, leaf: &str, key: &[u32]) -> u64 {
-        let board = board::current();
+        let board = platform::current();
         match map {
             "machine.vmxinfo" => board.vmxinfo[key[0] as usize].into(),
             "machine.vmcs_host" => board.vmcs_host[key[0] as usize],
@@ -601,7 +602,7 @@ fn call(
 
 /// Makes these calls on a machine with two CPUs, some before `sched_init` and the others afterwards.
 fn run(wishes: &[Wish], before: usize, counts: &mut Counts) -> Result<(), TestCaseError> {
-    board::seat(machine(), None);
+    platform::seat(machine(), None);
     let shared = shared();
     // The first search looks at all frames from the cursor on, and so does its model. A late cursor keeps both short.
     shared.at.inspect(0).cursor = KERN_LOW - 3;

@@ -1,9 +1,10 @@
 //! Minimising counterexamples: looks for few differences from boot, and shows them by name.
 use super::{Native, breaks};
 use layer::fields::bounds;
+use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
-use sim::snapshot::Snapshot;
-use sim::witness::{Cell, Values, Witness};
+use sim::state::snapshot::Snapshot;
+use sim::state::values::{Cell, Values};
 use smt::term::show_cell;
 
 /// The most calls that are made to find the differences that matter.

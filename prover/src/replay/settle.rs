@@ -6,10 +6,11 @@ use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::fields::{Frames, PhysicalMemory, bounds};
 use layer::queue::{Family, Sleeping};
 use rustc_hash::FxHashSet;
+use sim::counterexample::answers::BYTES;
+use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
-use sim::script::BYTES;
-use sim::snapshot::Snapshot;
-use sim::witness::{Cell, OTHER_PENDING, Values, Witness};
+use sim::state::snapshot::Snapshot;
+use sim::state::values::{Cell, OTHER_PENDING, Values};
 use smt::solver::Verdict;
 use smt::term::{FRESH, Node, Term};
 use std::collections::BTreeMap;
@@ -454,7 +455,7 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
     let key: Vec<u32> = leaf.key.iter().map(|&word| u32::try_from(word).ok()).collect::<Option<_>>()?;
     let in_bounds = match bounds::<Sim>(field) {
         Some(dims) => dims.len() == key.len() && key.iter().zip(dims).all(|(word, bound)| word < bound),
-        None => sim::witness::MACHINE.contains(&field),
+        None => sim::state::values::MACHINE.contains(&field),
     };
     in_bounds.then(|| Cell::new(field, &key, name))
 }
@@ -486,7 +487,7 @@ fn likely(taste: Taste, name: &str, cur: i128) -> impl Iterator<Item = i128> + u
 
 /// The boot value of a leaf.
 fn at_boot(boot: &Snapshot, leaf: &Leaf) -> Option<i128> {
-    let cell = cell_of(leaf).filter(|cell| !sim::witness::MACHINE.contains(&&*cell.field))?;
+    let cell = cell_of(leaf).filter(|cell| !sim::state::values::MACHINE.contains(&&*cell.field))?;
     boot.leaves(&cell.field, &cell.key).into_iter().find(|l| l.0 == cell.leaf).map(|l| l.1.into())
 }
 

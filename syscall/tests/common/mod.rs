@@ -11,12 +11,13 @@ use executable::{PT_LOAD, executable};
 use layer::constants::*;
 use layer::invariant::Class;
 use layer::state::{Cpu, Shared};
-use sim::board::{self, Archived, Board, Memory, Start};
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::Script;
-use sim::snapshot::Snapshot;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Archived, Board, Memory, Start};
+use sim::machine::serial::Script;
+use sim::machine::sparse::Cells;
+use sim::state::snapshot::Snapshot;
 use std::sync::{Arc, Mutex};
 use syscall::entry;
 use syscall::image::ParsedImage;
@@ -55,7 +56,7 @@ impl Fixture {
         let mut board = Board::new(memory, archive, 1, &starts, Box::new(write));
         board.serial = serial;
         let board = Arc::new(board);
-        board::seat(Arc::clone(&board), None);
+        platform::seat(Arc::clone(&board), None);
         Fixture { board, console, decoder: Mutex::default(), shared: shared() }
     }
 
