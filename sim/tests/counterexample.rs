@@ -1,4 +1,4 @@
-//! Replays a call or an entry from a state given as data, and checks its ending and the violated clauses.
+//! Runs a call or an entry from a state given as data, and checks its ending and the violated clauses.
 use layer::constants::{KERN_LOW, perm};
 use layer::invariant::Class;
 use sim::counterexample::outcome::Refused;
@@ -35,13 +35,14 @@ fn what_has_no_place_is_refused() {
 }
 
 #[test]
-fn the_others_move_where_a_lock_is_taken() {
+fn interference_comes_where_a_lock_is_taken() {
     let taken = |frame| Values::default().cell("AT", &[frame], "alloc", 1).cell("AT.owner", &[frame], "cpu", 5);
-    let witness = Witness::boot(0).argument("n", 1).others_move(taken(KERN_LOW));
+    let witness = Witness::boot(0).argument("n", 1).interference(taken(KERN_LOW));
     let ending = witness.call("palloc", Class::Derived).unwrap();
     assert_eq!((ending.answer.as_str(), &ending.broken[..]), (&*format!("Word({})", KERN_LOW + 1), &[][..]));
     // A frame below the user area cannot be allocated.
-    let Err(Refused::Moved { object, key }) = Witness::boot(0).others_move(taken(7)).call("palloc", Class::Derived)
+    let Err(Refused::Interference { object, key }) =
+        Witness::boot(0).interference(taken(7)).call("palloc", Class::Derived)
     else {
         panic!("it is admitted")
     };
@@ -58,7 +59,7 @@ fn an_entry_from_the_boot_state_breaks_nothing() {
     let fault = program().scalar("ti.addr", 1 << 30).enter("page_fault").unwrap();
     assert_eq!((fault.answer.as_str(), &fault.broken[..]), ("ToUser(ToUser { thread: 1 })", &[][..]));
     // A page fault is impossible while the kernel runs.
-    assert_eq!(Witness::boot(0).enter("page_fault").unwrap_err(), Refused::Premise);
+    assert_eq!(Witness::boot(0).enter("page_fault").unwrap_err(), Refused::Assumes);
 }
 
 #[test]
@@ -68,7 +69,8 @@ fn the_machine_answers_what_it_is_told() {
         let image = Values::default().scalar("has_image", 1).scalar("image.entry", 1 << 30);
         image.scalar("image.frames", frames)
     };
-    let main = |frames| Witness::boot(0).machine_says(start.clone()).machine_says(image(frames)).enter("main").unwrap();
+    let main =
+        |frames| Witness::boot(0).machine_answers(start.clone()).machine_answers(image(frames)).enter("main").unwrap();
     let loads = main(9);
     assert!(loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, page: 0 })"), "{loads:?}");
     assert!(loads.broken.is_empty(), "{loads:?}");
@@ -78,10 +80,10 @@ fn the_machine_answers_what_it_is_told() {
     let load = |bytes| {
         let page = Values::default().scalar("has_page", 1).scalar("page.address", 1 << 30);
         let witness = Witness::boot(0).argument("child", 1).argument("parent", 1);
-        witness.machine_says(page).machine_says(bytes).enter("load")
+        witness.machine_answers(page).machine_answers(bytes).enter("load")
     };
     assert!(load(byte(255)).unwrap().answer.starts_with("Load(Load { parent: Main, child: 1, image: 0, page: 1"));
     assert!(matches!(load(byte(256)), Err(Refused::Witness(WitnessError::NoSuch(_)))));
-    let nonsense = Witness::boot(0).machine_says(Values::default().scalar("nonsense", 1)).enter("main");
+    let nonsense = Witness::boot(0).machine_answers(Values::default().scalar("nonsense", 1)).enter("main");
     assert!(matches!(nonsense, Err(Refused::Witness(WitnessError::NoSuch(_)))));
 }

@@ -17,7 +17,7 @@ use sim::check::replay::{Difference, Flaw, Objects, Place, Replayed, Running, li
 use sim::machine::Sim;
 use sim::machine::boot::{processor, shared};
 use sim::machine::log::{Entry, merged};
-use sim::machine::platform::{self, Board, Memory};
+use sim::machine::platform::{self, Memory, Platform};
 use std::sync::Arc;
 
 /// A small memory, which runs out.
@@ -62,7 +62,7 @@ fn grant(cpu: &mut Cpu<'_, Sim>, Wish { what, dice, .. }: Wish) {
 
 /// Runs a machine. Calls `look` with its final objects and its log.
 fn run<R>(wishes: &[Wish], look: impl FnOnce(&Objects<'_>, Vec<Entry>) -> R) -> R {
-    platform::seat(Arc::new(Board::bare(memory())), None);
+    platform::make_current(Arc::new(Platform::bare(memory())), None);
     let shared: Shared<Sim> = shared();
     let mut cpus: Vec<_> = (0..TOTAL_CPU).map(|cpu| processor(&shared, cpu)).collect();
     for cpu in &mut cpus {
@@ -227,7 +227,7 @@ fn a_difference_is_found_where_it_is() {
 /// For each clause of H20 there is a log that violates it.
 #[test]
 fn what_others_may_not_do_is_found() {
-    platform::seat(Arc::new(Board::bare(memory())), None);
+    platform::make_current(Arc::new(Platform::bare(memory())), None);
     let start = Replayed::boot();
     let log = |events: &[(u32, Event<Sim>)]| -> Vec<Entry> {
         (0..).zip(events).map(|(stamp, &(cpu, event))| Entry { stamp, cpu, event }).collect()

@@ -12,7 +12,7 @@ use layer::stuck::Stuck;
 use layer::thread::thread_yield;
 use sim::machine::Sim;
 use sim::machine::boot::{processor, shared};
-use sim::machine::platform::{self, Board, Memory};
+use sim::machine::platform::{self, Memory, Platform};
 use sim::machine::tlb;
 use sim::machine::user::{Departure, execute};
 use sim::run::config::{Checking, Config, TIME_SLICE};
@@ -39,9 +39,9 @@ struct Machine {
 
 /// Starts a new machine, whose kernel forgets to invalidate translations or does not.
 fn seat(forgets_flushes: bool) {
-    let mut board = Board::bare(Memory::all(KERN_LOW + 8 * 100));
-    board.forgets_flushes = forgets_flushes;
-    platform::seat(Arc::new(board), None);
+    let mut platform = Platform::bare(Memory::all(KERN_LOW + 8 * 100));
+    platform.forgets_flushes = forgets_flushes;
+    platform::make_current(Arc::new(platform), None);
 }
 
 impl Machine {

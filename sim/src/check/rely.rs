@@ -20,13 +20,13 @@ pub struct Breach {
     /// The number of the last entry of the other CPUs.
     pub entry: usize,
     /// What happened.
-    pub says: String,
+    pub description: String,
 }
 
 impl fmt::Display for Breach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Breach { clause, cpu, entry, says } = self;
-        write!(f, "H20.{clause} does not hold for CPU {cpu} at entry {entry}: {says}")
+        let Breach { clause, cpu, entry, description } = self;
+        write!(f, "H20.{clause} does not hold for CPU {cpu} at entry {entry}: {description}")
     }
 }
 
@@ -43,12 +43,12 @@ pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
     let mut state = start.clone();
     let mut since = state.positions.clone();
     for (number, entry) in log.iter().enumerate() {
-        let broken = |clause, says: String| Some(Breach { clause, cpu, entry: number, says });
+        let broken = |clause, description: String| Some(Breach { clause, cpu, entry: number, description });
         let mine = entry.cpu == cpu;
         if mine {
             // The events of the other CPUs end here.
-            if let Some(says) = moved(&since, &state.positions, cpu) {
-                return broken(3, says);
+            if let Some(description) = moved(&since, &state.positions, cpu) {
+                return broken(3, description);
             }
             if let Event::Wait { channel, .. } = entry.event
                 && state.lock_of(channel).holder != TOTAL_CPU
@@ -66,13 +66,13 @@ pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
                     return broken(5, format!("thread {child} is no child of {tid} on CPU {}", entry.cpu));
                 }
                 Event::Release { channel, count, .. } => {
-                    if let Some(says) = unreceivable(&state, channel, count) {
-                        return broken(7, says);
+                    if let Some(description) = unreceivable(&state, channel, count) {
+                        return broken(7, description);
                     }
                 }
                 Event::Sleep { cv, count, .. } if cv < NUM_CV => {
-                    if let Some(says) = unreceivable(&state, cv + SLP_Q, count) {
-                        return broken(7, says);
+                    if let Some(description) = unreceivable(&state, cv + SLP_Q, count) {
+                        return broken(7, description);
                     }
                 }
                 _ => {}
@@ -90,7 +90,7 @@ pub fn breach(start: &Replayed, log: &[Entry], cpu: u32) -> Option<Breach> {
             since = state.positions.clone();
         }
     }
-    moved(&since, &state.positions, cpu).map(|says| Breach { clause: 3, cpu, entry: log.len(), says })
+    moved(&since, &state.positions, cpu).map(|description| Breach { clause: 3, cpu, entry: log.len(), description })
 }
 
 /// A forbidden change of a CPU's threads by the other CPUs, if there is one.

@@ -92,7 +92,7 @@ pub enum Difference {
         /// The number of the entry, from 0.
         number: usize,
         /// The event.
-        says: String,
+        event: String,
         /// Why the entry is invalid.
         flaw: Flaw,
     },
@@ -121,11 +121,11 @@ impl fmt::Display for Flaw {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Difference::Entry { number, says, flaw } => write!(f, "entry {number} of the log, {says}: {flaw}"),
+            Difference::Entry { number, event, flaw } => write!(f, "entry {number} of the log, {event}: {flaw}"),
             Difference::End { place, expected, found, last } => {
                 write!(f, "{place:?} is {found}, but by the log {expected}")?;
                 match last {
-                    Some((number, says)) => write!(f, "; the last entry about it is {number}, {says}"),
+                    Some((number, event)) => write!(f, "; the last entry about it is {number}, {event}"),
                     None => f.write_str("; no entry is about it"),
                 }
             }
@@ -213,7 +213,7 @@ impl Objects<'_> {
 }
 
 impl Replayed {
-    /// The start of a replay at boot: the machine of this thread's board, where each CPU runs its main thread.
+    /// The start of a replay at boot: the machine of this thread's platform, where each CPU runs its main thread.
     pub fn boot() -> Replayed {
         let shared = shared();
         let (at, channels, threads) = (shared.at.inspect(0), shared.channels.inspect(), shared.links.inspect());
@@ -236,8 +236,8 @@ impl Replayed {
     /// The first invalid entry.
     pub fn replay(&mut self, log: &[Entry]) -> Result<Vec<Out<Sim>>, Difference> {
         let step = |(number, entry)| {
-            let says = || show(entry);
-            self.step(entry).map_err(|flaw| Difference::Entry { number, says: says(), flaw })
+            let event = || show(entry);
+            self.step(entry).map_err(|flaw| Difference::Entry { number, event: event(), flaw })
         };
         log.iter().enumerate().map(step).collect()
     }

@@ -12,7 +12,7 @@ use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
 /// The names of the values in answers, with their greatest values. A missing value is 0.
-const SAYS: [(&str, u64); 12] = [
+const NAMES: [(&str, u64); 12] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),
     ("image.frames", u32::MAX as u64),
@@ -32,12 +32,12 @@ pub const BYTES: &str = "page.bytes";
 
 /// The answers in the order of the questions. After them, all values are 0.
 #[derive(Debug)]
-pub struct Script(Mutex<VecDeque<Values>>);
+pub struct ScriptedAnswers(Mutex<VecDeque<Values>>);
 
-impl Script {
+impl ScriptedAnswers {
     /// A script of these answers.
     pub fn new(answers: &[Values]) -> Self {
-        Script(Mutex::new(answers.iter().cloned().collect()))
+        ScriptedAnswers(Mutex::new(answers.iter().cloned().collect()))
     }
 
     /// Checks that the answers are valid.
@@ -45,7 +45,7 @@ impl Script {
     /// # Errors
     /// If an answer has a name that no question uses, or a value that is out of range.
     pub fn check(answers: &[Values]) -> Result<(), NoSuch> {
-        let can_be = |name: &str, value: u64| SAYS.iter().any(|&(other, most)| other == name && value <= most);
+        let can_be = |name: &str, value: u64| NAMES.iter().any(|&(other, most)| other == name && value <= most);
         for answer in answers {
             if let Some((name, value)) = answer.scalars.iter().find(|(name, value)| !can_be(name, **value)) {
                 return Err(NoSuch(format!("{name} = {value}")));
@@ -66,21 +66,21 @@ impl Script {
     }
 }
 
-impl Answers for Script {
+impl Answers for ScriptedAnswers {
     fn image(&self) -> Option<Image<Sim>> {
-        let said = self.next();
-        (said.says("has_image") != 0).then(|| Image {
-            entry: Unchecked::new(said.says("image.entry")),
-            frames: Unchecked::new(said.says("image.frames") as u32),
-            has_room: said.says("image.has_room") != 0,
+        let answer = self.next();
+        (answer.value("has_image") != 0).then(|| Image {
+            entry: Unchecked::new(answer.value("image.entry")),
+            frames: Unchecked::new(answer.value("image.frames") as u32),
+            has_room: answer.value("image.has_room") != 0,
         })
     }
 
     fn image_page(&self) -> Option<ImagePage<Sim>> {
-        let said = self.next();
-        (said.says("has_page") != 0).then(|| ImagePage {
-            address: Unchecked::new(said.says("page.address") as u32),
-            writable: said.says("page.writable") != 0,
+        let answer = self.next();
+        (answer.value("has_page") != 0).then(|| ImagePage {
+            address: Unchecked::new(answer.value("page.address") as u32),
+            writable: answer.value("page.writable") != 0,
         })
     }
 
@@ -91,24 +91,24 @@ impl Answers for Script {
     }
 
     fn next_start(&self) -> Option<Start<Sim>> {
-        let said = self.next();
-        (said.says("has_start") != 0).then(|| Start {
-            image: Unchecked::new(said.says("start.image") as u32),
-            quota: Unchecked::new(said.says("start.quota") as u32),
+        let answer = self.next();
+        (answer.value("has_start") != 0).then(|| Start {
+            image: Unchecked::new(answer.value("start.image") as u32),
+            quota: Unchecked::new(answer.value("start.quota") as u32),
         })
     }
 
     fn has_arguments(&self) -> bool {
-        self.next().says("has_arguments") != 0
+        self.next().value("has_arguments") != 0
     }
 
     fn word(&self) -> Unchecked<u32> {
-        Unchecked::new(self.next().says("told") as u32)
+        Unchecked::new(self.next().value("told") as u32)
     }
 }
 
 impl Values {
-    fn says(&self, name: &str) -> u64 {
+    fn value(&self, name: &str) -> u64 {
         self.scalars.get(name).copied().unwrap_or(0)
     }
 }

@@ -1,7 +1,7 @@
 //! Runs one call of a primitive from a state given as data, and reports the violated clauses.
 use super::execution::{Made, describe, make, satisfies};
-use super::interference::{Interference, owed, unheld};
-use super::modifies::Frame;
+use super::interference::{Interference, changed_without_lock, violated_guarantees};
+use super::modifies::Modifies;
 use super::outcome::{Broken, Ending, Refused};
 use super::witness::Witness;
 use crate::check::facts::check_facts;
@@ -48,13 +48,13 @@ impl Subject<'_> {
         let arguments = witness.arguments_of(self.primitive)?;
         satisfies(&state, self.facts)?;
         // In a proof from H and L, the facts of H are proved without the contract's assumptions. Those of L are not.
-        if self.facts == Class::Derived && !self.has_premise(&state.view(), &arguments) {
-            return Err(Refused::Premise);
+        if self.facts == Class::Derived && !self.assumptions_hold(&state.view(), &arguments) {
+            return Err(Refused::Assumes);
         }
         Ok(())
     }
 
-    fn has_premise(&self, before: &View<'_, Sim>, arguments: &Arguments<Sim>) -> bool {
+    fn assumptions_hold(&self, before: &View<'_, Sim>, arguments: &Arguments<Sim>) -> bool {
         holds(|| (self.contract.premise)(before, arguments))
     }
 
@@ -67,13 +67,13 @@ impl Subject<'_> {
         self.admits(witness, &boot)?;
         let before = witness.state_from(&boot)?;
         let arguments = witness.arguments_of(self.primitive)?;
-        let Made { result, after, others } = make(witness, &before, |cpu| (self.contract.run)(cpu, &arguments))?;
+        let Made { result, after, interference } = make(witness, &before, |cpu| (self.contract.run)(cpu, &arguments))?;
         let answer = describe(&result, |answer| format!("{answer:?}"));
         let broken = match result {
             Ok(Ok(given)) => {
                 // The final state contains the interference, which does not count as a write of the call.
-                let mut moved = before.snapshot();
-                others.moved.put(&mut moved)?;
+                let mut disturbed = before.snapshot();
+                interference.changed.put(&mut disturbed)?;
                 let step = Step {
                     before: before.view(),
                     after: after.view(),
@@ -81,8 +81,8 @@ impl Subject<'_> {
                     answer: &given,
                     any: witness.any,
                 };
-                let mut broken = self.broken(&step, &moved, &after, &others);
-                broken.extend(others.broken);
+                let mut broken = self.broken(&step, &disturbed, &after, &interference);
+                broken.extend(interference.broken);
                 broken
             }
             Ok(Err(stuck)) => {
@@ -94,18 +94,24 @@ impl Subject<'_> {
         Ok(Ending { answer, broken })
     }
 
-    /// The clauses that a successful call violates. `moved` is the state before the call, with the interference
+    /// The clauses that a successful call violates. `disturbed` is the state before the call, with the interference
     /// applied, and `after` the final state.
-    fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, others: &Interference) -> Vec<Broken> {
+    fn broken(
+        &self,
+        step: &Step<'_, Sim>,
+        disturbed: &Snapshot,
+        after: &Snapshot,
+        interference: &Interference,
+    ) -> Vec<Broken> {
         let mut broken = Vec::new();
         let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
         let kept = |number: &str| self.facts != Class::Derived || self.primitive.keeps(number, requires);
-        let facts = if self.has_premise(&step.before, step.arguments) { self.facts } else { Class::High };
+        let facts = if self.assumptions_hold(&step.before, step.arguments) { self.facts } else { Class::High };
         let violations = check_facts(&step.after, Cells::Neighbours, facts);
         broken.extend(violations.into_iter().filter(|violation| kept(violation.number)).map(Broken::Fact));
         if self.facts != Class::Derived {
             if !holds(|| (self.contract.guard)(&step.before, step.arguments)) {
-                broken.push(Broken::Guard);
+                broken.push(Broken::ReferencePrecondition);
             }
             let mode = |view: &View<'_, Sim>| view.ghost.ikern && view.ghost.ihost;
             let ends_there = self.primitive.keeps_mode();
@@ -115,30 +121,34 @@ impl Subject<'_> {
             return broken;
         }
         if !holds(|| (self.contract.promise)(step)) {
-            broken.push(Broken::Promise);
+            broken.push(Broken::Ensures);
         }
-        let frame = Frame::of(self.contract, step);
-        broken.extend(frame.scalars(moved, after));
-        broken.extend(frame.leaves(&step.before, &moved.view(), &step.after));
-        for &object in &others.taken {
+        let modifies = Modifies::of(self.contract, step);
+        broken.extend(modifies.scalars(disturbed, after));
+        broken.extend(modifies.leaves(&step.before, &disturbed.view(), &step.after));
+        for &object in &interference.taken {
             let is_part =
                 |name: &str| name.strip_prefix(object).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-            if !frame.0.iter().any(|entry| is_part(entry.0)) && !self.may_take(step, &is_part) {
+            if !modifies.0.iter().any(|entry| is_part(entry.0)) && !self.may_take(step, &is_part) {
                 broken.push(Broken::Lock(object));
             }
         }
-        broken.extend(self.logged(step, moved, after));
-        broken.extend(owed(moved, after));
-        broken.extend(unheld(others.since.as_ref().unwrap_or(moved), after, &others.queues));
+        broken.extend(self.logged(step, disturbed, after));
+        broken.extend(violated_guarantees(disturbed, after));
+        broken.extend(changed_without_lock(
+            interference.since.as_ref().unwrap_or(disturbed),
+            after,
+            &interference.queues,
+        ));
         broken
     }
 
-    /// The violated clauses about the events of the call, and about their effects on `moved`.
-    fn logged(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot) -> Vec<Broken> {
-        let log = after.logged_since(moved);
+    /// The violated clauses about the events of the call, and about their effects on `disturbed`.
+    fn logged(&self, step: &Step<'_, Sim>, disturbed: &Snapshot, after: &Snapshot) -> Vec<Broken> {
+        let log = after.logged_since(disturbed);
         let shown = || Broken::Events(log.iter().map(|entry| format!("{:?}", entry.event)).collect());
         let replayed = quietly(|| {
-            let mut replayed = moved.objects().replayed();
+            let mut replayed = disturbed.objects().replayed();
             (replayed.replay(&log), replayed)
         });
         match replayed {
@@ -160,7 +170,7 @@ impl Subject<'_> {
         [0, 1, u32::MAX].into_iter().any(|word| {
             let answer = Answer::Word(word);
             let after = View { ..step.before };
-            Frame::of(self.contract, &Step { after, answer: &answer, before: View { ..step.before }, ..*step })
+            Modifies::of(self.contract, &Step { after, answer: &answer, before: View { ..step.before }, ..*step })
                 .0
                 .iter()
                 .any(|entry| is_part(entry.0))

@@ -1,8 +1,8 @@
 //! Runs one entry of the kernel, or one continuation, from a state given as data, and reports the violated clauses.
-use super::answers::Script;
+use super::answers::ScriptedAnswers;
 use super::execution::{Made, describe, make, satisfies};
-use super::interference::owed;
-use super::modifies::Frame;
+use super::interference::violated_guarantees;
+use super::modifies::Modifies;
 use super::outcome::{Broken, Ending, Refused};
 use super::witness::{Witness, WitnessError};
 use crate::check::facts::check_facts;
@@ -85,10 +85,10 @@ impl Entry<'_> {
         let boot = witness.boot_state()?;
         let before = witness.state_from(&boot)?;
         let arguments = witness.arguments_of_entry()?;
-        Script::check(&witness.answers)?;
+        ScriptedAnswers::check(&witness.answers)?;
         satisfies(&before, Class::Entry)?;
         if !holds(|| (self.row.ready)(&before.view(), &arguments)) {
-            return Err(Refused::Premise);
+            return Err(Refused::Assumes);
         }
         let at_call: Rc<RefCell<Vec<Broken>>> = Rc::default();
         let (noted, constant) = (at_call.clone(), (before.boot, before.current_cpu));
@@ -97,7 +97,7 @@ impl Entry<'_> {
             let state = Snapshot { boot, current_cpu, ..Snapshot::take(cpu) };
             noted.borrow_mut().extend(broken_at(&state, call));
         };
-        let Made { result, after, others } =
+        let Made { result, after, interference } =
             make(witness, &before, |cpu| at_calls(watch, || (self.row.run)(cpu, &arguments)))?;
         let answer = describe(&result, |next| format!("{next:?}"));
         let mut broken = at_call.take();
@@ -107,11 +107,11 @@ impl Entry<'_> {
                     broken.push(Broken::Next);
                 }
                 broken.extend(broken_facts(&after, Class::Entry));
-                broken.extend(others.broken);
-                let mut moved = before.snapshot();
-                others.moved.put(&mut moved)?;
-                broken.extend(self.broken_effect(witness, &arguments, &next, [&before, &moved, &after]));
-                broken.extend(owed(&moved, &after));
+                broken.extend(interference.broken);
+                let mut disturbed = before.snapshot();
+                interference.changed.put(&mut disturbed)?;
+                broken.extend(self.broken_effect(witness, &arguments, &next, [&before, &disturbed, &after]));
+                broken.extend(violated_guarantees(&disturbed, &after));
             }
             Ok(Err(stuck)) => broken.push(Broken::Stuck(stuck)),
             Err(panic) => broken.push(Broken::Panic(panic)),
@@ -121,23 +121,23 @@ impl Entry<'_> {
 }
 
 impl Entry<'_> {
-    /// The violations of the entry's postcondition and modifies clause. `moved` is the state before the entry, with the
+    /// The violations of the entry's postcondition and modifies clause. `disturbed` is the state before the entry, with the
     /// interference applied.
     fn broken_effect(
         &self,
         witness: &Witness,
         arguments: &Arguments<Sim>,
         next: &Next<Sim>,
-        [before, moved, after]: [&Snapshot; 3],
+        [before, disturbed, after]: [&Snapshot; 3],
     ) -> Vec<Broken> {
         let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
         let mut broken = Vec::new();
         if !holds(|| (self.row.effect.promise)(&made)) {
-            broken.push(Broken::Promise);
+            broken.push(Broken::Ensures);
         }
-        let frame = Frame::named_by(|may| (self.row.effect.frame)(&made, may));
-        broken.extend(frame.scalars(moved, after));
-        broken.extend(frame.leaves(&made.before, &moved.view(), &made.after));
+        let modifies = Modifies::named_by(|may| (self.row.effect.frame)(&made, may));
+        broken.extend(modifies.scalars(disturbed, after));
+        broken.extend(modifies.leaves(&made.before, &disturbed.view(), &made.after));
         broken
     }
 }
@@ -168,10 +168,10 @@ fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
         bytes: [0; 8],
     };
     if !holds(|| (contract.premise)(&state.view(), &arguments)) {
-        broken.push(Broken::Premise(primitive.name));
+        broken.push(Broken::Assumes(primitive.name));
     }
     if !holds(|| (contract.requires)(&state.view(), &arguments)) {
-        broken.push(Broken::Required(primitive.name));
+        broken.push(Broken::Requires(primitive.name));
     }
     broken
 }

@@ -22,7 +22,7 @@ pub(super) struct Made<R> {
     /// The final state.
     pub(super) after: Snapshot,
     /// The interference, and the guarantees that were violated.
-    pub(super) others: Interference,
+    pub(super) interference: Interference,
 }
 
 /// Checks that `state` satisfies the facts of all classes up to `most`.
@@ -40,18 +40,18 @@ pub(super) fn make<R>(
     before: &Snapshot,
     call: impl FnOnce(&mut Cpu<'_, Sim>) -> Result<R, Stuck>,
 ) -> Result<Made<R>, Refused> {
-    let others = Rc::new(RefCell::new(Interference::new(witness, before)));
+    let interference = Rc::new(RefCell::new(Interference::new(witness, before)));
     let (result, after) = witness.on_machine(|cpu, shared| {
         before.snapshot().restore(cpu);
-        let (watching, shared) = (others.clone(), shared.clone());
+        let (watching, shared) = (interference.clone(), shared.clone());
         let watch = move |object, row| watching.borrow_mut().before_lock(object, row, &shared);
         let result = watched(watch, || quietly(|| call(cpu)));
         (result, Snapshot { boot: before.boot, current_cpu: before.current_cpu, ..Snapshot::take(cpu) })
     });
-    let mut others = others.take();
-    match others.refused.take() {
+    let mut interference = interference.take();
+    match interference.refused.take() {
         Some(refused) => Err(refused),
-        None => Ok(Made { result, after, others }),
+        None => Ok(Made { result, after, interference }),
     }
 }
 

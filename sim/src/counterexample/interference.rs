@@ -1,4 +1,4 @@
-//! The other CPUs during a replayed call: their interference, and the guarantees of the call to them.
+//! The interference of the other CPUs during a call, and the guarantees of the call to them.
 use super::outcome::{Broken, Refused};
 use super::witness::Witness;
 use crate::machine::Sim;
@@ -18,11 +18,11 @@ use layer::state::Shared;
 #[derive(Default)]
 pub(super) struct Interference {
     /// The interference before each lock, in order.
-    moves: std::vec::IntoIter<Values>,
+    steps: std::vec::IntoIter<Values>,
     /// The state after the last interference. Guarantees are about changes since then.
     pub since: Option<Snapshot>,
     /// The values changed by interference.
-    pub moved: Values,
+    pub changed: Values,
     /// The objects whose locks were taken.
     pub taken: Vec<&'static str>,
     /// The ids of the queues whose locks were taken.
@@ -34,7 +34,7 @@ pub(super) struct Interference {
 impl Interference {
     pub fn new(witness: &Witness, before: &Snapshot) -> Self {
         Interference {
-            moves: witness.moves.clone().into_iter(),
+            steps: witness.interference.clone().into_iter(),
             since: Some(before.snapshot()),
             ..Interference::default()
         }
@@ -64,15 +64,15 @@ impl Interference {
         } else {
             now.at = shared.at.inspect(0).snapshot();
         }
-        self.broken.extend(owed(&since, &now));
-        self.broken.extend(unheld(&since, &now, &held));
-        let values = self.moves.next().unwrap_or_default().differing(&now);
+        self.broken.extend(violated_guarantees(&since, &now));
+        self.broken.extend(changed_without_lock(&since, &now, &held));
+        let values = self.steps.next().unwrap_or_default().differing(&now);
         let mut new = now.snapshot();
         match values.put(&mut new) {
             Err(error) => self.refused = Some(error.into()),
             Ok(()) => {
                 let by_itself = || {
-                    kept_by_itself(&new).into_iter().find_map(|broken| match broken {
+                    violated_own_facts(&new).into_iter().find_map(|broken| match broken {
                         Broken::Own { object, key } => Some((object, key)),
                         _ => None,
                     })
@@ -83,9 +83,9 @@ impl Interference {
                     (0..NUM_PROC).find(|thread| !stays(thread)).map(|thread| ("tcb", thread))
                 };
                 if !values.is_empty()
-                    && let Some((object, key)) = relied(&now, &new, me).or_else(of_held).or_else(by_itself)
+                    && let Some((object, key)) = violated_rely(&now, &new, me).or_else(of_held).or_else(by_itself)
                 {
-                    self.refused.get_or_insert(Refused::Moved { object, key });
+                    self.refused.get_or_insert(Refused::Interference { object, key });
                 }
                 if sleeping {
                     *shared.sleep.inspect(row) = new.sleep[row as usize].snapshot();
@@ -98,7 +98,7 @@ impl Interference {
                     *shared.links.inspect() = new.threads.snapshot();
                 } else if object == CHANNEL {
                     if new.channels.lock_of(row).holder != TOTAL_CPU {
-                        self.refused.get_or_insert(Refused::Moved { object, key: row });
+                        self.refused.get_or_insert(Refused::Interference { object, key: row });
                     }
                     *shared.channels.inspect() = new.channels.snapshot();
                 } else {
@@ -106,8 +106,8 @@ impl Interference {
                 }
             }
         }
-        self.moved.scalars.extend(values.scalars);
-        self.moved.cells.extend(values.cells);
+        self.changed.scalars.extend(values.scalars);
+        self.changed.cells.extend(values.cells);
         if moves_threads {
             let first = if sleeping { Sleeping::FIRST } else { Pending::FIRST };
             self.queues.push(first + row);
@@ -117,12 +117,13 @@ impl Interference {
 }
 
 /// The violated guarantees of this CPU to the others, after it changed the state from `old` to `new`.
-pub(super) fn owed(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
+pub(super) fn violated_guarantees(old: &Snapshot, new: &Snapshot) -> Vec<Broken> {
     let me = new.current_cpu;
     let others = (0..TOTAL_CPU).filter(|&cpu| cpu != me);
-    let mut broken: Vec<Broken> =
-        others.filter_map(|cpu| relied(old, new, cpu).map(|(object, key)| Broken::Rely { object, cpu, key })).collect();
-    broken.extend(kept_by_itself(new));
+    let mut broken: Vec<Broken> = others
+        .filter_map(|cpu| violated_rely(old, new, cpu).map(|(object, key)| Broken::Rely { object, cpu, key }))
+        .collect();
+    broken.extend(violated_own_facts(new));
     broken
 }
 
@@ -137,7 +138,7 @@ fn frames(at: &AllocTable<Sim>) -> Vec<u32> {
 
 /// The changes from `old` to `new` that were made without a lock. This CPU holds the locks of the queues `held`, and of
 /// the channels that it holds in `old` or `new`.
-pub(super) fn unheld(old: &Snapshot, new: &Snapshot, held: &[u32]) -> Vec<Broken> {
+pub(super) fn changed_without_lock(old: &Snapshot, new: &Snapshot, held: &[u32]) -> Vec<Broken> {
     let me = new.current_cpu;
     let threads = |thread: &u32| !holds(|| Threads::moved_within(&old.threads, &new.threads, held, *thread));
     let threads = (0..NUM_PROC).find(threads).map(|key| Broken::Unheld { object: "tcb", key });
@@ -172,7 +173,7 @@ fn mail(old: &Snapshot, new: &Snapshot) -> Vec<u32> {
 }
 
 /// An object, with a key, for which the change from `old` to `new` violates the rely condition of CPU `me`.
-fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)> {
+fn violated_rely(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)> {
     let table = |frame: &u32| !holds(|| AllocTable::rely(&old.at, &new.at, me, &[*frame]));
     if let Some(frame) = frames(&new.at).into_iter().find(table) {
         return Some((<AllocTable<Sim> as Object<Sim>>::NAME, frame));
@@ -190,7 +191,7 @@ fn relied(old: &Snapshot, new: &Snapshot, me: u32) -> Option<(&'static str, u32)
 }
 
 /// The shared objects of `state` that violate their own facts.
-fn kept_by_itself(state: &Snapshot) -> Vec<Broken> {
+fn violated_own_facts(state: &Snapshot) -> Vec<Broken> {
     let mut broken = Vec::new();
     let row = state.current_cpu;
     if let Some(key) =

@@ -15,19 +15,19 @@ use std::any::Any;
 const MOST: usize = 8;
 
 /// The modifies clause of a call: field or scalar, leaf, and the first words of the key.
-pub(super) struct Frame(pub Vec<(&'static str, &'static str, Vec<u32>)>);
+pub(super) struct Modifies(pub Vec<(&'static str, &'static str, Vec<u32>)>);
 
-impl Frame {
-    pub fn of(contract: &Contract<Sim>, step: &Step<'_, Sim>) -> Frame {
-        Frame::named_by(|may| (contract.frame)(step, may))
+impl Modifies {
+    pub fn of(contract: &Contract<Sim>, step: &Step<'_, Sim>) -> Modifies {
+        Modifies::named_by(|may| (contract.frame)(step, may))
     }
 
     /// The modifies clause with the cells that `name` passes to its argument.
-    pub fn named_by(name: impl FnOnce(Cells<'_, Sim>)) -> Frame {
+    pub fn named_by(name: impl FnOnce(Cells<'_, Sim>)) -> Modifies {
         let mut entries = Vec::new();
         // If the clause goes out of range, it has no further cells.
         let _ = quietly(|| name(&mut |name, leaf, key| entries.push((name, leaf, key.to_vec()))));
-        Frame(entries)
+        Modifies(entries)
     }
 
     /// The scalars that were written and are not in the clause.
@@ -57,7 +57,7 @@ impl Frame {
         }
         struct Compare<'a> {
             before: std::vec::IntoIter<&'a dyn Any>,
-            frame: &'a Frame,
+            modifies: &'a Modifies,
             ends: [&'a View<'a, Sim>; 2],
             broken: Vec<Broken>,
         }
@@ -79,7 +79,7 @@ impl Frame {
                     }
                     let value = |of: &[(&'static str, u64)], leaf: &str| of.iter().find(|l| l.0 == leaf).map(|l| l.1);
                     for &(leaf, _) in new.iter().filter(|leaf| !old.contains(leaf)) {
-                        if !self.frame.has(F::NAME, leaf, key.words(), self.ends) {
+                        if !self.modifies.has(F::NAME, leaf, key.words(), self.ends) {
                             let (key, values) = (key.words().to_vec(), [value(&old, leaf), value(&new, leaf)]);
                             self.broken.push(Broken::Leaf { field: F::NAME, key, leaf, values });
                             named += 1;
@@ -90,7 +90,8 @@ impl Frame {
         }
         let mut maps = Maps(Vec::new());
         look(before, &mut maps);
-        let mut compare = Compare { before: maps.0.into_iter(), frame: self, ends: [start, after], broken: Vec::new() };
+        let mut compare =
+            Compare { before: maps.0.into_iter(), modifies: self, ends: [start, after], broken: Vec::new() };
         look(after, &mut compare);
         compare.broken
     }

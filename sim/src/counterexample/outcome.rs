@@ -13,9 +13,9 @@ pub enum Broken {
     /// A fact of the invariant does not hold afterwards.
     Fact(Violation),
     /// The call succeeds although the reference's precondition does not hold.
-    Guard,
+    ReferencePrecondition,
     /// The postcondition does not hold.
-    Promise,
+    Ensures,
     /// The call starts in kernel mode and does not end in it.
     Mode,
     /// The logged events are not those of the contract. The value has the events.
@@ -42,9 +42,9 @@ pub enum Broken {
     /// The continuation of an entry cannot run.
     Next,
     /// An entry calls a primitive where the contract's assumptions do not hold.
-    Premise(&'static str),
+    Assumes(&'static str),
     /// An entry calls a primitive where the contract's precondition does not hold.
-    Required(&'static str),
+    Requires(&'static str),
     /// The code panicked.
     Panic(Panic),
     /// The changes of an object violate the rely condition of another CPU.
@@ -91,11 +91,11 @@ pub enum Refused {
     #[error("the state does not satisfy the invariant: {}", .0[0])]
     Facts(Vec<Violation>),
     /// The contract's assumptions, or the entry's condition, do not hold.
-    #[error("the premise does not hold")]
-    Premise,
+    #[error("the assumptions of the call do not hold")]
+    Assumes,
     /// The interference violates the rely condition of the object.
-    #[error("the others moved {object} as they may not at {key}")]
-    Moved {
+    #[error("the interference violates the rely condition of {object} at {key}")]
+    Interference {
         /// The object.
         object: &'static str,
         /// The key.
@@ -113,30 +113,32 @@ impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Broken::Fact(violation) => write!(f, "{violation}"),
-            Broken::Guard => f.write_str("it succeeds where its precondition does not hold"),
-            Broken::Promise => f.write_str("the postcondition does not hold"),
+            Broken::ReferencePrecondition => {
+                f.write_str("it succeeds where the reference's precondition does not hold")
+            }
+            Broken::Ensures => f.write_str("the postcondition does not hold"),
             Broken::Mode => f.write_str("kernel mode is not kept"),
-            Broken::Events(events) => write!(f, "what it logs is not what it promises: {}", events.join(", ")),
+            Broken::Events(events) => write!(f, "its events are not those of the contract: {}", events.join(", ")),
             Broken::Effect(difference) => write!(f, "{difference}"),
             Broken::Scalar(name, before, after) => {
-                write!(f, "{name}, which the frame does not name, was {before} and is {after}")
+                write!(f, "{name}, which the modifies clause does not name, was {before} and is {after}")
             }
             Broken::Leaf { field, key, leaf, values } => {
                 let [before, after] =
                     values.map(|value| value.map_or("nothing".to_string(), |value| value.to_string()));
-                write!(f, "{field}{key:?}.{leaf}, which the frame does not name, was {before} and is {after}")
+                write!(f, "{field}{key:?}.{leaf}, which the modifies clause does not name, was {before} and is {after}")
             }
-            Broken::Lock(object) => write!(f, "the lock of {object} is taken, of which the frame does not speak"),
-            Broken::Stuck(stuck) => write!(f, "it is stuck, {stuck:?}, though what it requires holds"),
-            Broken::Next => f.write_str("what comes after cannot go on"),
-            Broken::Premise(name) => write!(f, "the premise of {name} does not hold where it is called"),
-            Broken::Required(name) => write!(f, "what {name} requires does not hold where it is called"),
+            Broken::Lock(object) => write!(f, "the lock of {object} is taken, which the modifies clause does not name"),
+            Broken::Stuck(stuck) => write!(f, "it is stuck, {stuck:?}, though its precondition holds"),
+            Broken::Next => f.write_str("its continuation cannot run"),
+            Broken::Assumes(name) => write!(f, "the assumptions of {name} do not hold where it is called"),
+            Broken::Requires(name) => write!(f, "the precondition of {name} does not hold where it is called"),
             Broken::Panic(panic) => write!(f, "{} at {}", panic.message, panic.at),
             Broken::Rely { object, cpu, key } => {
-                write!(f, "what CPU {cpu} relies on does not hold of {object} at {key}")
+                write!(f, "the rely condition of CPU {cpu} is violated: {object} at {key}")
             }
-            Broken::Unheld { object, key } => write!(f, "{object} is touched at {key} without its lock"),
-            Broken::Own { object, key } => write!(f, "{object} does not hold by itself at {key}"),
+            Broken::Unheld { object, key } => write!(f, "{object} is changed at {key} without its lock"),
+            Broken::Own { object, key } => write!(f, "the lock invariant of {object} does not hold at {key}"),
         }
     }
 }

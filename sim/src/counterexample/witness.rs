@@ -1,10 +1,10 @@
 //! A counterexample as data: a state of one CPU, the arguments of a call, and the answers of the machine. The state is
-//! given by its differences from the boot state.
-use super::answers::Script;
+//! given by its differences from the boot state. Software verifiers call such data a violation witness.
+use super::answers::ScriptedAnswers;
 use super::arguments::arguments;
 use crate::machine::Sim;
 use crate::machine::boot::{processor, shared};
-use crate::machine::platform::{self, Board, Memory};
+use crate::machine::platform::{self, Memory, Platform};
 use crate::machine::serial::SerialEvent;
 use crate::state::snapshot::Snapshot;
 use crate::state::values::{Cell, NoSuch, Values};
@@ -35,8 +35,8 @@ pub struct Witness {
     /// The differences from the boot state.
     pub state: Values,
     /// The interference of the other CPUs, for each lock in order.
-    pub moves: Vec<Values>,
-    /// The answers of the machine, for each question in order ([`Script`]).
+    pub interference: Vec<Values>,
+    /// The answers of the machine, for each question in order ([`ScriptedAnswers`]).
     pub answers: Vec<Values>,
     /// The arguments that are not 0, by name.
     pub arguments: BTreeMap<String, u64>,
@@ -67,7 +67,7 @@ impl Witness {
             memory,
             norm,
             state: Values::default(),
-            moves: Vec::new(),
+            interference: Vec::new(),
             answers: Vec::new(),
             arguments: BTreeMap::new(),
             any: [0; 2],
@@ -93,13 +93,13 @@ impl Witness {
     }
 
     /// Adds the interference before the next lock.
-    pub fn others_move(mut self, values: Values) -> Self {
-        self.moves.push(values);
+    pub fn interference(mut self, values: Values) -> Self {
+        self.interference.push(values);
         self
     }
 
     /// Adds the machine's answer to the next question.
-    pub fn machine_says(mut self, answer: Values) -> Self {
+    pub fn machine_answers(mut self, answer: Values) -> Self {
         self.answers.push(answer);
         self
     }
@@ -132,27 +132,27 @@ impl Witness {
 
     /// Runs `work` on this CPU of a new machine. The thread belongs to that machine from then on.
     pub(crate) fn on_machine<R>(&self, work: impl FnOnce(&mut Cpu<'_, Sim>, &Rc<Shared<Sim>>) -> R) -> R {
-        let mut board = Board::bare(self.memory.clone());
+        let mut platform = Platform::bare(self.memory.clone());
         for (cell, &value) in &self.state.cells {
             let key = cell.key[0];
             match &*cell.field {
                 "machine.vmxinfo" => {
-                    if let (Some(to), Ok(value)) = (board.vmxinfo.get_mut(key as usize), u32::try_from(value)) {
+                    if let (Some(to), Ok(value)) = (platform.vmxinfo.get_mut(key as usize), u32::try_from(value)) {
                         *to = value;
                     }
                 }
                 "machine.vmcs_host" => {
-                    if let Some(to) = board.vmcs_host.get_mut(key as usize) {
+                    if let Some(to) = platform.vmcs_host.get_mut(key as usize) {
                         *to = value;
                     }
                 }
-                "machine.rdmsr" => drop(board.msr.insert(key, value)),
+                "machine.rdmsr" => drop(platform.msr.insert(key, value)),
                 _ => {}
             }
         }
-        board.serial.events = self.serial_events();
-        board.answers = Some(Box::new(Script::new(&self.answers)));
-        platform::seat(Arc::new(board), None);
+        platform.serial.events = self.serial_events();
+        platform.answers = Some(Box::new(ScriptedAnswers::new(&self.answers)));
+        platform::make_current(Arc::new(platform), None);
         let mut shared = shared();
         shared.boot = Boot { nps: self.memory.frames, norm: self.norm };
         let shared = Rc::new(shared);
@@ -161,7 +161,7 @@ impl Witness {
 
     /// The events of the UART.
     fn serial_events(&self) -> BTreeMap<u32, SerialEvent> {
-        let said = |what: &str, key: &[u32]| {
+        let of_event = |what: &str, key: &[u32]| {
             let cell = Cell::new(&format!("machine.serial.{what}"), key, "value");
             self.state.cells.get(&cell).copied().unwrap_or(0)
         };
@@ -170,8 +170,9 @@ impl Witness {
             let index = cell.key[0];
             match &*cell.field {
                 "machine.serial.kind" => {
-                    let bytes =
-                        || (0..said("count", &[index]) as u32).map(|k| said("byte", &[index, k]) as u8).collect();
+                    let bytes = || {
+                        (0..of_event("count", &[index]) as u32).map(|k| of_event("byte", &[index, k]) as u8).collect()
+                    };
                     events.insert(
                         index,
                         match u32::try_from(value) {

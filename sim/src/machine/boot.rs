@@ -9,7 +9,7 @@ use layer::page_alloc::AllocTable;
 use layer::queue::{Queue, Threads};
 use layer::state::{Boot, Cpu, IoApic, Own, Shared};
 
-/// The shared objects of a machine at boot, with the memory of this thread's board.
+/// The shared objects of a machine at boot, with the memory of this thread's platform.
 pub fn shared() -> Shared<Sim> {
     let memory = &platform::current().memory;
     let nps = memory.frames.min(MAX_PAGE);

@@ -125,11 +125,11 @@ impl Spec for Sim {
 
 impl System for Sim {
     fn image(index: u32) -> Option<Image<Sim>> {
-        let board = platform::current();
-        if let Some(answers) = &board.answers {
+        let platform = platform::current();
+        if let Some(answers) = &platform.answers {
             return answers.image();
         }
-        let image = &board.archive.get(index as usize)?.image;
+        let image = &platform.archive.get(index as usize)?.image;
         Some(Image {
             entry: Unchecked::new(image.entry().into()),
             frames: Unchecked::new(image.frames()),
@@ -137,45 +137,45 @@ impl System for Sim {
         })
     }
     fn image_page(index: u32, page: u32) -> Option<ImagePage<Sim>> {
-        let board = platform::current();
-        if let Some(answers) = &board.answers {
+        let platform = platform::current();
+        if let Some(answers) = &platform.answers {
             return answers.image_page();
         }
-        let page = board.archive.get(index as usize)?.image.page(page)?;
+        let page = platform.archive.get(index as usize)?.image.page(page)?;
         Some(ImagePage { address: Unchecked::new(page.address), writable: page.writable })
     }
     fn load_page(memory: &mut Sparse<PhysicalMemory>, frame: u32, index: u32, page: u32) {
-        let board = platform::current();
-        if let Some(answers) = &board.answers {
+        let platform = platform::current();
+        if let Some(answers) = &platform.answers {
             return answers.load_page(memory, frame);
         }
-        let Some(program) = board.archive.get(index as usize) else { return };
+        let Some(program) = platform.archive.get(index as usize) else { return };
         let Some(page) = program.image.page(page) else { return };
         for (offset, &byte) in (page.offset as u32..).zip(&program.file[page.file]) {
             memory.set([frame, offset], Byte { value: byte.into() });
         }
     }
     fn next_start(cpu: u32) -> Option<Start<Sim>> {
-        let board = platform::current();
-        if let Some(answers) = &board.answers {
+        let platform = platform::current();
+        if let Some(answers) = &platform.answers {
             return answers.next_start();
         }
-        let start = board.next_start(cpu)?;
+        let start = platform.next_start(cpu)?;
         Some(Start { image: Unchecked::new(start.image), quota: Unchecked::new(start.quota) })
     }
     fn has_arguments(cpu: u32) -> bool {
-        let board = platform::current();
-        match &board.answers {
+        let platform = platform::current();
+        match &platform.answers {
             Some(answers) => answers.has_arguments(),
-            None => !board.arguments(cpu).is_empty(),
+            None => !platform.arguments(cpu).is_empty(),
         }
     }
     fn load_arguments(memory: &mut Sparse<PhysicalMemory>, frame: u32, cpu: u32) {
-        let board = platform::current();
-        if let Some(answers) = &board.answers {
+        let platform = platform::current();
+        if let Some(answers) = &platform.answers {
             return answers.load_page(memory, frame);
         }
-        let arguments = board.arguments(cpu);
+        let arguments = platform.arguments(cpu);
         let laid_out = abi::arguments::write(Words::of(&arguments).iter(), |at, bytes| {
             for (offset, &byte) in (at as u32..).zip(bytes) {
                 memory.set([frame, offset], Byte { value: byte.into() });
@@ -189,23 +189,23 @@ impl System for Sim {
         platform::current().print(&bytes);
     }
     fn tell(question: Question<Sim>) -> Unchecked<u32> {
-        let board = platform::current();
-        if let Some(answers) = &board.answers {
+        let platform = platform::current();
+        if let Some(answers) = &platform.answers {
             return answers.word();
         }
         Unchecked::new(match question {
-            Question::Image { thread } => board.image_of(thread).unwrap_or(u32::MAX),
+            Question::Image { thread } => platform.image_of(thread).unwrap_or(u32::MAX),
             Question::Uptime => platform::uptime(),
         })
     }
     fn report(cpu: &Cpu<'_, Sim>, event: Event<Sim>) {
-        let (board, me) = (platform::current(), cpu.own.cpu);
+        let (platform, me) = (platform::current(), cpu.own.cpu);
         match event {
-            Event::Started { child, image } => board.started(child, image),
-            Event::NotStarted { image, error } => board.not_started(me, image, error),
-            Event::Exited { status } => board.ended(cpu, End::Exited { status }),
-            Event::Killed { child } => board.killed(cpu.own.cpu, child),
-            Event::Stopped { reason, address, rip } => board.ended(cpu, End::Stopped { reason, address, rip }),
+            Event::Started { child, image } => platform.started(child, image),
+            Event::NotStarted { image, error } => platform.not_started(me, image, error),
+            Event::Exited { status } => platform.ended(cpu, End::Exited { status }),
+            Event::Killed { child } => platform.killed(cpu.own.cpu, child),
+            Event::Stopped { reason, address, rip } => platform.ended(cpu, End::Stopped { reason, address, rip }),
         }
     }
 

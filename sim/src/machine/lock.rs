@@ -2,7 +2,7 @@
 use super::Sim;
 use super::platform;
 use super::sparse::Sparse;
-use super::turns::Baton;
+use super::turns::TurnScheduler;
 use domain::{Field, Map};
 use layer::channel::Channels;
 use layer::constants::TOTAL_CPU;
@@ -99,8 +99,8 @@ impl<T> DerefMut for Guard<'_, T> {
 impl<T> Drop for Guard<'_, T> {
     fn drop(&mut self) {
         HELD.with_borrow_mut(|held| held.pop());
-        if let Some(baton) = platform::baton() {
-            baton.lock_released();
+        if let Some(turns) = platform::turns() {
+            turns.lock_released();
         }
     }
 }
@@ -109,7 +109,7 @@ impl<T: Object<Sim>> Lock<Sim, T> for LockArray<T> {
     type Guard<'a> = Guard<'a, T>;
 
     fn lock(&self, by: u32, row: u32) -> Guard<'_, T> {
-        let baton = before_lock(by, T::NAME, row);
+        let turns = before_lock(by, T::NAME, row);
         HELD.with_borrow_mut(|held| {
             if cfg!(debug_assertions)
                 && let Some(Held { rank, object, .. }) = held.last()
@@ -122,8 +122,8 @@ impl<T: Object<Sim>> Lock<Sim, T> for LockArray<T> {
             match self.0[row as usize].try_lock() {
                 Ok(guard) => return Guard(guard),
                 Err(TryLockError::Poisoned(poisoned)) => return Guard(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => match &baton {
-                    Some(baton) => baton.wait_for_lock(by),
+                Err(TryLockError::WouldBlock) => match &turns {
+                    Some(turns) => turns.wait_for_lock(by),
                     None => return Guard(open(&self.0[row as usize])),
                 },
             }
@@ -132,17 +132,17 @@ impl<T: Object<Sim>> Lock<Sim, T> for LockArray<T> {
 }
 
 /// Runs before a lock is taken: another CPU may run first, and the callback is called.
-fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<Baton>> {
-    let baton = platform::baton();
-    if let Some(baton) = &baton {
-        baton.pass(by);
+fn before_lock(by: u32, object: &'static str, row: u32) -> Option<Arc<TurnScheduler>> {
+    let turns = platform::turns();
+    if let Some(turns) = &turns {
+        turns.pass(by);
     }
     WATCHER.with_borrow_mut(|watcher| {
         if let Some(before) = watcher {
             before(object, row);
         }
     });
-    baton
+    turns
 }
 
 /// The object name of the channels' locks.
@@ -170,7 +170,7 @@ impl SharedChannels {
 
 impl ChannelPool<Sim> for SharedChannels {
     fn acquire(&self, by: u32, q: u32) {
-        let baton = before_lock(by, CHANNEL, q);
+        let turns = before_lock(by, CHANNEL, q);
         HELD.with_borrow(|held| {
             if cfg!(debug_assertions)
                 && let Some(Held { object, .. }) = held.last()
@@ -183,16 +183,16 @@ impl ChannelPool<Sim> for SharedChannels {
             if holder == TOTAL_CPU {
                 return;
             }
-            match &baton {
-                Some(baton) => baton.wait_for_lock(by),
+            match &turns {
+                Some(turns) => turns.wait_for_lock(by),
                 None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never gives back"),
             }
         }
     }
 
     fn release(&self, _: u32, _: u32) {
-        if let Some(baton) = platform::baton() {
-            baton.lock_released();
+        if let Some(turns) = platform::turns() {
+            turns.lock_released();
         }
     }
 

@@ -2,11 +2,11 @@
 //! the machine off when none is left.
 //!
 //! The layer asks its machine through functions without a receiver. Therefore each thread that runs part of a machine
-//! is first [seated](seat) at the machine's board, as a thread-local value.
+//! first gets that machine as its [current](make_current) one, in a thread-local value.
 use super::Sim;
-use super::serial::Script;
+use super::serial::SerialInput;
 use super::sparse::Sparse;
-use super::turns::{Baton, Stop};
+use super::turns::{Stop, TurnScheduler};
 use abi::Error;
 use abi::console::{Encoder, Speaker};
 use abi::report::End;
@@ -109,7 +109,7 @@ pub trait Answers: Send + Sync {
 }
 
 /// The hardware of one machine.
-pub struct Board {
+pub struct Platform {
     /// The memory.
     pub memory: Memory,
     /// The boot archive.
@@ -121,7 +121,7 @@ pub struct Board {
     /// The model-specific registers that are not 0.
     pub msr: BTreeMap<u32, u64>,
     /// The input of the UART.
-    pub serial: Script,
+    pub serial: SerialInput,
     /// Other answers, instead of those from boot archive and boot list.
     pub answers: Option<Box<dyn Answers>>,
     /// A planted bug: the kernel does not invalidate the translations of pages that it unmaps.
@@ -150,7 +150,7 @@ struct State {
     refused: u32,
 }
 
-impl Board {
+impl Platform {
     /// A machine with `cpus` CPUs. Each CPU starts its lines of `starts`.
     pub fn new(
         memory: Memory,
@@ -160,13 +160,13 @@ impl Board {
         console: Box<Console<'static>>,
     ) -> Self {
         let of = |cpu| starts.iter().filter(|start| start.cpu == cpu).cloned().collect();
-        Board {
+        Platform {
             memory,
             archive,
             vmxinfo: [0; VMXINFO_SIZE as usize],
             vmcs_host: [0; VMCS_SIZE as usize],
             msr: BTreeMap::new(),
-            serial: Script::default(),
+            serial: SerialInput::default(),
             answers: None,
             forgets_flushes: false,
             state: Mutex::new(State {
@@ -192,7 +192,7 @@ impl Board {
 
     /// A machine with this memory, without programs, whose output is dropped.
     pub fn bare(memory: Memory) -> Self {
-        Board::new(memory, Vec::new(), TOTAL_CPU, &[], Box::new(|_| ()))
+        Platform::new(memory, Vec::new(), TOTAL_CPU, &[], Box::new(|_| ()))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -286,7 +286,7 @@ impl Board {
     }
 }
 
-impl Board {
+impl Platform {
     /// Records that the program of `thread` was killed.
     pub(crate) fn killed(&self, cpu: u32, thread: u32) {
         let Some(image) = self.state().live.remove(&thread) else { return };
@@ -303,48 +303,49 @@ impl State {
     fn switch_off_when_done(&self) {
         if self.starting == 0
             && self.live.is_empty()
-            && let Some(baton) = baton()
+            && let Some(turns) = turns()
         {
-            baton.stop(Stop::PowerOff);
+            turns.stop(Stop::PowerOff);
         }
     }
 }
 
 thread_local! {
-    static SEAT: RefCell<Option<Seat>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
 }
 
 /// The machine to which a thread belongs.
 #[derive(Clone)]
-struct Seat {
-    board: Arc<Board>,
-    baton: Option<Arc<Baton>>,
+struct Current {
+    platform: Arc<Platform>,
+    turns: Option<Arc<TurnScheduler>>,
 }
 
-/// Makes this thread part of the machine of `board`. With a baton, it is one of several CPUs.
-pub fn seat(board: Arc<Board>, baton: Option<Arc<Baton>>) {
-    SEAT.set(Some(Seat { board, baton }));
+/// Makes the machine of `platform` the current one of this thread. With a turn scheduler, the thread is one of several
+/// CPUs.
+pub fn make_current(platform: Arc<Platform>, turns: Option<Arc<TurnScheduler>>) {
+    CURRENT.set(Some(Current { platform, turns }));
 }
 
-/// Ends this thread's membership of a machine.
-pub fn stand_up() {
-    SEAT.set(None);
+/// Leaves this thread without a current machine.
+pub fn leave() {
+    CURRENT.set(None);
 }
 
-/// The board of this thread's machine. Without one, a new board with 2 GiB and no programs.
-pub fn current() -> Arc<Board> {
-    SEAT.with_borrow_mut(|seat| {
-        let new = || Seat { board: Arc::new(Board::bare(Memory::default())), baton: None };
-        Arc::clone(&seat.get_or_insert_with(new).board)
+/// The platform of this thread's machine. Without one, a new platform with 2 GiB and no programs.
+pub fn current() -> Arc<Platform> {
+    CURRENT.with_borrow_mut(|current| {
+        let new = || Current { platform: Arc::new(Platform::bare(Memory::default())), turns: None };
+        Arc::clone(&current.get_or_insert_with(new).platform)
     })
 }
 
 /// The uptime of this thread's machine in milliseconds: a million instructions or kernel steps count as a second.
 pub(crate) fn uptime() -> u32 {
-    baton().map_or(0, |baton| (baton.work() / 1000) as u32)
+    turns().map_or(0, |turns| (turns.work() / 1000) as u32)
 }
 
-/// The baton of this thread's machine, if it has other CPUs.
-pub(crate) fn baton() -> Option<Arc<Baton>> {
-    SEAT.with_borrow(|seat| seat.as_ref()?.baton.clone())
+/// The turn scheduler of this thread's machine, if it has other CPUs.
+pub(crate) fn turns() -> Option<Arc<TurnScheduler>> {
+    CURRENT.with_borrow(|current| current.as_ref()?.turns.clone())
 }

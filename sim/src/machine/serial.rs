@@ -19,7 +19,7 @@ pub enum SerialEvent {
 
 /// The owner of the UART, and its events.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Script {
+pub struct SerialInput {
     /// The CPU that has the device, if any.
     pub owner: Option<u32>,
     /// The events at some indices.
@@ -28,17 +28,17 @@ pub struct Script {
     pub rest: SerialEvent,
 }
 
-impl Default for Script {
+impl Default for SerialInput {
     /// The UART belongs to CPU 0, and has no events.
     fn default() -> Self {
-        Script { owner: Some(0), events: BTreeMap::new(), rest: SerialEvent::Null }
+        SerialInput { owner: Some(0), events: BTreeMap::new(), rest: SerialEvent::Null }
     }
 }
 
-impl Script {
+impl SerialInput {
     /// A UART of CPU 0 with these events, from index 0 on.
     pub fn of(events: impl IntoIterator<Item = SerialEvent>) -> Self {
-        Script { events: (0..).zip(events).collect(), ..Script::default() }
+        SerialInput { events: (0..).zip(events).collect(), ..SerialInput::default() }
     }
 
     /// A UART of CPU 0 that receives `input`, as fast as the driver reads, and sends everything.
@@ -51,7 +51,7 @@ impl Script {
             // more.
             index = index.wrapping_add(2 * part.len() as u32 + 2);
         }
-        Script { events, rest: SerialEvent::SendComplete, ..Script::default() }
+        SerialInput { events, rest: SerialEvent::SendComplete, ..SerialInput::default() }
     }
 
     /// The event at `index`.

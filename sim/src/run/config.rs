@@ -50,13 +50,13 @@ pub struct Config<'a> {
     pub limit: Limit,
     /// When the invariant is evaluated. Unless never, the log is replayed at the end as well.
     pub checking: Checking,
-    /// The value of [`Board::forgets_flushes`], a planted bug.
+    /// The value of [`Platform::forgets_flushes`], a planted bug.
     pub forgets_flushes: bool,
 }
 
 /// An invalid [`Config`]: the caller's fault.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error<'a> {
+pub enum ConfigError<'a> {
     /// The number of CPUs is not 1 to 8.
     #[error("a machine has 1 to {TOTAL_CPU} CPUs, not {0}")]
     Cpus(u32),

@@ -5,10 +5,10 @@ use crate::check::facts::{Violation, check};
 use crate::machine::Sim;
 use crate::machine::boot::processor;
 use crate::machine::log::Kept;
-use crate::machine::platform::Board;
+use crate::machine::platform::Platform;
 use crate::machine::sparse::Cells;
 use crate::machine::tlb::{self, Stale};
-use crate::machine::turns::{Baton, Deadlocked, Stop};
+use crate::machine::turns::{Deadlocked, Stop, TurnScheduler};
 use crate::machine::user::{Departure, execute, load_registers, trap_registers};
 use crate::x86;
 use domain::Map;
@@ -30,7 +30,7 @@ const SLICE: u64 = 2000;
 /// The timer of a CPU. It interrupts the CPU's programs.
 pub(crate) struct Timer {
     slice: u64,
-    lots: Rng,
+    random: Rng,
     /// The remaining instructions of the turn.
     left: u64,
 }
@@ -38,14 +38,14 @@ pub(crate) struct Timer {
 impl Timer {
     /// The timer of CPU `cpu`. A turn has `slice` instructions on average; `seed` determines its length.
     pub(crate) fn new(slice: u64, seed: u64, cpu: u32) -> Self {
-        let mut timer = Timer { slice, lots: Rng::with_seed(seed.wrapping_mul(8).wrapping_add(cpu.into())), left: 0 };
+        let mut timer = Timer { slice, random: Rng::with_seed(seed.wrapping_mul(8).wrapping_add(cpu.into())), left: 0 };
         timer.begin();
         timer
     }
 
     /// Begins a turn.
     fn begin(&mut self) {
-        self.left = self.slice / 2 + self.lots.u64(..=self.slice);
+        self.left = self.slice / 2 + self.random.u64(..=self.slice);
     }
 }
 
@@ -61,8 +61,8 @@ pub(crate) struct Runner<'m> {
     /// The number of entries into the kernel.
     entries: u64,
     violations: Vec<Violation>,
-    baton: &'m Baton,
-    board: &'m Board,
+    turns: &'m TurnScheduler,
+    platform: &'m Platform,
     timer: Timer,
     checking: Checking,
 }
@@ -86,14 +86,14 @@ impl<'m> Runner<'m> {
     pub(crate) fn new(
         shared: &'m Shared<Sim>,
         cpu: u32,
-        baton: &'m Baton,
-        board: &'m Board,
+        turns: &'m TurnScheduler,
+        platform: &'m Platform,
         timer: Timer,
         checking: Checking,
     ) -> Self {
         let cpu = processor(shared, cpu);
         let (programs, violations) = (BTreeMap::new(), Vec::new());
-        Runner { cpu, programs, last: None, in_user: false, entries: 0, violations, baton, board, timer, checking }
+        Runner { cpu, programs, last: None, in_user: false, entries: 0, violations, turns, platform, timer, checking }
     }
 
     /// Runs until the machine stops.
@@ -106,14 +106,14 @@ impl<'m> Runner<'m> {
             Err(panic) => Some(End::Panicked { cpu, message: message(&*panic) }),
         };
         match bug {
-            Some(_) => self.baton.stop(Stop::Bug),
+            Some(_) => self.turns.stop(Stop::Bug),
             None if self.checking != Checking::Never => {
                 self.violations.extend(check(&self.cpu, cpu, Cells::Neighbours, Class::Entry))
             }
             None => {}
         }
         let thread = self.cpu.own.cur;
-        let program = self.board.image_of(thread).map(|image| self.board.name(image).to_owned());
+        let program = self.platform.image_of(thread).map(|image| self.platform.name(image).to_owned());
         let running = self.programs.get(&thread).filter(|_| self.in_user);
         let rip = running.map(|program| program.registers.rip);
         let activity = Activity { cpu, thread, program, rip };
@@ -125,7 +125,7 @@ impl<'m> Runner<'m> {
     fn work(&mut self) -> Result<(), Stuck> {
         let me = self.cpu.own.cpu;
         let mut next = entry::boot(&mut self.cpu, 0)?;
-        while self.baton.stopped().is_none() {
+        while self.turns.stopped().is_none() {
             // The next program gets a whole turn, even if the timer ended the last one.
             if matches!(next, Next::Switch(_)) {
                 self.timer.begin();
@@ -134,7 +134,7 @@ impl<'m> Runner<'m> {
             let step = next.step(&mut self.cpu)?;
             if let Some(stale) = tlb::stale(me) {
                 self.violations.push(stale_translation(stale, me));
-                self.baton.stop(Stop::Bug);
+                self.turns.stop(Stop::Bug);
                 return Ok(());
             }
             // A later thread with this number gets new registers. The general ones are in its user context.
@@ -143,7 +143,7 @@ impl<'m> Runner<'m> {
             }
             next = match step {
                 Step::Kernel(next) => {
-                    self.baton.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
+                    self.turns.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
                     next
                 }
                 Step::User(to_user) => match self.user_mode(to_user.thread)? {
@@ -167,7 +167,7 @@ impl<'m> Runner<'m> {
         self.in_user = true;
         let departure = loop {
             let (executed, departure) = execute(&mut self.cpu, program, SLICE.min(self.timer.left))?;
-            self.baton.worked(me, executed, true);
+            self.turns.worked(me, executed, true);
             self.timer.left -= executed;
             if let Some(departure) = departure {
                 break departure;
@@ -175,8 +175,8 @@ impl<'m> Runner<'m> {
             if self.timer.left == 0 {
                 break Departure::Interrupt;
             }
-            self.baton.pass(me);
-            if self.baton.stopped().is_some() {
+            self.turns.pass(me);
+            if self.turns.stopped().is_some() {
                 return Ok(None);
             }
         };
@@ -187,7 +187,7 @@ impl<'m> Runner<'m> {
         {
             self.violations.extend(check(&self.cpu, me, Cells::Written, Class::Entry));
             if !self.violations.is_empty() {
-                self.baton.stop(Stop::Bug);
+                self.turns.stop(Stop::Bug);
                 return Ok(None);
             }
         }

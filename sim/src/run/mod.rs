@@ -9,10 +9,10 @@ use crate::check::replay::{Difference, Objects, Replayed, Running, listed};
 use crate::machine::Sim;
 use crate::machine::boot::shared;
 use crate::machine::log::{Entry, Kept, merged};
-use crate::machine::platform::{self, Archived, Board, Console, Start};
-use crate::machine::serial::Script;
-use crate::machine::turns::{Baton, Stop};
-use config::{Checking, Config, Error, Program};
+use crate::machine::platform::{self, Archived, Console, Platform, Start};
+use crate::machine::serial::SerialInput;
+use crate::machine::turns::{Stop, TurnScheduler};
+use config::{Checking, Config, ConfigError, Program};
 use cpu::{Finished, Runner, Timer};
 use layer::constants::TOTAL_CPU;
 use layer::queue::Fifo;
@@ -28,29 +28,29 @@ use syscall::image::ParsedImage;
 /// The same configuration gives the same report and the same output, unless a time of day ends the run.
 ///
 /// # Errors
-/// See [`Error`]. Failures of the running machine are in the [`Report`].
-pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Report, Error<'a>> {
+/// See [`ConfigError`]. Failures of the running machine are in the [`Report`].
+pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Report, ConfigError<'a>> {
     let Config { cpus, seed, time_slice, limit, checking, .. } = config;
     let (output, outputs) = mpsc::channel();
     let to_console = output.clone();
     // The receiver lives longer than the CPUs, so that no output is lost.
     let write = move |bytes: &[u8]| drop(to_console.send(Output::Bytes(bytes.to_vec())));
-    let board = Arc::new(build(config, Box::new(write))?);
-    let baton = Arc::new(Baton::new(cpus, seed, limit));
-    platform::seat(Arc::clone(&board), None);
+    let platform = Arc::new(build(config, Box::new(write))?);
+    let turns = Arc::new(TurnScheduler::new(cpus, seed, limit));
+    platform::make_current(Arc::clone(&platform), None);
     let shared = shared();
-    platform::stand_up();
-    board.write_line(&format!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" }));
+    platform::leave();
+    platform.write_line(&format!("cairn: {cpus} CPU{}", if cpus == 1 { "" } else { "s" }));
 
     let results: Vec<Finished> = thread::scope(|scope| {
         let start = |cpu| {
-            let (board, baton, shared, output) = (&board, &baton, &shared, output.clone());
+            let (platform, turns, shared, output) = (&platform, &turns, &shared, output.clone());
             scope.spawn(move || {
-                platform::seat(Arc::clone(board), Some(Arc::clone(baton)));
-                baton.arrive(cpu);
+                platform::make_current(Arc::clone(platform), Some(Arc::clone(turns)));
+                turns.arrive(cpu);
                 let finished =
-                    Runner::new(shared, cpu, baton, board, Timer::new(time_slice, seed, cpu), checking).run();
-                baton.leave(cpu);
+                    Runner::new(shared, cpu, turns, platform, Timer::new(time_slice, seed, cpu), checking).run();
+                turns.leave(cpu);
                 drop(output.send(Output::CpuLeft));
                 finished
             })
@@ -66,7 +66,7 @@ pub fn run<'a>(config: Config<'a>, mut console: impl FnMut(&[u8])) -> Result<Rep
         }
         threads.into_iter().map(|thread| thread.join().expect("a CPU catches its panics")).collect()
     });
-    Ok(report(results, &baton, &board, shared, checking))
+    Ok(report(results, &turns, &platform, shared, checking))
 }
 
 /// Messages from the threads of the CPUs to the thread that runs the machine.
@@ -76,38 +76,38 @@ enum Output {
 }
 
 /// Builds the hardware.
-fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Board, Error<'a>> {
+fn build<'a>(config: Config<'a>, console: Box<Console<'static>>) -> Result<Platform, ConfigError<'a>> {
     let cpus = config.cpus;
     if cpus == 0 || cpus > TOTAL_CPU {
-        return Err(Error::Cpus(cpus));
+        return Err(ConfigError::Cpus(cpus));
     }
     let archived = |Program { name, elf }| match ParsedImage::parse(&elf) {
         Ok(image) => Ok(Archived { name, file: elf, image }),
-        Err(malformed) => Err(Error::Program { name, malformed }),
+        Err(malformed) => Err(ConfigError::Program { name, malformed }),
     };
     let archive = config.programs.into_iter().map(archived).collect::<Result<Vec<_>, _>>()?;
     let start = |line: Result<abi::boot::Start<'a>, _>| {
-        let abi::boot::Start { cpu, image: name, quota, arguments, line } = line.map_err(Error::BootList)?;
+        let abi::boot::Start { cpu, image: name, quota, arguments, line } = line.map_err(ConfigError::BootList)?;
         if cpu >= cpus {
-            return Err(Error::NoCpu { line, cpu });
+            return Err(ConfigError::NoCpu { line, cpu });
         }
         let image = archive.iter().position(|program| program.name == name);
-        let image = image.ok_or(Error::NoProgram { line, name })? as u32;
+        let image = image.ok_or(ConfigError::NoProgram { line, name })? as u32;
         let arguments = arguments.iter().collect::<Vec<_>>().join(" ");
         Ok(Start { cpu, image, quota, arguments })
     };
     let starts = abi::boot::parse(config.boot_list).map(start).collect::<Result<Vec<_>, _>>()?;
-    let mut board = Board::new(config.memory, archive, cpus, &starts, console);
-    board.serial = Script::of_input(&config.input);
-    board.forgets_flushes = config.forgets_flushes;
-    Ok(board)
+    let mut platform = Platform::new(config.memory, archive, cpus, &starts, console);
+    platform.serial = SerialInput::of_input(&config.input);
+    platform.forgets_flushes = config.forgets_flushes;
+    Ok(platform)
 }
 
 /// Joins the results of the CPUs, and replays the log.
 fn report(
     results: Vec<Finished>,
-    baton: &Baton,
-    board: &Arc<Board>,
+    turns: &TurnScheduler,
+    platform: &Arc<Platform>,
     shared: Shared<Sim>,
     checking: Checking,
 ) -> Report {
@@ -120,8 +120,8 @@ fn report(
         queues.push((finished.activity.cpu, finished.activity.thread, finished.ready));
         cpus.push(finished.activity);
     }
-    let (log, differences) = replayed(&logs, queues, board, shared, bug.is_none() && checking != Checking::Never);
-    let end = match (bug, baton.stopped()) {
+    let (log, differences) = replayed(&logs, queues, platform, shared, bug.is_none() && checking != Checking::Never);
+    let end = match (bug, turns.stopped()) {
         (Some(bug), _) => bug,
         (None, _) if !violations.is_empty() => End::Violated,
         (None, _) if !differences.is_empty() => End::Diverged,
@@ -130,7 +130,7 @@ fn report(
         // Some CPU reports every bug, so that the remaining reason is the limit.
         (None, Some(Stop::TimeOut | Stop::Bug) | None) => End::TimeOut,
     };
-    let (programs, refused, work) = (board.ends(), board.refused(), baton.work());
+    let (programs, refused, work) = (platform.ends(), platform.refused(), turns.work());
     Report { end, programs, refused, work, violations, cpus, log, differences }
 }
 
@@ -139,7 +139,7 @@ fn report(
 fn replayed(
     own: &[Kept],
     cpus: Vec<(u32, u32, Fifo<Sim>)>,
-    board: &Arc<Board>,
+    platform: &Arc<Platform>,
     shared: Shared<Sim>,
     wanted: bool,
 ) -> (Vec<Entry>, Vec<Difference>) {
@@ -164,9 +164,9 @@ fn replayed(
         running: running.collect(),
         nps: shared.boot.nps,
     };
-    platform::seat(Arc::clone(board), None);
+    platform::make_current(Arc::clone(platform), None);
     let mut replayed = Replayed::boot();
-    platform::stand_up();
+    platform::leave();
     let differences = match replayed.replay(&log) {
         Ok(_) => replayed.differences(&found, &log),
         Err(difference) => vec![difference],

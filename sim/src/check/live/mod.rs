@@ -26,7 +26,7 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("H4", MODE),
     ("H5", MODE),
     ("H7", MODE),
-    ("H8.1", "kernel entries of directories are known from their keys"),
+    ("H8.1", "the kernel entries of directories are computed from their keys"),
     ("H8.2", DEFINED),
     ("H8.3", DEFINED),
     ("H9", MODE),
@@ -35,17 +35,17 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("H13", "the kernel's own map is not the layer's"),
     ("D1", MODE),
     ("D2", MODE),
-    ("D4.3", "a CPU that has not booted is not looked at"),
+    ("D4.3", "a CPU that has not booted is not checked"),
     ("D5.1", LOCKS),
     ("D5.2", LOCKS),
     ("D5.3", LOCKS),
-    ("D6.2", "what a frame is used for is what the page maps say"),
-    ("D8", "the reverse map is what the page maps say"),
+    ("D6.2", "the use of a frame is computed from the page maps"),
+    ("D8", "the reverse map is computed from the page maps"),
     ("D22.1", PAYERS),
     ("D22.2", PAYERS),
     ("D22.3", PAYERS),
     ("D22.4", PAYERS),
-    ("D23.1", "who has ended is in no queue: that is what the processes say"),
+    ("D23.1", "the set of ended threads is computed from the processes"),
     ("D13", DEFINED),
     ("D13.2", DEFINED),
     ("D14", "a directory of the processor's has no identity entries"),
@@ -57,10 +57,10 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("D19.4", DEFINED),
     ("D21", MODE),
 ];
-const MODE: &str = "the mode is where the CPU was met";
-const PAYERS: &str = "who pays for a frame is what the page maps and the counts say";
-const DEFINED: &str = "real memory always holds something";
-const LOCKS: &str = "whose a lock is, its words do not say; that none is held at rest is looked at";
+const MODE: &str = "a quiescent CPU is in kernel mode";
+const PAYERS: &str = "the payer of a frame is computed from the page maps and the counts";
+const DEFINED: &str = "real memory is always defined";
+const LOCKS: &str = "the words of a lock do not say who holds it; a lock that is held in a quiescent state is reported";
 
 /// The result of checking a quiescent kernel.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,7 +95,9 @@ pub enum Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Problem::Held { channel } => write!(formatter, "the lock of channel {channel} is held at rest"),
+            Problem::Held { channel } => {
+                write!(formatter, "the lock of channel {channel} is held in a quiescent state")
+            }
             Problem::Strays { first, count } => {
                 write!(formatter, "{count} pages were handed out and charged to nobody, the first is {first}")
             }

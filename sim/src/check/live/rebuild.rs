@@ -6,7 +6,7 @@
 use super::dump::{Dump, Error};
 use crate::machine::Sim;
 use crate::machine::boot::{processor, shared};
-use crate::machine::platform::{self, Board, Memory};
+use crate::machine::platform::{self, Memory, Platform};
 use crate::state::snapshot::Snapshot;
 use domain::{Count, Map};
 use layer::constants::*;
@@ -51,7 +51,7 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
         u32::try_from(dump.shared.machine(0, name)?).map_err(|_| Error::NoSuch(name.to_owned()))
     };
     let boot: Boot<Sim> = Boot { nps: word(machine::NPS)?, norm: word(machine::NORM)? };
-    platform::seat(Arc::new(Board::bare(Memory::all(boot.nps.min(MAX_PAGE)))), None);
+    platform::make_current(Arc::new(Platform::bare(Memory::all(boot.nps.min(MAX_PAGE)))), None);
     let shared = Shared { boot, ..shared() };
     let mut cpus = Vec::new();
     for (number, part) in (0..).zip(&dump.own) {
