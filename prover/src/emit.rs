@@ -88,7 +88,7 @@ fn constructor(witness: &Witness) -> String {
         let _ = writeln!(text, "    .argument({name:?}, {value})");
     }
     write_values(&mut text, &witness.state, "    ");
-    for (what, every) in [("others_move", &witness.moves), ("machine_says", &witness.answers)] {
+    for (what, every) in [("interference", &witness.interference), ("machine_answers", &witness.answers)] {
         for values in every {
             let _ = writeln!(text, "    .{what}(\n        sim::state::values::Values::default()");
             write_values(&mut text, values, "            ");

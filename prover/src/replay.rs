@@ -184,7 +184,7 @@ fn complete_with(taste: Taste, native: &Native, clause: &str) -> Result<Witness,
                     }
                 }
             }
-            Err(Refused::Moved { key, .. }) => assert_all_at(key),
+            Err(Refused::Interference { key, .. }) => assert_all_at(key),
             Err(refused) => return Err(refused.to_string().into()),
         }
     }
@@ -207,8 +207,8 @@ fn unknown(words: &Words, keys: &[u32]) -> Vec<Vec<SymWord>> {
 fn breaks(ending: &Ending, clause: &str) -> bool {
     ending.broken.iter().any(|broken| match broken {
         Broken::Fact(violation) => clause == clause::fact(violation.number, violation.name),
-        Broken::Guard => clause == clause::GUARD,
-        Broken::Promise => clause == clause::PROMISE,
+        Broken::ReferencePrecondition => clause == clause::GUARD,
+        Broken::Ensures => clause == clause::PROMISE,
         Broken::Mode => clause == clause::MODE,
         Broken::Events(_) => clause == clause::EVENTS,
         // A log without a meaning has no effect either.
@@ -221,8 +221,8 @@ fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Lock(object) => clause == clause::lock(object),
         Broken::Stuck(stuck) => clause == clause::free_of(*stuck) || clause == clause::stuck(*stuck),
         Broken::Next => clause == clause::NEXT,
-        Broken::Premise(name) => clause == clause::premise_of(name),
-        Broken::Required(name) => clause == clause::required_by(name),
+        Broken::Assumes(name) => clause == clause::premise_of(name),
+        Broken::Requires(name) => clause == clause::required_by(name),
         Broken::Panic(panic) => clause.ends_with(&format!(" at {}", panic.at)),
         Broken::Rely { object, .. } => clause::is_of(clause, &clause::guarantee(object)),
         Broken::Unheld { object, .. } => clause::is_of(clause, &clause::unheld(object)),

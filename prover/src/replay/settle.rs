@@ -380,7 +380,7 @@ impl Settling<'_> {
         let taken = self.e.taken.clone();
         let loaded: Vec<u32> = self.e.answers.iter().filter_map(|said| said.page).map(|page| page.1).collect();
         let lock_of = |version: u32| taken.iter().position(|lock| lock.versions.contains(&version));
-        witness.moves = vec![Values::default(); taken.len()];
+        witness.interference = vec![Values::default(); taken.len()];
         let mut scalars: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
         scalars.sort_by_key(|leaf| leaf.version);
         let mut latest = BTreeMap::new();
@@ -398,10 +398,10 @@ impl Settling<'_> {
             }
             match (latest.insert(name, value), lock_of(leaf.version)) {
                 (Some(old), _) if old == value && !is_of_a_row(name) => {}
-                (Some(_), Some(lock)) => drop(witness.moves[lock].scalars.insert(name.clone(), value)),
+                (Some(_), Some(lock)) => drop(witness.interference[lock].scalars.insert(name.clone(), value)),
                 // The row is known when its lock is taken.
                 (None, Some(lock)) if is_of_a_row(name) => {
-                    witness.moves[lock].scalars.insert(name.clone(), value);
+                    witness.interference[lock].scalars.insert(name.clone(), value);
                 }
                 // If nothing is known of the value before, it was the same.
                 _ => drop(witness.state.scalars.insert(name.clone(), value)),
@@ -417,11 +417,11 @@ impl Settling<'_> {
             let value = fits(self.value(leaf.term))?;
             match (latest.insert(cell.clone(), value), lock_of(leaf.version)) {
                 (Some(old), _) if old == value => {}
-                (Some(_), Some(lock)) => drop(witness.moves[lock].cells.insert(cell, value)),
+                (Some(_), Some(lock)) => drop(witness.interference[lock].cells.insert(cell, value)),
                 _ => drop(witness.state.cells.insert(cell, value)),
             }
         }
-        while witness.moves.pop_if(|values| values.is_empty()).is_some() {}
+        while witness.interference.pop_if(|values| values.is_empty()).is_some() {}
         let rows = rows(&witness.state, boot);
         witness.state = witness.state.differing(boot);
         witness.state.cells.extend(rows);

@@ -7,7 +7,7 @@ use sim::counterexample::witness::Witness;
 #[rustfmt::skip]
 pub fn witness() -> Witness {
     Witness::boot(0)
-    .machine_says(
+    .machine_answers(
         sim::state::values::Values::default()
             .scalar("has_start", 1)
             .scalar("start.image", 8)
