@@ -2,7 +2,7 @@
 
 use super::report::{Report, Row};
 use super::rows::{Neighbour, Target};
-use std::fmt::Write;
+use maud::{Markup, PreEscaped, html};
 
 /// Width of the picture, and of its margins, in units of the picture.
 const WIDTH: usize = 1000;
@@ -58,12 +58,16 @@ pub fn chart(report: &Report) -> String {
         picture.operation(row);
     }
     let height = picture.y + MARGIN;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" role=\"img\">\n\
-         <title>What operations of the Cairn kernel cost</title>\n<style>{STYLE}</style>\n\
-         <rect class=\"page\" width=\"{WIDTH}\" height=\"{height}\"/>\n{}</svg>\n",
-        picture.body
-    )
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (WIDTH) " " (height) } width=(WIDTH) height=(height)
+            role="img" {
+            title { "What operations of the Cairn kernel cost" }
+            style { (PreEscaped(STYLE)) }
+            rect.page width=(WIDTH) height=(height) {}
+            (PreEscaped(picture.body))
+        }
+    };
+    svg.into_string() + "\n"
 }
 
 /// The style sheet.
@@ -74,8 +78,7 @@ const STYLE: &str = "text{font-family:system-ui,sans-serif;font-size:13px;fill:#
 impl Picture {
     /// A line of text that begins at `x`.
     fn text(&mut self, x: usize, class: &str, text: &str) {
-        let y = self.y;
-        self.put(format_args!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\">{}</text>\n", escape(text)));
+        self.put(html! { text class=(class) x=(x) y=(self.y) { (text) } });
         self.y += LINE;
     }
 
@@ -98,25 +101,15 @@ impl Picture {
         let length = |value: u64| (value as f64 / scale as f64 * LONGEST as f64).max(1.0);
         for (index, bar) in bars.iter().enumerate() {
             let (top, middle) = (self.y - LINE / 2 - 3, self.y + LINE / 2 - 1);
-            self.put(format_args!(
-                "<text class=\"label\" x=\"{}\" y=\"{middle}\">{}</text>\n",
-                BARS - 10,
-                escape(&bar.name)
-            ));
+            self.put(html! { text.label x=(BARS - 10) y=(middle) { (bar.name) } });
             for (class, value) in [("range", bar.most), (bar.class, bar.least)] {
-                let (width, height) = (length(value), BAR - 8);
-                self.put(format_args!(
-                    "<rect class=\"{class}\" x=\"{BARS}\" y=\"{top}\" width=\"{width:.1}\" height=\"{height}\"/>\n"
-                ));
+                let width = format!("{:.1}", length(value));
+                self.put(html! { rect class=(class) x=(BARS) y=(top) width=(width) height=(BAR - 8) {} });
             }
             if let (0, Some(Target { must, aim })) = (index, target) {
                 for (class, value) in [("must", must), ("aim", aim)] {
-                    let x = BARS as f64 + length(value);
-                    let bottom = top + BAR - 4;
-                    self.put(format_args!(
-                        "<line class=\"{class}\" x1=\"{x:.1}\" x2=\"{x:.1}\" y1=\"{}\" y2=\"{bottom}\"/>\n",
-                        top - 4
-                    ));
+                    let x = format!("{:.1}", BARS as f64 + length(value));
+                    self.put(html! { line class=(class) x1=(x) x2=(x) y1=(top - 4) y2=(top + BAR - 4) {} });
                 }
             }
             let value = if bar.least == bar.most {
@@ -128,7 +121,7 @@ impl Picture {
                 (0, Some(Target { must, aim })) => format!("{value} (must {}, aim {})", group(must), group(aim)),
                 _ => value,
             };
-            self.put(format_args!("<text x=\"{VALUES}\" y=\"{middle}\">{value}</text>\n"));
+            self.put(html! { text x=(VALUES) y=(middle) { (value) } });
             self.y += BAR;
         }
         for bar in bars.iter().filter(|bar| !bar.differs.is_empty()) {
@@ -136,9 +129,10 @@ impl Picture {
         }
     }
 
-    /// Writing to a string does not fail.
-    fn put(&mut self, arguments: std::fmt::Arguments<'_>) {
-        let _ = self.body.write_fmt(arguments);
+    /// Adds an element.
+    fn put(&mut self, element: Markup) {
+        self.body += &element.into_string();
+        self.body.push('\n');
     }
 }
 
@@ -170,10 +164,6 @@ fn group(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]
