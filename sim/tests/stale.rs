@@ -38,7 +38,7 @@ struct Machine {
 }
 
 /// Starts a new machine, whose kernel forgets to invalidate translations or does not.
-fn seat(forgets_flushes: bool) {
+fn new_machine(forgets_flushes: bool) {
     let mut platform = Platform::bare(Memory::all(KERN_LOW + 8 * 100));
     platform.forgets_flushes = forgets_flushes;
     platform::make_current(Arc::new(platform), None);
@@ -46,7 +46,7 @@ fn seat(forgets_flushes: bool) {
 
 impl Machine {
     fn new(forgets_flushes: bool) -> Machine {
-        seat(forgets_flushes);
+        new_machine(forgets_flushes);
         let mut cpu = processor(Box::leak(Box::new(shared())), 0);
         sched_init(&mut cpu, 0).unwrap();
         assert_eq!(proc_create(&mut cpu, 0, CODE.into(), 40), Ok(CHILD));
@@ -218,7 +218,7 @@ fn a_page_table_needs_a_flush_of_its_own() {
         let table = pt_resv(&mut machine.cpu, CHILD, FAR, perm::PTU).unwrap();
         assert_eq!(machine.load(FAR), Ok(Some(0)));
         pt_rmv(&mut machine.cpu, CHILD, FAR).unwrap();
-        seat(forgets);
+        new_machine(forgets);
         assert_eq!(pt_free_pde(&mut machine.cpu, CHILD, FAR), Ok(0));
         assert_eq!(tlb::stale(0).map(|stale| (stale.frame, stale.address)), forgets.then_some((table, FAR)));
     }

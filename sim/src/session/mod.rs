@@ -199,16 +199,16 @@ impl Session {
                 Ok(Reply::Machine { machine: About { memory, frames, cpus, booted } })
             }
             Request::Call { cpu, primitive, values } => self.call(cpu, &primitive, &values),
-            Request::State { cpu, place: Text { says, column } } => {
+            Request::State { cpu, place: Text { content, column } } => {
                 let machine = self.machine();
                 let mut state = machine.state(cpu).ok_or_else(|| no_cpu(cpu, machine.cpus()))?;
-                let value = place::read(&mut state, &says).map_err(|wrong| Wrong {
+                let value = place::read(&mut state, &content).map_err(|wrong| Wrong {
                     column: Some(
-                        column + says.get(..wrong.column.unwrap_or(0)).map_or(0, |before| before.chars().count()),
+                        column + content.get(..wrong.column.unwrap_or(0)).map_or(0, |before| before.chars().count()),
                     ),
                     ..wrong
                 })?;
-                Ok(Reply::State { cpu, state: says.into_owned(), value })
+                Ok(Reply::State { cpu, state: content.into_owned(), value })
             }
             Request::Check { cpu } => self.check(cpu),
             Request::Help => {

@@ -93,7 +93,7 @@ impl Picture {
     fn operation(&mut self, row: &Row) {
         let operation = row.operation();
         self.y += GAP;
-        self.text(MARGIN, "name", &format!("{} — {}", row.name, operation.says));
+        self.text(MARGIN, "name", &format!("{} — {}", row.name, operation.description));
         let target = operation.target;
         let own = Bar { name: "Cairn".to_owned(), class: "cairn", least: row.median, most: row.median, differs: "" };
         let bars: Vec<Bar> = [own].into_iter().chain(operation.neighbours.iter().map(Bar::from)).collect();

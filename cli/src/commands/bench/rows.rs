@@ -8,7 +8,7 @@ pub struct Operation {
     /// Its name in the JSON.
     pub name: &'static str,
     /// A description.
-    pub says: &'static str,
+    pub description: &'static str,
     /// The boot that measures it.
     pub boot: Boot,
     /// Its name in the output of the programs.
@@ -46,15 +46,15 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
 }
 
 /// An operation without a target and without neighbours, whose programs use the same name.
-const fn figure(name: &'static str, says: &'static str, boot: Boot) -> Operation {
-    Operation { name, says, boot, samples: name, target: None, neighbours: &[] }
+const fn figure(name: &'static str, description: &'static str, boot: Boot) -> Operation {
+    Operation { name, description, boot, samples: name, target: None, neighbours: &[] }
 }
 
 /// The longest wait of an interrupt while a program makes the kernel do an operation. One step of it takes `step`
 /// instructions, and the kernel lets interrupts in after [`STEPS_AT_ONCE`] steps.
-const fn latency(name: &'static str, step: u64, says: &'static str) -> Operation {
+const fn latency(name: &'static str, step: u64, description: &'static str) -> Operation {
     let most = STEPS_AT_ONCE as u64 * step;
-    Operation { target: target(most, most), ..figure(name, says, Boot::Latency) }
+    Operation { target: target(most, most), ..figure(name, description, Boot::Latency) }
 }
 
 /// The kernel of a course, of the CertiKOS family, in 32-bit C.
@@ -64,7 +64,7 @@ const COURSE: &str = "course kernel (C, i386)";
 pub const OPERATIONS: &[Operation] = &[
     Operation {
         name: "null_syscall",
-        says: "get_quota: a system call that changes nothing",
+        description: "get_quota: a system call that changes nothing",
         boot: Boot::Alone,
         samples: "null_syscall",
         target: target(80, 50),
@@ -77,7 +77,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "yield",
-        says: "yield, until a thread of another process is back in its program",
+        description: "yield, until a thread of another process is back in its program",
         boot: Boot::Alone,
         samples: YIELD,
         target: target(300, 150),
@@ -85,7 +85,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "yield_64",
-        says: "the same with 64 threads, all of them ready",
+        description: "the same with 64 threads, all of them ready",
         boot: Boot::With64,
         samples: YIELD,
         target: target(300, 150),
@@ -93,7 +93,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "yield_500",
-        says: "the same with 500 threads, all of them ready",
+        description: "the same with 500 threads, all of them ready",
         boot: Boot::With500,
         samples: YIELD,
         target: target(300, 150),
@@ -101,7 +101,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ipc_round_trip_1",
-        says: "one word sent to a program, which sends it back: four system calls, four switches (two by the main thread)",
+        description: "one word sent to a program, which sends it back: four system calls, four switches (two by the main thread)",
         boot: Boot::Alone,
         samples: "ipc_round_trip_1",
         target: target(1_000, 417),
@@ -118,7 +118,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "ipc_round_trip_1024",
-        says: "the same with 1,024 words, a page: they are copied into the mailbox and out of it, twice",
+        description: "the same with 1,024 words, a page: they are copied into the mailbox and out of it, twice",
         boot: Boot::Alone,
         samples: "ipc_round_trip_1024",
         target: target(9_000, 5_000),
@@ -126,7 +126,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_1",
-        says: "sending one word to a program that sleeps, which is woken: while no other sleeps",
+        description: "sending one word to a program that sleeps, which is woken: while no other sleeps",
         boot: Boot::Alone,
         samples: WAKEUP,
         target: None,
@@ -134,7 +134,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_64",
-        says: "the same in the company of 62 threads that sleep",
+        description: "the same in the company of 62 threads that sleep",
         boot: Boot::With64,
         samples: WAKEUP,
         target: None,
@@ -142,7 +142,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_500",
-        says: "the same in the company of 498 threads that sleep",
+        description: "the same in the company of 498 threads that sleep",
         boot: Boot::With500,
         samples: WAKEUP,
         target: None,
@@ -150,7 +150,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "page_fault",
-        says: "a store to a page that is not there: it is allocated, filled with zeros and mapped",
+        description: "a store to a page that is not there: it is allocated, filled with zeros and mapped",
         boot: Boot::Alone,
         samples: "page_fault",
         target: target(1_300, 900),
@@ -171,7 +171,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "spawn",
-        says: "a child with a page each of code, constants and data, until its parent goes on",
+        description: "a child with a page each of code, constants and data, until its parent goes on",
         boot: Boot::With500,
         samples: "spawn",
         target: target(20_000, 8_000),
