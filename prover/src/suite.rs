@@ -1,25 +1,30 @@
 //! Runs all proofs, in parallel on several threads.
-use crate::choice::{Choice, Others, Panel};
-use crate::coverage::{Branches, Coverage};
-use crate::engine::{Failure, Reason, engine, with_engine};
-use crate::entry::prove_entry;
-use crate::explore::catch_panics;
-use crate::machine::Sym;
-use crate::mutant::Mutation;
-use crate::page::Page;
-use crate::prove::{Ground, Outcome, prove_primitive};
-use crate::report::{ASSUMED, Clause, Opinion, Report, Row, Status, Summary};
-use crate::theorems::theorems;
+use crate::facts::invariant_set::InvariantSet;
+use crate::report::explained::EXPLAINED;
+use crate::report::reference::Page;
+use crate::report::row::{Row, Status};
+use crate::report::run::{ASSUMED, Clause, Opinion, Report, Summary};
+use crate::sources::{lines, with_engine};
+use crate::state::sym::Sym;
+use crate::subjects::entries::prove_entry;
+use crate::subjects::primitives::prove_primitive;
+use crate::subjects::theorems::theorems;
+use crate::workers::side_by_side;
 use domain::{Geometry, Reference, X64};
 use layer::invariant::BY_THEOREMS;
 use layer::primitive::{Kind, TABLE, primitives};
 use sim::machine::Sim;
 use smt::solver::SolverError;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Mutex, mpsc};
 use std::time::Instant;
+use symbolic::coverage::{Branches, Coverage};
+use symbolic::engine::engine;
+use symbolic::explore::catch_panics;
+use symbolic::failure::{Failure, Reason};
+use symbolic::mutant::Mutation;
+use symbolic::proof::Outcome;
+use symbolic::solvers::{Choice, Others, Portfolio};
 use syscall::table::rows;
 
 /// The solvers and how they are used.
@@ -96,9 +101,10 @@ impl Subject {
 
     /// The proofs of this subject.
     pub(crate) fn jobs(self) -> Vec<Job> {
-        let job = |ground, geometry| Job { subject: self, ground, geometry };
+        let job = |invariants, geometry| Job { subject: self, invariants, geometry };
         let Subject::Primitive(i) = self else { return vec![job(None, Paging::X64)] };
-        let both = |geometry| [Ground::High, Ground::Derived].map(|ground| job(Some(ground), geometry));
+        let both =
+            |geometry| [InvariantSet::High, InvariantSet::Derived].map(|invariants| job(Some(invariants), geometry));
         let mut jobs = both(Paging::X64).to_vec();
         // Primitives that walk or make page maps are also proved for the reference's two-level tables.
         let primitive = &TABLE[i];
@@ -138,7 +144,7 @@ impl Paging {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Job {
     pub subject: Subject,
-    pub ground: Option<Ground>,
+    pub invariants: Option<InvariantSet>,
     geometry: Paging,
 }
 
@@ -150,8 +156,10 @@ impl Job {
 
     /// The unique name of the proof.
     fn name(self) -> String {
-        let ground = self.ground.map_or("", |ground| if ground == Ground::High { "-high" } else { "-derived" });
-        format!("{}{ground}-{}", self.subject.name(), self.geometry.name())
+        let invariants = self
+            .invariants
+            .map_or("", |invariants| if invariants == InvariantSet::High { "-high" } else { "-derived" });
+        format!("{}{invariants}-{}", self.subject.name(), self.geometry.name())
     }
 
     /// A rough estimate of the time of the proof, compared with others. The longest proofs start first.
@@ -164,7 +172,7 @@ impl Job {
             "ptInsert" | "exec_load" | "exec_store" => 10,
             _ => 1,
         };
-        if self.ground == Some(Ground::High) { weight / 2 } else { weight }
+        if self.invariants == Some(InvariantSet::High) { weight / 2 } else { weight }
     }
 
     fn prove(self) -> Outcome {
@@ -178,8 +186,8 @@ impl Job {
         match self.subject {
             Subject::Primitive(i) => {
                 let (primitive, contract) = &primitives::<Sym<G>>()[i];
-                let (_, native) = &primitives::<Sim>()[i];
-                prove_primitive(primitive, contract, native, self.ground.unwrap_or(Ground::Derived))
+                let (_, hosted) = &primitives::<Sim>()[i];
+                prove_primitive(primitive, contract, hosted, self.invariants.unwrap_or(InvariantSet::Derived))
             }
             Subject::Entry(i) => prove_entry(&rows::<Sym<G>>()[i], &rows::<Sim>()[i]),
             Subject::Theorem(i) => (theorems::<G>()[i].prove)(),
@@ -201,20 +209,20 @@ impl Job {
 
     /// Runs the proof with new solvers, so that earlier proofs have no influence. `mutation` is the setting for
     /// mutants; the setting after the proof is returned as well.
-    pub(crate) fn run(self, panel: &Panel, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
+    pub(crate) fn run(self, panel: &Portfolio, mutation: impl Fn() -> Mutation) -> (Outcome, Mutation) {
         let failed = |clause: String, reason| {
             (Outcome { failures: vec![Failure::of(clause, reason)], ..Outcome::default() }, Mutation::default())
         };
         let prove = || {
             engine(|e| {
-                e.mutation = mutation();
+                e.settings.mutation = mutation();
                 // If one query does not kill the mutant, another query or another solver may.
-                if e.mutation.is_planted() {
-                    e.solver.hurry();
+                if e.settings.mutation.is_planted() {
+                    e.solver.fail_fast();
                 }
             });
             let outcome = self.counted();
-            (outcome, engine(|e| std::mem::take(&mut e.mutation)))
+            (outcome, engine(|e| std::mem::take(&mut e.settings.mutation)))
         };
         match panel.start(&self.name()) {
             // A panic outside of the code under proof is a fault of the prover. It must not stop the other proofs.
@@ -235,12 +243,13 @@ pub enum Progress {
 }
 
 /// Returns the wanted subjects and the solvers. From here on panics are caught.
-pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Panel), SuiteError> {
+pub(crate) fn begin_run(options: &Options) -> Result<(Vec<Subject>, Portfolio), SuiteError> {
     let all = subjects();
     if let Some(name) = options.wanted.iter().find(|name| !all.iter().any(|s| s.name() == **name)) {
         return Err(SuiteError::NoSuchName(name.clone()));
     }
-    let panel = Panel::new(&options.solver, options.timeout_ms, options.others.as_ref()).map_err(SuiteError::Solver)?;
+    let panel =
+        Portfolio::new(&options.solver, options.timeout_ms, options.others.as_ref()).map_err(SuiteError::Solver)?;
     let is_wanted = |s: &Subject| options.wanted.is_empty() || options.wanted.iter().any(|name| name == s.name());
     let wanted = all.into_iter().filter(is_wanted).collect();
     catch_panics();
@@ -265,16 +274,21 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
         Opinion::add(&mut opinions, &outcome.tallies);
         coverage.add(&outcome.coverage);
         if let Some((_, row)) = rows.iter_mut().find(|(subject, _)| *subject == job.subject) {
-            row.add(job.ground, job.geometry.name(), outcome, seconds);
+            row.add(job.invariants, job.geometry.name(), outcome, seconds);
         }
     }
-    let coverage = options.wanted.is_empty().then(|| coverage.branches());
+    let coverage = options.wanted.is_empty().then(|| coverage.branches(EXPLAINED, &mut lines()));
     let summary = summary(&rows, panel.name().to_string(), opinions, begin.elapsed().as_secs_f64());
     Ok(report(rows, coverage, summary))
 }
 
 /// Runs the jobs. Returns the outcome of each and its time in seconds, in the order of the jobs.
-fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMut(Progress)) -> Vec<(Outcome, f64)> {
+fn run_jobs(
+    jobs: &[Job],
+    workers: usize,
+    panel: &Portfolio,
+    progress: &mut dyn FnMut(Progress),
+) -> Vec<(Outcome, f64)> {
     let mut order: Vec<usize> = (0..jobs.len()).collect();
     order.sort_by_key(|&i| std::cmp::Reverse(jobs[i].weight()));
     let work = |i: usize| {
@@ -285,45 +299,6 @@ fn run_jobs(jobs: &[Job], workers: usize, panel: &Panel, progress: &mut dyn FnMu
     side_by_side(&order, workers, &work, &mut |i, (outcome, _)| {
         progress(Progress::Done(jobs[i].subject.name(), Status::of(outcome)));
     })
-}
-
-/// Runs `work` for each number in `order`, on `workers` threads. `order` has all numbers below its length. Calls `done`
-/// with each result as soon as it is there, and returns the results by number.
-pub(crate) fn side_by_side<R: Send>(
-    order: &[usize],
-    workers: usize,
-    work: &(dyn Fn(usize) -> R + Sync),
-    done: &mut dyn FnMut(usize, &R),
-) -> Vec<R> {
-    let queue = Mutex::new(order.iter().copied().collect::<VecDeque<usize>>());
-    let take = || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).pop_front();
-    let (sender, receiver) = mpsc::channel();
-    let mut results: Vec<(usize, R)> = Vec::new();
-    std::thread::scope(|scope| {
-        for _ in 0..workers.max(1) {
-            let sender = sender.clone();
-            let take = &take;
-            let worker = move || {
-                while let Some(i) = take() {
-                    if sender.send((i, work(i))).is_err() {
-                        return;
-                    }
-                }
-            };
-            // Terms are walked by recursion, as deep as they are nested.
-            std::thread::Builder::new()
-                .stack_size(64 << 20)
-                .spawn_scoped(scope, worker)
-                .expect("the system has threads for a worker a core");
-        }
-        drop(sender);
-        for (i, result) in receiver {
-            done(i, &result);
-            results.push((i, result));
-        }
-    });
-    results.sort_by_key(|(i, _)| *i);
-    results.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Counts the rows by their status.

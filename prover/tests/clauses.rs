@@ -12,7 +12,7 @@ use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::page_table::pdx;
 use layer::state::{Cpu, OwnGhost};
 use layer::thread;
-use prover::Ground;
+use prover::InvariantSet;
 use sim::machine::Sim;
 
 /// A frame that this CPU may own.
@@ -41,8 +41,8 @@ fn booting<M: Spec>(ghost: &OwnGhost<M>) -> bool {
 const NEED_D: &[&str] = &["H5", "H7", "H11"];
 
 /// The invariant set for the proof of a clause: H and L for their clauses, unless D is needed to violate one alone.
-fn ground(number: &str) -> Ground {
-    if number.starts_with('D') || NEED_D.contains(&number) { Ground::Derived } else { Ground::High }
+fn invariants(number: &str) -> InvariantSet {
+    if number.starts_with('D') || NEED_D.contains(&number) { InvariantSet::Derived } else { InvariantSet::High }
 }
 
 /// Whether `table` is the page table of the first directory of thread 1's window.
@@ -77,7 +77,7 @@ macro_rules! clauses {
         }
         $(#[test]
         fn $test() {
-            let outcome = prove(solver(), "get_CPU_ID", ground($number), bugs::$test, bugs::$test);
+            let outcome = prove(solver(), "get_CPU_ID", invariants($number), bugs::$test, bugs::$test);
             let reported = [$number $(, $reported)?].last().copied().unwrap_or_default();
             let first = outcome.failures.first().unwrap_or_else(|| panic!("nothing notices that {} is broken", $number));
             let (clause, ending) = (&first.clause, &first.ending);

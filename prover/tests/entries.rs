@@ -18,7 +18,7 @@ use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::{get_curid, thread_yield};
 use layer::trap::trap_get;
-use prover::{Failure, Reason, Sym};
+use prover::{Failure, Reason, Sym, emit_test};
 use sim::counterexample::entry::Entry;
 use sim::machine::Sim;
 use syscall::entry;
@@ -48,7 +48,7 @@ fn counterexample(bug: &Bug) -> Failure {
 fn replays(bug: &Bug) {
     let failure = counterexample(bug);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.witness.is_some(), "{failure:#?}");
+    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
 }
 
@@ -279,7 +279,7 @@ fn what_only_the_prover_sees_is_its_own_fault() {
     let symbolic = bugs::a_page_table_that_is_not_charged;
     let failure = counterexample(&Bug { entry: "page_fault", clause: "D10", symbolic, hosted: |_| () });
     assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 
@@ -294,7 +294,7 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
     }
     let failure = counterexample(&Bug { entry: "page_fault", clause: "never stuck", symbolic: plant, hosted: plant });
     assert_eq!(failure.reason, Reason::Contract, "{failure:#?}");
-    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("pt_reserve"), "{}", failure.ending);
 }
 
@@ -320,7 +320,7 @@ fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let plant = bugs::a_quota_of_the_boot_list_that_is_trusted;
     let symbolic = bugs::a_quota_of_the_boot_list_that_is_trusted;
     let failure = counterexample(&Bug { entry: "main", clause: "H1", symbolic, hosted: plant });
-    let test = failure.test("main", None).expect("it was run");
+    let test = emit_test(&failure, "main", None).expect("it was run");
     assert_eq!(test.name, "main_h1_valid_nps");
     assert_eq!(test.text, include_str!("written/main_h1_valid_nps.rs"));
     // Without the bug, the written test runs and passes, as a module of this file.

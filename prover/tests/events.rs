@@ -14,7 +14,7 @@ use layer::page_alloc;
 use layer::state::Cpu;
 use layer::stuck::{Stuck, require};
 use layer::thread;
-use prover::{Ground, Outcome, Reason};
+use prover::{InvariantSet, Outcome, Reason};
 
 /// The clauses that fail, without repetition, and whether the first failure was replayed.
 fn failing(outcome: &Outcome) -> (Vec<&str>, bool) {
@@ -44,7 +44,7 @@ macro_rules! bugs {
         $($(#[doc = $says])*
         #[test]
         fn $test() {
-            let outcome = prove(solver(), $primitive, Ground::Derived, planted::$test, planted::$test);
+            let outcome = prove(solver(), $primitive, InvariantSet::Derived, planted::$test, planted::$test);
             let (clauses, replayed) = failing(&outcome);
             assert!(clauses.iter().any(|clause| clause.starts_with($clause)), "{clauses:?}");
             assert!(replayed, "{}", outcome.failures[0].ending);

@@ -19,7 +19,7 @@ use layer::machine::{ChannelPool, Links, Lock, Spec};
 use layer::primitive::primitives;
 use layer::stuck::Stuck;
 use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
-use prover::{Failure, Ground, Reason};
+use prover::{Failure, InvariantSet, Reason, emit_test};
 use sim::counterexample::call::Subject;
 use sim::machine::Sim;
 
@@ -32,23 +32,23 @@ struct Bug {
 }
 
 /// The counterexample to the clause that the bug violates.
-fn counterexample(bug: &Bug, ground: Ground) -> Failure {
-    let failures = prove(solver(), bug.primitive, ground, bug.symbolic, bug.hosted).failures;
+fn counterexample(bug: &Bug, invariants: InvariantSet) -> Failure {
+    let failures = prove(solver(), bug.primitive, invariants, bug.symbolic, bug.hosted).failures;
     let found = failures.iter().find(|failure| failure.clause.starts_with(bug.clause));
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.primitive, bug.clause)).clone()
 }
 
 /// Checks that the bug is found and its counterexample replayed.
-fn replays(bug: &Bug, ground: Ground) {
-    let failure = counterexample(bug, ground);
+fn replays(bug: &Bug, invariants: InvariantSet) {
+    let failure = counterexample(bug, invariants);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.witness.is_some(), "{failure:#?}");
+    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
 }
 
 /// A test for each bug, that it is found and replayed.
 macro_rules! bugs {
-    ($($(#[$meta:meta])* $test:ident: $ground:ident $primitive:literal breaks $clause:literal, $plant:expr;)*) => {
+    ($($(#[$meta:meta])* $test:ident: $invariants:ident $primitive:literal breaks $clause:literal, $plant:expr;)*) => {
         /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
@@ -60,7 +60,7 @@ macro_rules! bugs {
         $(#[test]
         fn $test() {
             let (symbolic, hosted) = (bugs::$test, bugs::$test);
-            replays(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, Ground::$ground);
+            replays(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, InvariantSet::$invariants);
         })*
     };
 }
@@ -408,7 +408,7 @@ fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {
         };
     };
     // The zeroed memory may have been zero before, so that the counterexample need not fail when it runs.
-    let failures = prove(solver(), "pt_resv", Ground::Derived, plant, |_| ()).failures;
+    let failures = prove(solver(), "pt_resv", InvariantSet::Derived, plant, |_| ()).failures;
     for clause in ["frame: HP.value", "frame: pt."] {
         assert!(failures.iter().any(|failure| failure.clause.starts_with(clause)), "not `{clause}` but {failures:#?}");
     }
@@ -422,9 +422,9 @@ fn what_only_the_prover_sees_is_its_own_fault() {
         symbolic: bugs::the_frame_after_the_allocated_one,
         hosted: |_| (),
     };
-    let failure = counterexample(&bug, Ground::Derived);
+    let failure = counterexample(&bug, InvariantSet::Derived);
     assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.witness.is_none(), "{failure:#?}");
+    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 
@@ -433,8 +433,8 @@ fn the_test_that_is_written_fails_on_the_bug_and_passes_without_it() {
     let plant = bugs::an_allocation_that_is_not_charged;
     let bug =
         Bug { primitive: "palloc", clause: "D10", symbolic: bugs::an_allocation_that_is_not_charged, hosted: plant };
-    let failure = counterexample(&bug, Ground::Derived);
-    let test = failure.test(bug.primitive, Some(Ground::Derived)).expect("it was run");
+    let failure = counterexample(&bug, InvariantSet::Derived);
+    let test = emit_test(&failure, bug.primitive, Some(InvariantSet::Derived)).expect("it was run");
     assert_eq!(test.name, "palloc_d10_usage_is_what_was_charged");
     assert_eq!(test.text, include_str!("written/palloc_d10_usage_is_what_was_charged.rs"));
     // Without the bug, the written test runs and passes, as a module of this file.

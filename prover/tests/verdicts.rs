@@ -3,7 +3,7 @@ mod common;
 
 use common::{Symbolic, prove, solver, z3};
 use layer::contract::Answer;
-use prover::{Ground, Outcome, Reason};
+use prover::{InvariantSet, Outcome, Reason};
 use smt::solver::Solver;
 
 /// All available solvers.
@@ -12,16 +12,16 @@ fn solvers() -> impl Iterator<Item = Solver> {
 }
 
 /// Proves the primitive `name` with its contract changed, by the available solver.
-fn verdict(name: &str, ground: Ground, change: fn(&mut Symbolic)) -> Outcome {
-    prove(solver(), name, ground, change, |_| ())
+fn verdict(name: &str, invariants: InvariantSet, change: fn(&mut Symbolic)) -> Outcome {
+    prove(solver(), name, invariants, change, |_| ())
 }
 
 #[test]
 fn what_is_right_is_proved() {
     for name in ["palloc", "pt_read", "uctx_set", "proc_exit_user", "sched_init"] {
-        for ground in [Ground::High, Ground::Derived] {
+        for invariants in [InvariantSet::High, InvariantSet::Derived] {
             for solver in solvers() {
-                let outcome = prove(solver, name, ground, |_| (), |_| ());
+                let outcome = prove(solver, name, invariants, |_| (), |_| ());
                 assert!(outcome.failures.is_empty(), "{name}: {:?}", outcome.failures);
                 assert!(outcome.successful_paths > 0, "{name} never succeeds");
             }
@@ -31,14 +31,14 @@ fn what_is_right_is_proved() {
 
 #[test]
 fn a_proof_says_from_what() {
-    assert_eq!([Ground::High, Ground::Derived].map(Ground::word), ["H and L", "H, L and D"]);
+    assert_eq!([InvariantSet::High, InvariantSet::Derived].map(InvariantSet::word), ["H and L", "H, L and D"]);
 }
 
 #[test]
 #[allow(clippy::impossible_comparisons, reason = "that is the point")]
 fn a_contradictory_premise_is_vacuous() {
     let change = |contract: &mut Symbolic| contract.premise = |_, a| a.words[0] < 1 && a.words[0] > 1;
-    let outcome = verdict("palloc", Ground::High, change);
+    let outcome = verdict("palloc", InvariantSet::High, change);
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.failures[0].reason, Reason::Vacuous);
 }
@@ -46,7 +46,7 @@ fn a_contradictory_premise_is_vacuous() {
 #[test]
 fn a_panic_of_the_code_is_reported() {
     let change = |contract: &mut Symbolic| contract.run = |_, _| panic!("on purpose");
-    let outcome = verdict("palloc", Ground::High, change);
+    let outcome = verdict("palloc", InvariantSet::High, change);
     assert_eq!(outcome.failures[0].reason, Reason::Panic);
     assert!(outcome.failures[0].clause.contains("on purpose"));
 }
@@ -62,7 +62,7 @@ fn an_endless_path_is_reported() {
             Ok(Answer::Word(steps))
         };
     };
-    let outcome = verdict("get_curid", Ground::High, change);
+    let outcome = verdict("get_curid", InvariantSet::High, change);
     assert!(outcome.failures.iter().any(|f| f.reason == Reason::Fuel), "{:?}", outcome.failures);
 }
 
@@ -74,7 +74,7 @@ fn impostor(program: &str) -> Solver {
 #[test]
 fn a_solver_that_is_none_is_reported() {
     for program in ["dies.sh", "rubbish.sh"] {
-        let outcome = prove(impostor(program), "palloc", Ground::High, |_| (), |_| ());
+        let outcome = prove(impostor(program), "palloc", InvariantSet::High, |_| (), |_| ());
         assert_eq!(outcome.failures[0].reason, Reason::Solver, "{program}");
     }
 }
@@ -84,7 +84,7 @@ fn solvers_that_contradict_each_other_prove_nothing() {
     let replay = std::env::temp_dir().join(format!("cairn-{}-contradiction", std::process::id()));
     let main = ("embedded".to_string(), Solver::embedded(10_000));
     let solver = Solver::cross_check(main, vec![("liar".to_string(), impostor("liar.sh"))], replay.clone());
-    let outcome = prove(solver, "get_curid", Ground::High, |_| (), |_| ());
+    let outcome = prove(solver, "get_curid", InvariantSet::High, |_| (), |_| ());
     assert_eq!(outcome.failures[0].reason, Reason::Disagreement);
     let file = format!("{}-1.smt2", replay.display());
     assert!(outcome.failures[0].clause.ends_with(&file), "{}", outcome.failures[0].clause);
@@ -102,7 +102,7 @@ fn what_was_answered_before_proves_nothing_of_what_was_changed() {
     };
     let proved = |change: fn(&mut Symbolic)| {
         let solver = Solver::cached(|| Ok(solver()), "the same each time", file.clone());
-        let Outcome { failures, counts, .. } = prove(solver, "uctx_set", Ground::High, change, |_| ());
+        let Outcome { failures, counts, .. } = prove(solver, "uctx_set", InvariantSet::High, change, |_| ());
         (failures, counts.obligations)
     };
     let (failures, obligations) = proved(|_| ());

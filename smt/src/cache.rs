@@ -3,7 +3,7 @@
 //! The cache key of an answer is a digest of the query, its limit, the solver's identity, and the sources of this crate
 //! that determine how a query is put. The query is all that is asserted. An answer depends on nothing else, so the key
 //! has nothing else: if code, facts or contracts change, the assertions change, and the key with them.
-use crate::solver::{Backend, SolverError, Verdict};
+use crate::backend::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Term};
 use digest::{Digest, Digests, digest};
 use std::path::PathBuf;
@@ -13,7 +13,8 @@ mod digest;
 mod store;
 
 /// The sources that determine how queries are put and answers are read.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
+    include_str!("backend.rs"),
     include_str!("cache.rs"),
     include_str!("cache/digest.rs"),
     include_str!("cache/store.rs"),

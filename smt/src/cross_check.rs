@@ -1,5 +1,5 @@
 //! Cross-checking: several solvers get the same queries. The first answers, and the others must not contradict it.
-use crate::solver::{Backend, SolverError, Tally, Verdict};
+use crate::backend::{Backend, SolverError, Tally, Verdict};
 use crate::term::{Arena, Term};
 use std::io;
 use std::path::PathBuf;
@@ -141,7 +141,8 @@ impl Backend for CrossCheck {
 
 #[cfg(test)]
 mod tests {
-    use crate::solver::{Solver, SolverError, Tally, Verdict};
+    use crate::backend::{SolverError, Tally, Verdict};
+    use crate::solver::Solver;
     use crate::term::{Arena, Range};
 
     /// The embedded solver, and `other` in a process of its own.

@@ -1,6 +1,6 @@
 //! The embedded solver, which needs no installation: numbers become bits, bits gates, and gates clauses of a SAT
 //! solver.
-use crate::solver::{Backend, SolverError, Verdict};
+use crate::backend::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Name, Node, Term};
 use batsat::Lit;
 use circuit::Circuit;

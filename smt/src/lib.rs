@@ -4,6 +4,7 @@
 //! edited.
 #![forbid(unsafe_code)]
 
+mod backend;
 mod cache;
 mod cross_check;
 mod embedded;

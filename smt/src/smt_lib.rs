@@ -1,5 +1,5 @@
 //! Solvers in processes of their own: SMT-LIB text over a pipe.
-use crate::solver::{Backend, SolverError, Verdict};
+use crate::backend::{Backend, SolverError, Verdict};
 use crate::term::{Arena, Name, Node, Range, Term};
 use process::{Answer, Process};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -93,11 +93,11 @@ impl Dialect {
     }
 
     /// The time to wait for an answer before the solver counts as one that ignores its bound.
-    fn patience(self, milliseconds: u32, hurry: bool) -> Duration {
+    fn patience(self, milliseconds: u32, fail_fast: bool) -> Duration {
         let bound = Duration::from_millis(milliseconds.into());
         match self {
             // Steps can be slow, and the machine can be busy.
-            Dialect::Steps if !hurry => bound * 10 + Duration::from_secs(5),
+            Dialect::Steps if !fail_fast => bound * 10 + Duration::from_secs(5),
             Dialect::Steps | Dialect::Milliseconds | Dialect::Cvc5 | Dialect::Plain => {
                 bound + Duration::from_millis(500)
             }
@@ -163,7 +163,7 @@ pub struct SmtLib {
     /// Upper bound of `limit`.
     most: u32,
     /// Whether it fails fast: its bound is on time, even if it counts steps.
-    hurry: bool,
+    fail_fast: bool,
     /// The last query.
     question: String,
     /// Time limit for the first answer of a process.
@@ -215,7 +215,7 @@ impl SmtLib {
             fresh: 0,
             limit: timeout_ms,
             most: timeout_ms,
-            hurry: false,
+            fail_fast: false,
             question: String::new(),
             beginning,
             until,
@@ -286,8 +286,8 @@ impl Backend for SmtLib {
         }
     }
 
-    fn hurry(&mut self) {
-        self.hurry = true;
+    fn fail_fast(&mut self) {
+        self.fail_fast = true;
     }
 
     fn push(&mut self) {
@@ -540,7 +540,7 @@ impl SmtLib {
         }
         self.text.push_str(question);
         self.process.send(std::mem::take(&mut self.text));
-        self.until = Instant::now() + self.dialect.patience(self.limit, self.hurry);
+        self.until = Instant::now() + self.dialect.patience(self.limit, self.fail_fast);
         self.line()
     }
 
@@ -552,9 +552,9 @@ impl SmtLib {
             Ok(Answer::Late) => {
                 self.late += 1;
                 // When failing fast, the bound is so short that silence says nothing about the solver.
-                if (self.late >= SILENCE || self.replaced >= REPLACEMENTS) && !self.hurry {
+                if (self.late >= SILENCE || self.replaced >= REPLACEMENTS) && !self.fail_fast {
                     self.out_of_step = true;
-                    let patience = self.dialect.patience(self.limit, self.hurry);
+                    let patience = self.dialect.patience(self.limit, self.fail_fast);
                     return Err(SolverError::Silent(self.program.clone(), patience));
                 }
                 self.replace()?;

@@ -1,11 +1,7 @@
 //! A concrete run: in place of a solver, one state in which everything has a value.
-use crate::engine::{engine, with_engine};
-use crate::explore::condition;
-use crate::machine::Sym;
-use crate::map::{Origin, SymMap};
-use crate::prove::{Outcome, run_paths};
-use crate::visit::{each, values};
-use crate::word::SymWord;
+use crate::sources::with_engine;
+use crate::state::sym::Sym;
+use crate::state::visit::{each, values};
 use domain::{Field, Geometry};
 use layer::channel::Channels;
 use layer::fields::{ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts};
@@ -20,6 +16,13 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::map::SymMap;
+use symbolic::merge::condition;
+use symbolic::origin::Origin;
+use symbolic::proof::{Outcome, run_paths};
+use symbolic::valuation::Valuation;
+use symbolic::word::SymWord;
 
 /// The initial values of the unknown maps and scalars.
 pub(crate) trait World {
@@ -64,7 +67,12 @@ pub(crate) fn walk(world: Rc<dyn World>, strict: bool, path: &dyn Fn()) -> Outco
     let model = engine(|e| Model::new(&e.arena, Vec::new()));
     let concrete = Concrete { world, model, supplied: FxHashSet::default(), versions: FxHashMap::default() };
     CONCRETE.set(Some(concrete));
+    engine(|e| {
+        e.settings.valuation = Some(Rc::new(Known));
+        e.settings.most_decisions = 2_000;
+    });
     let outcome = run_paths(strict, &|_| path());
+    engine(|e| e.settings.valuation = None);
     CONCRETE.set(None);
     assert_eq!(outcome.counts.paths, 1, "values take one path");
     outcome
@@ -133,9 +141,23 @@ fn aside<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// The verdict of a query in a concrete run: whether all of `extra` hold.
-pub(crate) fn check(extra: &[Term]) -> Option<Verdict> {
-    is_known().then(|| if extra.iter().all(|&term| value(term) != 0) { Verdict::Sat } else { Verdict::Unsat })
+/// The values of this thread's concrete run.
+struct Known;
+
+impl Valuation for Known {
+    fn check(&self, extra: &[Term]) -> Verdict {
+        if extra.iter().all(|&term| value(term) != 0) { Verdict::Sat } else { Verdict::Unsat }
+    }
+
+    // A proof only describes the result of a search by facts.
+    fn search(&self, (found, place): (Term, Term), (from, to): (Term, Term), wanted: &dyn Fn(Term) -> bool) {
+        let here = (known(from)..known(to)).find(|&i| {
+            let i = engine(|e| e.arena.number(i.into()));
+            value(aside(|| condition(&|| wanted(i)))) != 0
+        });
+        tell(found, here.is_some().into());
+        tell(place, here.unwrap_or_default().into());
+    }
 }
 
 /// Whether this thread is in a concrete run.
@@ -143,21 +165,8 @@ pub(crate) fn is_known() -> bool {
     with(|_| ()).is_some()
 }
 
-/// Computes the result of a search, which a proof only describes by facts.
-pub(crate) fn search((found, place): (Term, Term), from: SymWord, to: SymWord, wanted: &dyn Fn(Term) -> bool) {
-    if !is_known() {
-        return;
-    }
-    let here = (known(from.0)..known(to.0)).find(|&i| {
-        let i = engine(|e| e.arena.number(i.into()));
-        value(aside(|| condition(&|| wanted(i)))) != 0
-    });
-    tell(found, here.is_some().into());
-    tell(place, here.unwrap_or_default().into());
-}
-
 /// No interference: the map of `F` at version `origin` equals `old`.
-pub(crate) fn rests<G: Geometry, F: Field<Sym<G>>>(origin: Origin, old: &SymMap<G, F>) {
+pub(crate) fn rests<G: Geometry, F: Field<Sym<G>>>(origin: Origin, old: &SymMap<Sym<G>, F>) {
     let old = old.clone();
     with(|c| c.versions.insert(origin.name(F::NAME), Rc::new(move |leaf, key| old.leaf(leaf, key))));
 }
@@ -210,7 +219,7 @@ pub(crate) fn channels_rest<G: Geometry>(origin: Origin, old: &Channels<Sym<G>>)
 }
 
 /// The value of a leaf of a map at a key.
-pub(crate) fn leaf<G: Geometry, F: Field<Sym<G>>>(map: &SymMap<G, F>, leaf: &str, key: &[u32]) -> i128 {
+pub(crate) fn leaf<G: Geometry, F: Field<Sym<G>>>(map: &SymMap<Sym<G>, F>, leaf: &str, key: &[u32]) -> i128 {
     let key: Vec<Term> = key.iter().map(|&word| make(|arena| arena.number(word.into()))).collect();
     value(aside(|| map.leaf(leaf, &key)))
 }

@@ -3,17 +3,19 @@
 use super::concrete::{World, walk, without_solver};
 use super::side::{Leaves, Side, make_unknown};
 use super::z3::z3;
-use crate::engine::{engine, with_engine};
-use crate::explore::{Aim, apart, check, condition, prove};
-use crate::machine::Sym;
-use crate::map::Origin;
-use crate::prove::run_paths;
+use crate::sources::with_engine;
+use crate::state::sym::Sym;
 use domain::{Home, Map, X64};
 use proptest::prelude::*;
 use sim::machine::Sim;
 use smt::solver::{Solver, Verdict};
 use std::cell::RefCell;
 use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::merge::condition;
+use symbolic::origin::Origin;
+use symbolic::proof::run_paths;
+use symbolic::query::{Aim, check, in_scope, prove};
 
 domain::data! {
     /// All kinds of leaves.
@@ -214,7 +216,7 @@ fn symbolically(steps: &[(Step, bool)], keys: &[[u32; 2]]) -> (Vec<Leaves>, Vec<
         let (mut maps, mut reads, mut versions) = (Maps::<Sym<X64>>::new(place), Vec::new(), Vec::new());
         let mut forget = |map: &mut <Sym<X64> as Home<Two>>::Map, row| {
             map.forget(&[Sym::<X64>::word(row)]);
-            versions.push(engine(|e| e.fresh));
+            versions.push(engine(|e| e.path.fresh));
         };
         for &(step, unknown) in steps {
             make_unknown(unknown);
@@ -325,7 +327,7 @@ fn a_search_gives_the_first_one() {
                     let _ = one.get([i.into()]);
                 }
                 prove(right, || format!("{found:?} is {expected:?}"));
-                let possible = apart(|| check(&[], Aim::Witness)) == Verdict::Sat;
+                let possible = in_scope(|| check(&[], Aim::Witness)) == Verdict::Sat;
                 outcome.successful_paths += u64::from(possible);
             });
             assert!(outcome.failures.is_empty(), "{bits:06b} in {from}..{to}: {:?}", outcome.failures);

@@ -4,12 +4,13 @@
 //! has the value that it has in the hosted machine's state.
 use super::concrete::{World, leaf, tell, value, walk, without_solver};
 use super::side::{Leaves, Side};
-use crate::assumed::Assumed;
-use crate::engine::engine;
-use crate::machine::{Moves, Sym};
-use crate::prove::{Ground, unknown_arguments};
-use crate::state::{State, each_map};
-use crate::word::SymWord;
+use crate::environment::interference::Interference;
+use crate::facts::assumed::Assumed;
+use crate::facts::invariant_set::InvariantSet;
+use crate::state::parts::State;
+use crate::state::parts::each_map;
+use crate::state::sym::Sym;
+use crate::subjects::primitives::unknown_arguments;
 use domain::{Field, Key, Map, X64};
 use layer::constants::*;
 use layer::contract::{Answer, Arguments};
@@ -35,6 +36,8 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
+use symbolic::engine::engine;
+use symbolic::word::SymWord;
 
 type G = X64;
 type Symbolic = Sym<G>;
@@ -108,13 +111,13 @@ impl<D: Side + Machine> Visit<D> for Scalars {
 }
 
 /// A state of the hosted machine.
-struct Native {
+struct HostedCall {
     state: Snapshot,
     scalars: BTreeMap<String, i128>,
 }
 
-impl Native {
-    fn take(cpu: &Cpu<'_, Sim>) -> Native {
+impl HostedCall {
+    fn take(cpu: &Cpu<'_, Sim>) -> HostedCall {
         let state = Snapshot::take(cpu);
         let mut scalars = Scalars::of::<Sim>(&state.own, &state.at, &state.pending[state.own.cpu as usize]);
         let others = [
@@ -124,7 +127,7 @@ impl Native {
             ("current_CPU_ID", state.own.cpu),
         ];
         scalars.extend(others.map(|(name, value)| (name.to_string(), value.into())));
-        Native { state, scalars }
+        HostedCall { state, scalars }
     }
 
     fn leaves(&self, field: &str, key: &[u32]) -> Leaves {
@@ -145,7 +148,7 @@ impl Native {
     }
 }
 
-impl World for Native {
+impl World for HostedCall {
     fn cell(&self, map: &str, leaf: &str, key: &[u32]) -> u64 {
         let platform = platform::current();
         match map {
@@ -199,21 +202,21 @@ fn end<D: Side + Machine>(result: Result<Answer<D>, Stuck>) -> End {
 }
 
 /// Sets the symbolic arguments to the native ones.
-fn tell_arguments(symbolic: &Arguments<Symbolic>, native: &Arguments<Sim>) {
+fn tell_arguments(symbolic: &Arguments<Symbolic>, hosted: &Arguments<Sim>) {
     let word = |word: SymWord, value: u32| tell(word.0, value.into());
-    symbolic.words.iter().zip(native.words).for_each(|(&to, value)| word(to, value));
-    symbolic.bytes.iter().zip(native.bytes).for_each(|(&to, value)| word(to, value));
-    symbolic.registers.iter().zip(native.registers).for_each(|(to, value)| tell(to.0, value));
-    symbolic.guest.iter().zip(native.guest).for_each(|(to, value)| tell(to.0, value));
-    tell(symbolic.wide.0, native.wide);
-    tell(symbolic.place.0, native.place);
-    word(symbolic.context.esp, native.context.esp);
-    word(symbolic.context.ra, native.context.ra);
+    symbolic.words.iter().zip(hosted.words).for_each(|(&to, value)| word(to, value));
+    symbolic.bytes.iter().zip(hosted.bytes).for_each(|(&to, value)| word(to, value));
+    symbolic.registers.iter().zip(hosted.registers).for_each(|(to, value)| tell(to.0, value));
+    symbolic.guest.iter().zip(hosted.guest).for_each(|(to, value)| tell(to.0, value));
+    tell(symbolic.wide.0, hosted.wide);
+    tell(symbolic.place.0, hosted.place);
+    word(symbolic.context.esp, hosted.context.esp);
+    word(symbolic.context.ra, hosted.context.ra);
 }
 
 /// The cells that the code under proof wrote: the field, and the key or its first words.
 fn symbolic_writes() -> Vec<(&'static str, Vec<u32>)> {
-    let writes = engine(|e| e.writes.clone());
+    let writes = engine(|e| e.path.writes.clone());
     let key = |key: &[Term]| key.iter().map(|&word| value(word) as u32).collect();
     writes.iter().map(|write| (write.field, key(&write.key))).collect()
 }
@@ -237,8 +240,8 @@ fn keys_of(field: &str, row: &[u32], some: u32) -> Vec<Vec<u32>> {
 
 /// A call that was made natively.
 struct Made<'a> {
-    before: Rc<Native>,
-    after: &'a Native,
+    before: Rc<HostedCall>,
+    after: &'a HostedCall,
     arguments: &'a Arguments<Sim>,
     end: &'a End,
     /// Whether the state is reachable, so that the assumptions of the proof hold.
@@ -252,22 +255,22 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
     let rows = primitives::<Symbolic>();
     let (_, contract) = rows.iter().find(|(other, _)| other.name == row.name).expect("the tables have the same rows");
     let differences = RefCell::new(Vec::new());
-    engine(|e| e.proving = Some(row.name));
+    engine(|e| e.settings.proving = Some(row.name));
     let outcome = walk(made.before.clone(), true, &|| {
         let (state, assumed) = start;
         let arguments = unknown_arguments::<G>(row, made.arguments.chunk);
         tell_arguments(&arguments, made.arguments);
-        let moves = Moves::new(state, assumed);
+        let interference = Interference::new(state, assumed);
         if made.reachable {
             assumed.assume();
         }
-        let (result, after) = state.run(&moves, |cpu| (contract.run)(cpu, &arguments));
+        let (result, after) = state.run(&interference, |cpu| (contract.run)(cpu, &arguments));
         // Taking a lock assumes the invariant, which an unreachable state may violate.
-        if !made.reachable && !moves.taken.borrow().is_empty() {
+        if !made.reachable && !interference.taken.borrow().is_empty() {
             return;
         }
         let mut found = Vec::new();
-        for assumption in engine(|e| e.assumed.clone()) {
+        for assumption in engine(|e| e.path.assumed.clone()) {
             if value(assumption) == 0 {
                 found.push(format!("not so: {}", engine(|e| e.arena.show(assumption))));
             }
@@ -281,7 +284,7 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
         }
         differences.replace(found);
     });
-    engine(|e| e.proving = None);
+    engine(|e| e.settings.proving = None);
     let mut differences = differences.into_inner();
     differences.extend(outcome.failures.iter().map(|failure| format!("symbolically {failure:?}")));
     differences
@@ -289,25 +292,25 @@ fn differences(row: &Primitive, start: &(Rc<State<G>>, Rc<Assumed>), made: &Made
 
 /// Compares the writes of both runs.
 fn compare(made: &Made<'_>, symbolic: &State<G>, found: &mut Vec<String>) {
-    let native = made.after;
+    let hosted = made.after;
     let mut cells: BTreeMap<&str, BTreeSet<Vec<u32>>> = BTreeMap::new();
     for (field, row) in symbolic_writes() {
         cells.entry(field).or_default().extend(keys_of(field, &row, made.some));
     }
-    for (field, key) in native.written() {
-        if native.leaves(field, &key) != made.before.leaves(field, &key) {
+    for (field, key) in hosted.written() {
+        if hosted.leaves(field, &key) != made.before.leaves(field, &key) {
             cells.entry(field).or_default().insert(key);
         }
     }
     each_map!([&] symbolic, |name, map| for key in cells.remove(name).into_iter().flatten() {
-        let Leaves(natively) = native.leaves(name, &key);
+        let Leaves(natively) = hosted.leaves(name, &key);
         let symbolically: Vec<_> = natively.iter().map(|&(name, _)| (name, leaf(map, name, &key))).collect();
         if natively != symbolically {
             found.push(format!("{name} at {key:?}: natively {natively:?}, symbolically {symbolically:?}"));
         }
     });
     for (name, symbolically) in Scalars::of::<Symbolic>(&symbolic.own, &symbolic.at, &symbolic.pending) {
-        let natively = native.scalars[&name];
+        let natively = hosted.scalars[&name];
         if natively != symbolically {
             found.push(format!("{name}: natively {natively}, symbolically {symbolically}"));
         }
@@ -391,7 +394,7 @@ fn tamper(own: &mut Own<Sim>, how: u8) {
     }
 }
 
-/// Moves the head of the ready queue to the pending queue, as if it had slept and another CPU had woken it.
+/// Interference the head of the ready queue to the pending queue, as if it had slept and another CPU had woken it.
 fn wake(cpu: &mut Cpu<'_, Sim>) {
     let (own, shared) = (&mut cpu.own, cpu.shared);
     // The main thread never sleeps.
@@ -428,7 +431,7 @@ const ENDS: [u32; 20] = [
 ];
 
 /// Arguments for a primitive: mostly plausible ones, and ends of ranges.
-fn arguments(row: &Primitive, before: &Native, dice: [u8; 8]) -> Arguments<Sim> {
+fn arguments(row: &Primitive, before: &HostedCall, dice: [u8; 8]) -> Arguments<Sim> {
     let [a, b, c, d, e, f, g, h] = dice.map(u32::from);
     let (state, own) = (before.state.view(), &before.state.own);
     let pick = |from: &[u32], by: u32| from[by as usize % from.len()];
@@ -565,7 +568,7 @@ fn call(
     if let Some(how) = wish.tamper {
         tamper(&mut cpu.own, how);
     }
-    let before = Rc::new(Native::take(cpu));
+    let before = Rc::new(HostedCall::take(cpu));
     let arguments = arguments(row, &before, wish.dice);
     if !(contract.premise)(&before.state.view(), &arguments) {
         whole.restore(cpu);
@@ -579,7 +582,7 @@ fn call(
         return Ok(());
     }
     let end = end::<Sim>((contract.run)(cpu, &arguments));
-    let after = Native::take(cpu);
+    let after = HostedCall::take(cpu);
     let reachable = wish.tamper.is_none();
     let column = usize::from(end.is_err()) + if reachable { 0 } else { 2 };
     counts.calls.entry(row.name).or_default()[column] += 1;
@@ -615,7 +618,7 @@ fn run(wishes: &[Wish], before: usize, counts: &mut Counts) -> Result<(), TestCa
     let (early, late) = wishes.split_at(before.min(wishes.len()));
     without_solver(|| {
         let state = Rc::new(State::<G>::unknown());
-        let start = (state.clone(), Assumed::new(&state, Ground::Derived));
+        let start = (state.clone(), Assumed::new(&state, InvariantSet::Derived));
         // Before `sched_init`, only calls without an effect are made.
         let harmless = |wish: &&Wish| wish.row != sched_init;
         for &wish in early.iter().filter(harmless).chain(&set_up).chain(late) {

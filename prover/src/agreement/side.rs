@@ -1,12 +1,12 @@
 //! One program in two domains.
 use super::concrete::{make, tell, value};
-use crate::engine::engine;
-use crate::machine::Sym;
-use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use crate::state::sym::Sym;
 use domain::{Count, Data, Domain, Sink, X64};
 use sim::machine::Sim;
 use smt::term::{Range, Term};
 use std::cell::Cell;
+use symbolic::engine::engine;
+use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
 
 thread_local! {
     /// Whether the symbolic values are unknowns, whose values only the concrete run knows.

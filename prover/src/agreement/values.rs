@@ -2,14 +2,14 @@
 //! both. The symbolic operands are constants or unknowns.
 use super::concrete::{World, value, walk, without_solver};
 use super::side::{Side, make_unknown};
-use crate::explore::condition;
-use crate::machine::Sym;
+use crate::state::sym::Sym;
 use domain::{Flag, Nat, Wide, X64};
 use proptest::prelude::*;
 use sim::machine::Sim;
 use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::rc::Rc;
+use symbolic::merge::condition;
 
 /// The operands.
 #[derive(Clone, Copy, Debug)]
@@ -205,12 +205,12 @@ fn symbolically(operation: &Operation<Sym<X64>>, operands: &Operands, strict: bo
 }
 
 fn agree(operands: &Operands) -> Result<(), TestCaseError> {
-    for (native, symbolic) in operations::<Sim>().iter().zip(operations::<Sym<X64>>()) {
-        let expected = (native.in_range)(operands).then(|| (native.run)(Given::new(operands)));
+    for (hosted, symbolic) in operations::<Sim>().iter().zip(operations::<Sym<X64>>()) {
+        let expected = (hosted.in_range)(operands).then(|| (hosted.run)(Given::new(operands)));
         for (unknown, strict) in [(false, true), (true, true), (false, false), (true, false)] {
             make_unknown(unknown);
             let gives = symbolically(&symbolic, operands, strict);
-            prop_assert_eq!(&gives, &expected, "{}, unknown: {}, strict: {}", native.name, unknown, strict);
+            prop_assert_eq!(&gives, &expected, "{}, unknown: {}, strict: {}", hosted.name, unknown, strict);
         }
         // The operation inside a merged condition.
         let whole = RefCell::new(None);
@@ -222,7 +222,7 @@ fn agree(operands: &Operands) -> Result<(), TestCaseError> {
             });
             *whole.borrow_mut() = Some(value(holds) != 0);
         });
-        prop_assert_eq!(whole.into_inner(), Some(expected.is_some()), "{} as a condition", native.name);
+        prop_assert_eq!(whole.into_inner(), Some(expected.is_some()), "{} as a condition", hosted.name);
     }
     Ok(())
 }

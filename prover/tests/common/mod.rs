@@ -3,7 +3,7 @@
 use domain::X64;
 use layer::contract::Contract;
 use layer::primitive::primitives;
-use prover::{Ground, Outcome, Sym, catch_panics, prove_entry, prove_primitive, with_engine};
+use prover::{InvariantSet, Outcome, Sym, catch_panics, prove_entry, prove_primitive, with_engine};
 use sim::machine::Sim;
 use smt::solver::Solver;
 use syscall::table::{Row, rows};
@@ -25,7 +25,7 @@ pub fn solver() -> Solver {
 pub fn prove(
     solver: Solver,
     name: &str,
-    ground: Ground,
+    invariants: InvariantSet,
     symbolic: fn(&mut Symbolic),
     hosted: fn(&mut Contract<Sim>),
 ) -> Outcome {
@@ -35,7 +35,7 @@ pub fn prove(
         let (_, mut native) = primitives::<Sim>()[at];
         symbolic(&mut contract);
         hosted(&mut native);
-        prove_primitive(&primitive, &contract, &native, ground)
+        prove_primitive(&primitive, &contract, &native, invariants)
     })
 }
 

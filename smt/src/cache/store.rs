@@ -1,6 +1,6 @@
 //! Stored answers in a file. A damaged file counts as missing.
 use super::digest::{Digest, digest};
-use crate::solver::Verdict;
+use crate::backend::Verdict;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::io;
 use std::path::PathBuf;

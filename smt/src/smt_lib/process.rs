@@ -1,6 +1,6 @@
 //! A program in a process of its own: text in, lines out. Separate threads write to it and read from it, and every wait
 //! has a deadline, so no caller waits for ever.
-use crate::solver::SolverError;
+use crate::backend::SolverError;
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};

@@ -112,7 +112,7 @@ pub fn failures(report: &Report) {
     for row in report.rows() {
         for part in &row.parts {
             for failure in &part.failures {
-                let ground = part.ground.map_or_else(String::new, |ground| format!(" from {}", ground.word()));
+                let ground = part.invariants.map_or_else(String::new, |set| format!(" from {}", set.word()));
                 println!(
                     "{}: {} ({:?}{ground}, {} page tables)",
                     row.name, failure.clause, failure.reason, part.geometry

@@ -1,0 +1,38 @@
+//! The ending of a call on the hosted machine, compared with what the proof says.
+use crate::clause;
+use sim::check::replay::Difference;
+use sim::counterexample::outcome::{Broken, Ending};
+
+/// Whether the call violated `clause`, under the name that the proof uses.
+pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
+    ending.broken.iter().any(|broken| match broken {
+        Broken::Fact(violation) => clause == clause::fact(violation.number, violation.name),
+        Broken::ReferencePrecondition => clause == clause::GUARD,
+        Broken::Ensures => clause == clause::PROMISE,
+        Broken::Mode => clause == clause::MODE,
+        Broken::Events(_) => clause == clause::EVENTS,
+        // A log without a meaning has no effect either.
+        Broken::Effect(Difference::Entry { .. }) => clause == clause::EVENTS || clause::is_effect(clause),
+        Broken::Effect(Difference::End { .. }) => clause::is_effect(clause),
+        Broken::Scalar(name, ..) => clause == clause::scalar(name),
+        Broken::Leaf { field, leaf, .. } => {
+            [leaf, ""].iter().any(|leaf| clause::is_of(clause, &clause::leaf(field, leaf)))
+        }
+        Broken::Lock(object) => clause == clause::lock(object),
+        Broken::Stuck(stuck) => clause == clause::free_of(*stuck) || clause == clause::stuck(*stuck),
+        Broken::Next => clause == clause::NEXT,
+        Broken::Assumes(name) => clause == clause::premise_of(name),
+        Broken::Requires(name) => clause == clause::required_by(name),
+        Broken::Panic(panic) => clause.ends_with(&format!(" at {}", panic.at)),
+        Broken::Rely { object, .. } => clause::is_of(clause, &clause::guarantee(object)),
+        Broken::Unheld { object, .. } => clause::is_of(clause, &clause::unheld(object)),
+        Broken::Own { object, .. } => clause::is_of(clause, &clause::by_itself(object)),
+    })
+}
+
+/// The ending of a call, in words.
+pub(crate) fn told(ending: &Ending) -> String {
+    let broken: Vec<String> = ending.broken.iter().map(Broken::to_string).collect();
+    let broken = if broken.is_empty() { "nothing is broken".to_string() } else { broken.join("; ") };
+    format!("it gives {}; {broken}", ending.answer)
+}

@@ -1,0 +1,43 @@
+//! The invariant set that a proof assumes.
+use layer::invariant::{Class, Fact};
+
+/// The invariant set that a proof assumes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InvariantSet {
+    /// H and L only, as in the reference. The call may get stuck.
+    High,
+    /// H, L and the derived invariants D.
+    Derived,
+    /// H, L and D, and of the first state also E. Between two primitives E need not hold.
+    Entry,
+}
+
+impl InvariantSet {
+    /// The invariant set, in words.
+    pub fn word(self) -> &'static str {
+        match self {
+            InvariantSet::High => "H and L",
+            InvariantSet::Derived => "H, L and D",
+            InvariantSet::Entry => "H, L, D and E",
+        }
+    }
+
+    /// The last class of facts in the set.
+    pub(crate) fn most(self) -> Class {
+        match self {
+            InvariantSet::High => Class::Low,
+            InvariantSet::Derived => Class::Derived,
+            InvariantSet::Entry => Class::Entry,
+        }
+    }
+
+    pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
+        fact.class <= self.most()
+    }
+
+    /// What holds after a primitive as well.
+    pub(crate) fn between_primitives(self) -> InvariantSet {
+        if self == InvariantSet::Entry { InvariantSet::Derived } else { self }
+    }
+}

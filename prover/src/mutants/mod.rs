@@ -1,0 +1,4 @@
+//! Trying mutants, and the equivalent ones.
+
+pub(crate) mod equivalent;
+pub(crate) mod trial;

@@ -1,0 +1,220 @@
+//! The call rule ([`symbolic::rules`]) for primitives: what a call proves, havocs and assumes of the layer's state.
+use crate::clause;
+use crate::facts::invariant_set::InvariantSet;
+use crate::proof::obligations::{discharge_guarantees, frame_has, frame_names, prove_facts};
+use crate::state::parts::State;
+use crate::state::sym::Sym;
+use domain::Geometry;
+use layer::call::Call;
+use layer::constants::UCTXT_SIZE;
+use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, means_all};
+use layer::fields::{Context, bounds};
+use layer::invariant::{Read, read};
+use layer::memory::Chunk;
+use layer::primitive::{Kind, Primitive, primitives};
+use layer::state::Cpu;
+use layer::vmx::SAVED;
+use smt::term::Range;
+use std::panic::Location;
+use symbolic::engine::engine;
+use symbolic::facts::instances::untouched;
+use symbolic::merge::condition;
+use symbolic::origin::Origin;
+use symbolic::path::Write;
+use symbolic::proof::{any_keys, prove_once};
+use symbolic::rules;
+use symbolic::rules::prove_here;
+use symbolic::word::{SymWide, SymWord};
+
+/// The primitive that is called, with its arguments and the state before the call.
+struct Callee<G: Geometry> {
+    primitive: Primitive,
+    contract: Contract<Sym<G>>,
+    arguments: Arguments<Sym<G>>,
+    before: State<G>,
+}
+
+fn word(name: &str) -> SymWord {
+    SymWord(engine(|e| e.unknown(name, Range::WORD)))
+}
+
+/// The callee's contract, with the arguments of `call` and the current state.
+fn callee<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Callee<G> {
+    let rows = primitives::<Sym<G>>();
+    let (primitive, contract) =
+        rows.into_iter().find(|(row, _)| row.name == call.name).expect("calls name a row of the table");
+    let before = State::of(cpu, cpu.shared.pending.interference().current_cpu());
+    // Primitives that are called in this way do not use the other arguments, so their values do not matter.
+    let arguments = Arguments {
+        words: call.words,
+        wide: call.wide,
+        place: SymWide(call.words[0].0),
+        context: call.context,
+        registers: [SymWide(call.words[0].0); UCTXT_SIZE as usize],
+        guest: [SymWide(call.words[0].0); SAVED.len()],
+        chunk: Chunk::One,
+        bytes: [call.words[0]; 8],
+    };
+    Callee { primitive, contract, arguments, before }
+}
+
+impl<G: Geometry> Callee<G> {
+    /// Proves the invariant, the contract's assumptions and its precondition. Returns whether all hold.
+    fn is_proved(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
+        let Callee { primitive, contract, arguments, before } = self;
+        let premise = || clause::premise_of(primitive.name);
+        let required = || clause::required_by(primitive.name);
+        let latest = cpu.shared.pending.interference().latest();
+        prove_facts(before, &latest, |fact| InvariantSet::Derived.includes(fact), &mut Vec::new())
+            && prove_once(premise, &|| (contract.premise)(&before.view(), arguments))
+            && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
+    }
+}
+
+/// Proves the invariant and the callee's precondition at `call`. Also discharges the pending guarantees, because the
+/// call havocs the state that they speak of.
+pub(crate) fn prove_precondition<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) {
+    let interference = cpu.shared.pending.interference();
+    interference.add_guarantees("before a call");
+    let callee = callee(cpu, call);
+    prove_here(|| {
+        let holds = callee.is_proved(cpu);
+        discharge_guarantees(interference);
+        holds
+    });
+    // A repeated path keeps no guarantees either: they were discharged when the path first came here.
+    interference.pending_guarantees.take();
+}
+
+/// As [`prove_precondition`], for a call that changes nothing: pending guarantees stay pending.
+pub(crate) fn prove_precondition_of_query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) {
+    let callee = callee(cpu, call);
+    prove_here(|| callee.is_proved(cpu));
+}
+
+/// The result of `call`, which changes nothing: a fresh word that satisfies the postcondition.
+pub(crate) fn query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
+    let callee = callee(cpu, call);
+    let Callee { primitive, contract, arguments, before } = &callee;
+    let answer = Answer::Word(word(primitive.name));
+    let step = Step { before: before.view(), after: before.view(), arguments, answer: &answer, any: free_words() };
+    let names = frame_names::<G>(&|may| (contract.frame)(&step, may));
+    assert!(names.is_empty(), "{} may write {names:?}, and is called as if it wrote nothing", primitive.name);
+    rules::call_without_effect(primitive.name, || callee.is_proved(cpu), &|| (contract.promise)(&step));
+    answer
+}
+
+/// The words at which a postcondition is assumed. It holds for all words; those that the goal speaks of are useful.
+fn free_words() -> [SymWord; 2] {
+    let free = engine(|e| e.path.free_words.clone());
+    std::array::from_fn(|k| free.get(k).map_or_else(|| word("some"), |&any| SymWord(any)))
+}
+
+/// Assumes that what E reads is unchanged at the free word, where the modifies clause does not name it. Only E needs
+/// this: H, L and D are assumed of the new state.
+fn assume_rest<G: Geometry>(
+    frame: &dyn Fn(Cells<'_, Sym<G>>),
+    names: &[&str],
+    Step { before, after, any: [key, _], .. }: &Step<'_, Sym<G>>,
+) {
+    for Read { field, leaf, is_same } in read().into_iter().filter(|read| names.contains(&read.field)) {
+        let has = |name: &str, named: &str, begin: &[SymWord]| {
+            name == field && covers([before, after], (named, begin), leaf, &[*key])
+        };
+        let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
+        let rest =
+            untouched(|| condition(&|| !is_in() || frame_has::<G>(frame, &has) || is_same([before, after], *key)));
+        engine(|e| e.assume(rest));
+    }
+}
+
+/// A call that the call rule replaces.
+struct Replaced<'a, 'c, G: Geometry> {
+    cpu: &'a mut Cpu<'c, Sym<G>>,
+    callee: Callee<G>,
+    answer: Answer<Sym<G>>,
+    any: [SymWord; 2],
+    /// The state after the call.
+    after: State<G>,
+    at: &'static Location<'static>,
+}
+
+impl<G: Geometry> Replaced<'_, '_, G> {
+    fn step<'s>(&'s self, after: &'s State<G>) -> Step<'s, Sym<G>> {
+        let Callee { arguments, before, .. } = &self.callee;
+        Step { before: before.view(), after: after.view(), arguments, answer: &self.answer, any: self.any }
+    }
+
+    /// The fields and scalars that the modifies clause names.
+    fn named(&self) -> Vec<(&'static str, &'static str)> {
+        frame_names::<G>(&|may| (self.callee.contract.frame)(&self.step(&self.callee.before), may))
+    }
+}
+
+impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
+    fn name(&self) -> &'static str {
+        self.callee.primitive.name
+    }
+
+    fn prove_requires(&self) -> bool {
+        let holds = self.callee.is_proved(self.cpu);
+        discharge_guarantees(self.cpu.shared.pending.interference());
+        holds
+    }
+
+    fn havoc(&mut self, origin: Origin) {
+        let interference = self.cpu.shared.pending.interference().clone();
+        interference.pending_guarantees.take();
+        let mut names: Vec<_> = self.named().into_iter().map(|(name, _)| name).collect();
+        names.dedup();
+        self.after = self.callee.before.renewed(&names, origin);
+        interference.called(&self.after, origin);
+        self.cpu.own = self.after.own.snapshot();
+        self.cpu.shared.at.called(&self.after.at, origin);
+        self.cpu.shared.pending.called(&self.after.pending, origin);
+    }
+
+    fn ensures(&self) -> bool {
+        (self.callee.contract.promise)(&self.step(&self.after))
+    }
+
+    fn writes(&self) -> Vec<Write> {
+        let step = self.step(&self.after);
+        let frame = |may: Cells<'_, Sym<G>>| (self.callee.contract.frame)(&step, may);
+        let of = |(field, named): (&'static str, &'static str)| match bounds::<Sym<G>>(field) {
+            // Any cell that the modifies clause covers.
+            Some(bounds) => {
+                let leaf = if means_all(named) { "" } else { named };
+                let key = any_keys(&bounds.iter().map(|&bound| bound.into()).collect::<Vec<u64>>());
+                let has = |name: &str, other: &str, begin: &[SymWord]| {
+                    name == field && other == named && covers([&step.before, &step.after], (other, begin), leaf, &key)
+                };
+                let changes = condition(&|| frame_has::<G>(&frame, &has));
+                Write { field, key: key.iter().map(|word| word.0).collect(), leaf, changes, at: self.at }
+            }
+            None => Write { field, key: Vec::new(), leaf: "", changes: engine(|e| e.arena.bool(true)), at: self.at },
+        };
+        self.named().into_iter().map(of).collect()
+    }
+}
+
+/// Applies the call rule to `call`: proves the invariant and the precondition, havocs what the contract's modifies
+/// clause names, and assumes the invariant and the postcondition.
+#[track_caller]
+pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> Answer<Sym<G>> {
+    let at = Location::caller();
+    cpu.shared.pending.interference().add_guarantees("before a call");
+    let callee = callee(cpu, call);
+    let answer = match callee.primitive.kind {
+        Kind::Schedule | Kind::Transfer => Answer::Resume(Context { esp: word("esp"), ra: word("ra") }),
+        _ => Answer::Word(word(callee.primitive.name)),
+    };
+    let after = callee.before.snapshot();
+    let mut replaced = Replaced { cpu, callee, answer, any: free_words(), after, at };
+    rules::call(&mut replaced);
+    let step = replaced.step(&replaced.after);
+    let frame = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.frame)(&step, may);
+    let names: Vec<_> = replaced.named().into_iter().map(|(name, _)| name).collect();
+    assume_rest(&frame, &names, &step);
+    replaced.answer
+}

@@ -1,0 +1,179 @@
+//! The loop rule ([`symbolic::rules`]) for loops of the layer.
+//!
+//! A [`LoopRule`] gives the loop invariant and the fields and scalars that an iteration may write. After the havoc, the
+//! invariant is the only knowledge of them. An iteration may write nothing else, and take no lock.
+use crate::clause;
+use crate::environment::interference::Interference;
+use crate::facts::assumed::Assumed;
+use crate::facts::invariant_set::InvariantSet;
+use crate::state::parts::State;
+use crate::state::sym::Sym;
+use crate::state::unknown::key_bounds;
+use domain::Geometry;
+use layer::contract::{LoopRule, Rounds};
+use layer::fields::FIELDS;
+use layer::invariant::facts;
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use std::ops::ControlFlow;
+use std::panic::Location;
+use std::rc::Rc;
+use symbolic::engine::engine;
+use symbolic::merge::goal;
+use symbolic::mutation::running;
+use symbolic::origin::Origin;
+use symbolic::path::Write;
+use symbolic::proof::{any, any_keys, prove_once};
+use symbolic::query::{in_scope, prove};
+use symbolic::rules;
+use symbolic::rules::Loop;
+use symbolic::word::SymWord;
+
+#[cfg(test)]
+mod tests;
+
+/// Why counterexamples after the start of a loop are not replayed.
+const IN_LOOP: &str = "it begins in a round of a loop, and how that round is reached is not known";
+
+/// One iteration of a loop. It breaks or continues.
+type Iteration<'a, G> = &'a dyn Fn(&mut Cpu<'_, Sym<G>>) -> Result<ControlFlow<()>, Stuck>;
+
+/// Applies the loop rule `rule` to a loop of at most `most` iterations.
+#[track_caller]
+pub(crate) fn bounded_loop<G: Geometry>(
+    cpu: &mut Cpu<'_, Sym<G>>,
+    rule: &LoopRule<Sym<G>>,
+    most: u32,
+    iteration: Iteration<'_, G>,
+) -> Result<(), Stuck> {
+    assert!(most > 0, "a loop makes a round");
+    let at = Location::caller();
+    let interference = cpu.shared.pending.interference().clone();
+    let entry = Rc::new(State::of(cpu, interference.current_cpu()));
+    let any = free_words();
+    #[cfg(test)]
+    if crate::agreement::concrete::is_known() {
+        return every_iteration(cpu, rule, most, iteration, &entry, any);
+    }
+    engine(|e| e.settings.runner = Err(IN_LOOP));
+    let (begin, assumed) = (entry.clone(), interference.latest());
+    rules::bounded_loop(&mut LoopOfCpu { cpu, rule, iteration, entry, begin, any, assumed, locks: 0, at })
+}
+
+/// The free words of the postcondition under proof, or fresh words if there is none.
+fn free_words() -> [SymWord; 2] {
+    match engine(|e| e.path.free_words.clone())[..] {
+        [one, two] => [SymWord(one), SymWord(two)],
+        _ => [any("some", 1 << 32), any("some", 1 << 32)],
+    }
+}
+
+/// A loop to which the rule is applied.
+struct LoopOfCpu<'a, 'c, G: Geometry> {
+    cpu: &'a mut Cpu<'c, Sym<G>>,
+    rule: &'a LoopRule<Sym<G>>,
+    iteration: Iteration<'a, G>,
+    /// The state before the loop.
+    entry: Rc<State<G>>,
+    /// The state before the iteration.
+    begin: Rc<State<G>>,
+    any: [SymWord; 2],
+    /// The assumptions about the state before the loop.
+    assumed: Rc<Assumed>,
+    /// The number of locks that were taken before the iteration.
+    locks: usize,
+    at: &'static Location<'static>,
+}
+
+impl<G: Geometry> LoopOfCpu<'_, '_, G> {
+    /// The loop invariant besides the facts. It is not used in proofs from H and L alone.
+    fn holds(&self, state: &State<G>) -> bool {
+        self.assumed.invariants() == InvariantSet::High
+            || (self.rule.holds)(&Rounds { entry: self.entry.view(), now: state.view(), any: self.any })
+    }
+
+    fn interference(&self) -> Rc<Interference<G>> {
+        self.cpu.shared.pending.interference().clone()
+    }
+
+    /// The current state.
+    fn now(&self) -> State<G> {
+        State::of(self.cpu, self.interference().current_cpu())
+    }
+}
+
+impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
+    type Error = Stuck;
+
+    fn name(&self) -> &'static str {
+        self.rule.name
+    }
+
+    fn prove_invariant(&self, when: &str) -> bool {
+        let state = self.now();
+        let clause = |what: &str| format!("{what}, {when} of {}", self.rule.name);
+        let invariants = self.assumed.invariants();
+        let wanted = facts::<Sym<G>>().filter(|f| invariants.includes(f) && self.rule.facts.contains(&f.number));
+        wanted.into_iter().all(|fact| {
+            in_scope(|| {
+                let keys = any_keys(&key_bounds::<G>(fact.keys));
+                let goal = goal(&|| (fact.holds)(&state.view(), &keys));
+                prove(goal, || clause(&clause::fact(fact.number, fact.name)))
+            })
+        }) && prove_once(|| clause("what each round begins with"), &|| self.holds(&state))
+    }
+
+    fn havoc(&mut self, origin: Origin) {
+        self.begin = Rc::new(self.entry.renewed(self.rule.writes, origin));
+        running(false, || {
+            self.assumed.only(&self.begin, self.rule.facts).assume();
+            rules::assume(&|| self.holds(&self.begin));
+        });
+        // The loop may have written whatever an iteration may write, so these fields count as writes.
+        engine(|e| {
+            let changes = e.arena.bool(true);
+            let fields = self.rule.writes.iter().filter(|name| FIELDS.contains(name));
+            let at = self.at;
+            e.path.writes.extend(fields.map(|&field| Write { field, key: Vec::new(), leaf: "", changes, at }));
+        });
+        self.cpu.own = self.begin.own.snapshot();
+        self.locks = self.interference().taken.borrow().len();
+    }
+
+    fn iterate(&mut self) -> Result<ControlFlow<()>, Stuck> {
+        (self.iteration)(self.cpu)
+    }
+
+    fn forbidden(&self) -> Option<String> {
+        if self.interference().taken.borrow().len() > self.locks {
+            return Some("takes a lock, which no round may".to_string());
+        }
+        let unlike = self.begin.unlike(&self.now());
+        let name = unlike.iter().find(|name| !self.rule.writes.contains(name))?;
+        Some(format!("writes {name}, of which its rule does not speak"))
+    }
+}
+
+/// In a concrete run: runs all iterations, and checks the loop invariant before each.
+#[cfg(test)]
+fn every_iteration<G: Geometry>(
+    cpu: &mut Cpu<'_, Sym<G>>,
+    rule: &LoopRule<Sym<G>>,
+    most: u32,
+    iteration: Iteration<'_, G>,
+    entry: &Rc<State<G>>,
+    any: [SymWord; 2],
+) -> Result<(), Stuck> {
+    let current = cpu.shared.pending.interference().current_cpu();
+    for _ in 0..most {
+        let now = State::of(cpu, current);
+        let holds = running(false, || {
+            symbolic::merge::condition(&|| (rule.holds)(&Rounds { entry: entry.view(), now: now.view(), any }))
+        });
+        assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
+        if iteration(cpu)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}

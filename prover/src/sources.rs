@@ -1,0 +1,89 @@
+//! The sources of the layer and of the kernel's entries: which files have code under proof, and their documentation.
+use smt::solver::Solver;
+use std::path::{Path, PathBuf};
+use symbolic::engine::engine;
+use symbolic::source::Lines;
+
+/// Whether this file has code of primitives or entries, and not specification.
+pub(crate) fn is_code(file: &str) -> bool {
+    let is_primitive = file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/");
+    is_primitive || is_entry(file)
+}
+
+/// Whether this file has code of entries of the kernel.
+pub(crate) fn is_entry(file: &str) -> bool {
+    file.starts_with("syscall/src/") && !file.starts_with("syscall/src/effect")
+}
+
+/// The lines of the sources.
+pub(crate) fn lines() -> Lines {
+    Lines::below(path(""))
+}
+
+/// Runs `work` on this thread with a new engine that uses `solver`, for proofs of the layer and of entries.
+pub fn with_engine<R>(solver: Solver, work: impl FnOnce() -> R) -> R {
+    symbolic::engine::with_engine(solver, || {
+        engine(|e| e.settings.is_code = is_code);
+        work()
+    })
+}
+
+/// The path of a file that is given relative to the root of the tree.
+pub(crate) fn path(file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
+}
+
+/// The description of a primitive and of its errors, from its documentation. Empty strings if there are none.
+pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
+    let begin = format!("/// {number} `{name}(");
+    let function = format!("pub fn {name}<");
+    let files = std::fs::read_dir(path("layer/src")).into_iter().flatten().flatten();
+    for file in files {
+        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let is_doc = |at: usize| lines[at].starts_with("///");
+        // A primitive without a number is found by its function.
+        let start = if number > 0 {
+            lines.iter().position(|line| line.starts_with(&begin))
+        } else {
+            let end = lines.iter().position(|line| line.starts_with(&function));
+            end.and_then(|end| {
+                let last = (0..end).rev().take_while(|&at| is_doc(at) || lines[at].starts_with('#')).last();
+                last.filter(|&at| is_doc(at))
+            })
+        };
+        if let Some(start) = start {
+            let of = |line: &str| line.trim_start_matches('/').trim().to_string();
+            let block: Vec<String> =
+                (start..lines.len()).take_while(|&at| is_doc(at)).map(|at| of(lines[at])).collect();
+            let mut sections = block.split(|line| line == "# Errors").map(|lines| lines.join(" ").trim().to_string());
+            let says = sections.next().unwrap_or_default();
+            // The signature before the colon is dropped, because the table shows it.
+            let says = if number > 0 {
+                says.split_once("`: ").map_or(says.clone(), |(_, rest)| rest.to_string())
+            } else {
+                says
+            };
+            return (plain(&says), plain(&sections.next().unwrap_or_default()));
+        }
+    }
+    Default::default()
+}
+
+/// Documentation without links. Code stays between backticks.
+fn plain(text: &str) -> String {
+    let mut text = text.replace("[`", "`");
+    while let Some(begin) = text.find("`](") {
+        let end = text[begin..].find(')').map_or(text.len(), |end| begin + end + 1);
+        text.replace_range(begin + 1..end, "");
+    }
+    text.replace("`]", "`").split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn links_are_what_they_say() {
+        assert_eq!(super::plain("See [`A::b`](crate::a::A),  or [`C`]: `d`."), "See `A::b`, or `C`: `d`.");
+    }
+}

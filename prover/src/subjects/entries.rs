@@ -1,0 +1,185 @@
+//! What is proved of an entry of the kernel: no program can get it stuck, and it preserves the invariant.
+use crate::clause;
+use crate::counterexample::call::{Callee, HostedCall};
+use crate::environment::interference::Interference;
+use crate::facts::assumed::Assumed;
+use crate::facts::invariant_set::InvariantSet;
+use crate::proof::obligations::{locks_are_in_frame, prove_facts, prove_frame, prove_guarantees, run_proof};
+use crate::state::parts::State;
+use crate::state::sym::Sym;
+use crate::state::unknown::key_bounds;
+use crate::subjects::primitives::is_hosted;
+use domain::Geometry;
+use layer::contract::Cells;
+use layer::invariant::{Class, facts};
+use layer::stuck::Stuck;
+use sim::counterexample::entry::{LOAD, WAKE};
+use sim::machine::Sim;
+use smt::term::Range;
+use std::rc::Rc;
+use symbolic::branch::decide;
+use symbolic::counterexample::{NO_CALL, Unconfirmed};
+use symbolic::engine::engine;
+use symbolic::failure::{Failure, Reason};
+use symbolic::inlining::Inlining;
+use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
+use symbolic::query::{in_scope, prove};
+use symbolic::word::{SymWide, SymWord};
+use syscall::effect::Made;
+use syscall::spawn::Parent;
+use syscall::table::{Arguments, Row};
+
+/// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
+/// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
+/// run. Counterexamples are replayed with `hosted`, the same row on the hosted machine.
+pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, hosted: &Row<Sim>) -> Outcome {
+    let mut whole = Outcome::default();
+    for parent in [Parent::Program, Parent::Main] {
+        let path = |state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome| {
+            path_of_entry(row, parent, (state, assumed), outcome);
+        };
+        let is_hosted = is_hosted::<G>();
+        // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
+        // code.
+        engine(|e| e.settings.runner = is_hosted.and(Err("")));
+        let mut outcome = run_proof::<G>(InvariantSet::Entry, &path);
+        if is_hosted.is_ok() {
+            let called = Callee::Entry { row: *hosted, parent };
+            let failures = std::mem::take(&mut outcome.failures);
+            outcome.failures = failures.into_iter().flat_map(|failure| exact(failure, called, &path)).collect();
+        }
+        whole.add(outcome);
+        // Only a load has a parent that waits for it.
+        if row.name != "load" {
+            break;
+        }
+    }
+    engine(|e| e.settings.runner = Err(NO_CALL));
+    whole.require_success();
+    whole
+}
+
+/// The exact failures for `failure`, with the code of the called primitives: the failure itself, replayed or with the
+/// reason why not. If only the contracts admit it, also what else fails on its path.
+fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) -> Vec<Failure> {
+    if failure.reason != Reason::Counterexample {
+        return vec![failure];
+    }
+    let walk = failure.trace.clone();
+    match walk_again(Inlining::new(walk.clone(), Some(failure.clause.clone())), called, path) {
+        Ok(failures) if !failures.is_empty() => return failures,
+        Err(why) => {
+            failure.ending = why;
+            return vec![failure];
+        }
+        Ok(_) if walk.called.is_empty() => {
+            (failure.reason, failure.ending) = (Reason::NotReplayed, Unconfirmed::NoState.to_string());
+            return vec![failure];
+        }
+        Ok(_) => {}
+    }
+    let mut names = walk.called.clone();
+    names.sort_unstable();
+    names.dedup();
+    failure.reason = Reason::Contract;
+    failure.ending = format!("it holds where {} runs", names.join(" and "));
+    let others = walk_again(Inlining::new(walk, None), called, path).unwrap_or_default();
+    [failure].into_iter().chain(others).collect()
+}
+
+/// Walks the path of a failure again, with the code of the called primitives. Returns the replayed failures, or why
+/// they could not be replayed.
+fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
+    let again = Rc::new(again);
+    engine(|e| e.settings.inlining = Some(again.clone()));
+    let found = run_proof::<G>(InvariantSet::Entry, &|state, assumed, outcome| {
+        let hosted = HostedCall { called, invariants: InvariantSet::Entry, start: assumed.clone() };
+        engine(|e| e.settings.runner = Ok(Rc::new(hosted)));
+        path(state, assumed, outcome);
+    });
+    engine(|e| e.settings.inlining = None);
+    match again.unconfirmed() {
+        Some(why) if found.failures.is_empty() => Err(why),
+        _ => Ok(found.failures),
+    }
+}
+
+/// Walks one path of a proof.
+type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
+
+/// Unknown arguments.
+fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
+    let word = |name: &str| {
+        let word = engine(|e| e.arena.var(name, Range::WORD));
+        engine(|e| e.path.arguments.push((name.to_string(), word)));
+        SymWord(word)
+    };
+    Arguments {
+        registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
+        // The reason goes only into a report, so that its value does not matter.
+        reason: abi::Reason::DivideError,
+        parent,
+        load: LOAD.map(word),
+        wake: WAKE.map(word),
+    }
+}
+
+fn path_of_entry<G: Geometry>(
+    row: &Row<Sym<G>>,
+    parent: Parent,
+    (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
+    outcome: &mut Outcome,
+) {
+    let arguments = unknown_arguments::<G>(parent);
+    if !decide(&|| (row.ready)(&state.view(), &arguments)) {
+        return;
+    }
+    let some = any("some", 1 << 32);
+    engine(|e| e.path.free_words = vec![some.0]);
+    let interference = Interference::new(state, assumed);
+    let (result, after) = state.run(&interference, |cpu| (row.run)(cpu, &arguments));
+    let next = match result {
+        Ok(next) => next,
+        Err(stuck) => {
+            refute(stuck);
+            return;
+        }
+    };
+    if !feasible() {
+        return;
+    }
+    cover(|| true);
+    outcome.successful_paths += 1;
+    let proved = &mut outcome.clauses;
+    note(proved, "never stuck".to_string());
+    prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
+    let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
+    prove_clause(clause::PROMISE, proved, &|| (row.effect.promise)(&made));
+    let frame = |may: Cells<'_, Sym<G>>| (row.effect.frame)(&made, may);
+    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &interference) {
+        note(proved, "frame".to_string());
+    }
+    prove_facts(&after, &interference.latest(), |fact| InvariantSet::Derived.includes(fact), proved);
+    // The postconditions of the called primitives are assumed at the same free word.
+    for fact in facts::<Sym<G>>().filter(|fact| fact.class == Class::Entry) {
+        let [bound] = key_bounds::<G>(fact.keys)[..] else { unreachable!("a fact of E has one key") };
+        let is_key = || some < u32::try_from(bound).unwrap_or(u32::MAX);
+        let name = clause::fact(fact.number, fact.name);
+        // In most entries nothing changes there, so that this instance is all that is needed.
+        assumed.assert_at(fact.number, &[some]);
+        prove_clause(&name, proved, &|| !is_key() || (fact.holds)(&after.view(), &[some]));
+    }
+    prove_guarantees(&interference, proved);
+}
+
+/// Proves that the path that was just walked is infeasible.
+fn refute(stuck: Stuck) {
+    in_scope(|| {
+        // The condition of the last decision is the one that got the path stuck.
+        let goal = engine(|e| match e.path.steps.last().map(|step| step.holds) {
+            Some(broken) => e.arena.not(broken),
+            None => e.arena.bool(false),
+        });
+        prove(goal, || clause::stuck(stuck))
+    });
+}

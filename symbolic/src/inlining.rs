@@ -1,0 +1,56 @@
+//! Walks the path of a failure again with inlining: the functions that it calls run, instead of the call rule.
+//!
+//! A contract may admit states that its function never leaves. A counterexample with such a state fails on no machine.
+//! So a failure records the branches that its path takes in the code under proof. Then every path with these branches,
+//! and any branches inside the called functions, is asked for the same clause. A failure found there is exact, and is
+//! run.
+use crate::counterexample::Unconfirmed;
+use crate::trace::Trace;
+use std::cell::RefCell;
+use std::panic::Location;
+
+/// A failure whose path is being walked again.
+pub struct Inlining {
+    trace: Trace,
+    /// The only clause that is asked, if any.
+    clause: Option<String>,
+    /// Why other failing paths could not be run.
+    unconfirmed: RefCell<Vec<Unconfirmed>>,
+}
+
+/// The most failing paths for which no state is found.
+const TRIES: usize = 4;
+
+impl Inlining {
+    /// The time limit of one query, in milliseconds. It is short, because another path may be easier.
+    pub(crate) const LIMIT: u32 = 4_000;
+
+    /// Walks the branches of `trace` again, and asks only `clause`, or everything if that is `None`.
+    pub fn new(trace: Trace, clause: Option<String>) -> Inlining {
+        Inlining { trace, clause, unconfirmed: RefCell::default() }
+    }
+
+    /// Whether the proof of `clause` is asked for.
+    pub fn asks(&self, clause: &str) -> bool {
+        self.clause.as_deref().is_none_or(|asked| asked == clause)
+    }
+
+    /// Records why a failing path could not be run. Returns whether the search should go on.
+    pub(crate) fn note(&self, why: Unconfirmed) -> bool {
+        let mut unconfirmed = self.unconfirmed.borrow_mut();
+        unconfirmed.push(why);
+        unconfirmed.iter().filter(|why| matches!(why, Unconfirmed::Incomplete(_))).count() <= TRIES
+    }
+
+    /// Whether a path that takes `side` at its branch number `number` leaves the path of the failure there.
+    pub(crate) fn leaves(&self, number: usize, side: (&'static Location<'static>, bool)) -> bool {
+        self.trace.sides.get(number).is_some_and(|other| *other != side)
+    }
+
+    /// The last reason why a failing path could not be run. `None` if no path failed.
+    pub fn unconfirmed(&self) -> Option<String> {
+        let unconfirmed = self.unconfirmed.borrow();
+        let incomplete = unconfirmed.iter().rev().find(|why| matches!(why, Unconfirmed::Incomplete(_)));
+        incomplete.map(Unconfirmed::to_string)
+    }
+}

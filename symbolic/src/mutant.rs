@@ -1,0 +1,163 @@
+//! Mutants: the code under proof with one wrong operator.
+//!
+//! Each operator knows its source line, so a mutant needs no source of its own and no compilation. If a proof still
+//! succeeds with the mutant, it does not depend on that operator.
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::Location;
+
+/// A kind of operator.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operator {
+    /// `==`.
+    Equal,
+    /// `<`, or `>` with its operands exchanged.
+    Less,
+    /// `<=`, or `>=` with its operands exchanged.
+    AtMost,
+    /// The value of a flag.
+    Flag,
+    /// `+`.
+    Add,
+    /// `-`.
+    Subtract,
+    /// `*`.
+    Multiply,
+    /// `/`.
+    Divide,
+    /// `%`.
+    Remainder,
+    /// A write of one leaf of a map. Without a name, a write of all leaves.
+    Write(&'static str),
+    /// A search for the first key whose value satisfies a condition.
+    First,
+}
+
+/// A way in which an operator can be wrong.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// The negated answer.
+    Opposite,
+    /// Always true.
+    Yes,
+    /// Always false.
+    No,
+    /// `<` for `<=`, or the reverse.
+    Boundary,
+    /// The result plus one.
+    OneMore,
+    /// The first operand as the result.
+    FirstOperand,
+    /// The write is lost.
+    Lost,
+    /// The search begins at the next key.
+    Later,
+}
+
+impl Operator {
+    /// The ways in which this operator can be wrong.
+    fn changes(self) -> &'static [Change] {
+        match self {
+            Operator::Equal | Operator::Flag => &[Change::Opposite, Change::Yes, Change::No],
+            Operator::Less | Operator::AtMost => &[Change::Opposite, Change::Yes, Change::No, Change::Boundary],
+            Operator::Add | Operator::Subtract | Operator::Multiply | Operator::Divide | Operator::Remainder => {
+                &[Change::OneMore, Change::FirstOperand]
+            }
+            Operator::Write(_) => &[Change::Lost],
+            Operator::First => &[Change::Later],
+        }
+    }
+}
+
+/// An operator in the source.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Site {
+    /// The file, relative to the root of the tree.
+    pub file: &'static str,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
+    /// The kind of operator.
+    pub operator: Operator,
+}
+
+/// A mutant: one operator and its change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Mutant {
+    /// The operator.
+    pub site: Site,
+    /// The change.
+    pub change: Change,
+}
+
+impl fmt::Display for Mutant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Site { file, line, column, operator } = self.site;
+        write!(f, "{operator:?} as {:?} at {file}:{line}:{column}", self.change)
+    }
+}
+
+/// The setting for mutants on this thread.
+#[derive(Default)]
+pub struct Mutation {
+    /// Whether the code under proof is running, and not a fact, a goal or a contract.
+    pub(crate) running: bool,
+    /// The operators that were executed, if they are recorded.
+    met: Option<BTreeSet<Site>>,
+    planted: Option<Planted>,
+}
+
+/// The active mutant, and the time limit of one query, in milliseconds.
+#[derive(Clone, Copy)]
+struct Planted {
+    mutant: Mutant,
+    limit: u32,
+}
+
+impl Mutation {
+    /// Records the operators that are executed.
+    pub fn recording() -> Mutation {
+        Mutation { met: Some(BTreeSet::new()), ..Mutation::default() }
+    }
+
+    /// Activates `mutant`. One query may take at most `limit` milliseconds.
+    pub fn planted(mutant: Mutant, limit: u32) -> Mutation {
+        Mutation { planted: Some(Planted { mutant, limit }), ..Mutation::default() }
+    }
+
+    /// Whether a mutant is active.
+    pub fn is_planted(&self) -> bool {
+        self.planted.is_some()
+    }
+
+    /// The time limit of one query in milliseconds, if a mutant is active.
+    pub fn limit(&self) -> Option<u32> {
+        self.planted.map(|planted| planted.limit)
+    }
+
+    /// All mutants of the recorded operators in the files that `wanted` accepts, in source order.
+    pub fn mutants(&self, wanted: impl Fn(&str) -> bool) -> Vec<Mutant> {
+        let sites = self.met.iter().flatten().filter(|site| wanted(site.file));
+        let of = |&site: &Site| site.operator.changes().iter().map(move |&change| Mutant { site, change });
+        sites.flat_map(of).collect()
+    }
+
+    pub(crate) fn at(
+        &mut self,
+        operator: Operator,
+        at: &'static Location<'static>,
+        is_code: fn(&str) -> bool,
+    ) -> Option<Change> {
+        if !self.running || (self.met.is_none() && self.planted.is_none()) || !is_code(at.file()) {
+            return None;
+        }
+        let site = Site { file: at.file(), line: at.line(), column: at.column(), operator };
+        if let Some(met) = &mut self.met {
+            met.insert(site);
+        }
+        self.planted.map(|planted| planted.mutant).filter(|mutant| mutant.site == site).map(|mutant| mutant.change)
+    }
+}

@@ -1,0 +1,131 @@
+//! The parts of a proof: fresh words, clauses, paths, and the outcome.
+use crate::coverage::Coverage;
+use crate::engine::{Results, engine};
+use crate::explore::explore;
+use crate::facts::instances::assert_interference_at;
+use crate::failure::{Counts, Failure, Reason, Slowest};
+use crate::merge::goal;
+use crate::query::{Aim, check, in_scope, prove};
+use crate::word::SymWord;
+use smt::solver::{Tally, Verdict};
+use smt::term::Range;
+use std::cell::RefCell;
+
+/// The result of a proof.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The clauses that were proved, each on every path.
+    pub clauses: Vec<String>,
+    /// The number of paths that end in success.
+    pub successful_paths: u64,
+    /// The preconditions that some path violates: the ways to get stuck.
+    pub stuck: Vec<String>,
+    /// The counts of the proof.
+    pub counts: Counts,
+    /// The obligation that took the longest.
+    pub slowest: Option<Slowest>,
+    /// The verdicts of each solver, if several were asked.
+    pub tallies: Vec<Tally>,
+    /// The branches of the code that were taken.
+    pub coverage: Coverage,
+    /// The clauses that do not hold. Empty if the proof succeeds.
+    pub failures: Vec<Failure>,
+}
+
+impl Outcome {
+    /// Adds the result of another part of the same proof.
+    pub fn add(&mut self, part: Outcome) {
+        self.counts.paths += part.counts.paths;
+        self.counts.obligations += part.counts.obligations;
+        self.counts.instances += part.counts.instances;
+        self.successful_paths += part.successful_paths;
+        self.coverage.add(&part.coverage);
+        self.slowest = Slowest::of(self.slowest.take(), part.slowest);
+        for clause in part.clauses {
+            note(&mut self.clauses, clause);
+        }
+        for stuck in part.stuck {
+            note(&mut self.stuck, stuck);
+        }
+        self.failures.extend(part.failures);
+    }
+
+    /// Fails if no path succeeded, because such a proof is vacuous.
+    pub fn require_success(&mut self) {
+        if self.failures.is_empty() && self.successful_paths == 0 {
+            self.failures.push(Failure::vacuous("some path succeeds"));
+        }
+    }
+}
+
+/// Adds a clause to the proved ones, unless it is there.
+pub fn note(proved: &mut Vec<String>, clause: String) {
+    if !proved.contains(&clause) {
+        proved.push(clause);
+    }
+}
+
+/// A fresh word below `bound`. The bound is at most 2³².
+pub fn any(name: &str, bound: u64) -> SymWord {
+    let most = bound.min(1 << 32) - 1;
+    SymWord(engine(|e| e.unknown(name, Range::UpTo(most))))
+}
+
+/// Fresh keys below their bounds.
+pub fn any_keys(bounds: &[u64]) -> Vec<SymWord> {
+    bounds.iter().map(|&bound| any("any", bound)).collect()
+}
+
+/// Proves `holds` for fresh keys below `bounds`.
+pub fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) -> bool {
+    in_scope(|| {
+        let keys = any_keys(bounds);
+        let goal = goal(&|| holds(&keys));
+        assert_interference_at(&keys.iter().map(|key| key.0).collect::<Vec<_>>());
+        prove(goal, || clause.to_string())
+    })
+}
+
+/// Proves a goal without keys.
+pub fn prove_once(clause: impl Fn() -> String, holds: &dyn Fn() -> bool) -> bool {
+    in_scope(|| prove(goal(holds), clause))
+}
+
+/// Proves a goal without keys, and adds it to the proved clauses.
+pub fn prove_clause(clause: &str, proved: &mut Vec<String>, holds: &dyn Fn() -> bool) {
+    if prove_once(|| clause.to_string(), holds) {
+        note(proved, clause.to_string());
+    }
+}
+
+/// Runs `path` on every path and returns the result. If `strict` is set, going out of range is a failure.
+pub fn run_paths(strict: bool, path: &dyn Fn(&mut Outcome)) -> Outcome {
+    engine(|e| {
+        e.results = Results::default();
+        e.settings.strict = strict;
+    });
+    let outcome = RefCell::new(Outcome::default());
+    explore(&|| path(&mut outcome.borrow_mut()));
+    let mut outcome = outcome.into_inner();
+    let results = engine(|e| std::mem::take(&mut e.results));
+    outcome.counts = results.counts;
+    outcome.slowest = results.slowest;
+    outcome.coverage = results.coverage;
+    outcome.failures = results.failures;
+    let undecided = results.undecided.into_iter().map(|clause| Failure::of(clause, Reason::Unknown));
+    outcome.failures.extend(undecided);
+    outcome
+}
+
+/// Whether the path that was just walked may be feasible.
+pub fn feasible() -> bool {
+    in_scope(|| check(&[], Aim::Branch)) != Verdict::Unsat
+}
+
+/// Adds the branches of the path that was just walked to the coverage, if the path is feasible.
+pub fn cover(feasible: impl FnOnce() -> bool) {
+    let is_new = engine(|e| !e.results.coverage.has_all_of(&e.path.sides));
+    if is_new && feasible() {
+        engine(|e| e.results.coverage.add(&e.path.sides));
+    }
+}

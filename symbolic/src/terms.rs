@@ -1,0 +1,31 @@
+//! The plain symbolic domain: every field has a symbolic map.
+use crate::branch::decide;
+use crate::map::SymMap;
+use crate::origin::Origin;
+use crate::word::{SymFlag, SymNat, SymWide, SymWord};
+use domain::{Domain, Field, Home, X64};
+
+/// The domain whose values are terms, for states without a machine of their own.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms;
+
+impl Domain for Terms {
+    type Geometry = X64;
+    type Word = SymWord;
+    type Wide = SymWide;
+    type Nat = SymNat;
+    type Flag = SymFlag;
+    type Place = Origin;
+
+    #[track_caller]
+    fn decide(condition: impl Fn() -> bool) -> bool {
+        decide(&condition)
+    }
+}
+
+impl<F: Field<Terms>> Home<F> for Terms {
+    type Map = SymMap<Terms, F>;
+    fn home(place: Origin) -> SymMap<Terms, F> {
+        SymMap::unknown(place)
+    }
+}
