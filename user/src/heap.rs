@@ -134,6 +134,7 @@ mod tests {
                         let layout = layout(size, 1 << align);
                         if let Some(address) = heap.allocate(layout, region) {
                             prop_assert!(address.addr().get().is_multiple_of(layout.align()));
+                            // SAFETY: the range was just allocated.
                             unsafe { address.write_bytes(turn as u8, size) };
                             live.push((address, layout, turn as u8));
                         }
@@ -141,11 +142,13 @@ mod tests {
                     Act::Free(index) if !live.is_empty() => {
                         let index = index.index(live.len());
                         let (address, layout, _) = live.swap_remove(index);
+                        // SAFETY: it was allocated with this layout, and is no longer in `live`.
                         unsafe { heap.free(address, layout) };
                     }
                     Act::Free(_) => {}
                 }
                 for &(address, layout, byte) in &live {
+                    // SAFETY: the range is allocated and was written.
                     let kept = (0..layout.size()).all(|at| unsafe { address.add(at).read() } == byte);
                     prop_assert!(kept, "{address:?}");
                 }
@@ -161,6 +164,7 @@ mod tests {
         for round in 0..1000 {
             let address = heap.allocate(large, region).unwrap_or_else(|| panic!("round {round}"));
             heap.allocate(small, region).unwrap_or_else(|| panic!("round {round}"));
+            // SAFETY: it was just allocated with this layout.
             unsafe { heap.free(address, large) };
         }
     }
