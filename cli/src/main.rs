@@ -1,30 +1,11 @@
-//! `cairn`: the command line. Each verb has a file of its own; this file only knows their names.
+//! `cairn`: the command line. Each command has a file or a folder in `commands`; this file only knows their names.
+//! `host` is what they share: child processes, tools, emulators and images.
 
-mod archive;
-mod bench;
-mod boots;
-mod call;
-mod child;
-mod counts;
-mod emulator;
-mod error;
-mod fuzz_x86;
-mod image;
-mod job;
-mod layer;
-mod new_program;
-mod prove;
-mod run;
-mod setup;
-mod shell;
-mod storm;
-mod system_calls;
-mod test;
-mod tools;
-mod watch;
-mod workspace;
+mod commands;
+mod host;
 
 use clap::{Parser, Subcommand};
+use commands::{bench, boots, call, fuzz_x86, layer, new_program, prove, run, setup, shell, storm, system_calls, test};
 use std::process::ExitCode;
 
 /// Cairn: a kernel whose primitives are written once, booted, run hosted, and proved.
@@ -32,11 +13,11 @@ use std::process::ExitCode;
 #[command(name = "cairn", bin_name = "cargo cairn", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
-    verb: Verb,
+    command: Command,
 }
 
 #[derive(Subcommand)]
-enum Verb {
+enum Command {
     Run(run::Arguments),
     Bench(bench::Arguments),
     Boots(boots::Arguments),
@@ -54,20 +35,20 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().verb {
-        Verb::Run(arguments) => run::run(&arguments),
-        Verb::Bench(arguments) => bench::run(&arguments),
-        Verb::Boots(arguments) => boots::run(&arguments),
-        Verb::Call(arguments) => call::run(&arguments),
-        Verb::FuzzX86(arguments) => fuzz_x86::run(&arguments),
-        Verb::Layer(arguments) => layer::run(&arguments),
-        Verb::NewProgram(arguments) => new_program::run(&arguments),
-        Verb::Prove(arguments) => prove::run(&arguments),
-        Verb::Setup(arguments) => setup::run(&arguments),
-        Verb::Shell(arguments) => shell::run(&arguments),
-        Verb::Storm(arguments) => storm::run(&arguments),
-        Verb::SystemCalls(_) => system_calls::run(),
-        Verb::Test(arguments) => test::run(&arguments),
+    let result = match Arguments::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Boots(arguments) => boots::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
+        Command::FuzzX86(arguments) => fuzz_x86::run(&arguments),
+        Command::Layer(arguments) => layer::run(&arguments),
+        Command::NewProgram(arguments) => new_program::run(&arguments),
+        Command::Prove(arguments) => prove::run(&arguments),
+        Command::Setup(arguments) => setup::run(&arguments),
+        Command::Shell(arguments) => shell::run(&arguments),
+        Command::Storm(arguments) => storm::run(&arguments),
+        Command::SystemCalls(_) => system_calls::run(),
+        Command::Test(arguments) => test::run(&arguments),
     };
     result.unwrap_or_else(|error| {
         eprintln!("error: {error}");

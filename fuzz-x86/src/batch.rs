@@ -4,9 +4,10 @@ use crate::generate::Random;
 use crate::program::{Program, launcher};
 use abi::CHILDREN;
 use iced_x86::IcedError;
-use sim::baton::Limit;
-use sim::board::Memory;
-use sim::run::{Checking, Config, End, TIME_SLICE};
+use sim::machine::platform::Memory;
+use sim::machine::turns::Limit;
+use sim::run::config::{Checking, Config, TIME_SLICE};
+use sim::run::report::End;
 use std::fmt::Write;
 use std::time::Instant;
 
@@ -95,7 +96,8 @@ impl Batch {
     /// # Errors
     /// If the machine refuses the batch: a bug of this module.
     pub fn hosted(&self, until: Option<Instant>) -> Result<Hosted, String> {
-        let program = |(name, elf): &(String, Vec<u8>)| sim::run::Program { name: name.clone(), elf: elf.clone() };
+        let program =
+            |(name, elf): &(String, Vec<u8>)| sim::run::config::Program { name: name.clone(), elf: elf.clone() };
         let config = Config {
             programs: self.files.iter().map(program).collect(),
             boot_list: &self.boot_list,

@@ -20,8 +20,8 @@ use layer::primitive::primitives;
 use layer::stuck::Stuck;
 use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
 use prover::{Failure, InvariantSet, Reason, emit_test};
+use sim::counterexample::call::Subject;
 use sim::machine::Sim;
-use sim::replay::Subject;
 
 /// A bug: the primitive, the clause that it violates, and the change of the contract.
 struct Bug {

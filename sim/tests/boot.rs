@@ -3,10 +3,10 @@ use layer::constants::TOTAL_CPU;
 use layer::invariant::Class;
 use layer::process::sched_init;
 use layer::stuck::Stuck;
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::machine::{processor, shared};
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Memory, Platform};
+use sim::machine::sparse::Cells;
 use std::sync::Arc;
 
 #[test]
@@ -27,7 +27,7 @@ fn the_invariant_holds_before_and_after_boot() {
 
 #[test]
 fn a_machine_without_a_user_area_does_not_boot() {
-    board::seat(Arc::new(Board::bare(Memory::all(1000))), None);
+    platform::make_current(Arc::new(Platform::bare(Memory::all(1000))), None);
     let shared = shared();
     assert_eq!(sched_init(&mut processor(&shared, 0), 0), Err(Stuck::BadMemory));
 }

@@ -8,18 +8,20 @@ use layer::process::sched_init;
 use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::{Script, SerialEvent::*};
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Memory, Platform};
+use sim::machine::serial::SerialEvent::*;
+use sim::machine::serial::SerialInput;
+use sim::machine::sparse::Cells;
 use std::sync::Arc;
 
 /// Runs `story` on CPU `cpu` of a machine with this script, and checks that the invariant holds afterwards.
-fn tell(cpu: u32, script: Script, story: impl FnOnce(&mut Cpu<'_, Sim>)) {
-    let mut board = Board::bare(Memory::default());
-    board.serial = script;
-    board::seat(Arc::new(board), None);
+fn tell(cpu: u32, script: SerialInput, story: impl FnOnce(&mut Cpu<'_, Sim>)) {
+    let mut platform = Platform::bare(Memory::default());
+    platform.serial = script;
+    platform::make_current(Arc::new(platform), None);
     let shared = shared();
     let mut processor = processor(&shared, cpu);
     sched_init(&mut processor, 0).unwrap();
@@ -40,7 +42,7 @@ fn read(cpu: &mut Cpu<'_, Sim>) -> Vec<u8> {
 
 #[test]
 fn a_burst_is_taken_and_read_in_order() {
-    tell(0, Script::of([Recv(b"hello, world".to_vec())]), |cpu| {
+    tell(0, SerialInput::of([Recv(b"hello, world".to_vec())]), |cpu| {
         assert_eq!(read(cpu), b"");
         serial_intr_disable(cpu).unwrap();
         assert_eq!(serial_putc(cpu, 'x'.into()), Ok('x'.into()));
@@ -51,7 +53,7 @@ fn a_burst_is_taken_and_read_in_order() {
 
 #[test]
 fn of_a_longer_burst_the_newest_12_are_kept() {
-    tell(0, Script::of([Recv(b"what was before: hello, world".to_vec())]), |cpu| {
+    tell(0, SerialInput::of([Recv(b"what was before: hello, world".to_vec())]), |cpu| {
         serial_intr_disable(cpu).unwrap();
         assert_eq!(read(cpu), b"hello, world");
     });
@@ -59,7 +61,7 @@ fn of_a_longer_burst_the_newest_12_are_kept() {
 
 #[test]
 fn what_comes_while_the_line_is_masked_is_taken_when_it_is_opened() {
-    tell(0, Script::of([Null, Recv(b"one ".to_vec()), Recv(b"two ".to_vec()), Recv(b"three".to_vec())]), |cpu| {
+    tell(0, SerialInput::of([Null, Recv(b"one ".to_vec()), Recv(b"two ".to_vec()), Recv(b"three".to_vec())]), |cpu| {
         // There is no event yet, so that the call consumes none.
         serial_intr_disable(cpu).unwrap();
         assert_eq!((cpu.own.com1.l1, cpu.own.com1.l2), (0, 0));
@@ -77,7 +79,7 @@ fn what_comes_while_the_line_is_masked_is_taken_when_it_is_opened() {
 #[test]
 fn the_ring_keeps_the_newest_511() {
     let burst = |k: u32| Recv((0..12).map(|i| (k + i) as u8).collect());
-    tell(0, Script::of((0..3000).map(burst)), |cpu| {
+    tell(0, SerialInput::of((0..3000).map(burst)), |cpu| {
         serial_intr_disable(cpu).unwrap();
         assert_eq!(cpu.own.console.len, CONSOLE_BUFFER_SIZE - 1);
         // A hundred bursts of 12 characters, each 26 events after the one before. The read position is computed as in
@@ -97,7 +99,7 @@ fn the_ring_keeps_the_newest_511() {
 
 #[test]
 fn a_line_feed_goes_out_with_a_carriage_return() {
-    tell(0, Script::default(), |cpu| {
+    tell(0, SerialInput::default(), |cpu| {
         assert_eq!(serial_putc(cpu, 0x100 + 10), Ok(10));
         let com1 = &cpu.own.com1;
         assert_eq!((com1.tx, com1.tx_len, com1.l2), ([10, 13], 2, 1));
@@ -106,7 +108,7 @@ fn a_line_feed_goes_out_with_a_carriage_return() {
 
 #[test]
 fn a_transmitter_that_is_never_done_is_given_up() {
-    tell(0, Script::of([Null, Null, Null, SendComplete]), |cpu| {
+    tell(0, SerialInput::of([Null, Null, Null, SendComplete]), |cpu| {
         assert_eq!(serial_putc(cpu, 65), Ok(65));
         assert_eq!((serial_putc(cpu, 66), cpu.own.com1.l2), (Ok(66), 4));
         assert_eq!(serial_putc(cpu, 67), Ok(NO_CHARACTER));
@@ -116,7 +118,7 @@ fn a_transmitter_that_is_never_done_is_given_up() {
 
 #[test]
 fn another_cpu_has_no_uart() {
-    tell(3, Script::default(), |cpu| {
+    tell(3, SerialInput::default(), |cpu| {
         assert_eq!(serial_putc(cpu, 65), Ok(NO_CHARACTER));
         assert_eq!(cons_buf_read(cpu), Ok(NO_CHARACTER));
     });
@@ -124,7 +126,7 @@ fn another_cpu_has_no_uart() {
 
 #[test]
 fn interrupts_have_to_be_on() {
-    tell(0, Script::default(), |cpu| {
+    tell(0, SerialInput::default(), |cpu| {
         cli(cpu).unwrap();
         assert_eq!(serial_intr_disable(cpu), Err(Stuck::NotInterruptible));
         assert_eq!(serial_intr_enable(cpu), Err(Stuck::NotInterruptible));

@@ -11,9 +11,10 @@ use layer::state::Cpu;
 use layer::thread::thread_yield;
 use layer::vmcs::Vmcs;
 use layer::vmx::vmx_init;
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::sparse::Cells;
 use std::collections::BTreeSet;
 
 /// The child of CPU 0's main thread, which is also the thread that runs there.

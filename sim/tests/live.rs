@@ -12,8 +12,9 @@ use layer::process::{proc_create, proc_start_user, sched_init};
 use layer::state::{Cpu, Shared};
 use layer::thread::thread_yield;
 use proptest::prelude::*;
-use sim::live::{Checkpoint, Dump, MADE_TRUE, Problem};
-use sim::machine::{Sim, processor, shared};
+use sim::check::live::{Checkpoint, Dump, MADE_TRUE, Problem};
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
 use std::collections::BTreeSet;
 
 /// An output that keeps the dump.

@@ -12,11 +12,12 @@ use layer::process::{proc_create, sched_init};
 use layer::state::{Cpu, Shared};
 use layer::thread::{thread_sleep, thread_wakeup, thread_yield};
 use proptest::prelude::*;
-use sim::board::{self, Board, Memory};
-use sim::history::{Difference, Flaw, Objects, Place, Replayed, Running, listed};
-use sim::log::{Entry, merged};
-use sim::machine::{Sim, processor, shared};
-use sim::oracle::breach;
+use sim::check::rely::breach;
+use sim::check::replay::{Difference, Flaw, Objects, Place, Replayed, Running, listed};
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::log::{Entry, merged};
+use sim::machine::platform::{self, Memory, Platform};
 use std::sync::Arc;
 
 /// A small memory, which runs out.
@@ -61,7 +62,7 @@ fn grant(cpu: &mut Cpu<'_, Sim>, Wish { what, dice, .. }: Wish) {
 
 /// Runs a machine. Calls `look` with its final objects and its log.
 fn run<R>(wishes: &[Wish], look: impl FnOnce(&Objects<'_>, Vec<Entry>) -> R) -> R {
-    board::seat(Arc::new(Board::bare(memory())), None);
+    platform::make_current(Arc::new(Platform::bare(memory())), None);
     let shared: Shared<Sim> = shared();
     let mut cpus: Vec<_> = (0..TOTAL_CPU).map(|cpu| processor(&shared, cpu)).collect();
     for cpu in &mut cpus {
@@ -226,7 +227,7 @@ fn a_difference_is_found_where_it_is() {
 /// For each clause of H20 there is a log that violates it.
 #[test]
 fn what_others_may_not_do_is_found() {
-    board::seat(Arc::new(Board::bare(memory())), None);
+    platform::make_current(Arc::new(Platform::bare(memory())), None);
     let start = Replayed::boot();
     let log = |events: &[(u32, Event<Sim>)]| -> Vec<Entry> {
         (0..).zip(events).map(|(stamp, &(cpu, event))| Entry { stamp, cpu, event }).collect()

@@ -19,14 +19,15 @@ use model::{Model, Said, agree};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{TestCaseResult, TestRunner};
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::guest::{Exit, vm_exit};
-use sim::history::Replayed;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::{Script, SerialEvent};
-use sim::snapshot::Snapshot;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::check::replay::Replayed;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::guest::{Exit, vm_exit};
+use sim::machine::platform::{self, Memory, Platform};
+use sim::machine::serial::{SerialEvent, SerialInput};
+use sim::machine::sparse::Cells;
+use sim::state::snapshot::Snapshot;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -100,7 +101,7 @@ fn console_rows() -> Vec<usize> {
 }
 
 /// Random events of the UART: bursts of up to `burst` characters, and pauses.
-fn script(burst: usize) -> impl Strategy<Value = Script> {
+fn script(burst: usize) -> impl Strategy<Value = SerialInput> {
     let happens = prop_oneof![
         4 => prop::collection::vec(any::<u8>(), 0..=burst).prop_map(SerialEvent::Recv),
         2 => Just(SerialEvent::SendComplete),
@@ -109,7 +110,7 @@ fn script(burst: usize) -> impl Strategy<Value = Script> {
     ];
     (prop::collection::vec(happens, 1..40), 0..3000u32).prop_map(|(happens, length)| {
         // The events repeat for a while, and then there are none.
-        Script::of(happens.iter().cycle().take(length as usize).cloned())
+        SerialInput::of(happens.iter().cycle().take(length as usize).cloned())
     })
 }
 
@@ -326,10 +327,10 @@ fn call(
 }
 
 /// Boots a machine and makes the calls on it. Returns the primitives that did not get stuck.
-fn run(wishes: &[Wish], many: u32, script: Script) -> Result<BTreeSet<&'static str>, TestCaseError> {
-    let mut board = Board::bare(memory());
-    board.serial = script.clone();
-    board::seat(Arc::new(board), None);
+fn run(wishes: &[Wish], many: u32, script: SerialInput) -> Result<BTreeSet<&'static str>, TestCaseError> {
+    let mut platform = Platform::bare(memory());
+    platform.serial = script.clone();
+    platform::make_current(Arc::new(platform), None);
     let (shared, rows) = (shared(), primitives::<Sim>());
     let mut cpus: Vec<_> = (0..many).map(|cpu| processor(&shared, cpu)).collect();
     for cpu in &mut cpus {

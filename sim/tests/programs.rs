@@ -1,8 +1,9 @@
 //! Runs the programs of `user/` on the hosted machine, and checks them against their manifests.
 use programs::{Check, Plan, Transcript};
-use sim::baton::Limit;
-use sim::board::Memory;
-use sim::run::{Checking, Config, End, Program, Report, TIME_SLICE};
+use sim::machine::platform::Memory;
+use sim::machine::turns::Limit;
+use sim::run::config::{Checking, Config, Program, TIME_SLICE};
+use sim::run::report::{End, Report};
 
 /// Builds the programs.
 fn build() -> Vec<programs::Program> {

@@ -1,13 +1,15 @@
 //! Tests the shell on the hosted machine: types a script, and compares the console.
 use programs::{Program, Transcript};
-use sim::baton::Limit;
-use sim::board::Memory;
-use sim::run::{Checking, Config, End, Report, TIME_SLICE};
+use sim::machine::platform::Memory;
+use sim::machine::turns::Limit;
+use sim::run::config::{Checking, Config, TIME_SLICE};
+use sim::run::report::{End, Report};
 
 /// Types `input` into a shell on a machine with `cpus` CPUs.
 fn typed(input: &str, cpus: u32, checking: Checking) -> (Report, String) {
     let built = programs::build().expect("the programs build");
-    let program = |program: &Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
+    let program =
+        |program: &Program| sim::run::config::Program { name: program.name.to_owned(), elf: program.elf.clone() };
     let config = Config {
         programs: built.iter().map(program).collect(),
         boot_list: programs::SHELL_BOOT_LIST,

@@ -10,11 +10,13 @@ use layer::process::{proc_create, proc_exit_user, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::stuck::Stuck;
 use layer::thread::thread_yield;
-use sim::board::{self, Board, Memory};
-use sim::machine::{Sim, processor, shared};
-use sim::run::{Checking, Config, End, TIME_SLICE};
-use sim::tlb;
-use sim::user::{Departure, execute};
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Memory, Platform};
+use sim::machine::tlb;
+use sim::machine::user::{Departure, execute};
+use sim::run::config::{Checking, Config, TIME_SLICE};
+use sim::run::report::End;
 use sim::x86::{self, Gpr};
 use std::sync::Arc;
 
@@ -36,15 +38,15 @@ struct Machine {
 }
 
 /// Starts a new machine, whose kernel forgets to invalidate translations or does not.
-fn seat(forgets_flushes: bool) {
-    let mut board = Board::bare(Memory::all(KERN_LOW + 8 * 100));
-    board.forgets_flushes = forgets_flushes;
-    board::seat(Arc::new(board), None);
+fn new_machine(forgets_flushes: bool) {
+    let mut platform = Platform::bare(Memory::all(KERN_LOW + 8 * 100));
+    platform.forgets_flushes = forgets_flushes;
+    platform::make_current(Arc::new(platform), None);
 }
 
 impl Machine {
     fn new(forgets_flushes: bool) -> Machine {
-        seat(forgets_flushes);
+        new_machine(forgets_flushes);
         let mut cpu = processor(Box::leak(Box::new(shared())), 0);
         sched_init(&mut cpu, 0).unwrap();
         assert_eq!(proc_create(&mut cpu, 0, CODE.into(), 40), Ok(CHILD));
@@ -216,7 +218,7 @@ fn a_page_table_needs_a_flush_of_its_own() {
         let table = pt_resv(&mut machine.cpu, CHILD, FAR, perm::PTU).unwrap();
         assert_eq!(machine.load(FAR), Ok(Some(0)));
         pt_rmv(&mut machine.cpu, CHILD, FAR).unwrap();
-        seat(forgets);
+        new_machine(forgets);
         assert_eq!(pt_free_pde(&mut machine.cpu, CHILD, FAR), Ok(0));
         assert_eq!(tlb::stale(0).map(|stale| (stale.frame, stale.address)), forgets.then_some((table, FAR)));
     }
@@ -245,8 +247,10 @@ fn a_page_that_was_absent_is_found_once_it_is_there() {
 fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
     let built = programs::build().expect("the programs build");
     for forgets_flushes in [false, true] {
-        let program =
-            |program: &programs::Program| sim::run::Program { name: program.name.to_owned(), elf: program.elf.clone() };
+        let program = |program: &programs::Program| sim::run::config::Program {
+            name: program.name.to_owned(),
+            elf: program.elf.clone(),
+        };
         let config = Config {
             programs: built.iter().map(program).collect(),
             // The last program's end switches the machine off before its frames are freed.
@@ -256,7 +260,7 @@ fn a_kernel_that_forgets_to_flush_is_found_when_a_program_ends() {
             time_slice: TIME_SLICE,
             memory: Memory::default(),
             input: Vec::new(),
-            limit: sim::baton::Limit { work: Some(10_000_000), until: None },
+            limit: sim::machine::turns::Limit { work: Some(10_000_000), until: None },
             checking: Checking::AtEnd,
             forgets_flushes,
         };

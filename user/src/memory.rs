@@ -8,6 +8,9 @@ use core::sync::atomic::{AtomicU32, Ordering};
 pub const HEAP_LOW: u32 = 0x8000_0000;
 /// First address above the heap. The 256 MiB above belong to the stack.
 pub const HEAP_HIGH: u32 = 0xE000_0000;
+/// First address of the heap's upper part, 256 MiB for [`alloc`](https://doc.rust-lang.org/alloc/). The pages of
+/// [`take`] lie below.
+const BYTES_LOW: u32 = 0xD000_0000;
 /// Bytes that one page table covers.
 pub const REGION_SIZE: u32 = 512 * PAGE_SIZE;
 
@@ -28,11 +31,23 @@ pub fn take(pages: u32) -> Option<&'static mut [u8]> {
     let bytes = pages.checked_mul(PAGE_SIZE)?;
     let first = NEXT
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next| {
-            next.checked_add(bytes).filter(|&end| end <= HEAP_HIGH)
+            next.checked_add(bytes).filter(|&end| end <= BYTES_LOW)
         })
         .ok()?;
     let pointer = core::ptr::with_exposed_provenance_mut(first as usize);
     // SAFETY: the range lies in the window, where the kernel maps a zeroed page at the first touch. `NEXT` has moved
-    // past it, so it is never handed out again, and neither image nor stack reaches the heap.
+    // past it, so it is never handed out again, and neither image nor stack nor the upper part of the heap reaches it.
     Some(unsafe { core::slice::from_raw_parts_mut(pointer, bytes as usize) })
+}
+
+/// Hands out the upper part of the heap, once. Its pages are charged as those of [`take`].
+#[cfg(feature = "program")]
+pub(crate) fn heap() -> Option<&'static mut [u8]> {
+    static TAKEN: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+    if TAKEN.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    let pointer = core::ptr::with_exposed_provenance_mut(BYTES_LOW as usize);
+    // SAFETY: as in `take`; `TAKEN` says that nobody else has it.
+    Some(unsafe { core::slice::from_raw_parts_mut(pointer, (HEAP_HIGH - BYTES_LOW) as usize) })
 }

@@ -25,11 +25,12 @@ use layer::stuck::Stuck;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use sim::board::{self, Board, Memory};
-use sim::machine::{Sim, processor, shared};
-use sim::serial::{Script, SerialEvent};
-use sim::snapshot::Snapshot;
-use sim::sparse::{Cells, Sparse};
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Memory, Platform};
+use sim::machine::serial::{SerialEvent, SerialInput};
+use sim::machine::sparse::{Cells, Sparse};
+use sim::state::snapshot::Snapshot;
 use smt::term::Term;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,11 +48,11 @@ fn memory() -> Memory {
     Memory { frames: low + 200, usable: vec![0..low + 100, low + 110..low + 200] }
 }
 
-fn machine() -> Arc<Board> {
-    let mut board = Board::bare(memory());
-    board.vmxinfo = std::array::from_fn(|i| u32::MAX - i as u32);
-    board.msr = [(7, 1 << 40)].into();
-    board.vmcs_host = std::array::from_fn(|field| (field as u64) << 33 | 5);
+fn machine() -> Arc<Platform> {
+    let mut platform = Platform::bare(memory());
+    platform.vmxinfo = std::array::from_fn(|i| u32::MAX - i as u32);
+    platform.msr = [(7, 1 << 40)].into();
+    platform.vmcs_host = std::array::from_fn(|field| (field as u64) << 33 | 5);
     // Bursts of all lengths, and pauses.
     let happens = |index: u32| match (index / 8 * 5 + index) % 7 {
         0..3 => SerialEvent::Recv((0..index % 15).map(|k| (index + k * 7) as u8).collect()),
@@ -59,8 +60,8 @@ fn machine() -> Arc<Board> {
         5 => SerialEvent::Plugin,
         _ => SerialEvent::Null,
     };
-    board.serial = Script::of((0..4000).map(happens));
-    Arc::new(board)
+    platform.serial = SerialInput::of((0..4000).map(happens));
+    Arc::new(platform)
 }
 
 /// The leaves of a map's value at a key.
@@ -149,16 +150,16 @@ impl HostedCall {
 
 impl World for HostedCall {
     fn cell(&self, map: &str, leaf: &str, key: &[u32]) -> u64 {
-        let board = board::current();
+        let platform = platform::current();
         match map {
-            "machine.vmxinfo" => board.vmxinfo[key[0] as usize].into(),
-            "machine.vmcs_host" => board.vmcs_host[key[0] as usize],
+            "machine.vmxinfo" => platform.vmxinfo[key[0] as usize].into(),
+            "machine.vmcs_host" => platform.vmcs_host[key[0] as usize],
             "machine.rdmsr" => <Sim as Machine>::rdmsr(key[0]),
             "machine.serial.kind" => <Sim as Machine>::serial_event(key[0]).kind.into(),
             "machine.serial.count" => <Sim as Machine>::serial_event(key[0]).count.into(),
             "machine.serial.byte" => <Sim as Spec>::serial_byte(key[0], key[1]).into(),
             "machine.serial.sent" => <Sim as Machine>::serial_sent(key[0]).into(),
-            "machine.usable" => board.memory.is_usable(key[0]).into(),
+            "machine.usable" => platform.memory.is_usable(key[0]).into(),
             _ => {
                 let Leaves(leaves) = self.leaves(map, key);
                 // A leaf of another variant has no value.
@@ -604,7 +605,7 @@ fn call(
 
 /// Makes these calls on a machine with two CPUs, some before `sched_init` and the others afterwards.
 fn run(wishes: &[Wish], before: usize, counts: &mut Counts) -> Result<(), TestCaseError> {
-    board::seat(machine(), None);
+    platform::make_current(machine(), None);
     let shared = shared();
     // The first search looks at all frames from the cursor on, and so does its model. A late cursor keeps both short.
     shared.at.inspect(0).cursor = KERN_LOW - 3;

@@ -6,10 +6,11 @@ use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
 use layer::fields::{Frames, PhysicalMemory, bounds};
 use layer::queue::{Family, Sleeping};
 use rustc_hash::FxHashSet;
+use sim::counterexample::answers::BYTES;
+use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
-use sim::script::BYTES;
-use sim::snapshot::Snapshot;
-use sim::witness::{Cell, OTHER_PENDING, Values, Witness};
+use sim::state::snapshot::Snapshot;
+use sim::state::values::{Cell, OTHER_PENDING, Values};
 use smt::solver::Verdict;
 use smt::term::{FRESH, Node, Term};
 use std::collections::BTreeMap;
@@ -382,7 +383,7 @@ impl Completion<'_> {
         let loaded: Vec<u32> =
             self.e.path.data::<Answers>().0.iter().filter_map(|said| said.page).map(|page| page.1).collect();
         let lock_of = |version: u32| taken.iter().position(|lock| lock.versions.contains(&version));
-        witness.moves = vec![Values::default(); taken.len()];
+        witness.interference = vec![Values::default(); taken.len()];
         let mut scalars: Vec<Leaf> = self.leaves(true).into_iter().map(|term| self.leaf(term)).collect();
         scalars.sort_by_key(|leaf| leaf.version);
         let mut latest = BTreeMap::new();
@@ -400,10 +401,10 @@ impl Completion<'_> {
             }
             match (latest.insert(name, value), lock_of(leaf.version)) {
                 (Some(old), _) if old == value && !is_of_a_row(name) => {}
-                (Some(_), Some(lock)) => drop(witness.moves[lock].scalars.insert(name.clone(), value)),
+                (Some(_), Some(lock)) => drop(witness.interference[lock].scalars.insert(name.clone(), value)),
                 // The row is known when its lock is taken.
                 (None, Some(lock)) if is_of_a_row(name) => {
-                    witness.moves[lock].scalars.insert(name.clone(), value);
+                    witness.interference[lock].scalars.insert(name.clone(), value);
                 }
                 // If nothing is known of the value before, it was the same.
                 _ => drop(witness.state.scalars.insert(name.clone(), value)),
@@ -419,11 +420,11 @@ impl Completion<'_> {
             let value = fits(self.value(leaf.term))?;
             match (latest.insert(cell.clone(), value), lock_of(leaf.version)) {
                 (Some(old), _) if old == value => {}
-                (Some(_), Some(lock)) => drop(witness.moves[lock].cells.insert(cell, value)),
+                (Some(_), Some(lock)) => drop(witness.interference[lock].cells.insert(cell, value)),
                 _ => drop(witness.state.cells.insert(cell, value)),
             }
         }
-        while witness.moves.pop_if(|values| values.is_empty()).is_some() {}
+        while witness.interference.pop_if(|values| values.is_empty()).is_some() {}
         let rows = rows(&witness.state, boot);
         witness.state = witness.state.differing(boot);
         witness.state.cells.extend(rows);
@@ -457,7 +458,7 @@ fn cell_of(leaf: &Leaf) -> Option<Cell> {
     let key: Vec<u32> = leaf.key.iter().map(|&word| u32::try_from(word).ok()).collect::<Option<_>>()?;
     let in_bounds = match bounds::<Sim>(field) {
         Some(dims) => dims.len() == key.len() && key.iter().zip(dims).all(|(word, bound)| word < bound),
-        None => sim::witness::MACHINE.contains(&field),
+        None => sim::state::values::MACHINE.contains(&field),
     };
     in_bounds.then(|| Cell::new(field, &key, name))
 }
@@ -489,7 +490,7 @@ fn likely(strategy: Strategy, name: &str, cur: i128) -> impl Iterator<Item = i12
 
 /// The boot value of a leaf.
 fn at_boot(boot: &Snapshot, leaf: &Leaf) -> Option<i128> {
-    let cell = cell_of(leaf).filter(|cell| !sim::witness::MACHINE.contains(&&*cell.field))?;
+    let cell = cell_of(leaf).filter(|cell| !sim::state::values::MACHINE.contains(&&*cell.field))?;
     boot.leaves(&cell.field, &cell.key).into_iter().find(|l| l.0 == cell.leaf).map(|l| l.1.into())
 }
 

@@ -1,6 +1,7 @@
 //! Counterexamples as Rust tests, which fail as long as the bug is there.
 use crate::facts::invariant_set::InvariantSet;
-use sim::witness::{Values, Witness};
+use sim::counterexample::witness::Witness;
+use sim::state::values::Values;
 use std::fmt::Write;
 use symbolic::failure::Failure;
 
@@ -30,7 +31,7 @@ pub fn emit_test(failure: &Failure, name: &str, invariants: Option<InvariantSet>
         "//! A counterexample to `{name}`: {clause}.
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
-{class}use sim::witness::Witness;
+{class}use sim::counterexample::witness::Witness;
 
 /// The state, as it differs from the one after boot, the arguments, and what the machine answers.
 #[rustfmt::skip]
@@ -66,7 +67,11 @@ fn constructor(witness: &Witness) -> String {
     field("set_up", witness.set_up.to_string(), boot.set_up.to_string());
     let memory = |of: &Witness| {
         let usable: Vec<String> = of.memory.usable.iter().map(|range| format!("{range:?}")).collect();
-        format!("sim::board::Memory {{ frames: {}, usable: Vec::from([{}]) }}", of.memory.frames, usable.join(", "))
+        format!(
+            "sim::machine::platform::Memory {{ frames: {}, usable: Vec::from([{}]) }}",
+            of.memory.frames,
+            usable.join(", ")
+        )
     };
     field("memory", memory(witness), memory(&boot));
     field("norm", witness.norm.to_string(), boot.norm.to_string());
@@ -81,9 +86,9 @@ fn constructor(witness: &Witness) -> String {
         let _ = writeln!(text, "    .argument({name:?}, {value})");
     }
     write_values(&mut text, &witness.state, "    ");
-    for (what, every) in [("others_move", &witness.moves), ("machine_says", &witness.answers)] {
+    for (what, every) in [("interference", &witness.interference), ("machine_answers", &witness.answers)] {
         for values in every {
-            let _ = writeln!(text, "    .{what}(\n        sim::witness::Values::default()");
+            let _ = writeln!(text, "    .{what}(\n        sim::state::values::Values::default()");
             write_values(&mut text, values, "            ");
             text.push_str("    )\n");
         }

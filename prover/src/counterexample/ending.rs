@@ -1,14 +1,14 @@
 //! The ending of a call on the hosted machine, compared with what the proof says.
 use crate::clause;
-use sim::history::Difference;
-use sim::replay::{Broken, Ending};
+use sim::check::replay::Difference;
+use sim::counterexample::outcome::{Broken, Ending};
 
 /// Whether the call violated `clause`, under the name that the proof uses.
 pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
     ending.broken.iter().any(|broken| match broken {
         Broken::Fact(violation) => clause == clause::fact(violation.number, violation.name),
-        Broken::Guard => clause == clause::GUARD,
-        Broken::Promise => clause == clause::PROMISE,
+        Broken::ReferencePrecondition => clause == clause::GUARD,
+        Broken::Ensures => clause == clause::PROMISE,
         Broken::Mode => clause == clause::MODE,
         Broken::Events(_) => clause == clause::EVENTS,
         // A log without a meaning has no effect either.
@@ -21,8 +21,8 @@ pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Lock(object) => clause == clause::lock(object),
         Broken::Stuck(stuck) => clause == clause::free_of(*stuck) || clause == clause::stuck(*stuck),
         Broken::Next => clause == clause::NEXT,
-        Broken::Premise(name) => clause == clause::premise_of(name),
-        Broken::Required(name) => clause == clause::required_by(name),
+        Broken::Assumes(name) => clause == clause::premise_of(name),
+        Broken::Requires(name) => clause == clause::required_by(name),
         Broken::Panic(panic) => clause.ends_with(&format!(" at {}", panic.at)),
         Broken::Rely { object, .. } => clause::is_of(clause, &clause::guarantee(object)),
         Broken::Unheld { object, .. } => clause::is_of(clause, &clause::unheld(object)),

@@ -2,9 +2,10 @@
 use crate::counterexample::call::HostedCall;
 use crate::counterexample::ending::breaks;
 use layer::fields::bounds;
+use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
-use sim::snapshot::Snapshot;
-use sim::witness::{Cell, Values, Witness};
+use sim::state::snapshot::Snapshot;
+use sim::state::values::{Cell, Values};
 use smt::term::show_cell;
 
 /// The most calls that are made to find the differences that matter.
@@ -26,7 +27,7 @@ impl Difference {
     /// All differences of `witness`.
     fn all(witness: &Witness) -> Vec<Difference> {
         let mut all = Vec::new();
-        for (lock, values) in witness.moves.iter().enumerate() {
+        for (lock, values) in witness.interference.iter().enumerate() {
             all.extend(values.cells.keys().map(|cell| Difference::MovedCell(lock, cell.clone())));
             all.extend(values.scalars.keys().map(|name| Difference::MovedScalar(lock, name.clone())));
         }
@@ -47,8 +48,8 @@ impl Difference {
         match self {
             Difference::Scalar(name) => drop(witness.state.scalars.remove(name)),
             Difference::Cell(cell) => drop(witness.state.cells.remove(cell)),
-            Difference::MovedScalar(lock, name) => drop(witness.moves[*lock].scalars.remove(name)),
-            Difference::MovedCell(lock, cell) => drop(witness.moves[*lock].cells.remove(cell)),
+            Difference::MovedScalar(lock, name) => drop(witness.interference[*lock].scalars.remove(name)),
+            Difference::MovedCell(lock, cell) => drop(witness.interference[*lock].cells.remove(cell)),
             Difference::SaidScalar(question, name) => drop(witness.answers[*question].scalars.remove(name)),
             Difference::SaidCell(question, cell) => drop(witness.answers[*question].cells.remove(cell)),
             Difference::Argument(name) => drop(witness.arguments.remove(name)),
@@ -71,7 +72,7 @@ pub(super) fn minimised(hosted: &HostedCall, mut witness: Witness, clause: &str)
             }
         }
         if !put_back {
-            while witness.moves.pop_if(|values| values.is_empty()).is_some() {}
+            while witness.interference.pop_if(|values| values.is_empty()).is_some() {}
             while witness.answers.pop_if(|values| values.is_empty()).is_some() {}
             return witness;
         }
@@ -109,7 +110,7 @@ pub(super) fn shown(witness: &Witness) -> Result<Vec<(String, String)>, String> 
     }
     let mut state = boot;
     lines.extend(shown_values(&witness.state, &mut state, "")?);
-    for (lock, values) in witness.moves.iter().enumerate() {
+    for (lock, values) in witness.interference.iter().enumerate() {
         lines.extend(shown_values(values, &mut state, &format!("when lock {} is taken: ", lock + 1))?);
     }
     Ok(lines)

@@ -9,8 +9,8 @@ use crate::counterexample::call::HostedCall;
 use crate::counterexample::complete::{Strategy, Words, complete_model};
 use crate::counterexample::ending::{breaks, told};
 use crate::counterexample::minimise::{minimised, shown};
-use sim::replay::Refused;
-use sim::witness::Witness;
+use sim::counterexample::outcome::Refused;
+use sim::counterexample::witness::Witness;
 use smt::solver::Verdict;
 use smt::term::Term;
 use std::sync::Arc;
@@ -82,7 +82,7 @@ fn complete_with(strategy: Strategy, hosted: &HostedCall, clause: &str) -> Resul
                     }
                 }
             }
-            Err(Refused::Moved { key, .. }) => assert_all_at(key),
+            Err(Refused::Interference { key, .. }) => assert_all_at(key),
             Err(refused) => return Err(refused.to_string().into()),
         }
     }

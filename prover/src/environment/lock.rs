@@ -17,7 +17,7 @@ use layer::constants::TOTAL_CPU;
 use layer::machine::{ChannelPool, Lock, Object};
 use layer::page_alloc::AllocTable;
 use layer::queue::{Family, Fifo, Pending, Queue, Sleeping};
-use sim::witness::OTHER_PENDING;
+use sim::state::values::OTHER_PENDING;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};

@@ -1,14 +1,14 @@
 //! A counterexample to `main`: H1 valid_nps.
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
-use sim::witness::Witness;
+use sim::counterexample::witness::Witness;
 
 /// The state, as it differs from the one after boot, the arguments, and what the machine answers.
 #[rustfmt::skip]
 pub fn witness() -> Witness {
     Witness::boot(0)
-    .machine_says(
-        sim::witness::Values::default()
+    .machine_answers(
+        sim::state::values::Values::default()
             .scalar("has_start", 1)
             .scalar("start.image", 8)
             .scalar("start.quota", 12345)

@@ -2,7 +2,7 @@
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
 use layer::invariant::Class;
-use sim::witness::Witness;
+use sim::counterexample::witness::Witness;
 
 /// The state, as it differs from the one after boot, the arguments, and what the machine answers.
 #[rustfmt::skip]

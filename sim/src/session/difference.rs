@@ -2,9 +2,9 @@
 //! difference.
 use super::show::{self, Scalars, Shown};
 use crate::machine::Sim;
-use crate::maps::{Look, look};
-use crate::snapshot::Snapshot;
-use crate::sparse::{Sparse, Unlike};
+use crate::machine::sparse::{Sparse, Unlike};
+use crate::state::maps::{Look, look};
+use crate::state::snapshot::Snapshot;
 use domain::{Count, Data, Field, Key, Map, Sink};
 use layer::machine::Object;
 use layer::page_alloc::AllocTable;

@@ -1,13 +1,14 @@
 //! A machine whose CPUs make single calls on request.
 use super::difference::{Difference, difference};
 use super::show;
-use crate::board::{self, Board, Memory};
-use crate::check::{Violation, check};
-use crate::log::Entry;
-use crate::machine::{Sim, processor, shared};
-use crate::replay::{Panic, quietly};
-use crate::snapshot::Snapshot;
-use crate::sparse::Cells;
+use crate::check::facts::{Violation, check};
+use crate::machine::Sim;
+use crate::machine::boot::{processor, shared};
+use crate::machine::log::Entry;
+use crate::machine::panics::{Panic, quietly};
+use crate::machine::platform::{self, Memory, Platform};
+use crate::machine::sparse::Cells;
+use crate::state::snapshot::Snapshot;
 use layer::contract::{Answer, Arguments, Contract};
 use layer::invariant::Class;
 use layer::process::sched_init;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 
 /// A machine with several CPUs.
 pub struct Hosted {
-    board: Arc<Board>,
+    platform: Arc<Platform>,
     shared: Shared<Sim>,
     /// The state of each CPU. `None` for the CPU that is working.
     cpus: Vec<Option<Own<Sim>>>,
@@ -56,11 +57,11 @@ pub enum Nothing {
 impl Hosted {
     /// A machine with this memory and 1 to 8 CPUs, before `sched_init`.
     pub fn new(memory: Memory, cpus: u32) -> Self {
-        let board = Arc::new(Board::bare(memory));
-        board::seat(Arc::clone(&board), None);
+        let platform = Arc::new(Platform::bare(memory));
+        platform::make_current(Arc::clone(&platform), None);
         let shared = shared();
         let cpus = (0..cpus).map(|cpu| Some(processor(&shared, cpu).own)).collect();
-        Hosted { board, shared, cpus }
+        Hosted { platform, shared, cpus }
     }
 
     /// Runs `sched_init` on every CPU.
@@ -82,12 +83,12 @@ impl Hosted {
 
     /// The memory.
     pub fn memory(&self) -> &Memory {
-        &self.board.memory
+        &self.platform.memory
     }
 
     /// Calls `work` with a CPU. `None` if there is no such CPU.
     fn on<R>(&mut self, cpu: u32, work: impl FnOnce(&mut Cpu<'_, Sim>) -> R) -> Option<R> {
-        board::seat(Arc::clone(&self.board), None);
+        platform::make_current(Arc::clone(&self.platform), None);
         let place = self.cpus.get_mut(cpu as usize)?;
         let mut cpu = Cpu { own: place.take()?, shared: &self.shared };
         let result = work(&mut cpu);

@@ -11,10 +11,10 @@ mod show;
 #[cfg(test)]
 mod tests;
 
-use crate::board::Memory;
-use crate::check::Violation;
+use crate::check::facts::Violation;
 use crate::machine::Sim;
-use crate::replay::Panic;
+use crate::machine::panics::Panic;
+use crate::machine::platform::Memory;
 use difference::Difference;
 use error::Wrong;
 use layer::constants::{PAGE_SIZE, TOTAL_CPU};
@@ -199,16 +199,16 @@ impl Session {
                 Ok(Reply::Machine { machine: About { memory, frames, cpus, booted } })
             }
             Request::Call { cpu, primitive, values } => self.call(cpu, &primitive, &values),
-            Request::State { cpu, place: Text { says, column } } => {
+            Request::State { cpu, place: Text { content, column } } => {
                 let machine = self.machine();
                 let mut state = machine.state(cpu).ok_or_else(|| no_cpu(cpu, machine.cpus()))?;
-                let value = place::read(&mut state, &says).map_err(|wrong| Wrong {
+                let value = place::read(&mut state, &content).map_err(|wrong| Wrong {
                     column: Some(
-                        column + says.get(..wrong.column.unwrap_or(0)).map_or(0, |before| before.chars().count()),
+                        column + content.get(..wrong.column.unwrap_or(0)).map_or(0, |before| before.chars().count()),
                     ),
                     ..wrong
                 })?;
-                Ok(Reply::State { cpu, state: says.into_owned(), value })
+                Ok(Reply::State { cpu, state: content.into_owned(), value })
             }
             Request::Check { cpu } => self.check(cpu),
             Request::Help => {
@@ -243,7 +243,8 @@ impl Session {
         primitive: &Primitive,
         values: &std::collections::BTreeMap<String, u64>,
     ) -> Result<Reply, Wrong> {
-        let arguments = crate::witness::arguments(primitive, values).map_err(|error| Wrong::new(error.to_string()))?;
+        let arguments = crate::counterexample::arguments::arguments(primitive, values)
+            .map_err(|error| Wrong::new(error.to_string()))?;
         let rows = primitives::<Sim>();
         let Some((_, contract)) = rows.iter().find(|row| row.0.name == primitive.name) else {
             return Err(Wrong::new(format!("there is no primitive {}", primitive.name)));

@@ -1,6 +1,6 @@
 //! Parsing the lines of a session. Every value knows its position in the line, so that an error can give the column.
 use super::error::{Wrong, near};
-use crate::board::Memory;
+use crate::machine::platform::Memory;
 use layer::constants::{MAX_PAGE, PAGE_SIZE, TOTAL_CPU, UCTXT_SIZE, vmx_slot};
 use layer::memory::Chunk;
 use layer::primitive::{Kind, Primitive, Shape};
@@ -20,7 +20,7 @@ pub enum Request<'a> {
         cpu: u32,
         /// The primitive.
         primitive: Primitive,
-        /// The arguments by name, as in [`arguments`](crate::witness::arguments).
+        /// The arguments by name, as in [`arguments`](crate::counterexample::arguments::arguments).
         values: BTreeMap<String, u64>,
     },
     /// The value of a place in the state.
@@ -52,13 +52,13 @@ pub enum Request<'a> {
 #[derive(Clone, Debug)]
 pub struct Text<'a> {
     /// The contents.
-    pub says: Cow<'a, str>,
+    pub content: Cow<'a, str>,
     /// The column where it begins.
     pub column: usize,
 }
 
 /// The keys that name a request, each with its optional keys.
-const VERBS: [(&str, &[&str]); 5] =
+const REQUESTS: [(&str, &[&str]); 5] =
     [("call", &["cpu", "args"]), ("state", &["cpu"]), ("check", &["cpu"]), ("machine", &[]), ("help", &[])];
 
 /// Examples of valid lines.
@@ -125,45 +125,48 @@ pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>,
     let line = Line(line);
     let whole: Part<'a> = serde_json::from_str(line.0).map_err(|error| line.syntax(&error))?;
     let members = line.members(whole, EXAMPLE)?;
-    let verb = |name: &str| VERBS.iter().find(|verb| verb.0 == name);
-    let mut asked = members.iter().filter_map(|(name, part)| Some((verb(name)?, *part)));
-    let Some(((verb, others), part)) = asked.next() else {
+    let request = |name: &str| REQUESTS.iter().find(|request| request.0 == name);
+    let mut asked = members.iter().filter_map(|(name, part)| Some((request(name)?, *part)));
+    let Some(((request, others), part)) = asked.next() else {
         let wrong = Wrong::new("the line does not say what it asks for").expected(EXAMPLE);
-        let stray = members.iter().find_map(|(name, _)| Some((name, near(name, VERBS.iter().map(|verb| verb.0))?)));
+        let stray =
+            members.iter().find_map(|(name, _)| Some((name, near(name, REQUESTS.iter().map(|request| request.0))?)));
         return Err(match stray {
             Some((name, meant)) => line.at(name, wrong).near(Some(meant)),
             None => wrong,
         });
     };
     if let Some(((other, _), part)) = asked.next() {
-        return Err(line
-            .at(part.get(), Wrong::new(format!("the line asks for {verb} and for {other}")).expected("one of them")));
+        return Err(line.at(
+            part.get(),
+            Wrong::new(format!("the line asks for {request} and for {other}")).expected("one of them"),
+        ));
     }
-    let known = || [*verb].into_iter().chain(others.iter().copied());
+    let known = || [*request].into_iter().chain(others.iter().copied());
     for (name, _) in &members {
         if !known().any(|known| known == name) {
             let expected = known().collect::<Vec<_>>().join(", ");
-            let wrong = Wrong::new(format!("`{}` has no meaning for {verb}", cut(name)));
+            let wrong = Wrong::new(format!("`{}` has no meaning for {request}", cut(name)));
             return Err(line.at(name, wrong.expected(expected).near(near(name, known()))));
         }
     }
     let member = |wanted: &str| members.iter().find(|(name, _)| name == wanted).map(|(_, part)| *part);
     let cpu = member("cpu").map(|part| line.number(part, (TOTAL_CPU - 1).into(), "cpu")).transpose()?;
     let cpu = cpu.map(|cpu| cpu as u32);
-    match *verb {
+    match *request {
         "call" => line.call(cpu.unwrap_or(0), part, member("args"), primitives),
         "state" => Ok(Request::State {
             cpu: cpu.unwrap_or(0),
             place: line.text(part, "the name of a place, such as \"AC[1]\"")?,
         }),
         "machine" => line.machine(part),
-        verb => {
+        request => {
             if part.get() != "true" {
                 return Err(
-                    line.at(part.get(), Wrong::new(format!("{verb} is not {}", cut(part.get()))).expected("true"))
+                    line.at(part.get(), Wrong::new(format!("{request} is not {}", cut(part.get()))).expected("true"))
                 );
             }
-            Ok(if verb == "check" { Request::Check { cpu } } else { Request::Help })
+            Ok(if request == "check" { Request::Check { cpu } } else { Request::Help })
         }
     }
 }
@@ -186,11 +189,11 @@ impl<'a> Line<'a> {
     }
 
     fn syntax(self, error: &serde_json::Error) -> Wrong {
-        let says = error.to_string();
-        let says = says.split(" at line ").next().unwrap_or_default();
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
         let before = self.0.as_bytes().get(..error.column().saturating_sub(1)).unwrap_or_default();
         let column = String::from_utf8_lossy(before).chars().count() + 1;
-        Wrong::new(format!("this is no JSON: {says}")).at(column).expected(EXAMPLE)
+        Wrong::new(format!("this is no JSON: {message}")).at(column).expected(EXAMPLE)
     }
 
     fn members(self, part: Part<'a>, expected: &str) -> Result<Vec<(Cow<'a, str>, Part<'a>)>, Wrong> {
@@ -215,9 +218,9 @@ impl<'a> Line<'a> {
 
     fn text(self, part: Part<'a>, expected: &str) -> Result<Text<'a>, Wrong> {
         match serde_json::from_str::<Name<'a>>(part.get()) {
-            Ok(Name(says)) => {
+            Ok(Name(content)) => {
                 let column = self.at(part.get(), Wrong::new("")).column.unwrap_or(1) + 1;
-                Ok(Text { says, column })
+                Ok(Text { content, column })
             }
             Err(_) => {
                 Err(self.at(part.get(), Wrong::new(format!("{} is no string", cut(part.get()))).expected(expected)))
@@ -229,11 +232,13 @@ impl<'a> Line<'a> {
     fn number(self, part: Part<'a>, most: u64, what: &str) -> Result<u64, Wrong> {
         let text = part.get();
         let expected = || format!("a number from 0 to {most}, or one as \"0x…\"");
-        let wrong = |says: String| Err(self.at(text, Wrong::new(says).expected(expected()).of(what)));
+        let wrong = |message: String| Err(self.at(text, Wrong::new(message).expected(expected()).of(what)));
         let value = match serde_json::from_str::<Name<'a>>(text) {
-            Ok(Name(says)) => {
-                let digits =
-                    says.strip_prefix("0x").or_else(|| says.strip_prefix("0X")).map(|digits| digits.replace('_', ""));
+            Ok(Name(content)) => {
+                let digits = content
+                    .strip_prefix("0x")
+                    .or_else(|| content.strip_prefix("0X"))
+                    .map(|digits| digits.replace('_', ""));
                 let all = |digits: &String| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
                 let Some(digits) = digits.filter(all) else {
                     return wrong(format!("{} is no number", cut(text)));
@@ -260,17 +265,17 @@ impl<'a> Line<'a> {
         given: Option<Part<'a>>,
         primitives: &[Primitive],
     ) -> Result<Request<'a>, Wrong> {
-        let Text { says, .. } = self.text(name, "the name of a primitive, such as \"palloc\"")?;
+        let Text { content, .. } = self.text(name, "the name of a primitive, such as \"palloc\"")?;
         let callable = || primitives.iter().filter(|primitive| primitive.kind != Kind::Internal);
-        let Some(primitive) = callable().find(|primitive| primitive.name == says) else {
+        let Some(primitive) = callable().find(|primitive| primitive.name == content) else {
             let known = callable().map(|primitive| primitive.name);
-            let wrong = if primitives.iter().any(|primitive| primitive.name == says) {
-                Wrong::new(format!("{says} is a part of primitives, and none by itself"))
+            let wrong = if primitives.iter().any(|primitive| primitive.name == content) {
+                Wrong::new(format!("{content} is a part of primitives, and none by itself"))
             } else {
-                Wrong::new(format!("there is no primitive `{}`", cut(&says)))
+                Wrong::new(format!("there is no primitive `{}`", cut(&content)))
             };
             let expected = r#"the name of a primitive; {"help":true} lists them"#;
-            return Err(self.at(name.get(), wrong.expected(expected).near(near(&says, known))));
+            return Err(self.at(name.get(), wrong.expected(expected).near(near(&content, known))));
         };
         let values = self.arguments(primitive, given, name)?;
         Ok(Request::Call { cpu, primitive: *primitive, values })

@@ -1,6 +1,6 @@
 //! Values of the state as text, and as JSON.
-use crate::log::reference_name;
 use crate::machine::Sim;
+use crate::machine::log::reference_name;
 use domain::{Count, Data, Sink};
 use layer::contract::Answer;
 use layer::fields::Context;

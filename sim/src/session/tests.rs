@@ -2,8 +2,8 @@
 use super::difference::difference;
 use super::machine::{Hosted, Nothing};
 use super::{Session, words};
-use crate::board::Memory;
 use crate::machine::Sim;
+use crate::machine::platform::Memory;
 use domain::Map;
 use layer::constants::KERN_LOW;
 use layer::contract::{Answer, Arguments, Contract};
@@ -31,7 +31,7 @@ fn contract(name: &str) -> Contract<Sim> {
 }
 
 fn no_arguments() -> Arguments<Sim> {
-    crate::witness::arguments(&TABLE[0], &BTreeMap::new()).expect("there are none")
+    crate::counterexample::arguments::arguments(&TABLE[0], &BTreeMap::new()).expect("there are none")
 }
 
 /// A call that writes something, partly under a lock that it still holds at `end`.

@@ -3,7 +3,7 @@
 //! Processors differ. This one has the features in the CPUID of QEMU's `max` model, on which the boots run. A program
 //! for all processors asks CPUID first, which only a real processor answers.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::Bus;
 use iced_x86::CpuidFeature::{self, *};
 

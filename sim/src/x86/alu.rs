@@ -1,10 +1,10 @@
 //! Addition, subtraction, logic and comparison.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags;
 use super::memory::{Bus, Size};
 use super::registers::rflags::{CF, STATUS};
+use super::trap::Result;
 
 /// An operation on two operands and the carry. It returns the result and the status flags.
 type Operation = fn(u64, u64, bool, Size) -> (u64, u64);

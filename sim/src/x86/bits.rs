@@ -1,10 +1,10 @@
 //! Single bits, and counting them.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags::{sign_extend, when};
 use super::memory::{Bus, Size};
 use super::registers::rflags::{CF, STATUS, ZF};
+use super::trap::Result;
 use iced_x86::OpKind;
 
 impl<B: Bus> Execution<'_, B> {

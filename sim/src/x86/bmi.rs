@@ -2,12 +2,12 @@
 //!
 //! They use no vector registers, so that they work without AVX enabled by the operating system.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags::{add, of_result, when};
 use super::memory::{Bus, Size};
 use super::registers::Gpr::Rdx;
 use super::registers::rflags::{CF, OF, SF, STATUS, ZF};
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 use iced_x86::Mnemonic;
 
 /// `pdep`: moves the low bits of `value`, in order, to the positions of the ones in `mask`.

@@ -1,10 +1,10 @@
 //! Jumps, calls and conditions.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::{Bus, Size, is_canonical};
 use super::registers::Gpr::{Rcx, Rsp};
 use super::registers::rflags::{CF, OF, PF, SF, ZF};
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 use iced_x86::{Code, ConditionCode, OpKind};
 
 impl<B: Bus> Execution<'_, B> {

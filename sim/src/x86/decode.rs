@@ -1,7 +1,7 @@
 //! Fetching and decoding, with a cache.
 
 use super::memory::{Bus, CodeStamp, is_canonical};
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 use iced_x86::{Code, Decoder, DecoderError, DecoderOptions, Instruction};
 
 /// The longest instruction, in bytes.

@@ -1,25 +1,13 @@
 //! Dispatch of an instruction to the group that executes it.
 
+use super::execution::Execution;
 use super::memory::{Bus, Size};
 use super::registers::Gpr::{R11, Rcx};
-use super::registers::Registers;
 use super::registers::rflags::{CF, DF, OF, ONE, RF, ZF};
 use super::string::Operation;
-use super::{Result, Step, Trap};
+use super::trap::{Result, Step, Trap};
 use super::{alu, bits, flags, shift};
-use iced_x86::{Code, EncodingKind, Instruction, Mnemonic, Register};
-
-/// An instruction that is being executed. Everything that can fail comes before changes of registers or memory.
-pub(super) struct Execution<'a, B> {
-    /// The program's registers. RIP is still the address of the instruction.
-    pub(super) registers: &'a mut Registers,
-    /// The program's memory.
-    pub(super) bus: &'a mut B,
-    /// The instruction.
-    pub(super) instruction: Instruction,
-    /// The next RIP: the end of the instruction, unless it jumps.
-    pub(super) next: u64,
-}
+use iced_x86::{Code, EncodingKind, Mnemonic, Register};
 
 impl<B: Bus> Execution<'_, B> {
     /// Executes the instruction.

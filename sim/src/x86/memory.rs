@@ -1,6 +1,6 @@
 //! Memory as the interpreter sees it.
 
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 
 /// Bytes of an access.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -1,10 +1,10 @@
 //! Multiplication and division.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags::{sign_extend, when};
 use super::memory::{Bus, Size};
 use super::registers::rflags::{CF, OF, STATUS};
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 use iced_x86::Register;
 
 /// The registers that hold the low and the high half of a product or a dividend.

@@ -1,10 +1,10 @@
 //! The operands of an instruction.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::{self, Bus, Size, is_canonical};
 use super::registers::Registers;
 use super::registers::rflags::AC;
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 use iced_x86::{OpKind, Register};
 
 impl<B: Bus> Execution<'_, B> {

@@ -1,6 +1,6 @@
 //! The registers of a program.
 
-use super::segment::Segments;
+use super::selectors::Segments;
 use iced_x86::Register;
 
 /// MXCSR at a program's start: all exceptions masked, round to nearest.

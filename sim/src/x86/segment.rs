@@ -4,47 +4,13 @@
 //! and its own data segment. There is no local table and no call gate, so that no transfer changes the mode or the
 //! ring.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::{self, Bus, Size, is_canonical};
 use super::registers::Gpr::Rsp;
 use super::registers::rflags::{NT, POPPED, ZF};
-use super::{Result, Trap};
+use super::selectors::{Segments, USER_CODE, USER_DATA};
+use super::trap::{Result, Trap};
 use iced_x86::{Code, Mnemonic, Register};
-
-/// The selectors of a program's code and data, as in `kernel/src/cpu/descriptors.rs`. The layer's constants are those of
-/// the reference, whose code segment is another.
-const USER_CODE: u16 = 0x28 | 3;
-const USER_DATA: u16 = 0x20 | 3;
-
-/// The selectors in the segment registers that a program can change.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Segments {
-    /// ES, DS, FS, GS. All bases are 0.
-    data: [u16; 4],
-}
-
-impl Default for Segments {
-    /// The selectors at the start of a program, and after another program has run on its CPU.
-    fn default() -> Self {
-        Segments { data: [USER_DATA; 4] }
-    }
-}
-
-impl Segments {
-    /// The index of a register's selector.
-    fn place(register: Register) -> Option<usize> {
-        [Register::ES, Register::DS, Register::FS, Register::GS].iter().position(|&each| each == register)
-    }
-
-    /// The selector in a segment register.
-    fn get(&self, register: Register) -> Option<u16> {
-        match register {
-            Register::CS => Some(USER_CODE),
-            Register::SS => Some(USER_DATA),
-            _ => Segments::place(register).map(|place| self.data[place]),
-        }
-    }
-}
 
 /// The bits of a selector that choose a descriptor, without the requested privilege. They are the error code of a
 /// refusal.

@@ -1,10 +1,10 @@
 //! Shifts and rotations.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags::{of_result, sign_extend, when};
 use super::memory::{Bus, Size};
 use super::registers::rflags::{AF, CF, OF, PF, SF, ZF};
+use super::trap::Result;
 
 /// The result of a shift, the flags that it changes, and their values.
 pub(super) struct Shifted {

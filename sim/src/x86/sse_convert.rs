@@ -1,11 +1,11 @@
 //! SSE: conversions between numbers.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags::sign_extend;
 use super::memory::{Bus, Size};
 use super::sse_float::Float;
 use super::sse_move::replace_low;
+use super::trap::Result;
 use iced_x86::Mnemonic;
 
 /// Lane `index` of 32 bits.

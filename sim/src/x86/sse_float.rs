@@ -3,12 +3,12 @@
 //! The host computes, rounding to nearest, which is the initial setting of MXCSR. Programming languages do not
 //! determine which NaN results, so that it is chosen here as the processor does.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::Bus;
 use super::registers::INITIAL_MXCSR;
 use super::registers::rflags::{CF, PF, STATUS, ZF};
 use super::sse_move::replace_low;
+use super::trap::Result;
 use iced_x86::Mnemonic;
 use std::cmp::Ordering;
 use std::ops::{Add, Div, Mul, Sub};

@@ -1,9 +1,9 @@
 //! SSE: moving values, and MXCSR.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::{Bus, Size};
 use super::registers::Gpr::Rdi;
+use super::trap::Result;
 use iced_x86::{Mnemonic, OpKind};
 
 /// The bits of MXCSR that exist.
@@ -141,7 +141,7 @@ impl<B: Bus> Execution<'_, B> {
     fn load_mxcsr(&mut self) -> Result<(), B::Fault> {
         let value = self.read(0)?;
         if value & !MXCSR_MASK != 0 {
-            return Err(super::Trap::GeneralProtection);
+            return Err(super::trap::Trap::GeneralProtection);
         }
         self.registers.mxcsr = value as u32;
         self.registers.mxcsr_flags_unknown = false;

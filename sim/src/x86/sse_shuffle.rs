@@ -1,8 +1,8 @@
 //! SSE: rearranging lanes.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::Bus;
+use super::trap::Result;
 use iced_x86::{Mnemonic, OpKind};
 
 /// Lane `index` of `bits` bits.

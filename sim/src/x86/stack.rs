@@ -1,10 +1,10 @@
 //! The stack.
 
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::memory::{self, Bus, Size, is_canonical};
 use super::registers::Gpr::{Rbp, Rsp};
 use super::registers::rflags::{ONE, POPPED, RF};
-use super::{Result, Trap};
+use super::trap::{Result, Trap};
 use iced_x86::{Code, OpKind, Register};
 
 impl<B: Bus> Execution<'_, B> {

@@ -1,11 +1,11 @@
 //! String instructions.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags;
 use super::memory::{Bus, Size};
 use super::registers::Gpr::{self, Rcx, Rdi, Rsi};
 use super::registers::rflags::{DF, STATUS, TF, ZF};
+use super::trap::Result;
 use iced_x86::{Instruction, OpKind, Register};
 
 /// The repetitions in one step. After these the instruction starts again, as after an interrupt.

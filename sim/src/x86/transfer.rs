@@ -1,11 +1,11 @@
 //! Moving values between registers and memory.
 
-use super::Result;
-use super::dispatch::Execution;
+use super::execution::Execution;
 use super::flags::{self, sign_extend, when};
 use super::memory::{Bus, Size};
 use super::registers::Gpr::{Rax, Rbx, Rcx, Rdx};
 use super::registers::rflags::{AF, CF, ONE, PF, SF, STATUS, ZF};
+use super::trap::Result;
 use iced_x86::{OpKind, Register};
 
 /// The flags that `lahf` and `sahf` move.

@@ -8,7 +8,7 @@ use layer::constants::*;
 use layer::contract::Arguments;
 use layer::memory::Access;
 use serial::Uart;
-use sim::serial::Script;
+use sim::machine::serial::SerialInput;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use vm::Vm;
 
@@ -77,7 +77,7 @@ const PAGES_OF_A_TABLE: u32 = 512;
 
 impl Model {
     /// The machine after `sched_init` on all CPUs.
-    pub fn boot(frames: u32, usable: impl Fn(u32) -> bool, script: &Script) -> Self {
+    pub fn boot(frames: u32, usable: impl Fn(u32) -> bool, script: &SerialInput) -> Self {
         let free: BTreeSet<u32> = (KERN_LOW..KERN_HIGH.min(frames)).filter(|&frame| usable(frame)).collect();
         let share = free.len() as u32 / TOTAL_CPU;
         let machine = Container { quota: free.len() as u32, usage: TOTAL_CPU * share, children: TOTAL_CPU };

@@ -1,11 +1,11 @@
 //! The console and its UART, from sections 3.2 and 4.3 of the reference, except for P17 and P39.
 use sim::machine::Sim;
-use sim::serial::{Script, SerialEvent};
+use sim::machine::serial::{SerialEvent, SerialInput};
 
 /// The UART of a CPU, its line, and the console.
 #[derive(Clone, Debug)]
 pub struct Uart {
-    script: Script,
+    script: SerialInput,
     exists: bool,
     /// EFLAGS.IF.
     pub interrupts: bool,
@@ -26,7 +26,7 @@ fn last(most: usize, bytes: &[u8]) -> Vec<u8> {
 
 impl Uart {
     /// The state after `sched_init` on CPU `cpu`.
-    pub fn boot(script: &Script, cpu: u32) -> Self {
+    pub fn boot(script: &SerialInput, cpu: u32) -> Self {
         let exists = script.owner == Some(cpu);
         Uart {
             script: script.clone(),

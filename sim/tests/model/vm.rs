@@ -1,8 +1,8 @@
 //! The virtual machine of a CPU, with the encodings and indices of the reference's appendices A and B.
 use super::Said;
 use layer::contract::Arguments;
-use sim::guest::Exit;
 use sim::machine::Sim;
+use sim::machine::guest::Exit;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Default, Debug)]

@@ -8,8 +8,8 @@ use layer::process::proc_create;
 use layer::stuck::Stuck;
 use layer::trap::{trap_get, trap_set};
 use proptest::prelude::*;
-use sim::check::check;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::sparse::Cells;
 use std::collections::BTreeMap;
 
 /// The address of the instruction.

@@ -5,8 +5,8 @@ use layer::constants::NO_CHARACTER;
 use layer::process::sched_init;
 use layer::serial::{serial_intr_disable, serial_intr_enable};
 use proptest::prelude::*;
-use sim::board::Memory;
-use sim::serial::{Script, SerialEvent};
+use sim::machine::platform::Memory;
+use sim::machine::serial::{SerialEvent, SerialInput};
 use std::collections::{BTreeMap, VecDeque};
 
 proptest! {
@@ -26,7 +26,7 @@ proptest! {
         };
         let bursts: BTreeMap<u32, Vec<u8>> = bursts.into_iter().map(place).collect();
         let events = bursts.iter().map(|(&at, burst)| (at, SerialEvent::Recv(burst.clone()))).collect();
-        let script = Script { events, ..Script::default() };
+        let script = SerialInput { events, ..SerialInput::default() };
         let mut cpus = off(Memory::default(), 1, script);
         let cpu = &mut cpus[0];
         sched_init(cpu, 0).unwrap();

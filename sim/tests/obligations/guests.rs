@@ -8,8 +8,8 @@ use layer::page_table::{pt_read, pt_resv};
 use layer::stuck::Stuck;
 use layer::vmx::*;
 use proptest::prelude::*;
-use sim::guest::{self, EPT_VIOLATION, Exit, VIOLATED_BY_LOAD, VIOLATED_BY_STORE, vm_exit};
 use sim::machine::Sim;
+use sim::machine::guest::{self, EPT_VIOLATION, Exit, VIOLATED_BY_LOAD, VIOLATED_BY_STORE, vm_exit};
 use std::collections::BTreeMap;
 
 /// The codes of registers (reference, section 2).

@@ -6,11 +6,12 @@ use layer::invariant::Class;
 use layer::process::{proc_exit_user, proc_start_user, sched_init};
 use layer::state::Cpu;
 use layer::thread::{thread_sleep, thread_yield};
-use sim::board::{self, Board, Memory};
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::Script;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Memory, Platform};
+use sim::machine::serial::SerialInput;
+use sim::machine::sparse::Cells;
 use std::sync::Arc;
 
 /// A CPU of a machine that lives as long as the test.
@@ -25,17 +26,17 @@ pub fn memory(pages: u32) -> Memory {
 }
 
 /// This many CPUs of a machine, before `sched_init`.
-pub fn off(memory: Memory, cpus: u32, serial: Script) -> Vec<Processor> {
-    let mut board = Board::bare(memory);
-    board.serial = serial;
-    board::seat(Arc::new(board), None);
+pub fn off(memory: Memory, cpus: u32, serial: SerialInput) -> Vec<Processor> {
+    let mut platform = Platform::bare(memory);
+    platform.serial = serial;
+    platform::make_current(Arc::new(platform), None);
     let shared = &*Box::leak(Box::new(shared()));
     (0..cpus).map(|cpu| processor(shared, cpu)).collect()
 }
 
 /// This many CPUs of a machine, after `sched_init`.
 pub fn boot(memory: Memory, cpus: u32) -> Vec<Processor> {
-    let mut cpus = off(memory, cpus, Script::default());
+    let mut cpus = off(memory, cpus, SerialInput::default());
     cpus.iter_mut().for_each(|cpu| sched_init(cpu, 0).expect("a good machine"));
     cpus
 }

@@ -8,7 +8,7 @@ use layer::page_table::{pt_read, pt_resv};
 use layer::process::proc_create;
 use layer::stuck::Stuck;
 use proptest::prelude::*;
-use sim::board::Memory;
+use sim::machine::platform::Memory;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A request of a CPU: for a page, or for a page that is mapped at this page of the window.

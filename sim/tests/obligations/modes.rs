@@ -9,9 +9,9 @@ use layer::process::*;
 use layer::stuck::Stuck;
 use layer::vmx::*;
 use proptest::prelude::*;
-use sim::board::Memory;
-use sim::guest::{Exit, vm_exit};
-use sim::serial::Script;
+use sim::machine::guest::{Exit, vm_exit};
+use sim::machine::platform::Memory;
+use sim::machine::serial::SerialInput;
 
 /// The mode of a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,7 +75,7 @@ proptest! {
 
     #[test]
     fn d18_from_boot_to_the_kernel_and_from_there_and_back(steps in prop::collection::vec(step(), 1..80)) {
-        let mut cpus = off(memory(80), 1, Script::default());
+        let mut cpus = off(memory(80), 1, SerialInput::default());
         let (mut mode, mut vm) = (Mode::Boot, false);
         for step in steps {
             let cpu = &mut cpus[0];
@@ -113,7 +113,7 @@ proptest! {
         let hole = KERN_LOW + at..(KERN_LOW + at + hole).max(KERN_LOW + at);
         let memory = Memory { frames, usable: vec![0..hole.start.min(frames), hole.end.min(frames)..frames] };
         let norm: Vec<u32> = (KERN_LOW..frames).filter(|frame| !hole.contains(frame)).collect();
-        let mut cpus = off(memory, TOTAL_CPU, Script::default());
+        let mut cpus = off(memory, TOTAL_CPU, SerialInput::default());
         let cpu = &mut cpus[cpu as usize];
         sched_init(cpu, 7).unwrap();
         prop_assert_eq!(sched_init(cpu, 7), Err(Stuck::NotBoot), "a second time");
@@ -192,7 +192,7 @@ fn d19_the_references_example() {
 
 #[test]
 fn d19_a_machine_with_too_little_memory_is_refused() {
-    let mut cpus = off(Memory::all(KERN_LOW - 1), 1, Script::default());
+    let mut cpus = off(Memory::all(KERN_LOW - 1), 1, SerialInput::default());
     assert_eq!(sched_init(&mut cpus[0], 0), Err(Stuck::BadMemory));
 }
 

@@ -91,9 +91,9 @@ fn main() -> Result<u32, Error> {
     match role {
         Some("root") => {
             println!("fuzz: seed {seed}");
-            Ok(Fuzzer { random, waits: false, left, family, told: 0 }.run(endless))
+            Ok(Fuzzer { random, waits: false, left, family, reported: 0 }.run(endless))
         }
-        Some("helper") => Ok(Fuzzer { random, waits: true, left, family, told: 0 }.run(endless)),
+        Some("helper") => Ok(Fuzzer { random, waits: true, left, family, reported: 0 }.run(endless)),
         _ => Ok(0),
     }
 }
@@ -108,7 +108,7 @@ struct Fuzzer {
     left: u32,
     family: Family,
     /// Number of kills and waits when it last printed its counts.
-    told: u32,
+    reported: u32,
 }
 
 impl Fuzzer {
@@ -141,8 +141,8 @@ impl Fuzzer {
             self.family.add(child, true);
         }
         let Family { kills, waits, refusals, .. } = self.family;
-        if kills + waits >= self.told + TOLD {
-            self.told = kills + waits;
+        if kills + waits >= self.reported + TOLD {
+            self.reported = kills + waits;
             println!("fuzz on CPU {}: {kills} kills, {waits} waits, {refusals} refusals", self.family.cpu());
         }
     }

@@ -1,12 +1,14 @@
 //! Says hello, and checks what a program relies on before its first line: its initialised data, its zeroed data, its
-//! arguments, its stack, a heap of zeroed pages, floating point, the order of strings.
+//! arguments, its stack, a heap of zeroed pages whose freed bytes are used again, floating point, the order of strings.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 use user::{args, image, memory, println, program, sys};
@@ -31,6 +33,7 @@ fn main() -> Result<u32, abi::Error> {
         ("puts", !prints_to_the_end_of_the_page(cpu)?),
         ("exponential", e != core::f64::consts::E),
         ("strings", !orders_strings()),
+        ("heap", !uses_freed_bytes_again()),
     ];
     for (name, _) in failures.iter().filter(|(_, failed)| *failed) {
         println!("hello {cpu}: FAILED: {name}");
@@ -73,4 +76,20 @@ fn orders_strings() -> bool {
     words.sort_unstable();
     let sorted = words.iter().eq(&ORDERED);
     sorted && places.keys().eq(&ORDERED) && (0..).zip(ORDERED).all(|(place, word)| places.get(word) == Some(&place))
+}
+
+/// Allocates and frees more bytes than the program's quota has. What stays in between keeps each freed range from being
+/// the last one. Without reuse, the kernel stops the program.
+fn uses_freed_bytes_again() -> bool {
+    const BYTES: usize = 8 * abi::PAGE_SIZE as usize;
+    const ROUNDS: u8 = 12;
+    let mut kept = Vec::new();
+    for round in 0..ROUNDS {
+        let large = core::hint::black_box(vec![round; BYTES]);
+        kept.push(Box::new(round));
+        if large[0] != round || large[BYTES - 1] != round {
+            return false;
+        }
+    }
+    kept.iter().map(|round| **round).eq(0..ROUNDS)
 }

@@ -1,0 +1,109 @@
+//! The boots of the bench: which programs run, with which quotas.
+
+use crate::host::workspace;
+use std::path::PathBuf;
+
+/// A boot of the bench.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Boot {
+    /// Only the programs that measure.
+    Alone,
+    /// 64 threads, including the main thread.
+    With64,
+    /// 500 threads.
+    With500,
+    /// A program whose children end.
+    Life,
+    /// A program that makes long kernel entries, together with many programs that sleep.
+    Latency,
+    /// No program: the kernel's own measurement of `palloc`.
+    Palloc,
+}
+
+impl Boot {
+    /// Every boot.
+    pub const ALL: [Boot; 6] = [Boot::Alone, Boot::With64, Boot::With500, Boot::Life, Boot::Latency, Boot::Palloc];
+
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Boot::Alone => "alone",
+            Boot::With64 => "with 64 threads",
+            Boot::With500 => "with 500 threads",
+            Boot::Life => "of processes that end",
+            Boot::Latency => "of long entries",
+            Boot::Palloc => "of palloc",
+        }
+    }
+
+    /// Name of its image.
+    pub fn image(self) -> &'static str {
+        match self {
+            Boot::Palloc => "bench-palloc",
+            Boot::Latency => "bench-latency",
+            _ => PROGRAMS_IMAGE,
+        }
+    }
+
+    /// The boot list. The quota of each instance of `bench-tree` says how many children it has. `bench` comes last, so
+    /// that all others are there when it measures; see the programs. `None` where no program runs.
+    pub fn list(self) -> Option<String> {
+        let (trees, bench) = match self {
+            // The counts below leave out the main thread, `bench` and `bench-peer`.
+            Boot::Alone => (vec![], QUOTA),
+            // 6 * (1 + 8) + (1 + 6) = 61 threads.
+            Boot::With64 => ([[NODE + 8; 6].as_slice(), &[NODE + 6]].concat(), QUOTA),
+            // 7 * (1 + 8), and 54 * 8 children of those whose numbers admit children, and 2: 497 threads.
+            Boot::With500 => (vec![9 * (NODE + 8); 7], QUOTA + 2),
+            Boot::Life => return Some(format!("0 bench-life {QUOTA}\n")),
+            Boot::Latency => {
+                let sleepers = format!("0 bench-latency {SLEEPERS} sleepers\n").repeat(7);
+                return Some(format!("0 bench-latency {}\n{sleepers}", 8 * QUOTA));
+            }
+            Boot::Palloc => return None,
+        };
+        let trees: String = trees.iter().map(|quota| format!("0 bench-tree {quota}\n")).collect();
+        Some(format!("{trees}0 bench {bench}\n"))
+    }
+
+    /// Least number of measurements of an operation.
+    pub fn least(self) -> usize {
+        match self {
+            // Each sample is the longest of very many waits.
+            Boot::Latency => 3,
+            _ => 100,
+        }
+    }
+
+    /// Number of programs that must end.
+    pub fn programs(self) -> usize {
+        match self {
+            Boot::Alone => 2,
+            // The main thread runs no program.
+            Boot::With64 => 64 - 1,
+            Boot::With500 => 500 - 1,
+            // The program itself, and one child; then 200 rounds: a child that ends, two that are killed, and one with
+            // its 8 children.
+            Boot::Life => 2 + 200 * (1 + 2 + 9),
+            // The program itself; 3 rounds of the large image, three programs with many pages, and 8 with 8 children
+            // each; then the sleepers: of the 56 children of the first 7, 46 have numbers that admit children.
+            Boot::Latency => 1 + 3 * (1 + 3 + 72) + 7 + 56 + 46 * 8,
+            Boot::Palloc => 0,
+        }
+    }
+
+    /// Path of its archive, if it has one.
+    pub fn archive(self) -> Option<PathBuf> {
+        self.list()?;
+        Some(workspace::target().join("kernel").join(format!("bench-{self:?}.tar").to_lowercase()))
+    }
+}
+
+/// The image that lets programs read the time-stamp counter.
+pub const PROGRAMS_IMAGE: &str = "bench";
+/// Pages of an instance of `bench-tree` with idle children, a multiple of 16; the number of children is added.
+const NODE: u32 = 112;
+/// Pages of an instance of `bench-latency` whose children and grandchildren sleep.
+const SLEEPERS: u32 = 2_600;
+/// Pages of `bench`, a multiple of 16.
+const QUOTA: u32 = 1024;

@@ -1,0 +1,49 @@
+//! `cairn layer`: shows the layer on the terminal, as a page, or as data.
+
+mod page;
+mod print;
+
+use crate::commands::prove;
+use crate::host::error::Error;
+use prover::Interface;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Show the layer: fresh (what ends processes) and passed through (64 primitives, two accessors)
+///
+/// What each primitive reads, writes and logs, and how it can be stuck, is found by running it symbolically over all its
+/// paths; what is proved of it, by proving everything. A primitive that is not written yet is shown as missing. The exit
+/// status is 1 if something is not proved, or a primitive's effects could not be found.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Write one page that needs nothing else: cards, a filter, and which primitive touches which field
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Write everything as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Leave the proofs out, which take longest
+    #[arg(long)]
+    no_proofs: bool,
+}
+
+/// Prints the layer, or writes its page.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let begin = Instant::now();
+    let effects = prover::effects(prove::cores());
+    let seconds = begin.elapsed().as_secs_f64();
+    let report = (!arguments.no_proofs).then(|| prove::prove(&prove::Arguments::default())).transpose()?;
+    let interface = Interface::new(&effects, seconds, report.as_ref());
+    if let Some(path) = &arguments.json {
+        let text = serde_json::to_string_pretty(&interface).map_err(Error::Json)?;
+        std::fs::write(path, text + "\n").map_err(Error::file("write", path))?;
+    }
+    if let Some(path) = &arguments.html {
+        std::fs::write(path, page::page(&interface)).map_err(Error::file("write", path))?;
+    }
+    print::interface(&interface);
+    let found = effects.iter().all(|effects| effects.failures.is_empty());
+    let proved = report.is_none_or(|report| report.is_good());
+    Ok(if found && proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,242 @@
+//! `cairn test`: sets up what is missing, and runs all tests.
+
+mod cargo;
+mod page;
+
+use crate::commands::bench;
+use crate::commands::boots;
+use crate::commands::fuzz_x86;
+use crate::commands::prove;
+use crate::commands::setup;
+use crate::commands::storm::{Storm, What};
+use crate::host::counts::Counts;
+use crate::host::emulator::Emulator;
+use crate::host::error::Error;
+use crate::host::image::Kind;
+use crate::host::job::{Boot, Job, Ran, Typing};
+use crate::host::watch::{Until, Watch};
+use cargo::cargo_test;
+use sim::run::config::Checking;
+use std::iter;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+/// Set up what is missing and run everything: tests, proofs, boots, programs on all machines
+///
+/// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
+    #[arg(value_name = "STEP")]
+    steps: Vec<String>,
+}
+
+/// A step of the test.
+struct Step {
+    /// Its name on the command line.
+    key: &'static str,
+    /// Its description.
+    name: &'static str,
+    /// Runs the step, which prints its results line by line.
+    run: fn() -> Result<Counts, Error>,
+}
+
+/// The steps, in their order. Steps that need what `setup` cannot install are skipped.
+const STEPS: &[Step] = &[
+    Step { key: "setup", name: "setup", run: set_up },
+    Step { key: "tests", name: "unit and property tests", run: workspace_tests },
+    Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
+    Step { key: "proofs", name: "proofs", run: prove::prove_all },
+    Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
+    Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
+    Step { key: "boots", name: "boots", run: try_boots },
+    Step { key: "bench", name: "the bench, twice", run: bench },
+    Step { key: "programs", name: "programs on all machines", run: programs },
+    Step { key: "fuzz-x86", name: "random programs, on QEMU and hosted", run: random_programs },
+    Step { key: "storm", name: "the invariant on the live kernel", run: storm },
+    Step { key: "shell", name: "a session with the shell", run: shell },
+];
+
+/// Runs the chosen steps, and prints their results.
+pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    if let Some(name) = arguments.steps.iter().find(|name| STEPS.iter().all(|step| step.key != **name)) {
+        let known: Vec<&str> = STEPS.iter().map(|step| step.key).collect();
+        return Err(Error::Unknown { kind: "step", name: name.clone(), known: known.join(", ") });
+    }
+    let is_wanted = |step: &&Step| arguments.steps.is_empty() || arguments.steps.iter().any(|name| name == step.key);
+    let wanted: Vec<&Step> = STEPS.iter().filter(is_wanted).collect();
+    let mut all = Vec::new();
+    for (number, Step { key, name, run }) in (1..).zip(&wanted) {
+        println!("[{number}/{}] {name}", wanted.len());
+        let begin = Instant::now();
+        // A step that cannot be run must not hide the others' results.
+        let mut counts = run().unwrap_or_else(|error| {
+            println!("  error: {error}");
+            Counts::one("the step itself", false)
+        });
+        println!("  {counts} ({:.0} s)", begin.elapsed().as_secs_f64());
+        counts.failed.iter_mut().for_each(|test| *test = format!("{key}: {test}"));
+        all.push(counts);
+    }
+    let total: Counts = all.into_iter().sum();
+    println!("{total}");
+    total.failed.iter().for_each(|failure| println!("FAILED   {failure}"));
+    Ok(if total.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Sets up what is missing. A missing program is no failure: the steps that need it are skipped.
+fn set_up() -> Result<Counts, Error> {
+    setup::set_up()?;
+    Ok(Counts::default())
+}
+
+/// All tests of the workspace.
+fn workspace_tests() -> Result<Counts, Error> {
+    cargo_test(&["--workspace"], &[])
+}
+
+/// The tests of locks and doorbells under loom, which tries every interleaving.
+fn loom() -> Result<Counts, Error> {
+    let arguments = ["--package", "kernel", "--release", "--test", "loom_*", "--target-dir", "target/loom"];
+    cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
+}
+
+/// The boots, as `cairn boots` runs them.
+fn try_boots() -> Result<Counts, Error> {
+    let verdicts = boots::try_all(|_| true, false, |verdict| println!("  {verdict}"))?;
+    Ok(verdicts.iter().map(boots::Verdict::counts).sum())
+}
+
+/// Rows that the bench's JSON must have.
+const ROWS: [&str; 10] = [
+    "null_syscall",
+    "yield",
+    "ipc_round_trip_1",
+    "ipc_round_trip_1024",
+    "page_fault",
+    "spawn",
+    "yield_64",
+    "yield_500",
+    "palloc_empty",
+    "palloc_full",
+];
+
+/// Checks that the bench gives all its rows, and the same figures in each of its two runs. The speed of the kernel is
+/// not tested.
+fn bench() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok(Counts::SKIPPED);
+    }
+    let report = bench::report(Emulator::Qemu)?;
+    let json = serde_json::to_value(&report).map_err(Error::Json)?;
+    let is_row = |name: &str, row: &serde_json::Value| {
+        let number = |key: &str| row[key].as_u64().is_some_and(|number| number > 0);
+        row["name"] == name && row["unit"] == "instructions" && ["median", "min", "max", "n"].into_iter().all(number)
+    };
+    let missing = |name: &&str| json["rows"].as_array().is_none_or(|rows| !rows.iter().any(|row| is_row(name, row)));
+    let missing: Vec<_> = ROWS.into_iter().filter(missing).collect();
+    missing.iter().for_each(|name| println!("  FAILED   there is no row {name}"));
+    report.differ.iter().for_each(|name| println!("  FAILED   two runs differ in {name}"));
+    Ok(Counts::one("the rows", missing.is_empty() && report.differ.is_empty()))
+}
+
+/// Number of random programs that are compared, and their seed.
+const RANDOM_PROGRAMS: (usize, u64) = (1024, 1);
+
+/// Checks that random programs end alike on QEMU and on the hosted machine, as `cairn fuzz-x86` compares them.
+fn random_programs() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok(Counts::SKIPPED);
+    }
+    let (count, seed) = RANDOM_PROGRAMS;
+    let counts = fuzz_x86::fuzz(count, seed, |text| println!("  {}", text.trim_end().replace('\n', "\n  ")))?;
+    if !counts.failed.is_empty() {
+        println!("  FAILED   again by `cargo cairn fuzz-x86 --count {count} --seed {seed}`");
+    }
+    Ok(counts)
+}
+
+/// How long each load keeps the kernel busy.
+const STORM: Duration = Duration::from_secs(5);
+
+/// Runs every load for some seconds, as `cairn storm` runs them.
+fn storm() -> Result<Counts, Error> {
+    if !Emulator::Qemu.is_there() {
+        println!("  skipped  {}: it is not installed", Emulator::Qemu);
+        return Ok(What::ALL.map(|_| Counts::SKIPPED).into_iter().sum());
+    }
+    let try_one = |what| {
+        let watch = Watch { every: Duration::from_secs(1), until: Some(Until::Time(STORM)) };
+        let cpus = kernel::mm::layout::MAX_CPUS as u32;
+        let (ran, problems) =
+            Storm { what, cpus, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
+        match (problems.first(), ran.watched) {
+            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} problems more", problems.len() - 1),
+            (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
+            (None, None) => println!("  passed   {what:?}"),
+        }
+        Ok(Counts::one(format!("{what:?}"), problems.is_empty()))
+    };
+    What::ALL.into_iter().map(try_one).sum()
+}
+
+/// Time limit of the programs.
+const PROGRAMS_LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs all programs on 8 CPUs, as `cairn run` runs them: the usual ones together, the others by themselves.
+fn programs() -> Result<Counts, Error> {
+    let built = programs::build()?;
+    let alone = built.iter().filter(|program| program.manifest.alone && !program.manifest.starts.is_empty());
+    let jobs = iter::once(Vec::new()).chain(alone.map(|program| vec![program.name.to_owned()]));
+    jobs.map(|names| everywhere(&names)).sum()
+}
+
+/// Runs programs on all machines.
+fn everywhere(names: &[String]) -> Result<Counts, Error> {
+    let job = Job::new(names, kernel::mm::layout::MAX_CPUS as u32)?;
+    let what = if names.is_empty() { "programs".to_owned() } else { format!("copies of {}", names.join(", ")) };
+    let judge = |machine: &str, ran| {
+        let problems = job.problems(&ran);
+        match problems.first() {
+            None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
+            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} differences more", problems.len() - 1),
+        }
+        Counts::one(format!("{what}, {machine}"), problems.is_empty())
+    };
+    let mut counts = vec![judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?)];
+    for emulator in [Emulator::Qemu, Emulator::Bochs] {
+        counts.push(if emulator.is_there() {
+            let ran = job.booted(&Boot { emulator, timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?;
+            judge(&emulator.to_string(), ran)
+        } else {
+            println!("  skipped  {emulator}: it is not installed");
+            Counts::SKIPPED
+        });
+    }
+    Ok(counts.into_iter().sum())
+}
+
+/// A session with the shell, on the hosted machine and at QEMU's serial port.
+fn shell() -> Result<Counts, Error> {
+    let job = Job::shell(2, Typing::Lines(programs::session::script()))?;
+    let judge = |machine: &str, ran: Ran| {
+        let mut problems = programs::session::problems(&ran.console);
+        problems.extend(ran.failure.map(|failure| failure.to_string()));
+        if problems.is_empty() {
+            println!("  passed   {machine}: the shell does what it is told");
+        } else {
+            println!("  FAILED   {machine}: {}\n{}", problems.join("; "), ran.console);
+        }
+        Counts::one(machine, problems.is_empty())
+    };
+    let hosted = judge("hosted machine", job.hosted(1, Some(PROGRAMS_LIMIT), false, Checking::AtEnd)?);
+    let emulated = if Emulator::Qemu.is_there() {
+        judge("QEMU", job.booted(&Boot { timeout: Some(PROGRAMS_LIMIT), ..Boot::QUIET })?)
+    } else {
+        println!("  skipped  QEMU: it is not installed");
+        Counts::SKIPPED
+    };
+    Ok([hosted, emulated].into_iter().sum())
+}

@@ -1,0 +1,259 @@
+//! QEMU.
+
+use super::machine::{Act, Ended, Outcome, Parts, Run};
+use super::process::{POLL, Shown, wait};
+use crate::host::error::Error;
+use crate::host::tools;
+use crate::host::watch::Watcher;
+use kernel::devices::exit::Reason;
+use programs::transcript::Controls;
+use std::env;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Runs the machine to its end.
+pub fn run(run: &Run) -> Result<Ended, Error> {
+    let begin = Instant::now();
+    let monitor = Monitor(Socket::new("monitor"));
+    let watcher = run.watch.map(Watcher::new).transpose()?;
+    let line = watcher.as_ref().map(Watcher::path);
+    let types = run.script.iter().any(|(_, act)| matches!(act, Act::Type(_)));
+    let keyboard = types.then(Keyboard::new).transpose()?;
+    let typed = keyboard.as_ref().map(|keyboard| keyboard.socket.path.as_path());
+    let mut child = command(run, &monitor.0.path, typed, line).spawn().map_err(Error::start(tools::QEMU))?;
+    let (status, timed_out, (console, arrivals)) = thread::scope(|scope| {
+        let mut actor = Actor { script: run.script, seen: 0, monitor: &monitor, keyboard, kept: None };
+        let console = child.stdout.take().map(|stdout| {
+            // At a terminal, control characters of the console take effect.
+            let controls = if run.terminal { Controls::Kept } else { Controls::Escaped };
+            let shown = Shown::new(controls, run.show || run.terminal);
+            scope.spawn(move || {
+                // The acts at the beginning of the script that need no text.
+                actor.act(&[]);
+                collect(stdout, shown, begin, |console| actor.act(console))
+            })
+        });
+        let (status, timed_out) = wait(&mut child, begin, run.timeout, |_| monitor.interrupt())?;
+        Ok((status, timed_out, console.and_then(|reader| reader.join().ok()).unwrap_or_default()))
+    })
+    .map_err(Error::start(tools::QEMU))?;
+    let outcome = match status.code() {
+        _ if timed_out => Outcome::TimedOut,
+        // `-no-reboot` turns a reset into a normal end.
+        Some(0) => Outcome::Reset,
+        Some(code) => Reason::from_qemu_status(code).map_or(Outcome::Emulator(status), Outcome::Ended),
+        None => Outcome::Emulator(status),
+    };
+    Ok(Ended { outcome, console, time: begin.elapsed(), arrivals, watched: watcher.map(Watcher::end) })
+}
+
+fn command(run: &Run, monitor: &Path, typed: Option<&Path>, line: Option<&Path>) -> Command {
+    let mut command = Command::new(tools::QEMU);
+    if run.counted {
+        command.args(["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]);
+    } else {
+        command.args(["-accel", "tcg,thread=multi"]);
+    }
+    let Parts { machine, processor, memory, topology, more, .. } = run.parts;
+    command.args(["-M", machine, "-cpu", processor, "-m", memory]).args(more);
+    command.args(["-display", "none", "-no-reboot", "-nodefaults"]);
+    command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+    // The console is port 0xE9 where there is one, and COM1 otherwise.
+    if !run.terminal {
+        command.args(["-debugcon", "stdio"]);
+    }
+    match typed {
+        None if run.terminal => {
+            command.args(["-chardev", "stdio,id=terminal,signal=off", "-serial", "chardev:terminal"])
+        }
+        None => command.args(["-serial", "null"]),
+        Some(typed) => {
+            command.arg("-chardev").arg(format!("socket,id=keyboard,path={}", typed.display()));
+            command.args(["-serial", "chardev:keyboard"])
+        }
+    };
+    if let Some(line) = line {
+        // COM2.
+        command.arg("-chardev").arg(format!("socket,id=watch,path={}", line.display()));
+        command.args(["-serial", "chardev:watch"]);
+    }
+    command.arg("-monitor").arg(format!("unix:{},server=on,wait=off", monitor.display()));
+    let arranged = topology.map(|topology| format!(",{topology}")).unwrap_or_default();
+    command.arg("-smp").arg(run.cpus.to_string() + &arranged);
+    command.arg("-kernel").arg(run.image);
+    if let Some(archive) = run.archive {
+        command.arg("-initrd").arg(archive);
+    }
+    if !run.options.is_empty() {
+        command.args(["-append", run.options]);
+    }
+    if run.gdb {
+        command.args(["-s", "-S"]);
+    }
+    command.stdin(if run.terminal { Stdio::inherit() } else { Stdio::null() }).stdout(Stdio::piped());
+    command
+}
+
+/// Reads the console to its end, and returns how much of it had arrived at which time. Whenever more has arrived,
+/// `each` gets the whole text.
+fn collect(
+    mut from: impl Read,
+    mut shown: Shown,
+    begin: Instant,
+    mut each: impl FnMut(&[u8]),
+) -> (String, Vec<(usize, Duration)>) {
+    let mut arrivals = Vec::new();
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut chunk) {
+        shown.push(&chunk[..length]);
+        arrivals.push((shown.text().len(), begin.elapsed()));
+        each(shown.text().as_bytes());
+    }
+    (shown.finish(), arrivals)
+}
+
+/// Carries out a script on the machine.
+struct Actor<'a> {
+    /// The rest of the script.
+    script: &'a [(&'a str, Act<'a>)],
+    /// How much of the console has been searched.
+    seen: usize,
+    monitor: &'a Monitor,
+    keyboard: Option<Keyboard>,
+    /// A connection that must stay open.
+    kept: Option<UnixStream>,
+}
+
+impl Actor<'_> {
+    /// Carries out the acts that are due now that the console shows this.
+    fn act(&mut self, console: &[u8]) {
+        while let Some(&(text, act)) = self.script.first()
+            && let Some(end) = end_of(text.as_bytes(), &console[self.seen..])
+        {
+            self.seen += end;
+            self.script = &self.script[1..];
+            match act {
+                // A machine that has ended accepts no input, and its end says why.
+                Act::Type(text) => drop(self.keyboard.as_mut().map(|keyboard| keyboard.type_in(text))),
+                Act::Interrupt => self.kept = self.monitor.interrupt().ok(),
+                Act::Monitor(command) => self.kept = self.monitor.command(command).ok(),
+            }
+        }
+    }
+}
+
+/// Offset of the end of the first `text` in the console.
+fn end_of(text: &[u8], console: &[u8]) -> Option<usize> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    let start = console.windows(text.len()).position(|window| window == text)?;
+    Some(start + text.len())
+}
+
+/// The path of a socket; the socket is removed when this is dropped.
+struct Socket {
+    path: PathBuf,
+}
+
+impl Socket {
+    fn new(kind: &str) -> Socket {
+        // The name is unique in this process and, by the process number, on this machine. It is short, as a socket's
+        // path must be.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("cairn-{}-{}.{kind}", process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Socket { path: env::temp_dir().join(name) }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // QEMU removes its own too when it ends normally.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// QEMU's monitor.
+struct Monitor(Socket);
+
+impl Monitor {
+    /// Sends an NMI, which makes the kernel report what each CPU is doing.
+    fn interrupt(&self) -> io::Result<UnixStream> {
+        self.command("nmi")
+    }
+
+    /// Sends a command. QEMU forgets a command once its connection is closed.
+    fn command(&self, command: &str) -> io::Result<UnixStream> {
+        let mut connection = UnixStream::connect(&self.0.path)?;
+        connection.write_all(format!("{command}\n").as_bytes())?;
+        Ok(connection)
+    }
+}
+
+/// The other end of the machine's first serial line.
+struct Keyboard {
+    socket: Socket,
+    listener: UnixListener,
+    connection: Option<UnixStream>,
+}
+
+impl Keyboard {
+    fn new() -> Result<Keyboard, Error> {
+        let socket = Socket::new("serial");
+        let listener = UnixListener::bind(&socket.path).map_err(Error::file("listen at", &socket.path))?;
+        Ok(Keyboard { socket, listener, connection: None })
+    }
+
+    fn type_in(&mut self, text: &str) -> io::Result<()> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(accept(&self.listener)?),
+        };
+        connection.write_all(text.as_bytes())
+    }
+}
+
+/// How long QEMU may take to connect to a line. It connects before the machine runs, unless it fails.
+const CONNECTS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Accepts the connection that QEMU makes.
+fn accept(listener: &UnixListener) -> io::Result<UnixStream> {
+    let begin = Instant::now();
+    listener.set_nonblocking(true)?;
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && begin.elapsed() < CONNECTS_WITHIN => {
+                thread::sleep(POLL);
+            }
+            accepted => {
+                let connection = accepted?.0;
+                connection.set_nonblocking(false)?;
+                return Ok(connection);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_goes_on_as_soon_as_the_console_shows_the_next_text() {
+        let monitor = Monitor(Socket::new("monitor"));
+        let script = [("", Act::Type("w")), ("a b", Act::Type("x")), ("b", Act::Type("y")), ("c", Act::Interrupt)];
+        let mut actor = Actor { script: &script, seen: 0, monitor: &monitor, keyboard: None, kept: None };
+        let mut left = |console: &str| {
+            actor.act(console.as_bytes());
+            actor.script.len()
+        };
+        assert_eq!(left(""), 3, "what needs no text is done at once");
+        assert_eq!([left("a"), left("a "), left("a b"), left("a b."), left("a b.b c")], [3, 3, 2, 2, 0]);
+    }
+}

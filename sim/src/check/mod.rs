@@ -1,0 +1,13 @@
+//! Checks of a machine: of its state, and of its log.
+//!
+//! In the order to read it:
+//!
+//! - [`facts`]: evaluates the invariant on a state.
+//! - [`replay`]: replays a log, and compares the result with the machine's objects.
+//! - [`rely`]: checks on a log that the CPUs keep to their rely conditions.
+//! - [`live`]: makes a state of what a kernel that runs elsewhere writes, and evaluates the invariant on it.
+
+pub mod facts;
+pub mod live;
+pub mod rely;
+pub mod replay;

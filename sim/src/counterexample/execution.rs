@@ -1,0 +1,65 @@
+//! One execution from the start state of a counterexample, with its interference.
+use super::interference::Interference;
+use super::outcome::Refused;
+use super::witness::Witness;
+use crate::check::facts::check_facts;
+use crate::machine::Sim;
+use crate::machine::lock::watched;
+use crate::machine::panics::{Panic, quietly};
+use crate::machine::sparse::Cells;
+use crate::state::snapshot::Snapshot;
+use crate::state::values::NoSuch;
+use layer::invariant::Class;
+use layer::state::Cpu;
+use layer::stuck::Stuck;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// An execution.
+pub(super) struct Made<R> {
+    /// The result.
+    pub(super) result: Result<Result<R, Stuck>, Panic>,
+    /// The final state.
+    pub(super) after: Snapshot,
+    /// The interference, and the guarantees that were violated.
+    pub(super) interference: Interference,
+}
+
+/// Checks that `state` satisfies the facts of all classes up to `most`.
+pub(super) fn satisfies(state: &Snapshot, most: Class) -> Result<(), Refused> {
+    match quietly(|| check_facts(&state.view(), Cells::Neighbours, most)) {
+        Ok(violations) if violations.is_empty() => Ok(()),
+        Ok(violations) => Err(Refused::Facts(violations)),
+        Err(panic) => Err(NoSuch(panic.message).into()),
+    }
+}
+
+/// Runs `call` on the CPU of `witness`, from the state `before`, with the interference of `witness`.
+pub(super) fn make<R>(
+    witness: &Witness,
+    before: &Snapshot,
+    call: impl FnOnce(&mut Cpu<'_, Sim>) -> Result<R, Stuck>,
+) -> Result<Made<R>, Refused> {
+    let interference = Rc::new(RefCell::new(Interference::new(witness, before)));
+    let (result, after) = witness.on_machine(|cpu, shared| {
+        before.snapshot().restore(cpu);
+        let (watching, shared) = (interference.clone(), shared.clone());
+        let watch = move |object, row| watching.borrow_mut().before_lock(object, row, &shared);
+        let result = watched(watch, || quietly(|| call(cpu)));
+        (result, Snapshot { boot: before.boot, current_cpu: before.current_cpu, ..Snapshot::take(cpu) })
+    });
+    let mut interference = interference.take();
+    match interference.refused.take() {
+        Some(refused) => Err(refused),
+        None => Ok(Made { result, after, interference }),
+    }
+}
+
+/// The result of a call, in words.
+pub(super) fn describe<R>(result: &Result<Result<R, Stuck>, Panic>, shown: impl FnOnce(&R) -> String) -> String {
+    match result {
+        Ok(Ok(answer)) => shown(answer),
+        Ok(Err(stuck)) => format!("stuck: {stuck:?}"),
+        Err(panic) => format!("panic: {}", panic.message),
+    }
+}

@@ -1,0 +1,33 @@
+//! The shared objects and the CPUs of a hosted machine at boot.
+use super::Sim;
+use super::lock::{LockArray, SharedChannels, SharedLinks};
+use super::{platform, tlb};
+use layer::channel::Channels;
+use layer::constants::*;
+use layer::machine::Object;
+use layer::page_alloc::AllocTable;
+use layer::queue::{Queue, Threads};
+use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+
+/// The shared objects of a machine at boot, with the memory of this thread's platform.
+pub fn shared() -> Shared<Sim> {
+    let memory = &platform::current().memory;
+    let nps = memory.frames.min(MAX_PAGE);
+    let norm = (KERN_LOW..KERN_HIGH.min(nps)).filter(|&frame| memory.is_usable(frame)).count() as u32;
+    Shared {
+        at: LockArray::new([AllocTable::boot((), nps)]),
+        pending: LockArray::new((0..TOTAL_CPU).map(|_| Queue::new(()))),
+        sleep: LockArray::new((0..NUM_CV).map(|_| Queue::new(()))),
+        channels: SharedChannels::new(Channels::boot(())),
+        links: SharedLinks::new(Threads::boot(())),
+        boot: Boot { nps, norm },
+    }
+}
+
+/// CPU `cpu` before `sched_init`, with an I/O APIC of 24 lines.
+pub fn processor(shared: &Shared<Sim>, cpu: u32) -> Cpu<'_, Sim> {
+    tlb::switch_on(cpu);
+    let lines = IOAPIC_LINES;
+    let ioapic = IoApic { max_intr: lines - 1, irqs: lines, enables: lines, init: false };
+    Cpu { own: Own::init_adt((), cpu, ioapic), shared }
+}
