@@ -6,7 +6,7 @@
 //!
 //! 1. **A primitive is a function** `(&mut Cpu<M>, arguments) -> Result<_, Stuck>`. A broken precondition is a named
 //!    [`Stuck`](stuck::Stuck), never a panic and never a silent continuation.
-//! 2. **The state is split by owner** ([`state`]): a CPU holds its own state by `&mut`, and shared objects have locks.
+//! 2. **The state is split by owner** ([`state`](crate::core::state)): a CPU holds its own state by `&mut`, and shared objects have locks.
 //! 3. **Every proof allows for other CPUs**: taking a lock means that other CPUs may have changed the object, within
 //!    its rely condition [`Object::rely`](machine::Object::rely). No guarantee is written down: it is the same
 //!    relation.
@@ -15,36 +15,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-pub mod bits;
-pub mod call;
-pub mod channel;
-pub mod console;
-pub mod constants;
-pub mod container;
-pub mod context;
-pub mod contract;
-pub mod dump;
-pub mod ept;
-pub mod fields;
-pub mod interface;
-pub mod interrupt;
+pub mod catalogue;
+pub mod core;
 pub mod invariant;
-pub mod log;
-pub mod machine;
-pub mod memory;
-pub mod obligation;
-pub mod page_alloc;
-pub mod page_copy;
-pub mod page_table;
-pub mod primitive;
-pub mod process;
-pub mod queue;
-pub mod replay;
-pub mod ring;
-pub mod serial;
-pub mod state;
-pub mod stuck;
-pub mod thread;
-pub mod trap;
-pub mod vmcs;
-pub mod vmx;
+pub mod objects;
+pub mod spec;
