@@ -1,5 +1,5 @@
 //! The names of the clauses of proofs. The replay of a counterexample looks for the violated clause by its name.
-use layer::stuck::Stuck;
+use layer::core::stuck::Stuck;
 
 /// A call succeeds only if the reference's precondition holds.
 pub(crate) const GUARD: &str = "precondition: succeeds only where it holds";

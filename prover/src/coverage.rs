@@ -11,15 +11,14 @@ use std::panic::Location;
 #[derive(Clone, Default, Debug)]
 pub struct Coverage(BTreeMap<(&'static str, u32, u32), [bool; 2]>);
 
-/// The directories of the code under proof, and those of its specification, which are excluded.
+/// The directories of the code under proof. Files of its specification are excluded.
 const CODE: [&str; 2] = ["layer/src/", "syscall/src/"];
-const NOT_CODE: [&str; 2] = ["layer/src/invariant/", "layer/src/contract/"];
 
 impl Coverage {
     /// Records that a side was taken.
     pub(crate) fn take(&mut self, at: &'static Location<'static>, side: bool) {
         let begins = |with: &[&str]| with.iter().any(|start| at.file().starts_with(start));
-        if begins(&CODE) && !begins(&NOT_CODE) {
+        if begins(&CODE) && !layer::spec::is_specification(at.file()) {
             self.0.entry((at.file(), at.line(), at.column())).or_default()[usize::from(side)] = true;
         }
     }
@@ -58,25 +57,25 @@ pub struct Explained {
 /// All explanations.
 const EXPLAINED: &[Explained] = &[
     Explained {
-        file: "layer/src/process.rs",
+        file: "layer/src/objects/process/mod.rs",
         line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
         never: true,
         reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
     },
     Explained {
-        file: "layer/src/serial.rs",
+        file: "layer/src/objects/console/serial.rs",
         line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
         never: false,
         reason: "whoever calls the handler has set it",
     },
     Explained {
-        file: "layer/src/thread.rs",
+        file: "layer/src/objects/thread/mod.rs",
         line: "require(next < NUM_PROC, Stuck::BadThread)?;",
         never: false,
         reason: "it is the head of a queue: one out of range has ended the path where the queue looked at its link",
     },
     Explained {
-        file: "layer/src/thread.rs",
+        file: "layer/src/objects/thread/mod.rs",
         line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
         never: false,
         reason: "whoever sleeps is alive, and belongs to a CPU: that holds of the threads by itself whenever a lock is taken",
@@ -176,10 +175,10 @@ mod tests {
     #[test]
     fn a_branch_that_is_taken_one_way_has_to_be_explained() {
         let mut coverage = explained();
-        coverage.0.insert(("layer/src/vmx.rs", 1, 1), [true, false]);
+        coverage.0.insert(("layer/src/objects/vmx/mod.rs", 1, 1), [true, false]);
         let branches = coverage.branches();
         let missing: Vec<_> = branches.one.iter().filter(|branch| branch.reason.is_none()).collect();
-        assert_eq!((&*missing[0].at, missing[0].never, missing.len()), ("layer/src/vmx.rs:1:1", "true", 1));
+        assert_eq!((&*missing[0].at, missing[0].never, missing.len()), ("layer/src/objects/vmx/mod.rs:1:1", "true", 1));
         assert!(!branches.is_explained());
     }
 }

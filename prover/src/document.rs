@@ -3,7 +3,8 @@ use crate::machine::Sym;
 use crate::page::{Instance, Standing};
 use crate::report::{Report, Row, Status};
 use domain::X64;
-use layer::invariant::{BY_THEOREMS, Class, facts};
+use layer::invariant::{BY_THEOREMS, facts};
+use layer::spec::fact::Class;
 use std::fmt::Write;
 
 /// Any machine, because the invariant is the same for all.

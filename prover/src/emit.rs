@@ -22,8 +22,8 @@ impl Failure {
         let clause = self.clause.split(" at ").next().unwrap_or(&self.clause);
         let test = words(&format!("{name} {clause}")).join("_");
         let (class, call) = match ground {
-            Some(Ground::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
-            Some(Ground::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
+            Some(Ground::Derived) => ("use layer::spec::fact::Class;\n", format!("call({name:?}, Class::Derived)")),
+            Some(Ground::High) => ("use layer::spec::fact::Class;\n", format!("call({name:?}, Class::Low)")),
             Some(Ground::Entry) | None => ("", format!("enter({name:?})")),
         };
         let made = constructor(witness);

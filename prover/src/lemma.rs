@@ -11,15 +11,13 @@ use crate::prove::{Ground, any_keys, frame_has, frame_names, prove_facts, prove_
 use crate::state::State;
 use crate::word::{SymWide, SymWord};
 use domain::Geometry;
-use layer::call::Call;
-use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, means_all};
-use layer::fields::{Context, bounds};
+use layer::catalogue::{Kind, Primitive, primitives};
+use layer::core::call::{Answer, Arguments, Call, Chunk};
+use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::fields::{Context, bounds};
+use layer::core::state::Cpu;
 use layer::invariant::{Read, read};
-use layer::memory::Chunk;
-use layer::primitive::{Kind, Primitive, primitives};
-use layer::state::Cpu;
-use layer::vmx::SAVED;
+use layer::spec::contract::{Cells, Contract, Step, covers, means_all};
 use smt::term::Range;
 use std::panic::{Location, resume_unwind};
 

@@ -155,7 +155,7 @@ impl Mutation {
 
 /// Whether this file has code of primitives or entries, and not specification.
 fn is_proved(file: &str) -> bool {
-    let is_primitive = file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/");
+    let is_primitive = file.starts_with("layer/") && !layer::spec::is_specification(file);
     is_primitive || is_entry(file)
 }
 

@@ -10,13 +10,14 @@ use crate::replay::{Called, Native};
 use crate::state::{State, is_part, scalars};
 use crate::word::{SymWide, SymWord};
 use domain::{Domain, Flag, Geometry};
-use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, events};
-use layer::fields::Context;
-use layer::invariant::{BY_THEOREMS, Class, Fact, facts, read};
-use layer::memory::Chunk;
-use layer::primitive::{Kind, Primitive};
-use layer::stuck::Stuck;
+use layer::catalogue::{Kind, Primitive};
+use layer::core::call::{Answer, Arguments, Chunk};
+use layer::core::constants::UCTXT_SIZE;
+use layer::core::fields::Context;
+use layer::core::stuck::Stuck;
+use layer::invariant::{BY_THEOREMS, facts, read};
+use layer::spec::contract::{Cells, Contract, Step, covers};
+use layer::spec::fact::{Class, Fact};
 use sim::machine::Sim;
 use smt::solver::{Tally, Verdict};
 use smt::term::{Range, Term};
@@ -54,7 +55,7 @@ impl Ground {
         }
     }
 
-    pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
+    pub(crate) fn includes<M: layer::core::machine::Spec>(self, fact: &Fact<M>) -> bool {
         fact.class <= self.most()
     }
 
@@ -237,10 +238,10 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
         for (name, word) in names.iter().zip(&arguments.words) {
             e.arguments.push((name.to_string(), word.0));
         }
-        if primitive.arguments.contains(&"address") {
+        if primitive.shape("address").is_some() {
             e.arguments.push(("address".to_string(), arguments.wide.0));
         }
-        if primitive.arguments.contains(&"rs") {
+        if primitive.shape("rs").is_some() {
             e.arguments.push(("rs.ra".to_string(), arguments.context.ra.0));
         }
     });
@@ -426,7 +427,7 @@ fn path_of_primitive<G: Geometry>(
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
         note(proved, "frame".to_string());
     }
-    let promised = events::<Sym<G>>(primitive.name);
+    let promised = contract.events;
     prove_clause(clause::EVENTS, proved, &|| moves.history.logs(|log| promised(&step, log)));
     prove_clause(clause::EFFECT_OWN, proved, &|| moves.history.owns(&after));
     let writes_nothing = || frame_names::<G>(&frame).is_empty() && moves.taken.borrow().is_empty();

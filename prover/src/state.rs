@@ -6,15 +6,15 @@ use crate::mutant::running;
 use crate::visit::{each, values};
 use crate::word::{SymFlag, SymWord};
 use domain::{Field, Geometry, Home};
-use layer::channel::Channels;
-use layer::fields::*;
-use layer::invariant::View;
-use layer::machine::{ChannelPool, Machine, Object, Spec};
-use layer::page_alloc::AllocTable;
-use layer::queue::{Fifo, Queue, Threads};
-use layer::ring::Ring;
-use layer::serial::Serial;
-use layer::state::{Boot, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo, Vm};
+use layer::core::fields::*;
+use layer::core::machine::{ChannelPool, Machine, Object, Spec};
+use layer::core::ring::Ring;
+use layer::core::state::{Boot, Cpu, IoApic, Lapic, Own, OwnGhost, Shared, TrapInfo, Vm};
+use layer::objects::channel::pool::Channels;
+use layer::objects::console::uart::Serial;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Fifo, Queue, Threads};
+use layer::spec::view::View;
 use smt::term::{Name, Range, Term};
 use std::any::Any;
 use std::cell::RefCell;
@@ -200,7 +200,7 @@ impl<G: Geometry> State<G> {
         State {
             own: Own::init_adt(NOW, cpu, io_apic()),
             at: AllocTable::boot(NOW, boot.nps),
-            pending: layer::machine::Object::new(NOW),
+            pending: layer::core::machine::Object::new(NOW),
             channels: Channels::boot(NOW),
             threads: Threads::boot(NOW),
             boot,
@@ -226,8 +226,8 @@ impl<G: Geometry> State<G> {
     pub fn snapshot(&self) -> State<G> {
         State {
             own: self.own.snapshot(),
-            at: layer::machine::Object::snapshot(&self.at),
-            pending: layer::machine::Object::snapshot(&self.pending),
+            at: layer::core::machine::Object::snapshot(&self.at),
+            pending: layer::core::machine::Object::snapshot(&self.pending),
             channels: self.channels.snapshot(),
             threads: self.threads.snapshot(),
             boot: self.boot,

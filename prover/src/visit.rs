@@ -2,7 +2,7 @@
 use crate::machine::Sym;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::Geometry;
-use layer::machine::{Object, Visit};
+use layer::core::machine::{Object, Visit};
 use smt::term::{Range, Term};
 
 /// A visitor of values: calls `F` with the name, range and term of each.

@@ -8,16 +8,17 @@ mod written;
 
 use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
-use layer::channel::{Cv, acquire_lock_chan};
-use layer::constants::{MAX_PAGE, NO_THREAD, perm, slot};
-use layer::fields::{Byte, Context, Slot, place, process};
-use layer::machine::{Links, Spec};
-use layer::page_table::{pt_read, pt_resv};
-use layer::process::{proc_exit_user, proc_start_user};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_yield};
-use layer::trap::trap_get;
+use layer::core::constants::{MAX_PAGE, NO_THREAD, perm, slot};
+use layer::core::fields::{Byte, Context, Slot, place, process};
+use layer::core::machine::{Links, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::acquire_lock_chan;
+use layer::objects::channel::pool::Cv;
+use layer::objects::page_table::{pt_read, pt_resv};
+use layer::objects::process::{proc_exit_user, proc_start_user};
+use layer::objects::thread::{get_curid, thread_yield};
+use layer::objects::trap::trap_get;
 use prover::{Failure, Reason, Sym};
 use sim::machine::Sim;
 use sim::replay::Entry;
@@ -215,7 +216,7 @@ bugs! {
     a_call_that_loses_what_was_typed: "system_call" breaks "frame: console.len", |row| {
         row.run = |cpu, a| {
             let next = entry::system_call(cpu, a.registers)?;
-            let number = M::register(&a.registers, layer::constants::slot::EAX.into()).low();
+            let number = M::register(&a.registers, layer::core::constants::slot::EAX.into()).low();
             if number == abi::Call::GetQuota as u32 {
                 cpu.own.console.len = 0.into();
             }

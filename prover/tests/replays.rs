@@ -9,16 +9,19 @@ mod written;
 
 use common::{Symbolic, prove, solver};
 use domain::{Flag, Ghost, Map};
-use layer::channel::{self, Channel, Cv};
-use layer::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm};
-use layer::contract::{Answer, Contract};
-use layer::fields::process::{LIVE, VACANT};
-use layer::fields::{Byte, Container, FrameUse, LockState, Pde, Pte, place};
-use layer::invariant::Class;
-use layer::machine::{ChannelPool, Links, Lock, Spec};
-use layer::primitive::primitives;
-use layer::stuck::Stuck;
-use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
+use layer::catalogue::primitives;
+use layer::core::call::Access;
+use layer::core::call::Answer;
+use layer::core::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm};
+use layer::core::fields::process::{LIVE, VACANT};
+use layer::core::fields::{Byte, Container, FrameUse, LockState, Pde, Pte, place};
+use layer::core::machine::{ChannelPool, Links, Lock, Spec};
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::{Channel, Cv};
+use layer::objects::console::serial;
+use layer::objects::{boot, channel, container, context, memory, page_alloc, page_table, process, thread, trap};
+use layer::spec::contract::Contract;
+use layer::spec::fact::Class;
 use prover::{Failure, Ground, Reason};
 use sim::machine::Sim;
 use sim::replay::Subject;
@@ -93,7 +96,7 @@ bugs! {
             cpu.own.ghost.update(|ghost| ghost.pperm.set([a.words[1]], FrameUse::Undef));
             Ok(Answer::Word(page))
         };
-        contract.premise = |_, a| a.words[1] < layer::constants::MAX_PAGE;
+        contract.premise = |_, a| a.words[1] < layer::core::constants::MAX_PAGE;
     };
     a_container_that_is_not_in_use: Derived "palloc" breaks "never stuck", |contract| {
         contract.requires = |v, _| v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds();
@@ -155,7 +158,7 @@ bugs! {
         contract.run = |cpu, a| {
             let [i, k, v, _] = a.words;
             context::uctx_set(cpu, i, k, v)?;
-            cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), k], layer::fields::SlotKind::Int));
+            cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), k], layer::core::fields::SlotKind::Int));
             Ok(Answer::Unit)
         };
     };
@@ -320,7 +323,7 @@ bugs! {
     };
     a_machine_with_a_page_too_many: Derived "sched_init" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
-            process::sched_init(cpu, a.words[0])?;
+            boot::sched_init(cpu, a.words[0])?;
             cpu.own.nps -= 1;
             Ok(Answer::Unit)
         };
@@ -344,7 +347,7 @@ bugs! {
     a_byte_beside_the_one_that_is_stored: Derived "exec_store" breaks "frame: HP.value", |contract| {
         contract.run = |cpu, a| {
             let access = memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place)?;
-            if let memory::Access::Done(()) = access {
+            if let Access::Done(()) = access {
                 cpu.own.hp.set([5.into(), 6.into()], Byte { value: 7.into() });
             }
             Ok(Answer::Stored(access))

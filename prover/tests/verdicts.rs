@@ -2,7 +2,7 @@
 mod common;
 
 use common::{Symbolic, prove, solver, z3};
-use layer::contract::Answer;
+use layer::core::call::Answer;
 use prover::{Ground, Outcome, Reason};
 use smt::solver::Solver;
 

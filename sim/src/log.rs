@@ -2,7 +2,7 @@
 use crate::board;
 use crate::machine::Sim;
 use crate::tlb;
-use layer::log::{Event, Log};
+use layer::core::log::{Event, Log};
 
 /// A logged event.
 #[derive(Clone, Copy, Debug)]

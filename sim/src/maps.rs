@@ -3,7 +3,7 @@ use crate::machine::Sim;
 use crate::snapshot::Snapshot;
 use crate::sparse::Sparse;
 use domain::Field;
-use layer::invariant::View;
+use layer::spec::view::View;
 
 /// A visitor that reads maps.
 pub trait Look<'a> {

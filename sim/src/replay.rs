@@ -14,11 +14,13 @@ use crate::snapshot::Snapshot;
 use crate::sparse::Cells;
 use crate::witness::{Witness, WitnessError};
 use frame::Frame;
-use layer::contract::{Answer, Arguments, Contract, Step, events};
-use layer::invariant::{Class, View};
-use layer::primitive::{Primitive, primitives};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::catalogue::{Primitive, primitives};
+use layer::core::call::{Answer, Arguments};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::spec::contract::{Contract, Step};
+use layer::spec::fact::Class;
+use layer::spec::view::View;
 use others::{Others, owed, unheld};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -325,7 +327,7 @@ impl Subject<'_> {
             Ok((Ok(outs), replayed)) => {
                 let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
                 let mine = log.iter().all(|entry| entry.cpu == step.before.own.cpu);
-                let promised = mine && holds(|| events::<Sim>(self.primitive.name)(step, &logged));
+                let promised = mine && holds(|| (self.contract.events)(step, &logged));
                 let differences = replayed.differences(&after.objects(), &log).into_iter().map(Broken::Effect);
                 (!promised).then(shown).into_iter().chain(differences).collect()
             }

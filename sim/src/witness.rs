@@ -8,19 +8,17 @@ use crate::serial::SerialEvent;
 use crate::snapshot::Snapshot;
 use crate::sparse::Sparse;
 use domain::{Count, Data, Field, Key, Map, Sink, Source};
-use layer::constants::{KERN_LOW, UCTXT_SIZE};
-use layer::contract::Arguments;
-use layer::fields::{Context, bounds};
-use layer::machine::{Object, Visit};
-use layer::memory::Chunk;
-use layer::page_alloc::AllocTable;
-use layer::primitive::{Primitive, Shape};
-use layer::process::sched_init;
-use layer::queue::{Family, Pending, Sleeping};
-use layer::serial::event;
-use layer::state::{Boot, Cpu, Shared};
-use layer::vmx::SAVED;
-use layer::vmx::vmx_init;
+use layer::catalogue::{Primitive, Shape, TABLE};
+use layer::core::call::{Arguments, Chunk};
+use layer::core::constants::{KERN_LOW, SAVED, UCTXT_SIZE};
+use layer::core::fields::{Context, bounds};
+use layer::core::machine::{Object, Visit};
+use layer::core::state::{Boot, Cpu, Shared};
+use layer::objects::boot::sched_init;
+use layer::objects::console::uart::event;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Family, Pending, Sleeping};
+use layer::objects::vmx::vmx_init;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -274,7 +272,7 @@ pub fn arguments(primitive: &Primitive, values: &BTreeMap<String, u64>) -> Resul
                 let chunk = Chunk::ALL.into_iter().find(|&chunk| chunk as u64 == value);
                 arguments.chunk = chunk.ok_or_else(|| WitnessError::NoSuch(name.clone()))?;
             }
-            wide if Shape::of(wide) == Shape::Wide => arguments.wide = value,
+            wide if TABLE.iter().any(|row| row.shape(wide) == Some(Shape::Wide)) => arguments.wide = value,
             _ => {
                 let (register, guest, byte) = (numbered("register"), numbered("guest"), numbered("byte"));
                 if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {

@@ -1,6 +1,6 @@
 //! Replays a call or an entry from a state given as data, and checks its ending and the violated clauses.
-use layer::constants::{KERN_LOW, perm};
-use layer::invariant::Class;
+use layer::core::constants::{KERN_LOW, perm};
+use layer::spec::fact::Class;
 use sim::replay::Refused;
 use sim::witness::{Values, Witness, WitnessError};
 

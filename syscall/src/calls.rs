@@ -10,14 +10,14 @@ use crate::system::{Question, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
-use layer::console::cons_buf_read;
-use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
-use layer::container::{container_get_nchildren, container_get_quota, container_get_usage};
-use layer::context::{uctx_get, uctx_set};
-use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid};
+use layer::core::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::console::cons_buf_read;
+use layer::objects::console::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
+use layer::objects::container::{container_get_nchildren, container_get_quota, container_get_usage};
+use layer::objects::context::{uctx_get, uctx_set};
+use layer::objects::thread::{get_cpu_id, get_curid};
 
 /// The result of a call that transfers no control.
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;

@@ -14,11 +14,12 @@ use crate::system::System;
 use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
-use layer::constants::*;
-use layer::contract::{Cells, NEW_FRAME, mapped};
-use layer::fields::process::LIVE;
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
+use layer::core::constants::*;
+use layer::core::fields::process::LIVE;
+use layer::core::machine::{Machine, Spec};
+use layer::objects::page_table::spec::{NEW_FRAME, mapped};
+use layer::spec::contract::Cells;
+use layer::spec::view::View;
 
 /// A completed entry: the states before and after it.
 pub struct Made<'a, M: System + Spec> {

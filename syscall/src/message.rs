@@ -12,16 +12,17 @@ use crate::stage::{Stage, is_main, sleep};
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::{CHANNELS, Error};
-use layer::channel::{
-    Cv, acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
+use layer::core::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
+use layer::core::machine::{Machine, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::Cv;
+use layer::objects::channel::{
+    acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
 };
-use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
-use layer::process::proc_start_user2;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_wakeup};
+use layer::objects::process::proc_start_user2;
+use layer::objects::thread::{get_curid, thread_wakeup};
+use layer::spec::view::View;
 
 /// The `busy` word of a channel that has room.
 pub(crate) const FREE: u32 = 0;

@@ -5,12 +5,12 @@ use crate::mode::{is_kernel, is_user};
 use crate::spawn::Load;
 use crate::stage::Stage;
 use crate::system::System;
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
-use layer::process::ToUser;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::Resume;
+use layer::core::machine::{Machine, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::process::ToUser;
+use layer::objects::thread::Resume;
+use layer::spec::view::View;
 
 /// The end of a kernel entry or step. The value cannot be copied and must be consumed.
 #[must_use]

@@ -8,16 +8,16 @@ use crate::system::{Event, Image, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
 use domain::{Flag, Map};
-use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
-use layer::container::{container_can_consume, container_get_nchildren};
-use layer::fields::process::{LIVE, VACANT};
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
-use layer::page_copy::page_copy_to;
-use layer::process::{proc_create, proc_create_postinit, proc_first, proc_recreate};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid};
+use layer::core::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
+use layer::core::fields::process::{LIVE, VACANT};
+use layer::core::machine::{Machine, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::container::{container_can_consume, container_get_nchildren};
+use layer::objects::page_copy::page_copy_to;
+use layer::objects::process::{proc_create, proc_create_postinit, proc_first, proc_recreate};
+use layer::objects::thread::{get_cpu_id, get_curid};
+use layer::spec::view::View;
 
 /// The parent of a new child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,12 +2,12 @@
 use crate::next::Next;
 use crate::system::System;
 use abi::ThreadState;
-use layer::channel::Cv;
-use layer::constants::PAGE_SIZE;
-use layer::fields::{Context, STAGES, START_USER};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid, thread_sleep, thread_yield};
+use layer::core::constants::PAGE_SIZE;
+use layer::core::fields::{Context, STAGES, START_USER};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::Cv;
+use layer::objects::thread::{get_cpu_id, get_curid, thread_sleep, thread_yield};
 
 /// A continuation: the `ra` of a saved kernel context.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

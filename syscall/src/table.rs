@@ -12,10 +12,10 @@ use crate::spawn::{Load, Parent};
 use crate::stage::Stage;
 use crate::system::System;
 use abi::Reason;
-use layer::invariant::View;
-use layer::machine::Spec;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::machine::Spec;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::spec::view::View;
 
 /// Arguments for any row; each row takes those that it needs.
 #[derive(Clone, Copy, Debug)]

@@ -4,9 +4,10 @@ mod common;
 use abi::{CHANNELS, Call, Error};
 use common::*;
 use domain::Map;
-use layer::constants::*;
-use layer::memory::{Access, Chunk, exec_load, exec_store};
-use layer::state::Cpu;
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::*;
+use layer::core::state::Cpu;
+use layer::objects::memory::{exec_load, exec_store};
 use sim::machine::Sim;
 use sim::serial::Script;
 use syscall::entry;
@@ -173,7 +174,7 @@ fn the_main_thread_never_waits() {
         assert_eq!(answer(&cpu, 1).0, Error::Ipc as u32);
         let next = begin(&mut cpu, YIELD, []);
         assert!(!drive(&mut cpu, next) || cpu.own.cur == 1);
-        let _ = layer::process::proc_exit_user(&mut cpu, [0; UCTXT_SIZE as usize]);
+        let _ = layer::objects::process::proc_exit_user(&mut cpu, [0; UCTXT_SIZE as usize]);
     }
 }
 

@@ -12,10 +12,10 @@ use kernel::metal::machine::{Metal, board, processor, set_board, shared};
 use kernel::metal::registers::time_stamp;
 use kernel::metal::{Image, power};
 use kernel::say;
-use layer::constants::TOTAL_CPU;
-use layer::page_alloc::{palloc, pfree};
-use layer::process::sched_init;
-use layer::state::Cpu;
+use layer::core::constants::TOTAL_CPU;
+use layer::core::state::Cpu;
+use layer::objects::boot::sched_init;
+use layer::objects::page_alloc::{palloc, pfree};
 
 kernel::image!(Image { prepare, start, ..Image::DEFAULT });
 

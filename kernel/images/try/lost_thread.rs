@@ -8,7 +8,7 @@ use kernel::metal::Image;
 use kernel::metal::cpu::Cpu;
 use kernel::metal::entry::Entry;
 use kernel::metal::machine::run::{IMAGE, meddle};
-use layer::constants::NO_THREAD;
+use layer::core::constants::NO_THREAD;
 
 static DONE: AtomicBool = AtomicBool::new(false);
 

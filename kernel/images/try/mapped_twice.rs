@@ -10,8 +10,8 @@ use kernel::metal::cpu::Cpu;
 use kernel::metal::entry::Entry;
 use kernel::metal::machine::Metal;
 use kernel::metal::machine::run::{IMAGE, meddle};
-use layer::constants::ADR_LOW;
-use layer::fields::{Directories, PageTables, Pde};
+use layer::core::constants::ADR_LOW;
+use layer::core::fields::{Directories, PageTables, Pde};
 
 /// The number of the entry before which it happens, and an index that nothing else uses: the end of the image's region.
 const ENTRY: u32 = 30;

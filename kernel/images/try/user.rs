@@ -11,8 +11,8 @@ use kernel::metal::paging::{self, direct};
 use kernel::metal::tables::keep;
 use kernel::metal::user::{Thread, Way, enter};
 use kernel::user_space::entry::TABLE;
-use layer::constants::perm;
-use layer::fields::Pte;
+use layer::core::constants::perm;
+use layer::core::fields::Pte;
 
 /// A page with the layer's permission code 5: code.
 pub const CODE: u64 = GIB;

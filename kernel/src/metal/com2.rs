@@ -4,7 +4,7 @@
 use super::boot::refuse;
 use super::timer;
 use super::uart::{Interrupts, ROOM, Uart};
-use layer::dump::Out;
+use layer::core::dump::Out;
 
 /// The first port of COM2.
 const COM2: u16 = 0x2F8;

@@ -7,11 +7,13 @@ use crate::prove::{Outcome, run_paths};
 use crate::visit::{each, values};
 use crate::word::SymWord;
 use domain::{Field, Geometry};
-use layer::channel::Channels;
-use layer::fields::{ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts};
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::Threads;
+use layer::core::fields::{
+    ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts,
+};
+use layer::core::machine::Object;
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::Threads;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
 use smt::solver::{Solver, Verdict};

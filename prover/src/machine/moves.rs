@@ -11,11 +11,11 @@ use crate::replay::Taken;
 use crate::state::{State, channels_identity, is_part, object_identity, threads_identity};
 use crate::word::SymWord;
 use domain::Geometry;
-use layer::channel::Channels;
-use layer::constants::TOTAL_CPU;
-use layer::invariant::Keys;
-use layer::machine::Object;
-use layer::queue::{Family, Pending, Queue, Threads};
+use layer::core::constants::TOTAL_CPU;
+use layer::core::keys::Keys;
+use layer::core::machine::Object;
+use layer::objects::channel::pool::Channels;
+use layer::objects::queue::{Family, Pending, Queue, Threads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 

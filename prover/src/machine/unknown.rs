@@ -7,9 +7,9 @@ use crate::state::is_part;
 use crate::visit::each;
 use crate::word::SymWord;
 use domain::Geometry;
-use layer::fields::{FIELDS, bounds};
-use layer::invariant::{IGNORE, Keys};
-use layer::machine::{Object, Visit};
+use layer::core::fields::{FIELDS, bounds};
+use layer::core::keys::{IGNORE, Keys};
+use layer::core::machine::{Object, Visit};
 use smt::term::{Name, Term};
 
 /// A version that no object has yet.

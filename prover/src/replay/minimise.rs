@@ -1,6 +1,6 @@
 //! Minimising counterexamples: looks for few differences from boot, and shows them by name.
 use super::{Native, breaks};
-use layer::fields::bounds;
+use layer::core::fields::bounds;
 use sim::machine::Sim;
 use sim::snapshot::Snapshot;
 use sim::witness::{Cell, Values, Witness};

@@ -7,9 +7,9 @@ use crate::prove::{Ground, Outcome, note, prove_once, run_proof};
 use crate::state::State;
 use crate::word::SymWord;
 use domain::{Flag, Geometry, Map};
-use layer::constants::{MAX_PAGE, NUM_PROC};
-use layer::fields::{FrameUse, Pde, Pte};
-use layer::page_alloc::palloc;
+use layer::core::constants::{MAX_PAGE, NUM_PROC};
+use layer::core::fields::{FrameUse, Pde, Pte};
+use layer::objects::page_alloc::palloc;
 use smt::term::Range;
 use std::rc::Rc;
 

@@ -8,14 +8,12 @@ use crate::snapshot::Snapshot;
 use crate::sparse::Cells;
 use crate::witness::{Witness, WitnessError};
 use abi::Reason;
-use layer::call::Call;
-use layer::constants::UCTXT_SIZE;
-use layer::contract;
-use layer::invariant::Class;
-use layer::memory::Chunk;
-use layer::primitive::primitives;
-use layer::state::Cpu;
-use layer::vmx::SAVED;
+use layer::catalogue::primitives;
+use layer::core::call;
+use layer::core::call::{Call, Chunk};
+use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::state::Cpu;
+use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 use syscall::effect;
@@ -152,7 +150,7 @@ fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
     let Some((primitive, contract)) = rows.iter().find(|(primitive, _)| primitive.name == call.name) else {
         return broken;
     };
-    let arguments = contract::Arguments {
+    let arguments = call::Arguments {
         words: call.words,
         wide: call.wide,
         place: 0,

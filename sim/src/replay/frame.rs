@@ -6,8 +6,8 @@ use crate::snapshot::Snapshot;
 use crate::sparse::{self, Sparse};
 use crate::witness::{Each, leaves};
 use domain::{Field, Key, Map};
-use layer::contract::{Cells, Contract, Step, covers};
-use layer::invariant::View;
+use layer::spec::contract::{Cells, Contract, Step, covers};
+use layer::spec::view::View;
 use std::any::Any;
 
 /// The most cells that are reported for one field.

@@ -5,12 +5,12 @@ use crate::machine::Sim;
 use crate::snapshot::{LookedAt, Snapshot};
 use crate::sparse::Cells;
 use crate::witness::{Values, Witness};
-use layer::channel::Channels;
-use layer::constants::{NUM_PROC, TOTAL_CPU, WORD_SIZE};
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Family, Pending, Sleeping, Threads};
-use layer::state::Shared;
+use layer::core::constants::{NUM_PROC, TOTAL_CPU, WORD_SIZE};
+use layer::core::machine::Object;
+use layer::core::state::Shared;
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Family, Pending, Sleeping, Threads};
 
 /// The interference during a call, and the guarantees that the call violates.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use crate::maps::{Look, look};
 use crate::snapshot::Snapshot;
 use crate::sparse::Sparse;
 use domain::{Data, Field, Key, Map};
-use layer::fields::{FIELDS, bounds};
+use layer::core::fields::{FIELDS, bounds};
 use std::ops::Range;
 
 /// The most values that are read at once.

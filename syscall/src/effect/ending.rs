@@ -6,12 +6,12 @@ use crate::stage::Stage;
 use crate::system::System;
 use abi::{CHANNELS, Cause, Error};
 use domain::{Flag, Geometry, Map, Wide};
-use layer::constants::*;
-use layer::contract::Cells;
-use layer::fields::Pde;
-use layer::fields::process::{GONE, LIVE, VACANT};
-use layer::invariant::View;
-use layer::machine::Spec;
+use layer::core::constants::*;
+use layer::core::fields::Pde;
+use layer::core::fields::process::{GONE, LIVE, VACANT};
+use layer::core::machine::Spec;
+use layer::spec::contract::Cells;
+use layer::spec::view::View;
 
 /// The saved registers of a process that ends, by the meaning that they have then.
 mod register {

@@ -4,8 +4,8 @@ use crate::home::{Array, Entries};
 use crate::metal::{console, io_apic};
 use core::ops::Range;
 use domain::Domain;
-use layer::constants::{COM1_LINE, IOAPIC_LINES};
-use layer::fields::Line;
+use layer::core::constants::{COM1_LINE, IOAPIC_LINES};
+use layer::core::fields::Line;
 
 /// A CPU's view of the lines.
 ///

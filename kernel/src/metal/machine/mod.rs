@@ -48,14 +48,14 @@ use crate::metal::console;
 use crate::metal::paging::direct_map;
 use core::sync::atomic::AtomicU32;
 use domain::{Count, Data, Domain, Erased, Field, Home, Map, X64};
-use layer::channel::Channels;
-use layer::constants::*;
-use layer::fields::*;
-use layer::machine::{Machine, Object};
-use layer::page_alloc::AllocTable;
-use layer::queue::{Queue, Threads};
-use layer::serial::SerialEvent;
-use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::core::constants::*;
+use layer::core::fields::*;
+use layer::core::machine::{Machine, Object};
+use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::objects::channel::pool::Channels;
+use layer::objects::console::uart::SerialEvent;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Queue, Threads};
 
 /// The kernel's machine.
 #[derive(Clone, Copy, Debug)]
@@ -197,14 +197,14 @@ impl Home<Mailboxes> for Metal {
     }
 }
 
-impl Home<layer::fields::UserContexts> for Metal {
+impl Home<layer::core::fields::UserContexts> for Metal {
     type Map = Of<UserContexts>;
     fn home(place: Place) -> Of<UserContexts> {
         Of(UserContexts::new(place))
     }
 }
 
-impl Home<layer::fields::Directories> for Metal {
+impl Home<layer::core::fields::Directories> for Metal {
     type Map = Of<Directories>;
     fn home(place: Place) -> Of<Directories> {
         // SAFETY: boot has set the spaces up, in kernel memory of their own.
@@ -219,7 +219,7 @@ fn users(place: Place) -> Window {
     unsafe { Window::new(direct_map(), place.board.user_frames()) }
 }
 
-impl Home<layer::fields::PageTables> for Metal {
+impl Home<layer::core::fields::PageTables> for Metal {
     type Map = Of<PageTables>;
     fn home(place: Place) -> Of<PageTables> {
         Of(PageTables::new(users(place)))

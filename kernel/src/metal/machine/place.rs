@@ -9,7 +9,7 @@ use crate::metal::tables;
 use crate::once::Once;
 use crate::user_space::Spaces;
 use core::ops::Range;
-use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, NUM_PROC};
+use layer::core::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, NUM_PROC};
 
 // The kernel and the layer agree on where users' frames lie.
 const _: () =

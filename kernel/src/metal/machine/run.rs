@@ -15,10 +15,10 @@ use crate::vectors::{self, page_fault};
 use abi::{Call, Reason};
 use core::fmt::{self, Write};
 use domain::Map;
-use layer::constants::slot;
-use layer::fields::UserContexts;
-use layer::state::{Cpu, TrapInfo};
-use layer::stuck::Stuck;
+use layer::core::constants::slot;
+use layer::core::fields::UserContexts;
+use layer::core::state::{Cpu, TrapInfo};
+use layer::core::stuck::Stuck;
 use syscall::entry::{self, STEPS_AT_ONCE};
 use syscall::next::{Next, Step};
 

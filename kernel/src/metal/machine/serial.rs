@@ -5,9 +5,9 @@ use super::Metal;
 use crate::lock::Lock;
 use crate::metal::attention::{self, Why};
 use crate::metal::console;
-use layer::constants::SERIAL_HW_BUF_SIZE;
-use layer::serial::{SerialEvent, event};
-use layer::state::Cpu;
+use layer::core::constants::SERIAL_HW_BUF_SIZE;
+use layer::core::state::Cpu;
+use layer::objects::console::uart::{SerialEvent, event};
 
 /// The input at an index of the log.
 struct Received {

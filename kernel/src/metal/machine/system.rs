@@ -4,7 +4,7 @@ use super::{Metal, Physical};
 use crate::home::Of;
 use crate::metal::{console, idle, timer};
 use abi::report::End;
-use layer::state::Cpu;
+use layer::core::state::Cpu;
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 
