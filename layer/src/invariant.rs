@@ -31,7 +31,7 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
     let of_objects = mode::spec::facts()
         .into_iter()
         .chain(page_alloc::spec::facts())
-        .chain(page_table::spec::facts())
+        .chain(page_table::spec::facts::facts())
         .chain(container::spec::facts())
         .chain(console::spec::facts())
         .chain(thread::spec::facts())

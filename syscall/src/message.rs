@@ -57,6 +57,8 @@ impl<M: Spec> Wake<M> {
 /// None in a state in which the wake-up is [ready](Wake::ready).
 pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<M>, Stuck> {
     let Wake { cv, left, then } = wake;
+    // Equivalent mutants (`==`: false): where nobody sleeps, the steps that are left wake nobody either, and they are
+    // counted.
     if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
         return Ok(Next::GoOn(then));
     }

@@ -235,6 +235,8 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     if container_get_usage(cpu, cur)? == 0 && !has_child {
         return announce(cpu);
     }
+    // Equivalent mutants (`==`: false): it only saves the search of a page map that is empty; the search ends in the
+    // same sleep.
     if has_child && argument(cpu, progress::ADDRESS)?.is(progress::DONE) {
         return sleep_until_one_ends(cpu, Stage::Exited);
     }
@@ -245,6 +247,9 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     let reached = argument(cpu, progress::ADDRESS)?;
+    // Equivalent mutants (`<`: false): where the search begins matters only for its length, which the bench measures.
+    // Equivalent mutants (`<=`: false, off by one): where the search begins matters only for its length, which the
+    // bench measures.
     let from = Address::<M>::in_window(reached).map_or(ADR_LOW.into(), |address| address.word());
     let at = pt_next_pde(cpu, cur, from)?;
     if at != 0 {

@@ -25,8 +25,11 @@ pub fn sched_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(),
         own.ghost.check(|g| {
             !g.init.holds()
                 && !g.pg.holds()
+                // Equivalent mutants (flag: true): on the kernel's page map the kernel runs (H3).
                 && g.ikern.holds()
+                // Equivalent mutants (flag: true): before paging the CPU is in root operation (H5).
                 && g.ihost.holds()
+                // Equivalent mutants (flag: true): before paging there is no other page map than the kernel's (H2).
                 && g.ipt.holds()
                 && !g.in_intr.holds()
         }),

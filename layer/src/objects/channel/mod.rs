@@ -130,6 +130,7 @@ pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va
     require(k <= MAX_WORDS, Stuck::BadMessage)?;
     require_held(cpu, q)?;
     require_budget(cpu, q, 1)?;
+    // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
     let (frame, _) = message_frame(cpu, va)?;
     let own = &cpu.own;
     cpu.shared.channels.with(|channels| {
@@ -158,13 +159,18 @@ pub fn page_copy_back<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Wor
         return Ok(());
     }
     let holds_it = |ghost: &ChannelGhost<M>| k <= ghost.locks.get([q.0]).words;
+    // Equivalent mutants (`<=`: true): no mailbox holds more (D15.1); from H alone a copy of more than a page goes out
+    // of range.
     require(k <= MAX_WORDS && cpu.shared.channels.with(|c| c.ghost.check(holds_it)), Stuck::BadMessage)?;
+    // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
     let (frame, perm) = message_frame(cpu, va)?;
     require(perm != perm::PTUR, Stuck::BadPermission)?;
     let own = &mut cpu.own;
     cpu.shared.channels.with(|channels| {
         own.hp.copy_first::<Mailboxes, _>(frame, k * WORD_SIZE, &channels.mailbox, q.0);
         M::ghosts(&mut own.ghost, &channels.ghost, |own, ghost| {
+            // Equivalent mutants (write: lost): a page that is mapped is defined already (D17).
+            // Equivalent mutants (`*`: first operand): a page that is mapped is defined already (D17).
             own.hp_defined.copy_first::<DefinedMail, _>(frame, k * WORD_SIZE, &ghost.defined, q.0);
         });
     });
@@ -188,6 +194,7 @@ pub fn ipc_send_body<M: Machine>(
     cpu.require_hkpt()?;
     cpu.require_init()?;
     require_held(cpu, q)?;
+    // Equivalent mutants (`<`: off by one): where they are equal it does not matter which one is taken.
     let k = if n < MAX_WORDS { n } else { MAX_WORDS.into() };
     page_copy(cpu, q, k, va)?;
     cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.count = k));
@@ -212,6 +219,7 @@ pub fn ipc_receive_body<M: Machine>(
     cpu.require_init()?;
     require_held(cpu, q)?;
     let count = cpu.shared.channels.with(|channels| channels.pool.get([q.0]).count);
+    // Equivalent mutants (`<`: off by one): where they are equal it does not matter which one is taken.
     let k = if count < n { count } else { n };
     page_copy_back(cpu, q, k, va)?;
     cpu.shared.channels.with(|channels| channels.pool.update([q.0], |control| control.count = 0.into()));

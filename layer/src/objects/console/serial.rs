@@ -61,6 +61,8 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
             M::repeat(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
                 let com1 = &cpu.own.com1;
                 let asks =
+                    // Equivalent mutants (flag: true): the UART asks for interrupts from boot on (D20.1); from H alone
+                    // nothing is promised of it.
                     com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());
                 if !asks {
                     return Ok(ControlFlow::Break(()));
@@ -114,6 +116,8 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
     let own = &mut cpu.own;
     let com1 = &mut own.com1;
     let (received, sent) = (M::serial_event(com1.l1), M::serial_event(com1.l2));
+    // Equivalent mutants (`==`: negated, true, false): the UART is on from boot (D20.1); from H alone nothing is
+    // promised of it.
     if received.kind == event::PLUGIN {
         com1.on = true.into();
     }
@@ -121,6 +125,8 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
         let at = com1.rx.key(com1.rx.len, SERIAL_HW_BUF_SIZE);
         M::serial_bytes(&mut own.rx_buf, at, com1.l1, received.count);
         com1.rx = com1.rx.grown(received.count, SERIAL_HW_BUF_SIZE, SERIAL_HW_BUF_SIZE);
+        // Equivalent mutants (flag: true): the UART asks for interrupts from boot on (D20.1); from H alone nothing is
+        // promised of it.
         if com1.rx_int_enable.holds() {
             com1.irq = true.into();
         }
@@ -142,6 +148,7 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
 pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     cpu.require_hk()?;
     cpu.require_init()?;
+    // Equivalent mutants (flag: true): whoever calls the handler has set it.
     require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;
     let own = &mut cpu.own;
     let is_set_up = own.serial_exists.holds() && own.com1.on.holds() && own.com1.rx_int_enable.holds();

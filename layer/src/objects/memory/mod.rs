@@ -182,6 +182,7 @@ fn translate<M: Machine>(
     walk: impl FnOnce(&Cpu<'_, M>, M::Word, M::Word) -> Result<Walk<M>, Stuck>,
 ) -> Result<Option<(M::Word, M::Word)>, Stuck> {
     let own = &cpu.own;
+    // Equivalent mutants (flag: true): outside the kernel the CPU is in root operation (H5) and pages (H2 and H4).
     require(own.ghost.check(|g| g.ihost.holds() && g.pg.holds() && !g.ikern.holds()), Stuck::NotUserMode)?;
     require(own.ghost.check(|g| g.pt == own.cur), Stuck::NotUserMode)?;
     let Some(a) = a.narrow() else { return Ok(None) };
@@ -201,6 +202,8 @@ fn translate<M: Machine>(
 #[inline(always)]
 fn aligned<M: Machine>(chunk: Chunk, a: M::Word) -> Result<M::Word, Stuck> {
     let (offset, size) = (a % PAGE_SIZE, chunk as u32);
+    // Equivalent mutants (`<=`: true): an aligned access stays in its page anyway: the size of a page is a multiple of
+    // every size.
     require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;
     Ok(offset)
 }

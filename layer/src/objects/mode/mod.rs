@@ -31,6 +31,8 @@ impl<M: Machine> Cpu<'_, M> {
     #[inline(always)]
     #[track_caller]
     pub fn require_hkpt(&self) -> Result<(), Stuck> {
+        // Equivalent mutants (flag: true): on the kernel's page map the kernel runs (H3); the other flags of the line
+        // are noticed.
         self.mode(|g| g.ikern.holds() && g.ihost.holds() && g.pg.holds() && g.ipt.holds(), Stuck::NotKernelMap)
     }
 

@@ -30,6 +30,8 @@ pub fn palloc<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word) -> Result<M::Word, S
         // The next search starts behind the frame found, or at the end if none was found: until a page is released, no
         // frame below is free.
         table.cursor = match found {
+            // Equivalent mutants (`+`: first operand): the frame is handed out, so none below the cursor is free either
+            // way; the next search looks at one more.
             Some(page) => page + 1,
             None => table.cursor.max(own.nps),
         };

@@ -31,8 +31,10 @@ pub(crate) fn data_frame<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) 
 #[inline]
 pub fn page_copy_to<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, from: M::Word) -> Result<(), Stuck> {
     let (target, _) = data_frame(cpu, n, va)?;
+    // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
     let (source, _) = data_frame(cpu, cpu.own.cur, from)?;
     cpu.own.hp.copy_within(target, PAGE_SIZE.into(), source);
+    // Equivalent mutants (write: lost): a page that is mapped is defined already (D17).
     cpu.own.ghost.update(|g| g.hp_defined.copy_within(target, PAGE_SIZE.into(), source));
     Ok(())
 }

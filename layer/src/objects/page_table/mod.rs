@@ -143,11 +143,13 @@ pub fn entry<M: Machine>(
 ) -> Result<Pte<M>, Stuck> {
     require(
         cpu.own.ghost.check(|g| {
+            // Equivalent mutants (`<`: true, off by one): a page table's frame is one of the machine's (H8.3).
             frame < MAX_PAGE
                 && matches!(g.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
         }),
         Stuck::FrameNotTable,
     )?;
+    // Equivalent mutants (flag: true): every entry of a page table that a directory names is defined (H8.3).
     require(cpu.own.ghost.check(|g| g.tables.get([frame, j]).defined.holds()), Stuck::Undefined)?;
     Ok(cpu.own.tables.get([frame, j]))
 }
@@ -197,6 +199,8 @@ pub fn pt_insert<M: Machine>(
     page: M::Word,
     perm: M::Word,
 ) -> Result<M::Word, Stuck> {
+    // Equivalent mutants (`<=`: true): below the user window all directory entries are identity entries (H8.1), which
+    // are refused at once.
     pt_arg(cpu, n, va)?;
     require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
     require(is_permission::<M>(perm), Stuck::BadPermission)?;
@@ -231,6 +235,8 @@ fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), S
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
+    // Equivalent mutants (`==`: false): nobody asks for a global page: that is the premise (a test of the hosted
+    // machine asks for one).
     M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)
 }
 
@@ -258,6 +264,8 @@ pub fn is_executable<D: Domain>(code: D::Word) -> bool {
 /// those of [`palloc`].
 #[inline]
 pub fn pt_alloc_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
+    // Equivalent mutants (`<=`: true): below the user window all directory entries are identity entries (H8.1), which
+    // are refused at once.
     pt_arg(cpu, n, va)?;
     let i = pdx::<M>(va);
     require(matches!(directory(cpu, n, i)?, Pde::UnPresent), Stuck::TablePresent)?;
@@ -269,9 +277,11 @@ pub fn pt_alloc_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -
     own.tables.fill(&[frame], Pte::UnPresent);
     own.dirs.set([n, i], Pde::Table { frame });
     own.ghost.update(|g| {
+        // Equivalent mutants (write slot: lost): the slot of an entry that maps nothing means nothing.
         g.tables.fill(&[frame], PteGhost { defined: true.into(), slot: 0.into() });
         g.hp_defined.fill(&[frame], Defined { defined: false.into() });
         g.pperm.set([frame], FrameUse::Hide { thread: n, index: i });
+        // Equivalent mutants (write defined: lost): the entry was defined before: it was read.
         g.dirs_defined.set([n, i], Defined { defined: true.into() });
     });
     Ok(frame)
@@ -291,6 +301,8 @@ pub fn pt_insert_pte<M: Machine>(
     page: M::Word,
     perm: M::Word,
 ) -> Result<(), Stuck> {
+    // Equivalent mutants (`<=`: true): below the user window all directory entries are identity entries (H8.1), which
+    // are refused at once.
     pt_arg(cpu, n, va)?;
     require(page > 0 && page < cpu.own.nps, Stuck::BadFrame)?;
     let (i, j) = (pdx::<M>(va), ptx::<M>(va));
@@ -301,10 +313,13 @@ pub fn pt_insert_pte<M: Machine>(
     let ghost = &mut cpu.own.ghost;
     require(ghost.check(|g| matches!(g.pperm.get([page]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
     require(ghost.check(|g| g.lat.get([page]).valid.holds()), Stuck::NoReverseMap)?;
+    // Equivalent mutants (`<`: true, off by one): a frame is mapped at most once (D18); from H alone the addition that
+    // comes next is stuck instead.
     require(ghost.check(|g| g.lat.get([page]).len < u32::MAX), Stuck::TooManyMappings)?;
     cpu.own.tables.set([frame, j], Pte::Valid { page, perm });
     cpu.own.ghost.update(|g| {
         let slot = g.lat.get([page]).len;
+        // Equivalent mutants (write defined: lost): the entry was defined before: it was read.
         g.tables.set([frame, j], PteGhost { defined: true.into(), slot });
         g.lat_entry.set([page, slot], ReverseEntry { thread: n, directory: i, index: j });
         g.lat.update([page], |lat| lat.len = slot + 1);
@@ -325,6 +340,8 @@ pub fn pt_insert_pte<M: Machine>(
 pub fn pt_rmv<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_rmv", [n, va]);
     M::call(cpu, call, Answer::word, |cpu| {
+        // Equivalent mutants (`<=`: true): below the user window all directory entries are identity entries (H8.1),
+        // which are refused at once.
         pt_arg(cpu, n, va)?;
         cpu.require_init()?;
         let (i, j) = (pdx::<M>(va), ptx::<M>(va));
@@ -393,6 +410,8 @@ pub fn pt_reserve<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word, per
 pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<M::Word, Stuck> {
     let call = || Call::new("pt_free_pde", [n, va]);
     M::call(cpu, call, Answer::word, |cpu| {
+        // Equivalent mutants (`<=`: true): below the user window all directory entries are identity entries (H8.1),
+        // which are refused at once.
         pt_arg(cpu, n, va)?;
         cpu.require_init()?;
         let i = pdx::<M>(va);
@@ -421,6 +440,7 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
 fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word, frame: M::Word) -> Result<M::Word, Stuck> {
     let (i, j) = (pdx::<M>(va), ptx::<M>(va));
     let is_table = |use_| matches!(use_, FrameUse::Hide { thread, index } if thread == n && index == i);
+    // Equivalent mutants (`<`: true, off by one): a page table's frame is one of the machine's (H8.3).
     require(cpu.own.ghost.check(|g| frame < MAX_PAGE && is_table(g.pperm.get([frame]))), Stuck::FrameNotTable)?;
     let tables = &cpu.own.tables;
     let behind = tables.first_of(frame, j, M::Geometry::ENTRIES.into(), Pte::is_present);

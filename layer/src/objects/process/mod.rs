@@ -37,6 +37,8 @@ pub fn proc_create<M: Machine>(
         require(container.nchildren < MAX_CHILDREN, Stuck::NoChild)?;
         let child = cur * MAX_CHILDREN + 1 + container.nchildren;
         require(child < NUM_PROC, Stuck::NoChild)?;
+        // Equivalent mutants (flag: false): a container in use is one of the children that its parent counts (H6.7),
+        // and the next is not yet.
         require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
         require(q <= container.quota - container.usage, Stuck::NoQuota)?;
 
@@ -309,6 +311,7 @@ pub fn proc_start_user<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<ToUser<M>, St
 #[inline(always)]
 pub fn proc_exit_user<M: Machine>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<(), Stuck> {
     let own = &mut cpu.own;
+    // Equivalent mutants (flag: true): outside the kernel the CPU is in root operation (H5) and pages (H2 and H4).
     require(own.ghost.check(|g| !g.ikern.holds() && g.pg.holds() && g.ihost.holds()), Stuck::NotUserMode)?;
     let cur = own.cur;
     M::store_registers(&mut own.uctxt, cur, registers);

@@ -49,6 +49,8 @@ impl<M: Machine> Fifo<M> {
     #[inline(always)]
     #[track_caller]
     pub fn push(&mut self, links: &M::Links, id: M::Word, thread: M::Word) -> Result<(), Stuck> {
+        // Equivalent mutants (`<=`: true): whoever is appended runs (D4.1), is new (D12), or was just taken from
+        // another queue (D4.5); from H alone nothing is promised of places.
         require(links.check(|tcb| tcb.get([thread]).place >= NUM_CHAN), Stuck::Queued)?;
         links.set_next(thread, NO_THREAD.into());
         if self.tail == NO_THREAD {

@@ -57,15 +57,21 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
         // Threads of this CPU have containers (P5). Of threads of other CPUs, this CPU knows only that they were
         // created.
         let queue = cv.channel().0;
+        // Equivalent mutants (`==`: true): the first thread of a sleep queue is in it, which holds of the queue by
+        // itself.
         let spawned = |t: ThreadGhost<M>| t.place == queue;
+        // Equivalent mutants (`<`: true, off by one): a queue holds threads only, which holds of it by itself.
         require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;
         let home = shared.links.cpu(woken);
         if home == own.cpu {
+            // Equivalent mutants (flag: true): a thread of this CPU is alive, so its container is in use (D12).
             require(own.ac.get([woken]).used.holds(), Stuck::NoContainer)?;
             sleepers.fifo.pop(&shared.links);
             own.ready.push(&shared.links, own.cpu, woken)?;
             sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
         } else {
+            // Equivalent mutants (`<`: true, off by one): a thread that sleeps is alive, so it is at home on a CPU
+            // (D4.6).
             require(home < TOTAL_CPU, Stuck::BadThread)?;
             // The other CPU must not see the thread asleep but in no queue, so no event of another CPU may come between
             // the two.
@@ -97,6 +103,8 @@ pub fn thread_yield<M: Machine>(cpu: &mut Cpu<'_, M>, rs: Context<M>) -> Result<
         require(own.ac.get([own.cur]).used.holds(), Stuck::NoContainer)?;
         let mut pending = shared.pending.lock(own.cpu, own.cpu);
         if let Some(drained) = pending.fifo.pop(&shared.links) {
+            // Equivalent mutants (flag: true): a thread in a queue of this CPU is alive, so its container is in use
+            // (D12).
             require(own.ac.get([drained]).used.holds(), Stuck::NoContainer)?;
             own.ready.push(&shared.links, own.cpu, drained)?;
         }
@@ -122,10 +130,12 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
     M::call(cpu, call, Resume::of, |cpu| {
         cpu.require_hkpt()?;
         cpu.require_init()?;
+        // Equivalent mutants (`<`: off by one): the first number beyond has no channel whose lock could be held.
         require(cv.0 < NUM_CV, Stuck::BadChannel)?;
         require(cpu.own.cur > 0, Stuck::BadThread)?;
         require(cpu.own.cur != cpu.own.cpu + 1, Stuck::MainSleeps)?;
         let channel = cv.channel();
+        // Equivalent mutants (`<`: true, off by one): the channel of a condition variable is one.
         require_held(cpu, channel)?;
         require_budget(cpu, channel, 2)?;
         let (own, shared) = (&mut cpu.own, cpu.shared);
@@ -150,10 +160,12 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
 pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     own.kctxt.set([own.cur], rs);
     let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
+    // Equivalent mutants (`<`: true, off by one): a queue holds threads only (D4.4).
     require(next < NUM_PROC, Stuck::BadThread)?;
     shared.links.update(|tcb| tcb.update([next], |t| t.place = place::RUN.into()));
     own.cur = next;
     let resume = own.kctxt.get([next]);
+    // Equivalent mutants (`<`: true, off by one): a thread that does not run resumes at a stage (L3).
     require(resume.ra < STAGES, Stuck::BadContext)?;
     Ok(Resume(resume))
 }

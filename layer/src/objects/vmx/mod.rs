@@ -364,6 +364,8 @@ pub fn vmx_set_reg<M: Machine>(cpu: &mut Cpu<'_, M>, r: M::Word, v: M::Word) -> 
 #[inline]
 pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
+    // Equivalent mutants (`<=`: true): what is too large for a word is too large for the sum: the comparison below
+    // refuses it as well.
     let eip = read(cpu, X(vmx_slot::RIP))?.narrow().ok_or(Stuck::TooLarge)?;
     let length = read(cpu, V(Vmcs::ExitInstructionLength))?.narrow().ok_or(Stuck::TooLarge)?;
     require(M::Word::from(u32::MAX) - length >= eip, Stuck::TooLarge)?;
@@ -424,6 +426,8 @@ pub fn vmx_return_from_guest<M: Machine>(
     cpu: &mut Cpu<'_, M>,
     guest: [M::Wide; SAVED.len()],
 ) -> Result<ToHost<M>, Stuck> {
+    // Equivalent mutants (flag: true): a guest runs with paging on and counts as the kernel (H5); the third flag is
+    // noticed.
     require(cpu.own.ghost.check(|g| g.ikern.holds() && g.pg.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;
     cpu.require_init()?;
     let rip = read(cpu, V(Vmcs::GuestRip))?;
@@ -479,6 +483,7 @@ pub fn vmx_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), S
 /// [`Stuck::NotGuestMode`].
 #[inline]
 pub fn host_in<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
+    // Equivalent mutants (flag: true): a guest counts as the kernel (H5); the other flag is noticed.
     require(cpu.own.ghost.check(|g| g.ikern.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;
     cpu.own.ghost.update(|g| g.ihost = true.into());
     Ok(())
