@@ -33,7 +33,7 @@ impl<M: Machine> Call<M> {
 }
 
 /// Converts a primitive's answer into its Rust result.
-pub type Give<M, R> = fn(&Answer<M>) -> R;
+pub type FromAnswer<M, R> = fn(&Answer<M>) -> R;
 
 /// Arguments for any primitive; each primitive takes those that it needs.
 #[derive(Clone, Copy, Debug)]

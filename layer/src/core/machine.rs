@@ -1,5 +1,5 @@
 //! The interface between a primitive and the machine under it.
-use crate::core::call::{Call, Give};
+use crate::core::call::{Call, FromAnswer};
 use crate::core::constants::{CONSOLE_BUFFER_SIZE, SERIAL_HW_BUF_SIZE};
 use crate::core::fields::{ConsoleInput, Homes, Received, ThreadGhosts, UserContexts, VisibleHomes};
 use crate::core::keys::Keys;
@@ -107,7 +107,7 @@ pub trait Machine: Homes {
     fn call<R>(
         cpu: &mut Cpu<'_, Self>,
         _call: impl FnOnce() -> Call<Self>,
-        _give: Give<Self, R>,
+        _give: FromAnswer<Self, R>,
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         run(cpu)
@@ -122,7 +122,7 @@ pub trait Machine: Homes {
     fn ask<R>(
         cpu: &Cpu<'_, Self>,
         _call: impl FnOnce() -> Call<Self>,
-        _give: Give<Self, R>,
+        _give: FromAnswer<Self, R>,
         run: impl FnOnce(&Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         run(cpu)
@@ -137,7 +137,7 @@ pub trait Machine: Homes {
     /// Those of `round`.
     #[inline(always)]
     #[track_caller]
-    fn repeat(
+    fn bounded_loop(
         cpu: &mut Cpu<'_, Self>,
         _name: &'static str,
         most: u32,
@@ -209,7 +209,7 @@ pub trait Object<M: Machine>: Sized + 'static {
     const RANK: u32;
     /// If the rows are thread queues, whose links their locks guard too: the id of row 0's queue.
     const QUEUES: Option<u32>;
-    /// The keys at which `rely` and `own_fact` are instantiated.
+    /// The keys at which `rely` and `lock_invariant` are instantiated.
     const KEYS: Keys;
 
     /// An empty object at `place`.
@@ -227,7 +227,7 @@ pub trait Object<M: Machine>: Sized + 'static {
         M: Spec;
     /// The lock invariant: what holds of the object of row `row` and of the threads in it, at `key`, while its lock is
     /// free.
-    fn own_fact(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
+    fn lock_invariant(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec;
 }

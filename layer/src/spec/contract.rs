@@ -1,9 +1,8 @@
 //! The contract of a primitive: what it requires, ensures and modifies.
 //!
-//! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, its postcondition
-//! (`promise`) and its modifies clause (`frame`): the cells that it may write. All other cells stay unchanged. One run
-//! of the prover proves postcondition, modifies clause and invariant. The contracts themselves stand beside the code:
-//! `objects/<object>/spec.rs`.
+//! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, what it requires and ensures,
+//! the events that it logs, and the cells that it may write. All other cells stay unchanged. One run of the prover proves
+//! all of this and the invariant. The contracts themselves stand beside the code: `objects/<object>/spec.rs`.
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::{MAX_PAGE, NUM_PROC};
 use crate::core::fields::{FrameUse, process};
@@ -16,7 +15,7 @@ use crate::spec::view::View;
 use domain::{Flag, Map};
 
 /// A completed call: the states before and after it.
-pub struct Step<'a, M: Spec> {
+pub struct Transition<'a, M: Spec> {
     /// The state before.
     pub before: View<'a, M>,
     /// The state after the call. A shared object is as it was when the call released its lock.
@@ -29,78 +28,93 @@ pub struct Step<'a, M: Spec> {
     pub any: [M::Word; 2],
 }
 
-/// Receives the cells that a primitive may write: field or scalar, leaf (empty: all leaves), key or prefix of a key.
-///
-/// Some words in place of a leaf select cells by the first word of the key: see [`covers`].
-pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, &'static str, &[<M as domain::Domain>::Word]);
+/// Receives the entries of a modifies clause: a field or scalar, a region of it, and a key or a prefix of a key.
+pub type Cells<'a, M> = &'a mut dyn FnMut(&'static str, Region, &[<M as domain::Domain>::Word]);
 
-/// Whether a cell of a field with this leaf and key is covered by an entry of a modifies clause: a leaf and a key
-/// prefix.
+/// The part of a field that an entry of a modifies clause covers.
 ///
-/// Some words in place of a leaf cover all cells whose key begins with certain frames or threads; `n` is the first word
-/// of the entry's prefix:
-/// - `fresh`: a frame that was not this CPU's at the start and is at the end. Frames of the kernel and of other CPUs
-///   are not covered.
-/// - `returned`: a frame that programs may use, that was not this CPU's at the start and is free at the end. It was
-///   allocated and returned, or was free throughout.
-/// - `mine`: a thread that was this CPU's.
-/// - `table`: a frame that was a page table of thread `n`.
-/// - `page`: a data frame of this CPU that was mapped for thread `n`.
-/// - `paid`: a frame that was charged to container `n`.
-/// - `ended`: a child of `n` whose process had ended.
-/// - `child`: a child of `n`.
+/// [`All`](Region::All) and [`Leaf`](Region::Leaf) cover the cells whose key begins with the entry's prefix. All other
+/// regions cover all leaves of the cells whose key begins with certain frames or threads; `n` is the first word of the
+/// entry's prefix.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Region {
+    /// All leaves.
+    All,
+    /// One leaf.
+    Leaf(&'static str),
+    /// A frame that was not this CPU's at the start and is at the end. Frames of the kernel and of other CPUs are not
+    /// covered.
+    Fresh,
+    /// A frame that programs may use, that was not this CPU's at the start and is free at the end. It was allocated and
+    /// returned, or was free throughout.
+    Returned,
+    /// A thread that was this CPU's.
+    Mine,
+    /// A frame that was a page table of thread `n`.
+    Table,
+    /// A data frame of this CPU that was mapped for thread `n`.
+    Page,
+    /// A frame that was charged to container `n`.
+    Paid,
+    /// A child of `n` whose process had ended.
+    Ended,
+    /// A child of `n`.
+    Child,
+}
+
+impl Region {
+    /// The leaf that is covered; the empty string if all are.
+    pub fn leaf(self) -> &'static str {
+        if let Region::Leaf(leaf) = self { leaf } else { "" }
+    }
+}
+
+/// Whether a cell of a field with this leaf and key is covered by an entry of a modifies clause: a region and a key
+/// prefix.
 pub fn covers<M: Spec>(
     [start, end]: [&View<'_, M>; 2],
-    (named, begin): (&str, &[M::Word]),
+    (region, begin): (Region, &[M::Word]),
     leaf: &str,
     key: &[M::Word],
 ) -> bool {
     let first = |holds: &dyn Fn(M::Word) -> bool| key.first().is_some_and(|&first| holds(first));
-    match named {
-        "fresh" => first(&|frame| {
+    let begins = || begin.len() <= key.len() && key.iter().zip(begin).all(|(word, expected)| word == expected);
+    match region {
+        Region::All => begins(),
+        Region::Leaf(named) => named == leaf && begins(),
+        Region::Fresh => first(&|frame| {
             let is_mine = |view: &View<'_, M>| !matches!(view.ghost.pperm.get([frame]), FrameUse::Undef);
             !is_mine(start) && is_mine(end)
         }),
-        "returned" => first(&|frame| {
+        Region::Returned => first(&|frame| {
             matches!(start.ghost.pperm.get([frame]), FrameUse::Undef)
                 && frame < MAX_PAGE
                 && end.at.frames.get([frame]).is_free()
         }),
-        "mine" => first(&|thread| start.is_mine(thread)),
-        "table" => first(
+        Region::Mine => first(&|thread| start.is_mine(thread)),
+        Region::Table => first(
             &|frame| matches!(start.ghost.pperm.get([frame]), FrameUse::Hide { thread, .. } if thread == begin[0]),
         ),
-        "page" => first(&|frame| {
+        Region::Page => first(&|frame| {
             let listed = start.ghost.lat.get([frame]).len > 0;
             matches!(start.ghost.pperm.get([frame]), FrameUse::Alloc)
                 && listed
                 && start.ghost.lat_entry.get([frame, 0.into()]).thread == begin[0]
         }),
-        "paid" => first(&|frame| {
+        Region::Paid => first(&|frame| {
             !matches!(start.ghost.pperm.get([frame]), FrameUse::Undef) && start.ghost.lat.get([frame]).payer == begin[0]
         }),
-        "ended" => first(&|thread| {
+        Region::Ended => first(&|thread| {
             thread < NUM_PROC
                 && start.own.proc.get([thread]).state != process::LIVE
                 && start.own.ac.get([thread]).parent == begin[0]
         }),
-        "child" => first(&|thread| {
+        Region::Child => first(&|thread| {
             thread < NUM_PROC
                 && start.own.ac.get([thread]).used.holds()
                 && start.own.ac.get([thread]).parent == begin[0]
         }),
-        _ => {
-            (named.is_empty() || named == leaf)
-                && begin.len() <= key.len()
-                && key.iter().zip(begin).all(|(word, expected)| word == expected)
-        }
     }
-}
-
-/// Whether an entry of a modifies clause has one of these words, or nothing, in place of a leaf: then all leaves are
-/// meant.
-pub fn means_all(named: &str) -> bool {
-    matches!(named, "" | "fresh" | "returned" | "mine" | "table" | "page" | "paid" | "ended" | "child")
 }
 
 /// A primitive's code and contract.
@@ -108,18 +122,18 @@ pub struct Contract<M: Spec> {
     /// Calls the primitive.
     pub run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
     /// Assumes: what the reference grants about the arguments, beyond the precondition.
-    pub premise: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    pub assumes: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// The reference's precondition. It holds whenever the call succeeds.
-    pub guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    pub reference_requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Requires: what the call needs besides the invariant. If it holds, the call is not stuck.
     pub requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     /// Ensures: the postcondition.
-    pub promise: fn(&Step<'_, M>) -> bool,
+    pub ensures: fn(&Transition<'_, M>) -> bool,
     /// Whether the call appended the events that it ensures, and no others. That every event is tagged with the CPU of
     /// the caller is checked for all primitives alike.
     pub events: Events<M>,
     /// Modifies: the cells that the call may write.
-    pub frame: fn(&Step<'_, M>, Cells<'_, M>),
+    pub modifies: fn(&Transition<'_, M>, Cells<'_, M>),
 }
 
 impl<M: Spec> Clone for Contract<M> {
@@ -131,7 +145,7 @@ impl<M: Spec> Clone for Contract<M> {
 impl<M: Spec> Copy for Contract<M> {}
 
 /// The states of a loop at two moments, each at the start of an iteration.
-pub struct Rounds<'a, M: Spec> {
+pub struct Iterations<'a, M: Spec> {
     /// The state at the start of the first iteration.
     pub entry: View<'a, M>,
     /// The state at the start of an arbitrary iteration.
@@ -140,7 +154,7 @@ pub struct Rounds<'a, M: Spec> {
     pub any: [M::Word; 2],
 }
 
-/// The loop rule of one loop: its loop invariant, and what the loop modifies ([`Machine::repeat`]).
+/// The loop rule of one loop: its loop invariant, and what the loop modifies ([`Machine::bounded_loop`]).
 pub struct LoopRule<M: Spec> {
     /// The loop's name.
     pub name: &'static str,
@@ -149,26 +163,34 @@ pub struct LoopRule<M: Spec> {
     /// Numbers of the facts that are part of the loop invariant; those of class D only where they are assumed.
     pub facts: &'static [&'static str],
     /// The rest of the loop invariant, where the facts of class D are assumed.
-    pub holds: fn(&Rounds<'_, M>) -> bool,
+    pub holds: fn(&Iterations<'_, M>) -> bool,
 }
 
-/// A contract of a primitive that only returns a value: it ensures `promise` and modifies nothing.
+/// The contract of a primitive that only returns a value: it modifies nothing.
 pub(crate) fn silent<M: Spec>(
     run: fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Answer<M>, Stuck>,
-    guard: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    reference_requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
     requires: fn(&View<'_, M>, &Arguments<M>) -> bool,
-    promise: fn(&Step<'_, M>) -> bool,
+    ensures: fn(&Transition<'_, M>) -> bool,
 ) -> Contract<M> {
-    Contract { run, premise: |_, _| true, guard, requires, promise, events: no_events, frame: |_, _| () }
+    Contract {
+        run,
+        assumes: |_, _| true,
+        reference_requires,
+        requires,
+        ensures,
+        events: no_events,
+        modifies: |_, _| (),
+    }
 }
 
 /// The events that a call has appended, oldest first, each with its result in the replay.
 pub type Logged<M> = [(Event<M>, Out<M>)];
 
 /// Whether a call of a primitive appended the events that it ensures, and no others.
-pub type Events<M> = fn(&Step<'_, M>, &Logged<M>) -> bool;
+pub type Events<M> = fn(&Transition<'_, M>, &Logged<M>) -> bool;
 
 /// No event: the meaning of the events of a silent primitive (reference, section 4.1.1).
-pub fn no_events<M: Spec>(_: &Step<'_, M>, log: &Logged<M>) -> bool {
+pub fn no_events<M: Spec>(_: &Transition<'_, M>, log: &Logged<M>) -> bool {
     log.is_empty()
 }

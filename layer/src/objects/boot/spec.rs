@@ -6,7 +6,7 @@ use crate::core::machine::Spec;
 use crate::core::state::Lapic;
 use crate::objects::mode::spec::hk;
 use crate::objects::page_table::is_user_directory;
-use crate::spec::contract::{Contract, no_events};
+use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::view::View;
 use domain::{Flag, Map};
 
@@ -26,10 +26,10 @@ fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
 pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::sched_init(cpu, a.words[0]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hk(v, a) && v.ghost.ipt.holds() && !v.ghost.pg.holds() && is_before_init(v),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hk(v, a) && v.ghost.ipt.holds() && !v.ghost.pg.holds() && is_before_init(v),
         requires: |v, a| hk(v, a) && is_before_init(v),
-        promise: |s| {
+        ensures: |s| {
             let (v, [x, y]) = (&s.after, s.any);
             let share = v.boot.norm / TOTAL_CPU;
             v.ghost.pg.holds()
@@ -67,14 +67,14 @@ pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
                     })
         },
         events: no_events,
-        frame: |_, may| {
+        modifies: |_, may| {
             for scalar in ["pg", "init", "PT", "cid", "nps", "ioapic.init"].iter().chain(LAPIC).copied() {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
             for field in
                 ["vmxinfo", "AC", "AC.charged", "ptpool", "ptpool.defined", "idpde", "LAT", "ioapic.lines", "smspool"]
             {
-                may(field, "", &[]);
+                may(field, Region::All, &[]);
             }
         },
     }

@@ -52,9 +52,9 @@ pub struct ChannelGhost<M: Machine> {
 }
 
 impl<M: Machine> Channels<M> {
-    /// The keys at which `rely` and `own_fact` are instantiated.
+    /// The keys at which `rely` and `lock_invariant` are instantiated.
     pub const KEYS: Keys = &[("syncchpool", &[0])];
-    /// The keys at which `mail_rely` and `mail_fact` are instantiated.
+    /// The keys at which `mail_rely` and `mail_lock_invariant` are instantiated.
     pub const MAIL: Keys = &[("mailbox", &[0, 1])];
 
     /// The channels at boot: all free and empty (reference, section 6.2).
@@ -187,7 +187,7 @@ impl<M: Spec> Channels<M> {
 
     /// The invariant of channel `q` by itself: the words still to be received are in the mailbox (D15), and only a held
     /// lock has a budget.
-    pub fn own_fact(&self, q: M::Word) -> bool {
+    pub fn lock_invariant(&self, q: M::Word) -> bool {
         let (lock, control) = (self.lock_of(q), self.pool.get([q]));
         control.count <= lock.words
             && lock.words <= MAX_WORDS
@@ -197,7 +197,7 @@ impl<M: Spec> Channels<M> {
     }
 
     /// The invariant of byte `at` of the mailbox of `q` by itself: a byte of the message is defined (D15).
-    pub fn mail_fact(&self, q: M::Word, at: M::Word) -> bool {
+    pub fn mail_lock_invariant(&self, q: M::Word, at: M::Word) -> bool {
         at >= self.lock_of(q).words * WORD_SIZE || M::present(&self.ghost).defined.get([q, at]).defined.holds()
     }
 }

@@ -8,7 +8,7 @@ use crate::objects::channel::pool::{Channel, Channels};
 use crate::objects::mode::spec::{hkpt, hkpt_init, in_kernel};
 use crate::objects::page_copy::spec::has_data_page;
 use crate::objects::page_table::spec::mapped;
-use crate::spec::contract::{Cells, Contract, Logged, Step, no_events, silent};
+use crate::spec::contract::{Cells, Contract, Logged, Region, Transition, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map};
@@ -39,13 +39,13 @@ fn of_held_with_budget<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 }
 
 /// Of the control block of `q`, only `count` and `busy` may have changed; they have these values.
-fn control<M: Spec>(s: &Step<'_, M>, q: M::Word, count: M::Word, busy: M::Word) -> bool {
+fn control<M: Spec>(s: &Transition<'_, M>, q: M::Word, count: M::Word, busy: M::Word) -> bool {
     let (before, after) = (s.before.channels.pool.get([q]), s.after.channels.pool.get([q]));
     after.to == before.to && after.senderpaddr == before.senderpaddr && after.count == count && after.busy == busy
 }
 
 /// The lock of `q` was released.
-pub(crate) fn given_back<M: Spec>(s: &Step<'_, M>, q: M::Word) -> bool {
+pub(crate) fn given_back<M: Spec>(s: &Transition<'_, M>, q: M::Word) -> bool {
     let lock = s.after.channels.lock_of(q);
     let before = s.before.channels.pool.get([q]);
     lock.holder == TOTAL_CPU
@@ -63,10 +63,10 @@ pub(crate) fn given_back<M: Spec>(s: &Step<'_, M>, q: M::Word) -> bool {
 pub(crate) fn acquire_lock_CHAN<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::acquire_lock_chan(cpu, Channel(a.words[0])).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkpt_init(v, a) && is_free(v, a),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkpt_init(v, a) && is_free(v, a),
         requires: |v, a| in_kernel(v, a) && is_free(v, a),
-        promise: |s| {
+        ensures: |s| {
             let q = s.arguments.words[0];
             let lock = s.after.channels.lock_of(q);
             lock.holder == s.before.own.cpu
@@ -81,10 +81,10 @@ pub(crate) fn acquire_lock_CHAN<M: Spec>() -> Contract<M> {
             }
             _ => false,
         },
-        frame: |s, may| {
-            may("syncchpool.lock", "", &[s.arguments.words[0]]);
-            may("lock", "", &[s.arguments.words[0] + CHANNEL_LOCKS]);
-            may("section", "", &[]);
+        modifies: |s, may| {
+            may("syncchpool.lock", Region::All, &[s.arguments.words[0]]);
+            may("lock", Region::All, &[s.arguments.words[0] + CHANNEL_LOCKS]);
+            may("section", Region::All, &[]);
         },
     }
 }
@@ -93,13 +93,13 @@ pub(crate) fn acquire_lock_CHAN<M: Spec>() -> Contract<M> {
 pub(crate) fn release_lock_CHAN<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::release_lock_chan(cpu, Channel(a.words[0])).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let q = a.words[0];
             hkpt_init(v, a) && holds_lock(v, q) && v.channels.lock_of(q).budget >= 1
         },
         requires: of_held_with_budget,
-        promise: |s| given_back(s, s.arguments.words[0]),
+        ensures: |s| given_back(s, s.arguments.words[0]),
         events: |s, log| match log {
             [(Event::Release { tid, channel, to, senderpaddr, count, busy }, _)] => {
                 let block = SyncChannel { to: *to, senderpaddr: *senderpaddr, count: *count, busy: *busy };
@@ -107,10 +107,10 @@ pub(crate) fn release_lock_CHAN<M: Spec>() -> Contract<M> {
             }
             _ => false,
         },
-        frame: |s, may| {
-            may("syncchpool.lock", "", &[s.arguments.words[0]]);
-            may("lock", "", &[s.arguments.words[0] + CHANNEL_LOCKS]);
-            may("section", "", &[]);
+        modifies: |s, may| {
+            may("syncchpool.lock", Region::All, &[s.arguments.words[0]]);
+            may("lock", Region::All, &[s.arguments.words[0] + CHANNEL_LOCKS]);
+            may("section", Region::All, &[]);
         },
     }
 }
@@ -127,15 +127,15 @@ pub(crate) fn get_sync_chan_busy<M: Spec>() -> Contract<M> {
 pub(crate) fn set_sync_chan_busy<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::set_sync_chan_busy(cpu, Channel(a.words[0]), a.words[1]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkpt(v, a) && holds_lock(v, a.words[0]),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkpt(v, a) && holds_lock(v, a.words[0]),
         requires: of_held,
-        promise: |s| {
+        ensures: |s| {
             let [q, v, ..] = s.arguments.words;
             control(s, q, s.before.channels.pool.get([q]).count, v)
         },
         events: no_events,
-        frame: |s, may| may("syncchpool", "busy", &[s.arguments.words[0]]),
+        modifies: |s, may| may("syncchpool", Region::Leaf("busy"), &[s.arguments.words[0]]),
     }
 }
 
@@ -151,7 +151,7 @@ fn has_writable_page<M: Spec>(v: &View<'_, M>, va: M::Word) -> bool {
 
 /// Byte `any[0]`, if in the first `k` words, is the same in the page at `va` and in the mailbox of `q`, in the state
 /// `at`.
-fn same_message<M: Spec>(s: &Step<'_, M>, at: &View<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
+fn same_message<M: Spec>(s: &Transition<'_, M>, at: &View<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     let byte = s.any[0];
     byte >= PAGE_SIZE
         || byte >= k * WORD_SIZE
@@ -166,29 +166,29 @@ fn same_message<M: Spec>(s: &Step<'_, M>, at: &View<'_, M>, q: M::Word, k: M::Wo
 }
 
 /// The first `k` words of the page at `va` became the message of `q`.
-fn sent<M: Spec>(s: &Step<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
+fn sent<M: Spec>(s: &Transition<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     let (before, after) = (s.before.channels.lock_of(q), s.after.channels.lock_of(q));
     after.words == k && after.budget + 1 == before.budget && same_message(s, &s.after, q, k, va)
 }
 
 /// The cells that sending a message to the mailbox of `q` may write.
 fn message<M: Spec>(q: M::Word, may: Cells<'_, M>) {
-    may("mailbox", "", &[q]);
-    may("mailbox.defined", "", &[q]);
-    may("syncchpool.lock", "budget", &[q]);
-    may("syncchpool.lock", "words", &[q]);
+    may("mailbox", Region::All, &[q]);
+    may("mailbox.defined", Region::All, &[q]);
+    may("syncchpool.lock", Region::Leaf("budget"), &[q]);
+    may("syncchpool.lock", Region::Leaf("words"), &[q]);
 }
 
 /// The first `k` words of the message of `q` were copied to the page at `va`.
-fn received<M: Spec>(s: &Step<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
+fn received<M: Spec>(s: &Transition<'_, M>, q: M::Word, k: M::Word, va: M::Word) -> bool {
     k == 0 || same_message(s, &s.after, q, k, va)
 }
 
 /// The cells that receiving a message may write.
-fn reception<M: Spec>(s: &Step<'_, M>, va: M::Word, may: Cells<'_, M>) {
+fn reception<M: Spec>(s: &Transition<'_, M>, va: M::Word, may: Cells<'_, M>) {
     if let Some((page, _)) = mapped(&s.before, s.before.own.cur, va) {
-        may("HP", "", &[page]);
-        may("HP.defined", "", &[page]);
+        may("HP", Region::All, &[page]);
+        may("HP.defined", Region::All, &[page]);
     }
 }
 
@@ -206,8 +206,8 @@ fn to_receive<M: Spec>(v: &View<'_, M>, q: M::Word, n: M::Word) -> M::Word {
 pub(crate) fn page_copy<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::page_copy(cpu, Channel(a.words[0]), a.words[1], a.words[2]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [q, k, va, _] = a.words;
             k <= MAX_WORDS && holds_lock(v, q) && v.channels.lock_of(q).budget >= 1 && has_page(v, va)
         },
@@ -216,20 +216,20 @@ pub(crate) fn page_copy<M: Spec>() -> Contract<M> {
             // The words that are still to be received must be in the mailbox afterwards as well.
             of_held_with_budget(v, a) && k <= MAX_WORDS && has_page(v, va) && v.channels.pool.get([q]).count <= k
         },
-        promise: |s| {
+        ensures: |s| {
             let [q, k, va, _] = s.arguments.words;
             sent(s, q, k, va)
         },
         events: |s, log| is_message(s, log, s.arguments.words[1]),
-        frame: |s, may| message::<M>(s.arguments.words[0], may),
+        modifies: |s, may| message::<M>(s.arguments.words[0], may),
     }
 }
 
 pub(crate) fn page_copy_back<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::page_copy_back(cpu, Channel(a.words[0]), a.words[1], a.words[2]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [q, k, va, _] = a.words;
             can_receive(v, q, k, va)
         },
@@ -237,25 +237,25 @@ pub(crate) fn page_copy_back<M: Spec>() -> Contract<M> {
             let [q, k, va, _] = a.words;
             in_kernel(v, a) && can_receive(v, q, k, va)
         },
-        promise: |s| {
+        ensures: |s| {
             let [q, k, va, _] = s.arguments.words;
             received(s, q, k, va)
         },
         events: no_events,
-        frame: |s, may| reception(s, s.arguments.words[2], may),
+        modifies: |s, may| reception(s, s.arguments.words[2], may),
     }
 }
 
 pub(crate) fn ipc_send_body<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::ipc_send_body(cpu, Channel(a.words[0]), a.words[1], a.words[2]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [q, va, ..] = a.words;
             hkpt_init(v, a) && holds_lock(v, q) && v.channels.lock_of(q).budget >= 1 && has_page(v, va)
         },
         requires: |v, a| of_held_with_budget(v, a) && has_page(v, a.words[1]),
-        promise: |s| {
+        ensures: |s| {
             let [q, va, n, _] = s.arguments.words;
             let k = s.answer.word();
             (if n < MAX_WORDS { k == n } else { k == MAX_WORDS })
@@ -263,9 +263,9 @@ pub(crate) fn ipc_send_body<M: Spec>() -> Contract<M> {
                 && control(s, q, k, s.before.channels.pool.get([q]).busy)
         },
         events: |s, log| is_message(s, log, s.answer.word()),
-        frame: |s, may| {
+        modifies: |s, may| {
             message::<M>(s.arguments.words[0], &mut *may);
-            may("syncchpool", "count", &[s.arguments.words[0]]);
+            may("syncchpool", Region::Leaf("count"), &[s.arguments.words[0]]);
         },
     }
 }
@@ -273,8 +273,8 @@ pub(crate) fn ipc_send_body<M: Spec>() -> Contract<M> {
 pub(crate) fn ipc_receive_body<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::ipc_receive_body(cpu, Channel(a.words[0]), a.words[1], a.words[2]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [q, va, n, _] = a.words;
             hkpt_init(v, a) && holds_lock(v, q) && can_receive(v, q, to_receive(v, q, n), va)
         },
@@ -282,7 +282,7 @@ pub(crate) fn ipc_receive_body<M: Spec>() -> Contract<M> {
             let [q, va, n, _] = a.words;
             of_held(v, a) && (to_receive(v, q, n) == 0 || has_writable_page(v, va))
         },
-        promise: |s| {
+        ensures: |s| {
             let [q, va, n, _] = s.arguments.words;
             let k = s.answer.word();
             k == to_receive(&s.before, q, n)
@@ -290,15 +290,15 @@ pub(crate) fn ipc_receive_body<M: Spec>() -> Contract<M> {
                 && control(s, q, 0.into(), s.before.channels.pool.get([q]).busy)
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             reception(s, s.arguments.words[1], &mut *may);
-            may("syncchpool", "count", &[s.arguments.words[0]]);
+            may("syncchpool", Region::Leaf("count"), &[s.arguments.words[0]]);
         },
     }
 }
 
 /// The published control block is the one of `q` in the state after the call.
-pub(crate) fn is_control<M: Spec>(s: &Step<'_, M>, q: M::Word, block: SyncChannel<M>) -> bool {
+pub(crate) fn is_control<M: Spec>(s: &Transition<'_, M>, q: M::Word, block: SyncChannel<M>) -> bool {
     let control = s.after.channels.pool.get([q]);
     control.to == block.to
         && control.senderpaddr == block.senderpaddr
@@ -307,7 +307,7 @@ pub(crate) fn is_control<M: Spec>(s: &Step<'_, M>, q: M::Word, block: SyncChanne
 }
 
 /// A message of `k` words was put into the mailbox of the channel that is the first argument.
-fn is_message<M: Spec>(s: &Step<'_, M>, log: &Logged<M>, k: M::Word) -> bool {
+fn is_message<M: Spec>(s: &Transition<'_, M>, log: &Logged<M>, k: M::Word) -> bool {
     match log {
         [(Event::Buffer { tid, channel, words }, _)] => {
             *tid == s.before.own.cur && *channel == s.arguments.words[0] && *words == k
@@ -361,14 +361,14 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 5] {
             name: "what is to be received is in the mailbox",
             class: Class::Derived,
             keys: Channels::<M>::KEYS,
-            holds: |v, k| v.channels.own_fact(k[0]),
+            holds: |v, k| v.channels.lock_invariant(k[0]),
         },
         Fact {
             number: "D15.2",
             name: "messages are defined",
             class: Class::Derived,
             keys: Channels::<M>::MAIL,
-            holds: |v, k| v.channels.mail_fact(k[0], k[1]),
+            holds: |v, k| v.channels.mail_lock_invariant(k[0], k[1]),
         },
     ]
 }

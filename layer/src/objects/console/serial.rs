@@ -58,7 +58,7 @@ pub fn serial_intr_disable<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck
             let there = has_line(cpu);
             let masked = !(there && cpu.own.lines.get([COM1_LINE.into()]).enabled.holds());
             cpu.own.ghost.update(|g| g.in_intr = true.into());
-            M::repeat(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
+            M::bounded_loop(cpu, DRAIN, INTR_DISABLE_REC_MAX, |cpu| {
                 let com1 = &cpu.own.com1;
                 let asks =
                     // Equivalent mutants (flag: true): the UART asks for interrupts from boot on (D20.1); from H alone

@@ -9,7 +9,7 @@ use crate::core::machine::Spec;
 use crate::core::ring::Ring;
 use crate::core::state::Own;
 use crate::objects::mode::spec::{hk_init, in_kernel};
-use crate::spec::contract::{Contract, LoopRule, Rounds, no_events};
+use crate::spec::contract::{Contract, Iterations, LoopRule, Region, no_events};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Ghost, Map, Word};
@@ -153,7 +153,7 @@ pub(crate) fn drain<M: Spec>() -> LoopRule<M> {
         name: DRAIN,
         writes: DRAINED,
         facts: &["H15", "H16", "D20.1", "D20.2", "D20.3", "D20.4", "D20.5"],
-        holds: |r: &Rounds<'_, M>| {
+        holds: |r: &Iterations<'_, M>| {
             let (old, new, [x, y]) = (r.entry.own, r.now.own, r.any);
             drained(&r.entry, &r.now, r.any)
                 && (took_first(&r.entry, &r.now) || (same_serial(old, new, y) && same_console(old, new, x)))
@@ -164,10 +164,10 @@ pub(crate) fn drain<M: Spec>() -> LoopRule<M> {
 pub(crate) fn serial_intr_disable<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::serial::serial_intr_disable(cpu).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: is_interruptible,
+        assumes: |_, _| true,
+        reference_requires: is_interruptible,
         requires: has_serial,
-        promise: |s| {
+        ensures: |s| {
             let (before, after) = (&s.before, &s.after);
             !after.ghost.in_intr.holds()
                 && !is_open(after)
@@ -176,10 +176,10 @@ pub(crate) fn serial_intr_disable<M: Spec>() -> Contract<M> {
                 && (!is_open(before) || (!after.own.com1.irq.holds() && after.own.com1.rx.len == 0))
         },
         events: no_events,
-        frame: |s, may| {
-            DRAINED.iter().for_each(|name| may(name, "", &[]));
+        modifies: |s, may| {
+            DRAINED.iter().for_each(|name| may(name, Region::All, &[]));
             if has_line(&s.before) {
-                may("ioapic.lines", "enabled", &[COM1_LINE.into()]);
+                may("ioapic.lines", Region::Leaf("enabled"), &[COM1_LINE.into()]);
             }
         },
     }
@@ -188,10 +188,12 @@ pub(crate) fn serial_intr_disable<M: Spec>() -> Contract<M> {
 pub(crate) fn serial_intr_enable<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::serial::serial_intr_enable(cpu).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| is_interruptible(v, a) && has_line(v) && (!v.own.com1.irq.holds() || can_interrupt(v)),
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
+            is_interruptible(v, a) && has_line(v) && (!v.own.com1.irq.holds() || can_interrupt(v))
+        },
         requires: has_serial,
-        promise: |s| {
+        ensures: |s| {
             let (before, after) = (s.before.own, s.after.own);
             !s.after.ghost.in_intr.holds()
                 && is_open(&s.after)
@@ -202,10 +204,10 @@ pub(crate) fn serial_intr_enable<M: Spec>() -> Contract<M> {
                 }
         },
         events: no_events,
-        frame: |s, may| {
-            may("ioapic.lines", "enabled", &[COM1_LINE.into()]);
+        modifies: |s, may| {
+            may("ioapic.lines", Region::Leaf("enabled"), &[COM1_LINE.into()]);
             if s.before.own.com1.irq.holds() {
-                TAKEN.iter().for_each(|name| may(name, "", &[]));
+                TAKEN.iter().for_each(|name| may(name, Region::All, &[]));
             }
         },
     }
@@ -223,12 +225,12 @@ pub(crate) fn cons_intr<M: Spec>() -> Contract<M> {
             cpu.own.ghost.update(|g| g.in_intr = false.into());
             result.map(|()| Answer::Unit)
         },
-        premise: |_, _| true,
-        guard: |v, a| hk_init(v, a) && can_interrupt(v),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hk_init(v, a) && can_interrupt(v),
         requires: |v, a| in_kernel(v, a) && v.own.serial_exists.holds() && v.own.com1.irq.holds(),
-        promise: |s| took_received(s.before.own, s.after.own, s.any[0]),
+        ensures: |s| took_received(s.before.own, s.after.own, s.any[0]),
         events: no_events,
-        frame: |_, may| TAKEN.iter().for_each(|name| may(name, "", &[])),
+        modifies: |_, may| TAKEN.iter().for_each(|name| may(name, Region::All, &[])),
     }
 }
 
@@ -238,10 +240,10 @@ pub(crate) fn serial_env_step<M: Spec>() -> Contract<M> {
             super::serial::serial_env_step(cpu);
             Ok(Answer::Unit)
         },
-        premise: |_, _| true,
-        guard: |_, _| true,
+        assumes: |_, _| true,
+        reference_requires: |_, _| true,
         requires: |_, _| true,
-        promise: |s| {
+        ensures: |s| {
             let (before, after, x) = (s.before.own, s.after.own, s.any[0]);
             let (old, new) = (&before.com1, &after.com1);
             let (rx, tx) = (M::serial_event(old.l1), M::serial_event(old.l2));
@@ -267,14 +269,14 @@ pub(crate) fn serial_env_step<M: Spec>() -> Contract<M> {
                 })
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             let com1 = &s.before.own.com1;
             for name in ["com1.serial_on", "com1.serial_irq", "com1.tx_len", "com1.l1", "com1.l2"] {
-                may(name, "", &[]);
+                may(name, Region::All, &[]);
             }
             if M::serial_event(com1.l1).kind == event::RECV {
                 for name in ["com1.rx_start", "com1.rx_len", "rx_buf"] {
-                    may(name, "", &[]);
+                    may(name, Region::All, &[]);
                 }
             }
         },
@@ -284,14 +286,14 @@ pub(crate) fn serial_env_step<M: Spec>() -> Contract<M> {
 pub(crate) fn serial_putc<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::serial::serial_putc(cpu, a.words[0]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let com1 = &v.own.com1;
             hk_init(v, a)
                 && (!v.own.serial_exists.holds() || (com1.on.holds() && com1.rx.len == 0 && !com1.dlab.holds()))
         },
         requires: |v, a| in_kernel(v, a) && (!v.own.serial_exists.holds() || v.own.com1.rx.len == 0),
-        promise: |s| {
+        ensures: |s| {
             let (old, new) = (&s.before.own.com1, &s.after.own.com1);
             let (c, answer) = (s.arguments.words[0] % 256, s.answer.word());
             let none = u32::MAX;
@@ -309,13 +311,13 @@ pub(crate) fn serial_putc<M: Spec>() -> Contract<M> {
                 && if c == 10 { new.tx_len == 2 && new.tx[1] == 13 } else { new.tx_len == 1 }
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             if s.before.own.serial_exists.holds() {
-                may("com1.l2", "", &[]);
+                may("com1.l2", Region::All, &[]);
             }
             if s.answer.word() != NO_CHARACTER {
                 for name in ["com1.tx0", "com1.tx1", "com1.tx_len"] {
-                    may(name, "", &[]);
+                    may(name, Region::All, &[]);
                 }
             }
         },
@@ -325,10 +327,10 @@ pub(crate) fn serial_putc<M: Spec>() -> Contract<M> {
 pub(crate) fn cons_buf_read<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::cons_buf_read(cpu).map(Answer::Word),
-        premise: |_, _| true,
-        guard: hk_init,
+        assumes: |_, _| true,
+        reference_requires: hk_init,
         requires: in_kernel,
-        promise: |s| {
+        ensures: |s| {
             let (old, new, answer) = (s.before.own, s.after.own, s.answer.word());
             if old.console.len == 0 {
                 return answer == u32::MAX && is_same(old.console, new.console);
@@ -342,10 +344,10 @@ pub(crate) fn cons_buf_read<M: Spec>() -> Contract<M> {
                 && (rest >= new.console.len || character(new, rest).value == character(old, rest + 1).value)
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             if s.before.own.console.len != 0 {
-                may("console.len", "", &[]);
-                may("console.rpos", "", &[]);
+                may("console.len", Region::All, &[]);
+                may("console.rpos", Region::All, &[]);
             }
         },
     }

@@ -5,7 +5,7 @@ use crate::core::fields::*;
 use crate::core::machine::Spec;
 
 use crate::objects::mode::spec::{hkpt, in_kernel};
-use crate::spec::contract::{Contract, no_events, silent};
+use crate::spec::contract::{Contract, Region, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Map, Wide};
@@ -46,19 +46,19 @@ pub(crate) fn uctx_get<M: Spec>() -> Contract<M> {
 pub(crate) fn uctx_set<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::uctx_set(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkpt(v, a) && is_my_thread(v, a) && is_slot::<M>(a.words[1]),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkpt(v, a) && is_my_thread(v, a) && is_slot::<M>(a.words[1]),
         requires: |v, a| of_my_thread(v, a) && is_slot::<M>(a.words[1]),
-        promise: |s| {
+        ensures: |s| {
             let [i, k, v, _] = s.arguments.words;
             s.after.own.uctxt.get([i, k]).value == M::Wide::from(v)
                 && matches!(s.after.ghost.uctxt_kind.get([i, k]), SlotKind::Int)
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             let [i, k, ..] = s.arguments.words;
-            may("uctxt", "", &[i, k]);
-            may("uctxt.kind", "", &[i, k]);
+            may("uctxt", Region::All, &[i, k]);
+            may("uctxt.kind", Region::All, &[i, k]);
         },
     }
 }

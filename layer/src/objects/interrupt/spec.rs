@@ -2,31 +2,31 @@
 use crate::core::call::Answer;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk_init, in_kernel};
-use crate::spec::contract::{Contract, no_events};
+use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::fact::{Class, Fact};
 use domain::Flag;
 
 pub(crate) fn cli<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::cli(cpu).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: hk_init,
+        assumes: |_, _| true,
+        reference_requires: hk_init,
         requires: in_kernel,
-        promise: |s| !s.after.own.intr_flag.holds(),
+        ensures: |s| !s.after.own.intr_flag.holds(),
         events: no_events,
-        frame: |_, may| may("intr_flag", "", &[]),
+        modifies: |_, may| may("intr_flag", Region::All, &[]),
     }
 }
 
 pub(crate) fn sti<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::sti(cpu).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: hk_init,
+        assumes: |_, _| true,
+        reference_requires: hk_init,
         requires: in_kernel,
-        promise: |s| s.after.own.intr_flag.holds(),
+        ensures: |s| s.after.own.intr_flag.holds(),
         events: no_events,
-        frame: |_, may| may("intr_flag", "", &[]),
+        modifies: |_, may| may("intr_flag", Region::All, &[]),
     }
 }
 

@@ -6,12 +6,12 @@ use crate::core::machine::Spec;
 use crate::objects::mode::spec::in_program;
 use crate::objects::page_table::{pdx, ptx};
 use crate::objects::vmx::ept::nested;
-use crate::spec::contract::{Contract, Step, no_events, silent};
+use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
 
 /// Frame, permission and offset of the access in the running program's page map, if the address is mapped.
-fn target<M: Spec>(s: &Step<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
+fn target<M: Spec>(s: &Transition<'_, M>) -> Option<(M::Word, M::Word, M::Word)> {
     let a = s.arguments.wide.narrow()?;
     let Pde::Table { frame } = s.before.own.dirs.get([s.before.own.cur, pdx::<M>(a)]) else { return None };
     match s.before.own.tables.get([frame, ptx::<M>(a)]) {
@@ -41,17 +41,17 @@ fn on_my_map<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 }
 
 /// The access faulted: `ti` holds the address and the instruction.
-fn faulted<M: Spec>(s: &Step<'_, M>) -> bool {
+fn faulted<M: Spec>(s: &Transition<'_, M>) -> bool {
     s.after.own.ti.addr == s.arguments.wide && s.after.own.ti.ra == s.arguments.place
 }
 
 pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::exec_load(cpu, a.chunk, a.wide, a.place).map(Answer::Loaded),
-        premise: |_, _| true,
-        guard: on_my_map,
+        assumes: |_, _| true,
+        reference_requires: on_my_map,
         requires: in_aligned_program,
-        promise: |s| match (s.answer, target(s)) {
+        ensures: |s| match (s.answer, target(s)) {
             (Answer::Loaded(Access::Done(bytes)), Some((page, perm, offset))) => {
                 (perm == perm::PTU || perm == perm::PTUR)
                     && (0..s.arguments.chunk as u32)
@@ -65,10 +65,10 @@ pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
             _ => false,
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             if matches!(s.answer, Answer::Loaded(Access::Fault)) {
-                may("ti.addr", "", &[]);
-                may("ti.ra", "", &[]);
+                may("ti.addr", Region::All, &[]);
+                may("ti.ra", Region::All, &[]);
             }
         },
     }
@@ -77,10 +77,10 @@ pub(crate) fn exec_load<M: Spec>() -> Contract<M> {
 pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place).map(Answer::Stored),
-        premise: |_, _| true,
-        guard: on_my_map,
+        assumes: |_, _| true,
+        reference_requires: on_my_map,
         requires: in_aligned_program,
-        promise: |s| match (s.answer, target(s)) {
+        ensures: |s| match (s.answer, target(s)) {
             (Answer::Stored(Access::Done(())), Some((page, perm, offset))) => {
                 perm == perm::PTU
                     && (0..s.arguments.chunk as u32).zip(&s.arguments.bytes).all(|(k, byte)| {
@@ -93,16 +93,16 @@ pub(crate) fn exec_store<M: Spec>() -> Contract<M> {
             _ => false,
         },
         events: no_events,
-        frame: |s, may| match (s.answer, target(s)) {
+        modifies: |s, may| match (s.answer, target(s)) {
             (Answer::Stored(Access::Done(())), Some((page, _, offset))) => {
                 for k in 0..s.arguments.chunk as u32 {
-                    may("HP", "", &[page, offset + k]);
-                    may("HP.defined", "", &[page, offset + k]);
+                    may("HP", Region::All, &[page, offset + k]);
+                    may("HP.defined", Region::All, &[page, offset + k]);
                 }
             }
             _ => {
-                may("ti.addr", "", &[]);
-                may("ti.ra", "", &[]);
+                may("ti.addr", Region::All, &[]);
+                may("ti.ra", Region::All, &[]);
             }
         },
     }
@@ -162,10 +162,10 @@ pub(crate) fn guest_load<M: Spec>() -> Contract<M> {
 pub(crate) fn guest_store<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::guest_store(cpu, a.chunk, a.wide, a.bytes).map(|()| Answer::Stored(Access::Done(()))),
-        premise: |_, _| true,
-        guard: on_my_nested_data,
+        assumes: |_, _| true,
+        reference_requires: on_my_nested_data,
         requires: in_guest_of_mine,
-        promise: |s| {
+        ensures: |s| {
             nested_target(&s.before, s.arguments).is_some_and(|(page, offset)| {
                 (0..s.arguments.chunk as u32).zip(&s.arguments.bytes).all(|(k, byte)| {
                     s.after.own.hp.get([page, offset + k]).value == *byte
@@ -174,11 +174,11 @@ pub(crate) fn guest_store<M: Spec>() -> Contract<M> {
             })
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             let Some((page, offset)) = nested_target(&s.before, s.arguments) else { return };
             for k in 0..s.arguments.chunk as u32 {
-                may("HP", "", &[page, offset + k]);
-                may("HP.defined", "", &[page, offset + k]);
+                may("HP", Region::All, &[page, offset + k]);
+                may("HP.defined", Region::All, &[page, offset + k]);
             }
         },
     }

@@ -8,13 +8,13 @@ use crate::core::replay::Out;
 use crate::objects::container::is_accounted;
 use crate::objects::container::spec::{is_container, of_container};
 use crate::objects::mode::spec::hkpt_init;
-use crate::spec::contract::{Cells, Contract, Step};
+use crate::spec::contract::{Cells, Contract, Region, Transition};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map};
 
 /// Frame `page` was allocated and charged to container `n`; if `page` is 0, nothing was charged.
-pub(crate) fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
+pub(crate) fn allocated<M: Spec>(s: &Transition<'_, M>, n: M::Word, page: M::Word) -> bool {
     let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
     if page == 0 {
         return before.usage == after.usage;
@@ -27,20 +27,20 @@ pub(crate) fn allocated<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> 
 }
 
 /// Container `n` can get no page: its quota is used up, or no frame is free.
-pub(crate) fn is_exhausted<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
+pub(crate) fn is_exhausted<M: Spec>(s: &Transition<'_, M>, n: M::Word) -> bool {
     let (container, p) = (s.after.own.ac.get([n]), s.any[0]);
     container.usage >= container.quota || p >= s.before.own.nps || !s.after.at.frames.get([p]).is_free()
 }
 
 /// The cells that an allocation for container `n` may write.
 pub(crate) fn allocation<M: Spec>(n: M::Word, page: M::Word, may: Cells<'_, M>) {
-    may("AC", "usage", &[n]);
-    may("AC.charged", "", &[n]);
-    may("AC.seats", "", &[n]);
-    may("AT", "alloc", &[page]);
-    may("AT.owner", "", &[page]);
-    may("pperm", "", &[page]);
-    may("LAT", "", &[page]);
+    may("AC", Region::Leaf("usage"), &[n]);
+    may("AC.charged", Region::All, &[n]);
+    may("AC.seats", Region::All, &[n]);
+    may("AT", Region::Leaf("alloc"), &[page]);
+    may("AT.owner", Region::All, &[page]);
+    may("pperm", Region::All, &[page]);
+    may("LAT", Region::All, &[page]);
 }
 
 /// The precondition of an allocation.
@@ -51,10 +51,10 @@ pub(crate) fn can_allocate<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 pub(crate) fn palloc<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::palloc(cpu, a.words[0]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: can_allocate,
+        assumes: |_, _| true,
+        reference_requires: can_allocate,
         requires: of_container,
-        promise: |s| {
+        ensures: |s| {
             let (n, page) = (s.arguments.words[0], s.answer.word());
             allocated(s, n, page)
                 && if page == 0 {
@@ -72,7 +72,7 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
             [one] => hands_out(s, one, s.answer.word()),
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             if s.answer.word() != 0 {
                 allocation::<M>(s.arguments.words[0], s.answer.word(), may)
             }
@@ -81,7 +81,7 @@ pub(crate) fn palloc<M: Spec>() -> Contract<M> {
 }
 
 /// Frame `page`, which was charged to container `n`, was released and is free.
-pub(crate) fn given_back<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word) -> bool {
+pub(crate) fn given_back<M: Spec>(s: &Transition<'_, M>, n: M::Word, page: M::Word) -> bool {
     let (before, after) = (s.before.own.ac.get([n]), s.after.own.ac.get([n]));
     after.usage + 1 == before.usage
         && after.quota == before.quota
@@ -103,12 +103,12 @@ pub(crate) fn takes_seat<M: Spec>(v: &View<'_, M>, n: M::Word) -> Option<M::Word
 }
 
 /// The cells that releasing a page of container `n` may write.
-pub(crate) fn return_of<M: Spec>(s: &Step<'_, M>, n: M::Word, page: M::Word, may: Cells<'_, M>) {
+pub(crate) fn return_of<M: Spec>(s: &Transition<'_, M>, n: M::Word, page: M::Word, may: Cells<'_, M>) {
     allocation::<M>(n, page, &mut *may);
-    may("AT.cursor", "", &[]);
-    may("HP.defined", "", &[page]);
+    may("AT.cursor", Region::All, &[]);
+    may("HP.defined", Region::All, &[page]);
     if let Some(last) = takes_seat(&s.before, n) {
-        may("LAT", "seat", &[last]);
+        may("LAT", Region::Leaf("seat"), &[last]);
     }
 }
 
@@ -124,8 +124,8 @@ pub(crate) fn is_data<M: Spec>(v: &View<'_, M>, page: M::Word) -> bool {
 pub(crate) fn pfree<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::pfree(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, page, ..] = a.words;
             can_allocate(v, a)
                 && page > 0
@@ -139,17 +139,17 @@ pub(crate) fn pfree<M: Spec>() -> Contract<M> {
             let [n, page, ..] = a.words;
             of_container(v, a) && is_data(v, page) && v.ghost.lat.get([page]).payer == n
         },
-        promise: |s| given_back(s, s.arguments.words[0], s.arguments.words[1]),
+        ensures: |s| given_back(s, s.arguments.words[0], s.arguments.words[1]),
         events: |s, log| match log {
             [(Event::Pfree { tid, page }, _)] => *tid == s.before.own.cur && *page == s.arguments.words[1],
             _ => false,
         },
-        frame: |s, may| return_of(s, s.arguments.words[0], s.arguments.words[1], may),
+        modifies: |s, may| return_of(s, s.arguments.words[0], s.arguments.words[1], may),
     }
 }
 
 /// The event allocates `page` for the running thread.
-pub(crate) fn hands_out<M: Spec>(s: &Step<'_, M>, event: &(Event<M>, Out<M>), page: M::Word) -> bool {
+pub(crate) fn hands_out<M: Spec>(s: &Transition<'_, M>, event: &(Event<M>, Out<M>), page: M::Word) -> bool {
     matches!(event.0, Event::Palloc { tid, page: p } if tid == s.before.own.cur && p == page)
 }
 
@@ -198,7 +198,7 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 7] {
             name: "the allocation table by itself",
             class: Class::Derived,
             keys: &[("AT", &[0])],
-            holds: |v, k| v.at.own_fact(0.into(), v.threads, k),
+            holds: |v, k| v.at.lock_invariant(0.into(), v.threads, k),
         },
         Fact {
             number: "D22.1",

@@ -97,7 +97,7 @@ impl<M: Machine> Object<M> for AllocTable<M> {
         before.kind == after.kind && (owner_before == me) == (owner_after == me)
     }
 
-    fn own_fact(&self, _: M::Word, _: &Threads<M>, key: &[M::Word]) -> bool
+    fn lock_invariant(&self, _: M::Word, _: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec,
     {

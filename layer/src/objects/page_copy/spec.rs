@@ -5,7 +5,7 @@ use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk_init, in_kernel};
 use crate::objects::page_table::spec::{can_read, mapped};
-use crate::spec::contract::{Contract, no_events};
+use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::view::View;
 use domain::{Flag, Map};
 
@@ -22,8 +22,8 @@ pub(crate) fn has_data_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -
 pub(crate) fn page_copy_to<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::page_copy_to(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, va, from, _] = a.words;
             hk_init(v, a) && has_data_page(v, n, va) && has_data_page(v, v.own.cur, from)
         },
@@ -31,7 +31,7 @@ pub(crate) fn page_copy_to<M: Spec>() -> Contract<M> {
             let [n, va, from, _] = a.words;
             in_kernel(v, a) && has_data_page(v, n, va) && has_data_page(v, v.own.cur, from)
         },
-        promise: |s| {
+        ensures: |s| {
             let ([n, va, from, _], byte) = (s.arguments.words, s.any[0]);
             let pages = (mapped(&s.before, n, va), mapped(&s.before, s.before.own.cur, from));
             match pages {
@@ -45,10 +45,10 @@ pub(crate) fn page_copy_to<M: Spec>() -> Contract<M> {
             }
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             if let Some((target, _)) = mapped(&s.before, s.arguments.words[0], s.arguments.words[1]) {
-                may("HP", "", &[target]);
-                may("HP.defined", "", &[target]);
+                may("HP", Region::All, &[target]);
+                may("HP.defined", Region::All, &[target]);
             }
         },
     }

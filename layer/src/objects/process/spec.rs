@@ -8,13 +8,13 @@ use crate::core::machine::Spec;
 use crate::core::replay::Out;
 use crate::objects::mode::spec::{hkpt_init, in_kernel, in_program};
 use crate::objects::page_table::is_user_directory;
-use crate::spec::contract::{Contract, Step, no_events, silent};
+use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
 
 /// Thread `n` has no memory: no entry of its user directories names a page table. Stated of an arbitrary entry.
-fn has_no_memory<M: Spec>(s: &Step<'_, M>, n: M::Word) -> bool {
+fn has_no_memory<M: Spec>(s: &Transition<'_, M>, n: M::Word) -> bool {
     let i = s.any[0];
     i >= <M::Geometry as domain::Geometry>::DIRS
         || !is_user_directory::<M>(i)
@@ -30,8 +30,8 @@ fn has_child_left<M: Spec>(v: &View<'_, M>) -> bool {
 pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_create(cpu, a.words[0], a.wide, a.words[1]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let (cur, c) = (v.own.cur, v.own.ac.get([v.own.cur]));
             hkpt_init(v, a)
                 && c.used.holds()
@@ -43,7 +43,7 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             let c = v.own.ac.get([v.own.cur]);
             in_kernel(v, a) && has_child_left(v) && a.words[1] <= c.quota - c.usage
         },
-        promise: |s| {
+        ensures: |s| {
             let (cur, q, child) = (s.before.own.cur, s.arguments.words[1], s.answer.word());
             let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
             let made = s.after.own.ac.get([child]);
@@ -91,18 +91,18 @@ pub(crate) fn proc_create<M: Spec>() -> Contract<M> {
             }
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let (cur, child) = (s.before.own.cur, s.answer.word());
-            may("AC", "usage", &[cur]);
-            may("AC", "nchildren", &[cur]);
+            may("AC", Region::Leaf("usage"), &[cur]);
+            may("AC", Region::Leaf("nchildren"), &[cur]);
             for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
-                may(field, "", &[child]);
+                may(field, Region::All, &[child]);
             }
             if s.before.own.ready.tail != NO_THREAD {
-                may("tcb.next", "", &[s.before.own.ready.tail]);
+                may("tcb.next", Region::All, &[s.before.own.ready.tail]);
             }
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
         },
     }
@@ -120,10 +120,10 @@ pub(crate) fn proc_create_postinit<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_start_user<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::proc_start_user(cpu).map(|to| Answer::ToUser(to.thread)),
-        premise: |_, _| true,
-        guard: hkpt_init,
+        assumes: |_, _| true,
+        reference_requires: hkpt_init,
         requires: in_kernel,
-        promise: |s| {
+        ensures: |s| {
             let g = s.after.ghost;
             matches!(s.answer, Answer::ToUser(thread) if *thread == s.before.own.cur)
                 && !g.ikern.holds()
@@ -131,9 +131,9 @@ pub(crate) fn proc_start_user<M: Spec>() -> Contract<M> {
                 && g.pt == s.before.own.cur
         },
         events: no_events,
-        frame: |_, may| {
+        modifies: |_, may| {
             for scalar in ["ikern", "ipt", "PT"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
         },
     }
@@ -142,10 +142,10 @@ pub(crate) fn proc_start_user<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_exit_user<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_exit_user(cpu, a.registers).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, _| !v.ghost.ikern.holds() && v.ghost.pg.holds() && v.ghost.ihost.holds(),
+        assumes: |_, _| true,
+        reference_requires: |v, _| !v.ghost.ikern.holds() && v.ghost.pg.holds() && v.ghost.ihost.holds(),
         requires: in_program,
-        promise: |s| {
+        ensures: |s| {
             let g = s.after.ghost;
             g.ikern.holds()
                 && g.ipt.holds()
@@ -153,12 +153,12 @@ pub(crate) fn proc_exit_user<M: Spec>() -> Contract<M> {
                 && (s.any[0] >= UCTXT_SIZE || matches!(g.uctxt_kind.get([s.before.own.cur, s.any[0]]), SlotKind::Int))
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             for scalar in ["ikern", "ipt", "PT"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
-            may("uctxt", "", &[s.before.own.cur]);
-            may("uctxt.kind", "", &[s.before.own.cur]);
+            may("uctxt", Region::All, &[s.before.own.cur]);
+            may("uctxt.kind", Region::All, &[s.before.own.cur]);
         },
     }
 }
@@ -174,10 +174,10 @@ pub(crate) fn proc_exit_user2<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_reap(cpu, a.words[0]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| hkpt_init(v, a) && can_reap(v, a.words[0]),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkpt_init(v, a) && can_reap(v, a.words[0]),
         requires: |v, a| in_kernel(v, a) && can_reap(v, a.words[0]),
-        promise: |s| {
+        ensures: |s| {
             let child = s.arguments.words[0];
             is_my_child(&s.before, child)
                 && s.before.own.ac.get([s.before.own.cur]).nchildren > 0
@@ -187,18 +187,18 @@ pub(crate) fn proc_reap<M: Spec>() -> Contract<M> {
                 && is_reaped(s, child)
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             let child = s.arguments.words[0];
-            may("AC", "quota", &[child]);
-            may("AC", "usage", &[s.before.own.cur]);
-            may("proc", "state", &[child]);
+            may("AC", Region::Leaf("quota"), &[child]);
+            may("AC", Region::Leaf("usage"), &[s.before.own.cur]);
+            may("proc", Region::Leaf("state"), &[child]);
         },
     }
 }
 
 /// The process of container `i` has left nothing: its parent has its quota back, no frame is charged to it, and its
 /// page map has no page table.
-fn is_reaped<M: Spec>(s: &Step<'_, M>, i: M::Word) -> bool {
+fn is_reaped<M: Spec>(s: &Transition<'_, M>, i: M::Word) -> bool {
     let (before, after) = (s.before.own.ac.get([i]), s.after.own.ac.get([i]));
     let [parent, now] = [&s.before, &s.after].map(|v| v.own.ac.get([before.parent]));
     after.quota == 0
@@ -243,15 +243,17 @@ pub(crate) fn proc_state<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_condemn<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_condemn(cpu, a.words[0], a.context).map(|()| Answer::Unit),
-        premise: |_, a| a.context.ra < STAGES,
-        guard: |v, a| hkpt_init(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE,
+        assumes: |_, a| a.context.ra < STAGES,
+        reference_requires: |v, a| {
+            hkpt_init(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE
+        },
         requires: |v, a| in_kernel(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE,
-        promise: |s| {
+        ensures: |s| {
             let saved = s.after.own.kctxt.get([s.arguments.words[0]]);
             saved.ra == s.arguments.context.ra && saved.esp == s.arguments.context.esp
         },
         events: no_events,
-        frame: |s, may| may("kctxt", "", &[s.arguments.words[0]]),
+        modifies: |s, may| may("kctxt", Region::All, &[s.arguments.words[0]]),
     }
 }
 
@@ -266,8 +268,8 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
             super::thread_exit(cpu, a.words[0], a.words[1], a.context)
                 .map(|resume| Answer::Resume(resume.into_context()))
         },
-        premise: |_, a| a.context.ra < STAGES,
-        guard: |v, a| {
+        assumes: |_, a| a.context.ra < STAGES,
+        reference_requires: |v, a| {
             let cur = v.own.cur;
             let container = v.own.ac.get([cur]);
             hkpt_init(v, a)
@@ -277,7 +279,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
                 && v.own.ready.head != NO_THREAD
         },
         requires: |v, a| in_kernel(v, a) && v.own.cur > TOTAL_CPU && v.own.ac.get([v.own.cur]).usage == 0,
-        promise: |s| {
+        ensures: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (ended, next) = (s.before.own.cur, s.after.own.cur);
             let process = s.after.own.proc.get([ended]);
@@ -298,21 +300,21 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
             [(Event::Exit { tid }, Out::RunId(next))] => *tid == s.before.own.cur && *next == s.after.own.cur,
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let cur = s.before.own.cur;
-            may("cid", "", &[]);
-            may("kctxt", "", &[cur]);
-            may("proc", "", &[cur]);
+            may("cid", Region::All, &[]);
+            may("kctxt", Region::All, &[cur]);
+            may("proc", Region::All, &[cur]);
             let parent = s.before.own.ac.get([cur]).parent;
             if parent <= TOTAL_CPU {
-                may("AC", "quota", &[cur]);
-                may("AC", "usage", &[parent]);
+                may("AC", Region::Leaf("quota"), &[cur]);
+                may("AC", Region::Leaf("usage"), &[parent]);
             }
             for scalar in ["rdy.head", "rdy.tail", "rdy.lo"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
             for field in ["tcb", "tcb.next"] {
-                may(field, "mine", &[]);
+                may(field, Region::Mine, &[]);
             }
         },
     }
@@ -331,10 +333,10 @@ fn is_vacant<M: Spec>(v: &View<'_, M>, child: M::Word, q: M::Word) -> bool {
 pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_recreate(cpu, a.words[0], a.wide, a.words[1]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkpt_init(v, a) && is_vacant(v, a.words[0], a.words[1]),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkpt_init(v, a) && is_vacant(v, a.words[0], a.words[1]),
         requires: |v, a| in_kernel(v, a) && is_vacant(v, a.words[0], a.words[1]),
-        promise: |s| {
+        ensures: |s| {
             let ([child, q, ..], cur) = (s.arguments.words, s.before.own.cur);
             let (before, after) = (s.before.own.ac.get([cur]), s.after.own.ac.get([cur]));
             let made = s.after.own.ac.get([child]);
@@ -370,18 +372,18 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
             }
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let (cur, child) = (s.before.own.cur, s.arguments.words[0]);
-            may("AC", "usage", &[cur]);
-            may("AC", "quota", &[child]);
+            may("AC", Region::Leaf("usage"), &[cur]);
+            may("AC", Region::Leaf("quota"), &[child]);
             for field in ["kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
-                may(field, "", &[child]);
+                may(field, Region::All, &[child]);
             }
             if s.before.own.ready.tail != NO_THREAD {
-                may("tcb.next", "", &[s.before.own.ready.tail]);
+                may("tcb.next", Region::All, &[s.before.own.ready.tail]);
             }
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
         },
     }

@@ -162,7 +162,7 @@ pub struct Threads<M: Machine> {
 }
 
 impl<M: Machine> Threads<M> {
-    /// The keys at which `rely` and `own_fact` are instantiated.
+    /// The keys at which `rely` and `lock_invariant` are instantiated.
     pub const KEYS: Keys = &[("tcb", &[0])];
 
     /// The threads at boot: CPU `c` runs thread `c + 1`, its main thread.
@@ -254,7 +254,7 @@ impl<M: Spec> Threads<M> {
     /// Roots are alive and belong to their CPU; a child's parent is alive and belongs to the same CPU; a thread in a
     /// ready or pending queue is in the queue of its own CPU; no thread is in flight; every CPU can look up the owner
     /// of a thread.
-    pub fn own_fact(&self, t: M::Word) -> bool {
+    pub fn lock_invariant(&self, t: M::Word) -> bool {
         let thread = self.tcb.get([t]);
         let alive = thread.place != place::DEAD;
         thread.place < place::FLIGHT
@@ -352,7 +352,7 @@ impl<M: Machine, F: Family> Object<M> for Queue<M, F> {
         true
     }
 
-    fn own_fact(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
+    fn lock_invariant(&self, row: M::Word, threads: &Threads<M>, key: &[M::Word]) -> bool
     where
         M: Spec,
     {

@@ -18,14 +18,14 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 3] {
             name: "the pending queue is a queue",
             class: Class::Derived,
             keys: &[("tcb", &[0])],
-            holds: |v, k| v.pending.own_fact(v.own.cpu, v.threads, k),
+            holds: |v, k| v.pending.lock_invariant(v.own.cpu, v.threads, k),
         },
         Fact {
             number: "D4.6",
             name: "threads are where they can be",
             class: Class::Derived,
             keys: &[("tcb", &[0])],
-            holds: |v, k| v.threads.own_fact(k[0]),
+            holds: |v, k| v.threads.lock_invariant(k[0]),
         },
     ]
 }

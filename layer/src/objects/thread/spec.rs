@@ -8,7 +8,7 @@ use crate::core::replay::Out;
 use crate::objects::channel::pool::Cv;
 use crate::objects::channel::spec::{given_back, holds_lock, is_control};
 use crate::objects::mode::spec::{hk, hkpt_init, in_kernel};
-use crate::spec::contract::{Contract, silent};
+use crate::spec::contract::{Contract, Region, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map};
@@ -16,10 +16,10 @@ use domain::{Flag, Map};
 pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::thread_wakeup(cpu, Cv(a.words[0])).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| hkpt_init(v, a) && a.words[0] < NUM_CV,
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkpt_init(v, a) && a.words[0] < NUM_CV,
         requires: |v, a| in_kernel(v, a) && a.words[0] < NUM_CV,
-        promise: |s| {
+        ensures: |s| {
             let (woke, cpu) = (s.answer.word(), s.before.own.cpu);
             let (before, after) = (s.before.own.ready.tail, s.after.own.ready.tail);
             (woke == 0 || woke == 1)
@@ -61,14 +61,14 @@ pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
                 _ => false,
             }
         },
-        frame: |_, may| {
+        modifies: |_, may| {
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
             // A sleeper may belong to any CPU. That the write stays within other CPUs' rely conditions is a theorem of
             // its own.
             for field in ["tcb", "tcb.next"] {
-                may(field, "", &[]);
+                may(field, Region::All, &[]);
             }
         },
     }
@@ -80,8 +80,8 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
             super::thread_sleep(cpu, Cv(a.words[0]), a.context).map(|resume| Answer::Resume(resume.into_context()))
         },
         // The reference grants that the captured registers are well typed.
-        premise: |_, a| a.context.ra < STAGES,
-        guard: |v, a| {
+        assumes: |_, a| a.context.ra < STAGES,
+        reference_requires: |v, a| {
             can_sleep(v, a)
                 && hkpt_init(v, a)
                 && v.own.cur > 0
@@ -91,7 +91,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
         // The running thread and the main thread always are this CPU's (D4.1, D4.7). Naming them here makes the prover
         // instantiate the facts about them: no other clause does.
         requires: |v, a| in_kernel(v, a) && v.is_mine(v.own.cur) && v.is_mine(v.own.cpu + 1) && can_sleep(v, a),
-        promise: |s| {
+        ensures: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (slept, next, q) = (s.before.own.cur, s.after.own.cur, s.arguments.words[0] + SLP_Q);
             let saved = s.after.own.kctxt.get([slept]);
@@ -117,20 +117,20 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
             }
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let q = s.arguments.words[0] + SLP_Q;
-            may("cid", "", &[]);
-            may("kctxt", "", &[s.before.own.cur]);
+            may("cid", Region::All, &[]);
+            may("kctxt", Region::All, &[s.before.own.cur]);
             for scalar in ["rdy.head", "rdy.tail", "rdy.lo"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
             // The last sleeper before it may belong to any CPU.
             for field in ["tcb", "tcb.next"] {
-                may(field, "", &[]);
+                may(field, Region::All, &[]);
             }
-            may("syncchpool.lock", "", &[q]);
-            may("lock", "", &[q + CHANNEL_LOCKS]);
-            may("section", "", &[]);
+            may("syncchpool.lock", Region::All, &[q]);
+            may("lock", Region::All, &[q + CHANNEL_LOCKS]);
+            may("section", Region::All, &[]);
         },
     }
 }
@@ -145,10 +145,10 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::thread_yield(cpu, a.context).map(|resume| Answer::Resume(resume.into_context())),
         // The reference grants that the captured registers are well typed.
-        premise: |_, a| a.context.ra < STAGES,
-        guard: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds(),
+        assumes: |_, a| a.context.ra < STAGES,
+        reference_requires: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds(),
         requires: in_kernel,
-        promise: |s| {
+        ensures: |s| {
             let Answer::Resume(resume) = s.answer else { return false };
             let (yielded, next) = (s.before.own.cur, s.after.own.cur);
             let saved = s.after.own.kctxt.get([yielded]);
@@ -178,15 +178,15 @@ pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
             [(Event::Yield { tid }, Out::Yield { next, .. })] => *tid == s.before.own.cur && *next == s.after.own.cur,
             _ => false,
         },
-        frame: |s, may| {
-            may("cid", "", &[]);
-            may("kctxt", "", &[s.before.own.cur]);
+        modifies: |s, may| {
+            may("cid", Region::All, &[]);
+            may("kctxt", Region::All, &[s.before.own.cur]);
             for scalar in ["rdy.head", "rdy.tail", "rdy.lo", "rdy.hi"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
             // The caller, the woken thread, the thread that runs now, and their neighbours in the queues.
             for field in ["tcb", "tcb.next"] {
-                may(field, "mine", &[]);
+                may(field, Region::Mine, &[]);
             }
         },
     }

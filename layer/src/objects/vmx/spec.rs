@@ -10,7 +10,7 @@ use crate::core::fields::*;
 use crate::core::machine::Spec;
 use crate::objects::mode::spec::{hk, hkp, hkpt_init, in_kernel};
 use crate::objects::vmx::ept::nested;
-use crate::spec::contract::{Cells, Contract, Step, no_events, silent};
+use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, silent};
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
@@ -49,8 +49,8 @@ fn may_write<M: Spec>(may: Cells<'_, M>, place: Place) {
         V(field) => ("vmcs", "vmcs.kind", field as u32),
         X(slot) => ("vmx", "vmx.kind", slot),
     };
-    may(field, "", &[key.into()]);
-    may(kind, "", &[key.into()]);
+    may(field, Region::All, &[key.into()]);
+    may(kind, Region::All, &[key.into()]);
 }
 
 /// As [`in_kernel`], after `vmx_init`.
@@ -90,7 +90,7 @@ pub(crate) fn wrmsr<M: Spec>() -> Contract<M> {
 
 /// Primitives that return a word computed from the low half of one value.
 macro_rules! getters {
-    ($($name:ident ($place:expr, $value:ident, $word:ident) $promise:expr;)*) => {
+    ($($name:ident ($place:expr, $value:ident, $word:ident) $ensures:expr;)*) => {
         $(pub(crate) fn $name<M: Spec>() -> Contract<M> {
             silent(
                 |cpu, _| super::$name(cpu).map(Answer::Word),
@@ -98,7 +98,7 @@ macro_rules! getters {
                 in_vm_host,
                 |s| {
                     let ($value, $word) = (at(&s.before, $place).low(), s.answer.word());
-                    $promise
+                    $ensures
                 },
             )
         })*
@@ -126,15 +126,15 @@ pub(crate) fn vmx_set_intercept_intwin<M: Spec>() -> Contract<M> {
     const PLACE: Place = V(Vmcs::PriProcBasedCtls);
     Contract {
         run: |cpu, a| super::vmx_set_intercept_intwin(cpu, a.words[0]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkp(v, a) && is_int(v, PLACE),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && is_int(v, PLACE),
         requires: in_vm_host,
-        promise: |s| {
+        ensures: |s| {
             let controls = with_bit::<M>(at(&s.before, PLACE).low(), INTERRUPT_WINDOW, s.arguments.words[0] == 1);
             is(&s.after, PLACE, controls.into())
         },
         events: no_events,
-        frame: |_, may| may_write::<M>(may, PLACE),
+        modifies: |_, may| may_write::<M>(may, PLACE),
     }
 }
 
@@ -144,51 +144,51 @@ fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 }
 
 /// A property of the segment became the integer `value`. `of_cs` is the property's field of CS.
-fn has_property<M: Spec>(s: &Step<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
+fn has_property<M: Spec>(s: &Transition<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
     let k = s.arguments.words[0] + of_cs as u32;
     s.after.own.vmcs.get([k]).value == M::Wide::from(value) && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
 }
 
 /// The cells that a call may write if it sets one property that only full segments have and one that all have.
-fn properties<M: Spec>(s: &Step<'_, M>, may: Cells<'_, M>, of_full: Vmcs, of_all: Vmcs) {
+fn properties<M: Spec>(s: &Transition<'_, M>, may: Cells<'_, M>, of_full: Vmcs, of_all: Vmcs) {
     let seg = s.arguments.words[0];
     if seg < FULL_SEGMENTS {
-        may("vmcs", "", &[seg + of_full as u32]);
-        may("vmcs.kind", "", &[seg + of_full as u32]);
+        may("vmcs", Region::All, &[seg + of_full as u32]);
+        may("vmcs.kind", Region::All, &[seg + of_full as u32]);
     }
-    may("vmcs", "", &[seg + of_all as u32]);
-    may("vmcs.kind", "", &[seg + of_all as u32]);
+    may("vmcs", Region::All, &[seg + of_all as u32]);
+    may("vmcs.kind", Region::All, &[seg + of_all as u32]);
 }
 
 pub(crate) fn vmx_set_desc1<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_set_desc1(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: of_segment,
+        assumes: |_, _| true,
+        reference_requires: of_segment,
         requires: |v, a| in_kernel(v, a) && of_segment(v, a),
-        promise: |s| {
+        ensures: |s| {
             let [seg, sel, base, _] = s.arguments.words;
             (seg >= FULL_SEGMENTS || has_property(s, Vmcs::GuestCsSelector, sel))
                 && has_property(s, Vmcs::GuestCsBase, base)
         },
         events: no_events,
-        frame: |s, may| properties(s, may, Vmcs::GuestCsSelector, Vmcs::GuestCsBase),
+        modifies: |s, may| properties(s, may, Vmcs::GuestCsSelector, Vmcs::GuestCsBase),
     }
 }
 
 pub(crate) fn vmx_set_desc2<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_set_desc2(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: of_segment,
+        assumes: |_, _| true,
+        reference_requires: of_segment,
         requires: |v, a| in_kernel(v, a) && of_segment(v, a),
-        promise: |s| {
+        ensures: |s| {
             let [seg, lim, ar, _] = s.arguments.words;
             (seg >= FULL_SEGMENTS || has_property(s, Vmcs::GuestCsAccess, ar))
                 && has_property(s, Vmcs::GuestCsLimit, lim)
         },
         events: no_events,
-        frame: |s, may| properties(s, may, Vmcs::GuestCsAccess, Vmcs::GuestCsLimit),
+        modifies: |s, may| properties(s, may, Vmcs::GuestCsAccess, Vmcs::GuestCsLimit),
     }
 }
 
@@ -205,17 +205,17 @@ pub(crate) fn vmx_inject_event<M: Spec>() -> Contract<M> {
         run: |cpu, a| {
             super::vmx_inject_event(cpu, a.words[0], a.words[1], a.words[2], a.words[3]).map(|()| Answer::Unit)
         },
-        premise: |_, _| true,
-        guard: |v, a| hkp(v, a) && is_int(v, EVENT),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && is_int(v, EVENT),
         requires: in_vm_host,
-        promise: |s| {
+        ensures: |s| {
             let [kind, vector, errcode, ev] = s.arguments.words;
             is_pending(&s.before)
                 || (is(&s.after, EVENT, super::event::<M>(kind, vector, ev == 1).into())
                     && (ev != 1 || is(&s.after, ERROR, errcode.into())))
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             if !is_pending(&s.before) {
                 may_write::<M>(may, EVENT);
                 if s.arguments.words[3] == 1 {
@@ -231,12 +231,12 @@ const TSC_OFFSET: Place = V(Vmcs::TscOffset);
 pub(crate) fn vmx_set_tsc_offset<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_set_tsc_offset(cpu, a.wide).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: hkp,
+        assumes: |_, _| true,
+        reference_requires: hkp,
         requires: in_kernel,
-        promise: |s| is(&s.after, TSC_OFFSET, s.arguments.wide),
+        ensures: |s| is(&s.after, TSC_OFFSET, s.arguments.wide),
         events: no_events,
-        frame: |_, may| may_write::<M>(may, TSC_OFFSET),
+        modifies: |_, may| may_write::<M>(may, TSC_OFFSET),
     }
 }
 
@@ -266,12 +266,12 @@ pub(crate) fn vmx_get_reg<M: Spec>() -> Contract<M> {
 pub(crate) fn vmx_set_reg<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_set_reg(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkp(v, a) && a.words[0] < REGISTERS.len() as u32,
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && a.words[0] < REGISTERS.len() as u32,
         requires: |v, a| in_kernel(v, a) && a.words[0] < REGISTERS.len() as u32,
-        promise: |s| of_register::<M>(s.arguments.words[0], |place| is(&s.after, place, s.arguments.words[1].into())),
+        ensures: |s| of_register::<M>(s.arguments.words[0], |place| is(&s.after, place, s.arguments.words[1].into())),
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             if let Some(place) = super::register::<M>(s.arguments.words[0]) {
                 may_write::<M>(may, place);
             }
@@ -311,13 +311,13 @@ fn is_mapping<M: Spec>(a: &Arguments<M>) -> bool {
 pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| ept::vmx_set_mmap(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [directory, _] = nested::<M>(a.words[0]);
             hkp(v, a) && is_mapping(a) && v.ghost.ept_dirs.get([directory]).defined.holds()
         },
         requires: |v, a| in_vm_host(v, a) && is_mapping(a),
-        promise: |s| {
+        ensures: |s| {
             let [gpa, hpa, memtype, _] = s.arguments.words;
             let (mapped, key) = (entry::<M>(hpa, memtype), nested::<M>(gpa));
             matches!(s.answer, Answer::Word(word) if *word == 0)
@@ -327,10 +327,10 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
                 && mapped - mapped % PAGE_SIZE == hpa
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             let key = nested::<M>(s.arguments.words[0]);
-            may("ept", "", &key);
-            may("ept.defined", "", &key);
+            may("ept", Region::All, &key);
+            may("ept.defined", Region::All, &key);
         },
     }
 }
@@ -347,10 +347,10 @@ pub(crate) fn vmx_run_vm<M: Spec>() -> Contract<M> {
             super::vmx_run_vm(cpu, a.guest[saved(vmx_slot::RDI)], a.guest[saved(vmx_slot::RBP)])
                 .map(|to| Answer::ToGuest(to.registers, to.rip))
         },
-        premise: |_, _| true,
-        guard: |v, a| hkp(v, a) && v.ghost.init.holds() && is_int(v, EIP),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && v.ghost.init.holds() && is_int(v, EIP),
         requires: in_vm_host,
-        promise: |s| {
+        ensures: |s| {
             let Answer::ToGuest(registers, rip) = s.answer else { return false };
             let host = |slot| s.arguments.guest[saved(slot)];
             *rip == at(&s.before, EIP)
@@ -361,8 +361,8 @@ pub(crate) fn vmx_run_vm<M: Spec>() -> Contract<M> {
                 && !s.after.ghost.ihost.holds()
         },
         events: no_events,
-        frame: |_, may| {
-            may("ihost", "", &[]);
+        modifies: |_, may| {
+            may("ihost", Region::All, &[]);
             for place in [V(Vmcs::GuestRip), X(vmx_slot::HOST_RBP), X(vmx_slot::HOST_RDI)] {
                 may_write::<M>(may, place);
             }
@@ -385,10 +385,12 @@ const EXIT: [(Vmcs, u32); 3] = [
 pub(crate) fn vmx_return_from_guest<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_return_from_guest(cpu, a.guest).map(|to| Answer::ToHost(to.rdi, to.rbp)),
-        premise: |_, _| true,
-        guard: |v, a| in_guest(v, a) && v.ghost.pg.holds() && EXIT.iter().all(|&(field, _)| is_int(v, V(field))),
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
+            in_guest(v, a) && v.ghost.pg.holds() && EXIT.iter().all(|&(field, _)| is_int(v, V(field)))
+        },
         requires: |v, a| in_guest(v, a) && v.own.vm.set_up.holds(),
-        promise: |s| {
+        ensures: |s| {
             let Answer::ToHost(rdi, rbp) = s.answer else { return false };
             *rdi == at(&s.before, X(vmx_slot::HOST_RDI))
                 && *rbp == at(&s.before, X(vmx_slot::HOST_RBP))
@@ -398,8 +400,8 @@ pub(crate) fn vmx_return_from_guest<M: Spec>() -> Contract<M> {
                 && s.after.ghost.ihost.holds()
         },
         events: no_events,
-        frame: |_, may| {
-            may("ihost", "", &[]);
+        modifies: |_, may| {
+            may("ihost", Region::All, &[]);
             for slot in SAVED.into_iter().chain(EXIT.map(|(_, slot)| slot)).chain([vmx_slot::LAUNCHED]) {
                 may_write::<M>(may, X(slot));
             }
@@ -410,10 +412,10 @@ pub(crate) fn vmx_return_from_guest<M: Spec>() -> Contract<M> {
 pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_init(cpu, a.words[0]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: hkpt_init,
+        assumes: |_, _| true,
+        reference_requires: hkpt_init,
         requires: in_kernel,
-        promise: |s| {
+        ensures: |s| {
             let (v, [x, y]) = (&s.after, s.any);
             let info = |i: u32| s.before.own.vmxinfo.get([i.into()]).value;
             FIELDS.iter().all(|row| match row.default::<M>(info) {
@@ -429,9 +431,9 @@ pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
                             || (!v.ghost.ept_defined.get([x, y]).defined.holds() && v.own.ept.get([x, y]).value == 0))))
         },
         events: no_events,
-        frame: |_, may| {
+        modifies: |_, may| {
             for name in ["vmx.set_up", "vmcs.revid", "ept", "ept.defined", "eptdir"] {
-                may(name, "", &[]);
+                may(name, Region::All, &[]);
             }
             for row in FIELDS.iter().filter(|row| row.start != Start::Kept) {
                 may_write::<M>(may, V(row.field));
@@ -446,24 +448,24 @@ pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
 pub(crate) fn host_in<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::host_in(cpu).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, _| v.ghost.ikern.holds() && !v.ghost.ihost.holds(),
+        assumes: |_, _| true,
+        reference_requires: |v, _| v.ghost.ikern.holds() && !v.ghost.ihost.holds(),
         requires: in_guest,
-        promise: |s| s.after.ghost.ihost.holds(),
+        ensures: |s| s.after.ghost.ihost.holds(),
         events: no_events,
-        frame: |_, may| may("ihost", "", &[]),
+        modifies: |_, may| may("ihost", Region::All, &[]),
     }
 }
 
 pub(crate) fn host_out<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, _| super::host_out(cpu).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hkp(v, a) && v.ghost.init.holds(),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && v.ghost.init.holds(),
         requires: in_kernel,
-        promise: |s| !s.after.ghost.ihost.holds(),
+        ensures: |s| !s.after.ghost.ihost.holds(),
         events: no_events,
-        frame: |_, may| may("ihost", "", &[]),
+        modifies: |_, may| may("ihost", Region::All, &[]),
     }
 }
 

@@ -11,12 +11,12 @@ use crate::objects::context::spec::{is_my_thread, of_my_thread};
 use crate::objects::mode::spec::{hk, hk_init, hkpt};
 use crate::objects::page_alloc::spec::*;
 use crate::objects::page_table::{is_permission, is_users_permission, pdx, ptx};
-use crate::spec::contract::{Contract, Step, no_events, silent};
+use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
 use domain::{Flag, Geometry, Map};
 
 /// The frame of the page table that a call returns; 0 for [`MAGIC_NUMBER`].
-fn frame_of<M: Spec>(s: &Step<'_, M>) -> M::Word {
+fn frame_of<M: Spec>(s: &Transition<'_, M>) -> M::Word {
     if s.answer.word() == MAGIC_NUMBER { 0.into() } else { s.answer.word() }
 }
 
@@ -28,12 +28,12 @@ pub(crate) fn is_unmapped<M: Spec>(v: &View<'_, M>, frame: M::Word) -> bool {
 pub(crate) fn set_pt<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::set_pt(cpu, a.words[0]).map(|()| Answer::Unit),
-        premise: |_, _| true,
-        guard: |v, a| hk(v, a) && !v.ghost.ipt.holds() && a.words[0] < NUM_PROC,
+        assumes: |_, _| true,
+        reference_requires: |v, a| hk(v, a) && !v.ghost.ipt.holds() && a.words[0] < NUM_PROC,
         requires: |_, _| false,
-        promise: |s| s.after.ghost.pt == s.arguments.words[0],
+        ensures: |s| s.after.ghost.pt == s.arguments.words[0],
         events: no_events,
-        frame: |_, may| may("PT", "", &[]),
+        modifies: |_, may| may("PT", Region::All, &[]),
     }
 }
 
@@ -108,14 +108,14 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
         // A deviation: the reference grants nothing about the permission, and accepts all of them. H and L hold for all
         // of them too. For D7, which says that no user page is global, every caller shows that it does not ask for a
         // global page.
-        premise: |_, a| a.words[2] != perm::PTKG,
+        assumes: |_, a| a.words[2] != perm::PTKG,
         // Whether the page can be mapped is checked only after it has been allocated.
-        guard: can_allocate,
+        reference_requires: can_allocate,
         requires: |v, a| {
             let [n, va, perm, _] = a.words;
             can_map(v, a) && is_permission::<M>(perm) && mapped(v, n, va).is_none()
         },
-        promise: |s| {
+        ensures: |s| {
             let [n, va, perm, _] = s.arguments.words;
             let (before, after) = (s.before.own.ac.get([n]).usage, s.after.own.ac.get([n]).usage);
             if s.answer.word() == MAGIC_NUMBER {
@@ -164,21 +164,21 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
                 _ => false,
             }
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let [n, va, ..] = s.arguments.words;
-            may("AC", "usage", &[n]);
-            may("AC.charged", "", &[n]);
-            may("AC.seats", "", &[n]);
-            may("ptpool", "", &[n, pdx::<M>(va)]);
-            may("ptpool.defined", "", &[n, pdx::<M>(va)]);
+            may("AC", Region::Leaf("usage"), &[n]);
+            may("AC.charged", Region::All, &[n]);
+            may("AC.seats", Region::All, &[n]);
+            may("ptpool", Region::All, &[n, pdx::<M>(va)]);
+            may("ptpool.defined", Region::All, &[n, pdx::<M>(va)]);
             // Frames that this CPU did not own before and owns now: nobody could read them.
             for field in NEW_FRAME {
-                may(field, "fresh", &[]);
+                may(field, Region::Fresh, &[]);
             }
             // In an existing page table, one entry.
             if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
-                may("pt", "", &[frame, ptx::<M>(va)]);
-                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+                may("pt", Region::All, &[frame, ptx::<M>(va)]);
+                may("pt.ghost", Region::All, &[frame, ptx::<M>(va)]);
             }
         },
     }
@@ -191,8 +191,8 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
             let [n, va, page, perm] = a.words;
             super::pt_insert_pte(cpu, n, va, page, perm).map(|()| Answer::Unit)
         },
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, va, page, _] = a.words;
             is_pt_arg(v, a)
                 && page > 0
@@ -211,20 +211,20 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
                 && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { .. })
                 && mapped(v, n, va).is_none()
         },
-        promise: |s| {
+        ensures: |s| {
             let [n, va, page, perm] = s.arguments.words;
             matches!(mapped(&s.after, n, va), Some((p, c)) if p == page && c == perm)
                 && mapped(&s.before, n, va).is_none()
         },
         events: no_events,
-        frame: |s, may| {
+        modifies: |s, may| {
             let [n, va, page, _] = s.arguments.words;
             if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
-                may("pt", "", &[frame, ptx::<M>(va)]);
-                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+                may("pt", Region::All, &[frame, ptx::<M>(va)]);
+                may("pt.ghost", Region::All, &[frame, ptx::<M>(va)]);
             }
-            may("LAT", "", &[page]);
-            may("LAT.entry", "", &[page]);
+            may("LAT", Region::All, &[page]);
+            may("LAT.entry", Region::All, &[page]);
         },
     }
 }
@@ -233,8 +233,8 @@ pub(crate) fn ptInsertPTE<M: Spec>() -> Contract<M> {
 pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::pt_alloc_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, va, ..] = a.words;
             is_pt_arg(v, a)
                 && can_allocate(v, a)
@@ -245,7 +245,7 @@ pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
             let [n, va, ..] = a.words;
             can_map(v, a) && matches!(v.own.dirs.get([n, pdx::<M>(va)]), Pde::UnPresent)
         },
-        promise: |s| {
+        ensures: |s| {
             let ([n, va, ..], frame) = (s.arguments.words, s.answer.word());
             allocated(s, n, frame)
                 && (frame == 0
@@ -257,14 +257,14 @@ pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
             [one] => hands_out(s, one, s.answer.word()),
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let ([n, va, ..], frame) = (s.arguments.words, s.answer.word());
             if frame != 0 {
                 allocation::<M>(n, frame, may);
-                may("ptpool", "", &[n, pdx::<M>(va)]);
-                may("ptpool.defined", "", &[n, pdx::<M>(va)]);
+                may("ptpool", Region::All, &[n, pdx::<M>(va)]);
+                may("ptpool.defined", Region::All, &[n, pdx::<M>(va)]);
                 for field in ["pt", "pt.ghost", "HP.defined"] {
-                    may(field, "", &[frame]);
+                    may(field, Region::All, &[frame]);
                 }
             }
         },
@@ -278,8 +278,8 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             let [n, va, page, perm] = a.words;
             super::pt_insert(cpu, n, va, page, perm).map(Answer::Word)
         },
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, va, page, perm] = a.words;
             is_pt_arg(v, a)
                 && page > 0
@@ -292,7 +292,7 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             let [n, va, page, perm] = a.words;
             can_map(v, a) && is_data(v, page) && is_users_permission::<M>(perm) && mapped(v, n, va).is_none()
         },
-        promise: |s| {
+        ensures: |s| {
             let [n, va, page, perm] = s.arguments.words;
             if s.answer.word() == MAGIC_NUMBER {
                 is_exhausted(s, n)
@@ -305,21 +305,21 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
             [table] => s.answer.word() != 0 && hands_out(s, table, frame_of(s)),
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let [n, va, page, _] = s.arguments.words;
-            may("AC", "usage", &[n]);
-            may("AC.charged", "", &[n]);
-            may("AC.seats", "", &[n]);
-            may("ptpool", "", &[n, pdx::<M>(va)]);
-            may("ptpool.defined", "", &[n, pdx::<M>(va)]);
+            may("AC", Region::Leaf("usage"), &[n]);
+            may("AC.charged", Region::All, &[n]);
+            may("AC.seats", Region::All, &[n]);
+            may("ptpool", Region::All, &[n, pdx::<M>(va)]);
+            may("ptpool.defined", Region::All, &[n, pdx::<M>(va)]);
             for field in ["AT", "AT.owner", "pperm", "LAT", "pt", "pt.ghost", "HP.defined"] {
-                may(field, "fresh", &[]);
+                may(field, Region::Fresh, &[]);
             }
-            may("LAT", "", &[page]);
-            may("LAT.entry", "", &[page]);
+            may("LAT", Region::All, &[page]);
+            may("LAT.entry", Region::All, &[page]);
             if let Pde::Table { frame } = s.before.own.dirs.get([n, pdx::<M>(va)]) {
-                may("pt", "", &[frame, ptx::<M>(va)]);
-                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+                may("pt", Region::All, &[frame, ptx::<M>(va)]);
+                may("pt.ghost", Region::All, &[frame, ptx::<M>(va)]);
             }
         },
     }
@@ -328,8 +328,8 @@ pub(crate) fn ptInsert<M: Spec>() -> Contract<M> {
 pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::pt_rmv(cpu, a.words[0], a.words[1]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, va, ..] = a.words;
             is_pt_arg(v, a)
                 && v.ghost.init.holds()
@@ -345,7 +345,7 @@ pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
                 })
         },
         requires: can_map,
-        promise: |s| {
+        ensures: |s| {
             let [n, va, ..] = s.arguments.words;
             mapped(&s.after, n, va).is_none()
                 && match mapped(&s.before, n, va) {
@@ -368,14 +368,14 @@ pub(crate) fn pt_rmv<M: Spec>() -> Contract<M> {
             }
             _ => false,
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let [n, va, ..] = s.arguments.words;
             if let (Some((page, _)), Pde::Table { frame }) =
                 (mapped(&s.before, n, va), s.before.own.dirs.get([n, pdx::<M>(va)]))
             {
                 return_of(s, n, page, &mut *may);
-                may("pt", "", &[frame, ptx::<M>(va)]);
-                may("pt.ghost", "", &[frame, ptx::<M>(va)]);
+                may("pt", Region::All, &[frame, ptx::<M>(va)]);
+                may("pt.ghost", Region::All, &[frame, ptx::<M>(va)]);
             }
         },
     }
@@ -391,7 +391,7 @@ fn is_mapped_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
 ///
 /// The call rule havocs whole fields, also where a call has written nothing. A caller that releases the page needs this
 /// to know which cells it writes.
-fn is_still_mapped<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
+fn is_still_mapped<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word) -> bool {
     let table = |v: &View<'_, M>| match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => Some(frame),
         Pde::Id | Pde::UnPresent => None,
@@ -407,7 +407,7 @@ fn is_still_mapped<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word) -> bool {
 
 /// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing from
 /// `va` to its end and from its beginning up to `next`.
-fn is_next<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word, next: M::Word) -> bool {
+fn is_next<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word, next: M::Word) -> bool {
     let (j, found, any) = (ptx::<M>(va), ptx::<M>(next), s.any[0]);
     let is_passed = if found >= j { any >= j && any < found } else { any >= j || any < found };
     !(is_passed && any < M::Geometry::ENTRIES)
@@ -420,8 +420,8 @@ fn is_next<M: Spec>(s: &Step<'_, M>, n: M::Word, va: M::Word, next: M::Word) -> 
 pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::pt_free_pde(cpu, a.words[0], a.words[1]).map(Answer::Word),
-        premise: |_, _| true,
-        guard: |v, a| {
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
             let [n, va, ..] = a.words;
             let i = pdx::<M>(va);
             is_pt_arg(v, a)
@@ -439,7 +439,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
                 }
         },
         requires: can_map,
-        promise: |s| {
+        ensures: |s| {
             let ([n, va, ..], left) = (s.arguments.words, s.answer.word());
             let i = pdx::<M>(va);
             if left != 0 {
@@ -471,11 +471,11 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
                 _ => false,
             }
         },
-        frame: |s, may| {
+        modifies: |s, may| {
             let [n, va, ..] = s.arguments.words;
             if let (Pde::Table { frame }, true) = (s.before.own.dirs.get([n, pdx::<M>(va)]), s.answer.word() == 0) {
                 return_of(s, n, frame, &mut *may);
-                may("ptpool", "", &[n, pdx::<M>(va)]);
+                may("ptpool", Region::All, &[n, pdx::<M>(va)]);
             }
         },
     }
@@ -487,7 +487,7 @@ pub const NEW_FRAME: [&str; 9] = ["AT", "AT.owner", "pperm", "LAT", "LAT.entry",
 pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::pt_reserve(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
-        promise: |s| {
+        ensures: |s| {
             let frame = s.any[0];
             let unmaps_none = frame >= MAX_PAGE || !is_unmapped(&s.after, frame) || is_unmapped(&s.before, frame);
             unmaps_none
@@ -496,7 +496,7 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
                     let n = s.arguments.words[0];
                     s.after.own.ac.get([n]).usage == s.before.own.ac.get([n]).usage
                 } else {
-                    (pt_resv::<M>().promise)(s)
+                    (pt_resv::<M>().ensures)(s)
                 }
         },
         events: |s, log| match log {
@@ -510,12 +510,12 @@ pub(crate) fn pt_reserve<M: Spec>() -> Contract<M> {
             }
             _ => (pt_resv::<M>().events)(s, log),
         },
-        frame: |s, may| {
-            (pt_resv::<M>().frame)(s, &mut *may);
+        modifies: |s, may| {
+            (pt_resv::<M>().modifies)(s, &mut *may);
             // If the page is released again, the search for its page table may have moved the cursor past free frames.
-            may("AT.cursor", "", &[]);
+            may("AT.cursor", Region::All, &[]);
             for field in NEW_FRAME {
-                may(field, "returned", &[]);
+                may(field, Region::Returned, &[]);
             }
         },
         ..pt_resv()
