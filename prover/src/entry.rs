@@ -149,8 +149,8 @@ fn path_of_entry<G: Geometry>(
     note(proved, "never stuck".to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
     let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
-    prove_clause(clause::PROMISE, proved, &|| (row.effect.promise)(&made));
-    let frame = |may: Cells<'_, Sym<G>>| (row.effect.frame)(&made, may);
+    prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));
+    let frame = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &moves) {
         note(proved, "frame".to_string());
     }

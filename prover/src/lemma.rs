@@ -17,7 +17,7 @@ use layer::core::constants::{SAVED, UCTXT_SIZE};
 use layer::core::fields::{Context, bounds};
 use layer::core::state::Cpu;
 use layer::invariant::{Read, read};
-use layer::spec::contract::{Cells, Contract, Step, covers, means_all};
+use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
 use smt::term::Range;
 use std::panic::{Location, resume_unwind};
 
@@ -61,7 +61,7 @@ impl<G: Geometry> Admitted<G> {
         let required = || clause::required_by(primitive.name);
         let latest = cpu.shared.pending.moves().latest();
         prove_facts(before, &latest, |fact| Ground::Derived.includes(fact), &mut Vec::new())
-            && prove_once(premise, &|| (contract.premise)(&before.view(), arguments))
+            && prove_once(premise, &|| (contract.assumes)(&before.view(), arguments))
             && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
     }
 }
@@ -104,10 +104,10 @@ pub(crate) fn answer<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) ->
     engine(|e| e.walk.called.push(primitive.name));
     let answer = Answer::Word(word(primitive.name));
     let step =
-        Step { before: before.view(), after: before.view(), arguments: &arguments, answer: &answer, any: told() };
-    let names = frame_names::<G>(&|may| (contract.frame)(&step, may));
+        Transition { before: before.view(), after: before.view(), arguments: &arguments, answer: &answer, any: told() };
+    let names = frame_names::<G>(&|may| (contract.modifies)(&step, may));
     assert!(names.is_empty(), "{} may write {names:?}, and is called as if it wrote nothing", primitive.name);
-    assume_promise(primitive.name, &|| (contract.promise)(&step));
+    assume_promise(primitive.name, &|| (contract.ensures)(&step));
     answer
 }
 
@@ -133,10 +133,10 @@ fn assume_promise(name: &str, promise: &dyn Fn() -> bool) {
 fn assume_rest<G: Geometry>(
     frame: &dyn Fn(Cells<'_, Sym<G>>),
     names: &[&str],
-    Step { before, after, any: [key, _], .. }: &Step<'_, Sym<G>>,
+    Transition { before, after, any: [key, _], .. }: &Transition<'_, Sym<G>>,
 ) {
     for Read { field, leaf, is_same } in read().into_iter().filter(|read| names.contains(&read.field)) {
-        let has = |name: &str, named: &str, begin: &[SymWord]| {
+        let has = |name: &str, named: Region, begin: &[SymWord]| {
             name == field && covers([before, after], (named, begin), leaf, &[*key])
         };
         let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
@@ -160,24 +160,24 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     };
     let origin = next_version();
     let any = told();
-    let step = |after| Step { before: before.view(), after, arguments: &arguments, answer: &answer, any };
-    let named = frame_names::<G>(&|may| (contract.frame)(&step(before.view()), may));
+    let step = |after| Transition { before: before.view(), after, arguments: &arguments, answer: &answer, any };
+    let named = frame_names::<G>(&|may| (contract.modifies)(&step(before.view()), may));
     let mut names: Vec<_> = named.iter().map(|&(name, _)| name).collect();
     names.dedup();
     let after = before.renewed(&names, origin);
     moves.called(&after, origin);
-    assume_promise(primitive.name, &|| (contract.promise)(&step(after.view())));
+    assume_promise(primitive.name, &|| (contract.ensures)(&step(after.view())));
     // The caller must be allowed to modify what the callee may modify, so the callee's modifies clause counts as
     // writes.
     let made = step(after.view());
-    let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&made, may);
+    let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&made, may);
     for &(field, named) in &named {
         let write = match bounds::<Sym<G>>(field) {
             // Any cell that the modifies clause covers.
             Some(bounds) => {
-                let leaf = if means_all(named) { "" } else { named };
+                let leaf = named.leaf();
                 let key = any_keys(&bounds.iter().map(|&bound| bound.into()).collect::<Vec<u64>>());
-                let has = |name: &str, other: &str, begin: &[SymWord]| {
+                let has = |name: &str, other: Region, begin: &[SymWord]| {
                     name == field && other == named && covers([&made.before, &made.after], (other, begin), leaf, &key)
                 };
                 let changes = condition(&|| frame_has::<G>(&frame, &has));

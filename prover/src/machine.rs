@@ -19,7 +19,7 @@ use crate::rounds;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
 use domain::{Domain, Geometry, Ghost, Home, Map};
 use layer::catalogue::loops;
-use layer::core::call::{Call, Give};
+use layer::core::call::{Call, FromAnswer};
 use layer::core::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
 use layer::core::fields::{ConsoleInput, Received, Slot, ThreadGhosts, UserContexts};
 use layer::core::log::{Event, Log};
@@ -188,7 +188,7 @@ impl<G: Geometry> Machine for Sym<G> {
     fn call<R>(
         cpu: &mut Cpu<'_, Self>,
         call: impl FnOnce() -> Call<Self>,
-        give: Give<Self, R>,
+        give: FromAnswer<Self, R>,
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
@@ -206,7 +206,7 @@ impl<G: Geometry> Machine for Sym<G> {
     fn ask<R>(
         cpu: &Cpu<'_, Self>,
         call: impl FnOnce() -> Call<Self>,
-        give: Give<Self, R>,
+        give: FromAnswer<Self, R>,
         run: impl FnOnce(&Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
@@ -221,7 +221,7 @@ impl<G: Geometry> Machine for Sym<G> {
     }
 
     #[track_caller]
-    fn repeat(
+    fn bounded_loop(
         cpu: &mut Cpu<'_, Self>,
         name: &'static str,
         most: u32,

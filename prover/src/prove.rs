@@ -16,7 +16,7 @@ use layer::core::constants::UCTXT_SIZE;
 use layer::core::fields::Context;
 use layer::core::stuck::Stuck;
 use layer::invariant::{BY_THEOREMS, facts, read};
-use layer::spec::contract::{Cells, Contract, Step, covers};
+use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
 use layer::spec::fact::{Class, Fact};
 use sim::machine::Sim;
 use smt::solver::{Tally, Verdict};
@@ -346,7 +346,7 @@ fn path_of_primitive<G: Geometry>(
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
-    let premise = || (contract.premise)(&state.view(), &arguments);
+    let premise = || (contract.assumes)(&state.view(), &arguments);
     // The facts of H are proved for all calls. Those of L need the contract's assumptions.
     if ground == Ground::Derived && !decide(&premise) {
         return;
@@ -380,7 +380,7 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if ground == Ground::High {
-        prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
+        prove_clause(clause::REFERENCE_REQUIRES, proved, &|| (contract.reference_requires)(&state.view(), &arguments));
         prove_facts(&after, &moves.latest(), |fact| fact.class == Class::High, proved);
         apart(|| {
             let premise = condition(&premise);
@@ -408,9 +408,10 @@ fn path_of_primitive<G: Geometry>(
         suppose_required();
         prove_facts(&after, &moves.latest(), is_kept, proved)
     });
-    let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
-    prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
-    let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&step, may);
+    let step =
+        Transition { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
+    prove_clause(clause::ENSURES, proved, &|| (contract.ensures)(&step));
+    let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
         let named = frame_names::<G>(&frame);
@@ -422,8 +423,9 @@ fn path_of_primitive<G: Geometry>(
         Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
         other => other,
     };
-    let at_locks = Step { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
-    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.frame)(&at_locks, may);
+    let at_locks =
+        Transition { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
+    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.modifies)(&at_locks, may);
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &moves) {
         note(proved, "frame".to_string());
     }
@@ -447,7 +449,7 @@ fn path_of_primitive<G: Geometry>(
 pub(crate) type Frame<'a, G> = &'a dyn Fn(Cells<'_, Sym<G>>);
 
 /// The fields and scalars that the modifies clause `frame` names on some path, with their leaves or group words.
-pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, Region)> {
     let every = every_path(&|| {
         let names = RefCell::new(Vec::new());
         frame(&mut |name, leaf, _| names.borrow_mut().push((name, leaf)));
@@ -506,8 +508,8 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
     let mut proved = true;
     for write in engine(|e| e.writes.clone()) {
         let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
-        let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
-            field == write.field && covers([&before.view(), &after.view()], (leaf, key), write.leaf, &written)
+        let names_it = |field: &str, region: Region, key: &[SymWord]| {
+            field == write.field && covers([&before.view(), &after.view()], (region, key), write.leaf, &written)
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= apart(|| {
@@ -529,7 +531,7 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
 }
 
 /// Whether the modifies clause `frame` has a cell that `wanted` accepts, by field, leaf and key.
-pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool) -> bool {
+pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, Region, &[SymWord]) -> bool) -> bool {
     let mut has = false;
     frame(&mut |field, leaf, key| has = has || wanted(field, leaf, key));
     has

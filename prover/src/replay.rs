@@ -205,8 +205,8 @@ fn unknown(words: &Words, keys: &[u32]) -> Vec<Vec<SymWord>> {
 fn breaks(ending: &Ending, clause: &str) -> bool {
     ending.broken.iter().any(|broken| match broken {
         Broken::Fact(violation) => clause == clause::fact(violation.number, violation.name),
-        Broken::Guard => clause == clause::GUARD,
-        Broken::Promise => clause == clause::PROMISE,
+        Broken::Guard => clause == clause::REFERENCE_REQUIRES,
+        Broken::Promise => clause == clause::ENSURES,
         Broken::Mode => clause == clause::MODE,
         Broken::Events(_) => clause == clause::EVENTS,
         // A log without a meaning has no effect either.

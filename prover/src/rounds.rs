@@ -19,7 +19,7 @@ use layer::core::fields::FIELDS;
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
-use layer::spec::contract::{LoopRule, Rounds};
+use layer::spec::contract::{Iterations, LoopRule};
 use std::ops::ControlFlow;
 use std::panic::{Location, resume_unwind};
 use std::rc::Rc;
@@ -101,7 +101,7 @@ impl<G: Geometry> Walk<'_, G> {
     /// The loop invariant besides the facts. It is not used in proofs from H and L alone.
     fn holds(&self, state: &State<G>) -> bool {
         self.assumed.ground() == Ground::High
-            || (self.rule.holds)(&Rounds { entry: self.entry.view(), now: state.view(), any: self.any })
+            || (self.rule.holds)(&Iterations { entry: self.entry.view(), now: state.view(), any: self.any })
     }
 
     /// Assumes the loop invariant in `state`.
@@ -158,7 +158,7 @@ fn every_round<G: Geometry>(
     for _ in 0..most {
         let now = State::of(cpu, current);
         let holds =
-            running(false, || condition(&|| (rule.holds)(&Rounds { entry: entry.view(), now: now.view(), any })));
+            running(false, || condition(&|| (rule.holds)(&Iterations { entry: entry.view(), now: now.view(), any })));
         assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
         if round(cpu)?.is_break() {
             break;

@@ -74,7 +74,7 @@ macro_rules! clauses {
                     Ok(Answer::Word(answer))
                 };
                 // Derived facts need not be proved in other states.
-                contract.premise = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
+                contract.assumes = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
             })*
         }
         $(#[test]

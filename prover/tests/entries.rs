@@ -302,9 +302,9 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
 #[test]
 fn what_a_called_primitive_may_write_the_entry_has_to_name() {
     fn forget<M: System + Spec>(row: &mut Row<M>) {
-        row.effect.frame = |made, may| {
+        row.effect.modifies = |made, may| {
             let whole = rows::<M>().into_iter().find(|row| row.name == "interrupt").expect("an entry");
-            (whole.effect.frame)(made, &mut |name, leaf, key| {
+            (whole.effect.modifies)(made, &mut |name, leaf, key| {
                 if name != "kctxt" {
                     may(name, leaf, key);
                 }

@@ -7,7 +7,7 @@ use crate::tlb;
 use abi::boot::Words;
 use abi::report::End;
 use domain::{Count, Domain, Field, Home, Map, Present, X64};
-use layer::core::call::{Call, Give};
+use layer::core::call::{Call, FromAnswer};
 use layer::core::constants::*;
 use layer::core::fields::{Byte, Cell, PhysicalMemory, Received, Slot, UserContexts};
 use layer::core::machine::{Machine, Object, Spec};
@@ -101,7 +101,7 @@ impl Machine for Sim {
     fn call<R>(
         cpu: &mut Cpu<'_, Sim>,
         call: impl FnOnce() -> Call<Sim>,
-        _give: Give<Sim, R>,
+        _give: FromAnswer<Sim, R>,
         run: impl FnOnce(&mut Cpu<'_, Sim>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         AT_CALLS.with_borrow_mut(|watcher| {

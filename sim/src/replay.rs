@@ -18,7 +18,7 @@ use layer::catalogue::{Primitive, primitives};
 use layer::core::call::{Answer, Arguments};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
-use layer::spec::contract::{Contract, Step};
+use layer::spec::contract::{Contract, Transition};
 use layer::spec::fact::Class;
 use layer::spec::view::View;
 use others::{Others, owed, unheld};
@@ -237,7 +237,7 @@ impl Subject<'_> {
     }
 
     fn has_premise(&self, before: &View<'_, Sim>, arguments: &Arguments<Sim>) -> bool {
-        holds(|| (self.contract.premise)(before, arguments))
+        holds(|| (self.contract.assumes)(before, arguments))
     }
 
     /// Makes the call from the state of `witness`, with its arguments.
@@ -256,7 +256,7 @@ impl Subject<'_> {
                 // The final state contains the interference, which does not count as a write of the call.
                 let mut moved = before.snapshot();
                 others.moved.put(&mut moved)?;
-                let step = Step {
+                let step = Transition {
                     before: before.view(),
                     after: after.view(),
                     arguments: &arguments,
@@ -278,7 +278,7 @@ impl Subject<'_> {
 
     /// The clauses that a successful call violates. `moved` is the state before the call, with the interference
     /// applied, and `after` the final state.
-    fn broken(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot, others: &Others) -> Vec<Broken> {
+    fn broken(&self, step: &Transition<'_, Sim>, moved: &Snapshot, after: &Snapshot, others: &Others) -> Vec<Broken> {
         let mut broken = Vec::new();
         let requires = || holds(|| (self.contract.requires)(&step.before, step.arguments));
         let kept = |number: &str| self.facts != Class::Derived || self.primitive.keeps(number, requires);
@@ -286,7 +286,7 @@ impl Subject<'_> {
         let violations = check_facts(&step.after, Cells::Neighbours, facts);
         broken.extend(violations.into_iter().filter(|violation| kept(violation.number)).map(Broken::Fact));
         if self.facts != Class::Derived {
-            if !holds(|| (self.contract.guard)(&step.before, step.arguments)) {
+            if !holds(|| (self.contract.reference_requires)(&step.before, step.arguments)) {
                 broken.push(Broken::Guard);
             }
             let mode = |view: &View<'_, Sim>| view.ghost.ikern && view.ghost.ihost;
@@ -296,7 +296,7 @@ impl Subject<'_> {
             }
             return broken;
         }
-        if !holds(|| (self.contract.promise)(step)) {
+        if !holds(|| (self.contract.ensures)(step)) {
             broken.push(Broken::Promise);
         }
         let frame = Frame::of(self.contract, step);
@@ -316,7 +316,7 @@ impl Subject<'_> {
     }
 
     /// The violated clauses about the events of the call, and about their effects on `moved`.
-    fn logged(&self, step: &Step<'_, Sim>, moved: &Snapshot, after: &Snapshot) -> Vec<Broken> {
+    fn logged(&self, step: &Transition<'_, Sim>, moved: &Snapshot, after: &Snapshot) -> Vec<Broken> {
         let log = after.logged_since(moved);
         let shown = || Broken::Events(log.iter().map(|entry| format!("{:?}", entry.event)).collect());
         let replayed = quietly(|| {
@@ -337,12 +337,12 @@ impl Subject<'_> {
     }
 
     /// Whether the modifies clause names an object for any answer. A lock counts even if nothing is written.
-    fn may_take(&self, step: &Step<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
+    fn may_take(&self, step: &Transition<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
         let Answer::Word(_) = step.answer else { return false };
         [0, 1, u32::MAX].into_iter().any(|word| {
             let answer = Answer::Word(word);
             let after = View { ..step.before };
-            Frame::of(self.contract, &Step { after, answer: &answer, before: View { ..step.before }, ..*step })
+            Frame::of(self.contract, &Transition { after, answer: &answer, before: View { ..step.before }, ..*step })
                 .0
                 .iter()
                 .any(|entry| is_part(entry.0))

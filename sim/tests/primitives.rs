@@ -13,7 +13,7 @@ use layer::objects::boot::sched_init;
 use layer::objects::channel::pool::Channels;
 use layer::objects::page_alloc::table::AllocTable;
 use layer::objects::queue::Threads;
-use layer::spec::contract::Step;
+use layer::spec::contract::Transition;
 use layer::spec::fact::Class;
 use model::{Model, Said, agree};
 use proptest::prelude::*;
@@ -241,7 +241,7 @@ fn call(
     let arguments = arguments(row, model, wish);
     let cpu = &mut cpus[wish.cpu as usize];
     let before = Snapshot::take(cpu);
-    if !(contract.premise)(&before.view(), &arguments) {
+    if !(contract.assumes)(&before.view(), &arguments) {
         return Ok(());
     }
     // Nobody would ever release the lock, because the other CPUs do not run.
@@ -284,8 +284,8 @@ fn call(
 
     let after = Snapshot::take(cpu);
     let any = [wish.dice[4].into(), wish.dice[5].into()];
-    let step = Step { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
-    prop_assert!((contract.promise)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
+    let step = Transition { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
+    prop_assert!((contract.ensures)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
     let log = after.logged_since(&before);
     let outs = replayed.replay(&log).map_err(|difference| TestCaseError::fail(format!("{name}: {difference}")))?;
     let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();

@@ -565,7 +565,7 @@ fn call(
     }
     let before = Rc::new(Native::take(cpu));
     let arguments = arguments(row, &before, wish.dice);
-    if !(contract.premise)(&before.state.view(), &arguments) {
+    if !(contract.assumes)(&before.state.view(), &arguments) {
         whole.restore(cpu);
         return Ok(());
     }

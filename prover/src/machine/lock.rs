@@ -207,7 +207,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
                 }
             }
             let fact = new.clone();
-            set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
+            set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.lock_invariant(row, &threads, k)));
             set
         });
         engine(|e| e.facts.add(set));
@@ -249,7 +249,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
             k[0] == me || T::rely(&old, &new, k[0], &k[1..])
         });
         let threads = moves.threads.now.borrow().snapshot();
-        moves.duty(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.own_fact(row, &threads, k));
+        moves.duty(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.lock_invariant(row, &threads, k));
         if T::QUEUES.is_some() {
             moves.owe_threads("at unlock");
             moves.held.borrow_mut().pop();

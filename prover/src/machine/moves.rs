@@ -181,7 +181,7 @@ impl<G: Geometry> Moves<G> {
         self.duty(clause::unheld("tcb"), when, bound.clone(), move |k| {
             Threads::moved_within(&old, &after, &held, k[0])
         });
-        self.duty(clause::by_itself("tcb"), when, bound, move |k| new.own_fact(k[0]));
+        self.duty(clause::by_itself("tcb"), when, bound, move |k| new.lock_invariant(k[0]));
     }
 
     pub(super) fn owe_channels(&self, when: &'static str) {
@@ -205,7 +205,7 @@ impl<G: Geometry> Moves<G> {
                     || relation.unchanged(&before, &after, k)
             });
             let after = new.clone();
-            self.duty(clause::by_itself(CHANNELS), when, bound, move |k| relation.own_fact(&after, k));
+            self.duty(clause::by_itself(CHANNELS), when, bound, move |k| relation.lock_invariant(&after, k));
         }
     }
 
@@ -232,7 +232,7 @@ impl<G: Geometry> Moves<G> {
                 }));
             }
             let fact = new.clone();
-            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.own_fact(k[0])));
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.lock_invariant(k[0])));
             set
         });
         engine(|e| e.facts.add(set));
@@ -256,7 +256,7 @@ impl<G: Geometry> Moves<G> {
         let set = self.latest().set("own pending queue", identity, || {
             let (pending, threads) = (pending.clone(), threads.clone());
             vec![quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
-                pending.own_fact(me, &threads, k)
+                pending.lock_invariant(me, &threads, k)
             })]
         });
         engine(|e| e.facts.add(set));
@@ -288,7 +288,7 @@ impl<G: Geometry> Moves<G> {
                     set.push(quantified::<G>(keys, &at_version(version), move |k| relation.rely(&old, &new, me, k)));
                 }
                 let fact = new.clone();
-                set.push(quantified::<G>(keys, &at_version(origin), move |k| relation.own_fact(&fact, k)));
+                set.push(quantified::<G>(keys, &at_version(origin), move |k| relation.lock_invariant(&fact, k)));
             }
             set
         });
@@ -351,10 +351,10 @@ impl Relation {
         }
     }
 
-    pub fn own_fact<G: Geometry>(self, channels: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
+    pub fn lock_invariant<G: Geometry>(self, channels: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
         match self {
-            Relation::Control => channels.own_fact(k[0]),
-            Relation::Mail => channels.mail_fact(k[0], k[1]),
+            Relation::Control => channels.lock_invariant(k[0]),
+            Relation::Mail => channels.mail_lock_invariant(k[0], k[1]),
         }
     }
 }

@@ -14,7 +14,7 @@ use layer::core::machine::Lock;
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::thread::get_cpu_id;
-use layer::spec::contract::{Contract, LoopRule};
+use layer::spec::contract::{Contract, LoopRule, Region};
 use sim::machine::Sim;
 use smt::solver::Solver;
 use std::ops::ControlFlow;
@@ -29,8 +29,8 @@ fn prove(change: fn(&mut Contract<Symbolic>)) -> Outcome {
         with_engine(z3().unwrap_or_else(|| Solver::embedded(10_000)), || {
             let at = primitives::<Sim>().iter().position(|row| row.0.name == "get_CPU_ID").expect("a primitive");
             let (primitive, mut contract) = primitives::<Symbolic>()[at];
-            contract.frame = |_, may| may("console.len", "", &[]);
-            contract.promise = |_| true;
+            contract.modifies = |_, may| may("console.len", Region::All, &[]);
+            contract.ensures = |_| true;
             change(&mut contract);
             prove_primitive(&primitive, &contract, &primitives::<Sim>()[at].1, Ground::Derived)
         })
@@ -82,7 +82,7 @@ fn run(
 fn what_is_right_is_proved() {
     let outcome = prove(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.promise = |s| s.after.own.console.len >= s.before.own.console.len;
+        contract.ensures = |s| s.after.own.console.len >= s.before.own.console.len;
     });
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     // One path breaks, and one has used up its iterations.
@@ -153,7 +153,8 @@ macro_rules! also {
         #[test]
         fn $test() {
             let failure = failure(|contract| {
-                contract.frame = |_, may| ["console.len", $field].into_iter().for_each(|name| may(name, "", &[]));
+                contract.modifies =
+                    |_, may| ["console.len", $field].into_iter().for_each(|name| may(name, Region::All, &[]));
                 contract.run = |cpu, _| {
                     run(cpu, RIGHT, |$cpu| {
                         let result = count($cpu)?;
@@ -199,7 +200,7 @@ also! {
 fn there_may_be_more_rounds_than_one() {
     let failure = failure(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.promise = |s| s.after.own.console.len <= s.before.own.console.len + 1;
+        contract.ensures = |s| s.after.own.console.len <= s.before.own.console.len + 1;
     });
     assert_eq!((&*failure.clause, &*failure.ending), ("postcondition", IN_LOOP));
 }
@@ -208,7 +209,7 @@ fn there_may_be_more_rounds_than_one() {
 fn rounds_may_be_used_up() {
     let failure = failure(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.promise = |s| s.after.own.console.len >= 500;
+        contract.ensures = |s| s.after.own.console.len >= 500;
     });
     assert_eq!(failure.clause, "postcondition");
 }
@@ -217,7 +218,7 @@ fn rounds_may_be_used_up() {
 fn what_earlier_rounds_write_is_to_be_in_the_frame() {
     let scalar = failure(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.frame = |_, _| ();
+        contract.modifies = |_, _| ();
     });
     assert_eq!(scalar.clause, "frame: console.len is written");
     // Only iterations that do not break write it.

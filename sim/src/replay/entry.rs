@@ -125,10 +125,10 @@ impl Entry<'_> {
     ) -> Vec<Broken> {
         let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
         let mut broken = Vec::new();
-        if !holds(|| (self.row.effect.promise)(&made)) {
+        if !holds(|| (self.row.effect.ensures)(&made)) {
             broken.push(Broken::Promise);
         }
-        let frame = Frame::told(|may| (self.row.effect.frame)(&made, may));
+        let frame = Frame::told(|may| (self.row.effect.modifies)(&made, may));
         broken.extend(frame.scalars(moved, after));
         broken.extend(frame.leaves(&made.before, &moved.view(), &made.after));
         broken
@@ -160,7 +160,7 @@ fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
         chunk: Chunk::One,
         bytes: [0; 8],
     };
-    if !holds(|| (contract.premise)(&state.view(), &arguments)) {
+    if !holds(|| (contract.assumes)(&state.view(), &arguments)) {
         broken.push(Broken::Premise(primitive.name));
     }
     if !holds(|| (contract.requires)(&state.view(), &arguments)) {

@@ -6,7 +6,7 @@ use crate::snapshot::Snapshot;
 use crate::sparse::{self, Sparse};
 use crate::witness::{Each, leaves};
 use domain::{Field, Key, Map};
-use layer::spec::contract::{Cells, Contract, Step, covers};
+use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
 use layer::spec::view::View;
 use std::any::Any;
 
@@ -14,11 +14,11 @@ use std::any::Any;
 const MOST: usize = 8;
 
 /// The modifies clause of a call: field or scalar, leaf, and the first words of the key.
-pub(super) struct Frame(pub Vec<(&'static str, &'static str, Vec<u32>)>);
+pub(super) struct Frame(pub Vec<(&'static str, Region, Vec<u32>)>);
 
 impl Frame {
-    pub fn of(contract: &Contract<Sim>, step: &Step<'_, Sim>) -> Frame {
-        Frame::told(|may| (contract.frame)(step, may))
+    pub fn of(contract: &Contract<Sim>, step: &Transition<'_, Sim>) -> Frame {
+        Frame::told(|may| (contract.modifies)(step, may))
     }
 
     /// The modifies clause with the cells that `tell` passes to its argument.
@@ -97,6 +97,6 @@ impl Frame {
     /// Whether the clause covers this leaf.
     fn has(&self, field: &str, leaf: &str, key: &[u32], ends: [&View<'_, Sim>; 2]) -> bool {
         let cells = self.0.iter().filter(|entry| entry.0 == field);
-        cells.into_iter().any(|(_, named, begin)| covers(ends, (named, begin), leaf, key))
+        cells.into_iter().any(|(_, region, begin)| covers(ends, (*region, begin), leaf, key))
     }
 }
