@@ -1,12 +1,12 @@
 //! The invariant: all facts of all objects, in the order of the reference.
 //!
-//! H1 to H19 are the reference's record (section 5.1), L its typing of stored values (5.6), D its derived facts (5.8 and
-//! 10.2) with those that show that no call is stuck. E holds whenever the kernel is entered or left, but not between two
-//! primitives: primitives 2 (`palloc`) and 5 (`pt_resv`) break E by themselves, since they charge a page to any thread and
-//! leave it unmapped. The kernel's entries call neither.
+//! H1 to H19 are the reference's record (section 5.1), L its typing of stored values (5.6), D its derived facts (5.8
+//! and 10.2) with those that show that no call is stuck. E holds whenever the kernel is entered or left, but not
+//! between two primitives: primitives 2 (`palloc`) and 5 (`pt_resv`) break E by themselves, since they charge a page to
+//! any thread and leave it unmapped. The kernel's entries call neither.
 //!
-//! A value of this layer is a word or the number of a continuation (`STAGES`), never a raw pointer. So all clauses of L but
-//! L3, which are about 32-bit types and pointers to existing blocks, hold by construction.
+//! A value of this layer is a word or the number of a continuation (`STAGES`), never a raw pointer. So all clauses of L
+//! but L3, which are about 32-bit types and pointers to existing blocks, hold by construction.
 use crate::core::fields::FrameUse;
 use crate::core::machine::Spec;
 use crate::objects::{

@@ -239,32 +239,43 @@ table! {
     2 palloc PageAllocation Plain (n: Word) -> "page or 0" logs [PALLOC] proves PreservesInvariants "palloc_inv";
     3 set_pt PageTables Plain (n: Word) -> "" proves PreservesInvariants "setPT_inv";
     4 pt_read PageTables Plain (n: Word, va: Word) -> "entry or 0" proves Silent "pt_read";
-    5 pt_resv PageTables Plain (n: Word, va: Word, perm: Word) -> "0, frame or MagicNumber" logs [PALLOC] proves PreservesInvariants "ptResv_inv";
-    6 thread_wakeup Threads Plain (cv: Word) -> "0 or 1" logs [WAKE, WAKE_DIFF] proves PreservesInvariants "thread_wakeup_inv";
+    5 pt_resv PageTables Plain (n: Word, va: Word, perm: Word) -> "0, frame or MagicNumber"
+        logs [PALLOC] proves PreservesInvariants "ptResv_inv";
+    6 thread_wakeup Threads Plain (cv: Word) -> "0 or 1"
+        logs [WAKE, WAKE_DIFF] proves PreservesInvariants "thread_wakeup_inv";
     7 thread_yield Threads Schedule (rs: Context) -> "" logs [YIELD] proves ThreadScheduleInvariants "thread_yield_inv";
-    8 thread_sleep Threads Transfer (cv: Word, rs: Context) -> "" logs [SLEEP] proves ThreadTransferInvariants "thread_sleep_inv";
+    8 thread_sleep Threads Transfer (cv: Word, rs: Context) -> ""
+        logs [SLEEP] proves ThreadTransferInvariants "thread_sleep_inv";
     9 sched_init Boot Plain (mbi: Word) -> "" proves PreservesInvariants "sched_init_inv";
     10 uctx_get UserContexts Plain (i: Word, k: Word) -> "word" proves Silent "uctx_get";
     11 uctx_set UserContexts Plain (i: Word, k: Word, v: Word) -> "" proves PreservesInvariants "uctx_set_inv";
-    12 proc_create Processes ProcessCreation (elf: Word, code: Wide, q: Word) -> "child" logs [SPAWN] proves PCreateInvariants "big_proc_create_inv";
+    12 proc_create Processes ProcessCreation (elf: Word, code: Wide, q: Word) -> "child"
+        logs [SPAWN] proves PCreateInvariants "big_proc_create_inv";
     13 container_get_nchildren Containers Plain (i: Word) -> "count" proves Silent "container_get_nchildren";
     14 container_get_quota Containers Plain (i: Word) -> "pages" proves Silent "container_get_quota";
     15 container_get_usage Containers Plain (i: Word) -> "pages" proves Silent "container_get_usage";
     16 container_can_consume Containers Plain (i: Word, n: Word) -> "0 or 1" proves Silent "container_can_consume";
     17 get_CPU_ID Threads Plain () -> "cpu" proves Silent "get_CPU_ID";
     18 get_curid Threads Plain () -> "thread" proves Silent "get_curid";
-    19 acquire_lock_CHAN Channels Plain (q: Word) -> "" logs [WAIT, GET] proves PreservesInvariants "acquire_lock_SC_inv";
+    19 acquire_lock_CHAN Channels Plain (q: Word) -> ""
+        logs [WAIT, GET] proves PreservesInvariants "acquire_lock_SC_inv";
     20 release_lock_CHAN Channels Plain (q: Word) -> "" logs [REL] proves PreservesInvariants "release_lock_SC_inv";
     21 get_sync_chan_busy Channels Plain (q: Word) -> "busy" proves Silent "get_sync_chan_busy";
     22 set_sync_chan_busy Channels Plain (q: Word, v: Word) -> "" proves PreservesInvariants "set_sync_chan_busy_inv";
-    23 ipc_send_body Channels Plain (q: Word, va: Word, n: Word) -> "words" logs [BUFFER] proves PreservesInvariants "ipc_send_body_inv";
-    24 ipc_receive_body Channels Plain (q: Word, va: Word, n: Word) -> "words" proves PreservesInvariants "ipc_receive_body_inv";
+    23 ipc_send_body Channels Plain (q: Word, va: Word, n: Word) -> "words"
+        logs [BUFFER] proves PreservesInvariants "ipc_send_body_inv";
+    24 ipc_receive_body Channels Plain (q: Word, va: Word, n: Word) -> "words"
+        proves PreservesInvariants "ipc_receive_body_inv";
     25 rdmsr VirtualMachine Plain (r: Word) -> "value" proves Silent "rdmsr";
     26 wrmsr VirtualMachine Plain (r: Word, value: Wide) -> "0" proves Silent "wrmsr";
-    27 vmx_set_intercept_intwin VirtualMachine Plain (enable: Word) -> "" proves PreservesInvariants "vmx_set_intercept_intwin_inv";
-    28 vmx_set_desc1 VirtualMachine Plain (seg: Word, sel: Word, base: Word) -> "" proves PreservesInvariants "vmx_set_desc1_inv";
-    29 vmx_set_desc2 VirtualMachine Plain (seg: Word, lim: Word, ar: Word) -> "" proves PreservesInvariants "vmx_set_desc2_inv";
-    30 vmx_inject_event VirtualMachine Plain (kind: Word, vector: Word, errcode: Word, ev: Word) -> "" proves PreservesInvariants "vmx_inject_event_inv";
+    27 vmx_set_intercept_intwin VirtualMachine Plain (enable: Word) -> ""
+        proves PreservesInvariants "vmx_set_intercept_intwin_inv";
+    28 vmx_set_desc1 VirtualMachine Plain (seg: Word, sel: Word, base: Word) -> ""
+        proves PreservesInvariants "vmx_set_desc1_inv";
+    29 vmx_set_desc2 VirtualMachine Plain (seg: Word, lim: Word, ar: Word) -> ""
+        proves PreservesInvariants "vmx_set_desc2_inv";
+    30 vmx_inject_event VirtualMachine Plain (kind: Word, vector: Word, errcode: Word, ev: Word) -> ""
+        proves PreservesInvariants "vmx_inject_event_inv";
     31 vmx_set_tsc_offset VirtualMachine Plain (offset: Wide) -> "" proves PreservesInvariants "vmx_set_tsc_offset_inv";
     32 vmx_get_tsc_offset VirtualMachine Plain () -> "offset" proves Silent "vmx_get_tsc_offset";
     33 vmx_get_exit_reason VirtualMachine Plain () -> "reason" proves Silent "vmx_get_exit_reason";
@@ -280,9 +291,11 @@ table! {
     43 vmx_get_exit_io_rep VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_get_exit_io_rep";
     44 vmx_get_exit_io_str VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_get_exit_io_str";
     45 vmx_get_exit_io_port VirtualMachine Plain () -> "port" proves Silent "vmx_get_exit_io_port";
-    46 vmx_set_mmap VirtualMachine Plain (gpa: Word, hpa: Word, memtype: Word) -> "0" proves PreservesInvariants "vmx_set_mmap_inv";
+    46 vmx_set_mmap VirtualMachine Plain (gpa: Word, hpa: Word, memtype: Word) -> "0"
+        proves PreservesInvariants "vmx_set_mmap_inv";
     47 vmx_run_vm VirtualMachine VmxEnter (host: Host) -> "guest registers" proves VMXEnterInvariants "vmx_run_inv";
-    48 vmx_return_from_guest VirtualMachine VmxReturn (guest: Guest) -> "host registers" proves VMXReturnInvariants "vmx_return_from_guest_inv";
+    48 vmx_return_from_guest VirtualMachine VmxReturn (guest: Guest) -> "host registers"
+        proves VMXReturnInvariants "vmx_return_from_guest_inv";
     49 vmx_init VirtualMachine VmcsDefaults (mbi: Word) -> "" proves VMCSSetDefaultsInvariants "vmx_init_inv";
     50 cli Interrupts Plain () -> "" proves PreservesInvariants "cli_inv";
     51 sti Interrupts Plain () -> "" proves PreservesInvariants "sti_inv";
@@ -309,10 +322,12 @@ table! {
     72 proc_recreate Processes ProcessCreation (child: Word, code: Wide, q: Word) -> "" logs [RESPAWN];
     73 proc_state Processes Plain (child: Word) -> "state";
     74 proc_condemn Processes Plain (child: Word, rs: Context) -> "";
-    75 pt_reserve PageTables Plain (n: Word, va: Word, perm: Word) -> "0, page table or MagicNumber" logs [PALLOC, PFREE];
+    75 pt_reserve PageTables Plain (n: Word, va: Word, perm: Word) -> "0, page table or MagicNumber"
+        logs [PALLOC, PFREE];
     76 page_copy_to PageCopies Plain (n: Word, va: Word, from: Word) -> "";
     0 exec_load Memory Accessor (chunk: Chunk, address: Wide) -> "bytes or page fault";
-    0 exec_store Memory Accessor (chunk: Chunk, address: Wide, bytes: Bytes) -> "page fault or nothing" proves FlatmemStoreInvariant "flatmem_store_inv";
+    0 exec_store Memory Accessor (chunk: Chunk, address: Wide, bytes: Bytes) -> "page fault or nothing"
+        proves FlatmemStoreInvariant "flatmem_store_inv";
     0 guest_load Memory GuestAccessor (chunk: Chunk, address: Wide) -> "bytes";
     0 guest_store Memory GuestAccessor (chunk: Chunk, address: Wide, bytes: Bytes) -> "";
     0 page_copy Channels Internal (q: Word, k: Word, va: Word) -> "" logs [BUFFER] proves Internal "page_copy";
@@ -321,7 +336,8 @@ table! {
     0 cons_intr Console Internal () -> "";
     0 ptInsertPTE PageTables Internal (n: Word, va: Word, page: Word, perm: Word) -> "" proves Internal "ptInsertPTE";
     0 ptAllocPDE PageTables Internal (n: Word, va: Word) -> "frame or 0" logs [PALLOC] proves Internal "ptAllocPDE";
-    0 ptInsert PageTables Internal (n: Word, va: Word, page: Word, perm: Word) -> "0, frame or MagicNumber" logs [PALLOC] proves Internal "ptInsert";
+    0 ptInsert PageTables Internal (n: Word, va: Word, page: Word, perm: Word) -> "0, frame or MagicNumber"
+        logs [PALLOC] proves Internal "ptInsert";
 }
 
 /// The table's rows with their contracts.

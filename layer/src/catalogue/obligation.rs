@@ -93,16 +93,20 @@ classes! {
     PCreateInvariants KEEPS "low: its three blocks exist; here they are numbers of images and entry points" [];
     VMCSSetDefaultsInvariants KEEPS "low: its own blocks exist; here they are the machine's addresses" [];
     PrimInvariants KEEPS_INVARIANT "" [];
-    ThreadScheduleInvariants KEEPS_INVARIANT "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
-    ThreadTransferInvariants KEEPS_INVARIANT "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
-    VMXEnterInvariants KEEPS_INVARIANT "low: the captured registers are well typed, as words are; high: any registers" [];
+    ThreadScheduleInvariants KEEPS_INVARIANT
+        "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
+    ThreadTransferInvariants KEEPS_INVARIANT
+        "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
+    VMXEnterInvariants KEEPS_INVARIANT
+        "low: the captured registers are well typed, as words are; high: any registers" [];
     StartUserInvariants KEEPS_INVARIANT "" [];
     StartUserInvariants2 KEEPS_INVARIANT "" [];
     ExitUserInvariants KEEPS_INVARIANT "low: the registers are words; high: any context" [];
     ExitUserInvariants2 KEEPS_INVARIANT "low: the registers are words; high: any context" [];
     VMXReturnInvariants KEEPS_INVARIANT "any registers" [];
     FlatmemStoreInvariant KEEPS_INVARIANT "high: the access stays in its page, which exec_store checks" [];
-    TrapinfoSetInvariant KEEPS_INVARIANT "low: what is stored is well typed, as words are; high: any value" [("trapinfo_set_inv", Fault)];
+    TrapinfoSetInvariant KEEPS_INVARIANT
+        "low: what is stored is well typed, as words are; high: any value" [("trapinfo_set_inv", Fault)];
 }
 
 /// The primitives that only return a value. In place of an instance, we prove that the whole state is unchanged.

@@ -97,8 +97,8 @@ pub trait Machine: Homes {
     /// Calls a primitive: runs `run`.
     ///
     /// The call rule: the prover proves each primitive by itself and does not run `run` at a call. It proves the
-    /// precondition of `call` and the invariant, havocs what the contract may modify and what its locks guard, and assumes
-    /// the postcondition and the invariant. `give` makes the result from the contract's answer.
+    /// precondition of `call` and the invariant, havocs what the contract may modify and what its locks guard, and
+    /// assumes the postcondition and the invariant. `give` makes the result from the contract's answer.
     ///
     /// # Errors
     /// Those of `run`.
@@ -128,23 +128,24 @@ pub trait Machine: Homes {
         run(cpu)
     }
 
-    /// A loop: runs `round` until it breaks, at most `most` times. State that lives across iterations is in the CPU.
+    /// A loop: runs `iteration` until it breaks, at most `most` times. State that lives across iterations is in the
+    /// CPU.
     ///
-    /// The loop rule: the prover proves the loop invariant on entry, havocs what the loop modifies, runs one iteration, and
-    /// proves the loop invariant again. [`loops`](crate::catalogue::loops) gives both for the loop `name`.
+    /// The loop rule: the prover proves the loop invariant on entry, havocs what the loop modifies, runs one iteration,
+    /// and proves the loop invariant again. [`loops`](crate::catalogue::loops) gives both for the loop `name`.
     ///
     /// # Errors
-    /// Those of `round`.
+    /// Those of `iteration`.
     #[inline(always)]
     #[track_caller]
     fn bounded_loop(
         cpu: &mut Cpu<'_, Self>,
         _name: &'static str,
         most: u32,
-        round: impl Fn(&mut Cpu<'_, Self>) -> Result<ControlFlow<()>, Stuck>,
+        iteration: impl Fn(&mut Cpu<'_, Self>) -> Result<ControlFlow<()>, Stuck>,
     ) -> Result<(), Stuck> {
         for _ in 0..most {
-            if round(cpu)?.is_break() {
+            if iteration(cpu)?.is_break() {
                 break;
             }
         }
@@ -248,7 +249,8 @@ pub trait Visit<M: Machine> {
 pub trait Spec: Machine<Log: Clone> + VisibleHomes {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
-    /// Slot `slot` of a user context in `registers`; `slot` is below [`UCTXT_SIZE`](crate::core::constants::UCTXT_SIZE).
+    /// Slot `slot` of a user context in `registers`; `slot` is below
+    /// [`UCTXT_SIZE`](crate::core::constants::UCTXT_SIZE).
     fn register(registers: &Self::Registers, slot: Self::Word) -> Self::Wide;
     /// Character `k`, counted from the oldest, of those that [`Machine::serial_bytes`] stores for `index`.
     fn serial_byte(index: Self::Word, k: Self::Word) -> Self::Word;

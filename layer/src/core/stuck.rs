@@ -8,7 +8,7 @@ macro_rules! documented {
 
         impl $name {
             /// The broken precondition in words: the documentation of the value.
-            pub fn says(self) -> &'static str {
+            pub fn description(self) -> &'static str {
                 match self { $($name::$variant => concat!($($doc),+).trim_ascii(),)* }
             }
         }

@@ -1,8 +1,9 @@
 //! The contract of a primitive: what it requires, ensures and modifies.
 //!
-//! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, what it requires and ensures,
-//! the events that it logs, and the cells that it may write. All other cells stay unchanged. One run of the prover proves
-//! all of this and the invariant. The contracts themselves stand beside the code: `objects/<object>/spec.rs`.
+//! A [`Contract`] holds a primitive's code in a form that can be called with any arguments, what it requires and
+//! ensures, the events that it logs, and the cells that it may write. All other cells stay unchanged. One run of the
+//! prover proves all of this and the invariant. The contracts themselves stand beside the code:
+//! `objects/<object>/spec.rs`.
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::{MAX_PAGE, NUM_PROC};
 use crate::core::fields::{FrameUse, process};
@@ -154,7 +155,8 @@ pub struct Iterations<'a, M: Spec> {
     pub any: [M::Word; 2],
 }
 
-/// The loop rule of one loop: its loop invariant, and what the loop modifies ([`Machine::bounded_loop`]).
+/// The loop rule of one loop: its loop invariant, and what the loop modifies
+/// ([`Machine::bounded_loop`](crate::core::machine::Machine::bounded_loop)).
 pub struct LoopRule<M: Spec> {
     /// The loop's name.
     pub name: &'static str,

@@ -94,8 +94,8 @@ impl<M: System + Spec> Made<'_, M> {
         self.queue_of(child) == cv && self.is_condemned(child)
     }
 
-    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It kills
-    /// its children from index `child` on.
+    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It
+    /// kills its children from index `child` on.
     fn begins_to_end(&self, thread: M::Word, child: u32) -> bool {
         let has = |slot: u32, value: u32| self.left_of(thread, slot) == value;
         has(register::ANNOUNCED, 0)
@@ -319,8 +319,8 @@ pub(super) fn killing<M: System + Spec>(child: M::Word, may: Cells<'_, M>) {
     }
 }
 
-/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with its
-/// end, in which it kills its own children.
+/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with
+/// its end, in which it kills its own children.
 pub(super) fn kills<M: System + Spec>(m: &Made<'_, M>, cv: Option<M::Word>) -> bool {
     let child = m.argument(By::Trap, slot::EBX);
     m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, cv)

@@ -12,7 +12,8 @@ use domain::{Flag, Ghost, Map};
 /// 9 `sched_init(mbi)`: turns paging on and sets up all state of this CPU (reference, section 6.2). The argument is
 /// ignored.
 ///
-/// Shared objects are built once, before any other CPU runs ([`AllocTable::boot`](crate::objects::page_alloc::table::AllocTable::boot),
+/// Shared objects are built once, before any other CPU runs
+/// ([`AllocTable::boot`](crate::objects::page_alloc::table::AllocTable::boot),
 /// [`Threads::boot`](crate::objects::queue::Threads::boot)).
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! Synchronous channels: primitives 19 to 24.
 //!
 //! A channel has a control block and a mailbox for one message, both guarded by its lock. The lock is held across
-//! primitives: 19 takes it, and 20 or [`thread_sleep`](crate::objects::thread::thread_sleep) releases it. The CPU that holds it
-//! may call 21 to 24.
+//! primitives: 19 takes it, and 20 or [`thread_sleep`](crate::objects::thread::thread_sleep) releases it. The CPU that
+//! holds it may call 21 to 24.
 pub mod pool;
 pub mod spec;
 
@@ -122,9 +122,8 @@ fn message_frame<M: Machine>(cpu: &Cpu<'_, M>, va: M::Word) -> Result<(M::Word, 
 /// The reference demands here that each word is defined. This holds for every mapped page (D17), and an undefined byte
 /// would stay undefined in the mailbox. Appends `BUFFER(cur, q, …)`.
 ///
-/// # Errors
-/// [`Stuck::BadMessage`] for more than [`MAX_WORDS`] words, [`Stuck::LockNotHeld`], [`Stuck::NoBudget`], [`Stuck::NotMapped`],
-/// [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of `pt_read`.
+/// # Errors [`Stuck::BadMessage`] for more than [`MAX_WORDS`] words, [`Stuck::LockNotHeld`], [`Stuck::NoBudget`],
+/// [`Stuck::NotMapped`], [`Stuck::Misaligned`], [`Stuck::FrameNotOwned`], and those of `pt_read`.
 #[inline]
 pub fn page_copy<M: Machine>(cpu: &mut Cpu<'_, M>, q: Channel<M>, k: M::Word, va: M::Word) -> Result<(), Stuck> {
     require(k <= MAX_WORDS, Stuck::BadMessage)?;

@@ -433,8 +433,8 @@ pub fn pt_free_pde<M: Machine>(cpu: &mut Cpu<'_, M>, n: M::Word, va: M::Word) ->
     })
 }
 
-/// An address that a page table maps: that of thread `n` for `va`, which is `frame`. The first from `va` on, or else the
-/// first of all; 0 if it maps nothing.
+/// An address that a page table maps: that of thread `n` for `va`, which is `frame`. The first from `va` on, or else
+/// the first of all; 0 if it maps nothing.
 #[inline(always)]
 #[track_caller]
 fn next_mapped<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word, frame: M::Word) -> Result<M::Word, Stuck> {

@@ -1,5 +1,5 @@
-//! The specification of the virtual machine: contracts of 1, 25 to 49, 56 and 57, and the facts of D19, which `vmx_init`
-//! establishes so that primitives that read its results are never stuck (P40).
+//! The specification of the virtual machine: contracts of 1, 25 to 49, 56 and 57, and the facts of D19, which
+//! `vmx_init` establishes so that primitives that read its results are never stuck (P40).
 use super::ept::{self, MEMORY_TYPES, entry};
 use super::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, VMCS_READ, Vmcs};
 use super::{DEFAULTS, EVENT_VALID, INTERRUPT_WINDOW, Place, REGISTERS, is_read};

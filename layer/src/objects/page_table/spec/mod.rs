@@ -1,4 +1,5 @@
-//! The specification of page maps: contracts of 3 to 5, 66 to 68, 75 and of the internal functions of 5, with the facts beside them.
+//! The specification of page maps: contracts of 3 to 5, 66 to 68, 75 and of the internal functions of 5, with the facts
+//! beside them.
 pub mod facts;
 
 use crate::core::call::{Answer, Arguments};
@@ -48,6 +49,11 @@ pub fn mapped<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> Option<(M::W
     }
 }
 
+/// The frame is the page table of directory entry `i` of thread `n`.
+fn is_table_of<M: Spec>(v: &View<'_, M>, frame: M::Word, n: M::Word, i: M::Word) -> bool {
+    matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+}
+
 /// The entries for `va` in the page map of `n` are defined: the directory entry is, and if it names a page table, the
 /// frame is the page table of this directory entry and its entry is defined.
 fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
@@ -56,10 +62,7 @@ fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
         && match v.own.dirs.get([n, i]) {
             Pde::Table { frame } => {
                 frame < MAX_PAGE
-                    && matches!(
-                        v.ghost.pperm.get([frame]),
-                        FrameUse::Hide { thread, index } if thread == n && index == i
-                    )
+                    && is_table_of(v, frame, n, i)
                     && v.ghost.tables.get([frame, ptx::<M>(va)]).defined.holds()
             }
             _ => true,
@@ -405,7 +408,8 @@ fn is_still_mapped<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word) -> b
         && written(&s.before).into_iter().zip(written(&s.after)).all(is_same)
 }
 
-/// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing from
+/// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing
+/// from
 /// `va` to its end and from its beginning up to `next`.
 fn is_next<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word, next: M::Word) -> bool {
     let (j, found, any) = (ptx::<M>(va), ptx::<M>(next), s.any[0]);
@@ -433,7 +437,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
                     Pde::Table { frame } => {
                         frame > 0
                             && frame < v.own.nps
-                            && matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
+                            && is_table_of(v, frame, n, i)
                             && v.ghost.lat.get([frame]).payer == n
                     }
                 }
