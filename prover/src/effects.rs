@@ -217,7 +217,7 @@ fn path<G: Geometry>(
         Err(stuck) => {
             effects.stuck_paths += 1;
             merge(&mut effects.lost_writes, writes);
-            effects.stuck.insert(format!("{stuck:?}"), Stuck::says(stuck));
+            effects.stuck.insert(format!("{stuck:?}"), Stuck::description(stuck));
         }
     }
     reads(&seen.terms, &names, effects);

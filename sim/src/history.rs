@@ -111,7 +111,7 @@ pub enum Difference {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Undefined(why) => write!(f, "{why:?}: {}", why.says()),
+            Flaw::Undefined(why) => write!(f, "{why:?}: {}", why.description()),
             Flaw::NotFirst { first } => write!(f, "the first free page is {first}"),
         }
     }
