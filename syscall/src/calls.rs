@@ -43,7 +43,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
         // The arguments are in the saved registers, where the continuation reads them.
-        Call::Wait => Ok(Next::GoOn(Stage::Wait)),
+        Call::Wait => Ok(Next::Continue(Stage::Wait)),
         Call::Kill => slowly(cpu, kill),
         Call::WhoAmI => slowly(cpu, who_am_i),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),

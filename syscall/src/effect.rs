@@ -280,7 +280,9 @@ fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stag
             m.stays() && (!m.ended_with(Error::Succ) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
         }
         Next::Switch(_) => !m.stays() && m.saved(stage) && m.kept(by),
-        Next::GoOn(again) => m.stays() && *again == stage && m.kept(by) && !is_there(&m.before) && is_there(&m.after),
+        Next::Continue(again) => {
+            m.stays() && *again == stage && m.kept(by) && !is_there(&m.before) && is_there(&m.after)
+        }
         _ => false,
     }
 }
@@ -321,12 +323,12 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 return transferred(m, By::Trap, FREE, Stage::Receive);
             }
             match m.next {
-                Next::GoOn(Stage::Exited) => {
+                Next::Continue(Stage::Exited) => {
                     m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
                 }
-                Next::GoOn(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
-                Next::GoOn(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
-                Next::GoOn(_) => false,
+                Next::Continue(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
+                Next::Continue(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
+                Next::Continue(_) => false,
                 Next::ToUser(_) => {
                     let child = m.argument(By::Trap, slot::EBX);
                     m.stays()
@@ -356,7 +358,7 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
         },
         ensures: |m| match m.next {
             Next::ToUser(_) => m.stays() && m.kept(By::Trap),
-            Next::GoOn(Stage::Exited) => m.stays() && m.is_stopped(),
+            Next::Continue(Stage::Exited) => m.stays() && m.is_stopped(),
             _ => false,
         },
     }
@@ -364,7 +366,10 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
 
 /// `exception`: modifies the mode and the program's registers.
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
-    Effect { modifies: trap, ensures: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::GoOn(Stage::Exited)) }
+    Effect {
+        modifies: trap,
+        ensures: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::Continue(Stage::Exited)),
+    }
 }
 
 /// `interrupt`: modifies the program's registers and the scheduler's state.
@@ -392,7 +397,7 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
         },
         ensures: |m| match m.next {
             Next::Switch(_) => m.saved(Stage::Main),
-            Next::Load(_) | Next::GoOn(Stage::Main) => m.stays(),
+            Next::Load(_) | Next::Continue(Stage::Main) => m.stays(),
             _ => false,
         },
     }
@@ -430,7 +435,7 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
             let then = |stage| if then == 0 { stage == Stage::StartUser } else { stage == Stage::Exited };
             m.stays()
                 && match m.next {
-                    Next::GoOn(stage) => then(*stage) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
+                    Next::Continue(stage) => then(*stage) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
                     Next::Wake(wake) => then(wake.then) && wake.cv == cv && left > 0 && wake.left + 1 == left,
                     _ => false,
                 }
@@ -445,7 +450,7 @@ pub(crate) fn load<M: System + Spec>() -> Effect<M> {
             trap(m, &mut *may);
             page_of::<M>(m.arguments.load[0], may);
         },
-        ensures: |m| m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::GoOn(Stage::Main)),
+        ensures: |m| m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::Continue(Stage::Main)),
     }
 }
 

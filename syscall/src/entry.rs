@@ -31,7 +31,7 @@ pub use crate::spawn::load_step;
 /// Those of [`sched_init`]: the machine's description is not usable.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
-    Ok(Next::GoOn(Stage::Main))
+    Ok(Next::Continue(Stage::Main))
 }
 
 /// The entry of the instruction `syscall` (reference, section 8.6).

@@ -60,7 +60,7 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
     // Equivalent mutants (`==`: false): where nobody sleeps, the steps that are left wake nobody either, and they are
     // counted.
     if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
-        return Ok(Next::GoOn(then));
+        return Ok(Next::Continue(then));
     }
     Ok(Next::Wake(Wake { cv, left: left - 1, then }))
 }
@@ -134,7 +134,7 @@ fn cannot_use<M: System>(
     }
     let cur = get_curid(cpu)?;
     match reserve(cpu, cur, &message.page, perm::PTU)? {
-        Reserved::Fresh => Ok(Next::GoOn(stage)),
+        Reserved::Fresh => Ok(Next::Continue(stage)),
         Reserved::Exhausted => back(cpu, Err(Error::Mem)),
         // The page was missing before, and only this thread could have mapped it.
         Reserved::Mapped => back(cpu, Err(Error::InvalAddr)),

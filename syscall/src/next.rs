@@ -25,7 +25,7 @@ pub enum Next<M: Machine> {
     /// The threads that sleep on a channel have to be woken; then the running thread continues.
     Wake(Wake<M>),
     /// The running thread continues at a continuation.
-    GoOn(Stage),
+    Continue(Stage),
 }
 
 impl<M: System> Next<M> {
@@ -42,7 +42,7 @@ impl<M: System> Next<M> {
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
             Next::Wake(wake) => wake_step(cpu, wake)?,
-            Next::GoOn(stage) => go_on(cpu, stage)?,
+            Next::Continue(stage) => go_on(cpu, stage)?,
         }))
     }
 }
@@ -62,7 +62,7 @@ impl<M: Spec> Next<M> {
     pub fn holds(&self, view: &View<'_, M>) -> bool {
         match self {
             Next::ToUser(to_user) => is_user(view) && to_user.thread == view.own.cur,
-            Next::Switch(_) | Next::GoOn(_) => is_kernel(view),
+            Next::Switch(_) | Next::Continue(_) => is_kernel(view),
             Next::Load(load) => load.ready(view),
             Next::Wake(wake) => wake.ready(view),
         }

@@ -98,7 +98,7 @@ pub(crate) fn exit<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     M::report(cpu, Event::Exited { status });
     let cur = get_curid(cpu)?;
     begin_end(cpu, cur, (status, Cause::Exited))?;
-    Ok(Next::GoOn(Stage::Exited))
+    Ok(Next::Continue(Stage::Exited))
 }
 
 /// Stops the running program at the fault in `ti`.
@@ -117,7 +117,7 @@ pub(crate) fn stop<M: System>(
     M::report(cpu, Event::Stopped { reason, address, rip });
     let cur = get_curid(cpu)?;
     begin_end(cpu, cur, (address.low(), Cause::Stopped(reason)))?;
-    Ok(Next::GoOn(Stage::Exited))
+    Ok(Next::Continue(Stage::Exited))
 }
 
 /// `wait(child, wait) -> child, status, cause`, from the beginning: reaps `child`, or any child if it is 0, that has
@@ -194,7 +194,7 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
     M::report(cpu, Event::Killed { child });
     Ok(match cv {
         Some(cv) => Next::Wake(Wake { cv: cv.0, left: NUM_PROC.into(), then }),
-        None => Next::GoOn(then),
+        None => Next::Continue(then),
     })
 }
 
@@ -224,12 +224,12 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         if proc_state(cpu, child)? == LIVE + 1 {
             return condemn(cpu, child, Stage::Exited);
         }
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     let gone = proc_first(cpu, GONE.into())?;
     if gone != 0 {
         proc_reap(cpu, gone)?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     let has_child = proc_first(cpu, LIVE.into())? != 0;
     if container_get_usage(cpu, cur)? == 0 && !has_child {
@@ -258,12 +258,12 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
             pt_rmv(cpu, cur, mapped)?;
         }
         uctx_set(cpu, cur, progress::ADDRESS.into(), if mapped != 0 { mapped } else { at })?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     if from != ADR_LOW {
         // It starts again at the beginning: the reached address is not trusted.
         uctx_set(cpu, cur, progress::ADDRESS.into(), ADR_LOW.into())?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     uctx_set(cpu, cur, progress::ADDRESS.into(), progress::DONE.into())?;
     if has_child {
@@ -286,7 +286,7 @@ fn be_gone<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     if container_get_usage(cpu, cur)? != 0 || proc_first(cpu, LIVE.into())? != 0 {
         // The registers are not trusted: the end continues.
         uctx_set(cpu, cur, progress::ANNOUNCED.into(), 0.into())?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     let (status, cause) = (argument(cpu, progress::STATUS)?.any(), argument(cpu, progress::CAUSE)?.any());
     let context = saved(cpu, Stage::Exited)?;

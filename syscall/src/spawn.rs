@@ -214,7 +214,7 @@ fn done<M: System>(
             if let Err(error) = result {
                 M::report(cpu, Event::NotStarted { image, error });
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         }
     }
 }

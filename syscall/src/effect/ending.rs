@@ -151,7 +151,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             }
         },
         ensures: |m| match m.next {
-            Next::GoOn(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
+            Next::Continue(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
             Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
             Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
             _ => false,
