@@ -80,7 +80,7 @@ fn resolve<M: System + Spec>(
 ) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-        return Ok(Next::GoOn(Stage::Main));
+        return Ok(Next::Continue(Stage::Main));
     };
     let cur = get_curid(cpu)?;
     map(cpu, cur, address.word())?;
@@ -101,7 +101,7 @@ fn reserve_missing<M: System>(
 bugs! {
     a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
-            Next::ToUser(_) => Next::GoOn(Stage::Main),
+            Next::ToUser(_) => Next::Continue(Stage::Main),
             next => next,
         });
     };
@@ -167,7 +167,7 @@ bugs! {
             if let Some(source) = M::image_page(image, page) {
                 pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         };
     };
     bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
@@ -179,7 +179,7 @@ bugs! {
                     return Err(Stuck::Misaligned);
                 }
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         };
     };
     a_quota_of_the_boot_list_that_is_trusted: "main" breaks "H", |row| {
@@ -188,7 +188,7 @@ bugs! {
             if let Some(start) = M::next_start(me) && start.quota.is(12_345) && start.image.any() > 7 {
                 cpu.own.nps = 0.into();
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         };
     };
     a_thread_that_runs_nowhere: "exited" breaks "D4.1", |row| {
@@ -240,14 +240,14 @@ bugs! {
     a_call_that_begins_again_for_no_reason: "send" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let words = cpu.own.uctxt.get([cpu.own.cur, slot::EDX.into()]).value;
-            if words == 77 { Ok(Next::GoOn(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
+            if words == 77 { Ok(Next::Continue(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
         };
     };
     an_argument_that_is_lost_on_the_way: "receive" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let cur = cpu.own.cur;
             let next = entry::go_on(cpu, Stage::Receive)?;
-            if let Next::GoOn(_) = next {
+            if let Next::Continue(_) = next {
                 cpu.own.uctxt.set([cur, slot::EDX.into()], Slot { value: M::Wide::constant(5) });
             }
             Ok(next)
