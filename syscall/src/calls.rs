@@ -1,11 +1,11 @@
 //! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
 use crate::memory::own_page;
 use crate::message::{receive, send};
-use crate::next::Next;
+use crate::next::{Next, Parent, leave};
 use crate::process::{exit, kill};
 use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with};
-use crate::spawn::{Parent, spawn};
-use crate::stage::{Stage, leave};
+use crate::spawn::spawn;
+use crate::stage::Stage;
 use crate::system::{Question, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error, ThreadState};

@@ -4,6 +4,8 @@
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
 mod ending;
 
+use crate::next::{Load, Parent, Wake};
+use abi::Reason;
 pub(crate) use ending::{exited, wait};
 use ending::{killing, kills};
 
@@ -11,7 +13,6 @@ use crate::message::{FILLED, FREE};
 use crate::next::Next;
 use crate::stage::Stage;
 use crate::system::System;
-use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
 use layer::core::constants::*;
@@ -20,6 +21,36 @@ use layer::core::machine::{Machine, Spec};
 use layer::objects::page_table::spec::{NEW_FRAME, mapped};
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
+
+/// Arguments for any row; each row takes those that it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<M: System> {
+    /// The registers of a trap.
+    pub registers: M::Registers,
+    /// The reason for stopping a program.
+    pub reason: Reason,
+    /// The parent that waits for an image.
+    pub parent: Parent,
+    /// Child, image and next page of a [`Load`].
+    pub load: [M::Word; 3],
+    /// Condition variable and remaining count of a [`Wake`], and whether the running thread continues in its program
+    /// afterwards (0) or ends.
+    pub wake: [M::Word; 3],
+}
+
+impl<M: System> Arguments<M> {
+    /// The load that the arguments describe.
+    pub(crate) fn load(&self) -> Load<M> {
+        let [child, image, page] = self.load;
+        Load { parent: self.parent, child, image, page }
+    }
+
+    /// The wake-up that the arguments describe.
+    pub(crate) fn wake(&self) -> Wake<M> {
+        let [cv, left, then] = self.wake;
+        Wake { cv, left, then: if then == 0 { Stage::StartUser } else { Stage::Exited } }
+    }
+}
 
 /// A completed entry: the states before and after it.
 pub struct Made<'a, M: System + Spec> {

@@ -5,15 +5,13 @@
 //! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
 //! the lock.
 use crate::memory::{Reserved, page, reserve};
-use crate::mode::is_kernel;
-use crate::next::Next;
+use crate::next::{Next, Wake, sleep};
 use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
-use crate::stage::{Stage, is_main, sleep};
+use crate::stage::{Stage, is_main};
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::{CHANNELS, Error};
-use layer::core::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
-use layer::core::machine::{Machine, Spec};
+use layer::core::constants::{MAX_WORDS, NUM_PROC, perm};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::channel::pool::Cv;
@@ -22,7 +20,6 @@ use layer::objects::channel::{
 };
 use layer::objects::process::proc_start_user2;
 use layer::objects::thread::{get_curid, thread_wakeup};
-use layer::spec::view::View;
 
 /// The `busy` word of a channel that has room.
 pub(crate) const FREE: u32 = 0;
@@ -31,25 +28,6 @@ pub(crate) const FREE: u32 = 0;
 pub(crate) const FILLED: u32 = 2;
 
 const _: () = assert!(abi::MESSAGE_WORDS == MAX_WORDS);
-
-/// A wake-up in progress of the threads on a condition variable. The value cannot be copied and must be consumed.
-#[must_use]
-#[derive(Debug)]
-pub struct Wake<M: Machine> {
-    /// The condition variable.
-    pub cv: M::Word,
-    /// Maximum number of threads that are still to be woken.
-    pub left: M::Word,
-    /// The continuation of the running thread.
-    pub then: Stage,
-}
-
-impl<M: Spec> Wake<M> {
-    /// The precondition of a step, besides the invariant: the kernel runs, and the condition variable exists.
-    pub fn ready(&self, view: &View<'_, M>) -> bool {
-        is_kernel(view) && self.cv < NUM_CV
-    }
-}
 
 /// Wakes one thread. If none is left, the running thread continues.
 ///

@@ -13,10 +13,9 @@
 //! that moment: it is ready, pending or asleep. If it sleeps, it is woken with all others on its channel, which begin
 //! their calls again. No lock is lost, since threads are switched only where they hold none. The end of a killed
 //! process kills its children, and so on.
-use crate::message::Wake;
-use crate::next::Next;
+use crate::next::{Next, Wake, leave, sleep};
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back};
-use crate::stage::{Stage, context, is_main, leave, saved, sleep};
+use crate::stage::{Stage, context, is_main, saved};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{CHANNELS, Cause, Error, Reason};

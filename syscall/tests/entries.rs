@@ -16,11 +16,11 @@ use sim::check::check;
 use sim::machine::{Sim, processor};
 use sim::snapshot::Snapshot;
 use sim::sparse::Cells;
+use syscall::effect::Arguments;
 use syscall::entry;
-use syscall::next::Next;
-use syscall::spawn::Parent;
+use syscall::next::{Next, Parent};
 use syscall::stage::Stage;
-use syscall::table::{Arguments, rows};
+use syscall::table::rows;
 
 const PUTS: u32 = Call::Puts as u32;
 const SPAWN: u32 = Call::Spawn as u32;

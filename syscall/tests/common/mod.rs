@@ -19,8 +19,9 @@ use sim::snapshot::Snapshot;
 use sim::sparse::Cells;
 use std::sync::{Arc, Mutex};
 use syscall::entry;
+use syscall::entry::Step;
 use syscall::image::ParsedImage;
-use syscall::next::{Next, Step};
+use syscall::next::Next;
 
 /// Text of 5 bytes on a page, data of 3 on the next and a page of zeros: three pages and their page table.
 pub const FRAMES: u32 = 4;

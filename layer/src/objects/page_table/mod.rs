@@ -235,7 +235,7 @@ fn pt_arg<M: Machine>(cpu: &Cpu<'_, M>, n: M::Word, va: M::Word) -> Result<(), S
 #[inline(always)]
 #[track_caller]
 pub(crate) fn is_permission<M: Machine>(code: M::Word) -> bool {
-    // Equivalent mutants (`==`: false): nobody asks for a global page: that is the premise (a test of the hosted
+    // Equivalent mutants (`==`: false): nobody asks for a global page: that is assumed (a test of the hosted
     // machine asks for one).
     M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)
 }

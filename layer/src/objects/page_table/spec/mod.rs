@@ -1,6 +1,6 @@
 //! The specification of page maps: contracts of 3 to 5, 66 to 68, 75 and of the internal functions of 5, with the facts
 //! beside them.
-pub mod facts;
+pub(crate) mod facts;
 
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
