@@ -20,9 +20,9 @@ use sim::machine::Sim;
 use sim::replay::{LOAD, WAKE};
 use smt::term::Range;
 use std::rc::Rc;
-use syscall::effect::Made;
-use syscall::spawn::Parent;
-use syscall::table::{Arguments, Row};
+use syscall::effect::{Arguments, Made};
+use syscall::next::Parent;
+use syscall::table::Row;
 
 /// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
 /// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can

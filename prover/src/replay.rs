@@ -31,7 +31,7 @@ use smt::solver::Verdict;
 use smt::term::Term;
 use std::fmt;
 use std::rc::Rc;
-use syscall::spawn::Parent;
+use syscall::next::Parent;
 use syscall::table::Row;
 
 /// The most rounds of asserting violated facts with one search strategy.

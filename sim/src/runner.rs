@@ -20,7 +20,8 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use syscall::entry;
-use syscall::next::{Next, Step};
+use syscall::entry::Step;
+use syscall::next::Next;
 
 /// The number of instructions of a program after which another CPU may run.
 const SLICE: u64 = 2000;

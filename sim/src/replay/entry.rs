@@ -17,9 +17,9 @@ use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 use syscall::effect;
-use syscall::next::Next;
-use syscall::spawn::Parent;
-use syscall::table::{Arguments, Row, rows};
+use syscall::effect::Arguments;
+use syscall::next::{Next, Parent};
+use syscall::table::{Row, rows};
 
 /// The names of a load's arguments.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];

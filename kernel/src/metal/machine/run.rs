@@ -19,8 +19,8 @@ use layer::core::constants::slot;
 use layer::core::fields::UserContexts;
 use layer::core::state::{Cpu, TrapInfo};
 use layer::core::stuck::Stuck;
-use syscall::entry::{self, STEPS_AT_ONCE};
-use syscall::next::{Next, Step};
+use syscall::entry::{self, STEPS_AT_ONCE, Step};
+use syscall::next::Next;
 
 // A result of four words is moved as such; fields of different widths would be copied byte by byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);
