@@ -9,15 +9,6 @@ use crate::objects::console;
 use crate::spec::contract::{Contract, LoopRule};
 use obligation::{About, Class};
 
-/// The contracts of all objects, each under its primitive's name.
-mod contracts {
-    pub(super) use crate::objects::{
-        boot::spec::*, channel::spec::*, console::spec::*, container::spec::*, context::spec::*, interrupt::spec::*,
-        memory::spec::*, page_alloc::spec::*, page_copy::spec::*, page_table::spec::*, process::spec::*,
-        thread::spec::*, trap::spec::*, vmx::spec::*,
-    };
-}
-
 macro_rules! objects {
     ($($object:ident $name:literal $folder:ident: $description:literal;)*) => {
         /// The object that a primitive is about, in the order in which pages list them. Its code and its specification
@@ -44,17 +35,16 @@ macro_rules! objects {
                     $(Object::$object => $description),*
                 }
             }
+        }
 
-            /// Its folder in `layer/src/objects`.
-            pub fn folder(self) -> &'static str {
-                match self {
-                    $(Object::$object => stringify!($folder)),*
-                }
-            }
+        /// The contracts of all objects, each under its primitive's name.
+        mod contracts {
+            $(pub(super) use crate::objects::$folder::spec::*;)*
         }
     };
 }
 
+// An object: name, name on pages, folder in `layer/src/objects`, description.
 objects! {
     PageAllocation "Page allocation" page_alloc: "one table of all frames, shared by all CPUs";
     PageTables "Page tables" page_table: "a page map a thread; a frame is in one map at most";
@@ -203,7 +193,7 @@ impl Primitive {
 
 macro_rules! table {
     ($($number:literal $name:ident $object:ident $kind:ident ($($argument:ident: $shape:ident),*) -> $result:literal
-        $(logs [$($event:ident),*])? $(proves $class:ident $instance:literal)?;)*) => {
+        $(logs [$($event:ident),*])? $(proves $class:ident $($instance:literal)?)?;)*) => {
         /// Every primitive of the layer, in the order of the numbers.
         pub const TABLE: &[Primitive] = &[$(Primitive {
             number: $number,
@@ -213,7 +203,7 @@ macro_rules! table {
             arguments: &[$(Argument { name: stringify!($argument), shape: Shape::$shape }),*],
             result: $result,
             events: &[$($(stringify!($event)),*)?],
-            theorem: theorem!($($class $instance)?),
+            theorem: theorem!($name $($class $($instance)?)?),
         }),*];
 
         /// The contract of each primitive, in the order of the table.
@@ -223,22 +213,25 @@ macro_rules! table {
     };
 }
 
-/// The optional end of a row.
+/// The optional end of a row. An instance without a name of its own has that of the primitive.
 macro_rules! theorem {
-    () => {
+    ($name:ident) => {
         None
     };
-    ($class:ident $instance:literal) => {
+    ($name:ident $class:ident) => {
+        Some((&obligation::$class, stringify!($name)))
+    };
+    ($name:ident $class:ident $instance:literal) => {
         Some((&obligation::$class, $instance))
     };
 }
 
 // A row: number, name, object, kind of call, arguments with their types, result, events, and the reference's theorem.
 table! {
-    1 vmxinfo_get VirtualMachine Plain (i: Word) -> "value" proves Silent "vmxinfo_get";
+    1 vmxinfo_get VirtualMachine Plain (i: Word) -> "value" proves Silent;
     2 palloc PageAllocation Plain (n: Word) -> "page or 0" logs [PALLOC] proves PreservesInvariants "palloc_inv";
     3 set_pt PageTables Plain (n: Word) -> "" proves PreservesInvariants "setPT_inv";
-    4 pt_read PageTables Plain (n: Word, va: Word) -> "entry or 0" proves Silent "pt_read";
+    4 pt_read PageTables Plain (n: Word, va: Word) -> "entry or 0" proves Silent;
     5 pt_resv PageTables Plain (n: Word, va: Word, perm: Word) -> "0, frame or MagicNumber"
         logs [PALLOC] proves PreservesInvariants "ptResv_inv";
     6 thread_wakeup Threads Plain (cv: Word) -> "0 or 1"
@@ -247,27 +240,27 @@ table! {
     8 thread_sleep Threads Transfer (cv: Word, rs: Context) -> ""
         logs [SLEEP] proves ThreadTransferInvariants "thread_sleep_inv";
     9 sched_init Boot Plain (mbi: Word) -> "" proves PreservesInvariants "sched_init_inv";
-    10 uctx_get UserContexts Plain (i: Word, k: Word) -> "word" proves Silent "uctx_get";
+    10 uctx_get UserContexts Plain (i: Word, k: Word) -> "word" proves Silent;
     11 uctx_set UserContexts Plain (i: Word, k: Word, v: Word) -> "" proves PreservesInvariants "uctx_set_inv";
     12 proc_create Processes ProcessCreation (elf: Word, code: Wide, q: Word) -> "child"
         logs [SPAWN] proves PCreateInvariants "big_proc_create_inv";
-    13 container_get_nchildren Containers Plain (i: Word) -> "count" proves Silent "container_get_nchildren";
-    14 container_get_quota Containers Plain (i: Word) -> "pages" proves Silent "container_get_quota";
-    15 container_get_usage Containers Plain (i: Word) -> "pages" proves Silent "container_get_usage";
-    16 container_can_consume Containers Plain (i: Word, n: Word) -> "0 or 1" proves Silent "container_can_consume";
-    17 get_CPU_ID Threads Plain () -> "cpu" proves Silent "get_CPU_ID";
-    18 get_curid Threads Plain () -> "thread" proves Silent "get_curid";
+    13 container_get_nchildren Containers Plain (i: Word) -> "count" proves Silent;
+    14 container_get_quota Containers Plain (i: Word) -> "pages" proves Silent;
+    15 container_get_usage Containers Plain (i: Word) -> "pages" proves Silent;
+    16 container_can_consume Containers Plain (i: Word, n: Word) -> "0 or 1" proves Silent;
+    17 get_CPU_ID Threads Plain () -> "cpu" proves Silent;
+    18 get_curid Threads Plain () -> "thread" proves Silent;
     19 acquire_lock_CHAN Channels Plain (q: Word) -> ""
         logs [WAIT, GET] proves PreservesInvariants "acquire_lock_SC_inv";
     20 release_lock_CHAN Channels Plain (q: Word) -> "" logs [REL] proves PreservesInvariants "release_lock_SC_inv";
-    21 get_sync_chan_busy Channels Plain (q: Word) -> "busy" proves Silent "get_sync_chan_busy";
+    21 get_sync_chan_busy Channels Plain (q: Word) -> "busy" proves Silent;
     22 set_sync_chan_busy Channels Plain (q: Word, v: Word) -> "" proves PreservesInvariants "set_sync_chan_busy_inv";
     23 ipc_send_body Channels Plain (q: Word, va: Word, n: Word) -> "words"
         logs [BUFFER] proves PreservesInvariants "ipc_send_body_inv";
     24 ipc_receive_body Channels Plain (q: Word, va: Word, n: Word) -> "words"
         proves PreservesInvariants "ipc_receive_body_inv";
-    25 rdmsr VirtualMachine Plain (r: Word) -> "value" proves Silent "rdmsr";
-    26 wrmsr VirtualMachine Plain (r: Word, value: Wide) -> "0" proves Silent "wrmsr";
+    25 rdmsr VirtualMachine Plain (r: Word) -> "value" proves Silent;
+    26 wrmsr VirtualMachine Plain (r: Word, value: Wide) -> "0" proves Silent;
     27 vmx_set_intercept_intwin VirtualMachine Plain (enable: Word) -> ""
         proves PreservesInvariants "vmx_set_intercept_intwin_inv";
     28 vmx_set_desc1 VirtualMachine Plain (seg: Word, sel: Word, base: Word) -> ""
@@ -277,20 +270,20 @@ table! {
     30 vmx_inject_event VirtualMachine Plain (kind: Word, vector: Word, errcode: Word, ev: Word) -> ""
         proves PreservesInvariants "vmx_inject_event_inv";
     31 vmx_set_tsc_offset VirtualMachine Plain (offset: Wide) -> "" proves PreservesInvariants "vmx_set_tsc_offset_inv";
-    32 vmx_get_tsc_offset VirtualMachine Plain () -> "offset" proves Silent "vmx_get_tsc_offset";
-    33 vmx_get_exit_reason VirtualMachine Plain () -> "reason" proves Silent "vmx_get_exit_reason";
-    34 vmx_get_exit_fault_addr VirtualMachine Plain () -> "address" proves Silent "vmx_get_exit_fault_addr";
-    35 vmx_get_exit_qualification VirtualMachine Plain () -> "word" proves Silent "vmx_get_exit_qualification";
-    36 vmx_check_pending_event VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_check_pending_event";
-    37 vmx_check_int_shadow VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_check_int_shadow";
-    38 vmx_get_reg VirtualMachine Plain (r: Word) -> "word" proves Silent "vmx_get_reg";
+    32 vmx_get_tsc_offset VirtualMachine Plain () -> "offset" proves Silent;
+    33 vmx_get_exit_reason VirtualMachine Plain () -> "reason" proves Silent;
+    34 vmx_get_exit_fault_addr VirtualMachine Plain () -> "address" proves Silent;
+    35 vmx_get_exit_qualification VirtualMachine Plain () -> "word" proves Silent;
+    36 vmx_check_pending_event VirtualMachine Plain () -> "0 or 1" proves Silent;
+    37 vmx_check_int_shadow VirtualMachine Plain () -> "0 or 1" proves Silent;
+    38 vmx_get_reg VirtualMachine Plain (r: Word) -> "word" proves Silent;
     39 vmx_set_reg VirtualMachine Plain (r: Word, v: Word) -> "" proves PreservesInvariants "vmx_set_reg_inv";
-    40 vmx_get_next_eip VirtualMachine Plain () -> "address" proves Silent "vmx_get_next_eip";
-    41 vmx_get_io_width VirtualMachine Plain () -> "0, 1 or 2" proves Silent "vmx_get_io_width";
-    42 vmx_get_io_write VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_get_io_write";
-    43 vmx_get_exit_io_rep VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_get_exit_io_rep";
-    44 vmx_get_exit_io_str VirtualMachine Plain () -> "0 or 1" proves Silent "vmx_get_exit_io_str";
-    45 vmx_get_exit_io_port VirtualMachine Plain () -> "port" proves Silent "vmx_get_exit_io_port";
+    40 vmx_get_next_eip VirtualMachine Plain () -> "address" proves Silent;
+    41 vmx_get_io_width VirtualMachine Plain () -> "0, 1 or 2" proves Silent;
+    42 vmx_get_io_write VirtualMachine Plain () -> "0 or 1" proves Silent;
+    43 vmx_get_exit_io_rep VirtualMachine Plain () -> "0 or 1" proves Silent;
+    44 vmx_get_exit_io_str VirtualMachine Plain () -> "0 or 1" proves Silent;
+    45 vmx_get_exit_io_port VirtualMachine Plain () -> "port" proves Silent;
     46 vmx_set_mmap VirtualMachine Plain (gpa: Word, hpa: Word, memtype: Word) -> "0"
         proves PreservesInvariants "vmx_set_mmap_inv";
     47 vmx_run_vm VirtualMachine VmxEnter (host: Host) -> "guest registers" proves VMXEnterInvariants "vmx_run_inv";
@@ -306,8 +299,8 @@ table! {
     56 host_in VirtualMachine General () -> "" proves PrimInvariants "hostin_inv";
     57 host_out VirtualMachine General () -> "" proves PrimInvariants "hostout_inv";
     58 proc_create_postinit Processes Plain (elf_id: Word) -> "" proves PreservesInvariants "proc_create_postinit_inv";
-    59 trap_get Traps TrapGet () -> "address" proves Silent "trap_get";
-    60 trap_set Traps TrapReturn () -> "address" proves Silent "trap_set";
+    59 trap_get Traps TrapGet () -> "address" proves Silent;
+    60 trap_set Traps TrapReturn () -> "address" proves Silent;
     61 proc_start_user Processes StartUser () -> "user context" proves StartUserInvariants "proc_start_user_inv";
     62 proc_exit_user Processes ExitUser (registers: Registers) -> "" proves ExitUserInvariants "proc_exit_user_inv";
     63 proc_start_user2 Processes StartUser () -> "user context" proves StartUserInvariants2 "proc_start_user_inv2";
@@ -330,14 +323,14 @@ table! {
         proves FlatmemStoreInvariant "flatmem_store_inv";
     0 guest_load Memory GuestAccessor (chunk: Chunk, address: Wide) -> "bytes";
     0 guest_store Memory GuestAccessor (chunk: Chunk, address: Wide, bytes: Bytes) -> "";
-    0 page_copy Channels Internal (q: Word, k: Word, va: Word) -> "" logs [BUFFER] proves Internal "page_copy";
-    0 page_copy_back Channels Internal (q: Word, k: Word, va: Word) -> "" proves Internal "page_copy_back";
+    0 page_copy Channels Internal (q: Word, k: Word, va: Word) -> "" logs [BUFFER] proves Internal;
+    0 page_copy_back Channels Internal (q: Word, k: Word, va: Word) -> "" proves Internal;
     0 serial_env_step Console Internal () -> "";
     0 cons_intr Console Internal () -> "";
-    0 ptInsertPTE PageTables Internal (n: Word, va: Word, page: Word, perm: Word) -> "" proves Internal "ptInsertPTE";
-    0 ptAllocPDE PageTables Internal (n: Word, va: Word) -> "frame or 0" logs [PALLOC] proves Internal "ptAllocPDE";
+    0 ptInsertPTE PageTables Internal (n: Word, va: Word, page: Word, perm: Word) -> "" proves Internal;
+    0 ptAllocPDE PageTables Internal (n: Word, va: Word) -> "frame or 0" logs [PALLOC] proves Internal;
     0 ptInsert PageTables Internal (n: Word, va: Word, page: Word, perm: Word) -> "0, frame or MagicNumber"
-        logs [PALLOC] proves Internal "ptInsert";
+        logs [PALLOC] proves Internal;
 }
 
 /// The table's rows with their contracts.
