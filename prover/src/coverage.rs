@@ -57,16 +57,16 @@ pub struct Explained {
 /// All explanations.
 const EXPLAINED: &[Explained] = &[
     Explained {
-        file: "layer/src/objects/process/mod.rs",
-        line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
-        never: true,
-        reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
-    },
-    Explained {
         file: "layer/src/objects/console/serial.rs",
         line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
         never: false,
         reason: "whoever calls the handler has set it",
+    },
+    Explained {
+        file: "layer/src/objects/process/mod.rs",
+        line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
+        never: true,
+        reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
     },
     Explained {
         file: "layer/src/objects/thread/mod.rs",

@@ -142,7 +142,7 @@ pub struct Primitive {
     pub arguments: &'static [Argument],
     /// Description of its result.
     pub result: &'static str,
-    /// The kinds of events that it may append to a log, by the reference's names. The contract says which, and when.
+    /// The kinds of events that it may append to a log, by the names of the log. The contract says which, and when.
     pub events: &'static [&'static str],
     /// The reference's theorem about it: the class of its obligations, and the name of its instance. `None` for an
     /// addition of this layer.
@@ -252,7 +252,7 @@ table! {
     18 get_curid Threads Plain () -> "thread" proves Silent;
     19 acquire_lock_CHAN Channels Plain (q: Word) -> ""
         logs [WAIT, GET] proves PreservesInvariants "acquire_lock_SC_inv";
-    20 release_lock_CHAN Channels Plain (q: Word) -> "" logs [REL] proves PreservesInvariants "release_lock_SC_inv";
+    20 release_lock_CHAN Channels Plain (q: Word) -> "" logs [RELEASE] proves PreservesInvariants "release_lock_SC_inv";
     21 get_sync_chan_busy Channels Plain (q: Word) -> "busy" proves Silent;
     22 set_sync_chan_busy Channels Plain (q: Word, v: Word) -> "" proves PreservesInvariants "set_sync_chan_busy_inv";
     23 ipc_send_body Channels Plain (q: Word, va: Word, n: Word) -> "words"
