@@ -11,7 +11,7 @@ pub struct Row {
     /// The name of its result; empty if it has none.
     pub result: &'static str,
     /// What the call does.
-    pub says: &'static str,
+    pub description: &'static str,
     /// What the call may change besides the caller's registers, in the words of the proved modifies clause.
     pub touches: &'static str,
     /// The errors with which the call can be refused.
@@ -40,7 +40,7 @@ macro_rules! calls {
                         name: $word,
                         arguments: &[$(stringify!($argument)),*],
                         result: $result,
-                        says: concat!($($doc),+).trim_ascii_start(),
+                        description: concat!($($doc),+).trim_ascii_start(),
                         touches: $touches,
                         errors: &[$(Error::$error),*],
                     },)*

@@ -17,7 +17,7 @@ macro_rules! errors {
             }
 
             /// The meaning of this error.
-            pub const fn says(self) -> &'static str {
+            pub const fn description(self) -> &'static str {
                 match self { $(Error::$name => concat!($($doc),+).trim_ascii_start(),)* }
             }
         }

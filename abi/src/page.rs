@@ -29,7 +29,7 @@ impl fmt::Display for Page {
             if !row.result.is_empty() {
                 write!(page, " -> {}", row.result)?;
             }
-            write!(page, "`\n\n{}\n", row.says)?;
+            write!(page, "`\n\n{}\n", row.description)?;
             let mut lead = "\n- Arguments: ";
             for (argument, register) in row.arguments.iter().zip(REGISTERS) {
                 write!(page, "{lead}`{argument}` in {register}")?;
@@ -45,7 +45,7 @@ impl fmt::Display for Page {
         }
         page.write_str("\n## Error numbers\n\n| number | name | meaning |\n| --- | --- | --- |\n")?;
         for error in Error::ALL {
-            writeln!(page, "| {} | {error:?} | {} |", *error as u32, error.says())?;
+            writeln!(page, "| {} | {error:?} | {} |", *error as u32, error.description())?;
         }
         Ok(())
     }

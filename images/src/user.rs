@@ -12,8 +12,8 @@ use kernel::mm::layout::{GIB, PAGE_SIZE, REGION_SIZE};
 use kernel::mm::paging;
 use kernel::mm::user_space::entry::TABLE;
 use kernel::sync::lock::Lock;
-use layer::constants::perm;
-use layer::fields::Pte;
+use layer::core::constants::perm;
+use layer::core::fields::Pte;
 
 /// A page with the layer's permission code 5: code.
 pub const CODE: u64 = GIB;

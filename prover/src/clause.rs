@@ -1,10 +1,10 @@
 //! The names of the clauses of proofs. The replay of a counterexample looks for the violated clause by its name.
-use layer::stuck::Stuck;
+use layer::core::stuck::Stuck;
 
 /// A call succeeds only if the reference's precondition holds.
-pub(crate) const GUARD: &str = "precondition: succeeds only where it holds";
+pub(crate) const REFERENCE_REQUIRES: &str = "precondition: succeeds only where it holds";
 /// The postcondition holds.
-pub(crate) const PROMISE: &str = "postcondition";
+pub(crate) const ENSURES: &str = "postcondition";
 /// A call that starts in kernel mode ends in it.
 pub(crate) const MODE: &str = "mode: kernel mode is kept";
 /// A call logs exactly the events of its contract, tagged with its CPU.

@@ -6,7 +6,7 @@ use symbolic::source::Lines;
 
 /// Whether this file has code of primitives or entries, and not specification.
 pub(crate) fn is_code(file: &str) -> bool {
-    let is_primitive = file.starts_with("layer/") && !file.contains("/invariant/") && !file.contains("/contract/");
+    let is_primitive = file.starts_with("layer/") && !layer::spec::is_specification(file);
     is_primitive || is_entry(file)
 }
 
@@ -33,13 +33,20 @@ pub(crate) fn path(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file)
 }
 
+/// The files below a directory, in the order of their paths.
+pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort_unstable();
+    paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 /// The description of a primitive and of its errors, from its documentation. Empty strings if there are none.
 pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
     let begin = format!("/// {number} `{name}(");
     let function = format!("pub fn {name}<");
-    let files = std::fs::read_dir(path("layer/src")).into_iter().flatten().flatten();
-    for file in files {
-        let text = std::fs::read_to_string(file.path()).unwrap_or_default();
+    for file in files(&path("layer/src/objects")) {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let is_doc = |at: usize| lines[at].starts_with("///");
         // A primitive without a number is found by its function.

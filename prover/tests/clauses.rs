@@ -4,14 +4,16 @@ mod common;
 
 use common::{prove, solver};
 use domain::{Flag, Ghost, Map};
-use layer::constants::*;
-use layer::contract::{Answer, Contract};
-use layer::fields::*;
-use layer::invariant::{Class, facts};
-use layer::machine::{ChannelPool, Links, Lock, Spec};
-use layer::page_table::pdx;
-use layer::state::{Cpu, OwnGhost};
-use layer::thread;
+use layer::core::call::Answer;
+use layer::core::constants::*;
+use layer::core::fields::*;
+use layer::core::machine::{ChannelPool, Links, Lock, Spec};
+use layer::core::state::{Cpu, OwnGhost};
+use layer::invariant::facts;
+use layer::objects::page_table::pdx;
+use layer::objects::thread;
+use layer::spec::contract::Contract;
+use layer::spec::fact::Class;
 use prover::InvariantSet;
 use sim::machine::Sim;
 
@@ -72,7 +74,7 @@ macro_rules! clauses {
                     Ok(Answer::Word(answer))
                 };
                 // Derived facts need not be proved in other states.
-                contract.premise = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
+                contract.assumes = |v, _| [$($state(v.ghost),)? initialised(v.ghost)][0];
             })*
         }
         $(#[test]

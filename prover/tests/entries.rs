@@ -8,22 +8,22 @@ mod written;
 
 use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
-use layer::channel::{Cv, acquire_lock_chan};
-use layer::constants::{MAX_PAGE, NO_THREAD, perm, slot};
-use layer::fields::{Byte, Context, Slot, place, process};
-use layer::machine::{Links, Spec};
-use layer::page_table::{pt_read, pt_resv};
-use layer::process::{proc_exit_user, proc_start_user};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_yield};
-use layer::trap::trap_get;
+use layer::core::constants::{MAX_PAGE, NO_THREAD, perm, slot};
+use layer::core::fields::{Byte, Context, Slot, place, process};
+use layer::core::machine::{Links, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::acquire_lock_chan;
+use layer::objects::channel::pool::Cv;
+use layer::objects::page_table::{pt_read, pt_resv};
+use layer::objects::process::{proc_exit_user, proc_start_user};
+use layer::objects::thread::{get_curid, thread_yield};
+use layer::objects::trap::trap_get;
 use prover::{Failure, Reason, Sym, emit_test};
 use sim::counterexample::entry::Entry;
 use sim::machine::Sim;
 use syscall::entry;
-use syscall::message::Wake;
-use syscall::next::Next;
+use syscall::next::{Next, Wake};
 use syscall::stage::Stage;
 use syscall::system::System;
 use syscall::table::{Row, rows};
@@ -79,7 +79,7 @@ fn resolve<M: System + Spec>(
 ) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-        return Ok(Next::GoOn(Stage::Main));
+        return Ok(Next::Continue(Stage::Main));
     };
     let cur = get_curid(cpu)?;
     map(cpu, cur, address.word())?;
@@ -100,7 +100,7 @@ fn reserve_missing<M: System>(
 bugs! {
     a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
-            Next::ToUser(_) => Next::GoOn(Stage::Main),
+            Next::ToUser(_) => Next::Continue(Stage::Main),
             next => next,
         });
     };
@@ -166,7 +166,7 @@ bugs! {
             if let Some(source) = M::image_page(image, page) {
                 pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         };
     };
     bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
@@ -178,7 +178,7 @@ bugs! {
                     return Err(Stuck::Misaligned);
                 }
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         };
     };
     a_quota_of_the_boot_list_that_is_trusted: "main" breaks "H", |row| {
@@ -187,7 +187,7 @@ bugs! {
             if let Some(start) = M::next_start(me) && start.quota.is(12_345) && start.image.any() > 7 {
                 cpu.own.nps = 0.into();
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         };
     };
     a_thread_that_runs_nowhere: "exited" breaks "D4.1", |row| {
@@ -215,7 +215,7 @@ bugs! {
     a_call_that_loses_what_was_typed: "system_call" breaks "frame: console.len", |row| {
         row.run = |cpu, a| {
             let next = entry::system_call(cpu, a.registers)?;
-            let number = M::register(&a.registers, layer::constants::slot::EAX.into()).low();
+            let number = M::register(&a.registers, layer::core::constants::slot::EAX.into()).low();
             if number == abi::Call::GetQuota as u32 {
                 cpu.own.console.len = 0.into();
             }
@@ -239,14 +239,14 @@ bugs! {
     a_call_that_begins_again_for_no_reason: "send" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let words = cpu.own.uctxt.get([cpu.own.cur, slot::EDX.into()]).value;
-            if words == 77 { Ok(Next::GoOn(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
+            if words == 77 { Ok(Next::Continue(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
         };
     };
     an_argument_that_is_lost_on_the_way: "receive" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let cur = cpu.own.cur;
             let next = entry::go_on(cpu, Stage::Receive)?;
-            if let Next::GoOn(_) = next {
+            if let Next::Continue(_) = next {
                 cpu.own.uctxt.set([cur, slot::EDX.into()], Slot { value: M::Wide::constant(5) });
             }
             Ok(next)
@@ -301,9 +301,9 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
 #[test]
 fn what_a_called_primitive_may_write_the_entry_has_to_name() {
     fn forget<M: System + Spec>(row: &mut Row<M>) {
-        row.effect.frame = |made, may| {
+        row.effect.modifies = |made, may| {
             let whole = rows::<M>().into_iter().find(|row| row.name == "interrupt").expect("an entry");
-            (whole.effect.frame)(made, &mut |name, leaf, key| {
+            (whole.effect.modifies)(made, &mut |name, leaf, key| {
                 if name != "kctxt" {
                     may(name, leaf, key);
                 }

@@ -4,16 +4,16 @@ mod common;
 
 use common::{prove, solver};
 use domain::{Flag, Ghost, Map};
-use layer::channel::{self, Channel};
-use layer::constants::*;
-use layer::contract::{Answer, Contract};
-use layer::fields::*;
-use layer::log::{Event, Log};
-use layer::machine::{ChannelPool, Lock, Spec};
-use layer::page_alloc;
-use layer::state::Cpu;
-use layer::stuck::{Stuck, require};
-use layer::thread;
+use layer::core::call::Answer;
+use layer::core::constants::*;
+use layer::core::fields::*;
+use layer::core::log::{Event, Log};
+use layer::core::machine::{ChannelPool, Lock, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::{Stuck, require};
+use layer::objects::channel::pool::Channel;
+use layer::objects::{channel, page_alloc, thread};
+use layer::spec::contract::Contract;
 use prover::{InvariantSet, Outcome, Reason};
 
 /// The clauses that fail, without repetition, and whether the first failure was replayed.

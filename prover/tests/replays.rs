@@ -9,16 +9,18 @@ mod written;
 
 use common::{Symbolic, prove, solver};
 use domain::{Flag, Ghost, Map};
-use layer::channel::{self, Channel, Cv};
-use layer::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm};
-use layer::contract::{Answer, Contract};
-use layer::fields::process::{LIVE, VACANT};
-use layer::fields::{Byte, Container, FrameUse, LockState, Pde, Pte, place};
-use layer::invariant::Class;
-use layer::machine::{ChannelPool, Links, Lock, Spec};
-use layer::primitive::primitives;
-use layer::stuck::Stuck;
-use layer::{container, context, memory, page_alloc, page_table, process, serial, thread, trap};
+use layer::catalogue::primitives;
+use layer::core::call::{Access, Answer};
+use layer::core::constants::{ADR_LOW, CHANNEL_LOCKS, NUM_CHAN, NUM_PROC, PAGE_SIZE, SLP_Q, TOTAL_CPU, perm};
+use layer::core::fields::process::{LIVE, VACANT};
+use layer::core::fields::{Byte, Container, FrameUse, LockState, Pde, Pte, place};
+use layer::core::machine::{ChannelPool, Links, Lock, Spec};
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::{Channel, Cv};
+use layer::objects::console::serial;
+use layer::objects::{boot, channel, container, context, memory, page_alloc, page_table, process, thread, trap};
+use layer::spec::contract::{Contract, Region};
+use layer::spec::fact::Class;
 use prover::{Failure, InvariantSet, Reason, emit_test};
 use sim::counterexample::call::Subject;
 use sim::machine::Sim;
@@ -93,7 +95,7 @@ bugs! {
             cpu.own.ghost.update(|ghost| ghost.pperm.set([a.words[1]], FrameUse::Undef));
             Ok(Answer::Word(page))
         };
-        contract.premise = |_, a| a.words[1] < layer::constants::MAX_PAGE;
+        contract.assumes = |_, a| a.words[1] < layer::core::constants::MAX_PAGE;
     };
     a_container_that_is_not_in_use: Derived "palloc" breaks "never stuck", |contract| {
         contract.requires = |v, _| v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds();
@@ -105,7 +107,7 @@ bugs! {
         };
     };
     a_promise_of_another_number: Derived "get_curid" breaks "postcondition", |contract| {
-        contract.promise = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu);
+        contract.ensures = |s| matches!(s.answer, Answer::Word(word) if *word == s.before.own.cpu);
     };
     an_addition_that_overflows: Derived "get_curid" breaks "addition overflows", |contract| {
         contract.run = |cpu, _| {
@@ -155,7 +157,7 @@ bugs! {
         contract.run = |cpu, a| {
             let [i, k, v, _] = a.words;
             context::uctx_set(cpu, i, k, v)?;
-            cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), k], layer::fields::SlotKind::Int));
+            cpu.own.ghost.update(|g| g.uctxt_kind.set([0.into(), k], layer::core::fields::SlotKind::Int));
             Ok(Answer::Unit)
         };
     };
@@ -172,7 +174,7 @@ bugs! {
             let after = cpu.shared.links.next(700.into());
             Ok(Answer::Word(if before == after { cpu.own.cur } else { (NUM_PROC + 1).into() }))
         };
-        contract.frame = |_, may| may("tcb", "", &[]);
+        contract.modifies = |_, may| may("tcb", Region::All, &[]);
         contract.requires = |v, _| v.ghost.pg.holds();
     };
     a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "only what is held is touched of tcb", |contract| {
@@ -183,14 +185,14 @@ bugs! {
             }
             thread::get_curid(cpu).map(Answer::Word)
         };
-        contract.frame = |_, may| may("tcb", "", &[]);
+        contract.modifies = |_, may| may("tcb", Region::All, &[]);
     };
     a_channel_without_its_lock: Derived "get_curid" breaks "only what is held is touched of syncchpool", |contract| {
         contract.run = |cpu, _| {
             cpu.shared.channels.with(|channels| channels.pool.update([SLP_Q.into()], |control| control.busy = 7.into()));
             thread::get_curid(cpu).map(Answer::Word)
         };
-        contract.frame = |_, may| may("syncchpool", "busy", &[SLP_Q.into()]);
+        contract.modifies = |_, may| may("syncchpool", Region::Leaf("busy"), &[SLP_Q.into()]);
     };
     a_lock_that_is_forgotten: Derived "acquire_lock_CHAN" breaks "D5.2", |contract| {
         contract.run = |cpu, a| {
@@ -259,7 +261,7 @@ bugs! {
         };
     };
     // The primitive accepts it, as the reference's does. Only the contract's assumptions exclude it.
-    a_page_that_is_global: Derived "pt_resv" breaks "D7", |contract| contract.premise = |_, _| true;
+    a_page_that_is_global: Derived "pt_resv" breaks "D7", |contract| contract.assumes = |_, _| true;
     a_child_that_begins_with_memory: Derived "proc_create" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
             let child = process::proc_create(cpu, a.words[0], a.wide, a.words[1])?;
@@ -267,9 +269,9 @@ bugs! {
             Ok(Answer::Word(child))
         };
         // Even if the modifies clause permits all writes of this.
-        contract.frame = |_, may| {
+        contract.modifies = |_, may| {
             for name in EVERYTHING {
-                may(name, "", &[]);
+                may(name, Region::All, &[]);
             }
         };
     };
@@ -320,7 +322,7 @@ bugs! {
     };
     a_machine_with_a_page_too_many: Derived "sched_init" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
-            process::sched_init(cpu, a.words[0])?;
+            boot::sched_init(cpu, a.words[0])?;
             cpu.own.nps -= 1;
             Ok(Answer::Unit)
         };
@@ -344,7 +346,7 @@ bugs! {
     a_byte_beside_the_one_that_is_stored: Derived "exec_store" breaks "frame: HP.value", |contract| {
         contract.run = |cpu, a| {
             let access = memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place)?;
-            if let memory::Access::Done(()) = access {
+            if let Access::Done(()) = access {
                 cpu.own.hp.set([5.into(), 6.into()], Byte { value: 7.into() });
             }
             Ok(Answer::Stored(access))

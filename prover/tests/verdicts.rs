@@ -2,7 +2,7 @@
 mod common;
 
 use common::{Symbolic, prove, solver, z3};
-use layer::contract::Answer;
+use layer::core::call::Answer;
 use prover::{InvariantSet, Outcome, Reason};
 use smt::solver::Solver;
 
@@ -37,7 +37,7 @@ fn a_proof_says_from_what() {
 #[test]
 #[allow(clippy::impossible_comparisons, reason = "that is the point")]
 fn a_contradictory_premise_is_vacuous() {
-    let change = |contract: &mut Symbolic| contract.premise = |_, a| a.words[0] < 1 && a.words[0] > 1;
+    let change = |contract: &mut Symbolic| contract.assumes = |_, a| a.words[0] < 1 && a.words[0] > 1;
     let outcome = verdict("palloc", InvariantSet::High, change);
     assert_eq!(outcome.failures.len(), 1);
     assert_eq!(outcome.failures[0].reason, Reason::Vacuous);

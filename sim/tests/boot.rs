@@ -1,8 +1,8 @@
 //! Boots the hosted machine without programs, one CPU after the other.
-use layer::constants::TOTAL_CPU;
-use layer::invariant::Class;
-use layer::process::sched_init;
-use layer::stuck::Stuck;
+use layer::core::constants::TOTAL_CPU;
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::spec::fact::Class;
 use sim::check::facts::check;
 use sim::machine::boot::{processor, shared};
 use sim::machine::platform::{self, Memory, Platform};

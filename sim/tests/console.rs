@@ -1,13 +1,13 @@
 //! Tests of the console's primitives: bursts, a full ring, line feeds, and results of −1.
 use domain::Map;
-use layer::console::cons_buf_read;
-use layer::constants::{COM1_LINE, CONSOLE_BUFFER_SIZE, NEXT_SEND_MAX_REC, NO_CHARACTER};
-use layer::interrupt::{cli, sti};
-use layer::invariant::Class;
-use layer::process::sched_init;
-use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::constants::{COM1_LINE, CONSOLE_BUFFER_SIZE, NEXT_SEND_MAX_REC, NO_CHARACTER};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::objects::console::cons_buf_read;
+use layer::objects::console::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
+use layer::objects::interrupt::{cli, sti};
+use layer::spec::fact::Class;
 use sim::check::facts::check;
 use sim::machine::Sim;
 use sim::machine::boot::{processor, shared};

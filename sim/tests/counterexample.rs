@@ -1,6 +1,6 @@
 //! Runs a call or an entry from a state given as data, and checks its ending and the violated clauses.
-use layer::constants::{KERN_LOW, perm};
-use layer::invariant::Class;
+use layer::core::constants::{KERN_LOW, perm};
+use layer::spec::fact::Class;
 use sim::counterexample::outcome::Refused;
 use sim::counterexample::witness::{Witness, WitnessError};
 use sim::state::values::Values;
@@ -75,7 +75,7 @@ fn the_machine_answers_what_it_is_told() {
     assert!(loads.answer.starts_with("Load(Load { parent: Main, child: 9, image: 8, page: 0 })"), "{loads:?}");
     assert!(loads.broken.is_empty(), "{loads:?}");
     // More than the quota.
-    assert_eq!(main(10).answer, "GoOn(Main)");
+    assert_eq!(main(10).answer, "Continue(Main)");
     let byte = |value| Values::default().cell("page.bytes", &[5], "value", value);
     let load = |bytes| {
         let page = Values::default().scalar("has_page", 1).scalar("page.address", 1 << 30);

@@ -1,16 +1,18 @@
 //! The checker for a kernel without ghost state, tested on the hosted machine, which has ghost state. The checker gets
 //! the state without it.
 use domain::Map;
-use layer::channel::{Channel, acquire_lock_chan, ipc_send_body, release_lock_chan};
-use layer::constants::*;
-use layer::dump::{Counts, Out, Situation, write_own, write_shared};
-use layer::fields::*;
+use layer::core::constants::*;
+use layer::core::dump::{Counts, Out, Situation, write_own, write_shared};
+use layer::core::fields::*;
+use layer::core::state::{Cpu, Shared};
 use layer::invariant::facts;
-use layer::page_alloc::palloc;
-use layer::page_table::pt_resv;
-use layer::process::{proc_create, proc_start_user, sched_init};
-use layer::state::{Cpu, Shared};
-use layer::thread::thread_yield;
+use layer::objects::boot::sched_init;
+use layer::objects::channel::pool::Channel;
+use layer::objects::channel::{acquire_lock_chan, ipc_send_body, release_lock_chan};
+use layer::objects::page_alloc::palloc;
+use layer::objects::page_table::pt_resv;
+use layer::objects::process::{proc_create, proc_start_user};
+use layer::objects::thread::thread_yield;
 use proptest::prelude::*;
 use sim::check::live::{Checkpoint, Dump, MADE_TRUE, Problem};
 use sim::machine::Sim;

@@ -1,16 +1,18 @@
 //! Long random histories of eight CPUs. The replayed merged log equals the machine, the other CPUs satisfy each CPU's
 //! rely conditions (H20), and a wrong log is detected.
-use layer::channel::{
-    Channel, Cv, acquire_lock_chan, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
+use layer::core::constants::*;
+use layer::core::fields::Context;
+use layer::core::log::Event;
+use layer::core::state::{Cpu, Shared};
+use layer::objects::boot::sched_init;
+use layer::objects::channel::pool::{Channel, Cv};
+use layer::objects::channel::{
+    acquire_lock_chan, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
 };
-use layer::constants::*;
-use layer::fields::Context;
-use layer::log::Event;
-use layer::page_alloc::palloc;
-use layer::page_table::pt_resv;
-use layer::process::{proc_create, sched_init};
-use layer::state::{Cpu, Shared};
-use layer::thread::{thread_sleep, thread_wakeup, thread_yield};
+use layer::objects::page_alloc::palloc;
+use layer::objects::page_table::pt_resv;
+use layer::objects::process::proc_create;
+use layer::objects::thread::{thread_sleep, thread_wakeup, thread_yield};
 use proptest::prelude::*;
 use sim::check::rely::breach;
 use sim::check::replay::{Difference, Flaw, Objects, Place, Replayed, Running, listed};

@@ -3,18 +3,18 @@
 mod model;
 
 use domain::Map;
-use layer::channel::Channels;
-use layer::constants::*;
-use layer::contract::{Answer, Arguments, Step, events};
-use layer::fields::Context;
-use layer::invariant::Class;
-use layer::machine::{Links, Object};
-use layer::memory::{Access, Chunk};
-use layer::page_alloc::AllocTable;
-use layer::primitive::{Kind, Primitive, Rows, primitives};
-use layer::process::sched_init;
-use layer::queue::Threads;
-use layer::state::Cpu;
+use layer::catalogue::{Kind, Primitive, Rows, primitives};
+use layer::core::call::{Access, Answer, Arguments, Chunk};
+use layer::core::constants::*;
+use layer::core::fields::Context;
+use layer::core::machine::{Links, Object};
+use layer::core::state::Cpu;
+use layer::objects::boot::sched_init;
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::Threads;
+use layer::spec::contract::Transition;
+use layer::spec::fact::Class;
 use model::{Model, Said, agree};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -172,14 +172,14 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         _ => None,
     };
     let mut words = [0; 4];
-    for (to, word) in words.iter_mut().zip(row.arguments.iter().filter_map(word)) {
+    for (to, word) in words.iter_mut().zip(row.arguments.iter().filter_map(|argument| word(&argument.name))) {
         *to = word;
     }
     Arguments {
         words,
         wide: u64::from(page * PAGE_SIZE + offset) + if f == 255 { 1 << 32 } else { 0 },
         place: f.into(),
-        context: Context { esp: f, ra: f % layer::fields::STAGES },
+        context: Context { esp: f, ra: f % layer::core::fields::STAGES },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(e)),
         guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(d << 24 | e)),
         chunk,
@@ -242,7 +242,7 @@ fn call(
     let arguments = arguments(row, model, wish);
     let cpu = &mut cpus[wish.cpu as usize];
     let before = Snapshot::take(cpu);
-    if !(contract.premise)(&before.view(), &arguments) {
+    if !(contract.assumes)(&before.view(), &arguments) {
         return Ok(());
     }
     // Nobody would ever release the lock, because the other CPUs do not run.
@@ -285,12 +285,12 @@ fn call(
 
     let after = Snapshot::take(cpu);
     let any = [wish.dice[4].into(), wish.dice[5].into()];
-    let step = Step { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
-    prop_assert!((contract.promise)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
+    let step = Transition { before: before.view(), after: after.view(), arguments: &arguments, answer: &answer, any };
+    prop_assert!((contract.ensures)(&step), "{name} breaks its promise: {arguments:x?} {answer:?}");
     let log = after.logged_since(&before);
     let outs = replayed.replay(&log).map_err(|difference| TestCaseError::fail(format!("{name}: {difference}")))?;
     let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
-    prop_assert!(events::<Sim>(name)(&step, &logged), "{name} logs what it does not promise: {logged:x?}");
+    prop_assert!((contract.events)(&step, &logged), "{name} logs what it does not promise: {logged:x?}");
     prop_assert!(log.iter().all(|entry| entry.cpu == wish.cpu));
     prop_assert_eq!(replayed.differences(&after.objects(), &log), [], "after {} with {:x?}", name, arguments);
     for me in (0..TOTAL_CPU).filter(|&me| me != wish.cpu) {

@@ -185,5 +185,5 @@ fn what_is_wrong_with_a_configuration_is_named() {
     assert_eq!(error(Config { programs, ..config(&built, "", 1) }), "program odd: not an ELF file");
     let memory = Memory::all(5000);
     let (report, _) = show(Config { memory, ..config(&built, "", 1) });
-    assert_eq!(report.end, End::Stuck { cpu: 0, stuck: layer::stuck::Stuck::BadMemory });
+    assert_eq!(report.end, End::Stuck { cpu: 0, stuck: layer::core::stuck::Stuck::BadMemory });
 }

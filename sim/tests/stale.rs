@@ -2,14 +2,15 @@
 //! then.
 use domain::Map;
 use iced_x86::code_asm::*;
-use layer::constants::*;
-use layer::fields::{Byte, Context};
-use layer::page_alloc::palloc;
-use layer::page_table::{pt_free_pde, pt_read, pt_resv, pt_rmv};
-use layer::process::{proc_create, proc_exit_user, proc_start_user, sched_init};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::thread_yield;
+use layer::core::constants::*;
+use layer::core::fields::{Byte, Context};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::objects::page_alloc::palloc;
+use layer::objects::page_table::{pt_free_pde, pt_read, pt_resv, pt_rmv};
+use layer::objects::process::{proc_create, proc_exit_user, proc_start_user};
+use layer::objects::thread::thread_yield;
 use sim::machine::Sim;
 use sim::machine::boot::{processor, shared};
 use sim::machine::platform::{self, Memory, Platform};

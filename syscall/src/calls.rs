@@ -1,23 +1,23 @@
 //! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
 use crate::memory::own_page;
 use crate::message::{receive, send};
-use crate::next::Next;
+use crate::next::{Next, Parent, leave};
 use crate::process::{exit, kill};
 use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with};
-use crate::spawn::{Parent, spawn};
-use crate::stage::{Stage, leave};
+use crate::spawn::spawn;
+use crate::stage::Stage;
 use crate::system::{Question, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error, ThreadState};
 use domain::{Flag, Map};
-use layer::console::cons_buf_read;
-use layer::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
-use layer::container::{container_get_nchildren, container_get_quota, container_get_usage};
-use layer::context::{uctx_get, uctx_set};
-use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid};
+use layer::core::constants::{NO_CHARACTER, NUM_PROC, PAGE_SIZE, TOTAL_CPU, perm};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::console::cons_buf_read;
+use layer::objects::console::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
+use layer::objects::container::{container_get_nchildren, container_get_quota, container_get_usage};
+use layer::objects::context::{uctx_get, uctx_set};
+use layer::objects::thread::{get_cpu_id, get_curid};
 
 /// The result of a call that transfers no control.
 type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
@@ -43,7 +43,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
         // The arguments are in the saved registers, where the continuation reads them.
-        Call::Wait => Ok(Next::GoOn(Stage::Wait)),
+        Call::Wait => Ok(Next::Continue(Stage::Wait)),
         Call::Kill => slowly(cpu, kill),
         Call::WhoAmI => slowly(cpu, who_am_i),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),

@@ -4,6 +4,8 @@
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
 mod ending;
 
+use crate::next::{Load, Parent, Wake};
+use abi::Reason;
 pub(crate) use ending::{exited, wait};
 use ending::{killing, kills};
 
@@ -11,14 +13,44 @@ use crate::message::{FILLED, FREE};
 use crate::next::Next;
 use crate::stage::Stage;
 use crate::system::System;
-use crate::table::Arguments;
 use abi::{CHANNELS, Call, Cause, Error};
 use domain::{Map, Wide};
-use layer::constants::*;
-use layer::contract::{Cells, NEW_FRAME, mapped};
-use layer::fields::process::LIVE;
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
+use layer::core::constants::*;
+use layer::core::fields::process::LIVE;
+use layer::core::machine::{Machine, Spec};
+use layer::objects::page_table::spec::{NEW_FRAME, mapped};
+use layer::spec::contract::{Cells, Region};
+use layer::spec::view::View;
+
+/// Arguments for any row; each row takes those that it needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Arguments<M: System> {
+    /// The registers of a trap.
+    pub registers: M::Registers,
+    /// The reason for stopping a program.
+    pub reason: Reason,
+    /// The parent that waits for an image.
+    pub parent: Parent,
+    /// Child, image and next page of a [`Load`].
+    pub load: [M::Word; 3],
+    /// Condition variable and remaining count of a [`Wake`], and whether the running thread continues in its program
+    /// afterwards (0) or ends.
+    pub wake: [M::Word; 3],
+}
+
+impl<M: System> Arguments<M> {
+    /// The load that the arguments describe.
+    pub(crate) fn load(&self) -> Load<M> {
+        let [child, image, page] = self.load;
+        Load { parent: self.parent, child, image, page }
+    }
+
+    /// The wake-up that the arguments describe.
+    pub(crate) fn wake(&self) -> Wake<M> {
+        let [cv, left, then] = self.wake;
+        Wake { cv, left, then: if then == 0 { Stage::StartUser } else { Stage::Exited } }
+    }
+}
 
 /// A completed entry: the states before and after it.
 pub struct Made<'a, M: System + Spec> {
@@ -37,9 +69,9 @@ pub struct Made<'a, M: System + Spec> {
 /// The modifies clause and the postcondition of an entry.
 pub struct Effect<M: System + Spec> {
     /// The cells that it may write.
-    pub frame: fn(&Made<'_, M>, Cells<'_, M>),
+    pub modifies: fn(&Made<'_, M>, Cells<'_, M>),
     /// Its postcondition.
-    pub promise: fn(&Made<'_, M>) -> bool,
+    pub ensures: fn(&Made<'_, M>) -> bool,
 }
 
 impl<M: System + Spec> Clone for Effect<M> {
@@ -139,14 +171,14 @@ enum By {
 /// Cells: the ring, and the current page map.
 fn mode<M: Machine>(may: Cells<'_, M>) {
     for scalar in ["ikern", "ipt", "PT"] {
-        may(scalar, "", &[]);
+        may(scalar, Region::All, &[]);
     }
 }
 
 /// Cells: the saved registers of `thread`.
 fn registers<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
-    may("uctxt", "", &[thread]);
-    may("uctxt.kind", "", &[thread]);
+    may("uctxt", Region::All, &[thread]);
+    may("uctxt.kind", Region::All, &[thread]);
 }
 
 /// Cells: those of a trap and of the return from it.
@@ -158,30 +190,30 @@ fn trap<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
 /// Cells: those of mapping a page for `thread`: its page map and quota, and frames that become its own or are released
 /// at once.
 fn page_of<M: Machine>(thread: M::Word, may: Cells<'_, M>) {
-    may("AC", "usage", &[thread]);
-    may("AC.charged", "", &[thread]);
-    may("AC.seats", "", &[thread]);
-    may("AT.cursor", "", &[]);
-    may("ptpool", "", &[thread]);
-    may("ptpool.defined", "", &[thread]);
+    may("AC", Region::Leaf("usage"), &[thread]);
+    may("AC.charged", Region::All, &[thread]);
+    may("AC.seats", Region::All, &[thread]);
+    may("AT.cursor", Region::All, &[]);
+    may("ptpool", Region::All, &[thread]);
+    may("ptpool.defined", Region::All, &[thread]);
     for field in NEW_FRAME {
-        may(field, "fresh", &[]);
-        may(field, "returned", &[]);
+        may(field, Region::Fresh, &[]);
+        may(field, Region::Returned, &[]);
     }
     for field in ["pt", "pt.ghost"] {
-        may(field, "table", &[thread]);
+        may(field, Region::Table, &[thread]);
     }
 }
 
 /// Cells: those of a switch from the caller to the next ready thread.
 fn switch<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
-    may("cid", "", &[]);
-    may("kctxt", "", &[m.cur()]);
+    may("cid", Region::All, &[]);
+    may("kctxt", Region::All, &[m.cur()]);
     for scalar in ["rdy.head", "rdy.tail", "rdy.lo", "rdy.hi"] {
-        may(scalar, "", &[]);
+        may(scalar, Region::All, &[]);
     }
     for field in ["tcb", "tcb.next"] {
-        may(field, "mine", &[]);
+        may(field, Region::Mine, &[]);
     }
 }
 
@@ -189,22 +221,22 @@ fn switch<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
 /// ready queue, to which the child is appended.
 fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     let (cur, parent) = (m.cur(), m.before.own.ac.get([m.cur()]));
-    may("AC", "usage", &[cur]);
-    may("AC", "nchildren", &[cur]);
+    may("AC", Region::Leaf("usage"), &[cur]);
+    may("AC", Region::Leaf("nchildren"), &[cur]);
     for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-        may(scalar, "", &[]);
+        may(scalar, Region::All, &[]);
     }
     if m.before.own.ready.tail != NO_THREAD {
-        may("tcb.next", "", &[m.before.own.ready.tail]);
+        may("tcb.next", Region::All, &[m.before.own.ready.tail]);
     }
     // The child may also be one whose process had ended.
     for field in ["AC", "kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
-        may(field, "ended", &[cur]);
+        may(field, Region::Ended, &[cur]);
     }
     if cur < NUM_PROC && parent.nchildren < MAX_CHILDREN {
         let child = m.child(parent.nchildren);
         for field in ["AC", "AC.charged", "kctxt", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
-            may(field, "", &[child]);
+            may(field, Region::All, &[child]);
         }
     }
 }
@@ -212,25 +244,25 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
 /// Cells: the console and the serial port.
 fn console<M: Machine>(may: Cells<'_, M>) {
     for name in COM1.iter().chain(&["console.len", "console.rpos", "rx_buf", "cons_buf"]) {
-        may(name, "", &[]);
+        may(name, Region::All, &[]);
     }
-    may("ioapic.lines", "enabled", &[COM1_LINE.into()]);
+    may("ioapic.lines", Region::Leaf("enabled"), &[COM1_LINE.into()]);
 }
 
 /// Cells: the channel `q`, except for its message, and its lock.
 fn channel<M: Machine>(q: M::Word, may: Cells<'_, M>) {
-    may("syncchpool", "count", &[q]);
-    may("syncchpool", "busy", &[q]);
-    may("syncchpool.lock", "", &[q]);
-    may("lock", "", &[q + CHANNEL_LOCKS]);
-    may("section", "", &[]);
+    may("syncchpool", Region::Leaf("count"), &[q]);
+    may("syncchpool", Region::Leaf("busy"), &[q]);
+    may("syncchpool.lock", Region::All, &[q]);
+    may("lock", Region::All, &[q + CHANNEL_LOCKS]);
+    may("section", Region::All, &[]);
 }
 
 /// Cells: those of the caller's sleep. The thread before it in the queue may belong to any CPU.
 fn sleep<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     switch(m, &mut *may);
     for field in ["tcb", "tcb.next"] {
-        may(field, "", &[]);
+        may(field, Region::All, &[]);
     }
 }
 
@@ -249,8 +281,8 @@ fn transfer<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
 fn sending<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     transfer(m, by, &mut *may);
     if let Some(q) = m.named(by) {
-        may("mailbox", "", &[q]);
-        may("mailbox.defined", "", &[q]);
+        may("mailbox", Region::All, &[q]);
+        may("mailbox.defined", Region::All, &[q]);
     }
 }
 
@@ -258,7 +290,7 @@ fn sending<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
 fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     transfer(m, by, &mut *may);
     for field in ["HP", "HP.defined"] {
-        may(field, "page", &[m.cur()]);
+        may(field, Region::Page, &[m.cur()]);
     }
 }
 
@@ -279,7 +311,9 @@ fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stag
             m.stays() && (!m.ended_with(Error::Succ) || m.named(by).is_some_and(|q| made(q) && m.nobody_sleeps(q)))
         }
         Next::Switch(_) => !m.stays() && m.saved(stage) && m.kept(by),
-        Next::GoOn(again) => m.stays() && *again == stage && m.kept(by) && !is_there(&m.before) && is_there(&m.after),
+        Next::Continue(again) => {
+            m.stays() && *again == stage && m.kept(by) && !is_there(&m.before) && is_there(&m.after)
+        }
         _ => false,
     }
 }
@@ -287,7 +321,7 @@ fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stag
 /// `system_call`: modifies the caller's registers and the cells of the call.
 pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             trap(m, &mut *may);
             if m.asks_for(Call::Send) {
                 sending(m, By::Trap, &mut *may);
@@ -312,7 +346,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 console::<M>(&mut *may);
             }
         },
-        promise: |m| {
+        ensures: |m| {
             if m.asks_for(Call::Send) {
                 return transferred(m, By::Trap, FILLED, Stage::Send);
             }
@@ -320,12 +354,12 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
                 return transferred(m, By::Trap, FREE, Stage::Receive);
             }
             match m.next {
-                Next::GoOn(Stage::Exited) => {
+                Next::Continue(Stage::Exited) => {
                     m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
                 }
-                Next::GoOn(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
-                Next::GoOn(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
-                Next::GoOn(_) => false,
+                Next::Continue(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
+                Next::Continue(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
+                Next::Continue(_) => false,
                 Next::ToUser(_) => {
                     let child = m.argument(By::Trap, slot::EBX);
                     m.stays()
@@ -349,13 +383,13 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
 /// `page_fault`: modifies the program's registers, page map and quota.
 pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             trap(m, &mut *may);
             page_of::<M>(m.cur(), may);
         },
-        promise: |m| match m.next {
+        ensures: |m| match m.next {
             Next::ToUser(_) => m.stays() && m.kept(By::Trap),
-            Next::GoOn(Stage::Exited) => m.stays() && m.is_stopped(),
+            Next::Continue(Stage::Exited) => m.stays() && m.is_stopped(),
             _ => false,
         },
     }
@@ -363,35 +397,38 @@ pub(crate) fn page_fault<M: System + Spec>() -> Effect<M> {
 
 /// `exception`: modifies the mode and the program's registers.
 pub(crate) fn exception<M: System + Spec>() -> Effect<M> {
-    Effect { frame: trap, promise: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::GoOn(Stage::Exited)) }
+    Effect {
+        modifies: trap,
+        ensures: |m| m.stays() && m.is_stopped() && matches!(m.next, Next::Continue(Stage::Exited)),
+    }
 }
 
 /// `interrupt`: modifies the program's registers and the scheduler's state.
 pub(crate) fn interrupt<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             trap(m, &mut *may);
             switch(m, may);
         },
-        promise: |m| m.kept(By::Trap) && m.saved(Stage::StartUser) && matches!(m.next, Next::Switch(_)),
+        ensures: |m| m.kept(By::Trap) && m.saved(Stage::StartUser) && matches!(m.next, Next::Switch(_)),
     }
 }
 
 /// `start_user`: modifies only the mode.
 pub(crate) fn start_user<M: System + Spec>() -> Effect<M> {
-    Effect { frame: |_, may| mode::<M>(may), promise: |m| m.stays() && matches!(m.next, Next::ToUser(_)) }
+    Effect { modifies: |_, may| mode::<M>(may), ensures: |m| m.stays() && matches!(m.next, Next::ToUser(_)) }
 }
 
 /// `main`: modifies a child of the main thread, or the scheduler's state.
 pub(crate) fn main<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             child(m, &mut *may);
             switch(m, may);
         },
-        promise: |m| match m.next {
+        ensures: |m| match m.next {
             Next::Switch(_) => m.saved(Stage::Main),
-            Next::Load(_) | Next::GoOn(Stage::Main) => m.stays(),
+            Next::Load(_) | Next::Continue(Stage::Main) => m.stays(),
             _ => false,
         },
     }
@@ -399,34 +436,37 @@ pub(crate) fn main<M: System + Spec>() -> Effect<M> {
 
 /// `send`: modifies the caller's page map and quota, and one channel with its message.
 pub(crate) fn send<M: System + Spec>() -> Effect<M> {
-    Effect { frame: |m, may| sending(m, By::Stage, may), promise: |m| transferred(m, By::Stage, FILLED, Stage::Send) }
+    Effect {
+        modifies: |m, may| sending(m, By::Stage, may),
+        ensures: |m| transferred(m, By::Stage, FILLED, Stage::Send),
+    }
 }
 
 /// `receive`: modifies the caller's page map, quota and page, and one channel.
 pub(crate) fn receive<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| receiving(m, By::Stage, may),
-        promise: |m| transferred(m, By::Stage, FREE, Stage::Receive),
+        modifies: |m, may| receiving(m, By::Stage, may),
+        ensures: |m| transferred(m, By::Stage, FREE, Stage::Receive),
     }
 }
 
 /// `wake`: modifies the queues.
 pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |_, may| {
+        modifies: |_, may| {
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
-                may(scalar, "", &[]);
+                may(scalar, Region::All, &[]);
             }
             for field in ["tcb", "tcb.next"] {
-                may(field, "", &[]);
+                may(field, Region::All, &[]);
             }
         },
-        promise: |m| {
+        ensures: |m| {
             let [cv, left, then] = m.arguments.wake;
             let then = |stage| if then == 0 { stage == Stage::StartUser } else { stage == Stage::Exited };
             m.stays()
                 && match m.next {
-                    Next::GoOn(stage) => then(*stage) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
+                    Next::Continue(stage) => then(*stage) && (left == 0 || m.nobody_sleeps(cv + SLP_Q)),
                     Next::Wake(wake) => then(wake.then) && wake.cv == cv && left > 0 && wake.left + 1 == left,
                     _ => false,
                 }
@@ -437,11 +477,11 @@ pub(crate) fn wake<M: System + Spec>() -> Effect<M> {
 /// `load`: modifies a page of the child, or the parent's registers.
 pub(crate) fn load<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             trap(m, &mut *may);
             page_of::<M>(m.arguments.load[0], may);
         },
-        promise: |m| m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::GoOn(Stage::Main)),
+        ensures: |m| m.stays() && matches!(m.next, Next::Load(_) | Next::ToUser(_) | Next::Continue(Stage::Main)),
     }
 }
 

@@ -5,20 +5,51 @@
 use crate::calls::{dispatch, slowly};
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
-use crate::next::Next;
+use crate::next::{Next, Parent, leave};
 use crate::process::{end, stop, stop_at_fault, wait};
-use crate::spawn::{Parent, spawn};
-use crate::stage::{Stage, leave};
+use crate::spawn::spawn;
+use crate::stage::Stage;
 use crate::system::System;
 use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
 use domain::Map;
-use layer::constants::{perm, slot};
-use layer::process::{proc_exit_user, proc_exit_user2, proc_start_user, sched_init};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{Resume, get_cpu_id, get_curid};
-use layer::trap::trap_get;
+use layer::core::constants::{perm, slot};
+use layer::core::machine::Machine;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::objects::process::{ToUser, proc_exit_user, proc_exit_user2, proc_start_user};
+use layer::objects::thread::{Resume, get_cpu_id, get_curid};
+use layer::objects::trap::trap_get;
+
+impl<M: System> Next<M> {
+    /// Executes one more step in the kernel, or returns the program that continues.
+    ///
+    /// Every machine drives its CPUs with this function, step by step. Between two steps it may let other CPUs run.
+    ///
+    /// # Errors
+    /// Those of the step.
+    #[inline(always)]
+    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
+        Ok(Step::Kernel(match self {
+            Next::ToUser(to_user) => return Ok(Step::User(to_user)),
+            Next::Switch(context) => resume(cpu, context)?,
+            Next::Load(load) => load_step(cpu, load)?,
+            Next::Wake(wake) => wake_step(cpu, wake)?,
+            Next::Continue(stage) => go_on(cpu, stage)?,
+        }))
+    }
+}
+
+/// The result of a step.
+#[must_use]
+#[derive(Debug)]
+pub enum Step<M: Machine> {
+    /// The CPU is still in the kernel.
+    Kernel(Next<M>),
+    /// The CPU leaves the kernel.
+    User(ToUser<M>),
+}
 
 pub use crate::message::wake_step;
 pub use crate::process::STEPS_AT_ONCE;
@@ -30,7 +61,7 @@ pub use crate::spawn::load_step;
 /// Those of [`sched_init`]: the machine's description is not usable.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
-    Ok(Next::GoOn(Stage::Main))
+    Ok(Next::Continue(Stage::Main))
 }
 
 /// The entry of the instruction `syscall` (reference, section 8.6).

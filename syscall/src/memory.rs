@@ -3,17 +3,17 @@ use crate::system::System;
 use crate::unchecked::Address;
 use abi::Error;
 use domain::{Ghost, Map};
-use layer::constants::{MAGIC_NUMBER, PAGE_SIZE, perm};
-use layer::fields::FrameUse;
-use layer::page_table::{pt_read, pt_reserve};
-use layer::state::Cpu;
-use layer::stuck::{Stuck, require};
+use layer::core::constants::{MAGIC_NUMBER, PAGE_SIZE, perm};
+use layer::core::fields::FrameUse;
+use layer::core::state::Cpu;
+use layer::core::stuck::{Stuck, require};
+use layer::objects::page_table::{pt_read, pt_reserve};
 
 /// A mapped page.
 pub(crate) struct Page<M: System> {
     /// The frame, which is data of this CPU.
     pub frame: M::Word,
-    /// The permission, a value of [`perm`](layer::constants::perm).
+    /// The permission, a value of [`perm`](layer::core::constants::perm).
     pub permission: M::Word,
 }
 

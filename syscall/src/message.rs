@@ -5,23 +5,21 @@
 //! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
 //! the lock.
 use crate::memory::{Reserved, page, reserve};
-use crate::mode::is_kernel;
-use crate::next::Next;
+use crate::next::{Next, Wake, sleep};
 use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
-use crate::stage::{Stage, is_main, sleep};
+use crate::stage::{Stage, is_main};
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::{CHANNELS, Error};
-use layer::channel::{
-    Cv, acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
+use layer::core::constants::{MAX_WORDS, NUM_PROC, perm};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::Cv;
+use layer::objects::channel::{
+    acquire_lock_chan, get_sync_chan_busy, ipc_receive_body, ipc_send_body, release_lock_chan, set_sync_chan_busy,
 };
-use layer::constants::{MAX_WORDS, NUM_CV, NUM_PROC, perm};
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
-use layer::process::proc_start_user2;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_curid, thread_wakeup};
+use layer::objects::process::proc_start_user2;
+use layer::objects::thread::{get_curid, thread_wakeup};
 
 /// The `busy` word of a channel that has room.
 pub(crate) const FREE: u32 = 0;
@@ -31,33 +29,16 @@ pub(crate) const FILLED: u32 = 2;
 
 const _: () = assert!(abi::MESSAGE_WORDS == MAX_WORDS);
 
-/// A wake-up in progress of the threads on a condition variable. The value cannot be copied and must be consumed.
-#[must_use]
-#[derive(Debug)]
-pub struct Wake<M: Machine> {
-    /// The condition variable.
-    pub cv: M::Word,
-    /// Maximum number of threads that are still to be woken.
-    pub left: M::Word,
-    /// The continuation of the running thread.
-    pub then: Stage,
-}
-
-impl<M: Spec> Wake<M> {
-    /// The precondition of a step, besides the invariant: the kernel runs, and the condition variable exists.
-    pub fn ready(&self, view: &View<'_, M>) -> bool {
-        is_kernel(view) && self.cv < NUM_CV
-    }
-}
-
 /// Wakes one thread. If none is left, the running thread continues.
 ///
 /// # Errors
 /// None in a state in which the wake-up is [ready](Wake::ready).
 pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<M>, Stuck> {
     let Wake { cv, left, then } = wake;
+    // Equivalent mutants (`==`: false): where nobody sleeps, the steps that are left wake nobody either, and they are
+    // counted.
     if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {
-        return Ok(Next::GoOn(then));
+        return Ok(Next::Continue(then));
     }
     Ok(Next::Wake(Wake { cv, left: left - 1, then }))
 }
@@ -131,7 +112,7 @@ fn cannot_use<M: System>(
     }
     let cur = get_curid(cpu)?;
     match reserve(cpu, cur, &message.page, perm::PTU)? {
-        Reserved::Fresh => Ok(Next::GoOn(stage)),
+        Reserved::Fresh => Ok(Next::Continue(stage)),
         Reserved::Exhausted => back(cpu, Err(Error::Mem)),
         // The page was missing before, and only this thread could have mapped it.
         Reserved::Mapped => back(cpu, Err(Error::InvalAddr)),

@@ -1,8 +1,8 @@
 //! The precondition of an entry or step, besides the invariant: the mode of its CPU.
 use domain::{Flag, Map};
-use layer::constants::{COM1_LINE, NO_CHANNEL};
-use layer::invariant::View;
-use layer::machine::Spec;
+use layer::core::constants::{COM1_LINE, NO_CHANNEL};
+use layer::core::machine::Spec;
+use layer::spec::view::View;
 
 /// The CPU executes a program: the precondition of every trap entry ([`system_call`](crate::entry::system_call),
 /// [`page_fault`](crate::entry::page_fault), [`exception`](crate::entry::exception),

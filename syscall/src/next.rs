@@ -1,16 +1,17 @@
-//! How a kernel entry ends.
-use crate::entry::{go_on, load_step, resume, wake_step};
-use crate::message::Wake;
+//! How a kernel entry ends: with a program, another thread, or a step that is left to do.
 use crate::mode::{is_kernel, is_user};
-use crate::spawn::Load;
-use crate::stage::Stage;
+use crate::stage::{Stage, saved};
 use crate::system::System;
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
-use layer::process::ToUser;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::Resume;
+use domain::{Flag, Map};
+use layer::core::constants::{NUM_CV, NUM_PROC};
+use layer::core::fields::process::LIVE;
+use layer::core::machine::{Machine, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::Cv;
+use layer::objects::process::ToUser;
+use layer::objects::thread::{Resume, thread_sleep, thread_yield};
+use layer::spec::view::View;
 
 /// The end of a kernel entry or step. The value cannot be copied and must be consumed.
 #[must_use]
@@ -25,36 +26,7 @@ pub enum Next<M: Machine> {
     /// The threads that sleep on a channel have to be woken; then the running thread continues.
     Wake(Wake<M>),
     /// The running thread continues at a continuation.
-    GoOn(Stage),
-}
-
-impl<M: System> Next<M> {
-    /// Executes one more step in the kernel, or returns the program that continues.
-    ///
-    /// Every machine drives its CPUs with this function, step by step. Between two steps it may let other CPUs run.
-    ///
-    /// # Errors
-    /// Those of the step.
-    #[inline(always)]
-    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
-        Ok(Step::Kernel(match self {
-            Next::ToUser(to_user) => return Ok(Step::User(to_user)),
-            Next::Switch(context) => resume(cpu, context)?,
-            Next::Load(load) => load_step(cpu, load)?,
-            Next::Wake(wake) => wake_step(cpu, wake)?,
-            Next::GoOn(stage) => go_on(cpu, stage)?,
-        }))
-    }
-}
-
-/// The result of a step.
-#[must_use]
-#[derive(Debug)]
-pub enum Step<M: Machine> {
-    /// The CPU is still in the kernel.
-    Kernel(Next<M>),
-    /// The CPU leaves the kernel.
-    User(ToUser<M>),
+    Continue(Stage),
 }
 
 impl<M: Spec> Next<M> {
@@ -62,9 +34,86 @@ impl<M: Spec> Next<M> {
     pub fn holds(&self, view: &View<'_, M>) -> bool {
         match self {
             Next::ToUser(to_user) => is_user(view) && to_user.thread == view.own.cur,
-            Next::Switch(_) | Next::GoOn(_) => is_kernel(view),
+            Next::Switch(_) | Next::Continue(_) => is_kernel(view),
             Next::Load(load) => load.ready(view),
             Next::Wake(wake) => wake.ready(view),
         }
     }
+}
+
+/// The parent of a new child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+// A word, so that `Next` has four words: the values that this enum does not use tell the variants of `Next` apart.
+#[repr(u32)]
+pub enum Parent {
+    /// A program, by system call: it continues with the result in its registers.
+    Program,
+    /// The main thread of the CPU, by the boot list.
+    Main,
+}
+
+/// An image that is being loaded for a child of the running thread. The value cannot be copied and must be consumed.
+#[must_use]
+#[derive(Debug)]
+pub struct Load<M: Machine> {
+    /// The parent that waits for it.
+    pub parent: Parent,
+    /// The child.
+    pub child: M::Word,
+    /// The image.
+    pub image: M::Word,
+    /// The page to load next.
+    pub page: M::Word,
+}
+
+impl<M: Spec> Load<M> {
+    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU whose
+    /// process has not ended.
+    pub fn ready(&self, view: &View<'_, M>) -> bool {
+        is_kernel(view)
+            && self.child > 0
+            && self.child < NUM_PROC
+            && view.is_mine(self.child)
+            && view.own.ac.get([self.child]).used.holds()
+            && view.own.proc.get([self.child]).state == LIVE
+    }
+}
+
+/// A wake-up in progress of the threads on a condition variable. The value cannot be copied and must be consumed.
+#[must_use]
+#[derive(Debug)]
+pub struct Wake<M: Machine> {
+    /// The condition variable.
+    pub cv: M::Word,
+    /// Maximum number of threads that are still to be woken.
+    pub left: M::Word,
+    /// The continuation of the running thread.
+    pub then: Stage,
+}
+
+impl<M: Spec> Wake<M> {
+    /// The precondition of a step, besides the invariant: the kernel runs, and the condition variable exists.
+    pub fn ready(&self, view: &View<'_, M>) -> bool {
+        is_kernel(view) && self.cv < NUM_CV
+    }
+}
+
+/// Lets the next ready thread of this CPU run. The running thread continues at `stage` when its turn comes again.
+///
+/// # Errors
+/// Those of [`thread_yield`].
+#[inline]
+pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, stage)?;
+    Ok(Next::Switch(thread_yield(cpu, context)?))
+}
+
+/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `stage`.
+///
+/// # Errors
+/// Those of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
+#[inline]
+pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, stage)?;
+    Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
 }

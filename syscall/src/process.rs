@@ -13,25 +13,25 @@
 //! that moment: it is ready, pending or asleep. If it sleeps, it is woken with all others on its channel, which begin
 //! their calls again. No lock is lost, since threads are switched only where they hold none. The end of a killed
 //! process kills its children, and so on.
-use crate::message::Wake;
-use crate::next::Next;
+use crate::next::{Next, Wake, leave, sleep};
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back};
-use crate::stage::{Stage, context, is_main, leave, saved, sleep};
+use crate::stage::{Stage, context, is_main, saved};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{CHANNELS, Cause, Error, Reason};
 use domain::{Map, Wide};
-use layer::channel::{Cv, acquire_lock_chan};
-use layer::constants::{ADR_LOW, MAX_CHILDREN, NUM_CV, NUM_PROC, TOTAL_CPU};
-use layer::container::container_get_usage;
-use layer::context::{uctx_get, uctx_set};
-use layer::fields::process::{GONE, LIVE};
-use layer::page_table::{pt_free_pde, pt_next_pde, pt_rmv};
-use layer::process::{proc_condemn, proc_first, proc_reap, proc_state, thread_exit};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid};
-use layer::trap::{trap_get, trap_set};
+use layer::core::constants::{ADR_LOW, MAX_CHILDREN, NUM_CV, NUM_PROC, TOTAL_CPU};
+use layer::core::fields::process::{GONE, LIVE};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::acquire_lock_chan;
+use layer::objects::channel::pool::Cv;
+use layer::objects::container::container_get_usage;
+use layer::objects::context::{uctx_get, uctx_set};
+use layer::objects::page_table::{pt_free_pde, pt_next_pde, pt_rmv};
+use layer::objects::process::{proc_condemn, proc_first, proc_reap, proc_state, thread_exit};
+use layer::objects::thread::{get_cpu_id, get_curid};
+use layer::objects::trap::{trap_get, trap_set};
 
 const _: () = assert!(CHANNELS + TOTAL_CPU <= NUM_CV, "each CPU has a condition variable that programs cannot name");
 
@@ -97,7 +97,7 @@ pub(crate) fn exit<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     M::report(cpu, Event::Exited { status });
     let cur = get_curid(cpu)?;
     begin_end(cpu, cur, (status, Cause::Exited))?;
-    Ok(Next::GoOn(Stage::Exited))
+    Ok(Next::Continue(Stage::Exited))
 }
 
 /// Stops the running program at the fault in `ti`.
@@ -116,7 +116,7 @@ pub(crate) fn stop<M: System>(
     M::report(cpu, Event::Stopped { reason, address, rip });
     let cur = get_curid(cpu)?;
     begin_end(cpu, cur, (address.low(), Cause::Stopped(reason)))?;
-    Ok(Next::GoOn(Stage::Exited))
+    Ok(Next::Continue(Stage::Exited))
 }
 
 /// `wait(child, wait) -> child, status, cause`, from the beginning: reaps `child`, or any child if it is 0, that has
@@ -193,7 +193,7 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
     M::report(cpu, Event::Killed { child });
     Ok(match cv {
         Some(cv) => Next::Wake(Wake { cv: cv.0, left: NUM_PROC.into(), then }),
-        None => Next::GoOn(then),
+        None => Next::Continue(then),
     })
 }
 
@@ -223,17 +223,19 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         if proc_state(cpu, child)? == LIVE + 1 {
             return condemn(cpu, child, Stage::Exited);
         }
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     let gone = proc_first(cpu, GONE.into())?;
     if gone != 0 {
         proc_reap(cpu, gone)?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     let has_child = proc_first(cpu, LIVE.into())? != 0;
     if container_get_usage(cpu, cur)? == 0 && !has_child {
         return announce(cpu);
     }
+    // Equivalent mutants (`==`: false): it only saves the search of a page map that is empty; the search ends in the
+    // same sleep.
     if has_child && argument(cpu, progress::ADDRESS)?.is(progress::DONE) {
         return sleep_until_one_ends(cpu, Stage::Exited);
     }
@@ -244,6 +246,9 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     let reached = argument(cpu, progress::ADDRESS)?;
+    // Equivalent mutants (`<`: false): where the search begins matters only for its length, which the bench measures.
+    // Equivalent mutants (`<=`: false, off by one): where the search begins matters only for its length, which the
+    // bench measures.
     let from = Address::<M>::in_window(reached).map_or(ADR_LOW.into(), |address| address.word());
     let at = pt_next_pde(cpu, cur, from)?;
     if at != 0 {
@@ -252,12 +257,12 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
             pt_rmv(cpu, cur, mapped)?;
         }
         uctx_set(cpu, cur, progress::ADDRESS.into(), if mapped != 0 { mapped } else { at })?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     if from != ADR_LOW {
         // It starts again at the beginning: the reached address is not trusted.
         uctx_set(cpu, cur, progress::ADDRESS.into(), ADR_LOW.into())?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     uctx_set(cpu, cur, progress::ADDRESS.into(), progress::DONE.into())?;
     if has_child {
@@ -280,7 +285,7 @@ fn be_gone<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     if container_get_usage(cpu, cur)? != 0 || proc_first(cpu, LIVE.into())? != 0 {
         // The registers are not trusted: the end continues.
         uctx_set(cpu, cur, progress::ANNOUNCED.into(), 0.into())?;
-        return Ok(Next::GoOn(Stage::Exited));
+        return Ok(Next::Continue(Stage::Exited));
     }
     let (status, cause) = (argument(cpu, progress::STATUS)?.any(), argument(cpu, progress::CAUSE)?.any());
     let context = saved(cpu, Stage::Exited)?;

@@ -3,12 +3,12 @@ use crate::next::Next;
 use crate::system::System;
 use crate::unchecked::Unchecked;
 use abi::Error;
-use layer::constants::slot;
-use layer::context::{uctx_get, uctx_set};
-use layer::process::proc_start_user2;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::get_curid;
+use layer::core::constants::slot;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::context::{uctx_get, uctx_set};
+use layer::objects::process::proc_start_user2;
+use layer::objects::thread::get_curid;
 
 /// The slot of the call's number; after the call, of the error number.
 pub(crate) const NUMBER: u32 = slot::EAX;

@@ -1,64 +1,23 @@
 //! `spawn`: creates a child at once, and loads its image one page a step (reference, section 8.5).
 use crate::memory::{Reserved, page, reserve};
-use crate::mode::is_kernel;
-use crate::next::Next;
+use crate::next::{Load, Next, Parent};
 use crate::registers::{THIRD, argument, back};
 use crate::stage::{Stage, is_main};
 use crate::system::{Event, Image, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
-use domain::{Flag, Map};
-use layer::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, NUM_PROC, PAGE_SIZE, perm};
-use layer::container::{container_can_consume, container_get_nchildren};
-use layer::fields::process::{LIVE, VACANT};
-use layer::invariant::View;
-use layer::machine::{Machine, Spec};
-use layer::page_copy::page_copy_to;
-use layer::process::{proc_create, proc_create_postinit, proc_first, proc_recreate};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid};
-
-/// The parent of a new child.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-// A word, so that `Next` has four words: the values that this enum does not use tell the variants of `Next` apart.
-#[repr(u32)]
-pub enum Parent {
-    /// A program, by system call: it continues with the result in its registers.
-    Program,
-    /// The main thread of the CPU, by the boot list.
-    Main,
-}
+use domain::Flag;
+use layer::core::constants::{ADR_HIGH, ADR_LOW, MAX_CHILDREN, NUM_ID, PAGE_SIZE, perm};
+use layer::core::fields::process::VACANT;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::container::{container_can_consume, container_get_nchildren};
+use layer::objects::page_copy::page_copy_to;
+use layer::objects::process::{proc_create, proc_create_postinit, proc_first, proc_recreate};
+use layer::objects::thread::{get_cpu_id, get_curid};
 
 /// Number of pages of the user window, and so the maximum of an image.
 const WINDOW_PAGES: u32 = (ADR_HIGH - ADR_LOW) / PAGE_SIZE;
-
-/// An image that is being loaded for a child of the running thread. The value cannot be copied and must be consumed.
-#[must_use]
-#[derive(Debug)]
-pub struct Load<M: Machine> {
-    /// The parent that waits for it.
-    pub parent: Parent,
-    /// The child.
-    pub child: M::Word,
-    /// The image.
-    pub image: M::Word,
-    /// The page to load next.
-    pub page: M::Word,
-}
-
-impl<M: Spec> Load<M> {
-    /// The precondition of a step, besides the invariant: the kernel runs, and the child is a thread of this CPU whose
-    /// process has not ended.
-    pub fn ready(&self, view: &View<'_, M>) -> bool {
-        is_kernel(view)
-            && self.child > 0
-            && self.child < NUM_PROC
-            && view.is_mine(self.child)
-            && view.own.ac.get([self.child]).used.holds()
-            && view.own.proc.get([self.child]).state == LIVE
-    }
-}
 
 /// Creates a child of the running thread for `image`, with `quota` pages of the running thread's quota, and begins to
 /// load the image.
@@ -214,7 +173,7 @@ fn done<M: System>(
             if let Err(error) = result {
                 M::report(cpu, Event::NotStarted { image, error });
             }
-            Ok(Next::GoOn(Stage::Main))
+            Ok(Next::Continue(Stage::Main))
         }
     }
 }

@@ -1,13 +1,11 @@
 //! Continuations: where a thread continues when it runs again.
-use crate::next::Next;
 use crate::system::System;
 use abi::ThreadState;
-use layer::channel::Cv;
-use layer::constants::PAGE_SIZE;
-use layer::fields::{Context, STAGES, START_USER};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::{get_cpu_id, get_curid, thread_sleep, thread_yield};
+use layer::core::constants::PAGE_SIZE;
+use layer::core::fields::{Context, STAGES, START_USER};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::thread::{get_cpu_id, get_curid};
 
 /// A continuation: the `ra` of a saved kernel context.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -63,26 +61,6 @@ pub(crate) fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context
 pub(crate) fn context<M: System>(thread: M::Word, stage: Stage) -> Context<M> {
     // Nothing on a kernel stack survives a switch, so the saved position is always that of an empty stack.
     Context { esp: (thread + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() }
-}
-
-/// Lets the next ready thread of this CPU run. The running thread continues at `stage` when its turn comes again.
-///
-/// # Errors
-/// Those of [`thread_yield`].
-#[inline]
-pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let context = saved(cpu, stage)?;
-    Ok(Next::Switch(thread_yield(cpu, context)?))
-}
-
-/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `stage`.
-///
-/// # Errors
-/// Those of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
-#[inline]
-pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let context = saved(cpu, stage)?;
-    Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
 }
 
 /// Whether the running thread is the main thread of its CPU. The main thread must not sleep, so that a thread is always

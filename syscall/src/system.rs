@@ -2,9 +2,9 @@
 use crate::unchecked::Unchecked;
 use abi::{Error, Reason};
 use domain::Home;
-use layer::fields::PhysicalMemory;
-use layer::machine::Machine;
-use layer::state::Cpu;
+use layer::core::fields::PhysicalMemory;
+use layer::core::machine::Machine;
+use layer::core::state::Cpu;
 
 /// A machine with a boot archive and a console.
 ///

@@ -3,49 +3,16 @@
 //! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), and this is the precondition of the row
 //! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
 //! about it.
-use crate::effect::{self, Effect};
+use crate::effect::{self, Arguments, Effect};
 use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
-use crate::message::Wake;
 use crate::mode::{is_kernel, is_user};
 use crate::next::Next;
-use crate::spawn::{Load, Parent};
 use crate::stage::Stage;
 use crate::system::System;
-use abi::Reason;
-use layer::invariant::View;
-use layer::machine::Spec;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-
-/// Arguments for any row; each row takes those that it needs.
-#[derive(Clone, Copy, Debug)]
-pub struct Arguments<M: System> {
-    /// The registers of a trap.
-    pub registers: M::Registers,
-    /// The reason for stopping a program.
-    pub reason: Reason,
-    /// The parent that waits for an image.
-    pub parent: Parent,
-    /// Child, image and next page of a [`Load`].
-    pub load: [M::Word; 3],
-    /// Condition variable and remaining count of a [`Wake`], and whether the running thread continues in its program
-    /// afterwards (0) or ends.
-    pub wake: [M::Word; 3],
-}
-
-impl<M: System> Arguments<M> {
-    /// The load that the arguments describe.
-    fn load(&self) -> Load<M> {
-        let [child, image, page] = self.load;
-        Load { parent: self.parent, child, image, page }
-    }
-
-    /// The wake-up that the arguments describe.
-    fn wake(&self) -> Wake<M> {
-        let [cv, left, then] = self.wake;
-        Wake { cv, left, then: if then == 0 { Stage::StartUser } else { Stage::Exited } }
-    }
-}
+use layer::core::machine::Spec;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::spec::view::View;
 
 /// The code of an entry or step, callable with any arguments.
 pub type Run<M> = fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Next<M>, Stuck>;

@@ -7,9 +7,9 @@ use domain::{Domain, Map};
 use elf::ElfBytes;
 use elf::abi::STT_FUNC;
 use elf::endian::AnyEndian;
-use layer::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE, slot};
-use layer::page_table::pt_read;
-use layer::state::Cpu;
+use layer::core::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE, slot};
+use layer::core::state::Cpu;
+use layer::objects::page_table::pt_read;
 use rustc_demangle::demangle;
 
 /// Registers, and the slots in which they are saved.

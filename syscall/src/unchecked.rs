@@ -1,8 +1,8 @@
 //! Values from outside that have not been checked.
 use abi::arguments::ARGUMENTS;
 use domain::{Wide, Word};
-use layer::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
-use layer::machine::Machine;
+use layer::core::constants::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
+use layer::core::machine::Machine;
 
 /// A value that came from outside: from a program's registers, or as an answer of the machine.
 ///

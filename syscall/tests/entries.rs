@@ -5,22 +5,22 @@ use abi::report::End;
 use abi::{Call, Error, Reason, ThreadState};
 use common::*;
 use domain::Map;
-use layer::constants::*;
-use layer::fields::{Pde, Pte, process};
-use layer::invariant::Class;
-use layer::memory::{Access, Chunk, exec_load, exec_store};
-use layer::state::Cpu;
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::*;
+use layer::core::fields::{Pde, Pte, process};
+use layer::core::state::Cpu;
+use layer::objects::memory::{exec_load, exec_store};
+use layer::spec::fact::Class;
 use proptest::prelude::*;
-use sim::check::facts::check;
-use sim::machine::Sim;
-use sim::machine::boot::processor;
-use sim::machine::sparse::Cells;
-use sim::state::snapshot::Snapshot;
+use sim::check::check;
+use sim::machine::{Sim, processor};
+use sim::snapshot::Snapshot;
+use sim::sparse::Cells;
+use syscall::effect::Arguments;
 use syscall::entry;
-use syscall::next::Next;
-use syscall::spawn::Parent;
+use syscall::next::{Next, Parent};
 use syscall::stage::Stage;
-use syscall::table::{Arguments, rows};
+use syscall::table::rows;
 
 const PUTS: u32 = Call::Puts as u32;
 const SPAWN: u32 = Call::Spawn as u32;
@@ -51,7 +51,7 @@ fn a_boot_list_that_asks_too_much_is_refused_line_by_line() {
     let line = "cairn: CPU 0: image not started: no quota, child slot or thread number left\n";
     assert_eq!(String::from_utf8(fixture.console()).unwrap(), line.repeat(3));
     assert_eq!((cpu.own.ac.get([1]).nchildren, cpu.own.ac.get([1]).usage), (1, FRAMES));
-    assert_eq!(fixture.platform.refused(), 3);
+    assert_eq!(fixture.board.refused(), 3);
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_main_thread_that_is_alone_says_so() {
     let mut cpu = processor(&fixture.shared, 0);
     let next = entry::boot(&mut cpu, 0).unwrap();
     assert!(!drive(&mut cpu, next));
-    assert_eq!(fixture.platform.idles(), 100);
+    assert_eq!(fixture.board.idles(), 100);
 }
 
 #[test]
@@ -213,10 +213,10 @@ fn yield_takes_turns_and_exit_is_for_good() {
         let next = begin(&mut cpu, YIELD, [0, 0]);
         assert!(drive(&mut cpu, next));
     }
-    assert_eq!(fixture.platform.idles(), 0, "there was always another thread");
+    assert_eq!(fixture.board.idles(), 0, "there was always another thread");
     let next = begin(&mut cpu, Call::Exit as u32, [43, 0]);
     assert!(!drive(&mut cpu, next), "nothing is left to run");
-    let ends: Vec<_> = fixture.platform.ends().iter().map(|end| (end.thread, end.end)).collect();
+    let ends: Vec<_> = fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect();
     assert_eq!(ends, [(9, End::Exited { status: 42 }), (10, End::Exited { status: 43 })]);
 }
 
@@ -258,7 +258,7 @@ fn a_fault_in_the_window_is_served() {
         let loaded = exec_load(&mut cpu, Chunk::Eight, address.into(), 0).unwrap();
         assert!(matches!(loaded, Access::Done([0, 0, 0, 0, 0, 0, 0, 0])));
     }
-    assert_eq!(fixture.platform.ends(), []);
+    assert_eq!(fixture.board.ends(), []);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
         assert!(fault(&mut cpu, address, stores));
         assert_eq!(cpu.own.cur, 10, "the other program goes on");
         let end = End::Stopped { reason, address, rip: 0x4000_0123 };
-        assert_eq!(fixture.platform.ends().iter().map(|end| (end.thread, end.end)).collect::<Vec<_>>(), [(FIRST, end)]);
+        assert_eq!(fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect::<Vec<_>>(), [(FIRST, end)]);
         let line = abi::report::Ended { cpu: 0, thread: FIRST, name: "image", end }.to_string();
         // All registers are 0, and there is no function at address 0.
         let zeros =
@@ -300,7 +300,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
     let next = entry::exception(&mut cpu, registers, Reason::DivideError).unwrap();
     assert!(drive(&mut cpu, next));
     let end = End::Stopped { reason: Reason::DivideError, address: wide, rip: wide };
-    assert_eq!(fixture.platform.ends()[0].end, end);
+    assert_eq!(fixture.board.ends()[0].end, end);
 }
 
 #[test]

@@ -4,11 +4,12 @@ mod common;
 use abi::{CHANNELS, Call, Error};
 use common::*;
 use domain::Map;
-use layer::constants::*;
-use layer::memory::{Access, Chunk, exec_load, exec_store};
-use layer::state::Cpu;
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::*;
+use layer::core::state::Cpu;
+use layer::objects::memory::{exec_load, exec_store};
 use sim::machine::Sim;
-use sim::machine::serial::SerialInput;
+use sim::serial::Script;
 use syscall::entry;
 use syscall::stage::Stage;
 
@@ -165,7 +166,7 @@ fn arguments_are_checked_before_anything_is_done() {
 #[test]
 fn the_main_thread_never_waits() {
     let fixture = Fixture::new(&[]);
-    let mut cpu = sim::machine::boot::processor(&fixture.shared, 0);
+    let mut cpu = sim::machine::processor(&fixture.shared, 0);
     let _ = entry::boot(&mut cpu, 0).unwrap();
     for stage in [Stage::Send, Stage::Receive] {
         let next = entry::go_on(&mut cpu, stage).unwrap();
@@ -173,13 +174,13 @@ fn the_main_thread_never_waits() {
         assert_eq!(answer(&cpu, 1).0, Error::Ipc as u32);
         let next = begin(&mut cpu, YIELD, []);
         assert!(!drive(&mut cpu, next) || cpu.own.cur == 1);
-        let _ = layer::process::proc_exit_user(&mut cpu, [0; UCTXT_SIZE as usize]);
+        let _ = layer::objects::process::proc_exit_user(&mut cpu, [0; UCTXT_SIZE as usize]);
     }
 }
 
 #[test]
 fn the_console_is_read_on_the_cpu_that_has_it() {
-    let fixture = Fixture::with_serial(&[FRAMES], SerialInput::of_input(b"hello, world"));
+    let fixture = Fixture::with_serial(&[FRAMES], Script::of_input(b"hello, world"));
     let mut cpu = fixture.boot();
     for byte in *b"hello, world" {
         assert_eq!(call(&mut cpu, Call::Getc as u32, [0]), (0, byte.into()));
@@ -190,14 +191,14 @@ fn the_console_is_read_on_the_cpu_that_has_it() {
     assert_eq!(fixture.console(), *b"hello, world");
 
     // A UART that receives nothing and can send only one character.
-    let fixture = Fixture::with_serial(&[FRAMES], SerialInput::default());
+    let fixture = Fixture::with_serial(&[FRAMES], Script::default());
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Getc as u32, [3]), refused(Error::NoChar, 3));
     assert_eq!(call(&mut cpu, Call::Putc as u32, [97]), (0, 97));
     assert_eq!(call(&mut cpu, Call::Putc as u32, [98]), refused(Error::SendFail, 98));
     assert_eq!(fixture.console(), *b"a");
 
-    let fixture = Fixture::with_serial(&[FRAMES], SerialInput { owner: None, ..SerialInput::default() });
+    let fixture = Fixture::with_serial(&[FRAMES], Script { owner: None, ..Script::default() });
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Getc as u32, [7]), refused(Error::NoDevice, 7));
     assert_eq!(call(&mut cpu, Call::Putc as u32, [7]), refused(Error::NoDevice, 7));

@@ -2,7 +2,7 @@
 
 use crate::host::error::Error;
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
-use layer::dump::Counts;
+use layer::core::dump::Counts;
 use sim::check::live::{self, Checkpoint, Dump, MADE_TRUE, Pages};
 use std::env;
 use std::fmt;

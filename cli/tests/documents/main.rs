@@ -2,8 +2,8 @@
 mod diffs;
 mod markdown;
 
+use layer::catalogue::TABLE;
 use layer::invariant::{BY_THEOREMS, by_construction, facts};
-use layer::primitive::TABLE;
 use markdown::Document;
 use sim::machine::Sim;
 use std::collections::{BTreeMap, BTreeSet};

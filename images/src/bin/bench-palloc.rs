@@ -13,10 +13,10 @@ use kernel::devices::power;
 use kernel::image::{Boot, Image};
 use kernel::machine::{Metal, platform, processor, set_platform, shared};
 use kernel::say;
-use layer::constants::TOTAL_CPU;
-use layer::page_alloc::{palloc, pfree};
-use layer::process::sched_init;
-use layer::state::Cpu;
+use layer::core::constants::TOTAL_CPU;
+use layer::core::state::Cpu;
+use layer::objects::boot::sched_init;
+use layer::objects::page_alloc::{palloc, pfree};
 
 kernel::image!(Image { prepare, start, ..Image::DEFAULT });
 

@@ -10,7 +10,7 @@ use kernel::cpu::trap::Entry;
 use kernel::image::Image;
 use kernel::machine::fault_injection::inject;
 use kernel::machine::hooks::IMAGE;
-use layer::constants::NO_THREAD;
+use layer::core::constants::NO_THREAD;
 
 static DONE: AtomicBool = AtomicBool::new(false);
 

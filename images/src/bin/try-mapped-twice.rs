@@ -12,8 +12,8 @@ use kernel::image::Image;
 use kernel::machine::Metal;
 use kernel::machine::fault_injection::inject;
 use kernel::machine::hooks::IMAGE;
-use layer::constants::ADR_LOW;
-use layer::fields::{Directories, PageTables, Pde};
+use layer::core::constants::ADR_LOW;
+use layer::core::fields::{Directories, PageTables, Pde};
 
 /// The number of the entry before which it happens, and an index that nothing else uses: the end of the image's region.
 const ENTRY: u32 = 30;

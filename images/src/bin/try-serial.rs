@@ -13,13 +13,13 @@ use kernel::machine::{Metal, processor, serial, set_platform, shared};
 use kernel::say;
 use kernel::sync::lock::Lock;
 use kernel::sync::pending::{self, Work};
-use layer::console::cons_buf_read;
-use layer::constants::NO_CHARACTER;
-use layer::interrupt::sti;
-use layer::process::sched_init;
-use layer::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::constants::NO_CHARACTER;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::objects::console::cons_buf_read;
+use layer::objects::console::serial::{serial_intr_disable, serial_intr_enable, serial_putc};
+use layer::objects::interrupt::sti;
 
 kernel::image!(Image { prepare, start, ..Image::DEFAULT });
 

@@ -22,14 +22,15 @@ use kernel::machine::{Metal, processor, set_platform, shared};
 use kernel::mm::layout::PAGE_SIZE;
 use kernel::say;
 use kernel::sync::lock::Lock;
-use layer::constants::{ADR_LOW, STACK_TOP, perm};
-use layer::fields::{Context, START_USER};
-use layer::page_alloc::palloc;
-use layer::page_table::{pt_free_pde, pt_next_pde, pt_read, pt_resv, pt_rmv};
-use layer::process::{proc_create, proc_recreate, sched_init, thread_exit};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::thread_yield;
+use layer::core::constants::{ADR_LOW, STACK_TOP, perm};
+use layer::core::fields::{Context, START_USER};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::objects::page_alloc::palloc;
+use layer::objects::page_table::{pt_free_pde, pt_next_pde, pt_read, pt_resv, pt_rmv};
+use layer::objects::process::{proc_create, proc_recreate, thread_exit};
+use layer::objects::thread::thread_yield;
 
 kernel::image!(Image { prepare, start, entry, ..Image::DEFAULT });
 

@@ -4,12 +4,12 @@ use kernel::mm::layout::PAGE_SIZE;
 use kernel::mm::user_space::entry::{ADDRESS, PRESENT, TABLE};
 use kernel::storage::links::Words;
 use kernel::sync::lock::Lock;
-use layer::constants::{
+use layer::core::constants::{
     ADR_HIGH, ADR_LOW, KERN_LOW, MAGIC_NUMBER, MAX_PAGE, NO_THREAD, NUM_CHAN, NUM_ID, NUM_PROC, VMX_SIZE,
 };
-use layer::fields::{Container, Context, Frame, kind};
-use layer::vmcs::VMCS_SIZE;
-use layer::vmx::{Place, REGISTERS};
+use layer::core::fields::{Container, Context, Frame, kind};
+use layer::objects::vmx::vmcs::VMCS_SIZE;
+use layer::objects::vmx::{Place, REGISTERS};
 use std::hint::black_box;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

@@ -10,11 +10,11 @@ use by_hand::Kernel;
 use cpu_time::{CpuTime, now};
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use domain::Map;
-use layer::constants::*;
-use layer::fields::{Containers, Context, Directories, Frames, Pde};
-use layer::machine::Lock;
-use layer::state::Cpu;
-use layer::{channel, page_alloc, page_table, process, thread, vmx};
+use layer::core::constants::*;
+use layer::core::fields::{Containers, Context, Directories, Frames, Pde};
+use layer::core::machine::Lock;
+use layer::core::state::Cpu;
+use layer::objects::{channel, page_alloc, page_table, process, thread, vmx};
 use machine::{Bench, NPS};
 use std::hint::black_box;
 use std::time::Duration;
@@ -69,7 +69,7 @@ impl Side for Layer {
     }
     #[inline(always)]
     fn ipc_send_body(&mut self, q: u32, va: u32, n: u32) -> u32 {
-        channel::ipc_send_body(&mut self.0, channel::Channel(q), va, n).expect("never stuck")
+        channel::ipc_send_body(&mut self.0, channel::pool::Channel(q), va, n).expect("never stuck")
     }
     #[inline(always)]
     fn vmx_set_reg(&mut self, r: u32, value: u32) {

@@ -9,11 +9,11 @@ use crate::storage::channels::Pool;
 use crate::storage::links::Links;
 use crate::storage::{NoLog, Of};
 use domain::{Erased, Home, Map};
-use layer::constants::SERIAL_HW_BUF_SIZE;
-use layer::fields::{Cell, Received};
-use layer::machine::{Machine, Object};
-use layer::serial::SerialEvent;
-use layer::state::Cpu;
+use layer::core::constants::SERIAL_HW_BUF_SIZE;
+use layer::core::fields::{Cell, Received};
+use layer::core::machine::{Machine, Object};
+use layer::core::state::Cpu;
+use layer::objects::console::uart::SerialEvent;
 
 impl Machine for Metal {
     type Ghost<T: 'static> = Erased;

@@ -19,8 +19,8 @@ use crate::sync::lock::Lock;
 use crate::sync::pending::{self, Work};
 use abi::watch::{CHECKPOINT, LAST_CHECKPOINT, READY};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use layer::dump::{Counts, Out, Situation, write_own, write_shared};
-use layer::state::Cpu;
+use layer::core::dump::{Counts, Out, Situation, write_own, write_shared};
+use layer::core::state::Cpu;
 use x86_64::registers::control::Cr3;
 
 /// Whether the machine ends after the next checkpoint.

@@ -4,7 +4,7 @@
 use crate::devices::power::refuse;
 use crate::devices::uart::{Interrupts, ROOM, Uart};
 use crate::irq::timer;
-use layer::dump::Out;
+use layer::core::dump::Out;
 
 /// The first port of COM2.
 const COM2: u16 = 0x2F8;

@@ -12,8 +12,8 @@ use crate::storage::links::Links;
 use crate::storage::{Allocation, Array, FreeFrames, Of, zero};
 use core::sync::atomic::AtomicU32;
 use domain::{Data, Field, Home};
-use layer::constants::*;
-use layer::fields::*;
+use layer::core::constants::*;
+use layer::core::fields::*;
 
 crate::arrays!(Metal, array);
 crate::erased_fields!(Metal);
@@ -68,14 +68,14 @@ impl Home<Mailboxes> for Metal {
     }
 }
 
-impl Home<layer::fields::UserContexts> for Metal {
+impl Home<layer::core::fields::UserContexts> for Metal {
     type Map = Of<UserContexts>;
     fn home(place: Place) -> Of<UserContexts> {
         Of(UserContexts::new(place))
     }
 }
 
-impl Home<layer::fields::Directories> for Metal {
+impl Home<layer::core::fields::Directories> for Metal {
     type Map = Of<Directories>;
     fn home(place: Place) -> Of<Directories> {
         // SAFETY: boot has set the spaces up, in kernel memory of their own.
@@ -90,7 +90,7 @@ fn users(place: Place) -> Window {
     unsafe { Window::new(direct_map(), place.platform.user_frames()) }
 }
 
-impl Home<layer::fields::PageTables> for Metal {
+impl Home<layer::core::fields::PageTables> for Metal {
     type Map = Of<PageTables>;
     fn home(place: Place) -> Of<PageTables> {
         Of(PageTables::new(users(place)))

@@ -5,8 +5,8 @@ use crate::irq::io_apic;
 use crate::storage::{Array, Entries};
 use core::ops::Range;
 use domain::Domain;
-use layer::constants::{COM1_LINE, IOAPIC_LINES};
-use layer::fields::Line;
+use layer::core::constants::{COM1_LINE, IOAPIC_LINES};
+use layer::core::fields::Line;
 
 /// A CPU's view of the lines.
 ///

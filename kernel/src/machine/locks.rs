@@ -4,8 +4,8 @@ use crate::entry::idle;
 use crate::storage::lock_array::{Guard, LockArray};
 use crate::sync::lock::Lock;
 use core::ops::{Deref, DerefMut};
-use layer::constants::MSG_Q;
-use layer::machine::{self, Object};
+use layer::core::constants::MSG_Q;
+use layer::core::machine::{self, Object};
 
 /// The lock array of a map: shared objects, each behind its lock.
 pub struct Locks<T: 'static>(LockArray<T>);

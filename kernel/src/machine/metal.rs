@@ -2,7 +2,7 @@
 use super::platform::Place;
 use crate::cpu::context::UserContext;
 use domain::{Count, Domain, X64};
-use layer::state::Cpu;
+use layer::core::state::Cpu;
 
 /// The kernel's machine.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use crate::mm::user_space::Spaces;
 use crate::sync::lock::Lock;
 use crate::sync::once::Once;
 use core::ops::Range;
-use layer::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, NUM_PROC};
+use layer::core::constants::{IOAPIC_LINES, KERN_HIGH, KERN_LOW, NUM_PROC};
 
 // The kernel and the layer agree on where users' frames lie.
 const _: () =

@@ -10,8 +10,8 @@ use abi::boot::Words;
 use abi::refused::Refused;
 use abi::report::End;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
-use layer::constants::NUM_PROC;
-use layer::state::Cpu;
+use layer::core::constants::NUM_PROC;
+use layer::core::state::Cpu;
 use syscall::trace::Report;
 
 /// The program table of this machine.

@@ -16,12 +16,12 @@ use crate::sync::lock::Lock;
 use crate::sync::pending;
 use abi::Reason;
 use domain::Map;
-use layer::constants::slot;
-use layer::fields::UserContexts;
-use layer::state::{Cpu, TrapInfo};
-use layer::stuck::Stuck;
-use syscall::entry::{self, STEPS_AT_ONCE};
-use syscall::next::{Next, Step};
+use layer::core::constants::slot;
+use layer::core::fields::UserContexts;
+use layer::core::state::{Cpu, TrapInfo};
+use layer::core::stuck::Stuck;
+use syscall::entry::{self, STEPS_AT_ONCE, Step};
+use syscall::next::Next;
 
 // A result of four words is moved as such; fields of different widths would be copied byte by byte.
 const _: () = assert!(size_of::<Result<Next<Metal>, Stuck>>() == 16);

@@ -5,9 +5,9 @@ use super::Metal;
 use crate::devices::console;
 use crate::sync::lock::Lock;
 use crate::sync::pending::{self, Work};
-use layer::constants::SERIAL_HW_BUF_SIZE;
-use layer::serial::{SerialEvent, event};
-use layer::state::Cpu;
+use layer::core::constants::SERIAL_HW_BUF_SIZE;
+use layer::core::state::Cpu;
+use layer::objects::console::uart::{SerialEvent, event};
 
 /// The input at an index of the log.
 struct Received {

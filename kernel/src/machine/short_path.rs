@@ -10,8 +10,8 @@ use crate::cpu::block::Cpu as Hardware;
 use crate::sync::pending;
 use abi::Call;
 use domain::Map;
-use layer::constants::slot;
-use layer::fields::UserContexts;
+use layer::core::constants::slot;
+use layer::core::fields::UserContexts;
 use syscall::entry;
 use syscall::next::Next;
 

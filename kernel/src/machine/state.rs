@@ -5,12 +5,12 @@ use super::platform::{Place, Platform};
 use crate::storage::Of;
 use crate::storage::channels::{self, Pool};
 use crate::sync::lock::Lock;
-use layer::channel::Channels;
-use layer::constants::{NUM_CHAN, NUM_CV, PAGE_SIZE, TOTAL_CPU};
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Queue, Threads};
-use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::core::constants::{NUM_CHAN, NUM_CV, PAGE_SIZE, TOTAL_CPU};
+use layer::core::machine::Object;
+use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Queue, Threads};
 
 /// Makes the shared objects of this machine at boot. It is called once.
 pub fn shared(platform: &'static Platform) -> &'static Shared<Metal> {

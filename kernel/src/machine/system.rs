@@ -7,7 +7,7 @@ use crate::irq::timer;
 use crate::storage::Of;
 use crate::storage::frames::Physical;
 use abi::report::End;
-use layer::state::Cpu;
+use layer::core::state::Cpu;
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
 

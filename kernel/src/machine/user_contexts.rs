@@ -4,8 +4,8 @@ use crate::cpu::context::{self, SLOTS, UserContext};
 use crate::storage::{Entries, fill_each};
 use core::ops::Range;
 use domain::Domain;
-use layer::constants::{NUM_PROC, UCTXT_SIZE, slot};
-use layer::fields::Slot;
+use layer::core::constants::{NUM_PROC, UCTXT_SIZE, slot};
+use layer::core::fields::Slot;
 
 // The layer and the stubs number the slots alike.
 const _: () = assert!(SLOTS == UCTXT_SIZE as usize);

@@ -5,8 +5,8 @@
 use super::{Array, Entries};
 use core::ops::Range;
 use domain::Domain;
-use layer::constants::MAX_PAGE;
-use layer::fields::{Frame, kind};
+use layer::core::constants::MAX_PAGE;
+use layer::core::fields::{Frame, kind};
 
 /// Bits of a word.
 const BITS: u32 = u64::BITS;
@@ -166,7 +166,7 @@ mod tests {
     use crate::storage::host::Host;
     use crate::storage::{Of, zero};
     use domain::Map;
-    use layer::fields::Frames;
+    use layer::core::fields::Frames;
     use proptest::prelude::*;
     use std::boxed::Box;
     use std::collections::BTreeSet;

@@ -53,13 +53,13 @@ macro_rules! arrays {
         );
     };
     ($machine:ty, $array:ident, $($field:ident => $value:ident),*) => {
-        $(impl ::domain::Home<::layer::fields::$field> for $machine {
+        $(impl ::domain::Home<::layer::core::fields::$field> for $machine {
             type Map = $crate::storage::Of<$crate::storage::Array<
-                ::layer::fields::$value<$machine>,
-                { <::layer::fields::$field as ::domain::Field<$machine>>::DIMS[0] as usize },
+                ::layer::core::fields::$value<$machine>,
+                { <::layer::core::fields::$field as ::domain::Field<$machine>>::DIMS[0] as usize },
             >>;
             fn home(place: <$machine as ::domain::Domain>::Place) -> Self::Map {
-                $crate::storage::Of($array::<::layer::fields::$field, _, _>(place))
+                $crate::storage::Of($array::<::layer::core::fields::$field, _, _>(place))
             }
         })*
     };
@@ -97,8 +97,8 @@ mod tests {
     use crate::storage::Of;
     use crate::storage::host::Host;
     use domain::Map;
-    use layer::constants::NUM_ID;
-    use layer::fields::{Container, Containers};
+    use layer::core::constants::NUM_ID;
+    use layer::core::fields::{Container, Containers};
     use std::vec;
 
     fn array<const N: usize>() -> Of<Array<Container<Host>, N>> {

@@ -11,10 +11,10 @@ use crate::sync::lock::Lock;
 use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Home};
-use layer::channel::Channels;
-use layer::constants::{NUM_CHAN, PAGE_SIZE};
-use layer::fields::{Byte, Mailboxes, SyncChannel, SyncChannels};
-use layer::machine::{CHANNEL_RANK, ChannelPool, Machine};
+use layer::core::constants::{NUM_CHAN, PAGE_SIZE};
+use layer::core::fields::{Byte, Mailboxes, SyncChannel, SyncChannels};
+use layer::core::machine::{CHANNEL_RANK, ChannelPool, Machine};
+use layer::objects::channel::pool::Channels;
 
 /// Memory with one row for each channel, which that channel's lock guards.
 #[derive(Clone, Copy, Debug)]

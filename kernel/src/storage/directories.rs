@@ -4,9 +4,9 @@ use crate::mm::direct_map::DirectMap;
 use crate::mm::user_space::{REGIONS, Spaces};
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
-use layer::constants::{ADR_HIGH, ADR_LOW, NUM_PROC};
-use layer::fields::Pde;
-use layer::queue::root;
+use layer::core::constants::{ADR_HIGH, ADR_LOW, NUM_PROC};
+use layer::core::fields::Pde;
+use layer::objects::queue::root;
 
 /// Directory entries of the user window, which exist in memory.
 const WINDOW: Range<u32> = ADR_LOW / X64::REGION..ADR_HIGH / X64::REGION;

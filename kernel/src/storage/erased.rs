@@ -1,7 +1,7 @@
 //! Ghost state, erased.
 use domain::{Domain, Field, Map};
-use layer::log::{Event, Log};
-use layer::machine::Machine;
+use layer::core::log::{Event, Log};
+use layer::core::machine::Machine;
 
 /// The erased storage: that of a field of ghost state. It has no bytes and keeps nothing.
 ///
@@ -84,7 +84,7 @@ macro_rules! erased_fields {
         );
     };
     ($machine:ty, $($field:ident),*) => {
-        $(impl ::domain::Home<::layer::fields::$field> for $machine {
+        $(impl ::domain::Home<::layer::core::fields::$field> for $machine {
             type Map = $crate::storage::ErasedMap;
             fn home(_: <$machine as ::domain::Domain>::Place) -> Self::Map {
                 $crate::storage::ErasedMap

@@ -6,7 +6,7 @@ use crate::mm::layout::PAGE_SIZE;
 use core::any::Any;
 use core::ops::Range;
 use domain::{Domain, Geometry, X64};
-use layer::fields::{Byte, Pte};
+use layer::core::fields::{Byte, Pte};
 
 /// The frames that may be reached. They are users' frames, so no wrong number reaches the kernel's own memory.
 #[derive(Clone, Debug)]
@@ -199,8 +199,8 @@ mod tests {
     use super::*;
     use crate::storage::host::Host;
     use domain::Map;
-    use layer::constants::NUM_CHAN;
-    use layer::fields::{Mailboxes, PageTables as Tables, PhysicalMemory};
+    use layer::core::constants::NUM_CHAN;
+    use layer::core::fields::{Mailboxes, PageTables as Tables, PhysicalMemory};
     use std::boxed::Box;
     use std::vec;
 

@@ -4,9 +4,9 @@ use super::erased::ErasedMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
 use domain::{Domain, Home};
-use layer::constants::NUM_PROC;
-use layer::fields::{Next, ThreadGhosts};
-use layer::machine::{self, Machine};
+use layer::core::constants::NUM_PROC;
+use layer::core::fields::{Next, ThreadGhosts};
+use layer::core::machine::{self, Machine};
 
 /// Two words for each thread, in memory of their own: the next thread in its queue, and the CPU that it belongs to.
 ///

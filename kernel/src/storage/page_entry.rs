@@ -9,9 +9,9 @@ use crate::mm::user_space::entry::{ADDRESS, GLOBAL, NO_EXECUTE, PRESENT, TABLE, 
 use core::ops::Range;
 use core::sync::atomic::{AtomicU64, Ordering};
 use domain::Domain;
-use layer::constants::perm;
-use layer::fields::{Pde, Pte};
-use layer::page_table::is_executable;
+use layer::core::constants::perm;
+use layer::core::fields::{Pde, Pte};
+use layer::objects::page_table::is_executable;
 
 /// The bits that permission codes consist of.
 const PERMISSION: u64 = PRESENT | WRITABLE | USER | GLOBAL;
@@ -131,7 +131,7 @@ pub fn from_directory<D: Domain<Word = u32>>(bits: u64) -> Pde<D> {
 mod tests {
     use super::*;
     use crate::storage::host::Host;
-    use layer::constants::MAX_PAGE;
+    use layer::core::constants::MAX_PAGE;
     use proptest::prelude::*;
 
     /// Bits that the processor sets when a page is used.

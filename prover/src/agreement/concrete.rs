@@ -3,11 +3,13 @@ use crate::sources::with_engine;
 use crate::state::sym::Sym;
 use crate::state::visit::{each, values};
 use domain::{Field, Geometry};
-use layer::channel::Channels;
-use layer::fields::{ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts};
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::Threads;
+use layer::core::fields::{
+    ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts,
+};
+use layer::core::machine::Object;
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::Threads;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smt::model::Model;
 use smt::solver::{Solver, Verdict};

@@ -12,16 +12,15 @@ use crate::state::parts::each_map;
 use crate::state::sym::Sym;
 use crate::subjects::primitives::unknown_arguments;
 use domain::{Field, Key, Map, X64};
-use layer::constants::*;
-use layer::contract::{Answer, Arguments};
-use layer::fields::*;
-use layer::machine::{Machine, Object, Spec, Visit};
-use layer::memory::{Access, Chunk};
-use layer::page_table::{pdx, ptx};
-use layer::primitive::{Kind, Primitive, primitives};
-use layer::queue::{Family, Sleeping};
-use layer::state::{Cpu, Own};
-use layer::stuck::Stuck;
+use layer::catalogue::{Kind, Primitive, primitives};
+use layer::core::call::{Access, Answer, Arguments, Chunk};
+use layer::core::constants::*;
+use layer::core::fields::*;
+use layer::core::machine::{Machine, Object, Spec, Visit};
+use layer::core::state::{Cpu, Own};
+use layer::core::stuck::Stuck;
+use layer::objects::page_table::{pdx, ptx};
+use layer::objects::queue::{Family, Sleeping};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -80,10 +79,10 @@ impl Scalars {
         self.found.insert(format!("{}{name}", self.prefix), value);
     }
 
-    fn of<D: Side + layer::machine::Spec>(
+    fn of<D: Side + layer::core::machine::Spec>(
         own: &Own<D>,
-        at: &layer::page_alloc::AllocTable<D>,
-        pending: &layer::queue::Queue<D>,
+        at: &layer::objects::page_alloc::table::AllocTable<D>,
+        pending: &layer::objects::queue::Queue<D>,
     ) -> BTreeMap<String, i128> {
         let mut scalars = Scalars { prefix: "", found: BTreeMap::new() };
         own.snapshot().words(&mut scalars);
@@ -534,7 +533,7 @@ fn arguments(row: &Primitive, before: &HostedCall, dice: [u8; 8]) -> Arguments<S
         words,
         wide: u64::from(aligned) + beyond,
         place: u64::from(end(g)) << 16,
-        context: layer::fields::Context { esp: end(h), ra: g % STAGES },
+        context: layer::core::fields::Context { esp: end(h), ra: g % STAGES },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(end(g + slot as u32))),
         guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(end(f + slot as u32))),
         chunk,
@@ -570,7 +569,7 @@ fn call(
     }
     let before = Rc::new(HostedCall::take(cpu));
     let arguments = arguments(row, &before, wish.dice);
-    if !(contract.premise)(&before.state.view(), &arguments) {
+    if !(contract.assumes)(&before.state.view(), &arguments) {
         whole.restore(cpu);
         return Ok(());
     }

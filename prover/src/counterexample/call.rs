@@ -1,16 +1,16 @@
 //! The subject of a proof, as it runs on the hosted machine.
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
-use layer::contract::Contract;
-use layer::memory::Chunk;
-use layer::primitive::Primitive;
+use layer::catalogue::Primitive;
+use layer::core::call::Chunk;
+use layer::spec::contract::Contract;
 use sim::counterexample::call::Subject;
 use sim::counterexample::entry::Entry;
 use sim::counterexample::outcome::{Ending, Refused};
 use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
 use std::rc::Rc;
-use syscall::spawn::Parent;
+use syscall::next::Parent;
 use syscall::table::Row;
 
 /// The subject of a proof, as it runs on the hosted machine.

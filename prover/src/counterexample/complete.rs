@@ -2,9 +2,9 @@
 use crate::counterexample::call::HostedCall;
 use crate::state::record::{Answers, Locks, MachineAnswer};
 use domain::Field;
-use layer::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
-use layer::fields::{Frames, PhysicalMemory, bounds};
-use layer::queue::{Family, Sleeping};
+use layer::core::constants::{KERN_LOW, MAX_CHILDREN, MAX_PAGE, NUM_CHAN};
+use layer::core::fields::{Frames, PhysicalMemory, bounds};
+use layer::objects::queue::{Family, Sleeping};
 use rustc_hash::FxHashSet;
 use sim::counterexample::answers::BYTES;
 use sim::counterexample::witness::Witness;

@@ -22,8 +22,8 @@ pub fn emit_test(failure: &Failure, name: &str, invariants: Option<InvariantSet>
     let clause = failure.clause.split(" at ").next().unwrap_or(&failure.clause);
     let test = words(&format!("{name} {clause}")).join("_");
     let (class, call) = match invariants {
-        Some(InvariantSet::Derived) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Derived)")),
-        Some(InvariantSet::High) => ("use layer::invariant::Class;\n", format!("call({name:?}, Class::Low)")),
+        Some(InvariantSet::Derived) => ("use layer::spec::fact::Class;\n", format!("call({name:?}, Class::Derived)")),
+        Some(InvariantSet::High) => ("use layer::spec::fact::Class;\n", format!("call({name:?}, Class::Low)")),
         Some(InvariantSet::Entry) | None => ("", format!("enter({name:?})")),
     };
     let made = constructor(witness);

@@ -7,8 +7,8 @@ use sim::counterexample::outcome::{Broken, Ending};
 pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
     ending.broken.iter().any(|broken| match broken {
         Broken::Fact(violation) => clause == clause::fact(violation.number, violation.name),
-        Broken::ReferencePrecondition => clause == clause::GUARD,
-        Broken::Ensures => clause == clause::PROMISE,
+        Broken::ReferencePrecondition => clause == clause::REFERENCE_REQUIRES,
+        Broken::Ensures => clause == clause::ENSURES,
         Broken::Mode => clause == clause::MODE,
         Broken::Events(_) => clause == clause::EVENTS,
         // A log without a meaning has no effect either.

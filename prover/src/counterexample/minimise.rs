@@ -1,7 +1,7 @@
 //! Minimising counterexamples: looks for few differences from boot, and shows them by name.
 use crate::counterexample::call::HostedCall;
 use crate::counterexample::ending::breaks;
-use layer::fields::bounds;
+use layer::core::fields::bounds;
 use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
 use sim::state::snapshot::Snapshot;

@@ -1,8 +1,8 @@
 //! The two parts of the channels, which have locks that a CPU keeps between primitives.
 use crate::state::sym::Sym;
 use domain::Geometry;
-use layer::channel::Channels;
-use layer::invariant::Keys;
+use layer::core::keys::Keys;
+use layer::objects::channel::pool::Channels;
 use symbolic::word::SymWord;
 
 /// The fields of the channels: control blocks with their locks, and mailboxes.
@@ -35,10 +35,10 @@ impl Relation {
         }
     }
 
-    pub fn own_fact<G: Geometry>(self, channels: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
+    pub fn lock_invariant<G: Geometry>(self, channels: &Channels<Sym<G>>, k: &[SymWord]) -> bool {
         match self {
-            Relation::Control => channels.own_fact(k[0]),
-            Relation::Mail => channels.mail_fact(k[0], k[1]),
+            Relation::Control => channels.lock_invariant(k[0]),
+            Relation::Mail => channels.mail_lock_invariant(k[0], k[1]),
         }
     }
 }

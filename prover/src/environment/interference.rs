@@ -10,10 +10,10 @@ use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
 use domain::Geometry;
-use layer::channel::Channels;
-use layer::constants::TOTAL_CPU;
-use layer::machine::Object;
-use layer::queue::{Family, Pending, Queue, Threads};
+use layer::core::constants::TOTAL_CPU;
+use layer::core::machine::Object;
+use layer::objects::channel::pool::Channels;
+use layer::objects::queue::{Family, Pending, Queue, Threads};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use symbolic::engine::engine;
@@ -166,7 +166,7 @@ impl<G: Geometry> Interference<G> {
         self.guarantee(clause::unheld("tcb"), when, bound.clone(), move |k| {
             Threads::moved_within(&old, &after, &held, k[0])
         });
-        self.guarantee(clause::by_itself("tcb"), when, bound, move |k| new.own_fact(k[0]));
+        self.guarantee(clause::by_itself("tcb"), when, bound, move |k| new.lock_invariant(k[0]));
     }
 
     pub(super) fn guarantee_channels(&self, when: &'static str) {
@@ -190,7 +190,7 @@ impl<G: Geometry> Interference<G> {
                     || relation.unchanged(&before, &after, k)
             });
             let after = new.clone();
-            self.guarantee(clause::by_itself(CHANNELS), when, bound, move |k| relation.own_fact(&after, k));
+            self.guarantee(clause::by_itself(CHANNELS), when, bound, move |k| relation.lock_invariant(&after, k));
         }
     }
 
@@ -217,7 +217,7 @@ impl<G: Geometry> Interference<G> {
                 }));
             }
             let fact = new.clone();
-            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.own_fact(k[0])));
+            set.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), move |k| fact.lock_invariant(k[0])));
             set
         });
         engine(|e| e.facts.add(set));
@@ -241,7 +241,7 @@ impl<G: Geometry> Interference<G> {
         let set = self.latest().set("own pending queue", identity, || {
             let (pending, threads) = (pending.clone(), threads.clone());
             vec![quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
-                pending.own_fact(me, &threads, k)
+                pending.lock_invariant(me, &threads, k)
             })]
         });
         engine(|e| e.facts.add(set));
@@ -274,7 +274,7 @@ impl<G: Geometry> Interference<G> {
                     set.push(quantified::<G>(keys, &at_version(version), move |k| relation.rely(&old, &new, me, k)));
                 }
                 let fact = new.clone();
-                set.push(quantified::<G>(keys, &at_version(origin), move |k| relation.own_fact(&fact, k)));
+                set.push(quantified::<G>(keys, &at_version(origin), move |k| relation.lock_invariant(&fact, k)));
             }
             set
         });

@@ -12,11 +12,11 @@ use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object, unknown_row};
 use domain::Geometry;
-use layer::channel::Channels;
-use layer::constants::TOTAL_CPU;
-use layer::machine::{ChannelPool, Lock, Object};
-use layer::page_alloc::AllocTable;
-use layer::queue::{Family, Fifo, Pending, Queue, Sleeping};
+use layer::core::constants::TOTAL_CPU;
+use layer::core::machine::{ChannelPool, Lock, Object};
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Family, Fifo, Pending, Queue, Sleeping};
 use sim::state::values::OTHER_PENDING;
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -210,7 +210,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Lock<Sym<G>, T> for SymLock<G, T> {
                 }
             }
             let fact = new.clone();
-            set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.own_fact(row, &threads, k)));
+            set.push(quantified::<G>(T::KEYS, &at_version(after), move |k| fact.lock_invariant(row, &threads, k)));
             set
         });
         engine(|e| e.facts.add(set));
@@ -253,7 +253,7 @@ impl<G: Geometry, T: Object<Sym<G>>> Drop for SymGuard<'_, G, T> {
         });
         let threads = interference.threads.now.borrow().snapshot();
         interference
-            .guarantee(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.own_fact(row, &threads, k));
+            .guarantee(clause::by_itself(T::NAME), "at unlock", limits, move |k| left.lock_invariant(row, &threads, k));
         if T::QUEUES.is_some() {
             interference.guarantee_threads("at unlock");
             interference.held.borrow_mut().pop();

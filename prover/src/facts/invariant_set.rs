@@ -1,5 +1,5 @@
 //! The invariant set that a proof assumes.
-use layer::invariant::{Class, Fact};
+use layer::spec::fact::{Class, Fact};
 
 /// The invariant set that a proof assumes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
@@ -32,7 +32,7 @@ impl InvariantSet {
         }
     }
 
-    pub(crate) fn includes<M: layer::machine::Spec>(self, fact: &Fact<M>) -> bool {
+    pub(crate) fn includes<M: layer::core::machine::Spec>(self, fact: &Fact<M>) -> bool {
         fact.class <= self.most()
     }
 

@@ -1,364 +1,145 @@
 //! Equivalent mutants: mutants that survive, each with the reason.
+//!
+//! The reason is a comment in the code, above the line that it explains:
+//!
+//! ```text
+//! // Equivalent mutants (`<`: true, off by one): the running thread is one (H18).
+//! let (frame, _) = message_frame(cpu, va)?;
+//! ```
+//!
+//! In brackets are the operator of the line and the changes that survive. A write has the name of its leaf:
+//! `write slot`.
+use crate::sources::{files, path};
+use std::sync::LazyLock;
 use symbolic::mutant::{Change, Operator};
 
-/// The equivalent mutants of one operator.
-#[derive(Debug, serde::Serialize)]
+/// The equivalent mutants of one operator of one line.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
 pub struct Equivalent {
     /// The file, relative to the root of the tree.
     pub file: &'static str,
+    /// The number of the line, from 1.
+    pub number: u32,
     /// The text of the line, without white space around it.
     pub line: &'static str,
     /// The operator.
     pub operator: Operator,
     /// The changes that survive.
-    pub changes: &'static [Change],
+    pub changes: Vec<Change>,
     /// Why no proof can tell the difference.
     pub reason: &'static str,
 }
 
-/// All equivalent mutants.
-pub const EQUIVALENT: &[Equivalent] = &[
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "let (frame, _) = message_frame(cpu, va)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "the running thread is one (H18)",
-    },
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "let (frame, perm) = message_frame(cpu, va)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "the running thread is one (H18)",
-    },
-    Equivalent {
-        file: "layer/src/page_copy.rs",
-        line: "let (source, _) = data_frame(cpu, cpu.own.cur, from)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "the running thread is one (H18)",
-    },
-    Equivalent {
-        file: "layer/src/page_copy.rs",
-        line: "cpu.own.ghost.update(|g| g.hp_defined.copy_within(target, PAGE_SIZE.into(), source));",
-        operator: Operator::Write(""),
-        changes: &[Change::Lost],
-        reason: "a page that is mapped is defined already (D17)",
-    },
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "require(k <= MAX_WORDS && cpu.shared.channels.with(|c| c.ghost.check(holds_it)), Stuck::BadMessage)?;",
-        operator: Operator::AtMost,
-        changes: &[Change::Yes],
-        reason: "no mailbox holds more (D15.1); from H alone a copy of more than a page goes out of range",
-    },
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "own.hp_defined.copy_first::<DefinedMail, _>(frame, k * WORD_SIZE, &ghost.defined, q.0);",
-        operator: Operator::Write(""),
-        changes: &[Change::Lost],
-        reason: "a page that is mapped is defined already (D17)",
-    },
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "own.hp_defined.copy_first::<DefinedMail, _>(frame, k * WORD_SIZE, &ghost.defined, q.0);",
-        operator: Operator::Multiply,
-        changes: &[Change::FirstOperand],
-        reason: "a page that is mapped is defined already (D17)",
-    },
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "let k = if n < MAX_WORDS { n } else { MAX_WORDS.into() };",
-        operator: Operator::Less,
-        changes: &[Change::Boundary],
-        reason: "where they are equal it does not matter which one is taken",
-    },
-    Equivalent {
-        file: "layer/src/channel.rs",
-        line: "let k = if count < n { count } else { n };",
-        operator: Operator::Less,
-        changes: &[Change::Boundary],
-        reason: "where they are equal it does not matter which one is taken",
-    },
-    Equivalent {
-        file: "layer/src/memory.rs",
-        line: "require(own.ghost.check(|g| g.ihost.holds() && g.pg.holds() && !g.ikern.holds()), Stuck::NotUserMode)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "outside the kernel the CPU is in root operation (H5) and pages (H2 and H4)",
-    },
-    Equivalent {
-        file: "layer/src/memory.rs",
-        line: "require(offset <= PAGE_SIZE - size && offset % size == 0, Stuck::Misaligned)?;",
-        operator: Operator::AtMost,
-        changes: &[Change::Yes],
-        reason: "an aligned access stays in its page anyway: the size of a page is a multiple of every size",
-    },
-    Equivalent {
-        file: "layer/src/page_alloc.rs",
-        line: "Some(page) => page + 1,",
-        operator: Operator::Add,
-        changes: &[Change::FirstOperand],
-        reason: "the frame is handed out, so none below the cursor is free either way; the next search looks at one more",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "frame < MAX_PAGE",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a page table's frame is one of the machine's (H8.3)",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "require(cpu.own.ghost.check(|g| frame < MAX_PAGE && is_table(g.pperm.get([frame]))), Stuck::FrameNotTable)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a page table's frame is one of the machine's (H8.3)",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "require(cpu.own.ghost.check(|g| g.tables.get([frame, j]).defined.holds()), Stuck::Undefined)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "every entry of a page table that a directory names is defined (H8.3)",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "M::decide(|| is_users_permission::<M>(code) || code == perm::PTKG)",
-        operator: Operator::Equal,
-        changes: &[Change::No],
-        reason: "nobody asks for a global page: that is the premise (a test of the hosted machine asks for one)",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "pt_arg(cpu, n, va)?;",
-        operator: Operator::AtMost,
-        changes: &[Change::Yes],
-        reason: "below the user window all directory entries are identity entries (H8.1), which are refused at once",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "g.tables.fill(&[frame], PteGhost { defined: true.into(), slot: 0.into() });",
-        operator: Operator::Write("slot"),
-        changes: &[Change::Lost],
-        reason: "the slot of an entry that maps nothing means nothing",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "g.dirs_defined.set([n, i], Defined { defined: true.into() });",
-        operator: Operator::Write("defined"),
-        changes: &[Change::Lost],
-        reason: "the entry was defined before: it was read",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "require(ghost.check(|g| g.lat.get([page]).len < u32::MAX), Stuck::TooManyMappings)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a frame is mapped at most once (D18); from H alone the addition that comes next is stuck instead",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "g.tables.set([frame, j], PteGhost { defined: true.into(), slot });",
-        operator: Operator::Write("defined"),
-        changes: &[Change::Lost],
-        reason: "the entry was defined before: it was read",
-    },
-    Equivalent {
-        file: "layer/src/page_table.rs",
-        line: "g.lat.set([page], ReverseMap { valid: true.into(), len: slot + 1 });",
-        operator: Operator::Write("valid"),
-        changes: &[Change::Lost],
-        reason: "it was valid before: it was asked for",
-    },
-    Equivalent {
-        file: "layer/src/process.rs",
-        line: "&& g.ikern.holds()",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "on the kernel's page map the kernel runs (H3)",
-    },
-    Equivalent {
-        file: "layer/src/process.rs",
-        line: "&& g.ihost.holds()",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "before paging the CPU is in root operation (H5)",
-    },
-    Equivalent {
-        file: "layer/src/process.rs",
-        line: "&& g.ipt.holds()",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "before paging there is no other page map than the kernel's (H2)",
-    },
-    Equivalent {
-        file: "layer/src/process.rs",
-        line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
-        operator: Operator::Flag,
-        changes: &[Change::No],
-        reason: "a container in use is one of the children that its parent counts (H6.7), and the next is not yet",
-    },
-    Equivalent {
-        file: "layer/src/process.rs",
-        line: "require(own.ghost.check(|g| !g.ikern.holds() && g.pg.holds() && g.ihost.holds()), Stuck::NotUserMode)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "outside the kernel the CPU is in root operation (H5) and pages (H2 and H4)",
-    },
-    Equivalent {
-        file: "layer/src/queue.rs",
-        line: "require(links.check(|tcb| tcb.get([thread]).place >= NUM_CHAN), Stuck::Queued)?;",
-        operator: Operator::AtMost,
-        changes: &[Change::Yes],
-        reason: "whoever is appended runs (D4.1), is new (D12), or was just taken from another queue (D4.5); from H alone nothing is promised of places",
-    },
-    Equivalent {
-        file: "layer/src/serial.rs",
-        line: "com1.irq.holds() || (M::serial_event(com1.l1).kind == event::RECV && com1.rx_int_enable.holds());",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "the UART asks for interrupts from boot on (D20.1); from H alone nothing is promised of it",
-    },
-    Equivalent {
-        file: "layer/src/serial.rs",
-        line: "if received.kind == event::PLUGIN {",
-        operator: Operator::Equal,
-        changes: &[Change::Opposite, Change::Yes, Change::No],
-        reason: "the UART is on from boot (D20.1); from H alone nothing is promised of it",
-    },
-    Equivalent {
-        file: "layer/src/serial.rs",
-        line: "if com1.rx_int_enable.holds() {",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "the UART asks for interrupts from boot on (D20.1); from H alone nothing is promised of it",
-    },
-    Equivalent {
-        file: "layer/src/serial.rs",
-        line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "whoever calls the handler has set it",
-    },
-    Equivalent {
-        file: "layer/src/state.rs",
-        line: "self.mode(|g| g.ikern.holds() && g.ihost.holds() && g.pg.holds() && g.ipt.holds(), Stuck::NotKernelMap)",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "on the kernel's page map the kernel runs (H3); the other flags of the line are noticed",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(cv.0 < NUM_CV, Stuck::BadChannel)?;",
-        operator: Operator::Less,
-        changes: &[Change::Boundary],
-        reason: "the first number beyond has no channel whose lock could be held",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require_held(cpu, channel)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "the channel of a condition variable is one",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(own.ac.get([drained]).used.holds(), Stuck::NoContainer)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "a thread in a queue of this CPU is alive, so its container is in use (D12)",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "let spawned = |t: ThreadGhost<M>| t.place == queue;",
-        operator: Operator::Equal,
-        changes: &[Change::Yes],
-        reason: "the first thread of a sleep queue is in it, which holds of the queue by itself",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(shared.links.check(|tcb| woken < NUM_PROC && spawned(tcb.get([woken]))), Stuck::NotSpawned)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a queue holds threads only, which holds of it by itself",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(own.ac.get([woken]).used.holds(), Stuck::NoContainer)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "a thread of this CPU is alive, so its container is in use (D12)",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a thread that sleeps is alive, so it is at home on a CPU (D4.6)",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(next < NUM_PROC, Stuck::BadThread)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a queue holds threads only (D4.4)",
-    },
-    Equivalent {
-        file: "layer/src/thread.rs",
-        line: "require(resume.ra < STAGES, Stuck::BadContext)?;",
-        operator: Operator::Less,
-        changes: &[Change::Yes, Change::Boundary],
-        reason: "a thread that does not run resumes at a stage (L3)",
-    },
-    Equivalent {
-        file: "syscall/src/message.rs",
-        line: "if left == 0 || thread_wakeup(cpu, Cv(cv))? == 0 {",
-        operator: Operator::Equal,
-        changes: &[Change::No],
-        reason: "where nobody sleeps, the steps that are left wake nobody either, and they are counted",
-    },
-    Equivalent {
-        file: "syscall/src/process.rs",
-        line: "if has_child && argument(cpu, progress::ADDRESS)?.is(progress::DONE) {",
-        operator: Operator::Equal,
-        changes: &[Change::No],
-        reason: "it only saves the search of a page map that is empty; the search ends in the same sleep",
-    },
-    Equivalent {
-        file: "syscall/src/process.rs",
-        line: "let from = Address::<M>::in_window(reached).map_or(ADR_LOW.into(), |address| address.word());",
-        operator: Operator::Less,
-        changes: &[Change::No],
-        reason: "where the search begins matters only for its length, which the bench measures",
-    },
-    Equivalent {
-        file: "syscall/src/process.rs",
-        line: "let from = Address::<M>::in_window(reached).map_or(ADR_LOW.into(), |address| address.word());",
-        operator: Operator::AtMost,
-        changes: &[Change::No, Change::Boundary],
-        reason: "where the search begins matters only for its length, which the bench measures",
-    },
-    Equivalent {
-        file: "layer/src/vmx.rs",
-        line: "let eip = read(cpu, X(vmx_slot::RIP))?.narrow().ok_or(Stuck::TooLarge)?;",
-        operator: Operator::AtMost,
-        changes: &[Change::Yes],
-        reason: "what is too large for a word is too large for the sum: the comparison below refuses it as well",
-    },
-    Equivalent {
-        file: "layer/src/vmx.rs",
-        line: "require(cpu.own.ghost.check(|g| g.ikern.holds() && g.pg.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "a guest runs with paging on and counts as the kernel (H5); the third flag is noticed",
-    },
-    Equivalent {
-        file: "layer/src/vmx.rs",
-        line: "require(cpu.own.ghost.check(|g| g.ikern.holds() && !g.ihost.holds()), Stuck::NotGuestMode)?;",
-        operator: Operator::Flag,
-        changes: &[Change::Yes],
-        reason: "a guest counts as the kernel (H5); the other flag is noticed",
-    },
-];
+/// All equivalent mutants that the sources explain.
+pub static EQUIVALENT: LazyLock<Vec<Equivalent>> = LazyLock::new(|| {
+    let code = ["layer/src", "syscall/src"].map(|directory| files(&path(directory))).concat();
+    let root = path("");
+    let of = |file: &std::path::PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy();
+        explained(leak(&name), &text)
+    };
+    code.iter().flat_map(of).collect()
+});
+
+/// How a comment with an explanation begins.
+const BEGIN: &str = "// Equivalent mutants (";
+
+/// The explanations in the text of a file. A comment that cannot be read explains nothing, so its mutant is reported.
+fn explained(file: &'static str, text: &str) -> Vec<Equivalent> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_comment = |at: usize| lines.get(at).is_some_and(|line| line.starts_with("//"));
+    let begins = |at: usize| lines.get(at).is_some_and(|line| line.starts_with(BEGIN));
+    let mut found = Vec::new();
+    for start in (0..lines.len()).filter(|&at| begins(at)) {
+        let end = (start + 1..).find(|&at| !is_comment(at) || begins(at)).unwrap_or(start);
+        let code = (end..).find(|&at| !is_comment(at)).unwrap_or(end);
+        let comment = lines[start..end].iter().map(|line| line.trim_start_matches('/').trim()).collect::<Vec<_>>();
+        let Some(line) = lines.get(code) else { continue };
+        if let Some((operator, changes, reason)) = parse(&comment.join(" ")) {
+            let (number, line, reason) = (code as u32 + 1, leak(line), leak(reason));
+            found.push(Equivalent { file, number, line, operator, changes, reason });
+        }
+    }
+    found
+}
+
+/// Operator, changes and reason of a comment.
+fn parse(comment: &str) -> Option<(Operator, Vec<Change>, &str)> {
+    let (which, reason) = comment.strip_prefix("Equivalent mutants (")?.split_once("): ")?;
+    let (operator, changes) = which.split_once(": ")?;
+    let changes: Option<Vec<Change>> = changes.split(", ").map(change).collect();
+    Some((self::operator(operator)?, changes?, reason.trim_end_matches('.')))
+}
+
+fn operator(word: &str) -> Option<Operator> {
+    Some(match word {
+        "`==`" => Operator::Equal,
+        "`<`" => Operator::Less,
+        "`<=`" => Operator::AtMost,
+        "flag" => Operator::Flag,
+        "`+`" => Operator::Add,
+        "`-`" => Operator::Subtract,
+        "`*`" => Operator::Multiply,
+        "`/`" => Operator::Divide,
+        "`%`" => Operator::Remainder,
+        "write" => Operator::Write(""),
+        "search" => Operator::First,
+        _ => Operator::Write(leak(word.strip_prefix("write ")?)),
+    })
+}
+
+fn change(word: &str) -> Option<Change> {
+    Some(match word {
+        "negated" => Change::Opposite,
+        "true" => Change::Yes,
+        "false" => Change::No,
+        "off by one" => Change::Boundary,
+        "one more" => Change::OneMore,
+        "first operand" => Change::FirstOperand,
+        "lost" => Change::Lost,
+        "later" => Change::Later,
+        _ => return None,
+    })
+}
+
+/// The text for the rest of the run: reports refer to it.
+fn leak(text: &str) -> &'static str {
+    text.to_string().leak()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_explanation_is_of_the_next_line_of_code() {
+        let text = "fn f() {\n    // Equivalent mutants (`<`: true, off by one): the running\n    // thread is one (H18).\n    \
+                    // Equivalent mutants (write slot: lost): nobody reads it.\n    a < b;\n}\n";
+        let [less, write] = &explained("f.rs", text)[..] else { panic!("two explanations") };
+        let (changes, reason) = (vec![Change::Yes, Change::Boundary], "the running thread is one (H18)");
+        assert_eq!((less.file, less.number, less.line, less.reason), ("f.rs", 5, "a < b;", reason));
+        assert_eq!((less.operator, &less.changes), (Operator::Less, &changes));
+        assert_eq!((write.number, write.operator), (5, Operator::Write("slot")));
+        assert_eq!((&*write.changes, write.reason), (&[Change::Lost][..], "nobody reads it"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_explains_nothing() {
+        for wrong in ["`<`: maybe): x", "`&`: true): x", "`<`): x", "`<`: true: x"] {
+            assert_eq!(explained("f.rs", &format!("{BEGIN}{wrong}.\na < b;\n")), [], "{wrong}");
+        }
+    }
+
+    #[test]
+    fn every_explanation_in_the_tree_can_be_read() {
+        let begun = |file: &std::path::PathBuf| {
+            let text = std::fs::read_to_string(file).expect("a source can be read");
+            text.lines().filter(|line| line.trim().starts_with(BEGIN)).count()
+        };
+        let all: usize =
+            ["layer/src", "syscall/src"].iter().flat_map(|of| files(&path(of))).map(|file| begun(&file)).sum();
+        assert!(all > 0);
+        assert_eq!(EQUIVALENT.len(), all);
+    }
+}

@@ -11,7 +11,6 @@ use symbolic::failure::Reason;
 use symbolic::mutant::{Change, Mutant, Mutation, Operator};
 use symbolic::proof::Outcome;
 use symbolic::solvers::{Choice, Portfolio};
-use symbolic::source::Lines;
 
 /// The result of a mutant.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -133,7 +132,7 @@ pub fn try_mutants(
     let mut lines = lines();
     let mut used = vec![false; EQUIVALENT.len()];
     for ((mutant, _), (fate, _)) in all.iter().zip(&mut fates) {
-        if let (Fate::Survived, Some(index)) = (&fate, explanation(mutant, &mut lines)) {
+        if let (Fate::Survived, Some(index)) = (&fate, explanation(mutant)) {
             used[index] = true;
             *fate = Fate::Explained(EQUIVALENT[index].reason);
         }
@@ -187,10 +186,9 @@ fn proofs(subject: Subject) -> Vec<Job> {
 }
 
 /// The index of the explanation of a surviving mutant, if there is one.
-fn explanation(Mutant { site, change }: &Mutant, lines: &mut Lines) -> Option<usize> {
-    let line = lines.get(site.file, site.line);
+fn explanation(Mutant { site, change }: &Mutant) -> Option<usize> {
     EQUIVALENT.iter().position(|e| {
-        e.file == site.file && e.line == line && e.operator == site.operator && e.changes.contains(change)
+        e.file == site.file && e.number == site.line && e.operator == site.operator && e.changes.contains(change)
     })
 }
 

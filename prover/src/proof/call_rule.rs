@@ -5,15 +5,13 @@ use crate::proof::obligations::{discharge_guarantees, frame_has, frame_names, pr
 use crate::state::parts::State;
 use crate::state::sym::Sym;
 use domain::Geometry;
-use layer::call::Call;
-use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Cells, Contract, Step, covers, means_all};
-use layer::fields::{Context, bounds};
+use layer::catalogue::{Kind, Primitive, primitives};
+use layer::core::call::{Answer, Arguments, Call, Chunk};
+use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::fields::{Context, bounds};
+use layer::core::state::Cpu;
 use layer::invariant::{Read, read};
-use layer::memory::Chunk;
-use layer::primitive::{Kind, Primitive, primitives};
-use layer::state::Cpu;
-use layer::vmx::SAVED;
+use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
 use smt::term::Range;
 use std::panic::Location;
 use symbolic::engine::engine;
@@ -66,7 +64,7 @@ impl<G: Geometry> Callee<G> {
         let required = || clause::required_by(primitive.name);
         let latest = cpu.shared.pending.interference().latest();
         prove_facts(before, &latest, |fact| InvariantSet::Derived.includes(fact), &mut Vec::new())
-            && prove_once(premise, &|| (contract.premise)(&before.view(), arguments))
+            && prove_once(premise, &|| (contract.assumes)(&before.view(), arguments))
             && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
     }
 }
@@ -97,10 +95,11 @@ pub(crate) fn query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
     let callee = callee(cpu, call);
     let Callee { primitive, contract, arguments, before } = &callee;
     let answer = Answer::Word(word(primitive.name));
-    let step = Step { before: before.view(), after: before.view(), arguments, answer: &answer, any: free_words() };
-    let names = frame_names::<G>(&|may| (contract.frame)(&step, may));
+    let step =
+        Transition { before: before.view(), after: before.view(), arguments, answer: &answer, any: free_words() };
+    let names = frame_names::<G>(&|may| (contract.modifies)(&step, may));
     assert!(names.is_empty(), "{} may write {names:?}, and is called as if it wrote nothing", primitive.name);
-    rules::call_without_effect(primitive.name, || callee.is_proved(cpu), &|| (contract.promise)(&step));
+    rules::call_without_effect(primitive.name, || callee.is_proved(cpu), &|| (contract.ensures)(&step));
     answer
 }
 
@@ -115,10 +114,10 @@ fn free_words() -> [SymWord; 2] {
 fn assume_rest<G: Geometry>(
     frame: &dyn Fn(Cells<'_, Sym<G>>),
     names: &[&str],
-    Step { before, after, any: [key, _], .. }: &Step<'_, Sym<G>>,
+    Transition { before, after, any: [key, _], .. }: &Transition<'_, Sym<G>>,
 ) {
     for Read { field, leaf, is_same } in read().into_iter().filter(|read| names.contains(&read.field)) {
-        let has = |name: &str, named: &str, begin: &[SymWord]| {
+        let has = |name: &str, named: Region, begin: &[SymWord]| {
             name == field && covers([before, after], (named, begin), leaf, &[*key])
         };
         let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
@@ -140,14 +139,14 @@ struct Replaced<'a, 'c, G: Geometry> {
 }
 
 impl<G: Geometry> Replaced<'_, '_, G> {
-    fn step<'s>(&'s self, after: &'s State<G>) -> Step<'s, Sym<G>> {
+    fn step<'s>(&'s self, after: &'s State<G>) -> Transition<'s, Sym<G>> {
         let Callee { arguments, before, .. } = &self.callee;
-        Step { before: before.view(), after: after.view(), arguments, answer: &self.answer, any: self.any }
+        Transition { before: before.view(), after: after.view(), arguments, answer: &self.answer, any: self.any }
     }
 
     /// The fields and scalars that the modifies clause names.
-    fn named(&self) -> Vec<(&'static str, &'static str)> {
-        frame_names::<G>(&|may| (self.callee.contract.frame)(&self.step(&self.callee.before), may))
+    fn named(&self) -> Vec<(&'static str, Region)> {
+        frame_names::<G>(&|may| (self.callee.contract.modifies)(&self.step(&self.callee.before), may))
     }
 }
 
@@ -175,18 +174,18 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
     }
 
     fn ensures(&self) -> bool {
-        (self.callee.contract.promise)(&self.step(&self.after))
+        (self.callee.contract.ensures)(&self.step(&self.after))
     }
 
     fn writes(&self) -> Vec<Write> {
         let step = self.step(&self.after);
-        let frame = |may: Cells<'_, Sym<G>>| (self.callee.contract.frame)(&step, may);
-        let of = |(field, named): (&'static str, &'static str)| match bounds::<Sym<G>>(field) {
+        let frame = |may: Cells<'_, Sym<G>>| (self.callee.contract.modifies)(&step, may);
+        let of = |(field, named): (&'static str, Region)| match bounds::<Sym<G>>(field) {
             // Any cell that the modifies clause covers.
             Some(bounds) => {
-                let leaf = if means_all(named) { "" } else { named };
+                let leaf = named.leaf();
                 let key = any_keys(&bounds.iter().map(|&bound| bound.into()).collect::<Vec<u64>>());
-                let has = |name: &str, other: &str, begin: &[SymWord]| {
+                let has = |name: &str, other: Region, begin: &[SymWord]| {
                     name == field && other == named && covers([&step.before, &step.after], (other, begin), leaf, &key)
                 };
                 let changes = condition(&|| frame_has::<G>(&frame, &has));
@@ -213,7 +212,7 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
     let mut replaced = Replaced { cpu, callee, answer, any: free_words(), after, at };
     rules::call(&mut replaced);
     let step = replaced.step(&replaced.after);
-    let frame = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.frame)(&step, may);
+    let frame = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.modifies)(&step, may);
     let names: Vec<_> = replaced.named().into_iter().map(|(name, _)| name).collect();
     assume_rest(&frame, &names, &step);
     replaced.answer

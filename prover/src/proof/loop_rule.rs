@@ -10,11 +10,11 @@ use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use domain::Geometry;
-use layer::contract::{LoopRule, Rounds};
-use layer::fields::FIELDS;
+use layer::core::fields::FIELDS;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
 use layer::invariant::facts;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::spec::contract::{Iterations, LoopRule};
 use std::ops::ControlFlow;
 use std::panic::Location;
 use std::rc::Rc;
@@ -89,7 +89,7 @@ impl<G: Geometry> LoopOfCpu<'_, '_, G> {
     /// The loop invariant besides the facts. It is not used in proofs from H and L alone.
     fn holds(&self, state: &State<G>) -> bool {
         self.assumed.invariants() == InvariantSet::High
-            || (self.rule.holds)(&Rounds { entry: self.entry.view(), now: state.view(), any: self.any })
+            || (self.rule.holds)(&Iterations { entry: self.entry.view(), now: state.view(), any: self.any })
     }
 
     fn interference(&self) -> Rc<Interference<G>> {
@@ -168,7 +168,7 @@ fn every_iteration<G: Geometry>(
     for _ in 0..most {
         let now = State::of(cpu, current);
         let holds = running(false, || {
-            symbolic::merge::condition(&|| (rule.holds)(&Rounds { entry: entry.view(), now: now.view(), any }))
+            symbolic::merge::condition(&|| (rule.holds)(&Iterations { entry: entry.view(), now: now.view(), any }))
         });
         assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
         if iteration(cpu)?.is_break() {

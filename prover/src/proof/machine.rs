@@ -9,15 +9,15 @@ use crate::state::record::see_event;
 use crate::state::sym::Shown;
 use crate::state::sym::{Sym, SymLinks};
 use domain::{Geometry, Home, Map};
-use layer::call::{Call, Give};
-use layer::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
-use layer::contract::loops;
-use layer::fields::{Cell, ConsoleInput, Received, Slot, UserContexts};
-use layer::log::{Event, Log};
-use layer::machine::{Machine, Object, Spec};
-use layer::serial::{SerialEvent, event};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::catalogue::loops;
+use layer::core::call::{Call, FromAnswer};
+use layer::core::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
+use layer::core::fields::{Cell, ConsoleInput, Received, Slot, UserContexts};
+use layer::core::log::{Event, Log};
+use layer::core::machine::{Machine, Object, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::console::uart::{SerialEvent, event};
 use smt::term::{Range, Term};
 use std::fmt::Debug;
 use std::ops::ControlFlow;
@@ -106,7 +106,7 @@ impl<G: Geometry> Machine for Sym<G> {
     fn call<R>(
         cpu: &mut Cpu<'_, Self>,
         call: impl FnOnce() -> Call<Self>,
-        give: Give<Self, R>,
+        give: FromAnswer<Self, R>,
         run: impl FnOnce(&mut Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
@@ -124,7 +124,7 @@ impl<G: Geometry> Machine for Sym<G> {
     fn ask<R>(
         cpu: &Cpu<'_, Self>,
         call: impl FnOnce() -> Call<Self>,
-        give: Give<Self, R>,
+        give: FromAnswer<Self, R>,
         run: impl FnOnce(&Cpu<'_, Self>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         let call = call();
@@ -139,7 +139,7 @@ impl<G: Geometry> Machine for Sym<G> {
     }
 
     #[track_caller]
-    fn repeat(
+    fn bounded_loop(
         cpu: &mut Cpu<'_, Self>,
         name: &'static str,
         most: u32,

@@ -7,9 +7,9 @@ use crate::state::parts::{State, scalars};
 use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, key_bounds};
 use domain::Geometry;
-use layer::contract::Cells;
-use layer::contract::covers;
-use layer::invariant::{Fact, facts};
+use layer::invariant::facts;
+use layer::spec::contract::{Cells, Region, covers};
+use layer::spec::fact::Fact;
 use std::cell::RefCell;
 use std::rc::Rc;
 use symbolic::engine::engine;
@@ -65,7 +65,7 @@ pub(crate) fn run_proof<G: Geometry>(
 pub(crate) type Frame<'a, G> = &'a dyn Fn(Cells<'_, Sym<G>>);
 
 /// The fields and scalars that the modifies clause `frame` names on some path, with their leaves or group words.
-pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn frame_names<G: Geometry>(frame: Frame<'_, G>) -> Vec<(&'static str, Region)> {
     let every = every_path(&|| {
         let names = RefCell::new(Vec::new());
         frame(&mut |name, leaf, _| names.borrow_mut().push((name, leaf)));
@@ -111,8 +111,8 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
     let mut proved = true;
     for write in engine(|e| e.path.writes.clone()) {
         let written: Vec<SymWord> = write.key.iter().map(|&word| SymWord(word)).collect();
-        let names_it = |field: &str, leaf: &str, key: &[SymWord]| {
-            field == write.field && covers([&before.view(), &after.view()], (leaf, key), write.leaf, &written)
+        let names_it = |field: &str, region: Region, key: &[SymWord]| {
+            field == write.field && covers([&before.view(), &after.view()], (region, key), write.leaf, &written)
         };
         let clause = || format!("{} at {}:{}", clause::leaf(write.field, write.leaf), write.at.file(), write.at.line());
         proved &= in_scope(|| {
@@ -134,7 +134,7 @@ pub(crate) fn prove_frame<G: Geometry>(frame: Frame<'_, G>, before: &State<G>, a
 }
 
 /// Whether the modifies clause `frame` has a cell that `wanted` accepts, by field, leaf and key.
-pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, &str, &[SymWord]) -> bool) -> bool {
+pub(crate) fn frame_has<G: Geometry>(frame: Frame<'_, G>, wanted: &dyn Fn(&str, Region, &[SymWord]) -> bool) -> bool {
     let mut has = false;
     frame(&mut |field, leaf, key| has = has || wanted(field, leaf, key));
     has

@@ -2,8 +2,8 @@
 use crate::state::record::{Answers, MachineAnswer};
 use crate::state::sym::Sym;
 use domain::{Flag, Geometry};
-use layer::fields::PhysicalMemory;
-use layer::state::Cpu;
+use layer::core::fields::PhysicalMemory;
+use layer::core::state::Cpu;
 use smt::term::{Range, Term};
 use symbolic::engine::engine;
 use symbolic::map::SymMap;

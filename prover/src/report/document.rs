@@ -5,7 +5,8 @@ use crate::report::row::{Row, Status};
 use crate::report::run::Report;
 use crate::state::sym::Sym;
 use domain::X64;
-use layer::invariant::{BY_THEOREMS, Class, facts};
+use layer::invariant::{BY_THEOREMS, facts};
+use layer::spec::fact::Class;
 use std::fmt::Write;
 
 /// Any machine, because the invariant is the same for all.
@@ -226,11 +227,11 @@ const TOGETHER: [(&str, [&str; 2]); 2] =
 /// The clauses that have a column of their own.
 const KNOWN: [(&str, &str); 11] = [
     ("H20", "H20 valid_big_oracle"),
-    ("pre", clause::GUARD),
+    ("pre", clause::REFERENCE_REQUIRES),
     ("stuck", clause::FREE),
     ("entry", "never stuck"),
     ("entry", clause::NEXT),
-    ("post", clause::PROMISE),
+    ("post", clause::ENSURES),
     ("modifies", "frame"),
     ("nothing", clause::UNCHANGED),
     ("mode", clause::MODE),

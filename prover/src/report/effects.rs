@@ -13,12 +13,12 @@ use crate::state::sym::Sym;
 use crate::subjects::primitives::unknown_arguments;
 use crate::workers::side_by_side;
 use domain::{Geometry, X64};
-use layer::contract::{Answer, Contract};
-use layer::fields::{FIELDS, bounds};
-use layer::memory::{Access, Chunk};
-use layer::primitive::{Kind, Primitive, TABLE, primitives};
-use layer::queue::{Family, Pending};
-use layer::stuck::Stuck;
+use layer::catalogue::{Kind, Primitive, TABLE, primitives};
+use layer::core::call::{Access, Answer, Chunk};
+use layer::core::fields::{FIELDS, bounds};
+use layer::core::stuck::Stuck;
+use layer::objects::queue::{Family, Pending};
+use layer::spec::contract::Contract;
 use serde::Serialize;
 use sim::counterexample::witness::Witness;
 use sim::machine::Sim;
@@ -158,7 +158,7 @@ fn path<G: Geometry>(
         Err(stuck) => {
             effects.stuck_paths += 1;
             merge(&mut effects.lost_writes, writes);
-            effects.stuck.insert(format!("{stuck:?}"), Stuck::says(stuck));
+            effects.stuck.insert(format!("{stuck:?}"), Stuck::description(stuck));
         }
     }
     reads(&read, &names, effects);

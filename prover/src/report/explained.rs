@@ -4,25 +4,25 @@ use symbolic::coverage::Explained;
 /// All explanations.
 pub(crate) const EXPLAINED: &[Explained] = &[
     Explained {
-        file: "layer/src/process.rs",
-        line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
-        never: true,
-        reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
-    },
-    Explained {
-        file: "layer/src/serial.rs",
+        file: "layer/src/objects/console/serial.rs",
         line: "require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;",
         never: false,
         reason: "whoever calls the handler has set it",
     },
     Explained {
-        file: "layer/src/thread.rs",
+        file: "layer/src/objects/process/mod.rs",
+        line: "require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;",
+        never: true,
+        reason: "a container in use is one of the children that its parent has had (H6); this one is the next",
+    },
+    Explained {
+        file: "layer/src/objects/thread/mod.rs",
         line: "require(next < NUM_PROC, Stuck::BadThread)?;",
         never: false,
         reason: "it is the head of a queue: one out of range has ended the path where the queue looked at its link",
     },
     Explained {
-        file: "layer/src/thread.rs",
+        file: "layer/src/objects/thread/mod.rs",
         line: "require(home < TOTAL_CPU, Stuck::BadThread)?;",
         never: false,
         reason: "whoever sleeps is alive, and belongs to a CPU: that holds of the threads by itself whenever a lock is taken",

@@ -4,8 +4,7 @@ use crate::report::effects::Effects;
 use crate::report::row::Row;
 use crate::report::run::{Report, Summary};
 use crate::sources::docs;
-use layer::interface::{ACCESSORS, IN_GUEST_MODE, OBJECTS};
-use layer::primitive::{Kind, Primitive, TABLE};
+use layer::catalogue::{Kind, Object, Primitive, TABLE};
 use serde::Serialize;
 
 /// The interface: the layer's own primitives and those that it passes through.
@@ -55,7 +54,7 @@ pub struct Written {
     /// The kind of primitive: how it is called.
     pub kind: String,
     /// The names of the arguments.
-    pub arguments: &'static [&'static str],
+    pub arguments: Vec<&'static str>,
     /// The result.
     pub result: &'static str,
     /// The description in its documentation.
@@ -80,26 +79,24 @@ impl Interface {
             });
             Entry { number, name, written }
         };
-        let passthrough = OBJECTS.iter().map(|object| ObjectEntries {
-            name: object.name,
-            says: object.says,
-            entries: object.primitives.iter().map(|&(number, name)| entry(number, name)).collect(),
-        });
-        // A primitive that is not in the reference is listed as well.
-        let listed = |row: &Primitive| {
-            let numbered =
-                OBJECTS.iter().flat_map(|object| object.primitives).any(|&known| known == (row.number, row.name));
-            numbered || ACCESSORS.contains(&row.name) || IN_GUEST_MODE.contains(&row.name) || row.kind == Kind::Internal
+        let of = |is_wanted: &dyn Fn(&Primitive) -> bool| -> Vec<Entry> {
+            TABLE.iter().filter(|row| is_wanted(row)).map(|row| entry(row.number, row.name)).collect()
         };
-        let added: Vec<Entry> =
-            TABLE.iter().filter(|row| !listed(row)).map(|row| entry(row.number, row.name)).collect();
+        let passthrough = Object::ALL.iter().map(|object| ObjectEntries {
+            name: object.name(),
+            says: object.description(),
+            entries: of(&|row| row.is_reference() && row.object == *object),
+        });
+        let passthrough = passthrough.filter(|object| !object.entries.is_empty());
+        // A primitive that is not in the reference is listed as well.
+        let added = of(&|row| row.is_fresh());
         let says = "what this tree has and the reference has not";
         let added = (!added.is_empty()).then_some(ObjectEntries { name: "Fresh", says, entries: added });
         Interface {
             fresh: TABLE.iter().filter(|row| row.is_fresh()).map(|row| row.name).collect(),
             passthrough: passthrough.chain(added).collect(),
-            accessors: ACCESSORS.map(|name| entry(0, name)).into(),
-            in_guest_mode: IN_GUEST_MODE.map(|name| entry(0, name)).into(),
+            accessors: of(&|row| row.kind == Kind::Accessor),
+            in_guest_mode: of(&|row| row.kind == Kind::GuestAccessor),
             effects_seconds,
             proofs: report.map(|report| report.summary.clone()),
         }
@@ -116,6 +113,7 @@ impl Written {
     fn new(row: &Primitive, effects: Effects, proof: Option<&Row>) -> Written {
         let (says, errors) = docs(row.number, row.name);
         let Primitive { arguments, result, .. } = *row;
+        let arguments = arguments.iter().map(|argument| argument.name).collect();
         Written { kind: format!("{:?}", row.kind), arguments, result, says, errors, effects, proof: proof.cloned() }
     }
 }
@@ -196,20 +194,13 @@ mod tests {
 
     #[test]
     fn the_list_is_the_references() {
-        let mut all: Vec<(u32, &str)> = OBJECTS.iter().flat_map(|object| object.primitives).copied().collect();
-        assert!(OBJECTS.iter().all(|object| object.primitives.is_sorted()));
-        all.sort_unstable();
+        let reference = TABLE.iter().filter(|row| row.is_reference());
+        let all: Vec<(u32, &str)> = reference.map(|row| (row.number, row.name)).collect();
         let expected: Vec<(u32, &str)> = (1..).zip(NAMES).collect();
         assert_eq!(all, expected);
-        for row in TABLE.iter().filter(|row| (1..=64).contains(&row.number)) {
-            assert!(all.contains(&(row.number, row.name)), "{}", row.name);
-        }
-        for name in ACCESSORS {
-            assert!(TABLE.iter().any(|row| row.name == name && row.kind == Kind::Accessor), "{name}");
-        }
-        for name in IN_GUEST_MODE {
-            assert!(TABLE.iter().any(|row| row.name == name && row.kind == Kind::GuestAccessor), "{name}");
-        }
+        let of_kind = |kind| TABLE.iter().filter(move |row| row.kind == kind).map(|row| row.name);
+        assert!(of_kind(Kind::Accessor).eq(["exec_load", "exec_store"]));
+        assert!(of_kind(Kind::GuestAccessor).eq(["guest_load", "guest_store"]));
         let fresh = TABLE.iter().filter(|row| row.is_fresh());
         assert!((65..).zip(fresh).all(|(number, row)| row.number == number), "fresh ones are numbered in a row");
     }
@@ -232,6 +223,9 @@ mod tests {
         let names = |places: &crate::report::effects::Places| -> Vec<String> { places.keys().cloned().collect() };
         for effects in &all {
             assert!(effects.failures.is_empty(), "{}: {:?}", effects.name, effects.failures);
+            let row = TABLE.iter().find(|row| row.name == effects.name).expect("a row of the catalogue");
+            let logged = row.events.iter().map(|event| event.to_string()).collect();
+            assert_eq!(effects.events, logged, "the events of {}", row.name);
         }
 
         let palloc = of("palloc");

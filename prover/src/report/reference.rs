@@ -5,8 +5,10 @@ use crate::facts::invariant_set::InvariantSet;
 use crate::report::row::{Part, Row, Status};
 use crate::state::sym::Sym;
 use domain::X64;
-use layer::invariant::{BY_THEOREMS, Class as Facts, by_construction, facts};
-use layer::obligation::{About, CLASSES, Class, INTERNAL, Obligation, SILENT};
+use layer::catalogue::instances;
+use layer::catalogue::obligation::{About, CLASSES, Class, Internal, Obligation, Silent};
+use layer::invariant::{BY_THEOREMS, by_construction, facts};
+use layer::spec::fact::Class as Facts;
 use serde::Serialize;
 
 /// The theorem about the state before `sched_init`.
@@ -124,12 +126,12 @@ pub struct Page {
 impl Page {
     /// The status of all instances, from the results `rows`.
     pub(crate) fn of(rows: &[&Row]) -> Page {
-        let of = |class: &Class| -> Vec<Instance> {
-            class.instances.iter().map(|&(name, about)| instance(class, name, about, rows)).collect()
+        let of = |class: &'static Class| -> Vec<Instance> {
+            instances(class).map(|(name, about)| instance(class, name, about, rows)).collect()
         };
-        let mut lemmas = of(&INTERNAL);
+        let mut lemmas = of(&Internal);
         lemmas.push(allocation(rows));
-        Page { instances: CLASSES.iter().flat_map(of).collect(), silent: of(&SILENT), lemmas }
+        Page { instances: CLASSES.iter().flat_map(of).collect(), silent: of(&Silent), lemmas }
     }
 
     /// All instances, of the three kinds.
@@ -270,8 +272,8 @@ mod tests {
 
     /// Rows that prove everything, as if all had been run.
     fn rows() -> Vec<Row> {
-        let named = |class: &Class| class.instances.iter().map(|&(_, about)| about).collect::<Vec<About>>();
-        let calls = CLASSES.iter().chain([&SILENT, &INTERNAL]).flat_map(named);
+        let named = |class: &'static Class| instances(class).map(|(_, about)| about).collect::<Vec<About>>();
+        let calls = CLASSES.iter().chain([&Silent, &Internal]).flat_map(named);
         let mut names: Vec<&str> =
             calls.filter_map(|about| if let About::Call(name) = about { Some(name) } else { None }).collect();
         names.push("exec_load");

@@ -3,15 +3,15 @@ use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, make_unknown, unknown_object};
 use crate::state::visit::{each, values};
 use domain::{Field, Geometry, Home};
-use layer::channel::Channels;
-use layer::fields::*;
-use layer::invariant::View;
-use layer::machine::{Machine, Object, Spec};
-use layer::page_alloc::AllocTable;
-use layer::queue::{Fifo, Queue, Threads};
-use layer::ring::Ring;
-use layer::serial::Serial;
-use layer::state::{Boot, IoApic, Lapic, Own, OwnGhost, TrapInfo, Vm};
+use layer::core::fields::*;
+use layer::core::machine::{Machine, Object, Spec};
+use layer::core::ring::Ring;
+use layer::core::state::{Boot, IoApic, Lapic, Own, OwnGhost, TrapInfo, Vm};
+use layer::objects::channel::pool::Channels;
+use layer::objects::console::uart::Serial;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Fifo, Queue, Threads};
+use layer::spec::view::View;
 use smt::term::{Name, Range, Term};
 use std::any::Any;
 use symbolic::engine::engine;
@@ -198,7 +198,7 @@ impl<G: Geometry> State<G> {
         State {
             own: Own::init_adt(NOW, cpu, io_apic()),
             at: AllocTable::boot(NOW, boot.nps),
-            pending: layer::machine::Object::new(NOW),
+            pending: layer::core::machine::Object::new(NOW),
             channels: Channels::boot(NOW),
             threads: Threads::boot(NOW),
             boot,
@@ -224,8 +224,8 @@ impl<G: Geometry> State<G> {
     pub fn snapshot(&self) -> State<G> {
         State {
             own: self.own.snapshot(),
-            at: layer::machine::Object::snapshot(&self.at),
-            pending: layer::machine::Object::snapshot(&self.pending),
+            at: layer::core::machine::Object::snapshot(&self.at),
+            pending: layer::core::machine::Object::snapshot(&self.pending),
             channels: self.channels.snapshot(),
             threads: self.threads.snapshot(),
             boot: self.boot,

@@ -2,8 +2,8 @@
 use crate::state::sym::Sym;
 use crate::state::visit::values;
 use domain::{Data, Geometry, Sink};
-use layer::log::Event;
-use layer::machine::Object;
+use layer::core::log::Event;
+use layer::core::machine::Object;
 use smt::term::Term;
 use std::collections::BTreeSet;
 use symbolic::engine::engine;

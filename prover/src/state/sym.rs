@@ -1,8 +1,8 @@
 //! The symbolic domain of the layer: its values are terms, its maps are lists of writes, and ghost state is present.
 use domain::{Domain, Field, Geometry, Ghost, Home, Map};
-use layer::fields::ThreadGhosts;
-use layer::machine::Links;
-use layer::queue::Threads;
+use layer::core::fields::ThreadGhosts;
+use layer::core::machine::Links;
+use layer::objects::queue::Threads;
 use std::cell::RefCell;
 use std::fmt::Debug;
 use std::marker::PhantomData;

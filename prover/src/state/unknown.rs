@@ -3,9 +3,9 @@ use crate::state::sym::Sym;
 
 use crate::state::visit::each;
 use domain::Geometry;
-use layer::fields::{FIELDS, bounds};
-use layer::invariant::{IGNORE, Keys};
-use layer::machine::{Object, Visit};
+use layer::core::fields::{FIELDS, bounds};
+use layer::core::keys::{IGNORE, Keys};
+use layer::core::machine::{Object, Visit};
 use smt::term::{Name, Term};
 use symbolic::engine::engine;
 use symbolic::facts::{Quantified, Trigger};

@@ -1,7 +1,7 @@
 //! Visiting the values that are in no map, as terms.
 use crate::state::sym::Sym;
 use domain::Geometry;
-use layer::machine::{Object, Visit};
+use layer::core::machine::{Object, Visit};
 use smt::term::{Range, Term};
 use symbolic::word::{SymFlag, SymNat, SymWide, SymWord};
 

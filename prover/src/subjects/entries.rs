@@ -10,9 +10,10 @@ use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
 use domain::Geometry;
-use layer::contract::Cells;
-use layer::invariant::{Class, facts};
-use layer::stuck::Stuck;
+use layer::core::stuck::Stuck;
+use layer::invariant::facts;
+use layer::spec::contract::Cells;
+use layer::spec::fact::Class;
 use sim::counterexample::entry::{LOAD, WAKE};
 use sim::machine::Sim;
 use smt::term::Range;
@@ -25,9 +26,9 @@ use symbolic::inlining::Inlining;
 use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
 use symbolic::query::{in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
-use syscall::effect::Made;
-use syscall::spawn::Parent;
-use syscall::table::{Arguments, Row};
+use syscall::effect::{Arguments, Made};
+use syscall::next::Parent;
+use syscall::table::Row;
 
 /// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
 /// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
@@ -154,8 +155,8 @@ fn path_of_entry<G: Geometry>(
     note(proved, "never stuck".to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
     let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
-    prove_clause(clause::PROMISE, proved, &|| (row.effect.promise)(&made));
-    let frame = |may: Cells<'_, Sym<G>>| (row.effect.frame)(&made, may);
+    prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));
+    let frame = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &interference) {
         note(proved, "frame".to_string());
     }

@@ -10,13 +10,14 @@ use crate::proof::obligations::{
 use crate::state::parts::State;
 use crate::state::sym::Sym;
 use domain::{Domain, Flag, Geometry};
-use layer::constants::UCTXT_SIZE;
-use layer::contract::{Answer, Arguments, Cells, Contract, Step, events};
-use layer::fields::Context;
-use layer::invariant::{BY_THEOREMS, Class, Fact, read};
-use layer::memory::Chunk;
-use layer::primitive::{Kind, Primitive};
-use layer::stuck::Stuck;
+use layer::catalogue::{Kind, Primitive};
+use layer::core::call::{Answer, Arguments, Chunk};
+use layer::core::constants::UCTXT_SIZE;
+use layer::core::fields::Context;
+use layer::core::stuck::Stuck;
+use layer::invariant::{BY_THEOREMS, read};
+use layer::spec::contract::{Cells, Contract, Transition};
+use layer::spec::fact::{Class, Fact};
 use sim::machine::Sim;
 use smt::solver::Verdict;
 use smt::term::{Range, Term};
@@ -131,7 +132,7 @@ fn path_of_primitive<G: Geometry>(
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
-    let premise = || (contract.premise)(&state.view(), &arguments);
+    let premise = || (contract.assumes)(&state.view(), &arguments);
     // The facts of H are proved for all calls. Those of L need the contract's assumptions.
     if invariants == InvariantSet::Derived && !decide(&premise) {
         return;
@@ -165,7 +166,7 @@ fn path_of_primitive<G: Geometry>(
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
     if invariants == InvariantSet::High {
-        prove_clause(clause::GUARD, proved, &|| (contract.guard)(&state.view(), &arguments));
+        prove_clause(clause::REFERENCE_REQUIRES, proved, &|| (contract.reference_requires)(&state.view(), &arguments));
         prove_facts(&after, &interference.latest(), |fact| fact.class == Class::High, proved);
         in_scope(|| {
             let premise = condition(&premise);
@@ -193,9 +194,10 @@ fn path_of_primitive<G: Geometry>(
         suppose_required();
         prove_facts(&after, &interference.latest(), is_kept, proved)
     });
-    let step = Step { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
-    prove_clause(clause::PROMISE, proved, &|| (contract.promise)(&step));
-    let frame = |may: Cells<'_, Sym<G>>| (contract.frame)(&step, may);
+    let step =
+        Transition { before: state.view(), after: after.view(), arguments: &arguments, answer: &answer, any: some };
+    prove_clause(clause::ENSURES, proved, &|| (contract.ensures)(&step));
+    let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
         let named = frame_names::<G>(&frame);
@@ -207,12 +209,13 @@ fn path_of_primitive<G: Geometry>(
         Answer::Word(_) => Answer::Word(any("answer", 1 << 32)),
         other => other,
     };
-    let at_locks = Step { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
-    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.frame)(&at_locks, may);
+    let at_locks =
+        Transition { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
+    let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.modifies)(&at_locks, may);
     if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &interference) {
         note(proved, "frame".to_string());
     }
-    let promised = events::<Sym<G>>(primitive.name);
+    let promised = contract.events;
     prove_clause(clause::EVENTS, proved, &|| interference.history.logs(|log| promised(&step, log)));
     prove_clause(clause::EFFECT_OWN, proved, &|| interference.history.owns(&after));
     let writes_nothing = || frame_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
@@ -248,10 +251,10 @@ pub(crate) fn unknown_arguments<G: Geometry>(primitive: &Primitive, chunk: Chunk
         for (name, word) in names.iter().zip(&arguments.words) {
             e.path.arguments.push((name.to_string(), word.0));
         }
-        if primitive.arguments.contains(&"address") {
+        if primitive.shape("address").is_some() {
             e.path.arguments.push(("address".to_string(), arguments.wide.0));
         }
-        if primitive.arguments.contains(&"rs") {
+        if primitive.shape("rs").is_some() {
             e.path.arguments.push(("rs.ra".to_string(), arguments.context.ra.0));
         }
     });

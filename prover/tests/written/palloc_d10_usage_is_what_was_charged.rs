@@ -1,7 +1,7 @@
 //! A counterexample to `palloc`: D10 usage is what was charged.
 //!
 //! Written by `cargo cairn prove --emit-test`: it fails as long as the bug is there. Its place is `sim/tests/`.
-use layer::invariant::Class;
+use layer::spec::fact::Class;
 use sim::counterexample::witness::Witness;
 
 /// The state, as it differs from the one after boot, the arguments, and what the machine answers.

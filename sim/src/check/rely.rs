@@ -1,13 +1,13 @@
 //! H20, `valid_big_oracle` (reference, section 5.5 and clause 7 of 10.2), checked on a log: between two events of a
 //! CPU, the events of the other CPUs satisfy its rely conditions.
 //!
-//! The prover has the same conditions as relations: [`Object::rely`](layer::machine::Object::rely) of each shared
+//! The prover has the same conditions as relations: [`Object::rely`](layer::core::machine::Object::rely) of each shared
 //! object.
 use crate::check::replay::{Positions, Replayed};
 use crate::machine::log::Entry;
-use layer::constants::*;
-use layer::fields::place;
-use layer::log::Event;
+use layer::core::constants::*;
+use layer::core::fields::place;
+use layer::core::log::Event;
 use std::fmt;
 
 /// A violation of the rely conditions of a CPU.

@@ -7,13 +7,13 @@ use crate::machine::log::Entry;
 use crate::machine::sparse::{Cells, Sparse};
 use crate::state::snapshot::Snapshot;
 use domain::Map;
-use layer::channel::Channels;
-use layer::constants::*;
-use layer::fields::{ChannelLock, Frames, Owners, SyncChannel, place};
-use layer::log::Event;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Fifo, Threads};
-use layer::replay::{self, Out, QueueOf, Scheduler, Undefined};
+use layer::core::constants::*;
+use layer::core::fields::{ChannelLock, Frames, Owners, SyncChannel, place};
+use layer::core::log::Event;
+use layer::core::replay::{self, Out, QueueOf, Scheduler, Undefined};
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Fifo, Threads};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
@@ -112,7 +112,7 @@ pub enum Difference {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Undefined(why) => write!(f, "{why:?}: {}", why.says()),
+            Flaw::Undefined(why) => write!(f, "{why:?}: {}", why.description()),
             Flaw::NotFirst { first } => write!(f, "the first free page is {first}"),
         }
     }

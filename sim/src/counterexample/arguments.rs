@@ -1,12 +1,10 @@
 //! The arguments of a primitive by name.
 use crate::machine::Sim;
 use crate::state::values::NoSuch;
-use layer::constants::UCTXT_SIZE;
-use layer::contract::Arguments;
-use layer::fields::Context;
-use layer::memory::Chunk;
-use layer::primitive::{Primitive, Shape};
-use layer::vmx::SAVED;
+use layer::catalogue::{Primitive, Shape, TABLE};
+use layer::core::call::{Arguments, Chunk};
+use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::fields::Context;
 use std::collections::BTreeMap;
 
 /// The arguments of `primitive` with these values. Missing ones are 0.
@@ -42,7 +40,7 @@ pub fn arguments(primitive: &Primitive, values: &BTreeMap<String, u64>) -> Resul
                 let chunk = Chunk::ALL.into_iter().find(|&chunk| chunk as u64 == value);
                 arguments.chunk = chunk.ok_or_else(|| NoSuch(name.clone()))?;
             }
-            wide if Shape::of(wide) == Shape::Wide => arguments.wide = value,
+            wide if TABLE.iter().any(|row| row.shape(wide) == Some(Shape::Wide)) => arguments.wide = value,
             _ => {
                 let (register, guest, byte) = (numbered("register"), numbered("guest"), numbered("byte"));
                 if let Some(register) = register.and_then(|k| arguments.registers.get_mut(k)) {

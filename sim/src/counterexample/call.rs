@@ -10,9 +10,11 @@ use crate::machine::panics::{holds, quietly};
 use crate::machine::sparse::Cells;
 use crate::state::snapshot::Snapshot;
 use crate::state::values::NoSuch;
-use layer::contract::{Answer, Arguments, Contract, Step, events};
-use layer::invariant::{Class, View};
-use layer::primitive::{Primitive, primitives};
+use layer::catalogue::{Primitive, primitives};
+use layer::core::call::{Answer, Arguments};
+use layer::spec::contract::{Contract, Transition};
+use layer::spec::fact::Class;
+use layer::spec::view::View;
 
 /// A call to run: the primitive with its contract, and the facts that the state satisfies.
 #[derive(Clone, Copy)]
@@ -55,7 +57,7 @@ impl Subject<'_> {
     }
 
     fn assumptions_hold(&self, before: &View<'_, Sim>, arguments: &Arguments<Sim>) -> bool {
-        holds(|| (self.contract.premise)(before, arguments))
+        holds(|| (self.contract.assumes)(before, arguments))
     }
 
     /// Makes the call from the state of `witness`, with its arguments.
@@ -74,7 +76,7 @@ impl Subject<'_> {
                 // The final state contains the interference, which does not count as a write of the call.
                 let mut disturbed = before.snapshot();
                 interference.changed.put(&mut disturbed)?;
-                let step = Step {
+                let step = Transition {
                     before: before.view(),
                     after: after.view(),
                     arguments: &arguments,
@@ -98,7 +100,7 @@ impl Subject<'_> {
     /// applied, and `after` the final state.
     fn broken(
         &self,
-        step: &Step<'_, Sim>,
+        step: &Transition<'_, Sim>,
         disturbed: &Snapshot,
         after: &Snapshot,
         interference: &Interference,
@@ -110,7 +112,7 @@ impl Subject<'_> {
         let violations = check_facts(&step.after, Cells::Neighbours, facts);
         broken.extend(violations.into_iter().filter(|violation| kept(violation.number)).map(Broken::Fact));
         if self.facts != Class::Derived {
-            if !holds(|| (self.contract.guard)(&step.before, step.arguments)) {
+            if !holds(|| (self.contract.reference_requires)(&step.before, step.arguments)) {
                 broken.push(Broken::ReferencePrecondition);
             }
             let mode = |view: &View<'_, Sim>| view.ghost.ikern && view.ghost.ihost;
@@ -120,7 +122,7 @@ impl Subject<'_> {
             }
             return broken;
         }
-        if !holds(|| (self.contract.promise)(step)) {
+        if !holds(|| (self.contract.ensures)(step)) {
             broken.push(Broken::Ensures);
         }
         let modifies = Modifies::of(self.contract, step);
@@ -144,7 +146,7 @@ impl Subject<'_> {
     }
 
     /// The violated clauses about the events of the call, and about their effects on `disturbed`.
-    fn logged(&self, step: &Step<'_, Sim>, disturbed: &Snapshot, after: &Snapshot) -> Vec<Broken> {
+    fn logged(&self, step: &Transition<'_, Sim>, disturbed: &Snapshot, after: &Snapshot) -> Vec<Broken> {
         let log = after.logged_since(disturbed);
         let shown = || Broken::Events(log.iter().map(|entry| format!("{:?}", entry.event)).collect());
         let replayed = quietly(|| {
@@ -155,7 +157,7 @@ impl Subject<'_> {
             Ok((Ok(outs), replayed)) => {
                 let logged: Vec<_> = log.iter().map(|entry| entry.event).zip(outs).collect();
                 let mine = log.iter().all(|entry| entry.cpu == step.before.own.cpu);
-                let promised = mine && holds(|| events::<Sim>(self.primitive.name)(step, &logged));
+                let promised = mine && holds(|| (self.contract.events)(step, &logged));
                 let differences = replayed.differences(&after.objects(), &log).into_iter().map(Broken::Effect);
                 (!promised).then(shown).into_iter().chain(differences).collect()
             }
@@ -165,12 +167,12 @@ impl Subject<'_> {
     }
 
     /// Whether the modifies clause names an object for any answer. A lock counts even if nothing is written.
-    fn may_take(&self, step: &Step<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
+    fn may_take(&self, step: &Transition<'_, Sim>, is_part: &dyn Fn(&str) -> bool) -> bool {
         let Answer::Word(_) = step.answer else { return false };
         [0, 1, u32::MAX].into_iter().any(|word| {
             let answer = Answer::Word(word);
             let after = View { ..step.before };
-            Modifies::of(self.contract, &Step { after, answer: &answer, before: View { ..step.before }, ..*step })
+            Modifies::of(self.contract, &Transition { after, answer: &answer, before: View { ..step.before }, ..*step })
                 .0
                 .iter()
                 .any(|entry| is_part(entry.0))

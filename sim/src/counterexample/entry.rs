@@ -13,20 +13,18 @@ use crate::machine::sparse::Cells;
 use crate::state::snapshot::Snapshot;
 use crate::state::values::NoSuch;
 use abi::Reason;
-use layer::call::Call;
-use layer::constants::UCTXT_SIZE;
-use layer::contract;
-use layer::invariant::Class;
-use layer::memory::Chunk;
-use layer::primitive::primitives;
-use layer::state::Cpu;
-use layer::vmx::SAVED;
+use layer::catalogue::primitives;
+use layer::core::call;
+use layer::core::call::{Call, Chunk};
+use layer::core::constants::{SAVED, UCTXT_SIZE};
+use layer::core::state::Cpu;
+use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 use syscall::effect;
-use syscall::next::Next;
-use syscall::spawn::Parent;
-use syscall::table::{Arguments, Row, rows};
+use syscall::effect::Arguments;
+use syscall::next::{Next, Parent};
+use syscall::table::{Row, rows};
 
 /// The names of a load's arguments.
 pub const LOAD: [&str; 3] = ["child", "image", "page"];
@@ -132,10 +130,10 @@ impl Entry<'_> {
     ) -> Vec<Broken> {
         let made = effect::Made { before: before.view(), after: after.view(), arguments, next, any: witness.any[0] };
         let mut broken = Vec::new();
-        if !holds(|| (self.row.effect.promise)(&made)) {
+        if !holds(|| (self.row.effect.ensures)(&made)) {
             broken.push(Broken::Ensures);
         }
-        let modifies = Modifies::named_by(|may| (self.row.effect.frame)(&made, may));
+        let modifies = Modifies::named_by(|may| (self.row.effect.modifies)(&made, may));
         broken.extend(modifies.scalars(disturbed, after));
         broken.extend(modifies.leaves(&made.before, &disturbed.view(), &made.after));
         broken
@@ -157,7 +155,7 @@ fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
     let Some((primitive, contract)) = rows.iter().find(|(primitive, _)| primitive.name == call.name) else {
         return broken;
     };
-    let arguments = contract::Arguments {
+    let arguments = call::Arguments {
         words: call.words,
         wide: call.wide,
         place: 0,
@@ -167,7 +165,7 @@ fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
         chunk: Chunk::One,
         bytes: [0; 8],
     };
-    if !holds(|| (contract.premise)(&state.view(), &arguments)) {
+    if !holds(|| (contract.assumes)(&state.view(), &arguments)) {
         broken.push(Broken::Assumes(primitive.name));
     }
     if !holds(|| (contract.requires)(&state.view(), &arguments)) {

@@ -9,9 +9,9 @@ use crate::machine::panics::{Panic, quietly};
 use crate::machine::sparse::Cells;
 use crate::state::snapshot::Snapshot;
 use crate::state::values::NoSuch;
-use layer::invariant::Class;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::spec::fact::Class;
 use std::cell::RefCell;
 use std::rc::Rc;
 

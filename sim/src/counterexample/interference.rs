@@ -7,12 +7,12 @@ use crate::machine::panics::holds;
 use crate::machine::sparse::Cells;
 use crate::state::snapshot::{LookedAt, Snapshot};
 use crate::state::values::Values;
-use layer::channel::Channels;
-use layer::constants::{NUM_PROC, TOTAL_CPU, WORD_SIZE};
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Family, Pending, Sleeping, Threads};
-use layer::state::Shared;
+use layer::core::constants::{NUM_PROC, TOTAL_CPU, WORD_SIZE};
+use layer::core::machine::Object;
+use layer::core::state::Shared;
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Family, Pending, Sleeping, Threads};
 
 /// The interference during a call, and the guarantees that the call violates.
 #[derive(Default)]
@@ -195,11 +195,11 @@ fn violated_own_facts(state: &Snapshot) -> Vec<Broken> {
     let mut broken = Vec::new();
     let row = state.current_cpu;
     if let Some(key) =
-        frames(&state.at).into_iter().find(|&key| !holds(|| state.at.own_fact(0, &state.threads, &[key])))
+        frames(&state.at).into_iter().find(|&key| !holds(|| state.at.lock_invariant(0, &state.threads, &[key])))
     {
         broken.push(Broken::Own { object: <AllocTable<Sim> as Object<Sim>>::NAME, key });
     }
-    if let Some(key) = (0..NUM_PROC).find(|&key| !holds(|| state.threads.own_fact(key))) {
+    if let Some(key) = (0..NUM_PROC).find(|&key| !holds(|| state.threads.lock_invariant(key))) {
         broken.push(Broken::Own { object: "tcb", key });
     }
     let LookedAt { pending, sleep } = state.looked_at;
@@ -209,13 +209,13 @@ fn violated_own_facts(state: &Snapshot) -> Vec<Broken> {
         }
     };
     for row in [row, pending] {
-        of_queue(&|key| state.pending[row as usize].own_fact(row, &state.threads, &[key]), Pending::NAME);
+        of_queue(&|key| state.pending[row as usize].lock_invariant(row, &state.threads, &[key]), Pending::NAME);
     }
-    of_queue(&|key| state.sleep[sleep as usize].own_fact(sleep, &state.threads, &[key]), Sleeping::NAME);
+    of_queue(&|key| state.sleep[sleep as usize].lock_invariant(sleep, &state.threads, &[key]), Sleeping::NAME);
     if let Some(key) = channels(state).into_iter().find(|&q| {
         !holds(|| {
-            state.channels.own_fact(q)
-                && (0..state.channels.lock_of(q).words * WORD_SIZE).all(|at| state.channels.mail_fact(q, at))
+            state.channels.lock_invariant(q)
+                && (0..state.channels.lock_of(q).words * WORD_SIZE).all(|at| state.channels.mail_lock_invariant(q, at))
         })
     }) {
         broken.push(Broken::Own { object: CHANNEL, key });

@@ -7,19 +7,19 @@ use crate::state::maps::{Look, look};
 use crate::state::snapshot::Snapshot;
 use crate::state::values::{Each, leaves};
 use domain::{Field, Key, Map};
-use layer::contract::{Cells, Contract, Step, covers};
-use layer::invariant::View;
+use layer::spec::contract::{Cells, Contract, Region, Transition, covers};
+use layer::spec::view::View;
 use std::any::Any;
 
 /// The most cells that are reported for one field.
 const MOST: usize = 8;
 
 /// The modifies clause of a call: field or scalar, leaf, and the first words of the key.
-pub(super) struct Modifies(pub Vec<(&'static str, &'static str, Vec<u32>)>);
+pub(super) struct Modifies(pub Vec<(&'static str, Region, Vec<u32>)>);
 
 impl Modifies {
-    pub fn of(contract: &Contract<Sim>, step: &Step<'_, Sim>) -> Modifies {
-        Modifies::named_by(|may| (contract.frame)(step, may))
+    pub fn of(contract: &Contract<Sim>, step: &Transition<'_, Sim>) -> Modifies {
+        Modifies::named_by(|may| (contract.modifies)(step, may))
     }
 
     /// The modifies clause with the cells that `name` passes to its argument.
@@ -99,6 +99,6 @@ impl Modifies {
     /// Whether the clause covers this leaf.
     fn has(&self, field: &str, leaf: &str, key: &[u32], ends: [&View<'_, Sim>; 2]) -> bool {
         let cells = self.0.iter().filter(|entry| entry.0 == field);
-        cells.into_iter().any(|(_, named, begin)| covers(ends, (named, begin), leaf, key))
+        cells.into_iter().any(|(_, region, begin)| covers(ends, (*region, begin), leaf, key))
     }
 }

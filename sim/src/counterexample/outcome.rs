@@ -4,7 +4,7 @@ use crate::check::facts::Violation;
 use crate::check::replay::Difference;
 use crate::machine::panics::Panic;
 use crate::state::values::NoSuch;
-use layer::stuck::Stuck;
+use layer::core::stuck::Stuck;
 use std::fmt;
 
 /// A clause that a call or an entry violates.

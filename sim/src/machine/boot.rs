@@ -2,12 +2,12 @@
 use super::Sim;
 use super::lock::{LockArray, SharedChannels, SharedLinks};
 use super::{platform, tlb};
-use layer::channel::Channels;
-use layer::constants::*;
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Queue, Threads};
-use layer::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::core::constants::*;
+use layer::core::machine::Object;
+use layer::core::state::{Boot, Cpu, IoApic, Own, Shared};
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Queue, Threads};
 
 /// The shared objects of a machine at boot, with the memory of this thread's platform.
 pub fn shared() -> Shared<Sim> {

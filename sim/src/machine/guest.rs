@@ -1,11 +1,12 @@
 //! What the processor itself does to a virtual machine.
 use super::Sim;
 use domain::Map;
-use layer::fields::{Slot, SlotKind};
-use layer::memory::{Access, Bytes, Chunk, guest_load, guest_store};
-use layer::state::Cpu;
-use layer::stuck::{Stuck, require};
-use layer::vmcs::Vmcs;
+use layer::core::call::{Access, Bytes, Chunk};
+use layer::core::fields::{Slot, SlotKind};
+use layer::core::state::Cpu;
+use layer::core::stuck::{Stuck, require};
+use layer::objects::memory::{guest_load, guest_store};
+use layer::objects::vmx::vmcs::Vmcs;
 
 /// What the processor reports of a VM exit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

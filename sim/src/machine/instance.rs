@@ -7,13 +7,13 @@ use super::{platform, tlb};
 use abi::boot::Words;
 use abi::report::End;
 use domain::{Map, Present};
-use layer::call::{Call, Give};
-use layer::constants::*;
-use layer::fields::{Byte, Cell, PhysicalMemory, Received, Slot, UserContexts};
-use layer::machine::{Machine, Object, Spec};
-use layer::serial::SerialEvent;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::call::{Call, FromAnswer};
+use layer::core::constants::*;
+use layer::core::fields::{Byte, Cell, PhysicalMemory, Received, Slot, UserContexts};
+use layer::core::machine::{Machine, Object, Spec};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::console::uart::SerialEvent;
 use std::cell::RefCell;
 use syscall::system::{Event, Image, ImagePage, Question, Start, System};
 use syscall::unchecked::Unchecked;
@@ -78,7 +78,7 @@ impl Machine for Sim {
     fn call<R>(
         cpu: &mut Cpu<'_, Sim>,
         call: impl FnOnce() -> Call<Sim>,
-        _give: Give<Sim, R>,
+        _give: FromAnswer<Sim, R>,
         run: impl FnOnce(&mut Cpu<'_, Sim>) -> Result<R, Stuck>,
     ) -> Result<R, Stuck> {
         AT_CALLS.with_borrow_mut(|watcher| {

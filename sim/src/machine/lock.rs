@@ -4,11 +4,11 @@ use super::platform;
 use super::sparse::Sparse;
 use super::turns::TurnScheduler;
 use domain::{Field, Map};
-use layer::channel::Channels;
-use layer::constants::TOTAL_CPU;
-use layer::fields::{SyncChannels, ThreadGhosts};
-use layer::machine::{ChannelPool, Links, Lock, Object};
-use layer::queue::Threads;
+use layer::core::constants::TOTAL_CPU;
+use layer::core::fields::{SyncChannels, ThreadGhosts};
+use layer::core::machine::{ChannelPool, Links, Lock, Object};
+use layer::objects::channel::pool::Channels;
+use layer::objects::queue::Threads;
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -252,9 +252,9 @@ impl Links<Sim> for SharedLinks {
 mod tests {
     use crate::machine::Sim;
     use crate::machine::boot::shared;
-    use layer::machine::Lock;
-    use layer::page_alloc::AllocTable;
-    use layer::queue::Queue;
+    use layer::core::machine::Lock;
+    use layer::objects::page_alloc::table::AllocTable;
+    use layer::objects::queue::Queue;
 
     #[test]
     fn locks_are_taken_in_order() {

@@ -2,7 +2,7 @@
 use super::Sim;
 use super::platform;
 use super::tlb;
-use layer::log::{Event, Log};
+use layer::core::log::{Event, Log};
 
 /// A logged event.
 #[derive(Clone, Copy, Debug)]

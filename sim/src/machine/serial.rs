@@ -1,7 +1,8 @@
 //! The scripted input of the UART of a hosted machine.
 use super::Sim;
-use layer::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE};
-use layer::serial::{self, event};
+use layer::core::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE};
+use layer::objects::console::uart;
+use layer::objects::console::uart::event;
 use std::collections::BTreeMap;
 
 /// An event of the UART.
@@ -68,14 +69,14 @@ impl SerialInput {
     }
 
     /// The event in the layer's form.
-    pub(crate) fn event(&self, index: u32) -> serial::SerialEvent<Sim> {
+    pub(crate) fn event(&self, index: u32) -> uart::SerialEvent<Sim> {
         let kind = match self.at(index) {
             SerialEvent::Null => event::NULL,
             SerialEvent::Recv(_) => event::RECV,
             SerialEvent::SendComplete => event::SEND_COMPLETE,
             SerialEvent::Plugin => event::PLUGIN,
         };
-        serial::SerialEvent { kind, count: self.kept(index).len() as u32 }
+        uart::SerialEvent { kind, count: self.kept(index).len() as u32 }
     }
 
     /// Character `k` of the kept ones, 0 after their end.

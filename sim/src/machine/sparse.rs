@@ -388,7 +388,7 @@ impl<F: Field<Sim>> Map<Sim, F> for Sparse<F> {
 mod tests {
     use super::{Cells, Sparse};
     use domain::Map;
-    use layer::fields::{Byte, Frame, Frames, PhysicalMemory, ReverseEntries, ReverseEntry, Slot, UserContexts};
+    use layer::core::fields::{Byte, Frame, Frames, PhysicalMemory, ReverseEntries, ReverseEntry, Slot, UserContexts};
 
     #[test]
     fn what_was_not_written_is_zero_or_as_defined() {

@@ -6,7 +6,7 @@
 //! must forget (Intel's manual, volume 3, 4.10.4):
 //!
 //! - When the root of a page map is loaded, everything: the kernel uses neither PCIDs nor global pages.
-//! - At `invlpg`, which is [`unmapped`](layer::machine::Machine::unmapped), the page of the address and all page tables.
+//! - At `invlpg`, which is [`unmapped`](layer::core::machine::Machine::unmapped), the page of the address and all page tables.
 //!   A processor may walk the page map at any time, so that what is still mapped is remembered again at once.
 //! - When an access faults, the page and the page table of the address.
 //!
@@ -16,15 +16,15 @@
 //!
 //! Unlike a processor, the model does not load translations that no program uses, and sets no bits in page tables. A
 //! walk through a remembered page table that is no longer one is
-//! [`Stuck::FrameNotTable`](layer::stuck::Stuck::FrameNotTable), whatever the frame contains. A frame that is freed
+//! [`Stuck::FrameNotTable`](layer::core::stuck::Stuck::FrameNotTable), whatever the frame contains. A frame that is freed
 //! while a CPU remembers it is a [`Stale`] translation, used or not.
 use super::Sim;
 use domain::{Domain, Geometry, Map};
-use layer::constants::{PAGE_SIZE, TOTAL_CPU};
-use layer::fields::{Pde, Pte};
-use layer::page_table::{Walk, directory, entry, pdx, ptx};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::constants::{PAGE_SIZE, TOTAL_CPU};
+use layer::core::fields::{Pde, Pte};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::page_table::{Walk, directory, entry, pdx, ptx};
 use rustc_hash::FxHashMap;
 use std::cell::RefCell;
 

@@ -4,11 +4,12 @@ use super::tlb::{self, Tlb};
 use crate::x86::{self, Bus, CodeStamp, Gpr, Registers, Size, Step, Trap};
 use abi::Reason;
 use domain::Map;
-use layer::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
-use layer::memory::{Access, Chunk, exec_fetch_by, exec_load_by, exec_store_by};
-use layer::page_table::Walk;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::{PAGE_SIZE, UCTXT_SIZE, USER_CODE, USER_DATA, slot};
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::memory::{exec_fetch_by, exec_load_by, exec_store_by};
+use layer::objects::page_table::Walk;
 
 /// Why a program leaves user mode.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! What is run, and how.
 use crate::machine::platform::Memory;
 use crate::machine::turns::Limit;
-use layer::constants::TOTAL_CPU;
+use layer::core::constants::TOTAL_CPU;
 use syscall::image::Malformed;
 
 /// A program for the boot archive.

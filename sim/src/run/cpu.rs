@@ -13,16 +13,17 @@ use crate::machine::user::{Departure, execute, load_registers, trap_registers};
 use crate::x86;
 use domain::Map;
 use fastrand::Rng;
-use layer::fields::process;
-use layer::invariant::Class;
-use layer::queue::Fifo;
-use layer::state::{Cpu, Shared};
-use layer::stuck::Stuck;
+use layer::core::fields::process;
+use layer::core::state::{Cpu, Shared};
+use layer::core::stuck::Stuck;
+use layer::objects::queue::Fifo;
+use layer::spec::fact::Class;
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use syscall::entry;
-use syscall::next::{Next, Step};
+use syscall::entry::Step;
+use syscall::next::Next;
 
 /// The number of instructions of a program after which another CPU may run.
 const SLICE: u64 = 2000;

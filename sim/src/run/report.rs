@@ -3,7 +3,7 @@ use crate::check::facts::Violation;
 use crate::check::replay::Difference;
 use crate::machine::log::Entry;
 use crate::machine::platform::ProgramEnd;
-use layer::stuck::Stuck;
+use layer::core::stuck::Stuck;
 use std::fmt;
 
 /// The result of a run.

@@ -9,11 +9,12 @@ use crate::machine::panics::{Panic, quietly};
 use crate::machine::platform::{self, Memory, Platform};
 use crate::machine::sparse::Cells;
 use crate::state::snapshot::Snapshot;
-use layer::contract::{Answer, Arguments, Contract};
-use layer::invariant::Class;
-use layer::process::sched_init;
-use layer::state::{Cpu, Own, Shared};
-use layer::stuck::Stuck;
+use layer::core::call::{Answer, Arguments};
+use layer::core::state::{Cpu, Own, Shared};
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::spec::contract::Contract;
+use layer::spec::fact::Class;
 use std::sync::Arc;
 
 /// A machine with several CPUs.
@@ -43,7 +44,7 @@ pub struct Appended {
     /// The CPU that logged it.
     pub by: u32,
     /// The event.
-    pub event: layer::log::Event<Sim>,
+    pub event: layer::core::log::Event<Sim>,
 }
 
 /// Why a call had no effect.

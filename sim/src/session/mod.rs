@@ -17,11 +17,12 @@ use crate::machine::panics::Panic;
 use crate::machine::platform::Memory;
 use difference::Difference;
 use error::Wrong;
-use layer::constants::{PAGE_SIZE, TOTAL_CPU};
-use layer::fields::FIELDS;
-use layer::invariant::{Class, by_construction, facts};
-use layer::primitive::{Kind, Primitive, primitives};
-use layer::stuck::Stuck;
+use layer::catalogue::{Kind, Primitive, primitives};
+use layer::core::constants::{PAGE_SIZE, TOTAL_CPU};
+use layer::core::fields::FIELDS;
+use layer::core::stuck::Stuck;
+use layer::invariant::{by_construction, facts};
+use layer::spec::fact::Class;
 use machine::{Hosted, Nothing};
 use request::{Request, Text};
 use serde::Serialize;
@@ -186,7 +187,9 @@ impl Session {
                 if booted {
                     machine.boot().map_err(|nothing| {
                         Wrong::new(match nothing {
-                            Nothing::Stuck(stuck) => format!("the machine does not boot: {stuck:?}: {}", stuck.says()),
+                            Nothing::Stuck(stuck) => {
+                                format!("the machine does not boot: {stuck:?}: {}", stuck.description())
+                            }
                             Nothing::Panic(Panic { message, at }) => {
                                 format!("the machine does not boot: {message} at {at}: {OUR_BUG}")
                             }
@@ -262,9 +265,13 @@ impl Session {
                 let result = show::answer(&done.answer, arguments.chunk);
                 Reply::Done { cpu, call, result, events: events.collect(), changed: done.changed }
             }
-            Err(Nothing::Stuck(stuck)) => {
-                Reply::Stuck { cpu, call, stuck: format!("{stuck:?}"), says: stuck.says(), hint: self.hint(cpu, stuck) }
-            }
+            Err(Nothing::Stuck(stuck)) => Reply::Stuck {
+                cpu,
+                call,
+                stuck: format!("{stuck:?}"),
+                says: stuck.description(),
+                hint: self.hint(cpu, stuck),
+            },
             Err(Nothing::Panic(Panic { message, at })) => {
                 Reply::Panic { cpu, call, panic: Panicked { message, at, says: OUR_BUG } }
             }

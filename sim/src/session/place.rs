@@ -7,7 +7,7 @@ use crate::machine::sparse::Sparse;
 use crate::state::maps::{Look, look};
 use crate::state::snapshot::Snapshot;
 use domain::{Data, Field, Key, Map};
-use layer::fields::{FIELDS, bounds};
+use layer::core::fields::{FIELDS, bounds};
 use std::ops::Range;
 
 /// The most values that are read at once.

@@ -1,10 +1,9 @@
 //! Parsing the lines of a session. Every value knows its position in the line, so that an error can give the column.
 use super::error::{Wrong, near};
 use crate::machine::platform::Memory;
-use layer::constants::{MAX_PAGE, PAGE_SIZE, TOTAL_CPU, UCTXT_SIZE, vmx_slot};
-use layer::memory::Chunk;
-use layer::primitive::{Kind, Primitive, Shape};
-use layer::vmx::SAVED;
+use layer::catalogue::{Kind, Primitive, Shape};
+use layer::core::call::Chunk;
+use layer::core::constants::{MAX_PAGE, PAGE_SIZE, SAVED, TOTAL_CPU, UCTXT_SIZE, vmx_slot};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -317,8 +316,8 @@ impl<'a> Line<'a> {
         let mut values = BTreeMap::new();
         for &name in &names {
             match parts.get(name) {
-                Some(part) => self.argument(name, part, &mut values)?,
-                None if is_optional(name) => {}
+                Some(part) => self.argument((name, primitive.shape(name)), part, &mut values)?,
+                None if is_optional(primitive, name) => {}
                 None => {
                     let wrong = Wrong::new(format!("{} needs {name}", primitive.name)).of(name).expected(takes());
                     return Err(self.at(given.unwrap_or(call).get(), wrong));
@@ -329,19 +328,24 @@ impl<'a> Line<'a> {
     }
 
     /// Parses one argument. `values` has the earlier ones.
-    fn argument(self, name: &str, part: Part<'a>, values: &mut BTreeMap<String, u64>) -> Result<(), Wrong> {
+    fn argument(
+        self,
+        (name, shape): (&str, Option<Shape>),
+        part: Part<'a>,
+        values: &mut BTreeMap<String, u64>,
+    ) -> Result<(), Wrong> {
         let wide = |part, name: &str| self.number(part, u64::MAX, name);
-        match Shape::of(name) {
-            Shape::Word if name == PLACE => {
+        match shape {
+            None => {
                 values.insert(name.to_string(), wide(part, name)?);
             }
-            Shape::Word => {
+            Some(Shape::Word) => {
                 values.insert(name.to_string(), self.number(part, u32::MAX.into(), name)?);
             }
-            Shape::Wide => {
+            Some(Shape::Wide) => {
                 values.insert(name.to_string(), wide(part, name)?);
             }
-            Shape::Chunk => {
+            Some(Shape::Chunk) => {
                 let size = self.number(part, u64::MAX, name)?;
                 if !Chunk::ALL.into_iter().any(|chunk| chunk as u64 == size) {
                     let wrong = Wrong::new(format!("{size} is no size of an access")).of(name);
@@ -349,8 +353,8 @@ impl<'a> Line<'a> {
                 }
                 values.insert(name.to_string(), size);
             }
-            Shape::Context => self.several(name, part, &["rs.esp", "rs.ra"], u32::MAX.into(), values)?,
-            Shape::Host => {
+            Some(Shape::Context) => self.several(name, part, &["rs.esp", "rs.ra"], u32::MAX.into(), values)?,
+            Some(Shape::Host) => {
                 // They are stored in the same places as the guest's.
                 let mut host = BTreeMap::new();
                 self.several(name, part, &["host.rdi", "host.rbp"], u64::MAX, &mut host)?;
@@ -359,9 +363,9 @@ impl<'a> Line<'a> {
                     values.extend(place.zip(host.get(name)).map(|(place, &value)| (format!("guest{place}"), value)));
                 }
             }
-            Shape::Registers => self.array(name, part, "register", UCTXT_SIZE as usize, u64::MAX, values)?,
-            Shape::Guest => self.array(name, part, "guest", SAVED.len(), u64::MAX, values)?,
-            Shape::Bytes => {
+            Some(Shape::Registers) => self.array(name, part, "register", UCTXT_SIZE as usize, u64::MAX, values)?,
+            Some(Shape::Guest) => self.array(name, part, "guest", SAVED.len(), u64::MAX, values)?,
+            Some(Shape::Bytes) => {
                 let size = values.get("chunk").copied().unwrap_or(1);
                 if self.list(part).is_some() {
                     self.array(name, part, "byte", size as usize, u8::MAX.into(), values)?;
@@ -491,19 +495,19 @@ const PLACE: &str = "place";
 /// The names of a primitive's arguments.
 fn argument_names(primitive: &Primitive) -> Vec<&'static str> {
     let place = (primitive.kind == Kind::Accessor).then_some(PLACE);
-    primitive.arguments.iter().copied().chain(place).collect()
+    primitive.arguments.iter().map(|argument| argument.name).chain(place).collect()
 }
 
 /// Whether a missing argument is 0.
-fn is_optional(name: &str) -> bool {
-    name == PLACE || matches!(Shape::of(name), Shape::Context | Shape::Registers | Shape::Guest | Shape::Host)
+fn is_optional(primitive: &Primitive, name: &str) -> bool {
+    !matches!(primitive.shape(name), Some(Shape::Word | Shape::Wide | Shape::Chunk | Shape::Bytes))
 }
 
 /// A primitive with its arguments. Those in brackets are optional.
 pub fn signature(primitive: &Primitive) -> String {
     let arguments: Vec<String> = argument_names(primitive)
         .into_iter()
-        .map(|name| if is_optional(name) { format!("[{name}]") } else { name.to_string() })
+        .map(|name| if is_optional(primitive, name) { format!("[{name}]") } else { name.to_string() })
         .collect();
     format!("{}({})", primitive.name, arguments.join(", "))
 }

@@ -2,11 +2,10 @@
 use crate::machine::Sim;
 use crate::machine::log::reference_name;
 use domain::{Count, Data, Sink};
-use layer::contract::Answer;
-use layer::fields::Context;
-use layer::log::Event;
-use layer::machine::Visit;
-use layer::memory::{Access, Chunk};
+use layer::core::call::{Access, Answer, Chunk};
+use layer::core::fields::Context;
+use layer::core::log::Event;
+use layer::core::machine::Visit;
 use serde::ser::{Serialize, Serializer};
 
 /// A value to show: a number, a flag, a variant, or several named values.

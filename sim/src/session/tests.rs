@@ -5,12 +5,13 @@ use super::{Session, words};
 use crate::machine::Sim;
 use crate::machine::platform::Memory;
 use domain::Map;
-use layer::constants::KERN_LOW;
-use layer::contract::{Answer, Arguments, Contract};
-use layer::machine::Lock;
-use layer::primitive::{Kind, Primitive, Shape, TABLE, primitives};
-use layer::state::Cpu;
-use layer::stuck::Stuck;
+use layer::catalogue::{Kind, Primitive, Shape, TABLE, primitives};
+use layer::core::call::{Answer, Arguments};
+use layer::core::constants::KERN_LOW;
+use layer::core::machine::Lock;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::spec::contract::Contract;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -342,7 +343,7 @@ fn argument(shape: Shape) -> BoxedStrategy<Value> {
 fn a_call() -> impl Strategy<Value = Value> {
     let callable: Vec<&Primitive> = TABLE.iter().filter(|primitive| primitive.kind != Kind::Internal).collect();
     (0..2u32, prop::sample::select(callable)).prop_flat_map(|(cpu, primitive)| {
-        let arguments: Vec<_> = primitive.arguments.iter().map(|name| argument(Shape::of(name))).collect();
+        let arguments: Vec<_> = primitive.arguments.iter().map(|given| argument(given.shape)).collect();
         arguments.prop_map(move |args| json!({"cpu": cpu, "call": primitive.name, "args": args}))
     })
 }

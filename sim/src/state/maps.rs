@@ -3,7 +3,7 @@ use super::snapshot::Snapshot;
 use crate::machine::Sim;
 use crate::machine::sparse::Sparse;
 use domain::Field;
-use layer::invariant::View;
+use layer::spec::view::View;
 
 /// A visitor that reads maps.
 pub trait Look<'a> {

@@ -2,13 +2,13 @@
 use crate::machine::Sim;
 use crate::machine::lock::CHANNEL;
 use crate::machine::log::{Entry, Kept, merged};
-use layer::channel::Channels;
-use layer::constants::{NUM_CV, TOTAL_CPU};
-use layer::invariant::View;
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Queue, Sleeping, Threads};
-use layer::state::{Boot, Cpu, Own};
+use layer::core::constants::{NUM_CV, TOTAL_CPU};
+use layer::core::machine::Object;
+use layer::core::state::{Boot, Cpu, Own};
+use layer::objects::channel::pool::Channels;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Queue, Sleeping, Threads};
+use layer::spec::view::View;
 
 /// The state of one CPU and the shared state, at a moment between two primitives.
 pub struct Snapshot {

@@ -4,10 +4,10 @@ use super::snapshot::Snapshot;
 use crate::machine::Sim;
 use crate::machine::sparse::Sparse;
 use domain::{Count, Data, Field, Key, Map, Sink, Source};
-use layer::fields::bounds;
-use layer::machine::{Object, Visit};
-use layer::page_alloc::AllocTable;
-use layer::queue::{Family, Pending, Sleeping};
+use layer::core::fields::bounds;
+use layer::core::machine::{Object, Visit};
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Family, Pending, Sleeping};
 use std::collections::BTreeMap;
 
 /// The names under which a witness has the machine's answers as fields: VMX capabilities, host-state fields of a VM

@@ -1,6 +1,6 @@
 //! Channels, sleep and wake-up, by sections 4.1.3, 4.1.4 and 8 of the reference.
 use super::{Model, Said};
-use layer::constants::{NUM_CHAN, NUM_CV, PAGE_SIZE};
+use layer::core::constants::{NUM_CHAN, NUM_CV, PAGE_SIZE};
 use std::collections::{BTreeMap, VecDeque};
 
 /// The state that all CPUs share, except for pages.

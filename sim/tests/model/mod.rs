@@ -4,9 +4,8 @@ mod channel;
 mod serial;
 mod vm;
 
-use layer::constants::*;
-use layer::contract::Arguments;
-use layer::memory::Access;
+use layer::core::call::{Access, Arguments};
+use layer::core::constants::*;
 use serial::Uart;
 use sim::machine::serial::SerialInput;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

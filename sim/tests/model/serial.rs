@@ -137,7 +137,7 @@ impl Uart {
     }
 
     /// The differences of the layer's state from the model.
-    pub fn differences(&self, own: &layer::state::Own<Sim>) -> Vec<String> {
+    pub fn differences(&self, own: &layer::core::state::Own<Sim>) -> Vec<String> {
         use domain::Map;
         let com1 = &own.com1;
         let character = |k| own.cons_buf.get([(own.console.start + k) % 512]).value as u8;

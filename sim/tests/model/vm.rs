@@ -1,6 +1,6 @@
 //! The virtual machine of a CPU, with the encodings and indices of the reference's appendices A and B.
 use super::Said;
-use layer::contract::Arguments;
+use layer::core::call::Arguments;
 use sim::machine::Sim;
 use sim::machine::guest::Exit;
 use std::collections::BTreeMap;
@@ -169,11 +169,11 @@ impl Vm {
     }
 
     /// The differences of the layer's state from the model.
-    pub fn differences(&self, own: &layer::state::Own<Sim>) -> Vec<String> {
+    pub fn differences(&self, own: &layer::core::state::Own<Sim>) -> Vec<String> {
         use domain::Map;
         let mut differences = Vec::new();
         for (&encoding, &value) in self.vmcs.iter().filter(|(encoding, _)| **encoding != 0) {
-            let row = layer::vmcs::FIELDS.iter().find(|row| row.encoding == encoding);
+            let row = layer::objects::vmx::vmcs::FIELDS.iter().find(|row| row.encoding == encoding);
             let kept = row.map(|row| own.vmcs.get([row.field as u32]).value);
             if kept != Some(value) {
                 differences.push(format!("vmcs {encoding:x}: {kept:x?}, the model says {value:x}"));

@@ -1,12 +1,13 @@
 //! D.11 and D.12: a program loads what it has stored, and no other program can.
 use crate::machine::{Processor, assert_invariant, boot, in_program, memory, next};
-use layer::constants::*;
-use layer::invariant::Class;
-use layer::memory::{Access, Chunk, exec_load, exec_store};
-use layer::page_table::{pt_read, pt_resv};
-use layer::process::proc_create;
-use layer::stuck::Stuck;
-use layer::trap::{trap_get, trap_set};
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::*;
+use layer::core::stuck::Stuck;
+use layer::objects::memory::{exec_load, exec_store};
+use layer::objects::page_table::{pt_read, pt_resv};
+use layer::objects::process::proc_create;
+use layer::objects::trap::{trap_get, trap_set};
+use layer::spec::fact::Class;
 use proptest::prelude::*;
 use sim::check::facts::check;
 use sim::machine::sparse::Cells;

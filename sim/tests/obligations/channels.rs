@@ -1,12 +1,14 @@
 //! D.8 and D.13: a lock has one holder, who stays within the budget. Messages arrive as they were sent, in order.
 use crate::machine::{CONTEXT, Processor, assert_invariant, boot, in_program, memory, next};
-use layer::channel::*;
-use layer::constants::*;
-use layer::memory::{Access, Chunk, exec_load, exec_store};
-use layer::page_table::pt_resv;
-use layer::process::proc_create;
-use layer::stuck::Stuck;
-use layer::thread::{thread_sleep, thread_wakeup};
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::*;
+use layer::core::stuck::Stuck;
+use layer::objects::channel::pool::{Channel, Cv};
+use layer::objects::channel::*;
+use layer::objects::memory::{exec_load, exec_store};
+use layer::objects::page_table::pt_resv;
+use layer::objects::process::proc_create;
+use layer::objects::thread::{thread_sleep, thread_wakeup};
 use proptest::prelude::*;
 
 /// The pages of each client: for its message, and to receive.

@@ -1,9 +1,9 @@
 //! D.17, the part that is not in `console.rs` in the parent directory: the ring with bursts of any length.
 use crate::machine::{assert_invariant, off};
-use layer::console::cons_buf_read;
-use layer::constants::NO_CHARACTER;
-use layer::process::sched_init;
-use layer::serial::{serial_intr_disable, serial_intr_enable};
+use layer::core::constants::NO_CHARACTER;
+use layer::objects::boot::sched_init;
+use layer::objects::console::cons_buf_read;
+use layer::objects::console::serial::{serial_intr_disable, serial_intr_enable};
 use proptest::prelude::*;
 use sim::machine::platform::Memory;
 use sim::machine::serial::{SerialEvent, SerialInput};

@@ -1,12 +1,13 @@
 //! D.15 and D.16: the virtual machine of a CPU and its memory.
 use crate::machine::{Processor, assert_invariant, boot, memory};
-use layer::constants::*;
-use layer::ept::vmx_set_mmap;
-use layer::memory::{Access, Bytes, Chunk, guest_load, guest_store};
-use layer::page_alloc::palloc;
-use layer::page_table::{pt_read, pt_resv};
-use layer::stuck::Stuck;
-use layer::vmx::*;
+use layer::core::call::{Access, Bytes, Chunk};
+use layer::core::constants::*;
+use layer::core::stuck::Stuck;
+use layer::objects::memory::{guest_load, guest_store};
+use layer::objects::page_alloc::palloc;
+use layer::objects::page_table::{pt_read, pt_resv};
+use layer::objects::vmx::ept::vmx_set_mmap;
+use layer::objects::vmx::*;
 use proptest::prelude::*;
 use sim::machine::Sim;
 use sim::machine::guest::{self, EPT_VIOLATION, Exit, VIOLATED_BY_LOAD, VIOLATED_BY_STORE, vm_exit};
@@ -93,7 +94,7 @@ proptest! {
         let mut cpus = with_guests(1);
         let cpu = &mut cpus[0];
         let field = |cpu: &Processor, encoding: u32| {
-            let row = layer::vmcs::FIELDS.iter().find(|row| row.encoding == encoding).unwrap();
+            let row = layer::objects::vmx::vmcs::FIELDS.iter().find(|row| row.encoding == encoding).unwrap();
             domain::Map::get(&cpu.own.vmcs, [row.field as u32]).value
         };
         let mut waits = None;

@@ -1,11 +1,13 @@
 //! Machines for tests.
-use layer::channel::{Channel, Cv, acquire_lock_chan};
-use layer::constants::{KERN_LOW, SLP_Q, TOTAL_CPU};
-use layer::fields::Context;
-use layer::invariant::Class;
-use layer::process::{proc_exit_user, proc_start_user, sched_init};
-use layer::state::Cpu;
-use layer::thread::{thread_sleep, thread_yield};
+use layer::core::constants::{KERN_LOW, SLP_Q, TOTAL_CPU};
+use layer::core::fields::Context;
+use layer::core::state::Cpu;
+use layer::objects::boot::sched_init;
+use layer::objects::channel::acquire_lock_chan;
+use layer::objects::channel::pool::{Channel, Cv};
+use layer::objects::process::{proc_exit_user, proc_start_user};
+use layer::objects::thread::{thread_sleep, thread_yield};
+use layer::spec::fact::Class;
 use sim::check::facts::check;
 use sim::machine::Sim;
 use sim::machine::boot::{processor, shared};

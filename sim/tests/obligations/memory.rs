@@ -1,12 +1,12 @@
 //! D.9 and D.10: pages are allocated once, counted, and mapped as requested.
 use crate::machine::{Processor, assert_invariant, boot, memory};
 use domain::Map;
-use layer::constants::*;
-use layer::container::{container_get_quota, container_get_usage};
-use layer::page_alloc::palloc;
-use layer::page_table::{pt_read, pt_resv};
-use layer::process::proc_create;
-use layer::stuck::Stuck;
+use layer::core::constants::*;
+use layer::core::stuck::Stuck;
+use layer::objects::container::{container_get_quota, container_get_usage};
+use layer::objects::page_alloc::palloc;
+use layer::objects::page_table::{pt_read, pt_resv};
+use layer::objects::process::proc_create;
 use proptest::prelude::*;
 use sim::machine::platform::Memory;
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,13 +1,14 @@
 //! D.18, D.19 and D.20: the modes, the state after `sched_init`, the constants.
 use crate::machine::{Processor, assert_invariant, boot, memory, off};
 use domain::Map;
-use layer::constants::*;
-use layer::fields::{LockState, Pde, kind};
-use layer::interrupt::cli;
-use layer::page_table::set_pt;
-use layer::process::*;
-use layer::stuck::Stuck;
-use layer::vmx::*;
+use layer::core::constants::*;
+use layer::core::fields::{LockState, Pde, kind};
+use layer::core::stuck::Stuck;
+use layer::objects::boot::sched_init;
+use layer::objects::interrupt::cli;
+use layer::objects::page_table::set_pt;
+use layer::objects::process::*;
+use layer::objects::vmx::*;
 use proptest::prelude::*;
 use sim::machine::guest::{Exit, vm_exit};
 use sim::machine::platform::Memory;

@@ -1,10 +1,10 @@
 //! D.14: the tree of processes.
 use crate::machine::{CONTEXT, assert_invariant, boot, memory, next};
-use layer::constants::*;
-use layer::container::*;
-use layer::context::{uctx_get, uctx_set};
-use layer::process::proc_create;
-use layer::stuck::Stuck;
+use layer::core::constants::*;
+use layer::core::stuck::Stuck;
+use layer::objects::container::*;
+use layer::objects::context::{uctx_get, uctx_set};
+use layer::objects::process::proc_create;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 

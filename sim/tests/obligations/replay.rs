@@ -1,6 +1,6 @@
 //! D.5, and D.8 for a whole log: the log, replayed as in section 4.1 of the reference, gives the machine's state.
 use crate::sessions::{ask, booted, call, make, note, would_wait};
-use layer::constants::{KERN_LOW, NO_THREAD, TOTAL_CPU};
+use layer::core::constants::{KERN_LOW, NO_THREAD, TOTAL_CPU};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim::session::Session;

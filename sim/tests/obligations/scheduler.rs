@@ -1,10 +1,11 @@
 //! D.6 and D.7: round robin, wake-up in time, and no lost wake-up.
 use crate::machine::{CONTEXT, Processor, assert_invariant, boot, memory, next, sleep};
 use domain::Map;
-use layer::channel::{Channel, Cv, acquire_lock_chan, release_lock_chan};
-use layer::constants::{MAX_CHILDREN, NUM_PROC, SLP_Q, TOTAL_CPU};
-use layer::process::proc_create;
-use layer::thread::{thread_sleep, thread_wakeup};
+use layer::core::constants::{MAX_CHILDREN, NUM_PROC, SLP_Q, TOTAL_CPU};
+use layer::objects::channel::pool::{Channel, Cv};
+use layer::objects::channel::{acquire_lock_chan, release_lock_chan};
+use layer::objects::process::proc_create;
+use layer::objects::thread::{thread_sleep, thread_wakeup};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
 //! D.2, D.3 and D.4: a stuck call changes nothing, a successful call changes what it reports, and its events are the
 //! listed ones.
-use layer::constants::{ADR_LOW, KERN_LOW, PAGE_SIZE};
+use layer::core::constants::{ADR_LOW, KERN_LOW, PAGE_SIZE};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use sim::session::Session;

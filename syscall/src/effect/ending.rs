@@ -6,12 +6,12 @@ use crate::stage::Stage;
 use crate::system::System;
 use abi::{CHANNELS, Cause, Error};
 use domain::{Flag, Geometry, Map, Wide};
-use layer::constants::*;
-use layer::contract::Cells;
-use layer::fields::Pde;
-use layer::fields::process::{GONE, LIVE, VACANT};
-use layer::invariant::View;
-use layer::machine::Spec;
+use layer::core::constants::*;
+use layer::core::fields::Pde;
+use layer::core::fields::process::{GONE, LIVE, VACANT};
+use layer::core::machine::Spec;
+use layer::spec::contract::{Cells, Region};
+use layer::spec::view::View;
 
 /// The saved registers of a process that ends, by the meaning that they have then.
 mod register {
@@ -94,8 +94,8 @@ impl<M: System + Spec> Made<'_, M> {
         self.queue_of(child) == cv && self.is_condemned(child)
     }
 
-    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It kills
-    /// its children from index `child` on.
+    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It
+    /// kills its children from index `child` on.
     fn begins_to_end(&self, thread: M::Word, child: u32) -> bool {
         let has = |slot: u32, value: u32| self.left_of(thread, slot) == value;
         has(register::ANNOUNCED, 0)
@@ -123,21 +123,21 @@ impl<M: System + Spec> Made<'_, M> {
 /// `exited`: modifies all that was charged to the thread, its registers, its children, and the scheduler's state.
 pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             let cur = m.cur();
             sleep_for_children(m, &mut *may);
             registers::<M>(cur, &mut *may);
-            may("AC", "usage", &[cur]);
-            may("AC.charged", "", &[cur]);
-            may("AC.seats", "", &[cur]);
-            may("ptpool", "", &[cur]);
-            may("proc", "", &[cur]);
-            may("AT.cursor", "", &[]);
+            may("AC", Region::Leaf("usage"), &[cur]);
+            may("AC.charged", Region::All, &[cur]);
+            may("AC.seats", Region::All, &[cur]);
+            may("ptpool", Region::All, &[cur]);
+            may("proc", Region::All, &[cur]);
+            may("AT.cursor", Region::All, &[]);
             for field in ["AT", "AT.owner", "pperm", "LAT", "pt", "pt.ghost", "HP.defined"] {
-                may(field, "paid", &[cur]);
+                may(field, Region::Paid, &[cur]);
             }
             for field in ["AC", "proc"] {
-                may(field, "ended", &[cur]);
+                may(field, Region::Ended, &[cur]);
             }
             let k = m.argument(By::Stage, register::CHILD);
             if k < MAX_CHILDREN && m.has_child_in(m.child(k), LIVE) {
@@ -146,12 +146,12 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             // Its quota, if it reaps itself.
             let parent = m.before.own.ac.get([cur]).parent;
             if parent <= TOTAL_CPU {
-                may("AC", "quota", &[cur]);
-                may("AC", "usage", &[parent]);
+                may("AC", Region::Leaf("quota"), &[cur]);
+                may("AC", Region::Leaf("usage"), &[parent]);
             }
         },
-        promise: |m| match m.next {
-            Next::GoOn(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
+        ensures: |m| match m.next {
+            Next::Continue(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
             Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
             Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
             _ => false,
@@ -250,16 +250,16 @@ fn sleep_for_children<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
 /// `wait`: modifies a child that has ended, the caller's quota and registers, and the scheduler's state.
 pub(crate) fn wait<M: System + Spec>() -> Effect<M> {
     Effect {
-        frame: |m, may| {
+        modifies: |m, may| {
             mode::<M>(&mut *may);
             registers::<M>(m.cur(), &mut *may);
             sleep_for_children(m, &mut *may);
-            may("AC", "usage", &[m.cur()]);
+            may("AC", Region::Leaf("usage"), &[m.cur()]);
             for field in ["AC", "proc"] {
-                may(field, "ended", &[m.cur()]);
+                may(field, Region::Ended, &[m.cur()]);
             }
         },
-        promise: |m| match m.next {
+        ensures: |m| match m.next {
             Next::ToUser(_) if m.is_main() => m.stays() && m.ended_with(Error::InvalId),
             Next::ToUser(_) => {
                 m.stays()
@@ -315,12 +315,12 @@ fn has_reaped<M: System + Spec>(m: &Made<'_, M>) -> bool {
 /// Cells of a kill: the contexts of `child`.
 pub(super) fn killing<M: System + Spec>(child: M::Word, may: Cells<'_, M>) {
     for field in ["kctxt", "uctxt", "uctxt.kind"] {
-        may(field, "", &[child]);
+        may(field, Region::All, &[child]);
     }
 }
 
-/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with its
-/// end, in which it kills its own children.
+/// The caller has killed the child that it named, and wakes the threads that sleep on `cv`. The child continues with
+/// its end, in which it kills its own children.
 pub(super) fn kills<M: System + Spec>(m: &Made<'_, M>, cv: Option<M::Word>) -> bool {
     let child = m.argument(By::Trap, slot::EBX);
     m.ended_with(Error::Succ) && m.has_child_in(child, LIVE) && m.is_condemned_and_woken(child, cv)

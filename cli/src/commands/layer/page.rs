@@ -1,7 +1,7 @@
 //! The layer as one self-contained page.
 
 use super::print::{place, signature, summary};
-use ::layer::fields::FIELDS;
+use ::layer::core::fields::FIELDS;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use prover::{Entry, Interface, ObjectEntries, Places, Row, Written};
 use std::collections::BTreeSet;
@@ -320,7 +320,7 @@ fn mark(primitive: &str, written: &Written, name: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use layer::primitive::Kind;
+    use layer::catalogue::Kind;
 
     #[test]
     fn the_page_needs_nothing_else_and_has_every_primitive() {
@@ -329,7 +329,7 @@ mod tests {
             assert!(!page.contains(outside), "{outside}");
         }
         // Everything that can be called has an article; internal functions are parts of others.
-        let callable = layer::primitive::TABLE.iter().filter(|row| row.kind != Kind::Internal);
+        let callable = layer::catalogue::TABLE.iter().filter(|row| row.kind != Kind::Internal);
         assert_eq!(page.matches("<article").count(), callable.count());
         for id in ["palloc", "cons_buf_read", "exec_store"] {
             assert!(page.contains(&format!("id=\"{id}\"")) && page.contains(&format!("href=\"#{id}\"")));

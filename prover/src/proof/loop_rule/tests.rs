@@ -6,14 +6,15 @@ use crate::sources::with_engine;
 use crate::state::sym::Sym;
 use crate::subjects::primitives::prove_primitive;
 use domain::{Ghost, Map, X64};
-use layer::constants::CONSOLE_BUFFER_SIZE;
-use layer::contract::{Answer, Contract, LoopRule};
-use layer::fields::{Cell, Offer};
-use layer::machine::Lock;
-use layer::primitive::primitives;
-use layer::state::Cpu;
-use layer::stuck::Stuck;
-use layer::thread::get_cpu_id;
+use layer::catalogue::primitives;
+use layer::core::call::Answer;
+use layer::core::constants::CONSOLE_BUFFER_SIZE;
+use layer::core::fields::{Cell, Offer};
+use layer::core::machine::Lock;
+use layer::core::state::Cpu;
+use layer::core::stuck::Stuck;
+use layer::objects::thread::get_cpu_id;
+use layer::spec::contract::{Contract, LoopRule, Region};
 use sim::machine::Sim;
 use smt::solver::Solver;
 use std::ops::ControlFlow;
@@ -31,8 +32,8 @@ fn prove(change: fn(&mut Contract<Symbolic>)) -> Outcome {
         with_engine(z3().unwrap_or_else(|| Solver::embedded(10_000)), || {
             let at = primitives::<Sim>().iter().position(|row| row.0.name == "get_CPU_ID").expect("a primitive");
             let (primitive, mut contract) = primitives::<Symbolic>()[at];
-            contract.frame = |_, may| may("console.len", "", &[]);
-            contract.promise = |_| true;
+            contract.modifies = |_, may| may("console.len", Region::All, &[]);
+            contract.ensures = |_| true;
             change(&mut contract);
             prove_primitive(&primitive, &contract, &primitives::<Sim>()[at].1, InvariantSet::Derived)
         })
@@ -84,7 +85,7 @@ fn run(
 fn what_is_right_is_proved() {
     let outcome = prove(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.promise = |s| s.after.own.console.len >= s.before.own.console.len;
+        contract.ensures = |s| s.after.own.console.len >= s.before.own.console.len;
     });
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     // One path breaks, and one has used up its iterations.
@@ -155,7 +156,8 @@ macro_rules! also {
         #[test]
         fn $test() {
             let failure = failure(|contract| {
-                contract.frame = |_, may| ["console.len", $field].into_iter().for_each(|name| may(name, "", &[]));
+                contract.modifies =
+                    |_, may| ["console.len", $field].into_iter().for_each(|name| may(name, Region::All, &[]));
                 contract.run = |cpu, _| {
                     run(cpu, RIGHT, |$cpu| {
                         let result = count($cpu)?;
@@ -201,7 +203,7 @@ also! {
 fn there_may_be_more_rounds_than_one() {
     let failure = failure(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.promise = |s| s.after.own.console.len <= s.before.own.console.len + 1;
+        contract.ensures = |s| s.after.own.console.len <= s.before.own.console.len + 1;
     });
     assert_eq!((&*failure.clause, &*failure.ending), ("postcondition", IN_LOOP));
 }
@@ -210,7 +212,7 @@ fn there_may_be_more_rounds_than_one() {
 fn rounds_may_be_used_up() {
     let failure = failure(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.promise = |s| s.after.own.console.len >= 500;
+        contract.ensures = |s| s.after.own.console.len >= 500;
     });
     assert_eq!(failure.clause, "postcondition");
 }
@@ -219,7 +221,7 @@ fn rounds_may_be_used_up() {
 fn what_earlier_rounds_write_is_to_be_in_the_frame() {
     let scalar = failure(|contract| {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
-        contract.frame = |_, _| ();
+        contract.modifies = |_, _| ();
     });
     assert_eq!(scalar.clause, "frame: console.len is written");
     // Only iterations that do not break write it.

@@ -11,16 +11,20 @@ use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
 use domain::{Flag, Geometry, Map};
-use layer::channel::Channels;
-use layer::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
-use layer::fields::{FrameUse, Pde, Pte};
-use layer::invariant::{Class, Fact, Keys, View, facts};
-use layer::machine::{Object, Spec};
-use layer::memory::{Access, Chunk, exec_store, guest_store};
-use layer::page_alloc::AllocTable;
-use layer::page_table::is_user_directory;
-use layer::queue::{Family, Queue, Sleeping, Threads};
-use layer::stuck::Stuck;
+use layer::core::call::{Access, Chunk};
+use layer::core::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
+use layer::core::fields::{FrameUse, Pde, Pte};
+use layer::core::keys::Keys;
+use layer::core::machine::{Object, Spec};
+use layer::core::stuck::Stuck;
+use layer::invariant::facts;
+use layer::objects::channel::pool::Channels;
+use layer::objects::memory::{exec_store, guest_store};
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::page_table::is_user_directory;
+use layer::objects::queue::{Family, Queue, Sleeping, Threads};
+use layer::spec::fact::{Class, Fact};
+use layer::spec::view::View;
 use smt::solver::Verdict;
 use smt::term::Range;
 use std::cell::RefCell;
@@ -163,11 +167,11 @@ fn init_adt<G: Geometry>() -> Outcome {
         }
         prove_facts(&state, &Assumed::nothing(), |_| true, &mut outcome.clauses);
         clause(outcome, "every pending queue by itself", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
-            state.pending.own_fact(k[0], &state.threads, &k[1..])
+            state.pending.lock_invariant(k[0], &state.threads, &k[1..])
         });
         let sleepers: Queue<Sym<G>, Sleeping> = Object::new(Origin { version: 0 });
         clause(outcome, "every sleep queue by itself", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
-            sleepers.own_fact(k[0], &state.threads, &k[1..])
+            sleepers.lock_invariant(k[0], &state.threads, &k[1..])
         });
     });
     outcome.require_success();
@@ -246,7 +250,7 @@ impl<G: Geometry> Versioned<G> for AllocTable<Sym<G>> {
     }
     fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool {
         // This fact does not depend on the threads.
-        Object::own_fact(self, row, &Threads::homes(Origin { version: 0 }), key)
+        Object::lock_invariant(self, row, &Threads::homes(Origin { version: 0 }), key)
     }
 }
 
@@ -273,7 +277,7 @@ impl<G: Geometry> Versioned<G> for Threads<Sym<G>> {
         Threads::rely(old, new, me, key[0])
     }
     fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
-        Threads::own_fact(self, key[0])
+        Threads::lock_invariant(self, key[0])
     }
 }
 
@@ -286,7 +290,7 @@ impl<G: Geometry> Versioned<G> for Channels<Sym<G>> {
         Relation::Control.rely(old, new, me, key)
     }
     fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
-        Relation::Control.own_fact(self, key)
+        Relation::Control.lock_invariant(self, key)
     }
 }
 
@@ -302,7 +306,7 @@ impl<G: Geometry> Versioned<G> for Mail<G> {
         Relation::Mail.rely(&old.0, &new.0, me, key)
     }
     fn by_itself(&self, _: SymWord, key: &[SymWord]) -> bool {
-        Relation::Mail.own_fact(&self.0, key)
+        Relation::Mail.lock_invariant(&self.0, key)
     }
 }
 
@@ -387,16 +391,16 @@ impl Moved {
         match self {
             Moved::Table => {
                 vec![(<AllocTable<Sym<G>> as Object<Sym<G>>>::KEYS, |_, new, _, k| {
-                    new.at.own_fact(0.into(), &new.threads, k)
+                    new.at.lock_invariant(0.into(), &new.threads, k)
                 })]
             }
             Moved::Threads => vec![
-                (Threads::<Sym<G>>::KEYS, |_, new, _, k| new.threads.own_fact(k[0])),
-                (Threads::<Sym<G>>::KEYS, |_, new, me, k| new.pending.own_fact(me, &new.threads, k)),
+                (Threads::<Sym<G>>::KEYS, |_, new, _, k| new.threads.lock_invariant(k[0])),
+                (Threads::<Sym<G>>::KEYS, |_, new, me, k| new.pending.lock_invariant(me, &new.threads, k)),
             ],
             Moved::Channels => vec![
-                (Channels::<Sym<G>>::KEYS, |_, new, _, k| Relation::Control.own_fact(&new.channels, k)),
-                (Channels::<Sym<G>>::MAIL, |_, new, _, k| Relation::Mail.own_fact(&new.channels, k)),
+                (Channels::<Sym<G>>::KEYS, |_, new, _, k| Relation::Control.lock_invariant(&new.channels, k)),
+                (Channels::<Sym<G>>::MAIL, |_, new, _, k| Relation::Mail.lock_invariant(&new.channels, k)),
             ],
         }
     }

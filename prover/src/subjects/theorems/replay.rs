@@ -7,12 +7,12 @@ use crate::state::parts::State;
 use crate::state::sym::{Sym, SymLinks};
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
 use domain::{Flag, Geometry, Map};
-use layer::constants::*;
-use layer::fields::{ChannelLock, place};
-use layer::log::Event;
-use layer::machine::Spec;
-use layer::queue::{Fifo, Pending, Queue, Threads, fifo_fact};
-use layer::replay::lock;
+use layer::core::constants::*;
+use layer::core::fields::{ChannelLock, place};
+use layer::core::log::Event;
+use layer::core::machine::Spec;
+use layer::core::replay::lock;
+use layer::objects::queue::{Fifo, Pending, Queue, Threads, fifo_fact};
 use std::cell::RefCell;
 use std::rc::Rc;
 use symbolic::branch::decide;
@@ -202,7 +202,7 @@ fn one_place<G: Geometry>() -> Outcome {
                 || if thread.place == place::RUN {
                     k[0] == state.own.cur
                 } else if thread.place == place::GONE {
-                    state.own.proc.get([k[0]]).state != layer::fields::process::LIVE
+                    state.own.proc.get([k[0]]).state != layer::core::fields::process::LIVE
                 } else if thread.place == state.own.cpu {
                     is_listed(&state.own.ready, &state.threads, k[0])
                 } else if thread.place == state.own.cpu + MSG_Q {

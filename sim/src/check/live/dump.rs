@@ -1,15 +1,15 @@
-//! Reading dumps of a kernel's state ([`layer::dump`]).
+//! Reading dumps of a kernel's state ([`layer::core::dump`]).
 use crate::machine::Sim;
 use crate::machine::sparse::Sparse;
 use crate::state::maps::{Change, change};
 use crate::state::snapshot::Snapshot;
 use crate::state::values::{Each, leaves};
 use domain::{Count, Data, Field, Key, Map, Source};
-use layer::constants::{NUM_CV, TOTAL_CPU};
-use layer::dump::{END, MACHINE, OWN, ROW, SCALAR, machine};
-use layer::machine::Object;
-use layer::page_alloc::AllocTable;
-use layer::queue::{Family, Pending, Sleeping};
+use layer::core::constants::{NUM_CV, TOTAL_CPU};
+use layer::core::dump::{END, MACHINE, OWN, ROW, SCALAR, machine};
+use layer::core::machine::Object;
+use layer::objects::page_alloc::table::AllocTable;
+use layer::objects::queue::{Family, Pending, Sleeping};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;

@@ -12,10 +12,10 @@ pub use dump::{Dump, Error, Part, Row};
 use crate::check::facts::{Violation, check};
 use crate::machine::sparse::Cells;
 use domain::Map;
-use layer::constants::{MAX_PAGE, NUM_ID};
-use layer::dump::{Counts, machine};
-use layer::fields::kind;
-use layer::invariant::Class;
+use layer::core::constants::{MAX_PAGE, NUM_ID};
+use layer::core::dump::{Counts, machine};
+use layer::core::fields::kind;
+use layer::spec::fact::Class;
 use rebuild::{Rest, rebuild};
 use std::fmt;
 

@@ -9,13 +9,13 @@ use crate::machine::boot::{processor, shared};
 use crate::machine::platform::{self, Memory, Platform};
 use crate::state::snapshot::Snapshot;
 use domain::{Count, Map};
-use layer::constants::*;
-use layer::dump::machine;
-use layer::fields::*;
-use layer::page_table::is_user_directory;
-use layer::process::sched_init;
-use layer::queue::{Fifo, root};
-use layer::state::{Boot, Cpu, OwnGhost, Shared};
+use layer::core::constants::*;
+use layer::core::dump::machine;
+use layer::core::fields::*;
+use layer::core::state::{Boot, Cpu, OwnGhost, Shared};
+use layer::objects::boot::sched_init;
+use layer::objects::page_table::is_user_directory;
+use layer::objects::queue::{Fifo, root};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
         cpus.push(cpu);
     }
     let held =
-        (0..NUM_CHAN).filter(|&q| dump.shared.scalar(layer::dump::MACHINE, q, machine::HELD).is_some()).collect();
+        (0..NUM_CHAN).filter(|&q| dump.shared.scalar(layer::core::dump::MACHINE, q, machine::HELD).is_some()).collect();
     place_threads(&mut cpus, &shared);
     let mut rest = Rest { cpus, uses: FxHashMap::default(), lost: vec![0; NUM_ID as usize], strays: Vec::new(), held };
     walk_page_maps(&mut rest);

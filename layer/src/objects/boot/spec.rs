@@ -1,0 +1,113 @@
+//! The specification of boot: the contract of 9 (`sched_init`).
+use crate::core::call::Answer;
+use crate::core::constants::*;
+use crate::core::fields::*;
+use crate::core::machine::Spec;
+use crate::core::state::Lapic;
+use crate::objects::mode::spec::hk;
+use crate::objects::page_table::is_user_directory;
+use crate::spec::contract::{Contract, Region, no_events};
+use crate::spec::view::View;
+use domain::{Flag, Map};
+
+/// The CPU is not set up, and the machine is one on which it can be set up.
+fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
+    !v.ghost.init.holds()
+        && !v.ghost.in_intr.holds()
+        && v.own.ioapic.max_intr < IOAPIC_LINES
+        && v.own.ioapic.irqs == v.own.ioapic.max_intr + 1
+        && v.own.ioapic.enables == v.own.ioapic.max_intr + 1
+        && (!v.own.serial_exists.holds() || v.own.ioapic.max_intr >= COM1_LINE)
+        && v.boot.nps >= KERN_LOW
+        && v.boot.nps <= MAX_PAGE
+        && v.boot.norm <= MAX_PAGE
+}
+
+pub(crate) fn sched_init<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::sched_init(cpu, a.words[0]).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hk(v, a) && v.ghost.ipt.holds() && !v.ghost.pg.holds() && is_before_init(v),
+        requires: |v, a| hk(v, a) && is_before_init(v),
+        ensures: |s| {
+            let (v, [x, y]) = (&s.after, s.any);
+            let share = v.boot.norm / TOTAL_CPU;
+            v.ghost.pg.holds()
+                && v.ghost.init.holds()
+                && v.ghost.pt == 0
+                && v.own.cur == v.own.cpu + 1
+                && v.own.nps == v.boot.nps
+                && v.own.ioapic.init.holds()
+                && is_set_up(&v.own.lapic, s.before.own.lapic.max_lvt)
+                && v.own.ac.get([0.into()]).nchildren == TOTAL_CPU
+                && (x < 1 || x > TOTAL_CPU || {
+                    let root = v.own.ac.get([x]);
+                    root.used.holds() && root.quota == share && root.usage == 0 && root.nchildren == 0
+                })
+                && (x >= VMXINFO_SIZE || v.own.vmxinfo.get([x]).value == M::real_vmxinfo(x))
+                && (x > v.own.ioapic.max_intr || {
+                    let line = v.own.lines.get([x]);
+                    line.irq == x + 32 && line.enabled.holds() == (x == COM1_LINE && v.own.serial_exists.holds())
+                })
+                && (x >= MAX_PAGE || {
+                    let lat = v.ghost.lat.get([x]);
+                    lat.valid.holds() == (x < v.own.nps) && lat.len == 0
+                })
+                && (x >= LOCK_RANGE || matches!(v.ghost.lock.get([x]), LockState::Free))
+                && (x >= NUM_PROC || y >= NUM_PROC || {
+                    let offer = v.ghost.smspool.get([x, y]);
+                    offer.status == 0 && offer.seen.holds() && offer.address == 0
+                })
+                && (x >= NUM_PROC
+                    || y >= <M::Geometry as domain::Geometry>::DIRS
+                    || match v.own.dirs.get([x, y]) {
+                        Pde::Id => x == 0 || !is_user_directory::<M>(y),
+                        Pde::UnPresent => x != 0 && is_user_directory::<M>(y),
+                        Pde::Table { .. } => false,
+                    })
+        },
+        events: no_events,
+        modifies: |_, may| {
+            for scalar in ["pg", "init", "PT", "cid", "nps", "ioapic.init"].iter().chain(LAPIC).copied() {
+                may(scalar, Region::All, &[]);
+            }
+            for field in
+                ["vmxinfo", "AC", "AC.charged", "ptpool", "ptpool.defined", "idpde", "LAT", "ioapic.lines", "smspool"]
+            {
+                may(field, Region::All, &[]);
+            }
+        },
+    }
+}
+
+/// The fields of the local APIC that `sched_init` may change.
+const LAPIC: &[&str] = &[
+    "lapic.esr",
+    "lapic.eoi",
+    "lapic.enable",
+    "lapic.spurious",
+    "lapic.lint0_mask",
+    "lapic.lint1_mask",
+    "lapic.pcint_mask",
+    "lapic.ldr",
+    "lapic.error_irq",
+    "lapic.esr_clr_pen",
+    "lapic.tpr",
+];
+
+/// The local APIC is as section 6.2 of the reference requires.
+#[track_caller]
+fn is_set_up<M: Spec>(lapic: &Lapic<M>, max_lvt: M::Word) -> bool {
+    lapic.esr == 0
+        && !lapic.eoi.holds()
+        && lapic.max_lvt == max_lvt
+        && lapic.enable.holds()
+        && lapic.spurious == 39
+        && lapic.lint0_mask.holds()
+        && lapic.lint1_mask.holds()
+        && lapic.pcint_mask.holds()
+        && lapic.ldr == 0
+        && lapic.error_irq == 50
+        && !lapic.esr_clr_pen.holds()
+        && lapic.tpr == 0
+}

@@ -1,0 +1,508 @@
+//! The specification of the virtual machine: contracts of 1, 25 to 49, 56 and 57, and the facts of D19, which
+//! `vmx_init` establishes so that primitives that read its results are never stuck (P40).
+use super::ept::{self, MEMORY_TYPES, entry};
+use super::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, VMCS_READ, Vmcs};
+use super::{DEFAULTS, EVENT_VALID, INTERRUPT_WINDOW, Place, REGISTERS, is_read};
+use crate::core::bits::{bit, with_bit};
+use crate::core::call::{Answer, Arguments};
+use crate::core::constants::*;
+use crate::core::fields::*;
+use crate::core::machine::Spec;
+use crate::objects::mode::spec::{hk, hkp, hkpt_init, in_kernel};
+use crate::objects::vmx::ept::nested;
+use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, silent};
+use crate::spec::fact::{Class, Fact};
+use crate::spec::view::View;
+use domain::{Flag, Map, Wide};
+
+use Place::{Vmcs as V, Vmx as X};
+
+/// The value at a place.
+fn at<M: Spec>(v: &View<'_, M>, place: Place) -> M::Wide {
+    match place {
+        V(field) => v.own.vmcs.get([(field as u32).into()]).value,
+        X(slot) => v.own.vmx.get([slot.into()]).value,
+    }
+}
+
+/// The kind of the value at a place.
+fn kind_at<M: Spec>(v: &View<'_, M>, place: Place) -> SlotKind<M> {
+    match place {
+        V(field) => v.ghost.vmcs_kind.get([(field as u32).into()]),
+        X(slot) => v.ghost.vmx_kind.get([slot.into()]),
+    }
+}
+
+/// There is an integer at the place.
+fn is_int<M: Spec>(v: &View<'_, M>, place: Place) -> bool {
+    matches!(kind_at(v, place), SlotKind::Int)
+}
+
+/// There is the integer `value` at the place.
+fn is<M: Spec>(v: &View<'_, M>, place: Place, value: M::Wide) -> bool {
+    at(v, place) == value && is_int(v, place)
+}
+
+/// The cells that a call may write if it writes an integer to the place.
+fn may_write<M: Spec>(may: Cells<'_, M>, place: Place) {
+    let (field, kind, key) = match place {
+        V(field) => ("vmcs", "vmcs.kind", field as u32),
+        X(slot) => ("vmx", "vmx.kind", slot),
+    };
+    may(field, Region::All, &[key.into()]);
+    may(kind, Region::All, &[key.into()]);
+}
+
+/// As [`in_kernel`], after `vmx_init`.
+fn in_vm_host<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    in_kernel(v, a) && v.own.vm.set_up.holds()
+}
+
+pub(crate) fn vmxinfo_get<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| super::vmxinfo_get(cpu, a.words[0]).map(Answer::Word),
+        hk,
+        in_kernel,
+        |s| {
+            let i = s.arguments.words[0];
+            s.answer.word() == if i < VMXINFO_SIZE { s.before.own.vmxinfo.get([i]).value } else { 0.into() }
+        },
+    )
+}
+
+pub(crate) fn rdmsr<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| super::rdmsr(cpu, a.words[0]).map(Answer::Wide),
+        hk,
+        in_kernel,
+        |s| matches!(s.answer, Answer::Wide(value) if *value == M::rdmsr(s.arguments.words[0])),
+    )
+}
+
+pub(crate) fn wrmsr<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| super::wrmsr(cpu, a.words[0], a.wide).map(Answer::Word),
+        hk,
+        in_kernel,
+        |s| matches!(s.answer, Answer::Word(word) if *word == 0),
+    )
+}
+
+/// Primitives that return a word computed from the low half of one value.
+macro_rules! getters {
+    ($($name:ident ($place:expr, $value:ident, $word:ident) $ensures:expr;)*) => {
+        $(pub(crate) fn $name<M: Spec>() -> Contract<M> {
+            silent(
+                |cpu, _| super::$name(cpu).map(Answer::Word),
+                |v, a| hkp(v, a) && is_int(v, $place),
+                in_vm_host,
+                |s| {
+                    let ($value, $word) = (at(&s.before, $place).low(), s.answer.word());
+                    $ensures
+                },
+            )
+        })*
+    };
+}
+
+const QUALIFICATION: Place = X(vmx_slot::EXIT_QUALIFICATION);
+
+getters! {
+    vmx_get_exit_reason (V(Vmcs::ExitReason), reason, word) word == reason % 0x1_0000;
+    vmx_get_exit_fault_addr (V(Vmcs::GuestPhysicalAddress), address, word) word == address;
+    vmx_get_exit_qualification (QUALIFICATION, qualification, word) word == qualification;
+    vmx_check_pending_event (V(Vmcs::EntryIntrInfo), event, word) word <= 1 && (word == 1) == (bit::<M>(event, 31) == 1);
+    vmx_check_int_shadow (V(Vmcs::GuestInterruptibility), state, word) {
+        word <= 1 && (word == 1) == (bit::<M>(state, 0) == 1 || bit::<M>(state, 1) == 1)
+    };
+    vmx_get_io_width (QUALIFICATION, q, word) word <= 2 && (word == 2 || word == q % 8) && (word != 2 || q % 8 > 1);
+    vmx_get_io_write (QUALIFICATION, q, word) word + bit::<M>(q, 3) == 1;
+    vmx_get_exit_io_rep (QUALIFICATION, q, word) word == bit::<M>(q, 5);
+    vmx_get_exit_io_str (QUALIFICATION, q, word) word == bit::<M>(q, 4);
+    vmx_get_exit_io_port (QUALIFICATION, q, word) word == q / 0x1_0000;
+}
+
+pub(crate) fn vmx_set_intercept_intwin<M: Spec>() -> Contract<M> {
+    const PLACE: Place = V(Vmcs::PriProcBasedCtls);
+    Contract {
+        run: |cpu, a| super::vmx_set_intercept_intwin(cpu, a.words[0]).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && is_int(v, PLACE),
+        requires: in_vm_host,
+        ensures: |s| {
+            let controls = with_bit::<M>(at(&s.before, PLACE).low(), INTERRUPT_WINDOW, s.arguments.words[0] == 1);
+            is(&s.after, PLACE, controls.into())
+        },
+        events: no_events,
+        modifies: |_, may| may_write::<M>(may, PLACE),
+    }
+}
+
+/// Kernel mode with paging on, and the first argument is a segment.
+fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
+    hkp(v, a) && a.words[0] < SEGMENTS
+}
+
+/// A property of the segment became the integer `value`. `of_cs` is the property's field of CS.
+fn has_property<M: Spec>(s: &Transition<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
+    let k = s.arguments.words[0] + of_cs as u32;
+    s.after.own.vmcs.get([k]).value == M::Wide::from(value) && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
+}
+
+/// The cells that a call may write if it sets one property that only full segments have and one that all have.
+fn properties<M: Spec>(s: &Transition<'_, M>, may: Cells<'_, M>, of_full: Vmcs, of_all: Vmcs) {
+    let seg = s.arguments.words[0];
+    if seg < FULL_SEGMENTS {
+        may("vmcs", Region::All, &[seg + of_full as u32]);
+        may("vmcs.kind", Region::All, &[seg + of_full as u32]);
+    }
+    may("vmcs", Region::All, &[seg + of_all as u32]);
+    may("vmcs.kind", Region::All, &[seg + of_all as u32]);
+}
+
+pub(crate) fn vmx_set_desc1<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::vmx_set_desc1(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: of_segment,
+        requires: |v, a| in_kernel(v, a) && of_segment(v, a),
+        ensures: |s| {
+            let [seg, sel, base, _] = s.arguments.words;
+            (seg >= FULL_SEGMENTS || has_property(s, Vmcs::GuestCsSelector, sel))
+                && has_property(s, Vmcs::GuestCsBase, base)
+        },
+        events: no_events,
+        modifies: |s, may| properties(s, may, Vmcs::GuestCsSelector, Vmcs::GuestCsBase),
+    }
+}
+
+pub(crate) fn vmx_set_desc2<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::vmx_set_desc2(cpu, a.words[0], a.words[1], a.words[2]).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: of_segment,
+        requires: |v, a| in_kernel(v, a) && of_segment(v, a),
+        ensures: |s| {
+            let [seg, lim, ar, _] = s.arguments.words;
+            (seg >= FULL_SEGMENTS || has_property(s, Vmcs::GuestCsAccess, ar))
+                && has_property(s, Vmcs::GuestCsLimit, lim)
+        },
+        events: no_events,
+        modifies: |s, may| properties(s, may, Vmcs::GuestCsAccess, Vmcs::GuestCsLimit),
+    }
+}
+
+const EVENT: Place = V(Vmcs::EntryIntrInfo);
+
+/// An event is pending for the guest.
+fn is_pending<M: Spec>(v: &View<'_, M>) -> bool {
+    at(v, EVENT).low() >= EVENT_VALID
+}
+
+pub(crate) fn vmx_inject_event<M: Spec>() -> Contract<M> {
+    const ERROR: Place = V(Vmcs::EntryExceptionError);
+    Contract {
+        run: |cpu, a| {
+            super::vmx_inject_event(cpu, a.words[0], a.words[1], a.words[2], a.words[3]).map(|()| Answer::Unit)
+        },
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && is_int(v, EVENT),
+        requires: in_vm_host,
+        ensures: |s| {
+            let [kind, vector, errcode, ev] = s.arguments.words;
+            is_pending(&s.before)
+                || (is(&s.after, EVENT, super::event::<M>(kind, vector, ev == 1).into())
+                    && (ev != 1 || is(&s.after, ERROR, errcode.into())))
+        },
+        events: no_events,
+        modifies: |s, may| {
+            if !is_pending(&s.before) {
+                may_write::<M>(may, EVENT);
+                if s.arguments.words[3] == 1 {
+                    may_write::<M>(may, ERROR);
+                }
+            }
+        },
+    }
+}
+
+const TSC_OFFSET: Place = V(Vmcs::TscOffset);
+
+pub(crate) fn vmx_set_tsc_offset<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::vmx_set_tsc_offset(cpu, a.wide).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: hkp,
+        requires: in_kernel,
+        ensures: |s| is(&s.after, TSC_OFFSET, s.arguments.wide),
+        events: no_events,
+        modifies: |_, may| may_write::<M>(may, TSC_OFFSET),
+    }
+}
+
+pub(crate) fn vmx_get_tsc_offset<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, _| super::vmx_get_tsc_offset(cpu).map(Answer::Wide),
+        |v, a| hkp(v, a) && is_int(v, TSC_OFFSET),
+        in_vm_host,
+        |s| matches!(s.answer, Answer::Wide(offset) if *offset == at(&s.before, TSC_OFFSET)),
+    )
+}
+
+/// `holds` is true of the place of the guest register with code `r`, and there is such a register.
+fn of_register<M: Spec>(r: M::Word, holds: impl Fn(Place) -> bool) -> bool {
+    super::register::<M>(r).is_some_and(holds)
+}
+
+pub(crate) fn vmx_get_reg<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, a| super::vmx_get_reg(cpu, a.words[0]).map(Answer::Word),
+        |v, a| hkp(v, a) && of_register::<M>(a.words[0], |place| is_int(v, place)),
+        |v, a| in_vm_host(v, a) && a.words[0] < REGISTERS.len() as u32,
+        |s| of_register::<M>(s.arguments.words[0], |place| s.answer.word() == at(&s.before, place).low()),
+    )
+}
+
+pub(crate) fn vmx_set_reg<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::vmx_set_reg(cpu, a.words[0], a.words[1]).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && a.words[0] < REGISTERS.len() as u32,
+        requires: |v, a| in_kernel(v, a) && a.words[0] < REGISTERS.len() as u32,
+        ensures: |s| of_register::<M>(s.arguments.words[0], |place| is(&s.after, place, s.arguments.words[1].into())),
+        events: no_events,
+        modifies: |s, may| {
+            if let Some(place) = super::register::<M>(s.arguments.words[0]) {
+                may_write::<M>(may, place);
+            }
+        },
+    }
+}
+
+const EIP: Place = X(vmx_slot::RIP);
+const LENGTH: Place = V(Vmcs::ExitInstructionLength);
+
+/// The address of the guest's next instruction fits 32 bits.
+fn goes_on<M: Spec>(v: &View<'_, M>) -> bool {
+    match (at(v, EIP).narrow(), at(v, LENGTH).narrow()) {
+        (Some(eip), Some(length)) => M::Nat::from(eip) + M::Nat::from(length) <= M::Nat::from(u32::MAX.into()),
+        _ => false,
+    }
+}
+
+pub(crate) fn vmx_get_next_eip<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, _| super::vmx_get_next_eip(cpu).map(Answer::Word),
+        |v, a| hkp(v, a) && is_int(v, EIP) && is_int(v, LENGTH) && goes_on(v),
+        |v, a| in_vm_host(v, a) && goes_on(v),
+        |s| {
+            let sum = [EIP, LENGTH].map(|place| M::Nat::from(at(&s.before, place).low()));
+            M::Nat::from(s.answer.word()) == sum[0] + sum[1]
+        },
+    )
+}
+
+/// The arguments are two page-aligned addresses and a memory type.
+fn is_mapping<M: Spec>(a: &Arguments<M>) -> bool {
+    let [gpa, hpa, memtype, _] = a.words;
+    gpa % PAGE_SIZE == 0 && hpa % PAGE_SIZE == 0 && memtype < MEMORY_TYPES
+}
+
+pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| ept::vmx_set_mmap(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
+            let [directory, _] = nested::<M>(a.words[0]);
+            hkp(v, a) && is_mapping(a) && v.ghost.ept_dirs.get([directory]).defined.holds()
+        },
+        requires: |v, a| in_vm_host(v, a) && is_mapping(a),
+        ensures: |s| {
+            let [gpa, hpa, memtype, _] = s.arguments.words;
+            let (mapped, key) = (entry::<M>(hpa, memtype), nested::<M>(gpa));
+            matches!(s.answer, Answer::Word(word) if *word == 0)
+                && s.after.own.ept.get(key).value == mapped
+                && s.after.ghost.ept_defined.get(key).defined.holds()
+                // The entry's address is the page's: the low 12 bits do not belong to it (7.3).
+                && mapped - mapped % PAGE_SIZE == hpa
+        },
+        events: no_events,
+        modifies: |s, may| {
+            let key = nested::<M>(s.arguments.words[0]);
+            may("ept", Region::All, &key);
+            may("ept.defined", Region::All, &key);
+        },
+    }
+}
+
+/// Index of a host register in the arguments of an entry: the index at which an exit has the guest's register of this
+/// slot.
+fn saved(slot: u32) -> usize {
+    SAVED.iter().position(|&other| other == slot).unwrap_or(0)
+}
+
+pub(crate) fn vmx_run_vm<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| {
+            super::vmx_run_vm(cpu, a.guest[saved(vmx_slot::RDI)], a.guest[saved(vmx_slot::RBP)])
+                .map(|to| Answer::ToGuest(to.registers, to.rip))
+        },
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && v.ghost.init.holds() && is_int(v, EIP),
+        requires: in_vm_host,
+        ensures: |s| {
+            let Answer::ToGuest(registers, rip) = s.answer else { return false };
+            let host = |slot| s.arguments.guest[saved(slot)];
+            *rip == at(&s.before, EIP)
+                && SAVED.iter().zip(registers).all(|(&slot, register)| *register == at(&s.before, X(slot)))
+                && is(&s.after, V(Vmcs::GuestRip), *rip)
+                && is(&s.after, X(vmx_slot::HOST_RBP), host(vmx_slot::RBP))
+                && is(&s.after, X(vmx_slot::HOST_RDI), host(vmx_slot::RDI))
+                && !s.after.ghost.ihost.holds()
+        },
+        events: no_events,
+        modifies: |_, may| {
+            may("ihost", Region::All, &[]);
+            for place in [V(Vmcs::GuestRip), X(vmx_slot::HOST_RBP), X(vmx_slot::HOST_RDI)] {
+                may_write::<M>(may, place);
+            }
+        },
+    }
+}
+
+/// Guest mode, on a CPU that is set up.
+fn in_guest<M: Spec>(v: &View<'_, M>, _: &Arguments<M>) -> bool {
+    v.ghost.init.holds() && v.ghost.ikern.holds() && !v.ghost.ihost.holds()
+}
+
+/// The values that an exit copies from the control structure, and the slots to which it copies them.
+const EXIT: [(Vmcs, u32); 3] = [
+    (Vmcs::GuestRip, vmx_slot::RIP),
+    (Vmcs::ExitReason, vmx_slot::EXIT_REASON),
+    (Vmcs::ExitQualification, vmx_slot::EXIT_QUALIFICATION),
+];
+
+pub(crate) fn vmx_return_from_guest<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::vmx_return_from_guest(cpu, a.guest).map(|to| Answer::ToHost(to.rdi, to.rbp)),
+        assumes: |_, _| true,
+        reference_requires: |v, a| {
+            in_guest(v, a) && v.ghost.pg.holds() && EXIT.iter().all(|&(field, _)| is_int(v, V(field)))
+        },
+        requires: |v, a| in_guest(v, a) && v.own.vm.set_up.holds(),
+        ensures: |s| {
+            let Answer::ToHost(rdi, rbp) = s.answer else { return false };
+            *rdi == at(&s.before, X(vmx_slot::HOST_RDI))
+                && *rbp == at(&s.before, X(vmx_slot::HOST_RBP))
+                && SAVED.iter().zip(s.arguments.guest).all(|(&slot, register)| is(&s.after, X(slot), register))
+                && EXIT.iter().all(|&(field, slot)| is(&s.after, X(slot), at(&s.before, V(field))))
+                && is(&s.after, X(vmx_slot::LAUNCHED), M::Wide::constant(1))
+                && s.after.ghost.ihost.holds()
+        },
+        events: no_events,
+        modifies: |_, may| {
+            may("ihost", Region::All, &[]);
+            for slot in SAVED.into_iter().chain(EXIT.map(|(_, slot)| slot)).chain([vmx_slot::LAUNCHED]) {
+                may_write::<M>(may, X(slot));
+            }
+        },
+    }
+}
+
+pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, a| super::vmx_init(cpu, a.words[0]).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: hkpt_init,
+        requires: in_kernel,
+        ensures: |s| {
+            let (v, [x, y]) = (&s.after, s.any);
+            let info = |i: u32| s.before.own.vmxinfo.get([i.into()]).value;
+            FIELDS.iter().all(|row| match row.default::<M>(info) {
+                None => true,
+                Some((value, SlotKind::Int)) => is(v, V(row.field), value),
+                Some((value, _)) => at(v, V(row.field)) == value && matches!(kind_at(v, V(row.field)), SlotKind::Ptr),
+            }) && DEFAULTS.iter().all(|&(slot, value)| is(v, X(slot), M::Wide::constant(value)))
+                && v.own.vm.set_up.holds()
+                && v.own.vm.revision == 0
+                && (x >= EPT_DIRS
+                    || (v.ghost.ept_dirs.get([x]).defined.holds()
+                        && (y >= EPT_ENTRIES
+                            || (!v.ghost.ept_defined.get([x, y]).defined.holds() && v.own.ept.get([x, y]).value == 0))))
+        },
+        events: no_events,
+        modifies: |_, may| {
+            for name in ["vmx.set_up", "vmcs.revid", "ept", "ept.defined", "eptdir"] {
+                may(name, Region::All, &[]);
+            }
+            for row in FIELDS.iter().filter(|row| row.start != Start::Kept) {
+                may_write::<M>(may, V(row.field));
+            }
+            for (slot, _) in DEFAULTS {
+                may_write::<M>(may, X(slot));
+            }
+        },
+    }
+}
+
+pub(crate) fn host_in<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, _| super::host_in(cpu).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: |v, _| v.ghost.ikern.holds() && !v.ghost.ihost.holds(),
+        requires: in_guest,
+        ensures: |s| s.after.ghost.ihost.holds(),
+        events: no_events,
+        modifies: |_, may| may("ihost", Region::All, &[]),
+    }
+}
+
+pub(crate) fn host_out<M: Spec>() -> Contract<M> {
+    Contract {
+        run: |cpu, _| super::host_out(cpu).map(|()| Answer::Unit),
+        assumes: |_, _| true,
+        reference_requires: |v, a| hkp(v, a) && v.ghost.init.holds(),
+        requires: in_kernel,
+        ensures: |s| !s.after.ghost.ihost.holds(),
+        events: no_events,
+        modifies: |_, may| may("ihost", Region::All, &[]),
+    }
+}
+
+/// The facts about the virtual machine.
+pub(crate) fn facts<M: Spec>() -> [Fact<M>; 4] {
+    [
+        Fact {
+            number: "D19.1",
+            name: "virtual machines come after sched_init",
+            class: Class::Derived,
+            keys: &[],
+            holds: |v, _| !v.own.vm.set_up.holds() || v.ghost.init.holds(),
+        },
+        Fact {
+            number: "D19.2",
+            name: "what is read of vmcs is defined",
+            class: Class::Derived,
+            keys: &[("vmcs", &[0])],
+            holds: |v, k| {
+                !v.own.vm.set_up.holds() || k[0] >= VMCS_READ || matches!(v.ghost.vmcs_kind.get([k[0]]), SlotKind::Int)
+            },
+        },
+        Fact {
+            number: "D19.3",
+            name: "what is read of vmx is defined",
+            class: Class::Derived,
+            keys: &[("vmx", &[0])],
+            holds: |v, k| {
+                !v.own.vm.set_up.holds() || !is_read::<M>(k[0]) || matches!(v.ghost.vmx_kind.get([k[0]]), SlotKind::Int)
+            },
+        },
+        Fact {
+            number: "D19.4",
+            name: "nested directories have tables",
+            class: Class::Derived,
+            keys: &[("eptdir", &[0])],
+            holds: |v, k| !v.own.vm.set_up.holds() || v.ghost.ept_dirs.get([k[0]]).defined.holds(),
+        },
+    ]
+}
