@@ -12,10 +12,11 @@ use layer::core::state::Cpu;
 use layer::objects::memory::{exec_load, exec_store};
 use layer::spec::fact::Class;
 use proptest::prelude::*;
-use sim::check::check;
-use sim::machine::{Sim, processor};
-use sim::snapshot::Snapshot;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::processor;
+use sim::machine::sparse::Cells;
+use sim::state::snapshot::Snapshot;
 use syscall::effect::Arguments;
 use syscall::entry;
 use syscall::next::{Next, Parent};
@@ -51,7 +52,7 @@ fn a_boot_list_that_asks_too_much_is_refused_line_by_line() {
     let line = "cairn: CPU 0: image not started: no quota, child slot or thread number left\n";
     assert_eq!(String::from_utf8(fixture.console()).unwrap(), line.repeat(3));
     assert_eq!((cpu.own.ac.get([1]).nchildren, cpu.own.ac.get([1]).usage), (1, FRAMES));
-    assert_eq!(fixture.board.refused(), 3);
+    assert_eq!(fixture.platform.refused(), 3);
 }
 
 #[test]
@@ -190,7 +191,7 @@ fn a_main_thread_that_is_alone_says_so() {
     let mut cpu = processor(&fixture.shared, 0);
     let next = entry::boot(&mut cpu, 0).unwrap();
     assert!(!drive(&mut cpu, next));
-    assert_eq!(fixture.board.idles(), 100);
+    assert_eq!(fixture.platform.idles(), 100);
 }
 
 #[test]
@@ -213,10 +214,10 @@ fn yield_takes_turns_and_exit_is_for_good() {
         let next = begin(&mut cpu, YIELD, [0, 0]);
         assert!(drive(&mut cpu, next));
     }
-    assert_eq!(fixture.board.idles(), 0, "there was always another thread");
+    assert_eq!(fixture.platform.idles(), 0, "there was always another thread");
     let next = begin(&mut cpu, Call::Exit as u32, [43, 0]);
     assert!(!drive(&mut cpu, next), "nothing is left to run");
-    let ends: Vec<_> = fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect();
+    let ends: Vec<_> = fixture.platform.ends().iter().map(|end| (end.thread, end.end)).collect();
     assert_eq!(ends, [(9, End::Exited { status: 42 }), (10, End::Exited { status: 43 })]);
 }
 
@@ -258,7 +259,7 @@ fn a_fault_in_the_window_is_served() {
         let loaded = exec_load(&mut cpu, Chunk::Eight, address.into(), 0).unwrap();
         assert!(matches!(loaded, Access::Done([0, 0, 0, 0, 0, 0, 0, 0])));
     }
-    assert_eq!(fixture.board.ends(), []);
+    assert_eq!(fixture.platform.ends(), []);
 }
 
 #[test]
@@ -278,7 +279,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
         assert!(fault(&mut cpu, address, stores));
         assert_eq!(cpu.own.cur, 10, "the other program goes on");
         let end = End::Stopped { reason, address, rip: 0x4000_0123 };
-        assert_eq!(fixture.board.ends().iter().map(|end| (end.thread, end.end)).collect::<Vec<_>>(), [(FIRST, end)]);
+        assert_eq!(fixture.platform.ends().iter().map(|end| (end.thread, end.end)).collect::<Vec<_>>(), [(FIRST, end)]);
         let line = abi::report::Ended { cpu: 0, thread: FIRST, name: "image", end }.to_string();
         // All registers are 0, and there is no function at address 0.
         let zeros =
@@ -300,7 +301,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
     let next = entry::exception(&mut cpu, registers, Reason::DivideError).unwrap();
     assert!(drive(&mut cpu, next));
     let end = End::Stopped { reason: Reason::DivideError, address: wide, rip: wide };
-    assert_eq!(fixture.board.ends()[0].end, end);
+    assert_eq!(fixture.platform.ends()[0].end, end);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use layer::core::constants::*;
 use layer::core::state::Cpu;
 use layer::objects::memory::{exec_load, exec_store};
 use sim::machine::Sim;
-use sim::serial::Script;
+use sim::machine::serial::SerialInput;
 use syscall::entry;
 use syscall::stage::Stage;
 
@@ -166,7 +166,7 @@ fn arguments_are_checked_before_anything_is_done() {
 #[test]
 fn the_main_thread_never_waits() {
     let fixture = Fixture::new(&[]);
-    let mut cpu = sim::machine::processor(&fixture.shared, 0);
+    let mut cpu = sim::machine::boot::processor(&fixture.shared, 0);
     let _ = entry::boot(&mut cpu, 0).unwrap();
     for stage in [Stage::Send, Stage::Receive] {
         let next = entry::go_on(&mut cpu, stage).unwrap();
@@ -180,7 +180,7 @@ fn the_main_thread_never_waits() {
 
 #[test]
 fn the_console_is_read_on_the_cpu_that_has_it() {
-    let fixture = Fixture::with_serial(&[FRAMES], Script::of_input(b"hello, world"));
+    let fixture = Fixture::with_serial(&[FRAMES], SerialInput::of_input(b"hello, world"));
     let mut cpu = fixture.boot();
     for byte in *b"hello, world" {
         assert_eq!(call(&mut cpu, Call::Getc as u32, [0]), (0, byte.into()));
@@ -191,14 +191,14 @@ fn the_console_is_read_on_the_cpu_that_has_it() {
     assert_eq!(fixture.console(), *b"hello, world");
 
     // A UART that receives nothing and can send only one character.
-    let fixture = Fixture::with_serial(&[FRAMES], Script::default());
+    let fixture = Fixture::with_serial(&[FRAMES], SerialInput::default());
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Getc as u32, [3]), refused(Error::NoChar, 3));
     assert_eq!(call(&mut cpu, Call::Putc as u32, [97]), (0, 97));
     assert_eq!(call(&mut cpu, Call::Putc as u32, [98]), refused(Error::SendFail, 98));
     assert_eq!(fixture.console(), *b"a");
 
-    let fixture = Fixture::with_serial(&[FRAMES], Script { owner: None, ..Script::default() });
+    let fixture = Fixture::with_serial(&[FRAMES], SerialInput { owner: None, ..SerialInput::default() });
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Getc as u32, [7]), refused(Error::NoDevice, 7));
     assert_eq!(call(&mut cpu, Call::Putc as u32, [7]), refused(Error::NoDevice, 7));

@@ -11,12 +11,13 @@ use executable::{PT_LOAD, executable};
 use layer::core::constants::*;
 use layer::core::state::{Cpu, Shared};
 use layer::spec::fact::Class;
-use sim::board::{self, Archived, Board, Memory, Start};
-use sim::check::check;
-use sim::machine::{Sim, processor, shared};
-use sim::serial::Script;
-use sim::snapshot::Snapshot;
-use sim::sparse::Cells;
+use sim::check::facts::check;
+use sim::machine::Sim;
+use sim::machine::boot::{processor, shared};
+use sim::machine::platform::{self, Archived, Memory, Platform, Start};
+use sim::machine::serial::SerialInput;
+use sim::machine::sparse::Cells;
+use sim::state::snapshot::Snapshot;
 use std::sync::{Arc, Mutex};
 use syscall::entry;
 use syscall::entry::Step;
@@ -30,7 +31,7 @@ pub const FIRST: u32 = 9;
 
 /// A machine with one image, whose CPU 0 starts it with these quotas.
 pub struct Fixture {
-    pub board: Arc<Board>,
+    pub platform: Arc<Platform>,
     console: Arc<Mutex<Vec<u8>>>,
     decoder: Mutex<Decoder>,
     pub shared: Shared<Sim>,
@@ -38,11 +39,11 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new(quotas: &[u32]) -> Self {
-        Fixture::with_serial(quotas, Script::default())
+        Fixture::with_serial(quotas, SerialInput::default())
     }
 
     /// As [`new`](Fixture::new), with a UART and this script of its events.
-    pub fn with_serial(quotas: &[u32], serial: Script) -> Self {
+    pub fn with_serial(quotas: &[u32], serial: SerialInput) -> Self {
         let low = u64::from(ADR_LOW);
         let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
         let image = ParsedImage::parse(&file).unwrap();
@@ -53,11 +54,11 @@ impl Fixture {
         let to = Arc::clone(&console);
         let write = move |bytes: &[u8]| to.lock().unwrap().extend_from_slice(bytes);
         let memory = Memory::all(KERN_LOW + 8 * 500);
-        let mut board = Board::new(memory, archive, 1, &starts, Box::new(write));
-        board.serial = serial;
-        let board = Arc::new(board);
-        board::seat(Arc::clone(&board), None);
-        Fixture { board, console, decoder: Mutex::default(), shared: shared() }
+        let mut platform = Platform::new(memory, archive, 1, &starts, Box::new(write));
+        platform.serial = serial;
+        let platform = Arc::new(platform);
+        platform::make_current(Arc::clone(&platform), None);
+        Fixture { platform, console, decoder: Mutex::default(), shared: shared() }
     }
 
     /// Boots CPU 0 and runs it until its first program runs.
