@@ -7,7 +7,7 @@
 //!    ordinary. Natively a [`Word`] *is* a `u32`; symbolically a comparison asks a path explorer.
 //! 2. **Maps work by value.** A page-table entry, a VMCS field or an atomic cannot be lent, so a [`Map`] has `get`,
 //!    `set` and `update`, and never returns a reference. A [`Field`] has a key, a value and bounds, and is independent
-//!    of its storage: [`Home`] gives each field its map type on each machine.
+//!    of its storage: [`Storage`] gives each field its map type on each machine.
 //! 3. **Ghost state cannot influence execution.** Ghost state ([`Ghost`]) may be updated and asserted, never read. Once
 //!    erased, an assertion is true.
 #![no_std]
@@ -23,7 +23,7 @@ mod word;
 pub use data::{Data, Sink, Source};
 pub use geometry::{Geometry, Reference, X64};
 pub use ghost::{Erased, Ghost, Present};
-pub use map::{Field, Home, Key, Map};
+pub use map::{Field, Key, Map, Storage};
 pub use native::Count;
 pub use word::{Flag, Nat, Wide, Word};
 

@@ -79,11 +79,11 @@ pub trait Map<D: Domain, F: Field<D>> {
 /// Storage: the map type that a machine gives to a field. Hosted and symbolically, one blanket implementation covers
 /// all fields. The kernel has one for each field; there, two fields must not share memory, since the prover takes them
 /// for distinct.
-pub trait Home<F: Field<Self>>: Domain {
+pub trait Storage<F: Field<Self>>: Domain {
     /// The map type.
     type Map: Map<Self, F>;
     /// The map of this field at `place`.
-    fn home(place: Self::Place) -> Self::Map;
+    fn at(place: Self::Place) -> Self::Map;
 }
 
 /// Declares fields: `Name "reference's name" [bound, …] => Value`.

@@ -2,7 +2,7 @@
 //!
 //! `cargo run --example open_files` proves four operations for all tables and all arguments, with the embedded solver.
 //! Then it makes every operator of their code wrong, one at a time, and prints a counterexample for each operation.
-use domain::{Home, Map, Nat};
+use domain::{Map, Nat, Storage};
 use smt::solver::Solver;
 use symbolic::engine::{engine, with_engine};
 use symbolic::facts::Trigger;
@@ -33,14 +33,14 @@ domain::fields! {
 }
 
 /// The table, over a domain that stores the two fields: terms here, words and arrays in a kernel.
-pub struct Table<D: Home<Files> + Home<Uses>> {
-    files: <D as Home<Files>>::Map,
-    uses: <D as Home<Uses>>::Map,
+pub struct Table<D: Storage<Files> + Storage<Uses>> {
+    files: <D as Storage<Files>>::Map,
+    uses: <D as Storage<Uses>>::Map,
 }
 
 // 2. The operations: ordinary Rust.
 
-impl<D: Home<Files> + Home<Uses>> Table<D> {
+impl<D: Storage<Files> + Storage<Uses>> Table<D> {
     /// Opens a free file for `process`.
     fn open(&mut self, process: D::Word) -> Result<D::Word, &'static str> {
         if process >= PROCESSES {
@@ -171,7 +171,7 @@ pub fn prove(operation: &Operation<Symbolic>, mutation: Mutation) -> (Outcome, V
             e.settings.is_code = |file| file.ends_with("open_files.rs");
             e.settings.mutation = mutation;
         });
-        let unknown = || Table { files: Terms::home(Origin::START), uses: Terms::home(Origin::START) };
+        let unknown = || Table { files: Terms::at(Origin::START), uses: Terms::at(Origin::START) };
         let outcome = operation.prove(unknown, &invariant());
         (outcome, engine(|e| e.settings.mutation.mutants(|_| true)))
     })

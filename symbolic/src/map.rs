@@ -439,7 +439,7 @@ impl<D: Symbolic, F: Field<D>> Map<D, F> for SymMap<D, F> {
     {
         let at = Location::caller();
         let source: &dyn Any = source;
-        let source: &SymMap<D, S> = source.downcast_ref().expect("every field has this home");
+        let source: &SymMap<D, S> = source.downcast_ref().expect("every field has this storage");
         let key = self.key(&[row], at);
         source.key(&[from], at);
         for bound in [F::DIMS[1], <S as Field<D>>::DIMS[1]] {

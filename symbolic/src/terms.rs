@@ -3,7 +3,7 @@ use crate::branch::decide;
 use crate::map::SymMap;
 use crate::origin::Origin;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Domain, Field, Home, X64};
+use domain::{Domain, Field, Storage, X64};
 
 /// The domain whose values are terms, for states without a machine of their own.
 #[derive(Clone, Copy, Debug)]
@@ -23,9 +23,9 @@ impl Domain for Terms {
     }
 }
 
-impl<F: Field<Terms>> Home<F> for Terms {
+impl<F: Field<Terms>> Storage<F> for Terms {
     type Map = SymMap<Terms, F>;
-    fn home(place: Origin) -> SymMap<Terms, F> {
+    fn at(place: Origin) -> SymMap<Terms, F> {
         SymMap::unknown(place)
     }
 }

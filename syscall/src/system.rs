@@ -1,7 +1,7 @@
 //! The interface between the system calls and the machine, in addition to the layer's own.
 use crate::unchecked::Unchecked;
 use abi::{Error, Reason};
-use domain::Home;
+use domain::Storage;
 use layer::core::fields::PhysicalMemory;
 use layer::core::machine::Machine;
 use layer::core::state::Cpu;
@@ -20,7 +20,7 @@ pub trait System: Machine {
     /// Copies the bytes of the file for page `page` of image `index` into `frame`, which is zero before; bytes that the
     /// file does not have stay zero. No other frame changes.
     fn load_page(
-        memory: &mut <Self as Home<PhysicalMemory>>::Map,
+        memory: &mut <Self as Storage<PhysicalMemory>>::Map,
         frame: Self::Word,
         index: Self::Word,
         page: Self::Word,
@@ -34,7 +34,7 @@ pub trait System: Machine {
 
     /// Lays out the arguments of that line in `frame`, which is zero before ([`abi::arguments`]). No other frame
     /// changes.
-    fn load_arguments(memory: &mut <Self as Home<PhysicalMemory>>::Map, frame: Self::Word, cpu: Self::Word);
+    fn load_arguments(memory: &mut <Self as Storage<PhysicalMemory>>::Map, frame: Self::Word, cpu: Self::Word);
 
     /// Writes `length` bytes of `frame`, from byte `offset` on, to the console in one piece. `offset + length` is at
     /// most the size of a page.

@@ -1,6 +1,6 @@
 //! A machine in a process, with the kernel's storage and locks: it shows the cost of the kernel's primitives without
 //! the hardware.
-use domain::{Count, Data, Domain, Erased, Field, Home, X64};
+use domain::{Count, Data, Domain, Erased, Field, Storage, X64};
 use kernel::mm::direct_map::DirectMap;
 use kernel::mm::layout::PAGE_SIZE;
 use kernel::mm::user_space::Spaces;
@@ -109,7 +109,7 @@ impl Machine for Bench {
     fn serial_event(_: u32) -> SerialEvent<Bench> {
         SerialEvent { kind: event::NULL, count: 0 }
     }
-    fn serial_bytes(_: &mut <Bench as Home<Received>>::Map, _: u32, _: u32, _: u32) {}
+    fn serial_bytes(_: &mut <Bench as Storage<Received>>::Map, _: u32, _: u32, _: u32) {}
     fn serial_sent(_: u32) -> u32 {
         0
     }
@@ -128,9 +128,9 @@ fn array<F: Field<Bench, Key = [u32; 1], Val = V>, V: Data<Bench>, const N: usiz
     Array::new(keep(N, zero::<Bench, _>))
 }
 
-impl Home<Frames> for Bench {
+impl Storage<Frames> for Bench {
     type Map = Of<Allocation<Bench>>;
-    fn home(place: Memory) -> Self::Map {
+    fn at(place: Memory) -> Self::Map {
         Of(Allocation::new(array::<Frames, _, _>(place), &mut keep(1, || FreeFrames::NONE)[0]))
     }
 }
@@ -152,9 +152,9 @@ impl Entries<[u32; 2], Slot<Bench>> for Contexts {
 
 macro_rules! storages {
     ($($field:ident => $storage:ty, $place:pat => $make:expr;)*) => {
-        $(impl Home<fields::$field> for Bench {
+        $(impl Storage<fields::$field> for Bench {
             type Map = Of<$storage>;
-            fn home($place: Memory) -> Self::Map {
+            fn at($place: Memory) -> Self::Map {
                 Of($make)
             }
         })*

@@ -8,7 +8,7 @@ use crate::devices::console;
 use crate::storage::channels::Pool;
 use crate::storage::links::Links;
 use crate::storage::{NoLog, Of};
-use domain::{Erased, Home, Map};
+use domain::{Erased, Map, Storage};
 use layer::core::constants::SERIAL_HW_BUF_SIZE;
 use layer::core::fields::{Cell, Received};
 use layer::core::machine::{Machine, Object};
@@ -48,7 +48,7 @@ impl Machine for Metal {
     fn serial_event(index: u32) -> SerialEvent<Metal> {
         serial::event(index)
     }
-    fn serial_bytes(rx_buf: &mut <Metal as Home<Received>>::Map, at: u32, _: u32, count: u32) {
+    fn serial_bytes(rx_buf: &mut <Metal as Storage<Received>>::Map, at: u32, _: u32, count: u32) {
         for (k, byte) in (0..count).zip(serial::bytes()) {
             let key = [(at + k) % SERIAL_HW_BUF_SIZE];
             Map::<Metal, Received>::set(rx_buf, key, Cell { value: byte.into() });

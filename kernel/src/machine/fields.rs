@@ -11,16 +11,16 @@ use crate::storage::frames::{PageTables, Physical};
 use crate::storage::links::Links;
 use crate::storage::{Allocation, Array, FreeFrames, Of, zero};
 use core::sync::atomic::AtomicU32;
-use domain::{Data, Field, Home};
+use domain::{Data, Field, Storage};
 use layer::core::constants::*;
 use layer::core::fields::*;
 
 crate::arrays!(Metal, array);
 crate::erased_fields!(Metal);
 
-impl Home<Frames> for Metal {
+impl Storage<Frames> for Metal {
     type Map = Of<Allocation<Metal>>;
-    fn home(place: Place) -> Self::Map {
+    fn at(place: Place) -> Self::Map {
         let free = &mut place.platform.keep_each(1, "free frames", |_| FreeFrames::NONE)[0];
         Of(Allocation::new(array::<Frames, _, _>(place), free))
     }
@@ -31,25 +31,25 @@ fn array<F: Field<Metal, Key = [u32; 1], Val = V>, V: Data<Metal>, const N: usiz
     Array::new(place.platform.keep_each(N, F::NAME, |_| zero::<Metal, _>()))
 }
 
-impl Home<IoApicLines> for Metal {
+impl Storage<IoApicLines> for Metal {
     type Map = Of<Lines<Metal>>;
-    fn home(place: Place) -> Self::Map {
+    fn at(place: Place) -> Self::Map {
         Of(Lines::new(place, array::<IoApicLines, _, _>(place)))
     }
 }
 
-impl Home<NextLinks> for Metal {
+impl Storage<NextLinks> for Metal {
     type Map = Of<Links>;
-    fn home(place: Place) -> Of<Links> {
+    fn at(place: Place) -> Of<Links> {
         let name = <NextLinks as Field<Metal>>::NAME;
         let words = || &place.platform.keep_each(1, name, |_| [const { AtomicU32::new(0) }; NUM_PROC as usize])[0];
         Of(Links::new(words(), words()))
     }
 }
 
-impl Home<SyncChannels> for Metal {
+impl Storage<SyncChannels> for Metal {
     type Map = Of<Blocks>;
-    fn home(place: Place) -> Of<Blocks> {
+    fn at(place: Place) -> Of<Blocks> {
         let name = <SyncChannels as Field<Metal>>::NAME;
         let blocks = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
         // SAFETY: primitives 19 to 24 touch only the blocks of channels whose locks their CPU holds, which is proved of
@@ -58,9 +58,9 @@ impl Home<SyncChannels> for Metal {
     }
 }
 
-impl Home<Mailboxes> for Metal {
+impl Storage<Mailboxes> for Metal {
     type Map = Of<Mail>;
-    fn home(place: Place) -> Of<Mail> {
+    fn at(place: Place) -> Of<Mail> {
         let name = <Mailboxes as Field<Metal>>::NAME;
         let mailboxes = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; PAGE_SIZE as usize]);
         // SAFETY: as for the control blocks.
@@ -68,16 +68,16 @@ impl Home<Mailboxes> for Metal {
     }
 }
 
-impl Home<layer::core::fields::UserContexts> for Metal {
+impl Storage<layer::core::fields::UserContexts> for Metal {
     type Map = Of<UserContexts>;
-    fn home(place: Place) -> Of<UserContexts> {
+    fn at(place: Place) -> Of<UserContexts> {
         Of(UserContexts::new(place))
     }
 }
 
-impl Home<layer::core::fields::Directories> for Metal {
+impl Storage<layer::core::fields::Directories> for Metal {
     type Map = Of<Directories>;
-    fn home(place: Place) -> Of<Directories> {
+    fn at(place: Place) -> Of<Directories> {
         // SAFETY: boot has set the spaces up, in kernel memory of their own.
         Of(unsafe { Directories::new(direct_map(), place.platform.spaces, place.cpu) })
     }
@@ -90,16 +90,16 @@ fn users(place: Place) -> Window {
     unsafe { Window::new(direct_map(), place.platform.user_frames()) }
 }
 
-impl Home<layer::core::fields::PageTables> for Metal {
+impl Storage<layer::core::fields::PageTables> for Metal {
     type Map = Of<PageTables>;
-    fn home(place: Place) -> Of<PageTables> {
+    fn at(place: Place) -> Of<PageTables> {
         Of(PageTables::new(users(place)))
     }
 }
 
-impl Home<PhysicalMemory> for Metal {
+impl Storage<PhysicalMemory> for Metal {
     type Map = Of<Physical>;
-    fn home(place: Place) -> Of<Physical> {
+    fn at(place: Place) -> Of<Physical> {
         Of(Physical::new(users(place)))
     }
 }

@@ -53,12 +53,12 @@ macro_rules! arrays {
         );
     };
     ($machine:ty, $array:ident, $($field:ident => $value:ident),*) => {
-        $(impl ::domain::Home<::layer::core::fields::$field> for $machine {
+        $(impl ::domain::Storage<::layer::core::fields::$field> for $machine {
             type Map = $crate::storage::Of<$crate::storage::Array<
                 ::layer::core::fields::$value<$machine>,
                 { <::layer::core::fields::$field as ::domain::Field<$machine>>::DIMS[0] as usize },
             >>;
-            fn home(place: <$machine as ::domain::Domain>::Place) -> Self::Map {
+            fn at(place: <$machine as ::domain::Domain>::Place) -> Self::Map {
                 $crate::storage::Of($array::<::layer::core::fields::$field, _, _>(place))
             }
         })*

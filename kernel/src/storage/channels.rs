@@ -10,7 +10,7 @@ use super::lock_array;
 use crate::sync::lock::Lock;
 use core::any::Any;
 use core::ops::Range;
-use domain::{Domain, Home};
+use domain::{Domain, Storage};
 use layer::core::constants::{NUM_CHAN, PAGE_SIZE};
 use layer::core::fields::{Byte, Mailboxes, SyncChannel, SyncChannels};
 use layer::core::machine::{CHANNEL_RANK, ChannelPool, Machine};
@@ -157,7 +157,7 @@ impl Pool {
 impl<M> ChannelPool<M> for Pool
 where
     M: Machine<Log = NoLog> + Domain<Word = u32>,
-    M: Home<SyncChannels, Map = Of<Blocks>> + Home<Mailboxes, Map = Of<Mail>>,
+    M: Storage<SyncChannels, Map = Of<Blocks>> + Storage<Mailboxes, Map = Of<Mail>>,
 {
     #[inline(always)]
     fn acquire(&self, by: u32, q: u32) {

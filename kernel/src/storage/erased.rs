@@ -84,9 +84,9 @@ macro_rules! erased_fields {
         );
     };
     ($machine:ty, $($field:ident),*) => {
-        $(impl ::domain::Home<::layer::core::fields::$field> for $machine {
+        $(impl ::domain::Storage<::layer::core::fields::$field> for $machine {
             type Map = $crate::storage::ErasedMap;
-            fn home(_: <$machine as ::domain::Domain>::Place) -> Self::Map {
+            fn at(_: <$machine as ::domain::Domain>::Place) -> Self::Map {
                 $crate::storage::ErasedMap
             }
         })*

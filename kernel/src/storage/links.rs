@@ -3,7 +3,7 @@ use super::entries::Entries;
 use super::erased::ErasedMap;
 use core::ops::Range;
 use core::sync::atomic::{AtomicU32, Ordering};
-use domain::{Domain, Home};
+use domain::{Domain, Storage};
 use layer::core::constants::NUM_PROC;
 use layer::core::fields::{Next, ThreadGhosts};
 use layer::core::machine::{self, Machine};
@@ -68,7 +68,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 1], Next<D>> for Links {
     }
 }
 
-impl<M: Machine + Domain<Word = u32> + Home<ThreadGhosts, Map = ErasedMap>> machine::Links<M> for Links {
+impl<M: Machine + Domain<Word = u32> + Storage<ThreadGhosts, Map = ErasedMap>> machine::Links<M> for Links {
     #[inline(always)]
     fn next(&self, thread: u32) -> u32 {
         self.next(thread)

@@ -4,7 +4,7 @@
 //! same key, or a key that begins with it, and holds more about the same entries.
 use crate::core::constants::*;
 use crate::objects::vmx::vmcs::VMCS_SIZE;
-use domain::{Domain, Geometry, Home};
+use domain::{Domain, Geometry, Storage};
 
 domain::data! {
     /// A resource container. The ids of its children are fixed by its own (`8i+1`, `8i+2`, …), so storing their number
@@ -258,12 +258,12 @@ macro_rules! field_table {
         domain::fields! { $($(#[$meta])* $name $text [$($dim),+] => $value;)* }
 
         /// A domain that stores every field.
-        pub trait Homes: Domain $(+ Home<$name>)* {}
-        impl<D: Domain $(+ Home<$name>)*> Homes for D {}
+        pub trait AllStorage: Domain $(+ Storage<$name>)* {}
+        impl<D: Domain $(+ Storage<$name>)*> AllStorage for D {}
 
         /// A domain whose maps can be copied, to compare an old state with a new one.
-        pub trait VisibleHomes: Homes $(+ Home<$name, Map: Clone>)* {}
-        impl<D: Homes $(+ Home<$name, Map: Clone>)*> VisibleHomes for D {}
+        pub trait VisibleStorage: AllStorage $(+ Storage<$name, Map: Clone>)* {}
+        impl<D: AllStorage $(+ Storage<$name, Map: Clone>)*> VisibleStorage for D {}
 
         /// The names of all fields.
         pub const FIELDS: &[&str] = &[$($text),*];

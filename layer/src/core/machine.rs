@@ -1,7 +1,7 @@
 //! The interface between a primitive and the machine under it.
 use crate::core::call::{Call, FromAnswer};
 use crate::core::constants::{CONSOLE_BUFFER_SIZE, SERIAL_HW_BUF_SIZE};
-use crate::core::fields::{ConsoleInput, Homes, Received, ThreadGhosts, UserContexts, VisibleHomes};
+use crate::core::fields::{AllStorage, ConsoleInput, Received, ThreadGhosts, UserContexts, VisibleStorage};
 use crate::core::keys::Keys;
 use crate::core::log::Log;
 use crate::core::state::Cpu;
@@ -11,12 +11,12 @@ use crate::objects::console::uart::SerialEvent;
 use crate::objects::queue::Threads;
 use core::fmt::Debug;
 use core::ops::{ControlFlow, DerefMut};
-use domain::{Ghost, Home, Map};
+use domain::{Ghost, Map, Storage};
 
 /// A machine: a domain that stores every field, and the few operations that only hardware can do.
 ///
 /// Three machines exist: the hosted one, the prover's and the kernel's.
-pub trait Machine: Homes {
+pub trait Machine: AllStorage {
     /// Ghost state: present or erased.
     type Ghost<T: 'static>: Ghost<T>;
     /// The log of a shared object.
@@ -43,7 +43,7 @@ pub trait Machine: Homes {
     fn log(place: Self::Place) -> Self::Log;
     /// Stores the registers of a trap into the user context of `thread`.
     fn store_registers(
-        contexts: &mut <Self as Home<UserContexts>>::Map,
+        contexts: &mut <Self as Storage<UserContexts>>::Map,
         thread: Self::Word,
         registers: Self::Registers,
     );
@@ -60,15 +60,20 @@ pub trait Machine: Homes {
     fn serial_event(index: Self::Word) -> SerialEvent<Self>;
     /// Stores the `count` characters that the UART receives at `index` into the ring `rx_buf`, oldest first, starting
     /// at `at`.
-    fn serial_bytes(rx_buf: &mut <Self as Home<Received>>::Map, at: Self::Word, index: Self::Word, count: Self::Word);
+    fn serial_bytes(
+        rx_buf: &mut <Self as Storage<Received>>::Map,
+        at: Self::Word,
+        index: Self::Word,
+        count: Self::Word,
+    );
     /// Copies `many` entries of `rx_buf`, starting at `from`, into the console's ring `cons_buf`, starting at `at`.
     /// Both are rings: the first entry follows the last. `many` is at most the length of either.
     #[inline]
     #[track_caller]
     fn copy_received(
-        cons_buf: &mut <Self as Home<ConsoleInput>>::Map,
+        cons_buf: &mut <Self as Storage<ConsoleInput>>::Map,
         at: Self::Word,
-        rx_buf: &<Self as Home<Received>>::Map,
+        rx_buf: &<Self as Storage<Received>>::Map,
         from: Self::Word,
         many: Self::Word,
     ) {
@@ -178,9 +183,9 @@ pub trait Links<M: Machine> {
     /// Assigns `thread` to `cpu`; this never changes again.
     fn set_cpu(&self, thread: M::Word, cpu: M::Word);
     /// Updates the ghost state of the threads.
-    fn update(&self, change: impl FnOnce(&mut <M as Home<ThreadGhosts>>::Map));
+    fn update(&self, change: impl FnOnce(&mut <M as Storage<ThreadGhosts>>::Map));
     /// Checks the ghost state of the threads.
-    fn check(&self, check: impl Fn(&<M as Home<ThreadGhosts>>::Map) -> bool) -> bool;
+    fn check(&self, check: impl Fn(&<M as Storage<ThreadGhosts>>::Map) -> bool) -> bool;
 }
 
 /// The synchronous channels. Each has a lock that a CPU can hold across primitives.
@@ -246,7 +251,7 @@ pub trait Visit<M: Machine> {
 }
 
 /// A machine on which the specification is visible: hosted or symbolic.
-pub trait Spec: Machine<Log: Clone> + VisibleHomes {
+pub trait Spec: Machine<Log: Clone> + VisibleStorage {
     /// The ghost state itself.
     fn present<T: 'static>(ghost: &Self::Ghost<T>) -> &T;
     /// Slot `slot` of a user context in `registers`; `slot` is below

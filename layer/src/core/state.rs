@@ -9,7 +9,7 @@ use crate::core::ring::Ring;
 use crate::objects::console::uart::Serial;
 use crate::objects::page_alloc::table::AllocTable;
 use crate::objects::queue::{Fifo, Queue, Sleeping};
-use domain::{Ghost, Home, Map, Wide};
+use domain::{Ghost, Map, Storage, Wide};
 
 /// The state that one CPU owns.
 pub struct Own<M: Machine> {
@@ -28,41 +28,41 @@ pub struct Own<M: Machine> {
     /// The UART (`com1`).
     pub com1: Serial<M>,
     /// The characters that the UART has received (`com1.s.rx_buf`).
-    pub rx_buf: <M as Home<Received>>::Map,
+    pub rx_buf: <M as Storage<Received>>::Map,
     /// Position of the console's input in its ring; the ring's start is the read position (`console.rpos`).
     pub console: Ring<M>,
     /// The console's characters that have not been read yet (`console.cons_buf`).
-    pub cons_buf: <M as Home<ConsoleInput>>::Map,
+    pub cons_buf: <M as Storage<ConsoleInput>>::Map,
     /// The I/O APIC without its lines: their number, and the lengths of its tables (`ioapic.s`).
     pub ioapic: IoApic<M>,
     /// The local APIC (`lapic`).
     pub lapic: Lapic<M>,
     /// Resource containers: this CPU's copy. The CPU changes only the subtree of its root container.
-    pub ac: <M as Home<Containers>>::Map,
+    pub ac: <M as Storage<Containers>>::Map,
     /// Page directories of this CPU's threads (`ptpool`).
-    pub dirs: <M as Home<Directories>>::Map,
+    pub dirs: <M as Storage<Directories>>::Map,
     /// Page tables, by frame (`ptpool`, second level).
-    pub tables: <M as Home<PageTables>>::Map,
+    pub tables: <M as Storage<PageTables>>::Map,
     /// Physical memory (`HP`).
-    pub hp: <M as Home<PhysicalMemory>>::Map,
+    pub hp: <M as Storage<PhysicalMemory>>::Map,
     /// Saved kernel contexts.
-    pub kctxt: <M as Home<KernelContexts>>::Map,
+    pub kctxt: <M as Storage<KernelContexts>>::Map,
     /// Whether a thread's process is live or has ended, and its exit status and cause.
-    pub proc: <M as Home<Processes>>::Map,
+    pub proc: <M as Storage<Processes>>::Map,
     /// Saved user contexts.
-    pub uctxt: <M as Home<UserContexts>>::Map,
+    pub uctxt: <M as Storage<UserContexts>>::Map,
     /// VMX capability words.
-    pub vmxinfo: <M as Home<VmxInfo>>::Map,
+    pub vmxinfo: <M as Storage<VmxInfo>>::Map,
     /// The VM control structure's header, and whether `vmx_init` has run.
     pub vm: Vm<M>,
     /// The VM control structure (`vmcs`).
-    pub vmcs: <M as Home<VmcsFields>>::Map,
+    pub vmcs: <M as Storage<VmcsFields>>::Map,
     /// Guest state that the VM control structure does not hold (`vmx`).
-    pub vmx: <M as Home<VmxSlots>>::Map,
+    pub vmx: <M as Storage<VmxSlots>>::Map,
     /// The nested page tables' entries (`ept`).
-    pub ept: <M as Home<EptEntries>>::Map,
+    pub ept: <M as Storage<EptEntries>>::Map,
     /// I/O APIC lines.
-    pub lines: <M as Home<IoApicLines>>::Map,
+    pub lines: <M as Storage<IoApicLines>>::Map,
     /// The ready queue (`rdy_q_id`).
     pub ready: Fifo<M>,
     /// Log of the events that concern only state of this CPU: `SPAWN`.
@@ -88,37 +88,37 @@ pub struct OwnGhost<M: Machine> {
     /// The page map in CR3 (`PT`), [`NO_MAP`] before boot.
     pub pt: M::Word,
     /// How this CPU uses each frame.
-    pub pperm: <M as Home<FrameUses>>::Map,
+    pub pperm: <M as Storage<FrameUses>>::Map,
     /// Reverse map: how often each frame is mapped.
-    pub lat: <M as Home<ReverseMaps>>::Map,
+    pub lat: <M as Storage<ReverseMaps>>::Map,
     /// Reverse map: where each frame is mapped.
-    pub lat_entry: <M as Home<ReverseEntries>>::Map,
+    pub lat_entry: <M as Storage<ReverseEntries>>::Map,
     /// Directory entries that have been written.
-    pub dirs_defined: <M as Home<DirectoriesDefined>>::Map,
+    pub dirs_defined: <M as Storage<DirectoriesDefined>>::Map,
     /// Ghost state of page-table entries.
-    pub tables: <M as Home<PageTableGhosts>>::Map,
+    pub tables: <M as Storage<PageTableGhosts>>::Map,
     /// The identity tables.
-    pub idpde: <M as Home<IdentityTables>>::Map,
+    pub idpde: <M as Storage<IdentityTables>>::Map,
     /// Bytes of physical memory whose contents are defined for this CPU.
-    pub hp_defined: <M as Home<DefinedMemory>>::Map,
+    pub hp_defined: <M as Storage<DefinedMemory>>::Map,
     /// Whether each slot of a user context is defined, and as what.
-    pub uctxt_kind: <M as Home<UserContextKinds>>::Map,
+    pub uctxt_kind: <M as Storage<UserContextKinds>>::Map,
     /// Whether each field of the VM control structure is defined, and as what.
-    pub vmcs_kind: <M as Home<VmcsKinds>>::Map,
+    pub vmcs_kind: <M as Storage<VmcsKinds>>::Map,
     /// Whether each remaining slot of the guest is defined, and as what.
-    pub vmx_kind: <M as Home<VmxKinds>>::Map,
+    pub vmx_kind: <M as Storage<VmxKinds>>::Map,
     /// Directory entries of the nested page tables that have a table.
-    pub ept_dirs: <M as Home<EptDirectories>>::Map,
+    pub ept_dirs: <M as Storage<EptDirectories>>::Map,
     /// Entries of the nested page tables that have been written.
-    pub ept_defined: <M as Home<EptDefined>>::Map,
+    pub ept_defined: <M as Storage<EptDefined>>::Map,
     /// How many pages are charged to each container.
-    pub charged: <M as Home<Charges>>::Map,
+    pub charged: <M as Storage<Charges>>::Map,
     /// Which pages are charged to each container.
-    pub seats: <M as Home<Seats>>::Map,
+    pub seats: <M as Storage<Seats>>::Map,
     /// Offers of shared memory.
-    pub smspool: <M as Home<SharedMemory>>::Map,
+    pub smspool: <M as Storage<SharedMemory>>::Map,
     /// The locks that this CPU holds.
-    pub lock: <M as Home<LockStates>>::Map,
+    pub lock: <M as Storage<LockStates>>::Map,
     /// The one channel whose lock this CPU holds; [`NO_CHANNEL`] if it holds none, [`SOME_CHANNELS`] if it may hold
     /// several. This is an addition to the reference: one word says that all channel locks are free.
     pub section: M::Word,
@@ -276,7 +276,7 @@ impl<M: Machine> Own<M> {
     /// The contents of the hardware's own memory (page tables, physical bytes) are left alone. Ghost state says that
     /// none of these contents count as written.
     pub fn init_adt(place: M::Place, cpu: M::Word, ioapic: IoApic<M>) -> Self {
-        let mut ac = <M as Home<Containers>>::home(place);
+        let mut ac = <M as Storage<Containers>>::at(place);
         ac.define(|_| Container {
             quota: 0.into(),
             usage: 0.into(),
@@ -284,13 +284,13 @@ impl<M: Machine> Own<M> {
             nchildren: 0.into(),
             used: false.into(),
         });
-        let mut proc = <M as Home<Processes>>::home(place);
+        let mut proc = <M as Storage<Processes>>::at(place);
         proc.define(|_| Process { state: process::LIVE.into(), status: 0.into(), cause: 0.into() });
-        let mut vmxinfo = <M as Home<VmxInfo>>::home(place);
+        let mut vmxinfo = <M as Storage<VmxInfo>>::at(place);
         vmxinfo.define(|_| Cell { value: 0.into() });
-        let mut rx_buf = <M as Home<Received>>::home(place);
+        let mut rx_buf = <M as Storage<Received>>::at(place);
         rx_buf.define(|_| Cell { value: 0.into() });
-        let mut cons_buf = <M as Home<ConsoleInput>>::home(place);
+        let mut cons_buf = <M as Storage<ConsoleInput>>::at(place);
         cons_buf.define(|_| Cell { value: 0.into() });
         Own {
             cpu,
@@ -306,18 +306,18 @@ impl<M: Machine> Own<M> {
             ioapic,
             lapic: Lapic::reset(),
             ac,
-            dirs: <M as Home<Directories>>::home(place),
-            tables: <M as Home<PageTables>>::home(place),
-            hp: <M as Home<PhysicalMemory>>::home(place),
-            kctxt: <M as Home<KernelContexts>>::home(place),
+            dirs: <M as Storage<Directories>>::at(place),
+            tables: <M as Storage<PageTables>>::at(place),
+            hp: <M as Storage<PhysicalMemory>>::at(place),
+            kctxt: <M as Storage<KernelContexts>>::at(place),
             proc,
-            uctxt: <M as Home<UserContexts>>::home(place),
+            uctxt: <M as Storage<UserContexts>>::at(place),
             vmxinfo,
             vm: Vm { revision: 0.into(), abort: 0.into(), set_up: false.into() },
-            vmcs: <M as Home<VmcsFields>>::home(place),
-            vmx: <M as Home<VmxSlots>>::home(place),
-            ept: <M as Home<EptEntries>>::home(place),
-            lines: <M as Home<IoApicLines>>::home(place),
+            vmcs: <M as Storage<VmcsFields>>::at(place),
+            vmx: <M as Storage<VmxSlots>>::at(place),
+            ept: <M as Storage<EptEntries>>::at(place),
+            lines: <M as Storage<IoApicLines>>::at(place),
             ready: Fifo::new(),
             log: M::log(place),
             ghost: M::ghost(|| OwnGhost::init_adt(place)),
@@ -429,7 +429,7 @@ impl<M: Machine> Own<M> {
 
 impl<M: Machine> OwnGhost<M> {
     fn init_adt(place: M::Place) -> Self {
-        let mut ghost = Self::homes(place);
+        let mut ghost = Self::at(place);
         ghost.pperm.define(|_| FrameUse::Undef);
         ghost.lat.define(|_| ReverseMap { valid: false.into(), len: 0.into(), payer: 0.into(), seat: 0.into() });
         ghost.dirs_defined.define(|_| Defined { defined: false.into() });
@@ -447,7 +447,7 @@ impl<M: Machine> OwnGhost<M> {
     }
 
     /// Ghost state of a CPU in kernel mode; every map has the contents of its storage.
-    pub fn homes(place: M::Place) -> Self {
+    pub fn at(place: M::Place) -> Self {
         OwnGhost {
             pg: false.into(),
             ikern: true.into(),
@@ -456,22 +456,22 @@ impl<M: Machine> OwnGhost<M> {
             init: false.into(),
             in_intr: false.into(),
             pt: NO_MAP.into(),
-            pperm: <M as Home<FrameUses>>::home(place),
-            lat: <M as Home<ReverseMaps>>::home(place),
-            lat_entry: <M as Home<ReverseEntries>>::home(place),
-            dirs_defined: <M as Home<DirectoriesDefined>>::home(place),
-            tables: <M as Home<PageTableGhosts>>::home(place),
-            idpde: <M as Home<IdentityTables>>::home(place),
-            hp_defined: <M as Home<DefinedMemory>>::home(place),
-            uctxt_kind: <M as Home<UserContextKinds>>::home(place),
-            vmcs_kind: <M as Home<VmcsKinds>>::home(place),
-            vmx_kind: <M as Home<VmxKinds>>::home(place),
-            ept_dirs: <M as Home<EptDirectories>>::home(place),
-            ept_defined: <M as Home<EptDefined>>::home(place),
-            charged: <M as Home<Charges>>::home(place),
-            seats: <M as Home<Seats>>::home(place),
-            smspool: <M as Home<SharedMemory>>::home(place),
-            lock: <M as Home<LockStates>>::home(place),
+            pperm: <M as Storage<FrameUses>>::at(place),
+            lat: <M as Storage<ReverseMaps>>::at(place),
+            lat_entry: <M as Storage<ReverseEntries>>::at(place),
+            dirs_defined: <M as Storage<DirectoriesDefined>>::at(place),
+            tables: <M as Storage<PageTableGhosts>>::at(place),
+            idpde: <M as Storage<IdentityTables>>::at(place),
+            hp_defined: <M as Storage<DefinedMemory>>::at(place),
+            uctxt_kind: <M as Storage<UserContextKinds>>::at(place),
+            vmcs_kind: <M as Storage<VmcsKinds>>::at(place),
+            vmx_kind: <M as Storage<VmxKinds>>::at(place),
+            ept_dirs: <M as Storage<EptDirectories>>::at(place),
+            ept_defined: <M as Storage<EptDefined>>::at(place),
+            charged: <M as Storage<Charges>>::at(place),
+            seats: <M as Storage<Seats>>::at(place),
+            smspool: <M as Storage<SharedMemory>>::at(place),
+            lock: <M as Storage<LockStates>>::at(place),
             section: NO_CHANNEL.into(),
         }
     }

@@ -5,7 +5,7 @@ use super::side::{Leaves, Side, make_unknown};
 use super::z3::z3;
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
-use domain::{Home, Map, X64};
+use domain::{Map, Storage, X64};
 use proptest::prelude::*;
 use sim::machine::Sim;
 use smt::solver::{Solver, Verdict};
@@ -84,17 +84,22 @@ fn wanted<D: Side>() -> [fn(Thing<D>) -> bool; 3] {
 }
 
 /// The maps of a domain.
-struct Maps<D: Side + Home<One> + Home<Two>> {
-    one: <D as Home<One>>::Map,
-    two: <D as Home<Two>>::Map,
+struct Maps<D: Side + Storage<One> + Storage<Two>> {
+    one: <D as Storage<One>>::Map,
+    two: <D as Storage<Two>>::Map,
 }
 
-impl<D: Side + Home<One> + Home<Two>> Maps<D> {
+impl<D: Side + Storage<One> + Storage<Two>> Maps<D> {
     fn new(place: D::Place) -> Self {
-        Maps { one: <D as Home<One>>::home(place), two: <D as Home<Two>>::home(place) }
+        Maps { one: <D as Storage<One>>::at(place), two: <D as Storage<Two>>::at(place) }
     }
 
-    fn step(&mut self, step: Step, forget: &mut dyn FnMut(&mut <D as Home<Two>>::Map, u32), reads: &mut Vec<Leaves>) {
+    fn step(
+        &mut self,
+        step: Step,
+        forget: &mut dyn FnMut(&mut <D as Storage<Two>>::Map, u32),
+        reads: &mut Vec<Leaves>,
+    ) {
         let key = |[i, j]: [u32; 2]| [D::word(i), D::word(j)];
         match step {
             Step::Get(i) => reads.push(D::leaves(self.one.get([D::word(i)]))),
@@ -187,7 +192,7 @@ impl World for Unknown {
 fn natively(steps: &[Step], versions: &[u32], keys: &[[u32; 2]]) -> Vec<Leaves> {
     let mut versions = versions.iter();
     let (mut maps, mut reads) = (Maps::<Sim>::new(()), Vec::new());
-    let mut forget = |map: &mut <Sim as Home<Two>>::Map, row| {
+    let mut forget = |map: &mut <Sim as Storage<Two>>::Map, row| {
         let name = format!("two#{}", versions.next().expect("a version for each"));
         for j in 0..TWO[1] {
             let leaf = |leaf| unknown(&name, leaf, &[row, j]);
@@ -214,7 +219,7 @@ fn symbolically(steps: &[(Step, bool)], keys: &[[u32; 2]]) -> (Vec<Leaves>, Vec<
     let outcome = walk(Rc::new(Unknown), true, &|| {
         let place = Origin { version: 0 };
         let (mut maps, mut reads, mut versions) = (Maps::<Sym<X64>>::new(place), Vec::new(), Vec::new());
-        let mut forget = |map: &mut <Sym<X64> as Home<Two>>::Map, row| {
+        let mut forget = |map: &mut <Sym<X64> as Storage<Two>>::Map, row| {
             map.forget(&[Sym::<X64>::word(row)]);
             versions.push(engine(|e| e.path.fresh));
         };

@@ -200,7 +200,7 @@ impl<G: Geometry> Interference<G> {
         let origin = Origin::fresh();
         let mut versions = vec![origin.version];
         let old = Rc::new(self.threads.now.borrow().snapshot());
-        let new = Rc::new(Threads::homes(origin));
+        let new = Rc::new(Threads::at(origin));
         #[cfg(test)]
         crate::agreement::concrete::threads_rest(origin, &old);
         let (me, from) = (self.me, self.threads.version.get());
@@ -258,7 +258,7 @@ impl<G: Geometry> Interference<G> {
         let origin = Origin::fresh();
         engine(|e| e.path.data::<Locks>().0.push(TakenLock { versions: vec![origin.version] }));
         let old = Rc::new(self.channels.now.borrow().snapshot());
-        let new = Rc::new(Channels::homes(origin));
+        let new = Rc::new(Channels::at(origin));
         #[cfg(test)]
         crate::agreement::concrete::channels_rest(origin, &old);
         if pristine {

@@ -8,7 +8,7 @@ use crate::proof::loop_rule;
 use crate::state::record::see_event;
 use crate::state::sym::Shown;
 use crate::state::sym::{Sym, SymLinks};
-use domain::{Geometry, Home, Map};
+use domain::{Geometry, Map, Storage};
 use layer::catalogue::loops;
 use layer::core::call::{Call, FromAnswer};
 use layer::core::constants::{NEXT_SEND_MAX_REC, SERIAL_HW_BUF_SIZE, UCTXT_SIZE};
@@ -56,7 +56,11 @@ impl<G: Geometry> Machine for Sym<G> {
     fn log(_: Origin) -> PathLog {
         PathLog
     }
-    fn store_registers(contexts: &mut <Self as Home<UserContexts>>::Map, thread: SymWord, registers: Self::Registers) {
+    fn store_registers(
+        contexts: &mut <Self as Storage<UserContexts>>::Map,
+        thread: SymWord,
+        registers: Self::Registers,
+    ) {
         for (k, value) in (0..).zip(registers) {
             contexts.set([thread, SymWord::from(k)], Slot { value });
         }
@@ -84,15 +88,15 @@ impl<G: Geometry> Machine for Sym<G> {
         }
     }
     #[track_caller]
-    fn serial_bytes(rx_buf: &mut <Self as Home<Received>>::Map, at: SymWord, index: SymWord, count: SymWord) {
+    fn serial_bytes(rx_buf: &mut <Self as Storage<Received>>::Map, at: SymWord, index: SymWord, count: SymWord) {
         let entry = move |number: Term| Cell { value: Self::serial_byte(index, SymWord(number)) };
         rx_buf.write_ring(at, count, &[], entry, Location::caller());
     }
     #[track_caller]
     fn copy_received(
-        cons_buf: &mut <Self as Home<ConsoleInput>>::Map,
+        cons_buf: &mut <Self as Storage<ConsoleInput>>::Map,
         at: SymWord,
-        rx_buf: &<Self as Home<Received>>::Map,
+        rx_buf: &<Self as Storage<Received>>::Map,
         from: SymWord,
         many: SymWord,
     ) {

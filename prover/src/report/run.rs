@@ -165,7 +165,7 @@ pub const ASSUMED: &[Assumption] = &[
     },
     Assumption {
         name: "memory",
-        says: "homes of different fields do not alias; page tables are walked by the hardware as exec_load, \
+        says: "the storage of different fields does not alias; page tables are walked by the hardware as exec_load, \
                exec_store and exec_fetch say, and what the hardware remembers of them is forgotten before it is wrong \
                (ARCHITECTURE.md)",
         watched: "the boots `programs-*` and `dirty-memory`: booted, every program prints what it prints on the hosted \

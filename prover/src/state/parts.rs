@@ -2,7 +2,7 @@
 use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, make_unknown, unknown_object};
 use crate::state::visit::{each, values};
-use domain::{Field, Geometry, Home};
+use domain::{Field, Geometry, Storage};
 use layer::core::fields::*;
 use layer::core::machine::{Machine, Object, Spec};
 use layer::core::ring::Ring;
@@ -31,8 +31,8 @@ pub(crate) struct State<G: Geometry> {
 
 const NOW: Origin = Origin { version: 0 };
 
-fn home<G: Geometry, F: domain::Field<Sym<G>>>() -> <Sym<G> as Home<F>>::Map {
-    <Sym<G> as Home<F>>::home(NOW)
+fn map<G: Geometry, F: domain::Field<Sym<G>>>() -> <Sym<G> as Storage<F>>::Map {
+    <Sym<G> as Storage<F>>::at(NOW)
 }
 
 fn word(name: &str) -> SymWord {
@@ -96,24 +96,24 @@ impl<G: Geometry> State<G> {
             ti: TrapInfo { addr: zero().into(), ra: zero().into() },
             serial_exists: off(),
             com1: Serial::boot(),
-            rx_buf: home::<G, Received>(),
+            rx_buf: map::<G, Received>(),
             console: Ring::empty(),
-            cons_buf: home::<G, ConsoleInput>(),
+            cons_buf: map::<G, ConsoleInput>(),
             ioapic: IoApic { max_intr: zero(), irqs: zero(), enables: zero(), init: off() },
             lapic: Lapic::reset(),
-            ac: home::<G, Containers>(),
-            dirs: home::<G, Directories>(),
-            tables: home::<G, PageTables>(),
-            hp: home::<G, PhysicalMemory>(),
-            kctxt: home::<G, KernelContexts>(),
-            proc: home::<G, Processes>(),
-            uctxt: home::<G, UserContexts>(),
-            vmxinfo: home::<G, VmxInfo>(),
+            ac: map::<G, Containers>(),
+            dirs: map::<G, Directories>(),
+            tables: map::<G, PageTables>(),
+            hp: map::<G, PhysicalMemory>(),
+            kctxt: map::<G, KernelContexts>(),
+            proc: map::<G, Processes>(),
+            uctxt: map::<G, UserContexts>(),
+            vmxinfo: map::<G, VmxInfo>(),
             vm: Vm { revision: zero(), abort: zero(), set_up: off() },
-            vmcs: home::<G, VmcsFields>(),
-            vmx: home::<G, VmxSlots>(),
-            ept: home::<G, EptEntries>(),
-            lines: home::<G, IoApicLines>(),
+            vmcs: map::<G, VmcsFields>(),
+            vmx: map::<G, VmxSlots>(),
+            ept: map::<G, EptEntries>(),
+            lines: map::<G, IoApicLines>(),
             ready: Fifo::new(),
             log: Sym::<G>::log(NOW),
             ghost: Sym::<G>::ghost(|| OwnGhost {
@@ -125,15 +125,15 @@ impl<G: Geometry> State<G> {
                 in_intr: off(),
                 pt: zero(),
                 section: zero(),
-                ..OwnGhost::homes(NOW)
+                ..OwnGhost::at(NOW)
             }),
         };
         let mut state = State {
             own,
             at: unknown_object(NOW),
             pending: unknown_object(NOW),
-            channels: Channels::homes(NOW),
-            threads: Threads::homes(NOW),
+            channels: Channels::at(NOW),
+            threads: Threads::at(NOW),
             boot: boot(),
             current_cpu: word("current_CPU_ID"),
         };
@@ -152,11 +152,11 @@ impl<G: Geometry> State<G> {
             state.at = unknown_object(origin);
         }
         if names.iter().any(|name| is_part(name, "tcb")) {
-            state.threads = Threads::homes(origin);
+            state.threads = Threads::at(origin);
             state.pending = unknown_object(origin);
         }
         if names.contains(&"syncchpool.lock") {
-            state.channels = Channels::homes(origin);
+            state.channels = Channels::at(origin);
         }
         state
     }

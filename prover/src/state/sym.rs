@@ -1,5 +1,5 @@
 //! The symbolic domain of the layer: its values are terms, its maps are lists of writes, and ghost state is present.
-use domain::{Domain, Field, Geometry, Ghost, Home, Map};
+use domain::{Domain, Field, Geometry, Ghost, Map, Storage};
 use layer::core::fields::ThreadGhosts;
 use layer::core::machine::Links;
 use layer::objects::queue::Threads;
@@ -44,9 +44,9 @@ impl<G: Geometry> Domain for Sym<G> {
     }
 }
 
-impl<G: Geometry, F: Field<Sym<G>>> Home<F> for Sym<G> {
+impl<G: Geometry, F: Field<Sym<G>>> Storage<F> for Sym<G> {
     type Map = SymMap<Sym<G>, F>;
-    fn home(place: Origin) -> SymMap<Sym<G>, F> {
+    fn at(place: Origin) -> SymMap<Sym<G>, F> {
         SymMap::unknown(place)
     }
 }
@@ -87,11 +87,11 @@ impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
         self.0.borrow_mut().next.update([thread], |entry| entry.cpu = cpu);
     }
     #[track_caller]
-    fn update(&self, change: impl FnOnce(&mut <Sym<G> as Home<ThreadGhosts>>::Map)) {
+    fn update(&self, change: impl FnOnce(&mut <Sym<G> as Storage<ThreadGhosts>>::Map)) {
         change(&mut self.0.borrow_mut().tcb)
     }
     #[track_caller]
-    fn check(&self, check: impl Fn(&<Sym<G> as Home<ThreadGhosts>>::Map) -> bool) -> bool {
+    fn check(&self, check: impl Fn(&<Sym<G> as Storage<ThreadGhosts>>::Map) -> bool) -> bool {
         let tcb = self.0.borrow().tcb.clone();
         check_ghost(&|| check(&tcb))
     }

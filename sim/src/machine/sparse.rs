@@ -1,6 +1,6 @@
 //! The maps of the hosted machine: total and sparse. They have chunks of cells, which are created by the first write.
 use super::Sim;
-use domain::{Data, Field, Home, Key, Map, Source};
+use domain::{Data, Field, Key, Map, Source, Storage};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
 use std::ops::Range;
@@ -89,9 +89,9 @@ pub(crate) enum Unlike {
     Anywhere,
 }
 
-impl<F: Field<Sim>> Home<F> for Sim {
+impl<F: Field<Sim>> Storage<F> for Sim {
     type Map = Sparse<F>;
-    fn home((): ()) -> Sparse<F> {
+    fn at((): ()) -> Sparse<F> {
         Sparse::new()
     }
 }

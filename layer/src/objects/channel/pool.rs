@@ -5,7 +5,7 @@ use crate::core::fields::*;
 use crate::core::keys::Keys;
 use crate::core::machine::{Machine, Spec};
 use crate::core::state::OwnGhost;
-use domain::{Flag, Ghost, Home, Map};
+use domain::{Flag, Ghost, Map, Storage};
 
 /// A channel, by its queue id. Primitives 19 to 24 take one (P28).
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,9 @@ impl<M: Machine> Channel<M> {
 /// All channels (`syncchpool`), in the form in which machines store them.
 pub struct Channels<M: Machine> {
     /// The control blocks.
-    pub pool: <M as Home<SyncChannels>>::Map,
+    pub pool: <M as Storage<SyncChannels>>::Map,
     /// The messages.
-    pub mailbox: <M as Home<Mailboxes>>::Map,
+    pub mailbox: <M as Storage<Mailboxes>>::Map,
     /// Ghost state.
     pub ghost: M::Ghost<ChannelGhost<M>>,
     /// Events under the locks of channels.
@@ -46,9 +46,9 @@ pub struct Channels<M: Machine> {
 /// The ghost state of [`Channels`].
 pub struct ChannelGhost<M: Machine> {
     /// The lock of each channel and the length of its message.
-    pub locks: <M as Home<ChannelLocks>>::Map,
+    pub locks: <M as Storage<ChannelLocks>>::Map,
     /// The bytes of mailboxes that are defined.
-    pub defined: <M as Home<DefinedMail>>::Map,
+    pub defined: <M as Storage<DefinedMail>>::Map,
 }
 
 impl<M: Machine> Channels<M> {
@@ -59,7 +59,7 @@ impl<M: Machine> Channels<M> {
 
     /// The channels at boot: all free and empty (reference, section 6.2).
     pub fn boot(place: M::Place) -> Self {
-        let mut channels = Self::homes(place);
+        let mut channels = Self::at(place);
         channels.pool.define(|_| SyncChannel {
             to: NUM_CHAN.into(),
             senderpaddr: 0.into(),
@@ -74,13 +74,13 @@ impl<M: Machine> Channels<M> {
     }
 
     /// Channels; every map has the contents of its storage.
-    pub fn homes(place: M::Place) -> Self {
+    pub fn at(place: M::Place) -> Self {
         Channels {
-            pool: <M as Home<SyncChannels>>::home(place),
-            mailbox: <M as Home<Mailboxes>>::home(place),
+            pool: <M as Storage<SyncChannels>>::at(place),
+            mailbox: <M as Storage<Mailboxes>>::at(place),
             ghost: M::ghost(|| ChannelGhost {
-                locks: <M as Home<ChannelLocks>>::home(place),
-                defined: <M as Home<DefinedMail>>::home(place),
+                locks: <M as Storage<ChannelLocks>>::at(place),
+                defined: <M as Storage<DefinedMail>>::at(place),
             }),
             log: M::log(place),
         }

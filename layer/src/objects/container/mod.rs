@@ -6,7 +6,7 @@ use crate::core::fields::{Charge, Container, Containers};
 use crate::core::machine::Machine;
 use crate::core::state::Cpu;
 use crate::core::stuck::{Stuck, require};
-use domain::{Flag, Home, Map, Nat};
+use domain::{Flag, Map, Nat, Storage};
 
 /// The container `i`, which must be in use.
 #[inline(always)]
@@ -59,7 +59,7 @@ pub fn container_can_consume<M: Machine>(cpu: &Cpu<'_, M>, i: M::Word, n: M::Wor
 /// The sum of the quotas of container `i`'s children.
 #[track_caller]
 pub(crate) fn children_quota<M: Machine>(
-    ac: &<M as Home<Containers>>::Map,
+    ac: &<M as Storage<Containers>>::Map,
     i: M::Word,
     container: Container<M>,
 ) -> M::Nat {
@@ -77,7 +77,7 @@ pub(crate) fn children_quota<M: Machine>(
 
 /// The usage of container `i` is its own charge plus its children's quotas (D10).
 #[track_caller]
-pub(crate) fn is_accounted<M: Machine>(ac: &<M as Home<Containers>>::Map, i: M::Word, charge: Charge<M>) -> bool {
+pub(crate) fn is_accounted<M: Machine>(ac: &<M as Storage<Containers>>::Map, i: M::Word, charge: Charge<M>) -> bool {
     let container = ac.get([i]);
     M::Nat::from(container.usage) == M::Nat::from(charge.pages) + children_quota::<M>(ac, i, container)
 }

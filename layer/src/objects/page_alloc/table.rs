@@ -4,12 +4,12 @@ use crate::core::fields::*;
 use crate::core::keys::Keys;
 use crate::core::machine::{Machine, Object, Spec, Visit};
 use crate::objects::queue::Threads;
-use domain::{Flag, Ghost, Home, Map};
+use domain::{Flag, Ghost, Map, Storage};
 
 /// The page allocation table.
 pub struct AllocTable<M: Machine> {
     /// The entries, one for each frame.
-    pub frames: <M as Home<Frames>>::Map,
+    pub frames: <M as Storage<Frames>>::Map,
     /// No frame below this one is free.
     pub cursor: M::Word,
     /// Ghost state: which CPU each frame was allocated to.
@@ -21,7 +21,7 @@ pub struct AllocTable<M: Machine> {
 /// The ghost state of [`AllocTable`].
 pub struct AllocGhost<M: Machine> {
     /// Which CPU each frame was allocated to.
-    pub owners: <M as Home<Owners>>::Map,
+    pub owners: <M as Storage<Owners>>::Map,
 }
 
 impl<M: Machine> AllocTable<M> {
@@ -61,9 +61,9 @@ impl<M: Machine> Object<M> for AllocTable<M> {
 
     fn new(place: M::Place) -> Self {
         AllocTable {
-            frames: <M as Home<Frames>>::home(place),
+            frames: <M as Storage<Frames>>::at(place),
             cursor: 0.into(),
-            owner: M::ghost(|| AllocGhost { owners: <M as Home<Owners>>::home(place) }),
+            owner: M::ghost(|| AllocGhost { owners: <M as Storage<Owners>>::at(place) }),
             log: M::log(place),
         }
     }

@@ -10,7 +10,7 @@ use crate::core::keys::Keys;
 use crate::core::machine::{Links, Machine, Object, Spec, Visit};
 use crate::core::stuck::{Stuck, require};
 use core::marker::PhantomData;
-use domain::{Ghost, Home, Map, Nat};
+use domain::{Ghost, Map, Nat, Storage};
 
 /// A queue of threads.
 pub struct Fifo<M: Machine> {
@@ -156,9 +156,9 @@ pub fn fifo_fact<M: Spec>(fifo: &Fifo<M>, id: M::Word, threads: &Threads<M>, key
 /// The links and the ghost state of all threads, in the form in which machines store them.
 pub struct Threads<M: Machine> {
     /// The links.
-    pub next: <M as Home<NextLinks>>::Map,
+    pub next: <M as Storage<NextLinks>>::Map,
     /// The ghost state.
-    pub tcb: <M as Home<ThreadGhosts>>::Map,
+    pub tcb: <M as Storage<ThreadGhosts>>::Map,
 }
 
 impl<M: Machine> Threads<M> {
@@ -167,7 +167,7 @@ impl<M: Machine> Threads<M> {
 
     /// The threads at boot: CPU `c` runs thread `c + 1`, its main thread.
     pub fn boot(place: M::Place) -> Self {
-        let mut threads = Self::homes(place);
+        let mut threads = Self::at(place);
         threads.next.define(|[t]| Next {
             thread: NO_THREAD.into(),
             cpu: if t >= 1 && t <= TOTAL_CPU { t - 1 } else { 0.into() },
@@ -185,8 +185,8 @@ impl<M: Machine> Threads<M> {
     }
 
     /// Threads; every map has the contents of its storage.
-    pub fn homes(place: M::Place) -> Self {
-        Threads { next: <M as Home<NextLinks>>::home(place), tcb: <M as Home<ThreadGhosts>>::home(place) }
+    pub fn at(place: M::Place) -> Self {
+        Threads { next: <M as Storage<NextLinks>>::at(place), tcb: <M as Storage<ThreadGhosts>>::at(place) }
     }
 }
 

@@ -70,7 +70,7 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
             own.ready.push(&shared.links, own.cpu, woken)?;
             sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
         } else {
-            // Equivalent mutants (`<`: true, off by one): a thread that sleeps is alive, so it is at home on a CPU
+            // Equivalent mutants (`<`: true, off by one): a thread that sleeps is alive, so it belongs to a CPU
             // (D4.6).
             require(home < TOTAL_CPU, Stuck::BadThread)?;
             // The other CPU must not see the thread asleep but in no queue, so no event of another CPU may come between

@@ -250,7 +250,7 @@ impl<G: Geometry> Versioned<G> for AllocTable<Sym<G>> {
     }
     fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool {
         // This fact does not depend on the threads.
-        Object::lock_invariant(self, row, &Threads::homes(Origin { version: 0 }), key)
+        Object::lock_invariant(self, row, &Threads::at(Origin { version: 0 }), key)
     }
 }
 
@@ -271,7 +271,7 @@ impl<G: Geometry, F: Family> Versioned<G> for Queue<Sym<G>, F> {
 impl<G: Geometry> Versioned<G> for Threads<Sym<G>> {
     const KEYS: Keys = Threads::<Sym<G>>::KEYS;
     fn unknown(version: Origin) -> Self {
-        Threads::homes(version)
+        Threads::at(version)
     }
     fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
         Threads::rely(old, new, me, key[0])
@@ -284,7 +284,7 @@ impl<G: Geometry> Versioned<G> for Threads<Sym<G>> {
 impl<G: Geometry> Versioned<G> for Channels<Sym<G>> {
     const KEYS: Keys = Channels::<Sym<G>>::KEYS;
     fn unknown(version: Origin) -> Self {
-        Channels::homes(version)
+        Channels::at(version)
     }
     fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
         Relation::Control.rely(old, new, me, key)
@@ -300,7 +300,7 @@ struct Mail<G: Geometry>(Channels<Sym<G>>);
 impl<G: Geometry> Versioned<G> for Mail<G> {
     const KEYS: Keys = Channels::<Sym<G>>::MAIL;
     fn unknown(version: Origin) -> Self {
-        Mail(Channels::homes(version))
+        Mail(Channels::at(version))
     }
     fn rely(old: &Self, new: &Self, me: SymWord, key: &[SymWord]) -> bool {
         Relation::Mail.rely(&old.0, &new.0, me, key)
@@ -361,8 +361,8 @@ impl Moved {
     fn to<G: Geometry>(self, state: State<G>, version: Origin) -> State<G> {
         match self {
             Moved::Table => State { at: unknown_object(version), ..state },
-            Moved::Threads => State { pending: unknown_object(version), threads: Threads::homes(version), ..state },
-            Moved::Channels => State { channels: Channels::homes(version), ..state },
+            Moved::Threads => State { pending: unknown_object(version), threads: Threads::at(version), ..state },
+            Moved::Channels => State { channels: Channels::at(version), ..state },
         }
     }
 
@@ -655,7 +655,7 @@ mod tests {
     impl Versioned<X64> for Contradictory {
         const KEYS: Keys = Threads::<Sym<X64>>::KEYS;
         fn unknown(version: Origin) -> Self {
-            Contradictory(Threads::homes(version))
+            Contradictory(Threads::at(version))
         }
         fn rely(old: &Self, new: &Self, _: SymWord, key: &[SymWord]) -> bool {
             let [old, new] = [old, new].map(|threads| threads.0.tcb.get([key[0]]).home);

@@ -97,7 +97,7 @@ struct AnyQueue<G: Geometry> {
 fn any_queue<G: Geometry>() -> AnyQueue<G> {
     let origin = Origin { version: 0 };
     let id = any("id", NUM_CHAN.into());
-    let threads = Rc::new(Threads::<Sym<G>>::homes(origin));
+    let threads = Rc::new(Threads::<Sym<G>>::at(origin));
     let queue = Rc::new(unknown_object::<G, Queue<Sym<G>, Pending>>(origin));
     let (of, queued) = (threads.clone(), queue.clone());
     let holds = move |k: &[SymWord]| fifo_fact(&queued.fifo, id, &of, k[0]);
@@ -216,7 +216,7 @@ fn one_place<G: Geometry>() -> Outcome {
         });
         // Interference satisfies the rely condition, because every primitive guarantees it.
         let (to, me) = (Origin { version: 1 }, state.own.cpu);
-        let (old, new) = (Rc::new(state.threads.snapshot()), Rc::new(Threads::<Sym<G>>::homes(to)));
+        let (old, new) = (Rc::new(state.threads.snapshot()), Rc::new(Threads::<Sym<G>>::at(to)));
         let mut facts = Vec::new();
         for version in [Origin { version: 0 }, to] {
             let (old, new) = (old.clone(), new.clone());
