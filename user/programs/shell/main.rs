@@ -109,7 +109,7 @@ impl Shell {
     }
 
     /// Carries out a line `count` times, or until it is refused or interrupted.
-    fn bounded_loop(&mut self, count: u32, line: &str) -> Result<Then, Error> {
+    fn repeat(&mut self, count: u32, line: &str) -> Result<Then, Error> {
         for _ in 0..count {
             let then = self.obey(line)?;
             if then != Then::GoOn {
