@@ -5,17 +5,19 @@ use layer::core::stuck::Stuck;
 pub(crate) const REFERENCE_REQUIRES: &str = "precondition: succeeds only where it holds";
 /// The postcondition holds.
 pub(crate) const ENSURES: &str = "postcondition";
+/// Each write is within the contract's modifies clause.
+pub(crate) const MODIFIES: &str = "modifies";
 /// A call that starts in kernel mode ends in it.
 pub(crate) const MODE: &str = "mode: kernel mode is kept";
 /// A call logs exactly the events of its contract, tagged with its CPU.
-pub(crate) const EVENTS: &str = "events: those that are promised and no others";
+pub(crate) const EVENTS: &str = "events: those of the contract and no others";
 /// This CPU's part of the scheduler's state is the result of replaying the events.
 pub(crate) const EFFECT_OWN: &str = "effect of each event on who runs and who is ready";
 /// The common prefix of the clauses about the effects of events.
 const EFFECT: &str = "effect of each event on";
 /// On every path, the modifies clause is empty, no lock is taken and no event is logged. Then the proof of the modifies
 /// clause shows that the whole state is unchanged.
-pub(crate) const UNCHANGED: &str = "frame: the whole state is unchanged";
+pub(crate) const UNCHANGED: &str = "modifies: the whole state is unchanged";
 /// A call cannot get stuck if the contract's precondition holds.
 pub(crate) const FREE: &str = "never stuck where what it requires holds";
 
@@ -30,7 +32,7 @@ pub(crate) fn free_of(stuck: Stuck) -> String {
 }
 
 /// What E speaks of is not written. So E holds when the kernel is entered again.
-pub(crate) const ENTRY_FACTS: &str = "frame: nothing of what E speaks of";
+pub(crate) const ENTRY_FACTS: &str = "modifies: nothing of what E speaks of";
 
 /// The continuation of an entry can run.
 pub(crate) const NEXT: &str = "what comes after can go on";
@@ -41,18 +43,18 @@ pub(crate) fn stuck(stuck: Stuck) -> String {
 }
 
 /// The contract's assumptions hold where an entry calls the primitive.
-pub(crate) fn premise_of(name: &str) -> String {
-    format!("the premise holds where {name} is called")
+pub(crate) fn assumed_by(name: &str) -> String {
+    format!("what {name} assumes holds where it is called")
 }
 
 /// The contract's precondition holds where an entry calls the primitive.
 pub(crate) fn required_by(name: &str) -> String {
-    format!("what is required holds where {name} is called")
+    format!("what {name} requires holds where it is called")
 }
 
 /// The modifies clause names the scalar `name`.
 pub(crate) fn scalar(name: &str) -> String {
-    format!("frame: {name} is written")
+    format!("modifies: {name} is written")
 }
 
 /// The modifies clause names a leaf. The source line of the write is appended.
@@ -62,7 +64,7 @@ pub(crate) fn leaf(field: &str, leaf: &str) -> String {
 
 /// The modifies clause names an object whose lock is taken.
 pub(crate) fn lock(object: &str) -> String {
-    format!("frame: the lock of {object} is taken")
+    format!("modifies: the lock of {object} is taken")
 }
 
 /// The changes of an object satisfy the rely conditions of the other CPUs. The moment is appended.

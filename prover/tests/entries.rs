@@ -118,7 +118,7 @@ bugs! {
             if number == 77 { Err(Stuck::BadThread) } else { Ok(next) }
         };
     };
-    a_page_that_is_mapped_already: "page_fault" breaks "what is required holds where pt_resv is called", |row| {
+    a_page_that_is_mapped_already: "page_fault" breaks "what pt_resv requires holds where it is called", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| pt_resv(cpu, cur, va, perm::PTU.into()))
         };
@@ -136,12 +136,12 @@ bugs! {
             Ok(next)
         };
     };
-    a_page_that_is_global: "page_fault" breaks "the premise holds where pt_resv is called", |row| {
+    a_page_that_is_global: "page_fault" breaks "what pt_resv assumes holds where it is called", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| reserve_missing(cpu, cur, va, perm::PTKG))
         };
     };
-    a_fault_that_writes_a_frame_of_the_kernel: "page_fault" breaks "frame: HP.value", |row| {
+    a_fault_that_writes_a_frame_of_the_kernel: "page_fault" breaks "modifies: HP.value", |row| {
         row.run = |cpu, a| {
             let next = entry::page_fault(cpu, a.registers)?;
             cpu.own.hp.set([7.into(), 0.into()], Byte { value: 7.into() });
@@ -160,7 +160,7 @@ bugs! {
             Ok(next)
         };
     };
-    an_address_of_an_image_that_is_trusted: "load" breaks "what is required holds where pt_resv is called", |row| {
+    an_address_of_an_image_that_is_trusted: "load" breaks "what pt_resv requires holds where it is called", |row| {
         row.run = |cpu, a| {
             let [child, image, page] = a.load;
             if let Some(source) = M::image_page(image, page) {
@@ -205,14 +205,14 @@ bugs! {
             if waits { Err(Stuck::Queued) } else { Ok(next) }
         };
     };
-    a_fault_that_writes_the_registers_of_another: "page_fault" breaks "frame: uctxt", |row| {
+    a_fault_that_writes_the_registers_of_another: "page_fault" breaks "modifies: uctxt", |row| {
         row.run = |cpu, a| {
             let next = entry::page_fault(cpu, a.registers)?;
             cpu.own.uctxt.set([900.into(), 0.into()], Slot { value: M::Wide::constant(7) });
             Ok(next)
         };
     };
-    a_call_that_loses_what_was_typed: "system_call" breaks "frame: console.len", |row| {
+    a_call_that_loses_what_was_typed: "system_call" breaks "modifies: console.len", |row| {
         row.run = |cpu, a| {
             let next = entry::system_call(cpu, a.registers)?;
             let number = M::register(&a.registers, layer::core::constants::slot::EAX.into()).low();
@@ -311,7 +311,7 @@ fn what_a_called_primitive_may_write_the_entry_has_to_name() {
         };
     }
     let failures = enter(solver(), "interrupt", forget, forget).failures;
-    let is_found = |failure: &Failure| failure.clause.starts_with("frame: kctxt");
+    let is_found = |failure: &Failure| failure.clause.starts_with("modifies: kctxt");
     assert!(failures.iter().any(is_found), "thread_yield writes it: {failures:#?}");
 }
 

@@ -100,7 +100,7 @@ bugs! {
     a_container_that_is_not_in_use: Derived "palloc" breaks "never stuck", |contract| {
         contract.requires = |v, _| v.ghost.init.holds() && v.ghost.ihost.holds() && v.ghost.ikern.holds();
     };
-    a_scalar_outside_of_the_frame: Derived "get_curid" breaks "frame: intr_flag", |contract| {
+    a_scalar_outside_of_the_frame: Derived "get_curid" breaks "modifies: intr_flag", |contract| {
         contract.run = |cpu, _| {
             cpu.own.intr_flag = false.into();
             thread::get_curid(cpu).map(Answer::Word)
@@ -161,7 +161,7 @@ bugs! {
             Ok(Answer::Unit)
         };
     };
-    a_lock_that_the_frame_says_nothing_of: Derived "get_curid" breaks "frame: the lock of AT", |contract| {
+    a_lock_that_the_frame_says_nothing_of: Derived "get_curid" breaks "modifies: the lock of AT", |contract| {
         contract.run = |cpu, _| {
             drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()));
             thread::get_curid(cpu).map(Answer::Word)
@@ -231,7 +231,7 @@ bugs! {
             page_table::pt_resv(cpu, n, va, perm::PTU.into()).map(Answer::Word)
         };
     };
-    a_frame_of_the_kernel_that_is_overwritten: Derived "pt_resv" breaks "frame: HP.value", |contract| {
+    a_frame_of_the_kernel_that_is_overwritten: Derived "pt_resv" breaks "modifies: HP.value", |contract| {
         contract.run = |cpu, a| {
             let [n, va, perm, _] = a.words;
             let table = page_table::pt_resv(cpu, n, va, perm)?;
@@ -239,7 +239,7 @@ bugs! {
             Ok(Answer::Word(table))
         };
     };
-    a_table_of_another_cpu_that_is_changed: Derived "pt_resv" breaks "frame: pt.", |contract| {
+    a_table_of_another_cpu_that_is_changed: Derived "pt_resv" breaks "modifies: pt.", |contract| {
         contract.run = |cpu, a| {
             let [n, va, perm, _] = a.words;
             let table = page_table::pt_resv(cpu, n, va, perm)?;
@@ -343,7 +343,7 @@ bugs! {
             Ok(Answer::Word(child))
         };
     };
-    a_byte_beside_the_one_that_is_stored: Derived "exec_store" breaks "frame: HP.value", |contract| {
+    a_byte_beside_the_one_that_is_stored: Derived "exec_store" breaks "modifies: HP.value", |contract| {
         contract.run = |cpu, a| {
             let access = memory::exec_store(cpu, a.chunk, a.wide, a.bytes, a.place)?;
             if let Access::Done(()) = access {
@@ -411,7 +411,7 @@ fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {
     };
     // The zeroed memory may have been zero before, so that the counterexample need not fail when it runs.
     let failures = prove(solver(), "pt_resv", InvariantSet::Derived, plant, |_| ()).failures;
-    for clause in ["frame: HP.value", "frame: pt."] {
+    for clause in ["modifies: HP.value", "modifies: pt."] {
         assert!(failures.iter().any(|failure| failure.clause.starts_with(clause)), "not `{clause}` but {failures:#?}");
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
         Broken::Lock(object) => clause == clause::lock(object),
         Broken::Stuck(stuck) => clause == clause::free_of(*stuck) || clause == clause::stuck(*stuck),
         Broken::Next => clause == clause::NEXT,
-        Broken::Assumes(name) => clause == clause::premise_of(name),
+        Broken::Assumes(name) => clause == clause::assumed_by(name),
         Broken::Requires(name) => clause == clause::required_by(name),
         Broken::Panic(panic) => clause.ends_with(&format!(" at {}", panic.at)),
         Broken::Rely { object, .. } => clause::is_of(clause, &clause::guarantee(object)),

@@ -1,7 +1,7 @@
 //! The call rule ([`symbolic::rules`]) for primitives: what a call proves, havocs and assumes of the layer's state.
 use crate::clause;
 use crate::facts::invariant_set::InvariantSet;
-use crate::proof::obligations::{discharge_guarantees, frame_has, frame_names, prove_facts};
+use crate::proof::obligations::{discharge_guarantees, modified_names, modifies_has, prove_facts};
 use crate::state::parts::State;
 use crate::state::sym::Sym;
 use domain::Geometry;
@@ -60,11 +60,11 @@ impl<G: Geometry> Callee<G> {
     /// Proves the invariant, the contract's assumptions and its precondition. Returns whether all hold.
     fn is_proved(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
         let Callee { primitive, contract, arguments, before } = self;
-        let premise = || clause::premise_of(primitive.name);
+        let assumes = || clause::assumed_by(primitive.name);
         let required = || clause::required_by(primitive.name);
         let latest = cpu.shared.pending.interference().latest();
         prove_facts(before, &latest, |fact| InvariantSet::Derived.includes(fact), &mut Vec::new())
-            && prove_once(premise, &|| (contract.assumes)(&before.view(), arguments))
+            && prove_once(assumes, &|| (contract.assumes)(&before.view(), arguments))
             && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
     let answer = Answer::Word(word(primitive.name));
     let step =
         Transition { before: before.view(), after: before.view(), arguments, answer: &answer, any: free_words() };
-    let names = frame_names::<G>(&|may| (contract.modifies)(&step, may));
+    let names = modified_names::<G>(&|may| (contract.modifies)(&step, may));
     assert!(names.is_empty(), "{} may write {names:?}, and is called as if it wrote nothing", primitive.name);
     rules::call_without_effect(primitive.name, || callee.is_proved(cpu), &|| (contract.ensures)(&step));
     answer
@@ -122,7 +122,7 @@ fn assume_rest<G: Geometry>(
         };
         let is_in = || bounds::<Sym<G>>(field).is_some_and(|bounds| *key < bounds[0]);
         let rest =
-            untouched(|| condition(&|| !is_in() || frame_has::<G>(frame, &has) || is_same([before, after], *key)));
+            untouched(|| condition(&|| !is_in() || modifies_has::<G>(frame, &has) || is_same([before, after], *key)));
         engine(|e| e.assume(rest));
     }
 }
@@ -146,7 +146,7 @@ impl<G: Geometry> Replaced<'_, '_, G> {
 
     /// The fields and scalars that the modifies clause names.
     fn named(&self) -> Vec<(&'static str, Region)> {
-        frame_names::<G>(&|may| (self.callee.contract.modifies)(&self.step(&self.callee.before), may))
+        modified_names::<G>(&|may| (self.callee.contract.modifies)(&self.step(&self.callee.before), may))
     }
 }
 
@@ -188,7 +188,7 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
                 let has = |name: &str, other: Region, begin: &[SymWord]| {
                     name == field && other == named && covers([&step.before, &step.after], (other, begin), leaf, &key)
                 };
-                let changes = condition(&|| frame_has::<G>(&frame, &has));
+                let changes = condition(&|| modifies_has::<G>(&frame, &has));
                 Write { field, key: key.iter().map(|word| word.0).collect(), leaf, changes, at: self.at }
             }
             None => Write { field, key: Vec::new(), leaf: "", changes: engine(|e| e.arena.bool(true)), at: self.at },

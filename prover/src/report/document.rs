@@ -123,7 +123,7 @@ const LEGEND: &str = "
 Each row is one primitive or entry. A tick says that the clause is proved of it; an empty cell says that there is no such \
 clause. Exceptions stand in the cell.
 
-* **H, L**, **D**, **E**, **H20**: these facts hold afterwards.
+* **H, L**, **D**, **E**, **H20**: these facts hold afterwards. *untouched*: nothing is written that E reads.
 * **pre**: the call succeeds only where the reference's precondition holds.
 * **stuck**: the call is never stuck where its precondition holds; an entry is never stuck, and its continuation can run.
 * **post**: the postcondition holds.
@@ -206,7 +206,8 @@ impl Cells {
         let [high, derived, entry] = &self.facts[..] else { unreachable!("there are three classes of facts") };
         let modifies = if self.ticks.contains(&"nothing") { "nothing".to_string() } else { tick("modifies") };
         let stuck = [tick("stuck"), tick("entry")].concat();
-        let mut cells = vec![high.clone(), derived.clone(), entry.clone(), tick("H20"), tick("pre"), stuck];
+        let entry = if self.ticks.contains(&"untouched") { "untouched" } else { entry.as_str() };
+        let mut cells = vec![high.clone(), derived.clone(), entry.to_string(), tick("H20"), tick("pre"), stuck];
         cells.extend([tick("post"), modifies, tick("mode"), tick("events")]);
         cells.extend([self.effects.join(", "), self.guarantees.join(", ")]);
         let last = [&self.others[..], &[self.status.to_string()]].concat();
@@ -225,15 +226,16 @@ const TOGETHER: [(&str, [&str; 2]); 2] =
     [("events", [clause::EVENTS, clause::EFFECT_OWN]), ("entry", ["never stuck", clause::NEXT])];
 
 /// The clauses that have a column of their own.
-const KNOWN: [(&str, &str); 11] = [
+const KNOWN: [(&str, &str); 12] = [
     ("H20", "H20 valid_big_oracle"),
     ("pre", clause::REFERENCE_REQUIRES),
     ("stuck", clause::FREE),
     ("entry", "never stuck"),
     ("entry", clause::NEXT),
     ("post", clause::ENSURES),
-    ("modifies", "frame"),
+    ("modifies", clause::MODIFIES),
     ("nothing", clause::UNCHANGED),
+    ("untouched", clause::ENTRY_FACTS),
     ("mode", clause::MODE),
     ("events", clause::EVENTS),
     ("events", clause::EFFECT_OWN),

@@ -180,13 +180,13 @@ pub const ASSUMED: &[Assumption] = &[
     },
     Assumption {
         name: "thread_yield",
-        says: "its premise: the captured context resumes at one of the stages; every caller of syscall/ is proved to \
+        says: "what it assumes: the captured context resumes at one of the stages; every caller of syscall/ is proved to \
                pass one",
         watched: "the proofs of the entries, where thread_yield is called",
     },
     Assumption {
         name: "pt_resv",
-        says: "its premise, from D: the permission is not that of a global page (259), which the reference accepts and no \
+        says: "what it assumes from D: the permission is not that of a global page (259), which the reference accepts and no \
                user's page has (D7); every caller of syscall/ is proved to ask for another",
         watched: "the proofs of the entries, where pt_resv is called",
     },

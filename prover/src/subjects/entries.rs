@@ -4,7 +4,7 @@ use crate::counterexample::call::{Callee, HostedCall};
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
-use crate::proof::obligations::{locks_are_in_frame, prove_facts, prove_frame, prove_guarantees, run_proof};
+use crate::proof::obligations::{locks_are_modified, prove_facts, prove_guarantees, prove_modifies, run_proof};
 use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
@@ -157,8 +157,8 @@ fn path_of_entry<G: Geometry>(
     let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
     prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));
     let frame = |may: Cells<'_, Sym<G>>| (row.effect.modifies)(&made, may);
-    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame, &interference) {
-        note(proved, "frame".to_string());
+    if prove_modifies(&frame, state, &after) && locks_are_modified(&frame, &interference) {
+        note(proved, clause::MODIFIES.to_string());
     }
     prove_facts(&after, &interference.latest(), |fact| InvariantSet::Derived.includes(fact), proved);
     // The postconditions of the called primitives are assumed at the same free word.

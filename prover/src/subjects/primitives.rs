@@ -5,7 +5,7 @@ use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::{
-    frame_names, locks_are_in_frame, prove_facts, prove_frame, prove_guarantees, run_proof,
+    locks_are_modified, modified_names, prove_facts, prove_guarantees, prove_modifies, run_proof,
 };
 use crate::state::parts::State;
 use crate::state::sym::Sym;
@@ -76,7 +76,7 @@ pub fn prove_primitive<G: Geometry>(
         if !(primitive.number == 3 && invariants == InvariantSet::Derived) {
             outcome.require_success();
             if outcome.failures.is_empty() && !shown.admitted.get() {
-                let what = if invariants == InvariantSet::Derived { "what it requires" } else { "its premise" };
+                let what = if invariants == InvariantSet::Derived { "what it requires" } else { "what it assumes" };
                 outcome.failures.push(Failure::vacuous(&format!("{what} can hold where it succeeds")));
             }
         }
@@ -132,9 +132,9 @@ fn path_of_primitive<G: Geometry>(
     outcome: &mut Outcome,
 ) {
     let arguments = unknown_arguments::<G>(primitive, chunk);
-    let premise = || (contract.assumes)(&state.view(), &arguments);
+    let assumes = || (contract.assumes)(&state.view(), &arguments);
     // The facts of H are proved for all calls. Those of L need the contract's assumptions.
-    if invariants == InvariantSet::Derived && !decide(&premise) {
+    if invariants == InvariantSet::Derived && !decide(&assumes) {
         return;
     }
     let interference = Interference::new(state, assumed);
@@ -169,8 +169,8 @@ fn path_of_primitive<G: Geometry>(
         prove_clause(clause::REFERENCE_REQUIRES, proved, &|| (contract.reference_requires)(&state.view(), &arguments));
         prove_facts(&after, &interference.latest(), |fact| fact.class == Class::High, proved);
         in_scope(|| {
-            let premise = condition(&premise);
-            engine(|e| e.suppose(premise));
+            let assumes = condition(&assumes);
+            engine(|e| e.suppose(assumes));
             shown.admits(&[]);
             prove_facts(&after, &interference.latest(), |fact| fact.class == Class::Low, proved)
         });
@@ -200,7 +200,7 @@ fn path_of_primitive<G: Geometry>(
     let frame = |may: Cells<'_, Sym<G>>| (contract.modifies)(&step, may);
     // Programs and guests run between two entries of the kernel.
     if matches!(primitive.kind, Kind::Accessor | Kind::GuestAccessor) {
-        let named = frame_names::<G>(&frame);
+        let named = modified_names::<G>(&frame);
         let is_kept = || read::<Sym<G>>().iter().all(|read| named.iter().all(|(field, _)| *field != read.field));
         prove_clause(clause::ENTRY_FACTS, proved, &is_kept);
     }
@@ -212,13 +212,13 @@ fn path_of_primitive<G: Geometry>(
     let at_locks =
         Transition { before: state.view(), after: state.view(), arguments: &arguments, answer: &given, any: some };
     let frame_at_locks = |may: Cells<'_, Sym<G>>| (contract.modifies)(&at_locks, may);
-    if prove_frame(&frame, state, &after) && locks_are_in_frame(&frame_at_locks, &interference) {
-        note(proved, "frame".to_string());
+    if prove_modifies(&frame, state, &after) && locks_are_modified(&frame_at_locks, &interference) {
+        note(proved, clause::MODIFIES.to_string());
     }
     let promised = contract.events;
     prove_clause(clause::EVENTS, proved, &|| interference.history.logs(|log| promised(&step, log)));
     prove_clause(clause::EFFECT_OWN, proved, &|| interference.history.owns(&after));
-    let writes_nothing = || frame_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
+    let writes_nothing = || modified_names::<G>(&frame).is_empty() && interference.taken.borrow().is_empty();
     shown.changed.set(shown.changed.get() || !writes_nothing() || interference.history.logged() > 0);
     in_scope(|| {
         suppose_required();

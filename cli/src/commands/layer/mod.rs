@@ -1,10 +1,13 @@
 //! `cairn layer`: shows the layer on the terminal, as a page, or as data.
 
 mod page;
+mod picture;
 mod print;
 
 use crate::commands::prove;
+use crate::host::counts::Counts;
 use crate::host::error::Error;
+use crate::host::workspace;
 use prover::Interface;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +23,9 @@ pub struct Arguments {
     /// Write one page that needs nothing else: cards, a filter, and which primitive touches which field
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Draw which primitive touches which field
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Write everything as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -42,8 +48,26 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if let Some(path) = &arguments.html {
         std::fs::write(path, page::page(&interface)).map_err(Error::file("write", path))?;
     }
+    if let Some(path) = &arguments.svg {
+        std::fs::write(path, picture::picture(&interface)).map_err(Error::file("write", path))?;
+    }
     print::interface(&interface);
     let found = effects.iter().all(|effects| effects.failures.is_empty());
     let proved = report.is_none_or(|report| report.is_good());
     Ok(if found && proved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The picture of the README.
+const PICTURE: &str = "docs/layer.svg";
+
+/// Checks that the picture of the layer is up to date.
+pub fn check_picture() -> Result<Counts, Error> {
+    let path = workspace::root().join(PICTURE);
+    let drawn = std::fs::read_to_string(&path).map_err(Error::file("read", &path))?;
+    let interface = Interface::new(&prover::effects(prove::cores()), 0.0, None);
+    let is_fresh = drawn == picture::picture(&interface);
+    if !is_fresh {
+        println!("  {PICTURE} is stale: draw it again by cargo cairn layer --no-proofs --svg {PICTURE}");
+    }
+    Ok(Counts::one(PICTURE, is_fresh))
 }

@@ -229,7 +229,7 @@ fn details(proof: &Row) -> Markup {
 const MODE: [&str; 7] = ["pg", "ikern", "ihost", "ipt", "init", "in_intr", "PT"];
 
 /// The column of the matrix that a field or scalar is in.
-fn column(name: &str) -> &str {
+pub fn column(name: &str) -> &str {
     let stem = name.split('.').next().unwrap_or(name);
     if MODE.contains(&name) {
         "mode"
@@ -240,18 +240,27 @@ fn column(name: &str) -> &str {
     }
 }
 
-/// Which primitive reads and writes which field.
-fn matrix(interface: &Interface) -> Markup {
-    let written = || interface.entries().filter_map(|entry| Some((entry, entry.written.as_ref()?)));
+/// The columns that some primitive reads or writes.
+fn used(interface: &Interface) -> BTreeSet<String> {
+    let written = interface.entries().filter_map(|entry| entry.written.as_ref());
     let touched = |written: &Written| -> BTreeSet<String> {
         let places = written.effects.reads.keys().chain(written.effects.writes.keys());
         places.map(|name| column(name).to_string()).collect()
     };
-    let used: BTreeSet<String> = written().flat_map(|(_, written)| touched(written)).collect();
+    written.flat_map(touched).collect()
+}
+
+/// The columns: the mode, the scalars that are used, and all fields.
+pub fn columns(interface: &Interface) -> Vec<String> {
+    let used = used(interface);
     let fields = FIELDS.iter().map(ToString::to_string);
-    let scalars: Vec<String> =
-        used.iter().filter(|name| !FIELDS.contains(&name.as_str()) && *name != "mode").cloned().collect();
-    let columns: Vec<String> = ["mode".to_string()].into_iter().chain(scalars).chain(fields).collect();
+    let scalars = used.iter().filter(|name| !FIELDS.contains(&name.as_str()) && *name != "mode").cloned();
+    ["mode".to_string()].into_iter().chain(scalars).chain(fields).collect()
+}
+
+/// Which primitive reads and writes which field.
+fn matrix(interface: &Interface) -> Markup {
+    let (used, columns) = (used(interface), columns(interface));
     html! {
         section #matrix {
             h2 {

@@ -6,6 +6,7 @@ mod page;
 use crate::commands::bench;
 use crate::commands::boots;
 use crate::commands::fuzz_x86;
+use crate::commands::layer;
 use crate::commands::prove;
 use crate::commands::setup;
 use crate::commands::storm::{Storm, What};
@@ -46,7 +47,7 @@ const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
     Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
-    Step { key: "proofs", name: "proofs", run: prove::prove_all },
+    Step { key: "proofs", name: "proofs", run: proofs },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
     Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
@@ -99,6 +100,11 @@ fn workspace_tests() -> Result<Counts, Error> {
 fn loom() -> Result<Counts, Error> {
     let arguments = ["--package", "kernel", "--release", "--test", "loom_*", "--target-dir", "target/loom"];
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
+}
+
+/// The proofs, and what is drawn from the layer's code.
+fn proofs() -> Result<Counts, Error> {
+    Ok([prove::prove_all()?, layer::check_picture()?].into_iter().sum())
 }
 
 /// The boots, as `cairn boots` runs them.

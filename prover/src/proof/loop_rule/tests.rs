@@ -223,7 +223,7 @@ fn what_earlier_rounds_write_is_to_be_in_the_frame() {
         contract.run = |cpu, _| run(cpu, RIGHT, count);
         contract.modifies = |_, _| ();
     });
-    assert_eq!(scalar.clause, "frame: console.len is written");
+    assert_eq!(scalar.clause, "modifies: console.len is written");
     // Only iterations that do not break write it.
     let map = failure(|contract| {
         contract.run = |cpu, _| {
@@ -236,7 +236,7 @@ fn what_earlier_rounds_write_is_to_be_in_the_frame() {
             })
         };
     });
-    assert!(map.clause.starts_with("frame: cons_buf"), "{}", map.clause);
+    assert!(map.clause.starts_with("modifies: cons_buf"), "{}", map.clause);
 }
 
 #[test]
