@@ -41,6 +41,56 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
+/// How comments that explain something about the next line of code begin.
+const EXPLANATIONS: [&str; 3] = ["// Equivalent mutants (", "// Never true: ", "// Never false: "];
+
+/// A comment that explains something about a line of code.
+pub(crate) struct Explanation {
+    /// The file, relative to the root of the tree.
+    pub file: &'static str,
+    /// The number of the line, from 1.
+    pub number: u32,
+    /// The text of the line, without white space around it.
+    pub line: &'static str,
+    /// The text of the comment, without the slashes.
+    pub text: &'static str,
+}
+
+/// The explanations in all sources of the layer and of entries.
+pub(crate) fn explanations() -> Vec<Explanation> {
+    let root = path("");
+    let of = |file: &PathBuf| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy();
+        explanations_in(leak(&name), &text)
+    };
+    ["layer/src", "syscall/src"]
+        .iter()
+        .flat_map(|directory| files(&path(directory)))
+        .flat_map(|file| of(&file))
+        .collect()
+}
+
+/// The explanations in the text of a file.
+pub(crate) fn explanations_in(file: &'static str, text: &str) -> Vec<Explanation> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_comment = |at: usize| lines.get(at).is_some_and(|line| line.starts_with("//"));
+    let begins = |at: usize| lines.get(at).is_some_and(|line| EXPLANATIONS.iter().any(|begin| line.starts_with(begin)));
+    let explanation = |start: usize| {
+        let end = (start + 1..).find(|&at| !is_comment(at) || begins(at)).unwrap_or(start);
+        let code = (end..).find(|&at| !is_comment(at)).unwrap_or(end);
+        let comment = lines[start..end].iter().map(|line| line.trim_start_matches('/').trim()).collect::<Vec<_>>();
+        let line = leak(lines.get(code)?);
+        Some(Explanation { file, number: code as u32 + 1, line, text: leak(&comment.join(" ")) })
+    };
+    (0..lines.len()).filter(|&at| begins(at)).filter_map(explanation).collect()
+}
+
+/// The text for the rest of the run: reports refer to it.
+pub(crate) fn leak(text: &str) -> &'static str {
+    text.to_string().leak()
+}
+
 /// The description of a primitive and of its errors, from its documentation. Empty strings if there are none.
 pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
     let begin = format!("/// {number} `{name}(");

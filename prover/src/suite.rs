@@ -4,7 +4,7 @@ use crate::report::explained::EXPLAINED;
 use crate::report::reference::Page;
 use crate::report::row::{Row, Status};
 use crate::report::run::{ASSUMED, Clause, Opinion, Report, Summary};
-use crate::sources::{lines, with_engine};
+use crate::sources::with_engine;
 use crate::state::sym::Sym;
 use crate::subjects::entries::prove_entry;
 use crate::subjects::primitives::prove_primitive;
@@ -277,7 +277,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
             row.add(job.invariants, job.geometry.name(), outcome, seconds);
         }
     }
-    let coverage = options.wanted.is_empty().then(|| coverage.branches(EXPLAINED, &mut lines()));
+    let coverage = options.wanted.is_empty().then(|| coverage.branches(&EXPLAINED));
     let summary = summary(&rows, panel.name().to_string(), opinions, begin.elapsed().as_secs_f64());
     Ok(report(rows, coverage, summary))
 }

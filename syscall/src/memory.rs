@@ -32,6 +32,7 @@ pub(crate) fn page<M: System>(
         return Ok(None);
     }
     let frame = entry / PAGE_SIZE;
+    // Never false: what a page map of this CPU maps is this CPU's data (D); entries are not proved from H alone.
     require(cpu.own.ghost.check(|g| matches!(g.pperm.get([frame]), FrameUse::Alloc)), Stuck::FrameNotOwned)?;
     Ok(Some(Page { frame, permission: entry % PAGE_SIZE }))
 }

@@ -9,7 +9,7 @@
 //!
 //! In brackets are the operator of the line and the changes that survive. A write has the name of its leaf:
 //! `write slot`.
-use crate::sources::{files, path};
+use crate::sources::{Explanation, explanations, leak};
 use std::sync::LazyLock;
 use symbolic::mutant::{Change, Operator};
 
@@ -31,37 +31,14 @@ pub struct Equivalent {
 }
 
 /// All equivalent mutants that the sources explain.
-pub static EQUIVALENT: LazyLock<Vec<Equivalent>> = LazyLock::new(|| {
-    let code = ["layer/src", "syscall/src"].map(|directory| files(&path(directory))).concat();
-    let root = path("");
-    let of = |file: &std::path::PathBuf| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        let name = file.strip_prefix(&root).unwrap_or(file).to_string_lossy();
-        explained(leak(&name), &text)
-    };
-    code.iter().flat_map(of).collect()
-});
+pub static EQUIVALENT: LazyLock<Vec<Equivalent>> =
+    LazyLock::new(|| explanations().iter().filter_map(equivalent).collect());
 
-/// How a comment with an explanation begins.
-const BEGIN: &str = "// Equivalent mutants (";
-
-/// The explanations in the text of a file. A comment that cannot be read explains nothing, so its mutant is reported.
-fn explained(file: &'static str, text: &str) -> Vec<Equivalent> {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let is_comment = |at: usize| lines.get(at).is_some_and(|line| line.starts_with("//"));
-    let begins = |at: usize| lines.get(at).is_some_and(|line| line.starts_with(BEGIN));
-    let mut found = Vec::new();
-    for start in (0..lines.len()).filter(|&at| begins(at)) {
-        let end = (start + 1..).find(|&at| !is_comment(at) || begins(at)).unwrap_or(start);
-        let code = (end..).find(|&at| !is_comment(at)).unwrap_or(end);
-        let comment = lines[start..end].iter().map(|line| line.trim_start_matches('/').trim()).collect::<Vec<_>>();
-        let Some(line) = lines.get(code) else { continue };
-        if let Some((operator, changes, reason)) = parse(&comment.join(" ")) {
-            let (number, line, reason) = (code as u32 + 1, leak(line), leak(reason));
-            found.push(Equivalent { file, number, line, operator, changes, reason });
-        }
-    }
-    found
+/// The equivalent mutants of a comment. A comment that cannot be read explains nothing, so its mutant is reported.
+fn equivalent(explanation: &Explanation) -> Option<Equivalent> {
+    let Explanation { file, number, line, text } = *explanation;
+    let (operator, changes, reason) = parse(text)?;
+    Some(Equivalent { file, number, line, operator, changes, reason: leak(reason) })
 }
 
 /// Operator, changes and reason of a comment.
@@ -103,14 +80,16 @@ fn change(word: &str) -> Option<Change> {
     })
 }
 
-/// The text for the rest of the run: reports refer to it.
-fn leak(text: &str) -> &'static str {
-    text.to_string().leak()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sources::explanations_in;
+
+    const BEGIN: &str = "Equivalent mutants (";
+
+    fn explained(file: &'static str, text: &str) -> Vec<Equivalent> {
+        explanations_in(file, text).iter().filter_map(equivalent).collect()
+    }
 
     #[test]
     fn an_explanation_is_of_the_next_line_of_code() {
@@ -127,18 +106,13 @@ mod tests {
     #[test]
     fn what_cannot_be_read_explains_nothing() {
         for wrong in ["`<`: maybe): x", "`&`: true): x", "`<`): x", "`<`: true: x"] {
-            assert_eq!(explained("f.rs", &format!("{BEGIN}{wrong}.\na < b;\n")), [], "{wrong}");
+            assert_eq!(explained("f.rs", &format!("// {BEGIN}{wrong}.\na < b;\n")), [], "{wrong}");
         }
     }
 
     #[test]
     fn every_explanation_in_the_tree_can_be_read() {
-        let begun = |file: &std::path::PathBuf| {
-            let text = std::fs::read_to_string(file).expect("a source can be read");
-            text.lines().filter(|line| line.trim().starts_with(BEGIN)).count()
-        };
-        let all: usize =
-            ["layer/src", "syscall/src"].iter().flat_map(|of| files(&path(of))).map(|file| begun(&file)).sum();
+        let all = explanations().into_iter().filter(|explanation| explanation.text.starts_with(BEGIN)).count();
         assert!(all > 0);
         assert_eq!(EQUIVALENT.len(), all);
     }

@@ -39,6 +39,7 @@ pub fn proc_create<M: Machine>(
         require(child < NUM_PROC, Stuck::NoChild)?;
         // Equivalent mutants (flag: false): a container in use is one of the children that its parent counts (H6.7),
         // and the next is not yet.
+        // Never true: a container in use is one of the children that its parent has had (H6); this one is the next.
         require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
         require(q <= container.quota - container.usage, Stuck::NoQuota)?;
 

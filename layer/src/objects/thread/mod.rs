@@ -72,6 +72,8 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
         } else {
             // Equivalent mutants (`<`: true, off by one): a thread that sleeps is alive, so it belongs to a CPU
             // (D4.6).
+            // Never false: a thread that sleeps is alive and belongs to a CPU: this holds of the threads whenever a
+            // lock is taken.
             require(home < TOTAL_CPU, Stuck::BadThread)?;
             // The other CPU must not see the thread asleep but in no queue, so no event of another CPU may come between
             // the two.
@@ -161,6 +163,8 @@ pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Con
     own.kctxt.set([own.cur], rs);
     let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
     // Equivalent mutants (`<`: true, off by one): a queue holds threads only (D4.4).
+    // Never false: it is the head of a queue: one out of range has ended the path where the queue looked at its
+    // link.
     require(next < NUM_PROC, Stuck::BadThread)?;
     shared.links.update(|tcb| tcb.update([next], |t| t.place = place::RUN.into()));
     own.cur = next;
