@@ -1,10 +1,15 @@
 //! The prover: proofs of the layer by symbolic execution and an SMT solver.
 //!
-//! For each primitive, `prove` executes its code on the symbolic machine (`machine`), from an unknown state in which the
-//! invariant holds. `explore` walks every feasible path, `call_rule` is the call rule, `loop_rule` is the loop rule, and `facts`
-//! instantiates the facts of the invariant. `entry` proves the entries of the kernel, and `theorems` has the theorems about
-//! the whole layer. `replay` runs counterexamples on the hosted machine, and `mutants` tests the proofs. `suite` runs
-//! everything, and `report` has the results.
+//! `symbolic` executes code, instantiates facts and asks the solver. This crate says what is proved of Cairn. Read it in
+//! this order; each module imports only those before it:
+//!
+//! 1. `state`: the layer's state as symbolic parts, and their versions.
+//! 2. `facts`: the facts of the invariant that a proof assumes.
+//! 3. `environment`: what other CPUs do when a lock is taken, and what this CPU guarantees to them.
+//! 4. `proof`: the obligations, the call rule and the loop rule, and the symbolic machine that applies them.
+//! 5. `counterexample`: a model is completed to a state, run on the hosted machine, and made small.
+//! 6. `subjects`: the proofs of primitives, entries of the kernel, and theorems.
+//! 7. `suite` runs them all, `report` has the results, and `mutants` tests the proofs.
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
