@@ -1,7 +1,7 @@
 //! The boot list, `boot.txt` of the boot archive: the programs that each CPU's main thread starts, in this order.
 //!
 //! A line is `CPU IMAGE QUOTA ARGUMENT...`, separated by spaces or tabs: the number of a CPU, the name of a program,
-//! the number of pages that the program may use, and the program's [arguments](crate::arguments), if any. Empty lines
+//! the number of pages that the program may use, and the program's [arguments](mod@crate::arguments), if any. Empty lines
 //! and all text from a `#` to the end of a line are ignored.
 //!
 //! ```

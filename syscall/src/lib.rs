@@ -10,7 +10,7 @@
 //!    first.
 //! 3. **Every kernel entry is one straight line** ([`entry`]), without unbounded loops. If more is to be done, it ends
 //!    in a [`Next`](next::Next) that names the next step: loading an image is a chain of steps, one page each.
-//! 4. **Each step has a written precondition** ([`mode`], [`Load::ready`](spawn::Load::ready)), and the step before it
+//! 4. **Each step has a written precondition** ([`mode`], [`Load::ready`](next::Load::ready)), and the step before it
 //!    must establish it ([`Next::holds`](next::Next::holds)).
 #![no_std]
 #![forbid(unsafe_code)]

@@ -1,6 +1,6 @@
 //! `send` and `recv`: messages through channels (reference, sections 8.1, 8.2 and 10.4).
 //!
-//! A channel either has room for a message or holds one; its `busy` word says which ([`FILLED`]; P29). A thread that
+//! A channel either has room for a message or holds one; its `busy` word says which (`FILLED`; P29). A thread that
 //! has to wait sleeps on the channel, senders and receivers in one queue. Whenever the word changes, all sleepers are
 //! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
 //! the lock.

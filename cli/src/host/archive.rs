@@ -36,7 +36,7 @@ pub fn write(
     builder.finish().map_err(Error::file("write", path))
 }
 
-/// The symbol table of a linked image, in the form that [`kernel::symbols`] reads.
+/// The symbol table of a linked image, in the form that [`kernel::handover::symbols`] reads.
 pub fn symbol_table(image: &Path) -> Result<String, Error> {
     let bytes = fs::read(image).map_err(Error::file("read", image))?;
     let elf =

@@ -16,7 +16,7 @@
 //!
 //! Unlike a processor, the model does not load translations that no program uses, and sets no bits in page tables. A
 //! walk through a remembered page table that is no longer one is
-//! [`Stuck::FrameNotTable`](layer::core::stuck::Stuck::FrameNotTable), whatever the frame contains. A frame that is freed
+//! [`Stuck::FrameNotTable`], whatever the frame contains. A frame that is freed
 //! while a CPU remembers it is a [`Stale`] translation, used or not.
 use super::Sim;
 use domain::{Domain, Geometry, Map};

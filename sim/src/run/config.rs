@@ -50,7 +50,7 @@ pub struct Config<'a> {
     pub limit: Limit,
     /// When the invariant is evaluated. Unless never, the log is replayed at the end as well.
     pub checking: Checking,
-    /// The value of [`Platform::forgets_flushes`], a planted bug.
+    /// The value of [`Platform::forgets_flushes`](crate::machine::platform::Platform::forgets_flushes), a planted bug.
     pub forgets_flushes: bool,
 }
 

@@ -237,7 +237,7 @@ pub fn assert_interference_at(keys: &[Term]) {
 }
 
 /// If `required` is large, such as a sum: asserts the instances that have its cells and at most one more, whatever the
-/// model says. Otherwise large instances come last ([`Engine::nearest_broken`]), after many queries.
+/// model says. Otherwise large instances come last (`nearest_broken`), after many queries.
 pub fn assert_like_large(required: Term) {
     if !engine(|e| e.arena.is_larger(required, LARGE)) {
         return;

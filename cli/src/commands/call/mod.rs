@@ -22,6 +22,7 @@ use std::process::ExitCode;
 /// the input cannot be read or the output not be written.
 #[derive(clap::Args)]
 #[command(verbatim_doc_comment)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "it is the text of --help: brackets are JSON's")]
 pub struct Arguments {}
 
 /// Makes the calls that are typed, until the input ends.

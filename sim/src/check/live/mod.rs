@@ -2,7 +2,7 @@
 //!
 //! For such a state we can only check that *there is* ghost state with which the invariant holds. A quiescent kernel
 //! writes a [`Dump`] of its real state. Ghost state is made up from the facts that define it
-//! ([`rebuild`](rebuild::rebuild)). Then the checker of the hosted machine ([`crate::check`]) evaluates the same facts.
+//! (`rebuild`). Then the checker of the hosted machine ([`crate::check`]) evaluates the same facts.
 //! In addition, every page is accounted for ([`Pages`]).
 mod dump;
 mod rebuild;
