@@ -27,7 +27,9 @@ pub(crate) fn quietly<R>(work: impl FnOnce() -> R) -> Result<R, Panic> {
             if !QUIET.get() {
                 return print(info);
             }
-            let message = info.payload_as_str().unwrap_or("a panic").to_string();
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
+            let message = text.unwrap_or("a panic").to_string();
             let at = info.location().map_or(String::new(), |at| format!("{}:{}", at.file(), at.line()));
             PANIC.set(Some(Panic { message, at }));
         }));

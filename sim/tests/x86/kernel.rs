@@ -201,7 +201,7 @@ impl<'a> Kernel<'a> {
         let is_window = (abi::ADR_LOW..abi::ADR_HIGH).contains(&arguments);
         let page = match arguments {
             0 => None,
-            _ if !is_window || arguments % abi::PAGE_SIZE != 0 => return Err(Error::InvalAddr),
+            _ if !is_window || !arguments.is_multiple_of(abi::PAGE_SIZE) => return Err(Error::InvalAddr),
             _ => Some(thread.space.rest_of_page(arguments.into()).map_err(|_| Error::InvalAddr)?.to_vec()),
         };
         let has_numbers = abi::child(thread.number, abi::CHILDREN) <= abi::THREADS;

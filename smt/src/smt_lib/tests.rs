@@ -109,7 +109,7 @@ fn what_is_shared_is_defined_once_and_bounded_in_every_scope() {
         solver.assert(&arena, both);
         let said = &solver.scopes.last().expect("it is open").text;
         assert_eq!(said.matches("(assert (and (<= 0 ").count(), 2, "{said}");
-        assert_eq!(said.matches(|c| c == '+').count(), 0, "the sum has a name: {said}");
+        assert_eq!(said.matches('+').count(), 0, "the sum has a name: {said}");
         solver.pop(1);
     }
     let defined = &solver.definitions;
