@@ -37,9 +37,12 @@ pub(crate) const ENTRY_FACTS: &str = "modifies: nothing of what E speaks of";
 /// The continuation of an entry can run.
 pub(crate) const NEXT: &str = "what comes after can go on";
 
+/// An entry cannot get stuck.
+pub(crate) const NEVER_STUCK: &str = "never stuck";
+
 /// An entry cannot get stuck in this way.
 pub(crate) fn stuck(stuck: Stuck) -> String {
-    format!("never stuck: {stuck:?}")
+    format!("{NEVER_STUCK}: {stuck:?}")
 }
 
 /// The contract's assumptions hold where an entry calls the primitive.

@@ -1,6 +1,7 @@
 //! The sources of the layer and of the kernel's entries: which files have code under proof, and their documentation.
 use smt::solver::Solver;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use symbolic::engine::engine;
 use symbolic::source::Lines;
 
@@ -42,7 +43,7 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 /// How comments that explain something about the next line of code begin.
-const EXPLANATIONS: [&str; 3] = ["// Equivalent mutants (", "// Never true: ", "// Never false: "];
+const BEGINNINGS: [&str; 3] = ["// Equivalent mutants (", "// Never true: ", "// Never false: "];
 
 /// A comment that explains something about a line of code.
 pub(crate) struct Explanation {
@@ -57,7 +58,7 @@ pub(crate) struct Explanation {
 }
 
 /// The explanations in all sources of the layer and of entries.
-pub(crate) fn explanations() -> Vec<Explanation> {
+pub(crate) static EXPLANATIONS: LazyLock<Vec<Explanation>> = LazyLock::new(|| {
     let root = path("");
     let of = |file: &PathBuf| {
         let text = std::fs::read_to_string(file).unwrap_or_default();
@@ -69,13 +70,13 @@ pub(crate) fn explanations() -> Vec<Explanation> {
         .flat_map(|directory| files(&path(directory)))
         .flat_map(|file| of(&file))
         .collect()
-}
+});
 
 /// The explanations in the text of a file.
 pub(crate) fn explanations_in(file: &'static str, text: &str) -> Vec<Explanation> {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let is_comment = |at: usize| lines.get(at).is_some_and(|line| line.starts_with("//"));
-    let begins = |at: usize| lines.get(at).is_some_and(|line| EXPLANATIONS.iter().any(|begin| line.starts_with(begin)));
+    let begins = |at: usize| lines.get(at).is_some_and(|line| BEGINNINGS.iter().any(|begin| line.starts_with(begin)));
     let explanation = |start: usize| {
         let end = (start + 1..).find(|&at| !is_comment(at) || begins(at)).unwrap_or(start);
         let code = (end..).find(|&at| !is_comment(at)).unwrap_or(end);

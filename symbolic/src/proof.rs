@@ -76,6 +76,13 @@ pub fn any_keys(bounds: &[u64]) -> Vec<SymWord> {
     bounds.iter().map(|&bound| any("any", bound)).collect()
 }
 
+/// The words at which a postcondition or a loop invariant is assumed: the free words of the postcondition under proof,
+/// and fresh words if there are not enough. What is assumed holds for all words; those that the goal speaks of are useful.
+pub fn free_words<const N: usize>() -> [SymWord; N] {
+    let free = engine(|e| e.path.free_words.clone());
+    std::array::from_fn(|k| free.get(k).map_or_else(|| any("some", 1 << 32), |&word| SymWord(word)))
+}
+
 /// Proves `holds` for fresh keys below `bounds`.
 pub fn prove_for_all(clause: &str, bounds: &[u64], holds: &dyn Fn(&[SymWord]) -> bool) -> bool {
     in_scope(|| {

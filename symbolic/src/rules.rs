@@ -14,6 +14,7 @@ use crate::mutation::running;
 use crate::origin::Origin;
 use crate::path::Write;
 use crate::query::refuted;
+use smt::term::Term;
 use std::ops::ControlFlow;
 use std::panic::resume_unwind;
 
@@ -101,7 +102,10 @@ pub fn prove_here(prove: impl FnOnce() -> bool) {
 
 /// Assumes `holds` on this path.
 pub fn assume(holds: &dyn Fn() -> bool) {
-    let holds = running(false, || condition(holds));
+    assume_term(running(false, || condition(holds)));
+}
+
+fn assume_term(holds: Term) {
     engine(|e| {
         e.learn(holds);
         e.assume(holds);
@@ -116,8 +120,5 @@ fn assume_ensures(name: &str, ensures: &dyn Fn() -> bool) {
     let holds = running(false, || condition(ensures));
     let never = engine(|e| e.arena.as_bool(holds)) == Some(false);
     assert!(!never, "nothing that {name} gives can satisfy its contract");
-    engine(|e| {
-        e.learn(holds);
-        e.assume(holds);
-    });
+    assume_term(holds);
 }

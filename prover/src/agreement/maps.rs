@@ -217,7 +217,7 @@ fn natively(steps: &[Step], versions: &[u32], keys: &[[u32; 2]]) -> Vec<Leaves> 
 fn symbolically(steps: &[(Step, bool)], keys: &[[u32; 2]]) -> (Vec<Leaves>, Vec<u32>) {
     let gives = RefCell::default();
     let outcome = walk(Rc::new(Unknown), true, &|| {
-        let place = Origin { version: 0 };
+        let place = Origin::START;
         let (mut maps, mut reads, mut versions) = (Maps::<Sym<X64>>::new(place), Vec::new(), Vec::new());
         let mut forget = |map: &mut <Sym<X64> as Storage<Two>>::Map, row| {
             map.forget(&[Sym::<X64>::word(row)]);
@@ -281,7 +281,7 @@ proptest! {
 fn goes_out_of_range(clause: &str, code: fn(&mut Maps<Sym<X64>>)) {
     without_solver(|| {
         make_unknown(false);
-        let outcome = walk(Rc::new(Unknown), true, &|| code(&mut Maps::new(Origin { version: 0 })));
+        let outcome = walk(Rc::new(Unknown), true, &|| code(&mut Maps::new(Origin::START)));
         let clauses: Vec<_> = outcome.failures.iter().map(|failure| &*failure.clause).collect();
         assert!(matches!(clauses[..], [only] if only.starts_with(clause)), "not `{clause}` but {clauses:?}");
     });
@@ -313,7 +313,7 @@ fn a_search_gives_the_first_one() {
             let has = |i: u32| bits & 1 << i != 0;
             let expected = (from..to).find(|&i| has(i));
             let outcome = run_paths(true, &|outcome| {
-                let mut one = Maps::<Sym<X64>>::new(Origin { version: 0 }).one;
+                let mut one = Maps::<Sym<X64>>::new(Origin::START).one;
                 // The last cell is written. The values of the others are assumed.
                 for i in 0..ONE - 1 {
                     let is = condition(&|| one.get([i.into()]).word == u32::from(has(i)));

@@ -30,7 +30,7 @@ pub(crate) struct Tracked<T> {
 
 impl<T> Tracked<T> {
     fn new(snapshot: impl Fn() -> T) -> Tracked<T> {
-        let start = Origin { version: 0 };
+        let start = Origin::START;
         Tracked {
             now: Rc::new(RefCell::new(snapshot())),
             since: RefCell::new(Rc::new(snapshot())),

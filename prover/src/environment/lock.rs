@@ -75,7 +75,7 @@ struct OwnRow<T> {
 impl<G: Geometry, T: Object<Sym<G>>> SymLock<G, T> {
     /// The lock array whose row `row` is `object`, with version 0 of its fields.
     pub(crate) fn new(row: SymWord, object: Rc<RefCell<T>>, interference: Rc<Interference<G>>) -> Self {
-        SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin { version: 0 }) }), interference }
+        SymLock { own: Some(OwnRow { row, object, version: Cell::new(Origin::START) }), interference }
     }
 
     /// A lock array with no row in the state.

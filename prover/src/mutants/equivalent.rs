@@ -9,7 +9,7 @@
 //!
 //! In brackets are the operator of the line and the changes that survive. A write has the name of its leaf:
 //! `write slot`.
-use crate::sources::{Explanation, explanations, leak};
+use crate::sources::{EXPLANATIONS, Explanation, leak};
 use std::sync::LazyLock;
 use symbolic::mutant::{Change, Operator};
 
@@ -32,7 +32,7 @@ pub struct Equivalent {
 
 /// All equivalent mutants that the sources explain.
 pub static EQUIVALENT: LazyLock<Vec<Equivalent>> =
-    LazyLock::new(|| explanations().iter().filter_map(equivalent).collect());
+    LazyLock::new(|| EXPLANATIONS.iter().filter_map(equivalent).collect());
 
 /// The equivalent mutants of a comment. A comment that cannot be read explains nothing, so its mutant is reported.
 fn equivalent(explanation: &Explanation) -> Option<Equivalent> {
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn every_explanation_in_the_tree_can_be_read() {
-        let all = explanations().into_iter().filter(|explanation| explanation.text.starts_with(BEGIN)).count();
+        let all = EXPLANATIONS.iter().filter(|explanation| explanation.text.starts_with(BEGIN)).count();
         assert!(all > 0);
         assert_eq!(EQUIVALENT.len(), all);
     }

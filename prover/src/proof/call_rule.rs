@@ -19,7 +19,7 @@ use symbolic::facts::instances::untouched;
 use symbolic::merge::condition;
 use symbolic::origin::Origin;
 use symbolic::path::Write;
-use symbolic::proof::{any_keys, prove_once};
+use symbolic::proof::{any_keys, free_words, prove_once};
 use symbolic::rules;
 use symbolic::rules::prove_here;
 use symbolic::word::{SymWide, SymWord};
@@ -67,19 +67,22 @@ impl<G: Geometry> Callee<G> {
             && prove_once(assumes, &|| (contract.assumes)(&before.view(), arguments))
             && prove_once(required, &|| (contract.requires)(&before.view(), arguments))
     }
+
+    /// As [`is_proved`](Callee::is_proved). Also discharges the pending guarantees, because the call havocs the state
+    /// that they speak of.
+    fn is_proved_with_guarantees(&self, cpu: &Cpu<'_, Sym<G>>) -> bool {
+        let holds = self.is_proved(cpu);
+        discharge_guarantees(cpu.shared.pending.interference());
+        holds
+    }
 }
 
-/// Proves the invariant and the callee's precondition at `call`. Also discharges the pending guarantees, because the
-/// call havocs the state that they speak of.
+/// Proves the invariant and the callee's precondition at `call`, and discharges the pending guarantees.
 pub(crate) fn prove_precondition<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) {
     let interference = cpu.shared.pending.interference();
     interference.add_guarantees("before a call");
     let callee = callee(cpu, call);
-    prove_here(|| {
-        let holds = callee.is_proved(cpu);
-        discharge_guarantees(interference);
-        holds
-    });
+    prove_here(|| callee.is_proved_with_guarantees(cpu));
     // A repeated path keeps no guarantees either: they were discharged when the path first came here.
     interference.pending_guarantees.take();
 }
@@ -101,12 +104,6 @@ pub(crate) fn query<G: Geometry>(cpu: &Cpu<'_, Sym<G>>, call: &Call<Sym<G>>) -> 
     assert!(names.is_empty(), "{} may write {names:?}, and is called as if it wrote nothing", primitive.name);
     rules::call_without_effect(primitive.name, || callee.is_proved(cpu), &|| (contract.ensures)(&step));
     answer
-}
-
-/// The words at which a postcondition is assumed. It holds for all words; those that the goal speaks of are useful.
-fn free_words() -> [SymWord; 2] {
-    let free = engine(|e| e.path.free_words.clone());
-    std::array::from_fn(|k| free.get(k).map_or_else(|| word("some"), |&any| SymWord(any)))
 }
 
 /// Assumes that what E reads is unchanged at the free word, where the modifies clause does not name it. Only E needs
@@ -135,6 +132,8 @@ struct Replaced<'a, 'c, G: Geometry> {
     any: [SymWord; 2],
     /// The state after the call.
     after: State<G>,
+    /// The fields and scalars that the modifies clause names.
+    named: Vec<(&'static str, Region)>,
     at: &'static Location<'static>,
 }
 
@@ -144,9 +143,11 @@ impl<G: Geometry> Replaced<'_, '_, G> {
         Transition { before: before.view(), after: after.view(), arguments, answer: &self.answer, any: self.any }
     }
 
-    /// The fields and scalars that the modifies clause names.
-    fn named(&self) -> Vec<(&'static str, Region)> {
-        modified_names::<G>(&|may| (self.callee.contract.modifies)(&self.step(&self.callee.before), may))
+    /// The names of the fields and scalars that the modifies clause names.
+    fn names(&self) -> Vec<&'static str> {
+        let mut names: Vec<_> = self.named.iter().map(|&(name, _)| name).collect();
+        names.dedup();
+        names
     }
 }
 
@@ -156,17 +157,13 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
     }
 
     fn prove_requires(&self) -> bool {
-        let holds = self.callee.is_proved(self.cpu);
-        discharge_guarantees(self.cpu.shared.pending.interference());
-        holds
+        self.callee.is_proved_with_guarantees(self.cpu)
     }
 
     fn havoc(&mut self, origin: Origin) {
         let interference = self.cpu.shared.pending.interference().clone();
         interference.pending_guarantees.take();
-        let mut names: Vec<_> = self.named().into_iter().map(|(name, _)| name).collect();
-        names.dedup();
-        self.after = self.callee.before.renewed(&names, origin);
+        self.after = self.callee.before.renewed(&self.names(), origin);
         interference.called(&self.after, origin);
         self.cpu.own = self.after.own.snapshot();
         self.cpu.shared.at.called(&self.after.at, origin);
@@ -180,7 +177,7 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
     fn writes(&self) -> Vec<Write> {
         let step = self.step(&self.after);
         let frame = |may: Cells<'_, Sym<G>>| (self.callee.contract.modifies)(&step, may);
-        let of = |(field, named): (&'static str, Region)| match bounds::<Sym<G>>(field) {
+        let of = |&(field, named): &(&'static str, Region)| match bounds::<Sym<G>>(field) {
             // Any cell that the modifies clause covers.
             Some(bounds) => {
                 let leaf = named.leaf();
@@ -193,7 +190,7 @@ impl<G: Geometry> rules::Call for Replaced<'_, '_, G> {
             }
             None => Write { field, key: Vec::new(), leaf: "", changes: engine(|e| e.arena.bool(true)), at: self.at },
         };
-        self.named().into_iter().map(of).collect()
+        self.named.iter().map(of).collect()
     }
 }
 
@@ -209,11 +206,12 @@ pub(crate) fn apply<G: Geometry>(cpu: &mut Cpu<'_, Sym<G>>, call: &Call<Sym<G>>)
         _ => Answer::Word(word(callee.primitive.name)),
     };
     let after = callee.before.snapshot();
-    let mut replaced = Replaced { cpu, callee, answer, any: free_words(), after, at };
+    let mut replaced = Replaced { cpu, callee, answer, any: free_words(), after, named: Vec::new(), at };
+    let unchanged = replaced.step(&replaced.after);
+    replaced.named = modified_names::<G>(&|may| (replaced.callee.contract.modifies)(&unchanged, may));
     rules::call(&mut replaced);
     let step = replaced.step(&replaced.after);
     let frame = |may: Cells<'_, Sym<G>>| (replaced.callee.contract.modifies)(&step, may);
-    let names: Vec<_> = replaced.named().into_iter().map(|(name, _)| name).collect();
-    assume_rest(&frame, &names, &step);
+    assume_rest(&frame, &replaced.names(), &step);
     replaced.answer
 }

@@ -23,7 +23,7 @@ use symbolic::merge::goal;
 use symbolic::mutation::running;
 use symbolic::origin::Origin;
 use symbolic::path::Write;
-use symbolic::proof::{any, any_keys, prove_once};
+use symbolic::proof::{any_keys, free_words, prove_once};
 use symbolic::query::{in_scope, prove};
 use symbolic::rules;
 use symbolic::rules::Loop;
@@ -58,14 +58,6 @@ pub(crate) fn bounded_loop<G: Geometry>(
     engine(|e| e.settings.runner = Err(IN_LOOP));
     let (begin, assumed) = (entry.clone(), interference.latest());
     rules::bounded_loop(&mut LoopOfCpu { cpu, rule, iteration, entry, begin, any, assumed, locks: 0, at })
-}
-
-/// The free words of the postcondition under proof, or fresh words if there is none.
-fn free_words() -> [SymWord; 2] {
-    match engine(|e| e.path.free_words.clone())[..] {
-        [one, two] => [SymWord(one), SymWord(two)],
-        _ => [any("some", 1 << 32), any("some", 1 << 32)],
-    }
 }
 
 /// A loop to which the rule is applied.

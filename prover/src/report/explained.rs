@@ -1,13 +1,13 @@
 //! Branches of the code under proof with a side that no proof takes.
 //!
 //! The reason is a comment in the code, above the line that it explains: `// Never false: the caller has set it.`
-use crate::sources::{Explanation, explanations};
+use crate::sources::{EXPLANATIONS, Explanation};
 use std::sync::LazyLock;
 use symbolic::coverage::Explained;
 
 /// All branches that the sources explain.
 pub(crate) static EXPLAINED: LazyLock<Vec<Explained>> =
-    LazyLock::new(|| explanations().iter().filter_map(explained).collect());
+    LazyLock::new(|| EXPLANATIONS.iter().filter_map(explained).collect());
 
 /// The branch of a comment.
 fn explained(explanation: &Explanation) -> Option<Explained> {

@@ -29,10 +29,8 @@ pub(crate) struct State<G: Geometry> {
     pub current_cpu: SymWord,
 }
 
-const NOW: Origin = Origin { version: 0 };
-
 fn map<G: Geometry, F: domain::Field<Sym<G>>>() -> <Sym<G> as Storage<F>>::Map {
-    <Sym<G> as Storage<F>>::at(NOW)
+    <Sym<G> as Storage<F>>::at(Origin::START)
 }
 
 fn word(name: &str) -> SymWord {
@@ -115,7 +113,7 @@ impl<G: Geometry> State<G> {
             ept: map::<G, EptEntries>(),
             lines: map::<G, IoApicLines>(),
             ready: Fifo::new(),
-            log: Sym::<G>::log(NOW),
+            log: Sym::<G>::log(Origin::START),
             ghost: Sym::<G>::ghost(|| OwnGhost {
                 pg: off(),
                 ikern: off(),
@@ -125,19 +123,19 @@ impl<G: Geometry> State<G> {
                 in_intr: off(),
                 pt: zero(),
                 section: zero(),
-                ..OwnGhost::at(NOW)
+                ..OwnGhost::at(Origin::START)
             }),
         };
         let mut state = State {
             own,
-            at: unknown_object(NOW),
-            pending: unknown_object(NOW),
-            channels: Channels::at(NOW),
-            threads: Threads::at(NOW),
+            at: unknown_object(Origin::START),
+            pending: unknown_object(Origin::START),
+            channels: Channels::at(Origin::START),
+            threads: Threads::at(Origin::START),
             boot: boot(),
             current_cpu: word("current_CPU_ID"),
         };
-        state.own.words(&mut make_unknown(NOW, "", |_| true));
+        state.own.words(&mut make_unknown(Origin::START, "", |_| true));
         state
     }
 
@@ -196,11 +194,11 @@ impl<G: Geometry> State<G> {
         let cpu = word("current_CPU_ID");
         let boot = boot::<G>();
         State {
-            own: Own::init_adt(NOW, cpu, io_apic()),
-            at: AllocTable::boot(NOW, boot.nps),
-            pending: layer::core::machine::Object::new(NOW),
-            channels: Channels::boot(NOW),
-            threads: Threads::boot(NOW),
+            own: Own::init_adt(Origin::START, cpu, io_apic()),
+            at: AllocTable::boot(Origin::START, boot.nps),
+            pending: layer::core::machine::Object::new(Origin::START),
+            channels: Channels::boot(Origin::START),
+            threads: Threads::boot(Origin::START),
             boot,
             current_cpu: cpu,
         }

@@ -152,7 +152,7 @@ fn path_of_entry<G: Geometry>(
     cover(|| true);
     outcome.successful_paths += 1;
     let proved = &mut outcome.clauses;
-    note(proved, "never stuck".to_string());
+    note(proved, clause::NEVER_STUCK.to_string());
     prove_clause(clause::NEXT, proved, &|| next.holds(&after.view()));
     let made = Made { before: state.view(), after: after.view(), arguments: &arguments, next: &next, any: some };
     prove_clause(clause::ENSURES, proved, &|| (row.effect.ensures)(&made));

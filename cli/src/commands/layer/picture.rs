@@ -4,6 +4,8 @@ use super::page::{column, columns};
 use maud::{Markup, html};
 use prover::{Entry, Interface, Places};
 
+/// The title, above the picture.
+const TITLE: &str = "Which primitive reads (light) and writes (dark) which field of the state";
 /// Side of a cell, in units of the picture.
 const CELL: usize = 13;
 /// Space for the names of primitives, and for the names of fields.
@@ -30,10 +32,10 @@ pub fn picture(interface: &Interface) -> String {
     let (width, height) = (NAMES + CELL * columns.len() + 4 * MARGIN, top + CELL * rows.len() + MARGIN);
     let picture = html! {
         svg xmlns="http://www.w3.org/2000/svg" viewBox={ "0 0 " (width) " " (height) } width=(width) height=(height) {
-            title { "Which primitive reads (light) and writes (dark) which field of the state" }
+            title { (TITLE) }
             style { (STYLE) }
             rect width=(width) height=(height) fill="#fff" {}
-            text.object x=(MARGIN) y=(MARGIN + CELL) { "Which primitive reads (light) and writes (dark) which field of the state" }
+            text.object x=(MARGIN) y=(MARGIN + CELL) { (TITLE) }
             @for (i, name) in columns.iter().enumerate() {
                 @let x = NAMES + MARGIN + CELL * i;
                 line.line x1=(x) x2=(x) y1=(top) y2=(height - MARGIN) {}

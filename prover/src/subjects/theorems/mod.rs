@@ -169,7 +169,7 @@ fn init_adt<G: Geometry>() -> Outcome {
         clause(outcome, "every pending queue by itself", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
             state.pending.lock_invariant(k[0], &state.threads, &k[1..])
         });
-        let sleepers: Queue<Sym<G>, Sleeping> = Object::new(Origin { version: 0 });
+        let sleepers: Queue<Sym<G>, Sleeping> = Object::new(Origin::START);
         clause(outcome, "every sleep queue by itself", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
             sleepers.lock_invariant(k[0], &state.threads, &k[1..])
         });
@@ -250,7 +250,7 @@ impl<G: Geometry> Versioned<G> for AllocTable<Sym<G>> {
     }
     fn by_itself(&self, row: SymWord, key: &[SymWord]) -> bool {
         // This fact does not depend on the threads.
-        Object::lock_invariant(self, row, &Threads::at(Origin { version: 0 }), key)
+        Object::lock_invariant(self, row, &Threads::at(Origin::START), key)
     }
 }
 
@@ -418,7 +418,7 @@ fn stability<G: Geometry>(moved: Moved) -> Outcome {
 
 fn stability_of<G: Geometry>(invariants: InvariantSet, moved: Moved) -> Outcome {
     let mut outcome = run_proof::<G>(invariants, &|state, assumed, outcome| {
-        let (from, to) = (Origin { version: 0 }, Origin { version: 1 });
+        let (from, to) = (Origin::START, Origin { version: 1 });
         engine(|e| e.path.fresh = e.path.fresh.max(1));
         let (old, me) = (state.clone(), state.own.cpu);
         let new = Rc::new(moved.to(state.snapshot(), to));

@@ -95,7 +95,7 @@ struct AnyQueue<G: Geometry> {
 }
 
 fn any_queue<G: Geometry>() -> AnyQueue<G> {
-    let origin = Origin { version: 0 };
+    let origin = Origin::START;
     let id = any("id", NUM_CHAN.into());
     let threads = Rc::new(Threads::<Sym<G>>::at(origin));
     let queue = Rc::new(unknown_object::<G, Queue<Sym<G>, Pending>>(origin));
@@ -218,7 +218,7 @@ fn one_place<G: Geometry>() -> Outcome {
         let (to, me) = (Origin { version: 1 }, state.own.cpu);
         let (old, new) = (Rc::new(state.threads.snapshot()), Rc::new(Threads::<Sym<G>>::at(to)));
         let mut facts = Vec::new();
-        for version in [Origin { version: 0 }, to] {
+        for version in [Origin::START, to] {
             let (old, new) = (old.clone(), new.clone());
             facts.push(quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(version), move |k| {
                 Threads::rely(&old, &new, me, k[0])
