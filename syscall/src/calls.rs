@@ -85,9 +85,7 @@ pub(crate) fn slowly<M: System>(
 /// A page that the program has not touched yet is reserved first, as a load by the program would do.
 fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Failure> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
-    let Some(address) = Address::in_window(address) else {
-        return Err(Error::InvalAddr.into());
-    };
+    let address = Address::in_window(address).ok_or(Error::InvalAddr)?;
     let offset = address.offset();
     let length = length.at_most(M::Word::from(PAGE_SIZE) - offset);
     if length == 0 {

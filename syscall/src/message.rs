@@ -74,12 +74,8 @@ fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Message<M>, Failure> {
     }
     let (channel, address) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let words = argument(cpu, THIRD)?.any();
-    let Some(channel) = channel.below(CHANNELS) else {
-        return Err(Error::InvalChid.into());
-    };
-    let Some(page) = Address::in_window(address) else {
-        return Err(Error::InvalAddr.into());
-    };
+    let channel = channel.below(CHANNELS).ok_or(Error::InvalChid)?;
+    let page = Address::in_window(address).ok_or(Error::InvalAddr)?;
     if page.offset() != 0 {
         return Err(Error::InvalAddr.into());
     }
