@@ -79,6 +79,73 @@ calls! {
     touches "the channel, its queue, the caller's page, its page map and quota, if a page is reserved",
     errors [Ipc, InvalChid, InvalAddr, Mem];
 
+    /// Runs the guest until it exits, and gives the basic reason of the exit. An interrupt is an exit as well (reason 1); then
+    /// the other threads of this CPU get their turns first.
+    11 HvmRunVm = "hvm_run_vm" () -> "reason",
+    touches "the guest, and who runs on this CPU", errors [InvalHvm];
+
+    /// Gives the basic reason of the last exit. After an I/O instruction (30) also the port, the width (0 for one byte, 1 for
+    /// two, 2 for four), and flags: 1 for a write, 2 for a REP prefix, 4 for a string instruction. After an access to an
+    /// address that is not mapped (48) also the address and the qualification, after any other exit the qualification.
+    12 HvmGetExitinfo = "hvm_get_exitinfo" () -> "reason, port or address or qualification, width or qualification, flags",
+    touches "nothing", errors [InvalHvm];
+
+    /// Maps the caller's page at `address` at the guest's address `guest`, with a memory type of the nested page tables (0 to
+    /// 7). A page that the caller has not touched yet is reserved. The guest may read, write and execute it.
+    13 HvmMmap = "hvm_mmap" (guest, address, memtype) -> "",
+    touches "the guest's memory map, the caller's page map and quota, if a page is reserved",
+    errors [InvalHvm, InvalAddr, Mem];
+
+    /// Sets a segment of the guest. The global and interrupt descriptor tables (8 and 9) have only a base and a limit.
+    14 HvmSetSeg = "hvm_set_seg" (segment, selector, base, limit, access) -> "",
+    touches "the guest", errors [InvalHvm, InvalSeg];
+
+    /// Sets a register of the guest.
+    15 HvmSetReg = "hvm_set_reg" (register, value) -> "",
+    touches "the guest", errors [InvalHvm, InvalReg];
+
+    /// Gives a register of the guest.
+    16 HvmGetReg = "hvm_get_reg" (register) -> "value",
+    touches "nothing", errors [InvalHvm, InvalReg];
+
+    /// Gives the address of the instruction behind the one that made the guest exit.
+    17 HvmGetNextEip = "hvm_get_next_eip" () -> "address",
+    touches "nothing", errors [InvalHvm, InvalAddr];
+
+    /// The guest takes an event when it runs again: `kind` is the type of the event at its bits (8 to 10), `error` its error
+    /// code, if `has_error` is 1. Where an event is pending already, nothing changes.
+    18 HvmInjectEvent = "hvm_inject_event" (kind, vector, error, has_error) -> "",
+    touches "the guest", errors [InvalHvm, InvalEvent];
+
+    /// Whether the guest is directly after an STI or a MOV SS, so that it takes no interrupt.
+    19 HvmCheckIntShadow = "hvm_check_int_shadow" () -> "0 or 1",
+    touches "nothing", errors [InvalHvm];
+
+    /// Whether an event is pending for the guest.
+    20 HvmCheckPendingEvent = "hvm_check_pending_event" () -> "0 or 1",
+    touches "nothing", errors [InvalHvm];
+
+    /// If `enable` is 1, the guest exits as soon as it can take an interrupt; otherwise it does not.
+    21 HvmInterceptIntWindow = "hvm_intercept_int_window" (enable) -> "",
+    touches "the guest", errors [InvalHvm];
+
+    /// Gives the difference of the guest's time-stamp counter to the processor's, in two halves.
+    22 HvmGetTscOffset = "hvm_get_tsc_offset" () -> "high, low",
+    touches "nothing", errors [InvalHvm];
+
+    /// Sets the difference of the guest's time-stamp counter to the processor's.
+    23 HvmSetTscOffset = "hvm_set_tsc_offset" (high, low) -> "",
+    touches "the guest", errors [InvalHvm];
+
+    /// Executes the RDMSR that made the guest exit: its EDX and EAX get the machine's value of the register in its ECX, and it
+    /// continues behind the instruction.
+    24 HvmHandleRdmsr = "hvm_handle_rdmsr" () -> "",
+    touches "the guest", errors [InvalHvm, InvalAddr];
+
+    /// Executes the WRMSR that made the guest exit: nothing is written, and it continues behind the instruction.
+    25 HvmHandleWrmsr = "hvm_handle_wrmsr" () -> "",
+    touches "the guest", errors [InvalHvm, InvalAddr];
+
     /// How many pages the caller may still obtain.
     26 GetQuota = "get_quota" () -> "pages",
     touches "nothing", errors [];
@@ -118,4 +185,9 @@ calls! {
     /// Gives the caller's thread number, that of its CPU, and that of its parent's thread.
     39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",
     touches "nothing", errors [];
+
+    /// The virtual machine of this CPU belongs to the caller from now on, until the caller ends. It is as after a reset, and
+    /// its guest has no memory.
+    40 HvmCreate = "hvm_create" () -> "",
+    touches "the virtual machine", errors [NoGuests, Busy];
 }

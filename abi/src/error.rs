@@ -35,6 +35,14 @@ errors! {
     InvalCallnr = 3,
     /// An address outside the user window, or one where no buffer can be.
     InvalAddr = 4,
+    /// A guest has no register with this number.
+    InvalReg = 6,
+    /// A guest has no segment with this number.
+    InvalSeg = 7,
+    /// No guest can take this event.
+    InvalEvent = 8,
+    /// The virtual machine of the caller's CPU is not the caller's.
+    InvalHvm = 10,
     /// There is no channel with this number.
     InvalChid = 11,
     /// There is no program with this number in the boot archive, or no thread on the caller's CPU.
@@ -45,4 +53,8 @@ errors! {
     SendFail = 33,
     /// The caller's CPU has no serial port (P39).
     NoDevice = 34,
+    /// The caller's CPU cannot run guests.
+    NoGuests = 35,
+    /// The virtual machine of the caller's CPU belongs to a process already.
+    Busy = 36,
 }

@@ -50,6 +50,8 @@ pub const THREADS: u32 = 1024;
 /// Channel numbers are below this. Each channel has a sleep queue. The last sleep queues, one for each CPU, belong to
 /// channels that no program can name: parents wait there for their children.
 pub const CHANNELS: u32 = 1016;
+/// Bytes of memory that a guest can have; its addresses are below this.
+pub const GUEST_MEMORY: u32 = 512 << 20;
 /// Maximum number of words in a message.
 pub const MESSAGE_WORDS: u32 = 1024;
 

@@ -18,8 +18,16 @@ impl Wide<u32> for u64 {
         value
     }
     #[inline(always)]
+    fn join(high: u32, low: u32) -> u64 {
+        u64::from(high) << 32 | u64::from(low)
+    }
+    #[inline(always)]
     fn low(self) -> u32 {
         self as u32
+    }
+    #[inline(always)]
+    fn high(self) -> u32 {
+        (self >> 32) as u32
     }
     #[inline(always)]
     fn narrow(self) -> Option<u32> {

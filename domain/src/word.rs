@@ -39,8 +39,12 @@ pub trait Word:
 pub trait Wide<W>: Copy + Debug + Eq + From<W> + PartialEq<u64> + PartialOrd<u64> + Send + Sync + 'static {
     /// The constant `value`.
     fn constant(value: u64) -> Self;
+    /// The word with these high and low 32 bits.
+    fn join(high: W, low: W) -> Self;
     /// The low 32 bits.
     fn low(self) -> W;
+    /// The high 32 bits.
+    fn high(self) -> W;
     /// The value as a 32-bit word, if it fits.
     fn narrow(self) -> Option<W>;
 }

@@ -14,16 +14,16 @@ use crate::objects::{
 };
 use crate::spec::fact::Fact;
 use crate::spec::view::View;
-use domain::Map;
+use domain::{Flag, Map};
 
 /// The numbers of all facts, in the order in which everything lists them: H, L, D, E.
-const ORDER: [&str; 80] = [
+const ORDER: [&str; 84] = [
     "H1", "H2", "H3", "H4", "H5", "H7", "H8.1", "H8.2", "H8.3", "H9", "H10", "H11", "H12", "H13", "H14", "H15", "H16",
     "H17", "H18", "H19", "H6.2", "H6.4", "H6.5", "H6.7", "H6.9", "H6.6", "H6.8", "H6.11", "H6.12", "L3", "D1", "D2",
     "D3", "D4.1", "D4.2", "D4.3", "D4.4", "D4.5", "D4.6", "D4.7", "D5.1", "D5.2", "D5.3", "D6.1", "D6.2", "D6.3", "D7",
     "D8", "D9", "D10", "D11", "D12", "D13", "D13.2", "D14", "D15.1", "D15.2", "D17", "D18", "D23.1", "D23.2", "D23.4",
-    "D23.3", "D22.1", "D22.2", "D22.3", "D22.4", "D19.1", "D19.2", "D19.3", "D19.4", "D20.1", "D20.2", "D20.3",
-    "D20.4", "D20.5", "D20.6", "D21", "E1", "E2",
+    "D23.3", "D22.1", "D22.2", "D22.3", "D22.4", "D19.1", "D19.2", "D19.3", "D19.4", "D19.5", "D19.6", "D20.1",
+    "D20.2", "D20.3", "D20.4", "D20.5", "D20.6", "D21", "E1", "E2", "E3", "E4",
 ];
 
 /// Every fact, in the order of the reference.
@@ -95,7 +95,7 @@ pub struct Read<M: Spec> {
 
 /// All that E reads. The call rule assumes that it is unchanged in the cells that the callee's modifies clause does not
 /// name.
-pub fn read<M: Spec>() -> [Read<M>; 4] {
+pub fn read<M: Spec>() -> [Read<M>; 6] {
     [
         Read {
             field: "proc",
@@ -119,6 +119,19 @@ pub fn read<M: Spec>() -> [Read<M>; 4] {
             field: "LAT",
             leaf: "len",
             is_same: |[before, after], key| before.ghost.lat.get([key]).len == after.ghost.lat.get([key]).len,
+        },
+        Read {
+            field: "LAT",
+            leaf: "payer",
+            is_same: |[before, after], key| before.ghost.lat.get([key]).payer == after.ghost.lat.get([key]).payer,
+        },
+        Read {
+            field: "guest.frames",
+            leaf: "defined",
+            is_same: |[before, after], key| {
+                let is_listed = |v: &View<'_, M>| v.ghost.guest_frames.get([key]).defined.holds();
+                is_listed(before) == is_listed(after)
+            },
         },
     ]
 }

@@ -136,6 +136,31 @@ bugs! {
             Ok(next)
         };
     };
+    a_frame_that_a_guest_reaches_and_nobody_has: "interrupt" breaks "E3", |row| {
+        row.run = |cpu, a| {
+            let next = entry::interrupt(cpu, a.registers)?;
+            cpu.own.ghost.update(|g| g.guest_frames.set([700_000.into()], Defined { defined: true.into() }));
+            Ok(next)
+        };
+    };
+    a_process_that_has_ended_and_keeps_its_guest: "exited" breaks "E3", |row| {
+        row.run = |cpu, _| {
+            let owner = cpu.own.vm.owner;
+            cpu.own.vm.owner = 0.into();
+            let next = entry::go_on(cpu, Stage::Exited)?;
+            cpu.own.vm.owner = owner;
+            Ok(next)
+        };
+    };
+    a_guest_of_a_process_that_is_gone: "interrupt" breaks "E4", |row| {
+        row.run = |cpu, a| {
+            let next = entry::interrupt(cpu, a.registers)?;
+            if cpu.own.vm.owner == 9 {
+                cpu.own.proc.update([9.into()], |process| process.state = process::VACANT.into());
+            }
+            Ok(next)
+        };
+    };
     a_page_that_is_global: "page_fault" breaks "what pt_resv assumes holds where it is called", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| reserve_missing(cpu, cur, va, perm::PTKG))

@@ -151,6 +151,13 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D23.3", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::VACANT)),
     ("D23.4", |cpu| cpu.own.proc.update([CHILD], |process| process.state = 3)),
     ("E1", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::GONE)),
+    ("D19.5", |cpu| cpu.own.ghost.0.ept_defined.set([3, 5], Defined { defined: true })),
+    ("D19.6", |cpu| (cpu.own.vm.owner, cpu.own.vm.set_up) = (CHILD, false)),
+    ("E3", |cpu| cpu.own.ghost.0.guest_frames.set([500_000], Defined { defined: true })),
+    ("E4", |cpu| {
+        cpu.own.vm.owner = CHILD;
+        cpu.own.proc.update([CHILD], |process| process.state = process::GONE);
+    }),
     // A primitive has charged pages that no page map maps.
     ("E2", |_| ()),
 ];

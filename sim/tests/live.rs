@@ -78,6 +78,12 @@ fn strand(cpu: &mut Cpu<'_, Sim>) {
     assert_eq!(palloc(cpu, OTHER), Ok(FREE));
 }
 
+/// Gives CPU 0's child the virtual machine, and maps `frame` for its guest.
+fn guest(cpu: &mut Cpu<'_, Sim>, frame: u32) {
+    (cpu.own.vm.owner, cpu.own.vm.set_up) = (CHILD, true);
+    cpu.own.ept.set([3, 5], Cell { value: frame * PAGE_SIZE + 0x47 });
+}
+
 /// The result of checking the machine after `corrupt`.
 fn found(corrupt: impl FnOnce(&mut [Cpu<'_, Sim>])) -> Checkpoint {
     let shared = shared();
@@ -127,6 +133,14 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D23.4", |cpus| cpus[0].own.proc.update([CHILD], |process| process.state = 3)),
     ("E1", |cpus| cpus[0].own.proc.update([CHILD], |process| process.state = process::GONE)),
     ("E2", |cpus| strand(&mut cpus[1])),
+    ("D19.6", |cpus| cpus[0].own.vm.owner = CHILD),
+    // The guest of one process reaches a page that nobody has, and a page of another process.
+    ("E3", |cpus| guest(&mut cpus[0], FREE)),
+    ("E3", |cpus| guest(&mut cpus[0], OTHER_TABLE)),
+    ("E4", |cpus| {
+        guest(&mut cpus[0], PAGE);
+        cpus[0].own.proc.update([CHILD], |process| process.state = process::GONE);
+    }),
     ("D4.2", |cpus| cpus[1].own.cur = 1),
     // Links that are lost, form a circle, or lead to a thread of another queue.
     ("D4.4", |cpus| cpus[0].own.ready.head = CHILD),

@@ -276,6 +276,15 @@ impl Wide<SymWord> for SymWide {
     fn constant(value: u64) -> Self {
         SymWide(number(value))
     }
+    fn join(high: SymWord, low: SymWord) -> Self {
+        SymWide(make(|arena| {
+            let high = arena.mul(high.0, 1 << 32);
+            arena.add(high, low.0)
+        }))
+    }
+    fn high(self) -> SymWord {
+        SymWord(make(|arena| arena.div(self.0, 1 << 32)))
+    }
     fn low(self) -> SymWord {
         SymWord(make(|arena| {
             let most = arena.number(u32::MAX.into());

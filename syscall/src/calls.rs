@@ -1,5 +1,6 @@
 //! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
 use crate::failure::Failure;
+use crate::guest;
 use crate::memory::own_page;
 use crate::message::{receive, send};
 use crate::next::{Next, Parent, leave};
@@ -67,6 +68,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             leave(cpu, Stage::StartUser)
         }
         Call::Exit => slowly(cpu, exit),
+        call => guest::dispatch(cpu, call),
     }
 }
 

@@ -3,11 +3,13 @@
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
 mod ending;
+mod guest;
 
 use crate::next::{Load, Parent, Wake};
 use abi::Reason;
 pub(crate) use ending::{exited, wait};
 use ending::{killing, kills};
+pub(crate) use guest::guest_exit;
 
 use crate::message::{FILLED, FREE};
 use crate::next::Next;
@@ -36,6 +38,8 @@ pub struct Arguments<M: System> {
     /// Condition variable and remaining count of a [`Wake`], and whether the running thread continues in its program
     /// afterwards (0) or ends.
     pub wake: [M::Word; 3],
+    /// The registers of a guest that exits.
+    pub guest: [M::Wide; SAVED.len()],
 }
 
 impl<M: System> Arguments<M> {
@@ -345,6 +349,7 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Putc) || m.asks_for(Call::Getc) {
                 console::<M>(&mut *may);
             }
+            guest::modifies(m, may);
         },
         ensures: |m| {
             if m.asks_for(Call::Send) {
@@ -353,13 +358,16 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Recv) {
                 return transferred(m, By::Trap, FREE, Stage::Receive);
             }
+            if let Some(call) = guest::CALLS.iter().find(|&&call| m.asks_for(call)) {
+                return guest::ensures(m, *call);
+            }
             match m.next {
                 Next::Continue(Stage::Exited) => {
                     m.stays() && m.asks_for(Call::Exit) && m.ends(m.argument(By::Trap, slot::EBX), Cause::Exited)
                 }
                 Next::Continue(Stage::Wait) => m.stays() && m.asks_for(Call::Wait) && m.kept(By::Trap),
                 Next::Continue(Stage::StartUser) => m.stays() && m.asks_for(Call::Kill) && kills(m, None),
-                Next::Continue(_) => false,
+                Next::Continue(_) | Next::ToGuest(_) => false,
                 Next::ToUser(_) => {
                     let child = m.argument(By::Trap, slot::EBX);
                     m.stays()

@@ -5,7 +5,7 @@
 use crate::calls::{dispatch, slowly};
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
-use crate::next::{Next, Parent, leave};
+use crate::next::{EnterGuest, Next, Parent, leave};
 use crate::process::{end, stop, stop_at_fault, wait};
 use crate::spawn::spawn;
 use crate::stage::Stage;
@@ -33,6 +33,7 @@ impl<M: System> Next<M> {
     pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
         Ok(Step::Kernel(match self {
             Next::ToUser(to_user) => return Ok(Step::User(to_user)),
+            Next::ToGuest(guest) => return Ok(Step::Guest(guest)),
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
             Next::Wake(wake) => wake_step(cpu, wake)?,
@@ -49,8 +50,11 @@ pub enum Step<M: Machine> {
     Kernel(Next<M>),
     /// The CPU leaves the kernel.
     User(ToUser<M>),
+    /// The CPU leaves the kernel for a guest. Its exit enters the kernel by [`guest_exit`].
+    Guest(EnterGuest<M>),
 }
 
+pub use crate::guest::exit as guest_exit;
 pub use crate::message::wake_step;
 pub use crate::process::STEPS_AT_ONCE;
 pub use crate::spawn::load_step;

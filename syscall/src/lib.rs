@@ -17,6 +17,7 @@
 
 pub mod effect;
 pub mod entry;
+pub mod guest;
 pub mod image;
 pub mod message;
 pub mod mode;

@@ -16,11 +16,23 @@ pub fn is_kernel<M: Spec>(view: &View<'_, M>) -> bool {
     is_at_rest(view) && view.ghost.ikern.holds()
 }
 
-/// The CPU is quiescent: between two entries, or two steps of one. It holds no channel's lock, interrupts are on, and
-/// the line of the UART, if it has one, is enabled.
+/// The CPU executes a guest, whose monitor is the running thread: the precondition of a guest's exit
+/// ([`exit`](crate::guest::exit)).
+pub fn is_guest<M: Spec>(view: &View<'_, M>) -> bool {
+    is_out_of_sections(view)
+        && view.ghost.ikern.holds()
+        && !view.ghost.ihost.holds()
+        && view.own.vm.owner == view.own.cur
+}
+
+/// The CPU is quiescent: between two entries, or two steps of one, and it executes no guest.
 fn is_at_rest<M: Spec>(view: &View<'_, M>) -> bool {
+    is_out_of_sections(view) && view.ghost.ihost.holds()
+}
+
+/// The CPU holds no channel's lock, interrupts are on, and the line of the UART, if it has one, is enabled.
+fn is_out_of_sections<M: Spec>(view: &View<'_, M>) -> bool {
     view.ghost.init.holds()
-        && view.ghost.ihost.holds()
         && view.ghost.section == NO_CHANNEL
         && view.own.intr_flag.holds()
         && (!view.own.serial_exists.holds() || view.own.lines.get([COM1_LINE.into()]).enabled.holds())

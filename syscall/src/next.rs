@@ -1,5 +1,5 @@
 //! How a kernel entry ends: with a program, another thread, or a step that is left to do.
-use crate::mode::{is_kernel, is_user};
+use crate::mode::{is_guest, is_kernel, is_user};
 use crate::stage::{Stage, saved};
 use crate::system::System;
 use domain::{Flag, Map};
@@ -19,6 +19,8 @@ use layer::spec::view::View;
 pub enum Next<M: Machine> {
     /// A program continues.
     ToUser(ToUser<M>),
+    /// The guest of the running thread continues.
+    ToGuest(EnterGuest<M>),
     /// Another thread continues, at the continuation that it saved.
     Switch(Resume<M>),
     /// The next page of an image has to be loaded.
@@ -34,11 +36,21 @@ impl<M: Spec> Next<M> {
     pub fn holds(&self, view: &View<'_, M>) -> bool {
         match self {
             Next::ToUser(to_user) => is_user(view) && to_user.thread == view.own.cur,
+            Next::ToGuest(guest) => is_guest(view) && guest.thread == view.own.cur,
             Next::Switch(_) | Next::Continue(_) => is_kernel(view),
             Next::Load(load) => load.ready(view),
             Next::Wake(wake) => wake.ready(view),
         }
     }
+}
+
+/// The guest that continues: the guest of this CPU, whose monitor is the running thread. The machine loads its registers
+/// from where the layer stores them. The value cannot be copied and must be consumed.
+#[must_use]
+#[derive(Debug)]
+pub struct EnterGuest<M: Machine> {
+    /// The monitor.
+    pub thread: M::Word,
 }
 
 /// The parent of a new child.

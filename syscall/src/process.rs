@@ -32,6 +32,7 @@ use layer::objects::page_table::{pt_free_pde, pt_next_pde, pt_rmv};
 use layer::objects::process::{proc_condemn, proc_first, proc_reap, proc_state, thread_exit};
 use layer::objects::thread::{get_cpu_id, get_curid};
 use layer::objects::trap::{trap_get, trap_set};
+use layer::objects::vmx::ownership::{vmx_owner, vmx_release};
 
 const _: () = assert!(CHANNELS + TOTAL_CPU <= NUM_CV, "each CPU has a condition variable that programs cannot name");
 
@@ -208,6 +209,11 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         return leave(cpu, Stage::Exited);
     }
     let cur = get_curid(cpu)?;
+    // First of all: no frame is released while a guest could reach it.
+    if vmx_owner(cpu)? == cur {
+        vmx_release(cpu)?;
+        return Ok(Next::Continue(Stage::Exited));
+    }
     if argument(cpu, progress::ANNOUNCED)?.is(progress::TOLD) {
         return be_gone(cpu);
     }

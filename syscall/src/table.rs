@@ -4,8 +4,8 @@
 //! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
 //! about it.
 use crate::effect::{self, Arguments, Effect};
-use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
-use crate::mode::{is_kernel, is_user};
+use crate::entry::{exception, go_on, guest_exit, interrupt, load_step, page_fault, system_call, wake_step};
+use crate::mode::{is_guest, is_kernel, is_user};
 use crate::next::Next;
 use crate::stage::Stage;
 use crate::system::System;
@@ -38,7 +38,7 @@ impl<M: System + Spec> Clone for Row<M> {
 impl<M: System + Spec> Copy for Row<M> {}
 
 /// Every entry and every step.
-pub fn rows<M: System + Spec>() -> [Row<M>; 12] {
+pub fn rows<M: System + Spec>() -> [Row<M>; 13] {
     let trap = |name, run: Run<M>, effect| Row { name, ready: |v, _| is_user(v), run, effect };
     let step = |name, run: Run<M>, effect| Row { name, ready: |v, _| is_kernel(v), run, effect };
     [
@@ -46,6 +46,10 @@ pub fn rows<M: System + Spec>() -> [Row<M>; 12] {
         trap("page_fault", |cpu, a| page_fault(cpu, a.registers), effect::page_fault()),
         trap("exception", |cpu, a| exception(cpu, a.registers, a.reason), effect::exception()),
         trap("interrupt", |cpu, a| interrupt(cpu, a.registers), effect::interrupt()),
+        Row {
+            ready: |v, _| is_guest(v),
+            ..trap("guest_exit", |cpu, a| guest_exit(cpu, a.guest), effect::guest_exit())
+        },
         step("start_user", |cpu, _| go_on(cpu, Stage::StartUser), effect::start_user()),
         step("main", |cpu, _| go_on(cpu, Stage::Main), effect::main()),
         step("exited", |cpu, _| go_on(cpu, Stage::Exited), effect::exited()),

@@ -89,7 +89,7 @@ fn putc_writes_a_byte_and_unknown_calls_are_refused() {
     let mut cpu = fixture.boot();
     assert_eq!(call(&mut cpu, Call::Putc as u32, [0x1234, 0]), (0, 0x34));
     assert_eq!(fixture.console(), [0x34]);
-    for number in [1, 4, 40, 1000, u32::MAX] {
+    for number in [1, 4, 41, 1000, u32::MAX] {
         assert_eq!(call(&mut cpu, number, [5, 6]), refused(Error::InvalCallnr, 5));
     }
 }
@@ -314,6 +314,7 @@ fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
         parent: Parent::Program,
         load,
         wake: [5, 3, 0],
+        guest: [7; SAVED.len()],
     };
     let ready = |cpu: &mut Cpu<'_, Sim>, load| {
         let mut ready = Vec::new();

@@ -45,6 +45,8 @@ pub mod channel;
 #[cfg(target_arch = "x86_64")]
 pub mod console;
 #[cfg(target_arch = "x86_64")]
+pub mod guest;
+#[cfg(target_arch = "x86_64")]
 pub mod memory;
 #[cfg(target_arch = "x86_64")]
 pub mod poison;

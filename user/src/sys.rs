@@ -44,7 +44,7 @@ pub unsafe fn syscall(registers: Registers) -> Registers {
 }
 
 /// Makes one of the calls that write to no memory, and returns its first result.
-fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
+pub(crate) fn call(call: Call, first: u32, second: u32) -> Result<u32, Error> {
     debug_assert!(call != Call::Recv, "{call:?} writes to memory");
     // SAFETY: no other call writes to the caller's memory.
     unsafe { any_call(call, [first, second, 0, 0]) }
@@ -65,10 +65,14 @@ unsafe fn any_call(call: Call, arguments: [u32; 4]) -> Result<u32, Error> {
 /// # Safety
 ///
 /// As for [`syscall`].
-unsafe fn all_results(call: Call, arguments: [u32; 4]) -> Result<[u32; 5], Error> {
+pub(crate) unsafe fn all_results(call: Call, arguments: [u32; 4]) -> Result<[u32; 5], Error> {
     let [first, second, third, fourth] = arguments.map(u64::from);
     // SAFETY: this function's own contract.
-    let answer = unsafe { syscall(Registers { rax: call as u64, values: [first, second, third, fourth, 0] }) };
+    results(call, unsafe { syscall(Registers { rax: call as u64, values: [first, second, third, fourth, 0] }) })
+}
+
+/// The results in the registers that the kernel left after `call`.
+pub(crate) fn results(call: Call, answer: Registers) -> Result<[u32; 5], Error> {
     match Error::from_number(answer.rax as u32) {
         Some(Error::Succ) => Ok(answer.values.map(|value| value as u32)),
         Some(error) => Err(error),

@@ -172,6 +172,7 @@ fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, St
         match step(layer, next)? {
             Step::User(to_user) => return Ok(to_user.thread),
             Step::Kernel(more) => next = more,
+            Step::Guest(_) => unreachable!("only a system call runs a guest"),
         }
         checkpoint::pass(layer, Quiescent::Step);
     }
@@ -187,6 +188,7 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
             match step(layer, next)? {
                 Step::User(to_user) => return Ok(to_user.thread),
                 Step::Kernel(more) => next = more,
+                Step::Guest(_) => unreachable!("only a system call runs a guest"),
             }
             checkpoint::pass(layer, Quiescent::Step);
         }
@@ -202,6 +204,7 @@ fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
     }
     Ok(match next.step(layer)? {
         Step::Kernel(Next::ToUser(to_user)) => Step::User(to_user),
+        Step::Guest(_) => unreachable!("only a system call runs a guest"),
         step => step,
     })
 }

@@ -74,6 +74,7 @@ macro_rules! erased_fields {
             // them.
             EptEntries,
             EptDefined,
+            GuestFrames,
             Charges,
             Seats,
             ThreadGhosts,

@@ -318,6 +318,10 @@ table! {
     75 pt_reserve PageTables Plain (n: Word, va: Word, perm: Word) -> "0, page table or MagicNumber"
         logs [PALLOC, PFREE];
     76 page_copy_to PageCopies Plain (n: Word, va: Word, from: Word) -> "";
+    77 vmx_claim VirtualMachine Plain () -> "";
+    78 vmx_release VirtualMachine Plain () -> "";
+    79 vmx_owner VirtualMachine Plain () -> "thread or 0";
+    80 vmx_next_fits VirtualMachine Plain () -> "0 or 1";
     0 exec_load Memory Accessor (chunk: Chunk, address: Wide) -> "bytes or page fault";
     0 exec_store Memory Accessor (chunk: Chunk, address: Wide, bytes: Bytes) -> "page fault or nothing"
         proves FlatmemStoreInvariant "flatmem_store_inv";

@@ -80,6 +80,9 @@ pub enum Answer<M: Machine> {
 }
 
 impl<M: Machine> Answer<M> {
+    /// Nothing: the answer of a primitive without a result.
+    pub fn unit(&self) {}
+
     /// The word of an answer; 0 if the answer has none.
     pub fn word(&self) -> M::Word {
         match self {

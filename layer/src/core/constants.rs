@@ -67,6 +67,8 @@ pub const VMXINFO_SIZE: u32 = 15;
 pub const VMX_SIZE: u32 = 44;
 /// Entries of a nested page table, independent of the machine's own page tables.
 pub const EPT_ENTRIES: u32 = 512;
+/// Bytes of memory that a guest can have; its addresses are below this.
+pub const GUEST_MEMORY: u32 = 512 << 20;
 /// Nested directory entries that cover guest-physical addresses below 4 GiB.
 pub const EPT_DIRS: u32 = MAX_PAGE / EPT_ENTRIES;
 /// I/O APIC lines are below this.

@@ -256,6 +256,14 @@ pub fn write_own<M: Concrete>(out: &mut impl Out, own: &mut Own<M>, Situation { 
     out.map::<M, IoApicLines>(&own.lines);
     out.map::<M, Received>(&own.rx_buf);
     out.map::<M, ConsoleInput>(&own.cons_buf);
+    if own.vm.owner != 0 {
+        for directory in 0..GUEST_MEMORY / (PAGE_SIZE * EPT_ENTRIES) {
+            let entry = |index| own.ept.get([directory, index]);
+            if (0..EPT_ENTRIES).any(|index| entry(index).value != 0) {
+                out.row::<M, EptEntries>(&[directory], entry);
+            }
+        }
+    }
     for thread in (0..NUM_PROC).filter(|&thread| thread != 0 && root(thread) == cpu + 1) {
         write_page_map(&mut out, own, thread);
     }

@@ -337,6 +337,8 @@ field_table! {
     EptEntries "ept" [EPT_DIRS, EPT_ENTRIES] => Cell;
     /// Which entries of the nested page tables have been written.
     EptDefined "ept.defined" [EPT_DIRS, EPT_ENTRIES] => Defined;
+    /// Frames that an entry of the nested page tables may map. An addition to the reference.
+    GuestFrames "guest.frames" [MAX_PAGE] => Defined;
     /// Lines of the I/O APIC.
     IoApicLines "ioapic.lines" [IOAPIC_LINES] => Line;
     /// The characters that the UART has received, as a ring.

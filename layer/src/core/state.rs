@@ -111,6 +111,8 @@ pub struct OwnGhost<M: Machine> {
     pub ept_dirs: <M as Storage<EptDirectories>>::Map,
     /// Entries of the nested page tables that have been written.
     pub ept_defined: <M as Storage<EptDefined>>::Map,
+    /// Frames that an entry of the nested page tables may map.
+    pub guest_frames: <M as Storage<GuestFrames>>::Map,
     /// How many pages are charged to each container.
     pub charged: <M as Storage<Charges>>::Map,
     /// Which pages are charged to each container.
@@ -144,6 +146,8 @@ pub struct Vm<M: Machine> {
     /// `vmx_init` has run. An addition to the reference: it says that the fields that primitives read are defined
     /// (P40).
     pub set_up: M::Flag,
+    /// The thread whose process the virtual machine belongs to; 0 if it belongs to none. An addition to the reference.
+    pub owner: M::Word,
 }
 
 /// The I/O APIC.
@@ -313,7 +317,7 @@ impl<M: Machine> Own<M> {
             proc,
             uctxt: <M as Storage<UserContexts>>::at(place),
             vmxinfo,
-            vm: Vm { revision: 0.into(), abort: 0.into(), set_up: false.into() },
+            vm: Vm { revision: 0.into(), abort: 0.into(), set_up: false.into(), owner: 0.into() },
             vmcs: <M as Storage<VmcsFields>>::at(place),
             vmx: <M as Storage<VmxSlots>>::at(place),
             ept: <M as Storage<EptEntries>>::at(place),
@@ -377,6 +381,7 @@ impl<M: Spec> Own<M> {
                 vmx_kind: ghost.vmx_kind.clone(),
                 ept_dirs: ghost.ept_dirs.clone(),
                 ept_defined: ghost.ept_defined.clone(),
+                guest_frames: ghost.guest_frames.clone(),
                 charged: ghost.charged.clone(),
                 seats: ghost.seats.clone(),
                 smspool: ghost.smspool.clone(),
@@ -408,6 +413,7 @@ impl<M: Machine> Own<M> {
         visit.word("vmcs.revid", &mut self.vm.revision);
         visit.word("vmcs.abrtid", &mut self.vm.abort);
         visit.flag("vmx.set_up", &mut self.vm.set_up);
+        visit.word("vmx.owner", &mut self.vm.owner);
         visit.word("rdy.head", &mut self.ready.head);
         visit.word("rdy.tail", &mut self.ready.tail);
         self.ready.span.update(|span| {
@@ -441,6 +447,7 @@ impl<M: Machine> OwnGhost<M> {
         ghost.vmx_kind.define(|_| SlotKind::Undef);
         ghost.ept_dirs.define(|_| Defined { defined: false.into() });
         ghost.ept_defined.define(|_| Defined { defined: false.into() });
+        ghost.guest_frames.define(|_| Defined { defined: false.into() });
         ghost.charged.define(|_| Charge { pages: 0.into() });
         ghost.lock.define(|_| LockState::Free);
         ghost
@@ -468,6 +475,7 @@ impl<M: Machine> OwnGhost<M> {
             vmx_kind: <M as Storage<VmxKinds>>::at(place),
             ept_dirs: <M as Storage<EptDirectories>>::at(place),
             ept_defined: <M as Storage<EptDefined>>::at(place),
+            guest_frames: <M as Storage<GuestFrames>>::at(place),
             charged: <M as Storage<Charges>>::at(place),
             seats: <M as Storage<Seats>>::at(place),
             smspool: <M as Storage<SharedMemory>>::at(place),

@@ -69,6 +69,8 @@ pub enum Stuck {
     NotEnded,
     /// The process has ended.
     NotLive,
+    /// The virtual machine belongs to a process.
+    Owned,
     /// The process that ends, or has ended, uses pages or has given quota away.
     StillUsed,
     /// What the container uses is not what it was charged for itself and its children.

@@ -61,6 +61,7 @@ macro_rules! each_map {
             (VmcsFields own.vmcs) (VmxSlots own.vmx) (EptEntries own.ept)
             (VmcsKinds own.ghost.0.vmcs_kind) (VmxKinds own.ghost.0.vmx_kind)
             (EptDirectories own.ghost.0.ept_dirs) (EptDefined own.ghost.0.ept_defined)
+            (GuestFrames own.ghost.0.guest_frames)
             (FrameUses own.ghost.0.pperm) (ReverseMaps own.ghost.0.lat) (ReverseEntries own.ghost.0.lat_entry)
             (DirectoriesDefined own.ghost.0.dirs_defined) (PageTableGhosts own.ghost.0.tables)
             (IdentityTables own.ghost.0.idpde) (DefinedMemory own.ghost.0.hp_defined)
@@ -107,7 +108,7 @@ impl<G: Geometry> State<G> {
             proc: map::<G, Processes>(),
             uctxt: map::<G, UserContexts>(),
             vmxinfo: map::<G, VmxInfo>(),
-            vm: Vm { revision: zero(), abort: zero(), set_up: off() },
+            vm: Vm { revision: zero(), abort: zero(), set_up: off(), owner: zero() },
             vmcs: map::<G, VmcsFields>(),
             vmx: map::<G, VmxSlots>(),
             ept: map::<G, EptEntries>(),

@@ -10,6 +10,7 @@ use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
 use domain::Geometry;
+use layer::core::constants::SAVED;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
 use layer::spec::contract::Cells;
@@ -122,6 +123,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
         parent,
         load: LOAD.map(word),
         wake: WAKE.map(word),
+        guest: SAVED.map(|slot| SymWide(engine(|e| e.arena.var(&format!("guest{slot}"), Range::WIDE)))),
     }
 }
 

@@ -58,10 +58,16 @@ impl Witness {
             parent: Parent::Program,
             load: [0; 3],
             wake: [0; 3],
+            guest: [0; SAVED.len()],
         };
         for (name, &value) in &self.arguments {
             let none = || NoSuch(name.clone());
             let register = name.strip_prefix("register").and_then(|k| k.parse::<usize>().ok());
+            let of_guest = name.strip_prefix("guest").and_then(|slot| slot.parse::<u32>().ok());
+            if let Some(k) = of_guest.and_then(|slot| SAVED.iter().position(|&other| other == slot)) {
+                arguments.guest[k] = value;
+                continue;
+            }
             let word = LOAD.iter().zip(&mut arguments.load).chain(WAKE.iter().zip(&mut arguments.wake));
             match (word.into_iter().find(|(other, _)| *other == name), name.as_str(), value) {
                 (Some((_, word)), ..) => *word = u32::try_from(value).map_err(|_| none())?,

@@ -147,6 +147,7 @@ impl<'m> Runner<'m> {
                     self.turns.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
                     next
                 }
+                Step::Guest(_) => unreachable!("hvm_create is refused: this machine's capability words are all 0"),
                 Step::User(to_user) => match self.user_mode(to_user.thread)? {
                     Some(next) => next,
                     None => return Ok(()),

@@ -24,7 +24,7 @@ macro_rules! each_map {
             (own.dirs) (own.ghost.0.dirs_defined) (own.tables) (own.ghost.0.tables) (own.ghost.0.idpde) (own.hp)
             (own.ghost.0.hp_defined) (own.kctxt) (own.proc) (own.uctxt) (own.ghost.0.uctxt_kind) (own.ghost.0.charged) (own.ghost.0.seats)
             (threads.next) (threads.tcb) (own.vmxinfo) (own.vmcs) (own.ghost.0.vmcs_kind) (own.vmx)
-            (own.ghost.0.vmx_kind) (own.ghost.0.ept_dirs) (own.ept) (own.ghost.0.ept_defined) (own.lines) (own.ghost.0.smspool)
+            (own.ghost.0.vmx_kind) (own.ghost.0.ept_dirs) (own.ept) (own.ghost.0.ept_defined) (own.ghost.0.guest_frames) (own.lines) (own.ghost.0.smspool)
             (own.ghost.0.lock) (channels.pool) (channels.ghost.0.locks) (channels.mailbox) (channels.ghost.0.defined)
             (own.rx_buf) (own.cons_buf))
     };

@@ -125,6 +125,9 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     Effect {
         modifies: |m, may| {
             let cur = m.cur();
+            if owns_guest(m) {
+                return releasing_guest::<M>(may);
+            }
             sleep_for_children(m, &mut *may);
             registers::<M>(cur, &mut *may);
             may("AC", Region::Leaf("usage"), &[cur]);
@@ -151,11 +154,25 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             }
         },
         ensures: |m| match m.next {
+            Next::Continue(Stage::Exited) if owns_guest(m) => m.stays() && m.after.own.vm.owner == 0,
+            _ if owns_guest(m) => false,
             Next::Continue(Stage::Exited) => m.stays() && !m.is_main() && goes_on(m),
             Next::Wake(wake) => m.stays() && wake.then == Stage::Exited && wake.left == NUM_PROC && wakes(m, wake.cv),
             Next::Switch(_) => m.saved(Stage::Exited) && (m.is_main() || lets_others_run(m)),
             _ => false,
         },
+    }
+}
+
+/// The virtual machine is the caller's: first of all it is released.
+fn owns_guest<M: System + Spec>(m: &Made<'_, M>) -> bool {
+    !m.is_main() && m.before.own.vm.owner == m.cur()
+}
+
+/// Cells: those of releasing the virtual machine.
+fn releasing_guest<M: System + Spec>(may: Cells<'_, M>) {
+    for name in ["vmx.owner", "vmx.set_up", "ept", "ept.defined", "guest.frames"] {
+        may(name, Region::All, &[]);
     }
 }
 

@@ -44,6 +44,15 @@ impl Fixture {
 
     /// As [`new`](Fixture::new), with a UART and this script of its events.
     pub fn with_serial(quotas: &[u32], serial: SerialInput) -> Self {
+        Fixture::with(quotas, |platform| platform.serial = serial)
+    }
+
+    /// As [`new`](Fixture::new), on a machine that can run guests.
+    pub fn with_guests(quotas: &[u32]) -> Self {
+        Fixture::with(quotas, |platform| platform.vmxinfo[1] = 1)
+    }
+
+    fn with(quotas: &[u32], change: impl FnOnce(&mut Platform)) -> Self {
         let low = u64::from(ADR_LOW);
         let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);
         let image = ParsedImage::parse(&file).unwrap();
@@ -55,7 +64,7 @@ impl Fixture {
         let write = move |bytes: &[u8]| to.lock().unwrap().extend_from_slice(bytes);
         let memory = Memory::all(KERN_LOW + 8 * 500);
         let mut platform = Platform::new(memory, archive, 1, &starts, Box::new(write));
-        platform.serial = serial;
+        change(&mut platform);
         let platform = Arc::new(platform);
         platform::make_current(Arc::clone(&platform), None);
         Fixture { platform, console, decoder: Mutex::default(), shared: shared() }
@@ -94,6 +103,10 @@ pub fn drive(cpu: &mut Cpu<'_, Sim>, mut next: Next<Sim>) -> bool {
                 assert_eq!(to_user.thread, cpu.own.cur);
                 return true;
             }
+            Step::Guest(guest) => {
+                assert_eq!(guest.thread, cpu.own.cur);
+                return true;
+            }
         };
     }
     false
@@ -115,7 +128,7 @@ pub fn call<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32
 pub fn begin<const N: usize>(cpu: &mut Cpu<'_, Sim>, number: u32, arguments: [u32; N]) -> Next<Sim> {
     let mut registers = [JUNK; UCTXT_SIZE as usize];
     registers[slot::EAX as usize] = JUNK | u64::from(number);
-    for (slot, value) in [slot::EBX, slot::R10, slot::EDX, slot::ESI].into_iter().zip(arguments) {
+    for (slot, value) in [slot::EBX, slot::R10, slot::EDX, slot::ESI, slot::EDI].into_iter().zip(arguments) {
         registers[slot as usize] = JUNK | u64::from(value);
     }
     entry::system_call(cpu, registers).unwrap()

@@ -6,7 +6,7 @@
 use crate::core::constants::*;
 use crate::core::fields::{Cell, Defined};
 use crate::core::machine::Machine;
-use crate::core::state::Cpu;
+use crate::core::state::{Cpu, Own};
 use crate::core::stuck::{Stuck, require};
 use domain::{Flag, Ghost, Map};
 
@@ -29,6 +29,17 @@ pub fn entry<M: Machine>(hpa: M::Word, memtype: M::Word) -> M::Word {
     hpa + memtype * 8 + MAPPED
 }
 
+/// Removes every entry.
+#[inline(always)]
+#[track_caller]
+pub(crate) fn unmap_all<M: Machine>(own: &mut Own<M>) {
+    own.ept.define(|_| Cell { value: 0.into() });
+    own.ghost.update(|g| {
+        g.ept_defined.define(|_| Defined { defined: false.into() });
+        g.guest_frames.define(|_| Defined { defined: false.into() });
+    });
+}
+
 /// 46 `vmx_set_mmap(gpa, hpa, memtype) -> u32`: maps the page at `hpa` at the guest-physical address `gpa`; returns 0.
 ///
 /// It replaces an earlier mapping of `gpa`. P13: both are byte addresses of pages, and memory types are 0 to 7. The
@@ -49,6 +60,9 @@ pub fn vmx_set_mmap<M: Machine>(
     let [directory, index] = nested::<M>(gpa);
     require(cpu.own.ghost.check(|g| g.ept_dirs.get([directory]).defined.holds()), Stuck::NoTable)?;
     cpu.own.ept.set([directory, index], Cell { value: entry::<M>(hpa, memtype) });
-    cpu.own.ghost.update(|g| g.ept_defined.set([directory, index], Defined { defined: true.into() }));
+    cpu.own.ghost.update(|g| {
+        g.ept_defined.set([directory, index], Defined { defined: true.into() });
+        g.guest_frames.set([hpa / PAGE_SIZE], Defined { defined: true.into() });
+    });
     Ok(0.into())
 }

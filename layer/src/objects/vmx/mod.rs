@@ -3,12 +3,13 @@
 //! A guest's registers are whole registers of the processor (P45); primitives that return or take 32 bits use the low
 //! half. Reading a value that was never written is [`Stuck::NotInt`]; after [`vmx_init`] no primitive does so (P40).
 pub mod ept;
+pub mod ownership;
 pub mod spec;
 pub mod vmcs;
 
 use crate::core::bits::{bit, with_bit};
 use crate::core::constants::*;
-use crate::core::fields::{Cell, Defined, Slot, SlotKind};
+use crate::core::fields::{Defined, Slot, SlotKind};
 use crate::core::machine::Machine;
 use crate::core::state::Cpu;
 use crate::core::stuck::{Stuck, require};
@@ -372,6 +373,23 @@ pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> 
     Ok(eip + length)
 }
 
+/// 80 `vmx_next_fits() -> 0|1`: 1 if the address of the instruction behind the one that made the guest exit fits 32 bits,
+/// so that [`vmx_get_next_eip`] has a result (P35). An addition for the layer above.
+///
+/// # Errors
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`].
+#[inline]
+pub fn vmx_next_fits<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
+    cpu.require_hkp()?;
+    let eip = read(cpu, X(vmx_slot::RIP))?.narrow();
+    let length = read(cpu, V(Vmcs::ExitInstructionLength))?.narrow();
+    let fits = match (eip, length) {
+        (Some(eip), Some(length)) => M::Word::from(u32::MAX) - length >= eip,
+        _ => false,
+    };
+    Ok(word::<M>(fits))
+}
+
 /// The registers with which the guest continues.
 ///
 /// The value cannot be copied, and only the machine's last step of a kernel entry consumes it.
@@ -459,11 +477,8 @@ pub fn vmx_init<M: Machine>(cpu: &mut Cpu<'_, M>, _mbi: M::Word) -> Result<(), S
     cpu.require_hkpt()?;
     cpu.require_init()?;
     let own = &mut cpu.own;
-    own.ept.define(|_| Cell { value: 0.into() });
-    own.ghost.update(|g| {
-        g.ept_dirs.define(|_| Defined { defined: true.into() });
-        g.ept_defined.define(|_| Defined { defined: false.into() });
-    });
+    ept::unmap_all(own);
+    own.ghost.update(|g| g.ept_dirs.define(|_| Defined { defined: true.into() }));
     for row in FIELDS {
         let Some((value, kind)) = row.default::<M>(|i| own.vmxinfo.get([i.into()]).value) else { continue };
         own.vmcs.set([(row.field as u32).into()], Slot { value });

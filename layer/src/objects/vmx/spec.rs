@@ -1,5 +1,7 @@
 //! The specification of the virtual machine: contracts of 1, 25 to 49, 56 and 57, and the facts of D19, which
 //! `vmx_init` establishes so that primitives that read its results are never stuck (P40).
+mod ownership;
+
 use super::ept::{self, MEMORY_TYPES, entry};
 use super::vmcs::{FIELDS, FULL_SEGMENTS, SEGMENTS, Start, VMCS_READ, Vmcs};
 use super::{DEFAULTS, EVENT_VALID, INTERRUPT_WINDOW, Place, REGISTERS, is_read};
@@ -14,6 +16,8 @@ use crate::spec::contract::{Cells, Contract, Region, Transition, no_events, sile
 use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
+
+pub(crate) use ownership::{vmx_claim, vmx_owner, vmx_release};
 
 use Place::{Vmcs as V, Vmx as X};
 
@@ -302,6 +306,15 @@ pub(crate) fn vmx_get_next_eip<M: Spec>() -> Contract<M> {
     )
 }
 
+pub(crate) fn vmx_next_fits<M: Spec>() -> Contract<M> {
+    silent(
+        |cpu, _| super::vmx_next_fits(cpu).map(Answer::Word),
+        |v, a| hkp(v, a) && is_int(v, EIP) && is_int(v, LENGTH),
+        in_vm_host,
+        |s| s.answer.word() <= 1 && (s.answer.word() == 1) == goes_on(&s.before),
+    )
+}
+
 /// The arguments are two page-aligned addresses and a memory type.
 fn is_mapping<M: Spec>(a: &Arguments<M>) -> bool {
     let [gpa, hpa, memtype, _] = a.words;
@@ -323,6 +336,7 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
             matches!(s.answer, Answer::Word(word) if *word == 0)
                 && s.after.own.ept.get(key).value == mapped
                 && s.after.ghost.ept_defined.get(key).defined.holds()
+                && s.after.ghost.guest_frames.get([hpa / PAGE_SIZE]).defined.holds()
                 // The entry's address is the page's: the low 12 bits do not belong to it (7.3).
                 && mapped - mapped % PAGE_SIZE == hpa
         },
@@ -331,6 +345,7 @@ pub(crate) fn vmx_set_mmap<M: Spec>() -> Contract<M> {
             let key = nested::<M>(s.arguments.words[0]);
             may("ept", Region::All, &key);
             may("ept.defined", Region::All, &key);
+            may("guest.frames", Region::All, &[s.arguments.words[1] / PAGE_SIZE]);
         },
     }
 }
@@ -409,30 +424,33 @@ pub(crate) fn vmx_return_from_guest<M: Spec>() -> Contract<M> {
     }
 }
 
+/// The virtual machine is as `vmx_init` makes it.
+fn is_initialised<M: Spec>(s: &Transition<'_, M>) -> bool {
+    let (v, [x, y]) = (&s.after, s.any);
+    let info = |i: u32| s.before.own.vmxinfo.get([i.into()]).value;
+    FIELDS.iter().all(|row| match row.default::<M>(info) {
+        None => true,
+        Some((value, SlotKind::Int)) => is(v, V(row.field), value),
+        Some((value, _)) => at(v, V(row.field)) == value && matches!(kind_at(v, V(row.field)), SlotKind::Ptr),
+    }) && DEFAULTS.iter().all(|&(slot, value)| is(v, X(slot), M::Wide::constant(value)))
+        && v.own.vm.set_up.holds()
+        && v.own.vm.revision == 0
+        && (x >= EPT_DIRS
+            || (v.ghost.ept_dirs.get([x]).defined.holds()
+                && (y >= EPT_ENTRIES
+                    || (!v.ghost.ept_defined.get([x, y]).defined.holds() && v.own.ept.get([x, y]).value == 0))))
+}
+
 pub(crate) fn vmx_init<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::vmx_init(cpu, a.words[0]).map(|()| Answer::Unit),
         assumes: |_, _| true,
         reference_requires: hkpt_init,
         requires: in_kernel,
-        ensures: |s| {
-            let (v, [x, y]) = (&s.after, s.any);
-            let info = |i: u32| s.before.own.vmxinfo.get([i.into()]).value;
-            FIELDS.iter().all(|row| match row.default::<M>(info) {
-                None => true,
-                Some((value, SlotKind::Int)) => is(v, V(row.field), value),
-                Some((value, _)) => at(v, V(row.field)) == value && matches!(kind_at(v, V(row.field)), SlotKind::Ptr),
-            }) && DEFAULTS.iter().all(|&(slot, value)| is(v, X(slot), M::Wide::constant(value)))
-                && v.own.vm.set_up.holds()
-                && v.own.vm.revision == 0
-                && (x >= EPT_DIRS
-                    || (v.ghost.ept_dirs.get([x]).defined.holds()
-                        && (y >= EPT_ENTRIES
-                            || (!v.ghost.ept_defined.get([x, y]).defined.holds() && v.own.ept.get([x, y]).value == 0))))
-        },
+        ensures: is_initialised,
         events: no_events,
         modifies: |_, may| {
-            for name in ["vmx.set_up", "vmcs.revid", "ept", "ept.defined", "eptdir"] {
+            for name in ["vmx.set_up", "vmcs.revid", "ept", "ept.defined", "eptdir", "guest.frames"] {
                 may(name, Region::All, &[]);
             }
             for row in FIELDS.iter().filter(|row| row.start != Start::Kept) {
@@ -470,7 +488,8 @@ pub(crate) fn host_out<M: Spec>() -> Contract<M> {
 }
 
 /// The facts about the virtual machine.
-pub(crate) fn facts<M: Spec>() -> [Fact<M>; 4] {
+pub(crate) fn facts<M: Spec>() -> [Fact<M>; 8] {
+    let [listed, is_set_up, charged, live] = ownership::facts();
     [
         Fact {
             number: "D19.1",
@@ -504,5 +523,9 @@ pub(crate) fn facts<M: Spec>() -> [Fact<M>; 4] {
             keys: &[("eptdir", &[0])],
             holds: |v, k| !v.own.vm.set_up.holds() || v.ghost.ept_dirs.get([k[0]]).defined.holds(),
         },
+        listed,
+        is_set_up,
+        charged,
+        live,
     ]
 }

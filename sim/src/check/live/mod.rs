@@ -55,6 +55,7 @@ pub const MADE_TRUE: &[(&str, &str)] = &[
     ("D19.2", DEFINED),
     ("D19.3", DEFINED),
     ("D19.4", DEFINED),
+    ("D19.5", "the frames of a guest are computed from its nested page tables"),
     ("D21", MODE),
 ];
 const MODE: &str = "a quiescent CPU is in kernel mode";

@@ -249,6 +249,15 @@ fn know_contents(rest: &mut Rest<'_>, shared: &Shared<Sim>) {
             ghost.vmcs_kind.define(|_| SlotKind::Int);
             ghost.vmx_kind.define(|_| SlotKind::Int);
             ghost.ept_dirs.define(|_| Defined { defined: true });
+            for directory in 0..GUEST_MEMORY / (PAGE_SIZE * EPT_ENTRIES) {
+                for index in 0..EPT_ENTRIES {
+                    let entry = own.ept.get([directory, index]).value;
+                    if entry != 0 {
+                        ghost.ept_defined.set([directory, index], Defined { defined: true });
+                        ghost.guest_frames.set([entry / PAGE_SIZE], Defined { defined: true });
+                    }
+                }
+            }
         }
         ghost.hp_defined.define(move |[frame, _]| Defined { defined: pages.contains_key(&frame) });
         for thread in 1..NUM_PROC {
