@@ -9,7 +9,7 @@ mod written;
 use common::{enter, solver};
 use domain::{Ghost, Map, Wide};
 use layer::core::constants::{MAX_PAGE, NO_THREAD, perm, slot};
-use layer::core::fields::{Byte, Context, Slot, place, process};
+use layer::core::fields::{Byte, Context, Defined, Slot, place, process};
 use layer::core::machine::{Links, Spec};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;

@@ -22,6 +22,7 @@ pub fn is_guest<M: Spec>(view: &View<'_, M>) -> bool {
     is_out_of_sections(view)
         && view.ghost.ikern.holds()
         && !view.ghost.ihost.holds()
+        && view.own.vm.set_up.holds()
         && view.own.vm.owner == view.own.cur
 }
 

@@ -166,7 +166,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
 
 /// The virtual machine is the caller's: first of all it is released.
 fn owns_guest<M: System + Spec>(m: &Made<'_, M>) -> bool {
-    !m.is_main() && m.before.own.vm.owner == m.cur()
+    m.cur() != m.before.own.cpu + 1 && m.before.own.vm.owner == m.cur()
 }
 
 /// Cells: those of releasing the virtual machine.
