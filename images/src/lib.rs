@@ -17,6 +17,7 @@
 #![no_std]
 #![cfg(feature = "image")]
 
+pub mod guest;
 pub mod lost_stack;
 pub mod ring3;
 pub mod user;

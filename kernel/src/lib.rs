@@ -14,6 +14,7 @@
 //! | `report` | the last report |
 //! | `entry` | the ways into the kernel and out of it |
 //! | `storage` | the storage of the layer's state |
+//! | `guest` | guests: VT-x and SVM, nested page tables |
 //! | `machine` | the layer's machine on this hardware, and the kernel's main loop |
 //! | `boot` | from the boot loader to the image's hooks |
 //!
@@ -31,6 +32,7 @@ pub mod cpu;
 pub mod devices;
 #[cfg(feature = "image")]
 pub mod entry;
+pub mod guest;
 pub mod handover;
 #[cfg(feature = "image")]
 pub mod image;

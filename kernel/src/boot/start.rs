@@ -9,6 +9,7 @@ use crate::devices::clock::Clock;
 use crate::devices::exit::Reason;
 use crate::devices::power::refuse;
 use crate::devices::{console, power};
+use crate::guest;
 use crate::handover::acpi::{self, Controllers};
 use crate::handover::archive::Archive;
 use crate::handover::options::{self, Options};
@@ -242,6 +243,10 @@ fn describe(boot: &Boot) {
     crate::say!("cairn: protections: write-protected code{}{}{}{}{}", on[0], on[1], on[2], on[3], on[4]);
     for (name, ..) in parts.into_iter().filter(|(.., on)| !on) {
         crate::say!("cairn: missing: {name}");
+    }
+    match guest::fields::find() {
+        Ok(kind) => crate::say!("cairn: guests by {}", kind.name()),
+        Err(missing) => crate::say!("cairn: missing: guests ({missing})"),
     }
     match &boot.archive {
         None => crate::say!("cairn: no boot archive"),

@@ -24,7 +24,7 @@ const KERNEL_GS_BASE: u32 = 0xC000_0102;
 const SYSCALL_CLEARS: u64 = !2 & 0x3F_FFFF;
 
 /// DR7 without a breakpoint: only its fixed bit.
-const DEBUG_OFF: u64 = 1 << 10;
+pub(crate) const DEBUG_OFF: u64 = 1 << 10;
 
 /// Features that every processor must have before its first 64-bit instruction, as bits of EDX of CPUID leaf 1: TSC,
 /// MSR, PAE, CX8, APIC, FXSR, SSE, SSE2. The boot code checks them, and long mode.

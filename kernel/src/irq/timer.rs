@@ -71,6 +71,11 @@ pub fn begin(cpu: usize, another: bool) {
     }
 }
 
+/// Increments of the time-stamp counter in a slice.
+pub fn slice() -> u64 {
+    STAMPS.load(Ordering::Relaxed) * u64::from(SLICE) / 1000
+}
+
 /// Milliseconds since the machine was switched on, by the time-stamp counter, modulo 2^32.
 pub fn uptime() -> u32 {
     (registers::time_stamp() / STAMPS.load(Ordering::Relaxed).max(1)) as u32

@@ -3,6 +3,9 @@ use super::lines::Lines;
 use super::metal::Metal;
 use super::platform::Place;
 use super::user_contexts::UserContexts;
+use crate::guest::fields::{Fields, find, pages};
+use crate::guest::nested::{LEAVES, Leaf, Nested, Upper};
+use crate::guest::page::Page;
 use crate::mm::direct_map::direct_map;
 use crate::storage::channels::{Blocks, Mail};
 use crate::storage::directories::Directories;
@@ -14,6 +17,7 @@ use core::sync::atomic::AtomicU32;
 use domain::{Data, Field, Storage};
 use layer::core::constants::*;
 use layer::core::fields::*;
+use layer::objects::vmx::vmcs::VMCS_SIZE;
 
 crate::arrays!(Metal, array);
 crate::erased_fields!(Metal);
@@ -80,6 +84,27 @@ impl Storage<layer::core::fields::Directories> for Metal {
     fn at(place: Place) -> Of<Directories> {
         // SAFETY: boot has set the spaces up, in kernel memory of their own.
         Of(unsafe { Directories::new(direct_map(), place.platform.spaces, place.cpu) })
+    }
+}
+
+impl Storage<VmcsFields> for Metal {
+    type Map = Of<Fields>;
+    fn at(place: Place) -> Of<Fields> {
+        let (kind, name) = (find(), <VmcsFields as Field<Metal>>::NAME);
+        let kept = place.platform.keep_each(kind.map_or(0, pages), name, |_| Page::ZERO);
+        let beside = &mut place.platform.keep_each(1, name, |_| [0; VMCS_SIZE as usize])[0];
+        Of(Fields::new(kind, kept, beside))
+    }
+}
+
+impl Storage<EptEntries> for Metal {
+    type Map = Of<Option<Nested>>;
+    fn at(place: Place) -> Of<Option<Nested>> {
+        let name = <EptEntries as Field<Metal>>::NAME;
+        Of(find().ok().map(|kind| {
+            let upper = &place.platform.keep_each(1, name, |_| Upper::EMPTY)[0];
+            Nested::new(kind, upper, place.platform.keep_each(LEAVES, name, |_| Leaf::uninit()))
+        }))
     }
 }
 

@@ -1,13 +1,14 @@
 //! The hooks of an image that runs the layer: boot, every entry from ring 3, and the way back.
 use super::checkpoint::{self, Quiescent};
 use super::program_table::{self, program_table};
-use super::{Metal, Saved, processor, serial, set_platform, shared};
+use super::{Metal, Saved, guest, processor, serial, set_platform, shared};
 use crate::cpu::block::{Cpu as Hardware, Thread};
 use crate::cpu::trap::Entry;
 use crate::cpu::vectors::{self, page_fault};
 use crate::devices::power::refuse;
 use crate::entry::ring3::{Way, enter, go_on};
 use crate::entry::stubs::take_interrupts;
+use crate::guest::virtualisation::Missing;
 use crate::image::Boot;
 use crate::irq::cause::Cause;
 use crate::irq::{interrupt, timer};
@@ -55,6 +56,10 @@ pub(super) fn start(hardware: &mut Hardware) -> ! {
     let layer = LAYERS[hardware.number()].lock().take().expect("`prepare` has made what each CPU owns");
     hardware.set_state(layer);
     let layer = own(hardware);
+    if let Err(missing @ (Missing::Refused | Missing::Different)) = guest::turn_on(layer) {
+        // The boot report has said what CPU 0 has.
+        crate::say!("cairn: CPU {} runs no guests: {missing}", layer.own.cpu);
+    }
     let first = entry::boot(layer, 0);
     program_table().runs(layer.own.cpu, layer.own.cur);
     finish(hardware, first);

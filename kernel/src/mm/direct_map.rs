@@ -36,3 +36,8 @@ pub fn direct_map() -> DirectMap {
 pub fn direct<T>(physical: u64) -> *mut T {
     direct_map().pointer(physical)
 }
+
+/// Physical address of an object in the direct map.
+pub fn physical<T>(object: *const T) -> u64 {
+    (object.addr() as u64).wrapping_sub(DIRECT_MAP)
+}

@@ -48,7 +48,6 @@ macro_rules! arrays {
             VmxInfo => Cell,
             Received => Cell,
             ConsoleInput => Cell,
-            VmcsFields => Slot,
             VmxSlots => Slot
         );
     };
