@@ -14,14 +14,12 @@
 #![forbid(unsafe_code)]
 
 mod data;
-mod geometry;
 mod ghost;
 mod map;
 mod native;
 mod word;
 
 pub use data::{Data, Sink, Source};
-pub use geometry::{Geometry, Reference, X64};
 pub use ghost::{Erased, Ghost, Present};
 pub use map::{Field, Key, Map, Storage};
 pub use native::Count;
@@ -31,8 +29,6 @@ use core::fmt::Debug;
 
 /// A family of value types: the types of all values that a machine's primitives compute with.
 pub trait Domain: Copy + Debug + 'static {
-    /// Sizes of the page tables.
-    type Geometry: Geometry;
     /// A 32-bit machine word.
     type Word: Word;
     /// A 64-bit machine word: registers, and addresses in the hardware's width.

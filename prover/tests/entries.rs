@@ -33,7 +33,7 @@ use syscall::unchecked::{Address, Unchecked};
 struct Bug {
     entry: &'static str,
     clause: &'static str,
-    symbolic: fn(&mut Row<Sym<domain::X64>>),
+    symbolic: fn(&mut Row<Sym<layer::core::geometry::X64>>),
     hosted: fn(&mut Row<Sim>),
 }
 

@@ -3,14 +3,13 @@ use crate::branch::decide;
 use crate::map::SymMap;
 use crate::origin::Origin;
 use crate::word::{SymFlag, SymNat, SymWide, SymWord};
-use domain::{Domain, Field, Storage, X64};
+use domain::{Domain, Field, Storage};
 
 /// The domain whose values are terms, for states without a machine of their own.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms;
 
 impl Domain for Terms {
-    type Geometry = X64;
     type Word = SymWord;
     type Wide = SymWide;
     type Nat = SymNat;

@@ -6,12 +6,12 @@ use abi::arguments::ARGUMENTS;
 use abi::{ADR_HIGH, ADR_LOW, PAGE_SIZE};
 use core::fmt;
 use core::ops::Range;
-use domain::{Geometry, X64};
 use elf::ElfBytes;
 use elf::abi::{ELFOSABI_NONE, EM_X86_64, ET_EXEC, PF_W, PF_X, PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS};
 use elf::endian::AnyEndian;
 use elf::file::Class;
 use elf::segment::ProgramHeader;
+use layer::core::geometry::{Geometry, X64};
 
 /// Maximum number of loadable segments of an image.
 pub const SEGMENTS: usize = 8;

@@ -3,9 +3,10 @@ use super::{Entries, page_entry};
 use crate::mm::direct_map::DirectMap;
 use crate::mm::user_space::{REGIONS, Spaces};
 use core::ops::Range;
-use domain::{Domain, Geometry, X64};
+use domain::Domain;
 use layer::core::constants::{ADR_HIGH, ADR_LOW, NUM_PROC};
 use layer::core::fields::Pde;
+use layer::core::geometry::{Geometry, X64};
 use layer::objects::queue::root;
 
 /// Directory entries of the user window, which exist in memory.

@@ -5,8 +5,9 @@ use crate::mm::direct_map::DirectMap;
 use crate::mm::layout::PAGE_SIZE;
 use core::any::Any;
 use core::ops::Range;
-use domain::{Domain, Geometry, X64};
+use domain::Domain;
 use layer::core::fields::{Byte, Pte};
+use layer::core::geometry::{Geometry, X64};
 
 /// The frames that may be reached. They are users' frames, so no wrong number reaches the kernel's own memory.
 #[derive(Clone, Debug)]

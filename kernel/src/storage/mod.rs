@@ -31,18 +31,22 @@ pub use erased::{ErasedMap, NoLog};
 #[cfg(test)]
 pub(crate) mod host {
     //! A domain for tests on the host.
-    use domain::{Count, Domain, X64};
+    use domain::{Count, Domain};
+    use layer::core::geometry::{Paged, X64};
 
     /// Native words, and no storage.
     #[derive(Clone, Copy, Debug)]
     pub struct Host;
 
     impl Domain for Host {
-        type Geometry = X64;
         type Word = u32;
         type Wide = u64;
         type Nat = Count;
         type Flag = bool;
         type Place = ();
+    }
+
+    impl Paged for Host {
+        type Geometry = X64;
     }
 }

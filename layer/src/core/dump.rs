@@ -13,12 +13,13 @@
 //! so are page maps without entries.
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::machine::{ChannelPool, Links, Lock, Machine, Object, Visit};
 use crate::core::state::{Own, Shared};
 use crate::objects::page_alloc::table::AllocTable;
 use crate::objects::page_table::is_user_directory;
 use crate::objects::queue::{Family, Fifo, Pending, Queue, Sleeping, root};
-use domain::{Count, Data, Domain, Field, Geometry, Map, Sink};
+use domain::{Count, Data, Domain, Field, Map, Sink};
 
 /// Ends a part.
 pub const END: u64 = 0;

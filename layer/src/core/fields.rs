@@ -3,8 +3,9 @@
 //! Names are the reference's (section 3.1). A field with a dot in its name extends the field before the dot: it has the
 //! same key, or a key that begins with it, and holds more about the same entries.
 use crate::core::constants::*;
+use crate::core::geometry::{Geometry, Paged};
 use crate::objects::vmx::vmcs::VMCS_SIZE;
-use domain::{Domain, Geometry, Storage};
+use domain::Storage;
 
 domain::data! {
     /// A resource container. The ids of its children are fixed by its own (`8i+1`, `8i+2`, …), so storing their number
@@ -255,11 +256,11 @@ pub const START_USER: u32 = 0;
 
 macro_rules! field_table {
     ($($(#[$meta:meta])* $name:ident $text:literal [$($dim:expr),+] => $value:ident;)*) => {
-        domain::fields! { $($(#[$meta])* $name $text [$($dim),+] => $value;)* }
+        domain::fields! { for D: Paged; $($(#[$meta])* $name $text [$($dim),+] => $value;)* }
 
         /// A domain that stores every field.
-        pub trait AllStorage: Domain $(+ Storage<$name>)* {}
-        impl<D: Domain $(+ Storage<$name>)*> AllStorage for D {}
+        pub trait AllStorage: Paged $(+ Storage<$name>)* {}
+        impl<D: Paged $(+ Storage<$name>)*> AllStorage for D {}
 
         /// A domain whose maps can be copied, to compare an old state with a new one.
         pub trait VisibleStorage: AllStorage $(+ Storage<$name, Map: Clone>)* {}
@@ -269,7 +270,7 @@ macro_rules! field_table {
         pub const FIELDS: &[&str] = &[$($text),*];
 
         /// The bounds of the key of the field named `name`.
-        pub fn bounds<D: Domain>(name: &str) -> Option<&'static [u32]> {
+        pub fn bounds<D: Paged>(name: &str) -> Option<&'static [u32]> {
             match name {
                 $($text => Some(<$name as domain::Field<D>>::DIMS),)*
                 _ => None,

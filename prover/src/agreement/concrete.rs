@@ -2,10 +2,11 @@
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
 use crate::state::visit::{each, values};
-use domain::{Field, Geometry};
+use domain::Field;
 use layer::core::fields::{
     ChannelLocks, DefinedMail, Frames, Mailboxes, NextLinks, Owners, SyncChannels, ThreadGhosts,
 };
+use layer::core::geometry::Geometry;
 use layer::core::machine::Object;
 use layer::objects::channel::pool::Channels;
 use layer::objects::page_alloc::table::AllocTable;

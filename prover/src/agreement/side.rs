@@ -1,7 +1,8 @@
 //! One program in two domains.
 use super::concrete::{make, tell, value};
 use crate::state::sym::Sym;
-use domain::{Count, Data, Domain, Sink, X64};
+use domain::{Count, Data, Domain, Sink};
+use layer::core::geometry::X64;
 use sim::machine::Sim;
 use smt::term::{Range, Term};
 use std::cell::Cell;

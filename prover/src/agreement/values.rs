@@ -3,7 +3,8 @@
 use super::concrete::{World, value, walk, without_solver};
 use super::side::{Side, make_unknown};
 use crate::state::sym::Sym;
-use domain::{Flag, Nat, Wide, X64};
+use domain::{Flag, Nat, Wide};
+use layer::core::geometry::X64;
 use proptest::prelude::*;
 use sim::machine::Sim;
 use std::cell::RefCell;

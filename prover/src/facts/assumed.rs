@@ -4,7 +4,7 @@ use crate::state::parts::{State, StateIdentity};
 use crate::state::sym::Sym;
 use crate::state::unknown::is_part;
 use crate::state::unknown::quantified;
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::invariant::facts;
 use rustc_hash::FxHashMap;
 use smt::term::Term;

@@ -6,7 +6,7 @@ use crate::facts::invariant_set::InvariantSet;
 use crate::state::parts::{State, scalars};
 use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, key_bounds};
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::invariant::facts;
 use layer::spec::contract::{Cells, Region, covers};
 use layer::spec::fact::Fact;

@@ -1,8 +1,9 @@
 //! The symbolic machine for the layer above: every answer is arbitrary, and output is dropped.
 use crate::state::record::{Answers, MachineAnswer};
 use crate::state::sym::Sym;
-use domain::{Flag, Geometry};
+use domain::Flag;
 use layer::core::fields::PhysicalMemory;
+use layer::core::geometry::Geometry;
 use layer::core::state::Cpu;
 use smt::term::{Range, Term};
 use symbolic::engine::engine;

@@ -4,7 +4,7 @@ use crate::report::reference::{Instance, Standing};
 use crate::report::row::{Row, Status};
 use crate::report::run::Report;
 use crate::state::sym::Sym;
-use domain::X64;
+use layer::core::geometry::X64;
 use layer::invariant::{BY_THEOREMS, facts};
 use layer::spec::fact::Class;
 use std::fmt::Write;

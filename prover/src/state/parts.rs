@@ -2,8 +2,9 @@
 use crate::state::sym::Sym;
 use crate::state::unknown::{is_part, make_unknown, unknown_object};
 use crate::state::visit::{each, values};
-use domain::{Field, Geometry, Storage};
+use domain::{Field, Storage};
 use layer::core::fields::*;
+use layer::core::geometry::Geometry;
 use layer::core::machine::{Machine, Object, Spec};
 use layer::core::ring::Ring;
 use layer::core::state::{Boot, IoApic, Lapic, Own, OwnGhost, TrapInfo, Vm};

@@ -1,7 +1,8 @@
 //! What is recorded of a path besides its reads and writes: events, critical sections, and answers of the machine.
 use crate::state::sym::Sym;
 use crate::state::visit::values;
-use domain::{Data, Geometry, Sink};
+use domain::{Data, Sink};
+use layer::core::geometry::Geometry;
 use layer::core::log::Event;
 use layer::core::machine::Object;
 use smt::term::Term;

@@ -2,8 +2,8 @@
 use crate::state::sym::Sym;
 
 use crate::state::visit::each;
-use domain::Geometry;
 use layer::core::fields::{FIELDS, bounds};
+use layer::core::geometry::Geometry;
 use layer::core::keys::{IGNORE, Keys};
 use layer::core::machine::{Object, Visit};
 use smt::term::{Name, Term};

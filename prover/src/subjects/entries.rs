@@ -9,7 +9,7 @@ use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::key_bounds;
 use crate::subjects::primitives::is_hosted;
-use domain::Geometry;
+use layer::core::geometry::Geometry;
 use layer::core::stuck::Stuck;
 use layer::invariant::facts;
 use layer::spec::contract::Cells;

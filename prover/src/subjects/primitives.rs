@@ -9,11 +9,12 @@ use crate::proof::obligations::{
 };
 use crate::state::parts::State;
 use crate::state::sym::Sym;
-use domain::{Domain, Flag, Geometry};
+use domain::Flag;
 use layer::catalogue::{Kind, Primitive};
 use layer::core::call::{Answer, Arguments, Chunk};
 use layer::core::constants::UCTXT_SIZE;
 use layer::core::fields::Context;
+use layer::core::geometry::{Geometry, Paged};
 use layer::core::stuck::Stuck;
 use layer::invariant::{BY_THEOREMS, read};
 use layer::spec::contract::{Cells, Contract, Transition};
@@ -40,7 +41,7 @@ const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry
 
 /// Whether the hosted machine runs the code under proof. Otherwise the reason why not.
 pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
-    if G::ENTRIES != <<Sim as Domain>::Geometry as Geometry>::ENTRIES {
+    if G::ENTRIES != <<Sim as Paged>::Geometry as Geometry>::ENTRIES {
         Err(NO_MACHINE)
     } else if engine(|e| e.settings.mutation.is_planted()) {
         Err(MUTANT)

@@ -1,7 +1,7 @@
 //! Proofs of primitives with changed contracts, and of entries with changed rows.
 #![allow(dead_code, reason = "no test needs all of it")]
-use domain::X64;
 use layer::catalogue::primitives;
+use layer::core::geometry::X64;
 use layer::spec::contract::Contract;
 use prover::{InvariantSet, Outcome, Sym, catch_panics, prove_entry, prove_primitive, with_engine};
 use sim::machine::Sim;

@@ -26,17 +26,21 @@ pub mod tlb;
 pub mod turns;
 pub mod user;
 
-use domain::{Count, Domain, X64};
+use domain::{Count, Domain};
+use layer::core::geometry::{Paged, X64};
 
 /// The hosted machine: native words, a sparse map for every field, all ghost state, and the whole log.
 #[derive(Clone, Copy, Debug)]
 pub struct Sim;
 
 impl Domain for Sim {
-    type Geometry = X64;
     type Word = u32;
     type Wide = u64;
     type Nat = Count;
     type Flag = bool;
     type Place = ();
+}
+
+impl Paged for Sim {
+    type Geometry = X64;
 }

@@ -19,9 +19,10 @@
 //! [`Stuck::FrameNotTable`], whatever the frame contains. A frame that is freed
 //! while a CPU remembers it is a [`Stale`] translation, used or not.
 use super::Sim;
-use domain::{Domain, Geometry, Map};
+use domain::Map;
 use layer::core::constants::{PAGE_SIZE, TOTAL_CPU};
 use layer::core::fields::{Pde, Pte};
+use layer::core::geometry::{Geometry, Paged};
 use layer::core::state::Cpu;
 use layer::core::stuck::Stuck;
 use layer::objects::page_table::{Walk, directory, entry, pdx, ptx};
@@ -111,7 +112,7 @@ impl Tlb {
         if self.reached.get(&frame).is_some_and(|&count| count > 0) {
             return self.pages.iter().find(|(_, (at, _))| *at == frame).map(|(page, _)| page * PAGE_SIZE);
         }
-        let region = <Sim as Domain>::Geometry::REGION;
+        let region = <Sim as Paged>::Geometry::REGION;
         self.tables.iter().find(|(_, table)| **table == frame).map(|(index, _)| index * region)
     }
 }

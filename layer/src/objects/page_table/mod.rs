@@ -8,12 +8,13 @@ pub mod spec;
 use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::machine::Machine;
 use crate::core::state::Cpu;
 use crate::core::stuck::{Stuck, require};
 use crate::objects::context::is_mine;
 use crate::objects::page_alloc::{give_back, palloc, pfree};
-use domain::{Domain, Flag, Geometry, Ghost, Map};
+use domain::{Domain, Flag, Ghost, Map};
 
 /// Directory index of a virtual address (`PDX`).
 #[inline(always)]

@@ -3,6 +3,7 @@ use crate::core::call::Answer;
 use crate::core::constants::*;
 use crate::core::fields::process::{GONE, LIVE, VACANT};
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::log::Event;
 use crate::core::machine::Spec;
 use crate::core::replay::Out;
@@ -16,9 +17,7 @@ use domain::{Flag, Map, Wide};
 /// Thread `n` has no memory: no entry of its user directories names a page table. Stated of an arbitrary entry.
 fn has_no_memory<M: Spec>(s: &Transition<'_, M>, n: M::Word) -> bool {
     let i = s.any[0];
-    i >= <M::Geometry as domain::Geometry>::DIRS
-        || !is_user_directory::<M>(i)
-        || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
+    i >= M::Geometry::DIRS || !is_user_directory::<M>(i) || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
 }
 
 /// The running thread can create one more child.
@@ -211,8 +210,7 @@ fn is_reaped<M: Spec>(s: &Transition<'_, M>, i: M::Word) -> bool {
         && (s.any[0] >= MAX_PAGE
             || matches!(s.after.ghost.pperm.get([s.any[0]]), FrameUse::Undef)
             || s.after.ghost.lat.get([s.any[0]]).payer != i)
-        && (s.any[1] >= <M::Geometry as domain::Geometry>::DIRS
-            || !matches!(s.after.own.dirs.get([i, s.any[1]]), Pde::Table { .. }))
+        && (s.any[1] >= M::Geometry::DIRS || !matches!(s.after.own.dirs.get([i, s.any[1]]), Pde::Table { .. }))
 }
 
 /// A child of the running thread.

@@ -10,10 +10,11 @@ use crate::proof::obligations::{prove_facts, run_proof};
 use crate::state::parts::State;
 use crate::state::sym::Sym;
 use crate::state::unknown::{at_version, key_bounds, quantified, unknown_object};
-use domain::{Flag, Geometry, Map};
+use domain::{Flag, Map};
 use layer::core::call::{Access, Chunk};
 use layer::core::constants::{KERN_HIGH, KERN_LOW, MAX_PAGE, NUM_CV, NUM_PROC, PAGE_SIZE, TOTAL_CPU};
 use layer::core::fields::{FrameUse, Pde, Pte};
+use layer::core::geometry::Geometry;
 use layer::core::keys::Keys;
 use layer::core::machine::{Object, Spec};
 use layer::core::stuck::Stuck;
@@ -618,7 +619,7 @@ fn path_of_store<G: Geometry>(
 mod tests {
     use super::*;
     use crate::sources::with_engine;
-    use domain::X64;
+    use layer::core::geometry::X64;
     use smt::solver::Solver;
     use symbolic::explore::catch_panics;
     use symbolic::failure::Reason;

@@ -5,6 +5,7 @@ pub(crate) mod facts;
 use crate::core::call::{Answer, Arguments};
 use crate::core::constants::*;
 use crate::core::fields::*;
+use crate::core::geometry::Geometry;
 use crate::core::log::Event;
 use crate::core::machine::Spec;
 use crate::objects::container::is_accounted;
@@ -14,7 +15,7 @@ use crate::objects::page_alloc::spec::*;
 use crate::objects::page_table::{is_permission, is_users_permission, pdx, ptx};
 use crate::spec::contract::{Contract, Region, Transition, no_events, silent};
 use crate::spec::view::View;
-use domain::{Flag, Geometry, Map};
+use domain::{Flag, Map};
 
 /// The frame of the page table that a call returns; 0 for [`MAGIC_NUMBER`].
 fn frame_of<M: Spec>(s: &Transition<'_, M>) -> M::Word {
@@ -253,7 +254,7 @@ pub(crate) fn ptAllocPDE<M: Spec>() -> Contract<M> {
             allocated(s, n, frame)
                 && (frame == 0
                     || (matches!(s.after.own.dirs.get([n, pdx::<M>(va)]), Pde::Table { frame: f } if f == frame)
-                        && (s.any[0] >= <M::Geometry as domain::Geometry>::ENTRIES
+                        && (s.any[0] >= M::Geometry::ENTRIES
                             || matches!(s.after.own.tables.get([frame, s.any[0]]), Pte::UnPresent))))
         },
         events: |s, log| match log {
@@ -458,7 +459,7 @@ pub(crate) fn pt_free_pde<M: Spec>() -> Contract<M> {
                 && match s.before.own.dirs.get([n, i]) {
                     Pde::Table { frame } => {
                         given_back(s, n, frame)
-                            && (s.any[0] >= <M::Geometry as domain::Geometry>::ENTRIES
+                            && (s.any[0] >= M::Geometry::ENTRIES
                                 || matches!(s.before.own.tables.get([frame, s.any[0]]), Pte::UnPresent))
                     }
                     _ => true,
