@@ -13,7 +13,7 @@ mod digest;
 mod store;
 
 /// The sources that determine how queries are put and answers are read.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 15] = [
     include_str!("backend.rs"),
     include_str!("cache.rs"),
     include_str!("cache/digest.rs"),
@@ -24,7 +24,10 @@ const SOURCES: [&str; 12] = [
     include_str!("embedded/linear.rs"),
     include_str!("embedded/word.rs"),
     include_str!("smt_lib.rs"),
+    include_str!("smt_lib/answers.rs"),
+    include_str!("smt_lib/dialect.rs"),
     include_str!("smt_lib/process.rs"),
+    include_str!("smt_lib/script.rs"),
     include_str!("term.rs"),
 ];
 

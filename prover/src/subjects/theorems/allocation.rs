@@ -1,5 +1,5 @@
 //! The postcondition of `palloc`, clause by clause: the reference's lemma about it (section 10.1).
-use super::{clause, premises_hold};
+use super::theorem::{clause, premises_hold};
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
 use crate::facts::invariant_set::InvariantSet;

@@ -1,6 +1,6 @@
 //! Theorems about logs, queues and locks: the initial replay, first in first out, one place per thread, mutual
 //! exclusion.
-use super::{Theorem, clause, premises_hold};
+use super::theorem::{Theorem, clause, premises_hold};
 use crate::facts::invariant_set::InvariantSet;
 use crate::proof::obligations::run_proof;
 use crate::state::parts::State;
