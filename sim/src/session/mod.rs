@@ -4,6 +4,7 @@
 //! between two lines, so that a call finds every lock free, and interference is what other lines did.
 mod difference;
 mod error;
+mod line;
 mod machine;
 mod place;
 mod request;
@@ -23,8 +24,9 @@ use layer::core::fields::FIELDS;
 use layer::core::stuck::Stuck;
 use layer::invariant::{by_construction, facts};
 use layer::spec::fact::Class;
+use line::Text;
 use machine::{Hosted, Nothing};
-use request::{Request, Text};
+use request::Request;
 use serde::Serialize;
 use show::Shown;
 

@@ -1,5 +1,6 @@
 //! `cairn boots`: one small image for each behaviour of the hardware half, with its expected result.
 
+mod behaviour;
 mod behaviours;
 
 use crate::host::archive;
@@ -10,7 +11,7 @@ use crate::host::image::{self, Images, Kind};
 use crate::host::job::{self, Boot, Job};
 use crate::host::watch::Watch;
 use crate::host::workspace;
-use behaviours::{BEHAVIOURS, Behaviour};
+use behaviour::Behaviour;
 use sim::run::config::Checking;
 use std::fmt;
 use std::fs;
@@ -78,7 +79,7 @@ pub fn try_all(
 ) -> std::result::Result<Vec<Verdict>, Error> {
     image::build(Images::All, Kind::Fast)?;
     let mut verdicts = Vec::new();
-    for behaviour in BEHAVIOURS.iter().filter(|behaviour| wanted(behaviour.name)) {
+    for behaviour in behaviours::all().filter(|behaviour| wanted(behaviour.name)) {
         let result = if !behaviour.emulator.is_there() {
             Result::Skipped(format!("{} is not installed (`cargo cairn setup`)", behaviour.emulator))
         } else {
@@ -196,13 +197,13 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
 /// Boots the images, and prints the verdicts.
 pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
     if arguments.list {
-        BEHAVIOURS.iter().for_each(|behaviour| println!("{}", behaviour.name));
+        behaviours::all().for_each(|behaviour| println!("{}", behaviour.name));
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(name) =
-        arguments.behaviours.iter().find(|name| BEHAVIOURS.iter().all(|behaviour| behaviour.name != **name))
+        arguments.behaviours.iter().find(|name| behaviours::all().all(|behaviour| behaviour.name != **name))
     {
-        let known: Vec<&str> = BEHAVIOURS.iter().map(|behaviour| behaviour.name).collect();
+        let known: Vec<&str> = behaviours::all().map(|behaviour| behaviour.name).collect();
         return Err(Error::Unknown { kind: "behaviour", name: name.clone(), known: known.join(", ") });
     }
     let wanted =
@@ -215,7 +216,7 @@ pub fn run(arguments: &Arguments) -> std::result::Result<ExitCode, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::behaviours::{USUAL, is_whole};
+    use super::behaviour::USUAL;
     use super::*;
     use crate::host::emulator::machine::Outcome;
     use kernel::devices::exit::Reason;
@@ -237,17 +238,9 @@ mod tests {
     }
 
     #[test]
-    fn mixed_lines_are_not_whole() {
-        assert!(is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
-        assert!(!is_whole("<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 4>"));
-        assert!(!is_whole("<CPU 3 li<CPU 3 line 07 abcdefghijklmnopqrstuvwxyz 3>"));
-        assert!(!is_whole(""));
-    }
-
-    #[test]
     fn names_are_distinct() {
-        for (index, behaviour) in BEHAVIOURS.iter().enumerate() {
-            assert!(BEHAVIOURS[..index].iter().all(|other| other.name != behaviour.name), "{}", behaviour.name);
+        for (index, behaviour) in behaviours::all().enumerate() {
+            assert!(behaviours::all().take(index).all(|other| other.name != behaviour.name), "{}", behaviour.name);
         }
     }
 }
