@@ -39,7 +39,7 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
         .chain(channel::spec::facts())
         .chain(context::spec::facts())
         .chain(process::spec::facts())
-        .chain(vmx::spec::facts())
+        .chain(vmx::spec::facts::facts())
         .chain(interrupt::spec::facts());
     let mut all = [None; ORDER.len()];
     for fact in of_objects {

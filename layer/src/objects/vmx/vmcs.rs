@@ -23,7 +23,7 @@ pub enum Start {
 
 /// A field.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Row {
+pub struct VmcsField {
     /// The field.
     pub field: Vmcs,
     /// Its encoding; for a 64-bit field, the encoding of the low half.
@@ -41,7 +41,7 @@ macro_rules! fields {
         pub enum Vmcs { $($name),* }
 
         /// Every field, in the order of its key.
-        pub const FIELDS: &[Row] = &[$(Row { field: Vmcs::$name, encoding: $encoding, start: $start }),*];
+        pub const FIELDS: &[VmcsField] = &[$(VmcsField { field: Vmcs::$name, encoding: $encoding, start: $start }),*];
     };
 }
 

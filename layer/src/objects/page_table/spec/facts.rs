@@ -1,5 +1,5 @@
 //! The facts about page maps, page tables and the reverse map.
-use super::is_unmapped;
+use super::entries::is_unmapped;
 use crate::core::constants::*;
 use crate::core::fields::*;
 use crate::core::geometry::Geometry;
