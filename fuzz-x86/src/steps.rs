@@ -83,7 +83,7 @@ impl Program {
     pub fn random(random: &mut Random) -> Result<Program, IcedError> {
         loop {
             let uniform = random.one_in(3).then(|| random.below(2) as u8);
-            let scratch: Vec<u8> = (0..SCRATCH_SIZE).map(|_| uniform.unwrap_or(random.next() as u8)).collect();
+            let scratch: Vec<u8> = (0..SCRATCH_SIZE).map(|_| uniform.unwrap_or(random.number() as u8)).collect();
             let (mut steps, mut memory) = (Vec::new(), scratch.clone());
             let places = (0..STEPS).map(place).collect::<Result<Vec<_>, _>>()?;
             for _ in 0..8 * STEPS {
@@ -141,7 +141,7 @@ fn registers(random: &mut Random) -> State {
     }
     state.gpr[Gpr::Rsp as usize] = near(random) & !7;
     state.xmm.iter_mut().for_each(|register| *register = u128::from(random.value()) << 64 | u128::from(random.value()));
-    state.rflags = random.next() & (rflags::STATUS | rflags::DF) | rflags::IF | rflags::ONE;
+    state.rflags = random.number() & (rflags::STATUS | rflags::DF) | rflags::IF | rflags::ONE;
     state
 }
 
@@ -158,12 +158,12 @@ fn system_call(random: &mut Random) -> Candidate {
     let harmless = [abi::Call::GetQuota as u32, abi::Call::Yield as u32, abi::Call::ThreadInfo as u32];
     let number = match random.below(4) {
         0 => 37 + random.below(1000) as u32,
-        1 => random.next() as u32 | 1 << 31,
+        1 => random.number() as u32 | 1 << 31,
         _ => harmless[random.below(3) as usize],
     };
     let mut bytes = vec![0xB8];
     bytes.extend(number.to_le_bytes());
-    bytes.extend(set_flags(random.next() & 0x3F_FFFF & !(1 << 31)));
+    bytes.extend(set_flags(random.number() & 0x3F_FFFF & !(1 << 31)));
     bytes.extend(SYSCALL);
     let mut state = registers(random);
     // The kernel's answer about a thread's number must not depend on the other programs.
@@ -173,7 +173,7 @@ fn system_call(random: &mut Random) -> Candidate {
 
 /// A random instruction under the trap flag.
 fn traced(at: u64, random: &mut Random) -> Option<Candidate> {
-    let flags = random.next() & rflags::STATUS | rflags::TF | rflags::IF | rflags::ONE;
+    let flags = random.number() & rflags::STATUS | rflags::TF | rflags::IF | rflags::ONE;
     let mut bytes = set_flags(flags);
     let mut case = generated(at + bytes.len() as u64, random)?;
     case.state.gpr[Gpr::Rsp as usize] &= !7;
@@ -196,7 +196,7 @@ fn random_bytes(at: u64, random: &mut Random) -> Candidate {
         bytes.push(0x0F);
     }
     while bytes.len() < LONGEST {
-        bytes.push(random.next() as u8);
+        bytes.push(random.number() as u8);
     }
     let state = registers(random);
     let instruction = Decoder::with_ip(64, &bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();

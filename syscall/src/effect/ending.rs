@@ -235,7 +235,7 @@ fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
         } else {
             let is_table = |i| matches!(m.before.own.dirs.get([cur, i]), Pde::Table { .. });
             counts(m)
-                && !(m.argument(By::Stage, register::CHILD) < MAX_CHILDREN)
+                && m.argument(By::Stage, register::CHILD) >= MAX_CHILDREN
                 && m.left(register::ADDRESS) == 0
                 && (m.has_children() || usage > 0)
                 && (m.argument(By::Stage, register::ADDRESS) == 0 || m.any >= M::Geometry::DIRS || !is_table(m.any))

@@ -1,6 +1,7 @@
 //! `cairn test`: sets up what is missing, and runs all tests.
 
 mod cargo;
+mod lints;
 mod page;
 
 use crate::commands::bench;
@@ -22,12 +23,12 @@ use std::iter;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Set up what is missing and run everything: tests, proofs, boots, programs on all machines
+/// Set up what is missing and run everything: tests, lints, proofs, boots, programs on all machines
 ///
 /// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
+    /// Steps to run [default: all, in this order: setup, tests, lints, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -46,6 +47,7 @@ struct Step {
 const STEPS: &[Step] = &[
     Step { key: "setup", name: "setup", run: set_up },
     Step { key: "tests", name: "unit and property tests", run: workspace_tests },
+    Step { key: "lints", name: "the documentation, and the minimum version of Rust", run: lints::lint_all },
     Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
     Step { key: "proofs", name: "proofs", run: proofs },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
