@@ -3,7 +3,7 @@ use crate::Error;
 
 /// The table's row of a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Row {
+pub struct CallRow {
     /// Its name.
     pub name: &'static str,
     /// The names of its arguments, in the order of the convention's registers.
@@ -34,9 +34,9 @@ macro_rules! calls {
             pub const ALL: &[Call] = &[$(Call::$name,)*];
 
             /// The table's row of this call.
-            pub const fn row(self) -> Row {
+            pub const fn row(self) -> CallRow {
                 match self {
-                    $(Call::$name => Row {
+                    $(Call::$name => CallRow {
                         name: $word,
                         arguments: &[$(stringify!($argument)),*],
                         result: $result,

@@ -29,7 +29,7 @@ const DIGEST: u64 = RESULTS + abi::PAGE_SIZE as u64 - 8;
 
 /// One or a few instructions. Execution continues behind them, unless they are stopped.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct ProgramStep {
     /// The instructions.
     pub bytes: Vec<u8>,
     /// The registers before them.
@@ -42,7 +42,7 @@ pub struct Step {
 #[derive(Clone, Debug)]
 pub struct Program {
     /// Its steps.
-    pub steps: Vec<Step>,
+    pub steps: Vec<ProgramStep>,
     /// The memory that the steps work on, at the beginning.
     pub scratch: Vec<u8>,
 }

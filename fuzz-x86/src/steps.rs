@@ -3,7 +3,7 @@
 use crate::context::State;
 use crate::generate::{self, Case, Random, SCRATCH_SIZE, Scratch};
 use crate::known;
-use crate::program::{Program, SCRATCH, STEPS, Step, place};
+use crate::program::{Program, ProgramStep, SCRATCH, STEPS, place};
 use crate::space::Space;
 use crate::undefined::{defined_flags, has_undefined_result};
 use iced_x86::{Code, Decoder, DecoderOptions, EncodingKind, IcedError, Instruction, Mnemonic};
@@ -54,8 +54,8 @@ impl Program {
     /// that do nothing take the place of the earlier ones.
     pub fn single_steps(&self) -> Vec<Program> {
         let mut scratch = self.scratch.clone();
-        let single = |(index, step): (usize, &Step)| {
-            let nothing = Step { bytes: vec![NOP], state: step.state, defined: rflags::STATUS };
+        let single = |(index, step): (usize, &ProgramStep)| {
+            let nothing = ProgramStep { bytes: vec![NOP], state: step.state, defined: rflags::STATUS };
             let mut steps = vec![nothing; index];
             steps.push(step.clone());
             let program = Program { steps, scratch: scratch.clone() };
@@ -72,7 +72,7 @@ impl Program {
     pub fn interrupt(vector: u8) -> Program {
         const INT: u8 = 0xCD;
         let state = State { rflags: rflags::IF | rflags::ONE, ..State::default() };
-        let step = Step { bytes: vec![INT, vector], state, defined: rflags::STATUS };
+        let step = ProgramStep { bytes: vec![INT, vector], state, defined: rflags::STATUS };
         Program { steps: vec![step], scratch: vec![0; SCRATCH_SIZE] }
     }
 
@@ -96,7 +96,7 @@ impl Program {
                 let before = memory.clone();
                 let tried = attempt(&case, at, &mut memory);
                 let defined = case.1.as_ref().map_or(rflags::STATUS, |case| defined_flags(case) & rflags::STATUS);
-                let step = Step { bytes: case.0, state: case.2, defined };
+                let step = ProgramStep { bytes: case.0, state: case.2, defined };
                 match tried {
                     Tried::Done => steps.push(step),
                     // After other steps, their registers would not be shown.

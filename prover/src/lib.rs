@@ -34,7 +34,7 @@ pub use mutants::trial::{Fate, MutantProgress, MutantReport, Sample, Trial, try_
 pub use report::effects::{Effects, Places, effects};
 pub use report::interface::{Entry, Interface, ObjectEntries, Written};
 pub use report::reference::{Instance, Page, Proof, Shown, Standing};
-pub use report::row::{Part, Row, Status};
+pub use report::row::{Part, ReportRow, Status};
 pub use report::run::{ASSUMED, Assumption, Clause, Opinion, Report, Summary};
 pub use sources::with_engine;
 pub use state::sym::Sym;

@@ -2,7 +2,7 @@
 use crate::facts::invariant_set::InvariantSet;
 use crate::report::explained::EXPLAINED;
 use crate::report::reference::Page;
-use crate::report::row::{Row, Status};
+use crate::report::row::{ReportRow, Status};
 use crate::report::run::{ASSUMED, Clause, Opinion, Report, Summary};
 use crate::sources::with_engine;
 use crate::state::sym::Sym;
@@ -89,9 +89,9 @@ impl Subject {
         }
     }
 
-    fn row(self) -> Row {
+    fn row(self) -> ReportRow {
         let number = if let Subject::Primitive(i) = self { TABLE[i].number } else { 0 };
-        Row::new(number, self.name())
+        ReportRow::new(number, self.name())
     }
 
     /// A rough estimate of the time of all its proofs, compared with other subjects.
@@ -268,7 +268,7 @@ pub fn run(options: &Options, progress: &mut dyn FnMut(Progress)) -> Result<Repo
     progress(Progress::Begin(jobs.len()));
     let results = run_jobs(&jobs, options.workers, &panel, progress);
 
-    let mut rows: Vec<(Subject, Row)> = wanted.iter().map(|&s| (s, s.row())).collect();
+    let mut rows: Vec<(Subject, ReportRow)> = wanted.iter().map(|&s| (s, s.row())).collect();
     let (mut opinions, mut coverage) = (Vec::new(), Coverage::default());
     for (job, (outcome, seconds)) in jobs.iter().zip(results) {
         Opinion::add(&mut opinions, &outcome.tallies);
@@ -302,7 +302,7 @@ fn run_jobs(
 }
 
 /// Counts the rows by their status.
-fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seconds: f64) -> Summary {
+fn summary(rows: &[(Subject, ReportRow)], solver: String, opinions: Vec<Opinion>, seconds: f64) -> Summary {
     let count = |status| rows.iter().filter(|(_, row)| row.status == status).count();
     Summary {
         proved: count(Status::Proved),
@@ -316,7 +316,7 @@ fn summary(rows: &[(Subject, Row)], solver: String, opinions: Vec<Opinion>, seco
     }
 }
 
-fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summary) -> Report {
+fn report(rows: Vec<(Subject, ReportRow)>, coverage: Option<Branches>, summary: Summary) -> Report {
     let mut report = Report {
         primitives: Vec::new(),
         entries: Vec::new(),

@@ -26,15 +26,15 @@ use syscall::entry;
 use syscall::next::{Next, Wake};
 use syscall::stage::Stage;
 use syscall::system::System;
-use syscall::table::{Row, rows};
+use syscall::table::{KernelEntry, rows};
 use syscall::unchecked::{Address, Unchecked};
 
 /// A bug: the entry, the clause that it violates, and the change of the row.
 struct Bug {
     entry: &'static str,
     clause: &'static str,
-    symbolic: fn(&mut Row<Sym<layer::core::geometry::X64>>),
-    hosted: fn(&mut Row<Sim>),
+    symbolic: fn(&mut KernelEntry<Sym<layer::core::geometry::X64>>),
+    hosted: fn(&mut KernelEntry<Sim>),
 }
 
 /// The counterexample to the clause that the bug violates.
@@ -58,8 +58,8 @@ macro_rules! bugs {
         /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
-            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut Row<M>) {
-                let plant: fn(&mut Row<M>) = $plant;
+            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut KernelEntry<M>) {
+                let plant: fn(&mut KernelEntry<M>) = $plant;
                 plant(row)
             })*
         }
@@ -285,7 +285,7 @@ fn what_only_the_prover_sees_is_its_own_fault() {
 
 #[test]
 fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
-    fn plant<M: System + Spec>(row: &mut Row<M>) {
+    fn plant<M: System + Spec>(row: &mut KernelEntry<M>) {
         row.run = |cpu, a| {
             let other = cpu.own.ac.get([900.into()]).quota;
             let next = entry::page_fault(cpu, a.registers)?;
@@ -300,7 +300,7 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
 
 #[test]
 fn what_a_called_primitive_may_write_the_entry_has_to_name() {
-    fn forget<M: System + Spec>(row: &mut Row<M>) {
+    fn forget<M: System + Spec>(row: &mut KernelEntry<M>) {
         row.effect.modifies = |made, may| {
             let whole = rows::<M>().into_iter().find(|row| row.name == "interrupt").expect("an entry");
             (whole.effect.modifies)(made, &mut |name, leaf, key| {

@@ -24,7 +24,7 @@ use layer::spec::view::View;
 
 /// Arguments for any row; each row takes those that it needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Arguments<M: System> {
+pub struct EntryArguments<M: System> {
     /// The registers of a trap.
     pub registers: M::Registers,
     /// The reason for stopping a program.
@@ -38,7 +38,7 @@ pub struct Arguments<M: System> {
     pub wake: [M::Word; 3],
 }
 
-impl<M: System> Arguments<M> {
+impl<M: System> EntryArguments<M> {
     /// The load that the arguments describe.
     pub(crate) fn load(&self) -> Load<M> {
         let [child, image, page] = self.load;
@@ -59,7 +59,7 @@ pub struct Made<'a, M: System + Spec> {
     /// The state after.
     pub after: View<'a, M>,
     /// The arguments.
-    pub arguments: &'a Arguments<M>,
+    pub arguments: &'a EntryArguments<M>,
     /// The [`Next`] in which it ended.
     pub next: &'a Next<M>,
     /// An arbitrary word. A postcondition that holds for all words is stated of this one.

@@ -30,9 +30,9 @@ impl<M: System> Next<M> {
     /// # Errors
     /// Those of the step.
     #[inline(always)]
-    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
-        Ok(Step::Kernel(match self {
-            Next::ToUser(to_user) => return Ok(Step::User(to_user)),
+    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<EntryStep<M>, Stuck> {
+        Ok(EntryStep::Kernel(match self {
+            Next::ToUser(to_user) => return Ok(EntryStep::User(to_user)),
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
             Next::Wake(wake) => wake_step(cpu, wake)?,
@@ -44,7 +44,7 @@ impl<M: System> Next<M> {
 /// The result of a step.
 #[must_use]
 #[derive(Debug)]
-pub enum Step<M: Machine> {
+pub enum EntryStep<M: Machine> {
     /// The CPU is still in the kernel.
     Kernel(Next<M>),
     /// The CPU leaves the kernel.

@@ -17,7 +17,7 @@ use sim::machine::Sim;
 use sim::machine::boot::processor;
 use sim::machine::sparse::Cells;
 use sim::state::snapshot::Snapshot;
-use syscall::effect::Arguments;
+use syscall::effect::EntryArguments;
 use syscall::entry;
 use syscall::next::{Next, Parent};
 use syscall::stage::Stage;
@@ -308,7 +308,7 @@ fn other_faults_and_exceptions_stop_the_program_and_no_other() {
 fn the_rows_are_ready_where_they_are_to_run_and_lead_to_each_other() {
     let fixture = Fixture::new(&[10, 50]);
     let mut cpu = fixture.boot();
-    let arguments = |load| Arguments::<Sim> {
+    let arguments = |load| EntryArguments::<Sim> {
         registers: [7; UCTXT_SIZE as usize],
         reason: Reason::DivideError,
         parent: Parent::Program,

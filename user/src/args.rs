@@ -1,7 +1,7 @@
 //! A program's arguments, and starting programs with arguments.
 
 use crate::sys;
-use abi::arguments::{self, ARGUMENTS, Arguments};
+use abi::arguments::{self, ARGUMENTS, ProgramArguments};
 use abi::{Error, PAGE_SIZE};
 
 /// The arguments of this program, first to last: see [`abi::arguments`]. Empty where its parent gave none, or gave a
@@ -9,12 +9,12 @@ use abi::{Error, PAGE_SIZE};
 ///
 /// A program without arguments has no page for them. It gets a page of zeros when it calls this, as wherever it touches
 /// its window for the first time.
-pub fn args() -> Arguments<'static> {
+pub fn args() -> ProgramArguments<'static> {
     let page: *const u8 = core::ptr::with_exposed_provenance(ARGUMENTS as usize);
     // SAFETY: the page is in the window, where the kernel maps one at the first touch if there is none. Neither image
     // nor heap nor stack reaches it, and nothing writes it as long as the program lives.
     let page = unsafe { core::slice::from_raw_parts(page, PAGE_SIZE as usize) };
-    Arguments::parse(page).unwrap_or(Arguments::NONE)
+    ProgramArguments::parse(page).unwrap_or(ProgramArguments::NONE)
 }
 
 /// A page of arguments for another program.

@@ -60,10 +60,10 @@ pub enum Error {
     OnlyOfLife,
     /// The programs cannot be built.
     #[error(transparent)]
-    Programs(#[from] programs::build::Error),
+    Programs(#[from] programs::build::BuildError),
     /// The programs cannot be run together (their manifests are to blame).
     #[error("these programs cannot run together: {0}")]
-    Plan(#[from] programs::plan::Error),
+    Plan(#[from] programs::plan::PlanError),
     /// The hosted machine refuses a plan, with its own message (our fault: a plan can be run).
     #[error("the hosted machine refuses to run this: {0}")]
     Hosted(String),

@@ -117,7 +117,7 @@ impl Drop for Watcher {
     }
 }
 
-fn failed(error: &live::Error) -> Watched {
+fn failed(error: &live::DumpError) -> Watched {
     Watched { violations: vec![error.to_string()], ..Watched::default() }
 }
 

@@ -86,7 +86,7 @@ pub struct NewCpu {
 ///
 /// # Safety
 /// The CPU's stacks are mapped, and nothing uses them.
-pub(crate) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, Error> {
+pub(crate) unsafe fn new_cpu(frames: &mut Frames, number: usize, apic: u32, root: u64) -> Result<NewCpu, BootError> {
     running::set_apic(number, apic);
     let cpu = keep(frames, Cpu::new(number, apic, root))?;
     let block = cpu.fix();
@@ -128,8 +128,8 @@ enum NotStarted {
 
 /// Starts every CPU of the list but this one. Afterwards the list has only the CPUs that run: the machine continues
 /// without the others, and reports them.
-pub(crate) fn start_others(boot: &mut Boot) -> Result<(), Error> {
-    let apic = LocalApic::enable().map_err(Error::Apic)?;
+pub(crate) fn start_others(boot: &mut Boot) -> Result<(), BootError> {
+    let apic = LocalApic::enable().map_err(BootError::Apic)?;
     copy_start_code();
     let wanted = boot.cpus;
     let mut list = CpuList::of(apic.id());

@@ -15,7 +15,7 @@ use core::ops::Range;
 
 /// Why the CPUs or the interrupt controller are not known. Every one is the firmware's fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum AcpiError {
     /// There is no root pointer.
     #[error("it has no ACPI tables, which say what CPUs and interrupt controllers there are")]
     NoRoot,
@@ -51,13 +51,13 @@ const MOST_TABLE_BYTES: u32 = 1 << 20;
 /// are tried as well. `read` returns the bytes of a physical range.
 ///
 /// # Errors
-/// [`Error::NoMadt`] stands for a table of any signature.
+/// [`AcpiError::NoMadt`] stands for a table of any signature.
 fn find<'a, T>(
     signature: &[u8; 4],
     root: Option<u64>,
     read: &impl Fn(Range<u64>) -> Option<&'a [u8]>,
     mut accept: impl FnMut(Record<'a>) -> Option<T>,
-) -> Result<T, Error> {
+) -> Result<T, AcpiError> {
     let (mut has_root, mut has_list) = (root.is_some(), false);
     for address in root.into_iter().chain(places(read)) {
         let Some(root) = root_pointer(address, read) else { continue };
@@ -74,9 +74,9 @@ fn find<'a, T>(
         }
     }
     Err(match (has_root, has_list) {
-        (_, true) => Error::NoMadt,
-        (true, false) => Error::Damaged,
-        (false, false) => Error::NoRoot,
+        (_, true) => AcpiError::NoMadt,
+        (true, false) => AcpiError::Damaged,
+        (false, false) => AcpiError::NoRoot,
     })
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
     use std::vec::Vec;
 
-    fn controllers_of(memory: &[u8]) -> Result<Controllers, Error> {
+    fn controllers_of(memory: &[u8]) -> Result<Controllers, AcpiError> {
         let found = controllers(Some(ROOT as u64), 0, read_from(0, memory));
         let searched = controllers(None, 0, read_from(0, memory));
         assert_eq!(found.is_ok(), searched.is_ok(), "it is found where BIOSes have it");
@@ -169,14 +169,14 @@ mod tests {
             let list = if revision < 2 { RSDT } else { XSDT };
             let mut alone = good.clone();
             alone[if revision < 2 { XSDT } else { RSDT }] = 0;
-            assert_eq!(controllers_of(&with_damage(&alone, list + 36)).expect_err("broken"), Error::Damaged);
-            assert_eq!(error(MADT + 50), Error::NoMadt, "{entry_bytes}");
+            assert_eq!(controllers_of(&with_damage(&alone, list + 36)).expect_err("broken"), AcpiError::Damaged);
+            assert_eq!(error(MADT + 50), AcpiError::NoMadt, "{entry_bytes}");
             let root = controllers(Some(ROOT as u64), 0, read_from(0, &with_damage(&good, ROOT + 9)));
-            assert_eq!(root.expect_err("broken"), Error::Damaged);
+            assert_eq!(root.expect_err("broken"), AcpiError::Damaged);
         }
         let nothing = std::vec![0; BYTES];
-        assert_eq!(controllers(None, 0, read_from(0, &nothing)).expect_err("nothing there"), Error::NoRoot);
-        assert_eq!(controllers_of(&machine(0, &[cpu(0, true)])).expect_err("no I/O APIC"), Error::NoIoApic);
+        assert_eq!(controllers(None, 0, read_from(0, &nothing)).expect_err("nothing there"), AcpiError::NoRoot);
+        assert_eq!(controllers_of(&machine(0, &[cpu(0, true)])).expect_err("no I/O APIC"), AcpiError::NoIoApic);
     }
 
     #[test]

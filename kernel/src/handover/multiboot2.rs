@@ -2,7 +2,7 @@
 //! All of it is untrusted input: no code here indexes or overflows.
 
 use super::record::Record;
-use super::start_info::{Error, MOST_ENTRIES, StartInfo, command_line};
+use super::start_info::{MOST_ENTRIES, StartInfo, StartInfoError, command_line};
 use crate::mm::memory_map::{Kind, MemoryMap, Region};
 use core::ops::Range;
 
@@ -41,9 +41,9 @@ struct Tag<'a> {
     at: usize,
 }
 
-/// A field of a record, or [`Error::Unreadable`] where the record is too short.
-fn known<T>(value: Option<T>) -> Result<T, Error> {
-    value.ok_or(Error::Unreadable)
+/// A field of a record, or [`StartInfoError::Unreadable`] where the record is too short.
+fn known<T>(value: Option<T>) -> Result<T, StartInfoError> {
+    value.ok_or(StartInfoError::Unreadable)
 }
 
 /// The tag at offset `at` of these bytes.
@@ -56,10 +56,11 @@ fn tag(bytes: &[u8], at: usize) -> Option<Tag<'_>> {
 
 /// Reads the information at physical address `address`; `read` returns the bytes of a physical range. Of several tags
 /// of the same type, the first counts.
-pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, Error> {
-    let bytes = |length: u64| address.checked_add(length).and_then(|end| read(address..end)).ok_or(Error::Unreadable);
+pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<StartInfo<'a>, StartInfoError> {
+    let bytes =
+        |length: u64| address.checked_add(length).and_then(|end| read(address..end)).ok_or(StartInfoError::Unreadable);
     let size = known(Record(bytes(HEAD_BYTES)?).u32(0))?;
-    let all = bytes(Some(size).filter(|&size| size <= MOST_BYTES).ok_or(Error::Unreadable)?.into())?;
+    let all = bytes(Some(size).filter(|&size| size <= MOST_BYTES).ok_or(StartInfoError::Unreadable)?.into())?;
 
     let (mut map, mut archive, mut line, mut old_rsdp, mut new_rsdp) = (None, None, None, None, None);
     let mut at = HEAD_BYTES as usize;
@@ -84,19 +85,19 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
         // No tag is longer than all of the information, which is small enough that nothing overflows.
         at += tag.bytes.0.len().next_multiple_of(TAG_ALIGN);
     }
-    let map = map.ok_or(Error::NoMemoryMap)?;
+    let map = map.ok_or(StartInfoError::NoMemoryMap)?;
     Ok(StartInfo { map, archive, rsdp: new_rsdp.or(old_rsdp), command_line: line.unwrap_or("") })
 }
 
 /// The memory map in this tag. Its entries may be longer than the part that is read here.
-fn memory_map(tag: Record) -> Result<MemoryMap, Error> {
+fn memory_map(tag: Record) -> Result<MemoryMap, StartInfoError> {
     let entry_bytes = known(tag.u32(8))? as usize;
     let entries = known(tag.0.get(MAP_HEAD_BYTES..))?;
     if entry_bytes < ENTRY_BYTES || entries.len() % entry_bytes != 0 {
-        return Err(Error::Unreadable);
+        return Err(StartInfoError::Unreadable);
     }
     if entries.len() / entry_bytes > MOST_ENTRIES as usize {
-        return Err(Error::TooManyRegions);
+        return Err(StartInfoError::TooManyRegions);
     }
     let mut map = MemoryMap::default();
     for entry in entries.chunks_exact(entry_bytes).map(Record) {
@@ -123,7 +124,7 @@ mod tests {
     /// Address of the information.
     const AT: u64 = 0x9_0000;
 
-    fn parse_bytes(bytes: &[u8]) -> Result<StartInfo<'_>, Error> {
+    fn parse_bytes(bytes: &[u8]) -> Result<StartInfo<'_>, StartInfoError> {
         parse(AT, read_from(AT, bytes))
     }
 
@@ -196,18 +197,18 @@ mod tests {
             let bytes = with_entries(entry_bytes, 0);
             let info = parse_bytes(&bytes).expect("nothing is wrong with it");
             assert!(info.map.ram().eq([0x1000..0x2000, 0x10_0000..0x10_8000]), "{entry_bytes}");
-            assert_eq!(parse_bytes(&with_entries(entry_bytes, 1)).expect_err("cut"), Error::Unreadable);
+            assert_eq!(parse_bytes(&with_entries(entry_bytes, 1)).expect_err("cut"), StartInfoError::Unreadable);
         }
         for entry_bytes in [0, 1, 23] {
             let mut bytes = with_entries(24, 0);
             bytes[16] = entry_bytes;
-            assert_eq!(parse_bytes(&bytes).expect_err("too short"), Error::Unreadable);
+            assert_eq!(parse_bytes(&bytes).expect_err("too short"), StartInfoError::Unreadable);
         }
     }
 
     #[test]
     fn a_loader_without_a_memory_map_is_refused() {
-        assert_eq!(parse_bytes(&built(Builder::new())).expect_err("no map"), Error::NoMemoryMap);
+        assert_eq!(parse_bytes(&built(Builder::new())).expect_err("no map"), StartInfoError::NoMemoryMap);
     }
 
     #[test]
@@ -220,7 +221,7 @@ mod tests {
         };
         assert_eq!(with(700), Ok(6300));
         assert_eq!(with(7281), Ok(65529));
-        assert_eq!(with(7282), Err(Error::LongCommandLine));
+        assert_eq!(with(7282), Err(StartInfoError::LongCommandLine));
     }
 
     proptest! {

@@ -23,7 +23,7 @@ pub enum Problem<'a> {
     Malformed(&'a str, Malformed),
     /// A line of the boot list cannot be read.
     #[error("{0}")]
-    Line(abi::boot::Error<'a>),
+    Line(abi::boot::BootListError<'a>),
     /// A line names a CPU that the machine does not have.
     #[error("boot list, line {line}: there is no CPU {cpu}")]
     NoCpu {

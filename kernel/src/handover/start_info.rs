@@ -12,7 +12,7 @@ pub const MOST_TEXT: u64 = 64 << 10;
 
 /// What is wrong with a start info: the boot loader's fault, unless the variant says otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum StartInfoError {
     /// The magic number is missing: the image was booted neither by PVH nor by multiboot2.
     #[error("its boot loader speaks neither PVH nor multiboot2")]
     Unknown,
@@ -33,18 +33,19 @@ pub enum Error {
     NoText,
 }
 
-impl From<TooManyRegions> for Error {
+impl From<TooManyRegions> for StartInfoError {
     fn from(_: TooManyRegions) -> Self {
-        Error::TooManyRegions
+        StartInfoError::TooManyRegions
     }
 }
 
 /// The command line in these bytes, up to the first 0 byte.
-pub fn command_line(bytes: &[u8]) -> Result<&str, Error> {
+pub fn command_line(bytes: &[u8]) -> Result<&str, StartInfoError> {
     let end = bytes.iter().position(|&byte| byte == 0);
-    let too_long = if bytes.len() as u64 >= MOST_TEXT { Error::LongCommandLine } else { Error::Unreadable };
+    let too_long =
+        if bytes.len() as u64 >= MOST_TEXT { StartInfoError::LongCommandLine } else { StartInfoError::Unreadable };
     let line = &bytes[..end.filter(|&end| (end as u64) < MOST_TEXT).ok_or(too_long)?];
-    str::from_utf8(line).map_err(|_| Error::NoText)
+    str::from_utf8(line).map_err(|_| StartInfoError::NoText)
 }
 
 /// The data that the boot loader handed over.

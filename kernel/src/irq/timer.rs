@@ -28,7 +28,7 @@ static OVER: [AtomicBool; MAX_CPUS] = [const { AtomicBool::new(true) }; MAX_CPUS
 
 /// Why the timers cannot be set (the machine's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Error {
+pub enum TimerError {
     /// The local APIC's timer does not run.
     #[error("the timer of its local APIC does not run")]
     NoTimer,
@@ -38,7 +38,7 @@ pub enum Error {
 }
 
 /// Measures the speed of the timers by this clock.
-pub(crate) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), Error> {
+pub(crate) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), TimerError> {
     apic.set_timer(None);
     let (mut least, mut stamps) = (u32::MAX, u64::MAX);
     for _ in 0..MEASUREMENTS {
@@ -50,7 +50,7 @@ pub(crate) fn calibrate(apic: LocalApic, clock: Clock) -> Result<(), Error> {
     }
     STAMPS.store(stamps.saturating_mul(1000) / u64::from(MEASURED), Ordering::Relaxed);
     let ticks = u64::from(least) * u64::from(SLICE) / u64::from(MEASURED);
-    let ticks = u32::try_from(ticks).ok().filter(|&ticks| ticks > 0).ok_or(Error::NoTimer)?;
+    let ticks = u32::try_from(ticks).ok().filter(|&ticks| ticks > 0).ok_or(TimerError::NoTimer)?;
     TICKS.store(ticks, Ordering::Relaxed);
     apic.start_timer(0);
     Ok(())

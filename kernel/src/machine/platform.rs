@@ -57,7 +57,7 @@ pub fn platform() -> &'static Platform {
 ///
 /// # Panics
 /// When it is called a second time: a bug.
-pub fn set_platform(boot: &mut Boot) -> Result<&'static Platform, frames::Error> {
+pub fn set_platform(boot: &mut Boot) -> Result<&'static Platform, frames::FramesError> {
     let mut free = core::mem::replace(&mut boot.frames, Frames::NONE);
     let spaces = paging::user_spaces(&mut free, boot.root, NUM_PROC.into())?;
     let memory = boot.memory.clone();

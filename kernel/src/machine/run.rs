@@ -20,7 +20,7 @@ use layer::core::constants::slot;
 use layer::core::fields::UserContexts;
 use layer::core::state::{Cpu, TrapInfo};
 use layer::core::stuck::Stuck;
-use syscall::entry::{self, STEPS_AT_ONCE, Step};
+use syscall::entry::{self, EntryStep, STEPS_AT_ONCE};
 use syscall::next::Next;
 
 // A result of four words is moved as such; fields of different widths would be copied byte by byte.
@@ -170,8 +170,8 @@ fn steps(layer: &mut Layer, entry: Result<Next<Metal>, Stuck>) -> Result<u32, St
     // Usually the only step is a switch to a program.
     if let Next::Switch(_) = next {
         match step(layer, next)? {
-            Step::User(to_user) => return Ok(to_user.thread),
-            Step::Kernel(more) => next = more,
+            EntryStep::User(to_user) => return Ok(to_user.thread),
+            EntryStep::Kernel(more) => next = more,
         }
         checkpoint::pass(layer, Quiescent::Step);
     }
@@ -185,8 +185,8 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
     loop {
         for _ in 0..STEPS_AT_ONCE {
             match step(layer, next)? {
-                Step::User(to_user) => return Ok(to_user.thread),
-                Step::Kernel(more) => next = more,
+                EntryStep::User(to_user) => return Ok(to_user.thread),
+                EntryStep::Kernel(more) => next = more,
             }
             checkpoint::pass(layer, Quiescent::Step);
         }
@@ -196,12 +196,12 @@ fn more_steps(layer: &mut Layer, mut next: Next<Metal>) -> Result<u32, Stuck> {
 
 /// Takes one step; a step that ends in a program leaves the kernel.
 #[inline(always)]
-fn step(layer: &mut Layer, next: Next<Metal>) -> Result<Step<Metal>, Stuck> {
+fn step(layer: &mut Layer, next: Next<Metal>) -> Result<EntryStep<Metal>, Stuck> {
     if let Next::Switch(_) = next {
         program_table().runs(layer.own.cpu, layer.own.cur);
     }
     Ok(match next.step(layer)? {
-        Step::Kernel(Next::ToUser(to_user)) => Step::User(to_user),
+        EntryStep::Kernel(Next::ToUser(to_user)) => EntryStep::User(to_user),
         step => step,
     })
 }

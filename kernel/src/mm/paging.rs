@@ -1,7 +1,7 @@
 //! The kernel's own page map, the direct map of physical memory, and the building blocks of users' maps.
 
 use super::direct_map::direct;
-use super::frames::{Error, Frames};
+use super::frames::{Frames, FramesError};
 use super::layout::{DIRECT_MAP, DIRECT_MAP_SIZE, IMAGE_BASE, PAGE_SIZE, REGION_SIZE};
 use super::memory_map::MemoryMap;
 use super::stacks::Stack;
@@ -61,7 +61,7 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Maps the virtual addresses `range` to physical addresses from `physical` on.
-    fn map<S: PageSize>(&mut self, range: Range<u64>, physical: u64, flags: PageTableFlags) -> Result<(), Error>
+    fn map<S: PageSize>(&mut self, range: Range<u64>, physical: u64, flags: PageTableFlags) -> Result<(), FramesError>
     where
         for<'a> OffsetPageTable<'a>: Mapper<S>,
     {
@@ -72,7 +72,7 @@ impl Builder<'_> {
             match unsafe { self.map.map_to(page, frame, flags, &mut self.tables) } {
                 // Nothing is cached of a map that is not in use.
                 Ok(flush) => flush.ignore(),
-                Err(MapToError::FrameAllocationFailed) => return Err(Error::OutOfMemory),
+                Err(MapToError::FrameAllocationFailed) => return Err(FramesError::OutOfMemory),
                 Err(_) => panic!("the kernel's own ranges overlap at {page:?}"),
             }
         }
@@ -86,7 +86,7 @@ impl Builder<'_> {
 ///
 /// # Safety
 /// The direct map of the boot code is in use, and `frames` holds free memory only.
-pub unsafe fn build(frames: &mut Frames, memory: &MemoryMap, nx: bool, cpus: usize) -> Result<u64, Error> {
+pub unsafe fn build(frames: &mut Frames, memory: &MemoryMap, nx: bool, cpus: usize) -> Result<u64, FramesError> {
     let root = frames.allocate(1, PAGE_SIZE)?;
     // SAFETY: the frame was free, and lies below 1 GiB, which the boot code's direct map covers.
     let root_table = unsafe {
@@ -133,7 +133,7 @@ pub unsafe fn build(frames: &mut Frames, memory: &MemoryMap, nx: bool, cpus: usi
 }
 
 /// Makes `count` empty users' spaces. Their upper half is copied from the map at `kernel_root`.
-pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<Spaces, Error> {
+pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<Spaces, FramesError> {
     let bytes = Spaces::frames(count) * PAGE_SIZE;
     let base = frames.allocate(Spaces::frames(count), PAGE_SIZE)?;
     // SAFETY: the frames were free and are in the direct map.

@@ -1,7 +1,7 @@
 //! The document of what is proved. It is generated from a run, and so claims no more than the run shows.
 use crate::clause;
 use crate::report::reference::{Instance, Standing};
-use crate::report::row::{Row, Status};
+use crate::report::row::{ReportRow, Status};
 use crate::report::run::Report;
 use crate::state::sym::Sym;
 use layer::core::geometry::X64;
@@ -147,7 +147,7 @@ struct Cells {
 }
 
 impl Cells {
-    fn of(row: &Row, invariant: &[(&str, &str)]) -> Cells {
+    fn of(row: &ReportRow, invariant: &[(&str, &str)]) -> Cells {
         let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number_of(clause, invariant)).collect();
         let facts = classes().map(|(_, all)| {
             let missing: Vec<&str> = all.iter().copied().filter(|number| !kept.contains(number)).collect();
@@ -254,7 +254,7 @@ fn number_of<'a>(clause: &str, invariant: &[(&'a str, &str)]) -> Option<&'a str>
 }
 
 /// What was proved of a row: the parts of the invariant, and the other clauses.
-fn summary(row: &Row, invariant: &[(&str, &str)]) -> String {
+fn summary(row: &ReportRow, invariant: &[(&str, &str)]) -> String {
     let number = |clause: &str| number_of(clause, invariant);
     let kept: Vec<&str> = row.clauses.iter().filter_map(|clause| number(clause)).collect();
     let mut parts = Vec::new();

@@ -1,7 +1,7 @@
 //! The interface of the layer for people: the reference's list of primitives, with their effects in the code and their
 //! proofs.
 use crate::report::effects::Effects;
-use crate::report::row::Row;
+use crate::report::row::ReportRow;
 use crate::report::run::{Report, Summary};
 use crate::sources::docs;
 use layer::catalogue::{Kind, Object, Primitive, TABLE};
@@ -65,7 +65,7 @@ pub struct Written {
     pub effects: Effects,
     /// The result of its proofs. `None` if they were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Row>,
+    pub proof: Option<ReportRow>,
 }
 
 impl Interface {
@@ -110,7 +110,7 @@ impl Interface {
 }
 
 impl Written {
-    fn new(row: &Primitive, effects: Effects, proof: Option<&Row>) -> Written {
+    fn new(row: &Primitive, effects: Effects, proof: Option<&ReportRow>) -> Written {
         let (says, errors) = docs(row.number, row.name);
         let Primitive { arguments, result, .. } = *row;
         let arguments = arguments.iter().map(|argument| argument.name).collect();

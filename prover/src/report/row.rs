@@ -69,7 +69,7 @@ pub struct Part {
 
 /// The result of a primitive, an entry or a theorem, over all its parts.
 #[derive(Clone, Debug, Serialize)]
-pub struct Row {
+pub struct ReportRow {
     /// The primitive's number in the reference; 0 if it has none.
     pub number: u32,
     /// The name.
@@ -101,9 +101,9 @@ pub struct Row {
     pub parts: Vec<Part>,
 }
 
-impl Row {
-    pub(crate) fn new(number: u32, name: &'static str) -> Row {
-        Row {
+impl ReportRow {
+    pub(crate) fn new(number: u32, name: &'static str) -> ReportRow {
+        ReportRow {
             number,
             name,
             status: Status::Proved,

@@ -1,7 +1,7 @@
 //! The results of all proofs, as they are printed and written as JSON.
 use crate::counterexample::emit::{Test, emit_test};
 use crate::report::reference::Page;
-use crate::report::row::Row;
+use crate::report::row::ReportRow;
 use crate::report::row::Status;
 use serde::Serialize;
 use smt::solver::Tally;
@@ -79,11 +79,11 @@ impl Opinion {
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// The primitives, in the order of the table.
-    pub primitives: Vec<Row>,
+    pub primitives: Vec<ReportRow>,
     /// The entries of the kernel, and their steps.
-    pub entries: Vec<Row>,
+    pub entries: Vec<ReportRow>,
     /// The theorems of the layer.
-    pub theorems: Vec<Row>,
+    pub theorems: Vec<ReportRow>,
     /// The status of the reference's obligations.
     pub page: Page,
     /// Clauses of the invariant that the types make true.
@@ -101,12 +101,12 @@ pub struct Report {
 
 impl Report {
     /// All rows, in the order of the tables.
-    pub fn rows(&self) -> impl Iterator<Item = &Row> {
+    pub fn rows(&self) -> impl Iterator<Item = &ReportRow> {
         self.primitives.iter().chain(&self.entries).chain(&self.theorems)
     }
 
     /// The row with the obligation that took the longest, and that obligation.
-    pub fn slowest(&self) -> Option<(&Row, &Slowest)> {
+    pub fn slowest(&self) -> Option<(&ReportRow, &Slowest)> {
         let all = self.rows().filter_map(|row| row.slowest.as_ref().map(|slowest| (row, slowest)));
         all.max_by(|one, other| one.1.compare(other.1))
     }

@@ -26,14 +26,14 @@ use symbolic::inlining::Inlining;
 use symbolic::proof::{Outcome, any, cover, feasible, note, prove_clause};
 use symbolic::query::{in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
-use syscall::effect::{Arguments, Made};
+use syscall::effect::{EntryArguments, Made};
 use syscall::next::Parent;
-use syscall::table::Row;
+use syscall::table::KernelEntry;
 
 /// Proves one row of the table of entries, for all states that satisfy H, L, D, E and the row's condition, all registers
 /// and all answers of the machine. The entry never gets stuck, H, L, D and E hold afterwards, and the continuation can
 /// run. Counterexamples are replayed with `hosted`, the same row on the hosted machine.
-pub fn prove_entry<G: Geometry>(row: &Row<Sym<G>>, hosted: &Row<Sim>) -> Outcome {
+pub fn prove_entry<G: Geometry>(row: &KernelEntry<Sym<G>>, hosted: &KernelEntry<Sim>) -> Outcome {
     let mut whole = Outcome::default();
     for parent in [Parent::Program, Parent::Main] {
         let path = |state: &Rc<State<G>>, assumed: &Rc<Assumed>, outcome: &mut Outcome| {
@@ -109,13 +109,13 @@ fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) 
 type Path<'a, G> = dyn Fn(&Rc<State<G>>, &Rc<Assumed>, &mut Outcome) + 'a;
 
 /// Unknown arguments.
-fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
+fn unknown_arguments<G: Geometry>(parent: Parent) -> EntryArguments<Sym<G>> {
     let word = |name: &str| {
         let word = engine(|e| e.arena.var(name, Range::WORD));
         engine(|e| e.path.arguments.push((name.to_string(), word)));
         SymWord(word)
     };
-    Arguments {
+    EntryArguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
         // The reason goes only into a report, so that its value does not matter.
         reason: abi::Reason::DivideError,
@@ -126,7 +126,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> Arguments<Sym<G>> {
 }
 
 fn path_of_entry<G: Geometry>(
-    row: &Row<Sym<G>>,
+    row: &KernelEntry<Sym<G>>,
     parent: Parent,
     (state, assumed): (&Rc<State<G>>, &Rc<Assumed>),
     outcome: &mut Outcome,

@@ -70,7 +70,7 @@ pub enum ConfigError<'a> {
     },
     /// A line of the boot list cannot be parsed.
     #[error("{0}")]
-    BootList(abi::boot::Error<'a>),
+    BootList(abi::boot::BootListError<'a>),
     /// A line of the boot list names a CPU that the machine does not have.
     #[error("boot list, line {line}: there is no CPU {cpu}")]
     NoCpu {

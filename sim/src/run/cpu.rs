@@ -22,7 +22,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use syscall::entry;
-use syscall::entry::Step;
+use syscall::entry::EntryStep;
 use syscall::next::Next;
 
 /// The number of instructions of a program after which another CPU may run.
@@ -143,11 +143,11 @@ impl<'m> Runner<'m> {
                 self.programs.remove(&running);
             }
             next = match step {
-                Step::Kernel(next) => {
+                EntryStep::Kernel(next) => {
                     self.turns.worked(me, 1, matches!(next, Next::Load(_) | Next::Wake(_)));
                     next
                 }
-                Step::User(to_user) => match self.user_mode(to_user.thread)? {
+                EntryStep::User(to_user) => match self.user_mode(to_user.thread)? {
                     Some(next) => next,
                     None => return Ok(()),
                 },

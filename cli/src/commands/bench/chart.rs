@@ -1,6 +1,6 @@
 //! The figures as a bar chart, with the figures of other kernels.
 
-use super::report::{Report, Row};
+use super::report::{BenchRow, Report};
 use super::rows::{Neighbour, Target};
 use maud::{Markup, PreEscaped, html};
 
@@ -90,7 +90,7 @@ impl Picture {
     }
 
     /// An operation, with all its bars on one scale.
-    fn operation(&mut self, row: &Row) {
+    fn operation(&mut self, row: &BenchRow) {
         let operation = row.operation();
         self.y += GAP;
         self.text(MARGIN, "name", &format!("{} — {}", row.name, operation.description));
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn every_figure_is_in_the_picture() {
-        let row = |name, median| Row { name, unit: "instructions", median, min: 1, max: 9_999, n: 100 };
+        let row = |name, median| BenchRow { name, unit: "instructions", median, min: 1, max: 9_999, n: 100 };
         let report = Report {
             rows: vec![row("null_syscall", 77), row("palloc_full", 4_321)],
             machine: "QEMU".to_owned(),

@@ -10,7 +10,7 @@ use std::fmt;
 
 /// The figures of one operation.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
-pub struct Row {
+pub struct BenchRow {
     /// Its name.
     pub name: &'static str,
     /// The unit of the figures.
@@ -29,7 +29,7 @@ pub struct Row {
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The operations, in the order of the table.
-    pub rows: Vec<Row>,
+    pub rows: Vec<BenchRow>,
     /// The machine.
     pub machine: String,
     /// The entries in which interrupts waited longest, one per line.
@@ -46,14 +46,14 @@ pub struct Report {
     pub boot_seconds: Option<f64>,
 }
 
-impl Row {
+impl BenchRow {
     /// The figures of an operation, from its measurements.
-    fn new(operation: &Operation, samples: &[u64]) -> Option<Row> {
+    fn new(operation: &Operation, samples: &[u64]) -> Option<BenchRow> {
         let mut sorted = samples.to_vec();
         sorted.sort_unstable();
         let (min, max) = (*sorted.first()?, *sorted.last()?);
         let median = sorted[(sorted.len() - 1) / 2];
-        Some(Row { name: operation.name, unit: "instructions", median, min, max, n: sorted.len() })
+        Some(BenchRow { name: operation.name, unit: "instructions", median, min, max, n: sorted.len() })
     }
 
     /// The operation of this row.
@@ -87,7 +87,7 @@ impl Report {
             if samples[0].len() < operation.boot.least() {
                 return Err(wrong(format!("{} was measured {} times", operation.name, samples[0].len())));
             }
-            report.rows.extend(Row::new(operation, &samples[0]));
+            report.rows.extend(BenchRow::new(operation, &samples[0]));
             if samples[0] != samples[1] {
                 report.differ.push(operation.name);
             }
@@ -97,7 +97,7 @@ impl Report {
 
     /// Whether the runs agree and every operation keeps to its limit.
     pub fn is_good(&self) -> bool {
-        self.differ.is_empty() && !self.rows.iter().any(Row::is_over)
+        self.differ.is_empty() && !self.rows.iter().any(BenchRow::is_over)
     }
 
     /// Remarks about the figures, one sentence each.
@@ -173,8 +173,8 @@ mod tests {
 
     #[test]
     fn the_median_is_a_measurement() {
-        let row = |samples: &[u64]| Row::new(&OPERATIONS[0], samples);
-        let of = |row: Row| (row.min, row.median, row.max, row.n);
+        let row = |samples: &[u64]| BenchRow::new(&OPERATIONS[0], samples);
+        let of = |row: BenchRow| (row.min, row.median, row.max, row.n);
         assert_eq!(row(&[3, 1, 2]).map(of), Some((1, 2, 3, 3)));
         assert_eq!(row(&[4, 9, 1, 2]).map(of), Some((1, 2, 9, 4)));
         assert_eq!(row(&[]), None);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_row_reads_as_data() {
-        let row = Row::new(&OPERATIONS[0], &[76, 76, 80]);
+        let row = BenchRow::new(&OPERATIONS[0], &[76, 76, 80]);
         let json = r#"{"name":"null_syscall","unit":"instructions","median":76,"min":76,"max":80,"n":3}"#;
         assert_eq!(serde_json::to_string(&row).ok().as_deref(), Some(json));
     }

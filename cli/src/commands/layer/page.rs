@@ -3,7 +3,7 @@
 use super::print::{place, signature, summary};
 use ::layer::core::fields::FIELDS;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use prover::{Entry, Interface, ObjectEntries, Places, Row, Written};
+use prover::{Entry, Interface, ObjectEntries, Places, ReportRow, Written};
 use std::collections::BTreeSet;
 
 /// The page.
@@ -209,8 +209,8 @@ fn row(title: &str, class: &str, places: &Places) -> Markup {
     }
 }
 
-fn details(proof: &Row) -> Markup {
-    let Row { paths, successful_paths, obligations, .. } = proof;
+fn details(proof: &ReportRow) -> Markup {
+    let ReportRow { paths, successful_paths, obligations, .. } = proof;
     html! {
         dt { "proof" }
         dd {

@@ -38,7 +38,7 @@ pub fn summary(interface: &Interface) -> String {
     }
 }
 
-fn proof(entry: &Entry) -> Option<&prover::Row> {
+fn proof(entry: &Entry) -> Option<&prover::ReportRow> {
     entry.written.as_ref()?.proof.as_ref()
 }
 

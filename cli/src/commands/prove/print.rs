@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, Table, presets};
 use prover::{
-    Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, Row, Slowest, Standing, Status, Trial,
+    Branches, Failure, Fate, MutantReport, Opinion, Page, Reason, Report, ReportRow, Slowest, Standing, Status, Trial,
 };
 
 /// Most cells of a state that are printed; the JSON file has all of them.
@@ -97,7 +97,7 @@ fn table(report: &Report) -> Table {
     table
 }
 
-fn status(row: &Row) -> String {
+fn status(row: &ReportRow) -> String {
     let word = row.status.word();
     match row.status {
         Status::Proved if row.parts.iter().any(|part| part.unreachable) => format!("{word}, unreachable under D"),

@@ -1,7 +1,7 @@
 //! The multiple APIC description table (ACPI 6.5, section 5.2.12): which CPUs and which I/O APIC the machine has, and
 //! how COM1 is wired to that I/O APIC. CPUID's topology leaves are not read, because emulators fill them as they like.
 
-use super::{Error, find};
+use super::{AcpiError, find};
 use crate::handover::record::Record;
 use crate::mm::layout::MAX_CPUS;
 use core::ops::Range;
@@ -86,13 +86,13 @@ pub fn controllers<'a>(
     root: Option<u64>,
     boot_cpu: u32,
     read: impl Fn(Range<u64>) -> Option<&'a [u8]>,
-) -> Result<Controllers, Error> {
+) -> Result<Controllers, AcpiError> {
     let mut whole = false;
     let accept = |madt| {
         whole = true;
         interpret(madt, boot_cpu)
     };
-    find(b"APIC", root, &read, accept).map_err(|error| if whole { Error::NoIoApic } else { error })
+    find(b"APIC", root, &read, accept).map_err(|error| if whole { AcpiError::NoIoApic } else { error })
 }
 
 /// An entry of the MADT, of the kinds that the kernel reads.
@@ -168,7 +168,7 @@ mod tests {
     use std::vec::Vec;
 
     /// What a MADT with these entries says on the CPU with this APIC number.
-    fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, Error> {
+    fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, AcpiError> {
         controllers(None, boot_cpu, read_from(0, &machine(2, entries)))
     }
 
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn an_io_apic_that_cannot_be_is_none() {
         for entry in [io_apic(0, 0), io_apic(u32::MAX, 0), io_apic(u32::MAX - 0x1E, 0), io_apic(0xFEC0_0000, 16)] {
-            assert_eq!(said(0, core::slice::from_ref(&entry)).expect_err("none"), Error::NoIoApic);
+            assert_eq!(said(0, core::slice::from_ref(&entry)).expect_err("none"), AcpiError::NoIoApic);
             assert!(said(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
         }
     }

@@ -7,7 +7,7 @@
 mod dump;
 mod rebuild;
 
-pub use dump::{Dump, Error, Part, Row};
+pub use dump::{Dump, DumpError, DumpRow, Part};
 
 use crate::check::facts::{Violation, check};
 use crate::machine::sparse::Cells;
@@ -153,7 +153,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// If the dump is not a valid state.
-    pub fn of(dump: &Dump) -> Result<Checkpoint, Error> {
+    pub fn of(dump: &Dump) -> Result<Checkpoint, DumpError> {
         let count = |name| dump.shared.machine(0, name);
         let counts = Counts { entries: count(machine::ENTRIES)?, calls: count(machine::CALLS)? };
         rebuild(dump, |rest| {

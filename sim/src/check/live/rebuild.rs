@@ -3,7 +3,7 @@
 //! This module says what each part of the ghost state *means*. The invariant says whether the rest of the state agrees.
 //! If no ghost state satisfies the invariant, any choice shows the error. For example, a page that is mapped twice has a
 //! list of two places, and a thread in no queue stays in flight.
-use super::dump::{Dump, Error};
+use super::dump::{Dump, DumpError};
 use crate::machine::Sim;
 use crate::machine::boot::{processor, shared};
 use crate::machine::platform::{self, Memory, Platform};
@@ -46,9 +46,9 @@ pub struct Use {
 ///
 /// # Errors
 /// If the dump is not a valid state.
-pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, Error> {
-    let word = |name| -> Result<u32, Error> {
-        u32::try_from(dump.shared.machine(0, name)?).map_err(|_| Error::NoSuch(name.to_owned()))
+pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, DumpError> {
+    let word = |name| -> Result<u32, DumpError> {
+        u32::try_from(dump.shared.machine(0, name)?).map_err(|_| DumpError::NoSuch(name.to_owned()))
     };
     let boot: Boot<Sim> = Boot { nps: word(machine::NPS)?, norm: word(machine::NORM)? };
     platform::make_current(Arc::new(Platform::bare(Memory::all(boot.nps.min(MAX_PAGE)))), None);
@@ -57,7 +57,7 @@ pub fn rebuild<R>(dump: &Dump, look: impl FnOnce(&Rest<'_>) -> R) -> Result<R, E
     for (number, part) in (0..).zip(&dump.own) {
         let mut cpu = processor(&shared, number);
         // This leaves the ghost state of a CPU that has done nothing yet.
-        sched_init(&mut cpu, 0).map_err(|stuck| Error::NoSuch(format!("machine that boots: {stuck:?}")))?;
+        sched_init(&mut cpu, 0).map_err(|stuck| DumpError::NoSuch(format!("machine that boots: {stuck:?}")))?;
         let mut state = Snapshot::take(&cpu);
         if number == 0 {
             dump.shared.put_shared(&mut state)?;
