@@ -2,8 +2,8 @@
 //! All of it is untrusted input: no code here indexes or overflows.
 
 use super::record::Record;
-use super::start_info::{MOST_ENTRIES, StartInfo, StartInfoError, command_line};
-use crate::mm::memory_map::{Kind, MemoryMap, Region};
+use super::start_info::{MOST_ENTRIES, StartInfo, StartInfoError, command_line, kind, known};
+use crate::mm::memory_map::{MemoryMap, Region};
 use core::ops::Range;
 
 /// The value of `eax` when a multiboot2 boot loader starts an image.
@@ -30,20 +30,12 @@ const NEW_RSDP: u32 = 15;
 /// entry.
 const MAP_HEAD_BYTES: usize = 16;
 const ENTRY_BYTES: usize = 24;
-/// Types of memory.
-const TYPE_RAM: u32 = 1;
-const TYPE_ACPI: u32 = 3;
 
 /// A tag: its type, its bytes, and its offset in the information.
 struct Tag<'a> {
     kind: u32,
     bytes: Record<'a>,
     at: usize,
-}
-
-/// A field of a record, or [`StartInfoError::Unreadable`] where the record is too short.
-fn known<T>(value: Option<T>) -> Result<T, StartInfoError> {
-    value.ok_or(StartInfoError::Unreadable)
 }
 
 /// The tag at offset `at` of these bytes.
@@ -101,11 +93,7 @@ fn memory_map(tag: Record) -> Result<MemoryMap, StartInfoError> {
     }
     let mut map = MemoryMap::default();
     for entry in entries.chunks_exact(entry_bytes).map(Record) {
-        let kind = match known(entry.u32(16))? {
-            TYPE_RAM => Kind::Ram,
-            TYPE_ACPI => Kind::Acpi,
-            _ => Kind::Reserved,
-        };
+        let kind = kind(known(entry.u32(16))?);
         map.push(Region::sized(known(entry.u64(0))?, known(entry.u64(8))?, kind))?;
     }
     Ok(map)
@@ -115,6 +103,7 @@ fn memory_map(tag: Record) -> Result<MemoryMap, StartInfoError> {
 mod tests {
     use super::*;
     use crate::handover::record::fuzz::{damaged, read_from};
+    use crate::handover::start_info::cases;
     use multiboot2::{
         Builder, CommandLineTag, MaybeDynSized, MemoryArea, MemoryMapTag, ModuleTag, RsdpV1Tag, RsdpV2Tag,
     };
@@ -214,24 +203,19 @@ mod tests {
     #[test]
     fn a_long_command_line_is_read_or_refused_but_never_cut() {
         let areas = [MemoryArea::new(0, 0x9f000, 1u32)];
-        let with = |words: usize| {
-            let line = CommandLineTag::new(&"lock=mcs ".repeat(words));
+        let with = |line: &str| {
+            let line = CommandLineTag::new(line);
             let bytes = built(Builder::new().cmdline(line).mmap(MemoryMapTag::new(&areas)));
             parse_bytes(&bytes).map(|info| info.command_line.len())
         };
-        assert_eq!(with(700), Ok(6300));
-        assert_eq!(with(7281), Ok(65529));
-        assert_eq!(with(7282), Err(StartInfoError::LongCommandLine));
+        cases::long_command_lines_are_read_or_refused(with);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4096))]
         #[test]
         fn damaged_information_is_read_or_refused(bytes in damaged(sample())) {
-            if let Ok(info) = parse_bytes(&bytes) {
-                prop_assert!(info.map.ram_bytes() <= crate::mm::memory_map::ADDRESSES_END);
-                prop_assert!(info.archive.is_none_or(|range| range.start <= range.end));
-            }
+            cases::is_read_or_refused(parse_bytes(&bytes));
         }
     }
 }

@@ -2,8 +2,8 @@
 //! untrusted input: no code here indexes or overflows.
 
 use super::record::Record;
-use super::start_info::{MOST_ENTRIES, MOST_TEXT, StartInfo, StartInfoError, command_line};
-use crate::mm::memory_map::{Kind, MemoryMap, Region};
+use super::start_info::{MOST_ENTRIES, MOST_TEXT, StartInfo, StartInfoError, command_line, kind, known};
+use crate::mm::memory_map::{MemoryMap, Region};
 use core::ops::Range;
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
@@ -14,15 +14,6 @@ const INFO_BYTES: u64 = 56;
 const MODULE_BYTES: u64 = 32;
 /// Bytes of `hvm_memmap_table_entry`.
 const REGION_BYTES: u64 = 24;
-/// `XEN_HVM_MEMMAP_TYPE_RAM`.
-const TYPE_RAM: u32 = 1;
-/// `XEN_HVM_MEMMAP_TYPE_ACPI`.
-const TYPE_ACPI: u32 = 3;
-
-/// A field of a record, or [`StartInfoError::Unreadable`] where the record is too short.
-fn known<T>(value: Option<T>) -> Result<T, StartInfoError> {
-    value.ok_or(StartInfoError::Unreadable)
-}
 
 /// The text at `start`, up to its 0 byte.
 fn text<'a>(start: u64, read: &impl Fn(Range<u64>) -> Option<&'a [u8]>) -> Result<&'a str, StartInfoError> {
@@ -56,11 +47,7 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
     for index in 0..entries {
         let entry = record(table, index, REGION_BYTES)?;
         let start = known(entry.u64(0))?;
-        let kind = match known(entry.u32(16))? {
-            TYPE_RAM => Kind::Ram,
-            TYPE_ACPI => Kind::Acpi,
-            _ => Kind::Reserved,
-        };
+        let kind = kind(known(entry.u32(16))?);
         map.push(Region::sized(start, known(entry.u64(8))?, kind))?;
     }
 
@@ -84,6 +71,7 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
 mod tests {
     use super::*;
     use crate::handover::record::fuzz::{damaged, read_from};
+    use crate::handover::start_info::cases;
     use proptest::prelude::*;
     use std::vec::Vec;
 
@@ -138,26 +126,21 @@ mod tests {
 
     #[test]
     fn a_long_command_line_is_read_or_refused_but_never_cut() {
-        let with = |words: usize| {
+        let with = |line: &str| {
             let mut bytes = sample();
             bytes.truncate(144);
-            bytes.extend(b"lock=mcs ".repeat(words));
+            bytes.extend(line.as_bytes());
             bytes.push(0);
             parse_at_0(&bytes).map(|info| info.command_line.len())
         };
-        assert_eq!(with(700), Ok(6300));
-        assert_eq!(with(7281), Ok(65529));
-        assert_eq!(with(7282), Err(StartInfoError::LongCommandLine));
+        cases::long_command_lines_are_read_or_refused(with);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(4096))]
         #[test]
         fn a_damaged_info_is_read_or_refused(bytes in damaged(sample())) {
-            if let Ok(info) = parse_at_0(&bytes) {
-                prop_assert!(info.map.ram_bytes() <= crate::mm::memory_map::ADDRESSES_END);
-                prop_assert!(info.archive.is_none_or(|range| range.start <= range.end));
-            }
+            cases::is_read_or_refused(parse_at_0(&bytes));
         }
     }
 }

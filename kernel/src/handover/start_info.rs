@@ -1,7 +1,7 @@
 //! The data that a boot loader hands over: memory map, boot archive, ACPI root pointer. `pvh.rs` and `multiboot2.rs`
 //! read it.
 
-use crate::mm::memory_map::{MemoryMap, TooManyRegions};
+use crate::mm::memory_map::{Kind, MemoryMap, TooManyRegions};
 use core::ops::Range;
 
 /// Most entries of a memory map that are read: far more than any loader writes, and few enough that a damaged length is
@@ -39,6 +39,20 @@ impl From<TooManyRegions> for StartInfoError {
     }
 }
 
+/// A field of a record, or [`StartInfoError::Unreadable`] where the record is too short.
+pub fn known<T>(value: Option<T>) -> Result<T, StartInfoError> {
+    value.ok_or(StartInfoError::Unreadable)
+}
+
+/// The kind of a memory region, by its number in a memory map. PVH and multiboot2 have taken the numbers from the BIOS.
+pub fn kind(number: u32) -> Kind {
+    match number {
+        1 => Kind::Ram,
+        3 => Kind::Acpi,
+        _ => Kind::Reserved,
+    }
+}
+
 /// The command line in these bytes, up to the first 0 byte.
 pub fn command_line(bytes: &[u8]) -> Result<&str, StartInfoError> {
     let end = bytes.iter().position(|&byte| byte == 0);
@@ -59,4 +73,29 @@ pub struct StartInfo<'a> {
     pub rsdp: Option<u64>,
     /// The command line.
     pub command_line: &'a str,
+}
+
+#[cfg(test)]
+pub mod cases {
+    //! What the tests of every reader check.
+    use super::*;
+    use crate::mm::memory_map::ADDRESSES_END;
+    use std::string::String;
+
+    /// Checks that a long command line is read or refused, and never cut. `length` returns the length of the command
+    /// line that is read if the loader passes this text.
+    pub fn long_command_lines_are_read_or_refused(length: impl Fn(&str) -> Result<usize, StartInfoError>) {
+        let words = |count: usize| -> String { "lock=mcs ".repeat(count) };
+        assert_eq!(length(&words(700)), Ok(6300));
+        assert_eq!(length(&words(7281)), Ok(65529));
+        assert_eq!(length(&words(7282)), Err(StartInfoError::LongCommandLine));
+    }
+
+    /// Checks the result for information that may be damaged.
+    pub fn is_read_or_refused(info: Result<StartInfo<'_>, StartInfoError>) {
+        if let Ok(info) = info {
+            assert!(info.map.ram_bytes() <= ADDRESSES_END);
+            assert!(info.archive.is_none_or(|range| range.start <= range.end));
+        }
+    }
 }
