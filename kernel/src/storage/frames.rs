@@ -1,5 +1,5 @@
-//! Users' page frames, reached through the direct map: the processor's own page tables, and bytes of memory, which
-//! [`bytes`](super::bytes) makes a storage.
+//! Users' page frames, reached through the direct map: the processor's own page tables, and bytes of memory, of
+//! which `bytes.rs` makes a storage.
 use super::{Entries, fill_each, page_entry};
 use crate::mm::direct_map::DirectMap;
 use crate::mm::layout::PAGE_SIZE;

@@ -8,7 +8,7 @@
 //!   alias. Arrays check bounds. The allocation table ([`Allocation`]) is an array with bits that say which frames are
 //!   free.
 //! - *The hardware's own memory* is reached through the direct map: page directories ([`directories`]), page tables and
-//!   the bytes of users' frames ([`frames`]). Messages are copied between frames and mailboxes ([`bytes`]). User contexts, into which the trap stubs save, are in `machine`.
+//!   the bytes of users' frames ([`frames`]). Messages are copied between frames and mailboxes (`bytes.rs`). User contexts, into which the trap stubs save, are in `machine`.
 //! - *Ghost fields* have the storage [`ErasedMap`].
 //!
 //! A storage says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of it.

@@ -10,12 +10,21 @@ use crate::host::error::Error;
 const NO_WARNINGS: &[(&str, &str)] = &[("RUSTDOCFLAGS", "-D warnings")];
 
 /// Arguments for the documentation of every crate.
-const DOCUMENTATION: &[&str] = &["doc", "--workspace", "--no-deps"];
+const DOCUMENTATION: &[&str] = &["doc", "--workspace", "--no-deps", "--keep-going"];
 
 /// Arguments for the one lint of clippy that must not warn. Each item of the standard library has the version in which
 /// it became stable, and clippy compares it with `rust-version`. No older compiler is needed for this.
-const MINIMUM_VERSION: &[&str] =
-    &["clippy", "--workspace", "--all-targets", "--", "-A", "clippy::all", "-D", "clippy::incompatible_msrv"];
+const MINIMUM_VERSION: &[&str] = &[
+    "clippy",
+    "--workspace",
+    "--all-targets",
+    "--keep-going",
+    "--",
+    "-A",
+    "clippy::all",
+    "-D",
+    "clippy::incompatible_msrv",
+];
 
 /// Runs the lints. The checks of clippy are built beside those of `cargo check`, with the same dependencies.
 pub fn lint_all() -> Result<Counts, Error> {
