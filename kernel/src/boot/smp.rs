@@ -1,6 +1,6 @@
 //! Starts the other CPUs, one after the other, by INIT and start-up messages.
 
-use super::error::Error;
+use super::error::BootError;
 use crate::cpu::block::Cpu;
 use crate::cpu::registers;
 use crate::cpu::running;

@@ -2,7 +2,7 @@
 
 use super::descriptors::{self, gate};
 use super::vectors;
-use crate::mm::frames::{Error, Frames};
+use crate::mm::frames::{Frames, FramesError};
 use crate::mm::keep::keep;
 use crate::mm::stacks::Stack;
 use core::arch::asm;
@@ -96,7 +96,7 @@ fn gates_on(stack: impl Fn(u8) -> Option<usize>) -> Gates {
 ///
 /// # Safety
 /// The CPU's stacks are mapped and not in use.
-pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'static CpuTables, Error> {
+pub unsafe fn build(frames: &mut Frames, cpu: usize, block: u64) -> Result<&'static CpuTables, FramesError> {
     let mut task = TaskStateSegment::new();
     for stack in Stack::ALL {
         let top = stack.range(cpu).end;
