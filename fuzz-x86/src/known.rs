@@ -15,7 +15,7 @@ const VM: u64 = 1 << 17;
 /// Prefixes: of operands and segments, `lock`, repetition.
 const PREFIXES: [u8; 11] = [0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65];
 
-/// The bytes of an instruction, or bytes that are no instruction.
+/// Bytes that may be an instruction.
 struct Encoding<'a> {
     /// Its prefixes, including REX.
     prefixes: &'a [u8],
@@ -44,7 +44,8 @@ fn middle(modrm: u8) -> u8 {
     modrm >> 3 & 7
 }
 
-/// Why these bytes are not executed, if they are not. They need not be an instruction.
+/// The reason for which these bytes are not executed, if there is one. The bytes need not be an
+/// instruction.
 pub fn bytes_differ(bytes: &[u8]) -> Option<&'static str> {
     let encoding = Encoding::of(bytes);
     if encoding.prefixes.iter().any(is_rex) && encoding.prefixes.last().is_some_and(|last| !is_rex(last)) {
@@ -89,7 +90,7 @@ fn is_invalid(bytes: &[u8]) -> bool {
     Decoder::new(64, bytes, DecoderOptions::NONE).decode().is_invalid()
 }
 
-/// Why an instruction with these bytes is not compared, if it is not.
+/// The reason for which an instruction with these bytes is not compared, if there is one.
 pub fn differs(instruction: &Instruction, bytes: &[u8]) -> Option<&'static str> {
     match instruction.mnemonic() {
         Mnemonic::Blsi | Mnemonic::Blsr | Mnemonic::Blsmsk => return Some("QEMU 7.2 gives a wrong CF"),
@@ -136,7 +137,7 @@ fn is_near_branch(instruction: &Instruction) -> bool {
         || instruction.mnemonic() == Mnemonic::Ret
 }
 
-/// Why an instruction is not compared with these operands, if it is not.
+/// The reason for which an instruction with these operands is not compared, if there is one.
 pub fn values_differ(case: &Case, scratch: Scratch) -> Option<&'static str> {
     let instruction = &case.instruction;
     let bits = match instruction.mnemonic() {
@@ -187,7 +188,7 @@ pub fn explains(program: &Program, hosted: &Outcome, booted: &Outcome) -> Option
     }
 }
 
-/// Why an instruction that faults in memory is not compared, if it is not.
+/// The reason for which an instruction that faults in memory is not compared, if there is one.
 pub fn fault_differs(bytes: &[u8]) -> Option<&'static str> {
     let mut instructions = Decoder::new(64, bytes, DecoderOptions::NONE).into_iter();
     let is_locked = |it: Instruction| it.has_lock_prefix() || it.mnemonic() == Mnemonic::Xchg;

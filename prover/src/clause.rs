@@ -1,4 +1,4 @@
-//! The names of the clauses of proofs. The replay of a counterexample looks for the violated clause by its name.
+//! The names of the clauses of proofs. When a counterexample is run, the violated clause is found by its name.
 use layer::core::stuck::Stuck;
 
 /// A call succeeds only if the reference's precondition holds.
@@ -31,7 +31,7 @@ pub(crate) fn free_of(stuck: Stuck) -> String {
     format!("{FREE}: {stuck:?}")
 }
 
-/// What E speaks of is not written. So E holds when the kernel is entered again.
+/// The state that E is about is not written. So E still holds at the next entry of the kernel.
 pub(crate) const ENTRY_FACTS: &str = "modifies: nothing of what E speaks of";
 
 /// The continuation of an entry can run.
@@ -70,22 +70,24 @@ pub(crate) fn lock(object: &str) -> String {
     format!("modifies: the lock of {object} is taken")
 }
 
-/// The changes of an object satisfy the rely conditions of the other CPUs. The moment is appended.
+/// The changes of an object satisfy the rely conditions of the other CPUs. The moment of the check
+/// is appended.
 pub(crate) fn guarantee(object: &str) -> String {
     format!("guarantee of {object}")
 }
 
-/// Nothing of an object is changed without its lock. The moment is appended.
+/// No part of an object is changed without its lock. The moment of the check is appended.
 pub(crate) fn unheld(object: &str) -> String {
     format!("only what is held is touched of {object}")
 }
 
-/// The object's own fact holds, as it must whenever the lock is free. The moment is appended.
+/// The object's own lock invariant holds, as it must whenever the lock is free. The moment of the
+/// check is appended.
 pub(crate) fn by_itself(object: &str) -> String {
     format!("{object} by itself")
 }
 
-/// An object is the result of replaying the events. The moment is appended.
+/// An object is the result of replaying the events. The moment of the check is appended.
 pub(crate) fn effect(object: &str) -> String {
     format!("{EFFECT} {object}")
 }

@@ -42,7 +42,7 @@ pub(crate) fn files(directory: &Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-/// How comments that explain something about the next line of code begin.
+/// The first words of comments that explain the next line of code.
 const BEGINNINGS: [&str; 3] = ["// Equivalent mutants (", "// Never true: ", "// Never false: "];
 
 /// A comment that explains something about a line of code.
@@ -87,7 +87,7 @@ pub(crate) fn explanations_in(file: &'static str, text: &str) -> Vec<Explanation
     (0..lines.len()).filter(|&at| begins(at)).filter_map(explanation).collect()
 }
 
-/// The text for the rest of the run: reports refer to it.
+/// The text, kept for the rest of the run because reports refer to it.
 pub(crate) fn leak(text: &str) -> &'static str {
     text.to_string().leak()
 }

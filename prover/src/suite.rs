@@ -40,8 +40,8 @@ pub struct Options {
     pub workers: usize,
     /// The names of the primitives, entries and theorems to prove. If empty, all of them.
     pub wanted: Vec<String>,
-    /// The directory of the cache of the solver's answers. `None` to ask everything again. Mutants and further solvers
-    /// never use the cache.
+    /// The directory of the cache of the solver's answers. `None` to ask the solver every query. Mutants and further
+    /// solvers never use the cache.
     pub answers: Option<PathBuf>,
 }
 

@@ -1,8 +1,8 @@
-//! Bugs planted into the entries of the kernel have counterexamples that also fail on the hosted machine, with the
-//! machine's answers from the counterexample. A failure that only the prover sees is a fault of the prover or of a
-//! contract.
+//! Bugs in the entries of the kernel have counterexamples that also fail on the hosted machine, which gets the
+//! machine's answers from the counterexample. If only the prover sees a failure, the prover or a contract is
+//! wrong.
 mod common;
-/// A counterexample to a bug of this file, as the prover writes it.
+/// A counterexample to a bug of this file, in the form in which the prover writes it.
 #[path = "written/main_h1_valid_nps.rs"]
 mod written;
 
@@ -44,7 +44,7 @@ fn counterexample(bug: &Bug) -> Failure {
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.entry, bug.clause)).clone()
 }
 
-/// Checks that the bug is found and its counterexample replayed.
+/// Checks that the bug is found and that its counterexample fails when it is run.
 fn replays(bug: &Bug) {
     let failure = counterexample(bug);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
@@ -52,7 +52,7 @@ fn replays(bug: &Bug) {
     println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
 }
 
-/// A test for each bug, that it is found and replayed.
+/// A test for each bug: it is found, and its counterexample fails when it is run.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $entry:literal breaks $clause:literal, $plant:expr;)*) => {
         /// The bugs, with the names of their tests.

@@ -1,9 +1,9 @@
-//! Planted bugs have counterexamples that also fail on the hosted machine, from a state that satisfies every fact. A
-//! failure that only the prover sees is a fault of the prover.
+//! Planted bugs have counterexamples that also fail on the hosted machine, from a state that satisfies every fact.
+//! If only the prover sees a failure, the prover is wrong.
 //!
-//! Each bug is planted into the contract of a primitive, with the same code for both machines.
+//! Each bug changes the contract of a primitive; both machines run the same code.
 mod common;
-/// A counterexample to a bug of this file, as the prover writes it.
+/// A counterexample to a bug of this file, in the form in which the prover writes it.
 #[path = "written/palloc_d10_usage_is_what_was_charged.rs"]
 mod written;
 
@@ -40,7 +40,7 @@ fn counterexample(bug: &Bug, invariants: InvariantSet) -> Failure {
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.primitive, bug.clause)).clone()
 }
 
-/// Checks that the bug is found and its counterexample replayed.
+/// Checks that the bug is found and that its counterexample fails when it is run.
 fn replays(bug: &Bug, invariants: InvariantSet) {
     let failure = counterexample(bug, invariants);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
@@ -48,7 +48,7 @@ fn replays(bug: &Bug, invariants: InvariantSet) {
     println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
 }
 
-/// A test for each bug, that it is found and replayed.
+/// A test for each bug: it is found, and its counterexample fails when it is run.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $invariants:ident $primitive:literal breaks $clause:literal, $plant:expr;)*) => {
         /// The bugs, with the names of their tests.
@@ -260,7 +260,8 @@ bugs! {
             Ok(Answer::Word(table))
         };
     };
-    // The primitive accepts it, as the reference's does. Only the contract's assumptions exclude it.
+    // The primitive accepts this state, as the reference's does. Only the contract's assumptions
+    // exclude the state.
     a_page_that_is_global: Derived "pt_resv" breaks "D7", |contract| contract.assumes = |_, _| true;
     a_child_that_begins_with_memory: Derived "proc_create" breaks "postcondition", |contract| {
         contract.run = |cpu, a| {
@@ -268,7 +269,7 @@ bugs! {
             page_table::pt_alloc_pde(cpu, child, ADR_LOW.into())?;
             Ok(Answer::Word(child))
         };
-        // Even if the modifies clause permits all writes of this.
+        // The clause fails even if the modifies clause permits all writes of this bug.
         contract.modifies = |_, may| {
             for name in EVERYTHING {
                 may(name, Region::All, &[]);
@@ -373,7 +374,7 @@ bugs! {
     };
 }
 
-/// What creating a child and giving it a page table writes.
+/// The cells that are written when a child is created and gets a page table.
 const EVERYTHING: [&str; 21] = [
     "AC",
     "AC.charged",
@@ -409,7 +410,7 @@ fn a_frame_of_the_kernel_that_is_zeroed_is_refuted() {
             Ok(Answer::Word(table))
         };
     };
-    // The zeroed memory may have been zero before, so that the counterexample need not fail when it runs.
+    // The memory may have been zero before, so the counterexample need not fail when it runs.
     let failures = prove(solver(), "pt_resv", InvariantSet::Derived, plant, |_| ()).failures;
     for clause in ["modifies: HP.value", "modifies: pt."] {
         assert!(failures.iter().any(|failure| failure.clause.starts_with(clause)), "not `{clause}` but {failures:#?}");

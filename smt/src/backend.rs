@@ -66,7 +66,7 @@ impl std::fmt::Display for SolverError {
 
 impl std::error::Error for SolverError {}
 
-/// Maximum number of characters of an answer in a message.
+/// `None` if the boot runs no program.
 const SHOWN: usize = 200;
 
 /// The first characters of an answer, which may be of any length.
@@ -94,11 +94,12 @@ pub(crate) trait Backend: Send {
     /// The values of all variables and applications in the model of the last check.
     fn model(&mut self) -> Result<Option<Vec<(Term, i128)>>, SolverError>;
 
-    /// Bounds each later query, by at most the bound with which the solver was started.
+    /// Sets the bound of each later query; it is at most the bound with which the solver was
+    /// started.
     fn limit(&mut self, milliseconds: u32);
 
-    /// Fails fast from here on: a process that exceeds its bound is replaced at once. Which queries are undecided then
-    /// depends on the load of the machine.
+    /// From here on, a process that exceeds its bound is replaced at once. Which queries are undecided then depends on
+    /// the load of the machine.
     fn fail_fast(&mut self) {}
 
     /// Checks that the solver answers at all.
@@ -143,7 +144,7 @@ pub struct Tally {
     pub undecided: u64,
     /// Number of queries on which it contradicted the main solver.
     pub disagreements: u64,
-    /// The reason for which it is no longer asked, if so.
+    /// The reason for which it is no longer asked, if there is one.
     pub lost: Option<String>,
 }
 

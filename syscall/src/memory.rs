@@ -20,7 +20,8 @@ pub(crate) struct Page<M: System> {
 /// The page of thread `thread` at `address`, if it is mapped.
 ///
 /// # Errors
-/// Those of [`pt_read`], and [`Stuck::FrameNotOwned`]: all that is accessed through the page must be this CPU's.
+/// The errors of [`pt_read`], and [`Stuck::FrameNotOwned`]: everything that is accessed through the page must be
+/// this CPU's.
 #[inline(always)]
 pub(crate) fn page<M: System>(
     cpu: &Cpu<'_, M>,
@@ -42,7 +43,7 @@ pub(crate) fn page<M: System>(
 pub(crate) enum Reserved {
     /// The page is mapped and filled with zeros.
     Fresh,
-    /// Another page was mapped there.
+    /// A page was already mapped there.
     Mapped,
     /// Quota or memory is exhausted.
     Exhausted,
@@ -51,7 +52,7 @@ pub(crate) enum Reserved {
 /// Maps a fresh page of zeros at `address` of thread `thread`, unless a page is mapped there.
 ///
 /// # Errors
-/// Those of [`pt_read`] and [`pt_reserve`].
+/// The errors of [`pt_read`] and [`pt_reserve`].
 pub(crate) fn reserve<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,
@@ -70,7 +71,7 @@ pub(crate) fn reserve<M: System>(
 /// [`Error::Mem`] if quota or memory is exhausted.
 ///
 /// # Errors
-/// Those of [`page`] and [`pt_reserve`].
+/// The errors of [`page`] and [`pt_reserve`].
 pub(crate) fn own_page<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,

@@ -1,8 +1,8 @@
 //! The table of all kernel entries and their steps. Everything that enumerates them reads this table.
 //!
-//! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), and this is the precondition of the row
-//! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
-//! about it.
+//! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), which is the precondition of the row
+//! that continues. The boot of a CPU is not a row, since it may be refused; the prover has the theorem `boot` about
+//! it.
 use crate::effect::{self, Arguments, Effect};
 use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
 use crate::mode::{is_kernel, is_user};

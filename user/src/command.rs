@@ -19,9 +19,9 @@ pub enum Command<'a> {
         name: &'a str,
         /// Its arguments.
         arguments: Words<'a>,
-        /// Pages that it gets, if the line states them.
+        /// Its quota in pages, if the line has one.
         quota: Option<u32>,
-        /// Whether the shell continues without waiting.
+        /// Whether the shell does not wait for the program.
         background: bool,
     },
     /// `kill THREAD`: ends a background program.
@@ -93,7 +93,7 @@ impl Numbers<'_> {
     }
 }
 
-/// Errors of a line. The user is to blame.
+/// Errors of a line. The user is to blame for them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Problem<'a> {
     /// There is no such command.

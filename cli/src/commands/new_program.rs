@@ -7,28 +7,29 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Make a program: a folder in user/programs with a main.rs and a manifest.toml
+/// Create a program: a folder in user/programs with a main.rs and a manifest.toml
 ///
-/// It runs at once, with `cargo cairn run NAME`. docs/write-a-program.md goes on from there.
+/// `cargo cairn run NAME` runs the new program at once. docs/write-a-program.md says how to
+/// continue.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// What it is to be called: lower-case letters, digits and hyphens
+    /// Name of the program: lower-case letters, digits and hyphens
     name: String,
 }
 
 /// Why a program cannot have this name (the caller's fault).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum NameError {
-    /// It cannot be the name of a crate and of a file.
+    /// The name is not possible as the name of a crate and of a file.
     #[error("a name begins with a lower-case letter and has {LONGEST} letters, digits and hyphens at most")]
     Form,
-    /// Cargo, Rust or the library uses the name for something else.
+    /// Cargo, Rust or the library `user` uses the name for something else.
     #[error("this means something else to Rust or cargo")]
     Reserved,
     /// Names of the bench's programs, which have an archive of their own.
     #[error("programs called bench or bench-… are those of `cargo cairn bench`")]
     Bench,
-    /// There is a program of this name already.
+    /// There is already a program with this name.
     #[error("it is there already")]
     Taken,
 }

@@ -1,8 +1,8 @@
 //! The symbolic domain and machine agree with the native ones.
 //!
-//! The symbolic runs are those of the proofs: unknown states, unknown arguments, interference. Only the solver is
-//! replaced, by one that knows the value of every unknown ([`concrete`]). So exactly one path is walked, the one that
-//! these values take, and every term on it has a value, which is compared with the native one.
+//! The symbolic runs are like those of the proofs: with unknown states, unknown arguments, and interference. Only the
+//! solver is replaced, by one that knows the value of every unknown ([`concrete`]). So exactly one path is walked.
+//! Every term on it has a value, which is compared with the native one.
 pub(crate) mod concrete;
 mod maps;
 mod primitives;

@@ -1,7 +1,7 @@
 //! The loop rule ([`symbolic::rules`]) for loops of the layer.
 //!
 //! A [`LoopRule`] gives the loop invariant and the fields and scalars that an iteration may write. After the havoc, the
-//! invariant is the only knowledge of them. An iteration may write nothing else, and take no lock.
+//! loop invariant is the only knowledge of them. An iteration may write nothing else, and may take no lock.
 use crate::clause;
 use crate::environment::interference::Interference;
 use crate::facts::assumed::Assumed;
@@ -32,7 +32,7 @@ use symbolic::word::SymWord;
 #[cfg(test)]
 mod tests;
 
-/// Why counterexamples after the start of a loop are not replayed.
+/// Why counterexamples that arise after the start of a loop are not run.
 const IN_LOOP: &str = "it begins in a round of a loop, and how that round is reached is not known";
 
 /// One iteration of a loop. It breaks or continues.
@@ -78,7 +78,7 @@ struct LoopOfCpu<'a, 'c, G: Geometry> {
 }
 
 impl<G: Geometry> LoopOfCpu<'_, '_, G> {
-    /// The loop invariant besides the facts. It is not used in proofs from H and L alone.
+    /// The loop invariant apart from the facts. It is not used in proofs from H and L alone.
     fn holds(&self, state: &State<G>) -> bool {
         self.assumed.invariants() == InvariantSet::High
             || (self.rule.holds)(&Iterations { entry: self.entry.view(), now: state.view(), any: self.any })
@@ -121,7 +121,8 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
             self.assumed.only(&self.begin, self.rule.facts).assume();
             rules::assume(&|| self.holds(&self.begin));
         });
-        // The loop may have written whatever an iteration may write, so these fields count as writes.
+        // The loop may have made every write that an iteration may make, so these fields count as
+        // written.
         engine(|e| {
             let changes = e.arena.bool(true);
             let fields = self.rule.writes.iter().filter(|name| FIELDS.contains(name));
@@ -146,7 +147,7 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
     }
 }
 
-/// In a concrete run: runs all iterations, and checks the loop invariant before each.
+/// Used in a concrete run: runs all iterations, and checks the loop invariant before each.
 #[cfg(test)]
 fn every_iteration<G: Geometry>(
     cpu: &mut Cpu<'_, Sym<G>>,

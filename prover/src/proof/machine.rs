@@ -1,5 +1,5 @@
-//! The symbolic machine. Only the invariant is known of the initial state. Whenever a lock is taken, the other CPUs may
-//! have changed the shared state, within their rely conditions.
+//! The symbolic machine. Only the invariant is known about the initial state. Whenever a lock is taken, the other CPUs
+//! may have changed the shared state, within their rely conditions.
 
 use crate::environment::history;
 use crate::environment::lock::{SymChannels, SymLock};
@@ -155,7 +155,8 @@ impl<G: Geometry> Machine for Sym<G> {
     }
 }
 
-/// An uninterpreted function of the machine: any value in `range`, but always the same for the same key.
+/// An uninterpreted function of the machine: an unknown value in `range`, which is always the same for
+/// the same key.
 fn machine_says(what: &str, range: Range, key: &[SymWord]) -> Term {
     engine(|e| {
         let function = e.arena.name(what);

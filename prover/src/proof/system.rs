@@ -1,4 +1,4 @@
-//! The symbolic machine for the layer above: every answer is arbitrary, and output is dropped.
+//! The symbolic machine for system calls: every answer is arbitrary, and output is dropped.
 use crate::state::record::{Answers, MachineAnswer};
 use crate::state::sym::Sym;
 use domain::{Flag, Geometry};

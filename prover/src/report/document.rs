@@ -1,4 +1,5 @@
-//! The document of what is proved. It is generated from a run, and so claims no more than the run shows.
+//! The document of what is proved. It is generated from a run, so it contains only what the run has
+//! shown.
 use crate::clause;
 use crate::report::reference::{Instance, Standing};
 use crate::report::row::{Row, Status};
@@ -9,7 +10,7 @@ use layer::invariant::{BY_THEOREMS, facts};
 use layer::spec::fact::Class;
 use std::fmt::Write;
 
-/// Any machine, because the invariant is the same for all.
+/// The hosted machine with any parameters, because the invariant is the same for all.
 type Machine = Sym<X64>;
 
 impl Report {
@@ -114,11 +115,12 @@ fn invariant() -> Vec<(&'static str, &'static str)> {
     facts::<Machine>().map(|fact| (fact.number, fact.name)).collect()
 }
 
-/// The columns of the matrix, but for the number and the name.
+/// The keys at which a fact is instantiated: for each field, the number of the fact's key that each
+/// coordinate is.
 const HEADS: [&str; 12] =
     ["H, L", "D", "E", "H20", "pre", "stuck", "post", "modifies", "mode", "events", "effects", "guarantees"];
 
-/// What the columns say.
+/// The explanations of the columns.
 const LEGEND: &str = "
 Each row is one primitive or entry. A tick says that the clause is proved of it; an empty cell says that there is no such \
 clause. Exceptions stand in the cell.
@@ -137,7 +139,7 @@ holds again, and nothing is touched without its lock.
 
 /// The clauses of a row, by column.
 struct Cells {
-    /// H and L, D, E.
+    /// The columns H and L, D, and E.
     facts: [String; 3],
     ticks: Vec<&'static str>,
     effects: Vec<String>,
@@ -171,7 +173,7 @@ impl Cells {
         };
         let objects = |prefix: &str, clause: &str| {
             let rest = clause.strip_prefix(prefix)?.trim_start();
-            // A moment follows, such as "at unlock".
+            // A moment such as "at unlock" follows.
             rest.split(' ').next().map(str::to_string)
         };
         let has = |clause: &str| row.clauses.iter().any(|proved| proved == clause || clause::is_of(proved, clause));
@@ -222,7 +224,7 @@ impl Cells {
 
 const TICK: &str = "✓";
 
-/// The columns that stand for several clauses, which only count together.
+/// The columns that stand for several clauses, and count only if all of these are proved.
 const TOGETHER: [(&str, [&str; 2]); 2] =
     [("events", [clause::EVENTS, clause::EFFECT_OWN]), ("entry", [clause::NEVER_STUCK, clause::NEXT])];
 
@@ -248,7 +250,7 @@ fn add(objects: &mut Vec<String>, object: String) {
     }
 }
 
-/// The number of the fact of the invariant that `clause` is.
+/// The number of the fact that the clause `clause` names.
 fn number_of<'a>(clause: &str, invariant: &[(&'a str, &str)]) -> Option<&'a str> {
     invariant.iter().find(|(number, name)| clause == format!("{number} {name}")).map(|(number, _)| *number)
 }

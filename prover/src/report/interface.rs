@@ -1,5 +1,5 @@
-//! The interface of the layer for people: the reference's list of primitives, with their effects in the code and their
-//! proofs.
+//! The interface of the layer for readers: the reference's list of primitives, with their effects in the code and
+//! their proofs.
 use crate::report::effects::Effects;
 use crate::report::row::Row;
 use crate::report::run::{Report, Summary};
@@ -7,7 +7,7 @@ use crate::sources::docs;
 use layer::catalogue::{Kind, Object, Primitive, TABLE};
 use serde::Serialize;
 
-/// The interface: the layer's own primitives and those that it passes through.
+/// The interface: the primitives that the layer adds, and the other ones.
 #[derive(Clone, Debug, Serialize)]
 pub struct Interface {
     /// The names of the primitives that the layer adds.

@@ -1,5 +1,5 @@
-//! The reference's obligations (section 10.1), joined with the results of a run. An obligation stands only if all rows
-//! that it is about were run and are proved, and prove every clause of the obligation.
+//! The reference's obligations (section 10.1), joined with the results of a run. An obligation counts as proved only
+//! if all rows that it is about were run and are proved, and prove every clause of the obligation.
 use crate::clause;
 use crate::facts::invariant_set::InvariantSet;
 use crate::report::row::{Part, Row, Status};
@@ -78,7 +78,7 @@ pub struct Shown {
     pub status: Standing,
     /// The rows and clauses that prove it.
     pub proofs: Vec<Proof>,
-    /// The clauses of it that the types make true.
+    /// The clauses of it that are true by the types.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_construction: Vec<&'static str>,
 }
@@ -202,7 +202,7 @@ fn shown(obligation: Obligation, about: &[&'static str], rows: &[&Row]) -> Shown
 }
 
 /// Adds to `proof` what its row proves of the clauses of H about other CPUs, and returns their status. They are proved
-/// with D. If D does not admit the call, other CPUs cannot observe anything.
+/// with D. If D excludes the call, other CPUs cannot observe anything.
 fn of_others(proof: &mut Proof, rows: &[&Row]) -> Standing {
     let parts = rows.iter().filter(|row| row.name == proof.row).flat_map(|row| &row.parts);
     let parts: Vec<&Part> =

@@ -12,7 +12,7 @@ pub enum Status {
     /// No path succeeds, so that nothing is proved.
     Vacuous,
     /// The solver cannot decide or ran out of time, there are too many paths, the counterexample does not fail on the
-    /// hosted machine, or a contract admits more than its primitive.
+    /// hosted machine, or a contract admits more than its primitive does.
     Unknown,
     /// The solver died or gave no valid answer, or another solver contradicts it.
     Solver,
@@ -47,7 +47,7 @@ impl Status {
 /// One proof of a row: its invariant set and geometry.
 #[derive(Clone, Debug, Serialize)]
 pub struct Part {
-    /// The invariant set that is assumed. `None` for a theorem, whose premises are its own.
+    /// The invariant set that is assumed. `None` for a theorem, which states its own premises.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub invariants: Option<InvariantSet>,
     /// The geometry of the page tables.

@@ -1,4 +1,4 @@
-//! The results of all proofs, as they are printed and written as JSON.
+//! The results of all proofs, in the form in which they are printed and written as JSON.
 use crate::counterexample::emit::{Test, emit_test};
 use crate::report::reference::Page;
 use crate::report::row::Row;
@@ -50,7 +50,8 @@ pub struct Opinion {
     pub undecided: u64,
     /// Queries on which the solver disagrees with the proving one.
     pub disagreements: u64,
-    /// Why the solver dropped out of some proof, if it did: it died or did not answer.
+    /// The reason for which the solver dropped out of some proof, if it did: it died or did not
+    /// answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lost: Option<String>,
 }
@@ -86,7 +87,7 @@ pub struct Report {
     pub theorems: Vec<Row>,
     /// The status of the reference's obligations.
     pub page: Page,
-    /// Clauses of the invariant that the types make true.
+    /// Clauses of the invariant that are true by the types.
     pub by_construction: Vec<Clause>,
     /// Clauses of the invariant about other CPUs, and the theorems and clauses that prove them.
     pub by_theorems: Vec<Clause>,
@@ -111,7 +112,7 @@ impl Report {
         all.max_by(|one, other| one.1.compare(other.1))
     }
 
-    /// The replayed counterexamples as tests, one for each clause.
+    /// The counterexamples that were run and failed, as tests, one for each clause.
     pub fn tests(&self) -> Vec<Test> {
         let mut tests: Vec<Test> = Vec::new();
         for row in self.primitives.iter().chain(&self.entries) {

@@ -1,4 +1,4 @@
-//! Visiting the values that are in no map, as terms.
+//! Visits the values that are in no map, as terms.
 use crate::state::sym::Sym;
 use domain::Geometry;
 use layer::core::machine::{Object, Visit};

@@ -53,7 +53,7 @@ impl Witness {
     fn arguments_of_entry(&self) -> Result<Arguments<Sim>, WitnessError> {
         let mut arguments: Arguments<Sim> = Arguments {
             registers: [0; UCTXT_SIZE as usize],
-            // The reason goes only into a report, so that its value does not matter.
+            // The reason goes only into a report, so its value does not matter.
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 3],

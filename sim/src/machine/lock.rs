@@ -157,7 +157,7 @@ impl SharedChannels {
         SharedChannels(Mutex::new(channels))
     }
 
-    /// Reads the channels from outside of the machine, between two primitives.
+    /// A random program cannot be encoded (our fault).
     pub fn inspect(&self) -> MutexGuard<'_, Channels<Sim>> {
         open(&self.0)
     }

@@ -88,7 +88,8 @@ impl From<Stuck> for Refusal {
     }
 }
 
-/// The layer's name for a size.
+/// Frames that loading needs: one for each page, and one for each page table, of which there is one
+/// per 2 MiB.
 fn chunk(size: Size) -> Chunk {
     match size {
         Size::Byte => Chunk::One,

@@ -12,7 +12,9 @@ enum At {
     Ready,
     Runs,
     Sleeps,
-    /// Woken, but not in a queue yet.
+    /// An internal function does so if its `requires` holds, except for D17 and D22.4. For these,
+    /// its caller has to show that the page to be mapped has defined contents: no contract can
+    /// state about an argument that every byte is defined.
     Between,
     Pending,
 }

@@ -12,11 +12,11 @@ use kernel::devices::exit::Reason;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Time after which a boot is given up.
+/// Time limit of a boot.
 const LIMIT: Duration = Duration::from_secs(300);
 /// The beginning of a line with a measurement.
 const MARK: &str = "bench: ";
-/// The beginning of a line that says in which entry an interrupt waited longest.
+/// The beginning of a line that names the entry in which an interrupt waited longest.
 const LONGEST: &str = "longest: ";
 /// Name of the cost of the readings, which is subtracted from all other figures.
 const OVERHEAD: &str = "overhead";
@@ -95,8 +95,8 @@ impl Bench {
         Ok(Measured { samples, overhead, longest, boot: began })
     }
 
-    /// Seconds from the start of the emulator until the first output of a program. The emulator does not count
-    /// instructions in this boot. On QEMU only.
+    /// Seconds from the start of the emulator until the first output of a program. The kernel maps a zeroed
+    /// page when the program first touches it in the window, as long as its quota lasts. On QEMU only.
     pub fn seconds_to_first_program(&self) -> Result<Option<f64>, Error> {
         let ended = self.boot(Boot::Alone, false)?;
         Ok(ended.when(MARK).map(|time| time.as_secs_f64()))
@@ -141,7 +141,7 @@ fn read(console: &str) -> Result<Samples, String> {
         let (name, (value, times)) = parsed.ok_or_else(|| format!("`{line}` is no measurement"))?;
         samples.entry(name.to_owned()).or_default().extend(std::iter::repeat_n(value, times));
     }
-    // One program prints when it left, the other when it arrived.
+    // One of the two programs prints the reading before the yield, the other the reading after it.
     if let (Some(from), Some(to)) = (samples.remove("yield_from"), samples.remove("yield_to")) {
         let ticks: Option<_> = from.iter().zip(&to).map(|(from, to)| to.checked_sub(*from)).collect();
         samples.insert(YIELD.to_owned(), ticks.ok_or("a yield arrived before it left")?);

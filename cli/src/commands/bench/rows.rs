@@ -13,7 +13,7 @@ pub struct Operation {
     pub boot: Boot,
     /// Its name in the output of the programs.
     pub samples: &'static str,
-    /// The limit of its cost, in instructions, and the aim.
+    /// The limit of its cost and the aim, in instructions.
     pub target: Option<Target>,
     /// Figures of other kernels.
     pub neighbours: &'static [Neighbour],
@@ -45,19 +45,20 @@ const fn target(must: u64, aim: u64) -> Option<Target> {
     Some(Target { must, aim })
 }
 
-/// An operation without a target and without neighbours, whose programs use the same name.
+/// Shorthand for an operation without a limit and without figures of other kernels; the programs
+/// and the JSON use the same name for it.
 const fn figure(name: &'static str, description: &'static str, boot: Boot) -> Operation {
     Operation { name, description, boot, samples: name, target: None, neighbours: &[] }
 }
 
-/// The longest wait of an interrupt while a program makes the kernel do an operation. One step of it takes `step`
+/// The longest wait of an interrupt while the kernel does an operation for a program. One step of it takes `step`
 /// instructions, and the kernel lets interrupts in after [`STEPS_AT_ONCE`] steps.
 const fn latency(name: &'static str, step: u64, description: &'static str) -> Operation {
     let most = STEPS_AT_ONCE as u64 * step;
     Operation { target: target(most, most), ..figure(name, description, Boot::Latency) }
 }
 
-/// The kernel of a course, of the CertiKOS family, in 32-bit C.
+/// A teaching kernel of the CertiKOS family, in 32-bit C.
 const COURSE: &str = "course kernel (C, i386)";
 
 /// Every measured operation, in the order of the report.
@@ -215,9 +216,9 @@ pub const OPERATIONS: &[Operation] = &[
     ),
 ];
 
-/// The sending half of a round trip of one word.
+/// The sending half of a round trip with a message of one word.
 const WAKEUP: &str = "wakeup";
-/// The difference of the two programs' `yield_from` and `yield_to`.
+/// The difference between the readings `yield_from` and `yield_to` of the two programs.
 pub const YIELD: &str = "yield";
 
 #[cfg(test)]

@@ -337,7 +337,8 @@ mod tests {
         for outside in ["http://", "https://", "src=", "@import", "<link"] {
             assert!(!page.contains(outside), "{outside}");
         }
-        // Everything that can be called has an article; internal functions are parts of others.
+        // Every function that can be called has an article; internal functions are parts of other
+        // articles.
         let callable = layer::catalogue::TABLE.iter().filter(|row| row.kind != Kind::Internal);
         assert_eq!(page.matches("<article").count(), callable.count());
         for id in ["palloc", "cons_buf_read", "exec_store"] {

@@ -17,7 +17,7 @@ pub fn interface(interface: &Interface) {
     println!("\n{}", summary(interface));
 }
 
-/// How much of the layer is written, and how long finding its effects took.
+/// How many primitives are written, and how long finding their effects took.
 pub fn summary(interface: &Interface) -> String {
     let is_fresh = |entry: &&Entry| interface.fresh.contains(&entry.name);
     let numbered = || interface.passthrough.iter().flat_map(|object| &object.entries).filter(|entry| !is_fresh(entry));

@@ -8,7 +8,7 @@ use prover::{
 /// Most cells of a state that are printed; the JSON file has all of them.
 const MOST_CELLS: usize = 40;
 
-/// Prints the table, what is not proved, the summary and, if asked for, the assumptions.
+/// Prints the table, what is not proved, the summary and, on request, the assumptions.
 pub fn report(report: &Report, assumptions: bool) {
     println!("{}", table(report));
     failures(report);

@@ -22,12 +22,14 @@ use std::iter;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-/// Set up what is missing and run everything: tests, proofs, boots, programs on all machines
+/// Set up missing tools, and run all tests, proofs and boots, and the programs on all machines
 ///
-/// The exit status is 0 if nothing failed. What cannot be run here is skipped and counted.
+/// The exit status is 0 if nothing failed. A step that cannot run on this host is skipped and
+/// counted.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs, fuzz-x86, storm, shell]
+    /// Steps to run [default: all, in this order: setup, tests, loom, proofs, mutants, pages, boots, bench, programs,
+    /// fuzz-x86, storm, shell]
     #[arg(value_name = "STEP")]
     steps: Vec<String>,
 }
@@ -70,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     for (number, Step { key, name, run }) in (1..).zip(&wanted) {
         println!("[{number}/{}] {name}", wanted.len());
         let begin = Instant::now();
-        // A step that cannot be run must not hide the others' results.
+        // If a step cannot be run, the results of the others must still appear.
         let mut counts = run().unwrap_or_else(|error| {
             println!("  error: {error}");
             Counts::one("the step itself", false)
@@ -102,7 +104,7 @@ fn loom() -> Result<Counts, Error> {
     cargo_test(&arguments, &[("RUSTFLAGS", "--cfg loom")])
 }
 
-/// The proofs, and what is drawn from the layer's code.
+/// The proofs, and the pages that are made from the layer's code.
 fn proofs() -> Result<Counts, Error> {
     Ok([prove::prove_all()?, layer::check_picture()?].into_iter().sum())
 }
@@ -127,8 +129,8 @@ const ROWS: [&str; 10] = [
     "palloc_full",
 ];
 
-/// Checks that the bench gives all its rows, and the same figures in each of its two runs. The speed of the kernel is
-/// not tested.
+/// Checks that the bench gives all its rows, and the same figures in each of its two runs. Whether the kernel is fast
+/// enough is not tested here.
 fn bench() -> Result<Counts, Error> {
     if !Emulator::Qemu.is_there() {
         println!("  skipped  {}: it is not installed", Emulator::Qemu);

@@ -17,7 +17,7 @@ const LEFT_OUT: &[&str] = &["target", ".git"];
 /// Directories in which cargo keeps the built dependencies of the tree: a copy need not build them again.
 const BUILT: &[&str] = &["deps", "build", ".fingerprint"];
 
-/// A block of a page that has a meaning.
+/// A block of a page that has a meaning to this test.
 #[derive(PartialEq, Eq, Debug)]
 enum Block<'a> {
     /// A file, and text to append to it.

@@ -62,7 +62,7 @@ const RIGHT: LoopRule<Symbolic> = LoopRule {
     holds: |r| r.now.own.console.len >= r.entry.own.console.len,
 };
 
-/// Counts to 500. Breaks when the length is at least that.
+/// Counts to 500. Breaks when the count reaches the length.
 fn count(cpu: &mut Cpu<'_, Symbolic>) -> Result<ControlFlow<()>> {
     if cpu.own.console.len >= 500 {
         return Ok(ControlFlow::Break(()));
@@ -149,7 +149,7 @@ fn a_fact_of_which_the_rule_does_not_speak_is_not_known() {
     assert_eq!(failure.ending, IN_LOOP);
 }
 
-/// A test with the loop [`count`] where each iteration that does not break also does `also`, which the contract
+/// A test with the loop [`count`]: each iteration that does not break also runs `also`, which the contract
 /// permits.
 macro_rules! also {
     ($test:ident: $field:literal, $clause:literal, |$cpu:ident| $also:expr) => {

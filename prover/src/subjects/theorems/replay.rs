@@ -103,7 +103,7 @@ fn any_queue<G: Geometry>() -> AnyQueue<G> {
     let holds = move |k: &[SymWord]| fifo_fact(&queued.fifo, id, &of, k[0]);
     let fact = quantified::<G>(Threads::<Sym<G>>::KEYS, &at_version(origin), holds);
     engine(|e| e.facts.add(FactSet::new(vec![fact])));
-    // The fact about the ends of a queue holds for each thread, and this read triggers it.
+    // There is a fact about the ends of a queue; this read triggers it for each thread.
     let _ = threads.tcb.get([any("any", NUM_PROC.into())]);
     AnyQueue {
         id,
@@ -118,7 +118,8 @@ impl<G: Geometry> AnyQueue<G> {
         key_bounds::<G>(Threads::<Sym<G>>::KEYS)
     }
 
-    /// Proves that the queue is still well formed, and that no other thread but `moved` has changed its place.
+    /// Proves that the queue is still well formed, and that no thread other than `moved` has changed its
+    /// place.
     fn is_queue_but_for(&self, outcome: &mut Outcome, moved: SymWord) {
         let after = self.links.0.borrow().snapshot();
         clause(outcome, "it is a queue afterwards", &Self::bounds(), &|k| fifo_fact(&self.fifo, self.id, &after, k[0]));
@@ -214,7 +215,7 @@ fn one_place<G: Geometry>() -> Outcome {
         clause(outcome, "the running thread is in no queue", &[], &|_| {
             state.threads.tcb.get([state.own.cur]).place == place::RUN
         });
-        // Interference satisfies the rely condition, because every primitive guarantees it.
+        // Interference satisfies the rely condition because every primitive guarantees it.
         let (to, me) = (Origin { version: 1 }, state.own.cpu);
         let (old, new) = (Rc::new(state.threads.snapshot()), Rc::new(Threads::<Sym<G>>::at(to)));
         let mut facts = Vec::new();
@@ -243,7 +244,7 @@ fn any_lock<G: Geometry>() -> ChannelLock<Sym<G>> {
     }
 }
 
-/// One event of each kind that a critical section can log, of any channel.
+/// One event of each kind that a critical section can log, about any channel.
 fn section_events<G: Geometry>() -> [Event<Sym<G>>; 5] {
     let [tid, channel, budget, words, cv] = ["tid", "channel", "budget", "words", "cv"].map(|name| any(name, 1 << 32));
     let [to, senderpaddr, count, busy] = [words; 4];

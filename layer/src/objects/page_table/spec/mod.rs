@@ -54,8 +54,8 @@ fn is_table_of<M: Spec>(v: &View<'_, M>, frame: M::Word, n: M::Word, i: M::Word)
     matches!(v.ghost.pperm.get([frame]), FrameUse::Hide { thread, index } if thread == n && index == i)
 }
 
-/// The entries for `va` in the page map of `n` are defined: the directory entry is, and if it names a page table, the
-/// frame is the page table of this directory entry and its entry is defined.
+/// The entries for `va` in the page map of `n` are defined. The directory entry is defined. If it names a page table,
+/// the frame is the page table of this directory entry, and the table's entry is defined.
 fn is_defined<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
     let i = pdx::<M>(va);
     v.ghost.dirs_defined.get([n, i]).defined.holds()
@@ -108,9 +108,9 @@ fn is_pt_arg<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::pt_resv(cpu, a.words[0], a.words[1], a.words[2]).map(Answer::Word),
-        // A deviation: the reference grants nothing about the permission, and accepts all of them. H and L hold for all
-        // of them too. For D7, which says that no user page is global, every caller shows that it does not ask for a
-        // global page.
+        // A deviation: the reference does not restrict the permission, and accepts all of them. H and L hold for all
+        // permissions. D7 states that no user page is global. Therefore every caller has to show that it does not ask
+        // for a global page.
         assumes: |_, a| a.words[2] != perm::PTKG,
         // Whether the page can be mapped is checked only after it has been allocated.
         reference_requires: can_allocate,
@@ -174,7 +174,8 @@ pub(crate) fn pt_resv<M: Spec>() -> Contract<M> {
             may("AC.seats", Region::All, &[n]);
             may("ptpool", Region::All, &[n, pdx::<M>(va)]);
             may("ptpool.defined", Region::All, &[n, pdx::<M>(va)]);
-            // Frames that this CPU did not own before and owns now: nobody could read them.
+            // Frames that this CPU did not own before and owns now: no program could read them
+            // before.
             for field in NEW_FRAME {
                 may(field, Region::Fresh, &[]);
             }
@@ -389,11 +390,11 @@ fn is_mapped_page<M: Spec>(v: &View<'_, M>, n: M::Word, va: M::Word) -> bool {
     va % PAGE_SIZE == 0 && in_window::<M>(va) && mapped(v, n, va).is_some()
 }
 
-/// Thread `n` has the same page at `va` as before, and what releasing it writes was charged to `n`: the page, its page
-/// table, and the frame that takes its seat.
+/// Thread `n` has the same page at `va` as before, and all that its release writes was charged to `n`: the page, its
+/// page table, and the frame that takes its seat.
 ///
-/// The call rule havocs whole fields, also where a call has written nothing. A caller that releases the page needs this
-/// to know which cells it writes.
+/// The call rule havocs whole fields, even where a call has written nothing. A caller that releases the page needs this
+/// clause to know which cells it writes.
 fn is_still_mapped<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word) -> bool {
     let table = |v: &View<'_, M>| match v.own.dirs.get([n, pdx::<M>(va)]) {
         Pde::Table { frame } => Some(frame),
@@ -408,9 +409,8 @@ fn is_still_mapped<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word) -> b
         && written(&s.before).into_iter().zip(written(&s.after)).all(is_same)
 }
 
-/// The page table of thread `n` for `va` maps nothing from `va` up to `next`, and, if `next` is below `va`, nothing
-/// from
-/// `va` to its end and from its beginning up to `next`.
+/// The page table of thread `n` for `va` maps nothing from `va` up to `next`. If `next` is below `va`, it maps
+/// nothing from `va` to its end and from its beginning up to `next`.
 fn is_next<M: Spec>(s: &Transition<'_, M>, n: M::Word, va: M::Word, next: M::Word) -> bool {
     let (j, found, any) = (ptx::<M>(va), ptx::<M>(next), s.any[0]);
     let is_passed = if found >= j { any >= j && any < found } else { any >= j || any < found };
