@@ -99,7 +99,7 @@ calls! {
 
     /// Returns, for a thread of the caller's CPU: the number of its `ThreadState`; the number of its program in the
     /// boot archive, or 2^32 - 1; its quota in pages; how many of these it uses, its children's quotas included; and
-    /// how many programs it has started.
+    /// the most children that it has had at a time.
     35 ThreadInfo = "thread_info" (thread) -> "state, image, quota, usage, children",
     touches "nothing", errors [InvalId];
 

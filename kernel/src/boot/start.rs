@@ -87,7 +87,7 @@ static BOOT: Lock<Option<Boot>> = Lock::new(None);
 /// Boots up to the point where CPU 0 is ready for its own stack, page map and tables.
 ///
 /// # Safety
-/// Called once, by CPU 0, on the boot code's page map.
+/// This is called once, by CPU 0, on the boot code's page map.
 unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error> {
     if let Some(missing) = registers::missing() {
         return Err(Error::Processor(missing));
@@ -97,7 +97,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
         if range.end > DIRECT_MAP_SIZE {
             return None;
         }
-        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
+        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing is written there meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
     let info = match magic {
@@ -121,7 +121,8 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     if !is_whole {
         crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
     }
-    // The kernel does not write to memory just because a table claims that a device is there.
+    // A table that claims a device at some address is not enough reason for the kernel to write
+    // there.
     if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
         return Err(Error::Controllers(acpi::Error::NoIoApic));
     }
@@ -129,7 +130,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     clocks.hpet = clocks.hpet.filter(|&hpet| !info.map.is_memory(hpet..hpet + PAGE_SIZE));
 
     // Up to here only the image's own memory is written, so nothing that the boot loader handed over is overwritten
-    // before it is read. All of it except the archive has been read now.
+    // before it is read. By now all of it except the archive has been read.
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
     let image = KERNEL_MEMORY_START..paging::image_parts().data.end;
     frames.exclude(image.clone())?;
@@ -159,7 +160,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
 
     apic::mask_legacy_controllers();
     let apic = apic::LocalApic::enable().map_err(Error::Apic)?;
-    // SAFETY: `clocks` has no HPET where there is memory, so the new map has the HPET's registers uncached. Only boot
+    // SAFETY: No HPET in `clocks` lies in memory, so the new map has the HPET's registers uncached. Only boot code
     // uses the clocks, and no other CPU runs.
     let clock = unsafe { Clock::find(clocks) }.ok_or(Error::NoClock)?;
     timer::calibrate(apic, clock).map_err(Error::Timer)?;
@@ -188,7 +189,8 @@ fn keep_archive(frames: &mut Frames, range: Range<u64>, bytes: &'static [u8]) ->
         let length = bytes.len();
         let count = (length as u64).div_ceil(PAGE_SIZE);
         let at = frames.allocate(count, PAGE_SIZE).map_err(|_| Error::LargeArchive(length as u64))?;
-        // SAFETY: the frames were free, so they do not overlap the source. They are never given back.
+        // SAFETY: the frames were free, so they do not overlap the source. These frames are never
+        // freed.
         unsafe {
             direct::<u8>(at).copy_from_nonoverlapping(bytes.as_ptr(), length);
             slice::from_raw_parts(direct::<u8>(at), length)
@@ -217,7 +219,7 @@ fn describe(boot: &Boot) {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
     crate::say!("cairn: time is measured by {}", boot.clock);
-    // `set_up` has already seen that there are few enough ranges.
+    // `set_up` has already checked that there are few enough ranges.
     let users = Frames::of_users(&boot.memory).map_or(0, |frames| frames.free_bytes());
     crate::say!(
         "cairn: {} MiB of memory, {} MiB of it for users, {} MiB for the kernel",

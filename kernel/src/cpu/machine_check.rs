@@ -19,7 +19,8 @@ pub fn is_there() -> bool {
 
 /// A register of the machine-check architecture.
 fn read(register: u32) -> u64 {
-    // SAFETY: the callers have seen that the architecture is there and has so many banks; reading has no effect.
+    // SAFETY: the callers have checked that the architecture exists and has this many banks; reading has no
+    // effect.
     unsafe { Msr::new(register).read() }
 }
 

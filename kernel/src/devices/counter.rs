@@ -1,6 +1,6 @@
-//! Measuring time by a counter that runs at a known speed, independent of the kind of counter.
+//! Measures time by a counter that runs at a known speed; any kind of counter will do.
 
-/// A counter that only counts up, and wraps to 0 behind its last bit.
+/// A counter that only counts up, and wraps to 0 after its last bit.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Counter {
     /// Counts per second.
@@ -14,16 +14,16 @@ pub struct Counter {
 #[error("its clock has stopped")]
 pub struct Stopped;
 
-/// After so many reads without a change, a counter counts as stopped. One read takes a processor about a microsecond,
+/// After this many reads without a change, a counter counts as stopped. A read takes a processor about a microsecond,
 /// and the slowest counter changes about as often.
 const VAIN_READS: u32 = 1_000_000;
 
 impl Counter {
     /// Waits at least `microseconds`, or until `done` returns true. `read` returns the counter's value. The wait is
-    /// longer where the counter wraps more than once between two reads.
+    /// longer if the counter wraps more than once between two reads.
     ///
     /// # Errors
-    /// [`Stopped`], when the counter does not change any more.
+    /// [`Stopped`] if the counter does not change any more.
     pub fn wait(
         self,
         microseconds: u32,
@@ -47,7 +47,7 @@ impl Counter {
         Ok(())
     }
 
-    /// Whether the counter counts at all.
+    /// Whether the counter runs at all.
     pub fn runs(self, read: impl FnMut() -> u64) -> bool {
         self.wait(1, read, || false).is_ok()
     }
@@ -95,7 +95,8 @@ mod tests {
             };
             counter.wait(microseconds, read, || false).expect("it runs");
             let passed = time - first.expect("it was read");
-            // The counter may change just after the first read, so one more count must pass.
+            // A root does not wait, and a helper seldom: most of their children have no reason to
+            // end.
             prop_assert!(u128::from(passed) * u128::from(MEGAHERTZ) >= u128::from(microseconds) * u128::from(hertz));
             prop_assert!(passed <= u64::from(microseconds) * hertz / MEGAHERTZ + 2 + 200);
         }

@@ -19,7 +19,7 @@ const TYPE_RAM: u32 = 1;
 /// `XEN_HVM_MEMMAP_TYPE_ACPI`.
 const TYPE_ACPI: u32 = 3;
 
-/// A field of a record, or [`Error::Unreadable`] where the record is too short.
+/// A field of a record, or [`Error::Unreadable`] if the record is too short.
 fn known<T>(value: Option<T>) -> Result<T, Error> {
     value.ok_or(Error::Unreadable)
 }

@@ -1,4 +1,4 @@
-//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never given back. The layer
+//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never freed. The layer
 //! hands out users' page frames, which are not in these ranges.
 
 use super::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};
@@ -48,7 +48,7 @@ impl Frames {
         Frames::new(map, USER_FRAMES_START..USER_FRAMES_END)
     }
 
-    /// Removes every page that `taken` touches from the free memory.
+    /// Removes every page that overlaps `taken` from the free memory.
     pub fn exclude(&mut self, taken: Range<u64>) -> Result<(), Error> {
         if taken.is_empty() {
             return Ok(());

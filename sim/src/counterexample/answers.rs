@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use syscall::system::{Image, ImagePage, Start};
 use syscall::unchecked::Unchecked;
 
-/// The names of the values in answers, with their greatest values. A missing value is 0.
+/// The names of the values in answers, with their greatest values. A missing value counts as 0.
 const NAMES: [(&str, u64); 12] = [
     ("has_image", 1),
     ("image.entry", u64::MAX),

@@ -72,10 +72,10 @@ pub enum Broken {
     },
 }
 
-/// The ending of a call.
+/// The result and the violated clauses of a call.
 #[derive(Debug)]
 pub struct Ending {
-    /// The result, in words.
+    /// A description of the result.
     pub answer: String,
     /// The violated clauses.
     pub broken: Vec<Broken>,

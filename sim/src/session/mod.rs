@@ -1,7 +1,7 @@
 //! An interactive session with the layer: calls of primitives, as lines of JSON, on the CPUs of one hosted machine.
 //!
 //! Each line is answered by one line. No line ends the session, and an invalid line changes nothing. No CPU runs
-//! between two lines, so that a call finds every lock free, and interference is what other lines did.
+//! between two lines. So a call finds every lock free, and its interference is the effect of other lines.
 mod difference;
 mod error;
 mod machine;
@@ -235,7 +235,7 @@ impl Session {
         }
     }
 
-    /// The machine. If none was chosen, the default one.
+    /// The machine. If no machine was chosen, the default one.
     fn machine(&mut self) -> &mut Hosted {
         self.machine.get_or_insert_with(|| Hosted::new(Memory::default(), TOTAL_CPU))
     }
@@ -278,7 +278,7 @@ impl Session {
         })
     }
 
-    /// A hint for a CPU before `sched_init`, where nearly every call gets stuck.
+    /// A hint if the CPU has not run `sched_init`, because then nearly every call gets stuck.
     fn hint(&mut self, cpu: u32, stuck: Stuck) -> Option<String> {
         let early = !self.machine().is_set_up(cpu) && stuck != Stuck::NotBoot && stuck != Stuck::BadMemory;
         early.then(|| format!(r#"CPU {cpu} has not run sched_init: {{"cpu":{cpu},"call":"sched_init","args":[0]}}"#))

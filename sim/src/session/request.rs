@@ -327,7 +327,7 @@ impl<'a> Line<'a> {
         Ok(values)
     }
 
-    /// Parses one argument. `values` has the earlier ones.
+    /// Parses one argument. `values` contains the earlier arguments.
     fn argument(
         self,
         (name, shape): (&str, Option<Shape>),
@@ -355,7 +355,7 @@ impl<'a> Line<'a> {
             }
             Some(Shape::Context) => self.several(name, part, &["rs.esp", "rs.ra"], u32::MAX.into(), values)?,
             Some(Shape::Host) => {
-                // They are stored in the same places as the guest's.
+                // They are stored in the same places as the guest's registers.
                 let mut host = BTreeMap::new();
                 self.several(name, part, &["host.rdi", "host.rbp"], u64::MAX, &mut host)?;
                 for (name, slot) in [("host.rdi", vmx_slot::RDI), ("host.rbp", vmx_slot::RBP)] {
@@ -404,8 +404,8 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Named numbers: an array in the order of the names, or an object by the last parts of the names. Missing ones are
-    /// 0.
+    /// Named numbers: an array in the order of the names, or an object by the last parts of the names. Missing
+    /// arguments are 0.
     fn several(
         self,
         argument: &str,
@@ -503,7 +503,7 @@ fn is_optional(primitive: &Primitive, name: &str) -> bool {
     !matches!(primitive.shape(name), Some(Shape::Word | Shape::Wide | Shape::Chunk | Shape::Bytes))
 }
 
-/// A primitive with its arguments. Those in brackets are optional.
+/// A primitive with its arguments. The arguments in brackets are optional.
 pub fn signature(primitive: &Primitive) -> String {
     let arguments: Vec<String> = argument_names(primitive)
         .into_iter()

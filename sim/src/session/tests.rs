@@ -110,7 +110,7 @@ fn a_call_says_what_it_gave_changed_and_logged() {
             "events": [{"object": "AT", "row": 0, "by": 1, "event": "PALLOC", "tid": 2, "page": KERN_LOW}],
         })
     );
-    // The frame is not the other CPU's, which gets the next one.
+    // The frame belongs to the first CPU, so the other CPU gets the next one.
     assert_eq!(ask(&mut session, &format!(r#"{{"state":"pperm[{KERN_LOW}]"}}"#))["value"], "Undef");
     assert_eq!(ask(&mut session, r#"{"call":"palloc","args":{"n":"0x1"}}"#)["result"], KERN_LOW + 1);
     let stuck = ask(&mut session, r#"{"call":"palloc","args":[1023]}"#);
@@ -348,7 +348,7 @@ fn a_call() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A valid line, with some of it changed.
+/// A valid line with some changes.
 fn a_bad_line() -> impl Strategy<Value = Vec<u8>> {
     let lines = prop_oneof![
         a_call().prop_map(|call| call.to_string()),

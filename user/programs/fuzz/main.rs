@@ -172,7 +172,8 @@ impl Fuzzer {
             Some(Call::Kill) => arguments[0] = self.family.name(&mut self.random, false),
             Some(Call::Wait) => {
                 arguments[0] = self.family.name(&mut self.random, true);
-                // Roots do not wait, and helpers seldom: most of their children have no reason to end.
+                // A root does not wait, and a helper seldom: most of their children have no reason to
+                // end.
                 if !self.waits || self.random.below(4) != 0 {
                     arguments[1] = 0;
                 }

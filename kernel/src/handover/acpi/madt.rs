@@ -1,5 +1,6 @@
 //! The multiple APIC description table (ACPI 6.5, section 5.2.12): which CPUs and which I/O APIC the machine has, and
-//! how COM1 is wired to that I/O APIC. CPUID's topology leaves are not read, because emulators fill them as they like.
+//! how COM1 is wired to that I/O APIC. CPUID's topology leaves are not read, because emulators fill them in arbitrary
+//! ways.
 
 use super::{Error, find};
 use crate::handover::record::Record;
@@ -57,7 +58,8 @@ pub struct Controllers {
     pub io_apic: u64,
     /// How COM1 is wired to that I/O APIC.
     pub com1: Wire,
-    /// Whether every entry of the table could be read. Otherwise the first damaged entry and all after it are left out.
+    /// Whether every entry of the table could be read. If it could not, the first damaged entry and all later ones are
+    /// left out.
     pub is_whole: bool,
 }
 
@@ -66,9 +68,9 @@ pub struct Controllers {
 pub struct Wire {
     /// The I/O APIC's line, from 0.
     pub line: u32,
-    /// Whether a low line asks for an interrupt; otherwise a high one does.
+    /// Whether the line requests an interrupt while it is low; otherwise it does while it is high.
     pub active_low: bool,
-    /// Whether the line's level asks for an interrupt (level-triggered); otherwise its change does (edge-triggered).
+    /// Whether the line's level requests an interrupt (level-triggered); otherwise its change does (edge-triggered).
     pub level: bool,
 }
 
@@ -130,7 +132,7 @@ fn entries(madt: Record) -> impl Iterator<Item = Option<Entry>> {
     })
 }
 
-/// What the table says, if it has an I/O APIC for COM1.
+/// The contents of the table, if it has an I/O APIC for COM1.
 fn interpret(madt: Record, boot_cpu: u32) -> Option<Controllers> {
     let mut cpus = CpuList::of(boot_cpu);
     // By default a line of the ISA bus is active high, edge-triggered, and wired to the line of the same number.
@@ -167,7 +169,7 @@ mod tests {
     use crate::handover::record::fuzz::read_from;
     use std::vec::Vec;
 
-    /// What a MADT with these entries says on the CPU with this APIC number.
+    /// The result of reading a MADT with these entries on the CPU with this APIC number.
     fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, Error> {
         controllers(None, boot_cpu, read_from(0, &machine(2, entries)))
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Why a dump is invalid. The kernel that wrote it is to blame, or the serial line.
+/// Why a dump is invalid. Either the kernel that wrote it or the serial line is to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The dump cannot be read.
@@ -204,7 +204,7 @@ impl Part {
 
     /// Writes the own state of CPU `cpu` into `state`.
     pub(super) fn put_own(&self, cpu: u32, state: &mut Snapshot) -> Result<(), Error> {
-        // Missing values are ghost state, which is made up later.
+        // Missing values are ghost state, which is reconstructed later.
         state.own.words(&mut Each(|name, old| self.scalar(OWN, cpu, name).unwrap_or(old)));
         if self.scalar(OWN, cpu, "CPU_ID").is_none() {
             return Err(Error::Missing { object: OWN, name: "CPU_ID".to_owned() });
@@ -212,7 +212,7 @@ impl Part {
         self.put_rows(state, &["AC", "kctxt", "proc"])
     }
 
-    /// Writes the rows into `state`. The rows of the fields in `needed` must be there.
+    /// Writes the rows into `state`. The rows of the fields in `needed` must exist.
     fn put_rows(&self, state: &mut Snapshot, needed: &[&str]) -> Result<(), Error> {
         if let Some(name) = needed.iter().find(|name| self.rows.iter().all(|row| row.field != **name)) {
             return Err(Error::Missing { object: "map", name: (*name).to_string() });
@@ -236,7 +236,8 @@ struct Put<'a> {
     wrong: Option<String>,
 }
 
-/// A map with more keys than this is defined, instead of written. Then only the ends of its runs count as written.
+/// A map with more keys than this is defined, instead of written. In this case only the ends of its runs count as
+/// written.
 const LARGE: u32 = 1 << 16;
 
 impl Change for Put<'_> {
@@ -282,7 +283,7 @@ fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &Row) -> Option<()> {
     for (end, value) in runs {
         let middle = if *last > LARGE { from..from + 1 } else { from..end };
         for at in middle.chain([end - 1]) {
-            // The ends of a run are always written, so that they count as written.
+            // Runs each time a CPU has admitted interrupts in the kernel and masks them again.
             if at == from || at == end - 1 || leaves(map.get(key(at))) != leaves(value) {
                 map.set(key(at), value);
             }
