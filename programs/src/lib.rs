@@ -1,4 +1,4 @@
-//! First the path is walked again with the code of the called primitives.
+//! The host's side of `user/`: builds the programs and knows what each of them is expected to do.
 //!
 //! # How programs are built
 //!

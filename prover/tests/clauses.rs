@@ -350,8 +350,7 @@ clauses! {
         }
     });
     d22_4: "D22.4", |cpu| {
-        // What all objects are made of: the machine, the state, its fields, calls and their
-        // arguments. This is the only error.
+        // A page that another container pays for is mapped in thread 1. This is the only error.
         let (table, page, index): (M::Word, M::Word, M::Word) = (FRAME.into(), (FRAME + 1).into(), 6.into());
         let can = cpu.own.ghost.check(|g| {
             let lat = g.lat.get([page]);

@@ -66,7 +66,7 @@ impl std::fmt::Display for SolverError {
 
 impl std::error::Error for SolverError {}
 
-/// `None` if the boot runs no program.
+/// Maximum number of characters of an answer in a message.
 const SHOWN: usize = 200;
 
 /// The first characters of an answer, which may be of any length.

@@ -110,7 +110,7 @@ pub fn apic_number() -> u32 {
 
 /// Lets programs on this CPU read the time-stamp counter, which [`protect`] forbids. The bench's image uses it.
 pub fn allow_time_stamps() {
-    // The memory interface of the interpreter.
+    // SAFETY: no code of the kernel relies on the counter being hidden from programs.
     unsafe { Cr4::write(Cr4::read() - Cr4Flags::TIMESTAMP_DISABLE) }
 }
 

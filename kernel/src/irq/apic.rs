@@ -128,8 +128,7 @@ impl LocalApic {
         self.command(to, SEND_STARTUP | (page >> 12) as u32)
     }
 
-    /// This decision is no branch of the code, so it does not count for coverage. The CPU takes it once its interrupts
-    /// are on.
+    /// Sends the CPU with APIC number `to` an interrupt with this vector. The CPU takes it once its interrupts are on.
     pub fn send(self, to: u32, vector: u8) -> Result<(), Undelivered> {
         self.command(to, SEND_FIXED | u32::from(vector))
     }

@@ -21,7 +21,7 @@ pub trait Machine: AllStorage {
     type Ghost<T: 'static>: Ghost<T>;
     /// The log of a shared object.
     type Log: Log<Self>;
-    /// The order is relaxed: the bell makes the write visible to the owner.
+    /// A family of shared objects, one for each row, each behind its own lock.
     type Lock<T: Object<Self>>: Lock<Self, T>;
     /// The links of the thread queues.
     type Links: Links<Self>;

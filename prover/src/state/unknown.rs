@@ -59,7 +59,7 @@ pub(crate) fn key_bounds<G: Geometry>(keys: Keys) -> Vec<u64> {
 }
 
 /// A visitor that replaces each value in no map by a variable, at version `origin`, if `wanted` accepts the value's
-/// name. CPU 0 notices that this CPU has not arrived, and reports it.
+/// name. The variables' names begin with `prefix`.
 pub(crate) fn make_unknown<G: Geometry>(
     origin: Origin,
     prefix: &str,

@@ -49,8 +49,8 @@ pub(crate) fn is_hosted<G: Geometry>() -> Result<(), &'static str> {
     }
 }
 
-/// `panic!`: the kernel is in a state that must not occur. Counterexamples are run on the hosted machine, with
-/// its contract `hosted`.
+/// Proves one primitive for all states of `invariants` and all arguments. Counterexamples are run on the hosted
+/// machine, with its contract `hosted`.
 pub fn prove_primitive<G: Geometry>(
     primitive: &Primitive,
     contract: &Contract<Sym<G>>,

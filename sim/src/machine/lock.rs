@@ -159,7 +159,7 @@ impl SharedChannels {
         SharedChannels(Mutex::new(channels))
     }
 
-    /// A random program cannot be encoded (our fault).
+    /// Reads the channels from outside of the machine, between two primitives.
     pub fn inspect(&self) -> MutexGuard<'_, Channels<Sim>> {
         open(&self.0)
     }

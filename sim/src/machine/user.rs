@@ -88,8 +88,7 @@ impl From<Stuck> for Refusal {
     }
 }
 
-/// Frames that loading needs: one for each page, and one for each page table, of which there is one
-/// per 2 MiB.
+/// The layer's name for a size.
 fn chunk(size: Size) -> Chunk {
     match size {
         Size::Byte => Chunk::One,

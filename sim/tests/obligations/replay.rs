@@ -12,9 +12,7 @@ enum At {
     Ready,
     Runs,
     Sleeps,
-    /// An internal function does so if its `requires` holds, except for D17 and D22.4. For these,
-    /// its caller has to show that the page to be mapped has defined contents: no contract can
-    /// state about an argument that every byte is defined.
+    /// Woken, but not in a queue yet.
     Between,
     Pending,
 }

@@ -107,7 +107,7 @@ fn main() -> Result<u32, Error> {
     }
 }
 
-/// How a kernel entry or step ends.
+/// The ways in which the first of a pair ends.
 const ENDS: [&str; 3] = ["exits", "faults", "spins"];
 
 fn parent() -> Result<u32, Error> {

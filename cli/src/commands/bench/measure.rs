@@ -95,8 +95,8 @@ impl Bench {
         Ok(Measured { samples, overhead, longest, boot: began })
     }
 
-    /// Seconds from the start of the emulator until the first output of a program. The kernel maps a zeroed
-    /// page when the program first touches it in the window, as long as its quota lasts. On QEMU only.
+    /// Seconds from the start of the emulator until the first output of a program. The emulator does not count
+    /// instructions in this boot. On QEMU only.
     pub fn seconds_to_first_program(&self) -> Result<Option<f64>, Error> {
         let ended = self.boot(Boot::Alone, false)?;
         Ok(ended.when(MARK).map(|time| time.as_secs_f64()))

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Each sample is the longest of very many waits, so few samples suffice.
+/// A run to make.
 pub struct Run<'a> {
     /// The image.
     pub image: &'a Path,

@@ -18,7 +18,7 @@ pub struct Mcs {
     first: AtomicPtr<Place>,
 }
 
-/// Whether the modifies clause names an object, whatever the call's result is.
+/// A place in line.
 struct Place {
     /// The next in line; null until that CPU has entered itself.
     next: AtomicPtr<Place>,
