@@ -64,7 +64,7 @@ calls! {
 
     /// Lets the next ready thread of this CPU run.
     3 Yield = "yield" () -> "",
-    touches "who runs on this CPU", errors [];
+    touches "which thread runs on this CPU", errors [];
 
     /// Sends the first words of the caller's page at `address`, at most 1024, as a message on the channel, as soon as
     /// the channel has room for one; returns the number of words sent. A page that the caller has not touched yet is
@@ -90,7 +90,7 @@ calls! {
 
     /// Ends the caller; never returns.
     33 Exit = "exit" (status) -> "",
-    touches "the caller's page map and quota, its children, and who runs on this CPU", errors [];
+    touches "the caller's page map and quota, its children, and which thread runs on this CPU", errors [];
 
     /// Returns the oldest byte of the console's input that no program has read, by way of the serial port of the
     /// caller's CPU.
@@ -112,12 +112,12 @@ calls! {
     /// child. If the child has not ended, the caller waits for its end, unless `wait` is 0. A child has ended only when
     /// all its descendants have ended.
     37 Wait = "wait" (child, wait) -> "child, status, cause",
-    touches "the child, the caller's quota, who runs on this CPU", errors [InvalId, Ipc];
+    touches "the child, the caller's quota, which thread runs on this CPU", errors [InvalId, Ipc];
 
     /// Ends a child and all its descendants. They end when they get their next turns: `wait` returns the
     /// child when all have ended.
     38 Kill = "kill" (child) -> "",
-    touches "the child, and whoever sleeps on the same channel", errors [InvalId];
+    touches "the child, and the threads that sleep on the same channel", errors [InvalId];
 
     /// Returns the caller's thread number, its CPU's number, and the thread number of its parent.
     39 WhoAmI = "who_am_i" () -> "thread, cpu, parent",

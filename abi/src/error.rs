@@ -33,7 +33,7 @@ errors! {
     Ipc = 2,
     /// There is no system call with this number.
     InvalCallnr = 3,
-    /// An address outside the user window, or one where no buffer can be.
+    /// An address outside the user window, or an address at which the call's buffer is not allowed.
     InvalAddr = 4,
     /// There is no channel with this number.
     InvalChid = 11,

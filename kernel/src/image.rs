@@ -74,7 +74,7 @@ impl Image {
         prepare: |_| {},
         start: |_| registers::halt(),
         system_call: enter_as_any,
-        entry: |_, why| panic!("nothing should run in ring 3, yet it entered the kernel: {why:?}"),
+        entry: |_, why| panic!("this image runs no program, but a program entered the kernel: {why:?}"),
         let_in: || {},
         describe: |_, _| Ok(()),
     };

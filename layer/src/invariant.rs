@@ -54,11 +54,12 @@ pub fn facts<M: Spec>() -> impl Iterator<Item = Fact<M>> {
 pub const BY_THEOREMS: &[(&str, &str, &str)] = &[(
     "H20",
     "valid_big_oracle",
-    "what the other CPUs do is what a CPU may count on: of each shared object that is its relation `rely`, which is \
-     reflexive and transitive (theorems `rely_*`) and keeps the invariant (theorems `stable_*`); every critical section of \
-     every primitive is within it (clauses `guarantee of …`, `only what is held is touched of …`), and every event of one \
-     has a meaning in the replay and the effect that it has there (clauses `events`, `effect of each event on …`); a lock \
-     that is asked for is free some day because critical sections end and are within their budgets (theorem `budgets`)",
+    "the other CPUs satisfy the rely conditions of each CPU. The rely condition of a shared object is its relation \
+     `rely`, which is reflexive and transitive (theorems `rely_*`) and preserves the invariant (theorems \
+     `stable_*`). Every critical section of every primitive satisfies it (clauses `guarantee of …`, `changed only \
+     under its lock: …`), and the replay defines every event and its effect (clauses `events`, `effect of each event \
+     on …`). Every lock becomes free again, because critical sections end and stay within their budgets (theorem \
+     `budgets`)",
 )];
 
 /// Clauses that the types and the representation make true, by number and name. A container's children have the ids
@@ -70,12 +71,12 @@ const BY_CONSTRUCTION: &[(&str, &str)] = &[
     ("H6.10", "no duplicate children"),
     ("H6.13", "children's ids in range"),
     ("L1", "ti is well typed"),
-    ("L2", "ti.ra points nowhere wrong"),
+    ("L2", "ti.ra is no pointer"),
     ("L4", "uctxt is well typed"),
     ("L5", "vmcs is well typed"),
     ("L6", "vmx is well typed"),
     ("L7", "there are no trap frames in the state"),
-    ("L", "no bound on the blocks of memory matters: no value is a pointer"),
+    ("L", "no value is a pointer, so the bound on the blocks of memory does not matter"),
     ("D16", "a channel is as its last holder left it"),
 ];
 

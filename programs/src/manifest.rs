@@ -219,7 +219,7 @@ struct WrittenEnd {
 enum EndError {
     #[error("an end is {{ exited = STATUS }}, {{ stopped = REASON, at = \"0x...\" }} or {{ killed = true }}")]
     Shape,
-    #[error("there is no reason '{0}'; the reasons are: {reasons}", reasons = reasons())]
+    #[error("unknown reason '{0}'; the reasons are: {reasons}", reasons = reasons())]
     Reason(String),
     #[error("`at` is an address such as \"0x1000\", not '{0}'")]
     Address(String),

@@ -85,7 +85,7 @@ pub fn problems(console: &str) -> Vec<String> {
     let mut pages: Vec<&str> = console.lines().filter(|line| line.starts_with("shell: ")).collect();
     pages.dedup();
     if let [before, after, ..] = pages[..] {
-        problems.push(format!("programs have come and gone, and pages with them: `{before}`, then `{after}`"));
+        problems.push(format!("pages were lost between two answers to mem: `{before}`, then `{after}`"));
     }
     problems
 }

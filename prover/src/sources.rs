@@ -115,14 +115,14 @@ pub(crate) fn docs(number: u32, name: &str) -> (String, String) {
             let block: Vec<String> =
                 (start..lines.len()).take_while(|&at| is_doc(at)).map(|at| of(lines[at])).collect();
             let mut sections = block.split(|line| line == "# Errors").map(|lines| lines.join(" ").trim().to_string());
-            let says = sections.next().unwrap_or_default();
+            let description = sections.next().unwrap_or_default();
             // The signature before the colon is dropped, because the table shows it.
-            let says = if number > 0 {
-                says.split_once("`: ").map_or(says.clone(), |(_, rest)| rest.to_string())
+            let description = if number > 0 {
+                description.split_once("`: ").map_or(description.clone(), |(_, rest)| rest.to_string())
             } else {
-                says
+                description
             };
-            return (plain(&says), plain(&sections.next().unwrap_or_default()));
+            return (plain(&description), plain(&sections.next().unwrap_or_default()));
         }
     }
     Default::default()

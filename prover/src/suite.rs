@@ -322,8 +322,10 @@ fn report(rows: Vec<(Subject, Row)>, coverage: Option<Branches>, summary: Summar
         entries: Vec::new(),
         theorems: Vec::new(),
         page: Page::default(),
-        by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
-        by_theorems: BY_THEOREMS.iter().map(|&(name, _, says)| Clause { name, says }).collect(),
+        by_construction: layer::invariant::by_construction()
+            .map(|(name, description)| Clause { name, description })
+            .collect(),
+        by_theorems: BY_THEOREMS.iter().map(|&(name, _, description)| Clause { name, description }).collect(),
         assumed: ASSUMED.to_vec(),
         coverage,
         summary,

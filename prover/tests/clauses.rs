@@ -85,7 +85,7 @@ macro_rules! clauses {
             let first = outcome.failures.first().unwrap_or_else(|| panic!("nothing notices that {} is broken", $number));
             let (clause, ending) = (&first.clause, &first.ending);
             assert!(clause.starts_with(&format!("{reported} ")), "{reported} is broken, {clause} is reported: {ending}");
-            assert!(first.replayed, "{clause}, {:?}: {ending}", first.reason);
+            assert!(first.confirmed, "{clause}, {:?}: {ending}", first.reason);
         })*
         /// The clauses with a bug, in order.
         const PLANTED: &[&str] = &[$($number),*];

@@ -22,7 +22,7 @@ fn failing(outcome: &Outcome) -> (Vec<&str>, bool) {
     let mut clauses: Vec<&str> = Vec::new();
     for failure in &outcome.failures {
         assert!(
-            matches!(failure.reason, Reason::Counterexample | Reason::NotReplayed),
+            matches!(failure.reason, Reason::Counterexample | Reason::Spurious),
             "{}: {:?}",
             failure.clause,
             failure.reason
@@ -31,7 +31,7 @@ fn failing(outcome: &Outcome) -> (Vec<&str>, bool) {
             clauses.push(&failure.clause);
         }
     }
-    (clauses, outcome.failures.first().is_some_and(|failure| failure.replayed))
+    (clauses, outcome.failures.first().is_some_and(|failure| failure.confirmed))
 }
 
 macro_rules! bugs {
@@ -46,9 +46,9 @@ macro_rules! bugs {
         #[test]
         fn $test() {
             let outcome = prove(solver(), $primitive, InvariantSet::Derived, planted::$test, planted::$test);
-            let (clauses, replayed) = failing(&outcome);
+            let (clauses, confirmed) = failing(&outcome);
             assert!(clauses.iter().any(|clause| clause.starts_with($clause)), "{clauses:?}");
-            assert!(replayed, "{}", outcome.failures[0].ending);
+            assert!(confirmed, "{}", outcome.failures[0].ending);
         })*
     };
 }

@@ -51,13 +51,13 @@ impl std::fmt::Display for SolverError {
                 write!(f, "the solver `{program}` answered with an error: {}", shorten(error))
             }
             SolverError::Nonsense(program, answer) => {
-                write!(f, "the solver `{program}` answered `{}`, which is no answer", shorten(answer))
+                write!(f, "the solver `{program}` printed `{}`, which is not a valid answer", shorten(answer))
             }
             SolverError::Disagreement { main, other, replay } => {
                 write!(f, "{} says {:?}, {} says {:?}: ", main.0, main.1, other.0, other.1)?;
                 match replay {
-                    Ok(path) => write!(f, "the question is in {}", path.display()),
-                    Err(error) => write!(f, "the question could not be written: {error}"),
+                    Ok(path) => write!(f, "the query is in {}", path.display()),
+                    Err(error) => write!(f, "the query could not be written: {error}"),
                 }
             }
         }

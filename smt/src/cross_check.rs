@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disagreement_is_an_error_that_can_be_replayed() {
+    fn a_disagreement_is_an_error_with_a_file_of_the_query() {
         let mut arena = Arena::default();
         let (x, three) = (arena.var("x", Range::WORD), arena.number(3));
         let (less, more) = (arena.lt(x, three), arena.lt(three, x));

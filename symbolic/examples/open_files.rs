@@ -186,13 +186,13 @@ fn main() {
         let fails = |mutant: &Mutant| {
             let failure = prove(&operation, Mutation::planted(*mutant, 10_000)).0.failures.into_iter().next();
             if failure.is_none() {
-                println!("  {mutant} survives: no clause speaks of it");
+                println!("  {mutant} survives: no clause fails");
             }
             failure.map(|failure| (*mutant, failure))
         };
         let found: Vec<_> = mutants.iter().filter_map(fails).collect();
         if let Some((mutant, failure)) = found.iter().find(|(_, failure)| failure.clause == invariant()[0].name) {
-            println!("  {mutant} breaks it: \"{}\" fails", failure.clause);
+            println!("  {mutant} is killed: \"{}\" fails", failure.clause);
             failure.path.iter().for_each(|decision| println!("    {decision}"));
             failure.state.iter().for_each(|(name, value)| println!("    {name} = {value}"));
         }

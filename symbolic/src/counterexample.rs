@@ -51,4 +51,4 @@ impl From<String> for Unconfirmed {
 }
 
 /// Why counterexamples to theorems are not run.
-pub const NO_CALL: &str = "a theorem makes no call that could be replayed";
+pub const NO_CALL: &str = "a theorem makes no call that could be run";

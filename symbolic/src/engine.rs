@@ -184,7 +184,7 @@ impl Engine {
             .map(|step| format!("{}:{}: {}", step.at.file(), step.at.line(), shorten(&self.arena.show(step.holds))))
             .collect();
         let mut state = Vec::new();
-        if matches!(reason, Reason::Counterexample | Reason::NotReplayed)
+        if matches!(reason, Reason::Counterexample | Reason::Spurious)
             && let Some(mut model) = self.model.take()
         {
             for (name, term) in &self.path.arguments {

@@ -23,7 +23,7 @@ pub struct Failure {
     /// from the usual start state.
     pub state: Vec<(String, String)>,
     /// Whether the counterexample was run and failed there as well.
-    pub replayed: bool,
+    pub confirmed: bool,
     /// How the run ended, or why the counterexample was not run.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub ending: String,
@@ -48,7 +48,7 @@ impl Failure {
             reason,
             path: Vec::new(),
             state: Vec::new(),
-            replayed: false,
+            confirmed: false,
             ending: String::new(),
             counterexample: None,
             trace: Trace::default(),
@@ -70,7 +70,7 @@ pub enum Reason {
     Counterexample,
     /// The solver has a state in which the clause does not hold, but the call does not violate the clause on the
     /// machine on which counterexamples are run. Either the prover or the solver is wrong.
-    NotReplayed,
+    Spurious,
     /// The clause fails with the contracts of called functions, but holds with their code: a contract admits more than
     /// its function does.
     Contract,

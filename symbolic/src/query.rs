@@ -160,7 +160,8 @@ fn decided(goal: Term) -> (Verdict, Vec<Term>) {
 }
 
 /// The reason for which the solver cannot decide whether the clause fails on a path.
-const UNDECIDED: &str = "the solver does not know whether it fails where the primitives that are called run";
+const UNDECIDED: &str = "the solver cannot decide whether the clause fails when the bodies of the called primitives \
+ run";
 
 /// Records that `clause` fails, because the solver has a model of `asked`. The counterexample is run first.
 pub fn refuted(asked: &[Term], clause: String) {
@@ -174,14 +175,14 @@ pub fn refuted(asked: &[Term], clause: String) {
     engine(|e| {
         e.model = model;
         let reason = match result {
-            Ok(Err(Unconfirmed::DoesNotFail(_) | Unconfirmed::NoState)) => Reason::NotReplayed,
+            Ok(Err(Unconfirmed::DoesNotFail(_) | Unconfirmed::NoState)) => Reason::Spurious,
             _ => Reason::Counterexample,
         };
         e.fail(clause, reason);
         let Some(failure) = e.results.failures.last_mut() else { return };
         match result {
             Ok(Ok(run)) => {
-                failure.replayed = true;
+                failure.confirmed = true;
                 failure.ending = run.ending;
                 failure.state = run.state;
                 failure.counterexample = Some(run.counterexample);

@@ -77,13 +77,13 @@ pub trait Loop {
 /// # Errors
 /// The errors of an iteration.
 pub fn bounded_loop<L: Loop>(it: &mut L) -> Result<(), L::Error> {
-    prove_here(|| it.prove_invariant("before the first round"));
+    prove_here(|| it.prove_invariant("before the first iteration"));
     it.havoc(Origin::fresh());
     if it.iterate()?.is_break() {
         return Ok(());
     }
     if let Some(what) = it.forbidden() {
-        refuted(&[], format!("a round of {} {what}", it.name()));
+        refuted(&[], format!("an iteration of {} {what}", it.name()));
         resume_unwind(Box::new(Abandon));
     }
     prove_here(|| it.prove_invariant("after a round"));
@@ -123,6 +123,6 @@ fn assume_term(holds: Term) {
 fn assume_ensures(name: &str, ensures: &dyn Fn() -> bool) {
     let holds = running(false, || condition(ensures));
     let never = engine(|e| e.arena.as_bool(holds)) == Some(false);
-    assert!(!never, "nothing that {name} gives can satisfy its contract");
+    assert!(!never, "no result of {name} can satisfy its contract");
     assume_term(holds);
 }

@@ -116,8 +116,8 @@ pub fn fuzz(count: usize, seed: u64, mut say: impl FnMut(&str)) -> Result<Counts
     }
     let Comparison { alike, unimplemented, different, unended } = &total;
     say(&format!(
-        "{alike} programs end alike, {} do not, {} did not end on both machines; \
-         {unimplemented} use what the hosted machine does not know",
+        "{alike} programs end alike, {} do not, {} did not end on both machines; {unimplemented} use an instruction \
+         that the hosted machine does not implement",
         different.len(),
         unended.len()
     ));

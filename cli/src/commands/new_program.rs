@@ -24,10 +24,10 @@ pub enum NameError {
     #[error("a name begins with a lower-case letter and has {LONGEST} letters, digits and hyphens at most")]
     Form,
     /// Cargo, Rust or the library `user` uses the name for something else.
-    #[error("this means something else to Rust or cargo")]
+    #[error("Rust or cargo uses this name for something else")]
     Reserved,
     /// Names of the bench's programs, which have an archive of their own.
-    #[error("programs called bench or bench-… are those of `cargo cairn bench`")]
+    #[error("names bench and bench-… are reserved for `cargo cairn bench`")]
     Bench,
     /// There is already a program with this name.
     #[error("it is there already")]
@@ -107,7 +107,7 @@ const RESERVED: &[&str] = &[
 pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let name = &arguments.name;
     make(&workspace::root(), name)?;
-    println!("made user/programs/{name}: main.rs is the program, manifest.toml says what it is expected to do");
+    println!("created user/programs/{name}: main.rs is the program, manifest.toml defines what it is expected to do");
     println!("run it: cargo cairn run {name}");
     Ok(ExitCode::SUCCESS)
 }
@@ -168,7 +168,7 @@ fn main() {
 
 /// The program's manifest.
 const MANIFEST: &str = r#"about = "says hello"
-# It is started where it is named. Without this line, `cargo cairn run` starts it with all others.
+# It is started only by name. Without this line, `cargo cairn run` starts it with all others.
 alone = true
 
 [[start]]
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(fs::read_to_string(&list).expect("it is there"), "old\nnew\n");
         for name in ["new", "old"] {
             let error = make(root.path(), name).expect_err("it is taken");
-            assert_eq!(error.to_string(), format!("there can be no new program `{name}`: it is there already"));
+            assert_eq!(error.to_string(), format!("cannot create the program `{name}`: it exists already"));
         }
         assert_eq!(fs::read_to_string(&cargo).expect("it is there"), made);
         let folder = root.path().join("user/programs/new");

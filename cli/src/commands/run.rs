@@ -143,14 +143,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     if problems.is_empty() {
         eprintln!("all {} programs ended as expected, after {seconds:.1} s", ran.ended());
         if let Some(events) = ran.replayed {
-            eprintln!("replayed the log: {events} events lead to where the machine is");
+            eprintln!("replayed the log: {events} events lead to the machine's state");
         }
         return Ok(ExitCode::SUCCESS);
     }
     eprintln!("error: not as expected, after {seconds:.1} s:");
     problems.iter().take(SHOWN).for_each(|problem| eprintln!("  {problem}"));
     if problems.len() > SHOWN {
-        eprintln!("  and {} differences more", problems.len() - SHOWN);
+        eprintln!("and {} more differences", problems.len() - SHOWN);
     }
     Ok(ExitCode::FAILURE)
 }

@@ -56,7 +56,7 @@ pub enum Error {
         source: object::Error,
     },
     /// A number of processes was given for a load whose processes do not end (the user).
-    #[error("`--processes` is about processes that end: say `storm life --processes NUMBER`")]
+    #[error("`--processes` needs processes that end: use `storm life --processes NUMBER`")]
     OnlyOfLife,
     /// The programs cannot be built.
     #[error(transparent)]
@@ -99,7 +99,7 @@ pub enum Error {
     #[error("{0} is not installed; `cargo cairn setup` installs it")]
     NotInstalled(&'static str),
     /// A new program cannot have this name (the caller).
-    #[error("there can be no new program `{name}`: {problem}")]
+    #[error("cannot create the program `{name}`: {problem}")]
     Name {
         /// The name.
         name: String,

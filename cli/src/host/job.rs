@@ -111,11 +111,15 @@ impl fmt::Display for Failure {
             Failure::Hosted(end, details) => {
                 match end {
                     End::PowerOff => formatter.write_str("power-off")?,
-                    End::TimeOut => formatter.write_str("time-out; the CPUs were here:")?,
+                    End::TimeOut => formatter.write_str("time-out; the positions of the CPUs:")?,
                     End::Deadlock => formatter.write_str("every CPU waits for a lock:")?,
-                    End::Stuck { cpu, stuck } => write!(formatter, "CPU {cpu}: a precondition was broken: {stuck:?}")?,
+                    End::Stuck { cpu, stuck } => write!(
+                        formatter,
+                        "CPU {cpu}: a precondition did not hold: \
+                     {stuck:?}"
+                    )?,
                     End::Violated => formatter.write_str("the invariant does not hold:")?,
-                    End::Diverged => formatter.write_str("the machine is not what its log says:")?,
+                    End::Diverged => formatter.write_str("the machine differs from its log:")?,
                     End::Panicked { cpu, message } => write!(formatter, "panic on CPU {cpu}: {message}")?,
                 }
                 details.iter().try_for_each(|detail| write!(formatter, "\n  {detail}"))

@@ -57,7 +57,7 @@ impl fmt::Display for Watched {
             "{checkpoints} checkpoint{plural}, {} violations, {entries} kernel entries, {calls} of them system calls; ",
             violations.len()
         )?;
-        write!(formatter, "{pages}\nnot looked at, since the ghosts that were made up make them true: ")?;
+        write!(formatter, "{pages}\nnot checked, because the reconstructed ghost state makes them true:  ")?;
         let made: Vec<&str> = MADE_TRUE.iter().map(|(number, _)| *number).collect();
         formatter.write_str(&made.join(", "))
     }

@@ -147,7 +147,7 @@ pub(crate) fn start_others(boot: &mut Boot) -> Result<(), Error> {
                 list.add(id);
                 running::set_arrived(list.ids().len());
             }
-            Err(reason) => crate::say!("cairn: the CPU with APIC number {id} is left alone: {reason}"),
+            Err(reason) => crate::say!("cairn: the CPU with APIC number {id} is not used: {reason}"),
         }
     }
     boot.cpus = list;

@@ -119,7 +119,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, Error>
     let Controllers { cpus, io_apic, com1, is_whole } =
         acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(Error::Controllers)?;
     if !is_whole {
-        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
+        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: its entries after the damage are ignored");
     }
     // A table that claims a device at some address is not enough reason for the kernel to write
     // there.

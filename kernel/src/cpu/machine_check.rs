@@ -51,7 +51,7 @@ pub fn enable() {
 /// Writes the errors in the banks of this processor.
 pub fn describe(out: &mut dyn Write) -> fmt::Result {
     if !is_there() {
-        return writeln!(out, "  the processor does not say what it was");
+        return writeln!(out, "  the processor does not report the cause");
     }
     writeln!(out, "  machine-check status {:#x}", read(STATUS))?;
     let mut held = (0..banks()).filter_map(|number| Bank::read(number, read)).peekable();

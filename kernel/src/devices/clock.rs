@@ -51,7 +51,7 @@ impl fmt::Display for Clock {
             Source::PmTimer { .. } => "the ACPI power-management timer",
             Source::Hpet { .. } => "the HPET",
             Source::IntervalTimer => "the 8254 interval timer",
-            Source::TimeStamps => "the time-stamp counter, whose speed CPUID knows",
+            Source::TimeStamps => "the time-stamp counter, at the frequency that CPUID reports",
         })
     }
 }

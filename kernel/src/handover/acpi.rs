@@ -17,13 +17,13 @@ use core::ops::Range;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Error {
     /// There is no root pointer.
-    #[error("it has no ACPI tables, which say what CPUs and interrupt controllers there are")]
+    #[error("it has no ACPI tables, which list the CPUs and interrupt controllers")]
     NoRoot,
     /// No root pointer leads to an undamaged list of tables.
     #[error("its ACPI tables are damaged")]
     Damaged,
     /// There is no undamaged MADT.
-    #[error("its ACPI tables do not say what CPUs and interrupt controllers there are (no MADT)")]
+    #[error("its ACPI tables do not list the CPUs and interrupt controllers (no MADT)")]
     NoMadt,
     /// The MADT lists no I/O APIC for COM1.
     #[error("it has no I/O APIC")]

@@ -48,16 +48,17 @@ macro_rules! objects {
 // An object: name, name on pages, folder in `layer/src/objects`, description.
 objects! {
     PageAllocation "Page allocation" page_alloc: "one table of all frames, shared by all CPUs";
-    PageTables "Page tables" page_table: "a page map a thread; a frame is in one map at most";
-    Threads "Threads" thread: "ready and pending queues, one of each a CPU; sleep queues, one a condition variable";
-    Boot "Boot" boot: "everything that a CPU owns, set up once";
+    PageTables "Page tables" page_table: "a page map for each thread; a frame is in at most one map";
+    Threads "Threads" thread: "a ready and a pending queue for each CPU; a sleep queue for each condition variable";
+    Boot "Boot" boot: "all state that a CPU owns, set up once";
     UserContexts "User contexts" context: "the saved registers of programs";
-    Processes "Processes" process: "making a thread; into and out of user mode";
-    Containers "Containers" container: "a tree of quotas: who may use how many pages";
+    Processes "Processes" process: "creating a process; entering and leaving user mode";
+    Containers "Containers" container: "a tree of quotas, which bound the pages that threads may use";
     Channels "Channels" channel: "messages between threads, each channel behind its lock";
-    VirtualMachine "Virtual machine" vmx: "one guest a CPU: its control structure, its registers, its nested page tables";
+    VirtualMachine "Virtual machine" vmx: "one guest for each CPU: its control structure, its registers, its nested \
+     page tables";
     Interrupts "Interrupts" interrupt: "EFLAGS.IF of this CPU";
-    Console "Console" console: "the serial line and the ring of what was typed";
+    Console "Console" console: "the serial line and the ring of received characters";
     Traps "Traps" trap: "the last page fault";
     Memory "Memory" memory: "loads and stores of programs and guests";
     PageCopies "Page copies" page_copy: "copies of pages between page maps";

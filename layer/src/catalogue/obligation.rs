@@ -94,9 +94,9 @@ classes! {
     VMCSSetDefaultsInvariants KEEPS "low: its own blocks exist; here they are the machine's addresses" [];
     PrimInvariants KEEPS_INVARIANT "" [];
     ThreadScheduleInvariants KEEPS_INVARIANT
-        "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
+        "low: the captured registers are well typed: they have a continuation; high: any registers" [];
     ThreadTransferInvariants KEEPS_INVARIANT
-        "low: the captured registers are well typed: they resume at a stage; high: any registers" [];
+        "low: the captured registers are well typed: they have a continuation; high: any registers" [];
     VMXEnterInvariants KEEPS_INVARIANT
         "low: the captured registers are well typed, as words are; high: any registers" [];
     StartUserInvariants KEEPS_INVARIANT "" [];

@@ -31,8 +31,8 @@ pub(crate) fn breaks(ending: &Ending, clause: &str) -> bool {
 }
 
 /// A description of how a call ended.
-pub(crate) fn told(ending: &Ending) -> String {
+pub(crate) fn description(ending: &Ending) -> String {
     let broken: Vec<String> = ending.broken.iter().map(Broken::to_string).collect();
-    let broken = if broken.is_empty() { "nothing is broken".to_string() } else { broken.join("; ") };
-    format!("it gives {}; {broken}", ending.answer)
+    let broken = if broken.is_empty() { "no clause is violated".to_string() } else { broken.join("; ") };
+    format!("it returns {}; {broken}", ending.answer)
 }

@@ -7,7 +7,7 @@
 //! boot are undone one by one, as long as the clause is still violated.
 use crate::counterexample::call::HostedCall;
 use crate::counterexample::complete::{Strategy, Words, complete_model};
-use crate::counterexample::ending::{breaks, told};
+use crate::counterexample::ending::{breaks, description};
 use crate::counterexample::minimise::{minimised, shown};
 use sim::counterexample::outcome::Refused;
 use sim::counterexample::witness::Witness;
@@ -31,7 +31,7 @@ impl Runner for HostedCall {
         let witness = in_scope(|| complete(self, asked, clause))?;
         let witness = minimised(self, witness, clause);
         let ending = self.call(&witness).map_err(|refused| refused.to_string())?;
-        Ok(Run { ending: told(&ending), state: shown(&witness)?, counterexample: Arc::new(witness) })
+        Ok(Run { ending: description(&ending), state: shown(&witness)?, counterexample: Arc::new(witness) })
     }
 }
 
@@ -69,7 +69,7 @@ fn complete_with(strategy: Strategy, hosted: &HostedCall, clause: &str) -> Resul
         match hosted.call(&witness) {
             Ok(ending) if breaks(&ending, clause) => return Ok(witness),
             Ok(ending) => {
-                let why = format!("on the hosted machine it does not fail so: {}", told(&ending));
+                let why = format!("the hosted machine does not confirm it: {}", description(&ending));
                 return Err(Unconfirmed::DoesNotFail(why));
             }
             Err(Refused::Facts(violations)) => {

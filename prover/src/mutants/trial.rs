@@ -252,7 +252,7 @@ fn fate(proofs: impl Iterator<Item = (Subject, Outcome)>) -> Fate {
                 | Reason::Fuel
                 | Reason::Solver
                 | Reason::Disagreement
-                | Reason::NotReplayed
+                | Reason::Spurious
                 | Reason::Contract => {
                     fate = Fate::Undecided(failure.clause);
                 }

@@ -33,7 +33,7 @@ use symbolic::word::SymWord;
 mod tests;
 
 /// Why counterexamples that arise after the start of a loop are not run.
-const IN_LOOP: &str = "it begins in a round of a loop, and how that round is reached is not known";
+const IN_LOOP: &str = "it begins in an iteration of a loop, and it is not known how the iteration is reached";
 
 /// One iteration of a loop. It breaks or continues.
 type Iteration<'a, G> = &'a dyn Fn(&mut Cpu<'_, Sym<G>>) -> Result<ControlFlow<()>, Stuck>;
@@ -112,7 +112,7 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
                 let goal = goal(&|| (fact.holds)(&state.view(), &keys));
                 prove(goal, || clause(&clause::fact(fact.number, fact.name)))
             })
-        }) && prove_once(|| clause("what each round begins with"), &|| self.holds(&state))
+        }) && prove_once(|| clause("loop invariant"), &|| self.holds(&state))
     }
 
     fn havoc(&mut self, origin: Origin) {
@@ -139,11 +139,11 @@ impl<G: Geometry> Loop for LoopOfCpu<'_, '_, G> {
 
     fn forbidden(&self) -> Option<String> {
         if self.interference().taken.borrow().len() > self.locks {
-            return Some("takes a lock, which no round may".to_string());
+            return Some("takes a lock, which no iteration may".to_string());
         }
         let unlike = self.begin.unlike(&self.now());
         let name = unlike.iter().find(|name| !self.rule.writes.contains(name))?;
-        Some(format!("writes {name}, of which its rule does not speak"))
+        Some(format!("writes {name}, which its loop rule does not name"))
     }
 }
 
@@ -163,7 +163,7 @@ fn every_iteration<G: Geometry>(
         let holds = running(false, || {
             symbolic::merge::condition(&|| (rule.holds)(&Iterations { entry: entry.view(), now: now.view(), any }))
         });
-        assert_eq!(crate::agreement::concrete::value(holds), 1, "what each round of {} begins with", rule.name);
+        assert_eq!(crate::agreement::concrete::value(holds), 1, "the loop invariant of {}", rule.name);
         if iteration(cpu)?.is_break() {
             break;
         }

@@ -37,7 +37,7 @@ impl Status {
         let of = |failure: &Failure| match failure.reason {
             Reason::Counterexample | Reason::Panic => Status::Failed,
             Reason::Solver | Reason::Disagreement => Status::Solver,
-            Reason::Unknown | Reason::Fuel | Reason::NotReplayed | Reason::Contract => Status::Unknown,
+            Reason::Unknown | Reason::Fuel | Reason::Spurious | Reason::Contract => Status::Unknown,
             Reason::Vacuous => Status::Vacuous,
         };
         outcome.failures.iter().map(of).max().unwrap_or(Status::Proved)

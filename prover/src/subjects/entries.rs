@@ -75,7 +75,7 @@ fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) 
             return vec![failure];
         }
         Ok(_) if walk.called.is_empty() => {
-            (failure.reason, failure.ending) = (Reason::NotReplayed, Unconfirmed::NoState.to_string());
+            (failure.reason, failure.ending) = (Reason::Spurious, Unconfirmed::NoState.to_string());
             return vec![failure];
         }
         Ok(_) => {}

@@ -34,7 +34,7 @@ use symbolic::query::{Aim, check, in_scope, prove};
 use symbolic::word::{SymWide, SymWord};
 
 /// Why counterexamples to mutants are not run.
-const MUTANT: &str = "the hosted machine has no mutants";
+const MUTANT: &str = "the hosted machine does not run mutants";
 /// Why counterexamples for the reference's page tables are not run.
 const NO_MACHINE: &str = "the hosted machine has no page tables of this geometry";
 

@@ -123,7 +123,7 @@ impl fmt::Display for Difference {
         match self {
             Difference::Entry { number, event, flaw } => write!(f, "entry {number} of the log, {event}: {flaw}"),
             Difference::End { place, expected, found, last } => {
-                write!(f, "{place:?} is {found}, but by the log {expected}")?;
+                write!(f, "{place:?} is {found}, but according to the log {expected}")?;
                 match last {
                     Some((number, event)) => write!(f, "; the last entry about it is {number}, {event}"),
                     None => f.write_str("; no entry is about it"),

@@ -187,7 +187,7 @@ impl ChannelPool<Sim> for SharedChannels {
             }
             match &turns {
                 Some(turns) => turns.wait_for_lock(by),
-                None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never gives back"),
+                None => panic!("CPU {by} waits for the lock of channel {q}, which CPU {holder} never releases"),
             }
         }
     }

@@ -53,7 +53,7 @@ enum Reply {
         cpu: u32,
         call: &'static str,
         stuck: String,
-        says: &'static str,
+        description: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         hint: Option<String>,
     },
@@ -97,7 +97,7 @@ struct Event {
 struct Panicked {
     message: String,
     at: String,
-    says: &'static str,
+    description: &'static str,
 }
 
 /// A clause of the invariant, and where it is violated.
@@ -134,11 +134,11 @@ const HELP: [&str; 6] = [
     r#"{"cpu":0,"state":"AC[1].usage"} reads a field, a row or a range of it (HP[262144][0..16]), or a scalar (cid)"#,
     r#"{"check":true} evaluates every clause of the invariant, on every CPU or, with "cpu", on one"#,
     r#"{"machine":{"memory":"2GiB","cpus":8,"booted":true}} chooses the machine, as the first line only"#,
-    "calls list their arguments; those in brackets may be left out and are 0",
-    "empty lines and lines that begin with # are passed over",
+    "calls list their arguments; arguments in brackets are optional, and 0 by default",
+    "empty lines and lines that begin with # are ignored",
 ];
 
-const OUR_BUG: &str = "a bug of Cairn: a call gives an answer or a named Stuck, and never panics; nothing has changed";
+const OUR_BUG: &str = "a bug of Cairn: a call returns a result or a named Stuck, and never panics; nothing has changed";
 
 impl Session {
     /// A session without a machine.
@@ -164,7 +164,7 @@ impl Session {
             Ok(line) => line.trim_end(),
             Err(error) => {
                 let before = String::from_utf8_lossy(&line[..error.valid_up_to()]).chars().count();
-                return Some(Err(Wrong::new("the line is no UTF-8").at(before + 1).expected("a line of JSON")));
+                return Some(Err(Wrong::new("the line is not UTF-8").at(before + 1).expected("a line of JSON")));
             }
         };
         if line.trim_start().is_empty() || line.trim_start().starts_with('#') {
@@ -179,8 +179,8 @@ impl Session {
         match request {
             Request::Machine { memory, cpus, booted } => {
                 if self.machine.is_some() {
-                    return Err(Wrong::new("there is a machine already").expected(
-                        "machine before everything else: the first line that works with the machine makes it",
+                    return Err(Wrong::new("a machine exists already").expected(
+                        "machine only as the first line: any other first request creates the default machine",
                     ));
                 }
                 let mut machine = Hosted::new(memory, cpus);
@@ -269,11 +269,11 @@ impl Session {
                 cpu,
                 call,
                 stuck: format!("{stuck:?}"),
-                says: stuck.description(),
+                description: stuck.description(),
                 hint: self.hint(cpu, stuck),
             },
             Err(Nothing::Panic(Panic { message, at })) => {
-                Reply::Panic { cpu, call, panic: Panicked { message, at, says: OUR_BUG } }
+                Reply::Panic { cpu, call, panic: Panicked { message, at, description: OUR_BUG } }
             }
         })
     }

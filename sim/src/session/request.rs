@@ -127,7 +127,7 @@ pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>,
     let request = |name: &str| REQUESTS.iter().find(|request| request.0 == name);
     let mut asked = members.iter().filter_map(|(name, part)| Some((request(name)?, *part)));
     let Some(((request, others), part)) = asked.next() else {
-        let wrong = Wrong::new("the line does not say what it asks for").expected(EXAMPLE);
+        let wrong = Wrong::new("the line has no request").expected(EXAMPLE);
         let stray =
             members.iter().find_map(|(name, _)| Some((name, near(name, REQUESTS.iter().map(|request| request.0))?)));
         return Err(match stray {
@@ -138,7 +138,7 @@ pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>,
     if let Some(((other, _), part)) = asked.next() {
         return Err(line.at(
             part.get(),
-            Wrong::new(format!("the line asks for {request} and for {other}")).expected("one of them"),
+            Wrong::new(format!("the line has two requests, {request} and {other}")).expected("one of them"),
         ));
     }
     let known = || [*request].into_iter().chain(others.iter().copied());
@@ -192,20 +192,18 @@ impl<'a> Line<'a> {
         let message = message.split(" at line ").next().unwrap_or_default();
         let before = self.0.as_bytes().get(..error.column().saturating_sub(1)).unwrap_or_default();
         let column = String::from_utf8_lossy(before).chars().count() + 1;
-        Wrong::new(format!("this is no JSON: {message}")).at(column).expected(EXAMPLE)
+        Wrong::new(format!("this is not JSON: {message}")).at(column).expected(EXAMPLE)
     }
 
     fn members(self, part: Part<'a>, expected: &str) -> Result<Vec<(Cow<'a, str>, Part<'a>)>, Wrong> {
         let Ok(Members(members)) = serde_json::from_str(part.get()) else {
-            let wrong = Wrong::new(format!("{} is no object", cut(part.get())));
+            let wrong = Wrong::new(format!("{} is not an object", cut(part.get())));
             return Err(self.at(part.get(), wrong.expected(expected)));
         };
         let members: Vec<_> = members.into_iter().map(|(Name(name), part)| (name, part)).collect();
         for (at, (name, _)) in members.iter().enumerate() {
             if members[..at].iter().any(|(earlier, _)| earlier == name) {
-                return Err(
-                    self.at(name, Wrong::new(format!("`{}` is there twice", cut(name))).expected("one of them"))
-                );
+                return Err(self.at(name, Wrong::new(format!("`{}` occurs twice", cut(name))).expected("one of them")));
             }
         }
         Ok(members)
@@ -222,7 +220,7 @@ impl<'a> Line<'a> {
                 Ok(Text { content, column })
             }
             Err(_) => {
-                Err(self.at(part.get(), Wrong::new(format!("{} is no string", cut(part.get()))).expected(expected)))
+                Err(self.at(part.get(), Wrong::new(format!("{} is not a string", cut(part.get()))).expected(expected)))
             }
         }
     }
@@ -240,15 +238,15 @@ impl<'a> Line<'a> {
                     .map(|digits| digits.replace('_', ""));
                 let all = |digits: &String| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
                 let Some(digits) = digits.filter(all) else {
-                    return wrong(format!("{} is no number", cut(text)));
+                    return wrong(format!("{} is not a number", cut(text)));
                 };
                 u64::from_str_radix(&digits, 16).ok()
             }
             Err(_) if text.starts_with('-') => return wrong(format!("{} is negative", cut(text))),
             Err(_) if !text.starts_with(|first: char| first.is_ascii_digit()) => {
-                return wrong(format!("{} is no number", cut(text)));
+                return wrong(format!("{} is not a number", cut(text)));
             }
-            Err(_) if text.contains(['.', 'e', 'E']) => return wrong(format!("{} is no whole number", cut(text))),
+            Err(_) if text.contains(['.', 'e', 'E']) => return wrong(format!("{} is not a whole number", cut(text))),
             Err(_) => text.parse().ok(),
         };
         match value {
@@ -269,7 +267,7 @@ impl<'a> Line<'a> {
         let Some(primitive) = callable().find(|primitive| primitive.name == content) else {
             let known = callable().map(|primitive| primitive.name);
             let wrong = if primitives.iter().any(|primitive| primitive.name == content) {
-                Wrong::new(format!("{content} is a part of primitives, and none by itself"))
+                Wrong::new(format!("{content} is an internal function, and cannot be called"))
             } else {
                 Wrong::new(format!("there is no primitive `{}`", cut(&content)))
             };
@@ -306,9 +304,7 @@ impl<'a> Line<'a> {
                         return Err(self.at(&name, wrong.expected(takes()).near(near(&name, names.iter().copied()))));
                     };
                     if parts.insert(*known, part).is_some() {
-                        return Err(
-                            self.at(&name, Wrong::new(format!("{known} is there twice")).expected("one of them"))
-                        );
+                        return Err(self.at(&name, Wrong::new(format!("{known} occurs twice")).expected("one of them")));
                     }
                 }
             }
@@ -348,7 +344,7 @@ impl<'a> Line<'a> {
             Some(Shape::Chunk) => {
                 let size = self.number(part, u64::MAX, name)?;
                 if !Chunk::ALL.into_iter().any(|chunk| chunk as u64 == size) {
-                    let wrong = Wrong::new(format!("{size} is no size of an access")).of(name);
+                    let wrong = Wrong::new(format!("{size} is not the size of an access")).of(name);
                     return Err(self.at(part.get(), wrong.expected("1, 2, 4 or 8 bytes")));
                 }
                 values.insert(name.to_string(), size);
@@ -389,9 +385,9 @@ impl<'a> Line<'a> {
         largest: u64,
         values: &mut BTreeMap<String, u64>,
     ) -> Result<(), Wrong> {
-        let expected = || format!("an array of up to {most} numbers; those that are not there are 0");
+        let expected = || format!("an array of up to {most} numbers; missing numbers are 0");
         let Some(list) = self.list(part) else {
-            let wrong = Wrong::new(format!("{} is no array", cut(part.get()))).of(name);
+            let wrong = Wrong::new(format!("{} is not an array", cut(part.get()))).of(name);
             return Err(self.at(part.get(), wrong.expected(expected())));
         };
         if let Some(extra) = list.get(most) {
@@ -453,7 +449,7 @@ impl<'a> Line<'a> {
                 }
                 "booted" => {
                     booted = serde_json::from_str(part.get()).map_err(|_| {
-                        let wrong = Wrong::new(format!("{} is no truth value", cut(part.get()))).of("booted");
+                        let wrong = Wrong::new(format!("{} is not true or false", cut(part.get()))).of("booted");
                         self.at(part.get(), wrong.expected("true: every CPU runs sched_init; or false"))
                     })?;
                 }

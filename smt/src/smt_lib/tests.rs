@@ -159,9 +159,11 @@ fn an_error_is_reported_as_one_and_the_conversation_goes_on() {
 
 #[test]
 fn a_solver_is_probed() {
-    for (name, says) in
-        [("sleeper", "did not answer within 0.5 s"), ("liar", "answered `unsat`, which is no answer"), ("dies", "died")]
-    {
+    for (name, says) in [
+        ("sleeper", "did not answer within 0.5 s"),
+        ("liar", "printed `unsat`, which is not a valid answer"),
+        ("dies", "died"),
+    ] {
         let mut solver = impostor(name).expect("starts");
         if name == "sleeper" {
             solver.beginning = Duration::from_millis(500);

@@ -34,7 +34,7 @@ const HELPERS: usize = CHILDREN as usize - 1;
 /// Of this many calls of `exit` that a helper draws, it makes one on average.
 const EXITS: u32 = 16;
 /// A root prints its counts each time it has made this many kills and waits.
-const TOLD: u32 = 4;
+const COUNTS_PER_LINE: u32 = 4;
 
 /// Number of calls of a process that does not run for ever.
 const CALLS: u32 = 2000;
@@ -140,7 +140,7 @@ impl Fuzzer {
             self.family.add(child, true);
         }
         let Family { kills, waits, refusals, .. } = self.family;
-        if kills + waits >= self.reported + TOLD {
+        if kills + waits >= self.reported + COUNTS_PER_LINE {
             self.reported = kills + waits;
             println!("fuzz on CPU {}: {kills} kills, {waits} waits, {refusals} refusals", self.family.cpu());
         }

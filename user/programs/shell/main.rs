@@ -25,7 +25,7 @@ program!(main);
 const QUOTA: u32 = 64;
 
 fn main() -> Result<(), Error> {
-    println!("Cairn's shell; help says what can be said");
+    println!("Cairn's shell; help lists the commands");
     let mut shell = Shell { keys: Keys::new(), jobs: Jobs::new(), channel: Channel::open(0)? };
     let mut editor = Editor::new(PROMPT.len());
     loop {

@@ -85,7 +85,7 @@ impl Bench {
                 continue;
             }
             let own = read.remove(OVERHEAD).and_then(|costs| constant(&costs));
-            let own = own.ok_or_else(|| wrong("what the readings cost is not constant".to_owned()))?;
+            let own = own.ok_or_else(|| wrong("the cost of the readings is not constant".to_owned()))?;
             if boot == Boot::Alone {
                 overhead = own;
             }

@@ -73,7 +73,7 @@ pub const OPERATIONS: &[Operation] = &[
             name: COURSE,
             least: 176,
             most: 176,
-            differs: "32-bit; which call it is is not recorded",
+            differs: "32-bit; the number of the call is not recorded",
         }],
     },
     Operation {
@@ -111,8 +111,9 @@ pub const OPERATIONS: &[Operation] = &[
                 name: "seL4 (x86-64), call and reply",
                 least: 417,
                 most: 417,
-                differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at once. \
-                          Cairn's message goes through a mailbox, and who has to wait sleeps: four system calls",
+                differs: "195 for the call and 222 for the reply, of 0 words each; both hand over the processor at \
+                 once. Cairn's message goes through a mailbox, and a receiver that has to wait sleeps: four system \
+                 calls",
             },
             Neighbour { name: COURSE, least: 6_046, most: 6_243, differs: "32-bit; messages of 4 to 64 bytes" },
         ],
@@ -127,7 +128,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_1",
-        description: "sending one word to a program that sleeps, which is woken: while no other sleeps",
+        description: "sending one word to a program that sleeps, which is woken; no other thread sleeps",
         boot: Boot::Alone,
         samples: WAKEUP,
         target: None,
@@ -135,7 +136,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_64",
-        description: "the same in the company of 62 threads that sleep",
+        description: "the same while 62 other threads sleep",
         boot: Boot::With64,
         samples: WAKEUP,
         target: None,
@@ -143,7 +144,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "wakeup_500",
-        description: "the same in the company of 498 threads that sleep",
+        description: "the same while 498 other threads sleep",
         boot: Boot::With500,
         samples: WAKEUP,
         target: None,
@@ -151,7 +152,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "page_fault",
-        description: "a store to a page that is not there: it is allocated, filled with zeros and mapped",
+        description: "a store to a page that is not mapped: it is allocated, filled with zeros and mapped",
         boot: Boot::Alone,
         samples: "page_fault",
         target: target(1_300, 900),
@@ -172,7 +173,7 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "spawn",
-        description: "a child with a page each of code, constants and data, until its parent goes on",
+        description: "starting a child with a page each of code, constants and data, until its parent continues",
         boot: Boot::With500,
         samples: "spawn",
         target: target(20_000, 8_000),
@@ -185,11 +186,11 @@ pub const OPERATIONS: &[Operation] = &[
     ),
     figure(
         "kill_1",
-        "a child that sleeps and has no pages but its own is killed, until its parent has waited for it",
+        "a sleeping child with only the pages of its image is killed, until its parent has waited for it",
         Boot::Life,
     ),
-    figure("kill_100", "the same of a child with 100 pages more", Boot::Life),
-    figure("kill_9", "the same of a child with 8 children, all asleep", Boot::Life),
+    figure("kill_100", "the same for a child with 100 more pages", Boot::Life),
+    figure("kill_9", "the same for a child with 8 children, all asleep", Boot::Life),
     latency("latency_puts", 500, "the longest that an interrupt waits: a page is written to the console, in one step"),
     latency("latency_spawn", 1_200, "the same: an image of 490 pages is loaded, a page a step"),
     latency(
@@ -197,21 +198,26 @@ pub const OPERATIONS: &[Operation] = &[
         2_000,
         "the same: a program exits that has 1,100 pages and 104 page tables, one of them a step",
     ),
-    latency("latency_fault", 2_000, "the same: it is stopped by a fault, and its functions are looked up"),
-    latency("latency_kill", 2_000, "the same: it is killed while it sleeps"),
+    latency(
+        "latency_fault",
+        2_000,
+        "the same: such a program is stopped by a fault, and the names of its functions \
+     are looked up",
+    ),
+    latency("latency_kill", 2_000, "the same: such a program is killed while it sleeps"),
     latency("latency_kill_72", 1_500, "the same: 8 children with 8 children each are killed, where 503 threads sleep"),
     latency("latency_wake", 300, "the same: 431 threads that sleep are woken, one a step, and sleep again"),
     figure(
         "palloc_empty",
-        "the primitive palloc by itself, in the kernel: with one page taken, and 199 more",
+        "the primitive palloc alone, in the kernel: the first 200 pages after one that is taken",
         Boot::Palloc,
     ),
-    figure("palloc_full", "the same for the last 200 pages: in the end, with all but one taken", Boot::Palloc),
-    figure("pfree", "a page is given back", Boot::Palloc),
-    figure("palloc_near", "palloc of a page that was given back, all others taken", Boot::Palloc),
+    figure("palloc_full", "the same for the last 200 pages, until all are taken", Boot::Palloc),
+    figure("pfree", "a page is released (pfree)", Boot::Palloc),
+    figure("palloc_near", "palloc of a page that was just released, all others taken", Boot::Palloc),
     figure(
         "palloc_far",
-        "palloc of the last page, behind all that are taken, after one before them was given back",
+        "palloc of the last page, after all taken pages, when a page before them was released",
         Boot::Palloc,
     ),
 ];

@@ -140,7 +140,7 @@ fn try_watching(behaviour: &Behaviour, show: bool) -> std::result::Result<Option
     let violations = ran.watched.as_ref().map_or(&[][..], |watched| &watched.violations);
     let found = |number: &str| violations.iter().any(|violation| violation.starts_with(&format!("{number} (")));
     let missed = behaviour.broken.iter().find(|number| !found(number));
-    Ok(missed.map(|number| format!("nobody has found that {number} is broken, but: {violations:?}\n{}", ran.console)))
+    Ok(missed.map(|number| format!("no checkpoint has reported {number}, but: {violations:?}\n{}", ran.console)))
 }
 
 /// Seeds of the hosted machine's schedules that a boot is compared with.
@@ -178,7 +178,7 @@ fn difference(expected: &Behaviour, ended: &Ended) -> Option<String> {
     let mut rest = ended.console.as_str();
     for text in expected.texts {
         let Some((_, after)) = rest.split_once(text) else {
-            return Some(format!("the console does not show `{text}` where it should"));
+            return Some(format!("the console does not show `{text}`, or not in the expected order"));
         };
         rest = after;
     }

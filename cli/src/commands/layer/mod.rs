@@ -70,7 +70,7 @@ pub fn check_picture() -> Result<Counts, Error> {
     let interface = Interface::new(&prover::effects(prove::cores()), 0.0, None);
     let is_fresh = drawn == picture::picture(&interface);
     if !is_fresh {
-        println!("  {PICTURE} is stale: draw it again by cargo cairn layer --no-proofs --svg {PICTURE}");
+        println!("  {PICTURE} is stale; regenerate it: cargo cairn layer --no-proofs --svg {PICTURE}");
     }
     Ok(Counts::one(PICTURE, is_fresh))
 }

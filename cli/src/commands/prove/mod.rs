@@ -48,7 +48,7 @@ pub struct Arguments {
     /// Number of proofs that run at the same time [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
-    /// Write each counterexample that was replayed as a Rust test into this directory; its place is sim/tests
+    /// Write each confirmed counterexample as a Rust test into this directory; its place is sim/tests
     #[arg(long, value_name = "DIR")]
     emit_test: Option<PathBuf>,
     /// Print the assumptions, and the ranges that follow from the types
@@ -141,7 +141,7 @@ pub fn prove_all() -> Result<Counts, Error> {
     let written = std::fs::read_to_string(&page).map_err(Error::file("read", &page))?;
     let is_fresh = written == report.document();
     if !is_fresh {
-        println!("  {DOCUMENT} is stale: write it again by cargo cairn prove --document {DOCUMENT}");
+        println!("  {DOCUMENT} is stale; regenerate it: cargo cairn prove --document {DOCUMENT}");
     }
     print::page(&report.page);
     report.coverage.iter().for_each(print::branches);
@@ -152,7 +152,7 @@ pub fn prove_all() -> Result<Counts, Error> {
     Ok(rows.chain(branches).chain(pages).sum())
 }
 
-/// Writes the counterexamples that were replayed as tests.
+/// Writes the confirmed counterexamples as tests.
 fn emit_tests(report: &Report, directory: &Path) -> Result<(), Error> {
     for test in report.tests() {
         std::fs::create_dir_all(directory).map_err(Error::file("write", directory))?;
@@ -236,7 +236,7 @@ fn pinned() -> Option<PathBuf> {
 fn solver() -> Choice {
     pinned().or_else(|| tools::find("z3")).map_or_else(
         || {
-            eprintln!("there is no z3: the embedded solver is used, which is slow; `cargo cairn setup` installs z3");
+            eprintln!("z3 is not installed, so the slow embedded solver is used; `cargo cairn setup` installs z3");
             Choice::Embedded
         },
         Choice::Program,

@@ -158,7 +158,7 @@ impl Storm {
             problems.extend(Lives::of(&ran.console).lacks().iter().map(|what| format!("there were no {what}")));
         }
         match &ran.watched {
-            None => problems.push("nobody watched the machine".to_owned()),
+            None => problems.push("the machine was not watched".to_owned()),
             Some(watched) => {
                 problems.extend(watched.violations.iter().cloned());
                 if watched.checkpoints == 0 && problems.is_empty() {
@@ -172,7 +172,7 @@ impl Storm {
         }
         let done = ran.console.lines().filter(|line| line.ends_with(" processes, 0 pages missing")).count();
         if self.processes.is_some() && done < self.cpus as usize {
-            problems.push(format!("on {done} of {} CPUs all quota has come back", self.cpus));
+            problems.push(format!("on {done} of {} CPUs the whole quota has come back", self.cpus));
         }
         problems
     }
@@ -221,13 +221,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     }
     if problems.is_empty() {
         let (seconds, ended) = (ran.time.as_secs_f64(), ran.ended());
-        println!(
-            "all was well for {seconds:.1} s; {ended} processes have ended, {:.0} a second",
-            ended as f64 / seconds
-        );
+        println!("no errors in {seconds:.1} s; {ended} processes have ended, {:.0} a second", ended as f64 / seconds);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("error: not as it should be, after {:.1} s:", ran.time.as_secs_f64());
+    println!("error: the load failed, after {:.1} s:", ran.time.as_secs_f64());
     problems.iter().take(SHOWN).for_each(|problem| println!("  {problem}"));
     if problems.len() > SHOWN {
         println!("  and {} more", problems.len() - SHOWN);

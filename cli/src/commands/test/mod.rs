@@ -51,7 +51,7 @@ const STEPS: &[Step] = &[
     Step { key: "loom", name: "every interleaving on locks and doorbells", run: loom },
     Step { key: "proofs", name: "proofs", run: proofs },
     Step { key: "mutants", name: "a sample of the mutants", run: prove::try_some_mutants },
-    Step { key: "pages", name: "the pages of docs/ that say how to do something", run: page::follow_all },
+    Step { key: "pages", name: "the how-to pages of docs/", run: page::follow_all },
     Step { key: "boots", name: "boots", run: try_boots },
     Step { key: "bench", name: "the bench, twice", run: bench },
     Step { key: "programs", name: "programs on all machines", run: programs },
@@ -181,7 +181,7 @@ fn storm() -> Result<Counts, Error> {
         let (ran, problems) =
             Storm { what, cpus, seed: 1, processes: None, watch, kind: Kind::Checked, show: false }.run()?;
         match (problems.first(), ran.watched) {
-            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} problems more", problems.len() - 1),
+            (Some(problem), _) => println!("  FAILED   {what:?}: {problem}, and {} more problems", problems.len() - 1),
             (None, Some(watched)) => println!("  passed   {what:?}: {watched}"),
             (None, None) => println!("  passed   {what:?}"),
         }
@@ -209,7 +209,7 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
         let problems = job.problems(&ran);
         match problems.first() {
             None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
-            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} differences more", problems.len() - 1),
+            Some(problem) => println!("  FAILED   {machine}: {problem},and {} more differences", problems.len() - 1),
         }
         Counts::one(format!("{what}, {machine}"), problems.is_empty())
     };
@@ -233,7 +233,7 @@ fn shell() -> Result<Counts, Error> {
         let mut problems = programs::session::problems(&ran.console);
         problems.extend(ran.failure.map(|failure| failure.to_string()));
         if problems.is_empty() {
-            println!("  passed   {machine}: the shell does what it is told");
+            println!("  passed   {machine}: the session with the shell went as expected");
         } else {
             println!("  FAILED   {machine}: {}\n{}", problems.join("; "), ran.console);
         }

@@ -170,7 +170,7 @@ mod tests {
     use std::vec::Vec;
 
     /// The result of reading a MADT with these entries on the CPU with this APIC number.
-    fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, Error> {
+    fn controllers_of(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, Error> {
         controllers(None, boot_cpu, read_from(0, &machine(2, entries)))
     }
 
@@ -178,22 +178,23 @@ mod tests {
     fn the_cpu_that_runs_is_the_first_and_no_more_than_eight_are_used() {
         let mut entries: Vec<_> = (0..12).map(|id| cpu(id, true).to_vec()).collect();
         entries.extend([x2apic_cpu(0x100), io_apic(0xFEC0_0000, 0)]);
-        let list = said(9, &entries).expect("well formed").cpus;
+        let list = controllers_of(9, &entries).expect("well formed").cpus;
         assert_eq!((list.ids(), list.left_out), (&[9, 0, 1, 2, 3, 4, 5, 6][..], 5));
     }
 
     #[test]
     fn a_cpu_beyond_an_xapics_messages_is_left_out() {
         let entries = [x2apic_cpu(7), x2apic_cpu(255), cpu(7, true).to_vec(), io_apic(0xFEC0_0000, 0)];
-        let list = said(0, &entries).expect("well formed").cpus;
+        let list = controllers_of(0, &entries).expect("well formed").cpus;
         assert_eq!((list.ids(), list.left_out), (&[0, 7][..], 1));
     }
 
     #[test]
     fn an_override_moves_the_line_of_com1() {
         let com1 = |entry: Vec<u8>| {
-            let said = said(0, &[io_apic(0xFEC1_0000, 24), io_apic(0xFEC0_0000, 0), entry]).expect("well formed");
-            (said.io_apic, said.com1)
+            let read =
+                controllers_of(0, &[io_apic(0xFEC1_0000, 24), io_apic(0xFEC0_0000, 0), entry]).expect("well formed");
+            (read.io_apic, read.com1)
         };
         assert_eq!(com1(source_override(0, 2, 0)).1, Wire { line: 4, active_low: false, level: false });
         let moved = com1(source_override(4, 30, 0b1111));
@@ -205,8 +206,8 @@ mod tests {
     #[test]
     fn an_io_apic_that_cannot_be_is_none() {
         for entry in [io_apic(0, 0), io_apic(u32::MAX, 0), io_apic(u32::MAX - 0x1E, 0), io_apic(0xFEC0_0000, 16)] {
-            assert_eq!(said(0, core::slice::from_ref(&entry)).expect_err("none"), Error::NoIoApic);
-            assert!(said(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
+            assert_eq!(controllers_of(0, core::slice::from_ref(&entry)).expect_err("none"), Error::NoIoApic);
+            assert!(controllers_of(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
         }
     }
 
@@ -214,12 +215,12 @@ mod tests {
     fn what_comes_behind_a_damaged_entry_is_left_out_and_that_is_said() {
         for bad in [&[0][..], &[0, 0], &[0, 1], &[9, 2], &[77, 0], &[77, 255], &[1, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0]] {
             let entries = [cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0), bad.to_vec(), cpu(2, true).to_vec()];
-            let said = said(0, &entries).expect("what comes before serves");
-            assert_eq!((said.cpus.ids(), said.is_whole), (&[0, 1][..], false), "{bad:?}");
+            let read = controllers_of(0, &entries).expect("what comes before serves");
+            assert_eq!((read.cpus.ids(), read.is_whole), (&[0, 1][..], false), "{bad:?}");
         }
         // An unknown entry is passed over.
-        let said =
-            said(0, &[[77, 3, 0].to_vec(), cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0)]).expect("well formed");
-        assert_eq!((said.cpus.ids(), said.is_whole), (&[0, 1][..], true));
+        let read = controllers_of(0, &[[77, 3, 0].to_vec(), cpu(1, true).to_vec(), io_apic(0xFEC0_0000, 0)])
+            .expect("well formed");
+        assert_eq!((read.cpus.ids(), read.is_whole), (&[0, 1][..], true));
     }
 }

@@ -62,7 +62,7 @@ impl Raw for Mcs {
         // This CPU holds the lock, and leaves the line.
         self.first.store(ptr::null_mut(), Ordering::Relaxed);
         if self.last.compare_exchange(me, HELD, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            self.first.store(said(&place.next), Ordering::Relaxed);
+            self.first.store(entered(&place.next), Ordering::Relaxed);
         }
     }
 
@@ -75,7 +75,7 @@ impl Raw for Mcs {
         }
         // SAFETY: the first in line waits until it is granted the lock, so its place still exists; it is not
         // accessed afterwards.
-        unsafe { (*said(&self.first)).granted.store(1, Ordering::Release) };
+        unsafe { (*entered(&self.first)).granted.store(1, Ordering::Release) };
     }
 
     unsafe fn seize(&self) {
@@ -85,7 +85,7 @@ impl Raw for Mcs {
 }
 
 /// Waits until the CPU that has already joined the line has entered itself in `place`, and returns its place.
-fn said(place: &AtomicPtr<Place>) -> *mut Place {
+fn entered(place: &AtomicPtr<Place>) -> *mut Place {
     loop {
         let who = place.load(Ordering::Acquire);
         if !who.is_null() {

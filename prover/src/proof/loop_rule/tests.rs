@@ -98,8 +98,8 @@ fn what_a_round_does_not_keep_is_found_out() {
         contract.run =
             |cpu, _| run(cpu, LoopRule { holds: |r| r.now.own.console.len == r.entry.own.console.len, ..RIGHT }, count);
     });
-    assert_eq!(failure.clause, "what each round begins with, after a round of count");
-    assert_eq!((failure.replayed, &*failure.ending), (false, IN_LOOP));
+    assert_eq!(failure.clause, "loop invariant, after an iteration of count");
+    assert_eq!((failure.confirmed, &*failure.ending), (false, IN_LOOP));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn what_does_not_hold_before_the_first_round_is_found_out() {
             contract.run = |cpu, _| run(cpu, LoopRule { holds: |_| false, ..RIGHT }, count);
         },
     ] {
-        assert_eq!(failure(change).clause, "what each round begins with, before the first round of count");
+        assert_eq!(failure(change).clause, "loop invariant, before the first iteration of count");
     }
 }
 
@@ -126,7 +126,7 @@ fn a_fact_that_does_not_hold_before_the_first_round_is_found_out() {
             run(cpu, RIGHT, count)
         };
     });
-    assert_eq!(failure.clause, "H16 valid_cons_buf_length, before the first round of count");
+    assert_eq!(failure.clause, "H16 valid_cons_buf_length, before the first iteration of count");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_fact_that_a_round_does_not_keep_is_found_out() {
             })
         };
     });
-    assert_eq!(failure.clause, "H16 valid_cons_buf_length, after a round of count");
+    assert_eq!(failure.clause, "H16 valid_cons_buf_length, after an iteration of count");
 }
 
 #[test]
@@ -175,19 +175,19 @@ macro_rules! also {
 
 also! {
     a_scalar_of_which_the_rule_does_not_speak_is_found_out:
-    "com1.l3", "a round of count writes com1.l3, of which its rule does not speak",
+    "com1.l3", "an iteration of count writes com1.l3, which its loop rule does not name",
     |cpu| cpu.own.com1.l3 = 1.into()
 }
 
 also! {
     a_map_of_which_the_rule_does_not_speak_is_found_out:
-    "cons_buf", "a round of count writes cons_buf, of which its rule does not speak",
+    "cons_buf", "an iteration of count writes cons_buf, which its loop rule does not name",
     |cpu| cpu.own.cons_buf.set([0.into()], Cell { value: 1.into() })
 }
 
 also! {
     ghost_state_of_which_the_rule_does_not_speak_is_found_out:
-    "smspool", "a round of count writes smspool, of which its rule does not speak",
+    "smspool", "an iteration of count writes smspool, which its loop rule does not name",
     |cpu| cpu.own.ghost.update(|g| {
         let offer = Offer { status: 0.into(), seen: true.into(), address: 0.into() };
         g.smspool.set([0.into(), 0.into()], offer);
@@ -195,7 +195,7 @@ also! {
 }
 
 also! {
-    a_lock_is_found_out: "AT", "a round of count takes a lock, which no round may",
+    a_lock_is_found_out: "AT", "an iteration of count takes a lock, which no iteration may",
     |cpu| drop(cpu.shared.at.lock(cpu.own.cpu, 0.into()))
 }
 

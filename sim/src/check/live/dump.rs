@@ -24,13 +24,13 @@ pub enum Error {
     #[error("a number in the dump is too long")]
     Number,
     /// A text is not UTF-8, or is longer than any name.
-    #[error("a name in the dump is none")]
+    #[error("a name in the dump is invalid")]
     Name,
     /// This number does not begin an item.
-    #[error("the dump has an item of kind {0}, which there is not")]
+    #[error("the dump has an item of the unknown kind {0}")]
     Item(u64),
     /// A part is not the next one.
-    #[error("the dump goes on with part {got} where part {expected} is to come")]
+    #[error("the dump has part {got} in place of part {expected}")]
     Part {
         /// The next part.
         expected: u64,
@@ -38,7 +38,7 @@ pub enum Error {
         got: u64,
     },
     /// A value is missing.
-    #[error("the dump does not say what {object}.{name} is")]
+    #[error("the dump has no value of {object}.{name}")]
     Missing {
         /// The object.
         object: &'static str,

@@ -100,7 +100,7 @@ impl fmt::Display for Problem {
                 write!(formatter, "the lock of channel {channel} is held in a quiescent state")
             }
             Problem::Strays { first, count } => {
-                write!(formatter, "{count} pages were handed out and charged to nobody, the first is {first}")
+                write!(formatter, "{count} pages were handed out and are charged to no container, the first is {first}")
             }
         }
     }

@@ -41,10 +41,10 @@ fn counterexample(bug: &Bug, invariants: InvariantSet) -> Failure {
 }
 
 /// Checks that the bug is found and that its counterexample fails when it is run.
-fn replays(bug: &Bug, invariants: InvariantSet) {
+fn confirms(bug: &Bug, invariants: InvariantSet) {
     let failure = counterexample(bug, invariants);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
+    assert!(failure.confirmed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.primitive, failure.clause, failure.state, failure.ending);
 }
 
@@ -62,7 +62,7 @@ macro_rules! bugs {
         $(#[test]
         fn $test() {
             let (symbolic, hosted) = (bugs::$test, bugs::$test);
-            replays(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, InvariantSet::$invariants);
+            confirms(&Bug { primitive: $primitive, clause: $clause, symbolic, hosted }, InvariantSet::$invariants);
         })*
     };
 }
@@ -177,7 +177,7 @@ bugs! {
         contract.modifies = |_, may| may("tcb", Region::All, &[]);
         contract.requires = |v, _| v.ghost.pg.holds();
     };
-    a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "only what is held is touched of tcb", |contract| {
+    a_sleeper_that_is_pushed_away: Derived "get_curid" breaks "changed only under its lock: tcb", |contract| {
         contract.run = |cpu, _| {
             // A thread that sleeps alone in its queue.
             if cpu.shared.links.check(|tcb| tcb.get([700.into()]).place >= SLP_Q && tcb.get([700.into()]).place < NUM_CHAN) {
@@ -187,7 +187,7 @@ bugs! {
         };
         contract.modifies = |_, may| may("tcb", Region::All, &[]);
     };
-    a_channel_without_its_lock: Derived "get_curid" breaks "only what is held is touched of syncchpool", |contract| {
+    a_channel_without_its_lock: Derived "get_curid" breaks "changed only under its lock: syncchpool", |contract| {
         contract.run = |cpu, _| {
             cpu.shared.channels.with(|channels| channels.pool.update([SLP_Q.into()], |control| control.busy = 7.into()));
             thread::get_curid(cpu).map(Answer::Word)
@@ -426,8 +426,8 @@ fn what_only_the_prover_sees_is_its_own_fault() {
         hosted: |_| (),
     };
     let failure = counterexample(&bug, InvariantSet::Derived);
-    assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
+    assert_eq!(failure.reason, Reason::Spurious, "{failure:#?}");
+    assert!(!failure.confirmed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 
