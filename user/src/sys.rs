@@ -312,9 +312,9 @@ pub fn uptime() -> Result<u32, Error> {
 /// Ends the program; the console shows `status`, by convention 0 for success.
 pub fn exit(status: u32) -> ! {
     loop {
-        // A kernel that returns from this call has broken its contract; the only thing left is to call again. SAFETY:
-        // the call writes to no memory. The result does not matter. `call` is avoided because it contains code that
-        // panics, which the smallest program does not have.
+        // A kernel that returns from this call has broken its contract; the only thing left is to call again.
+        // SAFETY: the call writes to no memory. The result does not matter. `call` is avoided because it contains code
+        // that panics, which the smallest program does not have.
         unsafe { syscall(Registers { rax: Call::Exit as u64, values: [status.into(), 0, 0, 0, 0] }) };
     }
 }

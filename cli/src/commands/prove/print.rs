@@ -68,7 +68,7 @@ pub fn branches(coverage: &Branches) {
         println!("    {} is never {}", branch.at, branch.never);
     }
     for stale in &coverage.stale {
-        println!("    {} explains a `{}` that is never {}, but there is none", stale.file, stale.line, stale.never);
+        println!("    stale explanation: {}: `{}` is never {}", stale.file, stale.line, stale.never);
     }
 }
 

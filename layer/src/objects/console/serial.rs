@@ -150,8 +150,8 @@ pub fn serial_env_step<M: Machine>(cpu: &mut Cpu<'_, M>) {
 pub fn cons_intr<M: Machine>(cpu: &mut Cpu<'_, M>) -> Result<(), Stuck> {
     cpu.require_hk()?;
     cpu.require_init()?;
-    // Equivalent mutants (flag: true): every caller of the handler has set it. Never false: the
-    // caller of the handler has set it.
+    // Equivalent mutants (flag: true): every caller of the handler has set it.
+    // Never false: the caller of the handler has set it.
     require(cpu.own.ghost.check(|g| g.in_intr.holds()), Stuck::NoInterrupt)?;
     let own = &mut cpu.own;
     let is_set_up = own.serial_exists.holds() && own.com1.on.holds() && own.com1.rx_int_enable.holds();

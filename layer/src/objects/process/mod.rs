@@ -37,9 +37,10 @@ pub fn proc_create<M: Machine>(
         require(container.nchildren < MAX_CHILDREN, Stuck::NoChild)?;
         let child = cur * MAX_CHILDREN + 1 + container.nchildren;
         require(child < NUM_PROC, Stuck::NoChild)?;
-        // Equivalent mutants (flag: false): if a container is in use, its parent counts it as a child (H6.7), and
-        // the next child is not counted yet. Never true: if a container is in use, it is one of the children that
-        // its parent has had (H6); this one is the next.
+        // Equivalent mutants (flag: false): if a container is in use, its parent counts it as a child (H6.7), and the
+        // next child is not counted yet.
+        // Never true: if a container is in use, it is one of the children that its parent has had (H6); this one is the
+        // next.
         require(!own.ac.get([child]).used.holds(), Stuck::ChildUsed)?;
         require(q <= container.quota - container.usage, Stuck::NoQuota)?;
 

@@ -70,9 +70,9 @@ pub fn thread_wakeup<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>) -> Result<M::W
             own.ready.push(&shared.links, own.cpu, woken)?;
             sleepers.log.push(own.cpu, Event::Wake { tid: own.cur, cv: cv.0 });
         } else {
-            // Equivalent mutants (`<`: true, off by one): a sleeping thread is alive, so it belongs to a CPU
-            // (D4.6). Never false: a sleeping thread is alive and belongs to a CPU. This is part of the threads'
-            // invariant, which holds whenever a lock is taken.
+            // Equivalent mutants (`<`: true, off by one): a sleeping thread is alive, so it belongs to a CPU (D4.6).
+            // Never false: a sleeping thread is alive and belongs to a CPU. This is part of the threads' invariant,
+            // which holds whenever a lock is taken.
             require(home < TOTAL_CPU, Stuck::BadThread)?;
             // Another CPU must not see a thread that sleeps and is in no queue, so no event of another CPU may come
             // between the two.
@@ -162,9 +162,9 @@ pub fn thread_sleep<M: Machine>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, rs: Context<M>)
 pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Context<M>) -> Result<Resume<M>, Stuck> {
     own.kctxt.set([own.cur], rs);
     let next = own.ready.pop(&shared.links).ok_or(Stuck::NothingReady)?;
-    // Equivalent mutants (`<`: true, off by one): a queue holds only threads (D4.4). Never false: the thread is
-    // the head of a queue. If its number were out of range, the path would have ended where the queue looked at
-    // its link.
+    // Equivalent mutants (`<`: true, off by one): a queue holds only threads (D4.4).
+    // Never false: the thread is the head of a queue. If its number were out of range, the path would have ended where
+    // the queue looked at its link.
     require(next < NUM_PROC, Stuck::BadThread)?;
     shared.links.update(|tcb| tcb.update([next], |t| t.place = place::RUN.into()));
     own.cur = next;
