@@ -1,8 +1,8 @@
 //! A program's arguments: strings on a page of its own, which its parent has filled.
 //!
-//! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, followed by bytes: the
-//! number of arguments; the length of each in bytes; then the bytes of all of them, one after the other, each in UTF-8.
-//! Further bytes have no meaning. A page of zeros has no arguments.
+//! The page is at [`ARGUMENTS`] in the child, read-only. It holds 32-bit words, little-endian, followed by bytes. The
+//! first word is the number of arguments, and the next words are their lengths in bytes. The bytes of all arguments
+//! follow, one after the other, in UTF-8. Further bytes have no meaning. A page of zeros has no arguments.
 //!
 //! A parent lays the page out at any address of its own, and passes this address to `spawn`. The kernel copies the page
 //! and does not read it. So a program must not trust the page's contents: [`ProgramArguments::parse`] does not.

@@ -76,9 +76,9 @@ pub trait Map<D: Domain, F: Field<D>> {
         F: Field<D, Key = [D::Word; 2]>;
 }
 
-/// Storage: the map type that a machine gives to a field. Hosted and symbolically, one blanket implementation covers
-/// all fields. The kernel has one for each field; there, two fields must not share memory, since the prover takes them
-/// for distinct.
+/// Storage: the map type that a machine gives to a field. One blanket implementation covers all fields of the hosted
+/// machine, and one all fields of the symbolic machine. The kernel has an implementation for each field. There, two
+/// fields must not share memory, since the prover takes them for distinct.
 pub trait Storage<F: Field<Self>>: Domain {
     /// The map type.
     type Map: Map<Self, F>;

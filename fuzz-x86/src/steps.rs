@@ -50,8 +50,8 @@ enum Tried {
 }
 
 impl Program {
-    /// Each step in a program of its own, at the same address and with the memory that the steps before it leave. Steps
-    /// that do nothing take the place of the earlier ones.
+    /// Makes each step a program of its own. Steps that do nothing replace the earlier ones, so the step keeps its
+    /// address. The memory is as the earlier steps leave it.
     pub fn single_steps(&self) -> Vec<Program> {
         let mut scratch = self.scratch.clone();
         let single = |(index, step): (usize, &ProgramStep)| {
@@ -99,7 +99,7 @@ impl Program {
                 let step = ProgramStep { bytes: case.0, state: case.2, defined };
                 match tried {
                     Tried::Done => steps.push(step),
-                    // After other steps, their registers would not be shown.
+                    // Placed after other steps, the program would not show their registers.
                     Tried::Ends | Tried::Faults if index == 0 => return Ok(Program { steps: vec![step], scratch }),
                     Tried::Ends | Tried::Faults | Tried::Unfit => memory = before,
                 }
@@ -111,7 +111,8 @@ impl Program {
     }
 }
 
-/// The bytes of instructions, the one among them whose undefined flags matter, and registers.
+/// Instructions as bytes, the one among them whose undefined flags matter, and the registers before
+/// them.
 type Candidate = (Vec<u8>, Option<Case>, State);
 
 fn random_case(at: u64, random: &mut Random) -> Option<Candidate> {
@@ -166,7 +167,7 @@ fn system_call(random: &mut Random) -> Candidate {
     bytes.extend(set_flags(random.number() & 0x3F_FFFF & !(1 << 31)));
     bytes.extend(SYSCALL);
     let mut state = registers(random);
-    // The kernel's answer about a thread's number must not depend on the other programs.
+    // No thread has this number: the call's answer must not depend on the other programs.
     state.gpr[Gpr::Rbx as usize] = u64::MAX;
     (bytes, None, state)
 }
@@ -202,7 +203,7 @@ fn random_bytes(at: u64, random: &mut Random) -> Candidate {
     let instruction = Decoder::with_ip(64, &bytes, at, DecoderOptions::FORCE_RESERVED_NOP).decode();
     bytes.truncate(instruction.len());
     if instruction.is_invalid() {
-        // A processor that knows the instruction stops directly behind it.
+        // A processor that implements the instruction stops directly after it.
         bytes.resize(LONGEST, INT3);
         return (bytes, None, state);
     }
@@ -236,14 +237,14 @@ fn execute(bytes: &[u8], state: &State, at: u64, memory: &mut [u8]) -> Tried {
     let mut cpu =
         Cpu::new(Registers { rip: at, gpr: state.gpr, xmm: state.xmm, rflags: state.rflags, ..Registers::default() });
     let end = at + bytes.len() as u64;
-    // Fills the space behind an instruction that is longer than the bytes.
+    // Fills the space after an instruction that is longer than the given bytes.
     let code = [bytes, &[NOP; LONGEST]].concat();
     let mut space = Space { scratch: memory, at, code: &code };
     for _ in 0..64 {
         match cpu.step(&mut space) {
             Ok(sim::x86::Step::Next) if cpu.registers.rip == end => return Tried::Done,
             Ok(sim::x86::Step::Next) if at <= cpu.registers.rip && cpu.registers.rip < end => {}
-            // The step went elsewhere, or it is a system call among random bytes.
+            // Execution went elsewhere, or random bytes are a system call.
             Ok(_) => return Tried::Unfit,
             Err(Trap::AlignmentCheck) => return Tried::Unfit,
             Err(Trap::Fault(_) | Trap::GeneralProtection | Trap::StackFault) => return Tried::Faults,

@@ -18,7 +18,7 @@ pub const CODEGEN_FLAGS: &[&str] = &[
     "-Cpanic=abort",
     "-Cforce-unwind-tables=no",
     "-Crelro-level=off",
-    // Reports can follow the calls that led to a program's stop.
+    // Frame pointers, so that reports can follow the calls that led to a program's stop.
     "-Cforce-frame-pointers=yes",
     // Symbols stay, so that addresses can be printed by name; line tables would only make the archive longer.
     "-Cstrip=debuginfo",

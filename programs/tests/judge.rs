@@ -141,7 +141,7 @@ fn the_programs_of_this_tree_can_run_together_on_any_number_of_cpus() {
         let plan = Plan::new(programs::usual(&programs), cpus).expect("they can");
         assert_eq!(plan.pages.len(), cpus as usize);
     }
-    // And each by itself.
+    // The same lines, checked by themselves.
     for program in &programs {
         Plan::new([program], 8).expect("it can");
     }

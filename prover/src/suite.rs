@@ -40,8 +40,8 @@ pub struct Options {
     pub workers: usize,
     /// The names of the primitives, entries and theorems to prove. If empty, all of them.
     pub wanted: Vec<String>,
-    /// The directory of the cache of the solver's answers. `None` to ask everything again. Mutants and further solvers
-    /// never use the cache.
+    /// The directory of the cache of the solver's answers. `None` to ask the solver every query. Mutants and further
+    /// solvers never use the cache.
     pub answers: Option<PathBuf>,
 }
 
@@ -322,8 +322,10 @@ fn report(rows: Vec<(Subject, ReportRow)>, coverage: Option<Branches>, summary: 
         entries: Vec::new(),
         theorems: Vec::new(),
         page: Page::default(),
-        by_construction: layer::invariant::by_construction().map(|(name, says)| Clause { name, says }).collect(),
-        by_theorems: BY_THEOREMS.iter().map(|&(name, _, says)| Clause { name, says }).collect(),
+        by_construction: layer::invariant::by_construction()
+            .map(|(name, description)| Clause { name, description })
+            .collect(),
+        by_theorems: BY_THEOREMS.iter().map(|&(name, _, description)| Clause { name, description }).collect(),
         assumed: ASSUMED.to_vec(),
         coverage,
         summary,

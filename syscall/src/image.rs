@@ -180,7 +180,8 @@ impl ParsedImage {
         self.segments().all(|segment| !segment.pages().contains(&(ARGUMENTS / PAGE_SIZE)))
     }
 
-    /// Frames that loading needs: the pages, and a page table for each 2 MiB in which they lie.
+    /// Frames that loading needs: one for each page, and one for each page table, of which there is
+    /// one per 2 MiB.
     pub fn frames(&self) -> u32 {
         let (mut frames, mut next_region) = (self.pages(), 0);
         for pages in self.segments().map(Segment::pages) {

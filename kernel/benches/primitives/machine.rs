@@ -24,7 +24,7 @@ use layer::objects::queue::{Queue, Threads};
 use std::ops::Range;
 use std::sync::atomic::AtomicU32;
 
-/// Number of frames that the layer manages; only those of [`BACKED`] are memory.
+/// Number of frames that the layer manages; only the frames of [`BACKED`] are memory.
 pub const NPS: u32 = KERN_LOW + 500_000;
 /// Frames that are memory.
 pub const BACKED: Range<u32> = KERN_LOW..KERN_LOW + 4096;

@@ -97,7 +97,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, BootEr
         if range.end > DIRECT_MAP_SIZE {
             return None;
         }
-        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing there is written meanwhile.
+        // SAFETY: the boot code's direct map covers the first 4 GiB, and nothing is written there meanwhile.
         Some(unsafe { slice::from_raw_parts(direct::<u8>(range.start), length as usize) })
     };
     let info = match magic {
@@ -119,9 +119,10 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, BootEr
     let Controllers { cpus, io_apic, com1, is_whole } =
         acpi::controllers(info.rsdp, registers::apic_number(), read).map_err(BootError::Controllers)?;
     if !is_whole {
-        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: what comes behind the damage is left out");
+        crate::say!("cairn: the ACPI table of CPUs (MADT) is damaged: its entries after the damage are ignored");
     }
-    // The kernel does not write to memory just because a table claims that a device is there.
+    // A table that claims a device at some address is not enough reason for the kernel to write
+    // there.
     if info.map.is_memory(io_apic..io_apic + PAGE_SIZE) {
         return Err(BootError::Controllers(acpi::AcpiError::NoIoApic));
     }
@@ -129,7 +130,7 @@ unsafe fn set_up(start_info: u64, magic: u32) -> Result<&'static mut Cpu, BootEr
     clocks.hpet = clocks.hpet.filter(|&hpet| !info.map.is_memory(hpet..hpet + PAGE_SIZE));
 
     // Up to here only the image's own memory is written, so nothing that the boot loader handed over is overwritten
-    // before it is read. All of it except the archive has been read now.
+    // before it is read. By now all of it except the archive has been read.
     let mut frames = Frames::new(&info.map, KERNEL_MEMORY_START..USER_FRAMES_START)?;
     let image = KERNEL_MEMORY_START..paging::image_parts().data.end;
     frames.exclude(image.clone())?;
@@ -217,7 +218,7 @@ fn describe(boot: &Boot) {
         crate::say!("cairn: {} more CPUs are left alone", boot.cpus.left_out);
     }
     crate::say!("cairn: time is measured by {}", boot.clock);
-    // `set_up` has already seen that there are few enough ranges.
+    // `set_up` has already checked that there are few enough ranges.
     let users = Frames::of_users(&boot.memory).map_or(0, |frames| frames.free_bytes());
     crate::say!(
         "cairn: {} MiB of memory, {} MiB of it for users, {} MiB for the kernel",

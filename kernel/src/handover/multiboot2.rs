@@ -74,7 +74,8 @@ pub fn parse<'a>(address: u64, read: impl Fn(Range<u64>) -> Option<&'a [u8]>) ->
             NEW_RSDP if new_rsdp.is_none() => new_rsdp = Some(contents()),
             _ => {}
         }
-        // No tag is longer than all of the information, which is small enough that nothing overflows.
+        // No tag is longer than the information as a whole, which is small enough that nothing
+        // overflows.
         at += tag.bytes.0.len().next_multiple_of(TAG_ALIGN);
     }
     let map = map.ok_or(StartInfoError::NoMemoryMap)?;
@@ -162,7 +163,8 @@ mod tests {
         assert_eq!((root, info.archive), (Some(2), None));
     }
 
-    /// Information with a memory map of entries of `entry_bytes` bytes, of which `cut` bytes are cut off.
+    /// Information with a memory map whose entries have `entry_bytes` bytes; `cut` bytes are cut off the
+    /// end of the map.
     fn with_entries(entry_bytes: u32, cut: usize) -> Vec<u8> {
         let mut entries = Vec::new();
         for (start, bytes) in [(0x1000u64, 0x1000u64), (0x10_0000, 0x8000)] {

@@ -17,10 +17,10 @@ pub enum StartInfoError {
     #[error("its boot loader speaks neither PVH nor multiboot2")]
     Unknown,
     /// There is no memory map.
-    #[error("its boot loader says nothing of the memory")]
+    #[error("its boot loader reports no memory map")]
     NoMemoryMap,
     /// A structure lies outside memory, or is damaged.
-    #[error("what its boot loader says is damaged")]
+    #[error("the information from its boot loader is damaged")]
     Unreadable,
     /// The memory map is too long.
     #[error("its memory map is too long")]

@@ -1,5 +1,5 @@
 //! Time slices: the timer of each CPU's APIC ends the slice of the program that runs. The timer does not interrupt the
-//! kernel: a slice that ends there ends the program at its next instruction.
+//! kernel. If the slice ends there, the program loses the CPU before its next instruction.
 
 use super::apic::LocalApic;
 use super::cause::Cause;
@@ -9,10 +9,11 @@ use crate::devices::counter::Stopped;
 use crate::mm::layout::MAX_CPUS;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-/// How long a program runs before all others of its CPU get their turn, in microseconds.
+/// How long a program runs before all others of its CPU get their turns, in microseconds.
 pub const SLICE: u32 = 10_000;
 
-/// How often the timer is measured. A delay can only make a measurement too long, so the least one is right.
+/// How often the timer is measured. A delay can only make a measurement too long, so the smallest one is
+/// used.
 const MEASUREMENTS: usize = 3;
 /// How long each measurement takes, in microseconds.
 const MEASURED: u32 = 2_000;
@@ -61,8 +62,9 @@ pub(crate) fn set_up(apic: LocalApic) {
     apic.set_timer(Some(vectors::TIMER));
 }
 
-/// Begins the time slice of the program that CPU `cpu`, which runs this, enters next. The program gets a whole slice if
-/// it is `another` than before. Otherwise it keeps the rest of its slice, or gets a whole one if nothing is left.
+/// Begins the time slice of the program that CPU `cpu`, which runs this, enters next. If the program is `another` one
+/// than before, it gets a whole slice. Otherwise it keeps the rest of its slice, or gets a whole slice if nothing is
+/// left.
 #[inline]
 pub fn begin(cpu: usize, another: bool) {
     if another || OVER[cpu].load(Ordering::Relaxed) {

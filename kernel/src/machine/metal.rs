@@ -29,7 +29,7 @@ impl Saved {
     /// The token for the registers of the program that entered the kernel on this CPU, which are saved at `context`.
     ///
     /// # Panics
-    /// With debug assertions, when `context` is not where the layer looks for it: a bug.
+    /// With debug assertions, if `context` is not where the layer looks for it: a bug.
     #[inline(always)]
     pub(super) fn by_stub(context: *const UserContext, layer: &Cpu<'_, Metal>) -> Saved {
         debug_assert_eq!(

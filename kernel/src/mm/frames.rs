@@ -1,4 +1,4 @@
-//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never given back. The layer
+//! Kernel memory at boot: ranges of free physical memory. Page frames are cut from them and never freed. The layer
 //! hands out users' page frames, which are not in these ranges.
 
 use super::layout::{PAGE_SIZE, USER_FRAMES_END, USER_FRAMES_START};

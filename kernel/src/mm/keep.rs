@@ -1,4 +1,4 @@
-//! Kernel memory for good: values that boot makes and that are never given back.
+//! Permanent kernel memory: values that boot makes and that are never freed.
 
 use super::direct_map::direct;
 use super::frames::{Frames, FramesError};

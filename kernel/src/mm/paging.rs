@@ -24,7 +24,7 @@ pub struct ImageParts {
     pub text: Range<u64>,
     /// Constants.
     pub rodata: Range<u64>,
-    /// Everything that changes.
+    /// Data: everything that changes.
     pub data: Range<u64>,
 }
 
@@ -70,7 +70,7 @@ impl Builder<'_> {
             let frame = PhysFrame::containing_address(PhysAddr::new(physical + offset));
             // SAFETY: the map is not in use yet; `build` passes the rights that each range needs.
             match unsafe { self.map.map_to(page, frame, flags, &mut self.tables) } {
-                // Nothing is cached of a map that is not in use.
+                // The map is not in use, so no translation of it is cached.
                 Ok(flush) => flush.ignore(),
                 Err(MapToError::FrameAllocationFailed) => return Err(FramesError::OutOfMemory),
                 Err(_) => panic!("the kernel's own ranges overlap at {page:?}"),
@@ -82,7 +82,7 @@ impl Builder<'_> {
 
 /// Builds the kernel's map: direct map, image, and the stacks of `cpus` CPUs. No page is both writable and
 /// executable, and the image's code and constants are read-only in the direct map too. Returns the
-/// physical address of the root. `nx` says whether the processor can forbid fetches.
+/// physical address of the root. `nx` states whether the processor can forbid fetches.
 ///
 /// # Safety
 /// The direct map of the boot code is in use, and `frames` holds free memory only.
@@ -168,7 +168,7 @@ pub fn user_spaces(frames: &mut Frames, kernel_root: u64, count: u64) -> Result<
 #[inline(always)]
 pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, value: u64) -> Option<()> {
     let at = spaces.directory_entry(index, region)?;
-    // SAFETY: `at` lies in the frames of the spaces; the caller vouches for the value.
+    // SAFETY: `at` lies in the frames of the spaces; the caller ensures the condition on the value.
     unsafe { direct::<u64>(at).write_volatile(value) };
     Some(())
 }
@@ -176,12 +176,12 @@ pub unsafe fn set_directory_entry(spaces: &Spaces, index: u64, region: u64, valu
 /// Sets entry `index` of the page table in the frame at physical address `table`.
 ///
 /// # Safety
-/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of `storage::page_entry::page` for a
-/// user's frame; and nothing relies on a translation that the old value gave.
+/// `table` is a frame of memory that holds a page table; `value` is 0, or the result of `storage::page_entry::page` for
+/// a user's frame; and nothing relies on a translation by the old value.
 #[inline(always)]
 pub unsafe fn set_page_table_entry(table: u64, index: u64, value: u64) -> Option<()> {
     let at = table_entry(table, index)?;
-    // SAFETY: the caller vouches for the table and the value.
+    // SAFETY: the caller ensures the conditions on the table and the value.
     unsafe { direct::<u64>(at).write_volatile(value) };
     Some(())
 }

@@ -1,8 +1,8 @@
 //! The synchronous channels: control blocks and mailboxes, shared by all CPUs.
 //!
-//! A CPU touches the control block and the mailbox of a channel only while it holds the channel's lock. That is proved
-//! of the layer, and the lock orders the accesses. So both are plain memory: a message is copied as one block, and one
-//! store changes a word.
+//! A CPU accesses the control block and the mailbox of a channel only while it holds the channel's lock. This is
+//! proved of the layer, and the lock orders the accesses. So both are plain memory: a message is copied as one block,
+//! and one store changes a word.
 use super::entries::{Entries, Of};
 use super::erased::NoLog;
 use super::lock_array;
@@ -20,7 +20,8 @@ pub struct Guarded<T> {
     rows: *mut T,
 }
 
-// SAFETY: `new` requires that nothing else uses the memory, and that one CPU at a time touches a row.
+// SAFETY: The caller of `new` ensures that nothing else uses the memory, and that only one CPU at a
+// time accesses a row.
 unsafe impl<T: Send> Send for Guarded<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Guarded<T> {}
@@ -29,11 +30,11 @@ impl<T> Guarded<T> {
     /// Storage in these rows.
     ///
     /// # Panics
-    /// When there is not exactly one row for each channel: a bug.
+    /// If there is not exactly one row for each channel: a bug.
     ///
     /// # Safety
     /// Only the CPU that holds the lock of a channel loads from its row or stores to it, here or in a copy of this
-    /// value. The exception is a time when no other CPU runs: at boot, or where all others wait.
+    /// value. The exception is a time when no other CPU runs: at boot, or while all others wait.
     pub unsafe fn new(rows: &'static mut [T]) -> Self {
         assert_eq!(rows.len(), NUM_CHAN as usize, "each channel has a row");
         Guarded { rows: rows.as_mut_ptr() }
@@ -42,7 +43,7 @@ impl<T> Guarded<T> {
     /// Address of a channel's row.
     ///
     /// # Panics
-    /// When there is no such channel.
+    /// If there is no such channel.
     #[inline(always)]
     fn row(&self, channel: u32) -> *mut T {
         assert!(channel < NUM_CHAN, "there is no channel {channel}");
@@ -85,7 +86,7 @@ impl Mail {
     /// Address of `length` bytes of a mailbox, from byte `at` on.
     ///
     /// # Panics
-    /// When the mailbox is shorter, or does not exist.
+    /// If the mailbox is shorter, or does not exist.
     #[inline(always)]
     fn at(&self, channel: u32, at: u32, length: u32) -> *mut u8 {
         assert!(at <= PAGE_SIZE && length <= PAGE_SIZE - at, "a mailbox has no {length} bytes from {at} on");
@@ -95,11 +96,11 @@ impl Mail {
     /// The first bytes of a mailbox.
     ///
     /// # Panics
-    /// When the mailbox is shorter, or does not exist.
+    /// If the mailbox is shorter, or does not exist.
     #[inline(always)]
     pub(super) fn bytes(&self, channel: u32, length: u32) -> &[u8] {
-        // SAFETY: `at` returns the address of so many bytes of the mailbox. Nothing changes them during the borrow: the
-        // copy is made, and the borrow ends, while this CPU holds the lock.
+        // SAFETY: `at` returns the address of this many bytes of the mailbox. Nothing changes them during the borrow:
+        // the copy is made, and the borrow ends, while this CPU holds the lock.
         unsafe { core::slice::from_raw_parts(self.at(channel, 0, length), length as usize) }
     }
 
@@ -174,7 +175,7 @@ where
     fn release(&self, by: u32, q: u32) {
         lock_array::given_back(by, CHANNEL_RANK);
         // SAFETY: the primitives that release a channel's lock, 8 and 20, require that this CPU holds it. It is proved
-        // that every caller of them fulfils this.
+        // that every caller of them satisfies this.
         unsafe { self.locks[q as usize].give_back() };
     }
     #[inline(always)]

@@ -8,7 +8,8 @@ use domain::Domain;
 use layer::core::fields::Pte;
 use layer::core::geometry::{Geometry, X64};
 
-/// The frames that may be reached. They are users' frames, so no wrong number reaches the kernel's own memory.
+/// The frames that may be reached. They are users' frames, so a wrong number cannot reach the kernel's own
+/// memory.
 #[derive(Clone, Debug)]
 pub struct Window {
     map: DirectMap,
@@ -28,7 +29,7 @@ impl Window {
     /// Address of a frame.
     ///
     /// # Panics
-    /// When the frame is not in the window.
+    /// If the frame is not in the window.
     #[inline(always)]
     fn at<T>(&self, frame: u32) -> *mut T {
         assert!(self.frames.contains(&frame), "frame {frame} is no user's");
@@ -38,7 +39,7 @@ impl Window {
     /// Fills a frame with one byte.
     #[inline(always)]
     fn fill(&mut self, frame: u32, byte: u8) {
-        // SAFETY: the whole frame is in the window, as `at` checks. `pperm` says that it is this CPU's to change.
+        // SAFETY: the whole frame is in the window, as `at` checks. According to `pperm`, this CPU may change it.
         unsafe { self.at::<u8>(frame).write_bytes(byte, PAGE_SIZE as usize) }
     }
 }
@@ -57,7 +58,7 @@ impl PageTables {
     /// Address of an entry.
     ///
     /// # Panics
-    /// When there is no such entry.
+    /// If there is no such entry.
     #[inline]
     fn entry(&self, [frame, index]: [u32; 2]) -> *mut u64 {
         assert!(index < X64::ENTRIES, "a page table has no entry {index}");
@@ -83,7 +84,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
         let bits = page_entry::page(value);
         // SAFETY: as in `load`. The entry is set to a frame that holds this CPU's data. Or the entry becomes absent;
         // then the layer makes the processor forget it (`Machine::unmapped`) before the frame is free. ARCHITECTURE.md
-        // says why that is enough.
+        // explains why this is enough.
         unsafe { self.entry(key).write_volatile(bits) }
     }
 
@@ -108,7 +109,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Pte<D>> for PageTables {
 /// Bytes of users' frames.
 ///
 /// Different keys are different bytes of physical memory. Some of them are in the address space of a program of this
-/// CPU, but that program does not run while the kernel does.
+/// CPU, but that program does not run while the kernel runs.
 pub struct Physical(Window);
 
 impl Physical {
@@ -120,7 +121,7 @@ impl Physical {
     /// A part of a frame.
     ///
     /// # Panics
-    /// When the part reaches beyond the frame, or the frame is not in the window.
+    /// If the part reaches beyond the frame, or the frame is not in the window.
     #[inline(always)]
     pub fn bytes(&self, frame: u32, part: Range<usize>) -> &[u8] {
         assert!(part.start <= part.end && part.end <= PAGE_SIZE as usize, "{part:?} is no part of a frame");
@@ -131,7 +132,7 @@ impl Physical {
     /// Copies bytes into a frame, from byte `offset` on.
     ///
     /// # Panics
-    /// As for [`Physical::bytes`].
+    /// The same as for [`Physical::bytes`].
     #[inline(always)]
     pub fn write(&mut self, frame: u32, offset: usize, bytes: &[u8]) {
         assert!(
@@ -140,7 +141,7 @@ impl Physical {
             bytes.len()
         );
         // SAFETY: the destination lies in one user's frame, as was just checked, and the source in the kernel's memory.
-        // The caller's `pperm` says that the frame is this CPU's to change.
+        // According to the caller's `pperm`, the frame is this CPU's to change.
         unsafe { self.0.at::<u8>(frame).add(offset).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
     }
 
@@ -195,7 +196,8 @@ impl Physical {
     #[inline(always)]
     pub(super) fn copy_frame(&mut self, frame: u32, length: u32, from: u32) {
         assert!(u64::from(length) <= PAGE_SIZE, "{length} bytes are more than a frame");
-        // SAFETY: both frames are in the window as a whole, as `at` checks; `pperm` says that they are this CPU's data.
+        // SAFETY: both frames are in the window as a whole, as `at` checks; according to `pperm`, they are this CPU's
+        // data.
         unsafe { self.0.at::<u8>(frame).copy_from(self.0.at::<u8>(from), length as usize) };
     }
 }

@@ -1,7 +1,7 @@
 //! The storage of the fields of the layer's state, in the kernel.
 //!
 //! The prover assumes that entries with different keys, and entries of different fields, are different memory. This
-//! module makes that true; each storage's documentation has its own part of the argument.
+//! module ensures it; the documentation of each storage has its own part of the argument.
 //!
 //! - *Arrays* ([`Array`], [`Links`](links::Links), [`Blocks`](channels::Blocks), [`Mail`](channels::Mail)) own their
 //!   memory: each is built around a slice that boot cut out of free kernel memory for it, and Rust's slices do not
@@ -11,7 +11,7 @@
 //!   the bytes of users' frames ([`frames`]). Messages are copied between frames and mailboxes (`bytes.rs`). User contexts, into which the trap stubs save, are in `machine`.
 //! - *Ghost fields* have the storage [`ErasedMap`].
 //!
-//! A storage says how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of it.
+//! A storage defines how one entry is loaded and stored ([`Entries`]); [`Of`] makes a map of it.
 mod allocation;
 mod array;
 mod bytes;

@@ -1,5 +1,5 @@
-//! The reference's obligations (section 10.1), joined with the results of a run. An obligation stands only if all rows
-//! that it is about were run and are proved, and prove every clause of the obligation.
+//! The reference's obligations (section 10.1), joined with the results of a run. An obligation counts as proved only
+//! if all rows that it is about were run and are proved, and prove every clause of the obligation.
 use crate::clause;
 use crate::facts::invariant_set::InvariantSet;
 use crate::report::row::{Part, ReportRow, Status};
@@ -78,7 +78,7 @@ pub struct Shown {
     pub status: Standing,
     /// The rows and clauses that prove it.
     pub proofs: Vec<Proof>,
-    /// The clauses of it that the types make true.
+    /// The clauses of it that are true by the types.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub by_construction: Vec<&'static str>,
 }

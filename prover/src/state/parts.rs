@@ -83,7 +83,7 @@ macro_rules! each_map {
 pub(crate) use each_map;
 
 impl<G: Geometry> State<G> {
-    /// A state of which nothing is known.
+    /// A state without any knowledge of it.
     pub fn unknown() -> State<G> {
         let zero = || SymWord::from(0);
         let off = || SymFlag::from(false);
@@ -167,7 +167,8 @@ impl<G: Geometry> State<G> {
         sources
     }
 
-    /// The names of the maps, and of the values outside of maps and shared objects, that may differ in `other`.
+    /// The names of the maps, and of the values outside of maps and shared objects, that may be different in
+    /// `other`.
     pub fn unlike(&self, other: &State<G>) -> Vec<&'static str> {
         let mut unlike = Vec::new();
         let mut theirs = Vec::new();

@@ -101,7 +101,8 @@ impl<G: Geometry> Links<Sym<G>> for SymLinks<G> {
     }
 }
 
-/// Decides a whole check of ghost state at once. Also obliges the check to stay in range.
+/// Decides a whole check of ghost state at once. Also adds the obligation that the check stays in
+/// range.
 #[track_caller]
 fn check_ghost(code: &dyn Fn() -> bool) -> bool {
     let stays = in_range(&|| {

@@ -1,4 +1,4 @@
-//! Visiting the values that are in no map, as terms.
+//! Visits the values that are in no map, as terms.
 use crate::state::sym::Sym;
 use layer::core::geometry::Geometry;
 use layer::core::machine::{Object, Visit};

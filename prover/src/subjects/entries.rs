@@ -1,4 +1,4 @@
-//! What is proved of an entry of the kernel: no program can get it stuck, and it preserves the invariant.
+//! Proofs of kernel entries: no program can get an entry stuck, and every entry preserves the invariant.
 use crate::clause;
 use crate::counterexample::call::{Callee, HostedCall};
 use crate::environment::interference::Interference;
@@ -40,8 +40,8 @@ pub fn prove_entry<G: Geometry>(row: &KernelEntry<Sym<G>>, hosted: &KernelEntry<
             path_of_entry(row, parent, (state, assumed), outcome);
         };
         let is_hosted = is_hosted::<G>();
-        // A counterexample to the proof with contracts is not replayed. First the path is walked again with the called
-        // code.
+        // A counterexample to the proof with contracts is not run. First the path is walked again with the code of the
+        // called primitives.
         engine(|e| e.settings.runner = is_hosted.and(Err("")));
         let mut outcome = run_proof::<G>(InvariantSet::Entry, &path);
         if is_hosted.is_ok() {
@@ -60,8 +60,9 @@ pub fn prove_entry<G: Geometry>(row: &KernelEntry<Sym<G>>, hosted: &KernelEntry<
     whole
 }
 
-/// The exact failures for `failure`, with the code of the called primitives: the failure itself, replayed or with the
-/// reason why not. If only the contracts admit it, also what else fails on its path.
+/// The exact failures for `failure`, with the code of the called primitives: the failure itself, with the result of
+/// its run or the reason why it was not run. If only the contracts admit the failure, also returns the other failures
+/// on its path.
 fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) -> Vec<Failure> {
     if failure.reason != Reason::Counterexample {
         return vec![failure];
@@ -74,7 +75,7 @@ fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) 
             return vec![failure];
         }
         Ok(_) if walk.called.is_empty() => {
-            (failure.reason, failure.ending) = (Reason::NotReplayed, Unconfirmed::NoState.to_string());
+            (failure.reason, failure.ending) = (Reason::Spurious, Unconfirmed::NoState.to_string());
             return vec![failure];
         }
         Ok(_) => {}
@@ -88,8 +89,8 @@ fn exact<G: Geometry>(mut failure: Failure, called: Callee, path: &Path<'_, G>) 
     [failure].into_iter().chain(others).collect()
 }
 
-/// Walks the path of a failure again, with the code of the called primitives. Returns the replayed failures, or why
-/// they could not be replayed.
+/// Walks the path of a failure again, with the code of the called primitives. Returns the failures that were
+/// confirmed by a run, or why none could be confirmed.
 fn walk_again<G: Geometry>(again: Inlining, called: Callee, path: &Path<'_, G>) -> Result<Vec<Failure>, String> {
     let again = Rc::new(again);
     engine(|e| e.settings.inlining = Some(again.clone()));
@@ -117,7 +118,7 @@ fn unknown_arguments<G: Geometry>(parent: Parent) -> EntryArguments<Sym<G>> {
     };
     EntryArguments {
         registers: std::array::from_fn(|k| SymWide(engine(|e| e.arena.var(&format!("register{k}"), Range::WIDE)))),
-        // The reason goes only into a report, so that its value does not matter.
+        // The reason goes only into a report, so its value does not matter.
         reason: abi::Reason::DivideError,
         parent,
         load: LOAD.map(word),
@@ -166,7 +167,7 @@ fn path_of_entry<G: Geometry>(
         let [bound] = key_bounds::<G>(fact.keys)[..] else { unreachable!("a fact of E has one key") };
         let is_key = || some < u32::try_from(bound).unwrap_or(u32::MAX);
         let name = clause::fact(fact.number, fact.name);
-        // In most entries nothing changes there, so that this instance is all that is needed.
+        // In most entries nothing changes at that word, so no other instance is needed.
         assumed.assert_at(fact.number, &[some]);
         prove_clause(&name, proved, &|| !is_key() || (fact.holds)(&after.view(), &[some]));
     }

@@ -53,7 +53,7 @@ impl Witness {
     fn arguments_of_entry(&self) -> Result<EntryArguments<Sim>, WitnessError> {
         let mut arguments: EntryArguments<Sim> = EntryArguments {
             registers: [0; UCTXT_SIZE as usize],
-            // The reason goes only into a report, so that its value does not matter.
+            // The reason goes only into a report, so its value does not matter.
             reason: Reason::DivideError,
             parent: Parent::Program,
             load: [0; 3],
@@ -78,7 +78,7 @@ impl Entry<'_> {
     /// Enters the kernel from the state of `witness`, with its arguments and its answers of the machine.
     ///
     /// # Errors
-    /// If they do not admit the entry.
+    /// If the state, the arguments or the answers do not admit the entry.
     pub fn enter(&self, witness: &Witness) -> Result<Ending, Refused> {
         let boot = witness.boot_state()?;
         let before = witness.state_from(&boot)?;
@@ -148,7 +148,7 @@ fn broken_facts(state: &Snapshot, most: Class) -> Vec<Broken> {
     }
 }
 
-/// The violations of what `call` requires in `state`, where it is made.
+/// The requirements of `call` that `state`, in which it is made, violates.
 fn broken_at(state: &Snapshot, call: &Call<Sim>) -> Vec<Broken> {
     let mut broken = broken_facts(state, Class::Derived);
     let rows = primitives::<Sim>();

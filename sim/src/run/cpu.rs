@@ -1,4 +1,4 @@
-//! One CPU at work: boots, runs programs, enters the kernel and leaves it.
+//! One CPU while it runs: it boots, runs programs, enters the kernel and leaves it.
 use super::config::Checking;
 use super::report::{Activity, End};
 use crate::check::facts::{Violation, check};
@@ -50,7 +50,7 @@ impl Timer {
     }
 }
 
-/// A CPU at work.
+/// A CPU while it runs.
 pub(crate) struct Runner<'m> {
     cpu: Cpu<'m, Sim>,
     /// The processor's state for each program of this CPU, including what a user context does not contain.
@@ -138,7 +138,8 @@ impl<'m> Runner<'m> {
                 self.turns.stop(Stop::Bug);
                 return Ok(());
             }
-            // A later thread with this number gets new registers. The general ones are in its user context.
+            // A later thread with this number gets new registers. The general registers are in its user
+            // context.
             if self.cpu.own.proc.get([running]).state != process::LIVE {
                 self.programs.remove(&running);
             }
@@ -209,7 +210,7 @@ impl<'m> Runner<'m> {
     }
 }
 
-/// A stale translation as a violated fact: the lemma in ARCHITECTURE.md.
+/// Reports a stale translation as a violated fact: the lemma in ARCHITECTURE.md.
 fn stale_translation(Stale { frame, address }: Stale, cpu: u32) -> Violation {
     Violation { number: "TLB", name: "no CPU remembers a free frame", cpu, keys: vec![vec![frame, address]], places: 1 }
 }

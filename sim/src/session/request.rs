@@ -63,7 +63,7 @@ pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>,
     let request = |name: &str| REQUESTS.iter().find(|request| request.0 == name);
     let mut asked = members.iter().filter_map(|(name, part)| Some((request(name)?, *part)));
     let Some(((request, others), part)) = asked.next() else {
-        let wrong = Wrong::new("the line does not say what it asks for").expected(EXAMPLE);
+        let wrong = Wrong::new("the line has no request").expected(EXAMPLE);
         let stray =
             members.iter().find_map(|(name, _)| Some((name, near(name, REQUESTS.iter().map(|request| request.0))?)));
         return Err(match stray {
@@ -74,7 +74,7 @@ pub fn parse<'a>(line: &'a str, primitives: &[Primitive]) -> Result<Request<'a>,
     if let Some(((other, _), part)) = asked.next() {
         return Err(line.at(
             part.get(),
-            Wrong::new(format!("the line asks for {request} and for {other}")).expected("one of them"),
+            Wrong::new(format!("the line has two requests, {request} and {other}")).expected("one of them"),
         ));
     }
     let known = || [*request].into_iter().chain(others.iter().copied());
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
         let Some(primitive) = callable().find(|primitive| primitive.name == content) else {
             let known = callable().map(|primitive| primitive.name);
             let wrong = if primitives.iter().any(|primitive| primitive.name == content) {
-                Wrong::new(format!("{content} is a part of primitives, and none by itself"))
+                Wrong::new(format!("{content} is an internal function, and cannot be called"))
             } else {
                 Wrong::new(format!("there is no primitive `{}`", cut(&content)))
             };
@@ -156,9 +156,7 @@ impl<'a> Line<'a> {
                         return Err(self.at(&name, wrong.expected(takes()).near(near(&name, names.iter().copied()))));
                     };
                     if parts.insert(*known, part).is_some() {
-                        return Err(
-                            self.at(&name, Wrong::new(format!("{known} is there twice")).expected("one of them"))
-                        );
+                        return Err(self.at(&name, Wrong::new(format!("{known} occurs twice")).expected("one of them")));
                     }
                 }
             }
@@ -177,7 +175,7 @@ impl<'a> Line<'a> {
         Ok(values)
     }
 
-    /// Parses one argument. `values` has the earlier ones.
+    /// Parses one argument. `values` contains the earlier arguments.
     fn argument(
         self,
         (name, shape): (&str, Option<Shape>),
@@ -198,14 +196,14 @@ impl<'a> Line<'a> {
             Some(Shape::Chunk) => {
                 let size = self.number(part, u64::MAX, name)?;
                 if !Chunk::ALL.into_iter().any(|chunk| chunk as u64 == size) {
-                    let wrong = Wrong::new(format!("{size} is no size of an access")).of(name);
+                    let wrong = Wrong::new(format!("{size} is not the size of an access")).of(name);
                     return Err(self.at(part.get(), wrong.expected("1, 2, 4 or 8 bytes")));
                 }
                 values.insert(name.to_string(), size);
             }
             Some(Shape::Context) => self.several(name, part, &["rs.esp", "rs.ra"], u32::MAX.into(), values)?,
             Some(Shape::Host) => {
-                // They are stored in the same places as the guest's.
+                // They are stored in the same places as the guest's registers.
                 let mut host = BTreeMap::new();
                 self.several(name, part, &["host.rdi", "host.rbp"], u64::MAX, &mut host)?;
                 for (name, slot) in [("host.rdi", vmx_slot::RDI), ("host.rbp", vmx_slot::RBP)] {
@@ -245,7 +243,7 @@ impl<'a> Line<'a> {
                 }
                 "booted" => {
                     booted = serde_json::from_str(part.get()).map_err(|_| {
-                        let wrong = Wrong::new(format!("{} is no truth value", cut(part.get()))).of("booted");
+                        let wrong = Wrong::new(format!("{} is not true or false", cut(part.get()))).of("booted");
                         self.at(part.get(), wrong.expected("true: every CPU runs sched_init; or false"))
                     })?;
                 }
@@ -295,7 +293,7 @@ fn is_optional(primitive: &Primitive, name: &str) -> bool {
     !matches!(primitive.shape(name), Some(Shape::Word | Shape::Wide | Shape::Chunk | Shape::Bytes))
 }
 
-/// A primitive with its arguments. Those in brackets are optional.
+/// A primitive with its arguments. The arguments in brackets are optional.
 pub fn signature(primitive: &Primitive) -> String {
     let arguments: Vec<String> = argument_names(primitive)
         .into_iter()

@@ -40,7 +40,7 @@ fn whoever_is_late_now_and_then_is_not_given_up() {
     let mut solver = impostor("hesitates").expect("starts");
     let arena = Arena::default();
     for _ in 0..2 * SILENCE {
-        // It answers the last query of each process, which was then restarted.
+        // The process answers one query and then exceeds its bound, so it is restarted.
         assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Unsat);
         assert_eq!(solver.check(&arena, &[]).expect("is replaced"), Verdict::Unknown);
     }
@@ -109,22 +109,25 @@ fn an_error_is_reported_as_one_and_the_conversation_goes_on() {
     let mut arena = Arena::default();
     let error = solver.check(&arena, &[]).expect_err("it complains").to_string();
     assert!(error.contains("out (of memory\"\", it says") && error.contains("complains.sh"), "{error}");
-    // Its answer to the previous query follows the error, and must not be taken for an answer to the next.
+    // Its answer to the previous query follows the error, and must not be taken for the answer to the next
+    // query.
     let x = arena.var("x", Range::WORD);
     let word = arena.number(3);
     let less = arena.lt(x, word);
     solver.assert(&arena, less);
     assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
-    // An error in place of a model is reported, too, and is not waited for as a model.
+    // If an error comes in place of a model, it is reported, and there is no wait for a model.
     assert!(matches!(solver.model(), Err(SolverError::Refused(..))));
     assert_eq!(solver.check(&arena, &[]).expect("it answers"), Verdict::Sat);
 }
 
 #[test]
 fn a_solver_is_probed() {
-    for (name, says) in
-        [("sleeper", "did not answer within 0.5 s"), ("liar", "answered `unsat`, which is no answer"), ("dies", "died")]
-    {
+    for (name, says) in [
+        ("sleeper", "did not answer within 0.5 s"),
+        ("liar", "printed `unsat`, which is not a valid answer"),
+        ("dies", "died"),
+    ] {
         let mut solver = impostor(name).expect("starts");
         if name == "sleeper" {
             solver.beginning = Duration::from_millis(500);

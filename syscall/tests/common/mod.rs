@@ -42,7 +42,7 @@ impl Fixture {
         Fixture::with_serial(quotas, SerialInput::default())
     }
 
-    /// As [`new`](Fixture::new), with a UART and this script of its events.
+    /// Like [`new`](Fixture::new), with a UART and this script of its events.
     pub fn with_serial(quotas: &[u32], serial: SerialInput) -> Self {
         let low = u64::from(ADR_LOW);
         let file = executable(low, &[(PT_LOAD, 5, low, 5, 5), (PT_LOAD, 6, low + 4096, 3, 8000)]);

@@ -109,13 +109,13 @@ impl Report {
                 self.machine
             ),
             format!(
-                "Around each operation the time-stamp counter is read. The readings themselves cost {} instructions, \
-                 which were measured and taken off.",
+                "The time-stamp counter is read before and after each operation. The cost of the readings, {} \
+                 instructions, was measured and is subtracted.",
                 self.overhead
             ),
         ];
         notes.push(match self.differ[..] {
-            [] => "A second run gave the very same figures.".to_owned(),
+            [] => "A second run gave the same figures.".to_owned(),
             _ => format!("A second run gave OTHER figures of: {}.", self.differ.join(", ")),
         });
         let boot = match self.boot_seconds {
@@ -161,7 +161,7 @@ impl fmt::Display for Report {
             table.column_mut(column).expect("there are eight").set_cell_alignment(comfy_table::CellAlignment::Right);
         }
         writeln!(formatter, "{}\n", table.trim_fmt())?;
-        writeln!(formatter, "the longest waits of interrupts, with the entry that made them wait:")?;
+        writeln!(formatter, "the longest waits of interrupts, with the entry that delayed them:")?;
         self.longest.iter().try_for_each(|line| writeln!(formatter, "  {line}"))?;
         write!(formatter, "{}", self.notes().join("\n"))
     }

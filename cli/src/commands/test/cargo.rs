@@ -24,7 +24,7 @@ pub fn cargo_test(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Coun
         let mut command = cargo(&["test", "--no-fail-fast", "--color=never"], variables);
         command.args(arguments);
         let child = command.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-        // The command holds the other end of the pipe, and is dropped here.
+        // Dropping the command closes its end of the pipe.
         Ok((reader, child))
     };
     let (reader, mut child) = begin().map_err(Error::start("cargo"))?;

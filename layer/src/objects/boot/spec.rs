@@ -11,7 +11,7 @@ use crate::spec::contract::{Contract, Region, no_events};
 use crate::spec::view::View;
 use domain::{Flag, Map};
 
-/// The CPU is not set up, and the machine is one on which it can be set up.
+/// The CPU is not set up, and the machine's description is usable.
 fn is_before_init<M: Spec>(v: &View<'_, M>) -> bool {
     !v.ghost.init.holds()
         && !v.ghost.in_intr.holds()

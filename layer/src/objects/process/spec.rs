@@ -14,7 +14,8 @@ use crate::spec::fact::{Class, Fact};
 use crate::spec::view::View;
 use domain::{Flag, Map, Wide};
 
-/// Thread `n` has no memory: no entry of its user directories names a page table. Stated of an arbitrary entry.
+/// Thread `n` has no memory: no entry of its user directories names a page table. Stated about an arbitrary
+/// entry.
 fn has_no_memory<M: Spec>(s: &Transition<'_, M>, n: M::Word) -> bool {
     let i = s.any[0];
     i >= M::Geometry::DIRS || !is_user_directory::<M>(i) || matches!(s.after.own.dirs.get([n, i]), Pde::UnPresent)
@@ -355,7 +356,7 @@ pub(crate) fn proc_recreate<M: Spec>() -> Contract<M> {
                 && process.status == 0
                 && process.cause == 0
                 && kernel.esp == child * PAGE_SIZE + (PAGE_SIZE - 4)
-                // The new process inherits no page, no page table and no register.
+                // The new process inherits no page, page table or register contents.
                 && has_no_memory(s, child)
                 && s.after.ghost.charged.get([child]).pages == 0
                 && (s.any[0] >= UCTXT_SIZE

@@ -107,7 +107,7 @@ pub fn wrmsr<M: Machine>(cpu: &mut Cpu<'_, M>, _r: M::Word, _value: M::Wide) -> 
 }
 
 /// 27 `vmx_set_intercept_intwin(enable)`: if `enable` is 1, the guest exits as soon as it can take an interrupt;
-/// otherwise it does not.
+/// otherwise it does not exit for this reason.
 ///
 /// # Errors
 /// [`Stuck::NotPaging`], [`Stuck::NotInt`].
@@ -142,7 +142,8 @@ pub fn vmx_set_desc2<M: Machine>(cpu: &mut Cpu<'_, M>, seg: M::Word, lim: M::Wor
     set_descriptor(cpu, seg, (Vmcs::GuestCsAccess, ar), (Vmcs::GuestCsLimit, lim))
 }
 
-/// Writes one property that only full segments have and one that all have. Each is given with its field of CS.
+/// Writes one property that only full segments have and one that all segments have. Each property is given
+/// with its field of CS.
 #[inline(always)]
 #[track_caller]
 fn set_descriptor<M: Machine>(
@@ -161,7 +162,7 @@ fn set_descriptor<M: Machine>(
 }
 
 /// 30 `vmx_inject_event(kind, vector, errcode, ev)`: the guest takes this event when it is entered; if `ev` is 1, with
-/// the error code `errcode`. If an event is pending already, nothing changes.
+/// the error code `errcode`. If an event is already pending, the call changes nothing.
 ///
 /// `kind` must already be shifted to its bits (8 to 10); nothing is masked.
 ///
@@ -280,15 +281,16 @@ pub fn vmx_set_reg<M: Machine>(cpu: &mut Cpu<'_, M>, r: M::Word, v: M::Word) -> 
     Ok(())
 }
 
-/// 40 `vmx_get_next_eip() -> u32`: the address of the instruction behind the one that made the guest exit.
+/// 40 `vmx_get_next_eip() -> u32`: the address of the instruction after the one that made the guest exit.
 ///
 /// # Errors
-/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] if that is not a 32-bit address (P35).
+/// [`Stuck::NotPaging`], [`Stuck::NotInt`], [`Stuck::TooLarge`] if the result is not a 32-bit address
+/// (P35).
 #[inline]
 pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> {
     cpu.require_hkp()?;
-    // Equivalent mutants (`<=`: true): what is too large for a word is too large for the sum: the comparison below
-    // refuses it as well.
+    // Equivalent mutants (`<=`: true): if this value is too large for a word, so is the sum, which the comparison
+    // below refuses as well.
     let eip = read(cpu, X(vmx_slot::RIP))?.narrow().ok_or(Stuck::TooLarge)?;
     let length = read(cpu, V(Vmcs::ExitInstructionLength))?.narrow().ok_or(Stuck::TooLarge)?;
     require(M::Word::from(u32::MAX) - length >= eip, Stuck::TooLarge)?;
@@ -298,9 +300,9 @@ pub fn vmx_get_next_eip<M: Machine>(cpu: &Cpu<'_, M>) -> Result<M::Word, Stuck> 
 /// 49 `vmx_init(mbi)`: initialises the virtual machine of this CPU: empty nested page tables for 4 GiB, the default
 /// control structure ([`FIELDS`]), registers as after a reset ([`DEFAULTS`]). The argument is ignored.
 ///
-/// It comes after `sched_init` (the reference's choice). P40: fields that 27 to 45 and 48 read and A.2 leaves out
-/// become 0. P43: the machine supplies the host's registers. P46: the nested tables belong to the machine, so no page
-/// is allocated. The revision becomes 0, as in the artifact; the abort indicator is unchanged.
+/// The primitive comes after `sched_init` (the reference's choice). P40: fields that 27 to 45 and 48 read and A.2
+/// leaves out become 0. P43: the machine supplies the host's registers. P46: the nested tables belong to the machine,
+/// so no page is allocated. The revision becomes 0, as in the artifact; the abort indicator is unchanged.
 ///
 /// # Errors
 /// [`Stuck::NotKernelMap`], [`Stuck::NotInit`].

@@ -19,9 +19,9 @@ use symbolic::word::SymWord;
 /// The clauses that are proved for every successful call.
 pub(crate) const ALLOCATED: [&str; 5] = [
     "ptpool is unchanged",
-    "a page that is given is data",
-    "nothing maps a page that is given",
-    "a page that is given lies between 0 and nps",
+    "a returned page is data",
+    "nothing maps a returned page",
+    "a returned page lies between 0 and nps",
     "paging is on",
 ];
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-/// Why a dump is invalid. The kernel that wrote it is to blame, or the serial line.
+/// Why a dump is invalid. Either the kernel that wrote it or the serial line is to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum DumpError {
     /// The dump cannot be read.
@@ -24,13 +24,13 @@ pub enum DumpError {
     #[error("a number in the dump is too long")]
     Number,
     /// A text is not UTF-8, or is longer than any name.
-    #[error("a name in the dump is none")]
+    #[error("a name in the dump is invalid")]
     Name,
     /// This number does not begin an item.
-    #[error("the dump has an item of kind {0}, which there is not")]
+    #[error("the dump has an item of the unknown kind {0}")]
     Item(u64),
     /// A part is not the next one.
-    #[error("the dump goes on with part {got} where part {expected} is to come")]
+    #[error("the dump has part {got} in place of part {expected}")]
     Part {
         /// The next part.
         expected: u64,
@@ -38,7 +38,7 @@ pub enum DumpError {
         got: u64,
     },
     /// A value is missing.
-    #[error("the dump does not say what {object}.{name} is")]
+    #[error("the dump has no value of {object}.{name}")]
     Missing {
         /// The object.
         object: &'static str,
@@ -236,7 +236,8 @@ struct Put<'a> {
     wrong: Option<String>,
 }
 
-/// A map with more keys than this is defined, instead of written. Then only the ends of its runs count as written.
+/// A map with more keys than this is defined, instead of written. In this case only the ends of its runs count as
+/// written.
 const LARGE: u32 = 1 << 16;
 
 impl Change for Put<'_> {
@@ -282,7 +283,7 @@ fn put<F: Field<Sim>>(map: &mut Sparse<F>, row: &DumpRow) -> Option<()> {
     for (end, value) in runs {
         let middle = if *last > LARGE { from..from + 1 } else { from..end };
         for at in middle.chain([end - 1]) {
-            // The ends of a run are always written, so that they count as written.
+            // Runs each time a CPU has admitted interrupts in the kernel and masks them again.
             if at == from || at == end - 1 || leaves(map.get(key(at))) != leaves(value) {
                 map.set(key(at), value);
             }

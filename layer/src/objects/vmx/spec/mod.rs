@@ -108,13 +108,14 @@ fn of_segment<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
     hkp(v, a) && a.words[0] < SEGMENTS
 }
 
-/// A property of the segment became the integer `value`. `of_cs` is the property's field of CS.
+/// A property of the segment was set to the integer `value`. `of_cs` is the property's field of CS.
 fn has_property<M: Spec>(s: &Transition<'_, M>, of_cs: Vmcs, value: M::Word) -> bool {
     let k = s.arguments.words[0] + of_cs as u32;
     s.after.own.vmcs.get([k]).value == M::Wide::from(value) && matches!(s.after.ghost.vmcs_kind.get([k]), SlotKind::Int)
 }
 
-/// The cells that a call may write if it sets one property that only full segments have and one that all have.
+/// The cells that a call may write if it sets one property that only full segments have and one that all
+/// segments have.
 fn properties<M: Spec>(s: &Transition<'_, M>, may: Cells<'_, M>, of_full: Vmcs, of_all: Vmcs) {
     let seg = s.arguments.words[0];
     if seg < FULL_SEGMENTS {
