@@ -1,0 +1,369 @@
+//! The tests' numbers are those of the data sheet's command words, not the model's constants.
+extern crate std;
+use super::Register::{Command, Data};
+use super::Side::{Master, Slave};
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::vec::Vec;
+
+/// The initialisation that PC software does: edges, ICW4, vectors from 0x20 and 0x28, no masks.
+fn initialised() -> Pic {
+    let mut pic = Pic::default();
+    for (side, base, third) in [(Master, 0x20, 0x04), (Slave, 0x28, 0x02)] {
+        pic.write(side, Command, 0x11);
+        for word in [base, third, 0x01] {
+            pic.write(side, Data, word);
+        }
+    }
+    pic
+}
+
+/// Acknowledges if there is an interrupt.
+fn taken(pic: &mut Pic) -> Option<u8> {
+    pic.is_interrupting().then(|| pic.acknowledge())
+}
+
+#[test]
+fn a_request_is_an_edge_that_lasts() {
+    let mut pic = initialised();
+    assert_eq!(taken(&mut pic), None);
+    pic.set_line(4, true);
+    assert_eq!(pic.read(Master, Command), 0x10);
+    assert_eq!(taken(&mut pic), Some(0x24));
+    assert_eq!(pic.read(Master, Command), 0, "acknowledging clears IRR");
+    pic.write(Master, Command, 0x20);
+    assert_eq!(taken(&mut pic), None, "the line is still high, but there was no edge");
+    pic.set_line(4, false);
+    pic.set_line(4, true);
+    assert_eq!(taken(&mut pic), Some(0x24));
+}
+
+#[test]
+fn a_line_that_falls_takes_its_request_back() {
+    let mut pic = initialised();
+    pic.set_line(4, true);
+    pic.set_line(4, false);
+    assert!(!pic.is_interrupting());
+    assert_eq!(pic.acknowledge(), 0x27, "the default request");
+    pic.write(Master, Command, 0x0B);
+    assert_eq!(pic.read(Master, Command), 0, "no interrupt is in service");
+    pic.set_line(12, true);
+    pic.set_line(12, false);
+    assert!(!pic.is_interrupting(), "the slave's output falls as well");
+}
+
+#[test]
+fn the_slave_has_a_default_request_too() {
+    let mut pic = initialised();
+    // The slave's request vanishes between the two INTA pulses: no call of the interface is as quick.
+    pic.set_line(12, true);
+    pic.slave.set_input(4, false);
+    assert_eq!(pic.acknowledge(), 0x2F);
+    pic.write(Master, Command, 0x0B);
+    pic.write(Slave, Command, 0x0B);
+    assert_eq!((pic.read(Master, Command), pic.read(Slave, Command)), (0x04, 0), "only the master has it in service");
+}
+
+#[test]
+fn masks_read_back_and_hold_back() {
+    let mut pic = initialised();
+    assert_eq!((pic.read(Master, Data), pic.read(Slave, Data)), (0, 0), "ICW1 clears the masks");
+    pic.write(Master, Data, 0xFB);
+    pic.write(Slave, Data, 0xDF);
+    assert_eq!((pic.read(Master, Data), pic.read(Slave, Data)), (0xFB, 0xDF));
+    assert!(pic.is_masked(0) && pic.is_masked(12) && !pic.is_masked(13));
+    pic.set_line(0, true);
+    pic.set_line(13, true);
+    assert_eq!(taken(&mut pic), Some(0x2D));
+    assert_eq!(pic.read(Master, Command), 0x01, "IRR does not depend on the masks");
+    pic.write(Master, Data, 0xFA);
+    assert_eq!(taken(&mut pic), Some(0x20));
+    pic.write(Master, Data, 0xFF);
+    assert!(pic.is_masked(13), "the master's mask of input 2 holds back the slave");
+}
+
+#[test]
+fn higher_levels_interrupt_lower_ones_until_they_end() {
+    let mut pic = initialised();
+    pic.set_line(5, true);
+    pic.set_line(3, true);
+    assert_eq!(taken(&mut pic), Some(0x23));
+    assert_eq!(taken(&mut pic), None, "5 waits for the end of 3");
+    pic.set_line(1, true);
+    assert_eq!(taken(&mut pic), Some(0x21));
+    pic.write(Master, Command, 0x0B);
+    assert_eq!(pic.read(Master, Command), 0x0A);
+    pic.write(Master, Command, 0x20);
+    assert_eq!(pic.read(Master, Command), 0x08, "a non-specific end is the end of the most urgent one");
+    pic.write(Master, Command, 0x63);
+    assert_eq!(pic.read(Master, Command), 0, "a specific end of 3");
+    assert_eq!(taken(&mut pic), Some(0x25));
+    pic.write(Master, Command, 0x0A);
+    assert_eq!(pic.read(Master, Command), 0, "IRR again");
+}
+
+#[test]
+fn the_slave_interrupts_by_the_master() {
+    let mut pic = initialised();
+    pic.set_line(8, true);
+    pic.set_line(4, true);
+    assert_eq!(pic.read(Master, Command), 0x14);
+    assert_eq!(taken(&mut pic), Some(0x28));
+    pic.set_line(3, true);
+    assert_eq!(taken(&mut pic), None, "input 2 is in service at the master");
+    pic.write(Slave, Command, 0x60);
+    pic.write(Master, Command, 0x62);
+    assert_eq!([taken(&mut pic), taken(&mut pic)], [Some(0x23), None]);
+    pic.set_line(2, true);
+    assert_eq!(pic.read(Slave, Command), 0x02, "line 2 of a slot is line 9");
+}
+
+#[test]
+fn a_slave_with_automatic_ends_interrupts_once_for_each_request() {
+    let mut pic = initialised();
+    pic.write(Slave, Command, 0x11);
+    for word in [0x28, 0x02, 0x03] {
+        pic.write(Slave, Data, word);
+    }
+    pic.set_line(9, true);
+    pic.set_line(10, true);
+    assert_eq!(taken(&mut pic), Some(0x29));
+    pic.write(Master, Command, 0x20);
+    assert_eq!(taken(&mut pic), Some(0x2A));
+}
+
+#[test]
+fn initialisation_has_the_words_that_it_announces() {
+    let mut pic = initialised();
+    pic.set_line(1, true);
+    pic.write(Master, Data, 0xFF);
+    // A single chip without ICW4: ICW2 alone.
+    pic.write(Master, Command, 0x12);
+    pic.set_line(6, true);
+    assert!(!pic.is_interrupting(), "not initialised yet");
+    pic.write(Master, Data, 0x47);
+    pic.write(Master, Data, 0x08);
+    assert_eq!(pic.read(Master, Data), 0x08, "what follows is a mask");
+    assert_eq!(taken(&mut pic), Some(0x46), "the edge of line 1 is forgotten; low bits of ICW2 do not count");
+    // Without a cascade, input 2 has the master's vector.
+    pic.set_line(9, true);
+    pic.write(Master, Command, 0x66);
+    assert_eq!(taken(&mut pic), Some(0x42));
+}
+
+#[test]
+fn levels_request_as_long_as_they_last() {
+    let mut pic = initialised();
+    pic.write(Master, Command, 0x19);
+    for word in [0x20, 0x04, 0x01] {
+        pic.write(Master, Data, word);
+    }
+    pic.set_line(4, true);
+    assert_eq!([taken(&mut pic), taken(&mut pic)], [Some(0x24), None]);
+    pic.write(Master, Command, 0x20);
+    assert_eq!(taken(&mut pic), Some(0x24));
+    pic.set_line(4, false);
+    pic.write(Master, Command, 0x20);
+    assert_eq!(taken(&mut pic), None);
+}
+
+#[test]
+fn special_masks_admit_all_other_levels() {
+    let mut pic = initialised();
+    pic.set_line(1, true);
+    assert_eq!(taken(&mut pic), Some(0x21));
+    pic.set_line(6, true);
+    assert!(!pic.is_interrupting());
+    pic.write(Master, Data, 0x02);
+    pic.write(Master, Command, 0x68);
+    assert_eq!(taken(&mut pic), Some(0x26));
+    pic.write(Master, Command, 0x20);
+    pic.write(Master, Command, 0x20);
+    pic.write(Master, Command, 0x0B);
+    assert_eq!(pic.read(Master, Command), 0x02, "a non-specific end does not reach a masked level");
+    pic.set_line(3, true);
+    pic.write(Master, Command, 0x48);
+    assert!(!pic.is_interrupting(), "the mode is off");
+}
+
+#[test]
+fn nested_slaves_interrupt_themselves() {
+    for (mode, expected) in [(0x01, None), (0x11, Some(0x28))] {
+        let mut pic = initialised();
+        pic.write(Master, Command, 0x11);
+        for word in [0x20, 0x04, mode] {
+            pic.write(Master, Data, word);
+        }
+        pic.set_line(13, true);
+        assert_eq!(taken(&mut pic), Some(0x2D));
+        pic.set_line(3, true);
+        pic.set_line(8, true);
+        assert_eq!(taken(&mut pic), expected);
+        assert_eq!(taken(&mut pic), None, "line 3 waits in both modes");
+    }
+}
+
+#[test]
+fn priorities_rotate() {
+    let mut pic = initialised();
+    let in_order = |pic: &mut Pic| {
+        (0..8).filter(|line| *line != 2).for_each(|line| {
+            pic.set_line(line, false);
+            pic.set_line(line, true);
+        });
+        let order: Vec<u8> = (0..7)
+            .map(|_| {
+                let vector = taken(pic).expect("seven lines are high");
+                pic.write(Master, Command, 0x60 | vector & 7);
+                vector & 7
+            })
+            .collect();
+        order
+    };
+    assert_eq!(in_order(&mut pic), [0, 1, 3, 4, 5, 6, 7]);
+    pic.write(Master, Command, 0xC4);
+    assert_eq!(in_order(&mut pic), [5, 6, 7, 0, 1, 3, 4], "level 4 is the lowest");
+    pic.set_line(6, false);
+    pic.set_line(6, true);
+    assert_eq!(taken(&mut pic), Some(0x26));
+    pic.write(Master, Command, 0xA0);
+    assert_eq!(in_order(&mut pic), [7, 0, 1, 3, 4, 5, 6], "the one that ended is the lowest");
+}
+
+/// A chip as sets of levels and a list of priorities, each question answered by a search.
+#[derive(Default)]
+struct Sets {
+    inputs: BTreeSet<u8>,
+    requested: BTreeSet<u8>,
+    masked: BTreeSet<u8>,
+    served: BTreeSet<u8>,
+    /// The most urgent first.
+    order: Vec<u8>,
+    special: bool,
+}
+
+impl Sets {
+    fn set(&mut self, level: u8, high: bool) {
+        if high && self.inputs.insert(level) {
+            self.requested.insert(level);
+        } else if !high {
+            self.inputs.remove(&level);
+            self.requested.remove(&level);
+        }
+    }
+
+    /// Those in service that count, the most urgent first.
+    fn serving(&self) -> Option<u8> {
+        self.order.iter().copied().find(|l| self.served.contains(l) && !(self.special && self.masked.contains(l)))
+    }
+
+    fn request(&self) -> Option<u8> {
+        let admitted = self.order.iter().take_while(|level| Some(**level) != self.serving());
+        admitted.copied().find(|level| self.requested.contains(level) && !self.masked.contains(level))
+    }
+
+    fn acknowledge(&mut self) -> u8 {
+        let Some(level) = self.request() else { return 7 };
+        self.requested.remove(&level);
+        self.served.insert(level);
+        level
+    }
+
+    fn make_lowest(&mut self, level: u8) {
+        while self.order.last() != Some(&level) {
+            self.order.rotate_left(1);
+        }
+    }
+
+    fn end(&mut self, level: Option<u8>, rotate: bool) {
+        let Some(level) = level.or(self.serving()) else { return };
+        self.served.remove(&level);
+        if rotate {
+            self.make_lowest(level);
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Line(u8, bool),
+    Mask(bool, u8),
+    Acknowledge,
+    End { slave: bool, level: Option<u8>, rotate: bool },
+    Lowest(bool, u8),
+    Special(bool, bool),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (0u8..16, any::<bool>()).prop_map(|(line, high)| Step::Line(line, high)),
+        2 => (any::<bool>(), any::<u8>()).prop_map(|(slave, mask)| Step::Mask(slave, mask & mask.rotate_left(3))),
+        4 => Just(Step::Acknowledge),
+        4 => (any::<bool>(), prop::option::of(0u8..8), any::<bool>())
+            .prop_map(|(slave, level, rotate)| Step::End { slave, level, rotate }),
+        1 => (any::<bool>(), 0u8..8).prop_map(|(slave, level)| Step::Lowest(slave, level)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(slave, on)| Step::Special(slave, on)),
+    ]
+}
+
+/// A set as a register.
+fn bits(set: &BTreeSet<u8>) -> u8 {
+    set.iter().map(|level| 1 << level).sum()
+}
+
+proptest! {
+    #[test]
+    fn the_pair_does_what_sets_say(steps in prop::collection::vec(step(), 1..120)) {
+        let mut pic = initialised();
+        let mut chips = [Sets::default(), Sets::default()];
+        chips.iter_mut().for_each(|chip| chip.order = (0..8).collect());
+        for step in steps {
+            let side = |slave: bool| if slave { Slave } else { Master };
+            match step {
+                Step::Line(line, high) => {
+                    pic.set_line(line, high);
+                    let line = if line == 2 { 9 } else { line };
+                    chips[usize::from(line / 8)].set(line % 8, high);
+                }
+                Step::Mask(slave, mask) => {
+                    pic.write(side(slave), Data, mask);
+                    chips[usize::from(slave)].masked = (0..8).filter(|level| mask >> level & 1 == 1).collect();
+                }
+                Step::Acknowledge => {
+                    let level = chips[0].acknowledge();
+                    let expected = if level == 2 {
+                        chips[0].set(2, false);
+                        0x28 + chips[1].acknowledge()
+                    } else {
+                        0x20 + level
+                    };
+                    prop_assert_eq!(pic.acknowledge(), expected);
+                }
+                Step::End { slave, level, rotate } => {
+                    let word = 0x20 | u8::from(rotate) << 7 | level.map_or(0, |level| 0x40 | level);
+                    pic.write(side(slave), Command, word);
+                    chips[usize::from(slave)].end(level, rotate);
+                }
+                Step::Lowest(slave, level) => {
+                    pic.write(side(slave), Command, 0xC0 | level);
+                    chips[usize::from(slave)].make_lowest(level);
+                }
+                Step::Special(slave, on) => {
+                    pic.write(side(slave), Command, 0x48 | u8::from(on) << 5);
+                    chips[usize::from(slave)].special = on;
+                }
+            }
+            let slave = chips[1].request().is_some();
+            chips[0].set(2, slave);
+            prop_assert_eq!(pic.is_interrupting(), chips[0].request().is_some());
+            for (chip, side) in chips.iter().zip([Master, Slave]) {
+                prop_assert_eq!(pic.read(side, Data), bits(&chip.masked));
+                pic.write(side, Command, 0x0A);
+                prop_assert_eq!(pic.read(side, Command), bits(&chip.requested));
+                pic.write(side, Command, 0x0B);
+                prop_assert_eq!(pic.read(side, Command), bits(&chip.served));
+            }
+        }
+    }
+}
