@@ -2,3 +2,4 @@
 #![no_std]
 #![forbid(unsafe_code)]
 pub mod pic;
+pub mod pit;
