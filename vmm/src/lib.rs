@@ -2,4 +2,6 @@
 #![no_std]
 #![forbid(unsafe_code)]
 pub mod pic;
+pub mod cmos;
 pub mod pit;
+pub mod uart;
