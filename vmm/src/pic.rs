@@ -62,7 +62,6 @@ impl Default for Pic {
 }
 
 impl Pic {
-
     /// Sets the level of a line, 0 to 15. A line falls before its interrupt is acknowledged: the request is gone.
     ///
     /// Line 2 is the slave's. What a PC has on that line of a slot goes to line 9.
