@@ -185,10 +185,7 @@ impl Slow {
         if self.load {
             (self.load, self.loaded, self.armed) = (false, true, true);
             self.reload();
-            self.output = match self.mode {
-                0 | 1 => false,
-                _ => true,
-            };
+            self.output = !matches!(self.mode, 0 | 1);
             return;
         }
         if !self.loaded || !self.gate && matches!(self.mode, 0 | 2 | 3 | 4) {
