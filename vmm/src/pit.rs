@@ -5,7 +5,7 @@
 //! 1 are always high, and bit 0 of port 0x61 is the gate of counter 2.
 //!
 //! Time is an argument: the number of clock pulses ([`HERTZ`] of them a second) since some beginning. It must not go
-//! backwards. Nothing happens between two calls, so two runs with equal calls have equal results.
+//! backwards, and stays below 2^63. Nothing happens between two calls, so two runs with equal calls have equal results.
 //!
 //! Where the data sheet forbids a count or leaves a value undefined, this is the model's choice: a count of 1 in modes
 //! 2 and 3 is a count of 2; a counter that was never programmed counts nothing and its output is high; it is accessed

@@ -61,6 +61,12 @@ fn the_lists_are_these_bits() {
 }
 
 #[test]
+fn a_frequency_beyond_the_field_is_the_fields_end() {
+    assert_eq!(answer(0x16, all, 65_535_999_999).eax, 0xFFFF);
+    assert_eq!(answer(0x16, all, 65_536_000_000).eax, 0xFFFF);
+}
+
+#[test]
 fn what_the_host_lacks_the_guest_lacks() {
     let none = |_| Leaf::default();
     assert_eq!(answer(1, none, 1), Leaf { ebx: 0x0001_0800, ..Leaf::default() });

@@ -80,8 +80,10 @@ fn bad_kernels_are_named() {
     assert_eq!(changed(0x205, b's'), Some(Malformed::NotLinux));
     assert_eq!((changed(0x206, 6), changed(0x206, 5)), (None, Some(Malformed::TooOld(0x205))));
     assert_eq!(changed(0x211, 0), Some(Malformed::NotHigh));
+    assert_eq!(changed(0x201, 0x3A), None);
     assert_eq!(changed(0x201, 0x39), Some(Malformed::CutOff), "the command line's size is not in the header");
-    assert_eq!(changed(0x201, 0xFF), Some(Malformed::CutOff), "the header is longer than its place");
+    assert_eq!(changed(0x201, 0x8E), None);
+    assert_eq!(changed(0x201, 0x8F), Some(Malformed::CutOff), "the header is longer than its place");
     assert_eq!(changed(0x1F1, 0), Some(Malformed::CutOff), "four sectors");
     assert_eq!(Header::parse(&kernel()[..0x400]).err(), Some(Malformed::CutOff), "no code");
     let text = "a kernel with boot protocol 2.05, which is older than 2.06";
@@ -103,17 +105,20 @@ fn bad_machines_are_refused() {
     let disk = |ramdisk| start(Boot { ramdisk: Some(ramdisk), ..boot(&memory) });
     assert_eq!(line(0x2_0000..0x2_0000 + 2047), Ok(()));
     assert_eq!(line(0x2_0000..0x2_0000 + 2048), Err(Refused::CommandLineTooLong(2047)));
-    assert_eq!(line(0x9_F000..0x9_FC00), Err(Refused::CommandLineOutside), "no room for the 0");
+    assert_eq!(line(0..5), Ok(()));
+    assert_eq!(line(0x9_F800..0x9_FBFF), Ok(()));
+    assert_eq!(line(0x9_F800..0x9_FC00), Err(Refused::CommandLineOutside), "no room for the 0");
     #[expect(clippy::reversed_empty_ranges, reason = "it is what is refused")]
     let reversed = 0x2_0010..0x2_0000;
     assert_eq!(line(reversed.clone()), Err(Refused::CommandLineOutside));
     assert_eq!(disk(reversed), Err(Refused::RamdiskOutside));
-    assert_eq!(disk(0x200_0000..MEMORY), Ok(()));
+    assert_eq!((disk(0x10_0000..MEMORY), disk(0x200_0000..0x200_0000)), (Ok(()), Ok(())));
     assert_eq!(disk(0x200_0000..MEMORY + 1), Err(Refused::RamdiskOutside));
     assert_eq!(disk(0x9_0000..0x11_0000), Err(Refused::RamdiskOutside), "across reserved memory");
     let large = pc_memory(1 << 30);
-    let high = Boot { ramdisk: Some(0x3000_0000..0x3800_0001), ..boot(&large) };
-    assert_eq!(start(high), Err(Refused::RamdiskTooHigh(0x37FF_FFFF)));
+    let high = |end| start(Boot { ramdisk: Some(0x3000_0000..end), ..boot(&large) });
+    assert_eq!(high(0x3800_0000), Ok(()));
+    assert_eq!(high(0x3800_0001), Err(Refused::RamdiskTooHigh(0x37FF_FFFF)));
     let ranges = [memory[0]; 129];
     assert_eq!(start(Boot { ramdisk: None, ..boot(&ranges[..128]) }), Ok(()));
     assert_eq!(start(boot(&ranges)), Err(Refused::TooManyRanges));

@@ -205,6 +205,50 @@ fn nested_slaves_interrupt_themselves() {
 }
 
 #[test]
+fn a_slave_is_where_icw3_says() {
+    let mut pic = initialised();
+    pic.write(Master, Command, 0x11);
+    for word in [0x20, 0x00, 0x01] {
+        pic.write(Master, Data, word);
+    }
+    pic.set_line(8, true);
+    assert_eq!(taken(&mut pic), Some(0x22), "the vector is the master's own");
+    // A slave has no slaves: its special fully nested mode changes nothing.
+    let mut pic = initialised();
+    pic.write(Slave, Command, 0x11);
+    for word in [0x28, 0x06, 0x11] {
+        pic.write(Slave, Data, word);
+    }
+    pic.set_line(10, true);
+    assert_eq!(taken(&mut pic), Some(0x2A));
+    pic.write(Master, Command, 0x20);
+    pic.set_line(10, false);
+    pic.set_line(10, true);
+    assert_eq!(taken(&mut pic), None);
+}
+
+#[test]
+fn automatic_ends_may_rotate() {
+    for (command, second) in [(0x00, 0x23), (0x80, 0x24)] {
+        let mut pic = initialised();
+        pic.write(Master, Command, 0x11);
+        for word in [0x20, 0x04, 0x03] {
+            pic.write(Master, Data, word);
+        }
+        pic.write(Master, Command, 0x80);
+        pic.write(Master, Command, command);
+        pic.set_line(3, true);
+        assert_eq!(taken(&mut pic), Some(0x23));
+        pic.write(Master, Command, 0x0B);
+        assert_eq!(pic.read(Master, Command), 0, "it has ended");
+        pic.set_line(3, false);
+        pic.set_line(3, true);
+        pic.set_line(4, true);
+        assert_eq!(taken(&mut pic), Some(second));
+    }
+}
+
+#[test]
 fn priorities_rotate() {
     let mut pic = initialised();
     let in_order = |pic: &mut Pic| {

@@ -118,6 +118,22 @@ fn read_back_latches_status_and_counts() {
 }
 
 #[test]
+fn a_count_that_waits_for_the_gate_is_not_loaded() {
+    for control in [0x14, 0x16, 0x12, 0x1A] {
+        let mut pit = programmed(Speaker, control, 3);
+        pit.set_gate(true, 10);
+        pit.set_gate(false, 20);
+        pit.write(Speaker, 5, 20);
+        let mut null = |now, high| {
+            pit.set_gate(high, now);
+            pit.control(0xE8, now);
+            pit.read(Speaker, now) & 0x40 != 0
+        };
+        assert_eq!([null(20, false), null(29, false), null(30, true), null(31, true)], [true, true, true, false]);
+    }
+}
+
+#[test]
 fn the_interrupt_edge_is_known_before() {
     let mut pit = programmed(Interrupt, 0x10, 100);
     assert_eq!(pit.next_edge(0), Some(101), "N + 1 pulses after it was written");
