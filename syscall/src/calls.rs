@@ -1,9 +1,10 @@
 //! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
+use crate::failure::Failure;
 use crate::memory::own_page;
 use crate::message::{receive, send};
 use crate::next::{Next, Parent, leave};
 use crate::process::{exit, kill};
-use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with};
+use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with, refuse};
 use crate::spawn::spawn;
 use crate::stage::Stage;
 use crate::system::{Question, System};
@@ -19,24 +20,21 @@ use layer::objects::container::{container_get_nchildren, container_get_quota, co
 use layer::objects::context::{uctx_get, uctx_set};
 use layer::objects::thread::{get_cpu_id, get_curid};
 
-/// The result of a call that transfers no control.
-type Answer<M> = Result<<M as domain::Domain>::Word, Error>;
-
 /// Executes the call that the running thread's saved registers name.
 ///
 /// The compiler makes one function of a kernel entry and all that is inlined here. Only quick calls are inlined; all
 /// others go through [`slowly`].
 #[inline(always)]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    // Does the work of `argument` itself: each instruction counts here, and a nested result costs some.
+    // Does the work of `argument` itself: each instruction counts here.
     let cur = get_curid(cpu)?;
     let number = Unchecked::new(uctx_get(cpu, cur, NUMBER.into())?);
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
-        return back(cpu, Err(Error::InvalCallnr));
+        return refuse(cpu, Error::InvalCallnr);
     };
     match call {
         Call::GetQuota => {
-            let result = get_quota(cpu)?;
+            let result = get_quota(cpu);
             back(cpu, result)
         }
         Call::Send => slowly(cpu, send),
@@ -48,15 +46,15 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::WhoAmI => slowly(cpu, who_am_i),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
         Call::Puts => slowly(cpu, |cpu| {
-            let result = puts(cpu)?;
+            let result = puts(cpu);
             back(cpu, result)
         }),
         Call::Putc => slowly(cpu, |cpu| {
-            let result = putc(cpu)?;
+            let result = putc(cpu);
             back(cpu, result)
         }),
         Call::Getc => slowly(cpu, |cpu| {
-            let result = getc(cpu)?;
+            let result = getc(cpu);
             back(cpu, result)
         }),
         Call::Spawn => slowly(cpu, |cpu| {
@@ -85,64 +83,60 @@ pub(crate) fn slowly<M: System>(
 /// page.
 ///
 /// A page that the program has not touched yet is reserved first, as a load by the program would do.
-fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+fn puts<M: System>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Failure> {
     let (address, length) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
-    let Some(address) = Address::in_window(address) else {
-        return Ok(Err(Error::InvalAddr));
-    };
+    let address = Address::in_window(address).ok_or(Error::InvalAddr)?;
     let offset = address.offset();
     let length = length.at_most(M::Word::from(PAGE_SIZE) - offset);
     if length == 0 {
-        return Ok(Ok(length));
+        return Ok(length);
     }
     let cur = get_curid(cpu)?;
-    match own_page(cpu, cur, &address)? {
-        Err(error) => Ok(Err(error)),
-        Ok(page) if page.permission == perm::PTU || page.permission == perm::PTUR => {
-            M::console_write(cpu, page.frame, offset, length);
-            Ok(Ok(length))
-        }
-        // Programs may not read the kernel's pages.
-        _ => Ok(Err(Error::InvalAddr)),
+    let page = own_page(cpu, cur, &address)?;
+    // Programs may not read the kernel's pages.
+    if page.permission != perm::PTU && page.permission != perm::PTUR {
+        return Err(Error::InvalAddr.into());
     }
+    M::console_write(cpu, page.frame, offset, length);
+    Ok(length)
 }
 
 /// `putc(byte) -> byte`: writes the low 8 bits of the argument to the console.
-fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+fn putc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Failure> {
     let byte = argument(cpu, FIRST)?.any();
     if !cpu.own.serial_exists.holds() {
-        return Ok(Err(Error::NoDevice));
+        return Err(Error::NoDevice.into());
     }
     // `serial_putc` requires that received characters are taken first.
     serial_intr_disable(cpu)?;
     let sent = serial_putc(cpu, byte)?;
     serial_intr_enable(cpu)?;
     if sent == NO_CHARACTER {
-        return Ok(Err(Error::SendFail));
+        return Err(Error::SendFail.into());
     }
-    Ok(Ok(sent))
+    Ok(sent)
 }
 
 /// `getc() -> byte`: the oldest unread byte of the console's input.
-fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+fn getc<M: System>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Failure> {
     if !cpu.own.serial_exists.holds() {
-        return Ok(Err(Error::NoDevice));
+        return Err(Error::NoDevice.into());
     }
     serial_intr_disable(cpu)?;
     let read = cons_buf_read(cpu)?;
     serial_intr_enable(cpu)?;
-    Ok(if read == NO_CHARACTER { Err(Error::NoChar) } else { Ok(read) })
+    if read == NO_CHARACTER { Err(Error::NoChar.into()) } else { Ok(read) }
 }
 
 /// `thread_info(thread) -> state, image, quota, usage, children`: the state of a thread of this CPU and its resources.
 fn thread_info<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let Some(thread) = argument(cpu, FIRST)?.below(NUM_PROC) else {
-        return back(cpu, Err(Error::InvalId));
+        return refuse(cpu, Error::InvalId);
     };
     // Every CPU has the containers of all main threads, and container 0, their common ancestor.
     let is_of_others = thread <= TOTAL_CPU && thread != get_cpu_id(cpu)? + 1;
     if is_of_others || !cpu.own.ac.get([thread]).used.holds() {
-        return back(cpu, Err(Error::InvalId));
+        return refuse(cpu, Error::InvalId);
     }
     let is_running = get_curid(cpu)? == thread;
     let state = if is_running { (ThreadState::Running as u32).into() } else { cpu.own.kctxt.get([thread]).ra };
@@ -163,7 +157,7 @@ fn who_am_i<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 
 /// `get_quota() -> pages`: the number of pages that the caller can still allocate.
 #[inline(always)]
-fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Answer<M>, Stuck> {
+fn get_quota<M: System>(cpu: &mut Cpu<'_, M>) -> Result<M::Word, Failure> {
     let cur = get_curid(cpu)?;
-    Ok(Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?))
+    Ok(container_get_quota(cpu, cur)? - container_get_usage(cpu, cur)?)
 }

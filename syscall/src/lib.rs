@@ -29,6 +29,7 @@ pub mod trace;
 pub mod unchecked;
 
 mod calls;
+mod failure;
 mod memory;
 mod process;
 mod registers;

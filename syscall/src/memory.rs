@@ -1,4 +1,5 @@
 //! Pages of a program, by address.
+use crate::failure::Failure;
 use crate::system::System;
 use crate::unchecked::Address;
 use abi::Error;
@@ -66,22 +67,36 @@ pub(crate) fn reserve<M: System>(
     Ok(if result == MAGIC_NUMBER { Reserved::Exhausted } else { Reserved::Fresh })
 }
 
-/// The page of thread `thread` at `address`, as if the program had touched it: if it is not mapped, it is reserved.
-/// [`Error::Mem`] if quota or memory is exhausted.
+/// Maps a fresh page of zeros at `address` of thread `thread`, and returns it.
 ///
 /// # Errors
-/// Those of [`page`] and [`pt_reserve`].
+/// [`Error::InvalAddr`] if a page was mapped there, [`Error::Mem`] if quota or memory is exhausted; besides those of
+/// [`reserve`].
+pub(crate) fn reserve_fresh<M: System>(
+    cpu: &mut Cpu<'_, M>,
+    thread: M::Word,
+    address: &Address<M>,
+    permission: u32,
+) -> Result<Page<M>, Failure> {
+    match reserve(cpu, thread, address, permission)? {
+        Reserved::Fresh => Ok(page(cpu, thread, address)?.ok_or(Error::InvalAddr)?),
+        Reserved::Mapped => Err(Error::InvalAddr.into()),
+        Reserved::Exhausted => Err(Error::Mem.into()),
+    }
+}
+
+/// The page of thread `thread` at `address`, as if the program had touched it: if it is not mapped, it is reserved.
+///
+/// # Errors
+/// Those of [`page`] and [`reserve_fresh`].
 pub(crate) fn own_page<M: System>(
     cpu: &mut Cpu<'_, M>,
     thread: M::Word,
     address: &Address<M>,
-) -> Result<Result<Page<M>, Error>, Stuck> {
+) -> Result<Page<M>, Failure> {
     // Usually the page is mapped, and one walk is enough.
     if let Some(page) = page(cpu, thread, address)? {
-        return Ok(Ok(page));
+        return Ok(page);
     }
-    if reserve(cpu, thread, address, perm::PTU)? == Reserved::Exhausted {
-        return Ok(Err(Error::Mem));
-    }
-    Ok(page(cpu, thread, address)?.ok_or(Error::InvalAddr))
+    reserve_fresh(cpu, thread, address, perm::PTU)
 }

@@ -4,9 +4,10 @@
 //! has to wait sleeps on the channel, senders and receivers in one queue. Whenever the word changes, all sleepers are
 //! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
 //! the lock.
+use crate::failure::Failure;
 use crate::memory::{Reserved, page, reserve};
 use crate::next::{Next, Wake, sleep};
-use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, back};
+use crate::registers::{FIRST, FOURTH, SECOND, THIRD, answer, argument, refuse};
 use crate::stage::{Stage, is_main};
 use crate::system::System;
 use crate::unchecked::Address;
@@ -67,22 +68,18 @@ struct Message<M: System> {
 
 /// The arguments of the running thread. The main thread of a CPU must not wait, so it is refused.
 #[inline(always)]
-fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Result<Message<M>, Error>, Stuck> {
+fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Message<M>, Failure> {
     if is_main(cpu)? {
-        return Ok(Err(Error::Ipc));
+        return Err(Error::Ipc.into());
     }
     let (channel, address) = (argument(cpu, FIRST)?, argument(cpu, SECOND)?);
     let words = argument(cpu, THIRD)?.any();
-    let Some(channel) = channel.below(CHANNELS) else {
-        return Ok(Err(Error::InvalChid));
-    };
-    let Some(page) = Address::in_window(address) else {
-        return Ok(Err(Error::InvalAddr));
-    };
+    let channel = channel.below(CHANNELS).ok_or(Error::InvalChid)?;
+    let page = Address::in_window(address).ok_or(Error::InvalAddr)?;
     if page.offset() != 0 {
-        return Ok(Err(Error::InvalAddr));
+        return Err(Error::InvalAddr.into());
     }
-    Ok(Ok(Message { cv: Cv(channel), page, words }))
+    Ok(Message { cv: Cv(channel), page, words })
 }
 
 /// Takes the lock of the channel. Returns the caller's permission for its page; 0 if no page is mapped.
@@ -108,14 +105,14 @@ fn cannot_use<M: System>(
 ) -> Result<Next<M>, Stuck> {
     release_lock_chan(cpu, message.cv.channel())?;
     if permission != 0 {
-        return back(cpu, Err(Error::InvalAddr));
+        return refuse(cpu, Error::InvalAddr);
     }
     let cur = get_curid(cpu)?;
     match reserve(cpu, cur, &message.page, perm::PTU)? {
         Reserved::Fresh => Ok(Next::Continue(stage)),
-        Reserved::Exhausted => back(cpu, Err(Error::Mem)),
+        Reserved::Exhausted => refuse(cpu, Error::Mem),
         // The page was missing before, and only this thread could have mapped it.
-        Reserved::Mapped => back(cpu, Err(Error::InvalAddr)),
+        Reserved::Mapped => refuse(cpu, Error::InvalAddr),
     }
 }
 
@@ -124,9 +121,9 @@ fn cannot_use<M: System>(
 /// # Errors
 /// None in kernel mode, for any arguments.
 pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let message = match message(cpu)? {
+    let message = match message(cpu) {
         Ok(message) => message,
-        Err(error) => return back(cpu, Err(error)),
+        Err(failure) => return refuse(cpu, failure),
     };
     let permission = enter(cpu, &message)?;
     if permission != perm::PTU && permission != perm::PTUR {
@@ -148,9 +145,9 @@ pub(crate) fn send<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 /// # Errors
 /// None in kernel mode, for any arguments.
 pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    let message = match message(cpu)? {
+    let message = match message(cpu) {
         Ok(message) => message,
-        Err(error) => return back(cpu, Err(error)),
+        Err(failure) => return refuse(cpu, failure),
     };
     let permission = enter(cpu, &message)?;
     if permission != perm::PTU {
@@ -162,7 +159,7 @@ pub(crate) fn receive<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck>
             return sleep(cpu, message.cv, Stage::Receive);
         }
         release_lock_chan(cpu, channel)?;
-        return back(cpu, Err(Error::Ipc));
+        return refuse(cpu, Error::Ipc);
     }
     let received = ipc_receive_body(cpu, channel, message.page.word(), message.words)?;
     set_sync_chan_busy(cpu, channel, FREE.into())?;

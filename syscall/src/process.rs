@@ -14,7 +14,7 @@
 //! their calls again. No lock is lost, since threads are switched only where they hold none. The end of a killed
 //! process kills its children, and so on.
 use crate::next::{Next, Wake, leave, sleep};
-use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back};
+use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back, refuse};
 use crate::stage::{Stage, context, is_main, saved};
 use crate::system::{Event, System};
 use crate::unchecked::{Address, Unchecked};
@@ -127,7 +127,7 @@ pub(crate) fn stop<M: System>(
 pub(crate) fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     // The main thread must not sleep (P34), and has no children to wait for: they reap themselves.
     if is_main(cpu)? {
-        return back(cpu, Err(Error::InvalId));
+        return refuse(cpu, Error::InvalId);
     }
     let named = argument(cpu, FIRST)?.any();
     let is_any = named == 0;
@@ -141,10 +141,10 @@ pub(crate) fn wait<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         return back(cpu, Ok(gone));
     }
     if child_that_is(cpu, named, is_any, LIVE)? == 0 {
-        return back(cpu, Err(Error::InvalId));
+        return refuse(cpu, Error::InvalId);
     }
     if argument(cpu, SECOND)?.is(0) {
-        return back(cpu, Err(Error::Ipc));
+        return refuse(cpu, Error::Ipc);
     }
     sleep_until_one_ends(cpu, Stage::Wait)
 }
@@ -165,7 +165,7 @@ fn child_that_is<M: System>(cpu: &Cpu<'_, M>, named: M::Word, is_any: bool, stat
 pub(crate) fn kill<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let child = argument(cpu, FIRST)?.any();
     if proc_state(cpu, child)? != LIVE + 1 {
-        return back(cpu, Err(Error::InvalId));
+        return refuse(cpu, Error::InvalId);
     }
     answer(cpu, Ok(0.into()))?;
     condemn(cpu, child, Stage::StartUser)

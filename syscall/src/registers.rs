@@ -1,4 +1,5 @@
 //! Arguments and results of system calls, in the saved registers of the caller (reference, section 8.6).
+use crate::failure::Failure;
 use crate::next::Next;
 use crate::system::System;
 use crate::unchecked::Unchecked;
@@ -31,15 +32,19 @@ pub(crate) fn argument<M: System>(cpu: &Cpu<'_, M>, slot: u32) -> Result<Uncheck
 }
 
 /// Stores the result of a call, or the error number of its refusal.
+///
+/// # Errors
+/// That of a call that is stuck.
 #[inline(always)]
-pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<(), Stuck> {
+pub(crate) fn answer<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Failure>) -> Result<(), Stuck> {
     let cur = get_curid(cpu)?;
     let error = match result {
         Ok(value) => {
             uctx_set(cpu, cur, FIRST.into(), value)?;
             Error::Succ
         }
-        Err(error) => error,
+        Err(Failure::Refused(error)) => error,
+        Err(Failure::Stuck(stuck)) => return Err(stuck),
     };
     uctx_set(cpu, cur, NUMBER.into(), (error as u32).into())
 }
@@ -53,9 +58,21 @@ pub(crate) fn back_with<M: System>(cpu: &mut Cpu<'_, M>, first: M::Word, more: [
     back(cpu, Ok(first))
 }
 
-/// Stores the result of a call, or the error number of its refusal; the caller continues.
+/// Stores the error number of a call; the caller continues.
+///
+/// # Errors
+/// That of a call that is stuck.
 #[inline(always)]
-pub(crate) fn back<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Error>) -> Result<Next<M>, Stuck> {
+pub(crate) fn refuse<M: System>(cpu: &mut Cpu<'_, M>, failure: impl Into<Failure>) -> Result<Next<M>, Stuck> {
+    back(cpu, Err(failure.into()))
+}
+
+/// Stores the result of a call, or the error number of its refusal; the caller continues.
+///
+/// # Errors
+/// That of a call that is stuck.
+#[inline(always)]
+pub(crate) fn back<M: System>(cpu: &mut Cpu<'_, M>, result: Result<M::Word, Failure>) -> Result<Next<M>, Stuck> {
     answer(cpu, result)?;
     Ok(Next::ToUser(proc_start_user2(cpu)?))
 }

@@ -1,9 +1,10 @@
 //! `spawn`: creates a child at once, and loads its image one page a step (reference, section 8.5).
-use crate::memory::{Reserved, page, reserve};
+use crate::failure::Failure;
+use crate::memory::{page, reserve_fresh};
 use crate::next::{Load, Next, Parent};
 use crate::registers::{THIRD, argument, back};
 use crate::stage::{Stage, is_main};
-use crate::system::{Event, Image, System};
+use crate::system::{Event, Image, ImagePage, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
 use domain::Flag;
@@ -37,21 +38,26 @@ pub(crate) fn spawn<M: System>(
     quota: Unchecked<M::Word>,
 ) -> Result<Next<M>, Stuck> {
     let (image, quota) = (image.any(), quota.any());
-    let Some(Image { entry, frames, has_room }) = M::image(image) else {
-        return done(cpu, parent, image, Err(Error::InvalId));
-    };
-    // A program that starts outside the window could only fault, on some processors inside the kernel.
-    if Address::<M>::in_window_wide(entry).is_none() {
-        return done(cpu, parent, image, Err(Error::InvalId));
+    match create(cpu, parent, image, quota) {
+        Ok(child) => Ok(Next::Load(Load { parent, child, image, page: 0.into() })),
+        Err(failure) => done(cpu, parent, image, Err(failure)),
     }
+}
+
+/// Creates the child, if all arguments are usable, and returns its number.
+#[inline(always)]
+fn create<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, image: M::Word, quota: M::Word) -> Result<M::Word, Failure> {
+    let Image { entry, frames, has_room } = M::image(image).ok_or(Error::InvalId)?;
+    // A program that starts outside the window could only fault, on some processors inside the kernel.
+    Address::<M>::in_window_wide(entry).ok_or(Error::InvalId)?;
     let cur = get_curid(cpu)?;
     let is_given = is_given(cpu, parent)?;
     if is_given && (!has_room.holds() || parent == Parent::Program && source(cpu)?.is_none()) {
-        return done(cpu, parent, image, Err(Error::InvalAddr));
+        return Err(Error::InvalAddr.into());
     }
     let more = if is_given { ARGUMENTS_FRAMES } else { 0 };
     if container_can_consume(cpu, cur, quota)? == 0 || quota < more || frames.any() > quota - more {
-        return done(cpu, parent, image, Err(Error::Mem));
+        return Err(Error::Mem.into());
     }
     let vacant = proc_first(cpu, VACANT.into())?;
     let child = if vacant != 0 {
@@ -61,13 +67,13 @@ pub(crate) fn spawn<M: System>(
         // Conservative: refused already if the last possible child's number would be out of range.
         || cur * MAX_CHILDREN + 1 + MAX_CHILDREN > NUM_ID
     {
-        return done(cpu, parent, image, Err(Error::Mem));
+        return Err(Error::Mem.into());
     } else {
         proc_create(cpu, image, entry.any(), quota)?
     };
     proc_create_postinit(cpu, image)?;
     M::report(cpu, Event::Started { child, image });
-    Ok(Next::Load(Load { parent, child, image, page: 0.into() }))
+    Ok(child)
 }
 
 /// Frames that arguments need: their page, and a page table if the image has none there.
@@ -96,23 +102,15 @@ fn source<M: System>(cpu: &Cpu<'_, M>) -> Result<Option<Address<M>>, Stuck> {
 
 /// Gives a child that has all pages of its image its arguments, if there are any, on a page that it can read and not
 /// write. Like all such pages, the page is executable.
-fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
-    let Load { parent, child, image, .. } = load;
+fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, parent: Parent, child: M::Word) -> Result<(), Failure> {
     if !is_given(cpu, parent)? {
-        return done(cpu, parent, image, Ok(child));
+        return Ok(());
     }
     let address = Address::of_arguments();
-    match reserve(cpu, child, &address, perm::PTUR)? {
-        Reserved::Fresh => {}
-        Reserved::Mapped => return done(cpu, parent, image, Err(Error::InvalAddr)),
-        Reserved::Exhausted => return done(cpu, parent, image, Err(Error::Mem)),
-    }
-    let Some(page) = page(cpu, child, &address)? else {
-        return done(cpu, parent, image, Err(Error::InvalAddr));
-    };
+    let page = reserve_fresh(cpu, child, &address, perm::PTUR)?;
     match parent {
         Parent::Program => {
-            let Some(from) = source(cpu)? else { return done(cpu, parent, image, Err(Error::InvalAddr)) };
+            let from = source(cpu)?.ok_or(Error::InvalAddr)?;
             page_copy_to(cpu, child, address.word(), from.word())?;
         }
         Parent::Main => {
@@ -120,7 +118,7 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next
             M::load_arguments(&mut cpu.own.hp, page.frame, me);
         }
     }
-    done(cpu, parent, image, Ok(child))
+    Ok(())
 }
 
 /// Loads one page of an image. After the last page, gives the child its arguments and ends the loading.
@@ -134,30 +132,31 @@ fn give_arguments<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next
 /// # Errors
 /// None in a state in which the load is [ready](Load::ready).
 pub fn load_step<M: System>(cpu: &mut Cpu<'_, M>, load: Load<M>) -> Result<Next<M>, Stuck> {
-    let Load { parent, child, image, page: index } = load;
-    let Some(source) = M::image_page(image, index) else {
-        return give_arguments(cpu, load);
+    let Load { parent, child, image, page } = load;
+    let Some(source) = M::image_page(image, page) else {
+        let given = give_arguments(cpu, parent, child);
+        return done(cpu, parent, image, given.map(|()| child));
     };
-    if index >= WINDOW_PAGES {
-        return done(cpu, parent, image, Err(Error::InvalId));
+    match load_page(cpu, &load, source) {
+        Ok(()) => Ok(Next::Load(Load { parent, child, image, page: page + 1 })),
+        Err(failure) => done(cpu, parent, image, Err(failure)),
     }
-    let Some(address) = Address::in_window(source.address) else {
-        return done(cpu, parent, image, Err(Error::InvalAddr));
-    };
+}
+
+/// Gives the child the page `load.page` of its image, which is described by `source`.
+#[inline(always)]
+fn load_page<M: System>(cpu: &mut Cpu<'_, M>, load: &Load<M>, source: ImagePage<M>) -> Result<(), Failure> {
+    if load.page >= WINDOW_PAGES {
+        return Err(Error::InvalId.into());
+    }
+    let address = Address::in_window(source.address).ok_or(Error::InvalAddr)?;
     if address.offset() != 0 {
-        return done(cpu, parent, image, Err(Error::InvalAddr));
+        return Err(Error::InvalAddr.into());
     }
     let permission = if source.writable.holds() { perm::PTU } else { perm::PTUR };
-    match reserve(cpu, child, &address, permission)? {
-        Reserved::Fresh => {}
-        Reserved::Mapped => return done(cpu, parent, image, Err(Error::InvalAddr)),
-        Reserved::Exhausted => return done(cpu, parent, image, Err(Error::Mem)),
-    }
-    let Some(page) = page(cpu, child, &address)? else {
-        return done(cpu, parent, image, Err(Error::InvalAddr));
-    };
-    M::load_page(&mut cpu.own.hp, page.frame, image, index);
-    Ok(Next::Load(Load { parent, child, image, page: index + 1 }))
+    let page = reserve_fresh(cpu, load.child, &address, permission)?;
+    M::load_page(&mut cpu.own.hp, page.frame, load.image, load.page);
+    Ok(())
 }
 
 /// The parent continues, with the child's number or the reason for the refusal.
@@ -165,13 +164,15 @@ fn done<M: System>(
     cpu: &mut Cpu<'_, M>,
     parent: Parent,
     image: M::Word,
-    result: Result<M::Word, Error>,
+    result: Result<M::Word, Failure>,
 ) -> Result<Next<M>, Stuck> {
     match parent {
         Parent::Program => back(cpu, result),
         Parent::Main => {
-            if let Err(error) = result {
-                M::report(cpu, Event::NotStarted { image, error });
+            match result {
+                Ok(_) => {}
+                Err(Failure::Refused(error)) => M::report(cpu, Event::NotStarted { image, error }),
+                Err(Failure::Stuck(stuck)) => return Err(stuck),
             }
             Ok(Next::Continue(Stage::Main))
         }
