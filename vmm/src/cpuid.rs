@@ -1,12 +1,12 @@
 //! What the CPUID instruction tells a 32-bit guest: what the host has, filtered by lists of what is allowed.
 //!
-//! A feature is hidden if using it would need something that no device here models (APIC, MTRR, PAT, MCE), an MSR or
-//! instruction of 64-bit guests (MSR, SEP, SYSCALL, NX, LM), or state that is not saved (XSAVE, AVX). RDRAND is hidden
+//! A feature is hidden if using it would need something that no device here models (APIC, MTRR, PAT, MCE), an MSR that
+//! is not in [`msr`](crate::msr) (MSR, SEP, SYSCALL, NX, LM), or state that is not saved (XSAVE, AVX). RDRAND is hidden
 //! so that two runs are equal, INVPCID because a VM must enable it, and ERMS because some emulators count each
 //! iteration of `rep stosb`. What is not in a list is hidden.
 //!
-//! Leaves and bits are those of the Intel SDM, volume 2, CPUID. The vendor is always Intel: only there does a guest look
-//! for the frequency of its time-stamp counter (leaves 0x15 and 0x16).
+//! Leaves and bits are those of the Intel SDM, volume 2, CPUID. The vendor is always Intel: only there do kernels look
+//! for the frequency of the time-stamp counter (leaves 0x15 and 0x16).
 
 /// The four registers after CPUID.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,6 +1,7 @@
 //! The reason of a VM exit, in the words of VT-x: the Intel SDM, volume 3, appendix C and section "Exit qualification".
 //!
-//! A machine with AMD's SVM gives the same numbers to its monitors, so this is all that a monitor knows of either.
+//! AMD's SVM has other numbers. Whoever runs guests by SVM translates them to these, so that a monitor needs one
+//! vocabulary only.
 use crate::ports::Size;
 use core::fmt;
 
@@ -331,8 +332,8 @@ impl fmt::Display for EptViolation {
         write!(formatter, "{} where the tables admit {}", self.access, self.admitted)?;
         formatter.write_str(match self.linear {
             None => "",
-            Some(Linear::Translated) => ", at the translation of a linear address",
-            Some(Linear::PageWalk) => ", at an entry of the guest's page tables",
+            Some(Linear::Translated) => ", at a translated address",
+            Some(Linear::PageWalk) => ", at an entry of the guest's tables",
         })
     }
 }

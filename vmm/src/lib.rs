@@ -1,8 +1,9 @@
-//! What a virtual machine monitor emulates for its guest: the devices of a small PC, CPUID, MSRs, and the state in which
-//! Linux starts.
+//! What a virtual machine monitor emulates for its guest: the devices of a small PC, CPUID, MSRs, and the state in
+//! which Linux starts.
 //!
-//! The crate is arithmetic only. It knows no VT-x, no SVM, no kernel and no system call; it allocates nothing, and
-//! nothing in it panics on what a guest does. A monitor, which is an ordinary program, brings guest and devices together:
+//! The crate is arithmetic only. It executes no instruction of VT-x or SVM, and knows no kernel and no system call; it
+//! allocates nothing, and nothing in it panics on what a guest does. A monitor, which is an ordinary program, brings
+//! guest and devices together:
 //!
 //! ```text
 //! before the first entry   vmlinux    segments of the kernel ──────────┐

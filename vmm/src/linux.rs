@@ -2,9 +2,9 @@
 //! Page".
 //!
 //! A monitor puts a kernel, a command line and an initial RAM disk into the guest's memory, describes them in the
-//! [zero page](Boot::zero_page), and starts the guest in protected mode without paging: CS is [`CODE`], DS, ES and SS are
-//! [`DATA`], all of them flat, writable or executable, with a limit of 4 GiB; interrupts are off; ESI is the address of the zero
-//! page; EBP, EDI and EBX are 0.
+//! [zero page](Boot::zero_page), and starts the guest in protected mode without paging. CS is [`CODE`], executable; DS,
+//! ES and SS are [`DATA`], writable; all are flat and have a limit of 4 GiB. Interrupts are off. ESI is the address of
+//! the zero page; EBP, EDI and EBX are 0.
 //!
 //! The kernel is either the protected-mode part of a bzImage, at [`Header::code`], or the vmlinux that is packed in it
 //! ([`vmlinux`](crate::vmlinux)). Both need the bzImage's header.

@@ -1,8 +1,8 @@
 //! The interrupt controllers of a PC: two Intel 8259A, the slave at the master's input 2.
 //!
 //! Modelled from the data sheet "8259A Programmable Interrupt Controller": initialisation (ICW1 to ICW4), masks (OCW1),
-//! end of interrupt and rotation of priorities (OCW2), reading IRR and ISR, the special mask mode (OCW3), edge and level
-//! triggering, automatic end of interrupt, the special fully nested mode, and the default request 7.
+//! end of interrupt and rotation of priorities (OCW2), reading IRR and ISR, the special mask mode (OCW3), triggering by
+//! edges and by levels, automatic end of interrupt, the special fully nested mode, and the default request 7.
 //!
 //! Not modelled: the poll command, buffered mode, the vectors of an MCS-80 processor, and the edge/level registers
 //! (0x4D0, 0x4D1) that later chip sets add. A chip raises no interrupt until it has been initialised.

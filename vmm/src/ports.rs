@@ -174,7 +174,8 @@ impl Devices {
         self.pic.is_interrupting()
     }
 
-    /// The vector of the most urgent interrupt, which is in service from now on. The monitor injects it at the next entry.
+    /// The vector of the most urgent interrupt, which is in service from now on. The monitor injects it at the next
+    /// entry.
     pub fn acknowledge(&mut self) -> u8 {
         self.pic.acknowledge()
     }

@@ -59,8 +59,7 @@ mod tests {
         };
         assert_eq!(
             report.to_string(),
-            "guest stopped by exit 48 (EPT violation): write where the tables admit nothing, at the translation of a \
-             linear address\n\
+            "guest stopped by exit 48 (EPT violation): write where the tables admit nothing, at a translated address\n\
              \x20 reason 0x30, qualification 0x182, guest-physical address 0x100000000\n\
              \x20    EAX 80000011    EBX 00000000    ECX 00000007    EDX ffffffff\n\
              \x20    EIP 00100000 EFLAGS 00000002\n\

@@ -7,7 +7,7 @@
 //! receive FIFO below its trigger level times out at once. The other end of the line is always there: CTS, DSR and DCD
 //! are high, and RI is low.
 //!
-//! Not modelled: the baud rate, the word length, breaks, and errors of parity and framing. DMA is not connected in a PC.
+//! Not modelled: the baud rate, the word length, breaks, errors of parity and framing, and the pins for DMA.
 
 /// Bytes that the receiver's FIFO holds.
 pub const FIFO: usize = 16;

@@ -42,15 +42,12 @@ fn ept_qualifications_are_read() {
     // Bits 0 to 2: the access. 3 to 5: what is admitted. 7: a linear address. 8: its translation.
     let exits = [
         (0x001, "exit 48 (EPT violation): read where the tables admit nothing"),
-        (0x18A, "exit 48 (EPT violation): write where the tables admit read, at the translation of a linear address"),
+        (0x18A, "exit 48 (EPT violation): write where the tables admit read, at a translated address"),
         (
             0x09C,
-            "exit 48 (EPT violation): execute where the tables admit read+write, at an entry of the guest's page tables",
+            "exit 48 (EPT violation): execute where the tables admit read+write, at an entry of the guest's tables",
         ),
-        (
-            0x183,
-            "exit 48 (EPT violation): read+write where the tables admit nothing, at the translation of a linear address",
-        ),
+        (0x183, "exit 48 (EPT violation): read+write where the tables admit nothing, at a translated address"),
     ];
     for (qualification, text) in exits {
         assert_eq!(Exit::decode(48, qualification).to_string(), text);

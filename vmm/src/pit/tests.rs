@@ -80,6 +80,9 @@ fn counts_are_two_bytes_low_first() {
     [0, 0].into_iter().for_each(|byte| pit.write(Interrupt, byte, 0));
     assert_eq!(pit.next_edge(0), Some(10_001));
     assert_eq!([pit.read(Interrupt, 2), pit.read(Interrupt, 2)], [0x99, 0x99]);
+    [0x57, 0x13].into_iter().for_each(|byte| pit.write(Interrupt, byte, 2));
+    assert_eq!(pit.next_edge(10_001), Some(10_001 + 1357));
+    assert_eq!([pit.read(Interrupt, 10_001), pit.read(Interrupt, 10_001)], [0x57, 0x13]);
 }
 
 #[test]

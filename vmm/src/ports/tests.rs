@@ -166,7 +166,7 @@ fn pulses() -> impl Strategy<Value = u64> {
 }
 
 proptest! {
-    /// A guest may do what it likes. Until the deadline nothing happens by itself; interrupts are vectors of the guest's.
+    /// A guest may do what it likes. Until the deadline, nothing interrupts it by itself.
     #[test]
     fn nothing_happens_before_the_deadline(
         accesses in prop::collection::vec((port(), size(), any::<u32>(), pulses(), any::<bool>()), 1..100),
