@@ -41,6 +41,7 @@ mod tests {
         assert_eq!((clock.pulses(200_000_000), clock.ticks(1_193_182)), (1_193_182, 200_000_000));
         assert_eq!((clock.pulses(167), clock.pulses(168), clock.ticks(1)), (0, 1, 168));
         assert_eq!((Clock::new(1_193_181), clock.ticks(u64::MAX)), (None, u64::MAX));
+        assert_eq!(Clock::new(1_193_182).unwrap().pulses(77), 77);
     }
 
     proptest! {

@@ -68,8 +68,9 @@ impl Pic {
     pub fn set_line(&mut self, line: u8, high: bool) {
         let line = if line == CASCADE { 9 } else { line & 15 };
         let chip = if line < 8 { &mut self.master } else { &mut self.slave };
-        chip.set_input(line & 7, high);
-        self.cascade();
+        if chip.set_input(line & 7, high) && line >= 8 {
+            self.cascade();
+        }
     }
 
     /// Whether the processor's interrupt input is high.
@@ -176,15 +177,15 @@ struct Chip {
 }
 
 impl Chip {
-    fn set_input(&mut self, level: u8, high: bool) {
+    /// Sets the level of an input. Returns whether it has changed.
+    fn set_input(&mut self, level: u8, high: bool) -> bool {
         let bit = 1 << level;
-        if high {
-            self.risen |= bit & !self.inputs;
-            self.inputs |= bit;
-        } else {
-            self.risen &= !bit;
-            self.inputs &= !bit;
+        if high == (self.inputs & bit != 0) {
+            return false;
         }
+        self.inputs ^= bit;
+        self.risen = if high { self.risen | bit } else { self.risen & !bit };
+        true
     }
 
     /// Interrupt request register.

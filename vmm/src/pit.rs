@@ -86,6 +86,11 @@ impl Pit {
         self.counters[Channel::Speaker as usize].set_gate(high, now);
     }
 
+    /// The first time after `now` at which the output of [`Channel::Interrupt`] changes, if nothing is written before.
+    pub fn next_change(&self, now: u64) -> Option<u64> {
+        self.counters[Channel::Interrupt as usize].next_change(now)
+    }
+
     /// The first time after `now` at which the output of [`Channel::Interrupt`] rises, if nothing is written before.
     pub fn next_edge(&self, now: u64) -> Option<u64> {
         self.counters[Channel::Interrupt as usize].next_rise(now)

@@ -106,6 +106,10 @@ pub struct Devices {
     /// Port 0x61.
     control: u8,
     now: u64,
+    /// The timer's interrupt output does not change before this time.
+    steady_until: u64,
+    /// The time at which it rises.
+    edge: Option<u64>,
     /// The time at the guest's beginning, in seconds since 1970.
     began: u64,
 }
@@ -114,8 +118,8 @@ impl Devices {
     /// Devices after a reset, at a time in seconds since 1970.
     pub fn new(began: u64) -> Devices {
         let (pic, pit, uart, cmos) = Default::default();
-        let mut devices = Devices { pic, pit, uart, cmos, control: 0, now: 0, began };
-        devices.connect();
+        let mut devices = Devices { pic, pit, uart, cmos, control: 0, now: 0, steady_until: 0, edge: None, began };
+        devices.follow_timer();
         devices
     }
 
@@ -124,7 +128,6 @@ impl Devices {
         self.update(now);
         let value =
             (0..size as u16).rev().fold(0, |value, byte| value << 8 | u32::from(self.get(port.wrapping_add(byte))));
-        self.connect();
         value
     }
 
@@ -136,7 +139,6 @@ impl Devices {
         for (byte, offset) in value.to_le_bytes().into_iter().zip(0..size as u16) {
             // Ports with events are more than four apart, so there is one event at most.
             event = event.or(self.put(port.wrapping_add(offset), byte));
-            self.connect();
         }
         event
     }
@@ -149,24 +151,27 @@ impl Devices {
     /// A byte comes on the serial line.
     pub fn receive(&mut self, byte: u8) {
         self.uart.receive(byte);
-        self.connect();
+        self.follow_serial();
     }
 
     /// Lets time pass.
     pub fn update(&mut self, now: u64) {
-        if self.pit.next_edge(self.now).is_some_and(|edge| edge <= now) {
+        self.now = self.now.max(now);
+        if now < self.steady_until {
+            return;
+        }
+        if self.edge.is_some_and(|edge| edge <= now) {
             self.pic.set_line(TIMER, false);
             self.pic.set_line(TIMER, true);
         }
-        self.now = self.now.max(now);
-        self.connect();
+        self.follow_timer();
     }
 
     /// The time at which the guest must be interrupted although it does nothing; `None` if that never happens.
     ///
     /// It is the timer's next edge after the last call, unless the guest masks it.
     pub fn deadline(&self) -> Option<u64> {
-        if self.pic.is_masked(TIMER) { None } else { self.pit.next_edge(self.now) }
+        if self.pic.is_masked(TIMER) { None } else { self.edge }
     }
 
     /// Whether the guest is to be interrupted as soon as it admits interrupts.
@@ -180,9 +185,15 @@ impl Devices {
         self.pic.acknowledge()
     }
 
-    /// Brings the outputs of timer and serial line to the interrupt controllers.
-    fn connect(&mut self) {
+    /// Brings the timer's output to the interrupt controllers.
+    fn follow_timer(&mut self) {
         self.pic.set_line(TIMER, self.pit.output(Channel::Interrupt, self.now));
+        self.steady_until = self.pit.next_change(self.now).unwrap_or(u64::MAX);
+        self.edge = self.pit.next_edge(self.now);
+    }
+
+    /// Brings the serial line's output to the interrupt controllers.
+    fn follow_serial(&mut self) {
         let line = self.uart.take_line();
         if line.dipped {
             self.pic.set_line(SERIAL, false);
@@ -203,7 +214,11 @@ impl Devices {
                 self.control | refresh << 4 | u8::from(self.pit.output(Channel::Speaker, self.now)) << 5
             }
             Some(Target::Memory) => self.cmos.read(self.seconds()),
-            Some(Target::Uart(register)) => self.uart.read(register),
+            Some(Target::Uart(register)) => {
+                let byte = self.uart.read(register);
+                self.follow_serial();
+                byte
+            }
             // Ports that are only written.
             Some(Target::TimerControl | Target::Keyboard | Target::Index) | None => 0xFF,
         }
@@ -212,8 +227,14 @@ impl Devices {
     fn put(&mut self, port: u16, byte: u8) -> Option<Event> {
         match target(port)? {
             Target::Pic(side, register) => self.pic.write(side, register, byte),
-            Target::Counter(channel) => self.pit.write(channel, byte, self.now),
-            Target::TimerControl => self.pit.control(byte, self.now),
+            Target::Counter(channel) => {
+                self.pit.write(channel, byte, self.now);
+                self.follow_timer();
+            }
+            Target::TimerControl => {
+                self.pit.control(byte, self.now);
+                self.follow_timer();
+            }
             Target::SystemControl => {
                 self.control = byte & CONTROL;
                 self.pit.set_gate(byte & GATE != 0, self.now);
@@ -222,7 +243,11 @@ impl Devices {
             Target::Keyboard => {}
             Target::Index => self.cmos.select(byte),
             Target::Memory => self.cmos.write(byte, self.seconds()),
-            Target::Uart(register) => return self.uart.write(register, byte).map(Event::Output),
+            Target::Uart(register) => {
+                let sent = self.uart.write(register, byte);
+                self.follow_serial();
+                return sent.map(Event::Output);
+            }
         }
         None
     }

@@ -154,26 +154,41 @@ impl Counter {
         }
     }
 
+    /// The first time after `now` at which the output changes by itself.
+    pub fn next_change(&self, now: u64) -> Option<u64> {
+        let load = self.load(now)?;
+        let starts_high = !matches!(self.mode, Mode::TerminalCount | Mode::OneShot);
+        if now < load.at && self.before.1 != starts_high {
+            return Some(load.at);
+        }
+        if self.paused.is_some() {
+            return None;
+        }
+        let zero = load.at + load.count;
+        let [first, second] = match self.mode {
+            Mode::TerminalCount | Mode::OneShot => [zero, zero],
+            Mode::SoftwareStrobe | Mode::HardwareStrobe => [zero, zero + 1],
+            Mode::Rate => [self.end_of_period(load, now) - 1, self.end_of_period(load, now)],
+            Mode::Square => [self.end_of_half(load, now), self.end_of_period(load, now)],
+        };
+        [first, second].into_iter().find(|change| *change > now)
+    }
+
     /// The first time after `now` at which the output rises by itself.
     pub fn next_rise(&self, now: u64) -> Option<u64> {
-        let load = self.load(now)?;
-        let rise = match self.mode {
-            // A strobe that a new count cuts short.
-            Mode::SoftwareStrobe | Mode::HardwareStrobe if now < load.at && !self.before.1 => load.at,
-            _ if self.paused.is_some() => return None,
-            Mode::TerminalCount | Mode::OneShot => load.at + load.count,
-            Mode::SoftwareStrobe | Mode::HardwareStrobe => load.at + load.count + 1,
-            Mode::Rate | Mode::Square => self.end_of_period(load, now),
-        };
-        let next = self.next.filter(|next| now < next.at && next.at < rise);
-        let rise = next.map_or(rise, |next| self.end_of_period(&next, next.at));
-        (rise > now).then_some(rise)
+        let change = self.next_change(now)?;
+        if self.output(change) { Some(change) } else { self.next_change(change) }
     }
 
     /// The end of a load's period that has begun at `now`, or of its first one.
     fn end_of_period(&self, load: &Load, now: u64) -> u64 {
         let now = now.max(load.at);
         now + load.count - (now - load.at + load.passed) % load.count
+    }
+
+    /// In that period of a square wave, the end of its first half. It may be over.
+    fn end_of_half(&self, load: &Load, now: u64) -> u64 {
+        self.end_of_period(load, now).saturating_sub(load.count / 2)
     }
 
     /// Loads what was written at the next pulse.
@@ -200,11 +215,10 @@ impl Counter {
             (Mode::OneShot | Mode::HardwareStrobe, _) => self.waits = true,
             (Mode::Rate | Mode::Square, _) if !self.gate => self.waits = true,
             (Mode::Rate | Mode::Square, Some(load)) => {
-                let end = self.end_of_period(&load, now);
-                // In the first half of a square wave: the end of this half.
-                let half = end.saturating_sub(load.count / 2);
+                let half = self.end_of_half(&load, now);
+                let first_half = self.mode == Mode::Square && now < half;
                 let (at, passed) =
-                    if self.mode == Mode::Square && now < half { (half, count.div_ceil(2)) } else { (end, 0) };
+                    if first_half { (half, count.div_ceil(2)) } else { (self.end_of_period(&load, now), 0) };
                 self.next = Some(Load { at, count, passed });
             }
             _ => self.start(now),

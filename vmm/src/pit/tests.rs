@@ -283,11 +283,13 @@ proptest! {
                 Step::Wait(pulses) => {
                     for _ in 0..pulses {
                         let expected = counter.next_rise(now);
+                        let change = counter.next_change(now);
+                        let before = slow.output;
                         prop_assert!(rise.is_none() || rise == expected, "{:?} became {:?}", rise, expected);
-                        let low = !slow.output;
                         now += 1;
                         slow.pulse();
-                        let rises = low && slow.output;
+                        let rises = !before && slow.output;
+                        prop_assert_eq!(before != slow.output, change == Some(now), "{:?} at {}", change, now);
                         prop_assert_eq!(rises, expected == Some(now), "{:?} at {}", expected, now);
                         rise = expected.filter(|rise| *rise > now);
                         prop_assert_eq!(counter.output(now), slow.output, "output at {}", now);
