@@ -126,9 +126,7 @@ impl Devices {
     /// Executes `in`: the value, whose bytes above `size` are 0.
     pub fn read(&mut self, port: u16, size: Size, now: u64) -> u32 {
         self.update(now);
-        let value =
-            (0..size as u16).rev().fold(0, |value, byte| value << 8 | u32::from(self.get(port.wrapping_add(byte))));
-        value
+        (0..size as u16).fold(0, |value, byte| value | u32::from(self.get(port.wrapping_add(byte))) << (8 * byte))
     }
 
     /// Executes `out`. The bytes of `value` above `size` do not count.

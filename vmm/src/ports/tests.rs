@@ -146,6 +146,18 @@ fn what_is_not_there_reads_all_ones() {
 }
 
 #[test]
+fn wide_accesses_go_from_the_first_port_to_the_last() {
+    let mut devices = ready();
+    out(&mut devices, 0, &[(0x3FA, 0x01), (0x3F9, 0x01), (0x3FB, 0x03)]);
+    devices.receive(0x42);
+    assert_eq!(devices.read(0x3F8, Size::Double, 0), 0x03C1_0142, "the byte has been read when IIR is read");
+    assert_eq!(devices.write(0x3FB, Size::Word, 0x0B1B, 0), None);
+    assert_eq!(devices.read(0x3FB, Size::Word, 0), 0x0B1B);
+    assert_eq!(devices.write(0x3F8, Size::Word, 0x0041, 0), Some(Event::Output(0x41)));
+    assert_eq!(devices.read(0x3F9, Size::Byte, 0), 0);
+}
+
+#[test]
 fn an_input_changes_its_part_of_eax() {
     let inserted = [Size::Byte, Size::Word, Size::Double].map(|size| size.insert(0x1122_3344, 0xAABB_CCDD));
     assert_eq!(inserted, [0x1122_33DD, 0x1122_CCDD, 0xAABB_CCDD]);
