@@ -159,8 +159,8 @@ impl Devices {
             return;
         }
         if self.edge.is_some_and(|edge| edge <= now) {
+            // It was low before the edge. If it is high now, that is a new edge for the controllers.
             self.pic.set_line(TIMER, false);
-            self.pic.set_line(TIMER, true);
         }
         self.follow_timer();
     }

@@ -126,6 +126,8 @@ fn a_count_that_waits_for_the_gate_is_not_loaded() {
         let mut pit = programmed(Speaker, control, 3);
         pit.set_gate(true, 10);
         pit.set_gate(false, 20);
+        pit.control(0xE8, 20);
+        assert_eq!(pit.read(Speaker, 20) & 0x40, 0, "the count that was interrupted had been loaded");
         pit.write(Speaker, 5, 20);
         let mut null = |now, high| {
             pit.set_gate(high, now);

@@ -71,6 +71,9 @@ fn fifo_control_empties_and_sets_the_trigger() {
             assert_eq!(uart.read(2), if received < trigger { 0xCC } else { 0xC4 }, "{received} of {trigger}");
         }
     }
+    // Another trigger level alone keeps the bytes.
+    assert_eq!([uart.write(2, 0x01), uart.write(2, 0xC1)], [None, None]);
+    assert_eq!((uart.read(2), uart.room()), (0xC4, 0));
     // Off: the FIFO is lost, and the other bits do not count.
     assert_eq!(uart.write(2, 0xC2), None);
     assert_eq!([uart.read(2), uart.read(5)], [0x01, 0x60]);
