@@ -1,4 +1,4 @@
-//! The kernel's machine: the part of Cairn that only x86-64 hardware can do.
+//! The kernel's machine: the part of Cairn that depends on x86-64 hardware.
 //!
 //! The folders in the order in which they are read; each uses only the ones above it.
 //!
@@ -17,9 +17,9 @@
 //! | `machine` | the layer's machine on this hardware, and the kernel's main loop |
 //! | `boot` | from the boot loader to the image's hooks |
 //!
-//! Some modules run in ring 0 only, and exist only with the feature `image`. `cargo cairn` turns it on together with the
-//! code-generation flags that an image needs. All other modules (arithmetic, parsing, locks, storage) need no hardware
-//! and are tested on the host.
+//! Some modules run in ring 0 only, and exist only with the feature `image`. `cargo cairn` turns the feature on
+//! together with the code-generation flags that an image needs. All other modules (arithmetic, parsing, locks, storage)
+//! need no hardware and are tested on the host.
 //!
 //! An *image* is a binary that is linked with this crate: it names its hooks with `image!`, and `boot`
 //! boots the machine and calls them. The images are in the crate `images`.

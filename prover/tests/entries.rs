@@ -1,8 +1,8 @@
-//! Bugs planted into the entries of the kernel have counterexamples that also fail on the hosted machine, with the
-//! machine's answers from the counterexample. A failure that only the prover sees is a fault of the prover or of a
-//! contract.
+//! Bugs in the entries of the kernel have counterexamples that also fail on the hosted machine, which gets the
+//! machine's answers from the counterexample. If only the prover sees a failure, the prover or a contract is
+//! wrong.
 mod common;
-/// A counterexample to a bug of this file, as the prover writes it.
+/// A counterexample to a bug of this file, in the form in which the prover writes it.
 #[path = "written/main_h1_valid_nps.rs"]
 mod written;
 
@@ -26,15 +26,15 @@ use syscall::entry;
 use syscall::next::{Next, Wake};
 use syscall::stage::Stage;
 use syscall::system::System;
-use syscall::table::{Row, rows};
+use syscall::table::{KernelEntry, rows};
 use syscall::unchecked::{Address, Unchecked};
 
 /// A bug: the entry, the clause that it violates, and the change of the row.
 struct Bug {
     entry: &'static str,
     clause: &'static str,
-    symbolic: fn(&mut Row<Sym<domain::X64>>),
-    hosted: fn(&mut Row<Sim>),
+    symbolic: fn(&mut KernelEntry<Sym<layer::core::geometry::X64>>),
+    hosted: fn(&mut KernelEntry<Sim>),
 }
 
 /// The counterexample to the clause that the bug violates.
@@ -44,29 +44,29 @@ fn counterexample(bug: &Bug) -> Failure {
     found.unwrap_or_else(|| panic!("{}: not `{}` but {failures:#?}", bug.entry, bug.clause)).clone()
 }
 
-/// Checks that the bug is found and its counterexample replayed.
-fn replays(bug: &Bug) {
+/// Checks that the bug is found and that its counterexample fails when it is run.
+fn confirms(bug: &Bug) {
     let failure = counterexample(bug);
     assert_eq!(failure.reason, Reason::Counterexample, "{failure:#?}");
-    assert!(failure.replayed && failure.counterexample.is_some(), "{failure:#?}");
+    assert!(failure.confirmed && failure.counterexample.is_some(), "{failure:#?}");
     println!("{}: {} {:?} {}", bug.entry, failure.clause, failure.state, failure.ending);
 }
 
-/// A test for each bug, that it is found and replayed.
+/// A test for each bug: it is found, and its counterexample fails when it is run.
 macro_rules! bugs {
     ($($(#[$meta:meta])* $test:ident: $entry:literal breaks $clause:literal, $plant:expr;)*) => {
         /// The bugs, with the names of their tests.
         mod bugs {
             use super::*;
-            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut Row<M>) {
-                let plant: fn(&mut Row<M>) = $plant;
+            $($(#[$meta])* pub fn $test<M: System + Spec>(row: &mut KernelEntry<M>) {
+                let plant: fn(&mut KernelEntry<M>) = $plant;
                 plant(row)
             })*
         }
         $(#[test]
         fn $test() {
             let (symbolic, hosted) = (bugs::$test, bugs::$test);
-            replays(&Bug { entry: $entry, clause: $clause, symbolic, hosted });
+            confirms(&Bug { entry: $entry, clause: $clause, symbolic, hosted });
         })*
     };
 }
@@ -98,13 +98,13 @@ fn reserve_missing<M: System>(
 }
 
 bugs! {
-    a_call_that_goes_on_with_the_main_thread: "system_call" breaks "what comes after can go on", |row| {
+    a_call_that_goes_on_with_the_main_thread: "system_call" breaks "the continuation can run", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
             Next::ToUser(_) => Next::Continue(Stage::Main),
             next => next,
         });
     };
-    a_program_that_goes_on_in_the_kernel: "start_user" breaks "what comes after can go on", |row| {
+    a_program_that_goes_on_in_the_kernel: "start_user" breaks "the continuation can run", |row| {
         row.run = |cpu, _| {
             let next = entry::go_on(cpu, Stage::StartUser)?;
             cpu.own.ghost.update(|ghost| ghost.ikern = true.into());
@@ -118,7 +118,7 @@ bugs! {
             if number == 77 { Err(Stuck::BadThread) } else { Ok(next) }
         };
     };
-    a_page_that_is_mapped_already: "page_fault" breaks "what pt_resv requires holds where it is called", |row| {
+    a_page_that_is_mapped_already: "page_fault" breaks "the precondition of pt_resv holds at the call", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| pt_resv(cpu, cur, va, perm::PTU.into()))
         };
@@ -136,7 +136,7 @@ bugs! {
             Ok(next)
         };
     };
-    a_page_that_is_global: "page_fault" breaks "what pt_resv assumes holds where it is called", |row| {
+    a_page_that_is_global: "page_fault" breaks "the assumptions of pt_resv hold at the call", |row| {
         row.run = |cpu, a| {
             resolve(cpu, a.registers, |cpu, cur, va| reserve_missing(cpu, cur, va, perm::PTKG))
         };
@@ -160,7 +160,7 @@ bugs! {
             Ok(next)
         };
     };
-    an_address_of_an_image_that_is_trusted: "load" breaks "what pt_resv requires holds where it is called", |row| {
+    an_address_of_an_image_that_is_trusted: "load" breaks "the precondition of pt_resv holds at the call", |row| {
         row.run = |cpu, a| {
             let [child, image, page] = a.load;
             if let Some(source) = M::image_page(image, page) {
@@ -255,7 +255,7 @@ bugs! {
     a_wake_up_that_is_lost: "wake" breaks "postcondition", |row| {
         row.run = |cpu, _| Ok(Next::ToUser(proc_start_user(cpu)?));
     };
-    a_lock_that_is_not_given_back: "wake" breaks "what comes after can go on", |row| {
+    a_lock_that_is_not_given_back: "wake" breaks "the continuation can run", |row| {
         row.run = |cpu, a| {
             let [cv, left, then] = a.wake;
             let then = if then == 0 { Stage::StartUser } else { Stage::Exited };
@@ -278,14 +278,14 @@ bugs! {
 fn what_only_the_prover_sees_is_its_own_fault() {
     let symbolic = bugs::a_page_table_that_is_not_charged;
     let failure = counterexample(&Bug { entry: "page_fault", clause: "D10", symbolic, hosted: |_| () });
-    assert_eq!(failure.reason, Reason::NotReplayed, "{failure:#?}");
-    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
+    assert_eq!(failure.reason, Reason::Spurious, "{failure:#?}");
+    assert!(!failure.confirmed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("nothing is broken"), "{}", failure.ending);
 }
 
 #[test]
 fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
-    fn plant<M: System + Spec>(row: &mut Row<M>) {
+    fn plant<M: System + Spec>(row: &mut KernelEntry<M>) {
         row.run = |cpu, a| {
             let other = cpu.own.ac.get([900.into()]).quota;
             let next = entry::page_fault(cpu, a.registers)?;
@@ -294,13 +294,13 @@ fn a_contract_that_admits_more_than_the_primitive_is_no_bug() {
     }
     let failure = counterexample(&Bug { entry: "page_fault", clause: "never stuck", symbolic: plant, hosted: plant });
     assert_eq!(failure.reason, Reason::Contract, "{failure:#?}");
-    assert!(!failure.replayed && failure.counterexample.is_none(), "{failure:#?}");
+    assert!(!failure.confirmed && failure.counterexample.is_none(), "{failure:#?}");
     assert!(failure.ending.contains("pt_reserve"), "{}", failure.ending);
 }
 
 #[test]
 fn what_a_called_primitive_may_write_the_entry_has_to_name() {
-    fn forget<M: System + Spec>(row: &mut Row<M>) {
+    fn forget<M: System + Spec>(row: &mut KernelEntry<M>) {
         row.effect.modifies = |made, may| {
             let whole = rows::<M>().into_iter().find(|row| row.name == "interrupt").expect("an entry");
             (whole.effect.modifies)(made, &mut |name, leaf, key| {

@@ -1,4 +1,4 @@
-//! A planted corruption of the state is reported by the fact that forbids it.
+//! Tests that a corruption of the state is reported by the fact that forbids it.
 use domain::{Count, Map};
 use layer::core::constants::*;
 use layer::core::fields::*;
@@ -151,7 +151,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("D23.3", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::VACANT)),
     ("D23.4", |cpu| cpu.own.proc.update([CHILD], |process| process.state = 3)),
     ("E1", |cpu| cpu.own.proc.update([CHILD], |process| process.state = process::GONE)),
-    // A primitive has charged pages that no page map maps.
+    // Stands for a primitive that has charged pages that no page map maps.
     ("E2", |_| ()),
 ];
 

@@ -245,7 +245,7 @@ fn call(
     if !(contract.assumes)(&before.view(), &arguments) {
         return Ok(());
     }
-    // Nobody would ever release the lock, because the other CPUs do not run.
+    // The call would wait for ever, because no other CPU runs that could release the lock.
     let holder = |q: u32| before.channels.lock_of(q).holder;
     let q = arguments.words[0];
     if row.name == "acquire_lock_CHAN" && q < NUM_CHAN && ![TOTAL_CPU, wish.cpu].contains(&holder(q)) {
@@ -383,6 +383,7 @@ fn these_sequences_reach_every_primitive() {
     let rows = primitives::<Sim>();
     let called = rows.iter().filter(|(row, _)| row.kind != Kind::Internal && !row.is_fresh());
     let missing: Vec<_> = called.map(|(row, _)| row.name).filter(|name| !done.contains(name)).collect();
-    // The first is undefined in every state that satisfies D2, and the second has run before.
+    // The first primitive is undefined in every state that satisfies D2, and the second has run
+    // before.
     assert_eq!(missing, ["set_pt", "sched_init"]);
 }

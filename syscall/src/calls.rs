@@ -26,7 +26,7 @@ use layer::objects::thread::{get_cpu_id, get_curid};
 /// others go through [`slowly`].
 #[inline(always)]
 pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
-    // Does the work of `argument` itself: each instruction counts here.
+    // The work of `argument` is repeated here, because each instruction counts.
     let cur = get_curid(cpu)?;
     let number = Unchecked::new(uctx_get(cpu, cur, NUMBER.into())?);
     let Some(call) = Call::ALL.iter().copied().find(|&call| number.is(call as u32)) else {
@@ -62,7 +62,8 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             spawn(cpu, Parent::Program, image, quota)
         }),
         Call::Yield => {
-            // Stored before it yields: afterwards the registers are another thread's.
+            // The values are stored before the yield: afterwards the registers are another
+            // thread's.
             answer(cpu, Ok(0.into()))?;
             leave(cpu, Stage::StartUser)
         }

@@ -1,4 +1,5 @@
-//! What each kernel entry modifies, of the caller's state and of others', and what it ensures.
+//! What each kernel entry modifies, both of the caller's state and of other state, and what it
+//! ensures.
 //!
 //! As a primitive has a contract, an entry has an [`Effect`]: the cells that it may write on any path, and a
 //! postcondition. Both are proved with the entry. Interference by other CPUs is not part of an effect.
@@ -22,9 +23,9 @@ use layer::objects::page_table::spec::{NEW_FRAME, mapped};
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
 
-/// Arguments for any row; each row takes those that it needs.
+/// Arguments for any row; each row takes the arguments that it needs.
 #[derive(Clone, Copy, Debug)]
-pub struct Arguments<M: System> {
+pub struct EntryArguments<M: System> {
     /// The registers of a trap.
     pub registers: M::Registers,
     /// The reason for stopping a program.
@@ -38,7 +39,7 @@ pub struct Arguments<M: System> {
     pub wake: [M::Word; 3],
 }
 
-impl<M: System> Arguments<M> {
+impl<M: System> EntryArguments<M> {
     /// The load that the arguments describe.
     pub(crate) fn load(&self) -> Load<M> {
         let [child, image, page] = self.load;
@@ -59,10 +60,10 @@ pub struct Made<'a, M: System + Spec> {
     /// The state after.
     pub after: View<'a, M>,
     /// The arguments.
-    pub arguments: &'a Arguments<M>,
+    pub arguments: &'a EntryArguments<M>,
     /// The [`Next`] in which it ended.
     pub next: &'a Next<M>,
-    /// An arbitrary word. A postcondition that holds for all words is stated of this one.
+    /// An arbitrary word. If a postcondition holds for all words, it is stated for this one.
     pub any: M::Word,
 }
 
@@ -229,7 +230,7 @@ fn child<M: System + Spec>(m: &Made<'_, M>, may: Cells<'_, M>) {
     if m.before.own.ready.tail != NO_THREAD {
         may("tcb.next", Region::All, &[m.before.own.ready.tail]);
     }
-    // The child may also be one whose process had ended.
+    // The child may also be a thread whose previous process had ended.
     for field in ["AC", "kctxt", "proc", "uctxt", "uctxt.kind", "tcb", "tcb.next"] {
         may(field, Region::Ended, &[cur]);
     }
@@ -294,9 +295,9 @@ fn receiving<M: System + Spec>(m: &Made<'_, M>, by: By, may: Cells<'_, M>) {
     }
 }
 
-/// The result of a transfer. Either it was made: it leaves `busy` in the channel's busy word, and every thread that
-/// slept there is awake, now or after the steps that follow. Or it was refused. Or the call begins again with the same
-/// registers, when the caller is woken, or at once because a page was mapped that was missing before.
+/// The result of a transfer. Either the transfer was made. Then it leaves `busy` in the channel's busy word, and every
+/// thread that slept there is awake, now or after the steps that follow. Or the call was refused. Or the call begins
+/// again with the same registers: when the caller is woken, or at once because a missing page has been mapped.
 fn transferred<M: System + Spec>(m: &Made<'_, M>, by: By, busy: u32, stage: Stage) -> bool {
     let made = |q| m.ended_with(Error::Succ) && m.after.channels.pool.get([q]).busy == busy;
     let is_there = |at| mapped(at, m.cur(), m.argument(by, slot::R10)).is_some();
@@ -335,7 +336,8 @@ pub(crate) fn system_call<M: System + Spec>() -> Effect<M> {
             if m.asks_for(Call::Spawn) {
                 child(m, &mut *may);
             }
-            // A refusal writes nothing; otherwise the postcondition says that it is a child that was live.
+            // If the kill is refused, nothing is written. Otherwise the postcondition states that the
+            // target is a child that was live.
             if m.asks_for(Call::Kill) && !matches!(m.next, Next::ToUser(_)) {
                 killing::<M>(m.argument(By::Trap, slot::EBX), &mut *may);
             }

@@ -1,7 +1,7 @@
 //! The entries of the kernel and their steps: all that a machine calls.
 //!
-//! Each is one straight line that ends in a [`Next`]. None is stuck in a state that satisfies the invariant and its own
-//! precondition, for all registers of a program and all answers of the machine.
+//! Each of them runs without unbounded loops, and ends in a [`Next`]. No entry is stuck in a state that satisfies the
+//! invariant and its own precondition, for all registers of a program and all answers of the machine.
 use crate::calls::{dispatch, slowly};
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
@@ -28,11 +28,11 @@ impl<M: System> Next<M> {
     /// Every machine drives its CPUs with this function, step by step. Between two steps it may let other CPUs run.
     ///
     /// # Errors
-    /// Those of the step.
+    /// The errors of the step.
     #[inline(always)]
-    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<Step<M>, Stuck> {
-        Ok(Step::Kernel(match self {
-            Next::ToUser(to_user) => return Ok(Step::User(to_user)),
+    pub fn step(self, cpu: &mut Cpu<'_, M>) -> Result<EntryStep<M>, Stuck> {
+        Ok(EntryStep::Kernel(match self {
+            Next::ToUser(to_user) => return Ok(EntryStep::User(to_user)),
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
             Next::Wake(wake) => wake_step(cpu, wake)?,
@@ -44,7 +44,7 @@ impl<M: System> Next<M> {
 /// The result of a step.
 #[must_use]
 #[derive(Debug)]
-pub enum Step<M: Machine> {
+pub enum EntryStep<M: Machine> {
     /// The CPU is still in the kernel.
     Kernel(Next<M>),
     /// The CPU leaves the kernel.
@@ -58,7 +58,7 @@ pub use crate::spawn::load_step;
 /// Boots a CPU: sets up its state; then its main thread runs.
 ///
 /// # Errors
-/// Those of [`sched_init`]: the machine's description is not usable.
+/// The errors of [`sched_init`]: the machine's description is not usable.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
     Ok(Next::Continue(Stage::Main))
@@ -67,7 +67,7 @@ pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, St
 /// The entry of the instruction `syscall` (reference, section 8.6).
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] if no program was running; none for any registers.
+/// [`Stuck::NotUserMode`] if no program was running; otherwise none, for any registers.
 #[inline(always)]
 pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user2(cpu, registers)?;
@@ -77,10 +77,11 @@ pub fn system_call<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> 
 /// The entry of a page fault at the address in `ti` (reference, section 8.3, and P41): reserves the page, or stops the
 /// program.
 ///
-/// The reference would let it fault for ever if there is no page or the address is outside the window.
+/// In the reference, the program would fault for ever if there is no page or the address is outside
+/// the window.
 ///
 /// # Errors
-/// [`Stuck::NotUserMode`] if no program was running; none for any address.
+/// [`Stuck::NotUserMode`] if no program was running; otherwise none, for any address.
 pub fn page_fault<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let fault = trap_get(cpu)?;
@@ -140,7 +141,8 @@ pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, S
     }
 }
 
-/// The main thread: starts the next program that the boot list has for its CPU, or else lets others run.
+/// The main thread: starts the next program that the boot list has for its CPU; if there is none, lets
+/// other threads run.
 ///
 /// # Errors
 /// None in kernel mode.

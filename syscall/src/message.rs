@@ -1,6 +1,6 @@
 //! `send` and `recv`: messages through channels (reference, sections 8.1, 8.2 and 10.4).
 //!
-//! A channel either has room for a message or holds one; its `busy` word says which (`FILLED`; P29). A thread that
+//! A channel either has room for a message or holds one, according to its `busy` word (`FILLED`; P29). A thread that
 //! has to wait sleeps on the channel, senders and receivers in one queue. Whenever the word changes, all sleepers are
 //! woken, and each begins its call again. So no thread sleeps while it could proceed, in whatever order the threads get
 //! the lock.
@@ -45,7 +45,7 @@ pub fn wake_step<M: System>(cpu: &mut Cpu<'_, M>, wake: Wake<M>) -> Result<Next<
 }
 
 /// Wakes all threads that sleep on `cv` now. There are at most as many as there are threads. A thread that goes to
-/// sleep later is behind them in the queue, and has seen the change for which they are woken.
+/// sleep later is after them in the queue, and has already seen the change for which they are woken.
 ///
 /// Usually there is none or one: the first two are woken at once, the others step by step.
 #[inline(always)]
@@ -84,7 +84,7 @@ fn message<M: System>(cpu: &Cpu<'_, M>) -> Result<Message<M>, Failure> {
 
 /// Takes the lock of the channel. Returns the caller's permission for its page; 0 if no page is mapped.
 ///
-/// The walk is under the lock, so that the compiler merges it with the walk of the copy.
+/// The walk is done under the lock, so that the compiler merges it with the walk of the copy.
 #[inline(always)]
 fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Word, Stuck> {
     acquire_lock_chan(cpu, message.cv.channel())?;
@@ -92,9 +92,9 @@ fn enter<M: System>(cpu: &mut Cpu<'_, M>, message: &Message<M>) -> Result<M::Wor
     Ok(page(cpu, cur, &message.page)?.map_or(0.into(), |page| page.permission))
 }
 
-/// The call cannot use its page with this `permission`: programs may not use the kernel's pages, nor write read-only
-/// ones. A page that the program has not touched yet is reserved, as an access by the program would do, and the call
-/// begins again.
+/// Handles a call that cannot use its page with this `permission`. Programs may not use the kernel's pages, nor
+/// write to read-only pages. If the program has not touched the page yet, the page is reserved as for an access by
+/// the program, and the call begins again.
 #[cold]
 #[inline(never)]
 fn cannot_use<M: System>(

@@ -1,4 +1,4 @@
-//! How a kernel entry ends: with a program, another thread, or a step that is left to do.
+//! How a kernel entry ends: in a program, in another thread, or in a step that is left to do.
 use crate::mode::{is_kernel, is_user};
 use crate::stage::{Stage, saved};
 use crate::system::System;
@@ -13,7 +13,7 @@ use layer::objects::process::ToUser;
 use layer::objects::thread::{Resume, thread_sleep, thread_yield};
 use layer::spec::view::View;
 
-/// The end of a kernel entry or step. The value cannot be copied and must be consumed.
+/// How a kernel entry or step ends. The value cannot be copied and must be consumed.
 #[must_use]
 #[derive(Debug)]
 pub enum Next<M: Machine> {
@@ -43,7 +43,8 @@ impl<M: Spec> Next<M> {
 
 /// The parent of a new child.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-// A word, so that `Next` has four words: the values that this enum does not use tell the variants of `Next` apart.
+// The parent is one word, so that `Next` has four words: values that this enum does not use tell the variants of
+// `Next` apart.
 #[repr(u32)]
 pub enum Parent {
     /// A program, by system call: it continues with the result in its registers.
@@ -101,7 +102,7 @@ impl<M: Spec> Wake<M> {
 /// Lets the next ready thread of this CPU run. The running thread continues at `stage` when its turn comes again.
 ///
 /// # Errors
-/// Those of [`thread_yield`].
+/// The errors of [`thread_yield`].
 #[inline]
 pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, stage)?;
@@ -111,7 +112,7 @@ pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Nex
 /// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `stage`.
 ///
 /// # Errors
-/// Those of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
+/// The errors of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
 #[inline]
 pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
     let context = saved(cpu, stage)?;

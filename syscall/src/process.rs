@@ -1,17 +1,19 @@
-//! The end of processes: `exit`, `wait`, `kill`, and the steps in which an ended process releases all it has.
+//! The end of processes: `exit`, `wait`, `kill`, and the steps in which an ended process releases everything
+//! it has.
 //!
 //! The steps of an ended process are a continuation, [`Stage::Exited`]. Each step releases one page or one page table,
 //! or reaps one child. The progress is in the process's saved registers ([`mod@progress`]), which its program no longer
 //! needs. No proof relies on these registers: for any contents, no step is stuck, and a process is gone only when it
 //! uses nothing.
 //!
-//! A thread that waits for a child sleeps on a condition variable of its CPU that programs cannot name ([`ended`]). A
-//! process that is about to be gone wakes all threads that sleep there, and each of them checks again. A parent and its
-//! children are on one CPU, and nothing else runs on that CPU between the wake-up and the end, so no end is missed.
+//! A thread that waits for a child sleeps on a condition variable of its CPU that programs cannot name ([`ended`]).
+//! When a process is about to be gone, it wakes all threads that sleep there, and each of them checks again. A parent
+//! and its children are on one CPU, and nothing else runs on that CPU between the wake-up and the end, so no end is
+//! missed.
 //!
 //! A killed child continues with its end when it runs again. The child is on the killer's CPU, so it does not run at
 //! that moment: it is ready, pending or asleep. If it sleeps, it is woken with all others on its channel, which begin
-//! their calls again. No lock is lost, since threads are switched only where they hold none. The end of a killed
+//! their calls again. No lock is lost, since threads are switched only when they hold none. The end of a killed
 //! process kills its children, and so on.
 use crate::next::{Next, Wake, leave, sleep};
 use crate::registers::{FIFTH, FIRST, FOURTH, NUMBER, SECOND, THIRD, answer, argument, back, refuse};
@@ -43,13 +45,13 @@ mod progress {
     pub const STATUS: u32 = FIRST;
     /// The number of a [`Cause`].
     pub const CAUSE: u32 = THIRD;
-    /// The address that it has reached in its page map; [`DONE`] after the last.
+    /// The address up to which its page map has been released; [`DONE`] after the last.
     pub const ADDRESS: u32 = SECOND;
     /// The page map is empty.
     pub const DONE: u32 = 0;
     /// Index of the child to kill next; `MAX_CHILDREN` if it kills none.
     pub const CHILD: u32 = FOURTH;
-    /// Number of steps until other threads have their turn.
+    /// Number of steps until other threads get their turn.
     pub const STEPS: u32 = FIFTH;
     /// [`TOLD`] if the waiting threads have been woken.
     pub const ANNOUNCED: u32 = NUMBER;
@@ -57,7 +59,7 @@ mod progress {
     pub const TOLD: u32 = 1;
 }
 
-/// The number of steps of an end that a thread executes in one turn, before other threads have theirs. Also the number
+/// The number of steps of an end that a thread executes in one turn, before other threads get theirs. Also the number
 /// of steps of any kind that a CPU executes in the kernel before it admits interrupts.
 pub const STEPS_AT_ONCE: u32 = 64;
 
@@ -106,7 +108,7 @@ pub(crate) fn stop_at_fault<M: System>(cpu: &mut Cpu<'_, M>, reason: Reason) -> 
     stop(cpu, reason, address, rip)
 }
 
-/// Stops the running program; all others continue. Its parent gets the low half of `address` as its status.
+/// Stops the running program; all others continue. Its status for the parent is the low half of `address`.
 pub(crate) fn stop<M: System>(
     cpu: &mut Cpu<'_, M>,
     reason: Reason,
@@ -184,7 +186,7 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
         None
     };
     if stage == Stage::Exited as u32 {
-        // The child has ended already, and waits for its children: now it kills them.
+        // The child has already ended, and waits for its children: now it kills them.
         uctx_set(cpu, child, progress::CHILD.into(), 0.into())?;
     } else {
         begin_end(cpu, child, (0.into(), Cause::Killed))?;
@@ -199,7 +201,8 @@ fn condemn<M: System>(cpu: &mut Cpu<'_, M>, child: M::Word, then: Stage) -> Resu
 
 /// One step of the end of the running thread's process.
 ///
-/// The end lasts until all children have ended: the pages that they use are charged to their parent as well.
+/// The end lasts until all children have ended, because the pages that they use are charged to their parent
+/// as well.
 ///
 /// # Errors
 /// None in kernel mode.
@@ -242,7 +245,7 @@ pub(crate) fn end<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     give_back_next(cpu, has_child)
 }
 
-/// Releases the first page or page table from the reached address on. If there is none left, waits for the children.
+/// Releases the first page or page table at or after the reached address. If none is left, waits for the children.
 fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     let reached = argument(cpu, progress::ADDRESS)?;
@@ -260,7 +263,7 @@ fn give_back_next<M: System>(cpu: &mut Cpu<'_, M>, has_child: bool) -> Result<Ne
         return Ok(Next::Continue(Stage::Exited));
     }
     if from != ADR_LOW {
-        // It starts again at the beginning: the reached address is not trusted.
+        // The search starts again at the beginning, because the reached address is not trusted.
         uctx_set(cpu, cur, progress::ADDRESS.into(), ADR_LOW.into())?;
         return Ok(Next::Continue(Stage::Exited));
     }
@@ -283,7 +286,7 @@ fn announce<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
 fn be_gone<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
     let cur = get_curid(cpu)?;
     if container_get_usage(cpu, cur)? != 0 || proc_first(cpu, LIVE.into())? != 0 {
-        // The registers are not trusted: the end continues.
+        // The registers are not trusted, so the end continues.
         uctx_set(cpu, cur, progress::ANNOUNCED.into(), 0.into())?;
         return Ok(Next::Continue(Stage::Exited));
     }

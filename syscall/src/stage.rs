@@ -59,7 +59,7 @@ pub(crate) fn saved<M: System>(cpu: &Cpu<'_, M>, stage: Stage) -> Result<Context
 #[inline(always)]
 #[track_caller]
 pub(crate) fn context<M: System>(thread: M::Word, stage: Stage) -> Context<M> {
-    // Nothing on a kernel stack survives a switch, so the saved position is always that of an empty stack.
+    // No data on a kernel stack survives a switch, so the saved position is always that of an empty stack.
     Context { esp: (thread + 1) * PAGE_SIZE - 4, ra: (stage as u32).into() }
 }
 

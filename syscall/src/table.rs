@@ -3,7 +3,7 @@
 //! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), and this is the precondition of the row
 //! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
 //! about it.
-use crate::effect::{self, Arguments, Effect};
+use crate::effect::{self, Effect, EntryArguments};
 use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
 use crate::mode::{is_kernel, is_user};
 use crate::next::Next;
@@ -15,32 +15,32 @@ use layer::core::stuck::Stuck;
 use layer::spec::view::View;
 
 /// The code of an entry or step, callable with any arguments.
-pub type Run<M> = fn(&mut Cpu<'_, M>, &Arguments<M>) -> Result<Next<M>, Stuck>;
+pub type Run<M> = fn(&mut Cpu<'_, M>, &EntryArguments<M>) -> Result<Next<M>, Stuck>;
 
 /// An entry, or a step of one.
-pub struct Row<M: System + Spec> {
+pub struct KernelEntry<M: System + Spec> {
     /// Its name.
     pub name: &'static str,
     /// Its precondition, besides the invariant.
-    pub ready: fn(&View<'_, M>, &Arguments<M>) -> bool,
+    pub ready: fn(&View<'_, M>, &EntryArguments<M>) -> bool,
     /// Its code.
     pub run: Run<M>,
     /// Its modifies clause and its postcondition.
     pub effect: Effect<M>,
 }
 
-impl<M: System + Spec> Clone for Row<M> {
+impl<M: System + Spec> Clone for KernelEntry<M> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<M: System + Spec> Copy for Row<M> {}
+impl<M: System + Spec> Copy for KernelEntry<M> {}
 
 /// Every entry and every step.
-pub fn rows<M: System + Spec>() -> [Row<M>; 12] {
-    let trap = |name, run: Run<M>, effect| Row { name, ready: |v, _| is_user(v), run, effect };
-    let step = |name, run: Run<M>, effect| Row { name, ready: |v, _| is_kernel(v), run, effect };
+pub fn rows<M: System + Spec>() -> [KernelEntry<M>; 12] {
+    let trap = |name, run: Run<M>, effect| KernelEntry { name, ready: |v, _| is_user(v), run, effect };
+    let step = |name, run: Run<M>, effect| KernelEntry { name, ready: |v, _| is_kernel(v), run, effect };
     [
         trap("system_call", |cpu, a| system_call(cpu, a.registers), effect::system_call()),
         trap("page_fault", |cpu, a| page_fault(cpu, a.registers), effect::page_fault()),
@@ -52,7 +52,13 @@ pub fn rows<M: System + Spec>() -> [Row<M>; 12] {
         step("send", |cpu, _| go_on(cpu, Stage::Send), effect::send()),
         step("receive", |cpu, _| go_on(cpu, Stage::Receive), effect::receive()),
         step("wait", |cpu, _| go_on(cpu, Stage::Wait), effect::wait()),
-        Row { ready: |v, a| a.wake().ready(v), ..step("wake", |cpu, a| wake_step(cpu, a.wake()), effect::wake()) },
-        Row { ready: |v, a| a.load().ready(v), ..step("load", |cpu, a| load_step(cpu, a.load()), effect::load()) },
+        KernelEntry {
+            ready: |v, a| a.wake().ready(v),
+            ..step("wake", |cpu, a| wake_step(cpu, a.wake()), effect::wake())
+        },
+        KernelEntry {
+            ready: |v, a| a.load().ready(v),
+            ..step("load", |cpu, a| load_step(cpu, a.load()), effect::load())
+        },
     ]
 }

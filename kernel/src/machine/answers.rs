@@ -1,4 +1,4 @@
-//! What the hardware answers the layer.
+//! The hardware's answers to the layer.
 use super::locks::Locks;
 use super::metal::{Metal, Saved};
 use super::platform::{Place, platform};
@@ -54,7 +54,7 @@ impl Machine for Metal {
             Map::<Metal, Received>::set(rx_buf, key, Cell { value: byte.into() });
         }
     }
-    // The console waits until the device has room, so the transmitter is always done.
+    // The console waits until the device has room, so the transmitter has always finished.
     fn serial_sent(_: u32) -> u32 {
         1
     }

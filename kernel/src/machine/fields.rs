@@ -52,8 +52,8 @@ impl Storage<SyncChannels> for Metal {
     fn at(place: Place) -> Of<Blocks> {
         let name = <SyncChannels as Field<Metal>>::NAME;
         let blocks = place.platform.keep_each(NUM_CHAN as usize, name, |_| [0; 4]);
-        // SAFETY: primitives 19 to 24 touch only the blocks of channels whose locks their CPU holds, which is proved of
-        // the layer. Code that reads all of them does so while the other CPUs wait.
+        // SAFETY: primitives 19 to 24 access only the blocks of channels whose locks their CPU holds; this is proved.
+        // Code that reads all of them does so while the other CPUs wait.
         Of(unsafe { Blocks::new(blocks) })
     }
 }
@@ -85,8 +85,8 @@ impl Storage<layer::core::fields::Directories> for Metal {
 
 /// The window of the users' frames.
 fn users(place: Place) -> Window {
-    // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved of the
-    // layer which CPU touches which frame. A program that has a frame mapped does not run while its CPU's kernel does.
+    // SAFETY: the direct map has all of memory, and the kernel keeps nothing in users' frames. It is proved which CPU
+    // accesses which frame. A program that has a frame mapped does not run while its CPU executes the kernel.
     unsafe { Window::new(direct_map(), place.platform.user_frames()) }
 }
 

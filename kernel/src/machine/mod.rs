@@ -1,14 +1,14 @@
 //! The kernel's machine, as the layer sees it: words are registers, and each field has its own storage.
 //!
-//! Read [`run`] first: the main loop, whose hooks [`hooks`] gives to boot. [`Metal`] is the machine itself, and
-//! `answers` says what the hardware answers the layer, with `system` for system calls and [`serial`] for the UART.
-//! `fields` gives each field its storage (the table below), on the [`Platform`] that boot has found; `state` makes the
-//! whole state at boot. `program_table` counts the programs, and [`checkpoint`] writes the state to a watcher, over
-//! `com2`. Two modules stand beside the main loop: `short_path` is one system call again, in fewer instructions, and
-//! [`fault_injection`] lets images break the state.
+//! Read [`run`] first: the main loop, whose hooks [`hooks`] passes to boot. [`Metal`] is the machine itself. `answers`
+//! has the hardware's answers to the layer, with `system` for system calls and [`serial`] for the UART. `fields` gives
+//! each field its storage (the table below), on the [`Platform`] that boot has found; `state` makes the whole state at
+//! boot. `program_table` counts the programs, and [`checkpoint`] writes the state to a watcher, over `com2`. Two
+//! modules stand beside the main loop: `short_path` is a second version of one system call that takes fewer
+//! instructions, and [`fault_injection`] lets images break the state.
 //!
-//! Nothing here decides what a primitive does. The table says why different entries are different memory, storage by
-//! storage:
+//! No code here decides what a primitive does. The table shows, for each storage, why different entries are
+//! different memory:
 //!
 //! | field | storage | memory |
 //! |-------|------|--------|
@@ -25,9 +25,9 @@
 //!
 //! Kernel memory lies below 1 GiB, and `Frames` hands out each of its frames once; users' frames lie from 1 GiB on. So
 //! the first seven kinds are disjoint from each other and from `pt` and `HP`. `pt` and `HP` share the users' frames: a
-//! frame is either a page table or data. The ghost field `pperm` says which, and every access asserts it; that is
+//! frame is either a page table or data. The ghost field `pperm` records which, and every access asserts it; that is
 //! proved. CPUs share `ptpool`, `pt` and `HP`. A directory belongs to the CPU of its thread ([`Directories`] checks
-//! this in builds with debug assertions). A frame belongs to the CPU that was given it, as `pperm` says too.
+//! this in builds with debug assertions). A frame belongs to the CPU that allocated it, as `pperm` records too.
 //!
 //! [`Allocation`]: crate::storage::Allocation
 //! [`Array`]: crate::storage::Array

@@ -18,7 +18,7 @@ const THERE: u32 = ADR_LOW + PAGE_SIZE;
 const CV: u32 = 5;
 const Q: Channel<sim::machine::Sim> = Channel(SLP_Q + CV);
 
-/// This many CPUs. Each runs a client with two pages. Its main thread is ready, so that the client can sleep.
+/// This many CPUs. Each runs a client with two pages. Its main thread is ready, so the client can sleep.
 fn clients(cpus: u32) -> Vec<Processor> {
     let mut cpus = boot(memory(400), cpus);
     for cpu in &mut cpus {
@@ -79,7 +79,7 @@ fn reserve(cpu: &mut Processor) -> bool {
     free
 }
 
-/// The second half of a send: the message. The lock is released.
+/// The second half of a send: the message is put into the mailbox, and the lock is released.
 fn fill(cpu: &mut Processor, n: u32, protocol: Protocol) -> u32 {
     let sent = ipc_send_body(cpu, Q, HERE, n).unwrap();
     set_sync_chan_busy(cpu, Q, protocol.filled()).unwrap();
@@ -87,7 +87,8 @@ fn fill(cpu: &mut Processor, n: u32, protocol: Protocol) -> u32 {
     sent
 }
 
-/// A receive under the lock, which is released. Returns the words, or `None` if the channel is empty.
+/// A receive under the lock, which is then released. Returns the words, or `None` if the channel is
+/// empty.
 fn take(cpu: &mut Processor, n: u32, protocol: Protocol) -> Option<u32> {
     let filled = get_sync_chan_busy(cpu, Q) == Ok(protocol.filled());
     let taken = filled.then(|| {
@@ -186,7 +187,7 @@ proptest! {
 /// Three senders; the second and the third one sleep. The first receive wakes the second sender. Before that sender runs,
 /// there is a second receive, and after the woken senders have sent, a third one.
 ///
-/// Returns the number of words of each receive, and the received words. The word 12 shows that the third sender was woken
+/// Returns the number of words of each receive, and the received words. If the word is 12, the third sender was woken
 /// too early.
 fn hand_off(protocol: Protocol) -> (Vec<Option<u32>>, Vec<u32>) {
     let mut cpus = clients(4);
@@ -247,7 +248,8 @@ proptest! {
     fn d08_one_holder_within_its_budget(steps in prop::collection::vec((0..8usize, any::<bool>()), 1..250)) {
         let mut cpus = clients(8);
         let mut stages = [Stage::Idle; 8];
-        // The holder of the lock, and the remaining budget of its section as in the reference.
+        // The holder of the lock, and the remaining budget of its section, both as in the
+        // reference.
         let mut holder: Option<(usize, u32)> = None;
         let (mut sent, mut received) = (0u32, Vec::new());
         for (me, sends) in steps {
@@ -260,7 +262,8 @@ proptest! {
                         continue;
                     }
                     if holder.is_some() {
-                        // The lock is held by another client. This one continues at the next switch.
+                        // The lock is held by another client. This client continues at the next
+                        // switch.
                         if woken {
                             next(cpu);
                         }

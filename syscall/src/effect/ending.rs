@@ -5,10 +5,11 @@ use crate::process::STEPS_AT_ONCE;
 use crate::stage::Stage;
 use crate::system::System;
 use abi::{CHANNELS, Cause, Error};
-use domain::{Flag, Geometry, Map, Wide};
+use domain::{Flag, Map, Wide};
 use layer::core::constants::*;
 use layer::core::fields::Pde;
 use layer::core::fields::process::{GONE, LIVE, VACANT};
+use layer::core::geometry::Geometry;
 use layer::core::machine::Spec;
 use layer::spec::contract::{Cells, Region};
 use layer::spec::view::View;
@@ -23,7 +24,7 @@ mod register {
     pub const STATUS: u32 = slot::EBX;
     /// The number of the cause.
     pub const CAUSE: u32 = slot::EDX;
-    /// The address that is reached in the page map; 0 if the page map is empty.
+    /// The address up to which the page map has been released; 0 if the page map is empty.
     pub const ADDRESS: u32 = slot::R10;
     /// The index of the child to kill next; 8 or more if none is left.
     pub const CHILD: u32 = slot::ESI;
@@ -89,13 +90,14 @@ impl<M: System + Spec> Made<'_, M> {
         }
     }
 
-    /// `child` is condemned, and nothing is to be woken, or the threads that sleep on `cv` are.
+    /// `child` is condemned. Either there is no thread to wake, or the threads that sleep on `cv`
+    /// are to be woken.
     fn is_condemned_and_woken(&self, child: M::Word, cv: Option<M::Word>) -> bool {
         self.queue_of(child) == cv && self.is_condemned(child)
     }
 
-    /// `thread` begins to end: nobody has been told, it has a whole turn, and the search of its page map begins. It
-    /// kills its children from index `child` on.
+    /// `thread` begins to end: no waiting thread has been woken, it has a whole turn of steps, and the search of
+    /// its page map begins. It kills its children from index `child` on.
     fn begins_to_end(&self, thread: M::Word, child: u32) -> bool {
         let has = |slot: u32, value: u32| self.left_of(thread, slot) == value;
         has(register::ANNOUNCED, 0)
@@ -143,7 +145,7 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
             if k < MAX_CHILDREN && m.has_child_in(m.child(k), LIVE) {
                 killing::<M>(m.child(k), &mut *may);
             }
-            // Its quota, if it reaps itself.
+            // The thread's quota, if it reaps itself.
             let parent = m.before.own.ac.get([cur]).parent;
             if parent <= TOTAL_CPU {
                 may("AC", Region::Leaf("quota"), &[cur]);
@@ -159,13 +161,14 @@ pub(crate) fn exited<M: System + Spec>() -> Effect<M> {
     }
 }
 
-/// The caller's turn has a step less.
+/// The number of steps left in the caller's turn is one less.
 fn counts<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let (steps, left) = (m.argument(By::Stage, register::STEPS), m.left(register::STEPS));
     steps > 0 && if steps > STEPS_AT_ONCE { left == STEPS_AT_ONCE - 1 } else { left + 1 == steps }
 }
 
-/// A step of an end keeps the status, the cause, and, unless it changes them, what has been announced and the child.
+/// A step of an end. It keeps the status and the cause. Unless it changes them, it also keeps the index of the
+/// child, and whether the waiting threads have been woken.
 fn keeps_others<M: System + Spec>(m: &Made<'_, M>, changed: &[u32]) -> bool {
     let others = [register::STATUS, register::CAUSE, register::ANNOUNCED, register::CHILD];
     let is_kept = |slot: &u32| changed.contains(slot) || m.left(*slot) == m.argument(By::Stage, *slot);
@@ -180,7 +183,7 @@ fn kills_next<M: System + Spec>(m: &Made<'_, M>, k: M::Word, cv: Option<M::Word>
         && if m.has_child_in(child, LIVE) { m.is_condemned_and_woken(child, cv) } else { cv.is_none() }
 }
 
-/// A step of an end after which the next one follows.
+/// A step of an end that is followed by the next step.
 fn goes_on<M: System + Spec>(m: &Made<'_, M>) -> bool {
     let cur = m.cur();
     let [usage, left] = [&m.before, &m.after].map(|v| v.own.ac.get([cur]).usage);
@@ -234,7 +237,7 @@ fn lets_others_run<M: System + Spec>(m: &Made<'_, M>) -> bool {
         } else {
             let is_table = |i| matches!(m.before.own.dirs.get([cur, i]), Pde::Table { .. });
             counts(m)
-                && !(m.argument(By::Stage, register::CHILD) < MAX_CHILDREN)
+                && m.argument(By::Stage, register::CHILD) >= MAX_CHILDREN
                 && m.left(register::ADDRESS) == 0
                 && (m.has_children() || usage > 0)
                 && (m.argument(By::Stage, register::ADDRESS) == 0 || m.any >= M::Geometry::DIRS || !is_table(m.any))

@@ -65,8 +65,8 @@ pub(crate) fn thread_wakeup<M: Spec>() -> Contract<M> {
             for scalar in ["rdy.head", "rdy.tail", "rdy.hi"] {
                 may(scalar, Region::All, &[]);
             }
-            // A sleeper may belong to any CPU. That the write stays within other CPUs' rely conditions is a theorem of
-            // its own.
+            // A sleeper may belong to any CPU. A separate theorem proves that the write is within other CPUs' rely
+            // conditions.
             for field in ["tcb", "tcb.next"] {
                 may(field, Region::All, &[]);
             }
@@ -79,7 +79,7 @@ pub(crate) fn thread_sleep<M: Spec>() -> Contract<M> {
         run: |cpu, a| {
             super::thread_sleep(cpu, Cv(a.words[0]), a.context).map(|resume| Answer::Resume(resume.into_context()))
         },
-        // The reference grants that the captured registers are well typed.
+        // The reference assumes that the captured registers are well typed.
         assumes: |_, a| a.context.ra < STAGES,
         reference_requires: |v, a| {
             can_sleep(v, a)
@@ -144,7 +144,7 @@ fn can_sleep<M: Spec>(v: &View<'_, M>, a: &Arguments<M>) -> bool {
 pub(crate) fn thread_yield<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::thread_yield(cpu, a.context).map(|resume| Answer::Resume(resume.into_context())),
-        // The reference grants that the captured registers are well typed.
+        // The reference assumes that the captured registers are well typed.
         assumes: |_, a| a.context.ra < STAGES,
         reference_requires: |v, a| hkpt_init(v, a) && v.own.ac.get([v.own.cur]).used.holds(),
         requires: in_kernel,
