@@ -6,7 +6,7 @@
 //! (`pt_resv`) break E by themselves, since they charge a page to any thread and leave it unmapped. The kernel's
 //! entries call neither of them.
 //!
-//! A value of this layer is a word or the number of a continuation (`STAGES`), never a raw pointer. All clauses of L
+//! A value of this layer is a word or the number of a continuation (`CONTINUATIONS`), never a raw pointer. All clauses of L
 //! except L3 are about 32-bit types and pointers to existing blocks, so they hold by construction.
 use crate::core::fields::FrameUse;
 use crate::core::machine::Spec;

@@ -159,7 +159,7 @@ clauses! {
     l3: "L3", |cpu| {
         let head = cpu.own.ready.head;
         if head < NUM_PROC {
-            cpu.own.kctxt.update([head], |context| context.ra = STAGES.into());
+            cpu.own.kctxt.update([head], |context| context.ra = CONTINUATIONS.into());
         }
     };
     d1: "D1", |cpu| cpu.own.ghost.update(|g| g.init = false.into());

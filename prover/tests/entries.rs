@@ -22,9 +22,9 @@ use layer::objects::trap::trap_get;
 use prover::{Failure, Reason, Sym, emit_test};
 use sim::counterexample::entry::Entry;
 use sim::machine::Sim;
+use syscall::continuation::Continuation;
 use syscall::entry;
 use syscall::next::{Next, Wake};
-use syscall::stage::Stage;
 use syscall::system::System;
 use syscall::table::{KernelEntry, rows};
 use syscall::unchecked::{Address, Unchecked};
@@ -79,7 +79,7 @@ fn resolve<M: System + Spec>(
 ) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
     let Some(address) = Address::<M>::in_window_wide(Unchecked::new(trap_get(cpu)?)) else {
-        return Ok(Next::Continue(Stage::Main));
+        return Ok(Next::Continue(Continuation::Main));
     };
     let cur = get_curid(cpu)?;
     map(cpu, cur, address.word())?;
@@ -100,13 +100,13 @@ fn reserve_missing<M: System>(
 bugs! {
     a_call_that_goes_on_with_the_main_thread: "system_call" breaks "the continuation can run", |row| {
         row.run = |cpu, a| Ok(match entry::system_call(cpu, a.registers)? {
-            Next::ToUser(_) => Next::Continue(Stage::Main),
+            Next::ToUser(_) => Next::Continue(Continuation::Main),
             next => next,
         });
     };
     a_program_that_goes_on_in_the_kernel: "start_user" breaks "the continuation can run", |row| {
         row.run = |cpu, _| {
-            let next = entry::go_on(cpu, Stage::StartUser)?;
+            let next = entry::go_on(cpu, Continuation::StartUser)?;
             cpu.own.ghost.update(|ghost| ghost.ikern = true.into());
             Ok(next)
         };
@@ -166,7 +166,7 @@ bugs! {
             if let Some(source) = M::image_page(image, page) {
                 pt_resv(cpu, child, source.address.any(), perm::PTU.into())?;
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         };
     };
     bytes_of_an_image_that_are_trusted: "load" breaks "never stuck: Misaligned", |row| {
@@ -178,7 +178,7 @@ bugs! {
                     return Err(Stuck::Misaligned);
                 }
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         };
     };
     a_quota_of_the_boot_list_that_is_trusted: "main" breaks "H", |row| {
@@ -187,12 +187,12 @@ bugs! {
             if let Some(start) = M::next_start(me) && start.quota.is(12_345) && start.image.any() > 7 {
                 cpu.own.nps = 0.into();
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         };
     };
     a_thread_that_runs_nowhere: "exited" breaks "D4.1", |row| {
         row.run = |cpu, _| {
-            let next = entry::go_on(cpu, Stage::Exited)?;
+            let next = entry::go_on(cpu, Continuation::Exited)?;
             let cur = cpu.own.cur;
             cpu.shared.links.update(|tcb| tcb.update([cur], |t| t.place = place::FLIGHT.into()));
             Ok(next)
@@ -226,26 +226,26 @@ bugs! {
         row.run = |cpu, a| {
             let cur = cpu.own.cur;
             let next = entry::interrupt(cpu, a.registers)?;
-            cpu.own.kctxt.update([cur], |context| context.ra = (Stage::Exited as u32).into());
+            cpu.own.kctxt.update([cur], |context| context.ra = (Continuation::Exited as u32).into());
             Ok(next)
         };
     };
     a_thread_that_ends_and_runs_on: "exited" breaks "postcondition", |row| {
         row.run = |cpu, _| {
-            let context = Context { esp: 0.into(), ra: (Stage::StartUser as u32).into() };
+            let context = Context { esp: 0.into(), ra: (Continuation::StartUser as u32).into() };
             Ok(Next::Switch(thread_yield(cpu, context)?))
         };
     };
     a_call_that_begins_again_for_no_reason: "send" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let words = cpu.own.uctxt.get([cpu.own.cur, slot::EDX.into()]).value;
-            if words == 77 { Ok(Next::Continue(Stage::Send)) } else { entry::go_on(cpu, Stage::Send) }
+            if words == 77 { Ok(Next::Continue(Continuation::Send)) } else { entry::go_on(cpu, Continuation::Send) }
         };
     };
     an_argument_that_is_lost_on_the_way: "receive" breaks "postcondition", |row| {
         row.run = |cpu, _| {
             let cur = cpu.own.cur;
-            let next = entry::go_on(cpu, Stage::Receive)?;
+            let next = entry::go_on(cpu, Continuation::Receive)?;
             if let Next::Continue(_) = next {
                 cpu.own.uctxt.set([cur, slot::EDX.into()], Slot { value: M::Wide::constant(5) });
             }
@@ -258,7 +258,7 @@ bugs! {
     a_lock_that_is_not_given_back: "wake" breaks "the continuation can run", |row| {
         row.run = |cpu, a| {
             let [cv, left, then] = a.wake;
-            let then = if then == 0 { Stage::StartUser } else { Stage::Exited };
+            let then = if then == 0 { Continuation::StartUser } else { Continuation::Exited };
             let next = entry::wake_step(cpu, Wake { cv, left, then })?;
             if let Next::Wake(wake) = &next {
                 acquire_lock_chan(cpu, Cv::<M>(wake.cv).channel())?;
@@ -268,7 +268,7 @@ bugs! {
     };
     an_addition_that_overflows: "start_user" breaks "addition overflows", |row| {
         row.run = |cpu, _| {
-            let next = entry::go_on(cpu, Stage::StartUser)?;
+            let next = entry::go_on(cpu, Continuation::StartUser)?;
             if cpu.own.nps + 0xFFFF_FFFF == 0 { Err(Stuck::NotInit) } else { Ok(next) }
         };
     };

@@ -118,7 +118,7 @@ const CORRUPTIONS: &[Corruption] = &[
     ("H17", |cpus| cpus[0].own.cpu = TOTAL_CPU),
     ("H18", |cpus| cpus[0].own.cur = NUM_PROC),
     ("H19", |cpus| cpus[0].own.cpu = 1),
-    ("L3", |cpus| cpus[0].own.kctxt.set([1], Context { esp: 0, ra: STAGES })),
+    ("L3", |cpus| cpus[0].own.kctxt.set([1], Context { esp: 0, ra: CONTINUATIONS })),
     // The processor uses another page map than the running thread's.
     ("D3", |cpus| cpus[0].own.ghost.0.pt = 1),
     ("D4.1", |cpus| cpus[0].own.cur = 700),

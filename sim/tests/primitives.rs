@@ -179,7 +179,7 @@ fn arguments(row: &Primitive, model: &Model, wish: Wish) -> Arguments<Sim> {
         words,
         wide: u64::from(page * PAGE_SIZE + offset) + if f == 255 { 1 << 32 } else { 0 },
         place: f.into(),
-        context: Context { esp: f, ra: f % layer::core::fields::STAGES },
+        context: Context { esp: f, ra: f % layer::core::fields::CONTINUATIONS },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(e)),
         guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(d << 24 | e)),
         chunk,

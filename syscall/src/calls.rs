@@ -1,4 +1,5 @@
 //! The system calls, except those that have files of their own (`spawn`, `send`, `recv`, `exit`, `wait`, `kill`).
+use crate::continuation::Continuation;
 use crate::failure::Failure;
 use crate::memory::own_page;
 use crate::message::{receive, send};
@@ -6,7 +7,6 @@ use crate::next::{Next, Parent, leave};
 use crate::process::{exit, kill};
 use crate::registers::{FIRST, NUMBER, SECOND, THIRD, answer, argument, back, back_with, refuse};
 use crate::spawn::spawn;
-use crate::stage::Stage;
 use crate::system::{Question, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::{Call, Error, ThreadState};
@@ -41,7 +41,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
         Call::Recv => slowly(cpu, receive),
         Call::ThreadInfo => slowly(cpu, thread_info),
         // The arguments are in the saved registers, where the continuation reads them.
-        Call::Wait => Ok(Next::Continue(Stage::Wait)),
+        Call::Wait => Ok(Next::Continue(Continuation::Wait)),
         Call::Kill => slowly(cpu, kill),
         Call::WhoAmI => slowly(cpu, who_am_i),
         Call::Uptime => slowly(cpu, |cpu| back(cpu, Ok(M::tell(Question::Uptime).any()))),
@@ -65,7 +65,7 @@ pub(crate) fn dispatch<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck
             // The values are stored before the yield: afterwards the registers are another
             // thread's.
             answer(cpu, Ok(0.into()))?;
-            leave(cpu, Stage::StartUser)
+            leave(cpu, Continuation::StartUser)
         }
         Call::Exit => slowly(cpu, exit),
     }

@@ -3,12 +3,12 @@
 //! Each of them runs without unbounded loops, and ends in a [`Next`]. No entry is stuck in a state that satisfies the
 //! invariant and its own precondition, for all registers of a program and all answers of the machine.
 use crate::calls::{dispatch, slowly};
+use crate::continuation::Continuation;
 use crate::memory::{Reserved, reserve};
 use crate::message::{receive, send};
 use crate::next::{Next, Parent, leave};
 use crate::process::{end, stop, stop_at_fault, wait};
 use crate::spawn::spawn;
-use crate::stage::Stage;
 use crate::system::System;
 use crate::unchecked::{Address, Unchecked};
 use abi::Reason;
@@ -36,7 +36,7 @@ impl<M: System> Next<M> {
             Next::Switch(context) => resume(cpu, context)?,
             Next::Load(load) => load_step(cpu, load)?,
             Next::Wake(wake) => wake_step(cpu, wake)?,
-            Next::Continue(stage) => go_on(cpu, stage)?,
+            Next::Continue(continuation) => go_on(cpu, continuation)?,
         }))
     }
 }
@@ -61,7 +61,7 @@ pub use crate::spawn::load_step;
 /// The errors of [`sched_init`]: the machine's description is not usable.
 pub fn boot<M: System>(cpu: &mut Cpu<'_, M>, mbi: M::Word) -> Result<Next<M>, Stuck> {
     sched_init(cpu, mbi)?;
-    Ok(Next::Continue(Stage::Main))
+    Ok(Next::Continue(Continuation::Main))
 }
 
 /// The entry of the instruction `syscall` (reference, section 8.6).
@@ -113,7 +113,7 @@ pub fn exception<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers, reaso
 /// [`Stuck::NotUserMode`] if no program was running.
 pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Result<Next<M>, Stuck> {
     proc_exit_user(cpu, registers)?;
-    leave(cpu, Stage::StartUser)
+    leave(cpu, Continuation::StartUser)
 }
 
 /// A thread continues after a switch, at the continuation that it saved.
@@ -122,22 +122,22 @@ pub fn interrupt<M: System>(cpu: &mut Cpu<'_, M>, registers: M::Registers) -> Re
 /// [`Stuck::BadContext`] if there is no such continuation.
 #[inline(always)]
 pub fn resume<M: System>(cpu: &mut Cpu<'_, M>, context: Resume<M>) -> Result<Next<M>, Stuck> {
-    go_on(cpu, Stage::of(context.into_context())?)
+    go_on(cpu, Continuation::of(context.into_context())?)
 }
 
-/// The running thread continues at `stage`.
+/// The running thread continues at `continuation`.
 ///
 /// # Errors
 /// None in kernel mode.
 #[inline(always)]
-pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    match stage {
-        Stage::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
-        Stage::Main => slowly(cpu, main_thread),
-        Stage::Exited => slowly(cpu, end),
-        Stage::Send => slowly(cpu, send),
-        Stage::Receive => slowly(cpu, receive),
-        Stage::Wait => slowly(cpu, wait),
+pub fn go_on<M: System>(cpu: &mut Cpu<'_, M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
+    match continuation {
+        Continuation::StartUser => Ok(Next::ToUser(proc_start_user(cpu)?)),
+        Continuation::Main => slowly(cpu, main_thread),
+        Continuation::Exited => slowly(cpu, end),
+        Continuation::Send => slowly(cpu, send),
+        Continuation::Receive => slowly(cpu, receive),
+        Continuation::Wait => slowly(cpu, wait),
     }
 }
 
@@ -152,7 +152,7 @@ fn main_thread<M: System>(cpu: &mut Cpu<'_, M>) -> Result<Next<M>, Stuck> {
         return spawn(cpu, Parent::Main, start.image, start.quota);
     }
     let before = get_curid(cpu)?;
-    let next = leave(cpu, Stage::Main)?;
+    let next = leave(cpu, Continuation::Main)?;
     if get_curid(cpu)? == before {
         M::idle(me);
     }

@@ -15,6 +15,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod continuation;
 pub mod effect;
 pub mod entry;
 pub mod image;
@@ -22,7 +23,6 @@ pub mod message;
 pub mod mode;
 pub mod next;
 pub mod spawn;
-pub mod stage;
 pub mod system;
 pub mod table;
 pub mod trace;

@@ -1,6 +1,6 @@
 //! How a kernel entry ends: in a program, in another thread, or in a step that is left to do.
+use crate::continuation::{Continuation, saved};
 use crate::mode::{is_kernel, is_user};
-use crate::stage::{Stage, saved};
 use crate::system::System;
 use domain::{Flag, Map};
 use layer::core::constants::{NUM_CV, NUM_PROC};
@@ -26,7 +26,7 @@ pub enum Next<M: Machine> {
     /// The threads that sleep on a channel have to be woken; then the running thread continues.
     Wake(Wake<M>),
     /// The running thread continues at a continuation.
-    Continue(Stage),
+    Continue(Continuation),
 }
 
 impl<M: Spec> Next<M> {
@@ -89,7 +89,7 @@ pub struct Wake<M: Machine> {
     /// Maximum number of threads that are still to be woken.
     pub left: M::Word,
     /// The continuation of the running thread.
-    pub then: Stage,
+    pub then: Continuation,
 }
 
 impl<M: Spec> Wake<M> {
@@ -99,22 +99,22 @@ impl<M: Spec> Wake<M> {
     }
 }
 
-/// Lets the next ready thread of this CPU run. The running thread continues at `stage` when its turn comes again.
+/// Lets the next ready thread of this CPU run. The running thread continues at `continuation` when its turn comes again.
 ///
 /// # Errors
 /// The errors of [`thread_yield`].
 #[inline]
-pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let context = saved(cpu, stage)?;
+pub(crate) fn leave<M: System>(cpu: &mut Cpu<'_, M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, continuation)?;
     Ok(Next::Switch(thread_yield(cpu, context)?))
 }
 
-/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `stage`.
+/// Sleeps on `cv` and releases the lock of its channel. Once woken and scheduled, the thread continues at `continuation`.
 ///
 /// # Errors
 /// The errors of [`thread_sleep`]; the main thread of a CPU ([`is_main`]) must not call this.
 #[inline]
-pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, stage: Stage) -> Result<Next<M>, Stuck> {
-    let context = saved(cpu, stage)?;
+pub(crate) fn sleep<M: System>(cpu: &mut Cpu<'_, M>, cv: Cv<M>, continuation: Continuation) -> Result<Next<M>, Stuck> {
+    let context = saved(cpu, continuation)?;
     Ok(Next::Switch(thread_sleep(cpu, cv, context)?))
 }

@@ -1,9 +1,9 @@
 //! `spawn`: creates a child at once, and loads its image one page a step (reference, section 8.5).
+use crate::continuation::{Continuation, is_main};
 use crate::failure::Failure;
 use crate::memory::{page, reserve_fresh};
 use crate::next::{Load, Next, Parent};
 use crate::registers::{THIRD, argument, back};
-use crate::stage::{Stage, is_main};
 use crate::system::{Event, Image, ImagePage, System};
 use crate::unchecked::{Address, Unchecked};
 use abi::Error;
@@ -175,7 +175,7 @@ fn done<M: System>(
                 Err(Failure::Refused(error)) => M::report(cpu, Event::NotStarted { image, error }),
                 Err(Failure::Stuck(stuck)) => return Err(stuck),
             }
-            Ok(Next::Continue(Stage::Main))
+            Ok(Next::Continue(Continuation::Main))
         }
     }
 }

@@ -3,11 +3,11 @@
 //! The table is closed: each row ends in a [`Next`] that [holds](Next::holds), and this is the precondition of the row
 //! that continues with it. The boot of a CPU is not a row, since it may be refused; the prover's theorem `boot` is
 //! about it.
+use crate::continuation::Continuation;
 use crate::effect::{self, Effect, EntryArguments};
 use crate::entry::{exception, go_on, interrupt, load_step, page_fault, system_call, wake_step};
 use crate::mode::{is_kernel, is_user};
 use crate::next::Next;
-use crate::stage::Stage;
 use crate::system::System;
 use layer::core::machine::Spec;
 use layer::core::state::Cpu;
@@ -46,12 +46,12 @@ pub fn rows<M: System + Spec>() -> [KernelEntry<M>; 12] {
         trap("page_fault", |cpu, a| page_fault(cpu, a.registers), effect::page_fault()),
         trap("exception", |cpu, a| exception(cpu, a.registers, a.reason), effect::exception()),
         trap("interrupt", |cpu, a| interrupt(cpu, a.registers), effect::interrupt()),
-        step("start_user", |cpu, _| go_on(cpu, Stage::StartUser), effect::start_user()),
-        step("main", |cpu, _| go_on(cpu, Stage::Main), effect::main()),
-        step("exited", |cpu, _| go_on(cpu, Stage::Exited), effect::exited()),
-        step("send", |cpu, _| go_on(cpu, Stage::Send), effect::send()),
-        step("receive", |cpu, _| go_on(cpu, Stage::Receive), effect::receive()),
-        step("wait", |cpu, _| go_on(cpu, Stage::Wait), effect::wait()),
+        step("start_user", |cpu, _| go_on(cpu, Continuation::StartUser), effect::start_user()),
+        step("main", |cpu, _| go_on(cpu, Continuation::Main), effect::main()),
+        step("exited", |cpu, _| go_on(cpu, Continuation::Exited), effect::exited()),
+        step("send", |cpu, _| go_on(cpu, Continuation::Send), effect::send()),
+        step("receive", |cpu, _| go_on(cpu, Continuation::Receive), effect::receive()),
+        step("wait", |cpu, _| go_on(cpu, Continuation::Wait), effect::wait()),
         KernelEntry {
             ready: |v, a| a.wake().ready(v),
             ..step("wake", |cpu, a| wake_step(cpu, a.wake()), effect::wake())

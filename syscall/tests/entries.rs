@@ -17,10 +17,10 @@ use sim::machine::Sim;
 use sim::machine::boot::processor;
 use sim::machine::sparse::Cells;
 use sim::state::snapshot::Snapshot;
+use syscall::continuation::Continuation;
 use syscall::effect::EntryArguments;
 use syscall::entry;
 use syscall::next::{Next, Parent};
-use syscall::stage::Stage;
 use syscall::table::rows;
 
 const PUTS: u32 = Call::Puts as u32;
@@ -407,7 +407,7 @@ proptest! {
         let is_ended = |thread: u32| cpu.own.proc.get([thread]).state != process::LIVE;
         // Children of the main thread, from the boot list, that have not begun to end.
         let lives = |thread: u32| {
-            let is_ending = thread != cpu.own.cur && cpu.own.kctxt.get([thread]).ra == Stage::Exited as u32;
+            let is_ending = thread != cpu.own.cur && cpu.own.kctxt.get([thread]).ra == Continuation::Exited as u32;
             cpu.own.ac.get([thread]).used && !is_ended(thread) && !is_ending
         };
         let alive = (FIRST..FIRST + 5).filter(|&thread| lives(thread)).count();

@@ -150,7 +150,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     eprintln!("error: not as expected, after {seconds:.1} s:");
     problems.iter().take(SHOWN).for_each(|problem| eprintln!("  {problem}"));
     if problems.len() > SHOWN {
-        eprintln!("and {} more differences", problems.len() - SHOWN);
+        eprintln!("  and {} more differences", problems.len() - SHOWN);
     }
     Ok(ExitCode::FAILURE)
 }

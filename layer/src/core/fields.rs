@@ -116,7 +116,7 @@ domain::data! {
     pub struct Context {
         /// Offset into the array of kernel stacks.
         esp: Word,
-        /// The number of the continuation, below [`STAGES`].
+        /// The number of the continuation, below [`CONTINUATIONS`].
         ra: Word,
     }
     /// The process of a thread. An addition to the reference.
@@ -250,7 +250,7 @@ pub mod place {
 }
 
 /// The number of continuations of a saved context. The layer above defines the code of each.
-pub const STAGES: u32 = 6;
+pub const CONTINUATIONS: u32 = 6;
 /// The continuation of a new thread: `proc_start_user`.
 pub const START_USER: u32 = 0;
 

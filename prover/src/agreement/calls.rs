@@ -228,7 +228,7 @@ pub(super) fn arguments(row: &Primitive, before: &HostedState, dice: [u8; 8]) ->
         words,
         wide: u64::from(aligned) + beyond,
         place: u64::from(end(g)) << 16,
-        context: layer::core::fields::Context { esp: end(h), ra: g % STAGES },
+        context: layer::core::fields::Context { esp: end(h), ra: g % CONTINUATIONS },
         registers: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(end(g + slot as u32))),
         guest: std::array::from_fn(|slot| (slot as u64) << 40 | u64::from(end(f + slot as u32))),
         chunk,

@@ -30,7 +30,7 @@ const PATIENCE: u32 = 4_000;
 /// The time limit for one preferred value, in milliseconds. Most take few milliseconds.
 const WISH: u32 = 1_000;
 /// The reason if the solver does not answer the last query.
-const UNDECIDED: &str = "the solver does not know whether a state satisfies every fact";
+const UNDECIDED: &str = "the solver cannot decide whether a state satisfies every fact";
 
 /// Completes the asserted facts to a state, with the search strategy `strategy`. Keeps the choices in `last` where
 /// possible, and replaces them by its own. `words` becomes the unknown words by which the state's maps are read.

@@ -21,7 +21,7 @@ fn asked() {
 fn answer(name: &'static str, range: Range) -> Term {
     engine(|e| {
         let term = e.unknown(&format!("machine.{name}"), range);
-        e.path.data::<Answers>().0.last_mut().expect("a question was asked").says.push((name, term));
+        e.path.data::<Answers>().0.last_mut().expect("a question was asked").values.push((name, term));
         term
     })
 }
@@ -59,7 +59,7 @@ impl<G: Geometry> System for Sym<G> {
     fn load_page(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
         engine(|e| {
-            e.path.data::<Answers>().0.push(MachineAnswer { says: Vec::new(), page: Some((frame.0, bytes.version)) })
+            e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
         });
     }
 
@@ -79,7 +79,7 @@ impl<G: Geometry> System for Sym<G> {
     fn load_arguments(memory: &mut SymMap<Sym<G>, PhysicalMemory>, frame: SymWord, _: SymWord) {
         let bytes = memory.forget(&[frame]);
         engine(|e| {
-            e.path.data::<Answers>().0.push(MachineAnswer { says: Vec::new(), page: Some((frame.0, bytes.version)) })
+            e.path.data::<Answers>().0.push(MachineAnswer { values: Vec::new(), page: Some((frame.0, bytes.version)) })
         });
     }
 

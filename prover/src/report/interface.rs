@@ -111,7 +111,7 @@ impl Interface {
 
 impl Written {
     fn new(row: &Primitive, effects: Effects, proof: Option<&ReportRow>) -> Written {
-        let (says, errors) = docs(row.number, row.name);
+        let (description, errors) = docs(row.number, row.name);
         let Primitive { arguments, result, .. } = *row;
         let arguments = arguments.iter().map(|argument| argument.name).collect();
         Written {

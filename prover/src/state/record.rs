@@ -60,7 +60,7 @@ pub(crate) fn see_event<G: Geometry>(event: Event<Sym<G>>) {
 #[derive(Clone, Default)]
 pub(crate) struct MachineAnswer {
     /// The values of the answer, by name.
-    pub says: Vec<(&'static str, Term)>,
+    pub values: Vec<(&'static str, Term)>,
     /// The frame into which the machine loads a page, and the version of the map with the page's bytes.
     pub page: Option<(Term, u32)>,
 }

@@ -230,7 +230,7 @@ fn d13_the_hazard_of_the_hand_off() {
 
 /// The state of a client in a send or receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
+enum Continuation {
     Idle,
     /// It holds the lock, to send or to receive.
     Sends,
@@ -247,7 +247,7 @@ proptest! {
     #[test]
     fn d08_one_holder_within_its_budget(steps in prop::collection::vec((0..8usize, any::<bool>()), 1..250)) {
         let mut cpus = clients(8);
-        let mut stages = [Stage::Idle; 8];
+        let mut stages = [Continuation::Idle; 8];
         // The holder of the lock, and the remaining budget of its section, both as in the
         // reference.
         let mut holder: Option<(usize, u32)> = None;
@@ -256,8 +256,8 @@ proptest! {
             let cpu = &mut cpus[me];
             let client = 8 * (me as u32 + 1) + 1;
             match stages[me] {
-                Stage::Idle | Stage::Sleeps => {
-                    let woken = stages[me] == Stage::Sleeps;
+                Continuation::Idle | Continuation::Sleeps => {
+                    let woken = stages[me] == Continuation::Sleeps;
                     if woken && next(cpu) != client {
                         continue;
                     }
@@ -272,30 +272,30 @@ proptest! {
                     acquire_lock_chan(cpu, Q).unwrap();
                     holder = Some((me, 10 - 1));
                     stages[me] = match (woken, sends) {
-                        (true, _) => Stage::Fills,
-                        (false, true) => Stage::Sends,
-                        (false, false) => Stage::Receives,
+                        (true, _) => Continuation::Fills,
+                        (false, true) => Continuation::Sends,
+                        (false, false) => Continuation::Receives,
                     };
                 }
-                Stage::Sends => {
+                Continuation::Sends => {
                     let reserved = reserve(cpu);
-                    stages[me] = if reserved { Stage::Fills } else { Stage::Sleeps };
+                    stages[me] = if reserved { Continuation::Fills } else { Continuation::Sleeps };
                     // A sleep needs two events of the section, and ends it.
                     prop_assert!(reserved || holder.is_some_and(|(_, budget)| budget >= 2));
                     holder = holder.filter(|_| reserved);
                 }
-                Stage::Fills => {
+                Continuation::Fills => {
                     write(cpu, HERE, &[sent]);
                     fill(cpu, 1, Protocol::Told);
                     let (_, budget) = holder.take().unwrap();
                     prop_assert!(budget > 1);
-                    (stages[me], sent) = (Stage::Idle, sent + 1);
+                    (stages[me], sent) = (Continuation::Idle, sent + 1);
                 }
-                Stage::Receives => {
+                Continuation::Receives => {
                     if take(cpu, 1, Protocol::Told).is_some() {
                         received.extend(read(cpu, THERE, 1));
                     }
-                    (stages[me], holder) = (Stage::Idle, None);
+                    (stages[me], holder) = (Continuation::Idle, None);
                 }
             }
             let lock = cpus[me].shared.channels.inspect().lock_of(Q.0);

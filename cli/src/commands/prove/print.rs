@@ -135,7 +135,7 @@ fn print(failure: &Failure) {
         println!("    {cell} = {value}");
     }
     if failure.state.len() > MOST_CELLS {
-        println!("and {} more cells (see --json)", failure.state.len() - MOST_CELLS);
+        println!("    and {} more cells (see --json)", failure.state.len() - MOST_CELLS);
     }
     if !failure.path.is_empty() {
         println!("  on the path");

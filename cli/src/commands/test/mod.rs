@@ -210,7 +210,7 @@ fn everywhere(names: &[String]) -> Result<Counts, Error> {
         let problems = job.problems(&ran);
         match problems.first() {
             None => println!("  passed   {machine}: all {} {what} ended as expected", ran.ended()),
-            Some(problem) => println!("  FAILED   {machine}: {problem},and {} more differences", problems.len() - 1),
+            Some(problem) => println!("  FAILED   {machine}: {problem}, and {} more differences", problems.len() - 1),
         }
         Counts::one(format!("{what}, {machine}"), problems.is_empty())
     };

@@ -169,8 +169,8 @@ mod tests {
     use crate::handover::record::fuzz::read_from;
     use std::vec::Vec;
 
-    /// What a MADT with these entries says on the CPU with this APIC number.
-    fn said(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, AcpiError> {
+    /// The contents of a MADT with these entries, read by the CPU with this APIC number.
+    fn controllers_of(boot_cpu: u32, entries: &[Vec<u8>]) -> Result<Controllers, AcpiError> {
         controllers(None, boot_cpu, read_from(0, &machine(2, entries)))
     }
 
@@ -206,8 +206,8 @@ mod tests {
     #[test]
     fn an_io_apic_that_cannot_be_is_none() {
         for entry in [io_apic(0, 0), io_apic(u32::MAX, 0), io_apic(u32::MAX - 0x1E, 0), io_apic(0xFEC0_0000, 16)] {
-            assert_eq!(said(0, core::slice::from_ref(&entry)).expect_err("none"), AcpiError::NoIoApic);
-            assert!(said(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
+            assert_eq!(controllers_of(0, core::slice::from_ref(&entry)).expect_err("none"), AcpiError::NoIoApic);
+            assert!(controllers_of(0, &[entry, io_apic(0xFEC0_0000, 0)]).is_ok());
         }
     }
 

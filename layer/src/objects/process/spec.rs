@@ -242,7 +242,7 @@ pub(crate) fn proc_state<M: Spec>() -> Contract<M> {
 pub(crate) fn proc_condemn<M: Spec>() -> Contract<M> {
     Contract {
         run: |cpu, a| super::proc_condemn(cpu, a.words[0], a.context).map(|()| Answer::Unit),
-        assumes: |_, a| a.context.ra < STAGES,
+        assumes: |_, a| a.context.ra < CONTINUATIONS,
         reference_requires: |v, a| {
             hkpt_init(v, a) && is_my_child(v, a.words[0]) && v.own.proc.get([a.words[0]]).state == LIVE
         },
@@ -267,7 +267,7 @@ pub(crate) fn thread_exit<M: Spec>() -> Contract<M> {
             super::thread_exit(cpu, a.words[0], a.words[1], a.context)
                 .map(|resume| Answer::Resume(resume.into_context()))
         },
-        assumes: |_, a| a.context.ra < STAGES,
+        assumes: |_, a| a.context.ra < CONTINUATIONS,
         reference_requires: |v, a| {
             let cur = v.own.cur;
             let container = v.own.ac.get([cur]);

@@ -3,7 +3,7 @@ pub mod spec;
 
 use crate::core::call::{Answer, Call};
 use crate::core::constants::*;
-use crate::core::fields::{Context, STAGES, SyncChannel, ThreadGhost, place};
+use crate::core::fields::{CONTINUATIONS, Context, SyncChannel, ThreadGhost, place};
 use crate::core::log::{Event, Log};
 use crate::core::machine::{ChannelPool, Links, Lock, Machine};
 use crate::core::state::{Cpu, Own, Shared};
@@ -171,7 +171,7 @@ pub(crate) fn run_next<M: Machine>(own: &mut Own<M>, shared: &Shared<M>, rs: Con
     let resume = own.kctxt.get([next]);
     // Equivalent mutants (`<`: true, off by one): a thread that does not run has a saved continuation
     // (L3).
-    require(resume.ra < STAGES, Stuck::BadContext)?;
+    require(resume.ra < CONTINUATIONS, Stuck::BadContext)?;
     Ok(Resume(resume))
 }
 

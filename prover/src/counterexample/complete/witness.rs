@@ -17,9 +17,9 @@ impl Completion<'_> {
     pub fn answers(&mut self, cells: &[Leaf]) -> Result<Vec<Values>, String> {
         let said = self.e.path.data::<Answers>().0.clone();
         let mut answers = Vec::new();
-        for MachineAnswer { says, page } in said {
+        for MachineAnswer { values, page } in said {
             let mut answer = Values::default();
-            for (name, term) in says {
+            for (name, term) in values {
                 answer = answer.scalar(name, fits(self.value(term))?);
             }
             let page = page.map(|(frame, version)| (self.value(frame), version));

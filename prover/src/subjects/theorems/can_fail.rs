@@ -18,7 +18,7 @@ pub(super) fn facts_can_fail<G: Geometry>(facts: &[Fact<Sym<G>>]) -> Outcome {
     let mut outcome = run_paths(true, &|outcome| {
         let state = State::<G>::unknown();
         for fact in facts {
-            let clause = format!("{} can be broken", crate::clause::fact(fact.number, fact.name));
+            let clause = format!("{} can be violated", crate::clause::fact(fact.number, fact.name));
             let broken = in_scope(|| {
                 let keys = any_keys(&key_bounds::<G>(fact.keys));
                 let holds = goal(&|| (fact.holds)(&state.view(), &keys));

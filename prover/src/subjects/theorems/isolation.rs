@@ -68,7 +68,7 @@ pub(super) fn isolation_of_frames<G: Geometry>() -> Outcome {
             (Some((one, _)), Some((other, _))) => one != other || (k[0] == k[3] && k[1] == k[4]),
             _ => true,
         });
-        clause(outcome, "mapped frames and page tables were given to this CPU alone", &[n, d, e], &|k| {
+        clause(outcome, "mapped frames and page tables are allocated to this CPU alone", &[n, d, e], &|k| {
             let owner = |frame| Sym::<G>::present(&state.at.owner).owners.get([frame]).cpu;
             at_place(&state.view(), k).is_none_or(|(table, page)| {
                 owner(table) == state.own.cpu && page.is_none_or(|page| owner(page) == state.own.cpu)
@@ -141,7 +141,7 @@ fn path_of_store<G: Geometry>(
     });
     clause(
         outcome,
-        "no byte of the kernel is changed, nor of a frame that nobody was given",
+        "no byte of the kernel, nor of a frame that is allocated to no CPU, is changed",
         &[frames, offsets],
         &|k| {
             let given = state.at.frames.get([k[0]]).alloc.holds();
@@ -161,7 +161,7 @@ fn path_of_store<G: Geometry>(
         let (before, after) = (state.view().ghost.pt, after.view().ghost.pt);
         before == after
     };
-    if prove_once(|| "the page map in use stays".to_string(), &same_mode) {
-        note(&mut outcome.clauses, "the page map in use stays".to_string());
+    if prove_once(|| "the page map in use is unchanged".to_string(), &same_mode) {
+        note(&mut outcome.clauses, "the page map in use is unchanged".to_string());
     }
 }

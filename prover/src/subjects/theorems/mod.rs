@@ -28,89 +28,94 @@ pub use theorem::Theorem;
 /// All theorems, for page tables of geometry `G`.
 pub fn theorems<G: Geometry>() -> Vec<Theorem> {
     let mut theorems = vec![
-        Theorem { name: "init_adt", says: "the state before sched_init satisfies the invariant", prove: init_adt::<G> },
+        Theorem {
+            name: "init_adt",
+            description: "the state before sched_init satisfies the invariant",
+            prove: init_adt::<G>,
+        },
         Theorem {
             name: "boot",
-            says: "a CPU that boots ends in kernel mode, at rest, where its main thread goes on; it is stuck only where the \
-                   machine's description is no use",
+            description: "a CPU that boots ends in kernel mode, quiescent, and continues with its main thread; it is \
+             stuck only if the machine's description is not usable",
             prove: boot::<G>,
         },
         Theorem {
             name: "facts",
-            says: "each clause of the invariant can be broken by some state: none is true by mistake",
+            description: "each clause of the invariant can be violated by some state: none is trivially true",
             prove: || facts_can_fail(&facts::<Sym<G>>().collect::<Vec<_>>()),
         },
         Theorem {
             name: "rely_AT",
-            says: "what a CPU may count on of the allocation table is reflexive and transitive",
+            description: "the rely condition of the allocation table is reflexive and transitive",
             prove: || rely_is_preorder::<G, AllocTable<Sym<G>>>(),
         },
         Theorem {
             name: "rely_msg",
-            says: "what a CPU may count on of its pending queue is reflexive and transitive",
+            description: "the rely condition of a pending queue is reflexive and transitive",
             prove: || rely_is_preorder::<G, Queue<Sym<G>>>(),
         },
         Theorem {
             name: "rely_tcb",
-            says: "what a CPU may count on of the threads is reflexive and transitive",
+            description: "the rely condition of the threads is reflexive and transitive",
             prove: || rely_is_preorder::<G, Threads<Sym<G>>>(),
         },
         Theorem {
             name: "rely_slp",
-            says: "what a CPU may count on of a sleep queue is reflexive and transitive",
+            description: "the rely condition of a sleep queue is reflexive and transitive",
             prove: || rely_is_preorder::<G, Queue<Sym<G>, Sleeping>>(),
         },
         Theorem {
             name: "rely_syncchpool",
-            says: "what a CPU may count on of the channels is reflexive and transitive",
+            description: "the rely condition of the channels is reflexive and transitive",
             prove: || rely_is_preorder::<G, Channels<Sym<G>>>(),
         },
         Theorem {
             name: "rely_mailbox",
-            says: "what a CPU may count on of the messages is reflexive and transitive",
+            description: "the rely condition of the messages is reflexive and transitive",
             prove: || rely_is_preorder::<G, Mail<G>>(),
         },
         Theorem {
             name: "stable_AT",
-            says: "the invariant stays when others use the allocation table",
+            description: "the invariant is stable under interference on the allocation table",
             prove: || stability::<G>(Moved::Table),
         },
         Theorem {
             name: "stable_threads",
-            says: "the invariant stays when others move threads",
+            description: "the invariant is stable under interference on the threads",
             prove: || stability::<G>(Moved::Threads),
         },
         Theorem {
             name: "stable_channels",
-            says: "the invariant stays when others use channels",
+            description: "the invariant is stable under interference on the channels",
             prove: || stability::<G>(Moved::Channels),
         },
         Theorem {
             name: "palloc_inv_prop",
-            says: "what palloc gives is a page that nothing maps, and no page map is changed",
+            description: "palloc returns a page that nothing maps, and changes no page map",
             prove: allocation::palloc_inv_prop::<G>,
         },
         Theorem {
             name: "nothing_is_lost",
-            says: "a process without page tables is charged no page: what it uses is its children's quotas (D10)",
+            description: "a process without page tables is charged no page: its usage consists of its children's \
+             quotas (D10)",
             prove: nothing_is_lost::<G>,
         },
         Theorem {
             name: "isolation_of_frames",
-            says: "no frame is at two places of user maps, none is both mapped and a page table, or another CPU's, or \
+            description: "no frame is at two places of user maps, none is both mapped and a page table, or another CPU's, or \
                    the kernel's",
             prove: isolation_of_frames::<G>,
         },
         Theorem {
             name: "isolation_of_stores",
-            says: "no store of a program changes a byte that another program, another CPU or the kernel can read, nor \
+            description: "no store of a program changes a byte that another program, another CPU or the kernel can read, nor \
                    a page map",
             prove: || isolation_of_stores::<G>(false),
         },
         Theorem {
             name: "isolation_of_guests",
-            says: "no store of a guest changes a byte that another CPU or the kernel can read, nor a page map; that its \
-                   memory is that of its own thread, whoever maps it has to see to",
+            description: "no store of a guest changes a byte that another CPU or the kernel can read, nor a page \
+             map; that the guest's memory belongs to its own thread is the responsibility of the code that maps it",
             prove: || isolation_of_stores::<G>(true),
         },
     ];

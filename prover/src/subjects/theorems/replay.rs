@@ -28,33 +28,33 @@ pub(super) fn theorems<G: Geometry>() -> [Theorem; 6] {
     [
         Theorem {
             name: "replay_start",
-            says: "at boot the shared objects equal the replay of an empty log",
+            description: "at boot the shared objects equal the replay of an empty log",
             prove: replay_start::<G>,
         },
         Theorem {
             name: "first_in",
-            says: "a thread that joins a queue is after all others in it; no other thread is moved",
+            description: "a thread that joins a queue is after all others in it; no other thread is moved",
             prove: first_in::<G>,
         },
         Theorem {
             name: "first_out",
-            says: "a thread that leaves a queue was before all others in it; no other thread is moved",
+            description: "a thread that leaves a queue was before all others in it; no other thread is moved",
             prove: first_out::<G>,
         },
         Theorem {
             name: "one_place",
-            says: "a thread of a CPU runs, is in its ready queue, in its pending queue, or asleep; none is lost",
+            description: "a thread of a CPU runs, is in its ready queue, in its pending queue, or asleep; none is lost",
             prove: one_place::<G>,
         },
         Theorem {
             name: "mutual_exclusion",
-            says: "according to the replay, only a free channel lock is taken and only its holder releases it, and a \
+            description: "according to the replay, only a free channel lock is taken and only its holder releases it, and a \
              critical section has at most as many events as its budget",
             prove: mutual_exclusion::<G>,
         },
         Theorem {
             name: "budgets",
-            says: "the protocols of channels (send, receive, sleep) need 3 of the 10 events of their budget",
+            description: "the protocols of channels (send, receive, sleep) need 3 of the 10 events of their budget",
             prove: budgets::<G>,
         },
     ]

@@ -24,11 +24,11 @@ pub(super) fn init_adt<G: Geometry>() -> Outcome {
             return;
         }
         prove_facts(&state, &Assumed::nothing(), |_| true, &mut outcome.clauses);
-        clause(outcome, "every pending queue by itself", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
+        clause(outcome, "lock invariant of every pending queue", &[TOTAL_CPU.into(), NUM_PROC.into()], &|k| {
             state.pending.lock_invariant(k[0], &state.threads, &k[1..])
         });
         let sleepers: Queue<Sym<G>, Sleeping> = Object::new(Origin::START);
-        clause(outcome, "every sleep queue by itself", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
+        clause(outcome, "lock invariant of every sleep queue", &[NUM_CV.into(), NUM_PROC.into()], &|k| {
             sleepers.lock_invariant(k[0], &state.threads, &k[1..])
         });
     });
@@ -49,7 +49,7 @@ pub(super) fn boot<G: Geometry>() -> Outcome {
         let (result, after) = state.run(&interference, |cpu| entry::boot(cpu, mbi));
         match result {
             Ok(next) if premises_hold(outcome) => {
-                clause(outcome, "the main thread can go on", &[], &|_| next.holds(&after.view()));
+                clause(outcome, "the main thread can continue", &[], &|_| next.holds(&after.view()));
                 // Those of H, L and D are proved of the primitives that it calls.
                 let is_of_entries = |fact: &Fact<Sym<G>>| fact.class == Class::Entry;
                 prove_facts(&after, &Assumed::nothing(), is_of_entries, &mut outcome.clauses);
@@ -57,7 +57,7 @@ pub(super) fn boot<G: Geometry>() -> Outcome {
             Ok(_) => {}
             Err(stuck) => {
                 let is_refused = matches!(stuck, Stuck::BadIoApic | Stuck::BadMemory);
-                clause(outcome, "stuck only where the description is no use", &[], &|_| is_refused);
+                clause(outcome, "stuck only if the description is not usable", &[], &|_| is_refused);
             }
         }
     });

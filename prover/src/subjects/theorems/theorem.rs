@@ -7,7 +7,7 @@ pub struct Theorem {
     /// The name of the theorem.
     pub name: &'static str,
     /// The statement of the theorem.
-    pub says: &'static str,
+    pub description: &'static str,
     /// Runs the proof.
     pub prove: fn() -> Outcome,
 }
