@@ -25,7 +25,9 @@ pub struct Table([AtomicU64; EPT_ENTRIES as usize]);
 
 impl Table {
     /// A table without entries.
-    const EMPTY: Table = Table([const { AtomicU64::new(0) }; EPT_ENTRIES as usize]);
+    const fn empty() -> Table {
+        Table([const { AtomicU64::new(0) }; EPT_ENTRIES as usize])
+    }
 
     fn clear(&self) {
         self.0.iter().for_each(|entry| entry.store(0, Relaxed));
@@ -45,8 +47,9 @@ pub struct Upper {
 
 impl Upper {
     /// Tables without entries.
-    pub const EMPTY: Upper =
-        Upper { root: Table::EMPTY, pointers: Table::EMPTY, directories: [const { Table::EMPTY }; GIBS] };
+    pub const fn empty() -> Upper {
+        Upper { root: Table::empty(), pointers: Table::empty(), directories: [const { Table::empty() }; GIBS] }
+    }
 }
 
 /// A table of the last level, which need not be initialised before it has an entry.
@@ -167,7 +170,7 @@ impl<D: Domain<Word = u32>> Entries<[u32; 2], Cell<D>> for Nested {
             if entry == 0 {
                 return;
             }
-            let table = physical(self.leaves[directory as usize].write(Table::EMPTY));
+            let table = physical(self.leaves[directory as usize].write(Table::empty()));
             self.directory_entry(directory).store(table | TABLE, Relaxed);
         }
         let Some(table) = self.leaf(directory) else { unreachable!("it has just become present") };
@@ -220,7 +223,7 @@ mod tests {
 
     fn tables(kind: Virtualisation) -> Nested {
         let leaves = (0..LEAVES).map(|_| Leaf::uninit()).collect::<Vec<_>>().leak();
-        Nested::new(kind, Box::leak(Box::new(Upper::EMPTY)), leaves)
+        Nested::new(kind, Box::leak(Box::new(Upper::empty())), leaves)
     }
 
     fn get(tables: &Nested, key: [u32; 2]) -> u32 {

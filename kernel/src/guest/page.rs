@@ -11,7 +11,9 @@ pub struct Page([AtomicU32; 1024]);
 
 impl Page {
     /// A page of zeros.
-    pub const ZERO: Page = Page([const { AtomicU32::new(0) }; 1024]);
+    pub const fn zero() -> Page {
+        Page([const { AtomicU32::new(0) }; 1024])
+    }
 
     /// The 32-bit word at byte `offset`, a multiple of 4.
     pub fn word(&self, offset: usize) -> u32 {

@@ -91,7 +91,7 @@ impl Storage<VmcsFields> for Metal {
     type Map = Of<Fields>;
     fn at(place: Place) -> Of<Fields> {
         let (kind, name) = (find(), <VmcsFields as Field<Metal>>::NAME);
-        let kept = place.platform.keep_each(kind.map_or(0, pages), name, |_| Page::ZERO);
+        let kept = place.platform.keep_each(kind.map_or(0, pages), name, |_| Page::zero());
         let beside = &mut place.platform.keep_each(1, name, |_| [0; VMCS_SIZE as usize])[0];
         Of(Fields::new(kind, kept, beside))
     }
@@ -102,7 +102,7 @@ impl Storage<EptEntries> for Metal {
     fn at(place: Place) -> Of<Option<Nested>> {
         let name = <EptEntries as Field<Metal>>::NAME;
         Of(find().ok().map(|kind| {
-            let upper = &place.platform.keep_each(1, name, |_| Upper::EMPTY)[0];
+            let upper = &place.platform.keep_each(1, name, |_| Upper::empty())[0];
             Nested::new(kind, upper, place.platform.keep_each(LEAVES, name, |_| Leaf::uninit()))
         }))
     }

@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn fields_are_different_memory() {
-        let page = Page::ZERO;
+        let page = Page::zero();
         let held: Vec<u32> = (0..VMCS_SIZE).filter(|&key| store(&page, key, value(key) & !VMXE)).collect();
         assert_eq!(held.len(), 14 + 2 * (FULL_SEGMENTS + SEGMENTS) as usize);
         for &key in &held {
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn segments_are_where_the_manual_has_them() {
-        let page = Page::ZERO;
+        let page = Page::zero();
         for (field, value) in [
             (Vmcs::GuestTrSelector, 0x30),
             (Vmcs::GuestTrAccess, 0x8B),
