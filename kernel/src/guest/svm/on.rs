@@ -10,7 +10,6 @@ use crate::guest::registers::Registers;
 use crate::guest::switch::svm_switch;
 use crate::guest::virtualisation::Missing;
 use crate::guest::vtx::controls::WINDOW;
-use core::ptr;
 use layer::objects::vmx::vmcs::{VMCS_SIZE, Vmcs};
 use raw_cpuid::CpuId;
 use x86_64::registers::model_specific::{Efer, EferFlags, Msr};
@@ -59,8 +58,14 @@ pub struct Svm {
     reports_next: bool,
     /// RIP at the last exit.
     stopped_at: u64,
+    /// The host's EFER, without [`SVME`].
+    efer: u64,
     on: bool,
 }
+
+/// The bit of EFER that turns SVM on. It is set while a guest runs. Otherwise programs would get another exception for
+/// SVM's instructions than where SVM is off: general protection instead of an invalid opcode.
+const SVME: u64 = EferFlags::SECURE_VIRTUAL_MACHINE_ENABLE.bits();
 
 /// The fields of a control structure that the processor does not hold, by key.
 type Beside = [u64; VMCS_SIZE as usize];
@@ -71,18 +76,20 @@ impl Svm {
 
     /// SVM, not yet turned on, with these pages.
     pub fn new([vmcb, host, save]: [&'static Page; Self::PAGES]) -> Svm {
-        Svm { vmcb, host, save, reports_next: false, stopped_at: 0, on: false }
+        Svm { vmcb, host, save, reports_next: false, stopped_at: 0, efer: 0, on: false }
     }
 
-    /// Turns SVM on for the CPU that runs this. `root` is the root of its nested page tables.
+    /// Prepares SVM for the CPU that runs this; it is on while a guest runs. `root` is the root of its nested page tables.
     pub fn turn_on(&mut self, root: u64) -> Result<(), Missing> {
         let cpuid = CpuId::new();
         check(&cpuid)?;
         self.reports_next = cpuid.get_svm_info().is_some_and(|info| info.has_nrip());
-        // SAFETY: the processor has SVM, and the page is this CPU's, for this use.
+        self.efer = Efer::read_raw();
+        // SAFETY: the page is this CPU's, for this use. The processor knows the register only while SVM is on.
         unsafe {
-            Efer::write_raw(Efer::read_raw() | EferFlags::SECURE_VIRTUAL_MACHINE_ENABLE.bits());
+            Efer::write_raw(self.efer | SVME);
             Msr::new(HOST_SAVE).write(self.save.physical());
+            Efer::write_raw(self.efer);
         }
         let vmcb = self.vmcb;
         vmcb.set_word(at::EXCEPTIONS, 1 << vectors::MACHINE_CHECK);
@@ -122,7 +129,7 @@ impl Svm {
         if fresh {
             at::SYSTEM_CALLS.step_by(8).for_each(|register| vmcb.set_wide(register, 0));
             // A guest's own EFER must have this bit. The instructions that it allows exit.
-            vmcb.set_wide(at::EFER, EferFlags::SECURE_VIRTUAL_MACHINE_ENABLE.bits());
+            vmcb.set_wide(at::EFER, SVME);
         }
         if vmcb.wide(at::RIP) != self.stopped_at {
             vmcb.set_wide(at::SHADOW, vmcb.wide(at::SHADOW) & !1);
@@ -145,7 +152,11 @@ impl Svm {
         registers.load_breakpoints();
         // SAFETY: `turn_on` has set the controls, and no field of the layer's reaches them: the guest exits at every
         // event and instruction above, every port, and every model-specific register. The pages are this CPU's own.
-        unsafe { svm_switch(ptr::from_mut(registers), vmcb.physical(), self.host.physical()) };
+        unsafe {
+            Efer::write_raw(self.efer | SVME);
+            svm_switch(registers, vmcb.physical(), self.host.physical());
+            Efer::write_raw(self.efer);
+        }
         registers.save_breakpoints();
         registers.saved[0] = vmcb.wide(at::RAX);
         registers.cr2 = vmcb.wide(at::CR2);
