@@ -4,10 +4,10 @@
 //! SVM stores the same fields in a VMCB, and its exits are translated. So the layer, and everybody above it, need not
 //! know which of the two the processor has. A processor with neither runs no guests, and all else works.
 //!
-//! Read [`virtualisation`] first: which of the two a CPU has, or what is missing. [`fields`] is the storage of the control
-//! structure, and [`nested`] that of the nested page tables. [`switch`] is the way into a guest and back, with the
+//! Read [`virtualisation`] first: which of the two a CPU has, or what is missing. `fields` is the storage of the control
+//! structure, and [`nested`] that of the nested page tables. `switch` is the way into a guest and back, with the
 //! [`registers`] that it loads and saves. [`vtx`] and [`svm`] are the two kinds of processors; [`exit`] is what both
-//! report. [`host`] has the host's own registers, and [`msrs`] says which model-specific registers a monitor may read.
+//! report. `host` has the host's own registers, and `msrs` says which model-specific registers a monitor may read.
 //!
 //! A guest is hostile. Every instruction that could reach a device, a model-specific register, or the host's
 //! virtualisation exits, or raises an exception in the guest; [`nested`] decides which memory it reaches. An entry that

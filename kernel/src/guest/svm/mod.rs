@@ -1,4 +1,4 @@
-//! AMD's SVM. [`vmcb`] is the control structure, and [`exits`] translates what it reports. [`on`] turns SVM on and enters
+//! AMD's SVM. [`vmcb`] is the control structure, and [`exits`] translates what it reports. `on` turns SVM on and enters
 //! guests.
 
 pub mod exits;

@@ -1,4 +1,4 @@
-//! Intel's VT-x. [`controls`] says which controls guests need; [`on`] turns VT-x on and enters guests, by the
+//! Intel's VT-x. [`controls`] says which controls guests need; `on` turns VT-x on and enters guests, by the
 //! `instructions`.
 
 pub mod controls;
