@@ -2,7 +2,7 @@
 //!
 //! Each file in `src/bin/` is an image, and has its name: `cairn` is the kernel; `cargo cairn bench` boots `bench` and
 //! `bench-…`; and `cargo cairn boots` boots each `try-…`, and knows the result that it must have. This library has what
-//! several images share: a page map with a program (`user`), the programs of `try-ring3` (`ring3`), and a way to cause
+//! several images share: a guest on each CPU (`guest`), a page map with a program (`user`), the programs of `try-ring3` (`ring3`), and a way to cause
 //! a double fault (`lost_stack`).
 //!
 //! An image is built for ring 0, with the feature `image` and code-generation flags of its own: `cargo cairn` passes
